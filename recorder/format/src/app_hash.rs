@@ -1,0 +1,147 @@
+//! AppHashes and 32-byte digests: hex outside, bytes inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An AppHash: opaque bytes chosen by the application, 0 to 64 of them.
+///
+/// Fixed size, so that taking one down beside a host allocates nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AppHash {
+    len: u8,
+    bytes: [u8; AppHash::MAX],
+}
+
+impl AppHash {
+    /// The longest AppHash that is kept.
+    pub const MAX: usize = 64;
+
+    /// From raw bytes; `None` if there are more than [`AppHash::MAX`].
+    pub fn new(raw: &[u8]) -> Option<AppHash> {
+        let mut bytes = [0; AppHash::MAX];
+        bytes.get_mut(..raw.len())?.copy_from_slice(raw);
+        let len = u8::try_from(raw.len()).ok()?;
+        Some(AppHash { len, bytes })
+    }
+
+    /// From hex digits of either case; `None` if they are not that.
+    pub fn from_hex(hex: &[u8]) -> Option<AppHash> {
+        let mut raw = [0; AppHash::MAX];
+        let len = decode_hex(hex, &mut raw)?;
+        AppHash::new(&raw[..len])
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The first eight hex digits, as an operator quotes them.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
+    }
+}
+
+/// Upper-case hex, as CometBFT prints it.
+impl fmt::Display for AppHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|b| write!(f, "{b:02X}"))
+    }
+}
+
+impl fmt::Debug for AppHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppHash({self})")
+    }
+}
+
+impl FromStr for AppHash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        AppHash::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "an AppHash of at most 64 bytes"))
+    }
+}
+
+/// A digest of 32 bytes: SHA-256 (crankhash, activityhash) or BLAKE3.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// From exactly 64 hex digits.
+    pub fn from_hex(hex: &[u8]) -> Option<Digest> {
+        let mut raw = [0; 32];
+        (hex.len() == 64).then_some(())?;
+        decode_hex(hex, &mut raw)?;
+        Some(Digest(raw))
+    }
+}
+
+/// Lower-case hex, as SwingSet and b3sum print it.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Digest::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "64 hex digits"))
+    }
+}
+
+fn not_hex(text: &str, expected: &str) -> String {
+    format!("expected {expected} in hex, found {:?}", text.chars().take(80).collect::<String>())
+}
+
+fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {
+    let len = hex.len() / 2;
+    if hex.len() % 2 != 0 || len > out.len() {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(len)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+serde_as_text!(AppHash);
+serde_as_text!(Digest);

@@ -1,0 +1,82 @@
+//! What an adapter takes from a host's stream. The life of a block
+//! ([`crate::lifecycle`]) is driven by these and knows no chain.
+
+use crate::app_hash::{AppHash, Digest};
+
+/// One thing a host's entry told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The node process started (again): whatever was open was cut short.
+    ProcessStart,
+    /// Execution of a block began. `early` marks work done before the block's
+    /// own begin entry (bootstrap, upgrade): it opens the block if none is
+    /// open, and is otherwise part of it.
+    Begin {
+        /// Height being executed.
+        height: u64,
+        /// Work done before the block's own begin entry.
+        early: bool,
+    },
+    /// The block's own work ran: not an empty re-run of a saved block.
+    Executed,
+    /// A crank was finished.
+    Crank {
+        /// The kernel's own number of the crank.
+        number: u64,
+        /// SHA-256 over the crank's consensus writes.
+        crankhash: Digest,
+        /// SHA-256 chain over all crankhashes so far.
+        activityhash: Digest,
+    },
+    /// The last entry of the execution of a block.
+    End {
+        /// Height that was executed.
+        height: u64,
+    },
+    /// The host made a block's state durable.
+    Commit {
+        /// Height that was committed.
+        height: u64,
+        /// This node's AppHash after it, where the entry carries it.
+        app_hash: Option<AppHash>,
+    },
+    /// This node's own AppHash after a height became known.
+    LocalHash {
+        /// Height that was executed.
+        height: u64,
+        /// The result.
+        app_hash: AppHash,
+    },
+    /// The network decided the next header, which agrees with this height.
+    Confirm {
+        /// Height proved good.
+        height: u64,
+        /// The network's AppHash after it, where the entry carries it.
+        app_hash: Option<AppHash>,
+    },
+    /// The execution of a height was thrown away by the host.
+    Abort {
+        /// Height that was being executed.
+        height: u64,
+    },
+    /// The node saw a hash that is not its own.
+    Mismatch(Mismatch),
+    /// The stream came to its end: the writer is gone.
+    StreamEnd,
+}
+
+/// A sighting of two hashes that should have been one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Height that was executed (header height - 1), where the entry tells.
+    pub height: Option<u64>,
+    /// Header field that differs, e.g. `AppHash` or `LastResultsHash`.
+    pub field: String,
+    /// This node's value ("Expected" in CometBFT's line).
+    pub local: AppHash,
+    /// The network's value ("got").
+    pub network: AppHash,
+    /// The node proved it (a consensus failure); a sighting alone may be a
+    /// divergent proposer's block.
+    pub hard: bool,
+}
