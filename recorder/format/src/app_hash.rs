@@ -49,7 +49,9 @@ impl AppHash {
 /// Upper-case hex, as CometBFT prints it.
 impl fmt::Display for AppHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes().iter().try_for_each(|b| write!(f, "{b:02X}"))
+        self.as_bytes()
+            .iter()
+            .try_for_each(|b| write!(f, "{b:02X}"))
     }
 }
 
@@ -63,7 +65,8 @@ impl FromStr for AppHash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        AppHash::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "an AppHash of at most 64 bytes"))
+        AppHash::from_hex(text.as_bytes())
+            .ok_or_else(|| not_hex(text, "an AppHash of at most 64 bytes"))
     }
 }
 
@@ -103,7 +106,10 @@ impl FromStr for Digest {
 }
 
 fn not_hex(text: &str, expected: &str) -> String {
-    format!("expected {expected} in hex, found {:?}", text.chars().take(80).collect::<String>())
+    format!(
+        "expected {expected} in hex, found {:?}",
+        text.chars().take(80).collect::<String>()
+    )
 }
 
 fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {

@@ -5,10 +5,15 @@
 //! and meaning into bytes. `docs/format.md` is the authority for every layout
 //! here.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 #[cfg(not(target_endian = "little"))]
-compile_error!("Haltbox's ring is little-endian and mapped as it stands: big-endian targets are not supported");
+compile_error!(
+    "Haltbox's ring is little-endian and mapped as it stands: big-endian targets are not supported"
+);
 
 mod app_hash;
 mod event;
