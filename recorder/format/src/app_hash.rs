@@ -114,7 +114,7 @@ fn not_hex(text: &str, expected: &str) -> String {
 
 fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {
     let len = hex.len() / 2;
-    if hex.len() % 2 != 0 || len > out.len() {
+    if !hex.len().is_multiple_of(2) || len > out.len() {
         return None;
     }
     for (byte, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {

@@ -61,6 +61,8 @@ pub enum Event {
     },
     /// The node saw a hash that is not its own.
     Mismatch(Mismatch),
+    /// Entries may be missing here: the recorder was not reading.
+    Gap,
     /// The stream came to its end: the writer is gone.
     StreamEnd,
 }

@@ -17,6 +17,9 @@ compile_error!(
 
 mod app_hash;
 mod event;
+pub mod lifecycle;
+pub mod mark;
+pub mod ring;
 mod stream;
 
 pub use app_hash::{AppHash, Digest};

@@ -1,0 +1,355 @@
+//! Reading a lane's records in order.
+
+use std::io;
+
+use super::geometry::Geometry;
+use super::read_at::ReadAt;
+use super::record::{Flags, HEADER_SIZE, LaneKey, MAX_EPOCH, Part};
+use super::view::{Gap, LaneView, RingView, Run};
+use crate::stream::Lane;
+
+/// A record, joined from its fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Counter of its first fragment.
+    pub counter: u64,
+    /// Counter of its last fragment.
+    pub last: u64,
+    /// What is particular about it.
+    pub flags: Flags,
+    /// Its bytes, lane prefix included.
+    pub payload: &'a [u8],
+}
+
+/// What a cursor comes upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A whole record.
+    Record(Record<'a>),
+    /// Counters `from..=to` are missing.
+    Gap {
+        /// First missing counter.
+        from: u64,
+        /// Last missing counter.
+        to: u64,
+        /// Why.
+        why: Gap,
+    },
+    /// The fragments `from..=to` are there, the rest of their record is not.
+    Torn {
+        /// First fragment that is there.
+        from: u64,
+        /// Last fragment that is there.
+        to: u64,
+    },
+    /// A live writer reused the segment before these records were read.
+    Overrun {
+        /// First record lost to the reader.
+        from: u64,
+        /// Last record lost to the reader.
+        to: u64,
+    },
+}
+
+/// Reads one lane of a ring from its oldest record to the newest that its view
+/// knew. Needs memory for one segment and one record.
+pub struct RecordCursor<'a> {
+    source: &'a dyn ReadAt,
+    geometry: Geometry,
+    key: LaneKey,
+    view: &'a LaneView,
+    /// Index of the run being read, and the offset in its segment.
+    run: usize,
+    offset: usize,
+    loaded: Option<u32>,
+    segment: Vec<u8>,
+    /// Counter that comes next.
+    expected: Option<u64>,
+    /// A record's beginning was seen.
+    begun: bool,
+    /// Fragments of a record whose last one is still to come.
+    partial: Option<Partial>,
+    joined: Vec<u8>,
+    /// What was found last, and whether it was handed out.
+    held: Option<Step>,
+    delivered: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Partial {
+    first: u64,
+    last: u64,
+    flags: Flags,
+}
+
+/// One step of a cursor, without the bytes.
+enum Step {
+    Record {
+        counter: u64,
+        last: u64,
+        flags: Flags,
+        at: Place,
+    },
+    Found(Found<'static>),
+    End,
+}
+
+/// Where a record's bytes are.
+enum Place {
+    Segment { from: usize, to: usize },
+    Joined,
+}
+
+impl<'a> RecordCursor<'a> {
+    /// A cursor at the lane's oldest record.
+    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, lane: Lane) -> RecordCursor<'a> {
+        let view = ring.lane(lane);
+        RecordCursor {
+            source,
+            geometry: ring.geometry,
+            key: LaneKey::new(ring.salt, lane),
+            view,
+            run: 0,
+            offset: view.runs.first().map_or(0, |run| run.from),
+            loaded: None,
+            segment: vec![0; ring.geometry.segment_size as usize],
+            expected: None,
+            begun: false,
+            partial: None,
+            joined: Vec::new(),
+            held: None,
+            delivered: false,
+        }
+    }
+
+    /// The lane being read.
+    pub fn lane(&self) -> Lane {
+        self.view.lane
+    }
+
+    /// Goes to the first record whose counter is at least `counter`.
+    pub fn skip_to(&mut self, counter: u64) {
+        let run = self.view.runs.partition_point(|run| run.last < counter);
+        self.run = run;
+        self.offset = self.view.runs.get(run).map_or(0, |run| run.from);
+        self.expected = self
+            .view
+            .runs
+            .get(run)
+            .map(|start| counter.max(start.first));
+        self.partial = None;
+        self.begun = false;
+        self.held = None;
+    }
+
+    /// The next thing in the lane, `None` behind the newest record.
+    ///
+    /// # Errors
+    /// What reading the file gives; calling again repeats the read.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the record borrows the cursor's buffer"
+    )]
+    pub fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+        self.fill()?;
+        self.delivered = true;
+        Ok(self.found())
+    }
+
+    /// What [`RecordCursor::next`] will give.
+    ///
+    /// # Errors
+    /// What reading the file gives; calling again repeats the read.
+    pub fn peek(&mut self) -> io::Result<Option<Found<'_>>> {
+        self.fill()?;
+        Ok(self.found())
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        if self.delivered {
+            self.held = None;
+            self.delivered = false;
+        }
+        if self.held.is_none() {
+            self.held = Some(self.step()?);
+        }
+        Ok(())
+    }
+
+    fn found(&self) -> Option<Found<'_>> {
+        match self.held.as_ref()? {
+            Step::End => None,
+            Step::Found(found) => Some(*found),
+            Step::Record {
+                counter,
+                last,
+                flags,
+                at,
+            } => {
+                let payload = match *at {
+                    Place::Segment { from, to } => self.segment.get(from..to)?,
+                    Place::Joined => &self.joined[..],
+                };
+                let (counter, last, flags) = (*counter, *last, *flags);
+                Some(Found::Record(Record {
+                    counter,
+                    last,
+                    flags,
+                    payload,
+                }))
+            }
+        }
+    }
+
+    fn step(&mut self) -> io::Result<Step> {
+        loop {
+            let Some(run) = self.view.runs.get(self.run).copied() else {
+                return Ok(self.torn().map_or(Step::End, Step::Found));
+            };
+            if self.offset >= run.to {
+                self.next_run();
+                continue;
+            }
+            if let Some(found) = self.gap_before(&run) {
+                return Ok(Step::Found(found));
+            }
+            self.load(&run)?;
+            let Some(fragment) = self.key.fragment_at(&self.segment, self.offset, MAX_EPOCH) else {
+                return Ok(self.overrun(&run));
+            };
+            let (seq, from) = (fragment.seq.counter(), self.offset + HEADER_SIZE);
+            if seq > run.last || seq < run.first {
+                return Ok(self.overrun(&run));
+            }
+            if self.expected.is_some_and(|expected| seq < expected) {
+                self.offset = fragment.end;
+                continue;
+            }
+            let to = from + fragment.payload.len();
+            let (part, flags, end) = (fragment.part, fragment.flags, fragment.end);
+            if let Some(torn) = self.tears(part) {
+                return Ok(Step::Found(torn));
+            }
+            self.offset = end;
+            self.expected = Some(seq + 1);
+            if let Some(step) = self.take(part, flags, seq, from, to) {
+                return Ok(step);
+            }
+        }
+    }
+
+    fn next_run(&mut self) {
+        self.run += 1;
+        self.offset = self.view.runs.get(self.run).map_or(0, |run| run.from);
+    }
+
+    /// Counters missing between the last record and this run.
+    fn gap_before(&mut self, run: &Run) -> Option<Found<'static>> {
+        let expected = self.expected?;
+        if self.offset != run.from || run.first <= expected {
+            return None;
+        }
+        if let Some(torn) = self.torn() {
+            return Some(torn);
+        }
+        let before = self
+            .run
+            .checked_sub(1)
+            .and_then(|index| self.view.runs.get(index))?;
+        let why = self.view.gap(before, run).unwrap_or(Gap::Missing);
+        self.expected = Some(run.first);
+        Some(Found::Gap {
+            from: expected,
+            to: run.first - 1,
+            why,
+        })
+    }
+
+    fn load(&mut self, run: &Run) -> io::Result<()> {
+        if self.loaded != Some(run.segment) {
+            let got = self
+                .source
+                .read_full(self.geometry.offset(run.segment), &mut self.segment)?;
+            self.segment[got..].fill(0);
+            self.loaded = Some(run.segment);
+        }
+        Ok(())
+    }
+
+    /// The record that the view saw here is gone: so is the rest of its run.
+    fn overrun(&mut self, run: &Run) -> Step {
+        let from = self.expected.unwrap_or(run.first).max(run.first);
+        self.partial = None;
+        self.loaded = None;
+        self.expected = Some(run.last + 1);
+        self.offset = run.to;
+        Step::Found(Found::Overrun { from, to: run.last })
+    }
+
+    /// A record that began and now cannot end.
+    fn torn(&mut self) -> Option<Found<'static>> {
+        let Partial { first, last, .. } = self.partial.take()?;
+        Some(Found::Torn {
+            from: first,
+            to: last,
+        })
+    }
+
+    /// A fragment that starts a record cuts off the one before.
+    fn tears(&mut self, part: Part) -> Option<Found<'static>> {
+        match part {
+            Part::Full | Part::First => self.torn(),
+            Part::Mid | Part::Last => None,
+        }
+    }
+
+    fn take(
+        &mut self,
+        part: Part,
+        flags: Flags,
+        counter: u64,
+        from: usize,
+        to: usize,
+    ) -> Option<Step> {
+        self.begun |= matches!(part, Part::Full | Part::First);
+        match (part, self.partial.as_mut()) {
+            (Part::Full, _) => {
+                let at = Place::Segment { from, to };
+                return Some(Step::Record {
+                    counter,
+                    last: counter,
+                    flags,
+                    at,
+                });
+            }
+            (Part::First, _) => {
+                self.joined.clear();
+                self.partial = Some(Partial {
+                    first: counter,
+                    last: counter,
+                    flags,
+                });
+            }
+            // The oldest record's beginning went with the segment before it.
+            (Part::Mid | Part::Last, None) if !self.begun => return None,
+            (Part::Mid | Part::Last, None) => {
+                return Some(Step::Found(Found::Torn {
+                    from: counter,
+                    to: counter,
+                }));
+            }
+            (Part::Mid | Part::Last, Some(partial)) => partial.last = counter,
+        }
+        self.joined.extend_from_slice(&self.segment[from..to]);
+        if part != Part::Last {
+            return None;
+        }
+        let Partial { first, flags, .. } = self.partial.take()?;
+        Some(Step::Record {
+            counter: first,
+            last: counter,
+            flags,
+            at: Place::Joined,
+        })
+    }
+}

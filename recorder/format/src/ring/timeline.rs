@@ -1,0 +1,288 @@
+//! All lanes of a ring in one order.
+//!
+//! Lanes have counters of their own. A local record carries the main counter
+//! of its time, a spine record both, so the order in which everything was
+//! recorded can be had back.
+
+use std::io;
+
+use super::cursor::{Found, RecordCursor};
+use super::read_at::ReadAt;
+use super::record::{CutHeader, Flags, LOCAL_PREFIX};
+use super::view::{Gap, RingView};
+use crate::lifecycle::Lifecycle;
+use crate::mark::{Mark, Position, Stamp, decode_marks, decode_stamp};
+use crate::stream::{Lane, Stream};
+
+/// One entry of the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Which lane kept it.
+    pub lane: Lane,
+    /// Its counter in that lane.
+    pub counter: u64,
+    /// The stream it belongs to.
+    pub stream: Stream,
+    /// Its bytes, without a line end.
+    pub bytes: &'a [u8],
+    /// It ended in a line end, which `bytes` does not hold.
+    pub terminated: bool,
+    /// It was stored cut; `bytes` is its beginning.
+    pub cut: Option<CutHeader>,
+    /// Block records around it were evicted: it stands outside what is covered.
+    pub context: bool,
+}
+
+/// What a timeline comes upon.
+#[derive(Clone, Debug)]
+pub enum Entry<'a> {
+    /// An entry of the host.
+    Line(Line<'a>),
+    /// Marks, all caused by one entry, and their bytes.
+    Marks(Stamp, Vec<Mark>, &'a [u8]),
+    /// Records of a lane that are not there.
+    Hole(Hole),
+}
+
+/// Records of a lane that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The lane.
+    pub lane: Lane,
+    /// First missing counter.
+    pub from: u64,
+    /// Last missing counter.
+    pub to: u64,
+    /// Why.
+    pub why: HoleKind,
+}
+
+/// Why records are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoleKind {
+    /// Released data that went by age.
+    Evicted,
+    /// They were there and cannot be found: damage, or a power cut.
+    Missing,
+    /// A record whose other half is missing: the recorder ended while writing it.
+    Torn,
+    /// A live writer was faster than the reader.
+    Overrun,
+}
+
+impl HoleKind {
+    /// The word used in messages and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            HoleKind::Evicted => "evicted",
+            HoleKind::Missing => "missing",
+            HoleKind::Torn => "torn",
+            HoleKind::Overrun => "overrun",
+        }
+    }
+}
+
+/// Folds every mark of a ring's spine.
+///
+/// # Errors
+/// What reading the file gives.
+pub fn history(source: &dyn ReadAt, ring: &RingView) -> io::Result<Lifecycle> {
+    let mut life = Lifecycle::default();
+    let mut cursor = RecordCursor::new(source, ring, Lane::Spine);
+    while let Some(found) = cursor.next()? {
+        let Found::Record(record) = found else {
+            continue;
+        };
+        if let Some((stamp, marks)) = decode_marks(record.payload) {
+            marks.iter().for_each(|mark| life.apply(mark, stamp.at));
+        }
+    }
+    Ok(life)
+}
+
+/// Reads a ring from its oldest entry to the newest that its view knew.
+pub struct Timeline<'a> {
+    main: RecordCursor<'a>,
+    local: RecordCursor<'a>,
+    spine: RecordCursor<'a>,
+    /// Every main and local record handed out is below.
+    reached: Position,
+    /// Main counters that were evicted, in order.
+    evicted: Vec<(u64, u64)>,
+}
+
+impl<'a> Timeline<'a> {
+    /// A timeline over everything the view found.
+    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView) -> Timeline<'a> {
+        let first = |lane| ring.lane(lane).first_counter();
+        let oldest = first(Lane::Main).unwrap_or(0);
+        let before = (oldest > 0).then(|| (0, oldest - 1));
+        let gaps = ring.lane(Lane::Main).gaps().into_iter();
+        let between = gaps
+            .filter(|gap| gap.2 == Gap::Evicted)
+            .map(|gap| (gap.0, gap.1));
+        Timeline {
+            main: RecordCursor::new(source, ring, Lane::Main),
+            local: RecordCursor::new(source, ring, Lane::Local),
+            spine: RecordCursor::new(source, ring, Lane::Spine),
+            reached: Position {
+                main: oldest,
+                local: first(Lane::Local).unwrap_or(0),
+            },
+            evicted: before.into_iter().chain(between).collect(),
+        }
+    }
+
+    /// The next entry, `None` behind the newest.
+    ///
+    /// # Errors
+    /// What reading the file gives.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the entry borrows the cursors' buffers"
+    )]
+    pub fn next(&mut self) -> io::Result<Option<Entry<'_>>> {
+        match self.turn()? {
+            Some(Lane::Main) => self.next_main(),
+            Some(Lane::Local) => self.next_local(),
+            Some(Lane::Spine) => self.next_marks(),
+            None => Ok(None),
+        }
+    }
+
+    /// The lane whose turn it is: marks come as soon as everything before them
+    /// has come, local records before the main record whose counter they carry.
+    fn turn(&mut self) -> io::Result<Option<Lane>> {
+        let main_done = self.main.peek()?.is_none();
+        let local_at = self.local.peek()?.map(|found| match found {
+            Found::Record(record) => carried_main(record.payload),
+            _ => 0,
+        });
+        let marks_at = self.spine.peek()?.map(|found| match found {
+            Found::Record(record) => stamp_of(record.payload).at,
+            _ => Position::default(),
+        });
+        let due = |at: Position| {
+            (main_done || at.main <= self.reached.main)
+                && (local_at.is_none() || at.local <= self.reached.local)
+        };
+        Ok(match (marks_at, local_at) {
+            (Some(at), _) if due(at) => Some(Lane::Spine),
+            (_, Some(at)) if main_done || at <= self.reached.main => Some(Lane::Local),
+            _ if !main_done => Some(Lane::Main),
+            (Some(_), _) => Some(Lane::Spine),
+            _ => None,
+        })
+    }
+
+    fn next_main(&mut self) -> io::Result<Option<Entry<'_>>> {
+        let Some(found) = self.main.next()? else {
+            return Ok(None);
+        };
+        let (entry, last) = match found {
+            Found::Record(record) => {
+                let line = line(
+                    Lane::Main,
+                    record.counter,
+                    record.flags,
+                    record.payload,
+                    false,
+                );
+                (Entry::Line(line), record.last)
+            }
+            other => entry_of(hole(Lane::Main, &other)),
+        };
+        self.reached.main = self.reached.main.max(last + 1);
+        Ok(Some(entry))
+    }
+
+    fn next_local(&mut self) -> io::Result<Option<Entry<'_>>> {
+        let Some(found) = self.local.next()? else {
+            return Ok(None);
+        };
+        let (entry, last) = match found {
+            Found::Record(record) => {
+                let at = carried_main(record.payload);
+                let context = self
+                    .evicted
+                    .iter()
+                    .any(|(from, to)| (*from..=*to).contains(&at));
+                let bytes = record.payload.get(LOCAL_PREFIX..).unwrap_or_default();
+                let line = line(Lane::Local, record.counter, record.flags, bytes, context);
+                (Entry::Line(line), record.last)
+            }
+            other => entry_of(hole(Lane::Local, &other)),
+        };
+        self.reached.local = self.reached.local.max(last + 1);
+        Ok(Some(entry))
+    }
+
+    fn next_marks(&mut self) -> io::Result<Option<Entry<'_>>> {
+        Ok(self.spine.next()?.map(|found| match found {
+            Found::Record(record) => {
+                let (stamp, marks) = decode_marks(record.payload).unwrap_or_default();
+                Entry::Marks(stamp, marks, record.payload)
+            }
+            other => Entry::Hole(hole(Lane::Spine, &other)),
+        }))
+    }
+}
+
+fn carried_main(payload: &[u8]) -> u64 {
+    payload
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn line(lane: Lane, counter: u64, flags: Flags, payload: &[u8], context: bool) -> Line<'_> {
+    let cut = flags
+        .has(Flags::CUT)
+        .then(|| CutHeader::split(payload))
+        .flatten();
+    let (cut, bytes) = match cut {
+        Some((header, kept)) => (Some(header), kept),
+        None => (None, payload),
+    };
+    let terminated = !flags.has(Flags::UNTERMINATED);
+    Line {
+        lane,
+        counter,
+        stream: flags.stream(),
+        bytes,
+        terminated,
+        cut,
+        context,
+    }
+}
+
+fn stamp_of(payload: &[u8]) -> Stamp {
+    decode_stamp(payload).unwrap_or_default()
+}
+
+fn entry_of(hole: Hole) -> (Entry<'static>, u64) {
+    (Entry::Hole(hole), hole.to)
+}
+
+fn hole(lane: Lane, found: &Found<'_>) -> Hole {
+    let (from, to, why) = match *found {
+        Found::Gap {
+            from,
+            to,
+            why: Gap::Evicted,
+        } => (from, to, HoleKind::Evicted),
+        Found::Gap {
+            from,
+            to,
+            why: Gap::Missing,
+        } => (from, to, HoleKind::Missing),
+        Found::Torn { from, to } => (from, to, HoleKind::Torn),
+        Found::Overrun { from, to } => (from, to, HoleKind::Overrun),
+        Found::Record(record) => (record.counter, record.last, HoleKind::Missing),
+    };
+    Hole {
+        lane,
+        from,
+        to,
+        why,
+    }
+}

@@ -1,0 +1,522 @@
+//! Recovery: what a ring holds, found by looking at every segment.
+//!
+//! One procedure serves a ring that was closed, killed, cut off by a power
+//! failure, damaged, or is being written right now. Every segment is scanned
+//! for records that prove themselves; runs of consecutive ones are sorted by
+//! counter; what is missing between them is reported. Segment headers say in
+//! which order segments were filled, but never which records may stand in
+//! them: after a power cut a header page can be older than its records.
+
+use std::fmt;
+use std::io;
+
+use super::geometry::{FIRST_SEGMENT, Geometry, MAX_SEGMENT, PAGE, SUPERBLOCK_OFFSETS};
+use super::read_at::ReadAt;
+use super::record::{ALIGN, Fragment, LaneKey, MAX_EPOCH, Seq};
+use super::segment::{SEGMENT_HEADER_SIZE, SegmentHeader};
+use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
+use crate::stream::Lane;
+
+/// How often a segment is read again before a failure in it is believed: the
+/// writer may be putting the missing bytes there this moment.
+const REREADS: u32 = 4;
+
+/// Why a file cannot be read as a ring.
+#[derive(Debug)]
+pub enum RingError {
+    /// The file cannot be read.
+    Io(io::Error),
+    /// Nothing in it is a ring's.
+    Foreign(SuperblockError),
+    /// Only zeroes where a ring has its superblocks and segments.
+    Zeroed,
+    /// Made by another version of the format.
+    Version(u32),
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot be read: {error}"),
+            Self::Foreign(why) => write!(f, "is not a Haltbox ring: its superblock {why}"),
+            Self::Zeroed => write!(f, "holds only zeroes where a ring has its superblocks"),
+            Self::Version(found) => {
+                write!(
+                    f,
+                    "has ring format version {found}, this program reads {RING_VERSION}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for RingError {}
+
+impl From<io::Error> for RingError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Consecutive records in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Counter of the first record.
+    pub first: u64,
+    /// Counter of the last record.
+    pub last: u64,
+    /// Segment that holds them.
+    pub segment: u32,
+    /// Offset in the segment of the first record.
+    pub from: usize,
+    /// Offset in the segment behind the last record.
+    pub to: usize,
+    /// The filling of the segment they belong to; `None` for what an earlier
+    /// filling left, or where the header is damaged.
+    pub generation: Option<u64>,
+}
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Never filled, or just being reused.
+    Free,
+    /// Filled for the `generation`-th time in this lane, from counter `first`.
+    Filled {
+        /// Number of the filling.
+        generation: u64,
+        /// Counter of its first record.
+        first: u64,
+    },
+    /// Neither: the header does not prove itself.
+    Damaged,
+}
+
+/// One segment of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Index in the file.
+    pub index: u32,
+    /// What its header says.
+    pub state: SlotState,
+}
+
+impl Slot {
+    fn generation(&self) -> Option<u64> {
+        match self.state {
+            SlotState::Filled { generation, .. } => Some(generation),
+            SlotState::Free | SlotState::Damaged => None,
+        }
+    }
+}
+
+/// Why counters are missing between two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Released data that went by age: segments between them were reused.
+    Evicted,
+    /// Nothing was reused between them: the records were there.
+    Missing,
+}
+
+/// What one lane holds.
+#[derive(Clone, Debug)]
+pub struct LaneView {
+    /// Which lane.
+    pub lane: Lane,
+    /// Its segments, by index.
+    pub slots: Vec<Slot>,
+    /// Its records, oldest first; runs do not overlap.
+    pub runs: Vec<Run>,
+    /// Remains of earlier fillings that stand alone: true history, but with
+    /// evicted records behind them.
+    pub strays: Vec<Run>,
+    /// Bytes of segments that are no record, between records.
+    pub junk_bytes: u64,
+    /// Highest epoch seen in a record.
+    pub epoch: u32,
+}
+
+impl LaneView {
+    /// Counter the next record would get.
+    pub fn next_counter(&self) -> u64 {
+        self.runs
+            .iter()
+            .chain(&self.strays)
+            .map(|run| run.last + 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Counter of the oldest record.
+    pub fn first_counter(&self) -> Option<u64> {
+        self.runs.first().map(|run| run.first)
+    }
+
+    /// The newest segment and the offset behind its last record: where a
+    /// writer goes on.
+    pub fn head(&self) -> Option<(u32, usize)> {
+        let newest = self.slots.iter().filter(|s| s.generation().is_some());
+        let slot = newest.max_by_key(|slot| slot.generation())?;
+        let in_head = self
+            .runs
+            .iter()
+            .filter(|run| run.segment == slot.index && run.generation.is_some());
+        let end = in_head
+            .map(|run| run.to)
+            .max()
+            .unwrap_or(SEGMENT_HEADER_SIZE);
+        Some((slot.index, end))
+    }
+
+    /// Why the counters between two neighbouring runs are missing; `None` if
+    /// none are.
+    pub fn gap(&self, before: &Run, after: &Run) -> Option<Gap> {
+        if before.last + 1 >= after.first {
+            return None;
+        }
+        let damaged = self
+            .slots
+            .iter()
+            .any(|slot| slot.state == SlotState::Damaged);
+        match (before.generation, after.generation) {
+            (Some(before), Some(after)) if after > before + 1 => Some(Gap::Evicted),
+            (None, Some(_)) if !damaged => Some(Gap::Evicted),
+            _ => Some(Gap::Missing),
+        }
+    }
+
+    /// Every pair of neighbouring runs with counters missing between them, as
+    /// (first missing, last missing, why).
+    pub fn gaps(&self) -> Vec<(u64, u64, Gap)> {
+        let pairs = self.runs.windows(2);
+        pairs
+            .filter_map(|pair| {
+                let why = self.gap(&pair[0], &pair[1])?;
+                Some((pair[0].last + 1, pair[1].first - 1, why))
+            })
+            .collect()
+    }
+}
+
+/// What a ring holds.
+#[derive(Clone, Debug)]
+pub struct RingView {
+    /// How the file is divided.
+    pub geometry: Geometry,
+    /// The ring's salt.
+    pub salt: u64,
+    /// The newer sound superblock; `None` if both are damaged and the ring was
+    /// found again by its segments.
+    pub superblock: Option<Superblock>,
+    /// Copies of the superblock that do not prove themselves, and why.
+    pub bad_superblocks: Vec<(u64, SuperblockError)>,
+    /// Length of the file.
+    pub length: u64,
+    spine: LaneView,
+    local: LaneView,
+    main: LaneView,
+}
+
+impl RingView {
+    /// Looks at every segment of a ring, which may be written meanwhile: what
+    /// the writer adds after a lane was begun is left out.
+    ///
+    /// Reads each segment once, needs memory for one segment and for the
+    /// positions of the runs.
+    pub fn read(source: &dyn ReadAt) -> Result<RingView, RingError> {
+        let length = source.length()?;
+        let (superblock, bad_superblocks) = read_superblocks(source)?;
+        let (geometry, salt) = match &superblock {
+            Some(superblock) => (superblock.geometry, superblock.salt),
+            None => find_by_segments(source, length, &bad_superblocks)?,
+        };
+        // Marks and local records carry main counters: reading the main lane
+        // last makes sure that what they speak of is seen too.
+        let scan = |lane| LaneScan::new(source, geometry, salt, lane).run();
+        let (spine, local, main) = (scan(Lane::Spine)?, scan(Lane::Local)?, scan(Lane::Main)?);
+        Ok(RingView {
+            geometry,
+            salt,
+            superblock,
+            bad_superblocks,
+            length,
+            spine,
+            local,
+            main,
+        })
+    }
+
+    /// What one lane holds.
+    pub fn lane(&self, lane: Lane) -> &LaneView {
+        match lane {
+            Lane::Main => &self.main,
+            Lane::Spine => &self.spine,
+            Lane::Local => &self.local,
+        }
+    }
+
+    /// The highest epoch that the superblock or any record tells of.
+    pub fn epoch(&self) -> u32 {
+        let told = self.superblock.map_or(0, |superblock| superblock.epoch);
+        Lane::ALL
+            .iter()
+            .map(|lane| self.lane(*lane).epoch)
+            .fold(told, u32::max)
+    }
+
+    /// Bytes that the division of the file promises and the file lacks.
+    pub fn missing_bytes(&self) -> u64 {
+        self.geometry.file_size().saturating_sub(self.length)
+    }
+}
+
+type Superblocks = (Option<Superblock>, Vec<(u64, SuperblockError)>);
+
+fn read_superblocks(source: &dyn ReadAt) -> Result<Superblocks, RingError> {
+    let mut best: Option<Superblock> = None;
+    let mut bad = Vec::new();
+    for offset in SUPERBLOCK_OFFSETS {
+        let mut bytes = [0; SUPERBLOCK_SIZE];
+        let got = source.read_full(offset, &mut bytes)?;
+        match Superblock::decode(&bytes[..got]) {
+            Ok(found) if best.is_none_or(|best| found.revision > best.revision) => {
+                best = Some(found);
+            }
+            Ok(_) => {}
+            Err(SuperblockError::Version(found)) => return Err(RingError::Version(found)),
+            Err(error) => bad.push((offset, error)),
+        }
+    }
+    Ok((best, bad))
+}
+
+/// Both superblocks are gone: every segment header repeats what they said.
+fn find_by_segments(
+    source: &dyn ReadAt,
+    length: u64,
+    bad: &[(u64, SuperblockError)],
+) -> Result<(Geometry, u64), RingError> {
+    let mut bytes = [0; SEGMENT_HEADER_SIZE];
+    let mut zeroed = true;
+    let mut offset = FIRST_SEGMENT;
+    while offset < length {
+        let got = source.read_full(offset, &mut bytes)?;
+        if let Some(header) = SegmentHeader::decode(&bytes[..got]) {
+            return Ok((header.geometry, header.salt));
+        }
+        zeroed &= bytes.iter().all(|byte| *byte == 0);
+        offset += PAGE;
+    }
+    let first = bad
+        .first()
+        .map_or(SuperblockError::Short(0), |(_, error)| *error);
+    let empty = matches!(first, SuperblockError::Magic([0, 0, 0, 0, 0, 0, 0, 0]));
+    Err(if zeroed && empty {
+        RingError::Zeroed
+    } else {
+        RingError::Foreign(first)
+    })
+}
+
+/// The scan of one lane.
+struct LaneScan<'a> {
+    source: &'a dyn ReadAt,
+    geometry: Geometry,
+    salt: u64,
+    key: LaneKey,
+    lane: Lane,
+    buffer: Vec<u8>,
+    view: LaneView,
+    /// Records behind this counter were written after the scan began.
+    newest: u64,
+}
+
+/// What one pass over a segment copy found.
+#[derive(Default)]
+struct Pass {
+    runs: Vec<Run>,
+    junk: u64,
+    epoch: u32,
+}
+
+impl<'a> LaneScan<'a> {
+    fn new(source: &'a dyn ReadAt, geometry: Geometry, salt: u64, lane: Lane) -> Self {
+        let view = LaneView {
+            lane,
+            slots: Vec::new(),
+            runs: Vec::new(),
+            strays: Vec::new(),
+            junk_bytes: 0,
+            epoch: 0,
+        };
+        let size = (geometry.segment_size as usize).min(MAX_SEGMENT as usize);
+        let key = LaneKey::new(salt, lane);
+        let buffer = vec![0; size];
+        LaneScan {
+            source,
+            geometry,
+            salt,
+            key,
+            lane,
+            buffer,
+            view,
+            newest: u64::MAX,
+        }
+    }
+
+    fn run(mut self) -> io::Result<LaneView> {
+        let slots = self.geometry.lane(self.lane);
+        for index in slots.clone() {
+            let state = self.slot_state(index)?;
+            self.view.slots.push(Slot { index, state });
+        }
+        // The head first: what it holds now bounds what all others can hold.
+        let newest = self.view.slots.iter().max_by_key(|slot| slot.generation());
+        let head = newest.filter(|slot| slot.generation().is_some()).copied();
+        if let Some(head) = head {
+            self.segment(head)?;
+            self.newest = self.newest_in(head);
+        }
+        for slot in self.view.slots.clone() {
+            if Some(slot.index) != head.map(|head| head.index) {
+                self.segment(slot)?;
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// Counter of the newest record, which the head holds unless it is empty.
+    fn newest_in(&self, head: Slot) -> u64 {
+        let current = self.view.runs.iter().filter(|run| run.generation.is_some());
+        let before = match head.state {
+            SlotState::Filled { first, .. } => first.saturating_sub(1),
+            SlotState::Free | SlotState::Damaged => u64::MAX,
+        };
+        current.map(|run| run.last).max().unwrap_or(before)
+    }
+
+    fn slot_state(&self, index: u32) -> io::Result<SlotState> {
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
+        let got = self
+            .source
+            .read_full(self.geometry.offset(index), &mut bytes)?;
+        let header = SegmentHeader::decode(&bytes[..got])
+            .filter(|header| header.belongs(self.salt, &self.geometry, self.lane, index));
+        Ok(match header {
+            Some(header) => SlotState::Filled {
+                generation: header.generation,
+                first: Seq(header.first).counter(),
+            },
+            None if bytes[..8] == [0; 8] => SlotState::Free,
+            None => SlotState::Damaged,
+        })
+    }
+
+    /// Scans a segment, again while a failure in it may be the writer at work.
+    fn segment(&mut self, slot: Slot) -> io::Result<()> {
+        let mut pass = self.pass(slot)?;
+        for _ in 0..REREADS {
+            if !pass.has_hole() {
+                break;
+            }
+            let again = self.pass(slot)?;
+            let same = again.runs == pass.runs;
+            pass = again;
+            if same {
+                break;
+            }
+        }
+        self.view.epoch = self.view.epoch.max(pass.epoch);
+        self.view.junk_bytes += pass.junk;
+        self.view.runs.extend(pass.runs);
+        Ok(())
+    }
+
+    fn pass(&mut self, slot: Slot) -> io::Result<Pass> {
+        let offset = self.geometry.offset(slot.index);
+        let got = self.source.read_full(offset, &mut self.buffer)?;
+        let bytes = &self.buffer[..got];
+        let mut pass = Pass::default();
+        let mut at = SEGMENT_HEADER_SIZE;
+        let mut junk_from = at;
+        while at < bytes.len() {
+            match self.key.fragment_at(bytes, at, MAX_EPOCH) {
+                Some(fragment) if fragment.seq.counter() <= self.newest => {
+                    pass.junk += (at - junk_from) as u64;
+                    pass.add(slot, at, &fragment);
+                    at = fragment.end;
+                    junk_from = at;
+                }
+                _ => at += ALIGN,
+            }
+        }
+        Ok(pass)
+    }
+
+    /// Sorts the runs, cuts what is there twice, and sets strays aside.
+    fn finish(mut self) -> LaneView {
+        self.view
+            .runs
+            .sort_by_key(|run| (run.first, run.generation.is_none()));
+        let mut runs: Vec<Run> = Vec::with_capacity(self.view.runs.len());
+        for run in self.view.runs.drain(..) {
+            let covered = runs.last().is_some_and(|last| run.last <= last.last);
+            if !covered {
+                runs.push(run);
+            }
+        }
+        for index in (0..runs.len()).rev() {
+            let leads_on = runs
+                .get(index + 1)
+                .is_some_and(|next| runs[index].last + 1 >= next.first);
+            let leftover = runs[index].generation.is_none()
+                && self.view.slots.iter().any(|slot| {
+                    slot.index == runs[index].segment && slot.state != SlotState::Damaged
+                });
+            if leftover && !leads_on {
+                self.view.strays.insert(0, runs.remove(index));
+            }
+        }
+        self.view.runs = runs;
+        self.view
+    }
+}
+
+impl Pass {
+    fn add(&mut self, slot: Slot, at: usize, fragment: &Fragment<'_>) {
+        let counter = fragment.seq.counter();
+        self.epoch = self.epoch.max(fragment.seq.epoch());
+        if let Some(run) = self
+            .runs
+            .last_mut()
+            .filter(|run| run.last + 1 == counter && run.to == at)
+        {
+            run.last = counter;
+            run.to = fragment.end;
+            return;
+        }
+        let generation = match slot.state {
+            SlotState::Filled { generation, first } if counter >= first => Some(generation),
+            _ => None,
+        };
+        self.runs.push(Run {
+            first: counter,
+            last: counter,
+            segment: slot.index,
+            from: at,
+            to: fragment.end,
+            generation,
+        });
+    }
+
+    /// Counters are missing between records of this filling.
+    fn has_hole(&self) -> bool {
+        self.runs
+            .windows(2)
+            .any(|pair| pair[1].first > pair[0].last + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {}

@@ -1,0 +1,189 @@
+//! The mapped file. Every unsafe block of the recorder is in this module.
+//!
+//! The map is shared with the page cache, and only with it: nothing else in
+//! this process reads or writes these bytes through memory, and readers (in any
+//! process) use `pread`. What remains is the risk that the file is truncated or
+//! the disk fails under the map, which the kernel answers with SIGBUS; the file
+//! is preallocated and locked so that Haltbox itself never causes it.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::libc;
+
+/// A file mapped for reading and writing. One owner writes.
+pub struct Map {
+    pages: Arc<MmapRaw>,
+    forks: u32,
+}
+
+/// The same pages, for asking the kernel to make them present.
+#[derive(Clone)]
+pub struct Pages(Arc<MmapRaw>);
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+static WATCH_FORKS: Once = Once::new();
+
+extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn watch_forks() {
+    WATCH_FORKS.call_once(|| {
+        // SAFETY: `count_fork` is a static function that only adds to an atomic,
+        // which is allowed in the child of a fork; a failure leaves the pages
+        // protected by MADV_DONTFORK alone.
+        unsafe {
+            libc::pthread_atfork(None, None, Some(count_fork));
+        }
+    });
+}
+
+impl Map {
+    /// Maps the whole of `file`, whose length must not shrink while it is mapped.
+    pub fn new(file: &File) -> io::Result<Map> {
+        watch_forks();
+        let pages = MmapOptions::new().map_raw(file)?;
+        // The child of a fork must not write records: without the pages it cannot.
+        pages.advise(Advice::DontFork)?;
+        Ok(Map {
+            pages: Arc::new(pages),
+            forks: FORKS.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Bytes mapped.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// This process is the child of the one that made the map: its pages are
+    /// not here, and touching them would end the process.
+    pub fn is_forked(&self) -> bool {
+        FORKS.load(Ordering::Relaxed) != self.forks
+    }
+
+    /// A handle for populating pages from another thread.
+    pub fn pages(&self) -> Pages {
+        Pages(Arc::clone(&self.pages))
+    }
+
+    fn covers(&self, offset: usize, length: usize) -> bool {
+        let end = offset.checked_add(length);
+        !self.is_forked() && end.is_some_and(|end| end <= self.pages.len())
+    }
+
+    /// Copies `bytes` to `offset`. Returns false, and writes nothing, if they
+    /// do not fit the map or the process is a fork.
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        if !self.covers(offset, bytes.len()) {
+            return false;
+        }
+        // SAFETY: `covers` checked that the destination lies inside the live
+        // mapping; `&mut self` makes this the only writer in the process; the
+        // source is a Rust slice outside the mapping, as no slice of the
+        // mapping is ever handed out, so the two cannot overlap.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.pages.as_mut_ptr().add(offset),
+                bytes.len(),
+            );
+        }
+        true
+    }
+
+    /// Stores one word at `offset`, which is a multiple of 8. All stores made
+    /// before it are visible to whoever sees it, and the CPU never tears it.
+    /// Returns false, and stores nothing, if it does not fit.
+    pub fn publish(&mut self, offset: usize, word: u64) -> bool {
+        if !offset.is_multiple_of(8) || !self.covers(offset, 8) {
+            return false;
+        }
+        // SAFETY: `covers` checked that the eight bytes lie inside the live
+        // mapping; mappings begin at a page boundary, so a multiple of 8 is
+        // aligned for an AtomicU64; nothing in this process accesses the word
+        // other than through this function and `write`, both behind `&mut self`.
+        let target = unsafe { AtomicU64::from_ptr(self.pages.as_mut_ptr().add(offset).cast()) };
+        target.store(word.to_le(), Ordering::Release);
+        true
+    }
+
+    /// Asks the kernel to write every changed page back, without waiting.
+    pub fn start_writeback(&self) -> io::Result<()> {
+        self.pages.flush_async()
+    }
+
+    /// Waits until `length` bytes at `offset` are on the disk.
+    pub fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.pages.flush_range(offset, length)
+    }
+}
+
+nix::ioctl_read!(get_file_flags, b'f', 1, libc::c_long);
+nix::ioctl_write_ptr!(set_file_flags, b'f', 2, libc::c_long);
+
+/// Keeps btrfs from copying the file's blocks on every write; only an empty
+/// file can be told so.
+pub fn set_no_copy_on_write(file: &File) -> io::Result<()> {
+    const NO_COPY_ON_WRITE: libc::c_long = 0x0080_0000;
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the descriptor is open for the life of `file`, and the kernel
+    // writes one C long (in truth an int, which is not longer) to a valid place.
+    unsafe { get_file_flags(file.as_raw_fd(), &mut flags) }?;
+    flags |= NO_COPY_ON_WRITE;
+    // SAFETY: as above; the kernel only reads the pointed-to value.
+    unsafe { set_file_flags(file.as_raw_fd(), &flags) }?;
+    Ok(())
+}
+
+impl Pages {
+    /// Makes the pages of a range present and writable, so that the writer
+    /// does not stop in a page fault. Harmless to the bytes. Needs Linux 5.14.
+    pub fn populate(&self, offset: usize, length: usize) -> io::Result<()> {
+        let length = length.min(self.0.len().saturating_sub(offset));
+        if length == 0 {
+            return Ok(());
+        }
+        self.0.advise_range(Advice::PopulateWrite, offset, length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    fn mapped(length: u64) -> (File, Map) {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(length).unwrap();
+        let map = Map::new(&file).unwrap();
+        (file, map)
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_pread() {
+        let (file, mut map) = mapped(8192);
+        assert!(map.write(100, b"haltbox") && map.publish(4096, 0x0102_0304_0506_0708));
+        let mut bytes = [0; 7];
+        file.read_exact_at(&mut bytes, 100).unwrap();
+        assert_eq!(&bytes, b"haltbox");
+        let mut word = [0; 8];
+        file.read_exact_at(&mut word, 4096).unwrap();
+        assert_eq!(u64::from_le_bytes(word), 0x0102_0304_0506_0708);
+    }
+
+    #[test]
+    fn nothing_outside_the_map_is_touched() {
+        let (_file, mut map) = mapped(4096);
+        assert!(!map.write(4090, b"haltbox"));
+        assert!(!map.write(usize::MAX, b"h"));
+        assert!(!map.publish(4096, 1) && !map.publish(4, 1));
+    }
+}

@@ -1,0 +1,539 @@
+//! Writing the ring: appending records and reusing segments.
+//!
+//! The protocol, which readers in other processes rely on:
+//!
+//! * record: payload, then `seq`, then ONE aligned 8-byte release store of the
+//!   commit word. A kill stops between two instructions, and the page cache
+//!   keeps every store that was executed, so a record is there whole or fails
+//!   its checksum.
+//! * segment: generation 0, then the header, then the generation by a release
+//!   store. A reader that sees another generation after copying a segment than
+//!   before knows that its copy is of no use.
+//!
+//! Nothing here waits for the disk, takes a lock or allocates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use haltbox_format::Lane;
+use haltbox_format::ring::{
+    FRAGMENT, Flags, Geometry, HEADER_SIZE, HINTS_OFFSET, Header, LaneKey, MIN_FIRST, Part,
+    RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
+};
+
+use crate::map::Map;
+
+/// Records of the main lane that must not be overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// Counter of the first.
+    pub from: u64,
+    /// Counter behind the last; `u64::MAX` while the block is being recorded.
+    pub until: u64,
+    /// Not even to make room for the block that is open.
+    pub pinned: bool,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the ring and survives the end of the process.
+    Kept {
+        /// A segment was begun for it.
+        switched: bool,
+        /// Unreleased records that were overwritten to make room: how many.
+        overwritten: u64,
+    },
+    /// Nothing that may be overwritten was left, or the process is a fork.
+    Dropped,
+}
+
+/// Segments a stopped ring may still fill: what the node does after a
+/// divergence must not push out what led to it.
+pub const AFTERMATH: u32 = 4;
+
+/// The one writer of a ring.
+pub struct RingWriter {
+    map: Map,
+    geometry: Geometry,
+    salt: u64,
+    epoch: u32,
+    spine: LaneWriter,
+    local: LaneWriter,
+    main: LaneWriter,
+    protected: Vec<Protected>,
+    /// Main segments that may still be filled; `None` = no limit.
+    allowance: Option<u32>,
+    heads: Arc<Heads>,
+}
+
+/// Where each lane is writing and will write next, for the thread that makes
+/// pages present ahead of it: file offsets.
+#[derive(Default)]
+pub struct Heads {
+    lanes: [(AtomicUsize, AtomicUsize); 3],
+}
+
+impl Heads {
+    /// (offset being written, start of the segment that comes next) by lane.
+    pub fn read(&self) -> [(usize, usize); 3] {
+        let load = |value: &AtomicUsize| value.load(Ordering::Relaxed);
+        self.lanes
+            .each_ref()
+            .map(|(head, next)| (load(head), load(next)))
+    }
+
+    fn set(&self, lane: Lane, head: usize, next: usize) {
+        let (head_cell, next_cell) = &self.lanes[usize::from(lane.number()).min(2)];
+        head_cell.store(head, Ordering::Relaxed);
+        next_cell.store(next, Ordering::Relaxed);
+    }
+}
+
+/// One segment as its writer knows it.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    index: u32,
+    generation: u64,
+    /// Counters it holds, `first..next`; empty if they are equal.
+    first: u64,
+    next: u64,
+}
+
+impl Slot {
+    fn holds_any_of(&self, range: &Protected) -> bool {
+        self.first < self.next && self.first < range.until && range.from < self.next
+    }
+}
+
+struct LaneWriter {
+    key: LaneKey,
+    slots: Vec<Slot>,
+    /// Position in `slots` of the segment being filled.
+    head: Option<usize>,
+    /// Offset in it of the next record.
+    offset: usize,
+    /// Counter of the next record.
+    next: u64,
+    generation: u64,
+}
+
+/// Where a new segment comes from.
+enum Room {
+    Released(usize),
+    Overwrite(usize),
+    None,
+}
+
+impl RingWriter {
+    /// Goes on where `view` says that the last writer stopped. `epoch` is a new one.
+    pub fn resume(map: Map, view: &RingView, epoch: u32) -> RingWriter {
+        let lane = |lane| LaneWriter::resume(view, lane);
+        RingWriter {
+            map,
+            geometry: view.geometry,
+            salt: view.salt,
+            epoch,
+            spine: lane(Lane::Spine),
+            local: lane(Lane::Local),
+            main: lane(Lane::Main),
+            protected: Vec::new(),
+            allowance: None,
+            heads: Arc::default(),
+        }
+    }
+
+    /// Where the lanes are written, for the populating thread.
+    pub fn heads(&self) -> Arc<Heads> {
+        Arc::clone(&self.heads)
+    }
+
+    /// The map's pages, for the populating thread.
+    pub fn map(&self) -> &Map {
+        &self.map
+    }
+
+    /// Counter of the next record of a lane.
+    pub fn next_counter(&self, lane: Lane) -> u64 {
+        self.lane(lane).next
+    }
+
+    /// Counter of the oldest record of a lane that is not overwritten yet.
+    pub fn oldest_counter(&self, lane: Lane) -> u64 {
+        let filled = self
+            .lane(lane)
+            .slots
+            .iter()
+            .filter(|slot| slot.first < slot.next);
+        filled
+            .map(|slot| slot.first)
+            .min()
+            .unwrap_or(self.next_counter(lane))
+    }
+
+    /// Says which main records must be kept from now on.
+    pub fn protect(&mut self, protected: Vec<Protected>) {
+        self.protected = protected;
+    }
+
+    /// Limits how many main segments may still be filled.
+    pub fn set_allowance(&mut self, allowance: Option<u32>) {
+        self.allowance = allowance;
+    }
+
+    /// Whether a limit is in force.
+    pub fn has_allowance(&self) -> bool {
+        self.allowance.is_some()
+    }
+
+    /// Largest record a lane can hold: one segment less than the lane, as the
+    /// one being filled never starts empty.
+    pub fn capacity(&self, lane: Lane) -> usize {
+        self.lane(lane)
+            .slots
+            .len()
+            .saturating_sub(1)
+            .saturating_mul(self.per_segment())
+    }
+
+    /// Payload bytes that fit an empty segment, whatever the fragments.
+    fn per_segment(&self) -> usize {
+        let fragments = self.segment_size() / FRAGMENT + 1;
+        self.segment_size()
+            .saturating_sub(SEGMENT_HEADER_SIZE + fragments * HEADER_SIZE)
+    }
+
+    /// Appends one record: `prefix` and `payload` in one piece. At most
+    /// [`RingWriter::capacity`] bytes; more are dropped.
+    pub fn append(&mut self, lane: Lane, flags: Flags, prefix: &[u8], payload: &[u8]) -> Appended {
+        let length = prefix.len() + payload.len();
+        if length > self.capacity(lane) || self.map.is_forked() {
+            return Appended::Dropped;
+        }
+        let size = self.segment_size();
+        let writer = self.lane(lane);
+        let fits = length <= FRAGMENT
+            && writer.head.is_some()
+            && writer.offset + HEADER_SIZE + length <= size;
+        if fits {
+            self.put(
+                lane,
+                Header {
+                    part: Part::Full,
+                    flags,
+                },
+                prefix,
+                payload,
+            );
+            return Appended::Kept {
+                switched: false,
+                overwritten: 0,
+            };
+        }
+        self.append_split(lane, flags, prefix, payload)
+    }
+
+    /// A record that needs another segment, several fragments, or both.
+    #[cold]
+    fn append_split(
+        &mut self,
+        lane: Lane,
+        flags: Flags,
+        prefix: &[u8],
+        payload: &[u8],
+    ) -> Appended {
+        // A record is kept whole or not at all: make sure of its room first.
+        if !self.has_room(lane, prefix.len() + payload.len()) {
+            return Appended::Dropped;
+        }
+        let (mut prefix, mut payload) = (prefix, payload);
+        let (mut switched, mut overwritten, mut first) = (false, 0, true);
+        loop {
+            let rest = prefix.len() + payload.len();
+            let room = self.room_in_segment(lane);
+            if room < rest.min(MIN_FIRST) || room == 0 {
+                let Some(lost) = self.switch(lane) else {
+                    return Appended::Dropped;
+                };
+                switched = true;
+                overwritten += lost;
+                continue;
+            }
+            let take = rest.min(room).min(FRAGMENT);
+            let (prefix_now, prefix_rest) = prefix.split_at(take.min(prefix.len()));
+            let (payload_now, payload_rest) = payload.split_at(take - prefix_now.len());
+            let part = match (first, take == rest) {
+                (true, true) => Part::Full,
+                (true, false) => Part::First,
+                (false, true) => Part::Last,
+                (false, false) => Part::Mid,
+            };
+            self.put(lane, Header { part, flags }, prefix_now, payload_now);
+            if take == rest {
+                return Appended::Kept {
+                    switched,
+                    overwritten,
+                };
+            }
+            (prefix, payload, first) = (prefix_rest, payload_rest, false);
+        }
+    }
+
+    fn has_room(&self, lane: Lane, length: usize) -> bool {
+        let here = Some(self.room_in_segment(lane)).filter(|room| *room >= MIN_FIRST);
+        let beyond = length.saturating_sub(here.unwrap_or(0));
+        let segments = beyond.div_ceil(self.per_segment().max(1));
+        let usable = self
+            .lane(lane)
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(position, slot)| {
+                Some(*position) != self.lane(lane).head && !self.is_pinned(lane, slot)
+            });
+        let allowed = match self.allowance.filter(|_| lane == Lane::Main) {
+            Some(allowance) => segments <= allowance as usize,
+            None => true,
+        };
+        allowed && segments <= usable.count()
+    }
+
+    fn is_pinned(&self, lane: Lane, slot: &Slot) -> bool {
+        lane == Lane::Main
+            && self
+                .protected
+                .iter()
+                .any(|p| p.pinned && slot.holds_any_of(p))
+    }
+
+    fn is_protected(&self, lane: Lane, slot: &Slot) -> bool {
+        lane == Lane::Main && self.protected.iter().any(|p| slot.holds_any_of(p))
+    }
+
+    /// Payload bytes that still fit the segment being filled.
+    fn room_in_segment(&self, lane: Lane) -> usize {
+        let writer = self.lane(lane);
+        match writer.head {
+            Some(_) => self
+                .segment_size()
+                .saturating_sub(writer.offset + HEADER_SIZE),
+            None => 0,
+        }
+    }
+
+    /// Writes one fragment that fits the segment being filled.
+    fn put(&mut self, lane: Lane, header: Header, prefix: &[u8], payload: &[u8]) {
+        let epoch = self.epoch;
+        let writer = self.lane_mut(lane);
+        let Some(slot) = writer.head.and_then(|head| writer.slots.get_mut(head)) else {
+            return;
+        };
+        let seq = Seq::new(epoch, writer.next);
+        let (index, offset) = (slot.index, writer.offset);
+        writer.next += 1;
+        slot.next = writer.next;
+        writer.offset += HEADER_SIZE + padded(prefix.len() + payload.len());
+        let (key, end) = (writer.key, writer.offset);
+        let word = key.commit_word(seq, header, prefix, payload);
+        let segment = self.segment_at(index);
+        let at = segment + offset;
+        self.map.write(at + HEADER_SIZE, prefix);
+        self.map.write(at + HEADER_SIZE + prefix.len(), payload);
+        self.map.write(at, &key.mask(seq).to_le_bytes());
+        self.map.publish(at + 8, word);
+        self.heads.lanes[usize::from(lane.number()).min(2)]
+            .0
+            .store(segment + end, Ordering::Relaxed);
+    }
+
+    /// Begins another segment. Returns how many unreleased records it
+    /// overwrites, `None` if there is no segment that may be used.
+    fn switch(&mut self, lane: Lane) -> Option<u64> {
+        let (position, lost) = match self.choose(lane) {
+            Room::Released(position) => (position, 0),
+            Room::Overwrite(position) => {
+                let slot = self.lane(lane).slots.get(position)?;
+                (position, slot.next - slot.first)
+            }
+            Room::None => return None,
+        };
+        if lane == Lane::Main {
+            self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
+        }
+        let seq = Seq::new(self.epoch, self.lane(lane).next);
+        let writer = self.lane_mut(lane);
+        writer.generation += 1;
+        let (generation, next) = (writer.generation, writer.next);
+        let slot = writer.slots.get_mut(position)?;
+        *slot = Slot {
+            index: slot.index,
+            generation,
+            first: next,
+            next,
+        };
+        let index = slot.index;
+        writer.head = Some(position);
+        writer.offset = SEGMENT_HEADER_SIZE;
+        self.begin_segment(lane, index, generation, seq);
+        self.publish_hints(lane, index);
+        Some(lost)
+    }
+
+    /// The segment protocol: generation 0, header, generation.
+    fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) {
+        let header = SegmentHeader {
+            generation,
+            salt: self.salt,
+            first: first.0,
+            geometry: self.geometry,
+            index,
+            lane: lane.number(),
+        };
+        let bytes = header.encode();
+        let at = self.segment_at(index);
+        self.map.publish(at, 0);
+        // Keeps the stores of the header behind the one that invalidates it.
+        std::sync::atomic::fence(Ordering::Release);
+        self.map.write(at + 8, &bytes[8..]);
+        self.map.publish(at, generation);
+    }
+
+    /// Hints move at a segment switch only; no reader trusts them.
+    fn publish_hints(&mut self, lane: Lane, index: u32) {
+        let line = HINTS_OFFSET as usize + 64 * (1 + usize::from(lane.number()));
+        let generation = self.lane(lane).generation;
+        self.map.publish(line, generation);
+        self.map.publish(line + 8, u64::from(index));
+        let head = self.segment_at(index) + SEGMENT_HEADER_SIZE;
+        let next = match self.choose(lane) {
+            Room::Released(position) | Room::Overwrite(position) => self
+                .lane(lane)
+                .slots
+                .get(position)
+                .map_or(head, |s| self.segment_at(s.index)),
+            Room::None => head,
+        };
+        self.heads.set(lane, head, next);
+    }
+
+    /// Which segment to fill next: the oldest whose records may go. Inside an
+    /// open block that is larger than the lane its own oldest segment goes,
+    /// and what was pinned never does.
+    fn choose(&self, lane: Lane) -> Room {
+        if lane == Lane::Main && self.allowance == Some(0) {
+            return Room::None;
+        }
+        let writer = self.lane(lane);
+        let others = || {
+            writer
+                .slots
+                .iter()
+                .enumerate()
+                .filter(|(position, _)| Some(*position) != writer.head)
+        };
+        let oldest = |slots: &mut dyn Iterator<Item = (usize, &Slot)>| {
+            slots
+                .min_by_key(|(_, slot)| slot.generation)
+                .map(|(position, _)| position)
+        };
+        if let Some(free) = oldest(&mut others().filter(|(_, s)| !self.is_protected(lane, s))) {
+            return Room::Released(free);
+        }
+        let unpinned = || others().filter(|(_, slot)| !self.is_pinned(lane, slot));
+        let open = self
+            .protected
+            .iter()
+            .filter(|p| p.until == u64::MAX)
+            .map(|p| p.from)
+            .max();
+        let own = |(_, slot): &(usize, &Slot)| open.is_some_and(|from| slot.first >= from);
+        let choice = if unpinned().filter(own).count() >= 2 {
+            oldest(&mut unpinned().filter(own))
+        } else {
+            oldest(&mut unpinned())
+        };
+        choice.map_or(Room::None, Room::Overwrite)
+    }
+
+    fn segment_size(&self) -> usize {
+        self.geometry.segment_size as usize
+    }
+
+    fn segment_at(&self, index: u32) -> usize {
+        usize::try_from(self.geometry.offset(index)).unwrap_or(usize::MAX)
+    }
+
+    fn lane(&self, lane: Lane) -> &LaneWriter {
+        match lane {
+            Lane::Main => &self.main,
+            Lane::Spine => &self.spine,
+            Lane::Local => &self.local,
+        }
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut LaneWriter {
+        match lane {
+            Lane::Main => &mut self.main,
+            Lane::Spine => &mut self.spine,
+            Lane::Local => &mut self.local,
+        }
+    }
+
+    /// Writes one superblock copy. Not synced: recovery does not depend on it.
+    pub fn write_superblock(&mut self, offset: u64, bytes: &[u8]) {
+        self.map
+            .write(usize::try_from(offset).unwrap_or(usize::MAX), bytes);
+    }
+
+    /// Says in the hints who writes: process id, or 0 when the ring is closed.
+    pub fn publish_writer(&mut self, pid: u32) {
+        self.map.publish(HINTS_OFFSET as usize, u64::from(pid));
+    }
+}
+
+impl LaneWriter {
+    fn resume(view: &RingView, lane: Lane) -> LaneWriter {
+        let lane_view = view.lane(lane);
+        let slots: Vec<Slot> = lane_view
+            .slots
+            .iter()
+            .map(|slot| {
+                let generation = match slot.state {
+                    SlotState::Filled { generation, .. } => generation,
+                    SlotState::Free | SlotState::Damaged => 0,
+                };
+                let held = || {
+                    lane_view
+                        .runs
+                        .iter()
+                        .filter(|run| run.segment == slot.index)
+                };
+                let first = held().map(|run| run.first).min().unwrap_or(0);
+                let next = held().map(|run| run.last + 1).max().unwrap_or(first);
+                Slot {
+                    index: slot.index,
+                    generation,
+                    first,
+                    next,
+                }
+            })
+            .collect();
+        let next = lane_view.next_counter();
+        let head = lane_view.head();
+        let position = head
+            .and_then(|(index, _)| slots.iter().position(|slot| slot.index == index))
+            .filter(|position| {
+                slots
+                    .get(*position)
+                    .is_some_and(|s| s.next == next || s.next == 0)
+            });
+        LaneWriter {
+            key: LaneKey::new(view.salt, lane),
+            generation: slots.iter().map(|slot| slot.generation).max().unwrap_or(0),
+            slots,
+            head: position,
+            offset: head.map_or(SEGMENT_HEADER_SIZE, |(_, offset)| offset),
+            next,
+        }
+    }
+}

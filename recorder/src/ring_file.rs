@@ -1,0 +1,497 @@
+//! Opening the ring's file: one writer, room on the disk made sure of before
+//! anything is mapped, and nothing that may be evidence overwritten.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use haltbox_format::ring::{
+    Geometry, MAX_RING, MIN_RING, PAGE, RingError, RingView, SUPERBLOCK_OFFSETS, Superblock,
+};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, RenameFlags, fallocate, renameat2};
+use nix::sys::statfs::{self, FsType, fstatfs};
+
+use crate::clock;
+use crate::machine;
+use crate::map::{Map, set_no_copy_on_write};
+use crate::ring::RingWriter;
+
+/// How to open a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RingOptions {
+    /// Bytes of the file, [`MIN_RING`] to [`MAX_RING`].
+    pub size: u64,
+    /// The ring is mapped into a host: a file system on which preallocation
+    /// does not protect against SIGBUS is refused instead of warned about.
+    pub in_host: bool,
+}
+
+/// An open ring, and what was found when it was opened.
+pub struct OpenedRing {
+    /// The writer.
+    pub writer: RingWriter,
+    /// What the ring held.
+    pub view: RingView,
+    /// The file, locked as long as this lives.
+    pub file: Flock<File>,
+    /// Sentences for the operator.
+    pub notices: Vec<String>,
+    /// Rings that were moved aside now.
+    pub aside: Vec<PathBuf>,
+}
+
+/// Why a ring cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process writes it.
+    Locked(PathBuf),
+    /// The disk has too little room.
+    NoSpace {
+        /// The ring.
+        path: PathBuf,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// A host must not map a file of this file system.
+    FileSystem {
+        /// The ring.
+        path: PathBuf,
+        /// The file system's name or number.
+        name: String,
+    },
+    /// Not a size a ring can have.
+    Size(u64),
+    /// The system said no.
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked(path) => write!(
+                f,
+                "{} is being written by another recorder; stop that one, or give this one \
+                 another --dir",
+                path.display()
+            ),
+            Self::NoSpace {
+                path,
+                needed,
+                available,
+            } => write!(
+                f,
+                "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; \
+                 free them, or give a smaller --size",
+                path.display(),
+                needed.saturating_sub(*available)
+            ),
+            Self::FileSystem { path, name } => write!(
+                f,
+                "{} lies on {name}, where preallocated blocks do not protect a mapped file; put \
+                 the ring on ext4, XFS, tmpfs or btrfs, or run haltbox record beside the host",
+                path.display()
+            ),
+            Self::Size(size) => write!(
+                f,
+                "a ring of {size} bytes cannot be made: --size must be {MIN_RING} (4MiB) to \
+                 {MAX_RING} (1TiB)"
+            ),
+            Self::Io { doing, path, error } => {
+                write!(f, "cannot {doing} {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Opens the ring at `path`, or makes it. A file there that cannot be gone on
+/// with is moved aside and named in the notices.
+pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError> {
+    let size = options.size / PAGE * PAGE;
+    Geometry::for_size(size).ok_or(OpenError::Size(options.size))?;
+    let mut notices = Vec::new();
+    let mut aside = Vec::new();
+    loop {
+        let Some(file) = lock_existing(path)? else {
+            create(path, size, options, &mut notices)?;
+            continue;
+        };
+        match examine(&file, size) {
+            Ok(view) => {
+                check_file_system(&file, path, options, &mut notices)?;
+                return resume(path, file, view, notices, aside);
+            }
+            Err(Unfit::Io(error)) => {
+                return Err(OpenError::Io {
+                    doing: "read",
+                    path: path.to_owned(),
+                    error,
+                });
+            }
+            Err(Unfit::Because { word, why }) => {
+                let to = move_aside(path, word)?;
+                notices.push(format!(
+                    "{} {why}; it was moved aside to {} and a new ring begun; read it with: \
+                     haltbox info {}",
+                    path.display(),
+                    to.display(),
+                    to.display()
+                ));
+                aside.push(to);
+            }
+        }
+    }
+}
+
+/// Why a ring cannot be gone on with.
+enum Unfit {
+    Io(io::Error),
+    Because { word: &'static str, why: String },
+}
+
+impl Unfit {
+    fn because(word: &'static str, why: impl Into<String>) -> Unfit {
+        Unfit::Because {
+            word,
+            why: why.into(),
+        }
+    }
+}
+
+/// The file at `path` with its lock, `None` if there is none.
+fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
+    let io_error = |doing, error| OpenError::Io {
+        doing,
+        path: path.to_owned(),
+        error,
+    };
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("open", error)),
+    };
+    let opened = file
+        .metadata()
+        .map_err(|error| io_error("examine", error))?;
+    if !opened.is_file() {
+        let error = io::Error::other("it is not a regular file");
+        return Err(io_error("use", error));
+    }
+    let locked =
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => OpenError::Locked(path.to_owned()),
+            other => io_error("lock", other.into()),
+        })?;
+    // Another recorder may have moved the file aside between opening and locking.
+    match std::fs::metadata(path) {
+        Ok(now) if now.ino() == opened.ino() && now.dev() == opened.dev() => Ok(Some(locked)),
+        _ => lock_existing(path),
+    }
+}
+
+/// Looks at an existing file and says whether its writer can go on.
+fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
+    let length = file.metadata().map_err(Unfit::Io)?.len();
+    if length == 0 {
+        return Err(Unfit::because("empty", "is empty"));
+    }
+    let view = RingView::read(file).map_err(|error| match error {
+        RingError::Io(error) => Unfit::Io(error),
+        RingError::Zeroed => Unfit::because("zeroed", error.to_string()),
+        RingError::Version(_) => Unfit::because("version", error.to_string()),
+        RingError::Foreign(_) => Unfit::because("foreign", error.to_string()),
+    })?;
+    let Some(superblock) = view.superblock else {
+        return Err(Unfit::because("damaged", "has lost both superblocks"));
+    };
+    if view.missing_bytes() > 0 {
+        let (missing, size) = (view.missing_bytes(), superblock.file_size);
+        let why = format!("is cut short: {missing} of its {size} bytes are missing");
+        return Err(Unfit::because("truncated", why));
+    }
+    let here = machine::machine();
+    if superblock.machine != here && superblock.machine != [0; 32] && here != [0; 32] {
+        return Err(Unfit::because(
+            "other-machine",
+            "was made on another machine",
+        ));
+    }
+    if superblock.file_size != size {
+        let why = format!("has {} bytes, --size asks for {size}", superblock.file_size);
+        return Err(Unfit::because("other-size", why));
+    }
+    Ok(view)
+}
+
+/// Renames `path` to a free name beside it that says why, and returns that.
+fn move_aside(path: &Path, word: &str) -> Result<PathBuf, OpenError> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let stamp = clock::compact_now();
+    for serial in 1..1000 {
+        let tail = if serial == 1 {
+            String::new()
+        } else {
+            format!(".{serial}")
+        };
+        let to = path.with_file_name(format!("{name}.aside-{word}-{stamp}{tail}"));
+        match rename_to_new(path, &to) {
+            Ok(()) => return Ok(to),
+            Err(Errno::EEXIST) => {}
+            Err(errno) => {
+                let error = errno.into();
+                return Err(OpenError::Io {
+                    doing: "move aside",
+                    path: path.to_owned(),
+                    error,
+                });
+            }
+        }
+    }
+    let error = io::Error::from(io::ErrorKind::AlreadyExists);
+    Err(OpenError::Io {
+        doing: "move aside",
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn rename_to_new(from: &Path, to: &Path) -> nix::Result<()> {
+    use nix::fcntl::AT_FDCWD;
+    renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)
+}
+
+/// Makes a new ring under a temporary name and gives it `path`, unless another
+/// recorder was faster.
+fn create(
+    path: &Path,
+    size: u64,
+    options: &RingOptions,
+    notices: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    let io_error = |doing, error| OpenError::Io {
+        doing,
+        path: path.to_owned(),
+        error,
+    };
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let temporary = path.with_file_name(format!(".{name}.new-{}", std::process::id()));
+    let made = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(|error| io_error("create", error))
+        .and_then(|file| {
+            check_file_system(&file, path, options, notices)?;
+            allocate(&file, path, size)?;
+            notices.clear();
+            write_superblocks(&file, size).map_err(|error| io_error("write", error))
+        })
+        .and_then(|()| match rename_to_new(&temporary, path) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(io_error("create", errno.into())),
+        });
+    let _ = std::fs::remove_file(&temporary);
+    made?;
+    sync_folder(path).map_err(|error| io_error("sync the folder of", error))
+}
+
+/// Makes sure that every block of the file is there: a page without one would
+/// end the process by SIGBUS on a full disk.
+fn allocate(file: &File, path: &Path, size: u64) -> Result<(), OpenError> {
+    let io_error = |error| OpenError::Io {
+        doing: "allocate",
+        path: path.to_owned(),
+        error,
+    };
+    let no_space = || OpenError::NoSpace {
+        path: path.to_owned(),
+        needed: size,
+        available: available(file),
+    };
+    let held = file
+        .metadata()
+        .map_err(io_error)?
+        .blocks()
+        .saturating_mul(512);
+    if available(file).saturating_add(held) < size {
+        return Err(no_space());
+    }
+    let length = i64::try_from(size).map_err(|_| OpenError::Size(size))?;
+    match fallocate(file, FallocateFlags::empty(), 0, length) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOSPC) => Err(no_space()),
+        // Without fallocate the blocks come with zeroes that are written.
+        Err(Errno::EOPNOTSUPP) => write_zeroes(file, size).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull => no_space(),
+            _ => io_error(error),
+        }),
+        Err(errno) => Err(io_error(errno.into())),
+    }
+}
+
+fn available(file: &File) -> u64 {
+    let found = nix::sys::statvfs::fstatvfs(file);
+    found.map_or(u64::MAX, |stat| {
+        stat.blocks_available().saturating_mul(stat.fragment_size())
+    })
+}
+
+fn write_zeroes(file: &File, size: u64) -> io::Result<()> {
+    let mut file = file;
+    let zeroes = vec![0; 1 << 20];
+    let mut left = size.saturating_sub(file.metadata()?.len());
+    while left > 0 {
+        let count = left.min(zeroes.len() as u64);
+        file.write_all(zeroes.get(..count as usize).unwrap_or(&zeroes))?;
+        left -= count;
+    }
+    Ok(())
+}
+
+fn write_superblocks(file: &File, size: u64) -> io::Result<()> {
+    let geometry = Geometry::for_size(size).ok_or(io::ErrorKind::InvalidInput)?;
+    let superblock = Superblock {
+        geometry,
+        revision: 1,
+        uuid: machine::random()?,
+        salt: u64::from_le_bytes(machine::random()?),
+        file_size: size,
+        epoch: 0,
+        machine: machine::machine(),
+        boot: machine::boot_bytes(),
+        created_ms: clock::now_ms(),
+    };
+    for offset in SUPERBLOCK_OFFSETS {
+        file.write_all_at(&superblock.encode(), offset)?;
+    }
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// File systems on which preallocated blocks stay where they are.
+fn check_file_system(
+    file: &File,
+    path: &Path,
+    options: &RingOptions,
+    notices: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    const XFS: FsType = FsType(0x5846_5342);
+    let io_error = |error| OpenError::Io {
+        doing: "examine",
+        path: path.to_owned(),
+        error,
+    };
+    let kind = fstatfs(file)
+        .map_err(|errno| io_error(errno.into()))?
+        .filesystem_type();
+    let name = match kind {
+        statfs::EXT4_SUPER_MAGIC | statfs::TMPFS_MAGIC | XFS => return Ok(()),
+        statfs::BTRFS_SUPER_MAGIC => {
+            // Only an empty file can be taken out of copy-on-write.
+            let empty = file.metadata().map_err(io_error)?.len() == 0;
+            if !empty || set_no_copy_on_write(file).is_ok() {
+                return Ok(());
+            }
+            "btrfs with copy-on-write".to_owned()
+        }
+        statfs::NFS_SUPER_MAGIC => "NFS".to_owned(),
+        statfs::FUSE_SUPER_MAGIC => "FUSE".to_owned(),
+        statfs::OVERLAYFS_SUPER_MAGIC => "overlayfs".to_owned(),
+        FsType(0x2FC1_2FC1) => "ZFS".to_owned(),
+        FsType(0x0102_1997) => "9p".to_owned(),
+        FsType(other) => format!("a file system of type {other:#x}"),
+    };
+    if options.in_host {
+        return Err(OpenError::FileSystem {
+            path: path.to_owned(),
+            name,
+        });
+    }
+    notices.push(format!(
+        "{} lies on {name}: a full disk can end the recorder there (never the node); ext4, XFS, \
+         tmpfs or btrfs are safe",
+        path.display()
+    ));
+    Ok(())
+}
+
+/// Maps the ring and opens a new epoch. Nothing is synced: an fsync would write
+/// the whole ring back, and recovery does not depend on it.
+fn resume(
+    path: &Path,
+    file: Flock<File>,
+    view: RingView,
+    mut notices: Vec<String>,
+    aside: Vec<PathBuf>,
+) -> Result<OpenedRing, OpenError> {
+    let io_error = |doing, error| OpenError::Io {
+        doing,
+        path: path.to_owned(),
+        error,
+    };
+    // A copy made with holes looks allocated and is not.
+    let length = view
+        .superblock
+        .map_or(view.length, |superblock| superblock.file_size);
+    allocate(&file, path, length)?;
+    let map = Map::new(&file).map_err(|error| io_error("map", error))?;
+    let epoch = view.epoch().saturating_add(1);
+    let mut writer = RingWriter::resume(map, &view, epoch);
+    if let Some(superblock) = view.superblock {
+        let next = Superblock {
+            revision: superblock.revision + 1,
+            epoch,
+            machine: machine::machine(),
+            boot: machine::boot_bytes(),
+            ..superblock
+        };
+        // The older copy, so that a torn write leaves the newer one whole.
+        let offset = SUPERBLOCK_OFFSETS[usize::from(next.revision % 2 == 1)];
+        writer.write_superblock(offset, &next.encode());
+    }
+    if !view.bad_superblocks.is_empty() {
+        notices.push(format!(
+            "{}: one superblock was damaged and is written again",
+            path.display()
+        ));
+    }
+    writer.publish_writer(std::process::id());
+    Ok(OpenedRing {
+        writer,
+        view,
+        file,
+        notices,
+        aside,
+    })
+}
