@@ -11,6 +11,7 @@
 
 mod cursor;
 mod geometry;
+mod history;
 mod read_at;
 mod record;
 mod segment;
@@ -23,6 +24,7 @@ pub use geometry::{
     FIRST_SEGMENT, Geometry, HINTS_OFFSET, MAX_RING, MAX_SEGMENT, MIN_RING, MIN_SEGMENT, PAGE,
     SUPERBLOCK_OFFSETS,
 };
+pub use history::History;
 pub use read_at::ReadAt;
 pub use record::{
     ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,
@@ -30,5 +32,5 @@ pub use record::{
 };
 pub use segment::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader};
 pub use superblock::{RING_MAGIC, RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
-pub use timeline::{Entry, Hole, HoleKind, Line, Timeline, history};
+pub use timeline::{Entry, Hole, HoleKind, Line, Timeline};
 pub use view::{Gap, LaneView, RingError, RingView, Run, Slot, SlotState};

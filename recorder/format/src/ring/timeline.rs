@@ -10,7 +10,6 @@ use super::cursor::{Found, RecordCursor};
 use super::read_at::ReadAt;
 use super::record::{CutHeader, Flags, LOCAL_PREFIX};
 use super::view::{Gap, RingView};
-use crate::lifecycle::Lifecycle;
 use crate::mark::{Mark, Position, Stamp, decode_marks, decode_stamp};
 use crate::stream::{Lane, Stream};
 
@@ -82,24 +81,6 @@ impl HoleKind {
     }
 }
 
-/// Folds every mark of a ring's spine.
-///
-/// # Errors
-/// What reading the file gives.
-pub fn history(source: &dyn ReadAt, ring: &RingView) -> io::Result<Lifecycle> {
-    let mut life = Lifecycle::default();
-    let mut cursor = RecordCursor::new(source, ring, Lane::Spine);
-    while let Some(found) = cursor.next()? {
-        let Found::Record(record) = found else {
-            continue;
-        };
-        if let Some((stamp, marks)) = decode_marks(record.payload) {
-            marks.iter().for_each(|mark| life.apply(mark, stamp.at));
-        }
-    }
-    Ok(life)
-}
-
 /// Reads a ring from its oldest entry to the newest that its view knew.
 pub struct Timeline<'a> {
     main: RecordCursor<'a>,
@@ -131,6 +112,19 @@ impl<'a> Timeline<'a> {
             },
             evicted: before.into_iter().chain(between).collect(),
         }
+    }
+
+    /// A timeline of what stands at or behind a position, without marks.
+    pub fn lines_after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
+        let mut timeline = Timeline::new(source, ring);
+        timeline.main.skip_to(at.main);
+        timeline.local.skip_to(at.local);
+        timeline.spine.skip_to(u64::MAX);
+        timeline.reached = Position {
+            main: timeline.reached.main.max(at.main),
+            local: timeline.reached.local.max(at.local),
+        };
+        timeline
     }
 
     /// The next entry, `None` behind the newest.
