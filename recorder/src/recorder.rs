@@ -1,0 +1,489 @@
+//! One recorder: entries go in, records and marks go into the ring.
+//!
+//! The order that makes a kill harmless: the entry's record first, then, as one
+//! spine record, the marks it caused. Marks say behind which records they
+//! stand, so that the next opening finds the entries whose marks are missing
+//! and reads those again.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use haltbox_format::lifecycle::{Block, Lifecycle};
+use haltbox_format::mark::{
+    Attempt, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark, Stamp,
+    encode_mark, encode_stamp,
+};
+use haltbox_format::profile::Profile;
+use haltbox_format::ring::{
+    CutHeader, Entry, Flags, History, Line, RingView, Timeline,
+};
+use haltbox_format::{Digest, Event, Lane, Stream};
+use nix::fcntl::Flock;
+
+use crate::clock;
+use crate::machine;
+use crate::populate::{self, Populating};
+use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
+use crate::ring_file::{self, OpenError, OpenedRing, RingOptions};
+
+/// What is kept of an entry that does not fit its lane.
+pub const CUT_KEEPS: usize = 64 << 10;
+/// Released blocks remembered beside the protected ones.
+const BLOCKS_KEPT: usize = 256;
+
+/// How to record.
+#[derive(Clone)]
+pub struct Config {
+    /// The ring's file.
+    pub ring: RingOptions,
+    /// How the streams are read.
+    pub profile: Arc<Profile>,
+    /// Where the node's log goes: beside a slog it must not push out block
+    /// records; alone it may have the main lane.
+    pub node_lane: Lane,
+    /// Keep pages present ahead of the writer, by a thread of its own.
+    pub populate: bool,
+}
+
+/// Something the operator has to hear of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// A block was pinned.
+    Pinned(Pin),
+    /// A block diverged: it has to be frozen.
+    Diverged(Diverged),
+    /// Records could not be kept.
+    Lost(Loss),
+}
+
+/// An entry as a source gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Its bytes without the line end; of a cut entry what was kept.
+    pub bytes: &'a [u8],
+    /// The line end came.
+    pub terminated: bool,
+    /// Length and digest of the whole, if `bytes` is only its beginning.
+    pub cut: Option<CutHeader>,
+}
+
+impl<'a> Given<'a> {
+    /// A whole entry.
+    pub fn line(bytes: &'a [u8]) -> Given<'a> {
+        Given { bytes, terminated: true, cut: None }
+    }
+
+    /// Bytes the source gave for it, line end included.
+    fn source_bytes(&self) -> u64 {
+        let length = self.cut.map_or(self.bytes.len() as u64, |cut| cut.length);
+        length + u64::from(self.terminated)
+    }
+}
+
+/// A recorder that was opened, and what was found.
+pub struct Opened {
+    /// The recorder.
+    pub recorder: Recorder,
+    /// Sentences for the operator.
+    pub notices: Vec<String>,
+    /// Where each source of the last session goes on.
+    pub sources: Vec<SourceMark>,
+    /// The ring held records already.
+    pub resumed: bool,
+}
+
+/// The recorder.
+pub struct Recorder {
+    path: PathBuf,
+    writer: RingWriter,
+    file: Flock<File>,
+    life: Lifecycle,
+    config: Config,
+    group: Vec<u8>,
+    news: Vec<News>,
+    dropping: Option<Loss>,
+    _populating: Option<Populating>,
+}
+
+impl Recorder {
+    /// Opens or makes the ring at `path` and goes on where its last writer
+    /// stopped.
+    pub fn open(path: &Path, config: Config) -> Result<Opened, OpenError> {
+        let OpenedRing { writer, view, file, notices, .. } = ring_file::open(path, &config.ring)?;
+        let io_error = |error| OpenError::Io { doing: "read", path: path.to_owned(), error };
+        let history = History::read(&*file, &view).map_err(io_error)?;
+        let sources = resume_points(&file, &view, &history).map_err(io_error)?;
+        let resumed = view.lane(Lane::Spine).next_counter() > 0;
+        let populating = config.populate.then(|| {
+            let pages = writer.map().pages();
+            populate::start(pages, writer.heads(), view.geometry.segment_size as usize).ok()
+        });
+        let mut recorder = Recorder {
+            path: path.to_owned(),
+            writer,
+            file,
+            life: history.life.clone(),
+            config,
+            group: Vec::new(),
+            news: Vec::new(),
+            dropping: None,
+            _populating: populating.flatten(),
+        };
+        recorder.catch_up(&view, &history).map_err(io_error)?;
+        recorder.begin_session();
+        Ok(Opened { recorder, notices, sources, resumed })
+    }
+
+    /// Reads again what the last session recorded and did not mark any more.
+    fn catch_up(&mut self, view: &RingView, history: &History) -> std::io::Result<()> {
+        let marked = history.last.at;
+        let begin = self.life.last_end().filter(|end| end.main < marked.main).unwrap_or(marked);
+        let file = self.file.try_clone()?;
+        let mut timeline = Timeline::lines_after(&file, view, begin);
+        while let Some(entry) = timeline.next()? {
+            let Entry::Line(line) = entry else { continue };
+            let before = position_of(&line, marked);
+            let understood = marked.is_behind_line(&line);
+            self.understand(line.stream, line.bytes, before, understood);
+        }
+        Ok(())
+    }
+
+    fn begin_session(&mut self) {
+        let session = Session {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            boot: machine::boot(),
+            profile: self.config.profile.name.clone(),
+        };
+        self.publish(&[Mark::Session(session)]);
+        self.protect();
+    }
+
+    /// The ring's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second handle on the ring's file, for reading it beside the writer.
+    pub fn file(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// The profile in force.
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.config.profile
+    }
+
+    /// The blocks.
+    pub fn life(&self) -> &Lifecycle {
+        &self.life
+    }
+
+    /// Takes what the operator has to hear of.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Where the next records stand.
+    pub fn position(&self) -> Position {
+        Position {
+            main: self.writer.next_counter(Lane::Main),
+            local: self.writer.next_counter(Lane::Local),
+        }
+    }
+
+    /// Records one entry of a stream.
+    pub fn record(&mut self, stream: Stream, given: Given<'_>) {
+        let before = self.position();
+        let lane = self.lane_of(stream, given.bytes);
+        self.append(lane, stream, given);
+        if given.cut.is_none() {
+            self.understand(stream, given.bytes, before, false);
+        }
+    }
+
+    fn lane_of(&self, stream: Stream, bytes: &[u8]) -> Lane {
+        match (stream, &self.config.profile.slog) {
+            (Stream::Node, _) => self.config.node_lane,
+            (Stream::Slog, Some(rules)) => rules.read(bytes).lane,
+            (Stream::Slog, None) => Lane::Main,
+        }
+    }
+
+    /// Takes from an entry what it means. `understood`: its marks exist already,
+    /// only where the next block begins is to be found again.
+    fn understand(&mut self, stream: Stream, bytes: &[u8], before: Position, understood: bool) {
+        let profile = Arc::clone(&self.config.profile);
+        let mut marks = Vec::new();
+        let after = self.position();
+        match stream {
+            Stream::Slog => {
+                let Some(rules) = &profile.slog else { return };
+                let entry = rules.read(bytes);
+                self.life.entry(entry.canonical, before);
+                if !understood {
+                    for event in entry.events() {
+                        marks.extend(self.life.on(&event, stream, before, after));
+                    }
+                }
+            }
+            Stream::Node if !understood => {
+                let Some(rules) = &profile.node else { return };
+                rules.read(bytes, true, &mut |event| {
+                    marks.extend(self.life.on(&event, stream, before, after));
+                });
+            }
+            Stream::Node => {}
+        }
+        self.publish(&marks);
+    }
+
+    /// Tells of something that no entry says: the end of a stream, a gap.
+    pub fn event(&mut self, event: &Event, stream: Stream) {
+        let at = self.position();
+        let marks = self.life.on(event, stream, at, at);
+        self.publish(&marks);
+    }
+
+    /// Notes how far a source was read.
+    pub fn source(&mut self, source: SourceMark) {
+        self.decide(Mark::Source(source));
+    }
+
+    /// Notes a sentence.
+    pub fn note(&mut self, text: String) {
+        self.decide(Mark::Note(Note { text }));
+    }
+
+    /// A box of the attempt is durable: its records may go by age now.
+    pub fn frozen(&mut self, of: Attempt, name: String) {
+        self.decide(Mark::Frozen(Frozen { of, name }));
+        self.writer.set_allowance(None);
+    }
+
+    /// Keeps what is there while a box is written: only a few segments more
+    /// may be filled until [`Recorder::release_history`].
+    pub fn hold_history(&mut self) {
+        if !self.writer.has_allowance() {
+            self.writer.set_allowance(Some(AFTERMATH));
+        }
+    }
+
+    /// Ends [`Recorder::hold_history`].
+    pub fn release_history(&mut self) {
+        self.writer.set_allowance(None);
+    }
+
+    /// Closes the ring in order.
+    pub fn close(mut self) {
+        self.flush_loss();
+        self.publish(&[Mark::Close]);
+        self.writer.publish_writer(0);
+        let _ = self.writer.map().start_writeback();
+    }
+
+    fn decide(&mut self, mark: Mark) {
+        self.life.apply(&mark, self.position());
+        self.publish(&[mark]);
+    }
+
+    fn append(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+        let flags = Flags::of(stream);
+        let flags = if given.terminated { flags } else { flags.with(Flags::UNTERMINATED) };
+        let prefix = self.writer.next_counter(Lane::Main).to_le_bytes();
+        let prefix: &[u8] = if lane == Lane::Local { &prefix } else { &[] };
+        let fits = given.bytes.len() + prefix.len() <= self.writer.capacity(lane);
+        let appended = match given.cut {
+            None if fits => self.writer.append(lane, flags, prefix, given.bytes),
+            cut => {
+                let cut = cut.unwrap_or_else(|| CutHeader {
+                    length: given.bytes.len() as u64,
+                    digest: Digest(*blake3::hash(given.bytes).as_bytes()),
+                });
+                let kept = given.bytes.get(..CUT_KEEPS).unwrap_or(given.bytes);
+                self.append_cut(lane, flags, prefix, &cut, kept)
+            }
+        };
+        self.account(lane, stream, given, appended);
+    }
+
+    #[cold]
+    fn append_cut(
+        &mut self,
+        lane: Lane,
+        flags: Flags,
+        prefix: &[u8],
+        cut: &CutHeader,
+        kept: &[u8],
+    ) -> Appended {
+        let head = [prefix, &cut.encode()].concat();
+        let appended = self.writer.append(lane, flags.with(Flags::CUT), &head, kept);
+        self.publish_loss(Loss {
+            lane,
+            stream: Some(flags.stream()),
+            records: 1,
+            bytes: 0,
+            why: format!(
+                "an entry of {} bytes is larger than the {} lane: its first {} bytes were kept",
+                cut.length,
+                lane.name(),
+                kept.len()
+            ),
+            dropped: false,
+        });
+        appended
+    }
+
+    fn account(&mut self, lane: Lane, stream: Stream, given: Given<'_>, appended: Appended) {
+        match appended {
+            Appended::Kept { overwritten: 0, .. } => {
+                if self.dropping.is_some() {
+                    self.flush_loss();
+                }
+            }
+            Appended::Kept { overwritten, .. } => self.publish_loss(Loss {
+                lane,
+                stream: None,
+                records: overwritten,
+                bytes: 0,
+                why: "one block is larger than the ring: its oldest records were overwritten; \
+                      give a larger --size"
+                    .to_owned(),
+                dropped: false,
+            }),
+            Appended::Dropped => self.drop_one(lane, stream, given),
+        }
+    }
+
+    /// Dropped entries are counted; the first is marked at once, the rest when
+    /// records are kept again.
+    #[cold]
+    fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+        let bytes = given.source_bytes();
+        let first = Loss {
+            lane,
+            stream: Some(stream),
+            records: 1,
+            bytes,
+            why: "no segment was free: what is pinned is kept, what came after was dropped"
+                .to_owned(),
+            dropped: true,
+        };
+        match &mut self.dropping {
+            Some(loss) if loss.lane == lane && loss.stream == Some(stream) => {
+                loss.records += 1;
+                loss.bytes += bytes;
+            }
+            _ => {
+                self.flush_loss();
+                self.dropping = Some(Loss { records: 0, bytes: 0, ..first.clone() });
+                self.publish_loss(first);
+            }
+        }
+    }
+
+    fn flush_loss(&mut self) {
+        if let Some(loss) = self.dropping.take().filter(|loss| loss.records > 0) {
+            self.publish_loss(loss);
+        }
+    }
+
+    fn publish_loss(&mut self, loss: Loss) {
+        self.news.push(News::Lost(loss.clone()));
+        self.decide(Mark::Loss(loss));
+    }
+
+    /// Publishes marks that are applied already, as one record.
+    fn publish(&mut self, marks: &[Mark]) {
+        if marks.is_empty() {
+            return;
+        }
+        let appended = self.append_marks(marks);
+        if matches!(appended, Appended::Kept { switched: true, .. }) {
+            // Each segment of the spine can be read without those before it.
+            self.append_marks(&[Mark::Checkpoint(self.life.checkpoint())]);
+            self.life.forget(BLOCKS_KEPT);
+        }
+        if marks.iter().any(changes_protection) {
+            self.protect();
+        }
+        self.news.extend(marks.iter().filter_map(news_of));
+    }
+
+    fn append_marks(&mut self, marks: &[Mark]) -> Appended {
+        let mut group = std::mem::take(&mut self.group);
+        group.clear();
+        encode_stamp(&Stamp { at: self.position(), time_ms: clock::now_ms() }, &mut group);
+        marks.iter().for_each(|mark| encode_mark(mark, &mut group));
+        let appended = self.writer.append(Lane::Spine, Flags::default(), &[], &group);
+        self.group = group;
+        appended
+    }
+
+    fn protect(&mut self) {
+        let protected = self.life.blocks().iter().filter(|block| block.is_protected());
+        self.writer.protect(protected.map(protection_of).collect());
+    }
+}
+
+fn protection_of(block: &Block) -> Protected {
+    Protected {
+        from: block.from.main,
+        until: block.until.map_or(u64::MAX, |until| until.main),
+        pinned: block.is_pinned(),
+    }
+}
+
+fn changes_protection(mark: &Mark) -> bool {
+    !matches!(mark, Mark::Crank(_) | Mark::Executed(_) | Mark::Note(_) | Mark::Source(_))
+}
+
+fn news_of(mark: &Mark) -> Option<News> {
+    match mark {
+        Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
+        Mark::Diverged(diverged) => Some(News::Diverged(diverged.clone())),
+        _ => None,
+    }
+}
+
+/// Where an entry that is read again stood when it was recorded.
+fn position_of(line: &Line<'_>, marked: Position) -> Position {
+    match line.lane {
+        Lane::Local => Position { local: line.counter, ..marked },
+        Lane::Main | Lane::Spine => Position { main: line.counter, ..marked },
+    }
+}
+
+/// Where each source goes on: behind everything that was recorded of it.
+///
+/// A source mark says how far the source had been read when it was made; every
+/// record of the stream behind it adds its own length. What was recorded is
+/// therefore never read twice, and what was not is never skipped.
+fn resume_points(
+    file: &File,
+    view: &RingView,
+    history: &History,
+) -> std::io::Result<Vec<SourceMark>> {
+    let mut sources = Vec::new();
+    for (at, source) in &history.sources {
+        let mut source = source.clone();
+        let mut timeline = Timeline::lines_after(file, view, *at);
+        while let Some(entry) = timeline.next()? {
+            match entry {
+                Entry::Line(line) if line.stream == source.stream => {
+                    let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
+                    source.offset += length + u64::from(line.terminated);
+                }
+                _ => {}
+            }
+        }
+        let dropped = history.losses.iter().filter(|(stamp, loss)| {
+            loss.dropped && loss.stream == Some(source.stream) && stamp.at.main >= at.main
+        });
+        source.offset += dropped.map(|(_, loss)| loss.bytes).sum::<u64>();
+        sources.push(source);
+    }
+    Ok(sources)
+}
