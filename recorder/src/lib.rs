@@ -3,9 +3,15 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+pub mod blackbox;
 pub mod clock;
+pub mod freeze;
+pub mod intake;
+pub mod lines;
 pub mod machine;
 mod map;
+pub mod message;
 pub mod populate;
+pub mod recorder;
 pub mod ring;
 pub mod ring_file;

@@ -66,7 +66,10 @@ impl LineSplitter {
         if self.partial.len() > LONGEST {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&self.partial);
-            self.beyond = Some(Beyond { hasher, length: self.partial.len() as u64 });
+            self.beyond = Some(Beyond {
+                hasher,
+                length: self.partial.len() as u64,
+            });
             self.partial.truncate(CUT_KEEPS);
         }
     }
@@ -76,7 +79,11 @@ impl LineSplitter {
             length: beyond.length,
             digest: Digest(*beyond.hasher.finalize().as_bytes()),
         });
-        sink(Given { bytes: &self.partial, terminated, cut });
+        sink(Given {
+            bytes: &self.partial,
+            terminated,
+            cut,
+        });
         self.partial.clear();
         self.partial.shrink_to(CUT_KEEPS);
     }
@@ -92,9 +99,15 @@ mod tests {
         let mut seen = Vec::new();
         let mut splitter = LineSplitter::default();
         let mut sink = |given: Given<'_>| {
-            seen.push((given.bytes.to_vec(), given.terminated, given.cut.map(|cut| cut.length)));
+            seen.push((
+                given.bytes.to_vec(),
+                given.terminated,
+                given.cut.map(|cut| cut.length),
+            ));
         };
-        chunks.iter().for_each(|chunk| splitter.feed(chunk, &mut sink));
+        chunks
+            .iter()
+            .for_each(|chunk| splitter.feed(chunk, &mut sink));
         if end {
             splitter.end(&mut sink);
         }
@@ -128,7 +141,10 @@ mod tests {
         (0..70).for_each(|_| splitter.feed(&chunk, &mut sink));
         splitter.feed(b"\nnext\n", &mut sink);
         let digest = blake3::hash(&vec![b'x'; 70 << 20]);
-        let cut = CutHeader { length: 70 << 20, digest: Digest(*digest.as_bytes()) };
+        let cut = CutHeader {
+            length: 70 << 20,
+            digest: Digest(*digest.as_bytes()),
+        };
         assert_eq!(seen, vec![(CUT_KEEPS, Some(cut)), (4, None)]);
     }
 }

@@ -9,15 +9,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use haltbox_format::Profile;
 use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark, Stamp,
     encode_mark, encode_stamp,
 };
-use haltbox_format::profile::Profile;
-use haltbox_format::ring::{
-    CutHeader, Entry, Flags, History, Line, RingView, Timeline,
-};
+use haltbox_format::ring::{CutHeader, Entry, Flags, History, Line, RingView, Timeline};
 use haltbox_format::{Digest, Event, Lane, Stream};
 use nix::fcntl::Flock;
 
@@ -71,7 +69,11 @@ pub struct Given<'a> {
 impl<'a> Given<'a> {
     /// A whole entry.
     pub fn line(bytes: &'a [u8]) -> Given<'a> {
-        Given { bytes, terminated: true, cut: None }
+        Given {
+            bytes,
+            terminated: true,
+            cut: None,
+        }
     }
 
     /// Bytes the source gave for it, line end included.
@@ -110,8 +112,18 @@ impl Recorder {
     /// Opens or makes the ring at `path` and goes on where its last writer
     /// stopped.
     pub fn open(path: &Path, config: Config) -> Result<Opened, OpenError> {
-        let OpenedRing { writer, view, file, notices, .. } = ring_file::open(path, &config.ring)?;
-        let io_error = |error| OpenError::Io { doing: "read", path: path.to_owned(), error };
+        let OpenedRing {
+            writer,
+            view,
+            file,
+            notices,
+            ..
+        } = ring_file::open(path, &config.ring)?;
+        let io_error = |error| OpenError::Io {
+            doing: "read",
+            path: path.to_owned(),
+            error,
+        };
         let history = History::read(&*file, &view).map_err(io_error)?;
         let sources = resume_points(&file, &view, &history).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
@@ -132,20 +144,28 @@ impl Recorder {
         };
         recorder.catch_up(&view, &history).map_err(io_error)?;
         recorder.begin_session();
-        Ok(Opened { recorder, notices, sources, resumed })
+        Ok(Opened {
+            recorder,
+            notices,
+            sources,
+            resumed,
+        })
     }
 
     /// Reads again what the last session recorded and did not mark any more.
     fn catch_up(&mut self, view: &RingView, history: &History) -> std::io::Result<()> {
         let marked = history.last.at;
-        let begin = self.life.last_end().filter(|end| end.main < marked.main).unwrap_or(marked);
+        let begin = self
+            .life
+            .search_from()
+            .filter(|from| from.main < marked.main);
         let file = self.file.try_clone()?;
-        let mut timeline = Timeline::lines_after(&file, view, begin);
+        let mut timeline = Timeline::lines_after(&file, view, begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
             let Entry::Line(line) = entry else { continue };
-            let before = position_of(&line, marked);
-            let understood = marked.is_behind_line(&line);
-            self.understand(line.stream, line.bytes, before, understood);
+            let (before, after) = around(&line, marked);
+            let understood = marked.is_behind(line.lane, line.counter);
+            self.understand(line.stream, line.bytes, before, after, understood);
         }
         Ok(())
     }
@@ -200,7 +220,8 @@ impl Recorder {
         let lane = self.lane_of(stream, given.bytes);
         self.append(lane, stream, given);
         if given.cut.is_none() {
-            self.understand(stream, given.bytes, before, false);
+            let after = self.position();
+            self.understand(stream, given.bytes, before, after, false);
         }
     }
 
@@ -214,10 +235,16 @@ impl Recorder {
 
     /// Takes from an entry what it means. `understood`: its marks exist already,
     /// only where the next block begins is to be found again.
-    fn understand(&mut self, stream: Stream, bytes: &[u8], before: Position, understood: bool) {
+    fn understand(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        before: Position,
+        after: Position,
+        understood: bool,
+    ) {
         let profile = Arc::clone(&self.config.profile);
         let mut marks = Vec::new();
-        let after = self.position();
         match stream {
             Stream::Slog => {
                 let Some(rules) = &profile.slog else { return };
@@ -291,7 +318,11 @@ impl Recorder {
 
     fn append(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
         let flags = Flags::of(stream);
-        let flags = if given.terminated { flags } else { flags.with(Flags::UNTERMINATED) };
+        let flags = if given.terminated {
+            flags
+        } else {
+            flags.with(Flags::UNTERMINATED)
+        };
         let prefix = self.writer.next_counter(Lane::Main).to_le_bytes();
         let prefix: &[u8] = if lane == Lane::Local { &prefix } else { &[] };
         let fits = given.bytes.len() + prefix.len() <= self.writer.capacity(lane);
@@ -319,7 +350,9 @@ impl Recorder {
         kept: &[u8],
     ) -> Appended {
         let head = [prefix, &cut.encode()].concat();
-        let appended = self.writer.append(lane, flags.with(Flags::CUT), &head, kept);
+        let appended = self
+            .writer
+            .append(lane, flags.with(Flags::CUT), &head, kept);
         self.publish_loss(Loss {
             lane,
             stream: Some(flags.stream()),
@@ -378,7 +411,11 @@ impl Recorder {
             }
             _ => {
                 self.flush_loss();
-                self.dropping = Some(Loss { records: 0, bytes: 0, ..first.clone() });
+                self.dropping = Some(Loss {
+                    records: 0,
+                    bytes: 0,
+                    ..first.clone()
+                });
                 self.publish_loss(first);
             }
         }
@@ -415,15 +452,27 @@ impl Recorder {
     fn append_marks(&mut self, marks: &[Mark]) -> Appended {
         let mut group = std::mem::take(&mut self.group);
         group.clear();
-        encode_stamp(&Stamp { at: self.position(), time_ms: clock::now_ms() }, &mut group);
+        encode_stamp(
+            &Stamp {
+                at: self.position(),
+                time_ms: clock::now_ms(),
+            },
+            &mut group,
+        );
         marks.iter().for_each(|mark| encode_mark(mark, &mut group));
-        let appended = self.writer.append(Lane::Spine, Flags::default(), &[], &group);
+        let appended = self
+            .writer
+            .append(Lane::Spine, Flags::default(), &[], &group);
         self.group = group;
         appended
     }
 
     fn protect(&mut self) {
-        let protected = self.life.blocks().iter().filter(|block| block.is_protected());
+        let protected = self
+            .life
+            .blocks()
+            .iter()
+            .filter(|block| block.is_protected());
         self.writer.protect(protected.map(protection_of).collect());
     }
 }
@@ -437,7 +486,10 @@ fn protection_of(block: &Block) -> Protected {
 }
 
 fn changes_protection(mark: &Mark) -> bool {
-    !matches!(mark, Mark::Crank(_) | Mark::Executed(_) | Mark::Note(_) | Mark::Source(_))
+    !matches!(
+        mark,
+        Mark::Crank(_) | Mark::Executed(_) | Mark::Note(_) | Mark::Source(_)
+    )
 }
 
 fn news_of(mark: &Mark) -> Option<News> {
@@ -448,12 +500,19 @@ fn news_of(mark: &Mark) -> Option<News> {
     }
 }
 
-/// Where an entry that is read again stood when it was recorded.
-fn position_of(line: &Line<'_>, marked: Position) -> Position {
-    match line.lane {
-        Lane::Local => Position { local: line.counter, ..marked },
-        Lane::Main | Lane::Spine => Position { main: line.counter, ..marked },
-    }
+/// Where an entry that is read again stood, and where it ended.
+fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
+    let at = |counter| match line.lane {
+        Lane::Local => Position {
+            local: counter,
+            ..marked
+        },
+        Lane::Main | Lane::Spine => Position {
+            main: counter,
+            ..marked
+        },
+    };
+    (at(line.counter), at(line.counter + 1))
 }
 
 /// Where each source goes on: behind everything that was recorded of it.

@@ -112,7 +112,7 @@ fn not_hex(text: &str, expected: &str) -> String {
     )
 }
 
-fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {
+pub(crate) fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {
     let len = hex.len() / 2;
     if !hex.len().is_multiple_of(2) || len > out.len() {
         return None;

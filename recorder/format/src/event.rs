@@ -67,6 +67,27 @@ pub enum Event {
     StreamEnd,
 }
 
+impl Event {
+    /// The height that its entry names as the host's own progress. A mismatch
+    /// has none: it names the height that is in dispute.
+    pub fn height(&self) -> Option<u64> {
+        match self {
+            Event::Begin { height, .. }
+            | Event::End { height }
+            | Event::Commit { height, .. }
+            | Event::LocalHash { height, .. }
+            | Event::Confirm { height, .. }
+            | Event::Abort { height } => Some(*height),
+            Event::ProcessStart
+            | Event::Executed
+            | Event::Crank { .. }
+            | Event::Mismatch(_)
+            | Event::Gap
+            | Event::StreamEnd => None,
+        }
+    }
+}
+
 /// A sighting of two hashes that should have been one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {

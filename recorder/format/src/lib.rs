@@ -16,12 +16,28 @@ compile_error!(
 );
 
 mod app_hash;
+pub mod blackbox;
+mod canonical;
+mod entry_type;
 mod event;
+pub mod json;
 pub mod lifecycle;
+mod log_line;
 pub mod mark;
+mod name;
+mod node_log;
+pub mod profile;
+#[cfg(test)]
+mod recordings;
 pub mod ring;
+mod slog;
 mod stream;
 
 pub use app_hash::{AppHash, Digest};
+pub use canonical::CanonicalRules;
 pub use event::{Event, Mismatch};
+pub use name::{BlockHash, BlockHasher, BoxName};
+pub use node_log::NodeRules;
+pub use profile::{Profile, ProfileError};
+pub use slog::{SlogEntry, SlogRules};
 pub use stream::{Lane, Stream};

@@ -14,16 +14,23 @@
 //! [`Lifecycle::on`] decides: it turns an event into marks. [`Lifecycle::apply`]
 //! is the only thing that changes a block, so that folding the marks of the
 //! spine gives back the very same blocks, after a kill as in a reader.
+//!
+//! The slog is the authority: where it tells of a block, it alone decides
+//! where the block's entries begin and end. The node's log may run ahead of it
+//! or behind it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::app_hash::{AppHash, Digest};
 use crate::event::{Event, Mismatch};
 use crate::mark::{
-    Attempt, Begin, Checkpoint, Crank, Diverged, LocalHash, Loss, Mark, Pin, Position, Release,
-    ReleasedBy, SourceMark, Told,
+    Attempt, Begin, Checkpoint, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position,
+    Release, ReleasedBy, SourceMark, Told,
 };
 use crate::stream::{Lane, Stream};
+
+/// The header field that holds the result of the height before.
+const APP_HASH: &str = "AppHash";
 
 /// Where an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,14 +106,15 @@ pub struct Block {
     pub state: State,
     /// Its first entry.
     pub from: Position,
-    /// Behind the last entry of its execution.
+    /// Behind the last entry of its execution. `None` also for an execution
+    /// that the host threw away.
     pub end: Option<Position>,
-    /// Where what follows no longer belongs to it.
+    /// Where what follows no longer belongs to it: set as soon as it is
+    /// committed, so that a halted chain's log does not grow it without bound.
     pub until: Option<Position>,
-    /// Nothing before its first entry can be missing.
+    /// Neither its first entries nor any between them and the newest can be
+    /// missing.
     pub whole: bool,
-    /// Records of it were lost.
-    pub holed: bool,
     /// It did work of its own.
     pub executed: bool,
     /// Opened by work that precedes its own begin entry, which is still to come.
@@ -145,7 +153,6 @@ impl Block {
             end: None,
             until: None,
             whole: false,
-            holed: false,
             executed: false,
             early: false,
             begun: ToldBy::default(),
@@ -179,7 +186,12 @@ impl Block {
     /// Its execution is recorded from its first entry to its last, as far as
     /// the marks tell. Whether the bodies are still there is another question.
     pub fn is_complete(&self) -> bool {
-        self.whole && !self.holed && self.end.is_some() && self.ended.slog
+        self.whole && self.end.is_some() && self.ended.slog
+    }
+
+    /// It ran to its end and did work of its own.
+    fn is_executed(&self) -> bool {
+        self.executed && self.end.is_some()
     }
 }
 
@@ -188,12 +200,48 @@ impl Block {
 pub struct Lifecycle {
     blocks: Vec<Block>,
     sources: Vec<SourceMark>,
-    /// Nothing between the last block's end (or the process start) and here
-    /// can be missing.
-    continuous: bool,
+    /// Where the last execution ended, was thrown away, or the process started,
+    /// if nothing from there to here can be missing.
+    since: Option<Position>,
     /// First canonical entry since then: work before the next begin entry
     /// belongs to the block it prepares.
     prelude: Option<Position>,
+    trust: Trust,
+}
+
+/// What the streams have told since the recorder opened, to weigh what the
+/// node's log tells next. Not in the marks: a recorder that was away must
+/// believe the first height it hears.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trust {
+    /// The greatest height told.
+    reach: Option<u64>,
+    /// The slog told of a block.
+    slog: bool,
+    /// A doubt was noted since `reach` last grew: one note is enough.
+    noted: bool,
+}
+
+impl Trust {
+    /// Whether an event is to be taken at its word. Hosts print foreign text
+    /// into the node's log; a forged line there must not release the pinned
+    /// blocks of every height below the one it names.
+    fn admits(&self, event: &Event, by: Stream) -> bool {
+        let (Some(height), Some(reach)) = (event.height(), self.reach) else {
+            return true;
+        };
+        let releases = matches!(event, Event::Commit { .. } | Event::Confirm { .. });
+        by == Stream::Slog || height <= reach.saturating_add(1) || !(releases || self.slog)
+    }
+
+    fn learn(&mut self, event: &Event, by: Stream) {
+        let height = event.height();
+        self.slog |= by == Stream::Slog && height.is_some();
+        if height > self.reach {
+            self.reach = height;
+            self.noted = false;
+        }
+    }
 }
 
 impl Lifecycle {
@@ -223,8 +271,11 @@ impl Lifecycle {
 
     /// The attempt a failure at `height` speaks of: the last one that was
     /// executed to its end, else the last one that ended, else the last.
+    ///
+    /// An empty re-run of a saved block, an execution that was thrown away and
+    /// one that is still going on never hide the one that made the state.
     pub fn subject(&self, height: u64) -> Option<&Block> {
-        let rank = |b: &&Block| (b.end.is_some() && b.executed, b.end.is_some(), b.of.attempt);
+        let rank = |b: &&Block| (b.is_executed(), b.end.is_some(), b.of.attempt);
         self.blocks
             .iter()
             .filter(|b| b.of.height == height)
@@ -241,38 +292,36 @@ impl Lifecycle {
             .or_else(|| self.blocks.last())
     }
 
-    /// A checkpoint of everything that is not released.
+    /// A checkpoint of everything that is not settled.
     pub fn checkpoint(&self) -> Checkpoint {
+        let unsettled = self.blocks.iter().filter(|b| !self.is_settled(b));
         Checkpoint {
-            blocks: self
-                .blocks
-                .iter()
-                .filter(|b| b.is_protected() || b.until.is_none())
-                .cloned()
-                .collect(),
+            blocks: unsettled.cloned().collect(),
             sources: self.sources.clone(),
-            continuous: self.continuous,
+            since: self.since,
         }
     }
 
-    /// Forgets the oldest released blocks beyond `keep`.
+    /// Forgets the oldest settled blocks beyond `keep`.
     pub fn forget(&mut self, keep: usize) {
-        let mut surplus = self.blocks.len().saturating_sub(keep);
-        self.blocks.retain(|block| {
-            let goes = surplus > 0 && !block.is_protected();
-            surplus -= usize::from(goes);
-            !goes
-        });
+        let surplus = self.blocks.len().saturating_sub(keep);
+        let settled = self.blocks.iter().filter(|b| self.is_settled(b));
+        let gone: Vec<Attempt> = settled.take(surplus).map(|b| b.of).collect();
+        self.blocks.retain(|block| !gone.contains(&block.of));
     }
 
-    /// Where the search for the next block's first entry has to begin again
-    /// after the recorder was away, if no block is open.
-    pub fn last_end(&self) -> Option<Position> {
-        self.blocks
-            .iter()
-            .rev()
-            .find(|b| b.begun.slog)
-            .and_then(|b| b.end)
+    /// Released, and no entry to come can belong to it.
+    fn is_settled(&self, block: &Block) -> bool {
+        let ahead = |slog: &Block| slog.of.height < block.of.height;
+        let awaits_slog = !block.begun.slog && self.current(Stream::Slog).is_some_and(ahead);
+        !block.is_protected() && block.until.is_some() && !awaits_slog
+    }
+
+    /// Where a recorder that was away has to begin again to tell [`Self::entry`]
+    /// of what it had recorded. `None` if a block is being executed, or if
+    /// entries are missing so that no first entry could be told for certain.
+    pub fn search_from(&self) -> Option<Position> {
+        self.since
     }
 
     /// Tells of one slog entry before its events: where it stands, and whether
@@ -293,32 +342,22 @@ impl Lifecycle {
         before: Position,
         after: Position,
     ) -> Vec<Mark> {
+        let admitted = self.trust.admits(event, by);
         let mut decide = Decision {
             life: self,
+            by,
+            before,
             after,
             marks: Vec::new(),
         };
-        match event {
-            Event::ProcessStart => decide.process_start(),
-            Event::Begin { height, early } => decide.begin(*height, *early, by, before),
-            Event::Executed => decide.executed(),
-            Event::Crank {
-                number,
-                crankhash,
-                activityhash,
-            } => decide.emit(Mark::Crank(Crank {
-                number: *number,
-                crankhash: *crankhash,
-                activityhash: *activityhash,
-            })),
-            Event::End { height } => decide.end(*height, by),
-            Event::Commit { height, app_hash } => decide.commit(*height, *app_hash, by),
-            Event::LocalHash { height, app_hash } => decide.local_hash(*height, *app_hash),
-            Event::Confirm { height, app_hash } => decide.confirm(*height, *app_hash, by),
-            Event::Abort { height } => decide.abort(*height),
-            Event::Mismatch(mismatch) => decide.mismatch(mismatch),
-            Event::Gap => decide.gap(by),
-            Event::StreamEnd => decide.stream_end(by),
+        if admitted {
+            decide.life.trust.learn(event, by);
+            decide.on(event);
+        } else {
+            decide.doubt(
+                "a height far above all others, which is not believed",
+                event.height(),
+            );
         }
         decide.marks
     }
@@ -329,11 +368,11 @@ impl Lifecycle {
             Mark::Begin(begin) => self.apply_begin(begin),
             Mark::Executed(of) => self.change(*of, |b| b.executed = true),
             Mark::End(told) => self.apply_end(told, at),
-            Mark::Commit(told) => self.change(told.of, |b| b.commit(told.by)),
+            Mark::Commit(told) => self.change(told.of, |b| b.commit(told.by, at)),
             Mark::LocalHash(hash) => self.change(hash.of, |b| b.app_hash = Some(hash.app_hash)),
             Mark::Release(release) => self.change(release.of, |b| b.release(release)),
-            Mark::Pin(pin) => self.change(pin.of, |b| b.pin(pin)),
-            Mark::Diverged(diverged) => self.change(diverged.of, |b| b.diverge(diverged)),
+            Mark::Pin(pin) => self.apply_pin(pin, at),
+            Mark::Diverged(diverged) => self.change(diverged.of, |b| b.diverge(diverged, at)),
             Mark::Frozen(frozen) => {
                 self.change(frozen.of, |b| b.frozen = Some(frozen.name.clone()));
             }
@@ -366,24 +405,47 @@ impl Lifecycle {
             .find(|block| block.begun.has(stream))
     }
 
+    /// The attempt an entry of `stream` at `height` speaks of. The slog goes on
+    /// with its own attempt where the node's log is already in the next.
+    fn meant(&self, height: u64, stream: Stream) -> Option<&Block> {
+        let own = |b: &&Block| b.of.height == height && b.begun.slog;
+        let slog = self.blocks.iter().filter(own).max_by_key(|b| b.of.attempt);
+        match stream {
+            Stream::Slog => slog.or_else(|| self.latest(height)),
+            Stream::Node => self.latest(height),
+        }
+    }
+
+    /// The height a mismatch speaks of whose line names none: the one whose
+    /// result it quotes, else the one that was executed last.
+    fn accused_height(&self, seen: &Mismatch) -> Option<u64> {
+        let newest = |wanted: &dyn Fn(&&Block) -> bool| self.blocks.iter().rev().find(wanted);
+        newest(&|b| seen.field == APP_HASH && b.app_hash == Some(seen.local))
+            .or_else(|| newest(&|b| b.ended.any() || b.committed.any()))
+            .or(self.blocks.last())
+            .map(|b| b.of.height)
+    }
+
     fn apply_begin(&mut self, begin: &Begin) {
+        let passed = |b: &Block| begin.by == Stream::Slog && b.of.height < begin.of.height;
         for block in self
             .blocks
             .iter_mut()
             .filter(|b| b.of != begin.of && b.until.is_none())
         {
-            if block.follows(begin.by) {
+            if block.follows(begin.by) || passed(block) {
                 block.until = Some(begin.from);
             }
         }
-        if self.block(begin.of).is_none() {
+        if self.block(begin.of).is_none_or(|b| b.is_namesake(begin)) {
+            self.blocks.retain(|b| b.of != begin.of);
             self.blocks.push(Block::new(begin.of, begin.from));
         }
         self.change(begin.of, |block| block.begin(begin));
         if begin.by == Stream::Slog {
             self.move_last(begin.of);
             self.prelude = None;
-            self.continuous = false;
+            self.since = None;
         }
     }
 
@@ -406,7 +468,22 @@ impl Lifecycle {
                 block.end = Some(at);
             }
         });
-        self.continuous |= told.by == Stream::Slog;
+        if told.by == Stream::Slog {
+            self.restart_at(at);
+        }
+    }
+
+    fn apply_pin(&mut self, pin: &Pin, at: Position) {
+        self.change(pin.of, |block| block.pin(pin, at));
+        if pin.over && self.block(pin.of).is_some_and(|b| b.begun.slog) {
+            self.restart_at(at);
+        }
+    }
+
+    /// Whatever was missing before `at`, the next block's first entry is behind it.
+    fn restart_at(&mut self, at: Position) {
+        self.since = Some(at);
+        self.prelude = None;
     }
 
     fn apply_crank(&mut self, crank: &Crank) {
@@ -426,11 +503,11 @@ impl Lifecycle {
             return;
         }
         if loss.dropped {
-            self.continuous = false;
+            self.since = None;
             self.prelude = None;
         }
         if let Some(of) = self.open(Stream::Slog).map(|b| b.of) {
-            self.change(of, |block| block.holed = true);
+            self.change(of, |block| block.whole = false);
         }
     }
 
@@ -438,19 +515,23 @@ impl Lifecycle {
         for block in self.blocks.iter_mut().filter(|b| b.until.is_none()) {
             block.until = Some(at);
         }
-        self.continuous = true;
-        self.prelude = None;
+        self.restart_at(at);
     }
 
+    /// Blocks whose own marks were evicted are put before the one they preceded.
     fn apply_checkpoint(&mut self, checkpoint: &Checkpoint) {
-        for known in &checkpoint.blocks {
-            if self.block(known.of).is_none() {
-                self.blocks.push(known.clone());
+        let mut place = self.blocks.len();
+        for told in checkpoint.blocks.iter().rev() {
+            match self.blocks.iter().rposition(|known| known.of == told.of) {
+                Some(index) => {
+                    self.blocks[index] = told.clone();
+                    place = index;
+                }
+                None => self.blocks.insert(place, told.clone()),
             }
-            self.change(known.of, |block| *block = known.clone());
         }
         self.sources.clone_from(&checkpoint.sources);
-        self.continuous = checkpoint.continuous;
+        self.since = checkpoint.since;
     }
 
     fn apply_source(&mut self, source: &SourceMark) {
@@ -469,18 +550,28 @@ impl Block {
         }
     }
 
+    /// Whether `begin` opens another block of the same name: the older one was
+    /// released and forgotten, so its number was given again.
+    fn is_namesake(&self, begin: &Begin) -> bool {
+        self.begun.has(begin.by) && !self.early
+    }
+
     fn begin(&mut self, begin: &Begin) {
         self.begun.add(begin.by);
-        self.early = begin.early;
         if self.follows(begin.by) {
             self.from = begin.from;
             self.whole = begin.whole;
+            self.early = begin.early;
+            self.end = None;
             self.until = None;
         }
     }
 
-    fn commit(&mut self, by: Stream) {
+    fn commit(&mut self, by: Stream, at: Position) {
         self.committed.add(by);
+        if self.follows(by) {
+            self.until.get_or_insert(at);
+        }
         if self.state == State::Open {
             self.state = State::Committed;
         }
@@ -496,167 +587,193 @@ impl Block {
         }
     }
 
-    fn pin(&mut self, pin: &Pin) {
+    fn pin(&mut self, pin: &Pin, at: Position) {
         self.network = pin.network.or(self.network);
         if self.state != State::Diverged {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
         }
+        if pin.over {
+            self.end = None;
+            self.until.get_or_insert(at);
+        }
     }
 
-    fn diverge(&mut self, diverged: &Diverged) {
+    fn diverge(&mut self, diverged: &Diverged, at: Position) {
         self.state = State::Diverged;
         self.why = Some(diverged.field.clone());
-        self.app_hash = Some(diverged.local);
-        self.network = Some(diverged.network);
+        if diverged.field == APP_HASH {
+            self.app_hash = Some(diverged.local);
+            self.network = Some(diverged.network);
+        }
+        if !self.begun.slog {
+            self.until.get_or_insert(at);
+        }
     }
 }
 
 /// One event's decisions: every mark is applied as it is made.
 struct Decision<'a> {
     life: &'a mut Lifecycle,
+    by: Stream,
+    before: Position,
     after: Position,
     marks: Vec<Mark>,
 }
 
 impl Decision<'_> {
+    fn on(&mut self, event: &Event) {
+        match event {
+            Event::ProcessStart => self.process_start(),
+            Event::Begin { height, early } => self.begin(*height, *early),
+            Event::Executed => self.executed(),
+            Event::Crank {
+                number,
+                crankhash,
+                activityhash,
+            } => self.emit(Mark::Crank(Crank {
+                number: *number,
+                crankhash: *crankhash,
+                activityhash: *activityhash,
+            })),
+            Event::End { height } => self.end(*height),
+            Event::Commit { height, app_hash } => self.commit(*height, *app_hash),
+            Event::LocalHash { height, app_hash } => self.local_hash(*height, *app_hash),
+            Event::Confirm { height, app_hash } => self.confirm(*height, *app_hash),
+            Event::Abort { height } => self.abort(*height),
+            Event::Mismatch(mismatch) => self.mismatch(mismatch),
+            Event::Gap => self.gap(),
+            Event::StreamEnd => self.pin_unfinished(self.by, "the stream ended in mid-block"),
+        }
+    }
+
     fn emit(&mut self, mark: Mark) {
         self.life.apply(&mark, self.after);
         self.marks.push(mark);
     }
 
-    fn pin(&mut self, of: Attempt, why: &str, network: Option<AppHash>) {
+    fn pin(&mut self, of: Attempt, why: &str) {
         self.emit(Mark::Pin(Pin {
             of,
             why: why.to_owned(),
-            network,
+            network: None,
+            over: false,
         }));
     }
 
-    fn process_start(&mut self) {
-        let cut: Vec<Attempt> = self.unfinished(Stream::Slog);
-        for of in cut {
-            self.pin(of, "the node restarted in mid-block", None);
+    /// Notes once that the node's log told something that cannot be used.
+    fn doubt(&mut self, what: &str, height: Option<u64>) {
+        if std::mem::replace(&mut self.life.trust.noted, true) {
+            return;
         }
+        let height = height.map_or("an unknown height".to_owned(), |h| format!("height {h}"));
+        let text = format!("the {} stream told of {height}: {what}", self.by.name());
+        self.emit(Mark::Note(Note { text }));
+    }
+
+    fn all(&self, wanted: impl Fn(&Block) -> bool) -> Vec<Attempt> {
+        let wanted = self.life.blocks.iter().filter(|b| wanted(b));
+        wanted.map(|b| b.of).collect()
+    }
+
+    fn process_start(&mut self) {
+        self.pin_unfinished(Stream::Slog, "the node restarted before it was committed");
         self.emit(Mark::NodeStart);
     }
 
-    /// Blocks `stream` began and the host never made durable.
-    fn unfinished(&self, stream: Stream) -> Vec<Attempt> {
-        let unfinished = |b: &&Block| b.state == State::Open && b.begun.has(stream);
-        self.life
-            .blocks
-            .iter()
-            .filter(unfinished)
-            .map(|b| b.of)
-            .collect()
-    }
-
-    fn begin(&mut self, height: u64, early: bool, by: Stream, before: Position) {
-        if let Some(open) = self.life.open(by) {
-            let of = open.of;
-            let continues = open.of.height == height && (early || open.early);
-            if continues {
-                if !early {
-                    self.join(of, by, before, false);
-                }
-                return;
-            }
-            self.leave(of, height, by);
-        }
-        self.imply_commit(height, by);
-        match self
-            .life
-            .latest(height)
-            .filter(|b| !b.begun.has(by))
-            .map(|b| b.of)
-        {
-            Some(of) => self.join(of, by, before, early),
-            None => self.begin_attempt(height, by, before, early),
+    /// Pins what `stream` began and the host never made durable.
+    fn pin_unfinished(&mut self, stream: Stream, why: &str) {
+        for of in self.all(|b| b.state == State::Open && b.begun.has(stream)) {
+            self.pin(of, why);
         }
     }
 
-    /// The stream went on to `height` without ending the attempt it was in.
-    fn leave(&mut self, of: Attempt, height: u64, by: Stream) {
-        let other = match by {
-            Stream::Slog => Stream::Node,
-            Stream::Node => Stream::Slog,
+    fn begin(&mut self, height: u64, early: bool) {
+        let open = self.life.open(self.by);
+        let prepared = open.filter(|b| b.of.height == height && (early || b.early));
+        match prepared.map(|b| (b.of, b.from, b.whole)) {
+            Some(_) if early => {}
+            Some((of, from, whole)) => self.emit_begin(of, from, whole, false),
+            None => self.begin_another(height, early),
+        }
+    }
+
+    fn begin_another(&mut self, height: u64, early: bool) {
+        let (from, whole) = self.first_entry();
+        self.leave_open(height);
+        let latest = self.life.latest(height);
+        let told_by_other = latest.filter(|b| !b.begun.has(self.by)).map(|b| b.of);
+        let attempt = latest.map_or(1, |b| b.of.attempt.saturating_add(1));
+        let of = told_by_other.unwrap_or(Attempt { height, attempt });
+        self.supersede(of);
+        self.emit_begin(of, from, whole, early);
+        self.imply_commit(height);
+    }
+
+    fn emit_begin(&mut self, of: Attempt, from: Position, whole: bool, early: bool) {
+        let by = self.by;
+        self.emit(Mark::Begin(Begin {
+            of,
+            from,
+            whole,
+            by,
+            early,
+        }));
+    }
+
+    /// Where a block that begins here has its first entry, and whether nothing
+    /// before it can be missing. A host that begins again in mid-block repeats
+    /// its begin entry, so a stream without a hole is all it takes.
+    fn first_entry(&self) -> (Position, bool) {
+        match self.by {
+            Stream::Slog => (
+                self.life.prelude.unwrap_or(self.before),
+                self.life.since.is_some() || self.life.open(self.by).is_some_and(|b| b.whole),
+            ),
+            Stream::Node => (self.before, false),
+        }
+    }
+
+    /// The stream goes on to `height`: an attempt it did not end is kept, unless
+    /// the other stream saw its end.
+    fn leave_open(&mut self, height: u64) {
+        let unended = |b: &&Block| b.state == State::Open && !b.ended.any();
+        let Some(of) = self.life.open(self.by).filter(unended).map(|b| b.of) else {
+            return;
         };
-        if self
-            .life
-            .block(of)
-            .is_some_and(|b| b.state == State::Open && !b.ended.has(other))
-        {
-            let why = if of.height == height {
-                "another attempt at this height began before it ended"
-            } else {
-                "execution was left before its end"
-            };
-            self.pin(of, why, None);
-        }
+        let why = if of.height == height {
+            "another attempt at this height began before it ended"
+        } else {
+            "execution was left before its end"
+        };
+        self.pin(of, why);
     }
 
     /// Executing the next height means that the one before was committed,
     /// also where its commit entry is missing.
-    fn imply_commit(&mut self, height: u64, by: Stream) {
-        let left = |b: &&Block| {
+    fn imply_commit(&mut self, height: u64) {
+        let by = self.by;
+        let left = |b: &Block| {
             b.state == State::Open && b.begun.has(by) && b.ended.has(by) && b.of.height < height
         };
-        let left: Vec<Attempt> = self.life.blocks.iter().filter(left).map(|b| b.of).collect();
-        for of in left {
+        for of in self.all(left) {
             self.emit(Mark::Commit(Told { of, by }));
         }
     }
 
-    fn join(&mut self, of: Attempt, by: Stream, before: Position, early: bool) {
-        let (from, whole) = match self.life.block(of) {
-            Some(block) if block.begun.has(by) => (block.from, block.whole),
-            _ => self.first_entry(before, by),
-        };
-        self.emit(Mark::Begin(Begin {
-            of,
-            from,
-            whole,
-            by,
-            early,
-        }));
-    }
-
-    fn begin_attempt(&mut self, height: u64, by: Stream, before: Position, early: bool) {
-        let attempt = self
-            .life
-            .latest(height)
-            .map_or(1, |b| b.of.attempt.saturating_add(1));
-        let (from, whole) = self.first_entry(before, by);
-        let of = Attempt { height, attempt };
-        self.supersede(of);
-        self.emit(Mark::Begin(Begin {
-            of,
-            from,
-            whole,
-            by,
-            early,
-        }));
-    }
-
-    /// Of many attempts the first and the latest are kept: a crash loop must
-    /// not fill the ring with the attempts between.
+    /// Of many attempts the first, the last that was executed to its end, and
+    /// the newest are kept: a crash loop must not fill the ring with the others.
     fn supersede(&mut self, newest: Attempt) {
-        let between = |b: &&Block| {
+        let subject = self.life.subject(newest.height);
+        let subject = subject.filter(|b| b.is_executed()).map(|b| b.of);
+        let between = |b: &Block| {
             b.of.height == newest.height
                 && b.of.attempt > 1
                 && b.of.attempt < newest.attempt
-                && b.state == State::Pinned
-                && b.network.is_none()
+                && Some(b.of) != subject
+                && matches!(b.state, State::Open | State::Committed | State::Pinned)
         };
-        let between: Vec<Attempt> = self
-            .life
-            .blocks
-            .iter()
-            .filter(between)
-            .map(|b| b.of)
-            .collect();
-        for of in between {
+        for of in self.all(between) {
             self.emit(Mark::Release(Release {
                 of,
                 by: ReleasedBy::LaterAttempt,
@@ -665,40 +782,34 @@ impl Decision<'_> {
         }
     }
 
-    fn first_entry(&self, before: Position, by: Stream) -> (Position, bool) {
-        match by {
-            Stream::Slog => (self.life.prelude.unwrap_or(before), self.life.continuous),
-            Stream::Node => (before, false),
-        }
-    }
-
     fn executed(&mut self) {
-        let of = self
-            .life
-            .open(Stream::Slog)
-            .filter(|b| !b.executed)
-            .map(|b| b.of);
-        if let Some(of) = of {
+        let open = self.life.open(Stream::Slog);
+        if let Some(of) = open.filter(|b| !b.executed).map(|b| b.of) {
             self.emit(Mark::Executed(of));
         }
     }
 
-    fn end(&mut self, height: u64, by: Stream) {
-        let begun = self.life.latest(height).filter(|b| b.begun.has(by));
-        let of = match begun {
-            Some(block) if block.ended.has(by) => return,
-            Some(block) => block.of,
-            None => self.attached(height, by),
+    fn end(&mut self, height: u64) {
+        let by = self.by;
+        let meant = self.life.meant(height, by).filter(|b| b.begun.has(by));
+        let of = match meant.map(|b| (b.of, b.ended.has(by))) {
+            Some((_, true)) => return,
+            Some((of, false)) => Some(of),
+            None => self.attach(height),
         };
-        self.emit(Mark::End(Told { of, by }));
+        if let Some(of) = of {
+            self.emit(Mark::End(Told { of, by }));
+        }
     }
 
-    fn commit(&mut self, height: u64, app_hash: Option<AppHash>, by: Stream) {
-        let of = self.known_or_attached(height, by);
+    fn commit(&mut self, height: u64, app_hash: Option<AppHash>) {
+        let by = self.by;
         if let Some(app_hash) = app_hash {
-            self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
+            self.local_hash(height, app_hash);
         }
-        if self.life.block(of).is_some_and(|b| !b.committed.has(by)) {
+        let of = self.known_or_attached(height);
+        let untold = |of: &Attempt| self.life.block(*of).is_some_and(|b| !b.committed.has(by));
+        if let Some(of) = of.filter(untold) {
             self.emit(Mark::Commit(Told { of, by }));
         }
         if let Some(below) = height.checked_sub(1) {
@@ -706,154 +817,156 @@ impl Decision<'_> {
         }
     }
 
-    fn known_or_attached(&mut self, height: u64, by: Stream) -> Attempt {
-        match self.life.latest(height).map(|b| b.of) {
-            Some(of) => of,
-            None => self.attached(height, by),
+    fn local_hash(&mut self, height: u64, app_hash: AppHash) {
+        let of = self.known_or_attached(height);
+        let news = |of: &Attempt| {
+            self.life
+                .block(*of)
+                .is_some_and(|b| b.app_hash != Some(app_hash))
+        };
+        if let Some(of) = of.filter(news) {
+            self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
         }
     }
 
-    /// A block whose begin was never seen: the recorder was attached in it.
-    fn attached(&mut self, height: u64, by: Stream) -> Attempt {
-        let of = self
-            .life
-            .latest(height)
-            .map_or(Attempt { height, attempt: 1 }, |b| b.of);
+    fn known_or_attached(&mut self, height: u64) -> Option<Attempt> {
+        match self.life.meant(height, self.by).map(|b| b.of) {
+            Some(of) => Some(of),
+            None => self.attach(height),
+        }
+    }
+
+    /// A block whose begin this stream never told: the recorder was attached in
+    /// it. `None` if what is recorded lies above it: nothing of it can be here.
+    fn attach(&mut self, height: u64) -> Option<Attempt> {
+        let lies_above = match self.by {
+            Stream::Slog => self
+                .life
+                .open(Stream::Slog)
+                .is_some_and(|b| b.of.height > height),
+            Stream::Node => self.life.blocks.iter().any(|b| b.of.height > height),
+        };
+        if lies_above {
+            return None;
+        }
+        self.leave_open(height);
+        Some(self.attach_anyway(height))
+    }
+
+    fn attach_anyway(&mut self, height: u64) -> Attempt {
+        let latest = self.life.latest(height);
+        let of = latest.map_or(Attempt { height, attempt: 1 }, |b| b.of);
         let from = self.life.prelude.unwrap_or_else(|| self.unclaimed());
-        self.emit(Mark::Begin(Begin {
-            of,
-            from,
-            whole: false,
-            by,
-            early: false,
-        }));
+        self.emit_begin(of, from, false, false);
         of
     }
 
     /// Where records begin that no block has claimed.
     fn unclaimed(&self) -> Position {
-        self.life.blocks.last().map_or(Position::default(), |b| {
-            b.until.or(b.end).unwrap_or(self.after)
-        })
+        let behind = |b: &Block| b.until.or(b.end).unwrap_or(self.after);
+        self.life.blocks.last().map_or(Position::default(), behind)
     }
 
-    fn local_hash(&mut self, height: u64, app_hash: AppHash) {
-        let of = self.known_or_attached(height, Stream::Node);
-        if self
-            .life
-            .block(of)
-            .is_some_and(|b| b.app_hash != Some(app_hash))
-        {
-            self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
-        }
-    }
-
-    fn confirm(&mut self, height: u64, network: Option<AppHash>, by: Stream) {
-        let differs = self.life.latest(height).filter(|b| {
-            by == Stream::Slog && network.is_some() && b.app_hash.is_some() && b.app_hash != network
-        });
-        match differs.map(|b| b.of) {
-            Some(of) => self.pin(of, "the network's AppHash is another one", network),
+    fn confirm(&mut self, height: u64, network: Option<AppHash>) {
+        let unlike =
+            |b: &&Block| network.is_some() && b.app_hash.is_some() && b.app_hash != network;
+        match self.life.subject(height).filter(unlike).map(|b| b.of) {
+            Some(of) => self.suspect(of, "the network's AppHash is another one", network),
             None => self.release_up_to(height, ReleasedBy::Network, network),
         }
     }
 
     /// Agreement on a height is agreement on every height below it.
     fn release_up_to(&mut self, height: u64, by: ReleasedBy, network: Option<AppHash>) {
-        let proved = |b: &&Block| {
+        let proved = |b: &Block| {
             b.of.height <= height
                 && matches!(b.state, State::Open | State::Committed | State::Pinned)
         };
-        let proved: Vec<Attempt> = self
-            .life
-            .blocks
-            .iter()
-            .filter(proved)
-            .map(|b| b.of)
-            .collect();
-        for of in proved {
+        for of in self.all(proved) {
             let network = network.filter(|_| of.height == height);
             self.emit(Mark::Release(Release { of, by, network }));
         }
     }
 
     fn abort(&mut self, height: u64) {
-        let open = self
-            .life
-            .latest(height)
-            .filter(|b| b.state == State::Open)
-            .map(|b| b.of);
-        if let Some(of) = open {
-            self.pin(of, "the host threw this execution away", None);
+        let meant = self.life.meant(height, self.by);
+        let open = meant.filter(|b| b.state == State::Open);
+        if let Some((of, over)) = open.map(|b| (b.of, b.follows(self.by))) {
+            self.emit(Mark::Pin(Pin {
+                of,
+                why: "the host threw this execution away".to_owned(),
+                network: None,
+                over,
+            }));
         }
     }
 
     fn mismatch(&mut self, seen: &Mismatch) {
-        let of = self.accused(seen);
-        let Some(block) = self.life.block(of) else {
-            return;
-        };
-        let settled = block.state == State::Diverged;
-        if seen.hard && !settled {
-            let Mismatch {
-                field,
-                local,
-                network,
-                ..
-            } = seen.clone();
+        let height = seen.height.or_else(|| self.life.accused_height(seen));
+        let subject = height.and_then(|h| self.life.subject(h)).map(|b| b.of);
+        match subject {
+            Some(of) if seen.hard => self.diverge(of, seen),
+            None if seen.hard => {
+                let of = self.attach_anyway(height.unwrap_or(0));
+                self.diverge(of, seen);
+            }
+            Some(of) => {
+                let network = Some(seen.network).filter(|_| seen.field == APP_HASH);
+                let why = format!("a {} mismatch was seen, unproven", seen.field);
+                self.suspect(of, &why, network);
+            }
+            None => self.doubt(
+                "a mismatch was seen there, and nothing is recorded of it",
+                height,
+            ),
+        }
+    }
+
+    /// A failure is told once: a node that keeps running keeps saying it.
+    fn diverge(&mut self, of: Attempt, seen: &Mismatch) {
+        if self
+            .life
+            .block(of)
+            .is_some_and(|b| b.state != State::Diverged)
+        {
             self.emit(Mark::Diverged(Diverged {
                 of,
-                field,
-                local,
-                network,
+                field: seen.field.clone(),
+                local: seen.local,
+                network: seen.network,
             }));
-        } else if !seen.hard && matches!(block.state, State::Open | State::Committed) {
-            let why = format!("a {} mismatch was seen, unproven", seen.field);
-            self.pin(of, &why, Some(seen.network));
         }
     }
 
-    /// The block a mismatch speaks of. A line without a height means the block
-    /// whose result it quotes, else the one that was executed last.
-    fn accused(&mut self, seen: &Mismatch) -> Attempt {
-        let quoted = |life: &Lifecycle| {
-            let result = |b: &&Block| b.app_hash == Some(seen.local) && seen.field == "AppHash";
-            life.blocks.iter().rev().find(result).map(|b| b.of.height)
+    /// Keeps a block that may have diverged. One the network agreed with is not
+    /// called back: the line is a divergent proposer's, or an old one.
+    fn suspect(&mut self, of: Attempt, why: &str, network: Option<AppHash>) {
+        let news = |b: &Block| match b.state {
+            State::Open | State::Committed => true,
+            State::Pinned => b.network.is_none() && network.is_some(),
+            State::Confirmed | State::Superseded | State::Diverged => false,
         };
-        let executed = |life: &Lifecycle| {
-            let done = |b: &&Block| b.ended.any() || b.committed.any();
-            life.blocks
-                .iter()
-                .rev()
-                .find(done)
-                .or(life.blocks.last())
-                .map(|b| b.of.height)
-        };
-        let height = seen
-            .height
-            .or_else(|| quoted(self.life))
-            .or_else(|| executed(self.life))
-            .unwrap_or(0);
-        match self.life.subject(height).map(|b| b.of) {
-            Some(of) => of,
-            None => self.attached(height, Stream::Node),
+        if self.life.block(of).is_some_and(news) {
+            self.emit(Mark::Pin(Pin {
+                of,
+                why: why.to_owned(),
+                network,
+                over: false,
+            }));
         }
     }
 
-    fn gap(&mut self, by: Stream) {
+    fn gap(&mut self) {
         self.emit(Mark::Loss(Loss {
             lane: Lane::Main,
-            stream: Some(by),
+            stream: Some(self.by),
             records: 0,
             bytes: 0,
             why: "the recorder was not reading; how much was missed is unknown".to_owned(),
             dropped: true,
         }));
     }
-
-    fn stream_end(&mut self, by: Stream) {
-        for of in self.unfinished(by) {
-            self.pin(of, "the stream ended in mid-block", None);
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ pub enum Mark {
     Loss(Loss),
     /// Something an operator or developer should know.
     Note(Note),
-    /// All unreleased blocks, so that evicted marks are not missed.
+    /// All unsettled blocks, so that evicted marks are not missed.
     Checkpoint(Checkpoint),
 }
 
@@ -190,6 +190,9 @@ pub struct Pin {
     /// The network's AppHash, if a mismatch was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<AppHash>,
+    /// The host threw the attempt away: nothing that follows belongs to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
 }
 
 /// See [`Mark::Diverged`].
@@ -256,12 +259,15 @@ pub struct Note {
 /// See [`Mark::Checkpoint`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Every block that is not released, oldest first.
+    /// Every block that is not released, or of which entries may still come,
+    /// oldest first.
     pub blocks: Vec<Block>,
     /// How far each source had been read.
     pub sources: Vec<SourceMark>,
-    /// Whether the next block's first entry cannot be missed.
-    pub continuous: bool,
+    /// Where the next block's first entry has to be searched from, if it cannot
+    /// have been missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Position>,
 }
 
 /// Size of an encoded [`Stamp`].
@@ -283,8 +289,8 @@ pub fn encode_stamp(stamp: &Stamp, out: &mut Vec<u8>) {
 
 /// Appends one mark to a spine record that begins with a stamp.
 ///
-/// A mark whose text would not fit the 24-bit length is cut to a note saying
-/// so; the recorder itself never makes one.
+/// A mark whose body would not fit the 24-bit length is replaced by a note
+/// saying so; the recorder itself never makes one.
 pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[mark.code(), 0, 0, 0]);
@@ -295,7 +301,12 @@ pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
         .filter(|length| *length < 1 << 24)
     {
         Some(length) => out[start + 1..start + 4].copy_from_slice(&length.to_le_bytes()[..3]),
-        None => out.truncate(start),
+        None => {
+            out.truncate(start);
+            let code = mark.code();
+            let text = format!("a mark of type {code} is left out: {length} bytes, 16777215 fit");
+            encode_mark(&Mark::Note(Note { text }), out);
+        }
     }
 }
 
@@ -316,14 +327,8 @@ pub fn decode_stamp(payload: &[u8]) -> Option<Stamp> {
 /// `None` if the stamp is cut. Marks that this version does not know, or whose
 /// body it cannot read, are left out.
 pub fn decode_marks(payload: &[u8]) -> Option<(Stamp, Vec<Mark>)> {
-    let (stamp, mut rest) = payload.split_at_checked(STAMP_SIZE)?;
-    let stamp = Stamp {
-        at: Position {
-            main: low(&stamp[..5]),
-            local: low(&stamp[5..10]),
-        },
-        time_ms: low(&stamp[10..]),
-    };
+    let stamp = decode_stamp(payload)?;
+    let mut rest = payload.get(STAMP_SIZE..)?;
     let mut marks = Vec::new();
     while let Some((header, tail)) = rest.split_at_checked(MARK_HEADER_SIZE) {
         let length = usize::try_from(low(&header[1..])).ok()?;

@@ -1,0 +1,354 @@
+//! Agoric's own flight recorder: reads `flight-recorder.bin`, also the broken ones.
+//!
+//! The file is a 32-byte header and an arena that is written around and around: a record is a
+//! big-endian u64 length and a payload, a newline and one slog entry as JSON. There is no
+//! checksum and no sequence number, and the recorder's own reader gives up at the first thing
+//! that does not fit. This one resynchronises: it delivers every record that is intact, the
+//! history that the recorder itself had given up included, oldest first, and names each byte it
+//! did not deliver. It opens the file for reading only and holds no more of it in memory than
+//! its largest record.
+//!
+//! The file has to be at rest: the recorder's header is always a little behind its records.
+
+mod header;
+mod order;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::vec;
+
+pub use header::Fault;
+pub use window::ReadAt;
+
+use header::UntrustedHeader;
+use order::Piece;
+use scan::{Placed, Step};
+use window::{HEADER_LEN, Span, Window};
+
+/// How far [`AgoricRing::probe`] looks for a record.
+const PROBE_LEN: u64 = 16 << 20;
+
+/// A `flight-recorder.bin`, read from its oldest record to its newest.
+pub struct AgoricRing<S = File> {
+    window: Window<S>,
+    pieces: vec::IntoIter<Piece>,
+    at: u64,
+    /// The second half of a gap that lies across the arena's end.
+    held: Option<Skip>,
+    newest_end: u64,
+    order: Order,
+    faults: Vec<Fault>,
+}
+
+/// What [`AgoricRing::next`] came upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// One entry as it was given to the recorder: JSON, without the newline in front of it.
+    Record(&'a [u8]),
+    /// Bytes of the file that are no intact record.
+    Skipped(Skip),
+}
+
+/// A stretch of the file that was not delivered. With the records and the header these cover
+/// the file exactly once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// From the beginning of the file.
+    pub offset: u64,
+    /// Bytes, at least 1.
+    pub len: u64,
+    /// What stands there, or what should.
+    pub why: Why,
+}
+
+/// Why bytes were skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Only zeros: never written.
+    Blank,
+    /// Right behind the newest record: what is left of a record that was being overwritten, or
+    /// one half written when the recorder stopped. Every ring that went around has this.
+    Overwritten,
+    /// A length that no record here can have.
+    Length {
+        /// The length prefix.
+        found: u64,
+        /// Bytes that a payload could have had.
+        room: u64,
+    },
+    /// The length fits, but the payload is not one whole JSON entry.
+    NotJson {
+        /// Bytes of payload by the length prefix.
+        len: u64,
+    },
+    /// Too few bytes for a length prefix.
+    Cut,
+    /// Not in the file: it ends before the arena does.
+    Missing,
+    /// Behind the arena, left from a record that was written past its end and is gone.
+    PastTheArena,
+    /// The record across the arena's end is whole in two ways, split and written past the end,
+    /// with different bytes. Which one was written cannot be told.
+    Ambiguous,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Blank => write!(f, "never written"),
+            Why::Overwritten => write!(f, "remains of a record that was being overwritten"),
+            Why::Length { found, room } => {
+                write!(f, "length prefix {found}, expected 2 to {room}")
+            }
+            Why::NotJson { len } => {
+                write!(
+                    f,
+                    "the {len} bytes after the length prefix are not a JSON entry"
+                )
+            }
+            Why::Cut => write!(f, "too few bytes for a length prefix"),
+            Why::Missing => write!(f, "missing: the file ends before the arena does"),
+            Why::PastTheArena => write!(f, "behind the arena, not part of an intact record"),
+            Why::Ambiguous => write!(
+                f,
+                "the record across the arena's end can be read in two ways, both whole"
+            ),
+        }
+    }
+}
+
+/// What the order of the records rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The header's end pointer, borne out by the records.
+    Header,
+    /// The place where the entries' `time` falls back the most.
+    Time,
+    /// The only gap between the records.
+    Gap,
+    /// Nothing: the order of the arena, which may begin in the middle of the history.
+    Unknown,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Order::Header => "the header's end pointer",
+            Order::Time => "the place where the entries' times fall back",
+            Order::Gap => "the only gap between the records",
+            Order::Unknown => "nothing: the records are in arena order",
+        })
+    }
+}
+
+/// Why a file could not be opened as Agoric's recorder file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused.
+    Io(io::Error),
+    /// The file is shorter than a header and one byte of arena.
+    TooShort {
+        /// Bytes of the file.
+        len: u64,
+    },
+    /// The magic is wrong, and no intact record was found either.
+    Foreign {
+        /// The first eight bytes.
+        found: [u8; 8],
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(e) => write!(f, "cannot read the file: {e}"),
+            OpenError::TooShort { len } => write!(
+                f,
+                "not an Agoric flight recorder: the file has {len} bytes, expected a header of \
+                 {HEADER_LEN} and an arena; check that it was copied whole"
+            ),
+            OpenError::Foreign { found } => write!(
+                f,
+                "not an Agoric flight recorder: the file begins with \"{}\", expected \
+                 \"AG-SLOG!\", and a scan found no record in it; check that it is the right file",
+                found.escape_ascii()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Io(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(e: io::Error) -> OpenError {
+        OpenError::Io(e)
+    }
+}
+
+impl AgoricRing<File> {
+    /// Opens a file, for reading only.
+    ///
+    /// # Errors
+    /// As [`AgoricRing::from_source`].
+    pub fn open(path: impl AsRef<Path>) -> Result<AgoricRing, OpenError> {
+        AgoricRing::from_source(File::open(path)?)
+    }
+}
+
+impl<S: ReadAt> AgoricRing<S> {
+    /// Takes the bytes of such a file from anywhere. Reads the records once to find the oldest:
+    /// only from the header's start to its end where these hold, else all of them.
+    ///
+    /// # Errors
+    /// [`OpenError::TooShort`] below 33 bytes; [`OpenError::Foreign`] if neither the magic nor
+    /// any record is there; [`OpenError::Io`].
+    pub fn from_source(source: S) -> Result<AgoricRing<S>, OpenError> {
+        let len = source.size()?;
+        let present = len.saturating_sub(HEADER_LEN);
+        if present == 0 {
+            return Err(OpenError::TooShort { len });
+        }
+        let header = UntrustedHeader::parse(&first_bytes(&source)?);
+        let mut window = Window::new(source);
+        let plan = order::plan(&mut window, &header, present)?;
+        if !header.has_magic() && !plan.any_record {
+            let found = header.magic;
+            return Err(OpenError::Foreign { found });
+        }
+        window.enter(Span::default());
+        Ok(AgoricRing {
+            window,
+            pieces: plan.pieces.into_iter(),
+            at: 0,
+            held: None,
+            newest_end: plan.newest_end,
+            order: plan.order,
+            faults: plan.faults,
+        })
+    }
+
+    /// Whether an intact record begins within the first 16 MiB: how a ring whose magic was
+    /// damaged is recognised. Records of other formats do not pass for these.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn probe(source: S) -> io::Result<bool> {
+        let arena = source.size()?.saturating_sub(HEADER_LEN);
+        let mut window = Window::new(source);
+        window.enter(Span::linear(0, arena.min(PROBE_LEN)));
+        let found = match scan::step(&mut window, 0)? {
+            Step::Gap { end, .. } => scan::step(&mut window, end)?,
+            other => other,
+        };
+        Ok(matches!(found, Step::Record(_)))
+    }
+
+    /// What the order of the records rests on.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// What is wrong with the header. Empty for a ring that was shut down in order.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// The next record or gap, oldest first; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of the source; `UnexpectedEof` if the file became shorter since it was opened.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "what is found borrows from the ring, which no Iterator can do"
+    )]
+    pub fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+        match self.advance()? {
+            Some(Next::Record(record)) => {
+                let line = scan::line(&mut self.window, record)?;
+                Ok(Some(Found::Record(line)))
+            }
+            Some(Next::Skip(skip)) => Ok(Some(Found::Skipped(skip))),
+            None => Ok(None),
+        }
+    }
+
+    fn advance(&mut self) -> io::Result<Option<Next>> {
+        if let Some(skip) = self.held.take() {
+            return Ok(Some(Next::Skip(skip)));
+        }
+        loop {
+            match scan::step(&mut self.window, self.at)? {
+                Step::Record(record) => {
+                    self.at = record.end();
+                    return Ok(Some(Next::Record(record)));
+                }
+                Step::Gap { start, end, why } => {
+                    self.at = end;
+                    return Ok(Some(Next::Skip(self.skip(start, end, why))));
+                }
+                Step::End => match self.pieces.next() {
+                    Some(Piece::Scan(span)) => self.enter(span),
+                    Some(Piece::Skip(skip)) => return Ok(Some(Next::Skip(skip))),
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+
+    fn enter(&mut self, span: Span) {
+        self.window.enter(span);
+        self.at = span.start;
+    }
+
+    /// A gap as bytes of the file. One across the arena's end is two stretches there.
+    fn skip(&mut self, start: u64, end: u64, why: Why) -> Skip {
+        let why = match why {
+            Why::Blank => Why::Blank,
+            _ if start == self.newest_end => Why::Overwritten,
+            other => other,
+        };
+        let span = self.window.span();
+        let (offset, run) = span.locate(start);
+        let len = run.min(end - start);
+        if len < end - start {
+            let (offset, _) = span.locate(start + len);
+            let len = end - start - len;
+            self.held = Some(Skip { offset, len, why });
+        }
+        Skip { offset, len, why }
+    }
+}
+
+enum Next {
+    Record(Placed),
+    Skip(Skip),
+}
+
+fn first_bytes<S: ReadAt>(source: &S) -> io::Result<[u8; 32]> {
+    let mut raw = [0; 32];
+    let mut filled = 0;
+    while let Some(rest @ [_, ..]) = raw.get_mut(filled..) {
+        match source.read_at(rest, filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(raw)
+}

@@ -1,0 +1,486 @@
+//! In which order the arena is to be read.
+//!
+//! The recorder only ever writes at its own position, so going around from where the newest
+//! record ends meets every surviving byte in the order of writing: the remains of the record
+//! that was overwritten last, older laps, the newest lap. That holds for the history behind the
+//! start pointer too, which the recorder gives up whenever the ring is exactly full.
+//! So one position decides. It is taken from
+//! 1. the header's end pointer, if records bear it out, moved on over records that follow it and
+//!    are newer (a kill leaves one written but not yet in the header);
+//! 2. else the place where the entries' `time` falls back the most;
+//! 3. else the only place where the records do not follow each other without a gap;
+//! 4. else nothing: arena order.
+//!
+//! One exception. In its exactly-full state the recorder writes a record that does not fit
+//! before the arena's end beyond it, instead of splitting it, and goes on as if it had split it:
+//! the bytes `0..over` that were skipped so are older than all else.
+
+use std::io;
+
+use super::header::{Fault, UntrustedHeader};
+use super::scan::{Placed, Step, framed_at, line, record_at, step, time_of};
+use super::window::{HEADER_LEN, ReadAt, Span, Window};
+use super::{Order, Skip, Why};
+
+/// A part of the file, to be taken as it is or scanned for records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    Scan(Span),
+    Skip(Skip),
+}
+
+/// The whole file, oldest records first.
+pub(super) struct Plan {
+    pub pieces: Vec<Piece>,
+    pub order: Order,
+    pub faults: Vec<Fault>,
+    /// Where the newest record ends: what follows at once was being overwritten.
+    pub newest_end: u64,
+    pub any_record: bool,
+}
+
+/// How the arena lies in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A ring of so many bytes.
+    Ring { arena: u64 },
+    /// The record at `at` was written past the arena's end.
+    Overrun { arena: u64, at: u64, over: u64 },
+    /// The record at `at` is whole both split and unsplit, with different bytes.
+    Ambiguous { arena: u64, crossing: Placed },
+    /// The file ends before the arena does.
+    Truncated { arena: u64, present: u64 },
+}
+
+/// Decides, reading the file once unless the header proves right.
+pub(super) fn plan<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    present: u64,
+) -> io::Result<Plan> {
+    let mut faults = header.faults(present);
+    if faults.iter().all(|f| matches!(f, Fault::Magic { .. })) {
+        if let Some(newest) = newest_of_chain(window, header)? {
+            return trusted(window, header, newest, faults);
+        }
+        if header.start != header.end {
+            let (start, end) = (header.start, header.end);
+            faults.push(Fault::BrokenChain { start, end });
+        }
+    }
+    surveyed(window, header, present, faults)
+}
+
+fn trusted<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    newest: Placed,
+    mut faults: Vec<Fault>,
+) -> io::Result<Plan> {
+    let time = time_of(window, newest)?;
+    let (arena, end) = (header.arena, header.end);
+    let shape = Shape::Ring { arena };
+    let end = advance(window, header, shape, end, time)?;
+    faults.extend(behind(header, end));
+    Ok(Plan {
+        pieces: pieces(shape, end, arena),
+        order: Order::Header,
+        faults,
+        newest_end: end,
+        any_record: true,
+    })
+}
+
+/// Follows the records from the start pointer; the last one, if they lead to the end pointer.
+fn newest_of_chain<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+) -> io::Result<Option<Placed>> {
+    let around = Span::around(header.start, header.arena);
+    let target = match header.end.checked_sub(header.start) {
+        Some(_) => header.end,
+        None => header.end + header.arena,
+    };
+    window.enter(around);
+    let (mut at, mut newest) = (header.start, None);
+    while at < target {
+        let Ok(record) = framed_at(window, at)? else {
+            return Ok(None);
+        };
+        at = record.end();
+        newest = Some(record);
+    }
+    Ok(newest.filter(|_| at == target))
+}
+
+/// Moves the writer's position on, from `mark`, over intact records that are newer than the one
+/// before it, whose time is `time`.
+fn advance<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    shape: Shape,
+    mark: u64,
+    mut time: Option<f64>,
+) -> io::Result<u64> {
+    let reach = shape.span_from(mark);
+    window.enter(reach);
+    let mut end = mark;
+    while end < reach.end {
+        let Ok(record) = record_at(window, end)? else {
+            break;
+        };
+        let its_time = time_of(window, record)?;
+        let newer = match (time, its_time) {
+            (Some(before), Some(this)) => this >= before,
+            _ => end == mark && is_alone(window, header, shape, record)?,
+        };
+        if !newer {
+            break;
+        }
+        (end, time) = (record.end(), its_time);
+    }
+    Ok(shape.fold(end))
+}
+
+/// Without times: a record at the end pointer is a new one if it lies over the oldest one, or if
+/// no other follows it. An old one is followed by its successors.
+fn is_alone<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    shape: Shape,
+    record: Placed,
+) -> io::Result<bool> {
+    let start = match header.start >= header.end {
+        true => header.start,
+        false => header.start.saturating_add(shape.arena()),
+    };
+    let over_the_oldest = record.at < start && start < record.end();
+    let next = match shape {
+        Shape::Overrun { .. } => shape.fold(record.end()),
+        _ => record.end(),
+    };
+    Ok(over_the_oldest || record_at(window, next)?.is_err())
+}
+
+fn behind(header: &UntrustedHeader, found: u64) -> Option<Fault> {
+    let header = header.end;
+    (found != header).then_some(Fault::Behind { header, found })
+}
+
+fn surveyed<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    present: u64,
+    mut faults: Vec<Fault>,
+) -> io::Result<Plan> {
+    let (shape, survey) = shape(window, header, present)?;
+    let (mut newest_end, order) = survey.newest_end(header, shape);
+    if order == Order::Header {
+        newest_end = advance(window, header, shape, newest_end, survey.time_at_mark)?;
+        faults.extend(behind(header, newest_end));
+    }
+    Ok(Plan {
+        pieces: pieces(shape, newest_end, present),
+        order,
+        faults,
+        newest_end,
+        any_record: survey.records > 0,
+    })
+}
+
+impl Shape {
+    fn arena(&self) -> u64 {
+        match *self {
+            Shape::Ring { arena }
+            | Shape::Overrun { arena, .. }
+            | Shape::Ambiguous { arena, .. }
+            | Shape::Truncated { arena, .. } => arena,
+        }
+    }
+
+    /// From an address to where a record that begins there could end at most.
+    fn span_from(&self, start: u64) -> Span {
+        match *self {
+            Shape::Overrun { arena, over, .. } => Span::linear(start, arena + over),
+            Shape::Truncated { present, .. } => Span::linear(start, present.max(start)),
+            Shape::Ring { arena } | Shape::Ambiguous { arena, .. } => Span::around(start, arena),
+        }
+    }
+
+    fn fold(&self, end: u64) -> u64 {
+        end.checked_rem(self.arena()).unwrap_or_default()
+    }
+}
+
+/// Finds out how long the arena is and what became of the record across its end.
+fn shape<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    present: u64,
+) -> io::Result<(Shape, Survey)> {
+    let (arena, mark) = (header.arena, header.end);
+    let whole = Shape::Ring { arena: present };
+    if arena < present && arena > present / 2 {
+        return longer(window, header, present);
+    }
+    let survey = survey(window, Span::around(0, present), present, mark)?;
+    if arena <= present || survey.crossing.is_some() {
+        return Ok((whole, survey));
+    }
+    Ok((Shape::Truncated { arena, present }, survey))
+}
+
+/// The file holds more than the arena: a record past its end, or a wrong arena size. No record
+/// begins behind the arena, and none goes on at its beginning from the end of the file.
+fn longer<S: ReadAt>(
+    window: &mut Window<S>,
+    header: &UntrustedHeader,
+    present: u64,
+) -> io::Result<(Shape, Survey)> {
+    let (arena, mark) = (header.arena, header.end);
+    let whole = survey(window, Span::around(0, present), present, mark)?;
+    if whole.crossing.is_some() || whole.last_at >= arena {
+        return Ok((Shape::Ring { arena: present }, whole));
+    }
+    let unsplit = survey(window, Span::linear(0, present), arena, mark)?;
+    let split = survey(window, Span::around(0, arena), arena, mark)?;
+    let Some(crossing) = unsplit.crossing else {
+        return Ok((Shape::Ring { arena }, split));
+    };
+    let (at, over) = (crossing.at, crossing.end() - arena);
+    if split.crossing.is_none() || (header.start == at && mark == over) {
+        return Ok((Shape::Overrun { arena, at, over }, unsplit));
+    }
+    match reads_the_same(window, crossing, arena)? {
+        true => Ok((Shape::Ring { arena }, split)),
+        false => Ok((Shape::Ambiguous { arena, crossing }, split)),
+    }
+}
+
+fn reads_the_same<S: ReadAt>(
+    window: &mut Window<S>,
+    record: Placed,
+    arena: u64,
+) -> io::Result<bool> {
+    window.enter(Span::linear(record.at, record.end()));
+    let unsplit = line(window, record)?.to_vec();
+    window.enter(Span::around(record.at, arena));
+    Ok(line(window, record)? == unsplit)
+}
+
+/// From the end of one record to the beginning of the next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seam {
+    from: u64,
+    to: u64,
+}
+
+impl Seam {
+    /// Whether the header's end pointer lies in it, so that only the header knows exactly where.
+    fn holds(&self, mark: u64, arena: u64) -> bool {
+        let range = self.from..=self.to;
+        range.contains(&mark) || range.contains(&mark.saturating_add(arena))
+    }
+}
+
+/// What a scan of the whole arena tells about the order.
+#[derive(Debug, Default)]
+struct Survey {
+    records: u64,
+    first: Option<Placed>,
+    first_time: Option<f64>,
+    last_at: u64,
+    last_end: u64,
+    last_time: Option<f64>,
+    /// The record that begins in the arena and ends past it.
+    crossing: Option<Placed>,
+    /// The greatest fall of time between neighbours, and where.
+    fall: Option<(f64, Seam)>,
+    gaps: u64,
+    /// The last gap.
+    gap: Seam,
+    /// A record ends exactly at the header's end pointer.
+    mark_is_an_end: bool,
+    /// A record lies across it.
+    mark_is_covered: bool,
+    /// The time of the record that ends there.
+    time_at_mark: Option<f64>,
+}
+
+/// Scans the records that begin before `arena`. `mark` is the header's end pointer.
+fn survey<S: ReadAt>(
+    window: &mut Window<S>,
+    span: Span,
+    arena: u64,
+    mark: u64,
+) -> io::Result<Survey> {
+    // A record may go on past the arena's end, by a lap at most.
+    let reach = match span.wrap {
+        Some(_) => arena.saturating_mul(2),
+        None => span.end,
+    };
+    window.enter(Span { end: reach, ..span });
+    let (mut survey, mut at) = (Survey::default(), 0);
+    while at < arena {
+        match step(window, at)? {
+            Step::Record(record) => {
+                survey.note(record, time_of(window, record)?, mark, arena);
+                at = record.end();
+            }
+            Step::Gap { end, .. } => at = end,
+            Step::End => break,
+        }
+    }
+    if span.wrap.is_some() {
+        survey.close_the_ring(arena);
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    fn note(&mut self, record: Placed, time: Option<f64>, mark: u64, arena: u64) {
+        self.compare(record.at, time);
+        self.records += 1;
+        self.first.get_or_insert(record);
+        self.first_time = self.first_time.or(time);
+        self.last_time = time.or(self.last_time);
+        (self.last_at, self.last_end) = (record.at, record.end());
+        if record.end() > arena {
+            self.crossing = Some(record);
+        }
+        if record.end() == mark || record.end() == mark.saturating_add(arena) {
+            self.mark_is_an_end = true;
+            self.time_at_mark = time;
+        }
+        let inside = |mark: u64| record.at < mark && mark < record.end();
+        self.mark_is_covered |= inside(mark) || inside(mark.saturating_add(arena));
+    }
+
+    /// Notes what lies between the last record and one at `at`.
+    fn compare(&mut self, at: u64, time: Option<f64>) {
+        if self.records == 0 {
+            return;
+        }
+        let seam = Seam {
+            from: self.last_end,
+            to: at,
+        };
+        if seam.from != seam.to {
+            self.gaps += 1;
+            self.gap = seam;
+        }
+        if let (Some(before), Some(this)) = (self.last_time, time) {
+            let by = before - this;
+            if by > 0.0 && self.fall.is_none_or(|(most, _)| by > most) {
+                self.fall = Some((by, seam));
+            }
+        }
+    }
+
+    /// The last record's neighbour is the first one.
+    fn close_the_ring(&mut self, arena: u64) {
+        if let Some(first) = self.first {
+            self.compare(first.at.saturating_add(arena), self.first_time);
+        }
+    }
+
+    /// Where the newest record ends, and what says so.
+    fn newest_end(&self, header: &UntrustedHeader, shape: Shape) -> (u64, Order) {
+        let (lowest, highest) = match shape {
+            Shape::Overrun { at, over, .. } => (over, at),
+            _ => (0, shape.arena().saturating_sub(1)),
+        };
+        let mark = header.end;
+        let possible = (lowest..=highest).contains(&mark);
+        let seam = self.seam();
+        let agreed = seam.is_none_or(|(seam, _)| seam.holds(mark, shape.arena()));
+        if possible && (self.mark_is_an_end || (agreed && !self.mark_is_covered)) {
+            return (mark, Order::Header);
+        }
+        let unknown = (
+            self.crossing.map_or(0, |record| record.end()),
+            Order::Unknown,
+        );
+        let (end, order) = seam.map_or(unknown, |(seam, order)| (seam.from, order));
+        (shape.fold(end).clamp(lowest, highest.max(lowest)), order)
+    }
+
+    fn seam(&self) -> Option<(Seam, Order)> {
+        let by_time = self.fall.map(|(_, seam)| (seam, Order::Time));
+        by_time.or((self.gaps == 1).then_some((self.gap, Order::Gap)))
+    }
+}
+
+/// The file's bytes in the order of writing.
+fn pieces(shape: Shape, newest_end: u64, present: u64) -> Vec<Piece> {
+    let mut pieces = match shape {
+        Shape::Ring { arena } => vec![Piece::Scan(Span::around(newest_end, arena))],
+        Shape::Overrun { arena, over, .. } => overrun(newest_end, over, arena + over),
+        Shape::Ambiguous { arena, crossing } => ambiguous(newest_end, crossing, arena),
+        Shape::Truncated { arena, .. } => truncated(newest_end, present, arena),
+    };
+    let read = match shape {
+        Shape::Overrun { arena, over, .. } => arena + over,
+        Shape::Ambiguous { crossing, .. } => crossing.end(),
+        _ => shape.arena(),
+    };
+    pieces.push(skip(read, present.saturating_sub(read), Why::PastTheArena));
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+fn overrun(newest_end: u64, over: u64, end: u64) -> Vec<Piece> {
+    if newest_end == over {
+        return vec![scan(0, end)];
+    }
+    vec![scan(0, over), scan(newest_end, end), scan(over, newest_end)]
+}
+
+fn ambiguous(newest_end: u64, crossing: Placed, arena: u64) -> Vec<Piece> {
+    let around = Span::around(newest_end, arena);
+    let until = Span {
+        end: crossing.at.max(newest_end),
+        ..around
+    };
+    let from = Span {
+        start: crossing.end(),
+        ..around
+    };
+    let why = Why::Ambiguous;
+    vec![
+        Piece::Scan(until),
+        skip(crossing.at, arena - crossing.at, why),
+        skip(0, crossing.end() - arena, why),
+        Piece::Scan(from),
+        skip(arena, crossing.end() - arena, why),
+    ]
+}
+
+fn truncated(newest_end: u64, present: u64, arena: u64) -> Vec<Piece> {
+    let split = newest_end.min(present);
+    let (before, after) = (newest_end.max(present), arena);
+    vec![
+        scan(split, present),
+        skip(before, after.saturating_sub(before), Why::Missing),
+        scan(0, split),
+        skip(present, before - present, Why::Missing),
+    ]
+}
+
+fn scan(start: u64, end: u64) -> Piece {
+    Piece::Scan(Span::linear(start, end))
+}
+
+fn skip(at: u64, len: u64, why: Why) -> Piece {
+    let offset = HEADER_LEN.saturating_add(at);
+    Piece::Skip(Skip { offset, len, why })
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        match self {
+            Piece::Scan(span) => span.start >= span.end,
+            Piece::Skip(skip) => skip.len == 0,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What can be wrong with a stretch of a box.
+
+use std::fmt;
+use std::io::ErrorKind;
+
+/// Why bytes of a box yield no lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// No frame begins here.
+    NoFrame,
+    /// The file ends where more should follow.
+    CutOff,
+    /// The system could not read the bytes.
+    Unreadable(ErrorKind),
+    /// The bytes do not match the BLAKE3 in the manifest or in the frame.
+    Digest,
+    /// zstd rejects the bytes, or its checksum does not match.
+    Zstd,
+    /// The content has another size than is said of it.
+    Size {
+        /// Bytes said: by the manifest, or by the frame's own header.
+        expected: u64,
+        /// Bytes found; where it is one more, there may be still more.
+        found: u64,
+    },
+    /// A mark claims more bytes than its frame holds.
+    Mark,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Damage::NoFrame => write!(f, "no frame begins here"),
+            Damage::CutOff => write!(f, "the file ends where more should follow"),
+            Damage::Unreadable(kind) => write!(f, "the bytes cannot be read: {kind}"),
+            Damage::Digest => write!(f, "the bytes do not match their BLAKE3 digest"),
+            Damage::Zstd => write!(f, "zstd rejects the frame or its checksum"),
+            Damage::Size { expected, found } => {
+                write!(f, "expected {expected} bytes of content, found {found}")
+            }
+            Damage::Mark => write!(f, "a mark is longer than the rest of its frame"),
+        }
+    }
+}

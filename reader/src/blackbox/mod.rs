@@ -1,0 +1,190 @@
+//! Reading black boxes and archive files; `docs/format.md` has their bytes.
+//!
+//! The file is untrusted. Frames are found by the seek table if that is sound
+//! and by walking the file otherwise; a frame is proved (BLAKE3 where the
+//! manifest has it, zstd's checksum or the frame's own digest else) before its
+//! first line is handed on. What is not proved is a hole with a place.
+//! Nothing is opened or written by a name found in a file.
+
+mod damage;
+mod extent;
+mod inflate;
+mod lines;
+mod proof;
+mod source;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod walk;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use haltbox_format::blackbox::{
+    BlockEntry, Crank, CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, Identity,
+    IdentityError, MANIFEST_MAX, Manifest, SeekTable, SeekTableError, Tag,
+};
+
+pub use damage::Damage;
+pub use lines::{BoxItem, BoxStream, Lines, PIECE_LEN};
+pub use verify::{Finding, HeightSpan, Problem};
+
+use extent::{Extent, ExtentKind};
+use source::Source;
+
+/// The largest crank index that is read, in bytes.
+const CRANKS_MAX: usize = 64 << 20;
+
+/// An open box. Memory: the manifest and one small entry per frame, both
+/// bounded whatever the file claims.
+#[derive(Debug)]
+pub struct BlackBox {
+    source: Source,
+    identity: Result<Identity, IdentityError>,
+    seek: Result<SeekTable, SeekTableError>,
+    manifest: Option<Manifest>,
+    extents: Vec<Extent>,
+}
+
+/// Why a file cannot be opened as a box.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file's size or first bytes cannot be read.
+    Io(io::Error),
+    /// No frame of Haltbox's own is in it.
+    NotABox,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(e) => write!(f, "cannot read the file: {e}"),
+            OpenError::NotABox => write!(f, "no black box: the file has no frame of Haltbox's own"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Io(e) => Some(e),
+            OpenError::NotABox => None,
+        }
+    }
+}
+
+impl BlackBox {
+    /// Opens a box, however damaged, as long as one frame of Haltbox's own
+    /// shows that it is one.
+    pub fn open(file: File) -> Result<BlackBox, OpenError> {
+        let source = Source::new(file).map_err(OpenError::Io)?;
+        let page = source.bytes(0, IDENTITY_LEN).map_err(OpenError::Io)?;
+        let seek = read_seek_table(&source);
+        let listed = seek
+            .as_ref()
+            .ok()
+            .and_then(|table| extent::listed(&source, table));
+        let mut extents = listed.unwrap_or_else(|| walk::walk(&source));
+        let begins = FrameHead::parse(&page).is_ok_and(|head| head.tag == Tag::Identity);
+        if !begins
+            && !extents
+                .iter()
+                .any(|e| matches!(e.kind, ExtentKind::Tagged(_)))
+        {
+            return Err(OpenError::NotABox);
+        }
+        let manifest = read_manifest(&source, &extents);
+        if let Some(manifest) = &manifest {
+            extents = extent::annotated(extents, manifest);
+        }
+        let identity = Identity::parse(&page);
+        Ok(BlackBox {
+            source,
+            identity,
+            seek,
+            manifest,
+            extents,
+        })
+    }
+
+    /// Which box this is: from the first page, or else from the copy in the
+    /// manifest.
+    pub fn identity(&self) -> Option<&Identity> {
+        let copy = self.manifest.as_ref().map(|manifest| &manifest.identity);
+        self.identity.as_ref().ok().or(copy)
+    }
+
+    /// The index, if it is sound. Its numbers are claims.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// The size of the file.
+    pub fn file_len(&self) -> u64 {
+        self.source.len()
+    }
+
+    /// The items of a stream, in order.
+    pub fn lines(&self, stream: BoxStream) -> Lines<'_> {
+        Lines::new(self, stream, lines::WHOLE)
+    }
+
+    /// The slog items of one block, decompressing only the frames it lies in.
+    pub fn block_lines(&self, block: &BlockEntry) -> Lines<'_> {
+        let end = block.offset.saturating_add(block.bytes);
+        Lines::new(self, BoxStream::Slog, block.offset..end)
+    }
+
+    /// Where each crank's last line begins; `None` without a sound crank index.
+    pub fn cranks(&self) -> Option<Vec<Crank>> {
+        let body = self.tagged_body(Tag::Cranks)?;
+        Some(CrankIndex::new(&body).collect())
+    }
+
+    fn tagged_body(&self, tag: Tag) -> Option<Vec<u8>> {
+        let found = self
+            .extents
+            .iter()
+            .find(|e| e.kind == ExtentKind::Tagged(tag))?;
+        proven_body(&self.source, found, CRANKS_MAX)
+    }
+}
+
+fn read_seek_table(source: &Source) -> Result<SeekTable, SeekTableError> {
+    let none = |_: io::Error| SeekTableError::None;
+    let len = source.len();
+    let at = len
+        .checked_sub(FOOTER_LEN as u64)
+        .ok_or(SeekTableError::None)?;
+    let footer = Footer::parse(&source.bytes(at, FOOTER_LEN).map_err(none)?, len)?;
+    let at = len
+        .checked_sub(footer.table_len())
+        .ok_or(SeekTableError::None)?;
+    let table = source
+        .bytes(at, footer.table_len() as usize)
+        .map_err(none)?;
+    SeekTable::parse(footer, &table, len)
+}
+
+/// The last sound manifest: an earlier one can only be a stranger's addition.
+fn read_manifest(source: &Source, extents: &[Extent]) -> Option<Manifest> {
+    let tagged = ExtentKind::Tagged(Tag::Manifest);
+    let found = extents.iter().rev().find(|e| e.kind == tagged)?;
+    Manifest::parse(&proven_body(source, found, MANIFEST_MAX)?)
+}
+
+fn proven_body(source: &Source, extent: &Extent, max: usize) -> Option<Vec<u8>> {
+    let len = usize::try_from(extent.len).ok()?;
+    (len <= max + HEAD_LEN).then_some(())?;
+    let frame = source.bytes(extent.at, len).ok()?;
+    let body = FrameHead::parse(&frame).ok()?.proven_body(&frame).ok()?;
+    Some(body.to_vec())
+}
+
+/// Whether two ranges have a byte in common.
+fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
+    a.start.max(b.start) < a.end.min(b.end)
+}

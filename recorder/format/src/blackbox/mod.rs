@@ -1,0 +1,36 @@
+//! The black box (and archive) file: what each byte means.
+//!
+//! A box is a valid Zstandard file: slog lines are ordinary zstd frames, all
+//! else stands in skippable frames, so `zstd -dc BOX` prints the slog.
+//!
+//! ```text
+//! identity | slog frames ... | node, context, marks | cranks | manifest | seek table
+//! ```
+//!
+//! Nothing here compresses, reads or writes a file. Every parser takes bytes
+//! from anywhere: a wrong byte gives an error or a smaller answer, never a
+//! panic, and no claimed count is believed before it is checked.
+
+mod crank_index;
+mod frame;
+mod identity;
+mod lenient;
+mod manifest;
+mod seek_table;
+#[cfg(test)]
+mod tests;
+mod zstd_frame;
+
+pub use crank_index::{Crank, CrankIndex, CrankIndexWriter};
+pub use frame::{FRAME_FIELDS, FRAME_MAGIC};
+pub use frame::{Field, FrameError, FrameHead, FrameKind, HEAD_LEN, Tag, is_skippable};
+pub use identity::{FORMAT_VERSION, IDENTITY_LEN, Identity, IdentityError};
+pub use manifest::{
+    BlockEntry, Coverage, FrameEntry, HostFingerprint, LIST_MAX, MANIFEST_MAX, Manifest, Missing,
+    Span,
+};
+pub use seek_table::{
+    EMPTY_CHECKSUM, FOOTER_FIELDS, FOOTER_LEN, FOOTER_MAGIC, Footer, SEEK_ENTRY_FIELDS,
+    SEEK_FRAMES_MAX, SEEK_MAGIC, SeekEntry, SeekTable, SeekTableError,
+};
+pub use zstd_frame::{BLOCK_HEAD_LEN, BLOCK_MAX, BlockHead, ZSTD_HEAD_MAX, ZSTD_MAGIC, ZstdHead};

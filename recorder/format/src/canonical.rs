@@ -1,0 +1,347 @@
+//! The canonical form: an entry without what differs between honest nodes.
+//!
+//! What stays is cut from the host's own bytes and never written anew, so two
+//! nodes that executed the same give the same bytes whatever their JSON writer
+//! does with numbers, escapes or the order of members.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+use crate::app_hash::Digest;
+use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
+use crate::json::{self, Key, Malformed, Member};
+use crate::profile::Fault;
+
+/// The `canonical` section of a profile. Its fields are declared in the order
+/// of their names, and so is everything inside it: the digest depends on that.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CanonicalSection {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<CutSection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<ReplaySection>,
+    types: Vec<TypePattern>,
+}
+
+/// What to leave out at one place of the entries of some types.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct CutSection {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    at: Vec<Step>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keep: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    remove: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    types: Vec<TypeName>,
+}
+
+/// How an entry says that it repeats earlier work.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ReplaySection {
+    is: bool,
+    member: Key,
+}
+
+/// One step from a value into a value inside it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(
+    untagged,
+    expecting = "expected a member's name or the index of an element"
+)]
+enum Step {
+    Element(usize),
+    Member(Key),
+}
+
+/// A place deeper than this is refused, which bounds the recursion of a cut.
+const DEEPEST_CUT: usize = 8;
+
+/// Which entries are canonical, and what of them is. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CanonicalRules(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    type_key: TypeKey,
+    /// Of the allowed types only.
+    cuts: TypeTable<Cut>,
+    replay: Option<Replay>,
+    digest: Digest,
+}
+
+impl CanonicalRules {
+    pub(crate) fn new(
+        section: &CanonicalSection,
+        type_key: TypeKey,
+    ) -> Result<CanonicalRules, Fault> {
+        section.check()?;
+        let of_name = |name: TypeName| {
+            let cut = Cut::of(section.cut.iter().filter(|cut| cut.applies_to(&name)));
+            (name, cut)
+        };
+        let common = Cut::of(section.cut.iter().filter(|cut| cut.types.is_empty()));
+        let prefixes = section.types.iter().filter_map(TypePattern::prefix);
+        Ok(CanonicalRules(Arc::new(Rules {
+            type_key,
+            cuts: TypeTable::new(
+                section.names().into_iter().map(of_name),
+                prefixes.map(|prefix| (prefix.clone(), common.clone())),
+            ),
+            replay: section.replay.as_ref().map(Replay::new),
+            digest: section.digest()?,
+        })))
+    }
+
+    /// Appends the line's canonical form to `out`, without a newline. `false`,
+    /// and nothing appended, if the entry has none: its type is not allowed or
+    /// cannot be read, or it repeats earlier work.
+    ///
+    /// An allowed entry whose JSON cannot be walked is taken whole.
+    pub fn cut(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(cut) = self
+            .0
+            .type_key
+            .of(line)
+            .and_then(|name| self.0.cuts.get(name))
+        else {
+            return false;
+        };
+        if self.is_replay(line) {
+            return false;
+        }
+        let before = out.len();
+        if cut.object(line, out).is_err() {
+            out.truncate(before);
+            out.extend_from_slice(line);
+        }
+        true
+    }
+
+    /// BLAKE3 of the profile's `canonical` section: what makes two HASHes
+    /// comparable. Comments and the rest of the profile do not change it.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// Whether the line says that it repeats earlier work.
+    pub(crate) fn is_replay(&self, line: &[u8]) -> bool {
+        self.0
+            .replay
+            .as_ref()
+            .is_some_and(|replay| replay.holds(line))
+    }
+}
+
+impl CanonicalSection {
+    /// The types whose entries are canonical unless they are replays.
+    pub(crate) fn types(&self) -> &[TypePattern] {
+        &self.types
+    }
+
+    /// Every type it names in full, once.
+    pub(crate) fn names(&self) -> BTreeSet<TypeName> {
+        let allowed = self.types.iter().filter_map(TypePattern::name);
+        allowed
+            .chain(self.cut.iter().flat_map(|cut| &cut.types))
+            .cloned()
+            .collect()
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        for (n, cut) in self.cut.iter().enumerate() {
+            let fault = |problem| Err(Fault::new(format!("slog.canonical.cut[{n}]"), problem));
+            if cut.keep.is_empty() == cut.remove.is_empty() {
+                return fault("expected one of `keep` and `remove`, with names in it".to_owned());
+            }
+            if cut.at.len() > DEEPEST_CUT {
+                let steps = cut.at.len();
+                return fault(format!(
+                    "expected at most {DEEPEST_CUT} steps in `at`, found {steps}"
+                ));
+            }
+            let allowed = |name: &TypeName| self.types.iter().any(|t| t.covers(name.as_bytes()));
+            if let Some(name) = cut.types.iter().find(|name| !allowed(name)) {
+                return fault(format!(
+                    "expected types that `types` allows, found `{name}`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> Result<Digest, Fault> {
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Fault::new("slog.canonical".to_owned(), error.to_string()))?;
+        Ok(Digest(blake3::hash(&text).into()))
+    }
+}
+
+impl CutSection {
+    fn applies_to(&self, name: &TypeName) -> bool {
+        self.types.is_empty() || self.types.contains(name)
+    }
+}
+
+/// Finds entries that repeat earlier work, most often by not finding the
+/// member's name followed by the value's first letter anywhere.
+#[derive(Debug)]
+struct Replay {
+    member: Key,
+    is: bool,
+    quoted: memmem::Finder<'static>,
+}
+
+impl Replay {
+    fn new(section: &ReplaySection) -> Replay {
+        let quoted = format!("\"{}\"", section.member);
+        Replay {
+            member: section.member.clone(),
+            is: section.is,
+            quoted: memmem::Finder::new(&quoted).into_owned(),
+        }
+    }
+
+    fn holds(&self, line: &[u8]) -> bool {
+        let mut sightings = self.quoted.find_iter(line);
+        let length = self.quoted.needle().len();
+        sightings.any(|at| self.may_hold(line.get(at + length..).unwrap_or_default()))
+            && json::find(line, self.member.as_bytes()).and_then(json::read_bool) == Some(self.is)
+    }
+
+    /// Whether what follows the name could be the value that is looked for.
+    fn may_hold(&self, rest: &[u8]) -> bool {
+        match rest {
+            [b':', b't', ..] => self.is,
+            [b':', b'f', ..] => !self.is,
+            _ => true,
+        }
+    }
+}
+
+/// What to leave out of one value and of the values inside it.
+#[derive(Clone, Debug, Default)]
+struct Cut {
+    /// For the members of an object: every list must let a member stay.
+    lists: Vec<List>,
+    inside: Vec<(Step, Cut)>,
+}
+
+#[derive(Clone, Debug)]
+enum List {
+    Keep(Vec<Key>),
+    Remove(Vec<Key>),
+}
+
+impl List {
+    fn lets_stay(&self, key: &[u8]) -> bool {
+        let names = |list: &[Key]| list.iter().any(|name| name.as_bytes() == key);
+        match self {
+            List::Keep(list) => names(list),
+            List::Remove(list) => !names(list),
+        }
+    }
+}
+
+impl Cut {
+    fn of<'a>(sections: impl Iterator<Item = &'a CutSection>) -> Cut {
+        let mut cut = Cut::default();
+        for section in sections {
+            cut.at(&section.at)
+                .lists
+                .push(match section.keep.is_empty() {
+                    true => List::Remove(section.remove.clone()),
+                    false => List::Keep(section.keep.clone()),
+                });
+        }
+        cut
+    }
+
+    /// The cut of the value that `steps` lead to, made if there is none yet.
+    fn at(&mut self, steps: &[Step]) -> &mut Cut {
+        let Some((step, rest)) = steps.split_first() else {
+            return self;
+        };
+        let known = self.inside.iter().position(|(known, _)| known == step);
+        let index = known.unwrap_or_else(|| {
+            self.inside.push((step.clone(), Cut::default()));
+            self.inside.len() - 1
+        });
+        self.inside[index].1.at(rest)
+    }
+
+    fn value(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        match value.first() {
+            Some(b'{') => self.object(value, out),
+            Some(b'[') => self.array(value, out),
+            _ => {
+                out.extend_from_slice(value);
+                Ok(())
+            }
+        }
+    }
+
+    fn object(&self, object: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut separator = b'{';
+        for member in json::members(object) {
+            let member = member?;
+            if self.lists.iter().all(|list| list.lets_stay(member.key)) {
+                out.push(separator);
+                self.member(member, out)?;
+                separator = b',';
+            }
+        }
+        close(out, separator, *b"{}");
+        Ok(())
+    }
+
+    fn member(&self, member: Member<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let named = |step: &Step| matches!(step, Step::Member(key) if key.as_bytes() == member.key);
+        let Some(cut) = self.inside(named) else {
+            out.extend_from_slice(member.text);
+            return Ok(());
+        };
+        let before_value = member.text.len() - member.value.len();
+        out.extend_from_slice(member.text.get(..before_value).unwrap_or_default());
+        cut.value(member.value, out)
+    }
+
+    fn array(&self, array: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut separator = b'[';
+        for (n, element) in json::elements(array).enumerate() {
+            let element = element?;
+            out.push(separator);
+            separator = b',';
+            match self.inside(|step| *step == Step::Element(n)) {
+                Some(cut) => cut.value(element, out)?,
+                None => out.extend_from_slice(element),
+            }
+        }
+        close(out, separator, *b"[]");
+        Ok(())
+    }
+
+    fn inside(&self, leads_to: impl Fn(&Step) -> bool) -> Option<&Cut> {
+        self.inside
+            .iter()
+            .find(|(step, _)| leads_to(step))
+            .map(|(_, cut)| cut)
+    }
+}
+
+/// Ends an object or array, which is still to be opened if nothing is in it.
+fn close(out: &mut Vec<u8>, separator: u8, [open, close]: [u8; 2]) {
+    if separator == open {
+        out.push(open);
+    }
+    out.push(close);
+}
+
+#[cfg(test)]
+mod tests;

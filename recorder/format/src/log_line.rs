@@ -1,0 +1,295 @@
+//! Message and fields of one line of a node's log, in any grammar nodes print.
+//!
+//! Grammars: CometBFT's plain and JSON forms, zerolog's console and JSON
+//! forms, zap's console and JSON forms, logfmt; behind the prefixes of
+//! journald, docker and Kubernetes, and inside docker's json-file. What is
+//! read here decides whether evidence is released or frozen, so a line that
+//! was cut gives fewer fields, never shorter values.
+
+mod head;
+mod json;
+mod logfmt;
+
+use std::borrow::Cow;
+
+use crate::app_hash::AppHash;
+use head::Head;
+
+/// Entries looked for in one line: more than that never come from lost newlines.
+const MAX_ENTRIES: usize = 8;
+/// Fields kept of one entry: bounds memory on hostile lines. CometBFT's own
+/// lines have at most a dozen.
+const MAX_FIELDS: usize = 256;
+
+/// Lengths of the digests in use as AppHash, in bytes. Asked for only where
+/// nothing but the line's end says that a hash is whole.
+const DIGEST_LENGTHS: [usize; 5] = [8, 20, 32, 48, 64];
+
+/// What a line's last byte tells about the value before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A delimiter of the grammar follows: the value is whole.
+    Closed,
+    /// A newline follows: whole, unless whoever collected the line ended a
+    /// part of it (journald does when the writer dies).
+    Newline,
+    /// Nothing follows: the value may go on elsewhere.
+    Cut,
+}
+
+/// A line without the wrapping of what collected it, and without colours.
+#[derive(Debug)]
+pub(crate) struct LogLine<'a> {
+    text: Cow<'a, [u8]>,
+    end: End,
+}
+
+impl<'a> LogLine<'a> {
+    /// `line` has no newline at its end; `complete` says that there was one.
+    pub(crate) fn new(line: &'a [u8], complete: bool) -> LogLine<'a> {
+        let end = if complete { End::Newline } else { End::Cut };
+        let (text, end) = json::collected(line).unwrap_or((Cow::Borrowed(line), end));
+        let text = without_colours(trim_carriage_return(text));
+        let partial = head::skip_collector(&text).partial;
+        let end = if partial { End::Cut } else { end };
+        LogLine { text, end }
+    }
+
+    /// All of the text, whatever its grammar.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// What the line's last byte tells.
+    pub(crate) fn end(&self) -> End {
+        self.end
+    }
+
+    /// The line's entries: none if its grammar is unknown, one as a rule, and
+    /// more where newlines between lines were lost.
+    ///
+    /// `loggers` are the names that may stand before a message.
+    pub(crate) fn entries(&self, loggers: &[String]) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        let mut text = self.text();
+        while entries.len() < MAX_ENTRIES {
+            let rest = head::skip_collector(text).rest;
+            let headed = Entry::read(rest, self.end, loggers);
+            let entry = headed.or_else(|| {
+                let first = entries.is_empty();
+                first.then(|| Entry::of_logfmt(rest, self.end)).flatten()
+            });
+            let Some((entry, rest)) = entry else {
+                break;
+            };
+            entries.push(entry);
+            text = rest;
+        }
+        entries
+    }
+}
+
+/// One call of a node's logger.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    /// Logged at error level or above.
+    pub(crate) error: bool,
+    message: Option<Cow<'a, [u8]>>,
+    fields: Vec<Field<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry `text` begins with, and what follows it.
+    fn read(text: &'a [u8], end: End, loggers: &[String]) -> Option<(Entry<'a>, &'a [u8])> {
+        if text.starts_with(b"{") {
+            let (fields, rest) = json::object(text)?;
+            return Some((Entry::of_fields(fields), rest));
+        }
+        match Head::read(text, loggers)? {
+            Head::Columns {
+                error,
+                message,
+                fields,
+            } => Some((Entry::of_columns(error, message, fields), &[])),
+            Head::Message { error, rest } => {
+                let (message, fields) = logfmt::split_message(rest);
+                let (fields, rest) = logfmt::fields(fields, end);
+                let entry = Entry {
+                    error,
+                    message: Some(Cow::Borrowed(message)),
+                    fields,
+                };
+                Some((entry, rest))
+            }
+        }
+    }
+
+    /// `time=... level=error msg="..." key=value`: no head, all fields.
+    fn of_logfmt(text: &'a [u8], end: End) -> Option<(Entry<'a>, &'a [u8])> {
+        logfmt::starts_with_field(text).then_some(())?;
+        let (fields, rest) = logfmt::fields(text, end);
+        Some((Entry::of_fields(fields), rest))
+    }
+
+    /// An entry whose message and level are fields too.
+    fn of_fields(fields: Vec<Field<'a>>) -> Entry<'a> {
+        let mut entry = Entry {
+            error: false,
+            message: None,
+            fields,
+        };
+        let level = entry.first_text(&json::LEVEL_KEYS);
+        entry.error = level.is_some_and(|level| head::is_error_level(&level));
+        entry.message = entry.first_text(&json::MESSAGE_KEYS);
+        entry
+    }
+
+    fn of_columns(error: bool, message: &'a [u8], fields: &'a [u8]) -> Entry<'a> {
+        Entry {
+            error,
+            message: Some(Cow::Borrowed(message)),
+            fields: json::object(fields).map_or_else(Vec::new, |(fields, _)| fields),
+        }
+    }
+
+    fn first_text(&self, keys: &[&str]) -> Option<Cow<'a, [u8]>> {
+        let key = keys.iter().find(|key| self.has(key))?;
+        self.value(key).map(|value| value.text.clone())
+    }
+
+    /// The message is exactly one of `texts`.
+    pub(crate) fn says(&self, texts: &[String]) -> bool {
+        let message = self.message.as_deref();
+        message.is_some_and(|message| texts.iter().any(|text| text.as_bytes() == message))
+    }
+
+    /// A field of that name stands in the entry, readable or not.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.fields.iter().any(|field| field.is(key))
+    }
+
+    /// The value of a field; `None` if it is missing, cut, not a text or a
+    /// number, or given twice with different values.
+    pub(crate) fn value(&self, key: &str) -> Option<&Value<'a>> {
+        let mut values = self.fields.iter().filter(|field| field.is(key));
+        let value = values.next()?.value.as_ref()?;
+        values
+            .all(|other| {
+                other
+                    .value
+                    .as_ref()
+                    .is_some_and(|other| other.text == value.text)
+            })
+            .then_some(value)
+    }
+}
+
+/// A key and its value; no value if it is cut or neither text nor number.
+#[derive(Debug)]
+struct Field<'a> {
+    key: Cow<'a, [u8]>,
+    value: Option<Value<'a>>,
+}
+
+impl Field<'_> {
+    fn is(&self, key: &str) -> bool {
+        self.key.as_ref() == key.as_bytes()
+    }
+}
+
+/// A field's value as it is printed (logfmt's escapes are left in place).
+#[derive(Clone, Debug)]
+pub(crate) struct Value<'a> {
+    text: Cow<'a, [u8]>,
+    end: End,
+}
+
+impl Value<'_> {
+    /// The bytes.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// What follows the value; never [`End::Cut`].
+    pub(crate) fn end(&self) -> End {
+        self.end
+    }
+
+    /// A height: decimal digits and nothing else.
+    pub(crate) fn height(&self) -> Option<u64> {
+        let digits = std::str::from_utf8(&self.text).ok()?;
+        digits.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
+        digits.parse().ok()
+    }
+
+    /// An AppHash of at least one byte: hex digits and nothing else.
+    pub(crate) fn hash(&self) -> Option<AppHash> {
+        whole_hash(&self.text, self.end).filter(|hash| !hash.as_bytes().is_empty())
+    }
+}
+
+/// The AppHash whose digits `hex` is, all of one case, if `end` allows to
+/// believe that they are all of it.
+///
+/// Mixed case means that the next line's first letters ("Dec", "Feb") were
+/// taken for digits.
+pub(crate) fn whole_hash(hex: &[u8], end: End) -> Option<AppHash> {
+    let mixed = hex.iter().any(u8::is_ascii_uppercase) && hex.iter().any(u8::is_ascii_lowercase);
+    let hash = AppHash::from_hex(hex).filter(|_| !mixed)?;
+    let believed = match end {
+        End::Closed => true,
+        End::Newline => DIGEST_LENGTHS.contains(&hash.as_bytes().len()),
+        End::Cut => false,
+    };
+    believed.then_some(hash)
+}
+
+/// Terminals and `docker run -t` end lines with CR LF.
+fn trim_carriage_return(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(line) => Cow::Borrowed(line.strip_suffix(b"\r").unwrap_or(line)),
+        Cow::Owned(mut line) => {
+            line.pop_if(|last| *last == b'\r');
+            Cow::Owned(line)
+        }
+    }
+}
+
+/// Takes out colour codes (`ESC [ ... m`), which zerolog also puts between a
+/// key and its value. One between two letters or digits stays: taking it out
+/// would make one value of two.
+fn without_colours(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    const ESC: u8 = 0x1b;
+    if memchr::memchr(ESC, &text).is_none() {
+        return text;
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest: &[u8] = &text;
+    while let Some(at) = memchr::memchr(ESC, rest) {
+        let (before, code) = rest.split_at(at);
+        plain.extend_from_slice(before);
+        let mut after = code;
+        while let Some(next) = after_colour(after) {
+            after = next;
+        }
+        if is_word(plain.last()) && is_word(after.first()) || after.len() == code.len() {
+            plain.push(ESC);
+            after = code.get(1..).unwrap_or_default();
+        }
+        rest = after;
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
+}
+
+fn after_colour(text: &[u8]) -> Option<&[u8]> {
+    let codes = text.strip_prefix(b"\x1b[")?;
+    let end = codes.iter().take(16).position(|b| *b == b'm')?;
+    let (codes, rest) = codes.split_at(end);
+    let numbers = codes.iter().all(|b| b.is_ascii_digit() || *b == b';');
+    numbers.then(|| rest.get(1..).unwrap_or_default())
+}
+
+fn is_word(byte: Option<&u8>) -> bool {
+    byte.is_some_and(u8::is_ascii_alphanumeric)
+}

@@ -1,0 +1,393 @@
+use super::*;
+use crate::app_hash::AppHash;
+
+const COSMOS: &str = include_str!("../../profiles/cosmos.json");
+const FIXTURES: &str = include_str!("fixtures/cosmos.log");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    profile: u32,
+    name: String,
+    node: NodeRules,
+}
+
+struct Fixture {
+    line: Vec<u8>,
+    complete: bool,
+    expected: String,
+}
+
+fn cosmos() -> NodeRules {
+    let profile: Profile = serde_json::from_str(COSMOS).unwrap();
+    assert_eq!((profile.profile, profile.name.as_str()), (1, "cosmos"));
+    profile.node
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let mut lines = FIXTURES.lines().filter(|line| !line.starts_with("# "));
+    let mut fixtures = Vec::new();
+    while let Some(line) = lines.next() {
+        let expected = lines.next().and_then(|line| line.strip_prefix("=> "));
+        let expected = expected.unwrap_or_else(|| panic!("no => line after {line}"));
+        let (line, complete) = match line.strip_suffix("<CUT>") {
+            Some(line) => (line, false),
+            None => (line, true),
+        };
+        let line = line
+            .replace("<ESC>", "\x1b")
+            .replace("<TAB>", "\t")
+            .replace("<CR>", "\r");
+        fixtures.push(Fixture {
+            line: line.into_bytes(),
+            complete,
+            expected: expected.to_owned(),
+        });
+    }
+    fixtures
+}
+
+fn read(rules: &NodeRules, line: &[u8], complete: bool) -> Vec<Event> {
+    let mut events = Vec::new();
+    rules.read(line, complete, &mut |event| events.push(event));
+    events
+}
+
+fn hash(hash: Option<AppHash>) -> String {
+    hash.map(|hash| hash.to_string())
+        .filter(|hash| !hash.is_empty())
+        .unwrap_or("-".into())
+}
+
+fn show(event: &Event) -> String {
+    match event {
+        Event::Begin { height, .. } => format!("begin {height}"),
+        Event::End { height } => format!("end {height}"),
+        Event::Commit { height, app_hash } => format!("commit {height} {}", hash(*app_hash)),
+        Event::LocalHash { height, app_hash } => format!("local {height} {app_hash}"),
+        Event::Confirm { height, app_hash } => format!("confirm {height} {}", hash(*app_hash)),
+        Event::Mismatch(found) => format!(
+            "mismatch {} {} {} {} {}",
+            if found.hard { "hard" } else { "soft" },
+            found.height.map_or("-".into(), |height| height.to_string()),
+            found.field,
+            hash(Some(found.local)),
+            hash(Some(found.network)),
+        ),
+        other => panic!("no line of a node's log gives {other:?}"),
+    }
+}
+
+fn show_all(events: &[Event]) -> String {
+    match events.is_empty() {
+        true => "nothing".into(),
+        false => events.iter().map(show).collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn hashes(event: &Event) -> Vec<AppHash> {
+    match event {
+        Event::Commit { app_hash, .. } | Event::Confirm { app_hash, .. } => {
+            app_hash.iter().copied().collect()
+        }
+        Event::LocalHash { app_hash, .. } => vec![*app_hash],
+        Event::Mismatch(found) => vec![found.local, found.network],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_fixture_gives_its_events() {
+    let rules = cosmos();
+    let fixtures = fixtures();
+    assert!(fixtures.len() > 180, "{}", fixtures.len());
+    let wrong: Vec<String> = fixtures
+        .iter()
+        .filter_map(|fixture| {
+            let found = show_all(&read(&rules, &fixture.line, fixture.complete));
+            (found != fixture.expected).then(|| {
+                let line = String::from_utf8_lossy(&fixture.line);
+                format!(
+                    "{line}\n  expected {}\n  found    {found}",
+                    fixture.expected
+                )
+            })
+        })
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// A cut line may tell less than the whole one, never anything else.
+#[test]
+fn a_cut_line_tells_nothing_new() {
+    let rules = cosmos();
+    let mut cuts = 0;
+    for fixture in fixtures() {
+        let whole: Vec<_> = read(&rules, &fixture.line, fixture.complete);
+        for len in 0..fixture.line.len() {
+            for event in read(&rules, &fixture.line[..len], false) {
+                cuts += 1;
+                let told = whole.iter().any(|whole| tells_less(&event, whole));
+                let line = String::from_utf8_lossy(&fixture.line[..len]);
+                assert!(told, "{line}\n  gave {}", show(&event));
+            }
+        }
+    }
+    assert!(cuts > 1000, "{cuts}");
+}
+
+fn tells_less(event: &Event, whole: &Event) -> bool {
+    let mut weaker = whole.clone();
+    match (&mut weaker, event) {
+        (Event::Confirm { app_hash, .. }, Event::Confirm { app_hash: None, .. })
+        | (Event::Commit { app_hash, .. }, Event::Commit { app_hash: None, .. }) => {
+            *app_hash = None;
+        }
+        (Event::Mismatch(weaker), Event::Mismatch(found)) => {
+            weaker.hard &= found.hard;
+            weaker.height = weaker.height.filter(|_| found.height.is_some());
+        }
+        _ => {}
+    }
+    weaker == *event
+}
+
+/// xorshift64*: the same lines on every run, from the seed that is printed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let value = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(value).unwrap() % bound.max(1)
+    }
+
+    fn mutate(&mut self, line: &mut Vec<u8>, other: &[u8]) {
+        let at = self.below(line.len() + 1);
+        let to = at + self.below(line.len() + 1 - at);
+        let alphabet = b"\"\\{}[]=: ,.\n\t\x1b[0mAF09af|IE%\xff\0";
+        match self.below(7) {
+            0 => line.truncate(at),
+            1 => drop(line.drain(at..to)),
+            2 => line.splice(at..at, other.iter().copied()).for_each(drop),
+            3 => drop(line.drain(..at)),
+            4 => line.insert(at, alphabet[self.below(alphabet.len())]),
+            5 if at < line.len() => line[at] = alphabet[self.below(alphabet.len())],
+            _ => {
+                let from = self.below(other.len() + 1);
+                line.truncate(at);
+                line.extend_from_slice(&other[from..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn broken_lines_never_give_a_hash_they_do_not_hold() {
+    const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+    let rules = cosmos();
+    let fixtures = fixtures();
+    let mut random = Random(SEED);
+    let mut events = 0;
+    for round in 0..60_000 {
+        let mut line = fixtures[random.below(fixtures.len())].line.clone();
+        for _ in 0..=random.below(3) {
+            let other = &fixtures[random.below(fixtures.len())].line;
+            random.mutate(&mut line, other);
+        }
+        for event in read(&rules, &line, random.below(2) == 0) {
+            events += 1;
+            let text = String::from_utf8_lossy(&line).to_ascii_uppercase();
+            for hash in hashes(&event) {
+                let whole = runs(&text).any(|run| run.eq_ignore_ascii_case(&hash.to_string()));
+                assert!(
+                    hash.as_bytes().is_empty() || whole,
+                    "seed {SEED:#x}, round {round}: {hash} is not in {text}"
+                );
+            }
+        }
+    }
+    assert!(events > 10_000, "{events}");
+}
+
+/// Full runs of hex digits; colour codes and JSON's escapes end a run too.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_hexdigit())
+}
+
+#[test]
+fn a_long_hostile_line_is_read_in_bounded_memory() {
+    let rules = cosmos();
+    let mut line = b"2:00PM INF executed block ".to_vec();
+    line.extend(b"a=b ".iter().cycle().take(4 << 20));
+    line.extend(b"height=10");
+    assert_eq!(read(&rules, &line, true), []);
+    let mut deep = br#"{"_msg":"executed block","height":10,"x":"#.to_vec();
+    deep.extend(std::iter::repeat_n(b'[', 1 << 20));
+    assert_eq!(read(&rules, &deep, true), []);
+    let many = b"wrong Block.Header.AppHash.  Expected AA, got ".repeat(1 << 16);
+    assert_eq!(read(&rules, &many, true), []);
+}
+
+#[test]
+fn a_field_with_two_values_has_none() {
+    let rules = cosmos();
+    let twice = b"2:28PM INF executed block app_hash=AB height=10 height=11 x=1";
+    assert_eq!(show_all(&read(&rules, twice, true)), "nothing");
+    let other = b"2:28PM INF executed block app_hash=AB app_hash=CD height=10 x=1";
+    assert_eq!(show_all(&read(&rules, other, true)), "end 10");
+    let same = b"2:28PM INF executed block app_hash=AB app_hash=AB height=10 x=1";
+    assert_eq!(show_all(&read(&rules, same, true)), "local 10 AB; end 10");
+}
+
+/// zerolog can print the time as seconds: glued to a height, all are digits.
+#[test]
+fn a_value_before_a_glued_time_is_not_believed() {
+    let rules = cosmos();
+    let glued = b"1776333600 INF executed block app_hash=AB height=101776333600 INF \
+        committed state app_hash=AB height=10 x=1";
+    assert_eq!(show_all(&read(&rules, glued, true)), "commit 10 AB");
+}
+
+fn rules(node: &str) -> NodeRules {
+    serde_json::from_str(node).unwrap()
+}
+
+#[test]
+fn another_chain_brings_its_own_texts() {
+    let rules = rules(
+        r#"{"rules": [{"texts": ["block sealed"], "events": [
+              {"local_hash": {"height": "number", "hash": "stateRoot"}},
+              {"commit": {"height": "number"}}]}],
+            "mismatches": [{"pattern": "bad state root: ours={local} theirs={network}",
+              "fields": ["StateRoot"], "in": ["reason"], "height": "number",
+              "proof": ["halting the node"]}]}"#,
+    );
+    assert_eq!(rules.check(), Ok(()));
+    let sealed = b"time=1 level=info msg=\"block sealed\" number=5 stateRoot=ab01 x=1";
+    assert_eq!(
+        show_all(&read(&rules, sealed, true)),
+        "local 5 AB01; commit 5 -"
+    );
+    let halt = br#"{"level":"error","msg":"halting the node","number":6,
+        "reason":"bad state root: ours=ab01 theirs=cd02"}"#;
+    let expected = "mismatch hard 6 StateRoot AB01 CD02";
+    assert_eq!(show_all(&read(&rules, halt, true)), expected);
+}
+
+#[test]
+fn the_cosmos_profile_passes_its_check() {
+    assert_eq!(cosmos().check(), Ok(()));
+}
+
+#[test]
+fn a_profile_without_texts_reads_nothing() {
+    let rules = rules(r#"{"rules": []}"#);
+    assert_eq!(
+        read(&rules, b"2:00PM INF executed block height=1 x=1", true),
+        []
+    );
+    assert_eq!(
+        rules.check().unwrap_err(),
+        "node.rules: expected 1 to 64 items, found 0"
+    );
+}
+
+#[test]
+fn check_names_the_key_at_fault() {
+    let begin = r#"[{"begin": {"height": "height"}}]"#;
+    let rule = |texts: &str, events: &str| {
+        format!(r#"{{"rules": [{{"texts": {texts}, "events": {events}}}]}}"#)
+    };
+    let mismatch = |rest: &str| {
+        format!(
+            r#"{{"rules": [{{"texts": ["executed block"], "events": {begin}}}],
+                "mismatches": [{{{rest}}}]}}"#
+        )
+    };
+    let cases = [
+        (rule("[]", begin), "node.rules[0].texts: expected 1 to 64"),
+        (
+            rule(r#"["executed block"]"#, "[]"),
+            "node.rules[0].events: ",
+        ),
+        (
+            rule(r#"["a block", "x"]"#, begin),
+            "node.rules[0].texts[1]: expected 6 to 200",
+        ),
+        (rule(r#"["a block "]"#, begin), "node.rules[0].texts[0]: "),
+        (
+            rule(r#"["a <block>"]"#, begin),
+            "node.rules[0].texts[0]: expected printable",
+        ),
+        (
+            rule(r#"["block a=b"]"#, begin),
+            "node.rules[0].texts[0]: expected no =",
+        ),
+        (
+            rule(r#"["a block"]"#, r#"[{"begin": {"height": "-1"}}]"#),
+            "node.rules[0].events[0].height: expected a name",
+        ),
+        (
+            rule(
+                r#"["a block"]"#,
+                r#"[{"local_hash": {"height": "h", "hash": "a b"}}]"#,
+            ),
+            "node.rules[0].events[0].hash: ",
+        ),
+        (
+            rule(
+                r#"["a block"]"#,
+                r#"[{"confirm": {"height": "h", "when": "?"}}]"#,
+            ),
+            "node.rules[0].events[0].when: ",
+        ),
+        (
+            mismatch(r#""pattern": "wrong {local}", "fields": ["A"], "in": []"#),
+            "node.mismatches[0].pattern: expected {local} and {network}",
+        ),
+        (
+            mismatch(r#""pattern": "wrong block {local}{network}", "fields": ["A"], "in": []"#),
+            "node.mismatches[0].pattern: expected text between",
+        ),
+        (
+            mismatch(r#""pattern": "{local} is not {network}", "fields": ["A"], "in": []"#),
+            "node.mismatches[0].pattern: expected text before",
+        ),
+        (
+            mismatch(r#""pattern": "wrong {local} {other}", "fields": ["A"], "in": []"#),
+            "node.mismatches[0].pattern: expected field, local or network, found {other}",
+        ),
+        (
+            mismatch(r#""pattern": "wrong hash {local} {network}", "fields": [], "in": []"#),
+            "node.mismatches[0].pattern: expected exactly 1 name",
+        ),
+        (
+            mismatch(r#""pattern": "no {local} {network}", "fields": ["A"], "in": []"#),
+            "node.mismatches[0].pattern: expected 6 to 200",
+        ),
+    ];
+    for (node, expected) in cases {
+        let error = rules(&node).check().unwrap_err();
+        assert!(error.starts_with(expected), "{node}\n  {error}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    for node in [
+        r#"{"rules": [], "rule": []}"#,
+        r#"{"rules": [{"texts": [], "events": [], "level": "info"}]}"#,
+        r#"{"rules": [{"texts": [], "events": [{"end": {"height": "h", "hash": "x"}}]}]}"#,
+        r#"{"rules": [{"texts": [], "events": [{"ends": {"height": "h"}}]}]}"#,
+    ] {
+        assert!(serde_json::from_str::<NodeRules>(node).is_err(), "{node}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Real entries for tests: a few committed ones, and whole recordings where
+//! they are at hand.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use zstd::Decoder;
+
+/// One real entry of every type that occurs in the recordings, the shortest
+/// there is, and again as a replay where there is one.
+pub(crate) fn samples() -> impl Iterator<Item = &'static [u8]> {
+    include_str!("../testdata/types.slog")
+        .lines()
+        .map(str::as_bytes)
+}
+
+/// Calls `take` with every line of a recording. `false`, and a line printed, if
+/// the recordings are not on this machine.
+pub(crate) fn each_line(name: &str, mut take: impl FnMut(&[u8])) -> bool {
+    let path = folder().join(format!("{name}.slog.zst"));
+    let Ok(file) = File::open(&path) else {
+        println!(
+            "skipped: no recording at {} (set HALTBOX_DATA)",
+            path.display()
+        );
+        return false;
+    };
+    let mut decoder = Decoder::new(file).unwrap();
+    decoder.window_log_max(27).unwrap();
+    let mut lines = BufReader::with_capacity(1 << 20, decoder);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).unwrap() > 0 {
+        take(line.strip_suffix(b"\n").unwrap_or(&line));
+        line.clear();
+    }
+    true
+}
+
+fn folder() -> PathBuf {
+    match std::env::var_os("HALTBOX_DATA") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+    }
+}
+
+/// Numbers that look random and are the same in every run (xorshift64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    /// A copy of the line with up to three bytes changed, cut out or put in.
+    pub(crate) fn damage(&mut self, line: &[u8]) -> Vec<u8> {
+        let mut damaged = line.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(damaged.len());
+            let byte = br#""\{}[],:tf0 "#[self.below(12)];
+            match self.below(3) {
+                0 => damaged[at] = byte,
+                1 => damaged.insert(at, byte),
+                _ if damaged.len() > 1 => drop(damaged.remove(at)),
+                _ => {}
+            }
+        }
+        damaged
+    }
+}

@@ -1,0 +1,367 @@
+//! Reading a host's slog: which lane an entry belongs to, whether it is
+//! canonical, and what it tells about blocks and cranks.
+//!
+//! A type that says nothing more is settled by itself; only the few entries
+//! that mark blocks and cranks have members read.
+
+use serde::Deserialize;
+
+use crate::app_hash::{AppHash, Digest};
+use crate::canonical::{CanonicalRules, CanonicalSection};
+use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
+use crate::event::Event;
+use crate::json::{self, Key};
+use crate::profile::Fault;
+use crate::stream::Lane;
+
+/// The `slog` section of a profile.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlogSection {
+    #[serde(default, rename = "note")]
+    _note: String,
+    r#type: Key,
+    events: EventsSection,
+    #[serde(default)]
+    local: Vec<TypePattern>,
+    canonical: CanonicalSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EventsSection {
+    #[serde(rename = "note")]
+    _note: String,
+    process_start: Vec<TypeName>,
+    begin: Vec<AtHeight>,
+    early: Vec<AtHeight>,
+    executed: Vec<TypeName>,
+    crank: Vec<CrankSection>,
+    end: Vec<AtHeight>,
+    commit: Vec<CommitSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtHeight {
+    r#type: TypeName,
+    height: Key,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommitSection {
+    r#type: TypeName,
+    height: Key,
+    app_hash: Option<Key>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CrankSection {
+    r#type: TypeName,
+    number: Key,
+    crankhash: Key,
+    activityhash: Key,
+}
+
+/// How the entries of a slog are read.
+#[derive(Clone, Debug)]
+pub struct SlogRules {
+    type_key: TypeKey,
+    types: TypeTable<TypeRule>,
+    canonical: CanonicalRules,
+}
+
+#[derive(Clone, Debug)]
+struct TypeRule {
+    class: Class,
+    events: Box<[EventRule]>,
+}
+
+/// What a type says about the lane of its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Canonical, but for replays, which are node-local.
+    Canonical,
+    /// The block's, though not canonical.
+    Block,
+    /// The node's own.
+    Local,
+}
+
+/// One event that entries of a type give, and the members that tell it.
+#[derive(Clone, Debug)]
+enum EventRule {
+    ProcessStart,
+    Begin {
+        height: Key,
+        early: bool,
+    },
+    Executed,
+    Crank {
+        number: Key,
+        crankhash: Key,
+        activityhash: Key,
+    },
+    End {
+        height: Key,
+    },
+    Commit {
+        height: Key,
+        app_hash: Option<Key>,
+    },
+}
+
+/// What one line of a slog is.
+#[derive(Clone, Copy, Debug)]
+pub struct SlogEntry<'a> {
+    /// [`Lane::Main`] or [`Lane::Local`].
+    pub lane: Lane,
+    /// Whether the entry counts for the HASH. Never so in the local lane.
+    pub canonical: bool,
+    rules: &'a [EventRule],
+    line: &'a [u8],
+}
+
+impl<'a> SlogEntry<'a> {
+    /// What the entry tells, in the order in which it is to be taken. Most
+    /// entries tell nothing. One that does not hold what its type promises (no
+    /// height, a hash that is not 64 hex digits) gives no event.
+    pub fn events(&self) -> impl Iterator<Item = Event> + use<'a> {
+        let line = self.line;
+        self.rules.iter().filter_map(move |rule| rule.read(line))
+    }
+}
+
+impl SlogRules {
+    pub(crate) fn new(section: SlogSection) -> Result<SlogRules, Fault> {
+        check_apart(&section.local, section.canonical.types())?;
+        let type_key = TypeKey::new(section.r#type.clone());
+        Ok(SlogRules {
+            canonical: CanonicalRules::new(&section.canonical, type_key.clone())?,
+            types: section.into_table(),
+            type_key,
+        })
+    }
+
+    /// What this line is. A line that is no entry (not JSON, not UTF-8, no
+    /// type) belongs to the main lane, is not canonical and tells nothing.
+    ///
+    /// Takes no memory and, for most entries, reads little more than the type.
+    pub fn read<'a>(&'a self, line: &'a [u8]) -> SlogEntry<'a> {
+        let Some(name) = self.type_key.of(line) else {
+            return SlogEntry {
+                lane: Lane::Main,
+                canonical: false,
+                rules: &[],
+                line,
+            };
+        };
+        let (class, rules) = match self.types.get(name) {
+            Some(rule) => (rule.class, &*rule.events),
+            None => (Class::Block, [].as_slice()),
+        };
+        match class {
+            Class::Local => SlogEntry {
+                lane: Lane::Local,
+                canonical: false,
+                rules,
+                line,
+            },
+            Class::Block => SlogEntry {
+                lane: Lane::Main,
+                canonical: false,
+                rules,
+                line,
+            },
+            Class::Canonical if self.canonical.is_replay(line) => SlogEntry {
+                lane: Lane::Local,
+                canonical: false,
+                rules: &[],
+                line,
+            },
+            Class::Canonical => SlogEntry {
+                lane: Lane::Main,
+                canonical: true,
+                rules,
+                line,
+            },
+        }
+    }
+
+    /// Which entries are canonical, and what of them is.
+    pub fn canonical(&self) -> &CanonicalRules {
+        &self.canonical
+    }
+}
+
+impl SlogSection {
+    fn into_table(self) -> TypeTable<TypeRule> {
+        let events = self.events.into_rules();
+        let class_of = |name: &[u8]| match () {
+            () if covers(&self.local, name) => Class::Local,
+            () if covers(self.canonical.types(), name) => Class::Canonical,
+            () => Class::Block,
+        };
+        let mut names = self.canonical.names();
+        names.extend(self.local.iter().filter_map(TypePattern::name).cloned());
+        names.extend(events.iter().map(|(name, _)| name.clone()));
+        let rule_of = |name: TypeName| {
+            let own = events
+                .iter()
+                .filter(|(of, _)| *of == name)
+                .map(|(_, rule)| rule.clone());
+            let rule = TypeRule {
+                class: class_of(name.as_bytes()),
+                events: own.collect(),
+            };
+            (name, rule)
+        };
+        let prefixes = self.local.iter().chain(self.canonical.types());
+        let prefix_rule = |prefix: &String| {
+            let class = class_of(prefix.as_bytes());
+            (
+                prefix.clone(),
+                TypeRule {
+                    class,
+                    events: Box::default(),
+                },
+            )
+        };
+        TypeTable::new(
+            names.into_iter().map(rule_of),
+            prefixes.filter_map(TypePattern::prefix).map(prefix_rule),
+        )
+    }
+}
+
+fn covers(set: &[TypePattern], name: &[u8]) -> bool {
+    set.iter().any(|pattern| pattern.covers(name))
+}
+
+/// An entry that is the node's own is on no other node and can be evicted apart
+/// from its block: it must not count for the HASH.
+fn check_apart(local: &[TypePattern], canonical: &[TypePattern]) -> Result<(), Fault> {
+    for own in local {
+        if let Some(both) = canonical.iter().find(|pattern| pattern.meets(own)) {
+            let problem = format!(
+                "expected no canonical type, found `{own}`, where `slog.canonical.types` has `{both}`"
+            );
+            return Err(Fault::new("slog.local".to_owned(), problem));
+        }
+    }
+    Ok(())
+}
+
+impl EventsSection {
+    /// In the order in which events of one entry are to be taken.
+    fn into_rules(self) -> Vec<(TypeName, EventRule)> {
+        let starts = self
+            .process_start
+            .into_iter()
+            .map(|name| (name, EventRule::ProcessStart));
+        let begin = |early| {
+            move |s: AtHeight| {
+                (
+                    s.r#type,
+                    EventRule::Begin {
+                        height: s.height,
+                        early,
+                    },
+                )
+            }
+        };
+        let executed = self
+            .executed
+            .into_iter()
+            .map(|name| (name, EventRule::Executed));
+        let cranks = self.crank.into_iter().map(CrankSection::into_rule);
+        let end = |s: AtHeight| (s.r#type, EventRule::End { height: s.height });
+        let commit = |s: CommitSection| {
+            (
+                s.r#type,
+                EventRule::Commit {
+                    height: s.height,
+                    app_hash: s.app_hash,
+                },
+            )
+        };
+        starts
+            .chain(self.begin.into_iter().map(begin(false)))
+            .chain(self.early.into_iter().map(begin(true)))
+            .chain(executed)
+            .chain(cranks)
+            .chain(self.end.into_iter().map(end))
+            .chain(self.commit.into_iter().map(commit))
+            .collect()
+    }
+}
+
+impl CrankSection {
+    fn into_rule(self) -> (TypeName, EventRule) {
+        let CrankSection {
+            r#type,
+            number,
+            crankhash,
+            activityhash,
+        } = self;
+        (
+            r#type,
+            EventRule::Crank {
+                number,
+                crankhash,
+                activityhash,
+            },
+        )
+    }
+}
+
+impl EventRule {
+    fn read(&self, line: &[u8]) -> Option<Event> {
+        Some(match self {
+            EventRule::ProcessStart => Event::ProcessStart,
+            EventRule::Executed => Event::Executed,
+            EventRule::Begin { height, early } => Event::Begin {
+                height: read_height(line, height)?,
+                early: *early,
+            },
+            EventRule::End { height } => Event::End {
+                height: read_height(line, height)?,
+            },
+            EventRule::Commit { height, app_hash } => Event::Commit {
+                height: read_height(line, height)?,
+                app_hash: app_hash.as_ref().and_then(|key| read_app_hash(line, key)),
+            },
+            EventRule::Crank {
+                number,
+                crankhash,
+                activityhash,
+            } => read_crank(line, [number, crankhash, activityhash])?,
+        })
+    }
+}
+
+fn read_height(line: &[u8], key: &Key) -> Option<u64> {
+    json::read_u64(json::find(line, key.as_bytes())?)
+}
+
+fn read_app_hash(line: &[u8], key: &Key) -> Option<AppHash> {
+    AppHash::from_hex(json::read_str(json::find(line, key.as_bytes())?)?.as_bytes())
+}
+
+fn read_crank(line: &[u8], keys: [&Key; 3]) -> Option<Event> {
+    let [number, crankhash, activityhash] = json::pick(line, keys.map(Key::as_bytes));
+    Some(Event::Crank {
+        number: json::read_u64(number?)?,
+        crankhash: read_digest(crankhash?)?,
+        activityhash: read_digest(activityhash?)?,
+    })
+}
+
+fn read_digest(value: &[u8]) -> Option<Digest> {
+    Digest::from_hex(json::read_str(value)?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The folder of boxes: a file becomes visible whole, durable and under a name
+//! that no other file has, or not at all.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+/// Owner only: a box holds what the chain's users sent.
+const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// Temporary files where the file system has no unnamed ones.
+const HIDDEN_PREFIX: &str = ".haltbox-";
+
+/// Editions of one name that are tried before giving up: a loop that freezes
+/// the same block over and over must end.
+const EDITIONS_MAX: u32 = 1000;
+
+/// A name for a box: `HEIGHT-HASH`, `HEIGHT-incomplete`, or an archive file's.
+/// 1 to 200 characters of `A-Z a-z 0-9 - _`, so that it can neither leave its
+/// folder nor be taken for another's edition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BoxName(String);
+
+impl BoxName {
+    /// `None` if the text is not a name.
+    pub fn new(text: &str) -> Option<BoxName> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let sound = (1..=200).contains(&text.len()) && text.chars().all(allowed);
+        sound.then(|| BoxName(text.to_owned()))
+    }
+
+    /// The name of an edition; the first has no number.
+    pub fn edition(&self, edition: u32) -> String {
+        if edition <= 1 {
+            self.0.clone()
+        } else {
+            format!("{}.{edition}", self.0)
+        }
+    }
+
+    fn edition_of(&self, file: &str) -> Option<u32> {
+        let rest = file.strip_prefix(&self.0)?;
+        if rest.is_empty() {
+            return Some(1);
+        }
+        let number: u32 = rest.strip_prefix('.')?.parse().ok()?;
+        (number > 1 && self.edition(number) == file).then_some(number)
+    }
+}
+
+impl fmt::Display for BoxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of a file that was to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It stands in the folder under this name, durably.
+    As(String),
+    /// A file of this name was there already and is untouched; the new one is
+    /// gone.
+    AlreadyThere(String),
+}
+
+/// A folder that boxes are published in.
+#[derive(Debug)]
+pub struct BoxFolder {
+    path: PathBuf,
+    dir: File,
+}
+
+impl BoxFolder {
+    /// Opens an existing folder, and removes temporary files whose writers are
+    /// gone.
+    pub fn open(path: &Path) -> io::Result<BoxFolder> {
+        let dir = File::open(path)?;
+        let folder = BoxFolder {
+            path: path.to_owned(),
+            dir,
+        };
+        folder.sweep()?;
+        Ok(folder)
+    }
+
+    /// A new file in the folder that nobody sees yet. Dropping it unpublished
+    /// leaves nothing behind.
+    pub fn temporary(&self) -> io::Result<Unpublished<'_>> {
+        match self.unnamed() {
+            Ok(file) if proc_link(&file).exists() => Ok(Unpublished {
+                folder: self,
+                content: Content::Unnamed(file),
+            }),
+            Ok(_no_proc) => self.hidden(),
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT) => self.hidden(),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Which editions of a name there are, in order.
+    pub fn editions(&self, name: &BoxName) -> io::Result<Vec<u32>> {
+        let mut found: Vec<u32> = self
+            .file_names()?
+            .iter()
+            .filter_map(|file| name.edition_of(file))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn unnamed(&self) -> Result<File, Errno> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        openat(&self.dir, ".", flags, MODE).map(File::from)
+    }
+
+    pub(super) fn hidden(&self) -> io::Result<Unpublished<'_>> {
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{HIDDEN_PREFIX}{}-{serial}.tmp", std::process::id());
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.dir, name.as_str(), flags, MODE)?);
+        // The lock says that the writer lives: a sweep leaves the file alone.
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| e)?;
+        Ok(Unpublished {
+            folder: self,
+            content: Content::Hidden { file, name },
+        })
+    }
+
+    /// Removes what killed writers left where files cannot be unnamed.
+    fn sweep(&self) -> io::Result<()> {
+        for name in self.file_names()? {
+            if name.starts_with(HIDDEN_PREFIX) && name.ends_with(".tmp") {
+                self.sweep_one(&name);
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_one(&self, name: &str) {
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let Ok(file) = openat(&self.dir, name, flags, Mode::empty()) else {
+            return;
+        };
+        if Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock).is_ok() {
+            // Failure costs space, and the next sweep tries again.
+            let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
+        }
+    }
+
+    fn file_names(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name()));
+        let names: io::Result<Vec<_>> = names.collect();
+        Ok(names?
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .collect())
+    }
+}
+
+#[derive(Debug)]
+enum Content {
+    Unnamed(File),
+    Hidden { file: Flock<File>, name: String },
+}
+
+/// A file that is not visible yet.
+#[derive(Debug)]
+pub struct Unpublished<'a> {
+    folder: &'a BoxFolder,
+    content: Content,
+}
+
+impl Unpublished<'_> {
+    /// The file to write to.
+    pub fn file(&self) -> &File {
+        match &self.content {
+            Content::Unnamed(file) => file,
+            Content::Hidden { file, .. } => file,
+        }
+    }
+
+    /// Makes the file durable and then visible under its name. A file that has
+    /// the name is never replaced.
+    pub fn publish(self, name: &BoxName) -> io::Result<Published> {
+        self.file().sync_all()?;
+        self.publish_edition(name, 1)
+    }
+
+    /// As [`Unpublished::publish`], under the first free one of `NAME`,
+    /// `NAME.2`, `NAME.3`, ... above those there are.
+    pub fn publish_next(self, name: &BoxName) -> io::Result<Published> {
+        self.file().sync_all()?;
+        let last = self.folder.editions(name)?.last().copied().unwrap_or(0);
+        let mut outcome = Published::AlreadyThere(name.edition(last));
+        for edition in last + 1..=EDITIONS_MAX {
+            outcome = self.publish_edition(name, edition)?;
+            if matches!(outcome, Published::As(_)) {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn publish_edition(&self, name: &BoxName, edition: u32) -> io::Result<Published> {
+        let file_name = name.edition(edition);
+        match self.link(&file_name) {
+            Ok(()) => {
+                self.folder.dir.sync_all()?;
+                Ok(Published::As(file_name))
+            }
+            Err(Errno::EEXIST) => Ok(Published::AlreadyThere(file_name)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn link(&self, to: &str) -> Result<(), Errno> {
+        let dir = self.folder.dir.as_fd();
+        match &self.content {
+            Content::Unnamed(file) => {
+                let from = proc_link(file);
+                linkat(AT_FDCWD, &from, dir, to, AtFlags::AT_SYMLINK_FOLLOW)
+            }
+            Content::Hidden { name, .. } => linkat(dir, name.as_str(), dir, to, AtFlags::empty()),
+        }
+    }
+}
+
+impl Drop for Unpublished<'_> {
+    fn drop(&mut self) {
+        if let Content::Hidden { name, .. } = &self.content {
+            // What cannot be removed now is swept at the next open.
+            let _ = unlinkat(&self.folder.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+fn proc_link(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}

@@ -1,0 +1,536 @@
+//! A box from its lines.
+
+use std::io::{self, Seek, Write};
+
+use haltbox_format::blackbox::{
+    BlockEntry, Coverage, Crank, CrankIndexWriter, FrameEntry, FrameHead, FrameKind,
+    HostFingerprint, Identity, LIST_MAX, Manifest, Missing, SeekTable, Tag,
+};
+use haltbox_format::lifecycle::State;
+use haltbox_format::{AppHash, Digest};
+
+use super::compress::Compressor;
+use super::sink::{BoxError, Sink, WrittenFrame};
+
+/// The longest line or mark, in bytes: twice that is more than a seek table's
+/// 32-bit sizes can say.
+const LINE_MAX: usize = 1 << 31;
+
+/// How a box is written.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is known when writing begins; it stands in the file, marked as not
+    /// complete, until [`BoxWriter::finish`].
+    pub draft: Identity,
+    /// zstd level, 1 to 22. Default 1.
+    pub level: i32,
+    /// Uncompressed bytes of a frame of slog lines. Default 1 MiB: at level 1
+    /// that costs under 1 % against one frame for all.
+    pub frame_bytes: usize,
+    /// Uncompressed bytes of a frame of a side stream. Default 256 KiB.
+    pub side_frame_bytes: usize,
+    /// Compressed bytes of side frames that are held back until the slog is
+    /// written; beyond it they are written between slog frames. Default 16 MiB.
+    pub held_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            draft: Identity::default(),
+            level: 1,
+            frame_bytes: 1 << 20,
+            side_frame_bytes: 256 << 10,
+            held_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What is known about a block when its last line is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockFacts {
+    /// How far it had come.
+    pub state: Option<State>,
+    /// This node's AppHash after it.
+    pub app_hash: Option<AppHash>,
+    /// The network's AppHash after it.
+    pub network_app_hash: Option<AppHash>,
+    /// HASH, if the execution is whole.
+    pub hash: Option<String>,
+}
+
+/// What the manifest says beyond what the writer itself knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ManifestFields {
+    /// What the box covers.
+    pub coverage: Coverage,
+    /// Records dropped or overwritten.
+    pub losses: Vec<Missing>,
+    /// Records that are not there.
+    pub holes: Vec<Missing>,
+    /// The machine and the builds.
+    pub host: HostFingerprint,
+    /// What the file was made from, if not from a ring.
+    pub origin: Option<String>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoxSummary {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Uncompressed slog bytes.
+    pub slog_bytes: u64,
+    /// Slog lines.
+    pub lines: u64,
+    /// Blocks in the index.
+    pub blocks: usize,
+    /// Cranks in the index.
+    pub cranks: u64,
+    /// Frames, the seek table's own excepted.
+    pub frames: usize,
+}
+
+/// Lines waiting for their frame.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    lines: u64,
+    /// Lines in frames before this one.
+    lines_before: u64,
+}
+
+impl Pending {
+    fn push(&mut self, line: &[u8], newline: bool, lines: u64) {
+        self.bytes.extend_from_slice(line);
+        if newline {
+            self.bytes.push(b'\n');
+        }
+        self.lines += lines;
+    }
+
+    /// Counts the pending lines as written; gives the first one's number and
+    /// how many they are.
+    fn settle(&mut self) -> (u64, u64) {
+        let range = (self.lines_before, self.lines);
+        self.lines_before += self.lines;
+        self.lines = 0;
+        self.bytes.clear();
+        range
+    }
+}
+
+/// A side stream: node log, context or marks.
+struct Side {
+    tag: Tag,
+    pending: Pending,
+}
+
+/// A side frame that waits for the end of the slog.
+struct Held {
+    tag: Tag,
+    frame: Vec<u8>,
+    content: u64,
+    first_line: u64,
+    lines: u64,
+}
+
+#[derive(Default)]
+struct Index {
+    seek: SeekTable,
+    frames: Vec<FrameEntry>,
+    blocks: Vec<BlockEntry>,
+    open: Option<BlockEntry>,
+    cranks: CrankIndexWriter,
+    crank_count: u64,
+}
+
+/// Writes a box: lines in order, with the blocks and cranks they belong to,
+/// then [`BoxWriter::finish`]. Memory: one frame of each stream and
+/// [`Options::held_bytes`], whatever the length of the slog or of a line.
+///
+/// After an error the file is no box: drop it. Nothing is synced here.
+pub struct BoxWriter<W: Write + Seek> {
+    sink: Sink<W>,
+    compressor: Compressor,
+    options: Options,
+    slog: Pending,
+    sides: [Side; 3],
+    held: Vec<Held>,
+    held_bytes: usize,
+    /// Uncompressed slog bytes so far.
+    offset: u64,
+    /// Where the last slog line began.
+    last_line: u64,
+    index: Index,
+}
+
+impl<W: Write + Seek> BoxWriter<W> {
+    /// Begins a box at the start of an empty file.
+    pub fn new(out: W, options: &Options) -> Result<BoxWriter<W>, BoxError> {
+        let mut sink = Sink::new(out);
+        let draft = Identity {
+            complete: false,
+            ..options.draft.clone()
+        };
+        let compressor = Compressor::new(options.level).map_err(|e| BoxError::at(0, e))?;
+        let identity = sink.frame(&draft.to_bytes());
+        let identity = identity.map_err(|e| BoxError::at(sink.written(), e))?;
+        let side = |tag| Side {
+            tag,
+            pending: Pending::default(),
+        };
+        let mut writer = BoxWriter {
+            sink,
+            compressor,
+            options: options.clone(),
+            slog: Pending::default(),
+            sides: [side(Tag::Node), side(Tag::Context), side(Tag::Marks)],
+            held: Vec::new(),
+            held_bytes: 0,
+            offset: 0,
+            last_line: 0,
+            index: Index::default(),
+        };
+        writer.list(&identity, 0)?;
+        Ok(writer)
+    }
+
+    /// Adds a slog line, given without its line feed. `newline` is false for a
+    /// line whose end is missing: it ends its frame, so that a reader sees
+    /// that it ends there.
+    pub fn slog(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
+        check_length(line)?;
+        if line.is_empty() && !newline {
+            return Ok(());
+        }
+        let fits = self.slog.bytes.len() + line.len() < self.options.frame_bytes;
+        if !fits {
+            self.flush_slog()?;
+        }
+        self.last_line = self.offset;
+        self.offset += line.len() as u64 + u64::from(newline);
+        if line.len() < self.options.frame_bytes {
+            self.slog.push(line, newline, line_count(line));
+        } else {
+            self.write_long(line, newline)?;
+        }
+        if newline { Ok(()) } else { self.flush_slog() }
+    }
+
+    /// The next slog line begins a block; one still open ends before it.
+    pub fn block_begin(&mut self, height: u64, attempt: u32) {
+        self.block_end(BlockFacts::default());
+        self.index.open = Some(BlockEntry {
+            height,
+            attempt,
+            first_line: self.lines(),
+            offset: self.offset,
+            ..BlockEntry::default()
+        });
+    }
+
+    /// The last slog line ended the open block.
+    pub fn block_end(&mut self, facts: BlockFacts) {
+        let lines = self.lines();
+        let Some(mut block) = self.index.open.take() else {
+            return;
+        };
+        block.lines = lines - block.first_line;
+        block.bytes = self.offset - block.offset;
+        block.state = facts.state;
+        block.app_hash = facts.app_hash;
+        block.network_app_hash = facts.network_app_hash;
+        block.name = facts
+            .hash
+            .as_ref()
+            .map(|hash| format!("{}-{hash}", block.height));
+        block.hash = facts.hash;
+        self.index.blocks.push(block);
+    }
+
+    /// The last slog line ended a crank.
+    pub fn crank(&mut self, number: u64, activityhash: Option<Digest>) {
+        self.index.cranks.push(Crank {
+            number,
+            offset: self.last_line,
+        });
+        self.index.crank_count += 1;
+        if let Some(block) = &mut self.index.open {
+            block.cranks += 1;
+            block.first_crank.get_or_insert(number);
+            block.last_crank = Some(number);
+            block.activityhash = activityhash.or(block.activityhash);
+        }
+    }
+
+    /// Adds a line of the node's log, as [`BoxWriter::slog`] does.
+    pub fn node(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
+        self.side(0, line, newline)
+    }
+
+    /// Adds a node-local line, as [`BoxWriter::slog`] does.
+    pub fn context(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
+        self.side(1, line, newline)
+    }
+
+    /// Adds a mark of the spine: any bytes, kept apart from the next mark.
+    pub fn marks(&mut self, mark: &[u8]) -> Result<(), BoxError> {
+        check_length(mark)?;
+        let len = mark.len() as u32;
+        if let Some(side) = self.sides.get_mut(2) {
+            side.pending.bytes.extend(len.to_le_bytes());
+            side.pending.push(mark, false, 1);
+        }
+        self.flush_side_if_full(2)
+    }
+
+    /// Half of what the index can hold is used: time to finish this box (an
+    /// archive file, say) and begin another.
+    pub fn index_half_full(&self) -> bool {
+        let frames = self.index.seek.entries.len() + self.held.len();
+        frames.max(self.index.blocks.len()) >= LIST_MAX / 2
+    }
+
+    /// Bytes in the file so far.
+    pub fn written(&self) -> u64 {
+        self.sink.written()
+    }
+
+    /// Writes the rest, and then the identity as that of a complete box. The
+    /// caller syncs the file.
+    pub fn finish(
+        mut self,
+        identity: Identity,
+        fields: ManifestFields,
+    ) -> Result<BoxSummary, BoxError> {
+        self.block_end(BlockFacts::default());
+        self.flush_slog()?;
+        (0..self.sides.len()).try_for_each(|which| self.flush_side(which))?;
+        self.write_held()?;
+        self.write_cranks()?;
+        let identity = Identity {
+            complete: true,
+            ..identity
+        };
+        let blocks = self.index.blocks.len();
+        self.write_manifest(&identity, fields)?;
+        let frames = self.index.seek.entries.len();
+        let table = self.index.seek.to_bytes().ok_or(self.full())?;
+        self.sink.frame(&table).map_err(|e| self.error(e))?;
+        self.sink
+            .patch_start(&identity.to_bytes())
+            .map_err(|e| self.error(e))?;
+        Ok(BoxSummary {
+            bytes: self.sink.written(),
+            slog_bytes: self.offset,
+            lines: self.lines(),
+            blocks,
+            cranks: self.index.crank_count,
+            frames,
+        })
+    }
+
+    fn lines(&self) -> u64 {
+        self.slog.lines_before + self.slog.lines
+    }
+
+    fn flush_slog(&mut self) -> Result<(), BoxError> {
+        if self.slog.lines == 0 {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.slog.bytes);
+        let written = self.write_slog(&[&pending]);
+        self.slog.bytes = pending;
+        written
+    }
+
+    /// A line longer than a frame is a frame, compressed from where it lies.
+    fn write_long(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
+        self.slog.lines = line_count(line);
+        let end: &[u8] = if newline { b"\n" } else { b"" };
+        self.write_slog(&[line, end])
+    }
+
+    fn write_slog(&mut self, parts: &[&[u8]]) -> Result<(), BoxError> {
+        let content: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let compressed = self.compressor.frame(parts, &mut self.sink);
+        compressed.map_err(|e| self.error(e))?;
+        let frame = self.sink.cut_frame();
+        self.list(&frame, content)?;
+        let (first_line, lines) = self.slog.settle();
+        let kind = FrameKind::Slog;
+        self.index
+            .frames
+            .push(frame_entry(kind, &frame, content, first_line, lines));
+        Ok(())
+    }
+
+    fn side(&mut self, which: usize, line: &[u8], newline: bool) -> Result<(), BoxError> {
+        check_length(line)?;
+        if let Some(side) = self.sides.get_mut(which) {
+            side.pending.push(line, newline, line_count(line));
+        }
+        if newline {
+            self.flush_side_if_full(which)
+        } else {
+            self.flush_side(which)
+        }
+    }
+
+    fn flush_side_if_full(&mut self, which: usize) -> Result<(), BoxError> {
+        let pending = self
+            .sides
+            .get(which)
+            .map_or(0, |side| side.pending.bytes.len());
+        if pending < self.options.side_frame_bytes {
+            Ok(())
+        } else {
+            self.flush_side(which)
+        }
+    }
+
+    /// Compresses what a side stream has pending, and holds the frame back.
+    fn flush_side(&mut self, which: usize) -> Result<(), BoxError> {
+        let Some(side) = self.sides.get_mut(which) else {
+            return Ok(());
+        };
+        if side.pending.bytes.is_empty() {
+            return Ok(());
+        }
+        let content = side.pending.bytes.len() as u64;
+        let mut body = Vec::new();
+        let compressed = self.compressor.frame(&[&side.pending.bytes], &mut body);
+        let (first_line, lines) = side.pending.settle();
+        let tag = side.tag;
+        compressed.map_err(|e| self.error(e))?;
+        let frame = tagged_frame(tag, &body).ok_or(self.full())?;
+        self.held_bytes += frame.len();
+        self.held.push(Held {
+            tag,
+            frame,
+            content,
+            first_line,
+            lines,
+        });
+        if self.held_bytes < self.options.held_bytes {
+            Ok(())
+        } else {
+            self.write_held()
+        }
+    }
+
+    fn write_held(&mut self) -> Result<(), BoxError> {
+        self.held_bytes = 0;
+        let mut held = std::mem::take(&mut self.held);
+        // Frames of one stream stay in their order; streams are kept together.
+        held.sort_by_key(|side| side.tag);
+        for side in held {
+            let frame = self.put(&side.frame)?;
+            let kind = FrameKind::Tagged(side.tag);
+            let entry = frame_entry(kind, &frame, side.content, side.first_line, side.lines);
+            self.index.frames.push(entry);
+        }
+        Ok(())
+    }
+
+    fn write_cranks(&mut self) -> Result<(), BoxError> {
+        let body = self.index.cranks.bytes();
+        let content = body.len() as u64;
+        let bytes = tagged_frame(Tag::Cranks, body).ok_or(self.full())?;
+        let frame = self.put(&bytes)?;
+        let kind = FrameKind::Tagged(Tag::Cranks);
+        self.index.frames.push(frame_entry(
+            kind,
+            &frame,
+            content,
+            0,
+            self.index.crank_count,
+        ));
+        Ok(())
+    }
+
+    fn write_manifest(
+        &mut self,
+        identity: &Identity,
+        fields: ManifestFields,
+    ) -> Result<(), BoxError> {
+        let manifest = Manifest {
+            identity: identity.clone(),
+            coverage: fields.coverage,
+            losses: fields.losses,
+            holes: fields.holes,
+            blocks: std::mem::take(&mut self.index.blocks),
+            frames: std::mem::take(&mut self.index.frames),
+            host: fields.host,
+            origin: fields.origin,
+            ..Manifest::default()
+        };
+        let bytes = manifest.to_bytes().ok_or(self.full())?;
+        self.put(&bytes).map(drop)
+    }
+
+    /// Writes a skippable frame.
+    fn put(&mut self, bytes: &[u8]) -> Result<WrittenFrame, BoxError> {
+        let frame = self.sink.frame(bytes).map_err(|e| self.error(e))?;
+        self.list(&frame, 0)?;
+        Ok(frame)
+    }
+
+    fn list(&mut self, frame: &WrittenFrame, decompressed: u64) -> Result<(), BoxError> {
+        let entry = frame.seek_entry(decompressed).ok_or(self.full())?;
+        self.index.seek.entries.push(entry);
+        if self.index.seek.entries.len() > LIST_MAX {
+            Err(self.full())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn error(&self, source: io::Error) -> BoxError {
+        BoxError::at(self.sink.written(), source)
+    }
+
+    fn full(&self) -> BoxError {
+        BoxError::IndexFull {
+            frames: self.index.seek.entries.len(),
+        }
+    }
+}
+
+fn check_length(line: &[u8]) -> Result<(), BoxError> {
+    let len = line.len();
+    if len <= LINE_MAX {
+        Ok(())
+    } else {
+        Err(BoxError::LineTooLong { len })
+    }
+}
+
+/// A record that holds line feeds of its own is as many lines to a reader.
+fn line_count(line: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', line).count() as u64 + 1
+}
+
+fn tagged_frame(tag: Tag, body: &[u8]) -> Option<Vec<u8>> {
+    let head = FrameHead::new(tag, body)?;
+    Some([head.to_bytes().as_slice(), body].concat())
+}
+
+fn frame_entry(
+    kind: FrameKind,
+    frame: &WrittenFrame,
+    content: u64,
+    first_line: u64,
+    lines: u64,
+) -> FrameEntry {
+    FrameEntry {
+        kind: Some(kind),
+        offset: frame.offset,
+        compressed: frame.len,
+        decompressed: content,
+        first_line,
+        lines,
+        blake3: Some(frame.blake3),
+    }
+}

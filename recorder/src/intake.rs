@@ -1,0 +1,372 @@
+//! Where entries come from: followed files, pipes, standard input.
+//!
+//! A followed file cannot hold the node up, whatever the recorder does. A pipe
+//! can: a node that writes into a pipe nobody drains stops. validator-guide.md
+//! says when to use which.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use haltbox_format::Stream;
+use haltbox_format::mark::SourceMark;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::lines::LineSplitter;
+use crate::recorder::Given;
+
+/// Bytes read at once.
+const CHUNK: usize = 128 << 10;
+/// Asked for as a pipe's size: slack against stalls, not throughput.
+const PIPE_SIZE: i32 = 1 << 20;
+
+/// Where a source is, as typed: a path, or `-` for standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Standard input.
+    Stdin,
+    /// A file or FIFO.
+    Path(PathBuf),
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Place {
+        match text {
+            "-" => Place::Stdin,
+            path => Place::Path(PathBuf::from(path)),
+        }
+    }
+}
+
+/// What one turn of reading came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Bytes came.
+    Progress,
+    /// Nothing is there now.
+    Quiet,
+    /// The writer is gone; another may come.
+    WriterGone,
+    /// The source is over.
+    Over,
+    /// The file was rotated or cut: reading goes on in the new one.
+    Rotated(String),
+}
+
+/// One source of one stream.
+pub struct Source {
+    stream: Stream,
+    name: String,
+    input: Input,
+    splitter: LineSplitter,
+    chunk: Vec<u8>,
+    /// Bytes handed on as entries.
+    consumed: u64,
+}
+
+enum Input {
+    Stdin(File),
+    Fifo {
+        file: File,
+        writer_seen: bool,
+    },
+    Followed {
+        path: PathBuf,
+        file: Option<File>,
+        inode: u64,
+        /// Bytes read, those of an unfinished line included.
+        read: u64,
+    },
+    Over,
+}
+
+impl Source {
+    /// Opens a source. `resume` is where the last session left it.
+    pub fn open(
+        stream: Stream,
+        place: &Place,
+        resume: Option<&SourceMark>,
+    ) -> Result<Source, String> {
+        let (name, input, consumed) = match place {
+            Place::Stdin => ("-".to_owned(), Input::Stdin(stdin()?), 0),
+            Place::Path(path) => {
+                let name = path.display().to_string();
+                let cannot = |error: io::Error| {
+                    format!("cannot open the {} source {name}: {error}", stream.name())
+                };
+                match std::fs::metadata(path) {
+                    Ok(found) if found.file_type().is_fifo() => {
+                        (name.clone(), fifo(path).map_err(cannot)?, 0)
+                    }
+                    Ok(found) if found.is_dir() => {
+                        return Err(format!("{name} is a folder, not a file or FIFO"));
+                    }
+                    Ok(found) => {
+                        let from = resume_offset(&found, resume);
+                        (name.clone(), follow(path, from).map_err(cannot)?, from)
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        let path = path.clone();
+                        (
+                            name,
+                            Input::Followed {
+                                path,
+                                file: None,
+                                inode: 0,
+                                read: 0,
+                            },
+                            0,
+                        )
+                    }
+                    Err(error) => return Err(cannot(error)),
+                }
+            }
+        };
+        let splitter = LineSplitter::default();
+        Ok(Source {
+            stream,
+            name,
+            input,
+            splitter,
+            chunk: vec![0; CHUNK],
+            consumed,
+        })
+    }
+
+    /// The stream it feeds.
+    pub fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// Its path as given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The recorder can say exactly where it goes on after it was away.
+    pub fn is_followed(&self) -> bool {
+        matches!(self.input, Input::Followed { .. })
+    }
+
+    /// It never comes back once it is over.
+    pub fn is_stdin(&self) -> bool {
+        matches!(self.input, Input::Stdin(_))
+    }
+
+    /// It came to its end.
+    pub fn is_over(&self) -> bool {
+        matches!(self.input, Input::Over)
+    }
+
+    /// What to wait on; followed files are looked at by the clock, and so is a
+    /// FIFO without a writer, which would be ready all the time.
+    pub fn wait_on(&self) -> Option<BorrowedFd<'_>> {
+        match &self.input {
+            Input::Stdin(file)
+            | Input::Fifo {
+                file,
+                writer_seen: true,
+            } => Some(file.as_fd()),
+            Input::Fifo { .. } | Input::Followed { .. } | Input::Over => None,
+        }
+    }
+
+    /// How far it was read.
+    pub fn mark(&self) -> SourceMark {
+        let inode = match &self.input {
+            Input::Followed { inode, .. } => *inode,
+            _ => 0,
+        };
+        SourceMark {
+            stream: self.stream,
+            path: self.name.clone(),
+            inode,
+            offset: self.consumed,
+        }
+    }
+
+    /// Reads what is there, at most one chunk, and hands on its lines.
+    pub fn turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
+        let turn = match &mut self.input {
+            Input::Stdin(file) => match read_ready(file, &mut self.chunk)? {
+                Some(0) => Turn::Over,
+                Some(count) => self.take(count, sink),
+                None => Turn::Quiet,
+            },
+            Input::Fifo { file, writer_seen } => match read_now(file, &mut self.chunk)? {
+                Some(0) if *writer_seen => {
+                    *writer_seen = false;
+                    Turn::WriterGone
+                }
+                Some(0) => Turn::Quiet,
+                Some(count) => {
+                    *writer_seen = true;
+                    self.take(count, sink)
+                }
+                None => {
+                    *writer_seen = true;
+                    Turn::Quiet
+                }
+            },
+            Input::Followed { .. } => return self.turn_followed(sink),
+            Input::Over => Turn::Quiet,
+        };
+        if matches!(turn, Turn::Over | Turn::WriterGone) {
+            self.end_line(sink);
+        }
+        if turn == Turn::Over {
+            self.input = Input::Over;
+        }
+        Ok(turn)
+    }
+
+    fn take(&mut self, count: usize, sink: &mut dyn FnMut(Given<'_>)) -> Turn {
+        let consumed = &mut self.consumed;
+        let bytes = self.chunk.get(..count).unwrap_or_default();
+        self.splitter.feed(bytes, &mut |given| {
+            *consumed += given.cut.map_or(given.bytes.len() as u64, |cut| cut.length) + 1;
+            sink(given);
+        });
+        Turn::Progress
+    }
+
+    fn end_line(&mut self, sink: &mut dyn FnMut(Given<'_>)) {
+        let consumed = &mut self.consumed;
+        self.splitter.end(&mut |given| {
+            *consumed += given.cut.map_or(given.bytes.len() as u64, |cut| cut.length);
+            sink(given);
+        });
+    }
+
+    fn turn_followed(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
+        let Input::Followed {
+            path,
+            file,
+            inode,
+            read,
+        } = &mut self.input
+        else {
+            return Ok(Turn::Quiet);
+        };
+        let Some(open) = file else {
+            return self.appear();
+        };
+        match open.read(&mut self.chunk) {
+            Ok(0) => {}
+            Ok(count) => {
+                *read += count as u64;
+                return Ok(self.take(count, sink));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Progress),
+            Err(error) => return Err(error),
+        }
+        // The end, for now. A file that is shorter than what was read of it was
+        // cut; one that has another inode was put in its place.
+        if open.metadata()?.len() < *read {
+            let why = format!("{} was cut to a shorter length", path.display());
+            open.seek(SeekFrom::Start(0))?;
+            *read = 0;
+            self.consumed = 0;
+            self.splitter.forget();
+            return Ok(Turn::Rotated(why));
+        }
+        match std::fs::metadata(&*path) {
+            Ok(found) if found.ino() != *inode => {
+                let why = format!("{} was rotated", path.display());
+                *file = None;
+                self.end_line(sink);
+                self.consumed = 0;
+                Ok(Turn::Rotated(why))
+            }
+            _ => Ok(Turn::Quiet),
+        }
+    }
+
+    /// Opens a followed file that was not there before.
+    fn appear(&mut self) -> io::Result<Turn> {
+        let Input::Followed { path, .. } = &self.input else {
+            return Ok(Turn::Quiet);
+        };
+        match follow(path, 0) {
+            Ok(input) => {
+                self.input = input;
+                Ok(Turn::Progress)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Turn::Quiet),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn stdin() -> Result<File, String> {
+    let duplicate = io::stdin().as_fd().try_clone_to_owned();
+    let file = duplicate.map_err(|error| format!("cannot read standard input: {error}"))?;
+    widen(&file);
+    Ok(file.into())
+}
+
+/// Opens for reading without waiting for a writer. The reading end stays open,
+/// so a writer may come, go and come again.
+fn fifo(path: &Path) -> io::Result<Input> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    widen(&file);
+    Ok(Input::Fifo {
+        file,
+        writer_seen: false,
+    })
+}
+
+fn widen(pipe: &impl AsFd) {
+    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+}
+
+fn follow(path: &Path, from: u64) -> io::Result<Input> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let inode = file.metadata()?.ino();
+    Ok(Input::Followed {
+        path: path.to_owned(),
+        file: Some(file),
+        inode,
+        read: from,
+    })
+}
+
+/// Where a file goes on: behind what was recorded of it, if it is still the
+/// same file and has not become shorter.
+fn resume_offset(found: &Metadata, resume: Option<&SourceMark>) -> u64 {
+    match resume {
+        Some(mark) if mark.inode == found.ino() && mark.offset <= found.len() => mark.offset,
+        _ => 0,
+    }
+}
+
+/// Reads a descriptor that may be a terminal or belong to another process too,
+/// and therefore is not made non-blocking: asks first whether bytes are there.
+fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let ready = {
+        let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waiting, PollTimeout::ZERO)? > 0
+    };
+    if ready {
+        read_now(file, chunk)
+    } else {
+        Ok(None)
+    }
+}
+
+fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+    match file.read(chunk) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(error),
+    }
+}

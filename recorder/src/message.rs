@@ -1,0 +1,63 @@
+//! What the operator is told at a halt. One screen, at night.
+
+use std::io::Write;
+
+use haltbox_format::lifecycle::State;
+
+use crate::freeze::Frozen;
+
+/// Bytes as people read them: `5.6 MiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{bytes} bytes")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// The halt message.
+pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
+    let mut text = Vec::new();
+    let height = frozen.of.height;
+    let _ = match frozen.state {
+        State::Diverged => writeln!(
+            text,
+            "haltbox: DIVERGED at height {height}: {}",
+            frozen.reason
+        ),
+        _ => writeln!(
+            text,
+            "haltbox: height {height} was frozen: {}",
+            frozen.reason
+        ),
+    };
+    let size = human_bytes(frozen.bytes);
+    let state = match (frozen.existed, frozen.block_only) {
+        (true, _) => " (was there already, unchanged)",
+        (false, true) => " (this block only: the disk has no room for its history)",
+        (false, false) => "",
+    };
+    let _ = writeln!(
+        text,
+        "  black box  {} ({size}){state}",
+        frozen.path.display()
+    );
+    let _ = writeln!(text, "  quote      {}", frozen.quote());
+    let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
+    let _ = writeln!(
+        text,
+        "  do not roll back, resync or prune before you copied it"
+    );
+    String::from_utf8(text).unwrap_or_default()
+}
+
+fn hint(upload_hint: Option<&str>) -> String {
+    upload_hint.map_or_else(String::new, |hint| format!(": {hint}"))
+}
