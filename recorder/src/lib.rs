@@ -5,6 +5,7 @@
 )]
 pub mod blackbox;
 pub mod clock;
+pub mod control;
 pub mod freeze;
 pub mod intake;
 pub mod lines;
@@ -13,5 +14,8 @@ mod map;
 pub mod message;
 pub mod populate;
 pub mod recorder;
+pub mod reserve;
 pub mod ring;
 pub mod ring_file;
+pub mod serve;
+pub mod status;

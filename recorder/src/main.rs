@@ -1,1 +1,236 @@
-fn main() {}
+//! `haltbox-record`: the program that runs beside a validator.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{Lane, Profile};
+use haltbox_recorder::control::{self, Reply, Request};
+use haltbox_recorder::freeze::{self, FreezeError, Plan};
+use haltbox_recorder::intake::Place;
+use haltbox_recorder::recorder::{Config, Recorder};
+use haltbox_recorder::ring_file::{OpenError, RingOptions};
+use haltbox_recorder::{message, serve, status};
+
+/// Records what a blockchain node executes, and freezes a black box when its
+/// AppHash turns out to differ from the network's.
+#[derive(Parser)]
+#[command(name = "haltbox", version, bin_name = "haltbox")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record a slog and a node log until they end.
+    Record(RecordArgs),
+    /// Freeze a black box now.
+    Freeze(FreezeArgs),
+    /// Say what a recorder holds and whether anything needs attention.
+    Status(StatusArgs),
+}
+
+#[derive(Args)]
+struct RecordArgs {
+    /// Folder of the ring and the boxes; never under the node's data/.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Size of the ring, allocated at once: 4MiB to 1TiB.
+    #[arg(long, default_value = "100MiB", value_parser = parse_size)]
+    size: u64,
+    /// The host's slog: a file that is followed, a FIFO, or - for standard input.
+    #[arg(long, value_name = "-|PATH")]
+    slog: Option<String>,
+    /// The node's log: a file that is followed, a FIFO, or - for standard input.
+    #[arg(long, value_name = "-|PATH")]
+    node_log: Option<String>,
+    /// How to read them: agoric, cosmos, or a profile file.
+    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
+    profile: String,
+    /// Where a black box is to be uploaded, for the halt message.
+    #[arg(long, value_name = "TEXT")]
+    upload_hint: Option<String>,
+}
+
+#[derive(Args)]
+struct FreezeArgs {
+    /// The recorder's folder, or a ring.
+    source: PathBuf,
+    /// Height to freeze; by default the pinned one, else the last committed.
+    #[arg(long)]
+    height: Option<u64>,
+    /// Folder the box goes to; by default boxes/ beside the ring.
+    #[arg(long)]
+    boxes: Option<PathBuf>,
+    /// How the ring's entries are to be read.
+    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
+    profile: String,
+}
+
+#[derive(Args)]
+struct StatusArgs {
+    /// The recorder's folder, or a ring.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Record(args) => record(&args),
+        Command::Freeze(args) => freeze_now(&args),
+        Command::Status(args) => show_status(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("haltbox: {error}");
+        ExitCode::from(2)
+    })
+}
+
+fn record(args: &RecordArgs) -> Result<ExitCode, String> {
+    let slog = args.slog.as_deref().map(Place::from);
+    let node_log = args.node_log.as_deref().map(Place::from);
+    if slog.is_none() && node_log.is_none() {
+        return Err("nothing to record: give --slog, --node-log or both".to_owned());
+    }
+    if slog == Some(Place::Stdin) && node_log == Some(Place::Stdin) {
+        return Err("only one of --slog and --node-log can be standard input".to_owned());
+    }
+    serve::serve(serve::Options {
+        dir: args.dir.clone(),
+        size: args.size,
+        slog,
+        node_log,
+        profile: load_profile(&args.profile)?,
+        upload_hint: args.upload_hint.clone(),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load_profile(name: &str) -> Result<Profile, String> {
+    if matches!(name, "agoric" | "cosmos") {
+        return Profile::builtin(name).map_err(|error| error.to_string());
+    }
+    let text = std::fs::read(name).map_err(|error| {
+        format!("cannot read the profile {name}: {error}; builtin ones are agoric and cosmos")
+    })?;
+    Profile::parse(&text, name).map_err(|error| error.to_string())
+}
+
+fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
+    let ring = status::ring_path(&args.source);
+    let folder = ring
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    // The recorder works in another folder than this command.
+    let boxes = args.boxes.as_deref().map(std::path::absolute).transpose();
+    let boxes = boxes.map_err(|error| format!("--boxes: {error}"))?;
+    let request = Request::Freeze {
+        height: args.height,
+        boxes: boxes.clone(),
+    };
+    let asked = control::ask(folder, &request).map_err(|error| {
+        format!(
+            "the recorder of {} did not answer: {error}",
+            folder.display()
+        )
+    })?;
+    match asked {
+        Some(Reply::Done(text)) => {
+            print!("{text}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Reply::Failed(text)) => Err(text),
+        None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| folder.join("boxes"))),
+    }
+}
+
+/// No recorder is at work: this process is it, for a moment.
+fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
+    let file = std::fs::File::open(ring)
+        .map_err(|error| format!("cannot open {}: {error}", ring.display()))?;
+    let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.display()))?;
+    let history = History::read(&file, &view).map_err(|error| error.to_string())?;
+    let profile = match history.sessions.last() {
+        Some((_, session)) if args.profile == "agoric" => load_profile(&session.profile),
+        _ => load_profile(&args.profile),
+    };
+    let profile = Arc::new(profile.or_else(|_| load_profile(&args.profile))?);
+    let (of, reason) = serve::subject_of(&history.life, args.height).ok_or_else(|| {
+        args.height.map_or(
+            "nothing to freeze: no block is in the ring".to_owned(),
+            |height| FreezeError::NoBlock(height).to_string(),
+        )
+    })?;
+    let plan = Plan {
+        of,
+        reason,
+        boxes,
+        profile: Arc::clone(&profile),
+    };
+    let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
+    note_in_ring(ring, &view, profile, &frozen);
+    print!("{}", message::frozen(&frozen, None));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the ring know that a box holds the block. A ring that a host has open
+/// cannot be told, and does not need to be.
+fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &freeze::Frozen) {
+    let Some(superblock) = view.superblock else {
+        return;
+    };
+    let config = Config {
+        ring: RingOptions {
+            size: superblock.file_size,
+            in_host: false,
+        },
+        profile,
+        node_lane: Lane::Local,
+        populate: false,
+    };
+    match Recorder::open(ring, config) {
+        Ok(mut opened) => {
+            opened.recorder.frozen(frozen.of, frozen.name());
+            opened.recorder.close();
+        }
+        Err(OpenError::Locked(_)) => {}
+        Err(error) => eprintln!("haltbox: the box is durable, but the ring was not told: {error}"),
+    }
+}
+
+fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
+    let status = status::look(&args.source)?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&status).map_err(|error| error.to_string())?;
+        println!("{json}");
+    } else {
+        print!("{}", status.text());
+    }
+    Ok(ExitCode::from(u8::from(status.needs_attention())))
+}
+
+/// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not
+/// be multiples of a page.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB, GiB or TiB")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("expected a size like 100MiB, found {text:?}"))?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("{text:?} is too large"))
+}

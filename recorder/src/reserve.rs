@@ -1,0 +1,56 @@
+//! Room on the disk that is kept for a freeze and given up for it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FallocateFlags, fallocate};
+
+/// The file's name in the folder of boxes.
+pub const RESERVE: &str = ".reserve";
+
+/// A preallocated file.
+pub struct Reserve {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Reserve {
+    /// Takes `bytes` of the disk in `boxes`. Without them a freeze still works
+    /// as long as the disk has room, so the caller only tells the operator.
+    pub fn take(boxes: &Path, bytes: u64) -> io::Result<Reserve> {
+        let reserve = Reserve {
+            path: boxes.join(RESERVE),
+            bytes,
+        };
+        reserve.refill()?;
+        Ok(reserve)
+    }
+
+    /// Takes the room again after a freeze.
+    pub fn refill(&self) -> io::Result<()> {
+        let filled = self.open().and_then(|file| {
+            let length = i64::try_from(self.bytes).unwrap_or(i64::MAX);
+            fallocate(&file, FallocateFlags::empty(), 0, length).map_err(io::Error::from)
+        });
+        if filled.is_err() {
+            self.give_up();
+        }
+        filled
+    }
+
+    /// Gives the room to the freeze.
+    pub fn give_up(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.path)
+    }
+}

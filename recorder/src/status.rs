@@ -1,0 +1,199 @@
+//! What a ring holds and whether somebody writes it, for `haltbox status`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use haltbox_format::Lane;
+use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::ring::{History, RingView};
+use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
+
+use crate::message::human_bytes;
+
+/// The state of a recorder's folder. docs/json.md has the schema.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Version of this document.
+    pub version: u32,
+    /// The ring.
+    pub ring: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+    /// A recorder holds it now.
+    pub recording: bool,
+    /// The last session was closed in order.
+    pub closed: bool,
+    /// Sessions that the spine remembers.
+    pub sessions: usize,
+    /// Newest height told of.
+    pub head: Option<u64>,
+    /// Newest height that the network agreed with.
+    pub confirmed: Option<u64>,
+    /// Lowest height in the main lane.
+    pub oldest: Option<u64>,
+    /// Blocks that need attention.
+    pub attention: Vec<Attention>,
+    /// Records in the main lane.
+    pub records: u64,
+    /// Records dropped or overwritten, as far as the spine remembers.
+    pub lost: u64,
+    /// Boxes in the folder.
+    pub boxes: Vec<String>,
+}
+
+/// A block that is pinned or diverged.
+#[derive(Debug, Serialize)]
+pub struct Attention {
+    /// Its height.
+    pub height: u64,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: State,
+    /// Why.
+    pub why: Option<String>,
+    /// The box that holds it.
+    pub frozen: Option<String>,
+}
+
+/// The ring that `path` means: itself, or the one in the folder.
+pub fn ring_path(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join("ring")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Looks at a ring, which may be written meanwhile.
+pub fn look(path: &Path) -> Result<Status, String> {
+    let ring = ring_path(path);
+    let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.display());
+    let file = File::open(&ring).map_err(|error| cannot(&format!("cannot be opened: {error}")))?;
+    let view = RingView::read(&file).map_err(|error| cannot(&error))?;
+    let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
+    let blocks = history.life.blocks();
+    let first = view.lane(Lane::Main).first_counter().unwrap_or(0);
+    let heights = |wanted: &dyn Fn(&Block) -> bool| {
+        blocks
+            .iter()
+            .filter(|b| wanted(b))
+            .map(|b| b.of.height)
+            .collect::<Vec<_>>()
+    };
+    let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
+    let runs = &view.lane(Lane::Main).runs;
+    Ok(Status {
+        version: 1,
+        bytes: view.length,
+        recording: is_held(file),
+        closed: history.closed,
+        sessions: history.sessions.len(),
+        head: newest(&|_| true),
+        confirmed: newest(&|b| b.state == State::Confirmed),
+        oldest: heights(&|b| b.from.main >= first).into_iter().min(),
+        attention: blocks
+            .iter()
+            .filter(|b| needs_attention(b))
+            .map(attention)
+            .collect(),
+        records: runs.iter().map(|run| run.last - run.first + 1).sum(),
+        lost: history.losses.iter().map(|(_, loss)| loss.records).sum(),
+        boxes: boxes(ring.parent().unwrap_or(Path::new("."))),
+        ring,
+    })
+}
+
+fn needs_attention(block: &Block) -> bool {
+    matches!(block.state, State::Pinned | State::Diverged)
+}
+
+fn attention(block: &Block) -> Attention {
+    Attention {
+        height: block.of.height,
+        attempt: block.of.attempt,
+        state: block.state,
+        why: block.why.clone(),
+        frozen: block.frozen.clone(),
+    }
+}
+
+/// Whether a writer holds the ring's lock.
+fn is_held(file: File) -> bool {
+    Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+}
+
+fn boxes(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder.join("boxes")) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+impl Status {
+    /// Something needs the operator: exit code 1.
+    pub fn needs_attention(&self) -> bool {
+        !self.attention.is_empty()
+    }
+
+    /// The status as text; the verdict first.
+    pub fn text(&self) -> String {
+        let verdict = match self.attention.len() {
+            0 => "nothing needs attention".to_owned(),
+            1 => "1 block needs attention".to_owned(),
+            count => format!("{count} blocks need attention"),
+        };
+        let recording = if self.recording {
+            "recording"
+        } else {
+            "not recording"
+        };
+        let mut lines = vec![format!("{verdict}, {recording}")];
+        lines.extend(self.attention.iter().map(Attention::text));
+        let height = |value: Option<u64>| value.map_or("none".to_owned(), |h| h.to_string());
+        lines.push(format!(
+            "ring       {} ({})",
+            self.ring.display(),
+            human_bytes(self.bytes)
+        ));
+        lines.push(format!(
+            "heights    newest {}, confirmed {}, oldest still held {}",
+            height(self.head),
+            height(self.confirmed),
+            height(self.oldest)
+        ));
+        lines.push(format!(
+            "records    {} held, {} lost",
+            self.records, self.lost
+        ));
+        lines.push(format!(
+            "boxes      {}",
+            if self.boxes.is_empty() {
+                "none".to_owned()
+            } else {
+                self.boxes.join(" ")
+            }
+        ));
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Attention {
+    fn text(&self) -> String {
+        let why = self.why.as_deref().unwrap_or("");
+        let frozen = match &self.frozen {
+            Some(name) => format!("; box {name}"),
+            None => "; not frozen yet, run: haltbox freeze".to_owned(),
+        };
+        format!(
+            "  {} (attempt {}) {}: {why}{frozen}",
+            self.height,
+            self.attempt,
+            self.state.name()
+        )
+    }
+}
