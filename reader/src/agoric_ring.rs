@@ -133,6 +133,8 @@ pub enum Order {
     Time,
     /// The only gap between the records.
     Gap,
+    /// The record that was written past the arena's end: it is the newest.
+    Overrun,
     /// Nothing: the order of the arena, which may begin in the middle of the history.
     Unknown,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for Order {
             Order::Header => "the header's end pointer",
             Order::Time => "the place where the entries' times fall back",
             Order::Gap => "the only gap between the records",
+            Order::Overrun => "the record past the arena's end, which is the newest",
             Order::Unknown => "nothing: the records are in arena order",
         })
     }

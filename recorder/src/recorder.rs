@@ -27,6 +27,8 @@ use crate::ring_file::{self, OpenError, OpenedRing, RingOptions};
 
 /// What is kept of an entry that does not fit its lane.
 pub const CUT_KEEPS: usize = 64 << 10;
+/// Dropped records counted before another mark says so.
+const DROPS_PER_MARK: u64 = 10_000;
 /// Released blocks remembered beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
@@ -371,11 +373,7 @@ impl Recorder {
 
     fn account(&mut self, lane: Lane, stream: Stream, given: Given<'_>, appended: Appended) {
         match appended {
-            Appended::Kept { overwritten: 0, .. } => {
-                if self.dropping.is_some() {
-                    self.flush_loss();
-                }
-            }
+            Appended::Kept { overwritten: 0, .. } => {}
             Appended::Kept { overwritten, .. } => self.publish_loss(Loss {
                 lane,
                 stream: None,
@@ -390,8 +388,8 @@ impl Recorder {
         }
     }
 
-    /// Dropped entries are counted; the first is marked at once, the rest when
-    /// records are kept again.
+    /// Dropped entries are counted; the first is marked at once, the rest by
+    /// the thousand, at the next block and at the end.
     #[cold]
     fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
         let bytes = given.source_bytes();
@@ -408,6 +406,9 @@ impl Recorder {
             Some(loss) if loss.lane == lane && loss.stream == Some(stream) => {
                 loss.records += 1;
                 loss.bytes += bytes;
+                if loss.records >= DROPS_PER_MARK {
+                    self.flush_loss();
+                }
             }
             _ => {
                 self.flush_loss();
@@ -422,8 +423,10 @@ impl Recorder {
     }
 
     fn flush_loss(&mut self) {
-        if let Some(loss) = self.dropping.take().filter(|loss| loss.records > 0) {
-            self.publish_loss(loss);
+        if let Some(loss) = self.dropping.as_mut().filter(|loss| loss.records > 0) {
+            let counted = loss.clone();
+            (loss.records, loss.bytes) = (0, 0);
+            self.publish_loss(counted);
         }
     }
 
@@ -436,6 +439,9 @@ impl Recorder {
     fn publish(&mut self, marks: &[Mark]) {
         if marks.is_empty() {
             return;
+        }
+        if self.dropping.is_some() && marks.iter().any(|mark| matches!(mark, Mark::Begin(_))) {
+            self.flush_loss();
         }
         let appended = self.append_marks(marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {

@@ -48,7 +48,7 @@ pub enum Appended {
     Dropped,
 }
 
-/// Segments a stopped ring may still fill: what the node does after a
+/// Segments of history that may go after a divergence until the box is durable: what the node does after a
 /// divergence must not push out what led to it.
 pub const AFTERMATH: u32 = 4;
 
@@ -62,7 +62,7 @@ pub struct RingWriter {
     local: LaneWriter,
     main: LaneWriter,
     protected: Vec<Protected>,
-    /// Main segments that may still be filled; `None` = no limit.
+    /// Main segments whose history may still be overwritten; `None` = no limit.
     allowance: Option<u32>,
     heads: Arc<Heads>,
 }
@@ -101,6 +101,10 @@ struct Slot {
 }
 
 impl Slot {
+    fn is_empty(&self) -> bool {
+        self.first == self.next
+    }
+
     fn holds_any_of(&self, range: &Protected) -> bool {
         self.first < self.next && self.first < range.until && range.from < self.next
     }
@@ -176,7 +180,7 @@ impl RingWriter {
         self.protected = protected;
     }
 
-    /// Limits how many main segments may still be filled.
+    /// Limits how many main segments with history may still be overwritten.
     pub fn set_allowance(&mut self, allowance: Option<u32>) {
         self.allowance = allowance;
     }
@@ -283,19 +287,20 @@ impl RingWriter {
         let here = Some(self.room_in_segment(lane)).filter(|room| *room >= MIN_FIRST);
         let beyond = length.saturating_sub(here.unwrap_or(0));
         let segments = beyond.div_ceil(self.per_segment().max(1));
-        let usable = self
-            .lane(lane)
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(position, slot)| {
-                Some(*position) != self.lane(lane).head && !self.is_pinned(lane, slot)
-            });
-        let allowed = match self.allowance.filter(|_| lane == Lane::Main) {
-            Some(allowance) => segments <= allowance as usize,
-            None => true,
+        let mut usable = self
+            .others(lane)
+            .filter(|(_, slot)| !self.is_pinned(lane, slot));
+        let usable = match self.allowance.filter(|_| lane == Lane::Main) {
+            Some(allowance) => {
+                let empty = self
+                    .others(lane)
+                    .filter(|(_, slot)| slot.is_empty())
+                    .count();
+                (empty + allowance as usize).min(usable.count())
+            }
+            None => usable.by_ref().count(),
         };
-        allowed && segments <= usable.count()
+        segments <= usable
     }
 
     fn is_pinned(&self, lane: Lane, slot: &Slot) -> bool {
@@ -357,7 +362,12 @@ impl RingWriter {
             }
             Room::None => return None,
         };
-        if lane == Lane::Main {
+        let takes_history = self
+            .lane(lane)
+            .slots
+            .get(position)
+            .is_some_and(|s| !s.is_empty());
+        if lane == Lane::Main && takes_history {
             self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
         }
         let seq = Seq::new(self.epoch, self.lane(lane).next);
@@ -420,16 +430,10 @@ impl RingWriter {
     /// open block that is larger than the lane its own oldest segment goes,
     /// and what was pinned never does.
     fn choose(&self, lane: Lane) -> Room {
-        if lane == Lane::Main && self.allowance == Some(0) {
-            return Room::None;
-        }
-        let writer = self.lane(lane);
+        let spent = lane == Lane::Main && self.allowance == Some(0);
         let others = || {
-            writer
-                .slots
-                .iter()
-                .enumerate()
-                .filter(|(position, _)| Some(*position) != writer.head)
+            self.others(lane)
+                .filter(|(_, slot)| !spent || slot.is_empty())
         };
         let oldest = |slots: &mut dyn Iterator<Item = (usize, &Slot)>| {
             slots
@@ -453,6 +457,13 @@ impl RingWriter {
             oldest(&mut unpinned())
         };
         choice.map_or(Room::None, Room::Overwrite)
+    }
+
+    /// Every segment of a lane but the one being filled.
+    fn others(&self, lane: Lane) -> impl Iterator<Item = (usize, &Slot)> {
+        let writer = self.lane(lane);
+        let slots = writer.slots.iter().enumerate();
+        slots.filter(|(position, _)| Some(*position) != writer.head)
     }
 
     fn segment_size(&self) -> usize {

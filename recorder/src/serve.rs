@@ -329,16 +329,14 @@ impl Server {
         asked_by: Option<UnixStream>,
     ) {
         let boxes = boxes.unwrap_or_else(|| self.options.dir.join("boxes"));
+        let since = Instant::now();
         self.wanted.push(Wanted {
             of,
             reason,
             boxes,
-            since: Instant::now(),
+            since,
             asked_by,
         });
-        if let Some(recorder) = &mut self.recorder {
-            recorder.hold_history();
-        }
     }
 
     /// Answers requests.
@@ -372,9 +370,11 @@ impl Server {
             return;
         }
         let wanted = self.wanted.remove(0);
-        let Some(recorder) = &self.recorder else {
+        let Some(recorder) = &mut self.recorder else {
             return;
         };
+        // From here on the box needs what the ring holds now.
+        recorder.hold_history();
         let plan = Plan {
             of: wanted.of,
             reason: wanted.reason.clone(),

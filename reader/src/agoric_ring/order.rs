@@ -11,10 +11,12 @@
 //! 3. else the only place where the records do not follow each other without a gap;
 //! 4. else nothing: arena order.
 //!
+//!
 //! One exception. In its exactly-full state the recorder writes a record that does not fit
 //! before the arena's end beyond it, instead of splitting it, and goes on as if it had split it:
 //! the bytes `0..over` that were skipped so are older than all else.
 
+use std::cmp::Ordering;
 use std::io;
 
 use super::header::{Fault, UntrustedHeader};
@@ -44,10 +46,16 @@ pub(super) struct Plan {
 enum Shape {
     /// A ring of so many bytes.
     Ring { arena: u64 },
-    /// The record at `at` was written past the arena's end.
-    Overrun { arena: u64, at: u64, over: u64 },
+    /// The record at `at` was written past the arena's end. It is the `newest` if an older one
+    /// lies whole across `over`, where the next one would have been written.
+    Overrun {
+        arena: u64,
+        at: u64,
+        over: u64,
+        newest: bool,
+    },
     /// The record at `at` is whole both split and unsplit, with different bytes.
-    Ambiguous { arena: u64, crossing: Placed },
+    Ambiguous { arena: u64, at: u64 },
     /// The file ends before the arena does.
     Truncated { arena: u64, present: u64 },
 }
@@ -175,7 +183,7 @@ fn surveyed<S: ReadAt>(
 ) -> io::Result<Plan> {
     let (shape, survey) = shape(window, header, present)?;
     let (mut newest_end, order) = survey.newest_end(header, shape);
-    if order == Order::Header {
+    if order == Order::Header && survey.mark_is_an_end {
         newest_end = advance(window, header, shape, newest_end, survey.time_at_mark)?;
         faults.extend(behind(header, newest_end));
     }
@@ -248,24 +256,53 @@ fn longer<S: ReadAt>(
         return Ok((Shape::Ring { arena }, split));
     };
     let (at, over) = (crossing.at, crossing.end() - arena);
-    if split.crossing.is_none() || (header.start == at && mark == over) {
-        return Ok((Shape::Overrun { arena, at, over }, unsplit));
+    let newest = survey(window, Span::linear(0, present), arena, over)?.mark_is_covered;
+    let overrun = Shape::Overrun {
+        arena,
+        at,
+        over,
+        newest,
+    };
+    let Some(other) = split.crossing else {
+        return Ok((overrun, unsplit));
+    };
+    if header.start == at && mark == over {
+        return Ok((overrun, unsplit));
     }
-    match reads_the_same(window, crossing, arena)? {
-        true => Ok((Shape::Ring { arena }, split)),
-        false => Ok((Shape::Ambiguous { arena, crossing }, split)),
-    }
+    Ok(match compare_readings(window, crossing, other, arena)? {
+        Reading::Unsplit => (overrun, unsplit),
+        Reading::Split => (Shape::Ring { arena }, split),
+        Reading::Either => (Shape::Ambiguous { arena, at }, split),
+    })
 }
 
-fn reads_the_same<S: ReadAt>(
+/// Which of the two readings of the record across the arena's end was written last.
+enum Reading {
+    Unsplit,
+    Split,
+    Either,
+}
+
+/// Both are whole. They share the bytes before the arena's end, so the newer one owns them.
+fn compare_readings<S: ReadAt>(
     window: &mut Window<S>,
-    record: Placed,
+    unsplit: Placed,
+    split: Placed,
     arena: u64,
-) -> io::Result<bool> {
-    window.enter(Span::linear(record.at, record.end()));
-    let unsplit = line(window, record)?.to_vec();
-    window.enter(Span::around(record.at, arena));
-    Ok(line(window, record)? == unsplit)
+) -> io::Result<Reading> {
+    window.enter(Span::linear(unsplit.at, unsplit.end()));
+    let unsplit_line = line(window, unsplit)?.to_vec();
+    let unsplit_time = time_of(window, unsplit)?;
+    window.enter(Span::around(split.at, arena));
+    if line(window, split)? == unsplit_line {
+        return Ok(Reading::Split);
+    }
+    let order = unsplit_time.partial_cmp(&time_of(window, split)?);
+    Ok(match order {
+        Some(Ordering::Greater) => Reading::Unsplit,
+        Some(Ordering::Less) => Reading::Split,
+        _ => Reading::Either,
+    })
 }
 
 /// From the end of one record to the beginning of the next.
@@ -394,8 +431,14 @@ impl Survey {
         let possible = (lowest..=highest).contains(&mark);
         let seam = self.seam();
         let agreed = seam.is_none_or(|(seam, _)| seam.holds(mark, shape.arena()));
-        if possible && (self.mark_is_an_end || (agreed && !self.mark_is_covered)) {
+        let borne_out = self.mark_is_an_end || (agreed && !self.mark_is_covered);
+        if possible && borne_out && !self.ends_with_an_overrun(shape, mark) {
             return (mark, Order::Header);
+        }
+        if let Shape::Overrun { over, newest, .. } = shape
+            && (newest || self.fall.is_none())
+        {
+            return (over, Order::Overrun);
         }
         let unknown = (
             self.crossing.map_or(0, |record| record.end()),
@@ -403,6 +446,16 @@ impl Survey {
         );
         let (end, order) = seam.map_or(unknown, |(seam, order)| (seam.from, order));
         (shape.fold(end).clamp(lowest, highest.max(lowest)), order)
+    }
+
+    /// Whether the records say that nothing was written after the one past the arena's end, and
+    /// the header's end pointer does not.
+    fn ends_with_an_overrun(&self, shape: Shape, mark: u64) -> bool {
+        let Shape::Overrun { over, newest, .. } = shape else {
+            return false;
+        };
+        let in_order = self.last_time.is_some() && self.fall.is_none();
+        mark != over && (newest || (in_order && !self.mark_is_an_end))
     }
 
     fn seam(&self) -> Option<(Seam, Order)> {
@@ -416,12 +469,11 @@ fn pieces(shape: Shape, newest_end: u64, present: u64) -> Vec<Piece> {
     let mut pieces = match shape {
         Shape::Ring { arena } => vec![Piece::Scan(Span::around(newest_end, arena))],
         Shape::Overrun { arena, over, .. } => overrun(newest_end, over, arena + over),
-        Shape::Ambiguous { arena, crossing } => ambiguous(newest_end, crossing, arena),
+        Shape::Ambiguous { arena, at } => ambiguous(newest_end, at, arena),
         Shape::Truncated { arena, .. } => truncated(newest_end, present, arena),
     };
     let read = match shape {
         Shape::Overrun { arena, over, .. } => arena + over,
-        Shape::Ambiguous { crossing, .. } => crossing.end(),
         _ => shape.arena(),
     };
     pieces.push(skip(read, present.saturating_sub(read), Why::PastTheArena));
@@ -436,23 +488,12 @@ fn overrun(newest_end: u64, over: u64, end: u64) -> Vec<Piece> {
     vec![scan(0, over), scan(newest_end, end), scan(over, newest_end)]
 }
 
-fn ambiguous(newest_end: u64, crossing: Placed, arena: u64) -> Vec<Piece> {
-    let around = Span::around(newest_end, arena);
-    let until = Span {
-        end: crossing.at.max(newest_end),
-        ..around
-    };
-    let from = Span {
-        start: crossing.end(),
-        ..around
-    };
-    let why = Why::Ambiguous;
+fn ambiguous(newest_end: u64, at: u64, arena: u64) -> Vec<Piece> {
+    let newest_end = newest_end.min(at);
     vec![
-        Piece::Scan(until),
-        skip(crossing.at, arena - crossing.at, why),
-        skip(0, crossing.end() - arena, why),
-        Piece::Scan(from),
-        skip(arena, crossing.end() - arena, why),
+        scan(newest_end, at),
+        skip(at, arena - at, Why::Ambiguous),
+        scan(0, newest_end),
     ]
 }
 

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use super::*;
 
+/// The recorder's substitute for an entry that does not fit; it has no leading newline.
+const TOO_BIG: &[u8] = br#"{"type":"slog-record-too-big""#;
+
 /// Everything a ring yields.
 #[derive(Default)]
 struct Read {
@@ -588,7 +591,22 @@ impl Case {
 
     /// Whether anything in the file tells the order.
     fn order_is_known(&self) -> bool {
-        self.timed || self.damages.iter().all(|damage| damage.leaves_the_end())
+        if self.damages.iter().all(|damage| damage.leaves_the_end()) {
+            return true;
+        }
+        // A wrong end pointer that happens to be a record's end, and a gap behind it, look right.
+        let misled = self.damages.contains(&Damage::EndWrong) && self.damages.len() > 1;
+        let timeless = self.ring.lines.iter().any(|line| line.starts_with(TOO_BIG));
+        self.timed && !timeless && !misled
+    }
+
+    /// Whether a record is one that nothing in the file tells from a real one: its bytes are
+    /// those of two records, and together they are JSON of the right length.
+    fn may_be_a_splice(&self, record: &[u8]) -> bool {
+        let half_written = format!(r#"{{"n":{},"#, self.ring.lines.len() - 1);
+        let halves = self.damages.contains(&Damage::HalfWritten);
+        let at_the_files_end = self.damages.contains(&Damage::Truncated);
+        at_the_files_end || (halves && record.starts_with(half_written.as_bytes()))
     }
 
     fn check(&self) {
@@ -617,13 +635,15 @@ impl Case {
         for line in &self.ring.lines {
             *written.entry(line).or_default() += 1;
         }
+        let mut spliced = 0;
         for record in &read.records {
             let left = written
                 .get_mut(&record[..])
                 .and_then(|n| n.checked_sub(1).map(|m| *n = m));
             let text = String::from_utf8_lossy(record);
+            spliced += usize::from(left.is_none() && self.may_be_a_splice(record));
             assert!(
-                left.is_some(),
+                left.is_some() || spliced == 1,
                 "{context}: never written, or delivered twice: {text}"
             );
         }
@@ -653,7 +673,7 @@ impl Case {
         }
         let there = skips.iter().filter(|skip| skip.why != Why::Missing);
         let skipped: u64 = there.map(|skip| skip.len).sum();
-        let framing = |line: &Vec<u8>| 8 + u64::from(!line.starts_with(b"{\"type\":\"slog-rec"));
+        let framing = |line: &Vec<u8>| 8 + u64::from(!line.starts_with(TOO_BIG));
         let record_bytes = read.records.iter().map(|r| framing(r) + r.len() as u64);
         let read_bytes: u64 = record_bytes.sum();
         assert_eq!(

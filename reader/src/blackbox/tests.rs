@@ -511,7 +511,14 @@ fn a_lying_seek_table_is_not_followed() {
 
 #[test]
 fn marks_that_claim_too_much_are_a_hole() {
-    for marks in [&b"\xFF\xFF\xFF\xFFabc"[..], b"\x05\0\0\0abc", b"\x01\0"] {
+    let mut whole = vec![0; PIECE_LEN + 5];
+    whole[..4].copy_from_slice(&(PIECE_LEN as u32 + 1).to_le_bytes());
+    for marks in [
+        &b"\xFF\xFF\xFF\xFFabc"[..],
+        b"\x05\0\0\0abc",
+        b"\x01\0",
+        &whole,
+    ] {
         let mut synth = Synth::new();
         synth.side("marks", b"HBXMARK1", marks, 1);
         let bytes = synth.finish();
@@ -538,15 +545,14 @@ fn random_bytes_are_no_box_and_no_panic() {
 
 #[test]
 fn false_starts_do_not_cost_their_square() {
-    // Every block is raw and tiny and the last one is missing: each of the
-    // false frames runs to the end of the file.
+    // Every block is raw, holds a frame's beginning and nothing else, and the
+    // last one is missing: each of the false frames runs to the end of the file.
     let start = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58];
-    let block = [start.as_slice(), &[0; 2]].concat();
-    let head = ((block.len() as u32) << 3).to_le_bytes();
+    let head = ((start.len() as u32) << 3).to_le_bytes();
     let mut bytes = [identity(true), start.to_vec()].concat();
     while bytes.len() < 8 << 20 {
         bytes.extend(&head[..3]);
-        bytes.extend(&block);
+        bytes.extend(&start);
     }
     let begun = std::time::Instant::now();
     let bx = open(&bytes).unwrap();

@@ -1,3 +1,4 @@
+use haltbox_format::lifecycle::State;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -359,19 +360,23 @@ impl Seek for Tight {
 #[test]
 fn a_full_disk_is_told_apart_and_leaves_an_unfinished_box() {
     let slog = generated(500);
-    let (whole, _) = box_of(&slog, &small());
-    for room in (0..whole.len()).step_by(501) {
+    let fill = |room| {
         let mut file = Tight {
             file: Cursor::new(Vec::new()),
             room,
         };
-        let mut run = || {
-            let mut writer = BoxWriter::new(&mut file, &small())?;
+        let run = |file: &mut Tight| {
+            let mut writer = BoxWriter::new(file, &small())?;
             write_lines(&mut writer, &slog)?;
             writer.node(b"node log", true)?;
             writer.finish(Identity::default(), fields())
         };
-        let error = run().expect_err("there is no room");
+        (run(&mut file), file)
+    };
+    let whole = fill(usize::MAX).0.unwrap().bytes as usize;
+    for room in (0..whole).step_by(501).chain([whole - 1]) {
+        let (outcome, file) = fill(room);
+        let error = outcome.expect_err("there is no room");
         let written = file.file.get_ref().len() as u64;
         let told = matches!(error, BoxError::NoSpace { written: w, .. } if w == written);
         assert!(told, "{room}: {error:?}");

@@ -1,12 +1,12 @@
 //! A box from its lines.
 
+use haltbox_format::lifecycle::State;
 use std::io::{self, Seek, Write};
 
 use haltbox_format::blackbox::{
     BlockEntry, Coverage, Crank, CrankIndexWriter, FrameEntry, FrameHead, FrameKind,
     HostFingerprint, Identity, LIST_MAX, Manifest, Missing, SeekTable, Tag,
 };
-use haltbox_format::lifecycle::State;
 use haltbox_format::{AppHash, Digest};
 
 use super::compress::Compressor;
@@ -339,8 +339,10 @@ impl<W: Write + Seek> BoxWriter<W> {
         if self.slog.lines == 0 {
             return Ok(());
         }
-        let pending = std::mem::take(&mut self.slog.bytes);
+        let mut pending = std::mem::take(&mut self.slog.bytes);
         let written = self.write_slog(&[&pending]);
+        // The room is kept for the next frame.
+        pending.clear();
         self.slog.bytes = pending;
         written
     }
