@@ -5,14 +5,15 @@
 //! checksum and no sequence number, and the recorder's own reader gives up at the first thing
 //! that does not fit. This one resynchronises: it delivers every record that is intact, the
 //! history that the recorder itself had given up included, oldest first, and names each byte it
-//! did not deliver. It opens the file for reading only and holds no more of it in memory than
-//! its largest record.
+//! did not deliver. It opens the file for reading only, and holds a chunk of it in memory, or its
+//! largest record (two across the arena's end) where that is more.
 //!
 //! The file has to be at rest: the recorder's header is always a little behind its records.
 
 mod header;
 mod order;
 mod scan;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -1,4 +1,22 @@
-//! The reader.
+//! The reader: opens every kind of source, read-only, and hands on what it
+//! holds in the order in which it was recorded.
+//!
+//! A source gives [`Item`]s; a [`Placer`] says to which block a line belongs;
+//! a [`Survey`] adds up what the blocks hold. The commands stand on these.
 
 pub mod agoric_ring;
 pub mod blackbox;
+pub mod commands;
+mod kind;
+mod placing;
+mod slog_file;
+mod source;
+mod survey;
+mod verify;
+
+pub use kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
+pub use placing::{Place, Placer};
+pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};
+pub use source::{Blocks, Hole, Item, Line, Source, SourceError, members, open};
+pub use survey::{Row, Survey};
+pub use verify::{Finding, verify};

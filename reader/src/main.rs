@@ -1,1 +1,80 @@
-fn main() {}
+//! `haltbox`: the command people type.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use haltbox_reader::commands::{Outcome, cat, demo, info, ls, record, verify};
+
+/// A flight recorder for consensus failures: records what a node executes,
+/// freezes a black box when its AppHash differs from the network's, and reads it.
+///
+/// Exit codes: 0 the same, intact, done; 1 different, damaged, attention; 2 trouble.
+#[derive(Parser)]
+#[command(name = "haltbox", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record a slog and a node log until they end.
+    #[command(disable_help_flag = true)]
+    Record(Forwarded),
+    /// Freeze a black box now.
+    #[command(disable_help_flag = true)]
+    Freeze(Forwarded),
+    /// Say what a recorder holds and whether anything needs attention.
+    #[command(disable_help_flag = true)]
+    Status(Forwarded),
+    Cat(cat::CatArgs),
+    Info(info::InfoArgs),
+    Ls(ls::LsArgs),
+    Verify(verify::VerifyArgs),
+    Demo(demo::DemoArgs),
+}
+
+/// Arguments that haltbox-record reads.
+#[derive(clap::Args)]
+struct Forwarded {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Damaged) => ExitCode::from(1),
+        Ok(Outcome::Trouble) => ExitCode::from(2),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("haltbox: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Record(_) | Command::Freeze(_) | Command::Status(_) => {
+            let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+            Err(record::exec(&arguments))
+        }
+        Command::Cat(args) => cat::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    }
+}
+
+/// Whoever read the output has seen enough: that is success.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -11,16 +11,17 @@
 //! 3. else the only place where the records do not follow each other without a gap;
 //! 4. else nothing: arena order.
 //!
-//!
 //! One exception. In its exactly-full state the recorder writes a record that does not fit
 //! before the arena's end beyond it, instead of splitting it, and goes on as if it had split it:
-//! the bytes `0..over` that were skipped so are older than all else.
+//! the bytes `0..over` that were skipped so are older than all else. Until the next record is
+//! written, `over` is where the newest one ends.
 
 use std::cmp::Ordering;
 use std::io;
 
 use super::header::{Fault, UntrustedHeader};
-use super::scan::{Placed, Step, framed_at, line, record_at, step, time_of};
+use super::scan::{Placed, framed_at, line, record_at, time_of};
+use super::survey::{Survey, survey};
 use super::window::{HEADER_LEN, ReadAt, Span, Window};
 use super::{Order, Skip, Why};
 
@@ -182,7 +183,7 @@ fn surveyed<S: ReadAt>(
     mut faults: Vec<Fault>,
 ) -> io::Result<Plan> {
     let (shape, survey) = shape(window, header, present)?;
-    let (mut newest_end, order) = survey.newest_end(header, shape);
+    let (mut newest_end, order) = shape.newest_end(&survey, header.end);
     if order == Order::Header && survey.mark_is_an_end {
         newest_end = advance(window, header, shape, newest_end, survey.time_at_mark)?;
         faults.extend(behind(header, newest_end));
@@ -213,6 +214,42 @@ impl Shape {
             Shape::Truncated { present, .. } => Span::linear(start, present.max(start)),
             Shape::Ring { arena } | Shape::Ambiguous { arena, .. } => Span::around(start, arena),
         }
+    }
+
+    /// Where the newest record ends, and what says so.
+    fn newest_end(&self, survey: &Survey, mark: u64) -> (u64, Order) {
+        let (lowest, highest) = match *self {
+            Shape::Overrun { at, over, .. } => (over, at),
+            _ => (0, self.arena().saturating_sub(1)),
+        };
+        let possible = (lowest..=highest).contains(&mark);
+        let seam = survey.seam();
+        let agreed = seam.is_none_or(|(seam, _)| seam.holds(mark, self.arena()));
+        let borne_out = survey.mark_is_an_end || (agreed && !survey.mark_is_covered);
+        if possible && borne_out && !self.ends_with_an_overrun(survey, mark) {
+            return (mark, Order::Header);
+        }
+        if let Shape::Overrun { over, newest, .. } = *self
+            && (newest || survey.fall.is_none())
+        {
+            return (over, Order::Overrun);
+        }
+        let unknown = (
+            survey.crossing.map_or(0, |record| record.end()),
+            Order::Unknown,
+        );
+        let (end, order) = seam.map_or(unknown, |(seam, order)| (seam.from, order));
+        (self.fold(end).clamp(lowest, highest.max(lowest)), order)
+    }
+
+    /// Whether the records say that nothing was written after the one past the arena's end, and
+    /// the header's end pointer does not.
+    fn ends_with_an_overrun(&self, survey: &Survey, mark: u64) -> bool {
+        let Shape::Overrun { over, .. } = *self else {
+            return false;
+        };
+        let in_order = survey.last_time.is_some() && survey.fall.is_none();
+        mark != over && in_order && !survey.mark_is_an_end
     }
 
     fn fold(&self, end: u64) -> u64 {
@@ -303,165 +340,6 @@ fn compare_readings<S: ReadAt>(
         Some(Ordering::Less) => Reading::Split,
         _ => Reading::Either,
     })
-}
-
-/// From the end of one record to the beginning of the next.
-#[derive(Debug, Clone, Copy, Default)]
-struct Seam {
-    from: u64,
-    to: u64,
-}
-
-impl Seam {
-    /// Whether the header's end pointer lies in it, so that only the header knows exactly where.
-    fn holds(&self, mark: u64, arena: u64) -> bool {
-        let range = self.from..=self.to;
-        range.contains(&mark) || range.contains(&mark.saturating_add(arena))
-    }
-}
-
-/// What a scan of the whole arena tells about the order.
-#[derive(Debug, Default)]
-struct Survey {
-    records: u64,
-    first: Option<Placed>,
-    first_time: Option<f64>,
-    last_at: u64,
-    last_end: u64,
-    last_time: Option<f64>,
-    /// The record that begins in the arena and ends past it.
-    crossing: Option<Placed>,
-    /// The greatest fall of time between neighbours, and where.
-    fall: Option<(f64, Seam)>,
-    gaps: u64,
-    /// The last gap.
-    gap: Seam,
-    /// A record ends exactly at the header's end pointer.
-    mark_is_an_end: bool,
-    /// A record lies across it.
-    mark_is_covered: bool,
-    /// The time of the record that ends there.
-    time_at_mark: Option<f64>,
-}
-
-/// Scans the records that begin before `arena`. `mark` is the header's end pointer.
-fn survey<S: ReadAt>(
-    window: &mut Window<S>,
-    span: Span,
-    arena: u64,
-    mark: u64,
-) -> io::Result<Survey> {
-    // A record may go on past the arena's end, by a lap at most.
-    let reach = match span.wrap {
-        Some(_) => arena.saturating_mul(2),
-        None => span.end,
-    };
-    window.enter(Span { end: reach, ..span });
-    let (mut survey, mut at) = (Survey::default(), 0);
-    while at < arena {
-        match step(window, at)? {
-            Step::Record(record) => {
-                survey.note(record, time_of(window, record)?, mark, arena);
-                at = record.end();
-            }
-            Step::Gap { end, .. } => at = end,
-            Step::End => break,
-        }
-    }
-    if span.wrap.is_some() {
-        survey.close_the_ring(arena);
-    }
-    Ok(survey)
-}
-
-impl Survey {
-    fn note(&mut self, record: Placed, time: Option<f64>, mark: u64, arena: u64) {
-        self.compare(record.at, time);
-        self.records += 1;
-        self.first.get_or_insert(record);
-        self.first_time = self.first_time.or(time);
-        self.last_time = time.or(self.last_time);
-        (self.last_at, self.last_end) = (record.at, record.end());
-        if record.end() > arena {
-            self.crossing = Some(record);
-        }
-        if record.end() == mark || record.end() == mark.saturating_add(arena) {
-            self.mark_is_an_end = true;
-            self.time_at_mark = time;
-        }
-        let inside = |mark: u64| record.at < mark && mark < record.end();
-        self.mark_is_covered |= inside(mark) || inside(mark.saturating_add(arena));
-    }
-
-    /// Notes what lies between the last record and one at `at`.
-    fn compare(&mut self, at: u64, time: Option<f64>) {
-        if self.records == 0 {
-            return;
-        }
-        let seam = Seam {
-            from: self.last_end,
-            to: at,
-        };
-        if seam.from != seam.to {
-            self.gaps += 1;
-            self.gap = seam;
-        }
-        if let (Some(before), Some(this)) = (self.last_time, time) {
-            let by = before - this;
-            if by > 0.0 && self.fall.is_none_or(|(most, _)| by > most) {
-                self.fall = Some((by, seam));
-            }
-        }
-    }
-
-    /// The last record's neighbour is the first one.
-    fn close_the_ring(&mut self, arena: u64) {
-        if let Some(first) = self.first {
-            self.compare(first.at.saturating_add(arena), self.first_time);
-        }
-    }
-
-    /// Where the newest record ends, and what says so.
-    fn newest_end(&self, header: &UntrustedHeader, shape: Shape) -> (u64, Order) {
-        let (lowest, highest) = match shape {
-            Shape::Overrun { at, over, .. } => (over, at),
-            _ => (0, shape.arena().saturating_sub(1)),
-        };
-        let mark = header.end;
-        let possible = (lowest..=highest).contains(&mark);
-        let seam = self.seam();
-        let agreed = seam.is_none_or(|(seam, _)| seam.holds(mark, shape.arena()));
-        let borne_out = self.mark_is_an_end || (agreed && !self.mark_is_covered);
-        if possible && borne_out && !self.ends_with_an_overrun(shape, mark) {
-            return (mark, Order::Header);
-        }
-        if let Shape::Overrun { over, newest, .. } = shape
-            && (newest || self.fall.is_none())
-        {
-            return (over, Order::Overrun);
-        }
-        let unknown = (
-            self.crossing.map_or(0, |record| record.end()),
-            Order::Unknown,
-        );
-        let (end, order) = seam.map_or(unknown, |(seam, order)| (seam.from, order));
-        (shape.fold(end).clamp(lowest, highest.max(lowest)), order)
-    }
-
-    /// Whether the records say that nothing was written after the one past the arena's end, and
-    /// the header's end pointer does not.
-    fn ends_with_an_overrun(&self, shape: Shape, mark: u64) -> bool {
-        let Shape::Overrun { over, newest, .. } = shape else {
-            return false;
-        };
-        let in_order = self.last_time.is_some() && self.fall.is_none();
-        mark != over && (newest || (in_order && !self.mark_is_an_end))
-    }
-
-    fn seam(&self) -> Option<(Seam, Order)> {
-        let by_time = self.fall.map(|(_, seam)| (seam, Order::Time));
-        by_time.or((self.gaps == 1).then_some((self.gap, Order::Gap)))
-    }
 }
 
 /// The file's bytes in the order of writing.

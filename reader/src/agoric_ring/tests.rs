@@ -364,10 +364,10 @@ impl Recorder {
 
     /// Changes a byte of the arena.
     fn damage(&mut self, at: usize, byte: u8) {
-        if let (Some(old), Some(owner)) = (self.file.get_mut(32 + at), self.owners.get_mut(at)) {
-            if *old != byte {
-                (*old, *owner) = (byte, 0);
-            }
+        if let (Some(old), Some(owner)) = (self.file.get_mut(32 + at), self.owners.get_mut(at))
+            && *old != byte
+        {
+            (*old, *owner) = (byte, 0);
         }
     }
 }
@@ -426,8 +426,7 @@ fn entry(number: usize, timed: bool, random: &mut Random, total: usize) -> Vec<u
     format!(r#"{head}{filler}"}}"#).into_bytes()
 }
 
-/// One way in which such files were found broken. `true` if the order is still told by times or
-/// by the header's end.
+/// One way in which such files were found broken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
     None,
@@ -684,6 +683,9 @@ impl Case {
     }
 }
 
+/// The default seed passes without exception. Of other seeds one ring in some thousands fails: tiny
+/// rings full of like entries, where what is left of a record past the arena's end makes a whole
+/// record together with a newer one, or a ring without times in which two orders are as good.
 #[test]
 fn damaged_rings_yield_every_intact_record_in_order() {
     let base = std::env::var("HALTBOX_SEED")
@@ -700,9 +702,7 @@ fn damaged_rings_yield_every_intact_record_in_order() {
         let case = case(base.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         overran += u64::from(case.ring.overran);
         delivered += case.ring.intact().len();
-        if let Err(e) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case.check())) {
-            eprintln!("FAIL {}", e.downcast_ref::<String>().unwrap());
-        }
+        case.check();
     }
     println!("{overran} rings with a record past the end, {delivered} records delivered");
     assert!(overran > count / 50);
@@ -759,6 +759,29 @@ fn opening_creates_and_changes_nothing() {
     assert_eq!(std::fs::read(&path).expect("a file"), b"");
 }
 
+/// The clock was set back a little within the lap, and the header is gone: the greatest fall of
+/// time is still where the newest record meets the oldest.
+#[test]
+fn a_clock_set_back_does_not_mislead() {
+    for (early, late) in [(30, 70), (70, 90), (80, 95)] {
+        let mut recorder = Recorder::new(1000);
+        for number in 0..100 {
+            let back = if (early..late).contains(&number) {
+                5
+            } else {
+                0
+            };
+            let time = 1_700_000_000 + number - back;
+            recorder.write(format!(r#"{{"n":{number},"time":{time}}}"#).as_bytes());
+        }
+        recorder.set_word(24, u64::MAX);
+        let read = read_bytes(recorder.file.clone());
+        assert_eq!(read.order, Some(Order::Time));
+        assert!(read.records == recorder.intact(), "{early} to {late}");
+        assert!(read.records.len() > 20);
+    }
+}
+
 /// A record longer than the buffer's chunk, across the arena's end.
 #[test]
 fn a_record_larger_than_the_buffer_is_read_whole() {
@@ -771,54 +794,4 @@ fn a_record_larger_than_the_buffer_is_read_whole() {
     let read = read_bytes(recorder.file.clone());
     assert!(read.records == recorder.intact());
     assert_eq!(read.records.len(), 2);
-}
-// DEBUG-BEGIN
-#[test]
-fn dump() {
-    let Ok(seeds) = std::env::var("HALTBOX_CASE") else {
-        return;
-    };
-    for s in seeds.split(',') {
-        let case = case(u64::from_str_radix(s.trim_start_matches("0x"), 16).unwrap());
-        let r = &case.ring;
-        eprintln!(
-            "== {s} {:?} timed {} arena {} file {} s {} e {}",
-            case.damages,
-            case.timed,
-            r.arena,
-            r.file.len() - 32,
-            r.start,
-            r.end
-        );
-        let h: Vec<u64> = (0..4)
-            .map(|i| {
-                u64::from_be_bytes(
-                    r.file
-                        .get(8 * i..8 * i + 8)
-                        .unwrap_or(&[0; 8])
-                        .try_into()
-                        .unwrap(),
-                )
-            })
-            .collect();
-        eprintln!("   header {h:?}");
-        for n in r.lines.len().saturating_sub(40)..r.lines.len() {
-            if r.extents[n].iter().any(|(a, l)| {
-                r.owners
-                    .get(*a..(*a + *l).min(r.owners.len()))
-                    .is_some_and(|o| o.contains(&(n + 1)))
-            }) {
-                eprintln!("   {n} {:?} intact {}", r.extents[n], r.is_intact(n));
-            }
-        }
-        let read = read_bytes(r.file.clone());
-        eprintln!("   order {:?} faults {:?}", read.order, read.faults);
-        for s in &read.skips {
-            eprintln!("   skip at {} len {} {:?}", s.offset - 32, s.len, s.why);
-        }
-        for s in &read.records {
-            eprint!(" {}", String::from_utf8_lossy(&s[5..9.min(s.len())]));
-        }
-        eprintln!();
-    }
 }

@@ -71,6 +71,7 @@ pub struct SlogRules {
     type_key: TypeKey,
     types: TypeTable<TypeRule>,
     canonical: CanonicalRules,
+    crank_key: Option<Key>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,11 +136,23 @@ impl<'a> SlogEntry<'a> {
 }
 
 impl SlogRules {
+    /// The crank a line names as its own, in the member that crank entries
+    /// carry their number in.
+    pub fn crank_of(&self, line: &[u8]) -> Option<u64> {
+        let key = self.crank_key.as_ref()?;
+        json::read_u64(json::find(line, key.as_bytes())?)
+    }
+
     pub(crate) fn new(section: SlogSection) -> Result<SlogRules, Fault> {
         check_apart(&section.local, section.canonical.types())?;
         let type_key = TypeKey::new(section.r#type.clone());
         Ok(SlogRules {
             canonical: CanonicalRules::new(&section.canonical, type_key.clone())?,
+            crank_key: section
+                .events
+                .crank
+                .first()
+                .map(|crank| crank.number.clone()),
             types: section.into_table(),
             type_key,
         })

@@ -2,27 +2,33 @@
 
 use std::io::{self, Write};
 
-use zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
+use zstd::zstd_safe::{
+    CCtx, CParameter, InBuffer, OutBuffer, ResetDirective, SafeResult, compress_bound,
+    get_error_name,
+};
 
 /// No frame asks a reader for a larger window than 8 MiB.
 const WINDOW_LOG_MAX: u32 = 23;
-const OUT_LEN: usize = 128 * 1024;
 
 pub(super) struct Compressor {
-    encoder: Encoder<'static>,
+    context: CCtx<'static>,
     out: Vec<u8>,
 }
 
 impl Compressor {
-    pub(super) fn new(level: i32) -> io::Result<Compressor> {
-        let mut encoder = Encoder::new(level)?;
-        encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+    /// `frame_bytes`: content of the usual frame, which is then compressed in
+    /// one pass, without a copy of its content.
+    pub(super) fn new(level: i32, frame_bytes: usize) -> io::Result<Compressor> {
+        let mut context = CCtx::create();
+        check(context.set_parameter(CParameter::CompressionLevel(level)))?;
+        check(context.set_parameter(CParameter::ChecksumFlag(true)))?;
         if level > 19 {
-            encoder.set_parameter(CParameter::WindowLog(WINDOW_LOG_MAX))?;
+            check(context.set_parameter(CParameter::WindowLog(WINDOW_LOG_MAX)))?;
         }
         Ok(Compressor {
-            encoder,
-            out: vec![0; OUT_LEN],
+            context,
+            out: vec![0; compress_bound(frame_bytes)],
         })
     }
 
@@ -30,30 +36,40 @@ impl Compressor {
     /// header and a checksum at its end.
     pub(super) fn frame(&mut self, parts: &[&[u8]], to: &mut impl Write) -> io::Result<()> {
         let content = parts.iter().map(|part| part.len() as u64).sum();
-        self.encoder.reinit()?;
-        self.encoder.set_pledged_src_size(Some(content))?;
-        parts.iter().try_for_each(|part| self.feed(part, to))?;
-        self.finish(to)
-    }
-
-    fn feed(&mut self, part: &[u8], to: &mut impl Write) -> io::Result<()> {
-        let mut input = InBuffer::around(part);
-        while input.pos() < part.len() {
-            let mut out = OutBuffer::around(self.out.as_mut_slice());
-            self.encoder.run(&mut input, &mut out)?;
-            to.write_all(out.as_slice())?;
+        check(self.context.reset(ResetDirective::SessionOnly))?;
+        check(self.context.set_pledged_src_size(Some(content)))?;
+        let Some((last, ahead)) = parts.split_last() else {
+            return Ok(());
+        };
+        for part in ahead {
+            self.part(part, ZSTD_EndDirective::ZSTD_e_continue, to)?;
         }
-        Ok(())
+        self.part(last, ZSTD_EndDirective::ZSTD_e_end, to)
     }
 
-    fn finish(&mut self, to: &mut impl Write) -> io::Result<()> {
+    fn part(
+        &mut self,
+        part: &[u8],
+        directive: ZSTD_EndDirective,
+        to: &mut impl Write,
+    ) -> io::Result<()> {
+        let ends = directive == ZSTD_EndDirective::ZSTD_e_end;
+        let mut input = InBuffer::around(part);
         loop {
             let mut out = OutBuffer::around(self.out.as_mut_slice());
-            let left = self.encoder.finish(&mut out, true)?;
+            let left = check(
+                self.context
+                    .compress_stream2(&mut out, &mut input, directive),
+            )?;
             to.write_all(out.as_slice())?;
-            if left == 0 {
+            let taken = input.pos() == part.len();
+            if taken && (left == 0 || !ends) {
                 return Ok(());
             }
         }
     }
+}
+
+fn check(result: SafeResult) -> io::Result<usize> {
+    result.map_err(|code| io::Error::other(get_error_name(code)))
 }

@@ -173,7 +173,8 @@ impl<W: Write + Seek> BoxWriter<W> {
             complete: false,
             ..options.draft.clone()
         };
-        let compressor = Compressor::new(options.level).map_err(|e| BoxError::at(0, e))?;
+        let compressor =
+            Compressor::new(options.level, options.frame_bytes).map_err(|e| BoxError::at(0, e))?;
         let identity = sink.frame(&draft.to_bytes());
         let identity = identity.map_err(|e| BoxError::at(sink.written(), e))?;
         let side = |tag| Side {

@@ -1,0 +1,298 @@
+//! `haltbox info`: the verdict first, then what the source covers and lost.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use haltbox_format::AppHash;
+use haltbox_format::blackbox::HostFingerprint;
+use haltbox_format::lifecycle::State;
+use serde::Serialize;
+
+use super::ls::table;
+use super::{Outcome, human_bytes, profile_for, shown};
+use crate::source::{self, Source};
+use crate::survey::{Row, Survey};
+
+/// Say what a source is, what it covers and what it lost.
+#[derive(Args, Debug)]
+pub struct InfoArgs {
+    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// How to read the lines: agoric, cosmos, or a profile file.
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    version: u32,
+    sources: Vec<Info>,
+}
+
+#[derive(Serialize)]
+struct Info {
+    path: String,
+    kind: &'static str,
+    verdict: String,
+    profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<HostFingerprint>,
+    losses: Vec<String>,
+    notes: Vec<String>,
+    #[serde(flatten)]
+    survey: Survey,
+}
+
+#[derive(Serialize)]
+struct Identity {
+    name: String,
+    height: Option<u64>,
+    attempt: Option<u32>,
+    reason: String,
+    quote: String,
+    app_hash: Option<AppHash>,
+    network_app_hash: Option<AppHash>,
+    created: String,
+    complete: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let mut document = Document {
+        version: 1,
+        sources: Vec::new(),
+    };
+    for path in source::members(&args.source)? {
+        document.sources.push(look(&path, args.profile.as_deref())?);
+    }
+    let damaged = document.sources.iter().any(Info::is_damaged);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        let texts: Vec<String> = document.sources.iter().map(Info::text).collect();
+        print!("{}", texts.join("\n"));
+    }
+    Ok(if damaged {
+        Outcome::Damaged
+    } else {
+        Outcome::Fine
+    })
+}
+
+fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
+    let source = source::open(path)?;
+    let profile = profile_for(profile, &source)?;
+    let survey = Survey::of(&source, &profile)?;
+    let identity = identity_of(&source);
+    Ok(Info {
+        path: shown(path),
+        kind: source.kind(),
+        verdict: verdict(&source, identity.as_ref(), &survey),
+        profile: profile.name.clone(),
+        host: host_of(&source),
+        losses: losses_of(&source),
+        notes: notes_of(&source),
+        identity,
+        survey,
+    })
+}
+
+fn identity_of(source: &Source) -> Option<Identity> {
+    let Source::BlackBox(bx) = source else {
+        return None;
+    };
+    let identity = bx.identity()?.clone();
+    let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
+    let (local, network) = (short(identity.app_hash), short(identity.network_app_hash));
+    Some(Identity {
+        quote: format!("{} app={local}/{network}", identity.name),
+        name: identity.name,
+        height: identity.height,
+        attempt: identity.attempt,
+        reason: identity.reason,
+        app_hash: identity.app_hash,
+        network_app_hash: identity.network_app_hash,
+        created: identity.created,
+        complete: identity.complete,
+    })
+}
+
+fn host_of(source: &Source) -> Option<HostFingerprint> {
+    match source {
+        Source::BlackBox(bx) => bx.manifest().map(|manifest| manifest.host.clone()),
+        _ => None,
+    }
+}
+
+fn losses_of(source: &Source) -> Vec<String> {
+    match source {
+        Source::Ring(ring) => {
+            let losses = ring.history.losses.iter();
+            losses
+                .map(|(_, loss)| {
+                    format!(
+                        "{} records of the {} lane: {}",
+                        loss.records,
+                        loss.lane.name(),
+                        loss.why
+                    )
+                })
+                .collect()
+        }
+        Source::BlackBox(bx) => {
+            let losses = bx.manifest().map(|m| m.losses.clone()).unwrap_or_default();
+            losses.into_iter().map(|loss| loss.why).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn notes_of(source: &Source) -> Vec<String> {
+    match source {
+        Source::Ring(ring) => ring
+            .history
+            .notes
+            .iter()
+            .map(|(_, note)| note.text.clone())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What the source amounts to, in one line.
+fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> String {
+    if let Some(identity) = identity {
+        let state = survey.blocks.iter().find(|row| {
+            Some(row.height) == identity.height && Some(row.attempt) == identity.attempt
+        });
+        let diverged = state.is_some_and(|row| row.state == Some(State::Diverged));
+        let word = if diverged {
+            "DIVERGED at height"
+        } else {
+            "frozen at height"
+        };
+        let height = identity
+            .height
+            .map_or("unknown".to_owned(), |height| height.to_string());
+        return format!("{word} {height}: {}", identity.reason);
+    }
+    let of = |state| {
+        survey
+            .blocks
+            .iter()
+            .filter(move |row| row.state == Some(state))
+    };
+    if let Some(row) = of(State::Diverged).next_back() {
+        let why = row.why.as_deref().unwrap_or("hash");
+        return format!("DIVERGED at height {}: {why} mismatch", row.height);
+    }
+    if let Some(row) = of(State::Pinned).next_back() {
+        return format!(
+            "pinned at height {}: {}",
+            row.height,
+            row.why.as_deref().unwrap_or("")
+        );
+    }
+    match source {
+        _ if survey.blocks.is_empty() => "no block is told of".to_owned(),
+        Source::Ring(_) => "nothing needs attention".to_owned(),
+        _ => "no verdict: a slog carries no AppHash".to_owned(),
+    }
+}
+
+impl Info {
+    fn is_damaged(&self) -> bool {
+        self.survey.holes.iter().any(|hole| hole.damage)
+            || self
+                .identity
+                .as_ref()
+                .is_some_and(|identity| !identity.complete)
+    }
+
+    fn text(&self) -> String {
+        let survey = &self.survey;
+        let mut text = format!("{}\n", self.verdict);
+        let mut line = |label: &str, value: String| text += &format!("{label:<10} {value}\n");
+        line(self.kind, self.path.clone());
+        if let Some(identity) = &self.identity {
+            line("quote", identity.quote.clone());
+            line("frozen", identity.created.clone());
+        }
+        line("covers", covers(&survey.blocks));
+        line(
+            "records",
+            format!(
+                "{} ({}), {} cranks",
+                survey.records,
+                human_bytes(survey.bytes),
+                survey.cranks
+            ),
+        );
+        if survey.node_records + survey.context_records + survey.outside > 0 {
+            line(
+                "besides",
+                format!(
+                    "{} entries of the node's log, {} outside any block, {} node-local ones outside what is covered",
+                    survey.node_records, survey.outside, survey.context_records
+                ),
+            );
+        }
+        if survey.not_json > 0 {
+            line(
+                "not JSON",
+                format!("{} lines, kept as they came", survey.not_json),
+            );
+        }
+        if let Some(host) = &self.host {
+            line("recorded", host_text(host));
+        }
+        self.losses
+            .iter()
+            .rev()
+            .take(10)
+            .rev()
+            .for_each(|loss| line("lost", loss.clone()));
+        survey
+            .holes
+            .iter()
+            .take(10)
+            .for_each(|hole| line("hole", hole.text.clone()));
+        if survey.hole_count > 10 {
+            line("holes", format!("{} in all", survey.hole_count));
+        }
+        self.notes
+            .iter()
+            .rev()
+            .take(5)
+            .rev()
+            .for_each(|note| line("note", note.clone()));
+        text + &table(&survey.blocks)
+    }
+}
+
+fn covers(rows: &[Row]) -> String {
+    let complete = rows.iter().filter(|row| row.complete).count();
+    match rows.first().zip(rows.last()) {
+        Some((first, last)) => format!(
+            "heights {} to {}, {complete} of {} blocks complete",
+            first.height,
+            last.height,
+            rows.len()
+        ),
+        None => "no blocks".to_owned(),
+    }
+}
+
+fn host_text(host: &HostFingerprint) -> String {
+    let known = [&host.recorder, &host.os, &host.kernel, &host.cpu];
+    let known: Vec<&str> = known
+        .into_iter()
+        .filter_map(|part| part.as_deref())
+        .collect();
+    format!("by haltbox {}", known.join(", "))
+}

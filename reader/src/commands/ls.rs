@@ -1,0 +1,116 @@
+//! `haltbox ls`: one line per block, or per file of a folder.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Outcome, human_bytes, profile_for, shown};
+use crate::source;
+use crate::survey::{Row, Survey};
+
+/// List the blocks of a source, or the sources of a folder.
+#[derive(Args, Debug)]
+pub struct LsArgs {
+    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// How to read the lines: agoric, cosmos, or a profile file.
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    version: u32,
+    sources: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    blocks: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
+    let members = source::members(&args.source)?;
+    let alone = members.len() == 1;
+    let mut listing = Listing {
+        version: 1,
+        sources: Vec::new(),
+    };
+    for path in &members {
+        let listed = match list(path, args.profile.as_deref()) {
+            Ok(listed) => listed,
+            Err(error) if alone => return Err(error),
+            Err(error) => Listed {
+                path: shown(path),
+                kind: None,
+                blocks: Vec::new(),
+                error: Some(error.to_string()),
+            },
+        };
+        listing.sources.push(listed);
+    }
+    let failed = listing.sources.iter().any(|listed| listed.error.is_some());
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&listing)?);
+    } else if alone {
+        listing
+            .sources
+            .iter()
+            .for_each(|listed| print!("{}", table(&listed.blocks)));
+    } else {
+        listing.sources.iter().for_each(print_line);
+    }
+    Ok(if failed {
+        Outcome::Trouble
+    } else {
+        Outcome::Fine
+    })
+}
+
+fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
+    let source = source::open(path)?;
+    let profile = profile_for(profile, &source)?;
+    let survey = Survey::of(&source, &profile)?;
+    Ok(Listed {
+        path: shown(path),
+        kind: Some(source.kind()),
+        blocks: survey.blocks,
+        error: None,
+    })
+}
+
+fn print_line(listed: &Listed) {
+    let heights = listed.blocks.first().zip(listed.blocks.last());
+    let covers = heights.map_or("no blocks".to_owned(), |(first, last)| {
+        format!("heights {} to {}", first.height, last.height)
+    });
+    let what = listed.error.clone().unwrap_or(covers);
+    println!("{}  {}  {what}", listed.path, listed.kind.unwrap_or("?"));
+}
+
+/// A table of blocks.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:>10} {:>3} {:<10} {:>9} {:>10} {:>7}  {}\n",
+        "HEIGHT", "ATT", "STATE", "RECORDS", "BYTES", "CRANKS", "NAME"
+    );
+    for row in rows {
+        let state = row.state.map_or("", |state| state.name());
+        let bytes = human_bytes(row.bytes);
+        text += &format!(
+            "{:>10} {:>3} {:<10} {:>9} {:>10} {:>7}  {}\n",
+            row.height, row.attempt, state, row.records, bytes, row.cranks, row.name
+        );
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! The commands: one file each, with its arguments and what it does.
+
+pub mod cat;
+pub mod demo;
+pub mod info;
+pub mod ls;
+pub mod record;
+pub mod verify;
+
+use std::path::Path;
+
+use haltbox_format::Profile;
+
+use crate::source::Source;
+
+/// How a command ended; exit codes as `diff` and `cmp` have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// 0: intact, the same, done.
+    Fine,
+    /// 1: damaged, different.
+    Damaged,
+    /// 2: could not be done or decided.
+    Trouble,
+}
+
+/// The profile a source is to be read with: the one asked for, else the one it
+/// names if that is a builtin one, else Agoric's.
+pub fn profile_for(asked: Option<&str>, source: &Source) -> anyhow::Result<Profile> {
+    match asked {
+        Some(name) if Profile::builtin(name).is_ok() => Ok(Profile::builtin(name)?),
+        Some(file) => {
+            let text = std::fs::read(file)
+                .map_err(|error| anyhow::anyhow!("cannot read the profile {file}: {error}"))?;
+            Ok(Profile::parse(&text, file)?)
+        }
+        None => {
+            let named = source
+                .profile()
+                .and_then(|name| Profile::builtin(name).ok());
+            Ok(named.map_or_else(|| Profile::builtin("agoric"), Ok)?)
+        }
+    }
+}
+
+/// A path as people are shown it.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Bytes as people read them: `5.6 MiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while value >= 1024.0 {
+        value /= 1024.0;
+        unit = units.next().or(unit);
+    }
+    match unit {
+        Some(unit) if bytes >= 1024 => format!("{value:.1} {unit}"),
+        _ => format!("{bytes} B"),
+    }
+}

@@ -1,0 +1,77 @@
+//! `haltbox verify`: finds damage and says where it is.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Outcome, profile_for, shown};
+use crate::source;
+use crate::verify::Finding;
+
+/// Check a source for damage: exit code 1 if there is any.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// How to read the lines: agoric, cosmos, or a profile file.
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    version: u32,
+    sources: Vec<Verified>,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    path: String,
+    kind: &'static str,
+    intact: bool,
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let mut document = Document {
+        version: 1,
+        sources: Vec::new(),
+    };
+    for path in source::members(&args.source)? {
+        let source = source::open(&path)?;
+        let profile = profile_for(args.profile.as_deref(), &source)?;
+        let findings = crate::verify::verify(&path, &source, &profile)?;
+        let intact = !findings.iter().any(|finding| finding.damage);
+        document.sources.push(Verified {
+            path: shown(&path),
+            kind: source.kind(),
+            intact,
+            findings,
+        });
+    }
+    let intact = document.sources.iter().all(|verified| verified.intact);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        document.sources.iter().for_each(print_text);
+    }
+    Ok(if intact {
+        Outcome::Fine
+    } else {
+        Outcome::Damaged
+    })
+}
+
+fn print_text(verified: &Verified) {
+    let verdict = if verified.intact { "intact" } else { "DAMAGED" };
+    println!("{verdict}: {} ({})", verified.path, verified.kind);
+    for finding in &verified.findings {
+        let word = if finding.damage { "damage" } else { "note" };
+        println!("  {word}  {}: {}", finding.place, finding.what);
+    }
+}

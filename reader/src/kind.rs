@@ -1,0 +1,267 @@
+//! What a source is, told by its content and not by its name.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::agoric_ring::AgoricRing;
+
+/// As many bytes as [`SourceKind::sniff`] makes use of.
+pub const SNIFF_LEN: usize = 4096;
+
+const RING: &[u8] = b"HALTBOX\x01";
+const AGORIC_RING: &[u8] = b"AG-SLOG!";
+const BLACK_BOX_FRAME: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+const BLACK_BOX_NAME: &[u8] = b"HBX";
+
+/// What a source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// A Haltbox ring, live or dead.
+    Ring,
+    /// A black box or an archive file.
+    BlackBox,
+    /// Agoric's `flight-recorder.bin`.
+    AgoricRing,
+    /// A slog: text, gzip or Zstandard. Also a pipe or a device, which cannot be looked into
+    /// without taking bytes out of it.
+    Slog,
+    /// A folder.
+    Folder,
+    /// A file without a byte.
+    Empty,
+    /// None of these.
+    Foreign(Foreign),
+}
+
+/// How a slog is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// By the first four bytes.
+    pub fn sniff(head: &[u8]) -> Compression {
+        match head {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            _ => Compression::Plain,
+        }
+    }
+}
+
+impl SourceKind {
+    /// Looks at a file or folder. A file that begins like nothing known, but is named like
+    /// `flight-recorder.bin`, is searched for records of that format: its magic may be damaged.
+    /// No other format holds such records; the search ends after 16 MiB.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn of(path: impl AsRef<Path>) -> io::Result<SourceKind> {
+        let path = path.as_ref();
+        let metadata = path.metadata()?;
+        if metadata.is_dir() {
+            return Ok(SourceKind::Folder);
+        }
+        if !metadata.is_file() {
+            return Ok(SourceKind::Slog);
+        }
+        let kind = SourceKind::sniff(&head_of(path)?);
+        let named_bin = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("bin"));
+        if matches!(kind, SourceKind::Foreign(_))
+            && named_bin
+            && AgoricRing::probe(File::open(path)?)?
+        {
+            return Ok(SourceKind::AgoricRing);
+        }
+        Ok(kind)
+    }
+
+    /// By the first bytes of the content, [`SNIFF_LEN`] of them where there are so many.
+    pub fn sniff(head: &[u8]) -> SourceKind {
+        if head.is_empty() {
+            return SourceKind::Empty;
+        }
+        if head.starts_with(RING) {
+            return SourceKind::Ring;
+        }
+        if head.starts_with(AGORIC_RING) {
+            return SourceKind::AgoricRing;
+        }
+        if is_black_box(head) {
+            return SourceKind::BlackBox;
+        }
+        if Compression::sniff(head) != Compression::Plain || is_text(head) {
+            return SourceKind::Slog;
+        }
+        SourceKind::Foreign(Foreign::new(head))
+    }
+}
+
+fn head_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?
+        .take(SNIFF_LEN as u64)
+        .read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// A skippable frame of Zstandard whose content, after magic and size, is named.
+fn is_black_box(head: &[u8]) -> bool {
+    let content = head.get(8..).unwrap_or_default();
+    head.starts_with(&BLACK_BOX_FRAME) && content.starts_with(BLACK_BOX_NAME)
+}
+
+/// The first line that is not empty begins an object, or is printable throughout.
+fn is_text(head: &[u8]) -> bool {
+    let mut lines = head
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
+    lines
+        .next()
+        .is_some_and(|line| line.starts_with(b"{") || is_printable(line))
+}
+
+fn is_printable(line: &[u8]) -> bool {
+    let control = |b: &u8| b.is_ascii_control() && !matches!(b, b'\t' | b'\r' | 0x1b);
+    let utf8 = match std::str::from_utf8(line) {
+        Ok(_) => true,
+        // A character that the end of the head cut in two.
+        Err(e) => e.error_len().is_none(),
+    };
+    utf8 && !line.iter().any(control)
+}
+
+/// The beginning of something the reader does not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    head: Vec<u8>,
+    name: Option<&'static str>,
+}
+
+/// Formats that lie about in a node's folders, by their first bytes.
+const KNOWN: [(&[u8], &str); 9] = [
+    (
+        b"SQLite format 3\0",
+        "an SQLite database, such as Agoric's swingstore.sqlite",
+    ),
+    (b"\x7fELF", "an executable"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\xfd7zXZ\0", "an xz file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\x04\x22\x4d\x18", "an lz4 file"),
+    (b"HALTBOX", "a Haltbox ring of a newer version"),
+    (b"LPKSHHRH", "a systemd journal"),
+    (
+        b"\0\0\0\0\0\0\0\0",
+        "a file that was allocated and never written, or lost its beginning",
+    ),
+];
+
+impl Foreign {
+    fn new(head: &[u8]) -> Foreign {
+        let known = KNOWN.iter().find(|(magic, _)| head.starts_with(magic));
+        let head = head.iter().take(8).copied().collect();
+        let name = known.map(|(_, name)| *name);
+        Foreign { head, name }
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "begins with the bytes")?;
+        self.head.iter().try_for_each(|b| write!(f, " {b:02x}"))?;
+        if let Some(name) = self.name {
+            write!(f, ": {name}")?;
+        }
+        write!(
+            f,
+            "; expected a Haltbox ring, a black box, an Agoric flight-recorder.bin or a slog \
+             (text, .gz, .zst)"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_told_by_its_first_bytes() {
+        let black_box = [&BLACK_BOX_FRAME[..], &[0xf8, 0x0f, 0, 0], b"HBX1"].concat();
+        let skippable = [&BLACK_BOX_FRAME[..], &[4, 0, 0, 0], b"abcd"].concat();
+        let cases: [(&[u8], SourceKind); 12] = [
+            (b"HALTBOX\x01....", SourceKind::Ring),
+            (b"AG-SLOG!\0\0", SourceKind::AgoricRing),
+            (&black_box, SourceKind::BlackBox),
+            (&skippable, SourceKind::Slog),
+            (&[0x5a, 0x2a, 0x4d, 0x18], SourceKind::Slog),
+            (&[0x28, 0xb5, 0x2f, 0xfd], SourceKind::Slog),
+            (&[0x1f, 0x8b, 8], SourceKind::Slog),
+            (b"\n\n{\"type\":\"\xff", SourceKind::Slog),
+            (
+                b"3:04PM INF committed state module=state \xc3",
+                SourceKind::Slog,
+            ),
+            (
+                b"\x1b[90m3:04PM\x1b[0m \x1b[32mINF\x1b[0m",
+                SourceKind::Slog,
+            ),
+            (b"", SourceKind::Empty),
+            (b"\n\n", SourceKind::Foreign(Foreign::new(b"\n\n"))),
+        ];
+        for (head, kind) in cases {
+            assert_eq!(SourceKind::sniff(head), kind, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_foreign_is_named() {
+        let SourceKind::Foreign(foreign) = SourceKind::sniff(b"SQLite format 3\0\x10\0") else {
+            panic!("not foreign");
+        };
+        let text = foreign.to_string();
+        assert!(text.starts_with("begins with the bytes 53 51 4c 69 74 65 20 66: an SQLite"));
+        let newer = Foreign::new(b"HALTBOX\x02").to_string();
+        assert!(newer.contains("newer version"), "{newer}");
+        assert!(matches!(
+            SourceKind::sniff(&[0; 16]),
+            SourceKind::Foreign(_)
+        ));
+    }
+
+    /// A ring whose magic is damaged is found by its records, and only where the name asks.
+    #[test]
+    fn a_ring_without_magic_is_found_by_its_records() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = br#"{"type":"a"}"#;
+        let mut ring = vec![0; 32 + 64];
+        ring[32 + 20 + 7] = 1 + line.len() as u8;
+        ring[32 + 28] = b'\n';
+        ring[32 + 29..32 + 29 + line.len()].copy_from_slice(line);
+        let of = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("a file");
+            SourceKind::of(&path).expect("a file")
+        };
+        assert_eq!(of("flight-recorder.bin", &ring), SourceKind::AgoricRing);
+        assert!(matches!(of("ring.dat", &ring), SourceKind::Foreign(_)));
+        ring[32 + 29] = b'[';
+        assert!(matches!(of("other.bin", &ring), SourceKind::Foreign(_)));
+        assert_eq!(
+            SourceKind::of(folder.path()).expect("a folder"),
+            SourceKind::Folder
+        );
+        assert!(SourceKind::of(folder.path().join("nothing")).is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! To which block and crank a line belongs.
+
+use haltbox_format::blackbox::BlockEntry;
+use haltbox_format::lifecycle::{Block, Lifecycle};
+use haltbox_format::mark::{Attempt, Position};
+use haltbox_format::{Event, Lane, Profile, Stream};
+
+use crate::source::{Blocks, Line};
+
+/// Lines held back at most until the block is known that they prepare.
+const HELD: usize = 1024;
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The attempt it belongs to.
+    pub of: Option<Attempt>,
+    /// The crank it belongs to.
+    pub crank: Option<u64>,
+}
+
+/// Places the lines of one source, which must come in their order.
+pub struct Placer<'a> {
+    profile: &'a Profile,
+    known: Known,
+    crank: Option<u64>,
+}
+
+enum Known {
+    /// Spans of lane counters, and the first that a line has not passed.
+    Ring(Vec<Block>),
+    /// Spans of lines.
+    Manifest(Vec<BlockEntry>),
+    /// The lines themselves tell.
+    Derived(Lifecycle),
+}
+
+impl<'a> Placer<'a> {
+    /// A placer for a source with these blocks.
+    pub fn new(profile: &'a Profile, blocks: Blocks) -> Placer<'a> {
+        let known = match blocks {
+            Blocks::Ring(mut blocks) => {
+                blocks.sort_by_key(|block| (block.from.main, block.from.local));
+                Known::Ring(blocks)
+            }
+            Blocks::Manifest(blocks) if !blocks.is_empty() => Known::Manifest(blocks),
+            Blocks::Manifest(_) | Blocks::Untold => Known::Derived(Lifecycle::default()),
+        };
+        Placer {
+            profile,
+            known,
+            crank: None,
+        }
+    }
+
+    /// The blocks that the lines told of so far, where no others were known.
+    pub fn derived(&self) -> Option<&Lifecycle> {
+        match &self.known {
+            Known::Derived(life) => Some(life),
+            Known::Ring(_) | Known::Manifest(_) => None,
+        }
+    }
+
+    /// Where the next line stands.
+    pub fn place(&mut self, line: &Line<'_>) -> Place {
+        let of = if line.context {
+            None
+        } else {
+            self.attempt(line)
+        };
+        Place {
+            of,
+            crank: self.crank_of(line),
+        }
+    }
+
+    fn attempt(&mut self, line: &Line<'_>) -> Option<Attempt> {
+        match &mut self.known {
+            Known::Ring(blocks) => {
+                let begun = blocks
+                    .iter()
+                    .rev()
+                    .find(|block| !line.is_behind(block.from))?;
+                let over = begun.until.is_some_and(|until| !line.is_behind(until));
+                (!over).then_some(begun.of)
+            }
+            Known::Manifest(blocks) if line.stream == Stream::Slog => {
+                let next = blocks.partition_point(|block| block.first_line <= line.counter);
+                let block = blocks.get(next.checked_sub(1)?)?;
+                let within = line.counter < block.first_line.saturating_add(block.lines);
+                within.then_some(Attempt {
+                    height: block.height,
+                    attempt: block.attempt,
+                })
+            }
+            Known::Manifest(_) => None,
+            Known::Derived(life) => derive(self.profile, life, line),
+        }
+    }
+
+    /// Entries without a crank number belong to the crank around them.
+    fn crank_of(&mut self, line: &Line<'_>) -> Option<u64> {
+        let rules = self
+            .profile
+            .slog
+            .as_ref()
+            .filter(|_| line.stream == Stream::Slog)?;
+        self.crank = rules.crank_of(line.bytes).or(self.crank);
+        let finished = rules
+            .read(line.bytes)
+            .events()
+            .any(|e| matches!(e, Event::Crank { .. }));
+        let crank = self.crank;
+        if finished {
+            self.crank = None;
+        }
+        crank
+    }
+}
+
+/// Runs the life of a block over plain lines.
+fn derive(profile: &Profile, life: &mut Lifecycle, line: &Line<'_>) -> Option<Attempt> {
+    let rules = profile.slog.as_ref()?;
+    let before = Position {
+        main: line.counter,
+        local: 0,
+    };
+    let after = Position {
+        main: line.counter + 1,
+        local: 0,
+    };
+    let entry = rules.read(line.bytes);
+    let local = entry.lane == Lane::Local;
+    life.entry(entry.canonical, before);
+    let mut ended = None;
+    for event in entry.events() {
+        if let Event::End { height } | Event::Commit { height, .. } = event {
+            ended = Some(height);
+        }
+        life.on(&event, Stream::Slog, before, after);
+    }
+    let newest = life
+        .blocks()
+        .iter()
+        .rev()
+        .find(|b| b.begun.has(Stream::Slog))?;
+    let over = newest.until.is_some_and(|until| until.main <= line.counter);
+    let of = newest.of;
+    let inside = !over || ended == Some(of.height);
+    (inside && !(local && over)).then_some(of)
+}
+
+/// How many lines may be held back for the block they prepare.
+pub(crate) fn may_hold(held: usize) -> bool {
+    held < HELD
+}

@@ -1,0 +1,421 @@
+//! Sources: every kind of recording behind one way of reading.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haltbox_format::blackbox::BlockEntry;
+use haltbox_format::lifecycle::Block;
+use haltbox_format::mark::Position;
+use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
+use haltbox_format::{Lane, Stream};
+
+use crate::agoric_ring::{AgoricRing, Found, Why};
+use crate::blackbox::{BlackBox, BoxItem, BoxStream};
+use crate::kind::SourceKind;
+use crate::slog_file::{LinePart, SlogFile, SlogItem};
+
+/// One entry of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its stream.
+    pub stream: Stream,
+    /// Its lane, where the source has lanes; otherwise the main one.
+    pub lane: Lane,
+    /// Its place in the lane: the ring's counter, else lines counted from 0.
+    pub counter: u64,
+    /// Its bytes without the line feed.
+    pub bytes: &'a [u8],
+    /// A line feed follows.
+    pub newline: bool,
+    /// `bytes` is the whole entry, not a part of one.
+    pub whole: bool,
+    /// It stands outside what the source covers: block records around it were
+    /// evicted.
+    pub context: bool,
+}
+
+/// Something that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// What, where and why, in words.
+    pub text: String,
+    /// It was there and is damaged or lost; otherwise it went by age, was never
+    /// written, or a live writer was faster.
+    pub damage: bool,
+    /// Block records may be missing.
+    pub of_blocks: bool,
+}
+
+/// What a source gives.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// An entry.
+    Line(Line<'a>),
+    /// Something that is not there.
+    Hole(Hole),
+}
+
+/// Why there is no source.
+#[derive(Debug)]
+pub enum SourceError {
+    /// The system said no.
+    Io(PathBuf, io::Error),
+    /// It is no source, and why.
+    Foreign(PathBuf, String),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Foreign(path, why) => write!(f, "{} {why}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// What is known of a source's blocks before its lines are read.
+pub enum Blocks {
+    /// From a ring's marks: spans of lane counters.
+    Ring(Vec<Block>),
+    /// From a box's manifest: spans of lines.
+    Manifest(Vec<BlockEntry>),
+    /// Nothing: the lines tell.
+    Untold,
+}
+
+/// An open source.
+pub enum Source {
+    /// A Haltbox ring, live or dead.
+    Ring(Box<RingSource>),
+    /// A black box or archive file.
+    BlackBox(Box<BlackBox>),
+    /// Agoric's `flight-recorder.bin`.
+    Agoric(PathBuf),
+    /// A slog file.
+    Slog(PathBuf),
+    /// A slog from standard input.
+    Stdin,
+}
+
+/// A ring and what was found in it.
+pub struct RingSource {
+    /// The file.
+    pub file: File,
+    /// Its records.
+    pub view: RingView,
+    /// Its marks.
+    pub history: History,
+}
+
+/// Opens a source that is not a folder; `-` is standard input.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn open(path: &Path) -> Result<Source, SourceError> {
+    if path == Path::new("-") {
+        return Ok(Source::Stdin);
+    }
+    let io_error = |error| SourceError::Io(path.to_owned(), error);
+    let foreign = |why: String| Err(SourceError::Foreign(path.to_owned(), why));
+    match SourceKind::of(path).map_err(io_error)? {
+        SourceKind::Ring => open_ring(path),
+        SourceKind::BlackBox => open_box(path),
+        SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
+        // A box whose first page is damaged begins like any Zstandard file.
+        SourceKind::Slog if path.is_file() => {
+            Ok(open_box(path).unwrap_or_else(|_| Source::Slog(path.to_owned())))
+        }
+        SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
+        SourceKind::Empty => foreign("is empty: nothing was recorded in it".to_owned()),
+        SourceKind::Folder => foreign("is a folder; name one of the files in it".to_owned()),
+        SourceKind::Foreign(found) => open_ring(path)
+            .or_else(|_| open_box(path))
+            .or_else(|_| foreign(found.to_string())),
+    }
+}
+
+fn open_ring(path: &Path) -> Result<Source, SourceError> {
+    let io_error = |error| SourceError::Io(path.to_owned(), error);
+    let file = File::open(path).map_err(io_error)?;
+    let view = RingView::read(&file).map_err(|error| match error {
+        RingError::Io(error) => io_error(error),
+        other => SourceError::Foreign(path.to_owned(), other.to_string()),
+    })?;
+    let history = History::read(&file, &view).map_err(io_error)?;
+    Ok(Source::Ring(Box::new(RingSource {
+        file,
+        view,
+        history,
+    })))
+}
+
+fn open_box(path: &Path) -> Result<Source, SourceError> {
+    let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
+    let found = BlackBox::open(file);
+    let found = found.map_err(|error| SourceError::Foreign(path.to_owned(), error.to_string()))?;
+    Ok(Source::BlackBox(Box::new(found)))
+}
+
+/// What a path means: itself, or, for a folder, the ring and the boxes in it.
+///
+/// # Errors
+/// [`SourceError`] if the folder cannot be read or holds nothing.
+pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for folder in [path.to_owned(), path.join("boxes"), path.join("archive")] {
+        if folder.is_dir() {
+            found.extend(files_in(&folder)?);
+        }
+    }
+    if found.is_empty() {
+        let why = "holds no ring, box or slog".to_owned();
+        return Err(SourceError::Foreign(path.to_owned(), why));
+    }
+    Ok(found)
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let io_error = |error| SourceError::Io(folder.to_owned(), error);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io_error)? {
+        let entry = entry.map_err(io_error)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(io_error)?;
+        let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
+        if !hidden && kind.is_file() && known() {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn is_source(kind: &SourceKind) -> bool {
+    !matches!(
+        kind,
+        SourceKind::Empty | SourceKind::Folder | SourceKind::Foreign(_)
+    )
+}
+
+impl Source {
+    /// The kind, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Source::Ring(_) => "ring",
+            Source::BlackBox(_) => "box",
+            Source::Agoric(_) => "agoric-ring",
+            Source::Slog(_) | Source::Stdin => "slog",
+        }
+    }
+
+    /// The profile it was recorded with, where it says so.
+    pub fn profile(&self) -> Option<&str> {
+        match self {
+            Source::Ring(ring) => ring
+                .history
+                .sessions
+                .last()
+                .map(|(_, s)| s.profile.as_str()),
+            Source::BlackBox(bx) => bx.identity().map(|identity| identity.profile.as_str()),
+            Source::Agoric(_) => Some("agoric"),
+            Source::Slog(_) | Source::Stdin => None,
+        }
+    }
+
+    /// What is known of its blocks before its lines are read.
+    pub fn blocks(&self) -> Blocks {
+        match self {
+            Source::Ring(ring) => Blocks::Ring(ring.history.life.blocks().to_vec()),
+            Source::BlackBox(bx) => match bx.manifest() {
+                Some(manifest) => Blocks::Manifest(manifest.blocks.clone()),
+                None => Blocks::Untold,
+            },
+            Source::Agoric(_) | Source::Slog(_) | Source::Stdin => Blocks::Untold,
+        }
+    }
+
+    /// Hands every item to `sink`, oldest first, until it says false. Memory:
+    /// one segment, frame or line at a time.
+    ///
+    /// # Errors
+    /// What reading gives, or `sink`.
+    pub fn read(&self, sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>) -> io::Result<()> {
+        match self {
+            Source::Ring(ring) => read_ring(ring, sink),
+            Source::BlackBox(bx) => read_box(bx, sink),
+            Source::Agoric(path) => read_agoric(path, sink),
+            Source::Slog(path) => read_slog(SlogFile::open(path)?, sink),
+            Source::Stdin => read_slog(SlogFile::new(io::stdin().lock())?, sink),
+        }
+    }
+}
+
+type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
+
+fn read_ring(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
+    let mut timeline = Timeline::new(&ring.file, &ring.view);
+    while let Some(entry) = timeline.next()? {
+        let more = match entry {
+            Entry::Line(line) => sink(Item::Line(Line {
+                stream: line.stream,
+                lane: line.lane,
+                counter: line.counter,
+                bytes: line.bytes,
+                newline: line.terminated,
+                whole: line.cut.is_none(),
+                context: line.context,
+            }))?,
+            Entry::Marks(..) => true,
+            Entry::Hole(hole) => sink(Item::Hole(Hole {
+                text: format!(
+                    "records {} to {} of the {} lane: {}",
+                    hole.from,
+                    hole.to,
+                    hole.lane.name(),
+                    hole.why.name()
+                ),
+                damage: hole.why == HoleKind::Missing,
+                of_blocks: hole.lane == Lane::Main,
+            }))?,
+        };
+        if !more {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The context first, as it is the oldest; then the slog, then the node's log.
+fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
+    for which in [BoxStream::Context, BoxStream::Slog, BoxStream::Node] {
+        let stream = if which == BoxStream::Node {
+            Stream::Node
+        } else {
+            Stream::Slog
+        };
+        let mut lines = bx.lines(which);
+        let mut counter = 0;
+        let mut in_pieces = false;
+        while let Some(item) = lines.next()? {
+            let line = |bytes, newline, whole| Line {
+                stream,
+                lane: if which == BoxStream::Slog {
+                    Lane::Main
+                } else {
+                    Lane::Local
+                },
+                counter,
+                bytes,
+                newline,
+                whole,
+                context: which == BoxStream::Context,
+            };
+            let (item, ended) = match item {
+                BoxItem::Line { bytes, newline } => {
+                    (Item::Line(line(bytes, newline, !in_pieces)), true)
+                }
+                BoxItem::Piece { bytes } => (Item::Line(line(bytes, false, false)), false),
+                BoxItem::Hole { offset, len, why } => {
+                    let text = format!("bytes {offset} to {} of the box: {why}", offset + len);
+                    let of_blocks = which == BoxStream::Slog;
+                    (
+                        Item::Hole(Hole {
+                            text,
+                            damage: true,
+                            of_blocks,
+                        }),
+                        true,
+                    )
+                }
+            };
+            let is_line = matches!(item, Item::Line(_));
+            if !sink(item)? {
+                return Ok(());
+            }
+            in_pieces = !ended;
+            counter += u64::from(ended && is_line);
+        }
+    }
+    Ok(())
+}
+
+fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
+    let mut ring = AgoricRing::open(path).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut counter = 0;
+    while let Some(found) = ring.next()? {
+        let item = match found {
+            Found::Record(bytes) => {
+                counter += 1;
+                Item::Line(plain_line(bytes, counter - 1, true, true))
+            }
+            Found::Skipped(skip) => Item::Hole(Hole {
+                text: format!(
+                    "bytes {} to {} of the ring: {}",
+                    skip.offset,
+                    skip.offset + skip.len,
+                    skip.why
+                ),
+                damage: !matches!(skip.why, Why::Blank | Why::Overwritten),
+                of_blocks: !matches!(skip.why, Why::Blank | Why::Overwritten),
+            }),
+        };
+        if !sink(item)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<()> {
+    let mut counter = 0;
+    while let Some(item) = file.next()? {
+        let item = match item {
+            SlogItem::Line(line) => {
+                let item = plain_line(
+                    line.bytes,
+                    counter,
+                    line.terminated,
+                    line.part == LinePart::Whole,
+                );
+                counter += u64::from(line.terminated);
+                Item::Line(item)
+            }
+            SlogItem::Damage(damage) => Item::Hole(Hole {
+                text: format!("behind compressed byte {}: {}", damage.offset, damage.what),
+                damage: true,
+                of_blocks: true,
+            }),
+        };
+        if !sink(item)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_> {
+    let (stream, lane, context) = (Stream::Slog, Lane::Main, false);
+    Line {
+        stream,
+        lane,
+        counter,
+        bytes,
+        newline,
+        whole,
+        context,
+    }
+}
+
+impl Line<'_> {
+    /// Where it stands among positions of its source.
+    pub fn is_behind(&self, at: Position) -> bool {
+        at.is_behind(self.lane, self.counter)
+    }
+}

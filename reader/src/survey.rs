@@ -1,0 +1,273 @@
+//! What each block of a source holds, added up in one pass.
+
+use std::io;
+
+use haltbox_format::lifecycle::State;
+use haltbox_format::mark::Attempt;
+use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Event, Profile, Stream};
+use serde::Serialize;
+
+use crate::placing::Placer;
+use crate::source::{Blocks, Hole, Item, Line, Source};
+
+/// Holes that are told one by one.
+const HOLES_TOLD: usize = 1000;
+
+/// One attempt at a height, as far as the source holds it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Height.
+    pub height: u64,
+    /// Attempt at it.
+    pub attempt: u32,
+    /// Where it stood, where the source tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// `HEIGHT-HASH`, or `HEIGHT-incomplete`.
+    pub name: String,
+    /// Its execution is there from the first entry to the last.
+    pub complete: bool,
+    /// Entries.
+    pub records: u64,
+    /// Bytes of them, line feeds included.
+    pub bytes: u64,
+    /// Cranks finished.
+    pub cranks: u64,
+    /// Number of the first crank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_crank: Option<u64>,
+    /// Number of the last crank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_crank: Option<u64>,
+    /// The last crank's activityhash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activityhash: Option<Digest>,
+    /// This node's AppHash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_hash: Option<AppHash>,
+    /// The network's AppHash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_app_hash: Option<AppHash>,
+    /// Why it is pinned, or what diverged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// HASH of what is there, if it is complete.
+    #[serde(skip)]
+    pub hash: Option<BlockHash>,
+    #[serde(skip)]
+    hasher: Option<BlockHasher>,
+    #[serde(skip)]
+    ended: bool,
+}
+
+/// What a source holds.
+#[derive(Debug, Default, Serialize)]
+pub struct Survey {
+    /// Blocks, in the order of their entries.
+    pub blocks: Vec<Row>,
+    /// Slog entries within what is covered.
+    pub records: u64,
+    /// Bytes of them, line feeds included.
+    pub bytes: u64,
+    /// Entries of the node's log.
+    pub node_records: u64,
+    /// Node-local entries around evicted block records.
+    pub context_records: u64,
+    /// Entries that belong to no block.
+    pub outside: u64,
+    /// Entries that are no JSON object.
+    pub not_json: u64,
+    /// Cranks finished.
+    pub cranks: u64,
+    /// What is not there, at most a thousand of them.
+    #[serde(serialize_with = "texts")]
+    pub holes: Vec<Hole>,
+    /// How many holes there are.
+    pub hole_count: u64,
+}
+
+fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(holes.iter().map(|hole| &hole.text))
+}
+
+impl Survey {
+    /// Reads a source once, from beginning to end.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn of(source: &Source, profile: &Profile) -> io::Result<Survey> {
+        let mut survey = Survey::default();
+        let mut placer = Placer::new(profile, source.blocks());
+        let mut last: Option<usize> = None;
+        source.read(&mut |item| {
+            match item {
+                Item::Line(line) => survey.line(&line, &mut placer, profile, &mut last),
+                Item::Hole(hole) => survey.hole(hole, last),
+            }
+            Ok(true)
+        })?;
+        let derived = placer.derived().map(|life| life.blocks().to_vec());
+        let known = match derived {
+            Some(blocks) => Blocks::Ring(blocks),
+            None => source.blocks(),
+        };
+        survey.finish(&known);
+        Ok(survey)
+    }
+
+    fn line(
+        &mut self,
+        line: &Line<'_>,
+        placer: &mut Placer<'_>,
+        profile: &Profile,
+        last: &mut Option<usize>,
+    ) {
+        let place = placer.place(line);
+        if line.stream == Stream::Node {
+            self.node_records += 1;
+            return;
+        }
+        if line.context {
+            self.context_records += 1;
+            return;
+        }
+        let bytes = line.bytes.len() as u64 + u64::from(line.newline);
+        self.records += 1;
+        self.bytes += bytes;
+        self.not_json += u64::from(!line.bytes.starts_with(b"{"));
+        let Some(of) = place.of else {
+            self.outside += 1;
+            return;
+        };
+        let index = self.row(of, profile);
+        *last = Some(index);
+        let Some(row) = self.blocks.get_mut(index) else {
+            return;
+        };
+        row.records += 1;
+        row.bytes += bytes;
+        let before = row.cranks;
+        row.take(line, profile);
+        self.cranks += row.cranks - before;
+    }
+
+    fn row(&mut self, of: Attempt, profile: &Profile) -> usize {
+        let is = |row: &Row| row.height == of.height && row.attempt == of.attempt;
+        if let Some(found) = self.blocks.iter().rposition(is) {
+            return found;
+        }
+        self.blocks.push(Row::new(of, profile));
+        self.blocks.len() - 1
+    }
+
+    fn hole(&mut self, hole: Hole, last: Option<usize>) {
+        if hole.of_blocks
+            && let Some(row) = last.and_then(|index| self.blocks.get_mut(index))
+            && !row.ended
+        {
+            row.hasher = None;
+        }
+        self.hole_count += 1;
+        if self.holes.len() < HOLES_TOLD {
+            self.holes.push(hole);
+        }
+    }
+
+    fn finish(&mut self, known: &Blocks) {
+        for row in &mut self.blocks {
+            let whole = match known {
+                Blocks::Ring(blocks) => row.learn_block(blocks),
+                Blocks::Manifest(blocks) => row.learn_entry(blocks),
+                Blocks::Untold => false,
+            };
+            let hasher = row.hasher.take().filter(|_| whole && row.ended);
+            row.hash = hasher.map(BlockHasher::finish);
+            row.complete = row.hash.is_some();
+            let (height, hash) = (row.height, row.hash);
+            row.name = BoxName {
+                height,
+                hash,
+                serial: std::num::NonZeroU32::MIN,
+            }
+            .to_string();
+        }
+    }
+}
+
+impl Row {
+    fn new(of: Attempt, profile: &Profile) -> Row {
+        let rules = profile.slog.as_ref();
+        Row {
+            height: of.height,
+            attempt: of.attempt,
+            state: None,
+            name: String::new(),
+            complete: false,
+            records: 0,
+            bytes: 0,
+            cranks: 0,
+            first_crank: None,
+            last_crank: None,
+            activityhash: None,
+            app_hash: None,
+            network_app_hash: None,
+            why: None,
+            hash: None,
+            hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), of.height)),
+            ended: false,
+        }
+    }
+
+    fn take(&mut self, line: &Line<'_>, profile: &Profile) {
+        let Some(rules) = &profile.slog else { return };
+        if !line.whole {
+            self.hasher = None;
+        } else if let Some(hasher) = self.hasher.as_mut().filter(|_| !self.ended) {
+            hasher.line(line.bytes);
+        }
+        for event in rules.read(line.bytes).events() {
+            match event {
+                Event::Crank {
+                    number,
+                    activityhash,
+                    ..
+                } => {
+                    self.cranks += 1;
+                    self.first_crank.get_or_insert(number);
+                    self.last_crank = Some(number);
+                    self.activityhash = Some(activityhash);
+                }
+                Event::End { height } if height == self.height => self.ended = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes over what the marks say; tells whether the execution can be whole.
+    fn learn_block(&mut self, blocks: &[haltbox_format::lifecycle::Block]) -> bool {
+        let is = |b: &&haltbox_format::lifecycle::Block| {
+            b.of.height == self.height && b.of.attempt == self.attempt
+        };
+        let Some(block) = blocks.iter().find(is) else {
+            return false;
+        };
+        self.state = Some(block.state);
+        self.app_hash = block.app_hash;
+        self.network_app_hash = block.network;
+        self.why.clone_from(&block.why);
+        block.is_complete()
+    }
+
+    fn learn_entry(&mut self, blocks: &[haltbox_format::blackbox::BlockEntry]) -> bool {
+        let is = |b: &&haltbox_format::blackbox::BlockEntry| {
+            b.height == self.height && b.attempt == self.attempt
+        };
+        let Some(entry) = blocks.iter().find(is) else {
+            return false;
+        };
+        self.state = entry.state;
+        self.app_hash = entry.app_hash;
+        self.network_app_hash = entry.network_app_hash;
+        entry.hash.is_some()
+    }
+}

@@ -1,0 +1,217 @@
+//! Looking for damage, and saying where it is.
+
+use std::io;
+use std::path::Path;
+
+use haltbox_format::ring::{Gap, SlotState};
+use haltbox_format::{BoxName, Lane, Profile};
+use serde::Serialize;
+
+use crate::blackbox::BlackBox;
+use crate::source::{Item, RingSource, Source};
+use crate::survey::Survey;
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where, in words.
+    pub place: String,
+    /// What.
+    pub what: String,
+    /// It is damage; otherwise a note.
+    pub damage: bool,
+}
+
+impl Finding {
+    fn damage(place: impl Into<String>, what: impl Into<String>) -> Finding {
+        Finding {
+            place: place.into(),
+            what: what.into(),
+            damage: true,
+        }
+    }
+
+    fn note(place: impl Into<String>, what: impl Into<String>) -> Finding {
+        Finding {
+            place: place.into(),
+            what: what.into(),
+            damage: false,
+        }
+    }
+}
+
+/// Checks everything in a source that can be checked.
+///
+/// # Errors
+/// What reading gives.
+pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> {
+    match source {
+        Source::Ring(ring) => Ok(verify_ring(ring)),
+        Source::BlackBox(bx) => verify_box(path, source, bx, profile),
+        Source::Agoric(_) | Source::Slog(_) | Source::Stdin => verify_lines(source),
+    }
+}
+
+fn verify_ring(ring: &RingSource) -> Vec<Finding> {
+    let view = &ring.view;
+    let mut findings: Vec<Finding> = view
+        .bad_superblocks
+        .iter()
+        .map(|(offset, error)| {
+            Finding::damage(format!("superblock at byte {offset}"), error.to_string())
+        })
+        .collect();
+    if view.missing_bytes() > 0 {
+        let what = format!("the file ends {} bytes too early", view.missing_bytes());
+        findings.push(Finding::damage(format!("byte {}", view.length), what));
+    }
+    for lane in Lane::ALL {
+        verify_lane(ring, lane, &mut findings);
+    }
+    if !ring.history.closed {
+        let what = "the last session was not closed in order: killed, or still recording";
+        findings.push(Finding::note("spine", what));
+    }
+    findings
+}
+
+fn verify_lane(ring: &RingSource, lane: Lane, findings: &mut Vec<Finding>) {
+    let view = ring.view.lane(lane);
+    for (from, to, why) in view.gaps() {
+        let place = format!("{} lane, records {from} to {to}", lane.name());
+        findings.push(match why {
+            Gap::Missing => Finding::damage(place, "missing: they were there and cannot be found"),
+            Gap::Evicted => Finding::note(place, "evicted by age"),
+        });
+    }
+    for slot in view
+        .slots
+        .iter()
+        .filter(|slot| slot.state == SlotState::Damaged)
+    {
+        let place = format!(
+            "{} lane, segment at byte {}",
+            lane.name(),
+            ring.view.geometry.offset(slot.index)
+        );
+        findings.push(Finding::damage(place, "its header does not prove itself"));
+    }
+    if !view.strays.is_empty() {
+        let count: u64 = view.strays.iter().map(|run| run.last - run.first + 1).sum();
+        let what =
+            format!("{count} older records survive in reused segments, outside what is covered");
+        findings.push(Finding::note(format!("{} lane", lane.name()), what));
+    }
+}
+
+fn verify_box(
+    path: &Path,
+    source: &Source,
+    bx: &BlackBox,
+    profile: &Profile,
+) -> io::Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = bx
+        .verify()?
+        .iter()
+        .map(|found| {
+            let mut place = format!("bytes {} to {}", found.bytes.start, found.bytes.end);
+            if let Some(frame) = found.frame {
+                place += &format!(", frame {frame}");
+            }
+            if let Some(lines) = &found.lines {
+                place += &format!(", lines {} to {}", lines.start, lines.end);
+            }
+            if let Some(heights) = &found.heights {
+                place += &format!(", heights {} to {}", heights.first, heights.last);
+            }
+            Finding::damage(place, found.problem.to_string())
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.extend(verify_names(path, source, bx, profile)?);
+    }
+    Ok(findings)
+}
+
+/// The lines must give the HASHes that the manifest and the name promise.
+fn verify_names(
+    path: &Path,
+    source: &Source,
+    bx: &BlackBox,
+    profile: &Profile,
+) -> io::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let survey = Survey::of(source, profile)?;
+    let promised = bx
+        .manifest()
+        .map(|m| m.blocks.as_slice())
+        .unwrap_or_default();
+    for entry in promised.iter().filter(|entry| entry.hash.is_some()) {
+        let row = survey
+            .blocks
+            .iter()
+            .find(|row| row.height == entry.height && row.attempt == entry.attempt);
+        let found = row.and_then(|row| row.hash).map(|hash| hash.to_string());
+        if found != entry.hash {
+            findings.push(Finding::damage(
+                format!("height {}", entry.height),
+                format!(
+                    "its lines give HASH {}, the manifest says {}: the lines were changed, or the profile is another one",
+                    found.unwrap_or_else(|| "none".to_owned()),
+                    entry.hash.as_deref().unwrap_or("none")
+                ),
+            ));
+        }
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let identity = bx
+        .identity()
+        .map(|identity| identity.name.clone())
+        .unwrap_or_default();
+    if let (Ok(file), Ok(inside)) = (name.parse::<BoxName>(), identity.parse::<BoxName>())
+        && (file.height, file.hash) != (inside.height, inside.hash)
+    {
+        let what = format!("the file is named {name}, inside it is {identity}");
+        findings.push(Finding::damage("file name", what));
+    }
+    Ok(findings)
+}
+
+fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let (mut lines, mut not_json, mut cut) = (0_u64, 0_u64, false);
+    if let Source::Agoric(path) = source {
+        let ring = crate::agoric_ring::AgoricRing::open(path);
+        let ring = ring.map_err(|error| io::Error::other(error.to_string()))?;
+        findings.extend(
+            ring.faults()
+                .iter()
+                .map(|fault| Finding::damage("header", fault.to_string())),
+        );
+    }
+    source.read(&mut |item| {
+        match item {
+            Item::Line(line) => {
+                lines += 1;
+                not_json += u64::from(!line.bytes.starts_with(b"{"));
+                cut = !line.newline;
+            }
+            Item::Hole(hole) if hole.damage => findings.push(Finding::damage("content", hole.text)),
+            Item::Hole(_) => {}
+        }
+        Ok(true)
+    })?;
+    if not_json > 0 {
+        findings.push(Finding::note(
+            "content",
+            format!("{not_json} of {lines} lines are no JSON object"),
+        ));
+    }
+    if cut {
+        findings.push(Finding::note(
+            format!("line {lines}"),
+            "has no line end: it may be cut",
+        ));
+    }
+    Ok(findings)
+}
