@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::app_hash::{AppHash, Digest};
 use crate::event::{Event, Mismatch};
 use crate::mark::{
-    Attempt, Begin, Checkpoint, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position,
-    Release, ReleasedBy, SourceMark, Told,
+    Attempt, Begin, Boundary, Checkpoint, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin,
+    Position, Release, ReleasedBy, SourceMark, Told,
 };
 use crate::stream::{Lane, Stream};
 
@@ -189,6 +189,13 @@ impl Block {
         self.whole && self.end.is_some() && self.ended.slog
     }
 
+    /// Released, and no entry to come can belong to it: not one the slog, which
+    /// is at `slog_at`, has still to begin.
+    fn is_settled(&self, slog_at: Option<u64>) -> bool {
+        let awaits_slog = !self.begun.slog && slog_at.is_some_and(|at| at < self.of.height);
+        !self.is_protected() && self.until.is_some() && !awaits_slog
+    }
+
     /// It ran to its end and did work of its own.
     fn is_executed(&self) -> bool {
         self.executed && self.end.is_some()
@@ -200,10 +207,10 @@ impl Block {
 pub struct Lifecycle {
     blocks: Vec<Block>,
     sources: Vec<SourceMark>,
-    /// Where the last execution ended, was thrown away, or the process started,
-    /// if nothing from there to here can be missing.
-    since: Option<Position>,
-    /// First canonical entry since then: work before the next begin entry
+    /// Where the search for the next block's first entry begins; `None` while a
+    /// block is being executed, or may be.
+    boundary: Option<Boundary>,
+    /// First canonical entry behind the boundary: work before the next begin entry
     /// belongs to the block it prepares.
     prelude: Option<Position>,
     trust: Trust,
@@ -294,34 +301,34 @@ impl Lifecycle {
 
     /// A checkpoint of everything that is not settled.
     pub fn checkpoint(&self) -> Checkpoint {
-        let unsettled = self.blocks.iter().filter(|b| !self.is_settled(b));
+        let slog_at = self.slog_height();
+        let unsettled = self.blocks.iter().filter(|b| !b.is_settled(slog_at));
         Checkpoint {
             blocks: unsettled.cloned().collect(),
             sources: self.sources.clone(),
-            since: self.since,
+            boundary: self.boundary,
         }
     }
 
     /// Forgets the oldest settled blocks beyond `keep`.
     pub fn forget(&mut self, keep: usize) {
-        let surplus = self.blocks.len().saturating_sub(keep);
-        let settled = self.blocks.iter().filter(|b| self.is_settled(b));
-        let gone: Vec<Attempt> = settled.take(surplus).map(|b| b.of).collect();
-        self.blocks.retain(|block| !gone.contains(&block.of));
+        let slog_at = self.slog_height();
+        let mut surplus = self.blocks.len().saturating_sub(keep);
+        self.blocks.retain(|block| {
+            let goes = surplus > 0 && block.is_settled(slog_at);
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 
-    /// Released, and no entry to come can belong to it.
-    fn is_settled(&self, block: &Block) -> bool {
-        let ahead = |slog: &Block| slog.of.height < block.of.height;
-        let awaits_slog = !block.begun.slog && self.current(Stream::Slog).is_some_and(ahead);
-        !block.is_protected() && block.until.is_some() && !awaits_slog
+    fn slog_height(&self) -> Option<u64> {
+        self.current(Stream::Slog).map(|b| b.of.height)
     }
 
     /// Where a recorder that was away has to begin again to tell [`Self::entry`]
-    /// of what it had recorded. `None` if a block is being executed, or if
-    /// entries are missing so that no first entry could be told for certain.
+    /// of what it had recorded. `None` if a block is being executed, or may be.
     pub fn search_from(&self) -> Option<Position> {
-        self.since
+        self.boundary.map(|boundary| boundary.at)
     }
 
     /// Tells of one slog entry before its events: where it stands, and whether
@@ -368,16 +375,16 @@ impl Lifecycle {
             Mark::Begin(begin) => self.apply_begin(begin),
             Mark::Executed(of) => self.change(*of, |b| b.executed = true),
             Mark::End(told) => self.apply_end(told, at),
-            Mark::Commit(told) => self.change(told.of, |b| b.commit(told.by, at)),
+            Mark::Commit(told) => self.apply_commit(told, at),
             Mark::LocalHash(hash) => self.change(hash.of, |b| b.app_hash = Some(hash.app_hash)),
             Mark::Release(release) => self.change(release.of, |b| b.release(release)),
             Mark::Pin(pin) => self.apply_pin(pin, at),
-            Mark::Diverged(diverged) => self.change(diverged.of, |b| b.diverge(diverged, at)),
+            Mark::Diverged(diverged) => self.apply_diverged(diverged, at),
             Mark::Frozen(frozen) => {
                 self.change(frozen.of, |b| b.frozen = Some(frozen.name.clone()));
             }
             Mark::Crank(crank) => self.apply_crank(crank),
-            Mark::Loss(loss) => self.apply_loss(loss),
+            Mark::Loss(loss) => self.apply_loss(loss, at),
             Mark::NodeStart => self.apply_node_start(at),
             Mark::Checkpoint(checkpoint) => self.apply_checkpoint(checkpoint),
             Mark::Source(source) => self.apply_source(source),
@@ -437,7 +444,7 @@ impl Lifecycle {
                 block.until = Some(begin.from);
             }
         }
-        if self.block(begin.of).is_none_or(|b| b.is_namesake(begin)) {
+        if !begin.joins {
             self.blocks.retain(|b| b.of != begin.of);
             self.blocks.push(Block::new(begin.of, begin.from));
         }
@@ -445,7 +452,7 @@ impl Lifecycle {
         if begin.by == Stream::Slog {
             self.move_last(begin.of);
             self.prelude = None;
-            self.since = None;
+            self.boundary = None;
         }
     }
 
@@ -469,20 +476,37 @@ impl Lifecycle {
             }
         });
         if told.by == Stream::Slog {
-            self.restart_at(at);
+            self.set_boundary(at, true);
+        }
+    }
+
+    fn apply_commit(&mut self, told: &Told, at: Position) {
+        self.change(told.of, |block| block.commit(told.by, at));
+        let end_is_missing = self.boundary.is_none();
+        if told.by == Stream::Slog && end_is_missing {
+            self.set_boundary(at, false);
         }
     }
 
     fn apply_pin(&mut self, pin: &Pin, at: Position) {
         self.change(pin.of, |block| block.pin(pin, at));
         if pin.over && self.block(pin.of).is_some_and(|b| b.begun.slog) {
-            self.restart_at(at);
+            self.set_boundary(at, true);
         }
     }
 
-    /// Whatever was missing before `at`, the next block's first entry is behind it.
-    fn restart_at(&mut self, at: Position) {
-        self.since = Some(at);
+    /// Marks of a block that was released long ago may be evicted: that it
+    /// diverged is told all the same.
+    fn apply_diverged(&mut self, diverged: &Diverged, at: Position) {
+        if self.block(diverged.of).is_none() {
+            self.blocks.push(Block::new(diverged.of, at));
+        }
+        self.change(diverged.of, |block| block.diverge(diverged, at));
+    }
+
+    /// What follows `at` belongs to the next block.
+    fn set_boundary(&mut self, at: Position, whole: bool) {
+        self.boundary = Some(Boundary { at, whole });
         self.prelude = None;
     }
 
@@ -498,16 +522,17 @@ impl Lifecycle {
         });
     }
 
-    fn apply_loss(&mut self, loss: &Loss) {
+    fn apply_loss(&mut self, loss: &Loss, at: Position) {
         if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
             return;
         }
-        if loss.dropped {
-            self.since = None;
-            self.prelude = None;
-        }
         if let Some(of) = self.open(Stream::Slog).map(|b| b.of) {
             self.change(of, |block| block.whole = false);
+        }
+        if loss.dropped {
+            let whole = false;
+            self.boundary = self.boundary.map(|_| Boundary { at, whole });
+            self.prelude = None;
         }
     }
 
@@ -515,7 +540,7 @@ impl Lifecycle {
         for block in self.blocks.iter_mut().filter(|b| b.until.is_none()) {
             block.until = Some(at);
         }
-        self.restart_at(at);
+        self.set_boundary(at, true);
     }
 
     /// Blocks whose own marks were evicted are put before the one they preceded.
@@ -531,7 +556,7 @@ impl Lifecycle {
             }
         }
         self.sources.clone_from(&checkpoint.sources);
-        self.since = checkpoint.since;
+        self.boundary = checkpoint.boundary;
     }
 
     fn apply_source(&mut self, source: &SourceMark) {
@@ -548,12 +573,6 @@ impl Block {
             Stream::Slog => self.begun.slog,
             Stream::Node => !self.begun.slog,
         }
-    }
-
-    /// Whether `begin` opens another block of the same name: the older one was
-    /// released and forgotten, so its number was given again.
-    fn is_namesake(&self, begin: &Begin) -> bool {
-        self.begun.has(begin.by) && !self.early
     }
 
     fn begin(&mut self, begin: &Begin) {
@@ -711,12 +730,12 @@ impl Decision<'_> {
     }
 
     fn emit_begin(&mut self, of: Attempt, from: Position, whole: bool, early: bool) {
-        let by = self.by;
         self.emit(Mark::Begin(Begin {
             of,
             from,
             whole,
-            by,
+            by: self.by,
+            joins: self.life.block(of).is_some(),
             early,
         }));
     }
@@ -728,7 +747,8 @@ impl Decision<'_> {
         match self.by {
             Stream::Slog => (
                 self.life.prelude.unwrap_or(self.before),
-                self.life.since.is_some() || self.life.open(self.by).is_some_and(|b| b.whole),
+                self.life.boundary.is_some_and(|b| b.whole)
+                    || self.life.open(self.by).is_some_and(|b| b.whole),
             ),
             Stream::Node => (self.before, false),
         }
