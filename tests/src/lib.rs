@@ -1,1 +1,278 @@
-//! Test support.
+//! What the end-to-end tests share: the built programs, the recordings, a
+//! small random generator, and a recorder that is driven as a user would.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ has a parent")
+        .to_owned()
+}
+
+/// The folder of the built programs: they are built if they are not yet, with
+/// the profile of the tests.
+pub fn programs() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("the test knows its path");
+        let folder = test
+            .ancestors()
+            .nth(2)
+            .expect("target/PROFILE/deps/test")
+            .to_owned();
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .current_dir(root())
+            .args(["build", "--workspace", "--bins", "--quiet"]);
+        if folder.file_name().is_some_and(|name| name == "release") {
+            build.arg("--release");
+        }
+        assert!(
+            build.status().expect("cargo runs").success(),
+            "the programs do not build"
+        );
+        folder
+    })
+}
+
+/// The `haltbox` command.
+pub fn haltbox() -> Command {
+    Command::new(programs().join("haltbox"))
+}
+
+/// Runs `haltbox` with these arguments.
+pub fn run(arguments: &[&str]) -> Output {
+    haltbox().args(arguments).output().expect("haltbox runs")
+}
+
+/// Standard output of `haltbox`, which must end with `code`.
+pub fn output(code: i32, arguments: &[&str]) -> Vec<u8> {
+    let done = run(arguments);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(
+        done.status.code(),
+        Some(code),
+        "haltbox {arguments:?}: {said}"
+    );
+    done.stdout
+}
+
+/// The full recordings, where they are: `HALTBOX_DATA`, or `../shared/data`
+/// beside the checkout.
+pub fn data() -> Option<PathBuf> {
+    let named = std::env::var_os("HALTBOX_DATA").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| root().join("../shared/data"));
+    folder.is_dir().then_some(folder)
+}
+
+/// A full recording, decompressed; `None`, and a printed line, without them.
+pub fn recording(name: &str) -> Option<Vec<u8>> {
+    let Some(folder) = data() else {
+        println!("skipped: the full recordings are not here (set HALTBOX_DATA)");
+        return None;
+    };
+    Some(decompress(&folder.join(format!("{name}.slog.zst"))))
+}
+
+/// An excerpt that is part of the repository: blocks 12 and 13.
+pub fn excerpt(name: &str) -> Vec<u8> {
+    decompress(&root().join(format!("tests/data/{name}-12-13.slog.zst")))
+}
+
+fn decompress(path: &Path) -> Vec<u8> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut decoder = zstd::stream::read::Decoder::new(file).expect("zstd");
+    decoder.window_log_max(27).expect("a window of 128 MiB");
+    let mut slog = Vec::new();
+    decoder.read_to_end(&mut slog).expect("an intact recording");
+    slog
+}
+
+/// What `zstd -dc` prints for a box.
+pub fn zstd_dc(path: &Path) -> Vec<u8> {
+    zstd::stream::decode_all(File::open(path).expect("a box")).expect("a valid Zstandard file")
+}
+
+/// A small generator (SplitMix64): the seed reproduces everything.
+pub struct Random(pub u64);
+
+impl Random {
+    /// From `HALTBOX_SEED`, else `default`; printed.
+    pub fn seeded(default: u64) -> Random {
+        let asked = std::env::var("HALTBOX_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let seed = asked.unwrap_or(default);
+        println!("seed {seed} (HALTBOX_SEED changes it)");
+        Random(seed)
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.draw() % bound.max(1)
+    }
+}
+
+/// The long form of a suite was asked for.
+pub fn long() -> bool {
+    std::env::var_os("HALTBOX_LONG").is_some()
+}
+
+/// A recorder that runs.
+pub struct Recorder {
+    /// Its folder.
+    pub dir: PathBuf,
+    child: Child,
+}
+
+impl Recorder {
+    /// Starts `haltbox record --dir DIR` with more arguments; what it says goes
+    /// to `DIR.stderr`.
+    pub fn start(dir: &Path, arguments: &[&str], stdin: Stdio) -> Recorder {
+        let said = File::options()
+            .create(true)
+            .append(true)
+            .open(said_path(dir))
+            .expect("stderr");
+        let child = Command::new(programs().join("haltbox"))
+            .args(["record", "--dir"])
+            .arg(dir)
+            .args(arguments)
+            .stdin(stdin)
+            .stderr(said)
+            .spawn()
+            .expect("haltbox record starts");
+        Recorder {
+            dir: dir.to_owned(),
+            child,
+        }
+    }
+
+    /// The process.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Everything recorders of this folder said.
+    pub fn said(&self) -> String {
+        fs::read_to_string(said_path(&self.dir)).unwrap_or_default()
+    }
+
+    /// Waits until it said `words`.
+    pub fn wait_for(&self, words: &str) {
+        wait_until(
+            &format!("the recorder to say {words:?}; it said {}", self.said()),
+            || self.said().contains(words),
+        );
+    }
+
+    /// Sends SIGTERM and waits.
+    pub fn stop(mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for its end, which must be in order.
+    pub fn wait(mut self) {
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}: {}", self.said());
+    }
+}
+
+fn said_path(dir: &Path) -> PathBuf {
+    dir.with_extension("stderr")
+}
+
+/// Waits for something that must come, at most a minute.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited in vain for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Records `slog` through a pipe to its end, beside this node log.
+pub fn record_all(dir: &Path, slog: &[u8], node_log: Option<&[u8]>, size: &str) -> Recorder {
+    let log = dir.with_extension("node.log");
+    let mut arguments = vec!["--size", size, "--slog", "-"];
+    let log_text = log.to_string_lossy().into_owned();
+    if let Some(lines) = node_log {
+        fs::write(&log, lines).expect("a node log");
+        arguments.extend(["--node-log", &log_text]);
+    }
+    let mut recorder = Recorder::start(dir, &arguments, Stdio::piped());
+    let mut pipe = recorder.child.stdin.take().expect("a pipe");
+    pipe.write_all(slog).expect("the recorder reads");
+    recorder
+}
+
+/// The node's log of a failure at `height`, zerolog form.
+pub fn failure(height: u64) -> Vec<u8> {
+    let (local, network) = ("11".repeat(32), "22".repeat(32));
+    format!(
+        "2:28PM INF finalized block block_app_hash={local} height={height} module=state \
+         num_txs_res=0 num_val_updates=0\n2:28PM ERR CONSENSUS FAILURE!!! err=\"precommit step; \
+         +2/3 prevoted for an invalid block: wrong Block.Header.AppHash.  Expected {local}, got \
+         {network}\" module=consensus server=node stack=\"goroutine 175 [running]:\\n\"\n"
+    )
+    .into_bytes()
+}
+
+/// The boxes of a recorder's folder.
+pub fn boxes(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("boxes")).expect("a folder of boxes");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let hidden = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with('.'))
+    };
+    let mut paths: Vec<PathBuf> = paths.filter(|path| !hidden(path)).collect();
+    paths.sort();
+    paths
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// The record of a counter, as `ring-writer` writes it: every byte follows from
+/// the counter. Sizes vary from 0 bytes to a whole fragment.
+pub fn record_bytes(counter: u64, out: &mut Vec<u8>) {
+    let mut random = Random(counter);
+    let length = match random.below(20) {
+        0 => 60_000 + random.below(5_536),
+        1..=3 => random.below(4096),
+        _ => random.below(400),
+    };
+    out.clear();
+    let word = random.draw().to_le_bytes();
+    out.extend((0..length as usize).map(|at| word[at % 8] ^ (at / 8) as u8));
+}

@@ -1,0 +1,16 @@
+//! One binary for all end-to-end tests. Try not to add another.
+
+#[path = "all/bad_input.rs"]
+mod bad_input; // what is not as it should be: lines, rings, boxes, disks
+#[path = "all/commands.rs"]
+mod commands; // selection, exit codes, pipes, the demo
+#[path = "all/kill.rs"]
+mod kill; // SIGKILL at random instants
+#[path = "all/layering.rs"]
+mod layering; // who may stand on whom
+#[path = "all/live.rs"]
+mod live; // reading and freezing while recording goes on
+#[path = "all/power_cut.rs"]
+mod power_cut; // pages of different times in one image
+#[path = "all/recordings.rs"]
+mod recordings; // real slogs through the recorder and back, byte for byte

@@ -1,0 +1,222 @@
+use std::io::Read;
+use std::process::Stdio;
+
+use haltbox_tests::*;
+
+struct Sources {
+    _folder: tempfile::TempDir,
+    slog: std::path::PathBuf,
+    dir: std::path::PathBuf,
+}
+
+fn sources() -> Sources {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (slog, dir) = (folder.path().join("slog"), folder.path().join("node"));
+    let bytes = excerpt("divergent-kv");
+    std::fs::write(&slog, &bytes).expect("a slog");
+    record_all(&dir, &bytes, Some(&failure(13)), "16MiB").wait();
+    Sources {
+        _folder: folder,
+        slog,
+        dir,
+    }
+}
+
+#[test]
+fn a_height_or_crank_is_the_same_from_every_kind_of_source() {
+    let all = sources();
+    let found = boxes(&all.dir);
+    let ring = all.dir.join("ring");
+    for selection in [
+        ["--height", "12"],
+        ["--height", "13"],
+        ["--from-height", "13"],
+        ["--to-height", "12"],
+        ["--crank", "5105"],
+        ["--attempt", "1"],
+    ] {
+        let of = |source: &std::path::Path| {
+            output(0, &["cat", text(source), selection[0], selection[1]])
+        };
+        let expected = of(&all.slog);
+        assert!(!expected.is_empty(), "{selection:?}");
+        assert!(of(&ring) == expected, "{selection:?} of the ring");
+        assert!(of(&found[0]) == expected, "{selection:?} of the box");
+        assert!(of(&all.dir) == expected, "{selection:?} of the folder");
+    }
+    let crank = output(0, &["cat", text(&all.slog), "--crank", "5105"]);
+    let crank = String::from_utf8(crank).expect("UTF-8");
+    let lines: Vec<&str> = crank.lines().collect();
+    assert!(
+        lines[0]
+            .starts_with("{\"type\":\"crank-start\",\"crankType\":\"delivery\",\"crankNum\":5105")
+    );
+    assert!(lines[lines.len() - 1].starts_with("{\"type\":\"crank-finish\""));
+}
+
+#[test]
+fn info_leads_with_the_verdict() {
+    let all = sources();
+    let info = String::from_utf8(output(0, &["info", text(&boxes(&all.dir)[0])])).expect("UTF-8");
+    assert!(
+        info.starts_with("DIVERGED at height 13: AppHash differs"),
+        "{info}"
+    );
+    assert!(info.contains("quote      13-a54ed586985315d46cf177f2908abff6 app=11111111/22222222"));
+    let ring = String::from_utf8(output(0, &["info", text(&all.dir.join("ring"))])).expect("UTF-8");
+    assert!(ring.starts_with("DIVERGED at height 13"), "{ring}");
+    let json = output(0, &["info", "--json", text(&all.dir)]);
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["version"], 1);
+    assert_eq!(
+        json["sources"].as_array().expect("sources").len(),
+        2,
+        "the ring and the box"
+    );
+}
+
+#[test]
+fn standard_input_and_compressed_slogs_are_read() {
+    let packed = root().join("tests/data/honest-a-12-13.slog.zst");
+    assert!(output(0, &["cat", text(&packed)]) == excerpt("honest-a"));
+    let mut cat = haltbox()
+        .args(["ls", "-"])
+        .stdin(std::fs::File::open(&packed).expect("a slog"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("haltbox runs");
+    let mut listed = String::new();
+    cat.stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut listed)
+        .expect("text");
+    assert!(cat.wait().expect("it ends").success());
+    assert!(
+        listed.contains("13-525b7328b707e9fc4ff00c52a8edfbbf"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_broken_pipe_is_success() {
+    let all = sources();
+    let mut cat = haltbox()
+        .args(["cat", text(&all.dir.join("ring"))])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("haltbox runs");
+    let mut first = [0; 100];
+    cat.stdout
+        .take()
+        .expect("a pipe")
+        .read_exact(&mut first)
+        .expect("bytes");
+    let done = cat.wait_with_output().expect("it ends");
+    assert!(done.status.success(), "{done:?}");
+    assert!(done.stderr.is_empty(), "{done:?}");
+}
+
+#[test]
+fn trouble_is_exit_code_2_with_a_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, b"").expect("a file");
+    let elf = std::env::current_exe().expect("this test");
+    for arguments in [
+        vec!["cat", "/nonexistent/ring"],
+        vec!["cat", text(&empty)],
+        vec!["info", text(&elf)],
+        vec!["ls", text(folder.path())],
+        vec!["record", "--dir", text(folder.path())],
+        vec![
+            "record",
+            "--dir",
+            text(folder.path()),
+            "--slog",
+            "-",
+            "--node-log",
+            "-",
+        ],
+        vec![
+            "record",
+            "--dir",
+            text(folder.path()),
+            "--slog",
+            "-",
+            "--profile",
+            "/nonexistent",
+        ],
+        vec![
+            "record",
+            "--dir",
+            text(folder.path()),
+            "--slog",
+            "-",
+            "--size",
+            "1KiB",
+        ],
+        vec!["status", "/nonexistent"],
+        vec!["freeze", "/nonexistent"],
+    ] {
+        let done = run(&arguments);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(
+            said.starts_with("haltbox: ") && said.lines().count() == 1,
+            "{arguments:?}: {said}"
+        );
+    }
+    assert!(!std::path::Path::new("/nonexistent").exists());
+}
+
+#[test]
+fn a_profile_error_names_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let profile = folder.path().join("mine.json");
+    std::fs::write(
+        &profile,
+        "{\"profile\":1,\n \"name\":\"mine\",\n \"slug\":{}}",
+    )
+    .expect("a file");
+    let done = run(&[
+        "record",
+        "--dir",
+        text(folder.path()),
+        "--slog",
+        "-",
+        "--profile",
+        text(&profile),
+    ]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(2));
+    assert!(
+        said.contains("mine.json") && said.contains("slug") && said.contains('3'),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_demo_shows_where_two_validators_parted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let done = haltbox()
+        .arg("demo")
+        .current_dir(folder.path())
+        .output()
+        .expect("haltbox runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(
+        done.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    for words in [
+        "please upload the black box",
+        "do not roll back, resync or prune before you copied it",
+        "same       healthy 12-dfe7e3ec1526a7a094615e83c538ef5d",
+        "DIFFERENT  healthy 13-525b7328b707e9fc4ff00c52a8edfbbf  divergent 13-a54ed586985315d46cf177f2908abff6",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in:\n{said}");
+    }
+}

@@ -1,0 +1,132 @@
+use std::fs::File;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use haltbox_format::Lane;
+use haltbox_format::ring::{Found, Gap, RecordCursor, RingView};
+use haltbox_tests::*;
+
+/// Reads a ring again and again while a process writes it as fast as it can.
+#[test]
+fn a_live_ring_shows_no_wrong_line_and_no_false_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ring, acks) = (folder.path().join("ring"), folder.path().join("acks"));
+    std::fs::write(&acks, 0_u64.to_le_bytes()).expect("an ack file");
+    let mut writer = Command::new(programs().join("ring-writer"))
+        .args([&ring, &acks])
+        .spawn()
+        .expect("ring-writer starts");
+    wait_until("the ring", || ring.exists());
+    let file = File::open(&ring).expect("a ring");
+    let (mut records, mut overruns, mut reads) = (0_u64, 0_u64, 0_u64);
+    let begun = Instant::now();
+    let time = Duration::from_secs(if long() { 60 } else { 10 });
+    let mut expected = Vec::new();
+    while begun.elapsed() < time {
+        let view = RingView::read(&file).expect("a readable ring");
+        let newest = view.lane(Lane::Main).next_counter();
+        let mut cursor = RecordCursor::new(&file, &view, Lane::Main);
+        reads += 1;
+        while let Some(found) = cursor.next().expect("readable") {
+            match found {
+                Found::Record(record) => {
+                    records += 1;
+                    if record.last == record.counter {
+                        record_bytes(record.counter, &mut expected);
+                        assert!(
+                            record.payload == expected,
+                            "record {} is wrong",
+                            record.counter
+                        );
+                    }
+                }
+                Found::Overrun { .. } => overruns += 1,
+                Found::Gap {
+                    why: Gap::Evicted, ..
+                } => {}
+                // The writer may be between two fragments of its newest record.
+                Found::Torn { to, .. } => assert!(to + 2 >= newest, "torn {to} of {newest}"),
+                Found::Gap {
+                    from,
+                    to,
+                    why: Gap::Missing,
+                } => {
+                    panic!(
+                        "false gap {from} to {to}, newest {newest}: {:?}",
+                        view.lane(Lane::Main)
+                    )
+                }
+            }
+        }
+    }
+    writer.kill().expect("it runs");
+    writer.wait().expect("it ends");
+    println!("{reads} reads, {records} records, {overruns} overruns");
+    assert!(reads > 10 && records > 10_000);
+}
+
+/// `haltbox cat` of a ring that is written meanwhile, and a freeze by request.
+#[test]
+fn a_freeze_by_request_does_not_disturb_the_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let slog = excerpt("honest-a");
+    let mut recorder = Recorder::start(&dir, &["--size", "16MiB", "--slog", "-"], Stdio::piped());
+    let mut pipe = recorder.child().stdin.take().expect("a pipe");
+    let half = slog.len() / 2;
+    pipe.write_all(&slog[..half]).expect("the recorder reads");
+    wait_until("block 12 to be committed", || {
+        let said = run(&["status", "--json", text(&dir)]).stdout;
+        String::from_utf8_lossy(&said).contains("\"head\": 13")
+    });
+    let frozen =
+        String::from_utf8(output(0, &["freeze", text(&dir), "--height", "12"])).expect("UTF-8");
+    assert!(
+        frozen.contains("12-dfe7e3ec1526a7a094615e83c538ef5d"),
+        "{frozen}"
+    );
+    pipe.write_all(&slog[half..])
+        .expect("the recorder reads on");
+    drop(pipe);
+    recorder.wait();
+    assert!(
+        output(0, &["cat", text(&dir.join("ring"))]) == slog,
+        "the recording was disturbed"
+    );
+    let again =
+        String::from_utf8(output(0, &["freeze", text(&dir), "--height", "12"])).expect("UTF-8");
+    assert!(
+        again.contains("12-dfe7e3ec1526a7a094615e83c538ef5d"),
+        "{again}"
+    );
+    let missing = run(&["freeze", text(&dir), "--height", "99"]);
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+/// The failure is read before the slog's last lines are: the box has them.
+#[test]
+fn sources_are_drained_before_a_freeze() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, log) = (folder.path().join("node"), folder.path().join("node.log"));
+    let slog = excerpt("honest-a");
+    std::fs::write(&log, failure(13)).expect("a node log");
+    let arguments = ["--size", "16MiB", "--slog", "-", "--node-log", text(&log)];
+    let mut recorder = Recorder::start(&dir, &arguments, Stdio::piped());
+    let mut pipe = recorder.child().stdin.take().expect("a pipe");
+    for part in slog.chunks(slog.len() / 20) {
+        pipe.write_all(part).expect("the recorder reads");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    recorder.wait_for("do not roll back");
+    drop(pipe);
+    recorder.wait();
+    let found = boxes(&dir);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with("13-525b7328b707e9fc4ff00c52a8edfbbf"),
+        "{found:?}"
+    );
+    let node = output(0, &["cat", "--stream", "node", text(&found[0])]);
+    assert_eq!(node, failure(13));
+}
