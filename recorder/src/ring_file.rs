@@ -126,7 +126,7 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
     let mut aside = Vec::new();
     loop {
         let Some(file) = lock_existing(path)? else {
-            create(path, size, options, &mut notices)?;
+            create(path, size, options)?;
             continue;
         };
         match examine(&file, size) {
@@ -279,12 +279,7 @@ fn rename_to_new(from: &Path, to: &Path) -> nix::Result<()> {
 
 /// Makes a new ring under a temporary name and gives it `path`, unless another
 /// recorder was faster.
-fn create(
-    path: &Path,
-    size: u64,
-    options: &RingOptions,
-    notices: &mut Vec<String>,
-) -> Result<(), OpenError> {
+fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError> {
     let io_error = |doing, error| OpenError::Io {
         doing,
         path: path.to_owned(),
@@ -305,9 +300,10 @@ fn create(
         .open(&temporary)
         .map_err(|error| io_error("create", error))
         .and_then(|file| {
-            check_file_system(&file, path, options, notices)?;
+            // Only an empty file can be taken out of copy-on-write; what the
+            // check has to say it says again when the ring is opened.
+            check_file_system(&file, path, options, &mut Vec::new())?;
             allocate(&file, path, size)?;
-            notices.clear();
             write_superblocks(&file, size).map_err(|error| io_error("write", error))
         })
         .and_then(|()| match rename_to_new(&temporary, path) {

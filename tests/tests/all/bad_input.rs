@@ -256,7 +256,8 @@ fn a_full_disk_at_freeze_keeps_the_evidence() {
     let Some(disk) = SmallDisk::mount(11) else {
         return;
     };
-    let (dir, log) = (disk.0.path().join("node"), disk.0.path().join("log"));
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let (dir, log) = (disk.0.path().join("node"), elsewhere.path().join("log"));
     let slog = excerpt("divergent-kv");
     fs::write(&log, b"").expect("a log");
     let arguments = ["--size", "8MiB", "--slog", "-", "--node-log", text(&log)];
@@ -266,33 +267,11 @@ fn a_full_disk_at_freeze_keeps_the_evidence() {
     std::io::Write::write_all(&mut pipe, &slog).expect("the recorder reads");
     let filler = disk.0.path().join("filler");
     let _ = fs::remove_file(dir.join("boxes/.reserve"));
-    let _ = fs::write(&filler, vec![1; 11 << 20]);
-    fs::File::options()
-        .append(true)
-        .open(&log)
-        .and_then(|mut f| std::io::Write::write_all(&mut f, &failure(13)))
-        .map_or_else(
-            |_| {
-                fs::File::options()
-                    .write(true)
-                    .open(&filler)
-                    .expect("filler")
-                    .set_len((11 << 20) - (3 << 20) - 8192)
-                    .ok();
-            },
-            |()| (),
-        );
-    if fs::metadata(&log).expect("a log").len() < failure(13).len() as u64 {
-        // The log's own page needs room too: give one page back, and no more.
-        let filled = fs::metadata(&filler).expect("filler").len();
-        fs::File::options()
-            .write(true)
-            .open(&filler)
-            .expect("filler")
-            .set_len(filled.saturating_sub(8192))
-            .expect("room");
-        fs::write(&log, failure(13)).expect("the failure");
-    }
+    assert!(
+        fs::write(&filler, vec![1; 11 << 20]).is_err(),
+        "the disk must be full"
+    );
+    fs::write(&log, failure(13)).expect("the failure");
     recorder.wait_for("NOT FROZEN");
     assert!(
         recorder.said().contains("The ring keeps the evidence"),

@@ -19,15 +19,16 @@ fn faults(ring: &Path, acknowledged: u64) -> Vec<String> {
     let view = RingView::read(&file).expect("a readable ring");
     let mut faults = Vec::new();
     let mut cursor = RecordCursor::new(&file, &view, Lane::Main);
-    let mut next = view.lane(Lane::Main).first_counter().unwrap_or(0);
+    // The oldest record's first fragments may have been overwritten.
+    let mut next = None;
     let mut expected = Vec::new();
     while let Some(found) = cursor.next().expect("readable") {
         match found {
             Found::Record(record) => {
-                if record.counter != next {
-                    faults.push(format!("record {} after {next}", record.counter));
+                if next.is_some_and(|next| record.counter != next) {
+                    faults.push(format!("record {} after {next:?}", record.counter));
                 }
-                next = record.last + 1;
+                next = Some(record.last + 1);
                 // Only whole records that fit one fragment follow from their counter.
                 if record.last == record.counter {
                     record_bytes(record.counter, &mut expected);
@@ -37,10 +38,11 @@ fn faults(ring: &Path, acknowledged: u64) -> Vec<String> {
                 }
             }
             // The record being written when the kill came; it was not acknowledged.
-            Found::Torn { to, .. } => next = to + 1,
+            Found::Torn { to, .. } => next = Some(to + 1),
             other => faults.push(format!("{other:?}")),
         }
     }
+    let next = next.unwrap_or(0);
     if next < acknowledged {
         faults.push(format!(
             "{acknowledged} were acknowledged, {next} are there"

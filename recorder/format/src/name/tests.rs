@@ -112,9 +112,9 @@ fn a_hash_depends_on_height_lines_and_where_they_end() {
     let rules = agoric();
     let hash = |height, lines: &[&str]| {
         let mut hasher = BlockHasher::new(rules.canonical(), height);
-        lines
-            .iter()
-            .for_each(|line| assert!(hasher.line(line.as_bytes())));
+        lines.iter().for_each(|line| {
+            hasher.line(line.as_bytes());
+        });
         hasher.finish()
     };
     let [a, b] = [r#"{"type":"clist","a":1}"#, r#"{"type":"clist","b":1}"#];

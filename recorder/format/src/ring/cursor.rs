@@ -206,7 +206,7 @@ impl<'a> RecordCursor<'a> {
             let Some(run) = self.view.runs.get(self.run).copied() else {
                 return Ok(self.torn().map_or(Step::End, Step::Found));
             };
-            if self.offset >= run.to {
+            if self.offset >= run.to || self.expected.is_some_and(|next| next > run.last) {
                 self.next_run();
                 continue;
             }
@@ -249,17 +249,27 @@ impl<'a> RecordCursor<'a> {
         if self.offset != run.from || run.first <= expected {
             return None;
         }
-        if let Some(torn) = self.torn() {
-            return Some(torn);
-        }
         let before = self
             .run
             .checked_sub(1)
             .and_then(|index| self.view.runs.get(index))?;
         let why = self.view.gap(before, run).unwrap_or(Gap::Missing);
-        self.expected = Some(run.first);
+        let partial = self.partial.take();
+        match partial {
+            Some(Partial { first, last, .. }) if why == Gap::Missing => {
+                return Some(Found::Torn {
+                    from: first,
+                    to: last,
+                });
+            }
+            _ => self.expected = Some(run.first),
+        }
+        // The rest of a record went by age with the segment that held it, or
+        // its beginning did.
+        self.begun = why == Gap::Missing;
+        let from = partial.map_or(expected, |partial| partial.first);
         Some(Found::Gap {
-            from: expected,
+            from,
             to: run.first - 1,
             why,
         })
@@ -280,6 +290,7 @@ impl<'a> RecordCursor<'a> {
     fn overrun(&mut self, run: &Run) -> Step {
         let from = self.expected.unwrap_or(run.first).max(run.first);
         self.partial = None;
+        self.begun = false;
         self.loaded = None;
         self.expected = Some(run.last + 1);
         self.offset = run.to;

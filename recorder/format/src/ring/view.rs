@@ -328,8 +328,6 @@ struct LaneScan<'a> {
     lane: Lane,
     buffer: Vec<u8>,
     view: LaneView,
-    /// Records behind this counter were written after the scan began.
-    newest: u64,
 }
 
 /// What one pass over a segment copy found.
@@ -361,7 +359,6 @@ impl<'a> LaneScan<'a> {
             lane,
             buffer,
             view,
-            newest: u64::MAX,
         }
     }
 
@@ -371,19 +368,52 @@ impl<'a> LaneScan<'a> {
             let state = self.slot_state(index)?;
             self.view.slots.push(Slot { index, state });
         }
-        // The head first: what it holds now bounds what all others can hold.
+        // The head first: what it holds now bounds what a live writer had
+        // finished when the scan began.
         let newest = self.view.slots.iter().max_by_key(|slot| slot.generation());
         let head = newest.filter(|slot| slot.generation().is_some()).copied();
         if let Some(head) = head {
             self.segment(head)?;
-            self.newest = self.newest_in(head);
         }
+        let newest = head.map(|head| self.newest_in(head));
         for slot in self.view.slots.clone() {
             if Some(slot.index) != head.map(|head| head.index) {
                 self.segment(slot)?;
             }
         }
+        if let (Some(head), Some(newest)) = (head, newest) {
+            self.leave_out_what_moved(head, newest)?;
+        }
         Ok(self.finish())
+    }
+
+    /// A writer at work: segments it began to reuse are evicted, and what it
+    /// added since the head was read was seen in part only. A ring at rest
+    /// keeps everything, as a header can be older than the records behind it.
+    fn leave_out_what_moved(&mut self, head: Slot, newest: u64) -> io::Result<()> {
+        let mut reused = Vec::new();
+        for slot in &self.view.slots {
+            if self.slot_state(slot.index)? != slot.state {
+                reused.push(slot.index);
+            }
+        }
+        let again = self.pass(head)?;
+        let known = self
+            .view
+            .runs
+            .iter()
+            .filter(|run| run.segment == head.index);
+        if reused.is_empty() && again.runs.iter().eq(known) {
+            return Ok(());
+        }
+        self.view
+            .runs
+            .retain(|run| run.first <= newest && !reused.contains(&run.segment));
+        self.view
+            .runs
+            .iter_mut()
+            .for_each(|run| run.last = run.last.min(newest));
+        Ok(())
     }
 
     /// Counter of the newest record, which the head holds unless it is empty.
@@ -442,13 +472,13 @@ impl<'a> LaneScan<'a> {
         let mut junk_from = at;
         while at < bytes.len() {
             match self.key.fragment_at(bytes, at, MAX_EPOCH) {
-                Some(fragment) if fragment.seq.counter() <= self.newest => {
+                Some(fragment) => {
                     pass.junk += (at - junk_from) as u64;
                     pass.add(slot, at, &fragment);
                     at = fragment.end;
                     junk_from = at;
                 }
-                _ => at += ALIGN,
+                None => at += ALIGN,
             }
         }
         Ok(pass)
