@@ -99,6 +99,39 @@ impl Map {
         true
     }
 
+    /// Writes a record at `offset`, a multiple of 16: `prefix` and `payload`
+    /// behind a header of 16 bytes, then `sequence`, and last, in one aligned
+    /// release store, `commit`. Returns false, and writes nothing, if it does
+    /// not fit.
+    #[inline]
+    pub fn put_record(
+        &mut self,
+        offset: usize,
+        sequence: u64,
+        commit: u64,
+        prefix: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        let length = 16 + prefix.len() + payload.len();
+        if !offset.is_multiple_of(16) || !self.covers(offset, length) {
+            return false;
+        }
+        // SAFETY: `covers` checked that `length` bytes from `offset` lie inside
+        // the live mapping, and every write below stays within them; `&mut self`
+        // makes this the only writer; both slices lie outside the mapping, as no
+        // slice of it is ever handed out; the header's words are aligned because
+        // mappings begin at a page boundary and `offset` is a multiple of 16.
+        unsafe {
+            let record = self.pages.as_mut_ptr().add(offset);
+            let body = record.add(16);
+            std::ptr::copy_nonoverlapping(prefix.as_ptr(), body, prefix.len());
+            std::ptr::copy_nonoverlapping(payload.as_ptr(), body.add(prefix.len()), payload.len());
+            record.cast::<u64>().write(sequence.to_le());
+            AtomicU64::from_ptr(record.add(8).cast()).store(commit.to_le(), Ordering::Release);
+        }
+        true
+    }
+
     /// Stores one word at `offset`, which is a multiple of 8. All stores made
     /// before it are visible to whoever sees it, and the CPU never tears it.
     /// Returns false, and stores nothing, if it does not fit.

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::Profile;
 use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark, Stamp,
@@ -17,6 +16,7 @@ use haltbox_format::mark::{
 };
 use haltbox_format::ring::{CutHeader, Entry, Flags, History, Line, RingView, Timeline};
 use haltbox_format::{Digest, Event, Lane, Stream};
+use haltbox_format::{Profile, SlogEntry};
 use nix::fcntl::Flock;
 
 use crate::clock;
@@ -162,12 +162,22 @@ impl Recorder {
             .search_from()
             .filter(|from| from.main < marked.main);
         let file = self.file.try_clone()?;
+        let profile = Arc::clone(&self.config.profile);
         let mut timeline = Timeline::lines_after(&file, view, begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
             let Entry::Line(line) = entry else { continue };
             let (before, after) = around(&line, marked);
             let understood = marked.is_behind(line.lane, line.counter);
-            self.understand(line.stream, line.bytes, before, after, understood);
+            match (line.stream, &profile.slog) {
+                (Stream::Slog, Some(rules)) => {
+                    let entry = rules.read(line.bytes);
+                    self.understand_slog(&entry, before, after, understood);
+                }
+                (Stream::Node, _) if !understood => {
+                    self.understand_node(line.bytes, line.terminated, before, after);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -218,54 +228,62 @@ impl Recorder {
 
     /// Records one entry of a stream.
     pub fn record(&mut self, stream: Stream, given: Given<'_>) {
-        let before = self.position();
-        let lane = self.lane_of(stream, given.bytes);
-        self.append(lane, stream, given);
-        if given.cut.is_none() {
-            let after = self.position();
-            self.understand(stream, given.bytes, before, after, false);
+        match stream {
+            Stream::Slog => self.record_slog(given),
+            Stream::Node => self.record_node(given),
         }
     }
 
-    fn lane_of(&self, stream: Stream, bytes: &[u8]) -> Lane {
-        match (stream, &self.config.profile.slog) {
-            (Stream::Node, _) => self.config.node_lane,
-            (Stream::Slog, Some(rules)) => rules.read(bytes).lane,
-            (Stream::Slog, None) => Lane::Main,
+    fn record_slog(&mut self, given: Given<'_>) {
+        let profile = Arc::clone(&self.config.profile);
+        let before = self.position();
+        let Some(rules) = &profile.slog else {
+            return self.append(Lane::Main, Stream::Slog, given);
+        };
+        let entry = rules.read(given.bytes);
+        self.append(entry.lane, Stream::Slog, given);
+        if given.cut.is_none() {
+            let after = self.position();
+            self.understand_slog(&entry, before, after, false);
+        }
+    }
+
+    fn record_node(&mut self, given: Given<'_>) {
+        let before = self.position();
+        self.append(self.config.node_lane, Stream::Node, given);
+        if given.cut.is_none() {
+            let after = self.position();
+            self.understand_node(given.bytes, given.terminated, before, after);
         }
     }
 
     /// Takes from an entry what it means. `understood`: its marks exist already,
     /// only where the next block begins is to be found again.
-    fn understand(
+    fn understand_slog(
         &mut self,
-        stream: Stream,
-        bytes: &[u8],
+        entry: &SlogEntry<'_>,
         before: Position,
         after: Position,
         understood: bool,
     ) {
-        let profile = Arc::clone(&self.config.profile);
-        let mut marks = Vec::new();
-        match stream {
-            Stream::Slog => {
-                let Some(rules) = &profile.slog else { return };
-                let entry = rules.read(bytes);
-                self.life.entry(entry.canonical, before);
-                if !understood {
-                    for event in entry.events() {
-                        marks.extend(self.life.on(&event, stream, before, after));
-                    }
-                }
-            }
-            Stream::Node if !understood => {
-                let Some(rules) = &profile.node else { return };
-                rules.read(bytes, true, &mut |event| {
-                    marks.extend(self.life.on(&event, stream, before, after));
-                });
-            }
-            Stream::Node => {}
+        self.life.entry(entry.canonical, before);
+        if understood {
+            return;
         }
+        let mut marks = Vec::new();
+        for event in entry.events() {
+            marks.extend(self.life.on(&event, Stream::Slog, before, after));
+        }
+        self.publish(&marks);
+    }
+
+    fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
+        let profile = Arc::clone(&self.config.profile);
+        let Some(rules) = &profile.node else { return };
+        let mut marks = Vec::new();
+        rules.read(bytes, complete, &mut |event| {
+            marks.extend(self.life.on(&event, Stream::Node, before, after));
+        });
         self.publish(&marks);
     }
 

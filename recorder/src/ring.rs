@@ -83,6 +83,11 @@ impl Heads {
             .map(|(head, next)| (load(head), load(next)))
     }
 
+    fn advance(&self, lane: Lane, head: usize) {
+        let (head_cell, _) = &self.lanes[usize::from(lane.number()).min(2)];
+        head_cell.store(head, Ordering::Relaxed);
+    }
+
     fn set(&self, lane: Lane, head: usize, next: usize) {
         let (head_cell, next_cell) = &self.lanes[usize::from(lane.number()).min(2)];
         head_cell.store(head, Ordering::Relaxed);
@@ -115,8 +120,12 @@ struct LaneWriter {
     slots: Vec<Slot>,
     /// Position in `slots` of the segment being filled.
     head: Option<usize>,
+    /// Offset of that segment in the file.
+    base: usize,
     /// Offset in it of the next record.
     offset: usize,
+    /// Payload bytes of a record that still fits it; 0 without a segment.
+    room: usize,
     /// Counter of the next record.
     next: u64,
     generation: u64,
@@ -211,15 +220,11 @@ impl RingWriter {
     /// [`RingWriter::capacity`] bytes; more are dropped.
     pub fn append(&mut self, lane: Lane, flags: Flags, prefix: &[u8], payload: &[u8]) -> Appended {
         let length = prefix.len() + payload.len();
-        if length > self.capacity(lane) || self.map.is_forked() {
+        let writer = self.lane(lane);
+        if self.map.is_forked() {
             return Appended::Dropped;
         }
-        let size = self.segment_size();
-        let writer = self.lane(lane);
-        let fits = length <= FRAGMENT
-            && writer.head.is_some()
-            && writer.offset + HEADER_SIZE + length <= size;
-        if fits {
+        if length <= FRAGMENT && length <= writer.room {
             self.put(
                 lane,
                 Header {
@@ -247,7 +252,8 @@ impl RingWriter {
         payload: &[u8],
     ) -> Appended {
         // A record is kept whole or not at all: make sure of its room first.
-        if !self.has_room(lane, prefix.len() + payload.len()) {
+        let length = prefix.len() + payload.len();
+        if length > self.capacity(lane) || !self.has_room(lane, length) {
             return Appended::Dropped;
         }
         let (mut prefix, mut payload) = (prefix, payload);
@@ -317,38 +323,30 @@ impl RingWriter {
 
     /// Payload bytes that still fit the segment being filled.
     fn room_in_segment(&self, lane: Lane) -> usize {
-        let writer = self.lane(lane);
-        match writer.head {
-            Some(_) => self
-                .segment_size()
-                .saturating_sub(writer.offset + HEADER_SIZE),
-            None => 0,
-        }
+        self.lane(lane).room
     }
 
     /// Writes one fragment that fits the segment being filled.
     fn put(&mut self, lane: Lane, header: Header, prefix: &[u8], payload: &[u8]) {
         let epoch = self.epoch;
-        let writer = self.lane_mut(lane);
+        let (writer, map, heads) = match lane {
+            Lane::Main => (&mut self.main, &mut self.map, &self.heads),
+            Lane::Spine => (&mut self.spine, &mut self.map, &self.heads),
+            Lane::Local => (&mut self.local, &mut self.map, &self.heads),
+        };
         let Some(slot) = writer.head.and_then(|head| writer.slots.get_mut(head)) else {
             return;
         };
         let seq = Seq::new(epoch, writer.next);
-        let (index, offset) = (slot.index, writer.offset);
+        let word = writer.key.commit_word(seq, header, prefix, payload);
+        let at = writer.base + writer.offset;
+        map.put_record(at, writer.key.mask(seq), word, prefix, payload);
+        let size = HEADER_SIZE + padded(prefix.len() + payload.len());
         writer.next += 1;
         slot.next = writer.next;
-        writer.offset += HEADER_SIZE + padded(prefix.len() + payload.len());
-        let (key, end) = (writer.key, writer.offset);
-        let word = key.commit_word(seq, header, prefix, payload);
-        let segment = self.segment_at(index);
-        let at = segment + offset;
-        self.map.write(at + HEADER_SIZE, prefix);
-        self.map.write(at + HEADER_SIZE + prefix.len(), payload);
-        self.map.write(at, &key.mask(seq).to_le_bytes());
-        self.map.publish(at + 8, word);
-        self.heads.lanes[usize::from(lane.number()).min(2)]
-            .0
-            .store(segment + end, Ordering::Relaxed);
+        writer.offset += size;
+        writer.room = writer.room.saturating_sub(size);
+        heads.advance(lane, at + size);
     }
 
     /// Begins another segment. Returns how many unreleased records it
@@ -371,6 +369,8 @@ impl RingWriter {
             self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
         }
         let seq = Seq::new(self.epoch, self.lane(lane).next);
+        let size = self.segment_size();
+        let base = self.segment_at(self.lane(lane).slots.get(position)?.index);
         let writer = self.lane_mut(lane);
         writer.generation += 1;
         let (generation, next) = (writer.generation, writer.next);
@@ -383,7 +383,9 @@ impl RingWriter {
         };
         let index = slot.index;
         writer.head = Some(position);
+        writer.base = base;
         writer.offset = SEGMENT_HEADER_SIZE;
+        writer.room = size - SEGMENT_HEADER_SIZE - HEADER_SIZE;
         self.begin_segment(lane, index, generation, seq);
         self.publish_hints(lane, index);
         Some(lost)
@@ -538,12 +540,18 @@ impl LaneWriter {
                     .get(*position)
                     .is_some_and(|s| s.next == next || s.next == 0)
             });
+        let offset = head.map_or(SEGMENT_HEADER_SIZE, |(_, offset)| offset);
+        let geometry = view.geometry;
+        let base = head.map_or(0, |(index, _)| geometry.offset(index));
+        let left = (geometry.segment_size as usize).saturating_sub(offset + HEADER_SIZE);
         LaneWriter {
             key: LaneKey::new(view.salt, lane),
             generation: slots.iter().map(|slot| slot.generation).max().unwrap_or(0),
             slots,
             head: position,
-            offset: head.map_or(SEGMENT_HEADER_SIZE, |(_, offset)| offset),
+            base: usize::try_from(base).unwrap_or(usize::MAX),
+            offset,
+            room: if position.is_some() { left } else { 0 },
             next,
         }
     }

@@ -1,7 +1,7 @@
 //! Block events of a node's log: the `node` section of a profile, and what a
 //! line says by it.
 //!
-//! `docs/profile-node-section.md` describes the section. Two levels of trust:
+//! `docs/profile.md` describes the section. Two levels of trust:
 //! a text counts as what the node says only where a logger's message stands
 //! (`log_line` knows where that is); anywhere else on a line it may have been
 //! chosen by somebody else, and gives at most a sighting of a mismatch.

@@ -7,7 +7,7 @@ use crate::{AppHash, Digest};
 /// The document that is the authority for the layouts.
 fn document() -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    ["format.md", "box-section.md"]
+    ["format.md"]
         .iter()
         .filter_map(|name| std::fs::read_to_string(docs.join(name)).ok())
         .find(|text| text.contains("\n## The black box\n") || text.starts_with("## The black box"))

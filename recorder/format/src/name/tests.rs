@@ -7,7 +7,7 @@ use crate::profile::Profile;
 use crate::recordings::each_line;
 use crate::slog::SlogRules;
 
-const DOCUMENT: &str = include_str!("../../../../docs/hash-section.md");
+const DOCUMENT: &str = include_str!("../../../../docs/format.md");
 
 fn agoric() -> SlogRules {
     Profile::builtin("agoric").unwrap().slog.unwrap()

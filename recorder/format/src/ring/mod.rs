@@ -10,6 +10,8 @@
 //! the authority for every offset in this module.
 
 mod cursor;
+#[cfg(test)]
+mod format_doc;
 mod geometry;
 mod history;
 mod read_at;

@@ -547,6 +547,3 @@ impl Pass {
             .any(|pair| pair[1].first > pair[0].last + 1)
     }
 }
-
-#[cfg(test)]
-mod tests {}
