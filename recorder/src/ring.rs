@@ -124,8 +124,8 @@ struct LaneWriter {
     base: usize,
     /// Offset in it of the next record.
     offset: usize,
-    /// Payload bytes of a record that still fits it; 0 without a segment.
-    room: usize,
+    /// Bytes left in it, headers included; 0 without a segment.
+    left: usize,
     /// Counter of the next record.
     next: u64,
     generation: u64,
@@ -224,7 +224,7 @@ impl RingWriter {
         if self.map.is_forked() {
             return Appended::Dropped;
         }
-        if length <= FRAGMENT && length <= writer.room {
+        if length <= FRAGMENT && HEADER_SIZE + length <= writer.left {
             self.put(
                 lane,
                 Header {
@@ -323,7 +323,7 @@ impl RingWriter {
 
     /// Payload bytes that still fit the segment being filled.
     fn room_in_segment(&self, lane: Lane) -> usize {
-        self.lane(lane).room
+        self.lane(lane).left.saturating_sub(HEADER_SIZE)
     }
 
     /// Writes one fragment that fits the segment being filled.
@@ -345,7 +345,7 @@ impl RingWriter {
         writer.next += 1;
         slot.next = writer.next;
         writer.offset += size;
-        writer.room = writer.room.saturating_sub(size);
+        writer.left = writer.left.saturating_sub(size);
         heads.advance(lane, at + size);
     }
 
@@ -385,7 +385,7 @@ impl RingWriter {
         writer.head = Some(position);
         writer.base = base;
         writer.offset = SEGMENT_HEADER_SIZE;
-        writer.room = size - SEGMENT_HEADER_SIZE - HEADER_SIZE;
+        writer.left = size - SEGMENT_HEADER_SIZE;
         self.begin_segment(lane, index, generation, seq);
         self.publish_hints(lane, index);
         Some(lost)
@@ -543,7 +543,7 @@ impl LaneWriter {
         let offset = head.map_or(SEGMENT_HEADER_SIZE, |(_, offset)| offset);
         let geometry = view.geometry;
         let base = head.map_or(0, |(index, _)| geometry.offset(index));
-        let left = (geometry.segment_size as usize).saturating_sub(offset + HEADER_SIZE);
+        let left = (geometry.segment_size as usize).saturating_sub(offset);
         LaneWriter {
             key: LaneKey::new(view.salt, lane),
             generation: slots.iter().map(|slot| slot.generation).max().unwrap_or(0),
@@ -551,7 +551,7 @@ impl LaneWriter {
             head: position,
             base: usize::try_from(base).unwrap_or(usize::MAX),
             offset,
-            room: if position.is_some() { left } else { 0 },
+            left: if position.is_some() { left } else { 0 },
             next,
         }
     }

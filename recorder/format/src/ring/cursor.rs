@@ -65,14 +65,25 @@ pub struct RecordCursor<'a> {
     segment: Vec<u8>,
     /// Counter that comes next.
     expected: Option<u64>,
-    /// A record's beginning was seen.
-    begun: bool,
+    /// What fragments without a beginning are the rest of.
+    before: Before,
     /// Fragments of a record whose last one is still to come.
     partial: Option<Partial>,
     joined: Vec<u8>,
     /// What was found last, and whether it was handed out.
     held: Option<Step>,
     delivered: bool,
+}
+
+/// What came before a fragment.
+#[derive(Clone, Copy)]
+enum Before {
+    /// It is the lane's oldest: its beginning went with the segment before it.
+    Nothing,
+    /// Its beginning went by age, or was overrun.
+    Evicted,
+    /// Records: its beginning is missing.
+    Records,
 }
 
 #[derive(Clone, Copy)]
@@ -114,7 +125,7 @@ impl<'a> RecordCursor<'a> {
             loaded: None,
             segment: vec![0; ring.geometry.segment_size as usize],
             expected: None,
-            begun: false,
+            before: Before::Nothing,
             partial: None,
             joined: Vec::new(),
             held: None,
@@ -138,7 +149,7 @@ impl<'a> RecordCursor<'a> {
             .get(run)
             .map(|start| counter.max(start.first));
         self.partial = None;
-        self.begun = false;
+        self.before = Before::Nothing;
         self.held = None;
     }
 
@@ -266,7 +277,9 @@ impl<'a> RecordCursor<'a> {
         }
         // The rest of a record went by age with the segment that held it, or
         // its beginning did.
-        self.begun = why == Gap::Missing;
+        if why == Gap::Evicted {
+            self.before = Before::Evicted;
+        }
         let from = partial.map_or(expected, |partial| partial.first);
         Some(Found::Gap {
             from,
@@ -290,7 +303,7 @@ impl<'a> RecordCursor<'a> {
     fn overrun(&mut self, run: &Run) -> Step {
         let from = self.expected.unwrap_or(run.first).max(run.first);
         self.partial = None;
-        self.begun = false;
+        self.before = Before::Evicted;
         self.loaded = None;
         self.expected = Some(run.last + 1);
         self.offset = run.to;
@@ -314,6 +327,16 @@ impl<'a> RecordCursor<'a> {
         }
     }
 
+    /// A fragment of a record whose beginning is not there.
+    fn remains(&self, counter: u64) -> Option<Step> {
+        let (from, to, why) = (counter, counter, Gap::Evicted);
+        match self.before {
+            Before::Nothing => None,
+            Before::Evicted => Some(Step::Found(Found::Gap { from, to, why })),
+            Before::Records => Some(Step::Found(Found::Torn { from, to })),
+        }
+    }
+
     fn take(
         &mut self,
         part: Part,
@@ -322,7 +345,9 @@ impl<'a> RecordCursor<'a> {
         from: usize,
         to: usize,
     ) -> Option<Step> {
-        self.begun |= matches!(part, Part::Full | Part::First);
+        if matches!(part, Part::Full | Part::First) {
+            self.before = Before::Records;
+        }
         match (part, self.partial.as_mut()) {
             (Part::Full, _) => {
                 let at = Place::Segment { from, to };
@@ -341,14 +366,7 @@ impl<'a> RecordCursor<'a> {
                     flags,
                 });
             }
-            // The oldest record's beginning went with the segment before it.
-            (Part::Mid | Part::Last, None) if !self.begun => return None,
-            (Part::Mid | Part::Last, None) => {
-                return Some(Step::Found(Found::Torn {
-                    from: counter,
-                    to: counter,
-                }));
-            }
+            (Part::Mid | Part::Last, None) => return self.remains(counter),
             (Part::Mid | Part::Last, Some(partial)) => partial.last = counter,
         }
         self.joined.extend_from_slice(&self.segment[from..to]);

@@ -447,7 +447,7 @@ impl<'a> LaneScan<'a> {
     fn segment(&mut self, slot: Slot) -> io::Result<()> {
         let mut pass = self.pass(slot)?;
         for _ in 0..REREADS {
-            if !pass.has_hole() {
+            if !pass.has_hole(slot) {
                 break;
             }
             let again = self.pass(slot)?;
@@ -540,10 +540,18 @@ impl Pass {
         });
     }
 
-    /// Counters are missing between records of this filling.
-    fn has_hole(&self) -> bool {
-        self.runs
-            .windows(2)
-            .any(|pair| pair[1].first > pair[0].last + 1)
+    /// Counters of this filling are missing before or between records.
+    fn has_hole(&self, slot: Slot) -> bool {
+        let current = || self.runs.iter().filter(|run| run.generation.is_some());
+        let before = match slot.state {
+            SlotState::Filled { first, .. } => {
+                current().next().is_some_and(|run| run.first > first)
+            }
+            SlotState::Free | SlotState::Damaged => false,
+        };
+        before
+            || current()
+                .zip(current().skip(1))
+                .any(|(a, b)| b.first > a.last + 1)
     }
 }
