@@ -118,7 +118,7 @@ fn a_killed_recorder_neither_loses_nor_repeats_a_line() {
     let lines: Vec<&[u8]> = text_of_slog.split_inclusive(|b| *b == b'\n').collect();
     let mut file = File::create(&slog).expect("a slog");
     let mut random = Random::seeded(11);
-    let rounds = if long() { 1_000 } else { 60 };
+    let rounds = if long() { 1_000 } else { 200 };
     let mut written = 0;
     let arguments = ["--size", "16MiB", "--slog", text(&slog)];
     for round in 0..rounds {
