@@ -27,6 +27,11 @@ pub struct Map {
 #[derive(Clone)]
 pub struct Pages(Arc<MmapRaw>);
 
+/// Records up to this size have their cache lines asked for...
+const SHORT: usize = 512;
+/// ...this far ahead of the head.
+const AHEAD: usize = 1024;
+
 static FORKS: AtomicU32 = AtomicU32::new(0);
 static WATCH_FORKS: Once = Once::new();
 
@@ -116,6 +121,9 @@ impl Map {
         if !offset.is_multiple_of(16) || !self.covers(offset, length) {
             return false;
         }
+        if length <= SHORT {
+            self.prefetch(offset + AHEAD);
+        }
         // SAFETY: `covers` checked that `length` bytes from `offset` lie inside
         // the live mapping, and every write below stays within them; `&mut self`
         // makes this the only writer; both slices lie outside the mapping, as no
@@ -124,12 +132,35 @@ impl Map {
         unsafe {
             let record = self.pages.as_mut_ptr().add(offset);
             let body = record.add(16);
-            std::ptr::copy_nonoverlapping(prefix.as_ptr(), body, prefix.len());
+            if !prefix.is_empty() {
+                std::ptr::copy_nonoverlapping(prefix.as_ptr(), body, prefix.len());
+            }
             std::ptr::copy_nonoverlapping(payload.as_ptr(), body.add(prefix.len()), payload.len());
             record.cast::<u64>().write(sequence.to_le());
             AtomicU64::from_ptr(record.add(8).cast()).store(commit.to_le(), Ordering::Release);
         }
         true
+    }
+
+    /// Asks the CPU to own the two cache lines at `offset` soon. A short record
+    /// ends before the CPU has noticed that memory is being written in order,
+    /// so its stores would wait for their lines (a fifth of its cost, measured);
+    /// from 1 KiB on the CPU's own prefetch does better alone.
+    #[inline]
+    fn prefetch(&self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let line = self.pages.as_mut_ptr().wrapping_add(offset).cast::<i8>();
+            // SAFETY: a prefetch is a hint: it neither faults nor changes memory,
+            // whatever the address, and SSE is part of x86_64.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_ET0>(line);
+                _mm_prefetch::<_MM_HINT_ET0>(line.wrapping_add(64));
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = offset;
     }
 
     /// Stores one word at `offset`, which is a multiple of 8. All stores made

@@ -100,7 +100,8 @@ impl Heads {
 struct Slot {
     index: u32,
     generation: u64,
-    /// Counters it holds, `first..next`; empty if they are equal.
+    /// Counters it holds, `first..next`; empty if they are equal. The segment
+    /// being filled gets its `next` when it is left, so that no append pays for it.
     first: u64,
     next: u64,
 }
@@ -120,12 +121,10 @@ struct LaneWriter {
     slots: Vec<Slot>,
     /// Position in `slots` of the segment being filled.
     head: Option<usize>,
-    /// Offset of that segment in the file.
-    base: usize,
-    /// Offset in it of the next record.
-    offset: usize,
-    /// Bytes left in it, headers included; 0 without a segment.
-    left: usize,
+    /// Offset in the file of the next record.
+    at: usize,
+    /// Offset in the file of that segment's end; 0 without a segment.
+    end: usize,
     /// Counter of the next record.
     next: u64,
     generation: u64,
@@ -173,15 +172,14 @@ impl RingWriter {
 
     /// Counter of the oldest record of a lane that is not overwritten yet.
     pub fn oldest_counter(&self, lane: Lane) -> u64 {
-        let filled = self
-            .lane(lane)
-            .slots
-            .iter()
-            .filter(|slot| slot.first < slot.next);
-        filled
-            .map(|slot| slot.first)
-            .min()
-            .unwrap_or(self.next_counter(lane))
+        let others = self.others(lane).filter(|(_, slot)| !slot.is_empty());
+        let writer = self.lane(lane);
+        let head = writer.head.and_then(|head| writer.slots.get(head));
+        let first = others
+            .map(|(_, slot)| slot.first)
+            .chain(head.map(|slot| slot.first))
+            .min();
+        first.unwrap_or(writer.next)
     }
 
     /// Says which main records must be kept from now on.
@@ -218,28 +216,20 @@ impl RingWriter {
 
     /// Appends one record: `prefix` and `payload` in one piece. At most
     /// [`RingWriter::capacity`] bytes; more are dropped.
+    #[inline]
     pub fn append(&mut self, lane: Lane, flags: Flags, prefix: &[u8], payload: &[u8]) -> Appended {
         let length = prefix.len() + payload.len();
-        let writer = self.lane(lane);
-        if self.map.is_forked() {
+        if length > FRAGMENT || HEADER_SIZE + length > self.lane(lane).left() {
+            return self.append_split(lane, flags, prefix, payload);
+        }
+        let part = Part::Full;
+        if !self.put(lane, Header { part, flags }, prefix, payload) {
             return Appended::Dropped;
         }
-        if length <= FRAGMENT && HEADER_SIZE + length <= writer.left {
-            self.put(
-                lane,
-                Header {
-                    part: Part::Full,
-                    flags,
-                },
-                prefix,
-                payload,
-            );
-            return Appended::Kept {
-                switched: false,
-                overwritten: 0,
-            };
+        Appended::Kept {
+            switched: false,
+            overwritten: 0,
         }
-        self.append_split(lane, flags, prefix, payload)
     }
 
     /// A record that needs another segment, several fragments, or both.
@@ -253,7 +243,7 @@ impl RingWriter {
     ) -> Appended {
         // A record is kept whole or not at all: make sure of its room first.
         let length = prefix.len() + payload.len();
-        if length > self.capacity(lane) || !self.has_room(lane, length) {
+        if self.map.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length) {
             return Appended::Dropped;
         }
         let (mut prefix, mut payload) = (prefix, payload);
@@ -278,7 +268,9 @@ impl RingWriter {
                 (false, true) => Part::Last,
                 (false, false) => Part::Mid,
             };
-            self.put(lane, Header { part, flags }, prefix_now, payload_now);
+            if !self.put(lane, Header { part, flags }, prefix_now, payload_now) {
+                return Appended::Dropped;
+            }
             if take == rest {
                 return Appended::Kept {
                     switched,
@@ -323,30 +315,23 @@ impl RingWriter {
 
     /// Payload bytes that still fit the segment being filled.
     fn room_in_segment(&self, lane: Lane) -> usize {
-        self.lane(lane).left.saturating_sub(HEADER_SIZE)
+        self.lane(lane).left().saturating_sub(HEADER_SIZE)
     }
 
-    /// Writes one fragment that fits the segment being filled.
-    fn put(&mut self, lane: Lane, header: Header, prefix: &[u8], payload: &[u8]) {
-        let epoch = self.epoch;
-        let (writer, map, heads) = match lane {
-            Lane::Main => (&mut self.main, &mut self.map, &self.heads),
-            Lane::Spine => (&mut self.spine, &mut self.map, &self.heads),
-            Lane::Local => (&mut self.local, &mut self.map, &self.heads),
+    /// Writes one fragment that fits the segment being filled. Returns false,
+    /// and writes nothing, in the child of a fork.
+    #[inline]
+    fn put(&mut self, lane: Lane, header: Header, prefix: &[u8], payload: &[u8]) -> bool {
+        let writer = match lane {
+            Lane::Main => &mut self.main,
+            Lane::Spine => &mut self.spine,
+            Lane::Local => &mut self.local,
         };
-        let Some(slot) = writer.head.and_then(|head| writer.slots.get_mut(head)) else {
-            return;
-        };
-        let seq = Seq::new(epoch, writer.next);
-        let word = writer.key.commit_word(seq, header, prefix, payload);
-        let at = writer.base + writer.offset;
-        map.put_record(at, writer.key.mask(seq), word, prefix, payload);
-        let size = HEADER_SIZE + padded(prefix.len() + payload.len());
-        writer.next += 1;
-        slot.next = writer.next;
-        writer.offset += size;
-        writer.left = writer.left.saturating_sub(size);
-        heads.advance(lane, at + size);
+        let end = writer.put(&mut self.map, self.epoch, header, prefix, payload);
+        if let Some(end) = end {
+            self.heads.advance(lane, end);
+        }
+        end.is_some()
     }
 
     /// Begins another segment. Returns how many unreleased records it
@@ -372,6 +357,7 @@ impl RingWriter {
         let size = self.segment_size();
         let base = self.segment_at(self.lane(lane).slots.get(position)?.index);
         let writer = self.lane_mut(lane);
+        writer.leave_head();
         writer.generation += 1;
         let (generation, next) = (writer.generation, writer.next);
         let slot = writer.slots.get_mut(position)?;
@@ -383,9 +369,8 @@ impl RingWriter {
         };
         let index = slot.index;
         writer.head = Some(position);
-        writer.base = base;
-        writer.offset = SEGMENT_HEADER_SIZE;
-        writer.left = size - SEGMENT_HEADER_SIZE;
+        writer.at = base + SEGMENT_HEADER_SIZE;
+        writer.end = base + size;
         self.begin_segment(lane, index, generation, seq);
         self.publish_hints(lane, index);
         Some(lost)
@@ -505,6 +490,41 @@ impl RingWriter {
 }
 
 impl LaneWriter {
+    /// Writes one fragment that fits the segment being filled; returns where
+    /// it ends in the file, `None` in the child of a fork.
+    #[inline]
+    fn put(
+        &mut self,
+        map: &mut Map,
+        epoch: u32,
+        header: Header,
+        prefix: &[u8],
+        payload: &[u8],
+    ) -> Option<usize> {
+        let seq = Seq::new(epoch, self.next);
+        let word = self.key.commit_word(seq, header, prefix, payload);
+        if !map.put_record(self.at, self.key.mask(seq), word, prefix, payload) {
+            return None;
+        }
+        self.next += 1;
+        self.at += HEADER_SIZE + padded(prefix.len() + payload.len());
+        Some(self.at)
+    }
+
+    /// Bytes left in the segment being filled, headers included. The padding
+    /// of the last record may reach its end exactly, never beyond it.
+    #[inline]
+    fn left(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
+    fn leave_head(&mut self) {
+        let next = self.next;
+        if let Some(slot) = self.head.and_then(|head| self.slots.get_mut(head)) {
+            slot.next = next;
+        }
+    }
+
     fn resume(view: &RingView, lane: Lane) -> LaneWriter {
         let lane_view = view.lane(lane);
         let slots: Vec<Slot> = lane_view
@@ -543,15 +563,15 @@ impl LaneWriter {
         let offset = head.map_or(SEGMENT_HEADER_SIZE, |(_, offset)| offset);
         let geometry = view.geometry;
         let base = head.map_or(0, |(index, _)| geometry.offset(index));
-        let left = (geometry.segment_size as usize).saturating_sub(offset);
+        let base = usize::try_from(base).unwrap_or(usize::MAX);
+        let end = base.saturating_add(geometry.segment_size as usize);
         LaneWriter {
             key: LaneKey::new(view.salt, lane),
             generation: slots.iter().map(|slot| slot.generation).max().unwrap_or(0),
             slots,
             head: position,
-            base: usize::try_from(base).unwrap_or(usize::MAX),
-            offset,
-            left: if position.is_some() { left } else { 0 },
+            at: base.saturating_add(offset),
+            end: if position.is_some() { end } else { 0 },
             next,
         }
     }

@@ -30,6 +30,7 @@ pub struct Seq(pub u64);
 
 impl Seq {
     /// From its parts; bits that do not fit are dropped.
+    #[inline]
     pub fn new(epoch: u32, counter: u64) -> Seq {
         Seq(u64::from(epoch) << COUNTER_BITS | counter & COUNTER_MASK)
     }
@@ -129,10 +130,12 @@ impl LaneKey {
     }
 
     /// The first word of a record header.
+    #[inline]
     pub fn mask(self, seq: Seq) -> u64 {
         seq.0 ^ self.0
     }
 
+    #[inline]
     fn seed(self, seq: Seq, meta: u32) -> u32 {
         let mixed =
             (self.mask(seq) ^ u64::from(meta).rotate_left(32)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
@@ -141,14 +144,18 @@ impl LaneKey {
 
     /// The second word of a record header: CRC-32, kind, flags and length. The
     /// payload is `prefix` and `payload` in one piece, at most [`FRAGMENT`] bytes.
+    #[inline]
     pub fn commit_word(self, seq: Seq, header: Header, prefix: &[u8], payload: &[u8]) -> u64 {
         let meta = header.meta(prefix.len() + payload.len());
         u64::from(self.crc(seq, meta, prefix, payload)) << 32 | u64::from(meta)
     }
 
+    #[inline]
     fn crc(self, seq: Seq, meta: u32, prefix: &[u8], payload: &[u8]) -> u32 {
         let mut hasher = crc32fast::Hasher::new_with_initial(self.seed(seq, meta));
-        hasher.update(prefix);
+        if !prefix.is_empty() {
+            hasher.update(prefix);
+        }
         hasher.update(payload);
         hasher.finalize()
     }
@@ -195,6 +202,7 @@ pub struct Header {
 }
 
 impl Header {
+    #[inline]
     fn meta(self, length: usize) -> u32 {
         (self.part as u32) << 24 | u32::from(self.flags.0) << 20 | length as u32 & LENGTH_MASK
     }
