@@ -1,7 +1,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -51,7 +51,11 @@ fn faults(ring: &Path, acknowledged: u64) -> Vec<String> {
     faults
 }
 
-fn kill_writers(rounds: u64, arguments: &[&str]) -> (u64, Vec<String>) {
+fn ring_writer() -> PathBuf {
+    programs().join("ring-writer")
+}
+
+fn kill_writers(program: &Path, rounds: u64, arguments: &[&str]) -> (u64, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (ring, acks) = (folder.path().join("ring"), folder.path().join("acks"));
     fs::write(&acks, 0_u64.to_le_bytes()).expect("an ack file");
@@ -59,7 +63,7 @@ fn kill_writers(rounds: u64, arguments: &[&str]) -> (u64, Vec<String>) {
     let mut wrong = Vec::new();
     let mut acknowledged = 0;
     for round in 0..rounds {
-        let mut writer = Command::new(programs().join("ring-writer"))
+        let mut writer = Command::new(program)
             .args([&ring, &acks])
             .args(arguments)
             .spawn()
@@ -86,7 +90,7 @@ fn kill_writers(rounds: u64, arguments: &[&str]) -> (u64, Vec<String>) {
 
 #[test]
 fn every_acknowledged_record_survives_sigkill() {
-    let (acknowledged, wrong) = kill_writers(kills(), &[]);
+    let (acknowledged, wrong) = kill_writers(&ring_writer(), kills(), &[]);
     println!(
         "{} kills, {acknowledged} records acknowledged, {} wrong",
         kills(),
@@ -100,12 +104,53 @@ fn every_acknowledged_record_survives_sigkill() {
 /// find what that loses.
 #[test]
 fn the_kill_harness_can_fail() {
-    let (_, wrong) = kill_writers(60, &["--acknowledge-first"]);
+    let (_, wrong) = kill_writers(&ring_writer(), 60, &["--acknowledge-first"]);
     println!("60 kills of a wrong writer: {} faults found", wrong.len());
     assert!(
         !wrong.is_empty(),
         "a writer that loses records was not noticed"
     );
+}
+
+/// The same harness on a build of the recorder that publishes a record before
+/// it writes its bytes. Long form: it compiles the workspace once more.
+#[test]
+fn a_build_that_publishes_before_it_writes_is_caught() {
+    if !long() {
+        println!("skipped: HALTBOX_LONG=1 builds and runs it");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = build_with_fault(folder.path(), "publish-first");
+    let (acknowledged, wrong) = kill_writers(&program, 200, &[]);
+    println!(
+        "200 kills of that build, {acknowledged} acknowledged: {} faults",
+        wrong.len()
+    );
+    assert!(
+        !wrong.is_empty(),
+        "publishing before writing was not noticed"
+    );
+}
+
+/// Copies the sources, applies `tests/faults/NAME.patch` and builds ring-writer.
+fn build_with_fault(folder: &Path, name: &str) -> PathBuf {
+    let script = format!(
+        "git -C {root} ls-files -z | tar -C {root} --null -T - -cf - | tar xf - && \
+         git apply --unsafe-paths {root}/tests/faults/{name}.patch && \
+         {cargo} build --quiet --release -p haltbox-tests --bin ring-writer --target-dir target",
+        root = root().display(),
+        cargo = env!("CARGO"),
+    );
+    let built = Command::new("sh")
+        .args(["-ec", &script])
+        .current_dir(folder)
+        .status();
+    assert!(
+        built.expect("sh runs").success(),
+        "the faulty build does not build"
+    );
+    folder.join("target/release/ring-writer")
 }
 
 /// A followed slog grows while its recorder is killed and started again: in the
