@@ -78,6 +78,78 @@ fn a_live_ring_shows_no_wrong_line_and_no_false_gap() {
     assert!(reads > 10 && records > 10_000);
 }
 
+/// `haltbox cat` again and again while a recorder takes numbered lines as fast
+/// as they can be fed: every line printed is whole, and numbers go up by one
+/// but where cat said that it was overtaken.
+#[test]
+fn cat_of_a_live_ring_prints_whole_lines_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let mut recorder = Recorder::start(&dir, &["--size", "16MiB", "--slog", "-"], Stdio::piped());
+    let mut pipe = std::io::BufWriter::new(recorder.child().stdin.take().expect("a pipe"));
+    let ring = dir.join("ring");
+    wait_until("the ring", || ring.exists());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let time = Duration::from_secs(if long() { 60 } else { 10 });
+    let (mut reads, mut lines, mut overtaken) = (0_u64, 0_u64, 0_u64);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0_u64.. {
+                if over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                pipe.write_all(&numbered_line(number))
+                    .expect("the recorder reads");
+            }
+        });
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            let done = run(&["cat", text(&ring)]);
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            let jumps = jumps_in(&done.stdout);
+            reads += 1;
+            lines += done.stdout.iter().filter(|byte| **byte == b'\n').count() as u64;
+            overtaken += u64::from(jumps > 0);
+            let admitted = said.lines().filter(|line| line.contains("overrun")).count();
+            assert!(jumps <= admitted, "{jumps} jumps, cat said: {said}");
+            assert!(!said.contains("missing"), "a false gap: {said}");
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    println!("{reads} reads, {lines} lines, {overtaken} times overtaken");
+    assert!(reads > 5 && lines > 10_000);
+    recorder.stop();
+}
+
+/// A line whose length and filling follow from its number.
+fn numbered_line(number: u64) -> Vec<u8> {
+    let filling = "x".repeat((number * 7919 % 600) as usize);
+    format!("{{\"type\":\"numbered\",\"n\":{number},\"x\":\"{filling}\"}}\n").into_bytes()
+}
+
+/// How often a number does not follow from the one before; panics at a line
+/// that nobody wrote.
+fn jumps_in(printed: &[u8]) -> usize {
+    let (mut jumps, mut next) = (0, None);
+    for line in printed.split_inclusive(|byte| *byte == b'\n') {
+        let shown = String::from_utf8_lossy(line);
+        let digits = shown
+            .split("\"n\":")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next());
+        let number: u64 = digits
+            .and_then(|d| d.parse().ok())
+            .unwrap_or_else(|| panic!("{shown}"));
+        assert!(
+            line == numbered_line(number),
+            "line {number} is wrong: {shown}"
+        );
+        jumps += usize::from(next.is_some_and(|next| next != number));
+        next = Some(number + 1);
+    }
+    jumps
+}
+
 /// `haltbox cat` of a ring that is written meanwhile, and a freeze by request.
 #[test]
 fn a_freeze_by_request_does_not_disturb_the_recording() {
