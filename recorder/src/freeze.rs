@@ -14,7 +14,8 @@ use haltbox_format::blackbox::{Coverage, HostFingerprint, Identity, Missing, Spa
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Attempt, Mark, Stamp};
 use haltbox_format::ring::{Entry, History, Hole, Line, RingError, RingView, Timeline};
-use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Lane, Profile, Stream};
+use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Lane, Profile, Stream};
+use sha2::{Digest as _, Sha256};
 
 use crate::blackbox::{
     self, BlockFacts, BoxError, BoxFolder, BoxSummary, BoxWriter, ManifestFields, Options,
@@ -33,6 +34,8 @@ pub struct Plan {
     pub boxes: PathBuf,
     /// How the streams are read.
     pub profile: Arc<Profile>,
+    /// The node's executable, to be told apart from another validator's.
+    pub node_program: Option<PathBuf>,
 }
 
 /// A box that is durable.
@@ -175,7 +178,7 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
             io::ErrorKind::InvalidInput.into(),
         )
     })?;
-    let published = publish(file, &name, &plan.boxes, done.summary.bytes)
+    let published = publish(file, &folder, &name, done.evidence)
         .map_err(|error| io_error("publish a box in", &plan.boxes, error))?;
     let (name, existed) = match published {
         Published::As(name) => (name, false),
@@ -200,17 +203,23 @@ fn open_folder(boxes: &Path) -> Result<BoxFolder, FreezeError> {
 }
 
 /// The same name means the same execution, so what is there stays; a box that
-/// covers clearly more stands beside it under the next number.
+/// reaches further back than every one there is stands beside them under the
+/// next number.
 fn publish(
     file: blackbox::Unpublished<'_>,
+    folder: &BoxFolder,
     name: &blackbox::BoxName,
-    boxes: &Path,
-    bytes: u64,
+    evidence: u64,
 ) -> io::Result<Published> {
-    let there = std::fs::metadata(boxes.join(name.edition(1))).map(|found| found.len());
-    match there {
-        Ok(length) if bytes > length + length / 2 => file.publish_next(name),
-        _ => file.publish(name),
+    let there = folder.editions(name)?;
+    let evidence_of = |edition: &u32| folder.identity(&name.edition(*edition))?.evidence;
+    let most = there
+        .iter()
+        .max_by_key(|edition| evidence_of(edition).unwrap_or(0));
+    match most {
+        None => file.publish(name),
+        Some(edition) if evidence > evidence_of(edition).unwrap_or(0) => file.publish_next(name),
+        Some(edition) => Ok(Published::AlreadyThere(name.edition(*edition))),
     }
 }
 
@@ -303,6 +312,10 @@ struct Copy<'a> {
     oldest: u64,
     fields: ManifestFields,
     hash: Option<BlockHash>,
+    /// Lines written.
+    lines: u64,
+    /// Lines written when the plan's block ended.
+    evidence: Option<u64>,
     /// Main records that were written.
     main: Option<Span>,
 }
@@ -316,6 +329,7 @@ struct Open {
 struct Done {
     summary: BoxSummary,
     hash: Option<BlockHash>,
+    evidence: u64,
 }
 
 impl<'a> Copy<'a> {
@@ -338,7 +352,7 @@ impl<'a> Copy<'a> {
         });
         let fields = ManifestFields {
             losses: losses.collect(),
-            host: host_fingerprint(),
+            host: host_fingerprint(plan.node_program.as_deref()),
             ..ManifestFields::default()
         };
         Copy {
@@ -351,6 +365,8 @@ impl<'a> Copy<'a> {
             oldest: view.lane(Lane::Main).first_counter().unwrap_or(0),
             fields,
             hash: None,
+            lines: 0,
+            evidence: None,
             main: None,
         }
     }
@@ -366,16 +382,23 @@ impl<'a> Copy<'a> {
         }
         self.end_block();
         self.fields.coverage = self.coverage(view);
-        let identity = identity(self.plan, subject, self.hash);
+        let evidence = self.evidence.unwrap_or(self.lines);
+        let identity = Identity {
+            evidence: Some(evidence),
+            ..identity(self.plan, subject, self.hash)
+        };
         let summary = self.writer.finish(identity, self.fields)?;
         Ok(Done {
             summary,
             hash: self.hash,
+            evidence,
         })
     }
 
     fn line(&mut self, line: &Line<'_>) -> Result<(), CopyError> {
         if line.stream == Stream::Node {
+            self.cross_boundaries(line);
+            self.lines += 1;
             return Ok(self.writer.node(line.bytes, line.terminated)?);
         }
         if line.context {
@@ -396,6 +419,7 @@ impl<'a> Copy<'a> {
         if line.lane == Lane::Main {
             self.cover(line);
         }
+        self.lines += 1;
         Ok(self.writer.slog(line.bytes, line.terminated)?)
     }
 
@@ -436,6 +460,7 @@ impl<'a> Copy<'a> {
         let hash = hasher.map(BlockHasher::finish);
         if block.of == self.plan.of {
             self.hash = hash;
+            self.evidence = Some(self.lines);
         }
         self.writer.block_end(BlockFacts {
             state: Some(block.state),
@@ -523,7 +548,7 @@ impl<'a> Copy<'a> {
 }
 
 /// What can be said of the machine without asking the node.
-fn host_fingerprint() -> HostFingerprint {
+fn host_fingerprint(node_program: Option<&Path>) -> HostFingerprint {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
     let cpu = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
@@ -541,6 +566,15 @@ fn host_fingerprint() -> HostFingerprint {
         )),
         kernel: kernel.map(|text| text.trim().to_owned()),
         cpu,
+        node_sha256: node_program.and_then(|path| sha256(path).ok()),
         ..HostFingerprint::default()
     }
+}
+
+/// A node's executable is a few hundred megabytes at most: a second of the
+/// thread that writes the box.
+fn sha256(path: &Path) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(Digest(hasher.finalize().into()))
 }

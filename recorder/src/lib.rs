@@ -12,6 +12,7 @@ pub mod lines;
 pub mod machine;
 mod map;
 pub mod message;
+pub mod old_rings;
 pub mod populate;
 pub mod recorder;
 pub mod reserve;

@@ -50,6 +50,10 @@ struct RecordArgs {
     /// How to read them: agoric, cosmos, or a profile file.
     #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
     profile: String,
+    /// The node's executable (agd, or the chain's binary): its SHA-256 goes
+    /// into the boxes, so that builds can be told apart.
+    #[arg(long, value_name = "PATH")]
+    node_program: Option<PathBuf>,
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
@@ -65,9 +69,10 @@ struct FreezeArgs {
     /// Folder the box goes to; by default boxes/ beside the ring.
     #[arg(long)]
     boxes: Option<PathBuf>,
-    /// How the ring's entries are to be read.
-    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
-    profile: String,
+    /// How the ring's entries are to be read; by default as its last recorder
+    /// read them.
+    #[arg(long, value_name = "agoric|cosmos|FILE.json")]
+    profile: Option<String>,
 }
 
 #[derive(Args)]
@@ -106,13 +111,21 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
         slog,
         node_log,
         profile: load_profile(&args.profile)?,
+        profile_text: (!is_builtin(&args.profile))
+            .then(|| std::fs::read(&args.profile).ok())
+            .flatten(),
+        node_program: args.node_program.clone(),
         upload_hint: args.upload_hint.clone(),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn is_builtin(name: &str) -> bool {
+    matches!(name, "agoric" | "cosmos")
+}
+
 fn load_profile(name: &str) -> Result<Profile, String> {
-    if matches!(name, "agoric" | "cosmos") {
+    if is_builtin(name) {
         return Profile::builtin(name).map_err(|error| error.to_string());
     }
     let text = std::fs::read(name).map_err(|error| {
@@ -134,7 +147,10 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
         height: args.height,
         boxes: boxes.clone(),
     };
-    let asked = control::ask(folder, &request).map_err(|error| {
+    // A recorder answers for the ring it writes, not for one set aside.
+    let in_use = ring.file_name().is_some_and(|name| name == "ring");
+    let asked = in_use.then(|| control::ask(folder, &request)).transpose();
+    let asked = asked.map(Option::flatten).map_err(|error| {
         format!(
             "the recorder of {} did not answer: {error}",
             folder.display()
@@ -156,11 +172,17 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         .map_err(|error| format!("cannot open {}: {error}", ring.display()))?;
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.display()))?;
     let history = History::read(&file, &view).map_err(|error| error.to_string())?;
-    let profile = match history.sessions.last() {
-        Some((_, session)) if args.profile == "agoric" => load_profile(&session.profile),
-        _ => load_profile(&args.profile),
+    let session = history.sessions.last().map(|(_, session)| session);
+    let profile = match (&args.profile, session) {
+        (Some(asked), _) => load_profile(asked)?,
+        (None, Some(session)) if is_builtin(&session.profile) => load_profile(&session.profile)?,
+        (None, Some(_)) => {
+            let copy = ring.with_file_name(serve::PROFILE_COPY);
+            load_profile(&copy.to_string_lossy())?
+        }
+        (None, None) => load_profile("agoric")?,
     };
-    let profile = Arc::new(profile.or_else(|_| load_profile(&args.profile))?);
+    let profile = Arc::new(profile);
     let (of, reason) = serve::subject_of(&history.life, args.height).ok_or_else(|| {
         args.height.map_or(
             "nothing to freeze: no block is in the ring".to_owned(),
@@ -172,6 +194,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         reason,
         boxes,
         profile: Arc::clone(&profile),
+        node_program: None,
     };
     let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
     note_in_ring(ring, &view, profile, &frozen);

@@ -213,6 +213,11 @@ impl Recorder {
         &self.life
     }
 
+    /// Block records were overwritten since the ring was made.
+    pub fn has_wrapped(&self) -> bool {
+        self.writer.oldest_counter(Lane::Main) > 0
+    }
+
     /// Takes what the operator has to hear of.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)

@@ -17,6 +17,7 @@ use nix::sys::statfs::{self, FsType, fstatfs};
 use crate::clock;
 use crate::machine;
 use crate::map::{Map, set_no_copy_on_write};
+use crate::old_rings::OTHER_SIZE;
 use crate::ring::RingWriter;
 
 /// How to open a ring.
@@ -231,7 +232,7 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
     }
     if superblock.file_size != size {
         let why = format!("has {} bytes, --size asks for {size}", superblock.file_size);
-        return Err(Unfit::because("other-size", why));
+        return Err(Unfit::because(OTHER_SIZE, why));
     }
     Ok(view)
 }

@@ -25,6 +25,7 @@ use crate::control::{self, Control, Reply, Request};
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
 use crate::message;
+use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::reserve::Reserve;
 use crate::ring_file::RingOptions;
@@ -40,6 +41,9 @@ const TURNS: usize = 16;
 /// How far a source is read between two source marks.
 const MARK_EVERY: u64 = 8 << 20;
 
+/// The copy of a profile that is not builtin, in the recorder's folder.
+pub const PROFILE_COPY: &str = "profile.json";
+
 /// What to record, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -53,6 +57,11 @@ pub struct Options {
     pub node_log: Option<Place>,
     /// How to read them.
     pub profile: Profile,
+    /// The profile's own text, if it is not a builtin one: a copy beside the
+    /// ring lets `haltbox freeze` read the ring when nobody records.
+    pub profile_text: Option<Vec<u8>>,
+    /// The node's executable, whose digest goes into the boxes.
+    pub node_program: Option<PathBuf>,
     /// Where to upload a box, for the halt message.
     pub upload_hint: Option<String>,
 }
@@ -85,6 +94,8 @@ struct Wanted {
     boxes: PathBuf,
     since: Instant,
     asked_by: Option<UnixStream>,
+    /// The ring that holds it, if that is not the one in use.
+    old_ring: Option<PathBuf>,
 }
 
 /// A freeze that is being written.
@@ -99,6 +110,7 @@ struct Server {
     sources: Vec<Source>,
     control: Option<Control>,
     reserve: Option<Reserve>,
+    old_rings: Vec<OldRing>,
     wanted: Vec<Wanted>,
     writing: Option<Writing>,
     last_progress: Instant,
@@ -110,6 +122,9 @@ impl Server {
         let boxes = options.dir.join("boxes");
         make_folder(&options.dir)?;
         make_folder(&boxes)?;
+        if let Some(text) = &options.profile_text {
+            keep_profile(&options.dir.join(PROFILE_COPY), text);
+        }
         let config = Config {
             ring: RingOptions {
                 size: options.size,
@@ -123,8 +138,8 @@ impl Server {
             },
             populate: true,
         };
-        let opened =
-            Recorder::open(&options.dir.join("ring"), config).map_err(|e| e.to_string())?;
+        let ring = options.dir.join("ring");
+        let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
         let sources = open_sources(&options, &opened)?;
         let reserve = Reserve::take(&boxes, options.size / 4)
@@ -148,6 +163,7 @@ impl Server {
             sources,
             control,
             reserve,
+            old_rings: old_rings::find(&ring),
             wanted: Vec::new(),
             writing: None,
             last_progress: Instant::now(),
@@ -188,6 +204,7 @@ impl Server {
                 _ => say(&format!("height {} is still pinned: {why}", of.height)),
             }
         }
+        self.want_from_old_rings();
     }
 
     fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
@@ -197,6 +214,7 @@ impl Server {
             self.hear();
             self.finish_writing();
             self.start_writing();
+            self.drop_drained();
             if stopping.is_none() && (signalled(signals) || self.sources_over()) {
                 stopping = Some(Instant::now());
             }
@@ -336,7 +354,59 @@ impl Server {
             boxes,
             since,
             asked_by,
+            old_ring: None,
         });
+    }
+
+    /// What rings of another size still owe the operator.
+    fn want_from_old_rings(&mut self) {
+        for old in &self.old_rings {
+            say(&old.describe());
+            for (of, field) in &old.unfrozen {
+                self.wanted.push(Wanted {
+                    of: *of,
+                    reason: format!("{field} mismatch (found at start)"),
+                    boxes: self.options.dir.join("boxes"),
+                    since: Instant::now(),
+                    asked_by: None,
+                    old_ring: Some(old.path.clone()),
+                });
+            }
+        }
+    }
+
+    /// Removes the old rings whose records are all older than what this ring
+    /// itself has let go.
+    fn drop_drained(&mut self) {
+        let wrapped = self.recorder.as_ref().is_some_and(Recorder::has_wrapped);
+        if self.old_rings.is_empty() || !wrapped {
+            return;
+        }
+        let (drained, kept) = std::mem::take(&mut self.old_rings)
+            .into_iter()
+            .partition::<Vec<_>, _>(OldRing::is_drained);
+        self.old_rings = kept;
+        for old in drained {
+            match fs::remove_file(&old.path) {
+                Ok(()) => say(&format!(
+                    "{} is drained and was removed",
+                    old.path.display()
+                )),
+                Err(error) => say(&format!("cannot remove {}: {error}", old.path.display())),
+            }
+        }
+    }
+
+    /// Notes where it matters that a box holds the attempt.
+    fn mark_frozen(&mut self, wanted: &Wanted, frozen: &Frozen) {
+        match (&wanted.old_ring, &mut self.recorder) {
+            (Some(path), _) => {
+                let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
+                held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
+            }
+            (None, Some(recorder)) => recorder.frozen(frozen.of, frozen.name()),
+            (None, None) => {}
+        }
     }
 
     /// Answers requests.
@@ -380,12 +450,16 @@ impl Server {
             reason: wanted.reason.clone(),
             boxes: wanted.boxes.clone(),
             profile: Arc::clone(recorder.profile()),
+            node_program: self.options.node_program.clone(),
         };
         if let Some(reserve) = &self.reserve {
             reserve.give_up();
         }
         let (sender, done) = channel();
-        let file = recorder.file();
+        let file = match &wanted.old_ring {
+            Some(path) => fs::File::open(path),
+            None => recorder.file(),
+        };
         let writer = std::thread::Builder::new()
             .name("haltbox-freeze".to_owned())
             .spawn(move || {
@@ -428,9 +502,7 @@ impl Server {
         }
         let reply = match outcome {
             Ok(frozen) => {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.frozen(frozen.of, frozen.name());
-                }
+                self.mark_frozen(&wanted, &frozen);
                 Reply::Done(message::frozen(
                     &frozen,
                     self.options.upload_hint.as_deref(),
@@ -487,6 +559,19 @@ fn make_folder(path: &Path) -> Result<(), String> {
         .mode(0o700)
         .create(path);
     made.map_err(|error| format!("cannot make the folder {}: {error}", path.display()))
+}
+
+/// Replaced as a whole: a kill must not leave half a profile. Recording does
+/// not depend on it.
+fn keep_profile(path: &Path, text: &[u8]) {
+    let temporary = path.with_extension("new");
+    let kept = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = kept {
+        say(&format!(
+            "no copy of the profile at {}: {error}",
+            path.display()
+        ));
+    }
 }
 
 fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, String> {

@@ -57,6 +57,8 @@ struct Identity {
     quote: String,
     app_hash: Option<AppHash>,
     network_app_hash: Option<AppHash>,
+    /// The profile it was recorded with.
+    profile: String,
     created: String,
     complete: bool,
 }
@@ -117,6 +119,7 @@ fn identity_of(source: &Source) -> Option<Identity> {
         reason: identity.reason,
         app_hash: identity.app_hash,
         network_app_hash: identity.network_app_hash,
+        profile: identity.profile,
         created: identity.created,
         complete: identity.complete,
     })

@@ -5,9 +5,11 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use haltbox_format::blackbox::{IDENTITY_LEN, Identity};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -115,6 +117,16 @@ impl BoxFolder {
             .collect();
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// What a box of the folder says of itself; `None` if its first page cannot
+    /// be read or proved.
+    pub fn identity(&self, file: &str) -> Option<Identity> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.dir, file, flags, Mode::empty()).ok()?);
+        let mut page = [0; IDENTITY_LEN];
+        file.read_exact_at(&mut page, 0).ok()?;
+        Identity::parse(&page).ok()
     }
 
     fn unnamed(&self) -> Result<File, Errno> {

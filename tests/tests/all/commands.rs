@@ -1,5 +1,7 @@
+use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use haltbox_tests::*;
 
@@ -219,4 +221,117 @@ fn the_demo_shows_where_two_validators_parted() {
     ] {
         assert!(said.contains(words), "{words:?} is not in:\n{said}");
     }
+}
+
+/// A pinned block keeps its ring through a change of size, until it has a box.
+#[test]
+fn a_ring_of_another_size_goes_when_it_is_drained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let slog = excerpt("honest-a");
+    record_all(&dir, &slog[..slog.len() / 4], None, "16MiB").wait();
+    record_all(&dir, &slog, None, "4MiB").wait();
+    let old = aside(&dir);
+    assert_eq!(old.len(), 1, "a pinned block went with its ring");
+    let said = fs::read_to_string(dir.with_extension("stderr")).expect("what was said");
+    assert!(
+        said.contains("it stays because height 12 is pinned"),
+        "{said}"
+    );
+    let frozen = output(
+        0,
+        &["freeze", text(&old[0]), "--boxes", text(&dir.join("boxes"))],
+    );
+    assert!(String::from_utf8_lossy(&frozen).contains("12-incomplete"));
+    record_all(&dir, &slog, None, "4MiB").wait();
+    assert!(aside(&dir).is_empty(), "a drained ring was kept");
+}
+
+fn aside(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
+    entries
+        .filter(|path| path.to_string_lossy().contains("aside-other-size"))
+        .collect()
+}
+
+/// The same name stays, unless the new box reaches further.
+#[test]
+fn a_box_with_greater_coverage_stands_beside_the_lesser() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let slog = excerpt("honest-a");
+    record_all(&dir, &slog[..slog.len() / 4], None, "16MiB").wait();
+    let freeze = || {
+        output(0, &["freeze", text(&dir), "--height", "12"]);
+        boxes(&dir)
+            .iter()
+            .map(|path| path.file_name().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(freeze(), ["12-incomplete"]);
+    assert_eq!(freeze(), ["12-incomplete"], "nothing new, another file");
+    let first = fs::read(dir.join("boxes/12-incomplete")).expect("a box");
+    record_all(&dir, &slog[slog.len() / 4..slog.len() / 3], None, "16MiB").wait();
+    assert_eq!(freeze(), ["12-incomplete", "12-incomplete.2"]);
+    assert!(fs::read(dir.join("boxes/12-incomplete")).expect("a box") == first);
+}
+
+/// The ring of a profile of one's own can be frozen when nobody records, and
+/// the box tells the node's build.
+#[test]
+fn a_dead_ring_is_read_by_the_profile_it_was_written_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, profile) = (folder.path().join("node"), folder.path().join("mine.json"));
+    let builtin = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let mine = builtin
+        .expect("a profile")
+        .replacen("\"agoric\"", "\"mine\"", 1);
+    fs::write(&profile, mine).expect("a profile");
+    let slog = folder.path().join("slog");
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    let program = text(&profile);
+    let recorder = Recorder::start(
+        &dir,
+        &[
+            "--size",
+            "16MiB",
+            "--slog",
+            text(&slog),
+            "--profile",
+            program,
+            "--node-program",
+            program,
+        ],
+        Stdio::null(),
+    );
+    wait_until("the slog", || {
+        run(&["cat", text(&dir.join("ring"))]).stdout.len() == excerpt("honest-a").len()
+    });
+    output(0, &["freeze", text(&dir), "--height", "12"]);
+    recorder.stop();
+    output(0, &["freeze", text(&dir), "--height", "13"]);
+    let infos: Vec<serde_json::Value> = boxes(&dir)
+        .iter()
+        .map(|path| {
+            let json = output(0, &["info", "--json", text(path)]);
+            serde_json::from_slice::<serde_json::Value>(&json).expect("JSON")["sources"][0].clone()
+        })
+        .collect();
+    let told: Vec<&str> = infos
+        .iter()
+        .filter_map(|info| info["identity"]["profile"].as_str())
+        .collect();
+    assert_eq!(told, ["mine", "mine"]);
+    let digest = infos[0]["host"]["node_sha256"].as_str().unwrap_or_default();
+    let expected = Command::new("sha256sum")
+        .arg(&profile)
+        .output()
+        .expect("sha256sum runs")
+        .stdout;
+    assert!(
+        String::from_utf8_lossy(&expected).starts_with(digest) && digest.len() == 64,
+        "{digest:?}"
+    );
 }

@@ -55,6 +55,10 @@ pub struct Identity {
     /// Digest of the profile's canonical form, which HASH depends on.
     #[serde(deserialize_with = "lenient::value")]
     pub profile_digest: Option<Digest>,
+    /// Lines of the box up to the end of the execution it is about: of two
+    /// boxes of one execution the one with more reaches further back.
+    #[serde(deserialize_with = "lenient::value")]
+    pub evidence: Option<u64>,
     /// When the freeze began, UTC, RFC 3339.
     #[serde(deserialize_with = "lenient::value")]
     pub created: String,
@@ -76,6 +80,7 @@ impl Default for Identity {
             network_app_hash: None,
             profile: String::new(),
             profile_digest: None,
+            evidence: None,
             created: String::new(),
             complete: false,
         }

@@ -1,0 +1,98 @@
+//! Rings set aside because another `--size` was asked for. They stay readable
+//! until they are drained: nothing in them waits for a verdict or a box, and
+//! the ring in use has let go of records of its own, which are all younger.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haltbox_format::lifecycle::{Block, Lifecycle, State};
+use haltbox_format::mark::Attempt;
+use haltbox_format::ring::{History, RingView};
+
+/// In the names of rings that were set aside for their size.
+pub const OTHER_SIZE: &str = "other-size";
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct OldRing {
+    /// The file.
+    pub path: PathBuf,
+    /// The heights it holds, lowest and highest.
+    pub heights: Option<(u64, u64)>,
+    /// Diverged attempts without a box, and in which field.
+    pub unfrozen: Vec<(Attempt, String)>,
+    /// Heights that wait for the operator.
+    pub pinned: Vec<u64>,
+}
+
+/// The old rings beside `ring`; one that cannot be read is left alone.
+pub fn find(ring: &Path) -> Vec<OldRing> {
+    let (Some(folder), Some(name)) = (ring.parent(), ring.file_name()) else {
+        return Vec::new();
+    };
+    let prefix = format!("{}.aside-{OTHER_SIZE}-", name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_old = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(&prefix))
+    };
+    paths
+        .filter(is_old)
+        .filter_map(|path| OldRing::read(path).ok())
+        .collect()
+}
+
+impl OldRing {
+    fn read(path: PathBuf) -> io::Result<OldRing> {
+        let file = File::open(&path)?;
+        let view = RingView::read(&file).map_err(|error| io::Error::other(error.to_string()))?;
+        let life = History::read(&file, &view)?.life;
+        let of_state = |state| {
+            life.blocks()
+                .iter()
+                .filter(move |b: &&Block| b.state == state)
+        };
+        let waiting = of_state(State::Pinned).filter(|block| block.is_pinned());
+        Ok(OldRing {
+            heights: heights(&life),
+            pinned: waiting.map(|block| block.of.height).collect(),
+            unfrozen: of_state(State::Diverged)
+                .filter(|block| block.is_pinned())
+                .map(|block| (block.of, block.why.clone().unwrap_or_default()))
+                .collect(),
+            path,
+        })
+    }
+
+    /// Whether the file may go, once younger records have.
+    pub fn is_drained(&self) -> bool {
+        self.unfrozen.is_empty() && self.pinned.is_empty()
+    }
+
+    /// What it holds, for the operator.
+    pub fn describe(&self) -> String {
+        let heights = self
+            .heights
+            .map_or("no heights".to_owned(), |(first, last)| {
+                format!("heights {first} to {last}")
+            });
+        let path = self.path.display();
+        let fate = match self.pinned.first() {
+            Some(height) => format!("it stays because height {height} is pinned and has no box"),
+            None => "it goes when this ring has wrapped".to_owned(),
+        };
+        format!(
+            "{path} of another size holds {heights}; {fate}. To keep a height of it: haltbox \
+             freeze {path} --height H"
+        )
+    }
+}
+
+fn heights(life: &Lifecycle) -> Option<(u64, u64)> {
+    let heights = || life.blocks().iter().map(|block| block.of.height);
+    heights().min().zip(heights().max())
+}
