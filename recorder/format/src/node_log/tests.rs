@@ -122,6 +122,45 @@ fn every_fixture_gives_its_events() {
     );
 }
 
+/// Logs of a real node with one validator (CometBFT 0.38.17, its kvstore,
+/// whose AppHash is the number of transactions: one of them, in block 4).
+#[test]
+fn a_real_node_tells_every_block() {
+    let rules = cosmos();
+    let logs = [
+        include_str!("fixtures/cometbft-0.38.17-plain.log"),
+        include_str!("fixtures/cometbft-0.38.17-json.log"),
+    ];
+    for log in logs {
+        let lines = log.lines().map(|line| read(&rules, line.as_bytes(), true));
+        let found: Vec<Event> = lines.flatten().collect();
+        let expected = (1..=5).flat_map(real_block).collect::<Vec<_>>();
+        assert_eq!(show_all(&found), expected.join("; "));
+    }
+}
+
+fn real_block(height: u64) -> Vec<String> {
+    let hash = |height| match height {
+        1..=3 => "0000000000000000",
+        _ => "0200000000000000",
+    };
+    let (own, before) = (hash(height), hash((height - 1).max(1)));
+    let confirm = format!("confirm {} {before}", height - 1);
+    let events = [
+        confirm.clone(),
+        format!("begin {height}"),
+        format!("local {height} {own}"),
+        format!("end {height}"),
+        format!("local {height} {own}"),
+        format!("end {height}"),
+        format!("commit {height} -"),
+        confirm,
+    ];
+    // Nothing stands before the first block that could be confirmed.
+    let told = |event: &String| !event.starts_with("confirm 0 ");
+    events.into_iter().filter(told).collect()
+}
+
 /// A cut line may tell less than the whole one, never anything else.
 #[test]
 fn a_cut_line_tells_nothing_new() {
