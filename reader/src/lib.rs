@@ -7,6 +7,7 @@
 pub mod agoric_ring;
 pub mod blackbox;
 pub mod commands;
+pub mod compare;
 mod kind;
 mod placing;
 mod slog_file;

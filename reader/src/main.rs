@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use haltbox_reader::commands::{Outcome, cat, demo, info, ls, record, verify};
+use haltbox_reader::commands::{Outcome, cat, demo, diff, info, ls, record, verify};
 
 /// A flight recorder for consensus failures: records what a node executes,
 /// freezes a black box when its AppHash differs from the network's, and reads it.
@@ -33,6 +33,7 @@ enum Command {
     Info(info::InfoArgs),
     Ls(ls::LsArgs),
     Verify(verify::VerifyArgs),
+    Diff(diff::DiffArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -66,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Info(args) => info::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Demo(args) => demo::run(&args),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cat;
 pub mod demo;
+pub mod diff;
 pub mod info;
 pub mod ls;
 pub mod record;

@@ -1,0 +1,19 @@
+//! Comparing sources: the class of the fault and the first step at which two
+//! nodes parted.
+//!
+//! Two readings. The first makes a tape of each source, block by block, a
+//! digest for each crank ([`tape`]), and lays the tapes side by side
+//! ([`pair`]): memory does not grow with the sources. Where they part, the
+//! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
+//! What an entry means is [`swingset`]'s business alone.
+
+pub mod chain;
+pub mod changes;
+pub mod diff;
+pub mod evidence;
+pub mod last_write;
+pub mod pair;
+pub mod replay;
+pub mod swingset;
+pub mod tape;
+pub mod verdict;

@@ -1,0 +1,885 @@
+//! `haltbox diff`: two sources, one verdict, and what it rests on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use haltbox_format::{AppHash, Profile};
+use serde::Serialize;
+
+use super::changes::{self, Change};
+use super::evidence::{self, Entry};
+use super::last_write::{self, StoreKey, Write};
+use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
+use super::replay::{self, Mismatch, Originals, Replays};
+use super::swingset;
+use super::verdict::{Case, Finding, Verdict, Which};
+use crate::source::{Blocks, Source};
+
+/// Entries of context that are told on each side of the step.
+const CONTEXT: usize = 4;
+
+/// One source of a comparison.
+pub struct Party<'a> {
+    /// Its path, as it was given.
+    pub path: &'a Path,
+    /// The source.
+    pub source: Source,
+    /// How it is read.
+    pub profile: Profile,
+}
+
+/// The whole answer; `docs/json.md` describes it.
+#[derive(Debug, Serialize)]
+pub struct Document {
+    /// Version of this document.
+    pub version: u32,
+    /// The class.
+    pub verdict: Verdict,
+    /// The exit code.
+    pub exit: u8,
+    /// One sentence.
+    pub summary: String,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The two sources.
+    pub sides: Sides<SideFacts>,
+    /// What differs between the two entries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The step stands on this side only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inserted_on: Option<Which>,
+    /// Entries around the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<Sides<Context>>,
+    /// Who wrote the key last that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_write: Option<LastWrite>,
+    /// Replays that do not match.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<(Which, Mismatch)>,
+    /// What followed from the first difference.
+    pub consequence: Consequence,
+    /// Heights that both have.
+    pub heights: Vec<HeightFacts>,
+    /// How the environments differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<EnvironmentRow>,
+    /// What should be known besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What to collect next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collect: Vec<String>,
+}
+
+/// One of something for each side.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Sides<T> {
+    /// Of the first source.
+    pub a: T,
+    /// Of the second.
+    pub b: T,
+}
+
+/// The step, in the numbers of the side that has it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Place {
+    /// Height.
+    pub height: u64,
+    /// Which execution of it, on side A.
+    pub attempt: u32,
+    /// Number of the input whose run it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// The run in the block, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
+    /// Crank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crank: Option<u64>,
+    /// Vat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat: Option<String>,
+    /// Delivery to the vat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<u64>,
+    /// Syscall in the delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syscall: Option<u64>,
+    /// Type of the entry.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+}
+
+/// What a source is and covers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SideFacts {
+    /// Its path.
+    pub path: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its entry at the place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// Number of that entry among the slog's lines, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_number: Option<u64>,
+    /// Lowest height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_height: Option<u64>,
+    /// Highest height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_height: Option<u64>,
+    /// Heights.
+    pub blocks: u64,
+    /// Cranks.
+    pub cranks: u64,
+    /// Slog lines.
+    pub lines: u64,
+    /// Heights without a whole execution.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<u64>,
+    /// Heights missing between others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<u64>,
+    /// Heights with more than one execution.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<u64>,
+    /// Damage and holes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
+    /// Heights before which a kernel started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernel_starts: Vec<u64>,
+    /// Breaks of the activityhash chain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain_breaks: Vec<BreakFacts>,
+    /// Replays that were checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replays: Option<Replays>,
+    /// This node's AppHash at the place, or at the disputed height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_hash: Option<AppHash>,
+}
+
+/// A break of the activityhash chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct BreakFacts {
+    /// Height.
+    pub height: u64,
+    /// Crank.
+    pub crank: u64,
+    /// The crank before was of the same run.
+    pub in_run: bool,
+}
+
+/// Entries around the step.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Context {
+    /// Before it.
+    pub before: Vec<String>,
+    /// Behind it.
+    pub after: Vec<String>,
+}
+
+/// Who wrote a key last.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastWrite {
+    /// Vat and key.
+    pub key: String,
+    /// On side A; null if it is not covered.
+    pub a: Option<Write>,
+    /// On side B.
+    pub b: Option<Write>,
+}
+
+/// What followed from the first difference.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Consequence {
+    /// Cranks later at which the crankhash first differs; absent if never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crankhash_after: Option<u64>,
+    /// Cranks that differ.
+    pub cranks_differing: u64,
+    /// Cranks compared.
+    pub cranks_compared: u64,
+    /// Blocks that differ.
+    pub blocks_differing: u64,
+}
+
+/// One height that both have.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeightFacts {
+    /// Height.
+    pub height: u64,
+    /// Cranks.
+    pub cranks: usize,
+    /// Equal; absent where not comparable as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same: Option<bool>,
+}
+
+/// One thing in which the environments differ, or are told.
+#[derive(Clone, Debug, Serialize)]
+pub struct EnvironmentRow {
+    /// What.
+    pub what: String,
+    /// On side A.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub a: Option<String>,
+    /// On side B.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub b: Option<String>,
+}
+
+/// Compares two sources.
+///
+/// # Errors
+/// What reading gives.
+pub fn diff(a: &Party<'_>, b: &Party<'_>) -> io::Result<Document> {
+    let comparison = std::thread::scope(|scope| {
+        let left = TapeReader::start(scope, &a.source, &a.profile);
+        let right = TapeReader::start(scope, &b.source, &b.profile);
+        pair::compare(left, right)
+    })?;
+    let mut document = Document::new(a, b, &comparison);
+    if let Some(why) = incomparable(a, b, &comparison) {
+        document.decide(Verdict::Insufficient, why);
+        return Ok(document);
+    }
+    let replays = check_replays(a, b, &comparison)?;
+    document.take_replays(&replays);
+    let parting_height = comparison
+        .parting
+        .as_ref()
+        .map(|parting| parting.a.0.height);
+    if let Some((which, mismatch)) = first_mismatch(&replays)
+        && parting_height
+            .is_none_or(|height| mismatch.before_height.is_none_or(|before| before <= height))
+    {
+        document.replay(which, &mismatch);
+    } else if let Some(parting) = &comparison.parting {
+        document.parting(a, b, parting, &comparison.sides)?;
+    } else {
+        document.no_parting(a, b, &comparison);
+    }
+    Ok(document)
+}
+
+/// Why two sources cannot be compared at all.
+fn incomparable(a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) -> Option<String> {
+    let digest = |party: &Party<'_>| {
+        party
+            .profile
+            .slog
+            .as_ref()
+            .map(|slog| slog.canonical().digest())
+    };
+    if digest(a) != digest(b) {
+        return Some(format!(
+            "the sources were recorded with different profiles, {} and {}; name one for both with --profile",
+            a.profile.name, b.profile.name
+        ));
+    }
+    let [one, other] = &comparison.sides;
+    let chains = one
+        .summary
+        .chain_id
+        .as_ref()
+        .zip(other.summary.chain_id.as_ref());
+    if let Some((x, y)) = chains.filter(|(x, y)| x != y) {
+        return Some(format!("the sources are of different chains, {x} and {y}"));
+    }
+    for (side, name) in [(one, "A"), (other, "B")] {
+        if side.blocks == 0 {
+            return Some(format!("{name} holds no execution of any block"));
+        }
+    }
+    if comparison.whole == 0 && comparison.parting.is_none() {
+        return Some(format!(
+            "no height is whole on both sides: {}",
+            ranges(one, other)
+        ));
+    }
+    None
+}
+
+fn ranges(a: &Side, b: &Side) -> String {
+    let range = |side: &Side| match side.heights {
+        Some((first, last)) if first == last => format!("height {first}"),
+        Some((first, last)) => format!("heights {first} to {last}"),
+        None => "no height".to_owned(),
+    };
+    format!("A covers {}, B {}", range(a), range(b))
+}
+
+fn check_replays(
+    a: &Party<'_>,
+    b: &Party<'_>,
+    comparison: &Comparison,
+) -> io::Result<[Option<Replays>; 2]> {
+    let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
+    let check = |party: &Party<'_>, own: &replay::Deliveries, peer: &Party<'_>| {
+        if own.is_empty() {
+            return Ok(None);
+        }
+        let none = Originals::default();
+        let alone = replay::check(&party.source, &party.profile, own, &none)?;
+        if alone.unknown == 0 {
+            return Ok(Some(alone));
+        }
+        let others = replay::originals(&peer.source, &peer.profile, own)?;
+        replay::check(&party.source, &party.profile, own, &others).map(Some)
+    };
+    Ok([check(a, one, b)?, check(b, other, a)?])
+}
+
+fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
+    let sides = [Which::A, Which::B].into_iter().zip(replays);
+    let found = sides.flat_map(|(which, replays)| {
+        replays
+            .iter()
+            .flat_map(|r| &r.wrong)
+            .map(move |mismatch| (which, mismatch.clone()))
+    });
+    found.min_by_key(|(_, mismatch)| {
+        (
+            mismatch.before_height.unwrap_or(u64::MAX),
+            mismatch.line_number,
+        )
+    })
+}
+
+impl Document {
+    fn new(a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) -> Document {
+        let [one, other] = &comparison.sides;
+        let heights = comparison.rows.iter().map(|row| HeightFacts {
+            height: row.height,
+            cranks: row.cranks,
+            same: match row.agreement {
+                Agreement::Same => Some(true),
+                Agreement::Different => Some(false),
+                Agreement::Partial | Agreement::Unknown => None,
+            },
+        });
+        Document {
+            version: 1,
+            verdict: Verdict::Identical,
+            exit: 0,
+            summary: String::new(),
+            place: None,
+            sides: Sides {
+                a: facts(a, one),
+                b: facts(b, other),
+            },
+            changes: Vec::new(),
+            inserted_on: None,
+            context: None,
+            last_write: None,
+            replays: Vec::new(),
+            consequence: Consequence {
+                crankhash_after: comparison.crankhash_after,
+                cranks_differing: comparison.cranks.1,
+                cranks_compared: comparison.cranks.0,
+                blocks_differing: comparison.differing,
+            },
+            heights: heights.collect(),
+            environment: environment(a, b),
+            notes: notes(&comparison.sides),
+            collect: Vec::new(),
+        }
+    }
+
+    fn decide(&mut self, verdict: Verdict, summary: impl Into<String>) {
+        self.verdict = verdict;
+        self.exit = verdict.exit();
+        self.summary = summary.into();
+    }
+
+    fn take_replays(&mut self, replays: &[Option<Replays>; 2]) {
+        let [a, b] = replays;
+        self.sides.a.replays.clone_from(a);
+        self.sides.b.replays.clone_from(b);
+        for (which, replays) in [Which::A, Which::B].into_iter().zip(replays) {
+            let Some(replays) = replays else { continue };
+            let (checked, wrong) = (replays.checked, replays.wrong.len());
+            if wrong == 0 {
+                self.notes.push(format!(
+                    "{}: {checked} replayed deliveries match their originals, {} have none here",
+                    which.name(),
+                    replays.unknown
+                ));
+            }
+            self.replays.extend(
+                replays
+                    .wrong
+                    .iter()
+                    .map(|mismatch| (which, mismatch.clone())),
+            );
+        }
+    }
+
+    fn replay(&mut self, which: Which, mismatch: &Mismatch) {
+        let height = mismatch.before_height;
+        let before = height.map_or(String::new(), |height| format!(", before height {height}"));
+        self.decide(
+            Verdict::Replay,
+            format!(
+                "{} replayed delivery {} of {}{before} and it did not do what it did at first",
+                which.name(),
+                mismatch.delivery,
+                mismatch.vat
+            ),
+        );
+        self.place = Some(Place {
+            height: height.unwrap_or(0),
+            vat: Some(mismatch.vat.clone()),
+            delivery: Some(mismatch.delivery),
+            syscall: mismatch.syscall,
+            kind: mismatch.kind.clone(),
+            ..Place::default()
+        });
+        let side = if which == Which::A {
+            &mut self.sides.a
+        } else {
+            &mut self.sides.b
+        };
+        side.line_number = Some(mismatch.line_number);
+    }
+
+    fn parting(
+        &mut self,
+        a: &Party<'_>,
+        b: &Party<'_>,
+        parting: &Parting,
+        sides: &[Side; 2],
+    ) -> io::Result<()> {
+        let (block_a, at_a) = &parting.a;
+        let (block_b, at_b) = &parting.b;
+        let of_a = evidence::gather(&a.source, &a.profile, block_a, *at_a)?;
+        let of_b = evidence::gather(&b.source, &b.profile, block_b, *at_b)?;
+        let case = Case {
+            profile: &a.profile,
+            parting,
+            evidence: [&of_a, &of_b],
+            sides: [&sides[0], &sides[1]],
+        };
+        let finding = case.judge();
+        self.decide(finding.verdict, finding.summary.clone());
+        let first = if finding.steps[0].is_some() {
+            &of_a
+        } else {
+            &of_b
+        };
+        self.place = Some(Place {
+            height: block_a.height,
+            attempt: block_a.attempt,
+            input: first.input.clone(),
+            run: first.run,
+            crank: finding.numbers.crank,
+            vat: finding.numbers.vat.clone(),
+            delivery: finding.numbers.delivery,
+            syscall: finding.numbers.syscall,
+            kind: finding.kind.clone(),
+        });
+        self.inserted_on = finding.inserted_on;
+        self.show_steps(&finding, &a.profile);
+        self.notes.extend(finding.notes.clone());
+        if finding.verdict == Verdict::State {
+            self.find_last_write(a, b, &finding)?;
+        }
+        for (name, side) in [("A", &of_a), ("B", &of_b)] {
+            if let Some(vat) = &finding.numbers.vat
+                && let Some((_, line)) = side.vat_loads.iter().find(|(of, _)| of == vat)
+            {
+                self.notes
+                    .push(format!("{name} last loaded {vat} at line {line}"));
+            }
+        }
+        self.warn_of_gaps(parting, sides);
+        Ok(())
+    }
+
+    fn show_steps(&mut self, finding: &Finding, profile: &Profile) {
+        for (side, step) in [&mut self.sides.a, &mut self.sides.b]
+            .into_iter()
+            .zip(&finding.steps)
+        {
+            side.line = step.as_ref().map(|entry| text(&entry.line));
+            side.line_number = step.as_ref().map(|entry| entry.number);
+        }
+        let canonical = |entry: &Entry| {
+            let mut text = Vec::new();
+            if let Some(slog) = &profile.slog {
+                slog.canonical().cut(&entry.line, &mut text);
+            }
+            swingset::drop_value(&mut text, 0, "activityhash");
+            if text.windows(2).any(|pair| pair == b":,") || text.ends_with(b":}") {
+                let place = memchr::memmem::find(&text, b"\"activityhash\":").map(|at| at + 15);
+                place
+                    .into_iter()
+                    .for_each(|at| drop(text.splice(at..at, *b"0")));
+            }
+            text
+        };
+        if let ([Some(one), Some(other)], None) = (&finding.steps, finding.inserted_on) {
+            let (one, other) = (canonical(one), canonical(other));
+            self.changes = changes::changes(&one, &other);
+            if changes::has_lossy_number(&one) || changes::has_lossy_number(&other) {
+                self.notes.push(
+                    "whole numbers above 2^53 stand in these entries: the slog's writer rounds them".to_owned(),
+                );
+            }
+        }
+        let around = |side: usize| {
+            let lines = |entries: &[Entry]| -> Vec<String> {
+                entries.iter().map(|entry| text(&entry.line)).collect()
+            };
+            let before = &finding.leading[side];
+            let after = &finding.trailing[side];
+            Context {
+                before: lines(&before[before.len().saturating_sub(CONTEXT)..]),
+                after: lines(&after[..after.len().min(CONTEXT)]),
+            }
+        };
+        self.context = Some(Sides {
+            a: around(0),
+            b: around(1),
+        });
+    }
+
+    fn find_last_write(
+        &mut self,
+        a: &Party<'_>,
+        b: &Party<'_>,
+        finding: &Finding,
+    ) -> io::Result<()> {
+        let syscall = finding.leading[0].last();
+        let Some(key) = syscall.and_then(|entry| StoreKey::of_read(&entry.line)) else {
+            return Ok(());
+        };
+        let find = |party: &Party<'_>, side: usize| {
+            let before = finding.steps[side]
+                .as_ref()
+                .map_or(u64::MAX, |entry| entry.number);
+            last_write::find(&party.source, &party.profile, &key, before)
+        };
+        let (of_a, of_b) = (find(a, 0)?, find(b, 1)?);
+        for (name, side, found) in [("A", &self.sides.a, &of_a), ("B", &self.sides.b, &of_b)] {
+            if found.is_none() {
+                let first = side.first_height.unwrap_or(0);
+                self.collect.push(format!(
+                    "the last write of {} is not covered by {name}, which begins at height {first}: ask for \
+                     heights before {first}",
+                    key.text()
+                ));
+            }
+        }
+        self.last_write = Some(LastWrite {
+            key: key.text(),
+            a: of_a,
+            b: of_b,
+        });
+        Ok(())
+    }
+
+    fn warn_of_gaps(&mut self, parting: &Parting, sides: &[Side; 2]) {
+        let height = parting.a.0.height;
+        for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
+            if let Some(missing) = side.missing.iter().rev().find(|missing| **missing < height) {
+                self.notes.push(format!(
+                    "{name} does not cover height {missing}: the nodes may have parted there already"
+                ));
+            }
+        }
+        if parting.behind_gap {
+            self.collect
+                .push("the heights just before, from the side that lacks them".to_owned());
+            let seen = std::mem::take(&mut self.summary);
+            let text = format!(
+                "the first difference stands right behind heights that are missing: {seen}"
+            );
+            self.decide(Verdict::Insufficient, text);
+        }
+        if self.verdict == Verdict::HashOnly {
+            self.chain_words();
+        }
+    }
+
+    /// What the chains say of a hash that differs alone.
+    fn chain_words(&mut self) {
+        for (name, side) in [("A", &self.sides.a), ("B", &self.sides.b)] {
+            if let Some(found) = side.chain_breaks.iter().find(|found| found.in_run) {
+                self.notes.push(format!(
+                    "the activityhash chain of {name} breaks inside a run, at crank {}: that recording is \
+                     damaged or was changed",
+                    found.crank
+                ));
+            }
+        }
+    }
+
+    fn no_parting(&mut self, a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) {
+        if let Some(activity) = comparison.activity {
+            let in_run = [&self.sides.a, &self.sides.b]
+                .iter()
+                .any(|side| side.chain_breaks.iter().any(|found| found.in_run));
+            self.place = Some(Place {
+                height: activity.height,
+                crank: Some(activity.crank),
+                kind: "crank-finish".to_owned(),
+                ..Place::default()
+            });
+            if activity.between_runs && !in_run {
+                return self.decide(
+                    Verdict::HiddenCrank,
+                    "equal cranks, other activityhash: one side committed kernel work between runs that no \
+                     entry shows",
+                );
+            }
+            self.decide(
+                Verdict::HashOnly,
+                "equal steps, but the activityhash does not follow from them",
+            );
+            return self.chain_words();
+        }
+        if let Some(why) = uncovered(comparison) {
+            return self.decide(Verdict::Insufficient, why);
+        }
+        let dispute = Dispute::of(a, b);
+        match dispute.judge(comparison) {
+            Some((verdict, why, collect)) => {
+                self.decide(verdict, why);
+                self.collect.extend(collect);
+            }
+            None => {
+                let whole = comparison.whole;
+                self.decide(
+                    Verdict::Identical,
+                    format!(
+                        "all that both cover is equal: {whole} whole blocks, {} cranks",
+                        comparison.cranks.0
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// A height missing in the middle, or damage, where all the rest is equal.
+fn uncovered(comparison: &Comparison) -> Option<String> {
+    let common = |height: &u64| {
+        comparison.sides.iter().all(|side| {
+            side.heights
+                .is_some_and(|(first, last)| (first..=last).contains(height))
+        })
+    };
+    for (name, side) in [("A", &comparison.sides[0]), ("B", &comparison.sides[1])] {
+        if let Some(missing) = side.missing.iter().find(|height| common(height)) {
+            return Some(format!(
+                "all else is equal, but {name} does not cover height {missing}; ask for it"
+            ));
+        }
+        let within = |height: &&u64| {
+            let is = |row: &pair::HeightRow| row.height == **height;
+            let at = comparison.rows.iter().position(is);
+            at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
+        };
+        if let Some(height) = side.incomplete.iter().find(within) {
+            return Some(format!(
+                "all else is equal, but {name} has height {height} in part only; ask for it"
+            ));
+        }
+    }
+    None
+}
+
+/// What the sources themselves say is in dispute.
+struct Dispute {
+    /// Heights at which a source says that it diverged, and how.
+    diverged: Vec<(u64, bool)>,
+    hashes: [BTreeMap<u64, AppHash>; 2],
+}
+
+impl Dispute {
+    fn of(a: &Party<'_>, b: &Party<'_>) -> Dispute {
+        let mut dispute = Dispute {
+            diverged: Vec::new(),
+            hashes: Default::default(),
+        };
+        for (index, party) in [a, b].into_iter().enumerate() {
+            dispute.read(index, party);
+        }
+        dispute
+    }
+
+    fn read(&mut self, index: usize, party: &Party<'_>) {
+        match party.source.blocks() {
+            Blocks::Ring(blocks) => {
+                for block in blocks {
+                    self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
+                    if block.state == haltbox_format::lifecycle::State::Diverged {
+                        let results = block
+                            .why
+                            .as_deref()
+                            .is_some_and(|why| why.contains("LastResultsHash"));
+                        self.diverged.push((block.of.height, results));
+                    }
+                }
+            }
+            Blocks::Manifest(blocks) => {
+                let known = blocks
+                    .iter()
+                    .filter_map(|block| Some((block.height, block.app_hash?)));
+                self.hashes[index].extend(known);
+            }
+            Blocks::Untold => {}
+        }
+        if let Source::BlackBox(bx) = &party.source
+            && let Some(identity) = bx.identity()
+            && let Some(height) = identity.height
+            && (identity.network_app_hash.is_some() || identity.reason.contains("differs"))
+        {
+            self.hashes[index].extend(identity.app_hash.map(|hash| (height, hash)));
+            self.diverged
+                .push((height, identity.reason.contains("LastResultsHash")));
+        }
+    }
+
+    fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
+        let whole = |height: u64| {
+            comparison
+                .rows
+                .iter()
+                .any(|row| row.height == height && row.agreement == Agreement::Same)
+        };
+        if let Some((height, _)) = self.diverged.iter().find(|(height, _)| !whole(*height)) {
+            let side = |side: &Side| {
+                side.heights
+                    .is_some_and(|(first, last)| (first..=last).contains(height))
+            };
+            let who = match (side(&comparison.sides[0]), side(&comparison.sides[1])) {
+                (true, false) => "B does not cover",
+                (false, true) => "A does not cover",
+                _ => "neither covers in full",
+            };
+            let ask = vec![format!(
+                "height {height} from that side: haltbox freeze --height {height}"
+            )];
+            return Some((
+                Verdict::Insufficient,
+                format!("all that both cover is equal, but {who} the disputed height {height}"),
+                ask,
+            ));
+        }
+        let [a, b] = &self.hashes;
+        let parted = a
+            .iter()
+            .find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
+        if let Some((height, _)) = parted {
+            let why =
+                format!("every entry up to height {height} is equal, and the AppHashes are not");
+            let collect = [
+                "the chain's module hashes at that height (agd query or the export of both nodes)",
+                "a safe copy of swing-store and of the application database of both nodes",
+                "a trace of the Cosmos side (trace-store) of that block",
+            ];
+            return Some((Verdict::Outside, why, collect.map(str::to_owned).to_vec()));
+        }
+        let (height, _) = self.diverged.iter().find(|(_, results)| *results)?;
+        Some((
+            Verdict::ResultsOnly,
+            format!(
+                "every entry is equal and so is the AppHash; LastResultsHash of height {height} differs"
+            ),
+            vec!["the block's transaction results of both nodes (code, gas, data)".to_owned()],
+        ))
+    }
+}
+
+fn facts(party: &Party<'_>, side: &Side) -> SideFacts {
+    SideFacts {
+        path: party.path.display().to_string(),
+        kind: party.source.kind().to_owned(),
+        first_height: side.heights.map(|(first, _)| first),
+        last_height: side.heights.map(|(_, last)| last),
+        blocks: side.blocks,
+        cranks: side.summary.cranks,
+        lines: side.summary.lines,
+        incomplete: side.incomplete.clone(),
+        missing: side.missing.clone(),
+        again: side.again.clone(),
+        damage: side.summary.holes.clone(),
+        kernel_starts: side.summary.kernel_starts.clone(),
+        chain_breaks: side
+            .breaks
+            .iter()
+            .map(|(height, found)| BreakFacts {
+                height: *height,
+                crank: found.crank,
+                in_run: found.in_run,
+            })
+            .collect(),
+        ..SideFacts::default()
+    }
+}
+
+fn notes(sides: &[Side; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
+        if let Some(height) = side.again.first() {
+            notes.push(format!(
+                "{name} executed height {height} more than once: the last whole execution counts"
+            ));
+        }
+        if let Some((first, _)) = side
+            .heights
+            .filter(|(first, _)| side.incomplete.contains(first))
+        {
+            notes.push(format!("{name} begins in the middle of height {first}"));
+        }
+    }
+    notes
+}
+
+fn environment(a: &Party<'_>, b: &Party<'_>) -> Vec<EnvironmentRow> {
+    let host = |party: &Party<'_>| match &party.source {
+        Source::BlackBox(bx) => bx
+            .manifest()
+            .map(|manifest| manifest.host.clone())
+            .unwrap_or_default(),
+        _ => Default::default(),
+    };
+    let (one, other) = (host(a), host(b));
+    let hex = |digest: Option<haltbox_format::Digest>| digest.map(|digest| digest.to_string());
+    let mut rows = vec![
+        ("recorder".to_owned(), one.recorder, other.recorder),
+        ("system".to_owned(), one.os, other.os),
+        ("kernel".to_owned(), one.kernel, other.kernel),
+        ("CPU".to_owned(), one.cpu, other.cpu),
+        (
+            "node SHA-256".to_owned(),
+            hex(one.node_sha256),
+            hex(other.node_sha256),
+        ),
+    ];
+    let names: std::collections::BTreeSet<&String> =
+        one.versions.keys().chain(other.versions.keys()).collect();
+    rows.extend(names.into_iter().map(|name| {
+        (
+            name.clone(),
+            one.versions.get(name).cloned(),
+            other.versions.get(name).cloned(),
+        )
+    }));
+    let told = rows.into_iter().filter(|(_, a, b)| a != b);
+    told.map(|(what, a, b)| EnvironmentRow { what, a, b })
+        .collect()
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
+}

@@ -1,0 +1,157 @@
+//! The second reading of a source: the entries around the place where the
+//! tapes part, which the first reading did not keep.
+
+use std::io;
+
+use haltbox_format::{Profile, SlogRules};
+
+use super::swingset::{self, Role};
+use super::tape::{self, BlockTape, Depth, Finds, UnitDigest};
+use crate::source::Source;
+
+/// Bytes of entries that are kept of one side.
+pub const KEPT: usize = 64 << 20;
+/// Units before the parting whose entries are kept.
+const BEFORE: usize = 2;
+
+/// An entry as it stands in the source.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// Its bytes.
+    pub line: Vec<u8>,
+    /// Its number among the slog's lines, from 1.
+    pub number: u64,
+}
+
+/// What one side has around the parting.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Entries of the units before.
+    pub before: Vec<Entry>,
+    /// Entries of the parting unit.
+    pub unit: Vec<Entry>,
+    /// Entries of the unit behind it.
+    pub after: Vec<Entry>,
+    /// Digests of the block's units without numbers, to find a step again in
+    /// another place; empty where entries follow one by one.
+    pub loose: Vec<UnitDigest>,
+    /// Ordinal of the run the unit stands in, from 0.
+    pub run: Option<u32>,
+    /// Number of the input whose run it is.
+    pub input: Option<String>,
+    /// More entries than were kept.
+    pub cut: bool,
+    /// When the step's vat was last loaded in this recording: line number.
+    pub vat_loads: Vec<(String, u64)>,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// What reading gives.
+pub fn gather(
+    source: &Source,
+    profile: &Profile,
+    block: &BlockTape,
+    at: usize,
+) -> io::Result<Evidence> {
+    let Some(rules) = &profile.slog else {
+        return Ok(Evidence::default());
+    };
+    let mut gather = Gather {
+        rules,
+        ordinal: block.ordinal,
+        at,
+        evidence: Evidence::default(),
+        bytes: 0,
+        unit: None,
+        hasher: blake3::Hasher::new(),
+    };
+    tape::read(source, profile, Depth::Places, &mut gather)?;
+    gather.close_unit();
+    Ok(gather.evidence)
+}
+
+struct Gather<'a> {
+    rules: &'a SlogRules,
+    ordinal: u64,
+    at: usize,
+    evidence: Evidence,
+    bytes: usize,
+    unit: Option<usize>,
+    hasher: blake3::Hasher,
+}
+
+impl Finds for Gather<'_> {
+    fn block(&mut self, block: BlockTape) -> bool {
+        block.ordinal < self.ordinal
+    }
+
+    fn any_line(&mut self, line: &[u8], number: u64) {
+        if line.starts_with(b"{\"type\":\"heap-snapshot-load\"")
+            || line.starts_with(b"{\"type\":\"start-replay\"")
+        {
+            let Some(vat) = swingset::numbers(line).vat else {
+                return;
+            };
+            let loads = &mut self.evidence.vat_loads;
+            loads.retain(|(of, _)| *of != vat);
+            loads.push((vat, number));
+        }
+    }
+
+    fn line(&mut self, ordinal: u64, unit: usize, line: &[u8], number: u64) {
+        if ordinal != self.ordinal {
+            return;
+        }
+        if self.unit != Some(unit) {
+            self.close_unit();
+            self.unit = Some(unit);
+        }
+        let mut text = Vec::new();
+        self.rules.canonical().cut(line, &mut text);
+        swingset::drop_value(&mut text, 0, "activityhash");
+        self.hasher.update(&swingset::without_numbers(&text));
+        if unit <= self.at {
+            self.note_place(line);
+        }
+        self.keep(unit, line, number);
+    }
+}
+
+impl Gather<'_> {
+    fn note_place(&mut self, line: &[u8]) {
+        match swingset::role(&swingset::type_of(line)) {
+            Role::RunStart => self.evidence.run = Some(self.evidence.run.map_or(0, |run| run + 1)),
+            Role::Input => self.evidence.input = swingset::input_number(line),
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, unit: usize, line: &[u8], number: u64) {
+        let list = match unit {
+            _ if unit == self.at => &mut self.evidence.unit,
+            _ if unit == self.at + 1 => &mut self.evidence.after,
+            _ if unit < self.at && unit + BEFORE >= self.at => &mut self.evidence.before,
+            _ => return,
+        };
+        if self.bytes + line.len() > KEPT {
+            self.evidence.cut = true;
+            return;
+        }
+        self.bytes += line.len();
+        list.push(Entry {
+            line: line.to_vec(),
+            number,
+        });
+    }
+
+    fn close_unit(&mut self) {
+        if self.unit.take().is_some() {
+            let digest = std::mem::take(&mut self.hasher).finalize();
+            let mut short = [0; 16];
+            short.copy_from_slice(&digest.as_bytes()[..16]);
+            self.evidence.loose.push(short);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Who wrote a vat's key last, and whether every read gave what was written.
+
+use std::collections::HashMap;
+use std::io;
+
+use haltbox_format::{Profile, json};
+use memchr::memmem;
+use serde::Serialize;
+
+use super::swingset::{self, Role};
+use super::tape::{self, BlockTape, Depth, Finds};
+use crate::source::Source;
+
+/// Keys whose last value is remembered while reads are checked: 48 bytes each.
+const KEYS: usize = 1 << 22;
+/// Wrong reads that are told one by one.
+const TOLD: usize = 100;
+
+/// A key of a vat's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreKey {
+    /// The vat.
+    pub vat: String,
+    /// The key as it stands in the entry, escapes and all.
+    raw: Vec<u8>,
+}
+
+impl StoreKey {
+    /// The key that a vatstoreGet, or its answer, is about.
+    pub fn of_read(syscall: &[u8]) -> Option<StoreKey> {
+        let mut asked = json::elements(json::find(syscall, b"ksc")?);
+        let name = json::read_str(asked.next()?.ok()?)?;
+        if name != "vatstoreGet" {
+            return None;
+        }
+        let vat = json::read_str(asked.next()?.ok()?)?.into_owned();
+        Some(StoreKey {
+            vat,
+            raw: asked.next()?.ok()?.to_vec(),
+        })
+    }
+
+    /// As people are told.
+    pub fn text(&self) -> String {
+        let key = json::read_str(&self.raw).unwrap_or_default();
+        format!("{} {key}", self.vat)
+    }
+}
+
+/// A write as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Write {
+    /// Height it was made at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u64>,
+    /// Crank it was made in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crank: Option<u64>,
+    /// Number of the slog line.
+    pub line_number: u64,
+    /// The value; absent if the key was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// The last write of `key` before a slog line, as far as the source goes back.
+/// Writes of cranks that were thrown away do not count.
+///
+/// # Errors
+/// What reading gives.
+pub fn find(
+    source: &Source,
+    profile: &Profile,
+    key: &StoreKey,
+    before: u64,
+) -> io::Result<Option<Write>> {
+    let mut search = Search {
+        key,
+        needle: memmem::Finder::new(&key.raw),
+        before,
+        pending: None,
+        aborted: false,
+        last: None,
+        at: None,
+    };
+    tape::read(source, profile, Depth::Places, &mut search)?;
+    Ok(search.last)
+}
+
+struct Search<'a> {
+    key: &'a StoreKey,
+    needle: memmem::Finder<'a>,
+    before: u64,
+    /// The crank's write and the execution it stands in.
+    pending: Option<(Write, u64)>,
+    aborted: bool,
+    last: Option<Write>,
+    /// Execution that `last` stands in, until its height is known.
+    at: Option<u64>,
+}
+
+impl Finds for Search<'_> {
+    fn block(&mut self, block: BlockTape) -> bool {
+        if self.at == Some(block.ordinal)
+            && let Some(last) = &mut self.last
+        {
+            last.height = Some(block.height);
+            self.at = None;
+        }
+        true
+    }
+
+    fn line(&mut self, ordinal: u64, _unit: usize, line: &[u8], number: u64) {
+        if number >= self.before {
+            return;
+        }
+        if is_crank_end(line) {
+            let kept = self.pending.take().filter(|_| !self.aborted);
+            if let Some((write, at)) = kept {
+                self.last = Some(write);
+                self.at = Some(at);
+            }
+            self.aborted = false;
+        }
+        self.aborted |= aborts(line);
+        if self.needle.find(line).is_some()
+            && let Some((vat, key, value)) = written(line)
+            && vat == self.key.vat
+            && key == self.key.raw
+        {
+            let crank = swingset::numbers(line).crank;
+            let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
+            self.pending = Some((
+                Write {
+                    height: None,
+                    crank,
+                    line_number: number,
+                    value,
+                },
+                ordinal,
+            ));
+        }
+    }
+}
+
+fn is_crank_end(line: &[u8]) -> bool {
+    line.starts_with(b"{\"type\":\"crank-finish\"")
+}
+
+/// The crank's writes are thrown away: the delivery failed, or the vat was
+/// terminated with a rejection.
+fn aborts(line: &[u8]) -> bool {
+    if line.starts_with(b"{\"type\":\"deliver-result\"") {
+        let status = json::find(line, b"dr").and_then(|dr| json::elements(dr).next()?.ok());
+        return status != Some(b"\"ok\"");
+    }
+    line.starts_with(b"{\"type\":\"terminate\"")
+        && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
+}
+
+/// Vat, key and value that a syscall writes; no value if it deletes.
+fn written(line: &[u8]) -> Option<(String, &[u8], Option<&[u8]>)> {
+    if !line.starts_with(b"{\"type\":\"syscall\",") {
+        return None;
+    }
+    let mut parts = json::elements(json::find(line, b"ksc")?);
+    let name = json::read_str(parts.next()?.ok()?)?;
+    let vat = json::read_str(parts.next()?.ok()?)?.into_owned();
+    let key = parts.next()?.ok()?;
+    match &*name {
+        "vatstoreSet" => Some((vat, key, Some(parts.next()?.ok()?))),
+        "vatstoreDelete" => Some((vat, key, None)),
+        _ => None,
+    }
+}
+
+/// A read that did not give what was written last.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrongRead {
+    /// Slog line of the answer.
+    pub line_number: u64,
+    /// Crank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crank: Option<u64>,
+    /// Vat and key.
+    pub key: String,
+    /// The value that was read; absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// Slog line of the last recorded write or read of the key.
+    pub known_from: u64,
+}
+
+/// What checking all reads of one source told.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reads {
+    /// Reads whose key was known.
+    pub checked: u64,
+    /// Reads of keys of which nothing was recorded before.
+    pub unknown: u64,
+    /// Reads that gave something else; at most a hundred.
+    pub wrong: Vec<WrongRead>,
+    /// How many.
+    pub wrong_count: u64,
+}
+
+/// Checks that every vatstoreGet gave the last recorded value. A read of a key
+/// that nothing is known of makes it known.
+///
+/// # Errors
+/// What reading gives.
+pub fn check_reads(source: &Source, profile: &Profile) -> io::Result<Reads> {
+    let mut check = Check::default();
+    tape::read(source, profile, Depth::Places, &mut check)?;
+    Ok(check.reads)
+}
+
+#[derive(Default)]
+struct Check {
+    known: HashMap<[u8; 16], Known>,
+    /// Values before the crank that is running wrote over them.
+    undo: Vec<([u8; 16], Option<Known>)>,
+    aborted: bool,
+    asked: Option<StoreKey>,
+    reads: Reads,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    value: [u8; 16],
+    line: u64,
+}
+
+impl Finds for Check {
+    fn block(&mut self, _block: BlockTape) -> bool {
+        self.undo.clear();
+        true
+    }
+
+    fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], number: u64) {
+        if is_crank_end(line) {
+            self.end_crank();
+        }
+        self.aborted |= aborts(line);
+        if let Some((vat, key, value)) = written(line) {
+            let value = digest(&[value.unwrap_or(b"null")]);
+            self.learn(
+                digest(&[vat.as_bytes(), key]),
+                Known {
+                    value,
+                    line: number,
+                },
+            );
+        }
+        match swingset::role(&swingset::type_of(line)) {
+            Role::Syscall => self.asked = StoreKey::of_read(line),
+            Role::SyscallResult => self.answer(line, number),
+            _ => {}
+        }
+    }
+}
+
+impl Check {
+    fn learn(&mut self, key: [u8; 16], known: Known) {
+        if self.known.len() >= KEYS && !self.known.contains_key(&key) {
+            return;
+        }
+        let before = self.known.insert(key, known);
+        self.undo.push((key, before));
+    }
+
+    fn end_crank(&mut self) {
+        let undo = std::mem::take(&mut self.undo);
+        if std::mem::take(&mut self.aborted) {
+            for (key, before) in undo.into_iter().rev() {
+                match before {
+                    Some(known) => self.known.insert(key, known),
+                    None => self.known.remove(&key),
+                };
+            }
+        }
+    }
+
+    fn answer(&mut self, line: &[u8], number: u64) {
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        let result = json::find(line, b"ksr").map(json::elements);
+        let Some(value) = result.and_then(|mut parts| parts.nth(1)?.ok()) else {
+            return;
+        };
+        let key = digest(&[asked.vat.as_bytes(), &asked.raw]);
+        let read = digest(&[value]);
+        match self.known.get(&key).copied() {
+            None => {
+                self.reads.unknown += 1;
+                self.learn(
+                    key,
+                    Known {
+                        value: read,
+                        line: number,
+                    },
+                );
+            }
+            Some(known) if known.value == read => self.reads.checked += 1,
+            Some(known) => {
+                self.reads.checked += 1;
+                self.reads.wrong_count += 1;
+                self.learn(
+                    key,
+                    Known {
+                        value: read,
+                        line: number,
+                    },
+                );
+                self.tell(&asked, value, line, number, known.line);
+            }
+        }
+    }
+
+    fn tell(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64, known_from: u64) {
+        if self.reads.wrong.len() < TOLD {
+            self.reads.wrong.push(WrongRead {
+                line_number: number,
+                crank: swingset::numbers(line).crank,
+                key: asked.text(),
+                read: (value != b"null").then(|| String::from_utf8_lossy(value).into_owned()),
+                known_from,
+            });
+        }
+    }
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut out = [0; 16];
+    out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    out
+}

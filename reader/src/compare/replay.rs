@@ -1,0 +1,245 @@
+//! Replayed deliveries against their originals: when a vat is loaded again, its
+//! last deliveries are executed once more, and must do the same.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use blake3::Hasher;
+use haltbox_format::{Profile, json};
+use serde::Serialize;
+
+use super::swingset::{self, Role};
+use super::tape::{self, BlockTape, Depth, Finds};
+use crate::source::Source;
+
+/// Mismatches that are told one by one.
+const TOLD: usize = 100;
+
+/// A replayed delivery that did something else than its original.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// The vat.
+    pub vat: String,
+    /// The delivery.
+    pub delivery: u64,
+    /// The syscall in it at which they part, if not the delivery itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syscall: Option<u64>,
+    /// Type of the entry.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Slog line of the replay's step.
+    pub line_number: u64,
+    /// Slog line of the original delivery.
+    pub original_line: u64,
+    /// Height that was executed next after the replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_height: Option<u64>,
+}
+
+/// What the replays of a source told.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Replays {
+    /// Replayed deliveries whose original is known.
+    pub checked: u64,
+    /// Replayed deliveries whose original was recorded by neither source.
+    pub unknown: u64,
+    /// Those that do not match; at most a hundred.
+    pub wrong: Vec<Mismatch>,
+}
+
+/// Deliveries, by vat and number.
+pub type Deliveries = HashSet<(String, u64)>;
+
+/// Original deliveries by vat and number: digests of their steps.
+#[derive(Default)]
+pub struct Originals {
+    known: HashMap<(String, u64), Original>,
+}
+
+struct Original {
+    steps: Box<[u64]>,
+    line: u64,
+}
+
+/// Reads the originals of these deliveries from a source.
+///
+/// # Errors
+/// What reading gives.
+pub fn originals(source: &Source, profile: &Profile, wanted: &Deliveries) -> io::Result<Originals> {
+    let mut walk = Walk::new(wanted, None);
+    tape::read(source, profile, Depth::Places, &mut walk)?;
+    Ok(walk.originals)
+}
+
+/// Checks the replays of a source against its own originals, and those of
+/// `others` where it has none.
+///
+/// # Errors
+/// What reading gives.
+pub fn check(
+    source: &Source,
+    profile: &Profile,
+    wanted: &Deliveries,
+    others: &Originals,
+) -> io::Result<Replays> {
+    let mut walk = Walk::new(wanted, Some(others));
+    tape::read(source, profile, Depth::Places, &mut walk)?;
+    Ok(walk.replays)
+}
+
+struct Walk<'a> {
+    wanted: &'a Deliveries,
+    originals: Originals,
+    others: Option<&'a Originals>,
+    live: Option<Delivery>,
+    replay: Option<Delivery>,
+    replays: Replays,
+    /// Mismatches whose next height is not known yet.
+    waiting: usize,
+}
+
+struct Delivery {
+    key: (String, u64),
+    line: u64,
+    steps: Vec<(u64, u64, String, Option<u64>)>,
+}
+
+impl Finds for Walk<'_> {
+    fn block(&mut self, block: BlockTape) -> bool {
+        let told = self.replays.wrong.len();
+        for mismatch in &mut self.replays.wrong[told - self.waiting.min(told)..] {
+            mismatch.before_height = Some(block.height);
+        }
+        self.waiting = 0;
+        true
+    }
+
+    fn any_line(&mut self, line: &[u8], number: u64) {
+        if !line.starts_with(b"{\"type\":\"deliver") && self.live.is_none() && self.replay.is_none()
+        {
+            return;
+        }
+        let kind = swingset::type_of(line);
+        let role = swingset::role(&kind);
+        if !matches!(
+            role,
+            Role::Deliver | Role::DeliverResult | Role::Syscall | Role::SyscallResult
+        ) {
+            return;
+        }
+        let is_replay = json::find(line, b"replay").and_then(json::read_bool) == Some(true);
+        let slot = if is_replay {
+            &mut self.replay
+        } else {
+            &mut self.live
+        };
+        if role == Role::Deliver {
+            let numbers = swingset::numbers(line);
+            let key = numbers
+                .vat
+                .zip(numbers.delivery)
+                .filter(|key| self.wanted.contains(key));
+            *slot = key.map(|key| Delivery {
+                key,
+                line: number,
+                steps: Vec::new(),
+            });
+        }
+        let Some(delivery) = slot else { return };
+        let syscall = swingset::numbers(line).syscall;
+        delivery
+            .steps
+            .push((step(line, role), number, kind.into_owned(), syscall));
+        if role == Role::DeliverResult
+            && let Some(delivery) = slot.take()
+        {
+            if is_replay {
+                self.judge(&delivery)
+            } else {
+                self.keep(delivery)
+            }
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn new(wanted: &'a Deliveries, others: Option<&'a Originals>) -> Walk<'a> {
+        Walk {
+            wanted,
+            originals: Originals::default(),
+            others,
+            live: None,
+            replay: None,
+            replays: Replays::default(),
+            waiting: 0,
+        }
+    }
+
+    /// The first execution is the original; another attempt repeats it.
+    fn keep(&mut self, delivery: Delivery) {
+        let steps = delivery.steps.iter().map(|step| step.0).collect();
+        let original = Original {
+            steps,
+            line: delivery.line,
+        };
+        self.originals.known.entry(delivery.key).or_insert(original);
+    }
+
+    fn judge(&mut self, delivery: &Delivery) {
+        let Some(others) = self.others else { return };
+        let own = self.originals.known.get(&delivery.key);
+        let Some(original) = own.or_else(|| others.known.get(&delivery.key)) else {
+            self.replays.unknown += 1;
+            return;
+        };
+        self.replays.checked += 1;
+        let equal = delivery
+            .steps
+            .iter()
+            .zip(&original.steps)
+            .take_while(|(step, of)| step.0 == **of)
+            .count();
+        if equal == delivery.steps.len() && equal == original.steps.len() {
+            return;
+        }
+        let step = delivery.steps.get(equal).or(delivery.steps.last());
+        if let (Some((_, number, kind, syscall)), true) = (step, self.replays.wrong.len() < TOLD) {
+            self.waiting += 1;
+            self.replays.wrong.push(Mismatch {
+                vat: delivery.key.0.clone(),
+                delivery: delivery.key.1,
+                syscall: *syscall,
+                kind: kind.clone(),
+                line_number: *number,
+                original_line: original.line,
+                before_height: None,
+            });
+        }
+    }
+}
+
+/// Digest of what a replay must repeat: what the vat was told, asked and was
+/// answered, and the compute it took.
+fn step(line: &[u8], role: Role) -> u64 {
+    let member: &[u8] = match role {
+        Role::Deliver => b"vd",
+        Role::Syscall => b"vsc",
+        Role::SyscallResult => b"vsr",
+        _ => b"dr",
+    };
+    let value = json::find(line, member).unwrap_or_default();
+    let mut hasher = Hasher::new();
+    hasher.update(member);
+    if role == Role::DeliverResult {
+        let mut parts = json::elements(value).flatten();
+        hasher.update(parts.next().unwrap_or_default());
+        let meter = parts.nth(1).unwrap_or_default();
+        hasher.update(json::find(meter, b"compute").unwrap_or_default());
+    } else {
+        hasher.update(value);
+    }
+    let mut short = [0; 8];
+    short.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(short)
+}

@@ -1,0 +1,273 @@
+//! What the entries of a SwingSet slog mean to a comparison. Everything else
+//! in this module's neighbours knows only steps, cranks and inputs.
+
+use std::borrow::Cow;
+
+use haltbox_format::json;
+use memchr::memmem;
+
+/// What an entry is for a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Something that came in from outside: matched by its body.
+    Input,
+    /// The block's own parameters.
+    Begin,
+    /// A kernel run begins.
+    RunStart,
+    /// It ends.
+    RunFinish,
+    /// A crank begins.
+    CrankStart,
+    /// It ends.
+    CrankFinish,
+    /// A delivery to a vat.
+    Deliver,
+    /// What came of it.
+    DeliverResult,
+    /// A vat asks the kernel.
+    Syscall,
+    /// The kernel's answer.
+    SyscallResult,
+    /// Any other entry.
+    Other,
+}
+
+/// What a syscall is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It reads the vat's own store.
+    Read,
+    /// It asks a device, and so the host.
+    Device,
+    /// Anything else.
+    Other,
+}
+
+/// The member that numbers an input: where it came in, not what it is.
+pub const INPUT_NUMBER: &str = "inboundNum";
+
+/// The entry's type; empty if it has none.
+pub fn type_of(line: &[u8]) -> Cow<'_, str> {
+    json::find(line, b"type")
+        .and_then(json::read_str)
+        .unwrap_or_default()
+}
+
+/// The role of entries of a type.
+pub fn role(name: &str) -> Role {
+    match name {
+        "cosmic-swingset-bridge-inbound"
+        | "cosmic-swingset-deliver-inbound"
+        | "cosmic-swingset-install-bundle"
+        | "cosmic-swingset-inject-kernel-upgrade-events"
+        | "cosmic-swingset-upgrade-start"
+        | "cosmic-swingset-bootstrap-block-start" => Role::Input,
+        "cosmic-swingset-begin-block" => Role::Begin,
+        "cosmic-swingset-run-start" => Role::RunStart,
+        "cosmic-swingset-run-finish" => Role::RunFinish,
+        "crank-start" => Role::CrankStart,
+        "crank-finish" => Role::CrankFinish,
+        "deliver" => Role::Deliver,
+        "deliver-result" => Role::DeliverResult,
+        "syscall" => Role::Syscall,
+        "syscall-result" => Role::SyscallResult,
+        _ => Role::Other,
+    }
+}
+
+/// What the syscall of an entry, or of its answer, is for.
+pub fn asked(line: &[u8]) -> Asked {
+    let name = json::find(line, b"syscall").and_then(json::read_str);
+    match name.as_deref() {
+        Some("vatstoreGet" | "vatstoreGetNextKey" | "vatstoreGetAfter") => Asked::Read,
+        Some("callNow") => Asked::Device,
+        _ => Asked::Other,
+    }
+}
+
+/// The numbers that place an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Crank.
+    pub crank: Option<u64>,
+    /// Vat.
+    pub vat: Option<String>,
+    /// Delivery to the vat, counted over its life.
+    pub delivery: Option<u64>,
+    /// Syscall within the delivery.
+    pub syscall: Option<u64>,
+}
+
+/// Reads them from an entry.
+pub fn numbers(line: &[u8]) -> Numbers {
+    let [crank, vat, delivery, syscall] =
+        json::pick(line, [b"crankNum", b"vatID", b"deliveryNum", b"syscallNum"]);
+    Numbers {
+        crank: crank.and_then(json::read_u64),
+        vat: vat.and_then(json::read_str).map(Cow::into_owned),
+        delivery: delivery.and_then(json::read_u64),
+        syscall: syscall.and_then(json::read_u64),
+    }
+}
+
+/// Takes the value of a member out of `text` from `from` on, where it is; the
+/// name stays, so that absence is still seen.
+pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
+    let Some(tail) = text.get(from..) else { return };
+    let name = format!("\"{member}\":");
+    let Some(at) = memmem::find(tail, name.as_bytes()) else {
+        return;
+    };
+    let Some(value) = json::find(tail, member.as_bytes()) else {
+        return;
+    };
+    let begin = from + at + name.len();
+    if text
+        .get(begin..)
+        .is_some_and(|rest| rest.starts_with(value))
+    {
+        let end = begin + value.len();
+        text.drain(begin..end);
+    }
+}
+
+/// An entry without the numbers that shift when something before it is moved,
+/// inserted or left out: its own, and those of kernel and vat objects.
+pub fn without_numbers(canonical: &[u8]) -> Vec<u8> {
+    let mut text = canonical.to_vec();
+    for member in [
+        "crankNum",
+        "deliveryNum",
+        "syscallNum",
+        "crankhash",
+        INPUT_NUMBER,
+    ] {
+        drop_value(&mut text, 0, member);
+    }
+    without_references(&text)
+}
+
+/// `kp12` becomes `kp`, `o-34` becomes `o-`: only as whole words.
+fn without_references(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let prefix = reference_prefix(text, at);
+        match prefix {
+            Some(end) => {
+                out.extend_from_slice(&text[at..end]);
+                at = end + digits(&text[end..]);
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Where the number of a reference that begins at `at` begins.
+fn reference_prefix(text: &[u8], at: usize) -> Option<usize> {
+    const PREFIXES: [&[u8]; 9] = [
+        b"ko", b"kp", b"kd", b"o+", b"o-", b"p+", b"p-", b"d+", b"d-",
+    ];
+    let before = at.checked_sub(1).and_then(|before| text.get(before));
+    if before.is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    let rest = text.get(at..)?;
+    let prefix = PREFIXES.iter().find(|prefix| rest.starts_with(prefix))?;
+    let end = at + prefix.len();
+    let length = digits(&text[end..]);
+    let after = text.get(end + length);
+    (length > 0 && !after.is_some_and(u8::is_ascii_alphanumeric)).then_some(end)
+}
+
+fn digits(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// A chain's very first block begins with its bootstrap.
+pub fn begins_chain(line: &[u8]) -> bool {
+    type_of(line) == "cosmic-swingset-bootstrap-block-start"
+}
+
+/// The chain a source is of, if the entry tells: only the first crank of a
+/// chain does.
+pub fn chain_id(line: &[u8]) -> Option<String> {
+    let text = &line[..line.len().min(1 << 20)];
+    let at = memmem::find(text, br#"chainID\":\""#)?;
+    let rest = text.get(at + 12..)?;
+    let end = rest.iter().position(|byte| *byte == b'\\')?;
+    Some(String::from_utf8_lossy(&rest[..end.min(64)]).into_owned())
+}
+
+/// Why the entries of one crank cannot all be there as they were written: the
+/// index of the first that does not follow.
+pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
+    let mut waits: Option<(Role, Numbers)> = None;
+    let mut next_syscall = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let role = role(&type_of(line));
+        let numbers = numbers(line);
+        let fault = |what: String| Some((index, what));
+        match (role, waits.as_ref().map(|(role, _)| *role)) {
+            (Role::CrankStart, _) if index > 0 => {
+                return fault("a crank begins inside a crank".into());
+            }
+            (Role::Deliver, Some(Role::Deliver)) => {
+                return fault("a delivery begins before the last one ended".into());
+            }
+            (Role::Syscall, Some(Role::Syscall)) => {
+                return fault("a syscall follows one without its result".into());
+            }
+            (Role::SyscallResult, expected) => match waits.take() {
+                Some((Role::Syscall, of)) if of.syscall == numbers.syscall => {
+                    waits = Some((Role::Deliver, of));
+                }
+                _ => {
+                    let _ = expected;
+                    return fault("a syscall's result stands without its syscall".into());
+                }
+            },
+            (Role::Syscall, found) => {
+                if found.is_none() {
+                    return fault("a syscall stands outside a delivery".into());
+                }
+                if numbers.syscall != Some(next_syscall) {
+                    let number = numbers.syscall.map_or("none".to_owned(), |n| n.to_string());
+                    return fault(format!(
+                        "syscall {number} stands where {next_syscall} was expected"
+                    ));
+                }
+                next_syscall += 1;
+                waits = Some((Role::Syscall, numbers));
+            }
+            (Role::Deliver, _) => {
+                next_syscall = 0;
+                waits = Some((Role::Deliver, numbers));
+            }
+            (Role::DeliverResult, Some(Role::Deliver)) => waits = None,
+            (Role::DeliverResult, _) => {
+                return fault("a delivery's result does not follow its delivery".into());
+            }
+            (Role::CrankFinish, Some(_)) => return fault("a crank ends inside a delivery".into()),
+            (Role::CrankFinish, None) if index + 1 < lines.len() => {
+                return fault("entries follow the crank's end".into());
+            }
+            _ => {}
+        }
+    }
+    let whole = lines
+        .last()
+        .is_some_and(|line| role(&type_of(line)) == Role::CrankFinish);
+    (!whole).then(|| (lines.len(), "the crank's end is missing".to_owned()))
+}
+
+/// The number an input came with.
+pub fn input_number(line: &[u8]) -> Option<String> {
+    let value = json::find(line, INPUT_NUMBER.as_bytes())?;
+    json::read_str(value).map(Cow::into_owned)
+}

@@ -1,0 +1,487 @@
+//! A source as a sequence of blocks, each a sequence of units with a digest: a
+//! crank, or one entry outside cranks. This is all that two sources are
+//! compared by until a difference is found.
+
+use std::collections::HashSet;
+use std::io;
+
+use blake3::Hasher;
+use haltbox_format::{Digest, Event, Lane, Profile, SlogRules, Stream};
+
+use super::chain::Chain;
+use super::swingset::{self, INPUT_NUMBER, Role};
+use crate::source::{Item, Line, Source};
+
+/// Canonical bytes gathered before they are hashed.
+const BATCH: usize = 64 << 10;
+/// Chain breaks and holes that are told one by one.
+const TOLD: usize = 100;
+
+/// Replayed deliveries that are remembered.
+const REPLAYS: usize = 1 << 20;
+
+/// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
+/// the activityhash left out because it is derived.
+pub type UnitDigest = [u8; 16];
+
+/// A crank, or one canonical entry outside cranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Digest of its canonical lines.
+    pub digest: UnitDigest,
+    /// What it is.
+    pub what: What,
+}
+
+/// What a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A crank: its number, and its hashes if it ended.
+    Crank {
+        /// Its number.
+        number: u64,
+        /// crankhash and activityhash.
+        hashes: Option<(Digest, Digest)>,
+    },
+    /// An input: digest of its body.
+    Input(UnitDigest),
+    /// A kernel run begins.
+    RunStart,
+    /// Any other entry.
+    Entry,
+}
+
+impl Unit {
+    /// Crankhash, if it is a crank that ended.
+    pub fn crankhash(&self) -> Option<Digest> {
+        match self.what {
+            What::Crank { hashes, .. } => hashes.map(|(crankhash, _)| crankhash),
+            _ => None,
+        }
+    }
+
+    /// Activityhash, if it is a crank that ended.
+    pub fn activityhash(&self) -> Option<Digest> {
+        match self.what {
+            What::Crank { hashes, .. } => hashes.map(|(_, activityhash)| activityhash),
+            _ => None,
+        }
+    }
+
+    /// Number, if it is a crank.
+    pub fn crank(&self) -> Option<u64> {
+        match self.what {
+            What::Crank { number, .. } => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// One execution of one height.
+#[derive(Clone, Debug, Default)]
+pub struct BlockTape {
+    /// Height.
+    pub height: u64,
+    /// Which execution of it in this source, from 1.
+    pub attempt: u32,
+    /// Its place among the executions of the source, from 0.
+    pub ordinal: u64,
+    /// Its beginning is there.
+    pub begun: bool,
+    /// Its end is there.
+    pub ended: bool,
+    /// The kernel ran.
+    pub executed: bool,
+    /// Units before which something is missing.
+    pub holes: Vec<usize>,
+    /// Its units.
+    pub units: Vec<Unit>,
+    /// Cranks whose activityhash does not follow from the one before, and
+    /// whether the one before was of the same run.
+    pub breaks: Vec<ChainBreak>,
+}
+
+/// An activityhash that does not follow from the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainBreak {
+    /// Index of the crank's unit.
+    pub unit: usize,
+    /// The crank's number.
+    pub crank: u64,
+    /// The crank before was of the same run: kernel operations between runs,
+    /// which the slog does not tell, are no excuse.
+    pub in_run: bool,
+}
+
+impl BlockTape {
+    /// Beginning and end are there, and all between.
+    pub fn is_whole(&self) -> bool {
+        self.begun && self.ended && self.holes.is_empty()
+    }
+
+    /// Number of cranks.
+    pub fn cranks(&self) -> usize {
+        self.units
+            .iter()
+            .filter(|unit| unit.crank().is_some())
+            .count()
+    }
+
+    /// The last activityhash.
+    pub fn activityhash(&self) -> Option<Digest> {
+        self.units.iter().rev().find_map(Unit::activityhash)
+    }
+}
+
+/// What a source told beside its blocks.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Slog lines.
+    pub lines: u64,
+    /// Cranks.
+    pub cranks: u64,
+    /// Heights before whose execution a kernel started.
+    pub kernel_starts: Vec<u64>,
+    /// Replayed deliveries, vat and number, in no order; at most a million.
+    pub replays: HashSet<(String, u64)>,
+    /// What is damaged or missing, in words; at most a hundred.
+    pub holes: Vec<String>,
+    /// The chain's id.
+    pub chain_id: Option<String>,
+}
+
+/// What a [`Cutter`] finds while it goes.
+pub trait Finds {
+    /// A whole execution or a part of one. False ends the reading.
+    fn block(&mut self, block: BlockTape) -> bool;
+    /// A canonical line: the execution and unit that it belongs to, and its
+    /// number in the slog, from 1.
+    fn line(&mut self, _ordinal: u64, _unit: usize, _line: &[u8], _number: u64) {}
+    /// Any slog line, before what it means is known.
+    fn any_line(&mut self, _line: &[u8], _number: u64) {}
+}
+
+/// Cuts the lines of a source into blocks and units.
+pub struct Cutter<'a> {
+    rules: &'a SlogRules,
+    depth: Depth,
+    summary: Summary,
+    open: BlockTape,
+    height: Option<u64>,
+    attempts: (u64, u32),
+    ordinal: u64,
+    crank: Option<OpenCrank>,
+    cranks_in_run: bool,
+    chain: Chain,
+    committed: Option<Digest>,
+    started: bool,
+    bootstrapped: bool,
+    batch: Vec<u8>,
+}
+
+struct OpenCrank {
+    number: u64,
+    hasher: Hasher,
+}
+
+/// How much of a source is worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Digests of all units.
+    Digests,
+    /// Only which line belongs where: digests are those of nothing.
+    Places,
+}
+
+/// Reads a source to its end, or until `finds` has enough.
+///
+/// # Errors
+/// What reading gives; a profile that reads no slog is none of them: there are
+/// no blocks then.
+pub fn read(
+    source: &Source,
+    profile: &Profile,
+    depth: Depth,
+    finds: &mut dyn Finds,
+) -> io::Result<Summary> {
+    let Some(rules) = &profile.slog else {
+        return Ok(Summary::default());
+    };
+    let mut cutter = Cutter::new(rules, depth);
+    source.read(&mut |item| {
+        Ok(match item {
+            Item::Line(line) if line.stream == Stream::Node || line.context => true,
+            Item::Line(line) => cutter.line(&line, finds),
+            Item::Hole(hole) => {
+                if hole.of_blocks {
+                    cutter.hole(&hole.text);
+                }
+                true
+            }
+        })
+    })?;
+    Ok(cutter.finish(finds))
+}
+
+impl<'a> Cutter<'a> {
+    fn new(rules: &'a SlogRules, depth: Depth) -> Cutter<'a> {
+        Cutter {
+            rules,
+            depth,
+            summary: Summary::default(),
+            open: BlockTape::default(),
+            height: None,
+            attempts: (0, 0),
+            ordinal: 0,
+            crank: None,
+            cranks_in_run: false,
+            chain: Chain::default(),
+            committed: None,
+            started: false,
+            bootstrapped: false,
+            batch: Vec::new(),
+        }
+    }
+
+    /// Takes the next line; false if `finds` has enough.
+    fn line(&mut self, line: &Line<'_>, finds: &mut dyn Finds) -> bool {
+        self.summary.lines += u64::from(line.newline || line.whole);
+        finds.any_line(line.bytes, self.summary.lines);
+        if !line.whole {
+            self.hole("an entry that could not be read in one piece");
+            return true;
+        }
+        let entry = self.rules.read(line.bytes);
+        if entry.lane == Lane::Local {
+            return self.local(line.bytes, entry.events(), finds);
+        }
+        if !entry.canonical {
+            return true;
+        }
+        let mut more = true;
+        let mut crank_end = None;
+        let mut end = None;
+        for event in entry.events() {
+            match event {
+                Event::Begin { height, early } => more = self.begin(height, early, finds),
+                Event::Executed => self.open.executed = true,
+                Event::End { height } => end = Some(height),
+                Event::Crank {
+                    number,
+                    crankhash,
+                    activityhash,
+                } => {
+                    crank_end = Some((number, crankhash, activityhash));
+                }
+                _ => {}
+            }
+        }
+        self.take(line.bytes, crank_end, finds);
+        match end {
+            Some(height) => self.end(height, finds),
+            None => more,
+        }
+    }
+
+    /// Node-local entries: a process that starts throws the open execution away.
+    fn local(
+        &mut self,
+        line: &[u8],
+        events: impl Iterator<Item = Event>,
+        finds: &mut dyn Finds,
+    ) -> bool {
+        let mut more = true;
+        for event in events {
+            if event == Event::ProcessStart && !self.started {
+                self.started = true;
+                more = self.abandon(finds);
+                self.chain.go_back(self.committed);
+            }
+        }
+        if swingset::role(&swingset::type_of(line)) == Role::Deliver
+            && self.summary.replays.len() < REPLAYS
+        {
+            let numbers = swingset::numbers(line);
+            self.summary
+                .replays
+                .extend(numbers.vat.zip(numbers.delivery));
+        }
+        more
+    }
+
+    /// What was open will not be finished.
+    fn abandon(&mut self, finds: &mut dyn Finds) -> bool {
+        if self.open.begun {
+            return self.give(finds);
+        }
+        self.close_crank(None);
+        self.open = BlockTape::default();
+        self.height = None;
+        true
+    }
+
+    /// A block begins. Early entries belong to a block whose own first entry
+    /// is still to come, or is not there.
+    fn begin(&mut self, height: u64, early: bool, finds: &mut dyn Finds) -> bool {
+        if self.started {
+            self.started = false;
+            self.summary.kernel_starts.push(height);
+        }
+        if early {
+            self.height.get_or_insert(height);
+            return true;
+        }
+        let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
+        let more = !again || self.give(finds);
+        self.height = Some(height);
+        self.open.begun = true;
+        more
+    }
+
+    /// Takes one canonical line.
+    fn take(
+        &mut self,
+        line: &[u8],
+        crank_end: Option<(u64, Digest, Digest)>,
+        finds: &mut dyn Finds,
+    ) {
+        if self.crank.is_none()
+            && let Some(number) = self.rules.crank_of(line)
+        {
+            self.crank = Some(OpenCrank {
+                number,
+                hasher: Hasher::new(),
+            });
+            if number == 0 && self.summary.chain_id.is_none() {
+                self.summary.chain_id = swingset::chain_id(line);
+            }
+        }
+        finds.line(
+            self.ordinal,
+            self.open.units.len(),
+            line,
+            self.summary.lines,
+        );
+        if self.crank.is_none() {
+            return self.single(line);
+        }
+        if self.depth == Depth::Digests {
+            self.digest(line, crank_end.is_some());
+        }
+        if crank_end.is_some() {
+            self.close_crank(crank_end);
+        }
+    }
+
+    fn digest(&mut self, line: &[u8], ends_crank: bool) {
+        let before = self.batch.len();
+        self.rules.canonical().cut(line, &mut self.batch);
+        if ends_crank {
+            swingset::drop_value(&mut self.batch, before, "activityhash");
+        }
+        self.batch.push(b'\n');
+        if let (Some(crank), true) = (&mut self.crank, self.batch.len() >= BATCH) {
+            crank.hasher.update(&self.batch);
+            self.batch.clear();
+        }
+    }
+
+    fn close_crank(&mut self, end: Option<(u64, Digest, Digest)>) {
+        let Some(OpenCrank { number, mut hasher }) = self.crank.take() else {
+            return;
+        };
+        hasher.update(&self.batch);
+        self.batch.clear();
+        let hashes = end.map(|(_, crankhash, activityhash)| (crankhash, activityhash));
+        if let Some((crankhash, activityhash)) = hashes {
+            self.summary.cranks += 1;
+            let follows = self.chain.follows(crankhash, activityhash);
+            if !follows && self.open.breaks.len() < TOLD {
+                self.open.breaks.push(ChainBreak {
+                    unit: self.open.units.len(),
+                    crank: number,
+                    in_run: self.cranks_in_run,
+                });
+            }
+            self.cranks_in_run = true;
+        }
+        self.open.units.push(Unit {
+            digest: short(hasher.finalize()),
+            what: What::Crank { number, hashes },
+        });
+    }
+
+    /// An entry outside cranks.
+    fn single(&mut self, line: &[u8]) {
+        let mut text = Vec::new();
+        self.rules.canonical().cut(line, &mut text);
+        let digest = short(blake3::hash(&text));
+        let what = match swingset::role(&swingset::type_of(line)) {
+            Role::Input => {
+                self.bootstrapped = swingset::begins_chain(line);
+                self.open.begun |= self.bootstrapped;
+                swingset::drop_value(&mut text, 0, INPUT_NUMBER);
+                What::Input(short(blake3::hash(&text)))
+            }
+            Role::RunStart => {
+                self.cranks_in_run = false;
+                What::RunStart
+            }
+            Role::RunFinish => {
+                self.cranks_in_run = false;
+                What::Entry
+            }
+            _ => What::Entry,
+        };
+        self.open.units.push(Unit { digest, what });
+    }
+
+    fn end(&mut self, height: u64, finds: &mut dyn Finds) -> bool {
+        self.close_crank(None);
+        self.height = Some(height);
+        self.open.ended = true;
+        self.committed = self.chain.last();
+        self.give(finds)
+    }
+
+    /// Hands the open execution on and begins another.
+    fn give(&mut self, finds: &mut dyn Finds) -> bool {
+        self.close_crank(None);
+        let mut block = std::mem::take(&mut self.open);
+        let Some(height) = self.height.take() else {
+            return true;
+        };
+        if self.attempts.0 != height {
+            self.attempts = (height, 0);
+        }
+        self.attempts.1 += 1;
+        block.height = height;
+        block.attempt = self.attempts.1;
+        block.ordinal = self.ordinal;
+        self.ordinal += 1;
+        finds.block(block)
+    }
+
+    /// Something is missing here.
+    fn hole(&mut self, why: &str) {
+        if self.summary.holes.len() < TOLD {
+            self.summary.holes.push(why.to_owned());
+        }
+        self.close_crank(None);
+        self.open.holes.push(self.open.units.len());
+        self.chain.forget();
+    }
+
+    fn finish(mut self, finds: &mut dyn Finds) -> Summary {
+        if self.open.begun || !self.open.units.is_empty() {
+            self.give(finds);
+        }
+        self.summary
+    }
+}
+
+fn short(hash: blake3::Hash) -> UnitDigest {
+    let mut out = [0; 16];
+    out.copy_from_slice(&hash.as_bytes()[..16]);
+    out
+}
