@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::agoric_ring::AgoricRing;
+use crate::fingerprint;
 
 /// As many bytes as [`SourceKind::sniff`] makes use of.
 pub const SNIFF_LEN: usize = 4096;
@@ -28,6 +29,8 @@ pub enum SourceKind {
     /// A slog: text, gzip or Zstandard. Also a pipe or a device, which cannot be looked into
     /// without taking bytes out of it.
     Slog,
+    /// Digests of a source without its bodies.
+    Fingerprint,
     /// A folder.
     Folder,
     /// A file without a byte.
@@ -97,6 +100,9 @@ impl SourceKind {
         }
         if head.starts_with(AGORIC_RING) {
             return SourceKind::AgoricRing;
+        }
+        if head.starts_with(fingerprint::MAGIC) {
+            return SourceKind::Fingerprint;
         }
         if is_black_box(head) {
             return SourceKind::BlackBox;

@@ -8,6 +8,7 @@ pub mod agoric_ring;
 pub mod blackbox;
 pub mod commands;
 pub mod compare;
+pub mod fingerprint;
 mod kind;
 mod placing;
 mod slog_file;

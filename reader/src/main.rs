@@ -5,7 +5,9 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use haltbox_reader::commands::{Outcome, cat, demo, diff, info, ls, record, verify};
+use haltbox_reader::commands::{
+    Outcome, cat, compare, demo, diff, fingerprint, info, ls, record, verify,
+};
 
 /// A flight recorder for consensus failures: records what a node executes,
 /// freezes a black box when its AppHash differs from the network's, and reads it.
@@ -34,6 +36,8 @@ enum Command {
     Ls(ls::LsArgs),
     Verify(verify::VerifyArgs),
     Diff(diff::DiffArgs),
+    Compare(compare::CompareArgs),
+    Fingerprint(fingerprint::FingerprintArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -68,6 +72,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Ls(args) => ls::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Fingerprint(args) => fingerprint::run(&args),
         Command::Demo(args) => demo::run(&args),
     }
 }

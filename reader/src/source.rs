@@ -13,6 +13,7 @@ use haltbox_format::{Lane, Stream};
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
+use crate::fingerprint::Fingerprint;
 use crate::kind::SourceKind;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
 
@@ -99,6 +100,8 @@ pub enum Source {
     Slog(PathBuf),
     /// A slog from standard input.
     Stdin,
+    /// Digests without bodies.
+    Fingerprint(Box<Fingerprint>),
 }
 
 /// A ring and what was found in it.
@@ -124,6 +127,7 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
     match SourceKind::of(path).map_err(io_error)? {
         SourceKind::Ring => open_ring(path),
         SourceKind::BlackBox => open_box(path),
+        SourceKind::Fingerprint => open_fingerprint(path),
         SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
         // A box whose first page is damaged begins like any Zstandard file.
         SourceKind::Slog if path.is_file() => {
@@ -136,6 +140,13 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
             .or_else(|_| open_box(path))
             .or_else(|_| foreign(found.to_string())),
     }
+}
+
+fn open_fingerprint(path: &Path) -> Result<Source, SourceError> {
+    let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
+    let found = Fingerprint::open(file);
+    let found = found.map_err(|error| SourceError::Foreign(path.to_owned(), error.to_string()))?;
+    Ok(Source::Fingerprint(Box::new(found)))
 }
 
 fn open_ring(path: &Path) -> Result<Source, SourceError> {
@@ -212,7 +223,13 @@ impl Source {
             Source::BlackBox(_) => "box",
             Source::Agoric(_) => "agoric-ring",
             Source::Slog(_) | Source::Stdin => "slog",
+            Source::Fingerprint(_) => "fingerprint",
         }
+    }
+
+    /// It holds digests and no entries.
+    pub fn is_fingerprint(&self) -> bool {
+        matches!(self, Source::Fingerprint(_))
     }
 
     /// The profile it was recorded with, where it says so.
@@ -225,7 +242,7 @@ impl Source {
                 .map(|(_, s)| s.profile.as_str()),
             Source::BlackBox(bx) => bx.identity().map(|identity| identity.profile.as_str()),
             Source::Agoric(_) => Some("agoric"),
-            Source::Slog(_) | Source::Stdin => None,
+            Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => None,
         }
     }
 
@@ -237,7 +254,9 @@ impl Source {
                 Some(manifest) => Blocks::Manifest(manifest.blocks.clone()),
                 None => Blocks::Untold,
             },
-            Source::Agoric(_) | Source::Slog(_) | Source::Stdin => Blocks::Untold,
+            Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {
+                Blocks::Untold
+            }
         }
     }
 
@@ -253,6 +272,9 @@ impl Source {
             Source::Agoric(path) => read_agoric(path, sink),
             Source::Slog(path) => read_slog(SlogFile::open(path)?, sink),
             Source::Stdin => read_slog(SlogFile::new(io::stdin().lock())?, sink),
+            Source::Fingerprint(_) => Err(io::Error::other(
+                "a fingerprint holds digests and no entries; haltbox diff and compare read it",
+            )),
         }
     }
 }

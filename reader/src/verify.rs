@@ -8,6 +8,7 @@ use haltbox_format::{BoxName, Lane, Profile};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;
+use crate::fingerprint::Fingerprint;
 use crate::source::{Item, RingSource, Source};
 use crate::survey::Survey;
 
@@ -49,7 +50,17 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
         Source::Ring(ring) => Ok(verify_ring(ring)),
         Source::BlackBox(bx) => verify_box(path, source, bx, profile),
         Source::Agoric(_) | Source::Slog(_) | Source::Stdin => verify_lines(source),
+        Source::Fingerprint(fingerprint) => verify_fingerprint(fingerprint),
     }
+}
+
+fn verify_fingerprint(fingerprint: &Fingerprint) -> io::Result<Vec<Finding>> {
+    let intact = fingerprint.is_intact()?;
+    let what = "the units do not match their digest";
+    Ok((!intact)
+        .then(|| Finding::damage("units", what))
+        .into_iter()
+        .collect())
 }
 
 fn verify_ring(ring: &RingSource) -> Vec<Finding> {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, profile_for, shown};
+use super::{Outcome, profile_for};
 use crate::compare::diff::{self, Document, Party};
+use crate::compare::text::{self, Colour};
 use crate::source;
 
 /// Name the first step at which two recordings part, and the class of the fault
@@ -29,7 +30,7 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
-        println!("{}: {}", document.verdict.name(), document.summary);
+        print!("{}", text::text(&document, Colour::of_stdout()));
     }
     Ok(match document.exit {
         0 => Outcome::Fine,
@@ -46,7 +47,6 @@ fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
     };
     let ((source_a, profile_a), (source_b, profile_b)) = (open(&args.a)?, open(&args.b)?);
     let (path_a, path_b) = (&args.a, &args.b);
-    let _ = shown(path_a);
     let a = Party {
         path: path_a,
         source: source_a,

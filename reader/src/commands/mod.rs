@@ -1,8 +1,10 @@
 //! The commands: one file each, with its arguments and what it does.
 
 pub mod cat;
+pub mod compare;
 pub mod demo;
 pub mod diff;
+pub mod fingerprint;
 pub mod info;
 pub mod ls;
 pub mod record;

@@ -9,10 +9,12 @@ use serde::Serialize;
 
 use super::changes::{self, Change};
 use super::evidence::{self, Entry};
+use super::groups;
 use super::last_write::{self, StoreKey, Write};
 use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
 use super::replay::{self, Mismatch, Originals, Replays};
 use super::swingset;
+use super::tape::Unit;
 use super::verdict::{Case, Finding, Verdict, Which};
 use crate::source::{Blocks, Source};
 
@@ -262,7 +264,16 @@ pub fn diff(a: &Party<'_>, b: &Party<'_>) -> io::Result<Document> {
     {
         document.replay(which, &mismatch);
     } else if let Some(parting) = &comparison.parting {
-        document.parting(a, b, parting, &comparison.sides)?;
+        let prints = [("A", a), ("B", b)];
+        let prints = prints
+            .iter()
+            .filter(|(_, party)| party.source.is_fingerprint());
+        let without: Vec<&str> = prints.map(|(name, _)| *name).collect();
+        if without.is_empty() {
+            document.parting(a, b, parting, &comparison.sides)?;
+        } else {
+            document.parting_of_digests(parting, &without);
+        }
     } else {
         document.no_parting(a, b, &comparison);
     }
@@ -271,13 +282,7 @@ pub fn diff(a: &Party<'_>, b: &Party<'_>) -> io::Result<Document> {
 
 /// Why two sources cannot be compared at all.
 fn incomparable(a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) -> Option<String> {
-    let digest = |party: &Party<'_>| {
-        party
-            .profile
-            .slog
-            .as_ref()
-            .map(|slog| slog.canonical().digest())
-    };
+    let digest = |party: &Party<'_>| groups::rules_of(&party.source, &party.profile);
     if digest(a) != digest(b) {
         return Some(format!(
             "the sources were recorded with different profiles, {} and {}; name one for both with --profile",
@@ -501,6 +506,36 @@ impl Document {
         }
         self.warn_of_gaps(parting, sides);
         Ok(())
+    }
+
+    /// Digests tell where, not what.
+    fn parting_of_digests(&mut self, parting: &Parting, without: &[&str]) {
+        let (block, at) = &parting.a;
+        let crank = block.units.get(*at).and_then(Unit::crank);
+        let whose = without.join(" and ");
+        let place = match crank {
+            Some(crank) => format!("crank {crank}"),
+            None => "an entry outside cranks".to_owned(),
+        };
+        self.decide(
+            Verdict::Insufficient,
+            format!(
+                "they differ in {place} of height {}; the class needs the entries of {whose}",
+                block.height
+            ),
+        );
+        // That they differ is known, whatever the class.
+        self.exit = 1;
+        self.collect.push(format!(
+            "height {} of {whose}: haltbox freeze --height {}, or haltbox extract",
+            block.height, block.height
+        ));
+        self.place = Some(Place {
+            height: block.height,
+            attempt: block.attempt,
+            crank,
+            ..Place::default()
+        });
     }
 
     fn show_steps(&mut self, finding: &Finding, profile: &Profile) {

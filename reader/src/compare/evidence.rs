@@ -88,6 +88,9 @@ impl Finds for Gather<'_> {
     }
 
     fn any_line(&mut self, line: &[u8], number: u64) {
+        if self.unit.is_some_and(|unit| unit >= self.at) {
+            return;
+        }
         if line.starts_with(b"{\"type\":\"heap-snapshot-load\"")
             || line.starts_with(b"{\"type\":\"start-replay\"")
         {

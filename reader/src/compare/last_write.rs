@@ -159,7 +159,9 @@ fn aborts(line: &[u8]) -> bool {
 }
 
 /// Vat, key and value that a syscall writes; no value if it deletes.
-fn written(line: &[u8]) -> Option<(String, &[u8], Option<&[u8]>)> {
+type Written<'a> = (String, &'a [u8], Option<&'a [u8]>);
+
+fn written(line: &[u8]) -> Option<Written<'_>> {
     if !line.starts_with(b"{\"type\":\"syscall\",") {
         return None;
     }

@@ -8,6 +8,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use haltbox_format::Profile;
 
 use super::tape::{self, BlockTape, ChainBreak, Depth, Finds, Summary, Unit, UnitDigest, What};
+use crate::fingerprint;
 use crate::source::Source;
 
 /// Blocks read ahead of the comparison, by source.
@@ -293,10 +294,11 @@ impl Comparison {
             units.filter(|(_, unit)| unit.crank().is_some()).collect()
         };
         let (of_a, of_b) = (of(a), of(b));
+        let narrow = a.narrow || b.narrow;
         self.cranks.0 += of_a.len().max(of_b.len()) as u64;
         self.cranks.1 += of_a.len().abs_diff(of_b.len()) as u64;
         for ((index, one), (_, other)) in of_a.iter().zip(&of_b) {
-            self.cranks.1 += u64::from(one.digest != other.digest);
+            self.cranks.1 += u64::from(!is_equal(one, other, narrow));
             if self.parting.is_none() && !parts(*index) {
                 continue;
             }
@@ -340,11 +342,12 @@ fn meet(a: &BlockTape, b: &BlockTape) -> Met {
     let Some((from_a, from_b)) = common_start(a, b) else {
         return Met::Nowhere;
     };
+    let narrow = a.narrow || b.narrow;
     let (rest_a, rest_b) = (&a.units[from_a..], &b.units[from_b..]);
     let equal = rest_a
         .iter()
         .zip(rest_b)
-        .take_while(|(x, y)| x.digest == y.digest)
+        .take_while(|(x, y)| is_equal(x, y, narrow))
         .count();
     let (at_a, at_b) = (from_a + equal, from_b + equal);
     let known = |tape: &BlockTape, at: usize| tape.holes.iter().all(|hole| *hole > at);
@@ -357,9 +360,22 @@ fn meet(a: &BlockTape, b: &BlockTape) -> Met {
         // even of the crank it ends in.
         (None, _) if !a.ended => Met::Equal,
         (_, None) if !b.ended => Met::Equal,
-        (Some(unit), _) if !a.ended && is_unfinished(unit) => Met::Equal,
-        (_, Some(unit)) if !b.ended && is_unfinished(unit) => Met::Equal,
+        (Some(unit), _) if !a.ended && (is_unfinished(unit) && at_a + 1 == a.units.len()) => {
+            Met::Equal
+        }
+        (_, Some(unit)) if !b.ended && (is_unfinished(unit) && at_b + 1 == b.units.len()) => {
+            Met::Equal
+        }
         _ => Met::Parts(at_a, at_b),
+    }
+}
+
+/// Equal as far as both tell.
+fn is_equal(a: &Unit, b: &Unit, narrow: bool) -> bool {
+    if narrow {
+        fingerprint::narrow(a) == fingerprint::narrow(b)
+    } else {
+        a.digest == b.digest
     }
 }
 

@@ -266,6 +266,33 @@ pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     (!whole).then(|| (lines.len(), "the crank's end is missing".to_owned()))
 }
 
+/// An entry in one line for people: its type, and the member that says most.
+pub fn brief(line: &str) -> String {
+    let bytes = line.as_bytes();
+    let kind = type_of(bytes);
+    let member = |name: &str| json::find(bytes, name.as_bytes()).map(String::from_utf8_lossy);
+    let numbers = numbers(bytes);
+    let syscall = numbers
+        .syscall
+        .map_or(String::new(), |number| format!(" {number}"));
+    let telling = [
+        "vsc",
+        "vsr",
+        "vd",
+        "dr",
+        "message",
+        "crankhash",
+        "body",
+        "vobj",
+        "blockHeight",
+        "stats",
+    ];
+    match telling.iter().find_map(|name| member(name)) {
+        Some(value) => format!("{kind}{syscall} {value}"),
+        None => line.to_owned(),
+    }
+}
+
 /// The number an input came with.
 pub fn input_number(line: &[u8]) -> Option<String> {
     let value = json::find(line, INPUT_NUMBER.as_bytes())?;

@@ -99,6 +99,8 @@ pub struct BlockTape {
     /// Cranks whose activityhash does not follow from the one before, and
     /// whether the one before was of the same run.
     pub breaks: Vec<ChainBreak>,
+    /// Of the digests only the first 62 bits are known.
+    pub narrow: bool,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -204,6 +206,9 @@ pub fn read(
     depth: Depth,
     finds: &mut dyn Finds,
 ) -> io::Result<Summary> {
+    if let Source::Fingerprint(fingerprint) = source {
+        return fingerprint.read(finds);
+    }
     let Some(rules) = &profile.slog else {
         return Ok(Summary::default());
     };

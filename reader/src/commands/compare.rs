@@ -1,0 +1,235 @@
+//! `haltbox compare`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Outcome, profile_for, shown};
+use crate::compare::diff::{self, Document, Party};
+use crate::compare::groups::{self, Group, Node};
+use crate::compare::text::{self, Colour};
+use crate::compare::verdict::Verdict;
+use crate::source;
+
+/// Group any number of nodes by agreement, and say where each group leaves
+#[derive(Args)]
+pub struct CompareArgs {
+    /// Rings, boxes, slogs or fingerprints, one for each node.
+    #[arg(required = true, num_args = 1..)]
+    sources: Vec<PathBuf>,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// How the entries are to be read, where the sources do not say.
+    #[arg(long, value_name = "agoric|cosmos|FILE.json")]
+    profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    version: u32,
+    exit: u8,
+    summary: String,
+    nodes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_height: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_height: Option<u64>,
+    groups: Vec<Group>,
+    /// Nodes that cover no whole block.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without_blocks: Vec<String>,
+    /// Sources that could not be read, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
+    let answer = compare(args)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+    } else {
+        print!("{}", table(&answer, Colour::of_stdout()));
+    }
+    Ok(match answer.exit {
+        0 => Outcome::Fine,
+        1 => Outcome::Damaged,
+        _ => Outcome::Trouble,
+    })
+}
+
+fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
+    let (mut nodes, mut paths, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rules = None;
+    for path in &args.sources {
+        match read(args, path) {
+            Ok((node, digest)) => {
+                if *rules.get_or_insert(digest) != digest {
+                    anyhow::bail!(
+                        "{} was recorded with another profile than the first source",
+                        shown(path)
+                    );
+                }
+                nodes.push(node);
+                paths.push(path);
+            }
+            Err(error) => unreadable.push(format!("{error:#}")),
+        }
+    }
+    let mut groups = groups::group(&nodes);
+    name_differences(args, &paths, &mut groups)?;
+    let heights = || nodes.iter().flat_map(|node| node.heights.keys().copied());
+    let without: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.heights.is_empty())
+        .map(|node| node.name.clone())
+        .collect();
+    let (exit, summary) = conclude(&nodes, &groups, without.len() + unreadable.len());
+    Ok(Answer {
+        version: 1,
+        exit,
+        summary,
+        nodes: args.sources.len(),
+        first_height: heights().min(),
+        last_height: heights().max(),
+        groups,
+        without_blocks: without,
+        unreadable,
+    })
+}
+
+fn read(
+    args: &CompareArgs,
+    path: &PathBuf,
+) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
+    let source = source::open(path)?;
+    let profile = profile_for(args.profile.as_deref(), &source)?;
+    let digest = groups::rules_of(&source, &profile);
+    let node = Node::read(shown(path), &source, &profile)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
+    Ok((node, digest))
+}
+
+/// The step at which each group leaves the first one: one comparison a group.
+fn name_differences(
+    args: &CompareArgs,
+    paths: &[&PathBuf],
+    groups: &mut [Group],
+) -> anyhow::Result<()> {
+    let Some((first, others)) = groups.split_first_mut() else {
+        return Ok(());
+    };
+    let reference = first.members.first().and_then(|member| paths.get(*member));
+    for group in others {
+        let (Some(reference), Some(path)) =
+            (reference, group.members.first().and_then(|m| paths.get(*m)))
+        else {
+            continue;
+        };
+        let document = difference(args, reference, path)?;
+        if document.verdict != Verdict::Identical {
+            group.difference = Some(document.verdict.name().to_owned());
+            group.place = document.place.as_ref().map(text::place_words);
+        }
+    }
+    Ok(())
+}
+
+fn difference(args: &CompareArgs, a: &PathBuf, b: &PathBuf) -> anyhow::Result<Document> {
+    let open = |path: &PathBuf| -> anyhow::Result<_> {
+        let source = source::open(path)?;
+        let profile = profile_for(args.profile.as_deref(), &source)?;
+        Ok((source, profile))
+    };
+    let ((source_a, profile_a), (source_b, profile_b)) = (open(a)?, open(b)?);
+    let a = Party {
+        path: a,
+        source: source_a,
+        profile: profile_a,
+    };
+    let b = Party {
+        path: b,
+        source: source_b,
+        profile: profile_b,
+    };
+    Ok(diff::diff(&a, &b)?)
+}
+
+fn conclude(nodes: &[Node], groups: &[Group], unknown: usize) -> (u8, String) {
+    let known: usize = groups.iter().map(|group| group.members.len()).sum();
+    if groups.len() > 1 {
+        let first = groups
+            .iter()
+            .filter_map(|group| group.leaves_at)
+            .min()
+            .unwrap_or(0);
+        let sizes: Vec<String> = groups
+            .iter()
+            .map(|group| group.members.len().to_string())
+            .collect();
+        return (
+            1,
+            format!(
+                "{known} nodes part into {} groups ({}), first at height {first}",
+                groups.len(),
+                sizes.join(", ")
+            ),
+        );
+    }
+    if known < 2 || unknown > 0 {
+        return (
+            2,
+            format!(
+                "only {known} of {} nodes could be compared",
+                nodes.len().max(known + unknown)
+            ),
+        );
+    }
+    (
+        0,
+        format!("all {known} nodes agree wherever they can be compared"),
+    )
+}
+
+fn table(answer: &Answer, colour: Colour) -> String {
+    let style = ["1;32", "1;31", "1;33"][usize::from(answer.exit.min(2))];
+    let mut out = format!("{}\n", colour.paint(style, &answer.summary));
+    for (index, group) in answer.groups.iter().enumerate() {
+        let word = match (group.majority, answer.groups.len()) {
+            (_, 1) => "",
+            (true, _) => ", the majority",
+            (false, _) if index == 0 => ", no majority",
+            (false, _) => "",
+        };
+        let leaves = group.leaves_at.map_or(String::new(), |height| {
+            format!(", leaves at height {height}")
+        });
+        let last = group.last_height.map_or(String::new(), |height| {
+            format!(", known to height {height}")
+        });
+        out.push_str(&format!(
+            "\ngroup {}: {} of {}{word}{leaves}{last}\n",
+            index + 1,
+            group.nodes.len(),
+            answer.nodes
+        ));
+        if let Some(difference) = &group.difference {
+            let place = group.place.clone().unwrap_or_default();
+            let line = format!("{}: {place}", colour.paint("31", difference));
+            text::wrap_into(&mut out, "  ", &line);
+        }
+        text::wrap_into(&mut out, "  ", &group.nodes.join("  "));
+    }
+    let lists = [
+        ("no whole block", &answer.without_blocks),
+        ("not read", &answer.unreadable),
+    ];
+    for (what, list) in lists {
+        for entry in list {
+            text::wrap_into(&mut out, "  ", &format!("{what}: {entry}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,112 @@
+//! `haltbox fingerprint`.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use haltbox_format::{BlockHash, Profile};
+
+use super::{Outcome, human_bytes, profile_for, shown};
+use crate::compare::pair::TapeReader;
+use crate::fingerprint::Writer;
+use crate::source::{self, Source};
+use crate::survey::Survey;
+
+/// Write the digests of a source, which can be published without its data
+#[derive(Args)]
+pub struct FingerprintArgs {
+    /// A ring, box or slog.
+    source: PathBuf,
+    /// Where to; by default the source's name with .fingerprint, in the current folder.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// How the entries are to be read, where the source does not say.
+    #[arg(long, value_name = "agoric|cosmos|FILE.json")]
+    profile: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
+    let source = source::open(&args.source)?;
+    let profile = profile_for(args.profile.as_deref(), &source)?;
+    if matches!(source, Source::Fingerprint(_)) {
+        anyhow::bail!("{} is a fingerprint already", shown(&args.source));
+    }
+    if matches!(source, Source::Stdin) {
+        anyhow::bail!(
+            "a fingerprint takes two readings, and standard input can be read once; name a file"
+        );
+    }
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| default_name(&args.source));
+    let (bytes, blocks) = make(&source, &profile)?;
+    write_new(&output, &bytes)?;
+    println!(
+        "{}: {blocks} blocks, {}",
+        shown(&output),
+        human_bytes(bytes.len() as u64)
+    );
+    Ok(Outcome::Fine)
+}
+
+fn default_name(source: &Path) -> PathBuf {
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    PathBuf::from(format!("{name}.fingerprint"))
+}
+
+/// A file that is there already may be somebody's evidence.
+fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(path);
+    let file =
+        file.map_err(|error| anyhow::anyhow!("cannot create {}: {error}", path.display()))?;
+    let mut out = BufWriter::new(file);
+    out.write_all(bytes).and_then(|()| out.flush())?;
+    Ok(())
+}
+
+fn make(source: &Source, profile: &Profile) -> anyhow::Result<(Vec<u8>, usize)> {
+    let Some(rules) = &profile.slog else {
+        anyhow::bail!(
+            "the profile {} reads no slog, so there is nothing to digest",
+            profile.name
+        );
+    };
+    let mut writer = Writer::new(rules.canonical().digest());
+    let hashes = hashes(source, profile)?;
+    let mut blocks = 0;
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let mut tape = TapeReader::start(scope, source, profile);
+        while let Some(block) = tape.next_height() {
+            let hash = hashes
+                .get(&block.height)
+                .copied()
+                .filter(|_| block.is_whole());
+            writer.block(&block, hash);
+            blocks += 1;
+        }
+        tape.finish()?;
+        Ok(())
+    })?;
+    let mut bytes = Vec::new();
+    writer.finish(&mut bytes)?;
+    Ok((bytes, blocks))
+}
+
+/// HASH of the last whole execution of each height.
+fn hashes(source: &Source, profile: &Profile) -> anyhow::Result<HashMap<u64, BlockHash>> {
+    let survey = Survey::of(source, profile)?;
+    Ok(survey
+        .blocks
+        .iter()
+        .filter_map(|row| Some((row.height, row.hash?)))
+        .collect())
+}

@@ -1,0 +1,352 @@
+//! The answer as people read it: 80 columns, the verdict first.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use super::diff::{Document, Place, SideFacts};
+use super::last_write::Write;
+use super::swingset;
+use super::verdict::{Verdict, Which};
+
+const WIDTH: usize = 80;
+/// Where the text of a section begins.
+const INDENT: usize = 10;
+
+/// Whether to colour: on a terminal, unless NO_COLOR is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour(pub bool);
+
+impl Colour {
+    /// As standard output wants it.
+    pub fn of_stdout() -> Colour {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Colour(std::io::stdout().is_terminal() && !refused)
+    }
+
+    /// Text in an ANSI style.
+    pub fn paint(self, style: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// The document as text.
+pub fn text(document: &Document, colour: Colour) -> String {
+    let mut out = String::new();
+    let style = match document.verdict {
+        Verdict::Identical => "1;32",
+        Verdict::Insufficient => "1;33",
+        _ => "1;31",
+    };
+    let headline = colour.paint(style, &document.verdict.name().to_uppercase());
+    let _ = writeln!(out, "{headline}");
+    paragraph(&mut out, "", &capitalised(&document.summary), colour);
+    out.push('\n');
+    place(&mut out, document, colour);
+    changes(&mut out, document, colour);
+    last_write(&mut out, document, colour);
+    context(&mut out, document, colour);
+    consequence(&mut out, document, colour);
+    sides(&mut out, document, colour);
+    for note in &document.notes {
+        paragraph(&mut out, "note", note, colour);
+    }
+    for thing in &document.collect {
+        paragraph(&mut out, "collect", thing, colour);
+    }
+    out
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters
+        .next()
+        .map(|c| c.to_uppercase().to_string())
+        .unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A section: its name at the left, its text wrapped beside it.
+fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
+    let indent = if name.is_empty() { 0 } else { INDENT };
+    let wrapped = textwrap::wrap(text, WIDTH - indent);
+    for (index, line) in wrapped.iter().enumerate() {
+        let name = if index == 0 { name } else { "" };
+        let padded = format!("{name:indent$}");
+        let _ = writeln!(out, "{}{line}", colour.paint("2", &padded));
+    }
+}
+
+/// Wraps text to 80 columns behind an indent.
+pub fn wrap_into(out: &mut String, indent: &str, text: &str) {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(indent)
+        .subsequent_indent(indent);
+    for line in textwrap::wrap(text, options) {
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+/// A place in words: height, input, run, crank, vat, delivery, syscall, type.
+pub fn place_words(place: &Place) -> String {
+    let mut words = vec![format!("height {}", place.height)];
+    if place.attempt > 1 {
+        words.push(format!("attempt {}", place.attempt));
+    }
+    words.extend(place.input.as_ref().map(|input| format!("input {input}")));
+    words.extend(place.run.map(|run| format!("run {run}")));
+    words.extend(place.crank.map(|crank| format!("crank {crank}")));
+    words.extend(place.vat.clone());
+    words.extend(
+        place
+            .delivery
+            .map(|delivery| format!("delivery {delivery}")),
+    );
+    words.extend(place.syscall.map(|syscall| format!("syscall {syscall}")));
+    if !place.kind.is_empty() {
+        words.push(place.kind.clone());
+    }
+    words.join(", ")
+}
+
+fn place(out: &mut String, document: &Document, colour: Colour) {
+    let Some(place) = &document.place else { return };
+    paragraph(out, "place", &place_words(place), colour);
+    let line = |side: &SideFacts, name| {
+        side.line_number
+            .map(|line| format!("line {line} of {name}"))
+    };
+    let lines = [line(&document.sides.a, "A"), line(&document.sides.b, "B")];
+    let lines: Vec<String> = lines.into_iter().flatten().collect();
+    if !lines.is_empty() {
+        paragraph(out, " ", &lines.join(", "), colour);
+    }
+    if let Some(side) = document.inserted_on {
+        paragraph(
+            out,
+            " ",
+            &format!("this step stands on {} only", side.name()),
+            colour,
+        );
+    }
+    out.push('\n');
+}
+
+fn changes(out: &mut String, document: &Document, colour: Colour) {
+    for change in &document.changes {
+        let path = if change.path.is_empty() {
+            "(entry)"
+        } else {
+            &change.path
+        };
+        paragraph(out, "changed", path, colour);
+        value(
+            out,
+            "A",
+            change.a.as_deref().unwrap_or("(absent)"),
+            "31",
+            colour,
+        );
+        value(
+            out,
+            "B",
+            change.b.as_deref().unwrap_or("(absent)"),
+            "32",
+            colour,
+        );
+    }
+    if document.changes.is_empty() {
+        let only = match document.inserted_on {
+            Some(Which::A) => document.sides.a.line.as_ref().map(|line| ("A", "31", line)),
+            Some(Which::B) => document.sides.b.line.as_ref().map(|line| ("B", "32", line)),
+            None => None,
+        };
+        if let Some((name, style, line)) = only {
+            paragraph(out, "step", " ", colour);
+            value(
+                out,
+                name,
+                &cut(line, 4 * (WIDTH - INDENT - 3)),
+                style,
+                colour,
+            );
+        }
+    }
+    if !document.changes.is_empty() || document.inserted_on.is_some() {
+        out.push('\n');
+    }
+}
+
+/// A value under the name of its side; long words are broken, not hyphenated.
+fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) {
+    let letters: Vec<char> = text.chars().map(printable).collect();
+    for (index, piece) in letters.chunks(WIDTH - INDENT - 3).enumerate() {
+        let name = if index == 0 { name } else { " " };
+        let piece: String = piece.iter().collect();
+        let _ = writeln!(out, "{:INDENT$}{name}  {}", "", colour.paint(style, &piece));
+    }
+}
+
+/// Nothing of a recording may steer the terminal.
+fn printable(letter: char) -> char {
+    if letter.is_control() {
+        '\u{fffd}'
+    } else {
+        letter
+    }
+}
+
+fn last_write(out: &mut String, document: &Document, colour: Colour) {
+    let Some(last) = &document.last_write else {
+        return;
+    };
+    paragraph(
+        out,
+        "written",
+        &format!("{} was last written", last.key),
+        colour,
+    );
+    for (name, write, style) in [("A", &last.a, "31"), ("B", &last.b, "32")] {
+        value(
+            out,
+            name,
+            &write.as_ref().map_or("not covered".to_owned(), told),
+            style,
+            colour,
+        );
+    }
+    out.push('\n');
+}
+
+fn told(write: &Write) -> String {
+    let height = write
+        .height
+        .map_or(String::new(), |height| format!("height {height}, "));
+    let crank = write
+        .crank
+        .map_or(String::new(), |crank| format!("crank {crank}, "));
+    let value = write.value.as_deref().unwrap_or("(deleted)");
+    format!(
+        "{height}{crank}line {}: {}",
+        write.line_number,
+        cut(value, 160)
+    )
+}
+
+fn context(out: &mut String, document: &Document, colour: Colour) {
+    let Some(context) = &document.context else {
+        return;
+    };
+    let width = WIDTH - INDENT;
+    for (index, line) in context.a.before.iter().enumerate() {
+        let name = if index == 0 { "before" } else { "" };
+        let _ = writeln!(
+            out,
+            "{}{}",
+            colour.paint("2", &format!("{name:INDENT$}")),
+            cut(&swingset::brief(line), width)
+        );
+    }
+    let sides = [
+        ("A", &document.sides.a, &context.a, "31"),
+        ("B", &document.sides.b, &context.b, "32"),
+    ];
+    for (name, side, context, style) in sides {
+        for line in side.line.iter().chain(context.after.iter().take(2)) {
+            let text = cut(&swingset::brief(line), width - 3);
+            let _ = writeln!(
+                out,
+                "{:INDENT$}{}",
+                "",
+                colour.paint(style, &format!("{name}  {text}"))
+            );
+        }
+    }
+    out.push('\n');
+}
+
+fn cut(line: &str, width: usize) -> String {
+    let letters: Vec<char> = line.chars().take(width + 1).map(printable).collect();
+    if letters.len() <= width {
+        return letters.into_iter().collect();
+    }
+    letters[..width - 1].iter().chain(&['…']).collect()
+}
+
+fn consequence(out: &mut String, document: &Document, colour: Colour) {
+    let consequence = &document.consequence;
+    if consequence.cranks_differing == 0 && consequence.blocks_differing == 0 {
+        return;
+    }
+    let hash = match consequence.crankhash_after {
+        Some(0)
+            if document
+                .place
+                .as_ref()
+                .is_some_and(|place| place.crank.is_some()) =>
+        {
+            "the crankhash differs in the same crank".to_owned()
+        }
+        Some(0) => "the crankhash differs from the next crank on".to_owned(),
+        Some(1) => "the crankhash first differs 1 crank later".to_owned(),
+        Some(later) => format!("the crankhash first differs {later} cranks later"),
+        None => "no crankhash differs".to_owned(),
+    };
+    let text = format!(
+        "{hash}; in all {} of {} cranks and {} of {} blocks differ",
+        consequence.cranks_differing,
+        consequence.cranks_compared,
+        consequence.blocks_differing,
+        document.heights.len()
+    );
+    paragraph(out, "after", &text, colour);
+    out.push('\n');
+}
+
+fn sides(out: &mut String, document: &Document, colour: Colour) {
+    for (name, side) in [("A", &document.sides.a), ("B", &document.sides.b)] {
+        paragraph(out, name, &covers(side), colour);
+    }
+    for row in &document.environment {
+        let value = |value: &Option<String>| value.clone().unwrap_or("not told".to_owned());
+        let text = format!("{}: A {}, B {}", row.what, value(&row.a), value(&row.b));
+        paragraph(out, "differs", &text, colour);
+    }
+}
+
+fn covers(side: &SideFacts) -> String {
+    let heights = match (side.first_height, side.last_height) {
+        (Some(first), Some(last)) if first == last => format!("height {first}"),
+        (Some(first), Some(last)) => format!("heights {first} to {last}"),
+        _ => "no heights".to_owned(),
+    };
+    let mut text = format!(
+        "{} ({}): {heights}, {} cranks",
+        side.path, side.kind, side.cranks
+    );
+    let lists = [("in part", &side.incomplete), ("missing", &side.missing)];
+    for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        let shown: Vec<String> = list.iter().take(8).map(u64::to_string).collect();
+        let more = if list.len() > 8 { " and more" } else { "" };
+        let _ = write!(text, "; {what}: {}{more}", shown.join(", "));
+    }
+    if let Some(height) = side.kernel_starts.last() {
+        let place = side.last_height.unwrap_or(*height).saturating_sub(*height);
+        let _ = write!(
+            text,
+            "; kernel started before height {height}, {place} blocks before the end"
+        );
+    }
+    if !side.damage.is_empty() {
+        let _ = write!(
+            text,
+            "; {} holes, the first: {}",
+            side.damage.len(),
+            side.damage[0]
+        );
+    }
+    text
+}
