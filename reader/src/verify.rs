@@ -8,6 +8,7 @@ use haltbox_format::{BoxName, Lane, Profile};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;
+use crate::compare::last_write;
 use crate::fingerprint::Fingerprint;
 use crate::source::{Item, RingSource, Source};
 use crate::survey::Survey;
@@ -52,6 +53,34 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
         Source::Agoric(_) | Source::Slog(_) | Source::Stdin => verify_lines(source),
         Source::Fingerprint(fingerprint) => verify_fingerprint(fingerprint),
     }
+}
+
+/// Checks every read of a vat's store against what was recorded before it.
+///
+/// # Errors
+/// What reading gives.
+pub fn verify_reads(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> {
+    let reads = last_write::check_reads(source, profile)?;
+    let wrong = reads.wrong.iter().map(|read| {
+        let crank = read
+            .crank
+            .map_or(String::new(), |crank| format!(", crank {crank}"));
+        let what = format!(
+            "{} reads {}, though line {} tells another value: the storage was changed outside the \
+             kernel, or a write is missing here",
+            read.key,
+            read.read.as_deref().unwrap_or("nothing"),
+            read.known_from
+        );
+        Finding::damage(format!("line {}{crank}", read.line_number), what)
+    });
+    let mut findings: Vec<Finding> = wrong.collect();
+    let what = format!(
+        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before",
+        reads.checked, reads.wrong_count, reads.unknown
+    );
+    findings.push(Finding::note("reads", what));
+    Ok(findings)
 }
 
 fn verify_fingerprint(fingerprint: &Fingerprint) -> io::Result<Vec<Finding>> {

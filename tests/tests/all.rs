@@ -4,6 +4,8 @@
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/commands.rs"]
 mod commands; // selection, exit codes, pipes, the demo
+#[path = "all/diff.rs"]
+mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
 #[path = "all/layering.rs"]

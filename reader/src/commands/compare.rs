@@ -130,7 +130,11 @@ fn name_differences(
         };
         let document = difference(args, reference, path)?;
         if document.verdict != Verdict::Identical {
-            group.difference = Some(document.verdict.name().to_owned());
+            let class = match document.verdict {
+                Verdict::Insufficient => "class unknown",
+                known => known.name(),
+            };
+            group.difference = Some(class.to_owned());
             group.place = document.place.as_ref().map(text::place_words);
         }
     }

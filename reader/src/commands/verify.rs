@@ -17,6 +17,9 @@ pub struct VerifyArgs {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
+    /// Also check that every vatstoreGet gave the last recorded value.
+    #[arg(long)]
+    reads: bool,
     /// How to read the lines: agoric, cosmos, or a profile file.
     #[arg(long)]
     profile: Option<String>,
@@ -45,7 +48,10 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     for path in source::members(&args.source)? {
         let source = source::open(&path)?;
         let profile = profile_for(args.profile.as_deref(), &source)?;
-        let findings = crate::verify::verify(&path, &source, &profile)?;
+        let mut findings = crate::verify::verify(&path, &source, &profile)?;
+        if args.reads {
+            findings.extend(crate::verify::verify_reads(&source, &profile)?);
+        }
         let intact = !findings.iter().any(|finding| finding.damage);
         document.sources.push(Verified {
             path: shown(&path),

@@ -302,7 +302,7 @@ impl Comparison {
             if self.parting.is_none() && !parts(*index) {
                 continue;
             }
-            if self.crankhash_after.is_none() && one.crankhash() != other.crankhash() {
+            if self.crankhash_after.is_none() && parted(one.crankhash(), other.crankhash()) {
                 self.crankhash_after = Some(self.since_parting);
             }
             self.since_parting += 1;
@@ -326,6 +326,11 @@ impl Comparison {
             list.extend(bodies.take(TOLD));
         }
     }
+}
+
+/// Both are known and not equal.
+fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 /// Where two executions of a height part.
@@ -412,7 +417,7 @@ fn common_start(a: &BlockTape, b: &BlockTape) -> Option<(usize, usize)> {
 }
 
 fn activity_parting(a: &BlockTape, b: &BlockTape) -> Option<ActivityParting> {
-    if a.activityhash() == b.activityhash() {
+    if !parted(a.activityhash(), b.activityhash()) {
         return None;
     }
     let mut between_runs = true;
@@ -421,7 +426,7 @@ fn activity_parting(a: &BlockTape, b: &BlockTape) -> Option<ActivityParting> {
             between_runs |= one.what == What::RunStart;
             continue;
         }
-        if one.activityhash() != other.activityhash() {
+        if parted(one.activityhash(), other.activityhash()) {
             let crank = one.crank().unwrap_or(0);
             return Some(ActivityParting {
                 height: a.height,

@@ -293,7 +293,7 @@ fn consequence(out: &mut String, document: &Document, colour: Colour) {
         Some(0) => "the crankhash differs from the next crank on".to_owned(),
         Some(1) => "the crankhash first differs 1 crank later".to_owned(),
         Some(later) => format!("the crankhash first differs {later} cranks later"),
-        None => "no crankhash differs".to_owned(),
+        None => "no crankhash is known to differ".to_owned(),
     };
     let text = format!(
         "{hash}; in all {} of {} cranks and {} of {} blocks differ",

@@ -1,0 +1,314 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use haltbox_tests::*;
+use serde_json::Value;
+
+/// One recording as every kind of source.
+fn kinds(folder: &Path, name: &str, slog: &[u8], height: u64) -> Vec<(&'static str, PathBuf)> {
+    let (file, ring) = (folder.join(name), folder.join(format!("{name}.bin")));
+    fs::write(&file, slog).expect("a slog");
+    fs::write(&ring, agoric_ring(slog)).expect("an Agoric ring");
+    let dir = folder.join(format!("{name}.node"));
+    record_all(&dir, slog, Some(&failure(height)), "100MiB").wait();
+    let bx = boxes(&dir).into_iter().next().expect("a box");
+    vec![
+        ("slog", file),
+        ("agoric-ring", ring),
+        ("ring", dir.join("ring")),
+        ("box", bx),
+    ]
+}
+
+/// A file as Agoric's flight-recorder.js leaves it, large enough for all.
+fn agoric_ring(slog: &[u8]) -> Vec<u8> {
+    let lines = slog
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let mut arena = Vec::new();
+    for line in lines {
+        arena.extend((line.len() as u64 + 1).to_be_bytes());
+        arena.push(b'\n');
+        arena.extend(line);
+    }
+    let end = arena.len() as u64;
+    arena.resize(arena.len() + 4096, 0);
+    let words = [0x4147_2d53_4c4f_4721, arena.len() as u64, 0, end];
+    let mut file: Vec<u8> = words
+        .iter()
+        .flat_map(|word: &u64| word.to_be_bytes())
+        .collect();
+    file.extend(arena);
+    file
+}
+
+fn diff(a: &Path, b: &Path) -> (i32, Value) {
+    let done = run(&["diff", "--json", text(a), text(b)]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let json =
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (done.status.code().expect("a code"), json)
+}
+
+fn expect_kv(found: &(i32, Value), context: &str) {
+    let (code, json) = found;
+    assert_eq!(*code, 1, "{context}: {json}");
+    assert_eq!(json["verdict"], "state differs", "{context}");
+    let place = &json["place"];
+    let steps = ["height", "crank", "delivery", "syscall"].map(|name| place[name].as_u64());
+    assert_eq!(steps, [13, 5105, 792, 1].map(Some), "{context}: {place}");
+    assert_eq!(
+        (&place["vat"], &place["type"]),
+        (&"v6".into(), &"syscall-result".into())
+    );
+    assert_eq!(json["consequence"]["crankhash_after"], 0, "{context}");
+}
+
+#[test]
+fn an_altered_row_is_named_from_every_kind_of_source_in_both_orders() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let honest = kinds(folder.path(), "honest", &excerpt("honest-a"), 13);
+    let divergent = kinds(folder.path(), "divergent", &excerpt("divergent-kv"), 13);
+    for (kind_a, a) in &honest {
+        for (kind_b, b) in &divergent {
+            let (one, other) = (diff(a, b), diff(b, a));
+            expect_kv(&one, &format!("{kind_a} against {kind_b}"));
+            expect_kv(&other, &format!("{kind_b} against {kind_a}"));
+            assert_eq!(one.1["changes"][0]["a"], other.1["changes"][0]["b"]);
+        }
+        for (kind_b, b) in &honest {
+            let (code, json) = diff(a, b);
+            assert_eq!(
+                (code, &json["verdict"]),
+                (0, &"identical".into()),
+                "{kind_a} {kind_b}: {json}"
+            );
+        }
+    }
+}
+
+/// The places listed beside the recordings, from every kind of source.
+#[test]
+fn the_recordings_part_where_it_is_listed() {
+    let Some(honest_a) = recording("honest-a") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = [
+        "honest-b",
+        "honest-d-restart",
+        "divergent-kv",
+        "divergent-swap",
+    ];
+    let mut sources = vec![("honest-a", kinds(folder.path(), "honest-a", &honest_a, 28))];
+    for name in names {
+        let slog = recording(name).expect("all recordings are together");
+        sources.push((name, kinds(folder.path(), name, &slog, 28)));
+    }
+    let (mut compared, honest) = (0, &sources[..if long() { 3 } else { 1 }]);
+    for (name, healthy) in honest {
+        for (other, kinds) in &sources {
+            // Every kind of one side once, with another kind of the other side.
+            for (index, (kind_a, a)) in healthy.iter().enumerate() {
+                let (kind_b, b) = &kinds[(index + compared) % kinds.len()];
+                let context = format!("{name} as {kind_a}, {other} as {kind_b}");
+                check_listed(other, &diff(a, b), &context, false);
+                check_listed(other, &diff(b, a), &context, true);
+            }
+            compared += 1;
+        }
+    }
+    println!("{} comparisons", compared * 8);
+}
+
+fn check_listed(other: &str, found: &(i32, Value), context: &str, turned: bool) {
+    let (code, json) = found;
+    match other {
+        "divergent-kv" => {
+            expect_kv(found, context);
+            let lines = ["a", "b"].map(|side| json["sides"][side]["line_number"].as_u64());
+            assert!(lines.contains(&Some(55_502)), "{context}: {lines:?}");
+            for side in ["a", "b"] {
+                let write = &json["last_write"][side];
+                let told = ["height", "crank"].map(|name| write[name].as_u64());
+                assert_eq!(told, [Some(5), Some(1686)], "{context}: {write}");
+                assert!(
+                    write["value"]
+                        .as_str()
+                        .is_some_and(|value| value.contains("+677"))
+                );
+            }
+        }
+        "divergent-swap" => {
+            assert_eq!(
+                (*code, &json["verdict"]),
+                (1, &"inputs differ".into()),
+                "{context}"
+            );
+            assert!(
+                json["summary"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("another order"))
+            );
+            let place = &json["place"];
+            assert_eq!(
+                (&place["height"], &place["input"]),
+                (&10.into(), &"10-1-".into()),
+                "{context}"
+            );
+        }
+        _ => assert_eq!(
+            (*code, &json["verdict"]),
+            (0, &"identical".into()),
+            "{context} {turned}: {json}"
+        ),
+    }
+    let replays = &json["sides"][if turned { "a" } else { "b" }]["replays"];
+    if other == "honest-d-restart" {
+        assert_eq!(replays["unknown"], 0, "{context}");
+        assert!(
+            replays["checked"].as_u64().is_some_and(|n| n > 500),
+            "{context}: {replays}"
+        );
+        assert_eq!(
+            replays["wrong"].as_array().map(Vec::len),
+            Some(0),
+            "{context}"
+        );
+    }
+}
+
+#[test]
+fn each_thing_that_cannot_be_compared_has_its_own_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let honest = folder.path().join("honest");
+    let slog = excerpt("honest-a");
+    fs::write(&honest, &slog).expect("a slog");
+    let lines: Vec<&[u8]> = slog.split_inclusive(|byte| *byte == b'\n').collect();
+    let write = |name: &str, part: &[&[u8]]| {
+        let path = folder.path().join(name);
+        fs::write(&path, part.concat()).expect("a slog");
+        path
+    };
+    let height_13 = lines.iter().position(|line| {
+        line.starts_with(b"{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":13")
+    });
+    let at = height_13.expect("height 13");
+    let cases = [
+        (
+            "in the middle",
+            write("middle", &lines[at / 2..]),
+            0,
+            "B begins in the middle of height 12",
+        ),
+        (
+            "other heights",
+            write("twelve", &lines[..at]),
+            0,
+            "1 whole blocks",
+        ),
+        (
+            "a part",
+            write("part", &lines[at / 2..at]),
+            2,
+            "no height is whole on both sides",
+        ),
+        ("the same", honest.clone(), 0, "identical"),
+        (
+            "no block",
+            write("none", &lines[1..2]),
+            2,
+            "B holds no execution of any block",
+        ),
+    ];
+    for (name, path, code, words) in cases {
+        let done = run(&["diff", "--json", text(&honest), text(&path)]);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{name}: {said}");
+        assert!(said.contains(words), "{name}: {said}");
+    }
+    let empty = folder.path().join("empty");
+    fs::write(&empty, b"").expect("a file");
+    let done = run(&["diff", text(&honest), text(&empty)]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("is empty"));
+    // Both executions of a height that was begun twice.
+    let twice = write("twice", &[&lines[..at / 2], &lines[..]].concat());
+    let (code, json) = diff(&honest, &twice);
+    assert_eq!((code, &json["verdict"]), (0, &"identical".into()), "{json}");
+    assert!(
+        json["notes"].to_string().contains("more than once"),
+        "{json}"
+    );
+}
+
+#[test]
+fn fingerprints_tell_where_and_whose_entries_are_needed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let print = |name: &str| {
+        let (slog, out) = (
+            folder.path().join(name),
+            folder.path().join(format!("{name}.print")),
+        );
+        fs::write(&slog, excerpt(name)).expect("a slog");
+        output(0, &["fingerprint", text(&slog), "-o", text(&out)]);
+        assert_eq!(
+            run(&["fingerprint", text(&slog), "-o", text(&out)])
+                .status
+                .code(),
+            Some(2),
+            "overwritten"
+        );
+        output(0, &["verify", text(&out)]);
+        (slog, out)
+    };
+    let ((honest, honest_print), (kv, kv_print)) = (print("honest-a"), print("divergent-kv"));
+    for (a, b) in [
+        (&honest_print, &kv_print),
+        (&honest, &kv_print),
+        (&kv_print, &honest),
+    ] {
+        let (code, json) = diff(a, b);
+        assert_eq!((code, &json["place"]["crank"]), (1, &5105.into()), "{json}");
+        assert!(json["collect"].to_string().contains("height 13"), "{json}");
+    }
+    assert_eq!(diff(&honest, &honest_print).0, 0);
+    let done = run(&[
+        "compare",
+        "--json",
+        text(&honest),
+        text(&honest_print),
+        text(&kv_print),
+        text(&kv),
+    ]);
+    let json: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(json["groups"][1]["leaves_at"], 13, "{json}");
+    let mut bytes = fs::read(&kv_print).expect("a fingerprint");
+    bytes[100] ^= 1;
+    fs::write(&kv_print, bytes).expect("a fingerprint");
+    let done = run(&["diff", text(&honest), text(&kv_print)]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("damaged"));
+}
+
+/// The divergent node's recording alone proves that its storage was changed.
+#[test]
+fn bad_storage_is_proved_by_one_recording() {
+    let Some(slog) = recording("divergent-kv") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("slog");
+    fs::write(&path, slog).expect("a slog");
+    let done = run(&["verify", "--reads", text(&path)]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("line 55502") && said.contains("vc.4.sacct-77"),
+        "{said}"
+    );
+    let honest = folder.path().join("honest");
+    fs::write(&honest, recording("honest-d-restart").expect("a recording")).expect("a slog");
+    output(0, &["verify", "--reads", text(&honest)]);
+}
