@@ -10,17 +10,17 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::blackbox::{Coverage, HostFingerprint, Identity, Missing, Span};
+use haltbox_format::blackbox::{
+    BlockFacts, BoxError, BoxSummary, BoxWriter, Coverage, HostFingerprint, Identity,
+    ManifestFields, Missing, Options, Span,
+};
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Attempt, Mark, Stamp};
 use haltbox_format::ring::{Entry, History, Hole, Line, RingError, RingView, Timeline};
 use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Lane, Profile, Stream};
 use sha2::{Digest as _, Sha256};
 
-use crate::blackbox::{
-    self, BlockFacts, BoxError, BoxFolder, BoxSummary, BoxWriter, ManifestFields, Options,
-    Published,
-};
+use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
 
 /// What to freeze.

@@ -1,7 +1,7 @@
 //! Bytes of the Haltbox ring and black box.
 //!
-//! This crate is what the recorder and the reader both stand on. It does no
-//! I/O, uses no unsafe code and starts no thread: it turns bytes into meaning
+//! This crate is what the recorder and the reader both stand on. It opens no
+//! file, uses no unsafe code and starts no thread: it turns bytes into meaning
 //! and meaning into bytes. `docs/format.md` is the authority for every layout
 //! here.
 #![forbid(unsafe_code)]

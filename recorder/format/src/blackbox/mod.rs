@@ -7,18 +7,23 @@
 //! identity | slog frames ... | node, context, marks | cranks | manifest | seek table
 //! ```
 //!
-//! Nothing here compresses, reads or writes a file. Every parser takes bytes
-//! from anywhere: a wrong byte gives an error or a smaller answer, never a
-//! panic, and no claimed count is believed before it is checked.
+//! Nothing here opens, reads or names a file: [`BoxWriter`] turns lines into a
+//! box on any [`std::io::Write`] that can seek, because both the recorder and
+//! the reader make boxes. Every parser takes bytes from anywhere: a wrong byte
+//! gives an error or a smaller answer, never a panic, and no claimed count is
+//! believed before it is checked.
 
+mod compress;
 mod crank_index;
 mod frame;
 mod identity;
 mod lenient;
 mod manifest;
 mod seek_table;
+mod sink;
 #[cfg(test)]
 mod tests;
+mod writer;
 mod zstd_frame;
 
 pub use crank_index::{Crank, CrankIndex, CrankIndexWriter};
@@ -33,4 +38,6 @@ pub use seek_table::{
     EMPTY_CHECKSUM, FOOTER_FIELDS, FOOTER_LEN, FOOTER_MAGIC, Footer, SEEK_ENTRY_FIELDS,
     SEEK_FRAMES_MAX, SEEK_MAGIC, SeekEntry, SeekTable, SeekTableError,
 };
+pub use sink::BoxError;
+pub use writer::{BlockFacts, BoxSummary, BoxWriter, ManifestFields, Options};
 pub use zstd_frame::{BLOCK_HEAD_LEN, BLOCK_MAX, BlockHead, ZSTD_HEAD_MAX, ZSTD_MAGIC, ZstdHead};

@@ -1,16 +1,18 @@
 //! A box from its lines.
 
-use haltbox_format::lifecycle::State;
 use std::io::{self, Seek, Write};
 
-use haltbox_format::blackbox::{
-    BlockEntry, Coverage, Crank, CrankIndexWriter, FrameEntry, FrameHead, FrameKind,
-    HostFingerprint, Identity, LIST_MAX, Manifest, Missing, SeekTable, Tag,
-};
-use haltbox_format::{AppHash, Digest};
-
 use super::compress::Compressor;
+use super::crank_index::{Crank, CrankIndexWriter};
+use super::frame::{FrameHead, FrameKind, Tag};
+use super::identity::Identity;
+use super::manifest::{
+    BlockEntry, Coverage, FrameEntry, HostFingerprint, LIST_MAX, Manifest, Missing,
+};
+use super::seek_table::SeekTable;
 use super::sink::{BoxError, Sink, WrittenFrame};
+use crate::lifecycle::State;
+use crate::{AppHash, Digest};
 
 /// The longest line or mark, in bytes: twice that is more than a seek table's
 /// 32-bit sizes can say.
@@ -537,3 +539,6 @@ fn frame_entry(
         blake3: Some(frame.blake3),
     }
 }
+
+#[cfg(test)]
+mod tests;

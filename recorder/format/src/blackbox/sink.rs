@@ -4,8 +4,8 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 
-use haltbox_format::Digest;
-use haltbox_format::blackbox::SeekEntry;
+use super::seek_table::SeekEntry;
+use crate::Digest;
 
 /// Why a box could not be written. What is in the file is then no box.
 #[derive(Debug)]

@@ -1,0 +1,399 @@
+use std::fs::OpenOptions;
+use std::io::{Cursor, ErrorKind, SeekFrom};
+use std::process::Command;
+
+use super::*;
+use crate::blackbox::{CrankIndex, FOOTER_LEN, Footer, HEAD_LEN, IDENTITY_LEN};
+use crate::recordings::each_line;
+
+/// A real slog, or generated lines where there is none.
+fn slog() -> Vec<u8> {
+    let mut slog = Vec::new();
+    let real = each_line("honest-a", |line| {
+        slog.extend_from_slice(line);
+        slog.push(b'\n');
+    });
+    if real { slog } else { generated(60_000) }
+}
+
+fn generated(lines: usize) -> Vec<u8> {
+    let line = |n: usize| {
+        let noise = n.wrapping_mul(0x9E37_79B9) % 1_000_003;
+        format!(
+            "{{\"type\":\"syscall\",\"n\":{n},\"vatID\":\"v{}\",\"x\":{noise}}}\n",
+            n % 7
+        )
+    };
+    (0..lines).flat_map(|n| line(n).into_bytes()).collect()
+}
+
+fn write_lines<W: Write + Seek>(writer: &mut BoxWriter<W>, slog: &[u8]) -> Result<(), BoxError> {
+    slog.split_inclusive(|b| *b == b'\n').try_for_each(|line| {
+        let bare = line.strip_suffix(b"\n");
+        writer.slog(bare.unwrap_or(line), bare.is_some())
+    })
+}
+
+fn small() -> Options {
+    Options {
+        frame_bytes: 4096,
+        side_frame_bytes: 2048,
+        held_bytes: 600,
+        ..Options::default()
+    }
+}
+
+fn finished(mut writer: BoxWriter<&mut Cursor<Vec<u8>>>) -> BoxSummary {
+    writer.node(b"node log", true).unwrap();
+    writer.context(b"replay", true).unwrap();
+    writer.marks(b"\x01mark").unwrap();
+    writer
+        .finish(
+            Identity {
+                height: Some(7),
+                ..Identity::default()
+            },
+            fields(),
+        )
+        .unwrap()
+}
+
+fn fields() -> ManifestFields {
+    ManifestFields {
+        origin: Some("a test".to_owned()),
+        ..ManifestFields::default()
+    }
+}
+
+fn box_of(slog: &[u8], options: &Options) -> (Vec<u8>, BoxSummary) {
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = BoxWriter::new(&mut file, options).unwrap();
+    write_lines(&mut writer, slog).unwrap();
+    let summary = finished(writer);
+    (file.into_inner(), summary)
+}
+
+/// The frames of a box by its seek table, which the zstd format defines.
+fn frames(bytes: &[u8]) -> Vec<&[u8]> {
+    let len = bytes.len() as u64;
+    let footer = Footer::parse(&bytes[bytes.len() - FOOTER_LEN..], len).unwrap();
+    let table = &bytes[bytes.len() - footer.table_len() as usize..];
+    let table = SeekTable::parse(footer, table, len).unwrap();
+    let mut rest = bytes;
+    let take = |size: usize| {
+        let (frame, behind) = rest.split_at(size);
+        rest = behind;
+        frame
+    };
+    table
+        .entries
+        .iter()
+        .map(|e| e.compressed as usize)
+        .map(take)
+        .collect()
+}
+
+fn manifest(bytes: &[u8]) -> Manifest {
+    let frame = *frames(bytes).last().unwrap();
+    let head = FrameHead::parse(frame).unwrap();
+    assert_eq!(head.tag, Tag::Manifest);
+    Manifest::parse(head.proven_body(frame).unwrap()).unwrap()
+}
+
+#[test]
+fn zstd_prints_the_slog_and_the_box_is_as_small_as_zstd() {
+    let slog = slog();
+    let begun = std::time::Instant::now();
+    let (bytes, summary) = box_of(&slog, &Options::default());
+    let spent = begun.elapsed();
+    let plain = zstd::encode_all(slog.as_slice(), 1).unwrap().len();
+    let ratio = bytes.len() as f64 / plain as f64;
+    println!("{} of {plain} bytes: {ratio:.4} in {spent:?}", bytes.len());
+    assert!(ratio <= 1.05, "{ratio:.4} times what zstd -1 needs");
+    assert!(zstd::decode_all(bytes.as_slice()).unwrap() == slog);
+    assert_eq!(
+        (summary.bytes, summary.slog_bytes),
+        (bytes.len() as u64, slog.len() as u64)
+    );
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&bytes).unwrap();
+    match Command::new("zstd")
+        .arg("-dc")
+        .stdin(file.reopen().unwrap())
+        .output()
+    {
+        Ok(output) => assert!(output.status.success() && output.stdout == slog),
+        Err(e) => println!("no zstd program to compare with: {e}"),
+    }
+}
+
+#[test]
+fn the_manifest_knows_every_frame() {
+    let slog = generated(500);
+    let (bytes, summary) = box_of(&slog, &small());
+    let frames = frames(&bytes);
+    assert_eq!(frames.len(), summary.frames);
+    let manifest = manifest(&bytes);
+    assert_eq!(manifest.frames.len() + 2, frames.len());
+    let (mut at, mut line, mut content) = (IDENTITY_LEN as u64, 0, Vec::new());
+    for (entry, frame) in manifest.frames.iter().zip(&frames[1..]) {
+        assert_eq!((entry.offset, entry.compressed), (at, frame.len() as u64));
+        assert_eq!(entry.blake3.unwrap().0, *blake3::hash(frame).as_bytes());
+        at += entry.compressed;
+        if entry.kind == Some(FrameKind::Slog) {
+            let part = zstd::decode_all(*frame).unwrap();
+            assert_eq!(part.last(), Some(&b'\n'));
+            assert!(part.len() <= 4096);
+            assert_eq!(
+                (entry.decompressed, entry.first_line),
+                (part.len() as u64, line)
+            );
+            line += entry.lines;
+            content.extend(part);
+        } else {
+            FrameHead::parse(frame).unwrap().proven_body(frame).unwrap();
+        }
+    }
+    assert!(content == slog && line == 500);
+    let identity = Identity::parse(&bytes).unwrap();
+    assert!(identity.complete && identity.height == Some(7));
+    assert_eq!(
+        (manifest.identity, manifest.origin),
+        (identity, Some("a test".to_owned()))
+    );
+}
+
+#[test]
+fn the_seek_table_has_the_checksums_of_the_content() {
+    let (bytes, _) = box_of(&generated(200), &small());
+    let footer = Footer::parse(&bytes[bytes.len() - FOOTER_LEN..], u64::MAX).unwrap();
+    let table = &bytes[bytes.len() - footer.table_len() as usize..];
+    let table = SeekTable::parse(footer, table, bytes.len() as u64).unwrap();
+    for (entry, frame) in table.entries.iter().zip(frames(&bytes)) {
+        let zstd = frame.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]);
+        let tail = u32::from_le_bytes(frame[frame.len() - 4..].try_into().unwrap());
+        assert_eq!(entry.checksum, Some(if zstd { tail } else { 0x51D8_E999 }));
+        assert_eq!(entry.decompressed > 0, zstd);
+    }
+}
+
+#[test]
+fn blocks_and_cranks_point_at_their_lines() {
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
+    let mut slog = String::new();
+    let mut add = |writer: &mut BoxWriter<_>, line: String| {
+        writer.slog(line.as_bytes(), true).unwrap();
+        slog += &line;
+        slog.push('\n');
+    };
+    add(&mut writer, "before the first block".to_owned());
+    for height in [7, 8, 8] {
+        writer.block_begin(height, 1 + u32::from(height == 8));
+        for crank in 0..50 {
+            add(
+                &mut writer,
+                format!("crank-start {height} {crank} {}", "x".repeat(crank)),
+            );
+            add(
+                &mut writer,
+                format!("crank-finish {}", height * 100 + crank as u64),
+            );
+            writer.crank(height * 100 + crank as u64, None);
+        }
+        if height == 7 {
+            let state = Some(State::Committed);
+            let hash = Some("ab".to_owned());
+            writer.block_end(BlockFacts {
+                state,
+                hash,
+                ..BlockFacts::default()
+            });
+            add(&mut writer, "between blocks".to_owned());
+        }
+    }
+    let summary = finished(writer);
+    let bytes = file.into_inner();
+    assert_eq!((summary.blocks, summary.cranks), (3, 150));
+    let manifest = manifest(&bytes);
+    for block in &manifest.blocks {
+        let text = &slog[block.offset as usize..(block.offset + block.bytes) as usize];
+        assert_eq!((text.lines().count() as u64, block.lines), (100, 100));
+        assert!(text.starts_with(&format!("crank-start {} 0", block.height)));
+        let first = slog.lines().nth(block.first_line as usize);
+        assert_eq!(first, text.lines().next());
+        let cranks = (block.first_crank, block.last_crank, block.cranks);
+        assert_eq!(
+            cranks,
+            (Some(block.height * 100), Some(block.height * 100 + 49), 50)
+        );
+    }
+    assert_eq!(manifest.blocks[0].name.as_deref(), Some("7-ab"));
+    assert_eq!(manifest.blocks[1].state, None);
+    let frames = frames(&bytes);
+    let index = frames[frames.len() - 2];
+    assert_eq!(FrameHead::parse(index).unwrap().tag, Tag::Cranks);
+    let cranks: Vec<_> = CrankIndex::new(&index[HEAD_LEN..]).collect();
+    assert_eq!(cranks.len(), 150);
+    for crank in cranks {
+        let line = slog[crank.offset as usize..].lines().next().unwrap();
+        assert_eq!(line, format!("crank-finish {}", crank.number));
+    }
+}
+
+#[test]
+fn long_lines_and_lines_without_an_end_have_their_own_frames() {
+    let long = vec![b'x'; 100_000];
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
+    writer.slog(b"short", true).unwrap();
+    writer.slog(&long, true).unwrap();
+    writer.slog(b"torn", false).unwrap();
+    writer.slog(b"", false).unwrap();
+    writer.slog(b"two\nlines", true).unwrap();
+    writer.slog(b"", true).unwrap();
+    finished(writer);
+    let bytes = file.into_inner();
+    let parts: Vec<Vec<u8>> = frames(&bytes)
+        .into_iter()
+        .map(|frame| zstd::decode_all(frame).unwrap())
+        .filter(|part| !part.is_empty())
+        .collect();
+    let expected = [
+        b"short\n".to_vec(),
+        [long.as_slice(), b"\n"].concat(),
+        b"torn".to_vec(),
+        b"two\nlines\n\n".to_vec(),
+    ];
+    assert!(parts == expected);
+    let lines: Vec<u64> = manifest(&bytes)
+        .frames
+        .iter()
+        .filter(|entry| entry.kind == Some(FrameKind::Slog))
+        .map(|entry| entry.lines)
+        .collect();
+    assert_eq!(lines, [1, 1, 1, 3]);
+}
+
+#[test]
+fn side_streams_beyond_the_bound_are_written_early_and_stay_in_order() {
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
+    for n in 0..2000u32 {
+        writer.slog(format!("slog {n}").as_bytes(), true).unwrap();
+        writer
+            .node(
+                format!("node {n} {:x}", n.wrapping_mul(0x9E37_79B9)).as_bytes(),
+                true,
+            )
+            .unwrap();
+    }
+    finished(writer);
+    let bytes = file.into_inner();
+    let manifest = manifest(&bytes);
+    let kinds: Vec<_> = manifest
+        .frames
+        .iter()
+        .filter_map(|entry| entry.kind)
+        .collect();
+    let (node, slog) = (FrameKind::Tagged(Tag::Node), FrameKind::Slog);
+    let first_node = kinds.iter().position(|kind| *kind == node).unwrap();
+    assert!(
+        kinds[first_node..].contains(&slog),
+        "nothing was written early"
+    );
+    let mut text = Vec::new();
+    for frame in frames(&bytes) {
+        if FrameHead::parse(frame).is_ok_and(|head| head.tag == Tag::Node) {
+            text.extend(zstd::decode_all(&frame[HEAD_LEN..]).unwrap());
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    let numbers = text
+        .lines()
+        .map(|line| line.split(' ').nth(1).unwrap().to_owned());
+    let expected = (0..2000).map(|n| n.to_string()).chain(["log".to_owned()]);
+    assert!(numbers.eq(expected));
+}
+
+/// A file on a disk with room for so many bytes, which writes in small steps.
+struct Tight {
+    file: Cursor<Vec<u8>>,
+    room: usize,
+}
+
+impl Write for Tight {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.room.saturating_sub(self.file.position() as usize);
+        match bytes.len().min(end).min(1000) {
+            0 if !bytes.is_empty() => Err(ErrorKind::StorageFull.into()),
+            len => self.file.write(&bytes[..len]),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Tight {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_apart_and_leaves_an_unfinished_box() {
+    let slog = generated(500);
+    let fill = |room| {
+        let mut file = Tight {
+            file: Cursor::new(Vec::new()),
+            room,
+        };
+        let run = |file: &mut Tight| {
+            let mut writer = BoxWriter::new(file, &small())?;
+            write_lines(&mut writer, &slog)?;
+            writer.node(b"node log", true)?;
+            writer.finish(Identity::default(), fields())
+        };
+        (run(&mut file), file)
+    };
+    let whole = fill(usize::MAX).0.unwrap().bytes as usize;
+    for room in (0..whole).step_by(501).chain([whole - 1]) {
+        let (outcome, file) = fill(room);
+        let error = outcome.expect_err("there is no room");
+        let written = file.file.get_ref().len() as u64;
+        let told = matches!(error, BoxError::NoSpace { written: w, .. } if w == written);
+        assert!(told, "{room}: {error:?}");
+        let identity = Identity::parse(file.file.get_ref());
+        assert!(identity.is_err() || identity.is_ok_and(|identity| !identity.complete));
+    }
+}
+
+#[test]
+fn nothing_is_written_behind_a_failed_write() {
+    let mut file = Tight {
+        file: Cursor::new(Vec::new()),
+        room: 6000,
+    };
+    let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
+    write_lines(&mut writer, &generated(2000)).expect_err("there is no room");
+    assert!(matches!(
+        writer.slog(&[b'x'; 10_000], true),
+        Err(BoxError::Io { written: 6000, .. })
+    ));
+    assert!(writer.finish(Identity::default(), fields()).is_err());
+}
+
+#[test]
+fn the_system_s_own_full_device_is_no_space() {
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+        return println!("no /dev/full here");
+    };
+    let refused = BoxWriter::new(full, &small()).err();
+    assert!(
+        matches!(refused, Some(BoxError::NoSpace { written: 0, .. })),
+        "{refused:?}"
+    );
+}
