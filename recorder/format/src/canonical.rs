@@ -55,13 +55,13 @@ struct ReplaySection {
     untagged,
     expecting = "expected a member's name or the index of an element"
 )]
-enum Step {
+pub(crate) enum Step {
     Element(usize),
     Member(Key),
 }
 
-/// A place deeper than this is refused, which bounds the recursion of a cut.
-const DEEPEST_CUT: usize = 8;
+/// A place deeper than this is refused, which bounds the recursion of a walk.
+pub(crate) const DEEPEST: usize = 8;
 
 /// Which entries are canonical, and what of them is. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -160,10 +160,10 @@ impl CanonicalSection {
             if cut.keep.is_empty() == cut.remove.is_empty() {
                 return fault("expected one of `keep` and `remove`, with names in it".to_owned());
             }
-            if cut.at.len() > DEEPEST_CUT {
+            if cut.at.len() > DEEPEST {
                 let steps = cut.at.len();
                 return fault(format!(
-                    "expected at most {DEEPEST_CUT} steps in `at`, found {steps}"
+                    "expected at most {DEEPEST} steps in `at`, found {steps}"
                 ));
             }
             let allowed = |name: &TypeName| self.types.iter().any(|t| t.covers(name.as_bytes()));

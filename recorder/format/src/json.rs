@@ -283,12 +283,17 @@ impl<'a> Walk<'a> {
 
     fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let start = self.at;
-        self.at = match self.peek() {
-            Some(b'"') => string_end(self.text, start + 1)?,
-            Some(b'{' | b'[') => composite_end(self.text, start)?,
-            _ => scalar_end(self.text, start)?,
-        };
+        self.at = value_end(self.text, start)?;
         Ok(self.since(start))
+    }
+}
+
+/// From the first byte of a value to just past it.
+pub(crate) fn value_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
+    match text.get(start) {
+        Some(b'"') => string_end(text, start + 1),
+        Some(b'{' | b'[') => composite_end(text, start),
+        _ => scalar_end(text, start),
     }
 }
 
@@ -369,7 +374,7 @@ fn first_quote(word: u64) -> usize {
     (borrowed.trailing_zeros() / 8) as usize
 }
 
-fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 

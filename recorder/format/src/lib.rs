@@ -29,6 +29,7 @@ mod node_log;
 pub mod profile;
 #[cfg(test)]
 mod recordings;
+mod redact;
 pub mod ring;
 mod slog;
 mod stream;
@@ -39,5 +40,6 @@ pub use event::{Event, Mismatch};
 pub use name::{BlockHash, BlockHasher, BoxName};
 pub use node_log::NodeRules;
 pub use profile::{Profile, ProfileError};
+pub use redact::{KEY_MIN, RedactKey, RedactRules, Redactor};
 pub use slog::{SlogEntry, SlogRules};
 pub use stream::{Lane, Stream};

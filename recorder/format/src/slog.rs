@@ -12,6 +12,7 @@ use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
 use crate::event::Event;
 use crate::json::{self, Key};
 use crate::profile::Fault;
+use crate::redact::{RedactRules, RedactSection};
 use crate::stream::Lane;
 
 /// The `slog` section of a profile.
@@ -25,6 +26,7 @@ pub(crate) struct SlogSection {
     #[serde(default)]
     local: Vec<TypePattern>,
     canonical: CanonicalSection,
+    redact: Option<RedactSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +74,7 @@ pub struct SlogRules {
     types: TypeTable<TypeRule>,
     canonical: CanonicalRules,
     crank_key: Option<Key>,
+    redact: Option<RedactRules>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,10 +146,14 @@ impl SlogRules {
         json::read_u64(json::find(line, key.as_bytes())?)
     }
 
-    pub(crate) fn new(section: SlogSection) -> Result<SlogRules, Fault> {
+    pub(crate) fn new(mut section: SlogSection) -> Result<SlogRules, Fault> {
         check_apart(&section.local, section.canonical.types())?;
         let type_key = TypeKey::new(section.r#type.clone());
+        let redact = section.redact.take();
         Ok(SlogRules {
+            redact: redact
+                .map(|redact| RedactRules::new(redact, type_key.clone()))
+                .transpose()?,
             canonical: CanonicalRules::new(&section.canonical, type_key.clone())?,
             crank_key: section
                 .events
@@ -201,6 +208,12 @@ impl SlogRules {
                 line,
             },
         }
+    }
+
+    /// What of an entry is replaced where values must not go out, if the
+    /// profile says so.
+    pub fn redact(&self) -> Option<&RedactRules> {
+        self.redact.as_ref()
     }
 
     /// Which entries are canonical, and what of them is.

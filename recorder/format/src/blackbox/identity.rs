@@ -19,8 +19,8 @@ pub const FORMAT_VERSION: u32 = 1;
 const BODY_LEN: usize = IDENTITY_LEN - HEAD_LEN;
 
 /// Characters a free text may have when the JSON would not fit the page
-/// otherwise: even fully escaped (six bytes each) three such texts fit.
-const TEXT_MAX: usize = 128;
+/// otherwise: even fully escaped (six bytes each) four such texts fit.
+const TEXT_MAX: usize = 100;
 
 /// Which box this is. The host's name is left out on purpose: a box is meant
 /// to be handed to others.
@@ -62,6 +62,13 @@ pub struct Identity {
     /// When the freeze began, UTC, RFC 3339.
     #[serde(deserialize_with = "lenient::value")]
     pub created: String,
+    /// What the box was made from, if not from a ring: a part or a redaction
+    /// must not pass as the whole.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::value"
+    )]
+    pub origin: Option<String>,
     /// False until all else is in the file: a box whose writing was cut off
     /// must not pass as a whole one.
     #[serde(deserialize_with = "lenient::value")]
@@ -82,6 +89,7 @@ impl Default for Identity {
             profile_digest: None,
             evidence: None,
             created: String::new(),
+            origin: None,
             complete: false,
         }
     }
@@ -120,12 +128,13 @@ impl Identity {
     }
 
     fn clipped(&self) -> Identity {
-        let clip = |text: &str| text.chars().take(TEXT_MAX).collect();
+        let clip = |text: &str| -> String { text.chars().take(TEXT_MAX).collect() };
         Identity {
             name: clip(&self.name),
             reason: clip(&self.reason),
             profile: clip(&self.profile),
             created: self.created.chars().take(40).collect(),
+            origin: self.origin.as_deref().map(clip),
             ..self.clone()
         }
     }

@@ -126,6 +126,10 @@ fn the_document_names_every_key() {
             versions: [("x".to_owned(), "y".to_owned())].into(),
         },
         origin: text(),
+        identity: Identity {
+            origin: text(),
+            ..Identity::default()
+        },
         ..Manifest::default()
     };
     let json = serde_json::to_string(&manifest).unwrap();
@@ -217,6 +221,7 @@ fn no_text_keeps_an_identity_off_its_page() {
         let identity = Identity {
             name: text.clone(),
             reason: text.clone(),
+            origin: Some(text.clone()),
             profile: text.clone(),
             created: text,
             ..full_identity()

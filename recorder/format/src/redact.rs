@@ -1,0 +1,419 @@
+//! Redaction: an entry whose values are replaced by keyed digests.
+//!
+//! Structure and equality stay, so that who holds the same key can still
+//! compare; what stood there does not. Spans of the host's own bytes are
+//! replaced and the rest is copied: nothing is written anew. What a profile
+//! does not name is replaced, because a member that nobody thought of must not
+//! go out in clear.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::canonical::{DEEPEST, Step};
+use crate::entry_type::TypeKey;
+use crate::json::{self, Key, Malformed};
+use crate::profile::Fault;
+
+/// Fewer bytes than this could be guessed.
+pub const KEY_MIN: usize = 16;
+
+/// What keys are derived for: other uses of the same bytes give other keys.
+const VALUES: &str = "haltbox redact 2026 values";
+const KEY_ID: &str = "haltbox redact 2026 key id";
+
+/// Digits that one `#` of a reference stands for at most: enough for any
+/// counter, too few for a card's number.
+const DIGITS_MAX: usize = 12;
+
+/// The `redact` section of a profile.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedactSection {
+    #[serde(default, rename = "note")]
+    _note: String,
+    #[serde(default)]
+    plain: Vec<Key>,
+    replace: Vec<ReplaceSection>,
+    #[serde(default)]
+    names: Vec<Key>,
+    #[serde(default)]
+    references: Vec<Reference>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplaceSection {
+    members: Vec<Key>,
+    #[serde(default)]
+    plain: Vec<Vec<Step>>,
+}
+
+/// What of an entry is replaced. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RedactRules(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    type_key: TypeKey,
+    members: HashMap<Vec<u8>, Rule>,
+    /// Names of members that stay as they are, at any depth.
+    names: HashSet<Vec<u8>>,
+    references: Vec<Reference>,
+}
+
+/// What becomes of a value.
+#[derive(Clone, Debug)]
+enum Rule {
+    Plain,
+    /// Replaced, but for what is plain inside.
+    Replaced(Vec<(Step, Rule)>),
+}
+
+static REPLACED: Rule = Rule::Replaced(Vec::new());
+
+impl RedactRules {
+    pub(crate) fn new(section: RedactSection, type_key: TypeKey) -> Result<RedactRules, Fault> {
+        let bytes = |key: &Key| key.as_bytes().to_vec();
+        let mut names: HashSet<_> = section.names.iter().map(bytes).collect();
+        let mut members = HashMap::new();
+        for name in &section.plain {
+            members.insert(bytes(name), Rule::Plain);
+        }
+        for (n, replace) in section.replace.iter().enumerate() {
+            let fault = |problem| Fault::new(format!("slog.redact.replace[{n}]"), problem);
+            let rule = replace.rule().map_err(fault)?;
+            names.extend(replace.steps().map(bytes));
+            for name in &replace.members {
+                if members.insert(bytes(name), rule.clone()).is_some() {
+                    return Err(fault(format!(
+                        "expected each member once, found `{name}` again"
+                    )));
+                }
+            }
+        }
+        names.extend(members.keys().cloned());
+        Ok(RedactRules(Arc::new(Rules {
+            type_key,
+            members,
+            names,
+            references: section.references,
+        })))
+    }
+}
+
+impl ReplaceSection {
+    fn rule(&self) -> Result<Rule, String> {
+        let mut inside = Vec::new();
+        for path in &self.plain {
+            if path.is_empty() || path.len() > DEEPEST {
+                let steps = path.len();
+                return Err(format!(
+                    "expected 1 to {DEEPEST} steps to what is plain, found {steps}"
+                ));
+            }
+            insert(&mut inside, path);
+        }
+        Ok(Rule::Replaced(inside))
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Key> {
+        let steps = self.plain.iter().flatten();
+        steps.filter_map(|step| match step {
+            Step::Member(name) => Some(name),
+            Step::Element(_) => None,
+        })
+    }
+}
+
+fn insert(rules: &mut Vec<(Step, Rule)>, path: &[Step]) {
+    let Some((step, rest)) = path.split_first() else {
+        return;
+    };
+    let known = rules.iter().position(|(known, _)| known == step);
+    let index = known.unwrap_or_else(|| {
+        rules.push((step.clone(), REPLACED.clone()));
+        rules.len() - 1
+    });
+    match rules.get_mut(index) {
+        Some((_, rule)) if rest.is_empty() => *rule = Rule::Plain,
+        Some((_, Rule::Replaced(inside))) => insert(inside, rest),
+        _ => {}
+    }
+}
+
+/// The form of a name that a host gives its own objects, such as `ko#`: text,
+/// and digits for each `#`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Reference(Vec<String>);
+
+impl TryFrom<String> for Reference {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Reference, String> {
+        let parts: Vec<String> = text.split('#').map(str::to_owned).collect();
+        let (first, behind) = parts.split_first().ok_or("expected text")?;
+        let sound = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+        let letter = first.starts_with(|c: char| c.is_ascii_alphabetic());
+        let digit = |part: &String| part.starts_with(|c: char| c.is_ascii_digit());
+        let between = behind.iter().rev().skip(1);
+        let apart = !behind.iter().any(digit) && between.into_iter().all(|part| !part.is_empty());
+        if letter && !behind.is_empty() && apart && text.chars().all(sound) {
+            return Ok(Reference(parts));
+        }
+        Err(format!(
+            "expected a letter, then text and one # for each number in it, found {text:?}"
+        ))
+    }
+}
+
+impl Reference {
+    /// Whether this is the whole of a string's raw bytes.
+    fn covers(&self, raw: &[u8]) -> bool {
+        let Some((first, behind)) = self.0.split_first() else {
+            return false;
+        };
+        let Some(mut rest) = raw.strip_prefix(first.as_bytes()) else {
+            return false;
+        };
+        for part in behind {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            let after = rest.get(digits..).unwrap_or_default();
+            match after.strip_prefix(part.as_bytes()) {
+                Some(left) if (1..=DIGITS_MAX).contains(&digits) => rest = left,
+                _ => return false,
+            }
+        }
+        rest.is_empty()
+    }
+}
+
+/// The key of the tokens. It is never shown.
+#[derive(Clone)]
+pub struct RedactKey([u8; 32]);
+
+impl RedactKey {
+    /// From secret bytes; `None` if they are fewer than [`KEY_MIN`].
+    pub fn derive(secret: &[u8]) -> Option<RedactKey> {
+        (secret.len() >= KEY_MIN).then(|| RedactKey(blake3::derive_key(VALUES, secret)))
+    }
+
+    /// Tells two keys apart, without telling the key: tokens of different keys
+    /// would seem to differ in everything.
+    pub fn id(&self) -> String {
+        let digest = blake3::derive_key(KEY_ID, &self.0);
+        digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// `"r:` and the first half of the keyed digest, as a JSON string.
+    fn token(&self, raw: &[u8], out: &mut Vec<u8>) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let digest = blake3::keyed_hash(&self.0, raw);
+        out.extend_from_slice(b"\"r:");
+        for byte in digest.as_bytes().iter().take(16) {
+            let digits = [byte >> 4, byte & 15].map(|d| HEX.get(usize::from(d)).copied());
+            out.extend(digits.into_iter().flatten());
+        }
+        out.push(b'"');
+    }
+}
+
+/// Redacts the lines of one source.
+pub struct Redactor {
+    rules: RedactRules,
+    key: RedactKey,
+}
+
+impl Redactor {
+    /// By these rules, with this key.
+    pub fn new(rules: RedactRules, key: RedactKey) -> Redactor {
+        Redactor { rules, key }
+    }
+
+    /// Appends the redacted line to `out`. `false` if the line is not JSON and
+    /// so became one token.
+    pub fn line(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        if is_json(line) && self.entry(line, out).is_ok() {
+            return true;
+        }
+        out.truncate(before);
+        self.key.token(line, out);
+        false
+    }
+
+    /// A line that does not say what it is has nothing that may stay.
+    fn entry(&self, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let rules = &self.rules.0;
+        let typed = rules.type_key.of(line).is_some();
+        let mut walk = Walk {
+            redactor: self,
+            text: line,
+            at: 0,
+            out,
+        };
+        walk.space();
+        match walk.peek() {
+            Some(b'{') => walk.object(&|name| {
+                let known = rules.members.get(name).filter(|_| typed);
+                known.unwrap_or(&REPLACED)
+            })?,
+            _ => walk.leaves(line.len())?,
+        }
+        walk.copy(line.len());
+        Ok(())
+    }
+
+    /// A name's or value's raw bytes, quotes included.
+    fn name(&self, raw: &[u8], out: &mut Vec<u8>) {
+        let bare = raw.get(1..raw.len() - 1).unwrap_or_default();
+        match self.rules.0.names.contains(bare) {
+            true => out.extend_from_slice(raw),
+            false => self.key.token(raw, out),
+        }
+    }
+
+    fn string(&self, raw: &[u8], out: &mut Vec<u8>) {
+        let bare = raw.get(1..raw.len() - 1).unwrap_or_default();
+        match self.rules.0.references.iter().any(|form| form.covers(bare)) {
+            true => out.extend_from_slice(raw),
+            false => self.key.token(raw, out),
+        }
+    }
+}
+
+/// The span walk is lax; what it would take for a number could be anything.
+fn is_json(line: &[u8]) -> bool {
+    str::from_utf8(line).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+/// Copies a line of sound JSON, replacing as it goes. Everything before `at` is
+/// in `out`.
+struct Walk<'a> {
+    redactor: &'a Redactor,
+    text: &'a [u8],
+    at: usize,
+    out: &'a mut Vec<u8>,
+}
+
+impl Walk<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn copy(&mut self, to: usize) {
+        let span = self.text.get(self.at..to).unwrap_or_default();
+        self.out.extend_from_slice(span);
+        self.at = to;
+    }
+
+    fn space(&mut self) {
+        while self.peek().is_some_and(json::is_space) {
+            self.copy(self.at + 1);
+        }
+    }
+
+    /// Recursion is bounded by the rules: a value without places inside it is
+    /// scanned through.
+    fn value(&mut self, rule: &Rule) -> Result<(), Malformed> {
+        let end = json::value_end(self.text, self.at)?;
+        match (rule, self.peek()) {
+            (Rule::Plain, _) => self.copy(end),
+            (Rule::Replaced(inside), Some(b'{')) if !inside.is_empty() => {
+                self.object(&|name| {
+                    inside_of(
+                        inside,
+                        |step| matches!(step, Step::Member(key) if key.as_bytes() == name),
+                    )
+                })?;
+            }
+            (Rule::Replaced(inside), Some(b'[')) if !inside.is_empty() => self.array(inside)?,
+            _ => self.leaves(end)?,
+        }
+        Ok(())
+    }
+
+    fn object<'r>(&mut self, rule_of: &dyn Fn(&[u8]) -> &'r Rule) -> Result<(), Malformed> {
+        self.copy(self.at + 1);
+        loop {
+            self.space();
+            match self.peek().ok_or(Malformed)? {
+                b'}' => break,
+                b'"' => {}
+                _ => {
+                    self.copy(self.at + 1);
+                    continue;
+                }
+            }
+            let end = json::value_end(self.text, self.at)?;
+            let raw = self.text.get(self.at..end).unwrap_or_default();
+            self.redactor.name(raw, self.out);
+            self.at = end;
+            self.space();
+            self.copy(self.at + 1);
+            self.space();
+            self.value(rule_of(raw.get(1..raw.len() - 1).unwrap_or_default()))?;
+        }
+        self.copy(self.at + 1);
+        Ok(())
+    }
+
+    fn array(&mut self, inside: &[(Step, Rule)]) -> Result<(), Malformed> {
+        self.copy(self.at + 1);
+        let mut n = 0;
+        loop {
+            self.space();
+            match self.peek().ok_or(Malformed)? {
+                b']' => break,
+                b',' => self.copy(self.at + 1),
+                _ => {
+                    self.value(inside_of(inside, |step| *step == Step::Element(n)))?;
+                    n += 1;
+                }
+            }
+        }
+        self.copy(self.at + 1);
+        Ok(())
+    }
+
+    /// Replaces every string and number up to `end`, however deep they are.
+    fn leaves(&mut self, end: usize) -> Result<(), Malformed> {
+        while self.at < end {
+            let start = self.at;
+            match self.peek().ok_or(Malformed)? {
+                b'"' => {
+                    self.at = json::value_end(self.text, start)?;
+                    self.name_or_string(start);
+                }
+                b'-' | b'0'..=b'9' => {
+                    self.at = json::value_end(self.text, start)?;
+                    let raw = self.text.get(start..self.at).unwrap_or_default();
+                    self.redactor.key.token(raw, self.out);
+                }
+                _ => self.copy(start + 1),
+            }
+        }
+        Ok(())
+    }
+
+    /// A string is a name if a colon follows.
+    fn name_or_string(&mut self, start: usize) {
+        let raw = self.text.get(start..self.at).unwrap_or_default();
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        match rest.iter().find(|byte| !json::is_space(**byte)) {
+            Some(b':') => self.redactor.name(raw, self.out),
+            _ => self.redactor.string(raw, self.out),
+        }
+    }
+}
+
+fn inside_of(inside: &[(Step, Rule)], leads_to: impl Fn(&Step) -> bool) -> &Rule {
+    let found = inside.iter().find(|(step, _)| leads_to(step));
+    found.map_or(&REPLACED, |(_, rule)| rule)
+}
+
+#[cfg(test)]
+mod tests;
