@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use haltbox_reader::commands::{
-    Outcome, cat, compare, demo, diff, fingerprint, info, ls, record, verify,
+    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, record, redact, verify,
 };
 
 /// A flight recorder for consensus failures: records what a node executes,
@@ -38,6 +38,8 @@ enum Command {
     Diff(diff::DiffArgs),
     Compare(compare::CompareArgs),
     Fingerprint(fingerprint::FingerprintArgs),
+    Extract(extract::ExtractArgs),
+    Redact(redact::RedactArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -74,6 +76,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Diff(args) => diff::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Fingerprint(args) => fingerprint::run(&args),
+        Command::Extract(args) => extract::run(&args),
+        Command::Redact(args) => redact::run(&args),
         Command::Demo(args) => demo::run(&args),
     }
 }

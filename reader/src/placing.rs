@@ -7,9 +7,6 @@ use haltbox_format::{Event, Lane, Profile, Stream};
 
 use crate::source::{Blocks, Line};
 
-/// Lines held back at most until the block is known that they prepare.
-const HELD: usize = 1024;
-
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -148,9 +145,4 @@ fn derive(profile: &Profile, life: &mut Lifecycle, line: &Line<'_>) -> Option<At
     let of = newest.of;
     let inside = !over || ended == Some(of.height);
     (inside && !(local && over)).then_some(of)
-}
-
-/// How many lines may be held back for the block they prepare.
-pub(crate) fn may_hold(held: usize) -> bool {
-    held < HELD
 }

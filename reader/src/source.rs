@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::BlockEntry;
+use haltbox_format::blackbox::{BlockEntry, FrameEntry};
 use haltbox_format::lifecycle::Block;
 use haltbox_format::mark::Position;
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
@@ -32,6 +32,8 @@ pub struct Line<'a> {
     pub newline: bool,
     /// `bytes` is the whole entry, not a part of one.
     pub whole: bool,
+    /// A part, and the next line is more of the same entry.
+    pub goes_on: bool,
     /// It stands outside what the source covers: block records around it were
     /// evicted.
     pub context: bool,
@@ -47,6 +49,9 @@ pub struct Hole {
     pub damage: bool,
     /// Block records may be missing.
     pub of_blocks: bool,
+    /// The lane and the first and last counter of it, where the source has
+    /// lanes.
+    pub records: Option<(Lane, u64, u64)>,
 }
 
 /// What a source gives.
@@ -292,6 +297,7 @@ fn read_ring(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
                 bytes: line.bytes,
                 newline: line.terminated,
                 whole: line.cut.is_none(),
+                goes_on: false,
                 context: line.context,
             }))?,
             Entry::Marks(..) => true,
@@ -305,6 +311,7 @@ fn read_ring(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
                 ),
                 damage: hole.why == HoleKind::Missing,
                 of_blocks: hole.lane == Lane::Main,
+                records: Some((hole.lane, hole.from, hole.to)),
             }))?,
         };
         if !more {
@@ -326,7 +333,7 @@ fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
         let mut counter = 0;
         let mut in_pieces = false;
         while let Some(item) = lines.next()? {
-            let line = |bytes, newline, whole| Line {
+            let line = |bytes, newline, whole, goes_on| Line {
                 stream,
                 lane: if which == BoxStream::Slog {
                     Lane::Main
@@ -337,14 +344,16 @@ fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
                 bytes,
                 newline,
                 whole,
+                goes_on,
                 context: which == BoxStream::Context,
             };
             let (item, ended) = match item {
                 BoxItem::Line { bytes, newline } => {
-                    (Item::Line(line(bytes, newline, !in_pieces)), true)
+                    (Item::Line(line(bytes, newline, !in_pieces, false)), true)
                 }
-                BoxItem::Piece { bytes } => (Item::Line(line(bytes, false, false)), false),
+                BoxItem::Piece { bytes } => (Item::Line(line(bytes, false, false, true)), false),
                 BoxItem::Hole { offset, len, why } => {
+                    counter = line_behind(bx, which, offset + len).unwrap_or(counter);
                     let text = format!("bytes {offset} to {} of the box: {why}", offset + len);
                     let of_blocks = which == BoxStream::Slog;
                     (
@@ -352,6 +361,7 @@ fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
                             text,
                             damage: true,
                             of_blocks,
+                            records: None,
                         }),
                         true,
                     )
@@ -366,6 +376,15 @@ fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Number of the first line behind a hole: blocks are spans of lines, and what
+/// follows the hole must not be taken for the block it lies in.
+fn line_behind(bx: &BlackBox, which: BoxStream, at: u64) -> Option<u64> {
+    let frames = &bx.manifest()?.frames;
+    let of_stream = |frame: &&FrameEntry| frame.kind == Some(which.kind());
+    let mut behind = frames.iter().filter(of_stream).filter(|f| f.offset >= at);
+    behind.next().map(|frame| frame.first_line)
 }
 
 fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
@@ -386,6 +405,7 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
                 ),
                 damage: !matches!(skip.why, Why::Blank | Why::Overwritten),
                 of_blocks: !matches!(skip.why, Why::Blank | Why::Overwritten),
+                records: None,
             }),
         };
         if !sink(item)? {
@@ -400,12 +420,11 @@ fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<(
     while let Some(item) = file.next()? {
         let item = match item {
             SlogItem::Line(line) => {
-                let item = plain_line(
-                    line.bytes,
-                    counter,
-                    line.terminated,
-                    line.part == LinePart::Whole,
-                );
+                let whole = line.part == LinePart::Whole;
+                let item = Line {
+                    goes_on: matches!(line.part, LinePart::First | LinePart::Middle),
+                    ..plain_line(line.bytes, counter, line.terminated, whole)
+                };
                 counter += u64::from(line.terminated);
                 Item::Line(item)
             }
@@ -413,6 +432,7 @@ fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<(
                 text: format!("behind compressed byte {}: {}", damage.offset, damage.what),
                 damage: true,
                 of_blocks: true,
+                records: None,
             }),
         };
         if !sink(item)? {
@@ -431,6 +451,7 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
         bytes,
         newline,
         whole,
+        goes_on: false,
         context,
     }
 }

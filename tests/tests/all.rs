@@ -6,6 +6,8 @@ mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 mod commands; // selection, exit codes, pipes, the demo
 #[path = "all/diff.rs"]
 mod diff; // two recordings, one verdict, from every kind of source
+#[path = "all/extracts.rs"]
+mod extracts; // parts of sources and redactions, as boxes
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
 #[path = "all/layering.rs"]

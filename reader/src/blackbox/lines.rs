@@ -33,7 +33,7 @@ pub enum BoxStream {
 }
 
 impl BoxStream {
-    fn kind(self) -> FrameKind {
+    pub(crate) fn kind(self) -> FrameKind {
         match self {
             BoxStream::Slog => FrameKind::Slog,
             BoxStream::Node => FrameKind::Tagged(Tag::Node),

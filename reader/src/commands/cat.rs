@@ -1,13 +1,13 @@
 //! `haltbox cat`: the lines, byte for byte as the host gave them.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use haltbox_format::{Profile, Stream};
 
-use super::{Outcome, profile_for, shown};
-use crate::placing::{Place, Placer, may_hold};
+use super::{Outcome, profile_for, shown, single};
+use crate::selecting::{Selection, Selector};
 use crate::source::{self, Item, Line, Source};
 
 /// Print the lines of a source, byte for byte as the host gave them.
@@ -15,21 +15,8 @@ use crate::source::{self, Item, Line, Source};
 pub struct CatArgs {
     /// A box, a ring, a recorder's folder, a flight-recorder.bin, a slog, or -.
     source: PathBuf,
-    /// Only this height.
-    #[arg(long)]
-    height: Option<u64>,
-    /// Only heights from here on.
-    #[arg(long)]
-    from_height: Option<u64>,
-    /// Only heights up to here.
-    #[arg(long)]
-    to_height: Option<u64>,
-    /// Only this attempt at a height.
-    #[arg(long)]
-    attempt: Option<u32>,
-    /// Only this crank.
-    #[arg(long)]
-    crank: Option<u64>,
+    #[command(flatten)]
+    selection: Selection,
     /// Which stream: the slog, the node's log, or everything, node-local
     /// entries outside what is covered included.
     #[arg(long, default_value = "slog")]
@@ -47,32 +34,12 @@ enum Which {
 }
 
 impl CatArgs {
-    fn selects_blocks(&self) -> bool {
-        self.height.is_some()
-            || self.from_height.is_some()
-            || self.to_height.is_some()
-            || self.attempt.is_some()
-    }
-
     fn wants_stream(&self, line: &Line<'_>) -> bool {
         match self.stream {
             Which::All => true,
             Which::Slog => line.stream == Stream::Slog && !line.context,
             Which::Node => line.stream == Stream::Node,
         }
-    }
-
-    fn wants(&self, place: &Place) -> bool {
-        let crank = self.crank.is_none_or(|crank| place.crank == Some(crank));
-        let height = !self.selects_blocks() || place.of.is_some_and(|of| self.wants_block(of));
-        crank && height
-    }
-
-    fn wants_block(&self, of: haltbox_format::mark::Attempt) -> bool {
-        self.height.is_none_or(|height| of.height == height)
-            && self.from_height.is_none_or(|from| of.height >= from)
-            && self.to_height.is_none_or(|to| of.height <= to)
-            && self.attempt.is_none_or(|attempt| of.attempt == attempt)
     }
 }
 
@@ -96,9 +63,8 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
         }
         Ok(true)
     })?;
-    cat.release(None, &mut out)?;
     out.flush()?;
-    if cat.selecting && !cat.printed {
+    if cat.selector.is_some() && !cat.printed {
         eprintln!(
             "haltbox: {} holds nothing of what was asked for",
             shown(&path)
@@ -111,49 +77,21 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// A folder means its ring, or its only member.
-fn single(path: &Path) -> anyhow::Result<PathBuf> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let ring = path.join("ring");
-    if ring.is_file() {
-        return Ok(ring);
-    }
-    match source::members(path)?.as_slice() {
-        [only] => Ok(only.clone()),
-        many => {
-            let names: Vec<String> = many.iter().map(|member| shown(member)).collect();
-            anyhow::bail!(
-                "{} holds {} sources; name one: {}",
-                shown(path),
-                many.len(),
-                names.join(" ")
-            )
-        }
-    }
-}
-
 struct Cat<'a> {
     args: &'a CatArgs,
-    placer: Placer<'a>,
-    profile: &'a Profile,
-    selecting: bool,
-    /// Lines that prepare a block which is not known yet.
-    held: Vec<(Vec<u8>, bool)>,
+    selector: Option<Selector<'a>>,
     printed: bool,
     damaged: bool,
     holes: u64,
 }
 
 impl<'a> Cat<'a> {
+    /// Without a selection lines go through unread.
     fn new(args: &'a CatArgs, profile: &'a Profile, source: &Source) -> Cat<'a> {
+        let selecting = !args.selection.is_empty();
         Cat {
             args,
-            placer: Placer::new(profile, source.blocks()),
-            profile,
-            selecting: args.selects_blocks() || args.crank.is_some(),
-            held: Vec::new(),
+            selector: selecting.then(|| Selector::new(&args.selection, profile, source.blocks())),
             printed: false,
             damaged: false,
             holes: 0,
@@ -161,60 +99,27 @@ impl<'a> Cat<'a> {
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut dyn Write) -> io::Result<()> {
-        let wanted = self.args.wants_stream(line);
-        if !self.selecting {
-            return if wanted {
-                self.print(line.bytes, line.newline, out)
-            } else {
-                Ok(())
+        let Some(selector) = &mut self.selector else {
+            return match self.args.wants_stream(line) {
+                true => print(line, out),
+                false => Ok(()),
             };
-        }
-        let place = self.placer.place(line);
-        if !wanted {
-            return Ok(());
-        }
-        if place.of.is_none() && self.prepares_a_block(line) {
-            self.held.push((line.bytes.to_vec(), line.newline));
-            return Ok(());
-        }
-        self.release(Some(place), out)?;
-        if self.args.wants(&place) {
-            self.print(line.bytes, line.newline, out)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Only where the lines themselves tell of blocks, and a block's first
-    /// entries come before the one that names it.
-    fn prepares_a_block(&self, line: &Line<'_>) -> bool {
-        let canonical = self
-            .profile
-            .slog
-            .as_ref()
-            .is_some_and(|slog| slog.read(line.bytes).canonical);
-        self.placer.derived().is_some() && canonical && may_hold(self.held.len())
-    }
-
-    /// Prints what was held if the block it prepared is wanted.
-    fn release(&mut self, place: Option<Place>, out: &mut dyn Write) -> io::Result<()> {
-        let of = place.and_then(|place| place.of);
-        let wanted = of.is_some_and(|of| self.args.wants_block(of)) && self.args.crank.is_none();
-        for (bytes, newline) in std::mem::take(&mut self.held) {
-            if wanted {
-                self.print(&bytes, newline, out)?;
+        };
+        selector.line(line, &mut |picked| {
+            if self.args.wants_stream(&picked.line) {
+                self.printed = true;
+                print(&picked.line, out)?;
             }
-        }
-        Ok(())
-    }
-
-    fn print(&mut self, bytes: &[u8], newline: bool, out: &mut dyn Write) -> io::Result<()> {
-        self.printed = true;
-        out.write_all(bytes)?;
-        if newline {
-            out.write_all(b"\n")
-        } else {
             Ok(())
-        }
+        })
+    }
+}
+
+fn print(line: &Line<'_>, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(line.bytes)?;
+    if line.newline {
+        out.write_all(b"\n")
+    } else {
+        Ok(())
     }
 }

@@ -1,9 +1,7 @@
 //! `haltbox fingerprint`.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +10,7 @@ use haltbox_format::{BlockHash, Profile};
 use super::{Outcome, human_bytes, profile_for, shown};
 use crate::compare::pair::TapeReader;
 use crate::fingerprint::Writer;
+use crate::new_file::NewFile;
 use crate::source::{self, Source};
 use crate::survey::Survey;
 
@@ -45,7 +44,9 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
         .clone()
         .unwrap_or_else(|| default_name(&args.source));
     let (bytes, blocks) = make(&source, &profile)?;
-    write_new(&output, &bytes)?;
+    let file = NewFile::create(&output)?;
+    file.file().write_all(&bytes)?;
+    file.publish()?;
     println!(
         "{}: {blocks} blocks, {}",
         shown(&output),
@@ -57,20 +58,6 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
 fn default_name(source: &Path) -> PathBuf {
     let name = source.file_name().unwrap_or_default().to_string_lossy();
     PathBuf::from(format!("{name}.fingerprint"))
-}
-
-/// A file that is there already may be somebody's evidence.
-fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(path);
-    let file =
-        file.map_err(|error| anyhow::anyhow!("cannot create {}: {error}", path.display()))?;
-    let mut out = BufWriter::new(file);
-    out.write_all(bytes).and_then(|()| out.flush())?;
-    Ok(())
 }
 
 fn make(source: &Source, profile: &Profile) -> anyhow::Result<(Vec<u8>, usize)> {

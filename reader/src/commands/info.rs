@@ -60,6 +60,8 @@ struct Identity {
     /// The profile it was recorded with.
     profile: String,
     created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
     complete: bool,
 }
 
@@ -121,6 +123,7 @@ fn identity_of(source: &Source) -> Option<Identity> {
         network_app_hash: identity.network_app_hash,
         profile: identity.profile,
         created: identity.created,
+        origin: identity.origin,
         complete: identity.complete,
     })
 }
@@ -225,6 +228,10 @@ impl Info {
         if let Some(identity) = &self.identity {
             line("quote", identity.quote.clone());
             line("frozen", identity.created.clone());
+            identity
+                .origin
+                .iter()
+                .for_each(|origin| line("origin", origin.clone()));
         }
         line("covers", covers(&survey.blocks));
         line(
@@ -251,8 +258,8 @@ impl Info {
                 format!("{} lines, kept as they came", survey.not_json),
             );
         }
-        if let Some(host) = &self.host {
-            line("recorded", host_text(host));
+        if let Some(text) = self.host.as_ref().and_then(host_text) {
+            line("recorded", text);
         }
         self.losses
             .iter()
@@ -291,11 +298,12 @@ fn covers(rows: &[Row]) -> String {
     }
 }
 
-fn host_text(host: &HostFingerprint) -> String {
+/// Nothing is known of the host of an extract that was not made of a box.
+fn host_text(host: &HostFingerprint) -> Option<String> {
     let known = [&host.recorder, &host.os, &host.kernel, &host.cpu];
     let known: Vec<&str> = known
         .into_iter()
         .filter_map(|part| part.as_deref())
         .collect();
-    format!("by haltbox {}", known.join(", "))
+    (!known.is_empty()).then(|| format!("by haltbox {}", known.join(", ")))
 }

@@ -4,17 +4,19 @@ pub mod cat;
 pub mod compare;
 pub mod demo;
 pub mod diff;
+pub mod extract;
 pub mod fingerprint;
 pub mod info;
 pub mod ls;
 pub mod record;
+pub mod redact;
 pub mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use haltbox_format::Profile;
 
-use crate::source::Source;
+use crate::source::{self, Source};
 
 /// How a command ended; exit codes as `diff` and `cmp` have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +44,29 @@ pub fn profile_for(asked: Option<&str>, source: &Source) -> anyhow::Result<Profi
                 .profile()
                 .and_then(|name| Profile::builtin(name).ok());
             Ok(named.map_or_else(|| Profile::builtin("agoric"), Ok)?)
+        }
+    }
+}
+
+/// A folder means its ring, or its only member.
+pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let ring = path.join("ring");
+    if ring.is_file() {
+        return Ok(ring);
+    }
+    match source::members(path)?.as_slice() {
+        [only] => Ok(only.clone()),
+        many => {
+            let names: Vec<String> = many.iter().map(|member| shown(member)).collect();
+            anyhow::bail!(
+                "{} holds {} sources; name one: {}",
+                shown(path),
+                many.len(),
+                names.join(" ")
+            )
         }
     }
 }

@@ -312,3 +312,45 @@ fn bad_storage_is_proved_by_one_recording() {
     fs::write(&honest, recording("honest-d-restart").expect("a recording")).expect("a slog");
     output(0, &["verify", "--reads", text(&honest)]);
 }
+
+/// Neither taking the values out nor cutting to what matters changes the verdict.
+#[test]
+fn redacted_and_extracted_sources_give_the_same_verdict() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("key"), b"a key that both parties hold").expect("a key");
+    for name in ["honest-a", "divergent-kv"] {
+        fs::write(path(name), excerpt(name)).expect("a slog");
+        let (slog, redacted, cut) = (
+            path(name),
+            path(&format!("{name}.red")),
+            path(&format!("{name}.cut")),
+        );
+        output(
+            0,
+            &[
+                "redact",
+                text(&slog),
+                "-o",
+                text(&redacted),
+                "--key-file",
+                text(&path("key")),
+            ],
+        );
+        output(
+            0,
+            &["extract", text(&slog), "-o", text(&cut), "--height", "13"],
+        );
+    }
+    for kind in ["red", "cut"] {
+        let (a, b) = (
+            path(&format!("honest-a.{kind}")),
+            path(&format!("divergent-kv.{kind}")),
+        );
+        expect_kv(&diff(&a, &b), kind);
+        expect_kv(&diff(&b, &a), kind);
+        assert_eq!(diff(&a, &a).0, 0);
+    }
+    let mixed = diff(&path("honest-a.cut"), &path("divergent-kv"));
+    expect_kv(&mixed, "an extract against the whole");
+}

@@ -252,6 +252,14 @@ impl<W: Write + Seek> BoxWriter<W> {
         self.index.blocks.push(block);
     }
 
+    /// Says how far blocks that have ended came since: what follows a block
+    /// decides whether the network agreed with it.
+    pub fn restate(&mut self, state_of: impl Fn(u64, u32) -> Option<State>) {
+        for block in &mut self.index.blocks {
+            block.state = state_of(block.height, block.attempt).or(block.state);
+        }
+    }
+
     /// The last slog line ended a crank.
     pub fn crank(&mut self, number: u64, activityhash: Option<Digest>) {
         self.index.cranks.push(Crank {

@@ -1,0 +1,684 @@
+//! A box from any source: a part of it, or a redaction.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use anyhow::bail;
+use haltbox_format::blackbox::{
+    BlockFacts, BoxWriter, Identity, LIST_MAX, Manifest, ManifestFields, Missing, Options, Span,
+};
+use haltbox_format::lifecycle::{Block, Lifecycle, State};
+use haltbox_format::mark::Attempt;
+use haltbox_format::ring::History;
+use haltbox_format::{
+    AppHash, BlockHash, BlockHasher, BoxName, Event, Lane, Profile, Redactor, Stream,
+};
+
+use crate::commands::{Outcome, shown};
+use crate::new_file::NewFile;
+use crate::selecting::{Picked, Selection, Selector};
+use crate::source::{Blocks, Hole, Item, Line, Source};
+
+/// The longest line that is put together from parts.
+const LINE_MAX: usize = 1 << 30;
+
+/// What to make.
+pub(crate) struct Making<'a> {
+    /// Which lines.
+    pub(crate) selection: &'a Selection,
+    /// With the node's log.
+    pub(crate) node: bool,
+    /// What lines go through.
+    pub(crate) redactor: Option<Redactor>,
+    /// How the origin begins: `extract of`.
+    pub(crate) verb: &'static str,
+    /// What the origin says besides.
+    pub(crate) details: String,
+}
+
+/// What was made.
+pub(crate) struct Made {
+    /// `HEIGHT-HASH`.
+    pub(crate) name: String,
+    /// Slog lines, those around evicted block records included.
+    pub(crate) lines: u64,
+    /// Lines that were no JSON when redacted.
+    pub(crate) not_json: u64,
+    damaged: bool,
+}
+
+impl Made {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.damaged {
+            true => Outcome::Damaged,
+            false => Outcome::Fine,
+        }
+    }
+}
+
+/// Makes the box.
+pub(crate) fn make(
+    path: &Path,
+    source: &Source,
+    profile: &Profile,
+    making: &Making<'_>,
+    output: &Path,
+) -> anyhow::Result<Made> {
+    check_profile(path, source, profile)?;
+    let file = NewFile::create(output)?;
+    let draft = Identity {
+        profile: profile.name.clone(),
+        ..Identity::default()
+    };
+    let options = Options {
+        draft,
+        ..Options::default()
+    };
+    let writer = BoxWriter::new(file.file(), &options)?;
+    let target = Target::new(writer, source, profile, making);
+    let target = Copy::new(source, profile, making, target).run(source)?;
+    if target.lines + target.node_lines + target.context_lines == 0 {
+        bail!("{} holds nothing of what was asked for", shown(path));
+    }
+    let made = target.finish(path, source)?;
+    check_name(output, &made.name)?;
+    file.publish()?;
+    Ok(made)
+}
+
+/// HASHes are made by the profile's rules: by others the box would get another
+/// name and promise what its lines do not give.
+fn check_profile(path: &Path, source: &Source, profile: &Profile) -> anyhow::Result<()> {
+    let by = source.profile().unwrap_or_default();
+    let recorded = identity_of(source).and_then(|identity| identity.profile_digest);
+    let rules = profile.slog.as_ref().map(|slog| slog.canonical().digest());
+    if !by.is_empty() && by != profile.name || recorded.is_some() && recorded != rules {
+        bail!(
+            "{} was recorded with the profile {by}, which is not this program's {}; give the file \
+             it was recorded with: --profile FILE",
+            shown(path),
+            profile.name
+        );
+    }
+    Ok(())
+}
+
+/// A file named as another execution's box would be taken for that.
+fn check_name(output: &Path, inside: &str) -> anyhow::Result<()> {
+    let file = output.file_name().unwrap_or_default().to_string_lossy();
+    if let (Ok(file), Ok(own)) = (file.parse::<BoxName>(), inside.parse::<BoxName>())
+        && (file.height, file.hash) != (own.height, own.hash)
+    {
+        bail!(
+            "the box is {inside}, and {file} names another; nothing was written: choose {inside} or any other word"
+        );
+    }
+    Ok(())
+}
+
+fn identity_of(source: &Source) -> Option<&Identity> {
+    match source {
+        Source::BlackBox(bx) => bx.identity(),
+        _ => None,
+    }
+}
+
+fn is_of(identity: Option<&Identity>, of: Attempt) -> bool {
+    identity.is_some_and(|i| (i.height, i.attempt) == (Some(of.height), Some(of.attempt)))
+}
+
+/// The origin a source tells of, uncut where it can be had.
+fn origin_of(source: &Source) -> Option<&String> {
+    let Source::BlackBox(bx) = source else {
+        return None;
+    };
+    let uncut = bx.manifest().and_then(|manifest| manifest.origin.as_ref());
+    uncut.or_else(|| bx.identity()?.origin.as_ref())
+}
+
+/// What the source knows of a block.
+#[derive(Default)]
+struct Known {
+    whole: bool,
+    state: Option<State>,
+    app_hash: Option<AppHash>,
+    network: Option<AppHash>,
+    why: Option<String>,
+    /// The HASH the source promises.
+    promised: Option<String>,
+}
+
+/// A block in the box.
+struct Written {
+    of: Attempt,
+    hash: Option<BlockHash>,
+    known: Known,
+    /// Lines written when it ended.
+    evidence: u64,
+}
+
+/// The block whose lines are being written.
+struct Open {
+    of: Attempt,
+    hasher: Option<BlockHasher>,
+    ended: bool,
+}
+
+/// One pass over a source into a box.
+struct Copy<'a> {
+    making: &'a Making<'a>,
+    selector: Selector<'a>,
+    /// The source tells by itself where lines of the node's log belong.
+    places_node: bool,
+    /// Parts of a line that goes on.
+    parts: Vec<u8>,
+    /// Holes behind the newest line, and whether that line was wanted: what
+    /// lies between two unwanted lines is not of what was asked for.
+    pending: Vec<Missing>,
+    in_range: bool,
+    target: Target<'a>,
+}
+
+impl<'a> Copy<'a> {
+    fn new(
+        source: &Source,
+        profile: &'a Profile,
+        making: &'a Making<'a>,
+        target: Target<'a>,
+    ) -> Copy<'a> {
+        Copy {
+            making,
+            selector: Selector::new(making.selection, profile, source.blocks()),
+            places_node: matches!(source, Source::Ring(_)),
+            parts: Vec::new(),
+            pending: Vec::new(),
+            in_range: making.selection.is_empty(),
+            target,
+        }
+    }
+
+    fn run(mut self, source: &Source) -> io::Result<Target<'a>> {
+        source.read(&mut |item| {
+            match item {
+                Item::Line(line) => self.part(&line)?,
+                Item::Hole(hole) => self.hole(&hole),
+            }
+            Ok(true)
+        })?;
+        self.selector
+            .finish(&mut |picked| self.target.slog(picked))?;
+        self.settle_holes(false);
+        self.target.end_block(self.selector.derived());
+        if let Some(life) = self.selector.derived() {
+            self.target.restate(life);
+        }
+        Ok(self.target)
+    }
+
+    /// A line is redacted and written whole, however it was read.
+    fn part(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if !line.goes_on && self.parts.is_empty() {
+            return self.line(line);
+        }
+        if self.parts.len() + line.bytes.len() > LINE_MAX {
+            let text = format!("a line of more than {LINE_MAX} bytes cannot be copied");
+            return Err(io::Error::other(text));
+        }
+        self.parts.extend_from_slice(line.bytes);
+        if line.goes_on {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.parts);
+        self.line(&Line {
+            bytes: &bytes,
+            ..*line
+        })
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        let everything = self.making.selection.is_empty();
+        if line.stream == Stream::Node {
+            return match (self.making.node, self.places_node) {
+                (false, _) => Ok(()),
+                (true, false) => self.target.node(line),
+                (true, true) => {
+                    let target = &mut self.target;
+                    self.selector
+                        .line(line, &mut |picked| target.node(&picked.line))
+                }
+            };
+        }
+        if line.context {
+            return match everything {
+                true => self.target.context(line),
+                false => Ok(()),
+            };
+        }
+        let before = self.target.lines;
+        let target = &mut self.target;
+        self.selector
+            .line(line, &mut |picked| target.slog(picked))?;
+        if !self.selector.is_holding() {
+            self.settle_holes(self.target.lines > before);
+        }
+        Ok(())
+    }
+
+    fn hole(&mut self, hole: &Hole) {
+        if hole.of_blocks {
+            self.target.spoil(hole.records);
+        }
+        self.target.damaged |= hole.damage;
+        let (lane, from, to) = match hole.records {
+            Some((lane, from, to)) => (Some(lane), from, to),
+            None => (None, 0, 0),
+        };
+        self.pending.push(Missing {
+            lane,
+            from,
+            to,
+            bytes: None,
+            why: hole.text.clone(),
+        });
+    }
+
+    /// The newest line is known to be wanted or not.
+    fn settle_holes(&mut self, wanted: bool) {
+        let everything = self.making.selection.is_empty();
+        if self.in_range || wanted || everything {
+            let room = LIST_MAX.saturating_sub(self.target.holes.len());
+            self.target.holes.extend(self.pending.drain(..).take(room));
+        }
+        self.pending.clear();
+        self.in_range = wanted;
+    }
+}
+
+/// The box that is being written.
+struct Target<'a> {
+    writer: BoxWriter<&'a File>,
+    profile: &'a Profile,
+    making: &'a Making<'a>,
+    blocks: Blocks,
+    /// Counter of the oldest main record of a ring.
+    oldest: u64,
+    /// Main records that are not there.
+    spoilt: Vec<(u64, u64)>,
+    redacted: Vec<u8>,
+    open: Option<Open>,
+    written: Vec<Written>,
+    lines: u64,
+    node_lines: u64,
+    context_lines: u64,
+    not_json: u64,
+    /// Main records that were written.
+    main: Option<Span>,
+    holes: Vec<Missing>,
+    damaged: bool,
+}
+
+impl<'a> Target<'a> {
+    fn new(
+        writer: BoxWriter<&'a File>,
+        source: &Source,
+        profile: &'a Profile,
+        making: &'a Making<'a>,
+    ) -> Target<'a> {
+        let oldest = match source {
+            Source::Ring(ring) => ring.view.lane(Lane::Main).first_counter().unwrap_or(0),
+            _ => 0,
+        };
+        Target {
+            writer,
+            profile,
+            making,
+            blocks: source.blocks(),
+            oldest,
+            spoilt: Vec::new(),
+            redacted: Vec::new(),
+            open: None,
+            written: Vec::new(),
+            lines: 0,
+            node_lines: 0,
+            context_lines: 0,
+            not_json: 0,
+            main: None,
+            holes: Vec::new(),
+            damaged: false,
+        }
+    }
+
+    fn node(&mut self, line: &Line<'_>) -> io::Result<()> {
+        self.node_lines += 1;
+        self.writer
+            .node(line.bytes, line.newline)
+            .map_err(io::Error::other)
+    }
+
+    fn context(&mut self, line: &Line<'_>) -> io::Result<()> {
+        self.context_lines += 1;
+        let bytes = self.redact(line.bytes);
+        let done = self.writer.context(&bytes, line.newline);
+        self.redacted = bytes;
+        done.map_err(io::Error::other)
+    }
+
+    fn slog(&mut self, picked: &Picked<'_>) -> io::Result<()> {
+        let line = &picked.line;
+        if picked.place.of != self.open.as_ref().map(|open| open.of) {
+            self.end_block(picked.derived);
+            picked
+                .place
+                .of
+                .into_iter()
+                .for_each(|of| self.begin_block(of));
+        }
+        self.lines += 1;
+        if line.lane == Lane::Main {
+            let (from, to) = (line.counter, line.counter);
+            self.main.get_or_insert(Span { from, to }).to = to;
+        }
+        let bytes = self.redact(line.bytes);
+        let done = self.writer.slog(&bytes, line.newline);
+        self.index(&bytes, line.whole);
+        self.redacted = bytes;
+        done.map_err(io::Error::other)
+    }
+
+    /// The line as it is to be written. The buffer is given back after use.
+    fn redact(&mut self, line: &[u8]) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.redacted);
+        out.clear();
+        match &self.making.redactor {
+            Some(redactor) => self.not_json += u64::from(!redactor.line(line, &mut out)),
+            None => out.extend_from_slice(line),
+        }
+        out
+    }
+
+    /// Takes what the written line tells: the index must be what a reader of
+    /// the box finds in it.
+    fn index(&mut self, line: &[u8], whole: bool) {
+        let Some(rules) = &self.profile.slog else {
+            return;
+        };
+        if let Some(open) = &mut self.open {
+            if !whole {
+                open.hasher = None;
+            }
+            if let Some(hasher) = open.hasher.as_mut().filter(|_| !open.ended) {
+                hasher.line(line);
+            }
+        }
+        for event in rules.read(line).events() {
+            match event {
+                Event::Crank {
+                    number,
+                    activityhash,
+                    ..
+                } => self.writer.crank(number, Some(activityhash)),
+                Event::End { height } => {
+                    let open = self.open.as_mut().filter(|open| open.of.height == height);
+                    open.into_iter().for_each(|open| open.ended = true);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Block records are missing here.
+    fn spoil(&mut self, records: Option<(Lane, u64, u64)>) {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.ended) {
+            open.hasher = None;
+        }
+        if let Some((Lane::Main, from, to)) = records {
+            self.spoilt.push((from, to));
+        }
+    }
+
+    fn begin_block(&mut self, of: Attempt) {
+        // Of a block only some cranks of which were asked for there is no HASH.
+        let rules = self.profile.slog.as_ref();
+        let rules = rules.filter(|_| !self.making.selection.selects_cranks());
+        self.writer.block_begin(of.height, of.attempt);
+        self.open = Some(Open {
+            of,
+            hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), of.height)),
+            ended: false,
+        });
+    }
+
+    fn end_block(&mut self, derived: Option<&Lifecycle>) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let known = self.known(open.of, derived);
+        let hasher = open.hasher.filter(|_| known.whole && open.ended);
+        let hash = hasher.map(BlockHasher::finish);
+        let hash = hash.filter(|hash| self.is_promised(open.of, *hash, &known));
+        self.writer.block_end(BlockFacts {
+            state: known.state,
+            app_hash: known.app_hash,
+            network_app_hash: known.network,
+            hash: hash.map(|hash| hash.to_string()),
+        });
+        self.written.push(Written {
+            of: open.of,
+            hash,
+            known,
+            evidence: self.lines + self.node_lines,
+        });
+    }
+
+    /// The lines behind a block tell whether it was confirmed.
+    fn restate(&mut self, life: &Lifecycle) {
+        let state_of = |height, attempt| Some(life.block(Attempt { height, attempt })?.state);
+        self.writer.restate(state_of);
+        for w in &mut self.written {
+            w.known.state = state_of(w.of.height, w.of.attempt);
+        }
+    }
+
+    /// A box whose lines were changed must not become sound by being copied.
+    fn is_promised(&mut self, of: Attempt, hash: BlockHash, known: &Known) -> bool {
+        let promised = known.promised.as_ref();
+        if self.making.redactor.is_some() || promised.is_none_or(|p| *p == hash.to_string()) {
+            return true;
+        }
+        self.damaged = true;
+        self.holes.push(Missing {
+            why: format!(
+                "height {}: its lines give HASH {hash}, the source promised another",
+                of.height
+            ),
+            ..Missing::default()
+        });
+        false
+    }
+
+    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> Known {
+        match (&self.blocks, derived) {
+            (_, Some(life)) => life.block(of).map(|b| self.told(b, true)),
+            (Blocks::Ring(blocks), None) => {
+                let block = blocks.iter().find(|block| block.of == of);
+                block.map(|b| self.told(b, b.from.main >= self.oldest))
+            }
+            (Blocks::Manifest(entries), None) => entries
+                .iter()
+                .find(|entry| (entry.height, entry.attempt) == (of.height, of.attempt))
+                .map(|entry| Known {
+                    whole: entry.hash.is_some(),
+                    state: entry.state,
+                    app_hash: entry.app_hash,
+                    network: entry.network_app_hash,
+                    why: None,
+                    promised: entry.hash.clone(),
+                }),
+            (Blocks::Untold, None) => None,
+        }
+        .unwrap_or_default()
+    }
+
+    fn told(&self, block: &Block, there: bool) -> Known {
+        let spoilt = |(from, to): &(u64, u64)| (*from..=*to).contains(&block.from.main);
+        Known {
+            whole: there && block.is_complete() && !self.spoilt.iter().any(spoilt),
+            state: Some(block.state),
+            app_hash: block.app_hash,
+            network: block.network,
+            why: block.why.clone(),
+            promised: None,
+        }
+    }
+
+    fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {
+        let identity = self.identity(path, source);
+        let fields = self.fields(source, identity.origin.clone());
+        let made = Made {
+            name: identity.name.clone(),
+            lines: self.lines + self.context_lines,
+            not_json: self.not_json,
+            damaged: self.damaged,
+        };
+        self.writer.finish(identity, fields)?;
+        Ok(made)
+    }
+
+    /// The block the box is about: the source's own, if it is there, else the
+    /// one that diverged, else the last.
+    fn subject(&self, of: Option<&Identity>) -> Option<&Written> {
+        let own = |w: &&Written| is_of(of, w.of);
+        let diverged = |w: &&Written| w.known.state == Some(State::Diverged);
+        let written = || self.written.iter().rev();
+        let found = written().find(own).or_else(|| written().find(diverged));
+        found.or_else(|| self.written.last())
+    }
+
+    fn identity(&self, path: &Path, source: &Source) -> Identity {
+        let original = identity_of(source);
+        let subject = self.subject(original);
+        let same = |w: &&Written| is_of(original, w.of);
+        let original_of = subject.filter(same).and(original);
+        let why = subject.and_then(|w| w.known.why.as_deref());
+        let reason = match (original_of, why) {
+            (Some(original), _) => original.reason.clone(),
+            (None, Some(why)) => why.to_owned(),
+            (None, None) => "no failure is told of".to_owned(),
+        };
+        Identity {
+            name: subject.map_or_else(|| "unknown".to_owned(), Written::name),
+            height: subject.map(|w| w.of.height),
+            attempt: subject.map(|w| w.of.attempt),
+            reason,
+            app_hash: subject
+                .and_then(|w| w.known.app_hash)
+                .or_else(|| original_of?.app_hash),
+            network_app_hash: subject
+                .and_then(|w| w.known.network)
+                .or_else(|| original_of?.network_app_hash),
+            profile: self.profile.name.clone(),
+            profile_digest: self
+                .profile
+                .slog
+                .as_ref()
+                .map(|slog| slog.canonical().digest()),
+            evidence: subject.map(|w| w.evidence),
+            created: original.map_or_else(now, |original| original.created.clone()),
+            origin: Some(self.origin(path, source)),
+            ..Identity::default()
+        }
+    }
+
+    /// What the source says of its own origin is kept: an extract of a redacted
+    /// box is redacted too.
+    fn origin(&self, path: &Path, source: &Source) -> String {
+        let file = || match path.file_name() {
+            Some(name) if path != Path::new("-") => name.to_string_lossy().into_owned(),
+            _ => "standard input".to_owned(),
+        };
+        let name = identity_of(source).map(|original| original.name.clone());
+        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(file);
+        let mut text = format!("{} {name}", self.making.verb);
+        if !self.making.details.is_empty() {
+            text += &format!(", {}", self.making.details);
+        }
+        if let Some(before) = origin_of(source) {
+            text += &format!("; {name} itself: {before}");
+        }
+        text
+    }
+
+    fn fields(&self, source: &Source, origin: Option<String>) -> ManifestFields {
+        let mut fields = ManifestFields {
+            holes: self.holes.clone(),
+            origin,
+            ..ManifestFields::default()
+        };
+        match source {
+            Source::Ring(ring) => {
+                fields.losses = self.losses(&ring.history);
+                fields.coverage.main = self.main;
+            }
+            Source::BlackBox(bx) => {
+                if let Some(manifest) = bx.manifest() {
+                    self.inherit(manifest, &mut fields);
+                }
+            }
+            Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {}
+        }
+        let heights = || self.written.iter().map(|w| w.of.height);
+        fields.coverage.first_height = heights().min();
+        fields.coverage.last_height = heights().max();
+        fields.holes.truncate(LIST_MAX);
+        fields
+    }
+
+    fn losses(&self, history: &History) -> Vec<Missing> {
+        let inside = |at: u64| {
+            let span = self.main.unwrap_or_default();
+            self.making.selection.is_empty() || (span.from..=span.to + 1).contains(&at)
+        };
+        let losses = history.losses.iter();
+        losses
+            .filter(|(stamp, _)| inside(stamp.at.main))
+            .map(|(stamp, loss)| Missing {
+                lane: Some(loss.lane),
+                from: stamp.at.main,
+                to: stamp.at.main,
+                bytes: Some(loss.bytes),
+                why: format!("{} records: {}", loss.records, loss.why),
+            })
+            .take(LIST_MAX)
+            .collect()
+    }
+
+    /// A box's own losses and holes have no place among its lines, so all of
+    /// them may concern what was asked for.
+    fn inherit(&self, manifest: &Manifest, fields: &mut ManifestFields) {
+        fields.losses.clone_from(&manifest.losses);
+        fields.holes.extend_from_slice(&manifest.holes);
+        fields.host = manifest.host.clone();
+        if self.making.selection.is_empty() {
+            fields.coverage = manifest.coverage.clone();
+        }
+    }
+}
+
+impl Written {
+    fn name(&self) -> String {
+        let name = BoxName {
+            height: self.of.height,
+            hash: self.hash,
+            serial: NonZeroU32::MIN,
+        };
+        name.to_string()
+    }
+}
+
+/// `2026-11-21T01:02:03Z`.
+fn now() -> String {
+    let now = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(now).map_or_else(|_| "unknown".to_owned(), |t| t.to_string())
+}

@@ -1,0 +1,221 @@
+//! Which lines of a source are asked for: by height, attempt and crank.
+
+use std::io;
+
+use clap::Args;
+use haltbox_format::lifecycle::Lifecycle;
+use haltbox_format::mark::Attempt;
+use haltbox_format::{Lane, Profile, Stream};
+
+use crate::placing::{Place, Placer};
+use crate::source::{Blocks, Line};
+
+/// Lines held back at most until the block is known that they prepare.
+const HELD: usize = 1024;
+
+/// What is asked for; everything, if nothing is named.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Selection {
+    /// Only this height.
+    #[arg(long, conflicts_with_all = ["from_height", "to_height"])]
+    pub height: Option<u64>,
+    /// Only heights from here on.
+    #[arg(long)]
+    pub from_height: Option<u64>,
+    /// Only heights up to here.
+    #[arg(long)]
+    pub to_height: Option<u64>,
+    /// Only this attempt at a height.
+    #[arg(long)]
+    pub attempt: Option<u32>,
+    /// Only this crank.
+    #[arg(long, conflicts_with_all = ["from_crank", "to_crank"])]
+    pub crank: Option<u64>,
+    /// Only cranks from here on.
+    #[arg(long)]
+    pub from_crank: Option<u64>,
+    /// Only cranks up to here.
+    #[arg(long)]
+    pub to_crank: Option<u64>,
+}
+
+impl Selection {
+    /// Nothing is named: everything is asked for.
+    pub fn is_empty(&self) -> bool {
+        !self.selects_blocks() && !self.selects_cranks()
+    }
+
+    /// Parts of blocks are asked for.
+    pub fn selects_cranks(&self) -> bool {
+        self.crank.is_some() || self.from_crank.is_some() || self.to_crank.is_some()
+    }
+
+    fn selects_blocks(&self) -> bool {
+        self.height.is_some()
+            || self.from_height.is_some()
+            || self.to_height.is_some()
+            || self.attempt.is_some()
+    }
+
+    fn wants(&self, place: &Place) -> bool {
+        let crank = !self.selects_cranks() || place.crank.is_some_and(|n| self.wants_crank(n));
+        let block = !self.selects_blocks() || place.of.is_some_and(|of| self.wants_block(of));
+        crank && block
+    }
+
+    fn wants_crank(&self, crank: u64) -> bool {
+        self.crank.is_none_or(|only| crank == only)
+            && self.from_crank.is_none_or(|from| crank >= from)
+            && self.to_crank.is_none_or(|to| crank <= to)
+    }
+
+    fn wants_block(&self, of: Attempt) -> bool {
+        self.height.is_none_or(|height| of.height == height)
+            && self.from_height.is_none_or(|from| of.height >= from)
+            && self.to_height.is_none_or(|to| of.height <= to)
+            && self.attempt.is_none_or(|attempt| of.attempt == attempt)
+    }
+
+    /// In words: `heights 12 to 13, crank 5105`. Empty if nothing is named.
+    pub fn words(&self) -> String {
+        let parts = [
+            range("height", self.height, self.from_height, self.to_height),
+            self.attempt.map(|attempt| format!("attempt {attempt}")),
+            range("crank", self.crank, self.from_crank, self.to_crank),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn range(what: &str, only: Option<u64>, from: Option<u64>, to: Option<u64>) -> Option<String> {
+    match (only, from, to) {
+        (Some(only), ..) => Some(format!("{what} {only}")),
+        (None, Some(from), Some(to)) => Some(format!("{what}s {from} to {to}")),
+        (None, Some(from), None) => Some(format!("{what}s from {from} on")),
+        (None, None, Some(to)) => Some(format!("{what}s up to {to}")),
+        (None, None, None) => None,
+    }
+}
+
+/// A line that is wanted.
+pub struct Picked<'p> {
+    /// The line.
+    pub line: Line<'p>,
+    /// Where it stands.
+    pub place: Place,
+    /// The blocks that the lines told of so far, where no others are known.
+    pub derived: Option<&'p Lifecycle>,
+}
+
+/// Where wanted lines go.
+pub type Wanted<'w> = &'w mut dyn FnMut(&Picked<'_>) -> io::Result<()>;
+
+/// Picks the wanted lines of one source, which must come in their order.
+pub struct Selector<'a> {
+    selection: &'a Selection,
+    profile: &'a Profile,
+    placer: Placer<'a>,
+    /// Lines that prepare a block which is not known yet.
+    held: Vec<HeldLine>,
+}
+
+struct HeldLine {
+    lane: Lane,
+    counter: u64,
+    bytes: Vec<u8>,
+    newline: bool,
+    whole: bool,
+}
+
+impl<'a> Selector<'a> {
+    /// For a source with these blocks.
+    pub fn new(selection: &'a Selection, profile: &'a Profile, blocks: Blocks) -> Selector<'a> {
+        Selector {
+            selection,
+            profile,
+            placer: Placer::new(profile, blocks),
+            held: Vec::new(),
+        }
+    }
+
+    /// The blocks that the lines told of so far, where no others were known.
+    pub fn derived(&self) -> Option<&Lifecycle> {
+        self.placer.derived()
+    }
+
+    /// Takes a line; hands on what is now known to be wanted.
+    pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
+        let place = self.placer.place(line);
+        if place.of.is_none() && self.prepares_a_block(line) {
+            self.held.push(HeldLine {
+                lane: line.lane,
+                counter: line.counter,
+                bytes: line.bytes.to_vec(),
+                newline: line.newline,
+                whole: line.whole,
+            });
+            return Ok(());
+        }
+        self.release(place.of, wanted)?;
+        if !self.selection.wants(&place) {
+            return Ok(());
+        }
+        wanted(&Picked {
+            line: *line,
+            place,
+            derived: self.placer.derived(),
+        })
+    }
+
+    /// Whether it is not known yet what becomes of the newest line.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// At the end: hands on what prepared no block, if everything is asked for.
+    pub fn finish(&mut self, wanted: Wanted<'_>) -> io::Result<()> {
+        self.release(None, wanted)
+    }
+
+    /// Only where the lines themselves tell of blocks, and a block's first
+    /// entries come before the one that names it.
+    fn prepares_a_block(&self, line: &Line<'_>) -> bool {
+        let rules = self.profile.slog.as_ref();
+        self.placer.derived().is_some()
+            && line.stream == Stream::Slog
+            && !line.context
+            && rules.is_some_and(|rules| rules.read(line.bytes).canonical)
+            && self.held.len() < HELD
+    }
+
+    /// Hands on what was held, if the block it prepared is wanted.
+    fn release(&mut self, of: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
+        let place = Place { of, crank: None };
+        let wants = self.selection.wants(&place);
+        for held in std::mem::take(&mut self.held) {
+            if wants {
+                wanted(&Picked {
+                    line: held.line(),
+                    place,
+                    derived: self.placer.derived(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HeldLine {
+    fn line(&self) -> Line<'_> {
+        Line {
+            stream: Stream::Slog,
+            lane: self.lane,
+            counter: self.counter,
+            bytes: &self.bytes,
+            newline: self.newline,
+            whole: self.whole,
+            goes_on: false,
+            context: false,
+        }
+    }
+}
