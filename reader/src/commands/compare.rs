@@ -1,6 +1,6 @@
 //! `haltbox compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -102,7 +102,7 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
 
 fn read(
     args: &CompareArgs,
-    path: &PathBuf,
+    path: &Path,
 ) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
     let source = source::open(path)?;
     let profile = profile_for(args.profile.as_deref(), &source)?;
