@@ -100,10 +100,7 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
     })
 }
 
-fn read(
-    args: &CompareArgs,
-    path: &Path,
-) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
+fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
     let source = source::open(path)?;
     let profile = profile_for(args.profile.as_deref(), &source)?;
     let digest = groups::rules_of(&source, &profile);

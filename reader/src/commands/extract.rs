@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::copying::{self, Making};
 use super::{Outcome, profile_for, single};
-use crate::copying::{self, Making};
 use crate::selecting::Selection;
 use crate::source;
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use haltbox_format::{BlockHash, Profile};
 
+use super::new_file::NewFile;
 use super::{Outcome, human_bytes, profile_for, shown};
 use crate::compare::pair::TapeReader;
 use crate::fingerprint::Writer;
-use crate::new_file::NewFile;
 use crate::source::{self, Source};
 use crate::survey::Survey;
 

@@ -2,12 +2,14 @@
 
 pub mod cat;
 pub mod compare;
+mod copying;
 pub mod demo;
 pub mod diff;
 pub mod extract;
 pub mod fingerprint;
 pub mod info;
 pub mod ls;
+mod new_file;
 pub mod record;
 pub mod redact;
 pub mod verify;

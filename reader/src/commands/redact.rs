@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use haltbox_format::{KEY_MIN, Profile, RedactKey, Redactor};
 
+use super::copying::{self, Making};
 use super::{Outcome, profile_for, shown, single};
-use crate::copying::{self, Making};
 use crate::selecting::Selection;
 use crate::source;
 

@@ -2,7 +2,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::Manifest;
+use haltbox_format::blackbox::{
+    BlockFacts, BoxWriter, Identity, Manifest, ManifestFields, Options,
+};
 use haltbox_format::{CanonicalRules, Profile};
 use haltbox_reader::blackbox::BlackBox;
 use haltbox_tests::*;
@@ -212,39 +214,74 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
     assert!(names.is_empty(), "{names:?}");
 }
 
-/// Damage is handed on as a hole, and what was changed gets no HASH.
+/// Damage is handed on as a hole. A block that lost lines to it has no HASH,
+/// also if it begins in the hole; one behind it is as it was.
 #[test]
 fn damage_of_the_origin_is_told_in_the_extract() {
     let node = node("honest-a");
     let [_, _, frozen] = node.sources();
-    let mut bytes = fs::read(&frozen).expect("a box");
-    let broken = manifest(&frozen).frames[1].clone();
-    bytes[(broken.offset + broken.compressed / 2) as usize] ^= 0x55;
-    let (damaged, path) = (node.path("damaged"), node.path("extract"));
-    fs::write(&damaged, bytes).expect("a file");
-    output(1, &["extract", text(&damaged), "-o", text(&path)]);
-    output(0, &["verify", text(&path)]);
-    let (before, after) = (manifest(&frozen), manifest(&path));
-    assert_eq!(
-        after.holes.len(),
-        before.holes.len() + 1,
-        "{:?}",
-        after.holes
-    );
     let whole = |m: &Manifest| {
-        m.blocks
-            .iter()
-            .map(|b| b.hash.is_some())
+        let blocks = m.blocks.iter();
+        blocks
+            .map(|b| (b.height, b.hash.is_some()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(whole(&before), [false, true, true]);
-    assert_eq!(
-        whole(&after),
-        [false, false, true],
-        "the damage is in block 12"
-    );
-    let height = ["--height", "13"];
-    assert!(cat(&path, &height) == cat(&frozen, &height));
+    let before = manifest(&frozen);
+    assert_eq!(whole(&before), [(11, false), (12, true), (13, true)]);
+    let cases = [
+        vec![(12, false), (13, true)],
+        vec![(11, false), (12, false), (13, false)],
+    ];
+    for (n, expected) in cases.iter().enumerate() {
+        let mut bytes = fs::read(&frozen).expect("a box");
+        let broken = &before.frames[n];
+        bytes[(broken.offset + broken.compressed / 2) as usize] ^= 0x55;
+        let (damaged, path) = (node.path("damaged"), node.path(&format!("extract-{n}")));
+        fs::write(&damaged, bytes).expect("a file");
+        output(1, &["extract", text(&damaged), "-o", text(&path)]);
+        output(0, &["verify", text(&path)]);
+        let after = manifest(&path);
+        assert_eq!(
+            after.holes.len(),
+            before.holes.len() + 1,
+            "{:?}",
+            after.holes
+        );
+        assert_eq!(&whole(&after), expected, "frame {n}");
+        if n == 0 {
+            let height = ["--height", "13"];
+            assert!(cat(&path, &height) == cat(&frozen, &height));
+        }
+    }
+}
+
+/// Copying a box must not make sound what was changed in it.
+#[test]
+fn a_block_that_is_not_what_its_box_promises_gets_no_hash() {
+    let node = node("honest-a");
+    let (forged, path) = (node.path("forged"), node.path("extract"));
+    let file = fs::File::create(&forged).expect("a file");
+    let mut writer = BoxWriter::new(&file, &Options::default()).expect("a box");
+    writer.block_begin(13, 1);
+    for line in cat(&node.slog, &["--height", "13"]).split_inclusive(|b| *b == b'\n') {
+        writer.slog(line.trim_ascii_end(), true).expect("room");
+    }
+    writer.block_end(BlockFacts {
+        hash: Some("00".repeat(16)),
+        ..BlockFacts::default()
+    });
+    let identity = Identity {
+        height: Some(13),
+        attempt: Some(1),
+        ..Identity::default()
+    };
+    writer
+        .finish(identity, ManifestFields::default())
+        .expect("room");
+    let name = output(1, &["extract", text(&forged), "-o", text(&path)]);
+    assert_eq!(said(&name), "13-incomplete");
+    let hole = &manifest(&path).holes[0].why;
+    assert!(hole.contains("the source promised another"), "{hole}");
 }
 
 fn canonical(slog: &[u8]) -> Vec<Vec<u8>> {

@@ -16,8 +16,8 @@ use haltbox_format::{
     AppHash, BlockHash, BlockHasher, BoxName, Event, Lane, Profile, Redactor, Stream,
 };
 
-use crate::commands::{Outcome, shown};
-use crate::new_file::NewFile;
+use super::new_file::NewFile;
+use super::{Outcome, shown};
 use crate::selecting::{Picked, Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 
@@ -148,6 +148,8 @@ struct Known {
     why: Option<String>,
     /// The HASH the source promises.
     promised: Option<String>,
+    /// How many lines it has: a block may begin in a hole.
+    lines: Option<u64>,
 }
 
 /// A block in the box.
@@ -164,6 +166,7 @@ struct Open {
     of: Attempt,
     hasher: Option<BlockHasher>,
     ended: bool,
+    lines: u64,
 }
 
 /// One pass over a source into a box.
@@ -405,6 +408,7 @@ impl<'a> Target<'a> {
             return;
         };
         if let Some(open) = &mut self.open {
+            open.lines += 1;
             if !whole {
                 open.hasher = None;
             }
@@ -447,6 +451,7 @@ impl<'a> Target<'a> {
             of,
             hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), of.height)),
             ended: false,
+            lines: 0,
         });
     }
 
@@ -455,7 +460,10 @@ impl<'a> Target<'a> {
             return;
         };
         let known = self.known(open.of, derived);
-        let hasher = open.hasher.filter(|_| known.whole && open.ended);
+        let all_there = known.lines.is_none_or(|lines| lines == open.lines);
+        let hasher = open
+            .hasher
+            .filter(|_| known.whole && open.ended && all_there);
         let hash = hasher.map(BlockHasher::finish);
         let hash = hash.filter(|hash| self.is_promised(open.of, *hash, &known));
         self.writer.block_end(BlockFacts {
@@ -515,6 +523,7 @@ impl<'a> Target<'a> {
                     network: entry.network_app_hash,
                     why: None,
                     promised: entry.hash.clone(),
+                    lines: Some(entry.lines),
                 }),
             (Blocks::Untold, None) => None,
         }
@@ -530,6 +539,7 @@ impl<'a> Target<'a> {
             network: block.network,
             why: block.why.clone(),
             promised: None,
+            lines: None,
         }
     }
 
