@@ -254,7 +254,7 @@ impl Source {
     /// What is known of its blocks before its lines are read.
     pub fn blocks(&self) -> Blocks {
         match self {
-            Source::Ring(ring) => Blocks::Ring(ring.history.life.blocks().to_vec()),
+            Source::Ring(ring) => Blocks::Ring(ring.blocks()),
             Source::BlackBox(bx) => match bx.manifest() {
                 Some(manifest) => Blocks::Manifest(manifest.blocks.clone()),
                 None => Blocks::Untold,
@@ -453,6 +453,19 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
         whole,
         goes_on: false,
         context,
+    }
+}
+
+impl RingSource {
+    /// Its blocks; one whose first records were evicted is not whole, whatever
+    /// its marks say of the execution.
+    fn blocks(&self) -> Vec<Block> {
+        let oldest = self.view.lane(Lane::Main).first_counter().unwrap_or(0);
+        let mut blocks = self.history.life.blocks().to_vec();
+        for block in &mut blocks {
+            block.whole &= block.from.main >= oldest;
+        }
+        blocks
     }
 }
 

@@ -7,7 +7,8 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Event, Profile, Stream};
 use serde::Serialize;
 
-use crate::placing::Placer;
+use crate::placing::Place;
+use crate::selecting::{Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 
 /// Holes that are told one by one.
@@ -97,16 +98,24 @@ impl Survey {
     /// What reading gives.
     pub fn of(source: &Source, profile: &Profile) -> io::Result<Survey> {
         let mut survey = Survey::default();
-        let mut placer = Placer::new(profile, source.blocks());
+        let everything = Selection::default();
+        let mut selector = Selector::new(&everything, profile, source.blocks());
         let mut last: Option<usize> = None;
         source.read(&mut |item| {
             match item {
-                Item::Line(line) => survey.line(&line, &mut placer, profile, &mut last),
+                Item::Line(line) => selector.line(&line, &mut |picked| {
+                    survey.line(&picked.line, picked.place, profile, &mut last);
+                    Ok(())
+                })?,
                 Item::Hole(hole) => survey.hole(hole, last),
             }
             Ok(true)
         })?;
-        let derived = placer.derived().map(|life| life.blocks().to_vec());
+        selector.finish(&mut |picked| {
+            survey.line(&picked.line, picked.place, profile, &mut last);
+            Ok(())
+        })?;
+        let derived = selector.derived().map(|life| life.blocks().to_vec());
         let known = match derived {
             Some(blocks) => Blocks::Ring(blocks),
             None => source.blocks(),
@@ -115,14 +124,7 @@ impl Survey {
         Ok(survey)
     }
 
-    fn line(
-        &mut self,
-        line: &Line<'_>,
-        placer: &mut Placer<'_>,
-        profile: &Profile,
-        last: &mut Option<usize>,
-    ) {
-        let place = placer.place(line);
+    fn line(&mut self, line: &Line<'_>, place: Place, profile: &Profile, last: &mut Option<usize>) {
         if line.stream == Stream::Node {
             self.node_records += 1;
             return;
