@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the built programs, the recordings, a
 //! small random generator, and a recorder that is driven as a user would.
 
+pub mod mutation;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

@@ -14,6 +14,8 @@ mod kill; // SIGKILL at random instants
 mod layering; // who may stand on whom
 #[path = "all/live.rs"]
 mod live; // reading and freezing while recording goes on
+#[path = "all/mutations.rs"]
+mod mutations; // hundreds of differences whose verdict is known by construction
 #[path = "all/power_cut.rs"]
 mod power_cut; // pages of different times in one image
 #[path = "all/recordings.rs"]

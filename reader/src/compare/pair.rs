@@ -417,9 +417,6 @@ fn common_start(a: &BlockTape, b: &BlockTape) -> Option<(usize, usize)> {
 }
 
 fn activity_parting(a: &BlockTape, b: &BlockTape) -> Option<ActivityParting> {
-    if !parted(a.activityhash(), b.activityhash()) {
-        return None;
-    }
     let mut between_runs = true;
     for (one, other) in a.units.iter().zip(&b.units) {
         if one.crank().is_none() {

@@ -111,8 +111,8 @@ pub fn numbers(line: &[u8]) -> Numbers {
     }
 }
 
-/// Takes the value of a member out of `text` from `from` on, where it is; the
-/// name stays, so that absence is still seen.
+/// Puts 0 in place of the value of a member of the entry that begins at `from`
+/// of `text`: it stays JSON, and absence is still seen.
 pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
     let Some(tail) = text.get(from..) else { return };
     let name = format!("\"{member}\":");
@@ -128,7 +128,7 @@ pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
         .is_some_and(|rest| rest.starts_with(value))
     {
         let end = begin + value.len();
-        text.drain(begin..end);
+        text.splice(begin..end, *b"0");
     }
 }
 
@@ -209,6 +209,12 @@ pub fn chain_id(line: &[u8]) -> Option<String> {
 pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     let mut waits: Option<(Role, Numbers)> = None;
     let mut next_syscall = 0;
+    if lines
+        .first()
+        .is_some_and(|line| role(&type_of(line)) != Role::CrankStart)
+    {
+        return Some((0, "the crank's start is missing".to_owned()));
+    }
     for (index, line) in lines.iter().enumerate() {
         let role = role(&type_of(line));
         let numbers = numbers(line);

@@ -189,8 +189,11 @@ impl Case<'_> {
 
     /// The crank's own message differs.
     fn routing(&self, a: &Entry, b: &Entry) -> (Verdict, String) {
-        let [one, other] =
-            [a, b].map(|entry| swingset::without_numbers(&self.canonical(&entry.line)));
+        let [one, other] = [a, b].map(|entry| {
+            let mut text = self.canonical(&entry.line);
+            swingset::drop_value(&mut text, 0, "crankNum");
+            text
+        });
         if one == other {
             let text = "the kernel counts this crank differently though everything before is equal";
             return (Verdict::HiddenCrank, text.into());
@@ -249,14 +252,18 @@ impl Case<'_> {
             .collect()
     }
 
-    /// The unit of each side stands further on in the other side's block.
+    /// The unit of each side stands further on in the other side's block, and
+    /// as often as in its own: nothing is missing, only moved.
     fn unit_moved(&self) -> bool {
         let [(_, at_a), (_, at_b)] = self.blocks();
-        let [a, b] = self.evidence.map(|evidence| &evidence.loose);
-        let later = |list: &[UnitDigest], at: usize, of: Option<&UnitDigest>| {
-            of.is_some_and(|of| list.iter().skip(at + 1).any(|found| found == of))
+        let [a, b] = self.evidence.map(|evidence| evidence.loose.as_slice());
+        let moved = |own: &[UnitDigest], at: usize, other: &[UnitDigest], from: usize| {
+            own.get(at).is_some_and(|unit| {
+                let later = other.get(from + 1..).unwrap_or_default();
+                later.contains(unit) && count(own, *unit) == count(other, *unit)
+            })
         };
-        later(b, at_b, a.get(at_a)) && later(a, at_a, b.get(at_b))
+        moved(a, at_a, b, at_b) && moved(b, at_b, a, at_a)
     }
 
     // ---- outside cranks ----
