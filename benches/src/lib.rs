@@ -22,3 +22,21 @@ pub fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
         .for_each(|times| times.sort_by(f64::total_cmp));
     times.iter().map(|times| times[times.len() / 2]).collect()
 }
+
+/// A real slog: the full recording where it is (`HALTBOX_DATA`, or
+/// `../shared/data` beside the checkout), else the excerpt of the tests.
+pub fn real_slog() -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named = std::env::var_os("HALTBOX_DATA").map(std::path::PathBuf::from);
+    let full = named
+        .unwrap_or_else(|| root.join("../shared/data"))
+        .join("honest-a.slog.zst");
+    let excerpt = root.join("tests/data/honest-a-12-13.slog.zst");
+    let path = if full.is_file() { full } else { excerpt };
+    let file = std::fs::File::open(&path).expect("a recording");
+    let mut decoder = zstd::stream::read::Decoder::new(file).expect("zstd");
+    decoder.window_log_max(27).expect("a window of 128 MiB");
+    let mut slog = Vec::new();
+    std::io::Read::read_to_end(&mut decoder, &mut slog).expect("an intact recording");
+    slog
+}
