@@ -20,6 +20,11 @@ fn kinds(folder: &Path, name: &str, slog: &[u8], height: u64) -> Vec<(&'static s
     ]
 }
 
+/// As Agoric writes its words.
+fn big_endian(word: u64) -> [u8; 8] {
+    word.swap_bytes().to_le_bytes()
+}
+
 /// A file as Agoric's flight-recorder.js leaves it, large enough for all.
 fn agoric_ring(slog: &[u8]) -> Vec<u8> {
     let lines = slog
@@ -27,7 +32,7 @@ fn agoric_ring(slog: &[u8]) -> Vec<u8> {
         .filter(|line| !line.is_empty());
     let mut arena = Vec::new();
     for line in lines {
-        arena.extend((line.len() as u64 + 1).to_be_bytes());
+        arena.extend(big_endian(line.len() as u64 + 1));
         arena.push(b'\n');
         arena.extend(line);
     }
@@ -36,7 +41,7 @@ fn agoric_ring(slog: &[u8]) -> Vec<u8> {
     let words = [0x4147_2d53_4c4f_4721, arena.len() as u64, 0, end];
     let mut file: Vec<u8> = words
         .iter()
-        .flat_map(|word: &u64| word.to_be_bytes())
+        .flat_map(|word: &u64| big_endian(*word))
         .collect();
     file.extend(arena);
     file
