@@ -163,7 +163,11 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
         draft,
         ..Options::default()
     };
-    let writer = BoxWriter::new(file.file(), &options).map_err(|e| box_error(&plan.boxes, e))?;
+    let out = file
+        .file()
+        .try_clone()
+        .map_err(|error| io_error("write a box in", &plan.boxes, error))?;
+    let writer = BoxWriter::with_thread(out, &options).map_err(|e| box_error(&plan.boxes, e))?;
     let copy = Copy::new(writer, plan, &view, &history, scope);
     let done = copy
         .run(ring, &view, &subject)
@@ -301,7 +305,7 @@ impl From<io::Error> for CopyError {
 
 /// One walk over the ring into a box.
 struct Copy<'a> {
-    writer: BoxWriter<&'a File>,
+    writer: BoxWriter<File>,
     plan: &'a Plan,
     scope: Scope,
     /// Blocks in the order of their entries; those before `next` have begun.
@@ -334,7 +338,7 @@ struct Done {
 
 impl<'a> Copy<'a> {
     fn new(
-        writer: BoxWriter<&'a File>,
+        writer: BoxWriter<File>,
         plan: &'a Plan,
         view: &RingView,
         history: &History,

@@ -1,18 +1,22 @@
 //! A box from its lines.
+//!
+//! Lines are gathered into frames here; [`frames`] compresses and writes them,
+//! in the same thread or in one of its own.
 
-use std::io::{self, Seek, Write};
+mod frames;
+mod own_thread;
 
-use super::compress::Compressor;
+use std::io::{Seek, Write};
+
 use super::crank_index::{Crank, CrankIndexWriter};
-use super::frame::{FrameHead, FrameKind, Tag};
+use super::frame::{FrameKind, Tag};
 use super::identity::Identity;
-use super::manifest::{
-    BlockEntry, Coverage, FrameEntry, HostFingerprint, LIST_MAX, Manifest, Missing,
-};
-use super::seek_table::SeekTable;
-use super::sink::{BoxError, Sink, WrittenFrame};
+use super::manifest::{BlockEntry, Coverage, HostFingerprint, LIST_MAX, Manifest, Missing};
+use super::sink::BoxError;
 use crate::lifecycle::State;
 use crate::{AppHash, Digest};
+use frames::{Content, Frames};
+use own_thread::OwnThread;
 
 /// The longest line or mark, in bytes: twice that is more than a seek table's
 /// 32-bit sizes can say.
@@ -117,7 +121,6 @@ impl Pending {
         let range = (self.lines_before, self.lines);
         self.lines_before += self.lines;
         self.lines = 0;
-        self.bytes.clear();
         range
     }
 }
@@ -128,19 +131,8 @@ struct Side {
     pending: Pending,
 }
 
-/// A side frame that waits for the end of the slog.
-struct Held {
-    tag: Tag,
-    frame: Vec<u8>,
-    content: u64,
-    first_line: u64,
-    lines: u64,
-}
-
 #[derive(Default)]
 struct Index {
-    seek: SeekTable,
-    frames: Vec<FrameEntry>,
     blocks: Vec<BlockEntry>,
     open: Option<BlockEntry>,
     cranks: CrankIndexWriter,
@@ -149,17 +141,17 @@ struct Index {
 
 /// Writes a box: lines in order, with the blocks and cranks they belong to,
 /// then [`BoxWriter::finish`]. Memory: one frame of each stream and
-/// [`Options::held_bytes`], whatever the length of the slog or of a line.
+/// [`Options::held_bytes`], whatever the length of the slog or of a line; in a
+/// thread of its own two frames or lines more.
 ///
 /// After an error the file is no box: drop it. Nothing is synced here.
 pub struct BoxWriter<W: Write + Seek> {
-    sink: Sink<W>,
-    compressor: Compressor,
+    output: Output<W>,
     options: Options,
     slog: Pending,
     sides: [Side; 3],
-    held: Vec<Held>,
-    held_bytes: usize,
+    /// Frames handed to the output.
+    frames: usize,
     /// Uncompressed slog bytes so far.
     offset: u64,
     /// Where the last slog line began.
@@ -167,36 +159,48 @@ pub struct BoxWriter<W: Write + Seek> {
     index: Index,
 }
 
+/// Where frames are compressed and written.
+enum Output<W: Write + Seek> {
+    Here(Box<Frames<W>>),
+    Thread(OwnThread<W>),
+}
+
+impl<W: Write + Seek + Send + 'static> BoxWriter<W> {
+    /// As [`BoxWriter::new`], but compresses and writes in a thread of its own,
+    /// which ends with the writer: the caller reads and hashes meanwhile.
+    /// Without a thread to be had it does all in the caller's.
+    pub fn with_thread(out: W, options: &Options) -> Result<BoxWriter<W>, BoxError> {
+        let frames = Box::new(Frames::new(out, options)?);
+        let output = match OwnThread::start(frames) {
+            Ok(thread) => Output::Thread(thread),
+            Err(frames) => Output::Here(frames),
+        };
+        Ok(BoxWriter::of(output, options))
+    }
+}
+
 impl<W: Write + Seek> BoxWriter<W> {
     /// Begins a box at the start of an empty file.
     pub fn new(out: W, options: &Options) -> Result<BoxWriter<W>, BoxError> {
-        let mut sink = Sink::new(out);
-        let draft = Identity {
-            complete: false,
-            ..options.draft.clone()
-        };
-        let compressor =
-            Compressor::new(options.level, options.frame_bytes).map_err(|e| BoxError::at(0, e))?;
-        let identity = sink.frame(&draft.to_bytes());
-        let identity = identity.map_err(|e| BoxError::at(sink.written(), e))?;
+        let frames = Box::new(Frames::new(out, options)?);
+        Ok(BoxWriter::of(Output::Here(frames), options))
+    }
+
+    fn of(output: Output<W>, options: &Options) -> BoxWriter<W> {
         let side = |tag| Side {
             tag,
             pending: Pending::default(),
         };
-        let mut writer = BoxWriter {
-            sink,
-            compressor,
+        BoxWriter {
+            output,
             options: options.clone(),
             slog: Pending::default(),
             sides: [side(Tag::Node), side(Tag::Context), side(Tag::Marks)],
-            held: Vec::new(),
-            held_bytes: 0,
+            frames: 0,
             offset: 0,
             last_line: 0,
             index: Index::default(),
-        };
-        writer.list(&identity, 0)?;
-        Ok(writer)
+        }
     }
 
     /// Adds a slog line, given without its line feed. `newline` is false for a
@@ -299,13 +303,15 @@ impl<W: Write + Seek> BoxWriter<W> {
     /// Half of what the index can hold is used: time to finish this box (an
     /// archive file, say) and begin another.
     pub fn index_half_full(&self) -> bool {
-        let frames = self.index.seek.entries.len() + self.held.len();
-        frames.max(self.index.blocks.len()) >= LIST_MAX / 2
+        self.frames.max(self.index.blocks.len()) >= LIST_MAX / 2
     }
 
     /// Bytes in the file so far.
     pub fn written(&self) -> u64 {
-        self.sink.written()
+        match &self.output {
+            Output::Here(frames) => frames.written(),
+            Output::Thread(thread) => thread.written(),
+        }
     }
 
     /// Writes the rest, and then the identity as that of a complete box. The
@@ -318,27 +324,34 @@ impl<W: Write + Seek> BoxWriter<W> {
         self.block_end(BlockFacts::default());
         self.flush_slog()?;
         (0..self.sides.len()).try_for_each(|which| self.flush_side(which))?;
-        self.write_held()?;
-        self.write_cranks()?;
-        let identity = Identity {
-            complete: true,
-            ..identity
-        };
+        let (slog_bytes, lines) = (self.offset, self.lines());
         let blocks = self.index.blocks.len();
-        self.write_manifest(&identity, fields)?;
-        let frames = self.index.seek.entries.len();
-        let table = self.index.seek.to_bytes().ok_or(self.full())?;
-        self.sink.frame(&table).map_err(|e| self.error(e))?;
-        self.sink
-            .patch_start(&identity.to_bytes())
-            .map_err(|e| self.error(e))?;
+        let manifest = Manifest {
+            identity: Identity {
+                complete: true,
+                ..identity
+            },
+            coverage: fields.coverage,
+            losses: fields.losses,
+            holes: fields.holes,
+            blocks: std::mem::take(&mut self.index.blocks),
+            host: fields.host,
+            origin: fields.origin,
+            ..Manifest::default()
+        };
+        let frames = match self.output {
+            Output::Here(frames) => frames,
+            Output::Thread(thread) => thread.join()?,
+        };
+        let cranks = self.index.crank_count;
+        let written = frames.finish(self.index.cranks.bytes(), cranks, manifest)?;
         Ok(BoxSummary {
-            bytes: self.sink.written(),
-            slog_bytes: self.offset,
-            lines: self.lines(),
+            bytes: written.bytes,
+            slog_bytes,
+            lines,
             blocks,
-            cranks: self.index.crank_count,
-            frames,
+            cranks,
+            frames: written.frames,
         })
     }
 
@@ -350,33 +363,20 @@ impl<W: Write + Seek> BoxWriter<W> {
         if self.slog.lines == 0 {
             return Ok(());
         }
-        let mut pending = std::mem::take(&mut self.slog.bytes);
-        let written = self.write_slog(&[&pending]);
-        // The room is kept for the next frame.
-        pending.clear();
-        self.slog.bytes = pending;
-        written
+        let room = self.slog.bytes.capacity();
+        let bytes = std::mem::replace(&mut self.slog.bytes, Vec::with_capacity(room));
+        self.write_slog(Content::Gathered(bytes))
     }
 
     /// A line longer than a frame is a frame, compressed from where it lies.
     fn write_long(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
         self.slog.lines = line_count(line);
-        let end: &[u8] = if newline { b"\n" } else { b"" };
-        self.write_slog(&[line, end])
+        self.write_slog(Content::Long { line, newline })
     }
 
-    fn write_slog(&mut self, parts: &[&[u8]]) -> Result<(), BoxError> {
-        let content: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        let compressed = self.compressor.frame(parts, &mut self.sink);
-        compressed.map_err(|e| self.error(e))?;
-        let frame = self.sink.cut_frame();
-        self.list(&frame, content)?;
+    fn write_slog(&mut self, content: Content<'_>) -> Result<(), BoxError> {
         let (first_line, lines) = self.slog.settle();
-        let kind = FrameKind::Slog;
-        self.index
-            .frames
-            .push(frame_entry(kind, &frame, content, first_line, lines));
-        Ok(())
+        self.put(FrameKind::Slog, content, first_line, lines)
     }
 
     fn side(&mut self, which: usize, line: &[u8], newline: bool) -> Result<(), BoxError> {
@@ -403,7 +403,6 @@ impl<W: Write + Seek> BoxWriter<W> {
         }
     }
 
-    /// Compresses what a side stream has pending, and holds the frame back.
     fn flush_side(&mut self, which: usize) -> Result<(), BoxError> {
         let Some(side) = self.sides.get_mut(which) else {
             return Ok(());
@@ -411,102 +410,23 @@ impl<W: Write + Seek> BoxWriter<W> {
         if side.pending.bytes.is_empty() {
             return Ok(());
         }
-        let content = side.pending.bytes.len() as u64;
-        let mut body = Vec::new();
-        let compressed = self.compressor.frame(&[&side.pending.bytes], &mut body);
+        let bytes = std::mem::take(&mut side.pending.bytes);
         let (first_line, lines) = side.pending.settle();
-        let tag = side.tag;
-        compressed.map_err(|e| self.error(e))?;
-        let frame = tagged_frame(tag, &body).ok_or(self.full())?;
-        self.held_bytes += frame.len();
-        self.held.push(Held {
-            tag,
-            frame,
-            content,
-            first_line,
-            lines,
-        });
-        if self.held_bytes < self.options.held_bytes {
-            Ok(())
-        } else {
-            self.write_held()
-        }
+        let kind = FrameKind::Tagged(side.tag);
+        self.put(kind, Content::Gathered(bytes), first_line, lines)
     }
 
-    fn write_held(&mut self) -> Result<(), BoxError> {
-        self.held_bytes = 0;
-        let mut held = std::mem::take(&mut self.held);
-        // Frames of one stream stay in their order; streams are kept together.
-        held.sort_by_key(|side| side.tag);
-        for side in held {
-            let frame = self.put(&side.frame)?;
-            let kind = FrameKind::Tagged(side.tag);
-            let entry = frame_entry(kind, &frame, side.content, side.first_line, side.lines);
-            self.index.frames.push(entry);
-        }
-        Ok(())
-    }
-
-    fn write_cranks(&mut self) -> Result<(), BoxError> {
-        let body = self.index.cranks.bytes();
-        let content = body.len() as u64;
-        let bytes = tagged_frame(Tag::Cranks, body).ok_or(self.full())?;
-        let frame = self.put(&bytes)?;
-        let kind = FrameKind::Tagged(Tag::Cranks);
-        self.index.frames.push(frame_entry(
-            kind,
-            &frame,
-            content,
-            0,
-            self.index.crank_count,
-        ));
-        Ok(())
-    }
-
-    fn write_manifest(
+    fn put(
         &mut self,
-        identity: &Identity,
-        fields: ManifestFields,
+        kind: FrameKind,
+        content: Content<'_>,
+        first_line: u64,
+        lines: u64,
     ) -> Result<(), BoxError> {
-        let manifest = Manifest {
-            identity: identity.clone(),
-            coverage: fields.coverage,
-            losses: fields.losses,
-            holes: fields.holes,
-            blocks: std::mem::take(&mut self.index.blocks),
-            frames: std::mem::take(&mut self.index.frames),
-            host: fields.host,
-            origin: fields.origin,
-            ..Manifest::default()
-        };
-        let bytes = manifest.to_bytes().ok_or(self.full())?;
-        self.put(&bytes).map(drop)
-    }
-
-    /// Writes a skippable frame.
-    fn put(&mut self, bytes: &[u8]) -> Result<WrittenFrame, BoxError> {
-        let frame = self.sink.frame(bytes).map_err(|e| self.error(e))?;
-        self.list(&frame, 0)?;
-        Ok(frame)
-    }
-
-    fn list(&mut self, frame: &WrittenFrame, decompressed: u64) -> Result<(), BoxError> {
-        let entry = frame.seek_entry(decompressed).ok_or(self.full())?;
-        self.index.seek.entries.push(entry);
-        if self.index.seek.entries.len() > LIST_MAX {
-            Err(self.full())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn error(&self, source: io::Error) -> BoxError {
-        BoxError::at(self.sink.written(), source)
-    }
-
-    fn full(&self) -> BoxError {
-        BoxError::IndexFull {
-            frames: self.index.seek.entries.len(),
+        self.frames += 1;
+        match &mut self.output {
+            Output::Here(frames) => frames.put(kind, &content, first_line, lines),
+            Output::Thread(thread) => thread.put(kind, content, first_line, lines),
         }
     }
 }
@@ -523,29 +443,6 @@ fn check_length(line: &[u8]) -> Result<(), BoxError> {
 /// A record that holds line feeds of its own is as many lines to a reader.
 fn line_count(line: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', line).count() as u64 + 1
-}
-
-fn tagged_frame(tag: Tag, body: &[u8]) -> Option<Vec<u8>> {
-    let head = FrameHead::new(tag, body)?;
-    Some([head.to_bytes().as_slice(), body].concat())
-}
-
-fn frame_entry(
-    kind: FrameKind,
-    frame: &WrittenFrame,
-    content: u64,
-    first_line: u64,
-    lines: u64,
-) -> FrameEntry {
-    FrameEntry {
-        kind: Some(kind),
-        offset: frame.offset,
-        compressed: frame.len,
-        decompressed: content,
-        first_line,
-        lines,
-        blake3: Some(frame.blake3),
-    }
 }
 
 #[cfg(test)]

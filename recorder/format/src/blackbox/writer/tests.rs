@@ -1,9 +1,12 @@
 use std::fs::OpenOptions;
-use std::io::{Cursor, ErrorKind, SeekFrom};
+use std::io::{self, Cursor, ErrorKind, SeekFrom};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::blackbox::{CrankIndex, FOOTER_LEN, Footer, HEAD_LEN, IDENTITY_LEN};
+use crate::blackbox::{
+    CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, SeekTable,
+};
 use crate::recordings::each_line;
 
 /// A real slog, or generated lines where there is none.
@@ -43,7 +46,7 @@ fn small() -> Options {
     }
 }
 
-fn finished(mut writer: BoxWriter<&mut Cursor<Vec<u8>>>) -> BoxSummary {
+fn finished<W: Write + Seek>(mut writer: BoxWriter<W>) -> BoxSummary {
     writer.node(b"node log", true).unwrap();
     writer.context(b"replay", true).unwrap();
     writer.marks(b"\x01mark").unwrap();
@@ -343,31 +346,84 @@ impl Seek for Tight {
     }
 }
 
+/// The same file in the hands of a thread and of the test.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Tight>>);
+
+impl Shared {
+    fn with_room(room: usize) -> Shared {
+        let file = Cursor::new(Vec::new());
+        Shared(Arc::new(Mutex::new(Tight { file, room })))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().file.get_ref().clone()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Shared {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.lock().unwrap().seek(to)
+    }
+}
+
+type Begin = fn(Shared, &Options) -> Result<BoxWriter<Shared>, BoxError>;
+
+#[test]
+fn a_thread_of_its_own_writes_the_same_box() {
+    let slog = generated(5000);
+    let here = box_of(&slog, &small());
+    let file = Shared::with_room(usize::MAX);
+    let mut writer = BoxWriter::with_thread(file.clone(), &small()).unwrap();
+    write_lines(&mut writer, &slog).unwrap();
+    let summary = finished(writer);
+    assert!((file.bytes(), summary) == here);
+}
+
+#[test]
+fn nothing_is_written_once_a_writer_is_dropped() {
+    let file = Shared::with_room(usize::MAX);
+    let mut writer = BoxWriter::with_thread(file.clone(), &small()).unwrap();
+    write_lines(&mut writer, &generated(20_000)).unwrap();
+    drop(writer);
+    assert_eq!(Arc::strong_count(&file.0), 1, "the thread still holds it");
+}
+
 #[test]
 fn a_full_disk_is_told_apart_and_leaves_an_unfinished_box() {
     let slog = generated(500);
-    let fill = |room| {
-        let mut file = Tight {
-            file: Cursor::new(Vec::new()),
-            room,
+    let begins: [Begin; 2] = [BoxWriter::new, BoxWriter::with_thread];
+    for begin in begins {
+        let fill = |room| {
+            let file = Shared::with_room(room);
+            let run = || {
+                let mut writer = begin(file.clone(), &small())?;
+                write_lines(&mut writer, &slog)?;
+                writer.node(b"node log", true)?;
+                writer.finish(Identity::default(), fields())
+            };
+            (run(), file.bytes())
         };
-        let run = |file: &mut Tight| {
-            let mut writer = BoxWriter::new(file, &small())?;
-            write_lines(&mut writer, &slog)?;
-            writer.node(b"node log", true)?;
-            writer.finish(Identity::default(), fields())
-        };
-        (run(&mut file), file)
-    };
-    let whole = fill(usize::MAX).0.unwrap().bytes as usize;
-    for room in (0..whole).step_by(501).chain([whole - 1]) {
-        let (outcome, file) = fill(room);
-        let error = outcome.expect_err("there is no room");
-        let written = file.file.get_ref().len() as u64;
-        let told = matches!(error, BoxError::NoSpace { written: w, .. } if w == written);
-        assert!(told, "{room}: {error:?}");
-        let identity = Identity::parse(file.file.get_ref());
-        assert!(identity.is_err() || identity.is_ok_and(|identity| !identity.complete));
+        let whole = fill(usize::MAX).0.unwrap().bytes as usize;
+        for room in (0..whole).step_by(501).chain([whole - 1]) {
+            let (outcome, bytes) = fill(room);
+            let error = outcome.expect_err("there is no room");
+            let all = bytes.len() as u64;
+            let told = matches!(error, BoxError::NoSpace { written, .. } if written == all);
+            assert!(told, "{room}: {error:?}");
+            let identity = Identity::parse(&bytes);
+            assert!(identity.is_err() || identity.is_ok_and(|identity| !identity.complete));
+        }
     }
 }
 

@@ -1,0 +1,250 @@
+//! Frames: compressed, written, and listed for the index.
+
+use std::io::{self, Seek, Write};
+
+use super::Options;
+use crate::blackbox::compress::Compressor;
+use crate::blackbox::frame::{FrameHead, FrameKind, Tag};
+use crate::blackbox::identity::Identity;
+use crate::blackbox::manifest::{FrameEntry, LIST_MAX, Manifest};
+use crate::blackbox::seek_table::SeekTable;
+use crate::blackbox::sink::{BoxError, Sink, WrittenFrame};
+
+/// What goes into a frame.
+pub(super) enum Content<'a> {
+    /// Lines or marks, with their line feeds.
+    Gathered(Vec<u8>),
+    /// One line that is longer than a frame, where it lies.
+    Long {
+        /// Without its line feed.
+        line: &'a [u8],
+        /// Whether a line feed follows.
+        newline: bool,
+    },
+}
+
+impl Content<'_> {
+    fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Content::Gathered(bytes) => [bytes, b""],
+            Content::Long { line, newline } => [line, if *newline { b"\n" } else { b"" }],
+        }
+    }
+
+    /// The same, independent of where it lies.
+    pub(super) fn into_gathered(self) -> Vec<u8> {
+        match self {
+            Content::Gathered(bytes) => bytes,
+            Content::Long { .. } => self.parts().concat(),
+        }
+    }
+}
+
+/// A side frame that waits for the end of the slog.
+struct Held {
+    tag: Tag,
+    frame: Vec<u8>,
+    content: u64,
+    first_line: u64,
+    lines: u64,
+}
+
+/// How large the box became.
+pub(super) struct Written {
+    pub(super) bytes: u64,
+    pub(super) frames: usize,
+}
+
+/// Writes the frames of a box in the order in which they are given, but side
+/// frames behind slog frames as long as they can be held back.
+pub(super) struct Frames<W: Write + Seek> {
+    sink: Sink<W>,
+    compressor: Compressor,
+    held: Vec<Held>,
+    held_bytes: usize,
+    held_max: usize,
+    seek: SeekTable,
+    entries: Vec<FrameEntry>,
+}
+
+impl<W: Write + Seek> Frames<W> {
+    /// Begins a box with its identity, marked as not complete.
+    pub(super) fn new(out: W, options: &Options) -> Result<Frames<W>, BoxError> {
+        let mut sink = Sink::new(out);
+        let draft = Identity {
+            complete: false,
+            ..options.draft.clone()
+        };
+        let compressor =
+            Compressor::new(options.level, options.frame_bytes).map_err(|e| BoxError::at(0, e))?;
+        let identity = sink.frame(&draft.to_bytes());
+        let identity = identity.map_err(|e| BoxError::at(sink.written(), e))?;
+        let mut frames = Frames {
+            sink,
+            compressor,
+            held: Vec::new(),
+            held_bytes: 0,
+            held_max: options.held_bytes,
+            seek: SeekTable::default(),
+            entries: Vec::new(),
+        };
+        frames.list(&identity, 0)?;
+        Ok(frames)
+    }
+
+    /// Bytes in the file so far.
+    pub(super) fn written(&self) -> u64 {
+        self.sink.written()
+    }
+
+    /// Writes a frame of the slog, or takes in one of a side stream.
+    pub(super) fn put(
+        &mut self,
+        kind: FrameKind,
+        content: &Content<'_>,
+        first_line: u64,
+        lines: u64,
+    ) -> Result<(), BoxError> {
+        match kind {
+            FrameKind::Tagged(tag) => self.side(tag, content, first_line, lines),
+            FrameKind::Slog => self.slog(content, first_line, lines),
+        }
+    }
+
+    fn slog(&mut self, content: &Content<'_>, first_line: u64, lines: u64) -> Result<(), BoxError> {
+        let compressed = self.compressor.frame(&content.parts(), &mut self.sink);
+        compressed.map_err(|e| self.error(e))?;
+        let frame = self.sink.cut_frame();
+        let size = size_of(content);
+        self.list(&frame, size)?;
+        let entry = frame_entry(FrameKind::Slog, &frame, size, first_line, lines);
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Compresses a frame of a side stream and holds it back.
+    fn side(
+        &mut self,
+        tag: Tag,
+        content: &Content<'_>,
+        first_line: u64,
+        lines: u64,
+    ) -> Result<(), BoxError> {
+        let mut body = Vec::new();
+        let compressed = self.compressor.frame(&content.parts(), &mut body);
+        compressed.map_err(|e| self.error(e))?;
+        let frame = tagged_frame(tag, &body).ok_or(self.full())?;
+        self.held_bytes += frame.len();
+        self.held.push(Held {
+            tag,
+            frame,
+            content: size_of(content),
+            first_line,
+            lines,
+        });
+        if self.held_bytes < self.held_max {
+            Ok(())
+        } else {
+            self.write_held()
+        }
+    }
+
+    fn write_held(&mut self) -> Result<(), BoxError> {
+        self.held_bytes = 0;
+        let mut held = std::mem::take(&mut self.held);
+        // Frames of one stream stay in their order; streams are kept together.
+        held.sort_by_key(|side| side.tag);
+        for side in held {
+            let frame = self.skippable(&side.frame)?;
+            let kind = FrameKind::Tagged(side.tag);
+            let entry = frame_entry(kind, &frame, side.content, side.first_line, side.lines);
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Writes what stands behind the streams, and the identity as that of a
+    /// complete box.
+    pub(super) fn finish(
+        mut self,
+        cranks: &[u8],
+        crank_count: u64,
+        mut manifest: Manifest,
+    ) -> Result<Written, BoxError> {
+        self.write_held()?;
+        self.write_cranks(cranks, crank_count)?;
+        manifest.frames = std::mem::take(&mut self.entries);
+        let bytes = manifest.to_bytes().ok_or(self.full())?;
+        self.skippable(&bytes)?;
+        let frames = self.seek.entries.len();
+        let table = self.seek.to_bytes().ok_or(self.full())?;
+        self.sink.frame(&table).map_err(|e| self.error(e))?;
+        self.sink
+            .patch_start(&manifest.identity.to_bytes())
+            .map_err(|e| self.error(e))?;
+        let bytes = self.sink.written();
+        Ok(Written { bytes, frames })
+    }
+
+    fn write_cranks(&mut self, body: &[u8], count: u64) -> Result<(), BoxError> {
+        let bytes = tagged_frame(Tag::Cranks, body).ok_or(self.full())?;
+        let frame = self.skippable(&bytes)?;
+        let kind = FrameKind::Tagged(Tag::Cranks);
+        let entry = frame_entry(kind, &frame, body.len() as u64, 0, count);
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn skippable(&mut self, bytes: &[u8]) -> Result<WrittenFrame, BoxError> {
+        let frame = self.sink.frame(bytes).map_err(|e| self.error(e))?;
+        self.list(&frame, 0)?;
+        Ok(frame)
+    }
+
+    fn list(&mut self, frame: &WrittenFrame, decompressed: u64) -> Result<(), BoxError> {
+        let entry = frame.seek_entry(decompressed).ok_or(self.full())?;
+        self.seek.entries.push(entry);
+        if self.seek.entries.len() > LIST_MAX {
+            Err(self.full())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn error(&self, source: io::Error) -> BoxError {
+        BoxError::at(self.sink.written(), source)
+    }
+
+    fn full(&self) -> BoxError {
+        BoxError::IndexFull {
+            frames: self.seek.entries.len(),
+        }
+    }
+}
+
+fn size_of(content: &Content<'_>) -> u64 {
+    content.parts().iter().map(|part| part.len() as u64).sum()
+}
+
+fn tagged_frame(tag: Tag, body: &[u8]) -> Option<Vec<u8>> {
+    let head = FrameHead::new(tag, body)?;
+    Some([head.to_bytes().as_slice(), body].concat())
+}
+
+fn frame_entry(
+    kind: FrameKind,
+    frame: &WrittenFrame,
+    content: u64,
+    first_line: u64,
+    lines: u64,
+) -> FrameEntry {
+    FrameEntry {
+        kind: Some(kind),
+        offset: frame.offset,
+        compressed: frame.len,
+        decompressed: content,
+        first_line,
+        lines,
+        blake3: Some(frame.blake3),
+    }
+}

@@ -1,0 +1,128 @@
+//! Frames written in a thread of their own.
+
+use std::io::{self, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use super::frames::{Content, Frames};
+use crate::blackbox::frame::FrameKind;
+use crate::blackbox::sink::BoxError;
+
+/// Frames that may wait while one is compressed: more would be memory, fewer
+/// would make the two threads wait for each other.
+const WAITING: usize = 1;
+
+struct Job {
+    kind: FrameKind,
+    content: Vec<u8>,
+    first_line: u64,
+    lines: u64,
+}
+
+/// The thread and the way to it. Dropped, it waits for the thread's end, so
+/// that nothing is written to the file afterwards.
+pub(super) struct OwnThread<W: Write + Seek> {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<Result<Box<Frames<W>>, BoxError>>>,
+    written: Arc<AtomicU64>,
+}
+
+impl<W: Write + Seek + Send + 'static> OwnThread<W> {
+    /// Gives the frames back if the system has no thread to give.
+    pub(super) fn start(frames: Box<Frames<W>>) -> Result<OwnThread<W>, Box<Frames<W>>> {
+        let written = Arc::new(AtomicU64::new(frames.written()));
+        let (jobs, received) = sync_channel(WAITING);
+        // The frames are sent once the thread is there: one that could not be
+        // started would take them with it.
+        let (first, start) = sync_channel::<Box<Frames<W>>>(1);
+        let told = Arc::clone(&written);
+        let run = move || match start.recv() {
+            Ok(frames) => work(frames, &received, &told),
+            Err(_) => Err(stopped(0)),
+        };
+        let Ok(thread) = Builder::new().name("haltbox-box".to_owned()).spawn(run) else {
+            return Err(frames);
+        };
+        first.send(frames).map_err(|unsent| unsent.0)?;
+        Ok(OwnThread {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            written,
+        })
+    }
+}
+
+impl<W: Write + Seek> OwnThread<W> {
+    /// Hands a frame over; waits while one waits already. An error of the
+    /// thread is told at the first frame behind it.
+    pub(super) fn put(
+        &mut self,
+        kind: FrameKind,
+        content: Content<'_>,
+        first_line: u64,
+        lines: u64,
+    ) -> Result<(), BoxError> {
+        let job = Job {
+            kind,
+            content: content.into_gathered(),
+            first_line,
+            lines,
+        };
+        let sent = self
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(job).is_ok());
+        if sent { Ok(()) } else { Err(self.failure()) }
+    }
+
+    /// Bytes in the file so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every frame is written.
+    pub(super) fn join(mut self) -> Result<Box<Frames<W>>, BoxError> {
+        self.end()
+    }
+
+    fn failure(&mut self) -> BoxError {
+        let written = self.written();
+        self.end().err().unwrap_or_else(|| stopped(written))
+    }
+
+    fn end(&mut self) -> Result<Box<Frames<W>>, BoxError> {
+        self.jobs = None;
+        let written = self.written();
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) | None => Err(stopped(written)),
+        }
+    }
+}
+
+impl<W: Write + Seek> Drop for OwnThread<W> {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+fn work<W: Write + Seek>(
+    mut frames: Box<Frames<W>>,
+    jobs: &Receiver<Job>,
+    written: &AtomicU64,
+) -> Result<Box<Frames<W>>, BoxError> {
+    for job in jobs {
+        let content = Content::Gathered(job.content);
+        let put = frames.put(job.kind, &content, job.first_line, job.lines);
+        written.store(frames.written(), Ordering::Relaxed);
+        put?;
+    }
+    Ok(frames)
+}
+
+fn stopped(written: u64) -> BoxError {
+    let again = io::Error::other("an earlier write to this box failed");
+    BoxError::at(written, again)
+}
