@@ -85,9 +85,14 @@ pub fn read_u64(value: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// Between the quotes of a string, escapes unread: for values that hold none.
+pub fn read_plain(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
 /// A string, borrowed unless it holds escapes.
 pub fn read_str(value: &[u8]) -> Option<Cow<'_, str>> {
-    let raw = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let raw = read_plain(value)?;
     if memchr(b'\\', raw).is_some() {
         return serde_json::from_slice(value).ok().map(Cow::Owned);
     }

@@ -373,7 +373,7 @@ fn read_height(line: &[u8], key: &Key) -> Option<u64> {
 }
 
 fn read_app_hash(line: &[u8], key: &Key) -> Option<AppHash> {
-    AppHash::from_hex(json::read_str(json::find(line, key.as_bytes())?)?.as_bytes())
+    AppHash::from_hex(json::read_plain(json::find(line, key.as_bytes())?)?)
 }
 
 fn read_crank(line: &[u8], keys: [&Key; 3]) -> Option<Event> {
@@ -386,7 +386,7 @@ fn read_crank(line: &[u8], keys: [&Key; 3]) -> Option<Event> {
 }
 
 fn read_digest(value: &[u8]) -> Option<Digest> {
-    Digest::from_hex(json::read_str(value)?.as_bytes())
+    Digest::from_hex(json::read_plain(value)?)
 }
 
 #[cfg(test)]
