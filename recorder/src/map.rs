@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::Once;
@@ -19,13 +20,38 @@ use nix::libc;
 
 /// A file mapped for reading and writing. One owner writes.
 pub struct Map {
-    pages: Arc<MmapRaw>,
-    forks: u32,
+    pages: Arc<Mapping>,
 }
 
 /// The same pages, for asking the kernel to make them present.
 #[derive(Clone)]
-pub struct Pages(Arc<MmapRaw>);
+pub struct Pages(Arc<Mapping>);
+
+/// The mapping, as long as this process is the one that made it.
+struct Mapping {
+    raw: ManuallyDrop<MmapRaw>,
+    forks: u32,
+}
+
+impl Mapping {
+    /// This process is the child of the one that made the map: its pages are
+    /// not here, and something else may be in their place.
+    fn is_forked(&self) -> bool {
+        FORKS.load(Ordering::Relaxed) != self.forks
+    }
+}
+
+impl Drop for Mapping {
+    /// In the child of a fork the addresses are free for others, whose memory
+    /// must not be unmapped.
+    fn drop(&mut self) {
+        if !self.is_forked() {
+            // SAFETY: this is the only place that drops `raw`, and `self` is
+            // not used again.
+            unsafe { ManuallyDrop::drop(&mut self.raw) }
+        }
+    }
+}
 
 /// Records up to this size have their cache lines asked for...
 const SHORT: usize = 512;
@@ -57,21 +83,24 @@ impl Map {
         let pages = MmapOptions::new().map_raw(file)?;
         // The child of a fork must not write records: without the pages it cannot.
         pages.advise(Advice::DontFork)?;
-        Ok(Map {
-            pages: Arc::new(pages),
+        let mapping = Mapping {
+            raw: ManuallyDrop::new(pages),
             forks: FORKS.load(Ordering::Relaxed),
+        };
+        Ok(Map {
+            pages: Arc::new(mapping),
         })
     }
 
     /// Bytes mapped.
     pub fn len(&self) -> usize {
-        self.pages.len()
+        self.pages.raw.len()
     }
 
     /// This process is the child of the one that made the map: its pages are
     /// not here, and touching them would end the process.
     pub fn is_forked(&self) -> bool {
-        FORKS.load(Ordering::Relaxed) != self.forks
+        self.pages.is_forked()
     }
 
     /// A handle for populating pages from another thread.
@@ -81,7 +110,7 @@ impl Map {
 
     fn covers(&self, offset: usize, length: usize) -> bool {
         let end = offset.checked_add(length);
-        !self.is_forked() && end.is_some_and(|end| end <= self.pages.len())
+        !self.is_forked() && end.is_some_and(|end| end <= self.pages.raw.len())
     }
 
     /// Copies `bytes` to `offset`. Returns false, and writes nothing, if they
@@ -97,7 +126,7 @@ impl Map {
         unsafe {
             std::ptr::copy_nonoverlapping(
                 bytes.as_ptr(),
-                self.pages.as_mut_ptr().add(offset),
+                self.pages.raw.as_mut_ptr().add(offset),
                 bytes.len(),
             );
         }
@@ -130,7 +159,7 @@ impl Map {
         // slice of it is ever handed out; the header's words are aligned because
         // mappings begin at a page boundary and `offset` is a multiple of 16.
         unsafe {
-            let record = self.pages.as_mut_ptr().add(offset);
+            let record = self.pages.raw.as_mut_ptr().add(offset);
             let body = record.add(16);
             if !prefix.is_empty() {
                 std::ptr::copy_nonoverlapping(prefix.as_ptr(), body, prefix.len());
@@ -151,7 +180,12 @@ impl Map {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let line = self.pages.as_mut_ptr().wrapping_add(offset).cast::<i8>();
+            let line = self
+                .pages
+                .raw
+                .as_mut_ptr()
+                .wrapping_add(offset)
+                .cast::<i8>();
             // SAFETY: a prefetch is a hint: it neither faults nor changes memory,
             // whatever the address, and SSE is part of x86_64.
             unsafe {
@@ -174,19 +208,25 @@ impl Map {
         // mapping; mappings begin at a page boundary, so a multiple of 8 is
         // aligned for an AtomicU64; nothing in this process accesses the word
         // other than through this function and `write`, both behind `&mut self`.
-        let target = unsafe { AtomicU64::from_ptr(self.pages.as_mut_ptr().add(offset).cast()) };
+        let target = unsafe { AtomicU64::from_ptr(self.pages.raw.as_mut_ptr().add(offset).cast()) };
         target.store(word.to_le(), Ordering::Release);
         true
     }
 
     /// Asks the kernel to write every changed page back, without waiting.
     pub fn start_writeback(&self) -> io::Result<()> {
-        self.pages.flush_async()
+        if self.is_forked() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.pages.raw.flush_async()
     }
 
     /// Waits until `length` bytes at `offset` are on the disk.
     pub fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
-        self.pages.flush_range(offset, length)
+        if self.is_forked() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.pages.raw.flush_range(offset, length)
     }
 }
 
@@ -211,11 +251,13 @@ impl Pages {
     /// Makes the pages of a range present and writable, so that the writer
     /// does not stop in a page fault. Harmless to the bytes. Needs Linux 5.14.
     pub fn populate(&self, offset: usize, length: usize) -> io::Result<()> {
-        let length = length.min(self.0.len().saturating_sub(offset));
-        if length == 0 {
+        let length = length.min(self.0.raw.len().saturating_sub(offset));
+        if length == 0 || self.0.is_forked() {
             return Ok(());
         }
-        self.0.advise_range(Advice::PopulateWrite, offset, length)
+        self.0
+            .raw
+            .advise_range(Advice::PopulateWrite, offset, length)
     }
 }
 
@@ -249,5 +291,56 @@ mod tests {
         assert!(!map.write(4090, b"haltbox"));
         assert!(!map.write(usize::MAX, b"h"));
         assert!(!map.publish(4096, 1) && !map.publish(4, 1));
+        assert!(!map.put_record(4080, 1, 1, b"", b"h") && !map.put_record(8, 1, 1, b"", b""));
+    }
+
+    /// What a host's forked child does with the recorder it inherited: nothing
+    /// it does may reach the file, fault, or unmap what stands there since.
+    fn as_a_child(mut map: Map) -> bool {
+        let address = map.pages.raw.as_mut_ptr().cast();
+        let length = map.len();
+        let refused = map.is_forked()
+            && !map.write(0, b"child")
+            && !map.publish(0, 1)
+            && !map.put_record(0, 1, 1, b"", b"child")
+            && map.sync(0, 4096).is_err()
+            && map.pages().populate(0, 4096).is_ok();
+        let (protection, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+        );
+        // SAFETY: MAP_FIXED_NOREPLACE maps the range only if nothing is there,
+        // and the byte written and read lies inside what was then mapped.
+        unsafe {
+            let others = libc::mmap(address, length, protection, kind, -1, 0);
+            if others != address {
+                return false;
+            }
+            others.cast::<u8>().write_volatile(7);
+            drop(map);
+            refused && others.cast::<u8>().read_volatile() == 7
+        }
+    }
+
+    #[test]
+    fn the_child_of_a_fork_writes_nothing_and_unmaps_nothing() {
+        let (file, mut map) = mapped(8192);
+        assert!(map.write(0, b"owner"));
+        // SAFETY: the child only makes system calls and calls `as_a_child`,
+        // which neither allocates nor locks; it ends in `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let code = i32::from(!as_a_child(map));
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(code) }
+        }
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for one int.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0, "the child wrote, faulted or unmapped");
+        let mut bytes = [0; 5];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"owner");
+        assert!(!map.is_forked() && map.write(0, b"still"));
     }
 }

@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::mark::{Frozen, Stamp, decode_marks, encode_mark, encode_stamp};
+use crate::app_hash::{AppHash, Digest};
+use crate::mark::{
+    Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark, encode_stamp,
+};
+use crate::stream::Lane;
 
 /// One entry of a host's stream, and whether it is canonical.
 #[derive(Clone, Debug)]

@@ -1,0 +1,368 @@
+//! Deciding: what an event means for the blocks, as marks.
+
+use super::block::{Block, State};
+use super::{APP_HASH, Lifecycle};
+use crate::app_hash::AppHash;
+use crate::event::{Event, Mismatch};
+use crate::mark::{
+    Attempt, Begin, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
+    ReleasedBy, Told,
+};
+use crate::stream::{Lane, Stream};
+
+/// One event's decisions: every mark is applied as it is made.
+pub(super) struct Decision<'a> {
+    pub(super) life: &'a mut Lifecycle,
+    pub(super) by: Stream,
+    pub(super) before: Position,
+    pub(super) after: Position,
+    pub(super) marks: Vec<Mark>,
+}
+
+impl Decision<'_> {
+    pub(super) fn on(&mut self, event: &Event) {
+        match event {
+            Event::ProcessStart => self.process_start(),
+            Event::Begin { height, early } => self.begin(*height, *early),
+            Event::Executed => self.executed(),
+            Event::Crank {
+                number,
+                crankhash,
+                activityhash,
+            } => self.emit(Mark::Crank(Crank {
+                number: *number,
+                crankhash: *crankhash,
+                activityhash: *activityhash,
+            })),
+            Event::End { height } => self.end(*height),
+            Event::Commit { height, app_hash } => self.commit(*height, *app_hash),
+            Event::LocalHash { height, app_hash } => self.local_hash(*height, *app_hash),
+            Event::Confirm { height, app_hash } => self.confirm(*height, *app_hash),
+            Event::Abort { height } => self.abort(*height),
+            Event::Mismatch(mismatch) => self.mismatch(mismatch),
+            Event::Gap => self.gap(),
+            Event::StreamEnd => self.pin_unfinished(self.by, "the stream ended in mid-block"),
+        }
+    }
+
+    fn emit(&mut self, mark: Mark) {
+        self.life.apply(&mark, self.after);
+        self.marks.push(mark);
+    }
+
+    fn pin(&mut self, of: Attempt, why: &str) {
+        self.emit(Mark::Pin(Pin {
+            of,
+            why: why.to_owned(),
+            network: None,
+            over: false,
+        }));
+    }
+
+    /// Notes once that the node's log told something that cannot be used.
+    pub(super) fn doubt(&mut self, what: &str, height: Option<u64>) {
+        if std::mem::replace(&mut self.life.trust.noted, true) {
+            return;
+        }
+        let height = height.map_or("an unknown height".to_owned(), |h| format!("height {h}"));
+        let text = format!("the {} stream told of {height}: {what}", self.by.name());
+        self.emit(Mark::Note(Note { text }));
+    }
+
+    fn all(&self, wanted: impl Fn(&Block) -> bool) -> Vec<Attempt> {
+        let wanted = self.life.blocks.iter().filter(|b| wanted(b));
+        wanted.map(|b| b.of).collect()
+    }
+
+    fn process_start(&mut self) {
+        self.pin_unfinished(Stream::Slog, "the node restarted before it was committed");
+        self.emit(Mark::NodeStart);
+    }
+
+    /// Pins what `stream` began and the host never made durable.
+    fn pin_unfinished(&mut self, stream: Stream, why: &str) {
+        for of in self.all(|b| b.state == State::Open && b.begun.has(stream)) {
+            self.pin(of, why);
+        }
+    }
+
+    fn begin(&mut self, height: u64, early: bool) {
+        let open = self.life.open(self.by);
+        let prepared = open.filter(|b| b.of.height == height && (early || b.early));
+        match prepared.map(|b| (b.of, b.from, b.whole)) {
+            Some(_) if early => {}
+            Some((of, from, whole)) => self.emit_begin(of, from, whole, false),
+            None => self.begin_another(height, early),
+        }
+    }
+
+    fn begin_another(&mut self, height: u64, early: bool) {
+        let (from, whole) = self.first_entry();
+        self.leave_open(height);
+        let latest = self.life.latest(height);
+        let told_by_other = latest.filter(|b| !b.begun.has(self.by)).map(|b| b.of);
+        let attempt = latest.map_or(1, |b| b.of.attempt.saturating_add(1));
+        let of = told_by_other.unwrap_or(Attempt { height, attempt });
+        self.supersede(of);
+        self.emit_begin(of, from, whole, early);
+        self.imply_commit(height);
+    }
+
+    fn emit_begin(&mut self, of: Attempt, from: Position, whole: bool, early: bool) {
+        self.emit(Mark::Begin(Begin {
+            of,
+            from,
+            whole,
+            by: self.by,
+            joins: self.life.block(of).is_some(),
+            early,
+        }));
+    }
+
+    /// Where a block that begins here has its first entry, and whether nothing
+    /// before it can be missing. A host that begins again in mid-block repeats
+    /// its begin entry, so a stream without a hole is all it takes.
+    fn first_entry(&self) -> (Position, bool) {
+        match self.by {
+            Stream::Slog => (
+                self.life.prelude.unwrap_or(self.before),
+                self.life.boundary.is_some_and(|b| b.whole)
+                    || self.life.open(self.by).is_some_and(|b| b.whole),
+            ),
+            Stream::Node => (self.before, false),
+        }
+    }
+
+    /// The stream goes on to `height`: an attempt it did not end is kept, unless
+    /// the other stream saw its end.
+    fn leave_open(&mut self, height: u64) {
+        let unended = |b: &&Block| b.state == State::Open && !b.ended.any();
+        let Some(of) = self.life.open(self.by).filter(unended).map(|b| b.of) else {
+            return;
+        };
+        let why = if of.height == height {
+            "another attempt at this height began before it ended"
+        } else {
+            "execution was left before its end"
+        };
+        self.pin(of, why);
+    }
+
+    /// Executing the next height means that the one before was committed,
+    /// also where its commit entry is missing.
+    fn imply_commit(&mut self, height: u64) {
+        let by = self.by;
+        let left = |b: &Block| {
+            b.state == State::Open && b.begun.has(by) && b.ended.has(by) && b.of.height < height
+        };
+        for of in self.all(left) {
+            self.emit(Mark::Commit(Told { of, by }));
+        }
+    }
+
+    /// Of many attempts the first, the last that was executed to its end, and
+    /// the newest are kept: a crash loop must not fill the ring with the others.
+    fn supersede(&mut self, newest: Attempt) {
+        let subject = self.life.subject(newest.height);
+        let subject = subject.filter(|b| b.is_executed()).map(|b| b.of);
+        let between = |b: &Block| {
+            b.of.height == newest.height
+                && b.of.attempt > 1
+                && b.of.attempt < newest.attempt
+                && Some(b.of) != subject
+                && matches!(b.state, State::Open | State::Committed | State::Pinned)
+        };
+        for of in self.all(between) {
+            self.emit(Mark::Release(Release {
+                of,
+                by: ReleasedBy::LaterAttempt,
+                network: None,
+            }));
+        }
+    }
+
+    fn executed(&mut self) {
+        let open = self.life.open(Stream::Slog);
+        if let Some(of) = open.filter(|b| !b.executed).map(|b| b.of) {
+            self.emit(Mark::Executed(of));
+        }
+    }
+
+    fn end(&mut self, height: u64) {
+        let by = self.by;
+        let meant = self.life.meant(height, by).filter(|b| b.begun.has(by));
+        let of = match meant.map(|b| (b.of, b.ended.has(by))) {
+            Some((_, true)) => return,
+            Some((of, false)) => Some(of),
+            None => self.attach(height),
+        };
+        if let Some(of) = of {
+            self.emit(Mark::End(Told { of, by }));
+        }
+    }
+
+    fn commit(&mut self, height: u64, app_hash: Option<AppHash>) {
+        let by = self.by;
+        if let Some(app_hash) = app_hash {
+            self.local_hash(height, app_hash);
+        }
+        let of = self.known_or_attached(height);
+        let untold = |of: &Attempt| self.life.block(*of).is_some_and(|b| !b.committed.has(by));
+        if let Some(of) = of.filter(untold) {
+            self.emit(Mark::Commit(Told { of, by }));
+        }
+        if let Some(below) = height.checked_sub(1) {
+            self.release_up_to(below, ReleasedBy::NextCommit, None);
+        }
+    }
+
+    fn local_hash(&mut self, height: u64, app_hash: AppHash) {
+        let of = self.known_or_attached(height);
+        let news = |of: &Attempt| {
+            self.life
+                .block(*of)
+                .is_some_and(|b| b.app_hash != Some(app_hash))
+        };
+        if let Some(of) = of.filter(news) {
+            self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
+        }
+    }
+
+    fn known_or_attached(&mut self, height: u64) -> Option<Attempt> {
+        match self.life.meant(height, self.by).map(|b| b.of) {
+            Some(of) => Some(of),
+            None => self.attach(height),
+        }
+    }
+
+    /// A block whose begin this stream never told: the recorder was attached in
+    /// it. `None` if what is recorded lies above it: nothing of it can be here.
+    fn attach(&mut self, height: u64) -> Option<Attempt> {
+        let lies_above = match self.by {
+            Stream::Slog => self
+                .life
+                .open(Stream::Slog)
+                .is_some_and(|b| b.of.height > height),
+            Stream::Node => self.life.blocks.iter().any(|b| b.of.height > height),
+        };
+        if lies_above {
+            return None;
+        }
+        self.leave_open(height);
+        Some(self.attach_anyway(height))
+    }
+
+    fn attach_anyway(&mut self, height: u64) -> Attempt {
+        let latest = self.life.latest(height);
+        let of = latest.map_or(Attempt { height, attempt: 1 }, |b| b.of);
+        let from = self.life.prelude.unwrap_or_else(|| self.unclaimed());
+        self.emit_begin(of, from, false, false);
+        of
+    }
+
+    /// Where records begin that no block has claimed.
+    fn unclaimed(&self) -> Position {
+        let behind = |b: &Block| b.until.or(b.end).unwrap_or(self.after);
+        self.life.blocks.last().map_or(Position::default(), behind)
+    }
+
+    fn confirm(&mut self, height: u64, network: Option<AppHash>) {
+        let unlike =
+            |b: &&Block| network.is_some() && b.app_hash.is_some() && b.app_hash != network;
+        match self.life.subject(height).filter(unlike).map(|b| b.of) {
+            Some(of) => self.suspect(of, "the network's AppHash is another one", network),
+            None => self.release_up_to(height, ReleasedBy::Network, network),
+        }
+    }
+
+    /// Agreement on a height is agreement on every height below it.
+    fn release_up_to(&mut self, height: u64, by: ReleasedBy, network: Option<AppHash>) {
+        let proved = |b: &Block| {
+            b.of.height <= height
+                && matches!(b.state, State::Open | State::Committed | State::Pinned)
+        };
+        for of in self.all(proved) {
+            let network = network.filter(|_| of.height == height);
+            self.emit(Mark::Release(Release { of, by, network }));
+        }
+    }
+
+    fn abort(&mut self, height: u64) {
+        let meant = self.life.meant(height, self.by);
+        let open = meant.filter(|b| b.state == State::Open);
+        if let Some((of, over)) = open.map(|b| (b.of, b.follows(self.by))) {
+            self.emit(Mark::Pin(Pin {
+                of,
+                why: "the host threw this execution away".to_owned(),
+                network: None,
+                over,
+            }));
+        }
+    }
+
+    fn mismatch(&mut self, seen: &Mismatch) {
+        let height = seen.height.or_else(|| self.life.accused_height(seen));
+        let subject = height.and_then(|h| self.life.subject(h)).map(|b| b.of);
+        match subject {
+            Some(of) if seen.hard => self.diverge(of, seen),
+            None if seen.hard => {
+                let of = self.attach_anyway(height.unwrap_or(0));
+                self.diverge(of, seen);
+            }
+            Some(of) => {
+                let network = Some(seen.network).filter(|_| seen.field == APP_HASH);
+                let why = format!("a {} mismatch was seen, unproven", seen.field);
+                self.suspect(of, &why, network);
+            }
+            None => self.doubt(
+                "a mismatch was seen there, and nothing is recorded of it",
+                height,
+            ),
+        }
+    }
+
+    /// A failure is told once: a node that keeps running keeps saying it.
+    fn diverge(&mut self, of: Attempt, seen: &Mismatch) {
+        if self
+            .life
+            .block(of)
+            .is_some_and(|b| b.state != State::Diverged)
+        {
+            self.emit(Mark::Diverged(Diverged {
+                of,
+                field: seen.field.clone(),
+                local: seen.local,
+                network: seen.network,
+            }));
+        }
+    }
+
+    /// Keeps a block that may have diverged. One the network agreed with is not
+    /// called back: the line is a divergent proposer's, or an old one.
+    fn suspect(&mut self, of: Attempt, why: &str, network: Option<AppHash>) {
+        let news = |b: &Block| match b.state {
+            State::Open | State::Committed => true,
+            State::Pinned => b.network.is_none() && network.is_some(),
+            State::Confirmed | State::Superseded | State::Diverged => false,
+        };
+        if self.life.block(of).is_some_and(news) {
+            self.emit(Mark::Pin(Pin {
+                of,
+                why: why.to_owned(),
+                network,
+                over: false,
+            }));
+        }
+    }
+
+    fn gap(&mut self) {
+        self.emit(Mark::Loss(Loss {
+            lane: Lane::Main,
+            stream: Some(self.by),
+            records: 0,
+            bytes: 0,
+            why: "the recorder was not reading; how much was missed is unknown".to_owned(),
+            dropped: true,
+        }));
+    }
+}
