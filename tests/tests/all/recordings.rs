@@ -81,7 +81,11 @@ fn names_of(slog: &[u8]) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("slog");
     std::fs::write(&path, slog).expect("a slog");
-    let listed = output(0, &["ls", "--json", text(&path)]);
+    names_in(&path)
+}
+
+fn names_in(source: &Path) -> Vec<String> {
+    let listed = output(0, &["ls", "--json", text(source)]);
     let json: serde_json::Value = serde_json::from_slice(&listed).expect("JSON");
     let blocks = json["sources"][0]["blocks"]
         .as_array()
@@ -133,6 +137,43 @@ fn honest_nodes_give_the_same_name_and_a_divergent_one_another() {
     let attached = names_of(&from_10);
     assert_eq!(attached[0], "10-incomplete");
     assert_eq!(attached[1..], a[10..], "a recorder attached in block 10");
+}
+
+/// Entries that prepare a block count for its HASH, and a ring or box that
+/// lost them gives none instead of another.
+#[test]
+fn a_ring_and_its_box_give_a_block_the_slog_s_name_or_none() {
+    let slogs = [("100MiB", excerpt("honest-a"))]
+        .into_iter()
+        .chain(recording("honest-a").map(|slog| ("100MiB", slog)))
+        .chain(recording("divergent-kv").map(|slog| ("16MiB", slog)));
+    for (size, slog) in slogs {
+        let expected = names_of(&slog);
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().join("node");
+        record_all(&dir, &slog, Some(&failure(last_height(&expected))), size).wait();
+        let kept_all =
+            std::fs::metadata(dir.join("ring")).expect("a ring").len() > slog.len() as u64;
+        for source in [dir.join("ring"), boxes(&dir).remove(0)] {
+            let found = names_in(&source);
+            let (oldest, others) = found.split_first().expect("blocks");
+            let same = &expected[expected.len() - others.len()..];
+            assert_eq!(others, same, "{} of {size}", source.display());
+            let height = oldest.split_once('-').expect("a name").0;
+            let whole = &expected[expected.len() - found.len()];
+            assert!(
+                kept_all && oldest == whole || *oldest == format!("{height}-incomplete"),
+                "{oldest} for {whole} in {} of {size}",
+                source.display()
+            );
+            assert!(others.len() > 1 || kept_all);
+        }
+    }
+}
+
+fn last_height(names: &[String]) -> u64 {
+    let last = names.last().and_then(|name| name.split_once('-'));
+    last.expect("a name").0.parse().expect("a height")
 }
 
 /// The slog from the middle of a block on.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::app_hash::{AppHash, Digest};
 use crate::mark::{
-    Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark, encode_stamp,
+    Begin, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark, encode_stamp,
 };
 use crate::stream::Lane;
 
