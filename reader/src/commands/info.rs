@@ -1,6 +1,6 @@
 //! `haltbox info`: the verdict first, then what the source covers and lost.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use haltbox_format::AppHash;
@@ -8,6 +8,7 @@ use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::lifecycle::State;
 use serde::Serialize;
 
+use super::document::{Asked, Document};
 use super::ls::table;
 use super::{Outcome, human_bytes, profile_for, shown};
 use crate::source::{self, Source};
@@ -16,20 +17,8 @@ use crate::survey::{Row, Survey};
 /// Say what a source is, what it covers and what it lost.
 #[derive(Args, Debug)]
 pub struct InfoArgs {
-    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
-    source: PathBuf,
-    /// Print one JSON document (docs/json.md).
-    #[arg(long)]
-    json: bool,
-    /// How to read the lines: agoric, cosmos, or a profile file.
-    #[arg(long)]
-    profile: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Document {
-    version: u32,
-    sources: Vec<Info>,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 #[derive(Serialize)]
@@ -67,16 +56,15 @@ struct Identity {
 
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let mut document = Document {
-        version: 1,
-        sources: Vec::new(),
-    };
-    for path in source::members(&args.source)? {
-        document.sources.push(look(&path, args.profile.as_deref())?);
+    let mut document = Document::new();
+    for path in source::members(&args.asked.source)? {
+        document
+            .sources
+            .push(look(&path, args.asked.profile.as_deref())?);
     }
     let damaged = document.sources.iter().any(Info::is_damaged);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+    if args.asked.json {
+        document.print_json()?;
     } else {
         let texts: Vec<String> = document.sources.iter().map(Info::text).collect();
         print!("{}", texts.join("\n"));

@@ -1,10 +1,11 @@
 //! `haltbox ls`: one line per block, or per file of a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::document::{Asked, Document};
 use super::{Outcome, human_bytes, profile_for, shown};
 use crate::source;
 use crate::survey::{Row, Survey};
@@ -12,20 +13,8 @@ use crate::survey::{Row, Survey};
 /// List the blocks of a source, or the sources of a folder.
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
-    source: PathBuf,
-    /// Print one JSON document (docs/json.md).
-    #[arg(long)]
-    json: bool,
-    /// How to read the lines: agoric, cosmos, or a profile file.
-    #[arg(long)]
-    profile: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Listing {
-    version: u32,
-    sources: Vec<Listed>,
+    #[command(flatten)]
+    asked: Asked,
 }
 
 #[derive(Serialize)]
@@ -40,14 +29,11 @@ struct Listed {
 
 /// Runs the command.
 pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
-    let members = source::members(&args.source)?;
+    let members = source::members(&args.asked.source)?;
     let alone = members.len() == 1;
-    let mut listing = Listing {
-        version: 1,
-        sources: Vec::new(),
-    };
+    let mut listing = Document::new();
     for path in &members {
-        let listed = match list(path, args.profile.as_deref()) {
+        let listed = match list(path, args.asked.profile.as_deref()) {
             Ok(listed) => listed,
             Err(error) if alone => return Err(error),
             Err(error) => Listed {
@@ -60,8 +46,8 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
         listing.sources.push(listed);
     }
     let failed = listing.sources.iter().any(|listed| listed.error.is_some());
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&listing)?);
+    if args.asked.json {
+        listing.print_json()?;
     } else if alone {
         listing
             .sources

@@ -5,6 +5,7 @@ pub mod compare;
 mod copying;
 pub mod demo;
 pub mod diff;
+mod document;
 pub mod extract;
 pub mod fingerprint;
 pub mod info;

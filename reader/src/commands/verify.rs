@@ -1,10 +1,9 @@
 //! `haltbox verify`: finds damage and says where it is.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde::Serialize;
 
+use super::document::{Asked, Document};
 use super::{Outcome, profile_for, shown};
 use crate::source;
 use crate::verify::Finding;
@@ -12,23 +11,11 @@ use crate::verify::Finding;
 /// Check a source for damage: exit code 1 if there is any.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
-    source: PathBuf,
-    /// Print one JSON document (docs/json.md).
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    asked: Asked,
     /// Also check that every vatstoreGet gave the last recorded value.
     #[arg(long)]
     reads: bool,
-    /// How to read the lines: agoric, cosmos, or a profile file.
-    #[arg(long)]
-    profile: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Document {
-    version: u32,
-    sources: Vec<Verified>,
 }
 
 #[derive(Serialize)]
@@ -41,13 +28,10 @@ struct Verified {
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
-    let mut document = Document {
-        version: 1,
-        sources: Vec::new(),
-    };
-    for path in source::members(&args.source)? {
+    let mut document = Document::new();
+    for path in source::members(&args.asked.source)? {
         let source = source::open(&path)?;
-        let profile = profile_for(args.profile.as_deref(), &source)?;
+        let profile = profile_for(args.asked.profile.as_deref(), &source)?;
         let mut findings = crate::verify::verify(&path, &source, &profile)?;
         if args.reads {
             findings.extend(crate::verify::verify_reads(&source, &profile)?);
@@ -61,8 +45,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         });
     }
     let intact = document.sources.iter().all(|verified| verified.intact);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+    if args.asked.json {
+        document.print_json()?;
     } else {
         document.sources.iter().for_each(print_text);
     }

@@ -1,0 +1,41 @@
+//! What `info`, `ls` and `verify` have in common: what they are asked, and the
+//! document they print.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+/// A source, and how to tell of it.
+#[derive(Args, Debug)]
+pub struct Asked {
+    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
+    pub source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    pub json: bool,
+    /// How to read the lines: agoric, cosmos, or a profile file.
+    #[arg(long)]
+    pub profile: Option<String>,
+}
+
+/// One entry per source: a folder has several.
+#[derive(Serialize)]
+pub struct Document<T> {
+    version: u32,
+    pub sources: Vec<T>,
+}
+
+impl<T: Serialize> Document<T> {
+    pub fn new() -> Document<T> {
+        Document {
+            version: 1,
+            sources: Vec::new(),
+        }
+    }
+
+    pub fn print_json(&self) -> anyhow::Result<()> {
+        println!("{}", serde_json::to_string_pretty(self)?);
+        Ok(())
+    }
+}
