@@ -10,6 +10,9 @@
 pub mod chain;
 pub mod changes;
 pub mod diff;
+mod dispute;
+pub mod document;
+mod environment;
 pub mod evidence;
 pub mod groups;
 pub mod last_write;

@@ -6,7 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Outcome, profile_for, shown};
-use crate::compare::diff::{self, Document, Party};
+use crate::compare::diff::{self, Party};
+use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
 use crate::compare::text::{self, Colour};
 use crate::compare::verdict::Verdict;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Outcome, profile_for};
-use crate::compare::diff::{self, Document, Party};
+use crate::compare::diff::{self, Party};
+use crate::compare::document::Document;
 use crate::compare::text::{self, Colour};
 use crate::source;
 

@@ -1,22 +1,25 @@
 //! `haltbox diff`: two sources, one verdict, and what it rests on.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use haltbox_format::{AppHash, Profile};
-use serde::Serialize;
+use haltbox_format::Profile;
 
-use super::changes::{self, Change};
+use super::changes;
+use super::dispute::Dispute;
+use super::document::{
+    BreakFacts, Consequence, Context, Document, HeightFacts, LastWrite, Place, SideFacts, Sides,
+};
+use super::environment::environment;
 use super::evidence::{self, Entry};
 use super::groups;
-use super::last_write::{self, StoreKey, Write};
+use super::last_write::{self, StoreKey};
 use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
 use super::replay::{self, Mismatch, Originals, Replays};
 use super::swingset;
 use super::tape::Unit;
 use super::verdict::{Case, Finding, Verdict, Which};
-use crate::source::{Blocks, Source};
+use crate::source::Source;
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -29,212 +32,6 @@ pub struct Party<'a> {
     pub source: Source,
     /// How it is read.
     pub profile: Profile,
-}
-
-/// The whole answer; `docs/json.md` describes it.
-#[derive(Debug, Serialize)]
-pub struct Document {
-    /// Version of this document.
-    pub version: u32,
-    /// The class.
-    pub verdict: Verdict,
-    /// The exit code.
-    pub exit: u8,
-    /// One sentence.
-    pub summary: String,
-    /// Where.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
-    /// The two sources.
-    pub sides: Sides<SideFacts>,
-    /// What differs between the two entries.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
-    /// The step stands on this side only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inserted_on: Option<Which>,
-    /// Entries around the step.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context: Option<Sides<Context>>,
-    /// Who wrote the key last that was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_write: Option<LastWrite>,
-    /// Replays that do not match.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub replays: Vec<(Which, Mismatch)>,
-    /// What followed from the first difference.
-    pub consequence: Consequence,
-    /// Heights that both have.
-    pub heights: Vec<HeightFacts>,
-    /// How the environments differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub environment: Vec<EnvironmentRow>,
-    /// What should be known besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// What to collect next.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub collect: Vec<String>,
-}
-
-/// One of something for each side.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Sides<T> {
-    /// Of the first source.
-    pub a: T,
-    /// Of the second.
-    pub b: T,
-}
-
-/// The step, in the numbers of the side that has it.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Place {
-    /// Height.
-    pub height: u64,
-    /// Which execution of it, on side A.
-    pub attempt: u32,
-    /// Number of the input whose run it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
-    /// The run in the block, from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<u32>,
-    /// Crank.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crank: Option<u64>,
-    /// Vat.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vat: Option<String>,
-    /// Delivery to the vat.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<u64>,
-    /// Syscall in the delivery.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub syscall: Option<u64>,
-    /// Type of the entry.
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
-    pub kind: String,
-}
-
-/// What a source is and covers.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SideFacts {
-    /// Its path.
-    pub path: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its entry at the place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<String>,
-    /// Number of that entry among the slog's lines, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line_number: Option<u64>,
-    /// Lowest height.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_height: Option<u64>,
-    /// Highest height.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_height: Option<u64>,
-    /// Heights.
-    pub blocks: u64,
-    /// Cranks.
-    pub cranks: u64,
-    /// Slog lines.
-    pub lines: u64,
-    /// Heights without a whole execution.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub incomplete: Vec<u64>,
-    /// Heights missing between others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<u64>,
-    /// Heights with more than one execution.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub again: Vec<u64>,
-    /// Damage and holes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub damage: Vec<String>,
-    /// Heights before which a kernel started.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub kernel_starts: Vec<u64>,
-    /// Breaks of the activityhash chain.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub chain_breaks: Vec<BreakFacts>,
-    /// Replays that were checked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replays: Option<Replays>,
-    /// This node's AppHash at the place, or at the disputed height.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub app_hash: Option<AppHash>,
-}
-
-/// A break of the activityhash chain.
-#[derive(Clone, Debug, Serialize)]
-pub struct BreakFacts {
-    /// Height.
-    pub height: u64,
-    /// Crank.
-    pub crank: u64,
-    /// The crank before was of the same run.
-    pub in_run: bool,
-}
-
-/// Entries around the step.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Context {
-    /// Before it.
-    pub before: Vec<String>,
-    /// Behind it.
-    pub after: Vec<String>,
-}
-
-/// Who wrote a key last.
-#[derive(Clone, Debug, Serialize)]
-pub struct LastWrite {
-    /// Vat and key.
-    pub key: String,
-    /// On side A; null if it is not covered.
-    pub a: Option<Write>,
-    /// On side B.
-    pub b: Option<Write>,
-}
-
-/// What followed from the first difference.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Consequence {
-    /// Cranks later at which the crankhash first differs; absent if never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crankhash_after: Option<u64>,
-    /// Cranks that differ.
-    pub cranks_differing: u64,
-    /// Cranks compared.
-    pub cranks_compared: u64,
-    /// Blocks that differ.
-    pub blocks_differing: u64,
-}
-
-/// One height that both have.
-#[derive(Clone, Debug, Serialize)]
-pub struct HeightFacts {
-    /// Height.
-    pub height: u64,
-    /// Cranks.
-    pub cranks: usize,
-    /// Equal; absent where not comparable as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub same: Option<bool>,
-}
-
-/// One thing in which the environments differ, or are told.
-#[derive(Clone, Debug, Serialize)]
-pub struct EnvironmentRow {
-    /// What.
-    pub what: String,
-    /// On side A.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub a: Option<String>,
-    /// On side B.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub b: Option<String>,
 }
 
 /// Compares two sources.
@@ -726,109 +523,6 @@ fn uncovered(comparison: &Comparison) -> Option<String> {
     None
 }
 
-/// What the sources themselves say is in dispute.
-struct Dispute {
-    /// Heights at which a source says that it diverged, and how.
-    diverged: Vec<(u64, bool)>,
-    hashes: [BTreeMap<u64, AppHash>; 2],
-}
-
-impl Dispute {
-    fn of(a: &Party<'_>, b: &Party<'_>) -> Dispute {
-        let mut dispute = Dispute {
-            diverged: Vec::new(),
-            hashes: Default::default(),
-        };
-        for (index, party) in [a, b].into_iter().enumerate() {
-            dispute.read(index, party);
-        }
-        dispute
-    }
-
-    fn read(&mut self, index: usize, party: &Party<'_>) {
-        match party.source.blocks() {
-            Blocks::Ring(blocks) => {
-                for block in blocks {
-                    self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
-                    if block.state == haltbox_format::lifecycle::State::Diverged {
-                        let results = block
-                            .why
-                            .as_deref()
-                            .is_some_and(|why| why.contains("LastResultsHash"));
-                        self.diverged.push((block.of.height, results));
-                    }
-                }
-            }
-            Blocks::Manifest(blocks) => {
-                let known = blocks
-                    .iter()
-                    .filter_map(|block| Some((block.height, block.app_hash?)));
-                self.hashes[index].extend(known);
-            }
-            Blocks::Untold => {}
-        }
-        if let Source::BlackBox(bx) = &party.source
-            && let Some(identity) = bx.identity()
-            && let Some(height) = identity.height
-            && (identity.network_app_hash.is_some() || identity.reason.contains("differs"))
-        {
-            self.hashes[index].extend(identity.app_hash.map(|hash| (height, hash)));
-            self.diverged
-                .push((height, identity.reason.contains("LastResultsHash")));
-        }
-    }
-
-    fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
-        let whole = |height: u64| {
-            comparison
-                .rows
-                .iter()
-                .any(|row| row.height == height && row.agreement == Agreement::Same)
-        };
-        if let Some((height, _)) = self.diverged.iter().find(|(height, _)| !whole(*height)) {
-            let side = |side: &Side| {
-                side.heights
-                    .is_some_and(|(first, last)| (first..=last).contains(height))
-            };
-            let who = match (side(&comparison.sides[0]), side(&comparison.sides[1])) {
-                (true, false) => "B does not cover",
-                (false, true) => "A does not cover",
-                _ => "neither covers in full",
-            };
-            let ask = vec![format!(
-                "height {height} from that side: haltbox freeze --height {height}"
-            )];
-            return Some((
-                Verdict::Insufficient,
-                format!("all that both cover is equal, but {who} the disputed height {height}"),
-                ask,
-            ));
-        }
-        let [a, b] = &self.hashes;
-        let parted = a
-            .iter()
-            .find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
-        if let Some((height, _)) = parted {
-            let why =
-                format!("every entry up to height {height} is equal, and the AppHashes are not");
-            let collect = [
-                "the chain's module hashes at that height (agd query or the export of both nodes)",
-                "a safe copy of swing-store and of the application database of both nodes",
-                "a trace of the Cosmos side (trace-store) of that block",
-            ];
-            return Some((Verdict::Outside, why, collect.map(str::to_owned).to_vec()));
-        }
-        let (height, _) = self.diverged.iter().find(|(_, results)| *results)?;
-        Some((
-            Verdict::ResultsOnly,
-            format!(
-                "every entry is equal and so is the AppHash; LastResultsHash of height {height} differs"
-            ),
-            vec!["the block's transaction results of both nodes (code, gas, data)".to_owned()],
-        ))
-    }
-}
-
 fn facts(party: &Party<'_>, side: &Side) -> SideFacts {
     SideFacts {
         path: party.path.display().to_string(),
@@ -872,41 +566,6 @@ fn notes(sides: &[Side; 2]) -> Vec<String> {
         }
     }
     notes
-}
-
-fn environment(a: &Party<'_>, b: &Party<'_>) -> Vec<EnvironmentRow> {
-    let host = |party: &Party<'_>| match &party.source {
-        Source::BlackBox(bx) => bx
-            .manifest()
-            .map(|manifest| manifest.host.clone())
-            .unwrap_or_default(),
-        _ => Default::default(),
-    };
-    let (one, other) = (host(a), host(b));
-    let hex = |digest: Option<haltbox_format::Digest>| digest.map(|digest| digest.to_string());
-    let mut rows = vec![
-        ("recorder".to_owned(), one.recorder, other.recorder),
-        ("system".to_owned(), one.os, other.os),
-        ("kernel".to_owned(), one.kernel, other.kernel),
-        ("CPU".to_owned(), one.cpu, other.cpu),
-        (
-            "node SHA-256".to_owned(),
-            hex(one.node_sha256),
-            hex(other.node_sha256),
-        ),
-    ];
-    let names: std::collections::BTreeSet<&String> =
-        one.versions.keys().chain(other.versions.keys()).collect();
-    rows.extend(names.into_iter().map(|name| {
-        (
-            name.clone(),
-            one.versions.get(name).cloned(),
-            other.versions.get(name).cloned(),
-        )
-    }));
-    let told = rows.into_iter().filter(|(_, a, b)| a != b);
-    told.map(|(what, a, b)| EnvironmentRow { what, a, b })
-        .collect()
 }
 
 fn text(line: &[u8]) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::diff::{Document, Place, SideFacts};
+use super::document::{Document, Place, SideFacts};
 use super::last_write::Write;
 use super::swingset;
 use super::verdict::{Verdict, Which};

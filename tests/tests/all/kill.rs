@@ -133,6 +133,20 @@ fn a_build_that_publishes_before_it_writes_is_caught() {
     );
 }
 
+/// The long form would find a fault that no longer fits only when it is too late.
+#[test]
+fn the_faults_still_fit_the_sources() {
+    let checked = Command::new("git")
+        .args(["apply", "--check", "--unsafe-paths"])
+        .arg(root().join("tests/faults/publish-first.patch"))
+        .current_dir(root())
+        .status();
+    assert!(
+        checked.expect("git runs").success(),
+        "the patch does not apply"
+    );
+}
+
 /// Copies the sources, applies `tests/faults/NAME.patch` and builds ring-writer.
 fn build_with_fault(folder: &Path, name: &str) -> PathBuf {
     let script = format!(

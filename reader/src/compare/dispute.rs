@@ -1,0 +1,115 @@
+//! What the sources themselves say is in dispute: where every entry is equal,
+//! it is their AppHashes that tell what differs.
+
+use std::collections::BTreeMap;
+
+use haltbox_format::AppHash;
+use haltbox_format::lifecycle::State;
+
+use super::diff::Party;
+use super::pair::{Agreement, Comparison, Side};
+use super::verdict::Verdict;
+use crate::source::{Blocks, Source};
+
+/// What the sources themselves say is in dispute.
+pub(super) struct Dispute {
+    /// Heights at which a source says that it diverged, and how.
+    diverged: Vec<(u64, bool)>,
+    hashes: [BTreeMap<u64, AppHash>; 2],
+}
+
+impl Dispute {
+    pub(super) fn of(a: &Party<'_>, b: &Party<'_>) -> Dispute {
+        let mut dispute = Dispute {
+            diverged: Vec::new(),
+            hashes: Default::default(),
+        };
+        for (index, party) in [a, b].into_iter().enumerate() {
+            dispute.read(index, party);
+        }
+        dispute
+    }
+
+    fn read(&mut self, index: usize, party: &Party<'_>) {
+        match party.source.blocks() {
+            Blocks::Ring(blocks) => {
+                for block in blocks {
+                    self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
+                    if block.state == State::Diverged {
+                        let results = block
+                            .why
+                            .as_deref()
+                            .is_some_and(|why| why.contains("LastResultsHash"));
+                        self.diverged.push((block.of.height, results));
+                    }
+                }
+            }
+            Blocks::Manifest(blocks) => {
+                let known = blocks
+                    .iter()
+                    .filter_map(|block| Some((block.height, block.app_hash?)));
+                self.hashes[index].extend(known);
+            }
+            Blocks::Untold => {}
+        }
+        if let Source::BlackBox(bx) = &party.source
+            && let Some(identity) = bx.identity()
+            && let Some(height) = identity.height
+            && (identity.network_app_hash.is_some() || identity.reason.contains("differs"))
+        {
+            self.hashes[index].extend(identity.app_hash.map(|hash| (height, hash)));
+            self.diverged
+                .push((height, identity.reason.contains("LastResultsHash")));
+        }
+    }
+
+    pub(super) fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
+        let whole = |height: u64| {
+            comparison
+                .rows
+                .iter()
+                .any(|row| row.height == height && row.agreement == Agreement::Same)
+        };
+        if let Some((height, _)) = self.diverged.iter().find(|(height, _)| !whole(*height)) {
+            let side = |side: &Side| {
+                side.heights
+                    .is_some_and(|(first, last)| (first..=last).contains(height))
+            };
+            let who = match (side(&comparison.sides[0]), side(&comparison.sides[1])) {
+                (true, false) => "B does not cover",
+                (false, true) => "A does not cover",
+                _ => "neither covers in full",
+            };
+            let ask = vec![format!(
+                "height {height} from that side: haltbox freeze --height {height}"
+            )];
+            return Some((
+                Verdict::Insufficient,
+                format!("all that both cover is equal, but {who} the disputed height {height}"),
+                ask,
+            ));
+        }
+        let [a, b] = &self.hashes;
+        let parted = a
+            .iter()
+            .find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
+        if let Some((height, _)) = parted {
+            let why =
+                format!("every entry up to height {height} is equal, and the AppHashes are not");
+            let collect = [
+                "the chain's module hashes at that height (agd query or the export of both nodes)",
+                "a safe copy of swing-store and of the application database of both nodes",
+                "a trace of the Cosmos side (trace-store) of that block",
+            ];
+            return Some((Verdict::Outside, why, collect.map(str::to_owned).to_vec()));
+        }
+        let (height, _) = self.diverged.iter().find(|(_, results)| *results)?;
+        Some((
+            Verdict::ResultsOnly,
+            format!(
+                "every entry is equal and so is the AppHash; LastResultsHash of height {height} differs"
+            ),
+            vec!["the block's transaction results of both nodes (code, gas, data)".to_owned()],
+        ))
+    }
+}

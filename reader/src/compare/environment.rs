@@ -1,0 +1,44 @@
+//! How the environments of two nodes differ.
+
+use std::collections::BTreeSet;
+
+use haltbox_format::Digest;
+
+use super::diff::Party;
+use super::document::EnvironmentRow;
+use crate::source::Source;
+
+/// What the boxes say of their machines, where it is not the same.
+pub(super) fn environment(a: &Party<'_>, b: &Party<'_>) -> Vec<EnvironmentRow> {
+    let host = |party: &Party<'_>| match &party.source {
+        Source::BlackBox(bx) => bx
+            .manifest()
+            .map(|manifest| manifest.host.clone())
+            .unwrap_or_default(),
+        _ => Default::default(),
+    };
+    let (one, other) = (host(a), host(b));
+    let hex = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+    let mut rows = vec![
+        ("recorder".to_owned(), one.recorder, other.recorder),
+        ("system".to_owned(), one.os, other.os),
+        ("kernel".to_owned(), one.kernel, other.kernel),
+        ("CPU".to_owned(), one.cpu, other.cpu),
+        (
+            "node SHA-256".to_owned(),
+            hex(one.node_sha256),
+            hex(other.node_sha256),
+        ),
+    ];
+    let names: BTreeSet<&String> = one.versions.keys().chain(other.versions.keys()).collect();
+    rows.extend(names.into_iter().map(|name| {
+        (
+            name.clone(),
+            one.versions.get(name).cloned(),
+            other.versions.get(name).cloned(),
+        )
+    }));
+    let told = rows.into_iter().filter(|(_, a, b)| a != b);
+    told.map(|(what, a, b)| EnvironmentRow { what, a, b })
+        .collect()
+}
