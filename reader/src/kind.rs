@@ -51,6 +51,14 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Of a file.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn of(path: impl AsRef<Path>) -> io::Result<Compression> {
+        Ok(Compression::sniff(&head_of(path.as_ref())?))
+    }
+
     /// By the first four bytes.
     pub fn sniff(head: &[u8]) -> Compression {
         match head {

@@ -14,7 +14,7 @@ use haltbox_format::{Lane, Stream};
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
 use crate::fingerprint::Fingerprint;
-use crate::kind::SourceKind;
+use crate::kind::{Compression, SourceKind};
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
 
 /// One entry of a source.
@@ -135,7 +135,7 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
         SourceKind::Fingerprint => open_fingerprint(path),
         SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
         // A box whose first page is damaged begins like any Zstandard file.
-        SourceKind::Slog if path.is_file() => {
+        SourceKind::Slog if path.is_file() && is_zstd(path).map_err(io_error)? => {
             Ok(open_box(path).unwrap_or_else(|_| Source::Slog(path.to_owned())))
         }
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
@@ -145,6 +145,10 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
             .or_else(|_| open_box(path))
             .or_else(|_| foreign(found.to_string())),
     }
+}
+
+fn is_zstd(path: &Path) -> io::Result<bool> {
+    Ok(Compression::of(path)? == Compression::Zstd)
 }
 
 fn open_fingerprint(path: &Path) -> Result<Source, SourceError> {

@@ -136,7 +136,20 @@ fn check_replays(
         let others = replay::originals(&peer.source, &peer.profile, own)?;
         replay::check(&party.source, &party.profile, own, &others).map(Some)
     };
-    Ok([check(a, one, b)?, check(b, other, a)?])
+    both(|| check(a, one, b), || check(b, other, a))
+}
+
+/// Reads both sources at once.
+fn both<T: Send>(
+    of_a: impl FnOnce() -> io::Result<T> + Send,
+    of_b: impl FnOnce() -> io::Result<T>,
+) -> io::Result<[T; 2]> {
+    std::thread::scope(|scope| {
+        let of_a = scope.spawn(of_a);
+        let of_b = of_b()?;
+        let lost = |_| io::Error::other("the reading thread ended without a word");
+        Ok([of_a.join().map_err(lost)??, of_b])
+    })
 }
 
 fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
@@ -261,8 +274,10 @@ impl Document {
     ) -> io::Result<()> {
         let (block_a, at_a) = &parting.a;
         let (block_b, at_b) = &parting.b;
-        let of_a = evidence::gather(&a.source, &a.profile, block_a, *at_a)?;
-        let of_b = evidence::gather(&b.source, &b.profile, block_b, *at_b)?;
+        let [of_a, of_b] = both(
+            || evidence::gather(&a.source, &a.profile, block_a, *at_a),
+            || evidence::gather(&b.source, &b.profile, block_b, *at_b),
+        )?;
         let case = Case {
             profile: &a.profile,
             parting,
@@ -393,7 +408,7 @@ impl Document {
                 .map_or(u64::MAX, |entry| entry.number);
             last_write::find(&party.source, &party.profile, &key, before)
         };
-        let (of_a, of_b) = (find(a, 0)?, find(b, 1)?);
+        let [of_a, of_b] = both(|| find(a, 0), || find(b, 1))?;
         for (name, side, found) in [("A", &self.sides.a, &of_a), ("B", &self.sides.b, &of_b)] {
             if found.is_none() {
                 let first = side.first_height.unwrap_or(0);

@@ -365,10 +365,10 @@ fn meet(a: &BlockTape, b: &BlockTape) -> Met {
         // even of the crank it ends in.
         (None, _) if !a.ended => Met::Equal,
         (_, None) if !b.ended => Met::Equal,
-        (Some(unit), _) if !a.ended && (is_unfinished(unit) && at_a + 1 == a.units.len()) => {
+        (Some(unit), _) if !a.ended && is_unfinished(unit) && at_a + 1 == a.units.len() => {
             Met::Equal
         }
-        (_, Some(unit)) if !b.ended && (is_unfinished(unit) && at_b + 1 == b.units.len()) => {
+        (_, Some(unit)) if !b.ended && is_unfinished(unit) && at_b + 1 == b.units.len() => {
             Met::Equal
         }
         _ => Met::Parts(at_a, at_b),

@@ -380,7 +380,7 @@ impl<'a> Cutter<'a> {
 
     fn digest(&mut self, line: &[u8], ends_crank: bool) {
         let before = self.batch.len();
-        self.rules.canonical().cut(line, &mut self.batch);
+        self.rules.canonical().cut_canonical(line, &mut self.batch);
         if ends_crank {
             swingset::drop_value(&mut self.batch, before, "activityhash");
         }
@@ -419,7 +419,7 @@ impl<'a> Cutter<'a> {
     /// An entry outside cranks.
     fn single(&mut self, line: &[u8]) {
         let mut text = Vec::new();
-        self.rules.canonical().cut(line, &mut text);
+        self.rules.canonical().cut_canonical(line, &mut text);
         let digest = short(blake3::hash(&text));
         let what = match swingset::role(&swingset::type_of(line)) {
             Role::Input => {

@@ -105,23 +105,25 @@ impl CanonicalRules {
     ///
     /// An allowed entry whose JSON cannot be walked is taken whole.
     pub fn cut(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
-        let Some(cut) = self
-            .0
-            .type_key
-            .of(line)
-            .and_then(|name| self.0.cuts.get(name))
-        else {
-            return false;
-        };
-        if self.is_replay(line) {
-            return false;
+        match self.cut_of(line) {
+            Some(cut) if !self.is_replay(line) => {
+                cut.form(line, out);
+                true
+            }
+            _ => false,
         }
-        let before = out.len();
-        if cut.object(line, out).is_err() {
-            out.truncate(before);
-            out.extend_from_slice(line);
+    }
+
+    /// As [`CanonicalRules::cut`], of a line that `SlogRules::read` found to be
+    /// canonical: that it repeats nothing is not looked for again.
+    pub fn cut_canonical(&self, line: &[u8], out: &mut Vec<u8>) {
+        if let Some(cut) = self.cut_of(line) {
+            cut.form(line, out);
         }
-        true
+    }
+
+    fn cut_of(&self, line: &[u8]) -> Option<&Cut> {
+        self.0.cuts.get(self.0.type_key.of(line)?)
     }
 
     /// BLAKE3 of the profile's `canonical` section: what makes two HASHes
@@ -274,6 +276,15 @@ impl Cut {
             self.inside.len() - 1
         });
         self.inside[index].1.at(rest)
+    }
+
+    /// Appends the canonical form of an entry.
+    fn form(&self, line: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        if self.object(line, out).is_err() {
+            out.truncate(before);
+            out.extend_from_slice(line);
+        }
     }
 
     fn value(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
