@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod groups;
 pub mod last_write;
 pub mod pair;
+pub mod party;
 pub mod replay;
 pub mod swingset;
 pub mod tape;

@@ -473,6 +473,27 @@ impl RingSource {
     }
 }
 
+impl Source {
+    /// About how many bytes of lines it gives, where that is known before it
+    /// is read.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Source::Ring(ring) => {
+                let runs = &ring.view.lane(Lane::Main).runs;
+                Some(runs.iter().map(|run| (run.to - run.from) as u64).sum())
+            }
+            Source::BlackBox(bx) => {
+                let slog = |frame: &&FrameEntry| frame.kind == Some(BoxStream::Slog.kind());
+                let frames = bx.manifest()?.frames.iter().filter(slog);
+                Some(frames.map(|frame| frame.decompressed).sum())
+            }
+            Source::Slog(path) if Compression::of(path).ok()? != Compression::Plain => None,
+            Source::Slog(path) | Source::Agoric(path) => Some(path.metadata().ok()?.len()),
+            Source::Stdin | Source::Fingerprint(_) => None,
+        }
+    }
+}
+
 impl Line<'_> {
     /// Where it stands among positions of its source.
     pub fn is_behind(&self, at: Position) -> bool {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::blackbox::BlackBox;
 use crate::compare::last_write;
+use crate::compare::party::Party;
 use crate::fingerprint::Fingerprint;
 use crate::source::{Item, RingSource, Source};
 use crate::survey::Survey;
@@ -59,8 +60,8 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
 ///
 /// # Errors
 /// What reading gives.
-pub fn verify_reads(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> {
-    let reads = last_write::check_reads(source, profile)?;
+pub fn verify_reads(party: &Party) -> io::Result<Vec<Finding>> {
+    let reads = last_write::check_reads(party)?;
     let wrong = reads.wrong.iter().map(|read| {
         let crank = read
             .crank

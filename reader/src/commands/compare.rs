@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Outcome, profile_for, shown};
-use crate::compare::diff::{self, Party};
+use super::progress::watched;
+use super::{Outcome, party, shown};
+use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
 use crate::compare::text::{self, Colour};
 use crate::compare::verdict::Verdict;
-use crate::source;
 
 /// Group any number of nodes by agreement, and say where each group leaves
 #[derive(Args)]
@@ -102,12 +102,10 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
 }
 
 fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
-    let source = source::open(path)?;
-    let profile = profile_for(args.profile.as_deref(), &source)?;
-    let digest = groups::rules_of(&source, &profile);
-    let node = Node::read(shown(path), &source, &profile)
-        .map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
-    Ok((node, digest))
+    let party = party(path, args.profile.as_deref())?;
+    let node = watched(&[&party], || Node::read(shown(path), &party));
+    let node = node.map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
+    Ok((node, party.rules()))
 }
 
 /// The step at which each group leaves the first one: one comparison a group.
@@ -139,24 +137,10 @@ fn name_differences(
     Ok(())
 }
 
-fn difference(args: &CompareArgs, a: &PathBuf, b: &PathBuf) -> anyhow::Result<Document> {
-    let open = |path: &PathBuf| -> anyhow::Result<_> {
-        let source = source::open(path)?;
-        let profile = profile_for(args.profile.as_deref(), &source)?;
-        Ok((source, profile))
-    };
-    let ((source_a, profile_a), (source_b, profile_b)) = (open(a)?, open(b)?);
-    let a = Party {
-        path: a,
-        source: source_a,
-        profile: profile_a,
-    };
-    let b = Party {
-        path: b,
-        source: source_b,
-        profile: profile_b,
-    };
-    Ok(diff::diff(&a, &b)?)
+fn difference(args: &CompareArgs, a: &Path, b: &Path) -> anyhow::Result<Document> {
+    let open = |path| party(path, args.profile.as_deref());
+    let (a, b) = (open(a)?, open(b)?);
+    Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }
 
 fn conclude(nodes: &[Node], groups: &[Group], unknown: usize) -> (u8, String) {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, profile_for};
-use crate::compare::diff::{self, Party};
+use super::progress::watched;
+use super::{Outcome, party};
+use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::text::{self, Colour};
-use crate::source;
 
 /// Name the first step at which two recordings part, and the class of the fault
 #[derive(Args)]
@@ -41,22 +41,7 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
 }
 
 fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
-    let open = |path: &PathBuf| -> anyhow::Result<_> {
-        let source = source::open(path)?;
-        let profile = profile_for(args.profile.as_deref(), &source)?;
-        Ok((source, profile))
-    };
-    let ((source_a, profile_a), (source_b, profile_b)) = (open(&args.a)?, open(&args.b)?);
-    let (path_a, path_b) = (&args.a, &args.b);
-    let a = Party {
-        path: path_a,
-        source: source_a,
-        profile: profile_a,
-    };
-    let b = Party {
-        path: path_b,
-        source: source_b,
-        profile: profile_b,
-    };
-    Ok(diff::diff(&a, &b)?)
+    let open = |path| party(path, args.profile.as_deref());
+    let (a, b) = (open(&args.a)?, open(&args.b)?);
+    Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }

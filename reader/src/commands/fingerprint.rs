@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use haltbox_format::{BlockHash, Profile};
+use haltbox_format::BlockHash;
 
 use super::new_file::NewFile;
-use super::{Outcome, human_bytes, profile_for, shown};
+use super::progress::watched;
+use super::{Outcome, human_bytes, party, shown};
 use crate::compare::pair::TapeReader;
+use crate::compare::party::Party;
 use crate::fingerprint::Writer;
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::survey::Survey;
 
 /// Write the digests of a source, which can be published without its data
@@ -29,21 +31,15 @@ pub struct FingerprintArgs {
 
 /// Runs the command.
 pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
-    let source = source::open(&args.source)?;
-    let profile = profile_for(args.profile.as_deref(), &source)?;
-    if matches!(source, Source::Fingerprint(_)) {
+    let party = party(&args.source, args.profile.as_deref())?;
+    if matches!(party.source, Source::Fingerprint(_)) {
         anyhow::bail!("{} is a fingerprint already", shown(&args.source));
-    }
-    if matches!(source, Source::Stdin) {
-        anyhow::bail!(
-            "a fingerprint takes two readings, and standard input can be read once; name a file"
-        );
     }
     let output = args
         .output
         .clone()
         .unwrap_or_else(|| default_name(&args.source));
-    let (bytes, blocks) = make(&source, &profile)?;
+    let (bytes, blocks) = watched(&[&party], || make(&party))?;
     let file = NewFile::create(&output)?;
     file.file().write_all(&bytes)?;
     file.publish()?;
@@ -60,18 +56,18 @@ fn default_name(source: &Path) -> PathBuf {
     PathBuf::from(format!("{name}.fingerprint"))
 }
 
-fn make(source: &Source, profile: &Profile) -> anyhow::Result<(Vec<u8>, usize)> {
-    let Some(rules) = &profile.slog else {
+fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
+    let Some(rules) = &party.profile.slog else {
         anyhow::bail!(
             "the profile {} reads no slog, so there is nothing to digest",
-            profile.name
+            party.profile.name
         );
     };
     let mut writer = Writer::new(rules.canonical().digest());
-    let hashes = hashes(source, profile)?;
+    let hashes = hashes(party)?;
     let mut blocks = 0;
     std::thread::scope(|scope| -> anyhow::Result<()> {
-        let mut tape = TapeReader::start(scope, source, profile);
+        let mut tape = TapeReader::start(scope, party);
         while let Some(block) = tape.next_height() {
             let hash = hashes
                 .get(&block.height)
@@ -89,8 +85,8 @@ fn make(source: &Source, profile: &Profile) -> anyhow::Result<(Vec<u8>, usize)> 
 }
 
 /// HASH of the last whole execution of each height.
-fn hashes(source: &Source, profile: &Profile) -> anyhow::Result<HashMap<u64, BlockHash>> {
-    let survey = Survey::of(source, profile)?;
+fn hashes(party: &Party) -> anyhow::Result<HashMap<u64, BlockHash>> {
+    let survey = Survey::of(&party.source, &party.profile)?;
     Ok(survey
         .blocks
         .iter()

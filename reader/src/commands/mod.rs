@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod info;
 pub mod ls;
 mod new_file;
+mod progress;
 pub mod record;
 pub mod redact;
 pub mod verify;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::Profile;
 
+use crate::compare::party::Party;
 use crate::source::{self, Source};
 
 /// How a command ended; exit codes as `diff` and `cmp` have them.
@@ -72,6 +74,20 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
             )
         }
     }
+}
+
+/// A source that is to be compared, opened. A folder stands for its ring.
+pub fn party(path: &Path, profile: Option<&str>) -> anyhow::Result<Party> {
+    if path == Path::new("-") {
+        anyhow::bail!(
+            "a comparison reads its sources more than once, and standard input can be read once; \
+             name a file"
+        );
+    }
+    let path = single(path)?;
+    let source = source::open(&path)?;
+    let profile = profile_for(profile, &source)?;
+    Ok(Party::new(path, source, profile))
 }
 
 /// A path as people are shown it.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::document::{Asked, Document};
 use super::{Outcome, profile_for, shown};
+use crate::compare::party::Party;
 use crate::source;
 use crate::verify::Finding;
 
@@ -32,14 +33,16 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     for path in source::members(&args.asked.source)? {
         let source = source::open(&path)?;
         let profile = profile_for(args.asked.profile.as_deref(), &source)?;
+        let kind = source.kind();
         let mut findings = crate::verify::verify(&path, &source, &profile)?;
         if args.reads {
-            findings.extend(crate::verify::verify_reads(&source, &profile)?);
+            let party = Party::new(path.clone(), source, profile);
+            findings.extend(crate::verify::verify_reads(&party)?);
         }
         let intact = !findings.iter().any(|finding| finding.damage);
         document.sources.push(Verified {
             path: shown(&path),
-            kind: source.kind(),
+            kind,
             intact,
             findings,
         });

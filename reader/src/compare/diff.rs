@@ -1,7 +1,6 @@
 //! `haltbox diff`: two sources, one verdict, and what it rests on.
 
 use std::io;
-use std::path::Path;
 
 use haltbox_format::Profile;
 
@@ -12,36 +11,25 @@ use super::document::{
 };
 use super::environment::environment;
 use super::evidence::{self, Entry};
-use super::groups;
 use super::last_write::{self, StoreKey};
 use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
+use super::party::Party;
 use super::replay::{self, Mismatch, Originals, Replays};
 use super::swingset;
 use super::tape::Unit;
 use super::verdict::{Case, Finding, Verdict, Which};
-use crate::source::Source;
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
-
-/// One source of a comparison.
-pub struct Party<'a> {
-    /// Its path, as it was given.
-    pub path: &'a Path,
-    /// The source.
-    pub source: Source,
-    /// How it is read.
-    pub profile: Profile,
-}
 
 /// Compares two sources.
 ///
 /// # Errors
 /// What reading gives.
-pub fn diff(a: &Party<'_>, b: &Party<'_>) -> io::Result<Document> {
+pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     let comparison = std::thread::scope(|scope| {
-        let left = TapeReader::start(scope, &a.source, &a.profile);
-        let right = TapeReader::start(scope, &b.source, &b.profile);
+        let left = TapeReader::start(scope, a);
+        let right = TapeReader::start(scope, b);
         pair::compare(left, right)
     })?;
     let mut document = Document::new(a, b, &comparison);
@@ -78,9 +66,8 @@ pub fn diff(a: &Party<'_>, b: &Party<'_>) -> io::Result<Document> {
 }
 
 /// Why two sources cannot be compared at all.
-fn incomparable(a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) -> Option<String> {
-    let digest = |party: &Party<'_>| groups::rules_of(&party.source, &party.profile);
-    if digest(a) != digest(b) {
+fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String> {
+    if a.rules() != b.rules() {
         return Some(format!(
             "the sources were recorded with different profiles, {} and {}; name one for both with --profile",
             a.profile.name, b.profile.name
@@ -119,22 +106,22 @@ fn ranges(a: &Side, b: &Side) -> String {
 }
 
 fn check_replays(
-    a: &Party<'_>,
-    b: &Party<'_>,
+    a: &Party,
+    b: &Party,
     comparison: &Comparison,
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
-    let check = |party: &Party<'_>, own: &replay::Deliveries, peer: &Party<'_>| {
+    let check = |party: &Party, own: &replay::Deliveries, peer: &Party| {
         if own.is_empty() {
             return Ok(None);
         }
         let none = Originals::default();
-        let alone = replay::check(&party.source, &party.profile, own, &none)?;
+        let alone = replay::check(party, own, &none)?;
         if alone.unknown == 0 {
             return Ok(Some(alone));
         }
-        let others = replay::originals(&peer.source, &peer.profile, own)?;
-        replay::check(&party.source, &party.profile, own, &others).map(Some)
+        let others = replay::originals(peer, own)?;
+        replay::check(party, own, &others).map(Some)
     };
     both(|| check(a, one, b), || check(b, other, a))
 }
@@ -169,7 +156,7 @@ fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
 }
 
 impl Document {
-    fn new(a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) -> Document {
+    fn new(a: &Party, b: &Party, comparison: &Comparison) -> Document {
         let [one, other] = &comparison.sides;
         let heights = comparison.rows.iter().map(|row| HeightFacts {
             height: row.height,
@@ -267,16 +254,16 @@ impl Document {
 
     fn parting(
         &mut self,
-        a: &Party<'_>,
-        b: &Party<'_>,
+        a: &Party,
+        b: &Party,
         parting: &Parting,
         sides: &[Side; 2],
     ) -> io::Result<()> {
         let (block_a, at_a) = &parting.a;
         let (block_b, at_b) = &parting.b;
         let [of_a, of_b] = both(
-            || evidence::gather(&a.source, &a.profile, block_a, *at_a),
-            || evidence::gather(&b.source, &b.profile, block_b, *at_b),
+            || evidence::gather(a, block_a, *at_a),
+            || evidence::gather(b, block_b, *at_b),
         )?;
         let case = Case {
             profile: &a.profile,
@@ -392,21 +379,16 @@ impl Document {
         });
     }
 
-    fn find_last_write(
-        &mut self,
-        a: &Party<'_>,
-        b: &Party<'_>,
-        finding: &Finding,
-    ) -> io::Result<()> {
+    fn find_last_write(&mut self, a: &Party, b: &Party, finding: &Finding) -> io::Result<()> {
         let syscall = finding.leading[0].last();
         let Some(key) = syscall.and_then(|entry| StoreKey::of_read(&entry.line)) else {
             return Ok(());
         };
-        let find = |party: &Party<'_>, side: usize| {
+        let find = |party: &Party, side: usize| {
             let before = finding.steps[side]
                 .as_ref()
                 .map_or(u64::MAX, |entry| entry.number);
-            last_write::find(&party.source, &party.profile, &key, before)
+            last_write::find(party, &key, before)
         };
         let [of_a, of_b] = both(|| find(a, 0), || find(b, 1))?;
         for (name, side, found) in [("A", &self.sides.a, &of_a), ("B", &self.sides.b, &of_b)] {
@@ -463,7 +445,7 @@ impl Document {
         }
     }
 
-    fn no_parting(&mut self, a: &Party<'_>, b: &Party<'_>, comparison: &Comparison) {
+    fn no_parting(&mut self, a: &Party, b: &Party, comparison: &Comparison) {
         if let Some(activity) = comparison.activity {
             let in_run = [&self.sides.a, &self.sides.b]
                 .iter()
@@ -538,7 +520,7 @@ fn uncovered(comparison: &Comparison) -> Option<String> {
     None
 }
 
-fn facts(party: &Party<'_>, side: &Side) -> SideFacts {
+fn facts(party: &Party, side: &Side) -> SideFacts {
     SideFacts {
         path: party.path.display().to_string(),
         kind: party.source.kind().to_owned(),

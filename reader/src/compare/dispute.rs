@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use haltbox_format::AppHash;
 use haltbox_format::lifecycle::State;
 
-use super::diff::Party;
 use super::pair::{Agreement, Comparison, Side};
+use super::party::Party;
 use super::verdict::Verdict;
 use crate::source::{Blocks, Source};
 
@@ -19,7 +19,7 @@ pub(super) struct Dispute {
 }
 
 impl Dispute {
-    pub(super) fn of(a: &Party<'_>, b: &Party<'_>) -> Dispute {
+    pub(super) fn of(a: &Party, b: &Party) -> Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
@@ -30,7 +30,7 @@ impl Dispute {
         dispute
     }
 
-    fn read(&mut self, index: usize, party: &Party<'_>) {
+    fn read(&mut self, index: usize, party: &Party) {
         match party.source.blocks() {
             Blocks::Ring(blocks) => {
                 for block in blocks {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use haltbox_format::Digest;
 
-use super::diff::Party;
 use super::document::EnvironmentRow;
+use super::party::Party;
 use crate::source::Source;
 
 /// What the boxes say of their machines, where it is not the same.
-pub(super) fn environment(a: &Party<'_>, b: &Party<'_>) -> Vec<EnvironmentRow> {
-    let host = |party: &Party<'_>| match &party.source {
+pub(super) fn environment(a: &Party, b: &Party) -> Vec<EnvironmentRow> {
+    let host = |party: &Party| match &party.source {
         Source::BlackBox(bx) => bx
             .manifest()
             .map(|manifest| manifest.host.clone())

@@ -3,11 +3,11 @@
 
 use std::io;
 
-use haltbox_format::{Profile, SlogRules};
+use haltbox_format::SlogRules;
 
+use super::party::Party;
 use super::swingset::{self, Role};
 use super::tape::{self, BlockTape, Depth, Finds, UnitDigest};
-use crate::source::Source;
 
 /// Bytes of entries that are kept of one side.
 pub const KEPT: usize = 64 << 20;
@@ -49,13 +49,8 @@ pub struct Evidence {
 ///
 /// # Errors
 /// What reading gives.
-pub fn gather(
-    source: &Source,
-    profile: &Profile,
-    block: &BlockTape,
-    at: usize,
-) -> io::Result<Evidence> {
-    let Some(rules) = &profile.slog else {
+pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidence> {
+    let Some(rules) = &party.profile.slog else {
         return Ok(Evidence::default());
     };
     let mut gather = Gather {
@@ -67,7 +62,7 @@ pub fn gather(
         unit: None,
         hasher: blake3::Hasher::new(),
     };
-    tape::read(source, profile, Depth::Places, &mut gather)?;
+    tape::read(party, Depth::Places, &mut gather)?;
     gather.close_unit();
     Ok(gather.evidence)
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use haltbox_format::{Digest, Profile};
 use serde::Serialize;
 
 use super::pair::TapeReader;
+use super::party::Party;
 use super::tape::UnitDigest;
 use crate::fingerprint::{self, Fingerprint};
 use crate::source::Source;
@@ -26,20 +26,12 @@ impl Node {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn read(name: String, source: &Source, profile: &Profile) -> io::Result<Node> {
-        let heights = match source {
+    pub fn read(name: String, party: &Party) -> io::Result<Node> {
+        let heights = match &party.source {
             Source::Fingerprint(print) => of_fingerprint(print),
-            _ => of_tape(source, profile)?,
+            _ => of_tape(party)?,
         };
         Ok(Node { name, heights })
-    }
-}
-
-/// The canonical rules a source's digests are made by.
-pub fn rules_of(source: &Source, profile: &Profile) -> Option<Digest> {
-    match source {
-        Source::Fingerprint(print) => Some(print.profile),
-        _ => profile.slog.as_ref().map(|slog| slog.canonical().digest()),
     }
 }
 
@@ -48,10 +40,10 @@ fn of_fingerprint(print: &Fingerprint) -> BTreeMap<u64, UnitDigest> {
     whole.map(|block| (block.height, block.digest)).collect()
 }
 
-fn of_tape(source: &Source, profile: &Profile) -> io::Result<BTreeMap<u64, UnitDigest>> {
+fn of_tape(party: &Party) -> io::Result<BTreeMap<u64, UnitDigest>> {
     std::thread::scope(|scope| {
         let mut heights = BTreeMap::new();
-        let mut tape = TapeReader::start(scope, source, profile);
+        let mut tape = TapeReader::start(scope, party);
         while let Some(block) = tape.next_height() {
             if block.is_whole() {
                 heights.insert(block.height, fingerprint::block_digest(&block.units));

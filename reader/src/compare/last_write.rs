@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 
-use haltbox_format::{Profile, json};
+use haltbox_format::json;
 use memchr::memmem;
 use serde::Serialize;
 
+use super::party::Party;
 use super::swingset::{self, Role};
 use super::tape::{self, BlockTape, Depth, Finds};
-use crate::source::Source;
 
 /// Keys whose last value is remembered while reads are checked: 48 bytes each.
 const KEYS: usize = 1 << 22;
@@ -68,12 +68,7 @@ pub struct Write {
 ///
 /// # Errors
 /// What reading gives.
-pub fn find(
-    source: &Source,
-    profile: &Profile,
-    key: &StoreKey,
-    before: u64,
-) -> io::Result<Option<Write>> {
+pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
     let mut search = Search {
         key,
         needle: memmem::Finder::new(&key.raw),
@@ -83,7 +78,7 @@ pub fn find(
         last: None,
         at: None,
     };
-    tape::read(source, profile, Depth::Places, &mut search)?;
+    tape::read(party, Depth::Places, &mut search)?;
     Ok(search.last)
 }
 
@@ -211,9 +206,9 @@ pub struct Reads {
 ///
 /// # Errors
 /// What reading gives.
-pub fn check_reads(source: &Source, profile: &Profile) -> io::Result<Reads> {
+pub fn check_reads(party: &Party) -> io::Result<Reads> {
     let mut check = Check::default();
-    tape::read(source, profile, Depth::Places, &mut check)?;
+    tape::read(party, Depth::Places, &mut check)?;
     Ok(check.reads)
 }
 

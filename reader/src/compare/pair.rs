@@ -5,11 +5,9 @@ use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use haltbox_format::Profile;
-
+use super::party::Party;
 use super::tape::{self, BlockTape, ChainBreak, Depth, Finds, Summary, Unit, UnitDigest, What};
 use crate::fingerprint;
-use crate::source::Source;
 
 /// Blocks read ahead of the comparison, by source.
 const AHEAD: usize = 2;
@@ -128,12 +126,10 @@ impl<'scope> TapeReader<'scope> {
     /// Begins to read.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        source: &'env Source,
-        profile: &'env Profile,
+        party: &'env Party,
     ) -> TapeReader<'scope> {
         let (sender, blocks) = sync_channel(AHEAD);
-        let thread =
-            scope.spawn(move || tape::read(source, profile, Depth::Digests, &mut Send(sender)));
+        let thread = scope.spawn(move || tape::read(party, Depth::Digests, &mut Send(sender)));
         TapeReader {
             blocks,
             thread,

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Profile, json};
+use haltbox_format::json;
 use serde::Serialize;
 
+use super::party::Party;
 use super::swingset::{self, Role};
 use super::tape::{self, BlockTape, Depth, Finds};
-use crate::source::Source;
 
 /// Mismatches that are told one by one.
 const TOLD: usize = 100;
@@ -66,9 +66,9 @@ struct Original {
 ///
 /// # Errors
 /// What reading gives.
-pub fn originals(source: &Source, profile: &Profile, wanted: &Deliveries) -> io::Result<Originals> {
+pub fn originals(party: &Party, wanted: &Deliveries) -> io::Result<Originals> {
     let mut walk = Walk::new(wanted, None);
-    tape::read(source, profile, Depth::Places, &mut walk)?;
+    tape::read(party, Depth::Places, &mut walk)?;
     Ok(walk.originals)
 }
 
@@ -77,14 +77,9 @@ pub fn originals(source: &Source, profile: &Profile, wanted: &Deliveries) -> io:
 ///
 /// # Errors
 /// What reading gives.
-pub fn check(
-    source: &Source,
-    profile: &Profile,
-    wanted: &Deliveries,
-    others: &Originals,
-) -> io::Result<Replays> {
+pub fn check(party: &Party, wanted: &Deliveries, others: &Originals) -> io::Result<Replays> {
     let mut walk = Walk::new(wanted, Some(others));
-    tape::read(source, profile, Depth::Places, &mut walk)?;
+    tape::read(party, Depth::Places, &mut walk)?;
     Ok(walk.replays)
 }
 

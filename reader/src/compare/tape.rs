@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Digest, Event, Lane, Profile, SlogRules, Stream};
+use haltbox_format::{Digest, Event, Lane, SlogRules, Stream};
 
 use super::chain::Chain;
+use super::party::Party;
 use super::swingset::{self, INPUT_NUMBER, Role};
 use crate::source::{Item, Line, Source};
 
@@ -200,20 +201,18 @@ pub enum Depth {
 /// # Errors
 /// What reading gives; a profile that reads no slog is none of them: there are
 /// no blocks then.
-pub fn read(
-    source: &Source,
-    profile: &Profile,
-    depth: Depth,
-    finds: &mut dyn Finds,
-) -> io::Result<Summary> {
-    if let Source::Fingerprint(fingerprint) = source {
+pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Summary> {
+    if let Source::Fingerprint(fingerprint) = &party.source {
         return fingerprint.read(finds);
     }
-    let Some(rules) = &profile.slog else {
+    let Some(rules) = &party.profile.slog else {
         return Ok(Summary::default());
     };
     let mut cutter = Cutter::new(rules, depth);
-    source.read(&mut |item| {
+    party.source.read(&mut |item| {
+        if let Item::Line(line) = &item {
+            party.took(line.bytes.len());
+        }
         Ok(match item {
             Item::Line(line) if line.stream == Stream::Node || line.context => true,
             Item::Line(line) => cutter.line(&line, finds),
@@ -225,6 +224,7 @@ pub fn read(
             }
         })
     })?;
+    party.end_pass();
     Ok(cutter.finish(finds))
 }
 

@@ -1,0 +1,69 @@
+//! A bar on the terminal while sources are read.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::compare::party::Party;
+
+/// Work that is done sooner needs no bar.
+const PATIENCE: Duration = Duration::from_secs(2);
+const STEP: Duration = Duration::from_millis(100);
+
+/// Does the work. If it takes more than two seconds and standard error is a
+/// terminal, shows there how far the sources are read.
+pub fn watched<T>(parties: &[&Party], work: impl FnOnce() -> T) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let (working, over) = channel::<()>();
+        scope.spawn(move || {
+            let waits = |time| over.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+            if waits(PATIENCE) {
+                let bar = bar(parties);
+                while waits(STEP) {
+                    show(&bar, parties);
+                }
+                bar.finish_and_clear();
+            }
+        });
+        let done = work();
+        drop(working);
+        done
+    })
+}
+
+/// Without sizes of all sources only the bytes are counted.
+fn bar(parties: &[&Party]) -> ProgressBar {
+    let sizes: Option<Vec<u64>> = parties.iter().map(|party| party.progress().size).collect();
+    let total = sizes.map(|sizes| sizes.iter().sum());
+    let template = match total {
+        Some(_) => "{msg} [{bar:40}] {percent} %, {eta} left",
+        None => "{msg} {bytes}, {bytes_per_sec}",
+    };
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+fn show(bar: &ProgressBar, parties: &[&Party]) {
+    let of = parties.iter().map(|party| party.progress());
+    let pass = of
+        .clone()
+        .map(|progress| progress.passes)
+        .min()
+        .unwrap_or(0)
+        + 1;
+    // A source that is a pass ahead counts as read in this one.
+    let taken = of.map(|progress| match progress.size {
+        Some(size) if progress.passes >= pass => size,
+        _ => progress.taken,
+    });
+    bar.set_message(format!("reading, pass {pass}"));
+    bar.set_position(taken.sum());
+}

@@ -1,0 +1,81 @@
+//! One source of a comparison: where it is, and how it is read.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use haltbox_format::{Digest, Profile};
+
+use crate::source::Source;
+
+/// A source, how its lines are read, and how far they were.
+pub struct Party {
+    /// Its path, as it was given.
+    pub path: PathBuf,
+    /// The source.
+    pub source: Source,
+    /// How it is read.
+    pub profile: Profile,
+    /// Bytes of lines that one reading gives, where that is known beforehand.
+    size: Option<u64>,
+    taken: AtomicU64,
+}
+
+/// How far the reading of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Readings that are done: a comparison reads a source up to four times.
+    pub passes: u64,
+    /// Bytes read in this one.
+    pub taken: u64,
+    /// Bytes that it will be.
+    pub size: Option<u64>,
+}
+
+impl Party {
+    /// A source that nothing was read of yet.
+    pub fn new(path: PathBuf, source: Source, profile: Profile) -> Party {
+        Party {
+            size: source.size().filter(|size| *size > 0),
+            taken: AtomicU64::new(0),
+            path,
+            source,
+            profile,
+        }
+    }
+
+    /// The canonical rules its digests are made by.
+    pub fn rules(&self) -> Option<Digest> {
+        match &self.source {
+            Source::Fingerprint(print) => Some(print.profile),
+            _ => {
+                let slog = self.profile.slog.as_ref();
+                slog.map(|slog| slog.canonical().digest())
+            }
+        }
+    }
+
+    /// A line was read.
+    pub fn took(&self, bytes: usize) {
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A reading is over, perhaps before the source's end.
+    pub fn end_pass(&self) {
+        if let Some(size) = self.size {
+            let taken = self.taken.load(Ordering::Relaxed);
+            self.taken
+                .store(taken.next_multiple_of(size), Ordering::Relaxed);
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let (taken, size) = (self.taken.load(Ordering::Relaxed), self.size);
+        let of = size.unwrap_or(u64::MAX);
+        Progress {
+            passes: taken / of,
+            taken: taken % of,
+            size,
+        }
+    }
+}
