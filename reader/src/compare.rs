@@ -21,5 +21,4 @@ pub mod party;
 pub mod replay;
 pub mod swingset;
 pub mod tape;
-pub mod text;
 pub mod verdict;

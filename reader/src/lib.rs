@@ -11,6 +11,7 @@ pub mod compare;
 pub mod fingerprint;
 mod kind;
 mod placing;
+mod report;
 mod selecting;
 mod slog_file;
 mod source;

@@ -10,8 +10,9 @@ use super::{Outcome, party, shown};
 use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
-use crate::compare::text::{self, Colour};
+
 use crate::compare::verdict::Verdict;
+use crate::report::text::{self, Colour};
 
 /// Group any number of nodes by agreement, and say where each group leaves
 #[derive(Args)]

@@ -1,14 +1,17 @@
 //! `haltbox diff`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, party};
 use crate::compare::diff;
 use crate::compare::document::Document;
-use crate::compare::text::{self, Colour};
+use crate::report::html;
+use crate::report::text::{self, Colour};
 
 /// Name the first step at which two recordings part, and the class of the fault
 #[derive(Args)]
@@ -20,6 +23,9 @@ pub struct DiffArgs {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
+    /// Also write the answer as one page that needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How the entries are to be read, where the sources do not say.
     #[arg(long, value_name = "agoric|cosmos|FILE.json")]
     profile: Option<String>,
@@ -27,7 +33,12 @@ pub struct DiffArgs {
 
 /// Runs the command.
 pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
+    let page = args.html.as_deref().map(NewFile::create).transpose()?;
     let document = compare(args)?;
+    if let Some(page) = page {
+        page.file().write_all(html::html(&document).as_bytes())?;
+        page.publish()?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {

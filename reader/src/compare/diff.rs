@@ -16,7 +16,7 @@ use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
 use super::party::Party;
 use super::replay::{self, Mismatch, Originals, Replays};
 use super::swingset;
-use super::tape::Unit;
+use super::tape::{BlockTape, Unit};
 use super::verdict::{Case, Finding, Verdict, Which};
 
 /// Entries of context that are told on each side of the step.
@@ -284,6 +284,7 @@ impl Document {
             input: first.input.clone(),
             run: first.run,
             crank: finding.numbers.crank,
+            crank_in_block: finding.numbers.crank.map(|_| cranks_before(block_a, *at_a)),
             vat: finding.numbers.vat.clone(),
             delivery: finding.numbers.delivery,
             syscall: finding.numbers.syscall,
@@ -333,6 +334,7 @@ impl Document {
             height: block.height,
             attempt: block.attempt,
             crank,
+            crank_in_block: crank.map(|_| cranks_before(block, *at)),
             ..Place::default()
         });
     }
@@ -490,6 +492,11 @@ impl Document {
             }
         }
     }
+}
+
+fn cranks_before(block: &BlockTape, unit: usize) -> u64 {
+    let before = block.units.iter().take(unit);
+    before.filter(|unit| unit.crank().is_some()).count() as u64
 }
 
 /// A height missing in the middle, or damage, where all the rest is equal.

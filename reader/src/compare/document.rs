@@ -79,6 +79,10 @@ pub struct Place {
     /// Crank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crank: Option<u64>,
+    /// Cranks before it in the block, which unlike its number is the same on
+    /// both sides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crank_in_block: Option<u64>,
     /// Vat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vat: Option<String>,

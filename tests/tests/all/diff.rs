@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use haltbox_tests::*;
@@ -358,4 +359,80 @@ fn redacted_and_extracted_sources_give_the_same_verdict() {
     }
     let mixed = diff(&path("honest-a.cut"), &path("divergent-kv"));
     expect_kv(&mixed, "an extract against the whole");
+}
+
+/// A page that loads and runs nothing, and says what the terminal says.
+#[test]
+fn the_page_stands_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = ["honest-a", "divergent-kv"].map(|which| {
+        let path = folder.path().join(which);
+        std::fs::write(&path, excerpt(which)).expect("a slog");
+        path
+    });
+    let page = folder.path().join("page.html");
+    output(1, &["diff", "--html", text(&page), text(&a), text(&b)]);
+    let html = std::fs::read_to_string(&page).expect("a page");
+    for told in [
+        "default-src 'none'",
+        "state differs",
+        "vc.4.sacct-77",
+        "A, line ",
+        "parted at height 13",
+        "+67<mark>7</mark>",
+        "+67<mark>8</mark>",
+    ] {
+        assert!(html.contains(told), "{told} is not in the page");
+    }
+    for loading in [
+        "<script", "http:", "https:", "src=", "href=", "@import", "url(",
+    ] {
+        assert!(!html.contains(loading), "{loading} is in the page");
+    }
+    let again = run(&["diff", "--html", text(&page), text(&a), text(&b)]);
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "another's file is not replaced"
+    );
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists and is left as it is"));
+}
+
+/// Ten blocks or a thousand: the same memory, a stated one.
+#[test]
+fn memory_does_not_grow_with_the_sources() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slog = excerpt("honest-a");
+    let begin = slog
+        .windows(60)
+        .position(|w| {
+            w.starts_with(b"{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":13")
+        })
+        .expect("block 13");
+    let block = String::from_utf8(slog[begin..].to_vec()).expect("UTF-8");
+    let path = folder.path().join("long.slog");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a slog"));
+    for height in 13..213 {
+        let renumbered = block.replace("\"blockHeight\":13", &format!("\"blockHeight\":{height}"));
+        file.write_all(renumbered.as_bytes()).expect("written");
+    }
+    file.into_inner().expect("written");
+    let bytes = std::fs::metadata(&path).expect("a slog").len();
+    assert!(bytes > 200 << 20, "{bytes} bytes are no long source");
+    let limited = format!(
+        "ulimit -v 65536 && exec {} diff {path} {path}",
+        programs().join("haltbox").display(),
+        path = path.display()
+    );
+    let done = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .output()
+        .expect("sh runs");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(
+        done.status.code(),
+        Some(0),
+        "in 64 MiB of address space: {said}"
+    );
+    assert!(String::from_utf8_lossy(&done.stdout).contains("200 whole blocks"));
 }

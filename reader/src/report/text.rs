@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::document::{Document, Place, SideFacts};
-use super::last_write::Write;
-use super::swingset;
-use super::verdict::{Verdict, Which};
+use super::visible::visible;
+use crate::compare::document::{Document, Place, SideFacts};
+use crate::compare::last_write::Write;
+use crate::compare::swingset;
+use crate::compare::verdict::{Verdict, Which};
 
 const WIDTH: usize = 80;
 /// Where the text of a section begins.
@@ -36,6 +37,8 @@ impl Colour {
 /// The document as text.
 pub fn text(document: &Document, colour: Colour) -> String {
     let mut out = String::new();
+    sides(&mut out, document, colour);
+    out.push('\n');
     let style = match document.verdict {
         Verdict::Identical => "1;32",
         Verdict::Insufficient => "1;33",
@@ -43,14 +46,13 @@ pub fn text(document: &Document, colour: Colour) -> String {
     };
     let headline = colour.paint(style, &document.verdict.name().to_uppercase());
     let _ = writeln!(out, "{headline}");
-    paragraph(&mut out, "", &capitalised(&document.summary), colour);
+    paragraph(&mut out, "", &sentence(&document.summary), colour);
     out.push('\n');
     place(&mut out, document, colour);
     changes(&mut out, document, colour);
     last_write(&mut out, document, colour);
     context(&mut out, document, colour);
     consequence(&mut out, document, colour);
-    sides(&mut out, document, colour);
     for note in &document.notes {
         paragraph(&mut out, "note", note, colour);
     }
@@ -60,7 +62,8 @@ pub fn text(document: &Document, colour: Colour) -> String {
     out
 }
 
-fn capitalised(text: &str) -> String {
+/// A summary as a sentence.
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters
         .next()
@@ -98,7 +101,10 @@ pub fn place_words(place: &Place) -> String {
     }
     words.extend(place.input.as_ref().map(|input| format!("input {input}")));
     words.extend(place.run.map(|run| format!("run {run}")));
-    words.extend(place.crank.map(|crank| format!("crank {crank}")));
+    let in_block = place.crank_in_block.map_or(String::new(), |index| {
+        format!(" (number {} of the block)", index + 1)
+    });
+    words.extend(place.crank.map(|crank| format!("crank {crank}{in_block}")));
     words.extend(place.vat.clone());
     words.extend(
         place
@@ -182,20 +188,11 @@ fn changes(out: &mut String, document: &Document, colour: Colour) {
 
 /// A value under the name of its side; long words are broken, not hyphenated.
 fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) {
-    let letters: Vec<char> = text.chars().map(printable).collect();
+    let letters: Vec<char> = text.chars().map(visible).collect();
     for (index, piece) in letters.chunks(WIDTH - INDENT - 3).enumerate() {
         let name = if index == 0 { name } else { " " };
         let piece: String = piece.iter().collect();
         let _ = writeln!(out, "{:INDENT$}{name}  {}", "", colour.paint(style, &piece));
-    }
-}
-
-/// Nothing of a recording may steer the terminal.
-fn printable(letter: char) -> char {
-    if letter.is_control() {
-        '\u{fffd}'
-    } else {
-        letter
     }
 }
 
@@ -269,7 +266,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
 }
 
 fn cut(line: &str, width: usize) -> String {
-    let letters: Vec<char> = line.chars().take(width + 1).map(printable).collect();
+    let letters: Vec<char> = line.chars().take(width + 1).map(visible).collect();
     if letters.len() <= width {
         return letters.into_iter().collect();
     }
@@ -277,39 +274,41 @@ fn cut(line: &str, width: usize) -> String {
 }
 
 fn consequence(out: &mut String, document: &Document, colour: Colour) {
+    if let Some(words) = consequence_words(document) {
+        paragraph(out, "after", &words, colour);
+        out.push('\n');
+    }
+}
+
+/// What followed from the first difference, in words; `None` if nothing did.
+pub(super) fn consequence_words(document: &Document) -> Option<String> {
     let consequence = &document.consequence;
     if consequence.cranks_differing == 0 && consequence.blocks_differing == 0 {
-        return;
+        return None;
     }
+    let in_crank = document.place.as_ref().is_some_and(|p| p.crank.is_some());
     let hash = match consequence.crankhash_after {
-        Some(0)
-            if document
-                .place
-                .as_ref()
-                .is_some_and(|place| place.crank.is_some()) =>
-        {
-            "the crankhash differs in the same crank".to_owned()
-        }
+        Some(0) if in_crank => "the crankhash differs in the same crank".to_owned(),
         Some(0) => "the crankhash differs from the next crank on".to_owned(),
         Some(1) => "the crankhash first differs 1 crank later".to_owned(),
         Some(later) => format!("the crankhash first differs {later} cranks later"),
         None => "no crankhash is known to differ".to_owned(),
     };
-    let text = format!(
+    Some(format!(
         "{hash}; in all {} of {} cranks and {} of {} blocks differ",
         consequence.cranks_differing,
         consequence.cranks_compared,
         consequence.blocks_differing,
         document.heights.len()
-    );
-    paragraph(out, "after", &text, colour);
-    out.push('\n');
+    ))
 }
 
 fn sides(out: &mut String, document: &Document, colour: Colour) {
     for (name, side) in [("A", &document.sides.a), ("B", &document.sides.b)] {
-        paragraph(out, name, &covers(side), colour);
+        let text = format!("{} ({}): {}", side.path, side.kind, covers(side));
+        paragraph(out, name, &text, colour);
     }
+    paragraph(out, "both", &common(document), colour);
     for row in &document.environment {
         let value = |value: &Option<String>| value.clone().unwrap_or("not told".to_owned());
         let text = format!("{}: A {}, B {}", row.what, value(&row.a), value(&row.b));
@@ -317,16 +316,29 @@ fn sides(out: &mut String, document: &Document, colour: Colour) {
     }
 }
 
-fn covers(side: &SideFacts) -> String {
+/// What both sources cover, in words.
+fn common(document: &Document) -> String {
+    let heights = &document.heights;
+    let whole = heights.iter().filter(|row| row.same.is_some()).count();
+    match (heights.first(), heights.last()) {
+        (Some(first), Some(last)) => format!(
+            "heights {} to {}, {whole} of {} compared as a whole",
+            first.height,
+            last.height,
+            heights.len()
+        ),
+        _ => "no height".to_owned(),
+    }
+}
+
+/// What a source covers and lacks, in words.
+pub(super) fn covers(side: &SideFacts) -> String {
     let heights = match (side.first_height, side.last_height) {
         (Some(first), Some(last)) if first == last => format!("height {first}"),
         (Some(first), Some(last)) => format!("heights {first} to {last}"),
         _ => "no heights".to_owned(),
     };
-    let mut text = format!(
-        "{} ({}): {heights}, {} cranks",
-        side.path, side.kind, side.cranks
-    );
+    let mut text = format!("{heights}, {} cranks", side.cranks);
     let lists = [("in part", &side.incomplete), ("missing", &side.missing)];
     for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         let shown: Vec<String> = list.iter().take(8).map(u64::to_string).collect();

@@ -1,0 +1,121 @@
+//! The timeline of a page: blocks by height, and the cranks of the block in
+//! which the nodes parted.
+
+use std::fmt::Write as _;
+
+use crate::compare::document::{Document, HeightFacts};
+
+/// Bars at most: blocks beyond that share one.
+const BARS: usize = 160;
+/// Of the drawing, in its own units.
+const WIDTH: f64 = 960.0;
+const HEIGHT: f64 = 100.0;
+
+/// Blocks that share a bar.
+struct Bar {
+    cranks: usize,
+    class: &'static str,
+}
+
+/// Both drawings as HTML; empty if no height is on both sides.
+pub(super) fn timeline(document: &Document) -> String {
+    let heights = &document.heights;
+    let (Some(first), Some(last)) = (heights.first(), heights.last()) else {
+        return String::new();
+    };
+    let mut out = String::from("<section><h2>Blocks</h2>\n");
+    let bars = bars(heights);
+    let place = document.place.as_ref();
+    let at = place.and_then(|place| heights.iter().position(|row| row.height == place.height));
+    let share = at.map(|at| (at as f64 + 0.5) / heights.len() as f64);
+    draw_bars(&mut out, &bars, share);
+    let parted = place.map_or(String::new(), |place| {
+        format!("<b>parted at height {}</b>", place.height)
+    });
+    let _ = writeln!(
+        out,
+        "<p class=scale><span>height {}</span>{parted}<span>{}</span></p>",
+        first.height, last.height
+    );
+    out.push_str(
+        "<p class=key><i class=same></i>equal <i class=other></i>different <i class=part></i>in part \
+         only; bars are as high as blocks have cranks</p>\n",
+    );
+    if let (Some(place), Some(at)) = (place, at)
+        && let Some(index) = place.crank_in_block
+        && let Some(row) = heights.get(at).filter(|row| row.cranks > 0)
+    {
+        cranks(&mut out, place.height, index, row.cranks);
+    }
+    out.push_str("</section>\n");
+    out
+}
+
+fn bars(heights: &[HeightFacts]) -> Vec<Bar> {
+    let size = heights.len().div_ceil(BARS).max(1);
+    let bar = |rows: &[HeightFacts]| Bar {
+        cranks: rows.iter().map(|row| row.cranks).max().unwrap_or(0),
+        class: match () {
+            () if rows.iter().any(|row| row.same == Some(false)) => "other",
+            () if rows.iter().any(|row| row.same.is_none()) => "part",
+            () => "same",
+        },
+    };
+    heights.chunks(size).map(bar).collect()
+}
+
+fn draw_bars(out: &mut String, bars: &[Bar], parted: Option<f64>) {
+    let _ = writeln!(
+        out,
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=none role=img \
+         aria-label=\"blocks by height\">"
+    );
+    let most = bars.iter().map(|bar| bar.cranks).max().unwrap_or(0).max(1) as f64;
+    let step = WIDTH / bars.len().max(1) as f64;
+    for (index, bar) in bars.iter().enumerate() {
+        // Empty blocks stay visible.
+        let tall = (bar.cranks as f64 / most * (HEIGHT - 14.0)).max(3.0);
+        let _ = writeln!(
+            out,
+            "<rect class={} x={:.1} y={:.1} width={:.1} height={tall:.1} />",
+            bar.class,
+            index as f64 * step,
+            HEIGHT - tall,
+            (step * 0.85).max(0.5)
+        );
+    }
+    if let Some(share) = parted {
+        marker(out, share);
+    }
+    out.push_str("</svg>\n");
+}
+
+fn marker(out: &mut String, share: f64) {
+    let x = share * WIDTH;
+    let _ = writeln!(
+        out,
+        "<path class=mark d=\"M{x:.1} 0V{HEIGHT}M{:.1} 0L{x:.1} 10L{:.1} 0Z\" />",
+        x - 6.0,
+        x + 6.0
+    );
+}
+
+fn cranks(out: &mut String, height: u64, index: u64, count: usize) {
+    let count = (count as u64).max(index + 1);
+    let share = index as f64 / count as f64;
+    let _ = write!(
+        out,
+        "<h2>Cranks of height {height}</h2>\n<svg class=low viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         preserveAspectRatio=none role=img aria-label=\"cranks of the block\">\n<rect class=same x=0 y=20 \
+         width={:.1} height=60 />\n<rect class=other x={:.1} y=20 width={:.1} height=60 />\n",
+        share * WIDTH,
+        share * WIDTH,
+        (1.0 - share) * WIDTH
+    );
+    marker(out, share);
+    let _ = writeln!(
+        out,
+        "</svg>\n<p class=scale><span>1</span><b>parted in crank {} of {count}</b><span>{count}</span></p>",
+        index + 1
+    );
+}
