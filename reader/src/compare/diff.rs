@@ -184,6 +184,7 @@ impl Document {
             replays: Vec::new(),
             consequence: Consequence {
                 crankhash_after: comparison.crankhash_after,
+                in_block: comparison.in_block.clone(),
                 cranks_differing: comparison.cranks.1,
                 cranks_compared: comparison.cranks.0,
                 blocks_differing: comparison.differing,

@@ -185,6 +185,10 @@ pub struct Consequence {
     /// Cranks later at which the crankhash first differs; absent if never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crankhash_after: Option<u64>,
+    /// Those that differ of the block with the first difference, by their
+    /// place in it, from 0; at most ten thousand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_block: Vec<u64>,
     /// Cranks that differ.
     pub cranks_differing: u64,
     /// Cranks compared.

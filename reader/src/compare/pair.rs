@@ -103,6 +103,8 @@ pub struct Comparison {
     pub cranks: (u64, u64),
     /// Cranks from the parting to the first with another crankhash.
     pub crankhash_after: Option<u64>,
+    /// Cranks of the first block that differs which do, by their place in it.
+    pub in_block: Vec<u64>,
     since_parting: u64,
 }
 
@@ -293,8 +295,12 @@ impl Comparison {
         let narrow = a.narrow || b.narrow;
         self.cranks.0 += of_a.len().max(of_b.len()) as u64;
         self.cranks.1 += of_a.len().abs_diff(of_b.len()) as u64;
-        for ((index, one), (_, other)) in of_a.iter().zip(&of_b) {
-            self.cranks.1 += u64::from(!is_equal(one, other, narrow));
+        for (ordinal, ((index, one), (_, other))) in of_a.iter().zip(&of_b).enumerate() {
+            let same = is_equal(one, other, narrow);
+            self.cranks.1 += u64::from(!same);
+            if !same && self.parting.is_none() && self.in_block.len() < TOLD {
+                self.in_block.push(ordinal as u64);
+            }
             if self.parting.is_none() && !parts(*index) {
                 continue;
             }

@@ -11,9 +11,10 @@ const BARS: usize = 160;
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 100.0;
 
-/// Blocks that share a bar.
+/// A bar, which several blocks or cranks may share.
 struct Bar {
-    cranks: usize,
+    /// Its height in shares of the highest.
+    tall: f64,
     class: &'static str,
 }
 
@@ -24,11 +25,10 @@ pub(super) fn timeline(document: &Document) -> String {
         return String::new();
     };
     let mut out = String::from("<section><h2>Blocks</h2>\n");
-    let bars = bars(heights);
     let place = document.place.as_ref();
     let at = place.and_then(|place| heights.iter().position(|row| row.height == place.height));
     let share = at.map(|at| (at as f64 + 0.5) / heights.len() as f64);
-    draw_bars(&mut out, &bars, share);
+    draw(&mut out, "high", "blocks by height", &bars(heights), share);
     let parted = place.map_or(String::new(), |place| {
         format!("<b>parted at height {}</b>", place.height)
     });
@@ -45,36 +45,40 @@ pub(super) fn timeline(document: &Document) -> String {
         && let Some(index) = place.crank_in_block
         && let Some(row) = heights.get(at).filter(|row| row.cranks > 0)
     {
-        cranks(&mut out, place.height, index, row.cranks);
+        cranks(&mut out, document, place.height, index, row.cranks);
     }
     out.push_str("</section>\n");
     out
 }
 
 fn bars(heights: &[HeightFacts]) -> Vec<Bar> {
-    let size = heights.len().div_ceil(BARS).max(1);
+    let most = heights.iter().map(|row| row.cranks).max().unwrap_or(0);
     let bar = |rows: &[HeightFacts]| Bar {
-        cranks: rows.iter().map(|row| row.cranks).max().unwrap_or(0),
+        tall: rows.iter().map(|row| row.cranks).max().unwrap_or(0) as f64 / most.max(1) as f64,
         class: match () {
             () if rows.iter().any(|row| row.same == Some(false)) => "other",
             () if rows.iter().any(|row| row.same.is_none()) => "part",
             () => "same",
         },
     };
-    heights.chunks(size).map(bar).collect()
+    heights.chunks(size_of(heights.len())).map(bar).collect()
 }
 
-fn draw_bars(out: &mut String, bars: &[Bar], parted: Option<f64>) {
+/// Of how many blocks or cranks a bar is.
+fn size_of(count: usize) -> usize {
+    count.div_ceil(BARS).max(1)
+}
+
+fn draw(out: &mut String, class: &str, label: &str, bars: &[Bar], parted: Option<f64>) {
     let _ = writeln!(
         out,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=none role=img \
-         aria-label=\"blocks by height\">"
+        "<svg class={class} viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=none role=img \
+         aria-label=\"{label}\">"
     );
-    let most = bars.iter().map(|bar| bar.cranks).max().unwrap_or(0).max(1) as f64;
     let step = WIDTH / bars.len().max(1) as f64;
     for (index, bar) in bars.iter().enumerate() {
         // Empty blocks stay visible.
-        let tall = (bar.cranks as f64 / most * (HEIGHT - 14.0)).max(3.0);
+        let tall = (bar.tall * (HEIGHT - 14.0)).max(3.0);
         let _ = writeln!(
             out,
             "<rect class={} x={:.1} y={:.1} width={:.1} height={tall:.1} />",
@@ -100,22 +104,33 @@ fn marker(out: &mut String, share: f64) {
     );
 }
 
-fn cranks(out: &mut String, height: u64, index: u64, count: usize) {
-    let count = (count as u64).max(index + 1);
-    let share = index as f64 / count as f64;
-    let _ = write!(
-        out,
-        "<h2>Cranks of height {height}</h2>\n<svg class=low viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         preserveAspectRatio=none role=img aria-label=\"cranks of the block\">\n<rect class=same x=0 y=20 \
-         width={:.1} height=60 />\n<rect class=other x={:.1} y=20 width={:.1} height=60 />\n",
-        share * WIDTH,
-        share * WIDTH,
-        (1.0 - share) * WIDTH
-    );
-    marker(out, share);
+fn cranks(out: &mut String, document: &Document, height: u64, index: u64, count: usize) {
+    let count = count.max(index as usize + 1);
+    let size = size_of(count);
+    let mut differing = vec![false; count.div_ceil(size)];
+    let at = document
+        .consequence
+        .in_block
+        .iter()
+        .map(|crank| *crank as usize / size);
+    at.for_each(|bar| {
+        differing
+            .iter_mut()
+            .skip(bar)
+            .take(1)
+            .for_each(|differs| *differs = true)
+    });
+    let bar = |differs: bool| Bar {
+        tall: 1.0,
+        class: if differs { "other" } else { "same" },
+    };
+    let bars: Vec<Bar> = differing.into_iter().map(bar).collect();
+    let share = (index as f64 + 0.5) / count as f64;
+    let _ = writeln!(out, "<h2>Cranks of height {height}</h2>");
+    draw(out, "low", "cranks of the block", &bars, Some(share));
     let _ = writeln!(
         out,
-        "</svg>\n<p class=scale><span>1</span><b>parted in crank {} of {count}</b><span>{count}</span></p>",
+        "<p class=scale><span>1</span><b>parted in crank {} of {count}</b><span>{count}</span></p>",
         index + 1
     );
 }
