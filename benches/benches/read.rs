@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use haltbox_benches::{medians, real_slog};
 use haltbox_format::Profile;
+use haltbox_reader::compare::tape::{BlockTape, Unit, What};
+use haltbox_reader::fingerprint::Writer;
 
 fn main() {
     let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
@@ -26,6 +28,7 @@ fn main() {
     std::fs::write(&b, &slog).expect("a slog");
     cat(&haltbox, folder.path(), &a);
     diff(&haltbox, &a, &b);
+    compare(&haltbox, folder.path());
 }
 
 fn gate(slog: &[u8]) {
@@ -129,4 +132,58 @@ fn diff(haltbox: &Path, a: &Path, b: &Path) {
         jq * 1e3,
         jq / times[0]
     );
+}
+
+/// A hundred validators, 10,000 blocks each; one leaves at height 7,000.
+fn compare(haltbox: &Path, folder: &Path) {
+    let profile = Profile::builtin("agoric").expect("builtin");
+    let rules = profile
+        .slog
+        .as_ref()
+        .expect("the slog's rules")
+        .canonical()
+        .digest();
+    let print = |node: u32| {
+        let mut writer = Writer::new(rules);
+        for height in 1..=10_000_u64 {
+            let left = node == 99 && height >= 7000;
+            writer.block(&block(height, u8::from(left)), None);
+        }
+        let path = folder.join(format!("{node}.fingerprint"));
+        writer
+            .finish(File::create(&path).expect("a file"))
+            .expect("written");
+        path
+    };
+    let paths: Vec<_> = (0..100).map(print).collect();
+    let times = medians(&mut [&mut || {
+        let done = Command::new(haltbox)
+            .arg("compare")
+            .args(&paths)
+            .stdout(Stdio::null())
+            .status();
+        assert_eq!(done.expect("haltbox runs").code(), Some(1));
+    }]);
+    println!(
+        "compare of 100 fingerprints of 10,000 blocks: {:.0} ms",
+        times[0] * 1e3
+    );
+}
+
+fn block(height: u64, salt: u8) -> BlockTape {
+    let unit = |n: u64| Unit {
+        digest: [salt ^ (height + n) as u8; 16],
+        what: What::Crank {
+            number: height * 8 + n,
+            hashes: None,
+        },
+    };
+    BlockTape {
+        height,
+        attempt: 1,
+        begun: true,
+        ended: true,
+        units: (0..8).map(unit).collect(),
+        ..BlockTape::default()
+    }
 }

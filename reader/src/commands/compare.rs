@@ -28,6 +28,9 @@ pub struct CompareArgs {
     profile: Option<String>,
 }
 
+/// Letters of names of one group in the table.
+const NAMES: usize = 400;
+
 #[derive(Serialize)]
 struct Answer {
     version: u32,
@@ -81,7 +84,7 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
         }
     }
     let mut groups = groups::group(&nodes);
-    name_differences(args, &paths, &mut groups)?;
+    name_differences(args, &nodes, &paths, &mut groups)?;
     let heights = || nodes.iter().flat_map(|node| node.heights.keys().copied());
     let without: Vec<String> = nodes
         .iter()
@@ -112,17 +115,23 @@ fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<(Node, Option<haltbox
 /// The step at which each group leaves the first one: one comparison a group.
 fn name_differences(
     args: &CompareArgs,
+    nodes: &[Node],
     paths: &[&PathBuf],
     groups: &mut [Group],
 ) -> anyhow::Result<()> {
     let Some((first, others)) = groups.split_first_mut() else {
         return Ok(());
     };
-    let reference = first.members.first().and_then(|member| paths.get(*member));
+    // Digests tell where two part; only entries tell what differs.
+    let speaker = |group: &Group| {
+        let mut members = group.members.iter();
+        let has_entries = |member: &&usize| nodes.get(**member).is_some_and(|n| n.has_entries);
+        let chosen = members.clone().find(has_entries).or(members.next());
+        chosen.and_then(|member| paths.get(*member))
+    };
+    let reference = speaker(first);
     for group in others {
-        let (Some(reference), Some(path)) =
-            (reference, group.members.first().and_then(|m| paths.get(*m)))
-        else {
+        let (Some(reference), Some(path)) = (reference, speaker(group)) else {
             continue;
         };
         let document = difference(args, reference, path)?;
@@ -180,34 +189,34 @@ fn conclude(nodes: &[Node], groups: &[Group], unknown: usize) -> (u8, String) {
     )
 }
 
+/// One line a group, and then who is in it: a hundred nodes on a screen.
 fn table(answer: &Answer, colour: Colour) -> String {
     let style = ["1;32", "1;31", "1;33"][usize::from(answer.exit.min(2))];
-    let mut out = format!("{}\n", colour.paint(style, &answer.summary));
+    let mut out = format!("{}\n\n", colour.paint(style, &answer.summary));
+    let head = format!(
+        "{:>5} {:>6} {:>10} {:>10}  ",
+        "GROUP", "NODES", "LEAVES AT", "KNOWN TO"
+    );
+    out.push_str(&colour.paint("2", head.trim_end()));
+    out.push('\n');
     for (index, group) in answer.groups.iter().enumerate() {
-        let word = match (group.majority, answer.groups.len()) {
-            (_, 1) => "",
-            (true, _) => ", the majority",
-            (false, _) if index == 0 => ", no majority",
-            (false, _) => "",
-        };
-        let leaves = group.leaves_at.map_or(String::new(), |height| {
-            format!(", leaves at height {height}")
-        });
-        let last = group.last_height.map_or(String::new(), |height| {
-            format!(", known to height {height}")
-        });
-        out.push_str(&format!(
-            "\ngroup {}: {} of {}{word}{leaves}{last}\n",
+        let height = |height: Option<u64>| height.map_or("-".to_owned(), |at| at.to_string());
+        let line = format!(
+            "{:>5} {:>6} {:>10} {:>10}  ",
             index + 1,
             group.nodes.len(),
-            answer.nodes
-        ));
-        if let Some(difference) = &group.difference {
-            let place = group.place.clone().unwrap_or_default();
-            let line = format!("{}: {place}", colour.paint("31", difference));
-            text::wrap_into(&mut out, "  ", &line);
-        }
-        text::wrap_into(&mut out, "  ", &group.nodes.join("  "));
+            height(group.leaves_at),
+            height(group.last_height)
+        );
+        let what = what_of(answer, index, group);
+        text::beside(&mut out, &line, &what);
+    }
+    out.push('\n');
+    let short = short_names(answer);
+    for (index, group) in answer.groups.iter().enumerate() {
+        let names = group.nodes.iter().map(|name| short(name));
+        let names = shortened(names.collect());
+        text::beside(&mut out, &format!("{:>5}  ", index + 1), &names);
     }
     let lists = [
         ("no whole block", &answer.without_blocks),
@@ -215,8 +224,49 @@ fn table(answer: &Answer, colour: Colour) -> String {
     ];
     for (what, list) in lists {
         for entry in list {
-            text::wrap_into(&mut out, "  ", &format!("{what}: {entry}"));
+            text::beside(&mut out, "    -  ", &format!("{what}: {entry}"));
         }
     }
     out
+}
+
+/// As many names as fit a few lines.
+fn shortened(names: Vec<&str>) -> String {
+    let count = names.len();
+    let mut out = String::new();
+    for (index, name) in names.into_iter().enumerate() {
+        if out.len() > NAMES {
+            return format!("{out}and {} more (--json names all)", count - index);
+        }
+        out.push_str(name);
+        out.push_str("  ");
+    }
+    out
+}
+
+fn what_of(answer: &Answer, index: usize, group: &Group) -> String {
+    if let Some(difference) = &group.difference {
+        let place = group.place.clone().unwrap_or_default();
+        return format!("{difference}: {place}");
+    }
+    match (group.majority, answer.groups.len()) {
+        (_, 1) => String::new(),
+        (true, _) => "the majority".to_owned(),
+        (false, _) if index == 0 => "the largest group, no majority".to_owned(),
+        (false, _) => String::new(),
+    }
+}
+
+/// Names without the folder that all of them have, and without what every
+/// fingerprint's name ends in.
+fn short_names(answer: &Answer) -> impl Fn(&str) -> &str {
+    let names = || answer.groups.iter().flat_map(|group| &group.nodes);
+    let first = names().next().map_or("", String::as_str);
+    let folder = first.rfind('/').map_or("", |at| &first[..=at]);
+    let shared = names().count() > 1 && names().all(|name| name.starts_with(folder));
+    let skipped = if shared { folder.len() } else { 0 };
+    move |name: &str| {
+        let name = name.get(skipped..).unwrap_or(name);
+        name.strip_suffix(".fingerprint").unwrap_or(name)
+    }
 }

@@ -19,6 +19,8 @@ pub struct Node {
     pub name: String,
     /// Digests.
     pub heights: BTreeMap<u64, UnitDigest>,
+    /// Its source has the entries too, not digests alone.
+    pub has_entries: bool,
 }
 
 impl Node {
@@ -31,7 +33,11 @@ impl Node {
             Source::Fingerprint(print) => of_fingerprint(print),
             _ => of_tape(party)?,
         };
-        Ok(Node { name, heights })
+        Ok(Node {
+            name,
+            heights,
+            has_entries: !party.source.is_fingerprint(),
+        })
     }
 }
 
@@ -173,6 +179,7 @@ mod tests {
         Node {
             name: name.to_owned(),
             heights,
+            has_entries: true,
         }
     }
 

@@ -229,14 +229,11 @@ pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
             (Role::Syscall, Some(Role::Syscall)) => {
                 return fault("a syscall follows one without its result".into());
             }
-            (Role::SyscallResult, expected) => match waits.take() {
+            (Role::SyscallResult, _) => match waits.take() {
                 Some((Role::Syscall, of)) if of.syscall == numbers.syscall => {
                     waits = Some((Role::Deliver, of));
                 }
-                _ => {
-                    let _ = expected;
-                    return fault("a syscall's result stands without its syscall".into());
-                }
+                _ => return fault("a syscall's result stands without its syscall".into()),
             },
             (Role::Syscall, found) => {
                 if found.is_none() {

@@ -83,13 +83,19 @@ fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     }
 }
 
-/// Wraps text to 80 columns behind an indent.
-pub fn wrap_into(out: &mut String, indent: &str, text: &str) {
+/// Wraps text to 80 columns beside a heading. Names are not broken.
+pub fn beside(out: &mut String, heading: &str, text: &str) {
+    let indent = " ".repeat(heading.len());
     let options = textwrap::Options::new(WIDTH)
-        .initial_indent(indent)
-        .subsequent_indent(indent);
-    for line in textwrap::wrap(text, options) {
-        let _ = writeln!(out, "{line}");
+        .initial_indent(heading)
+        .subsequent_indent(&indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let shown: String = text.chars().map(visible).collect();
+    if shown.is_empty() {
+        let _ = writeln!(out, "{}", heading.trim_end());
+    }
+    for line in textwrap::wrap(&shown, options) {
+        let _ = writeln!(out, "{}", line.trim_end());
     }
 }
 

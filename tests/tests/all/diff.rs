@@ -282,20 +282,64 @@ fn fingerprints_tell_where_and_whose_entries_are_needed() {
     let done = run(&[
         "compare",
         "--json",
-        text(&honest),
         text(&honest_print),
+        text(&honest),
         text(&kv_print),
         text(&kv),
     ]);
     let json: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!(done.status.code(), Some(1));
     assert_eq!(json["groups"][1]["leaves_at"], 13, "{json}");
+    assert_eq!(
+        json["groups"][1]["difference"], "state differs",
+        "those with entries tell what the digests cannot: {json}"
+    );
     let mut bytes = fs::read(&kv_print).expect("a fingerprint");
     bytes[100] ^= 1;
     fs::write(&kv_print, bytes).expect("a fingerprint");
     let done = run(&["diff", text(&honest), text(&kv_print)]);
     assert_eq!(done.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&done.stderr).contains("damaged"));
+}
+
+/// A hundred validators on a screen: who left, where, and who they are.
+#[test]
+fn a_hundred_nodes_fit_a_screen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let print_of = |which: &str| {
+        let (slog, print) = (
+            folder.path().join(which),
+            folder.path().join(format!("{which}.f")),
+        );
+        fs::write(&slog, excerpt(which)).expect("a slog");
+        output(0, &["fingerprint", text(&slog), "-o", text(&print)]);
+        fs::read(print).expect("a fingerprint")
+    };
+    let (honest, kv) = (print_of("honest-a"), print_of("divergent-kv"));
+    let names: Vec<String> = (0..100)
+        .map(|n| format!("validator-{n}.example.org"))
+        .collect();
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+    for (n, path) in paths.iter().enumerate() {
+        fs::write(path, if n % 3 == 0 { &kv } else { &honest }).expect("written");
+    }
+    let mut arguments = vec!["compare"];
+    arguments.extend(paths.iter().map(|path| text(path)));
+    let table = String::from_utf8(output(1, &arguments)).expect("UTF-8");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines.len() < 40, "{} lines\n{table}", lines.len());
+    assert!(
+        lines.iter().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
+    assert!(
+        table.starts_with("100 nodes part into 2 groups (66, 34), first at height 13\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("the majority") && table.contains("  validator-3.example.org  "),
+        "{table}"
+    );
 }
 
 /// The divergent node's recording alone proves that its storage was changed.
@@ -435,4 +479,88 @@ fn memory_does_not_grow_with_the_sources() {
         "in 64 MiB of address space: {said}"
     );
     assert!(String::from_utf8_lossy(&done.stdout).contains("200 whole blocks"));
+}
+
+/// A node's log in which height 13 was finalized with `app_hash`, and, if
+/// `field` is given, failed over that header field.
+fn node_log(app_hash: &str, field: Option<&str>) -> Vec<u8> {
+    let mut log = format!(
+        "2:28PM INF finalized block block_app_hash={} height=13 module=state num_txs_res=0 \
+         num_val_updates=0\n",
+        app_hash.repeat(32)
+    );
+    if let Some(field) = field {
+        log += &format!(
+            "2:28PM ERR CONSENSUS FAILURE!!! err=\"precommit step; +2/3 prevoted for an invalid block: \
+             wrong Block.Header.{field}.  Expected {}, got {}\" module=consensus server=node\n",
+            "11".repeat(32),
+            "22".repeat(32)
+        );
+    }
+    log.into_bytes()
+}
+
+fn box_with(dir: &Path, slog: &[u8], log: &[u8]) -> PathBuf {
+    record_all(dir, slog, Some(log), "16MiB").wait();
+    output(0, &["freeze", text(dir), "--height", "13"]);
+    boxes(dir).remove(0)
+}
+
+/// Where every entry is equal, it is the hashes of the two that tell.
+#[test]
+fn what_no_entry_shows_is_outside_the_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slog = excerpt("honest-a");
+    let honest =
+        |hash: &str, name: &str| box_with(&folder.path().join(name), &slog, &node_log(hash, None));
+    let failed = |field: &str, name: &str| {
+        box_with(
+            &folder.path().join(name),
+            &slog,
+            &node_log("11", Some(field)),
+        )
+    };
+    let diverged = failed("AppHash", "diverged");
+    let table = [
+        (
+            &diverged,
+            honest("22", "other"),
+            "outside the recording",
+            "module hashes",
+        ),
+        (
+            &failed("LastResultsHash", "results"),
+            honest("11", "same"),
+            "results only",
+            "transaction results",
+        ),
+    ];
+    for (a, b, verdict, collect) in &table {
+        for (a, b) in [(*a, b), (b, *a)] {
+            let (code, json) = diff(a, b);
+            assert_eq!(
+                (code, json["verdict"].as_str()),
+                (1, Some(*verdict)),
+                "{json:#}"
+            );
+            let asked = json["collect"].to_string();
+            assert!(asked.contains(collect), "{asked}");
+        }
+    }
+    // Who covers only what comes before the dispute cannot decide it.
+    let before = folder.path().join("before.slog");
+    let end = slog
+        .windows(55)
+        .position(|w| w == b"{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":13,")
+        .expect("block 13");
+    std::fs::write(&before, &slog[..end]).expect("a slog");
+    let (code, json) = diff(&diverged, &before);
+    assert_eq!(
+        (code, json["verdict"].as_str()),
+        (2, Some("evidence insufficient"))
+    );
+    assert!(
+        json["collect"].to_string().contains("--height 13"),
+        "{json:#}"
+    );
 }
