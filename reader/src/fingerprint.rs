@@ -20,6 +20,8 @@ pub const BLOCK: usize = 64;
 pub const UNIT: usize = 8;
 /// The most blocks of one fingerprint.
 pub const MOST_BLOCKS: u32 = 1 << 22;
+/// The most units of one block.
+pub const MOST_UNITS: u32 = 1 << 22;
 /// Bits of a unit that tell its kind.
 const KIND: u64 = 3;
 
@@ -235,8 +237,9 @@ impl Fingerprint {
     }
 
     fn tape(&self, block: &BlockPrint, ordinal: u64) -> io::Result<BlockTape> {
-        if block.first_unit.saturating_add(u64::from(block.units)) > self.units {
-            return Err(wrong("tells of more units than it holds"));
+        let end = block.first_unit.saturating_add(u64::from(block.units));
+        if end > self.units || block.units > MOST_UNITS {
+            return Err(wrong("tells of more units than it holds or than are read"));
         }
         let at = HEAD + self.blocks.len() * BLOCK;
         let at = at as u64 + block.first_unit.saturating_mul(UNIT as u64);
@@ -275,9 +278,10 @@ fn unit(value: u64, crank: &mut u64) -> Unit {
     digest[..8].copy_from_slice(&(value & !KIND).to_le_bytes());
     let what = match value & KIND {
         1 => {
-            *crank += 1;
+            let number = *crank;
+            *crank = number.wrapping_add(1);
             What::Crank {
-                number: *crank - 1,
+                number,
                 hashes: None,
             }
         }
@@ -319,3 +323,6 @@ fn short(bytes: &[u8]) -> UnitDigest {
 fn wrong(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
+
+#[cfg(test)]
+mod tests;
