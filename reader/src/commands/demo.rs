@@ -51,8 +51,10 @@ pub fn run(_args: &DemoArgs) -> anyhow::Result<Outcome> {
     let good = healthy.freeze()?;
     healthy.finish()?;
     println!("\n--- haltbox info {} ---\n", shown(&bad));
-    info(&bad)?;
+    this_program("info", &[&bad])?;
     compare(&good, &bad)?;
+    println!("\n--- haltbox diff {} {} ---\n", shown(&good), shown(&bad));
+    this_program("diff", &[&good, &bad])?;
     Ok(Outcome::Fine)
 }
 
@@ -214,9 +216,10 @@ fn app_hash(height: u64, name: &str) -> String {
         .to_uppercase()
 }
 
-fn info(path: &Path) -> anyhow::Result<()> {
+fn this_program(command: &str, sources: &[&Path]) -> anyhow::Result<()> {
     let this = std::env::current_exe()?;
-    let shown = Command::new(this).arg("info").arg(path).output()?;
+    let shown = Command::new(this).arg(command).args(sources).output()?;
+    std::io::stderr().write_all(&shown.stderr)?;
     Ok(std::io::stdout().write_all(&shown.stdout)?)
 }
 

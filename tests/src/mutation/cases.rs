@@ -511,8 +511,10 @@ fn compute(line: &[u8]) -> Option<&[u8]> {
     raw(element(line, "dr", 2)?, "compute")
 }
 
+/// Of an array that has no such element, the first.
 fn replace_element(line: &[u8], member: &str, index: usize, with: &[u8]) -> Vec<u8> {
-    let part = element(line, member, index).unwrap_or_else(|| panic!("no {member}[{index}]"));
+    let part = element(line, member, index).or_else(|| element(line, member, 0));
+    let part = part.unwrap_or_else(|| panic!("no {member}[0]"));
     replaced(line, part, with)
 }
 
