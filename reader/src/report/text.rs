@@ -75,7 +75,7 @@ pub(super) fn sentence(text: &str) -> String {
 /// A section: its name at the left, its text wrapped beside it.
 fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     let indent = if name.is_empty() { 0 } else { INDENT };
-    let wrapped = textwrap::wrap(text, WIDTH - indent);
+    let wrapped = textwrap::wrap(text, options(WIDTH - indent));
     for (index, line) in wrapped.iter().enumerate() {
         let name = if index == 0 { name } else { "" };
         let padded = format!("{name:indent$}");
@@ -83,13 +83,17 @@ fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     }
 }
 
-/// Wraps text to 80 columns beside a heading. Names are not broken.
+/// Names and paths are not broken at their hyphens: people copy them.
+fn options(width: usize) -> textwrap::Options<'static> {
+    textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
+/// Wraps text to 80 columns beside a heading.
 pub fn beside(out: &mut String, heading: &str, text: &str) {
     let indent = " ".repeat(heading.len());
-    let options = textwrap::Options::new(WIDTH)
+    let options = options(WIDTH)
         .initial_indent(heading)
-        .subsequent_indent(&indent)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        .subsequent_indent(&indent);
     let shown: String = text.chars().map(visible).collect();
     if shown.is_empty() {
         let _ = writeln!(out, "{}", heading.trim_end());

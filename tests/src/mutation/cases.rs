@@ -7,13 +7,10 @@ use super::slog::{Crank, Slog, element, kind_of, number, raw, replaced, with_mem
 use super::{Case, Expected};
 
 /// Makes `share` cases of the usual kinds, and fewer or more of others, as
-/// there are places for them.
-pub fn cases(base: &Slog, random: &mut Random, share: usize) -> Vec<Case> {
-    let mut maker = Maker {
-        base,
-        random,
-        cases: Vec::new(),
-    };
+/// there are places for them. Each is handed on as it is made: all together
+/// would not fit the memory.
+pub fn cases(base: &Slog, random: &mut Random, share: usize, give: &mut dyn FnMut(Case)) {
+    let mut maker = Maker { base, random, give };
     maker.values(share);
     maker.hashes(share);
     maker.raw_entries(share);
@@ -25,19 +22,18 @@ pub fn cases(base: &Slog, random: &mut Random, share: usize) -> Vec<Case> {
     maker.windows(share);
     maker.two_at_once(share);
     maker.replays(share);
-    maker.cases
 }
 
 struct Maker<'a> {
     base: &'a Slog,
     random: &'a mut Random,
-    cases: Vec<Case>,
+    give: &'a mut dyn FnMut(Case),
 }
 
 impl Maker<'_> {
     fn add(&mut self, kind: &'static str, at: usize, slog: &Slog, expected: Expected) {
         let name = format!("{kind} at line {}", at + 1);
-        self.cases.push(Case {
+        (self.give)(Case {
             name,
             kind,
             bytes: slog.bytes(),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use haltbox_tests::mutation::{Case, Expected, Slog, cases};
 use haltbox_tests::*;
@@ -45,50 +45,62 @@ fn differences(expected: &Expected, code: i32, json: &Value) -> Vec<String> {
     faults
 }
 
-/// Judges all cases of a base; gives how many were right, by kind.
-fn judge(base: &Slog, cases: &[Case]) -> (BTreeMap<&'static str, (usize, usize)>, Vec<String>) {
+/// How many were right, of how many, by kind; and what was wrong with others.
+#[derive(Default)]
+struct Judged {
+    kinds: BTreeMap<&'static str, (usize, usize)>,
+    wrong: Vec<String>,
+}
+
+impl Judged {
+    fn take(&mut self, case: &Case, faults: &[String]) {
+        let count = self.kinds.entry(case.kind).or_default();
+        count.0 += usize::from(faults.is_empty());
+        count.1 += 1;
+        if !faults.is_empty() {
+            self.wrong
+                .push(format!("{}: {}", case.name, faults.join("; ")));
+        }
+    }
+}
+
+/// Makes the cases of a base and judges them as they come.
+fn judge(base: &Slog, seed: u64, share: usize) -> Judged {
+    let mut random = Random::seeded(seed);
     let folder = tempfile::tempdir().expect("a folder");
     let base_path = folder.path().join("base");
     fs::write(&base_path, base.bytes()).expect("a slog");
-    let (next, found) = (
-        AtomicUsize::new(0),
-        Mutex::new((BTreeMap::new(), Vec::new())),
-    );
+    let (sender, made) = sync_channel::<Case>(2);
+    let (made, judged) = (Mutex::new(made), Mutex::new(Judged::default()));
     std::thread::scope(|scope| {
         for worker in 0..2 {
-            let (path, base_path, next, found) = (
-                folder.path().join(format!("{worker}")),
-                &base_path,
-                &next,
-                &found,
-            );
+            let path = folder.path().join(format!("{worker}"));
+            let (base_path, made, judged) = (&base_path, &made, &judged);
             scope.spawn(move || {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let next = || made.lock().expect("no panic elsewhere").recv();
+                while let Ok(case) = next() {
                     fs::write(&path, &case.bytes).expect("a slog");
-                    let faults = faults(base_path, &path, case);
-                    let mut found = found.lock().expect("no panic elsewhere");
-                    let count: &mut (usize, usize) = found.0.entry(case.kind).or_default();
-                    count.0 += usize::from(faults.is_empty());
-                    count.1 += 1;
-                    if !faults.is_empty() {
-                        found
-                            .1
-                            .push(format!("{}: {}", case.name, faults.join("; ")));
-                    }
+                    let faults = faults(base_path, &path, &case);
+                    judged
+                        .lock()
+                        .expect("no panic elsewhere")
+                        .take(&case, &faults);
                 }
             });
         }
+        cases(base, &mut random, share, &mut |case| {
+            sender.send(case).expect("somebody judges");
+        });
+        drop(sender);
     });
-    found.into_inner().expect("no panic")
+    judged.into_inner().expect("no panic")
 }
 
 #[test]
 fn every_mutation_is_told_for_what_it_is() {
-    let mut random = Random::seeded(20);
     let base = Slog::new(&excerpt("honest-a"));
-    let made = cases(&base, &mut random, if long() { 60 } else { 12 });
-    assert!(made.len() >= 300, "only {} cases", made.len());
-    report(&judge(&base, &made));
+    let all = report(&judge(&base, 20, if long() { 60 } else { 12 }));
+    assert!(all >= 300, "only {all} cases");
 }
 
 /// Blocks 8 to 16 of the full recording: more shapes, blocks to lose.
@@ -109,22 +121,25 @@ fn mutations_of_nine_blocks() {
     let base = Slog {
         lines: whole.lines[at(8)..at(17)].to_vec(),
     };
-    let mut random = Random::seeded(21);
-    let made = cases(&base, &mut random, if long() { 60 } else { 1 });
-    report(&judge(&base, &made));
+    report(&judge(&base, 21, if long() { 20 } else { 1 }));
 }
 
-fn report(found: &(BTreeMap<&'static str, (usize, usize)>, Vec<String>)) {
-    let (kinds, wrong) = found;
-    for (kind, (right, all)) in kinds {
+/// Prints how many were right, and how many there were.
+fn report(judged: &Judged) -> usize {
+    for (kind, (right, all)) in &judged.kinds {
         println!("{right:>4} of {all:>4}  {kind}");
     }
-    let (right, all) = kinds
-        .values()
-        .fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+    let counts = judged.kinds.values();
+    let (right, all) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     println!("{right} of {all} cases right");
-    for line in wrong.iter().take(40) {
+    for line in judged.wrong.iter().take(40) {
         println!("WRONG {line}");
     }
-    assert_eq!(right, all, "{} of {all} cases are wrong", wrong.len());
+    assert_eq!(
+        right,
+        all,
+        "{} of {all} cases are wrong",
+        judged.wrong.len()
+    );
+    all
 }
