@@ -177,7 +177,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         (Some(asked), _) => load_profile(asked)?,
         (None, Some(session)) if is_builtin(&session.profile) => load_profile(&session.profile)?,
         (None, Some(_)) => {
-            let copy = ring.with_file_name(serve::PROFILE_COPY);
+            let copy = ring.with_file_name(Profile::BESIDE_RING);
             load_profile(&copy.to_string_lossy())?
         }
         (None, None) => load_profile("agoric")?,

@@ -41,9 +41,6 @@ const TURNS: usize = 16;
 /// How far a source is read between two source marks.
 const MARK_EVERY: u64 = 8 << 20;
 
-/// The copy of a profile that is not builtin, in the recorder's folder.
-pub const PROFILE_COPY: &str = "profile.json";
-
 /// What to record, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -123,7 +120,7 @@ impl Server {
         make_folder(&options.dir)?;
         make_folder(&boxes)?;
         if let Some(text) = &options.profile_text {
-            keep_profile(&options.dir.join(PROFILE_COPY), text);
+            keep_profile(&options.dir.join(Profile::BESIDE_RING), text);
         }
         let config = Config {
             ring: RingOptions {

@@ -47,7 +47,7 @@ impl CatArgs {
 pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
     let source = source::open(&path)?;
-    let profile = profile_for(args.profile.as_deref(), &source)?;
+    let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let mut cat = Cat::new(args, &profile, &source);
     source.read(&mut |item| {

@@ -32,7 +32,7 @@ pub struct ExtractArgs {
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
     let source = source::open(&path)?;
-    let profile = profile_for(args.profile.as_deref(), &source)?;
+    let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let making = Making {
         selection: &args.selection,
         node: args.node,

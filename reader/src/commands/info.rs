@@ -78,7 +78,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
 
 fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
     let source = source::open(path)?;
-    let profile = profile_for(profile, &source)?;
+    let profile = profile_for(profile, &source, path)?;
     let survey = Survey::of(&source, &profile)?;
     let identity = identity_of(&source);
     Ok(Info {

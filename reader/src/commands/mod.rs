@@ -35,8 +35,8 @@ pub enum Outcome {
 }
 
 /// The profile a source is to be read with: the one asked for, else the one it
-/// names if that is a builtin one, else Agoric's.
-pub fn profile_for(asked: Option<&str>, source: &Source) -> anyhow::Result<Profile> {
+/// names if that is a builtin one or stands beside it, else Agoric's.
+pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow::Result<Profile> {
     match asked {
         Some(name) if Profile::builtin(name).is_ok() => Ok(Profile::builtin(name)?),
         Some(file) => {
@@ -45,11 +45,35 @@ pub fn profile_for(asked: Option<&str>, source: &Source) -> anyhow::Result<Profi
             Ok(Profile::parse(&text, file)?)
         }
         None => {
-            let named = source
-                .profile()
-                .and_then(|name| Profile::builtin(name).ok());
+            let known = |name| Profile::builtin(name).ok().or_else(|| beside(path, name));
+            let named = source.profile().and_then(known);
             Ok(named.map_or_else(|| Profile::builtin("agoric"), Ok)?)
         }
+    }
+}
+
+/// The profile of this name that a recorder left in the folder of a ring, or
+/// above that of a box.
+fn beside(path: &Path, name: &str) -> Option<Profile> {
+    let folders = path.ancestors().skip(1).take(2);
+    let read = |folder: &Path| {
+        let file = folder.join(Profile::BESIDE_RING);
+        Profile::parse(&std::fs::read(&file).ok()?, &shown(&file)).ok()
+    };
+    folders
+        .filter_map(read)
+        .find(|profile| profile.name == name)
+}
+
+/// Read by the rules of another profile, two recordings seem to differ or to
+/// agree where they do not.
+fn check_known(source: &Source, profile: &Profile, path: &Path) -> anyhow::Result<()> {
+    match source.profile() {
+        Some(name) if name != profile.name && !name.is_empty() => anyhow::bail!(
+            "{} was recorded with the profile {name}, which is not here; give its file: --profile FILE",
+            shown(path)
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -77,7 +101,7 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// A source that is to be compared, opened. A folder stands for its ring.
-pub fn party(path: &Path, profile: Option<&str>) -> anyhow::Result<Party> {
+pub fn party(path: &Path, asked: Option<&str>) -> anyhow::Result<Party> {
     if path == Path::new("-") {
         anyhow::bail!(
             "a comparison reads its sources more than once, and standard input can be read once; \
@@ -86,7 +110,10 @@ pub fn party(path: &Path, profile: Option<&str>) -> anyhow::Result<Party> {
     }
     let path = single(path)?;
     let source = source::open(&path)?;
-    let profile = profile_for(profile, &source)?;
+    let profile = profile_for(asked, &source, &path)?;
+    if asked.is_none() {
+        check_known(&source, &profile, &path)?;
+    }
     Ok(Party::new(path, source, profile))
 }
 

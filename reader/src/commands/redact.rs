@@ -40,7 +40,7 @@ pub fn run(args: &RedactArgs) -> anyhow::Result<Outcome> {
     let key = read_key(&args.key_file)?;
     let path = single(&args.source)?;
     let source = source::open(&path)?;
-    let profile = profile_for(args.profile.as_deref(), &source)?;
+    let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let id = key.id();
     let making = Making {
         selection: &Selection::default(),

@@ -32,7 +32,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let mut document = Document::new();
     for path in source::members(&args.asked.source)? {
         let source = source::open(&path)?;
-        let profile = profile_for(args.asked.profile.as_deref(), &source)?;
+        let profile = profile_for(args.asked.profile.as_deref(), &source, &path)?;
         let kind = source.kind();
         let mut findings = crate::verify::verify(&path, &source, &profile)?;
         if args.reads {

@@ -73,6 +73,12 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
             a.profile.name, b.profile.name
         ));
     }
+    if a.rules().is_none() {
+        return Some(format!(
+            "the profile {} reads no slog, so there are no steps to compare",
+            a.profile.name
+        ));
+    }
     let [one, other] = &comparison.sides;
     let chains = one
         .summary

@@ -55,6 +55,10 @@ enum NodeSection {
 }
 
 impl Profile {
+    /// Where a recorder leaves a profile that is not builtin: beside its ring,
+    /// so that the ring can be read when the profile's own file is gone.
+    pub const BESIDE_RING: &str = "profile.json";
+
     /// Reads a profile file. `where_from` is what errors call it.
     pub fn parse(text: &[u8], where_from: &str) -> Result<Profile, ProfileError> {
         let place = |place| {

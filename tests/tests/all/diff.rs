@@ -564,3 +564,77 @@ fn what_no_entry_shows_is_outside_the_recording() {
         "{json:#}"
     );
 }
+
+/// What two sources were recorded by, and which chain they are of, comes first.
+#[test]
+fn what_is_of_another_kind_is_not_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (slog, dir) = (folder.path().join("slog"), folder.path().join("node"));
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    let builtin = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let own = builtin
+        .expect("the builtin profile")
+        .replace("\"name\": \"agoric\"", "\"name\": \"own\"")
+        .replacen("\"cosmic-swingset-end-block-start\",\n", "", 1);
+    let profile = folder.path().join("own.json");
+    fs::write(&profile, own).expect("a profile");
+    let arguments = [
+        "--size",
+        "16MiB",
+        "--slog",
+        "-",
+        "--profile",
+        text(&profile),
+    ];
+    let input = fs::File::open(&slog).expect("the slog");
+    Recorder::start(&dir, &arguments, input.into()).wait();
+    let (code, json) = diff(&slog, &dir.join("ring"));
+    assert_eq!(
+        (code, json["verdict"].as_str()),
+        (2, Some("evidence insufficient"))
+    );
+    assert!(
+        json["summary"]
+            .to_string()
+            .contains("different profiles, agoric and own"),
+        "{json}"
+    );
+
+    fs::remove_file(dir.join("profile.json")).expect("the copy");
+    let done = run(&["diff", text(&slog), text(&dir)]);
+    assert_eq!(done.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(
+        said.contains("recorded with the profile own, which is not here"),
+        "{said}"
+    );
+    let ring = dir.join("ring");
+    output(
+        0,
+        &["diff", "--profile", "agoric", text(&slog), text(&ring)],
+    );
+    let done = run(&["diff", "--profile", "cosmos", text(&slog), text(&ring)]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("no steps to compare"));
+
+    let done = run(&["diff", "-", text(&slog)]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("name a file"));
+
+    let Some(whole) = recording("honest-a") else {
+        return;
+    };
+    let other = String::from_utf8_lossy(&whole[..20 << 20])
+        .replace(r#"chainID\":\"localtest"#, r#"chainID\":\"elsewhere"#);
+    let (one, another) = (folder.path().join("one"), folder.path().join("another"));
+    fs::write(&one, &whole[..20 << 20]).expect("a slog");
+    fs::write(&another, other).expect("a slog");
+    let (code, json) = diff(&one, &another);
+    assert_eq!(code, 2, "{}", json["summary"]);
+    assert!(
+        json["summary"]
+            .to_string()
+            .contains("different chains, localtest and elsewhere"),
+        "{json}"
+    );
+}
