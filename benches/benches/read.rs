@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use haltbox_benches::{medians, real_slog};
 use haltbox_format::Profile;
-use haltbox_reader::compare::tape::{BlockTape, Unit, What};
 use haltbox_reader::fingerprint::Writer;
+use haltbox_reader::tape::{BlockTape, Unit, What};
 
 fn main() {
     let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");

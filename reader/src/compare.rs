@@ -2,13 +2,14 @@
 //! nodes parted.
 //!
 //! Two readings. The first makes a tape of each source, block by block, a
-//! digest for each crank ([`tape`]), and lays the tapes side by side
+//! digest for each crank ([`crate::tape`], cut by [`cutter`]), and lays the tapes side by side
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
 //! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
 //! What an entry means is [`swingset`]'s business alone.
 
 pub mod chain;
 pub mod changes;
+pub mod cutter;
 pub mod diff;
 mod dispute;
 pub mod document;
@@ -20,5 +21,4 @@ pub mod pair;
 pub mod party;
 pub mod replay;
 pub mod swingset;
-pub mod tape;
 pub mod verdict;

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use haltbox_format::{BlockHash, Digest};
 
-use crate::compare::tape::{BlockTape, Finds, Summary, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, Finds, Summary, Unit, UnitDigest, What};
 
 /// The first bytes of a fingerprint.
 pub const MAGIC: &[u8; 8] = b"HBXFPRT\x01";

@@ -16,6 +16,7 @@ mod selecting;
 mod slog_file;
 mod source;
 mod survey;
+pub mod tape;
 mod verify;
 
 pub use kind::{Compression, Foreign, SNIFF_LEN, SourceKind};

@@ -16,8 +16,8 @@ use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
 use super::party::Party;
 use super::replay::{self, Mismatch, Originals, Replays};
 use super::swingset;
-use super::tape::{BlockTape, Unit};
 use super::verdict::{Case, Finding, Verdict, Which};
+use crate::tape::{BlockTape, Unit};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;

@@ -5,9 +5,10 @@ use std::io;
 
 use haltbox_format::SlogRules;
 
+use super::cutter::{self, Depth};
 use super::party::Party;
 use super::swingset::{self, Role};
-use super::tape::{self, BlockTape, Depth, Finds, UnitDigest};
+use crate::tape::{BlockTape, Finds, UnitDigest};
 
 /// Bytes of entries that are kept of one side.
 pub const KEPT: usize = 64 << 20;
@@ -62,7 +63,7 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
         unit: None,
         hasher: blake3::Hasher::new(),
     };
-    tape::read(party, Depth::Places, &mut gather)?;
+    cutter::read(party, Depth::Places, &mut gather)?;
     gather.close_unit();
     Ok(gather.evidence)
 }

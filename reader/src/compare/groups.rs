@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::pair::TapeReader;
 use super::party::Party;
-use super::tape::UnitDigest;
 use crate::fingerprint::{self, Fingerprint};
 use crate::source::Source;
+use crate::tape::UnitDigest;
 
 /// What one node executed, a digest by height; absent where it is not whole.
 #[derive(Clone, Debug, Default)]

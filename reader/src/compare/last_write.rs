@@ -7,9 +7,10 @@ use haltbox_format::json;
 use memchr::memmem;
 use serde::Serialize;
 
+use super::cutter::{self, Depth};
 use super::party::Party;
 use super::swingset::{self, Role};
-use super::tape::{self, BlockTape, Depth, Finds};
+use crate::tape::{BlockTape, Finds};
 
 /// Keys whose last value is remembered while reads are checked: 48 bytes each.
 const KEYS: usize = 1 << 22;
@@ -78,7 +79,7 @@ pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Wri
         last: None,
         at: None,
     };
-    tape::read(party, Depth::Places, &mut search)?;
+    cutter::read(party, Depth::Places, &mut search)?;
     Ok(search.last)
 }
 
@@ -208,7 +209,7 @@ pub struct Reads {
 /// What reading gives.
 pub fn check_reads(party: &Party) -> io::Result<Reads> {
     let mut check = Check::default();
-    tape::read(party, Depth::Places, &mut check)?;
+    cutter::read(party, Depth::Places, &mut check)?;
     Ok(check.reads)
 }
 

@@ -5,9 +5,10 @@ use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use super::cutter::{self, Depth};
 use super::party::Party;
-use super::tape::{self, BlockTape, ChainBreak, Depth, Finds, Summary, Unit, UnitDigest, What};
 use crate::fingerprint;
+use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
 
 /// Blocks read ahead of the comparison, by source.
 const AHEAD: usize = 2;
@@ -131,7 +132,7 @@ impl<'scope> TapeReader<'scope> {
         party: &'env Party,
     ) -> TapeReader<'scope> {
         let (sender, blocks) = sync_channel(AHEAD);
-        let thread = scope.spawn(move || tape::read(party, Depth::Digests, &mut Send(sender)));
+        let thread = scope.spawn(move || cutter::read(party, Depth::Digests, &mut Send(sender)));
         TapeReader {
             blocks,
             thread,

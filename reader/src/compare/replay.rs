@@ -8,9 +8,10 @@ use blake3::Hasher;
 use haltbox_format::json;
 use serde::Serialize;
 
+use super::cutter::{self, Depth};
 use super::party::Party;
 use super::swingset::{self, Role};
-use super::tape::{self, BlockTape, Depth, Finds};
+use crate::tape::{BlockTape, Finds};
 
 /// Mismatches that are told one by one.
 const TOLD: usize = 100;
@@ -68,7 +69,7 @@ struct Original {
 /// What reading gives.
 pub fn originals(party: &Party, wanted: &Deliveries) -> io::Result<Originals> {
     let mut walk = Walk::new(wanted, None);
-    tape::read(party, Depth::Places, &mut walk)?;
+    cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.originals)
 }
 
@@ -79,7 +80,7 @@ pub fn originals(party: &Party, wanted: &Deliveries) -> io::Result<Originals> {
 /// What reading gives.
 pub fn check(party: &Party, wanted: &Deliveries, others: &Originals) -> io::Result<Replays> {
     let mut walk = Walk::new(wanted, Some(others));
-    tape::read(party, Depth::Places, &mut walk)?;
+    cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.replays)
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::evidence::{Entry, Evidence};
 use super::pair::{Parting, Side};
 use super::swingset::{self, Asked, Numbers, Role};
-use super::tape::{BlockTape, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, Unit, UnitDigest, What};
 
 /// What two sources say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -465,7 +465,7 @@ impl Case<'_> {
         ))
     }
 
-    fn first_break_after(&self, side: usize, height: u64) -> Option<super::tape::ChainBreak> {
+    fn first_break_after(&self, side: usize, height: u64) -> Option<crate::tape::ChainBreak> {
         let next = self.sides[side]
             .breaks
             .iter()

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::app_hash::Digest;
 use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
+use crate::fault::Fault;
 use crate::json::{self, Key, Malformed, Member};
-use crate::profile::Fault;
 
 /// The `canonical` section of a profile. Its fields are declared in the order
 /// of their names, and so is everything inside it: the digest depends on that.

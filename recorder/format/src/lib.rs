@@ -20,6 +20,7 @@ pub mod blackbox;
 mod canonical;
 mod entry_type;
 mod event;
+mod fault;
 pub mod json;
 pub mod lifecycle;
 mod log_line;

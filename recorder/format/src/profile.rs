@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::fault::Fault;
 use crate::node_log::NodeRules;
 use crate::slog::{SlogRules, SlogSection};
 
@@ -179,22 +180,6 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NodeSection, A::Error> {
         NodeRules::deserialize(MapAccessDeserializer::new(map)).map(NodeSection::Own)
-    }
-}
-
-/// What is wrong with the meaning of a profile, and at which key.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    key: String,
-    problem: String,
-}
-
-impl Fault {
-    pub(crate) fn new(key: impl Into<String>, problem: String) -> Fault {
-        Fault {
-            key: key.into(),
-            problem,
-        }
     }
 }
 

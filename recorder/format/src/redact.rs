@@ -14,8 +14,8 @@ use serde::de::IgnoredAny;
 
 use crate::canonical::{DEEPEST, Step};
 use crate::entry_type::TypeKey;
+use crate::fault::Fault;
 use crate::json::{self, Key, Malformed};
-use crate::profile::Fault;
 
 /// Fewer bytes than this could be guessed.
 pub const KEY_MIN: usize = 16;

@@ -10,8 +10,8 @@ use crate::app_hash::{AppHash, Digest};
 use crate::canonical::{CanonicalRules, CanonicalSection};
 use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::json::{self, Key};
-use crate::profile::Fault;
 use crate::redact::{RedactRules, RedactSection};
 use crate::stream::Lane;
 

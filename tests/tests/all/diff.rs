@@ -433,6 +433,17 @@ fn the_page_stands_alone() {
     ] {
         assert!(!html.contains(loading), "{loading} is in the page");
     }
+    let done = haltbox()
+        .args(["diff", "honest-a", "divergent-kv"])
+        .current_dir(folder.path())
+        .output();
+    let told = String::from_utf8(done.expect("haltbox runs").stdout).expect("UTF-8");
+    let wide = told.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None, "wider than 80 columns");
+    assert!(
+        !told.contains('\u{1b}'),
+        "colour where there is no terminal"
+    );
     let again = run(&["diff", "--html", text(&page), text(&a), text(&b)]);
     assert_eq!(
         again.status.code(),
