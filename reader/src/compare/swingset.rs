@@ -135,6 +135,11 @@ pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
 /// An entry without the numbers that shift when something before it is moved,
 /// inserted or left out: its own, and those of kernel and vat objects.
 pub fn without_numbers(canonical: &[u8]) -> Vec<u8> {
+    without_references(&without_own_numbers(canonical))
+}
+
+/// An entry without its own numbers.
+pub fn without_own_numbers(canonical: &[u8]) -> Vec<u8> {
     let mut text = canonical.to_vec();
     for member in [
         "crankNum",
@@ -145,7 +150,7 @@ pub fn without_numbers(canonical: &[u8]) -> Vec<u8> {
     ] {
         drop_value(&mut text, 0, member);
     }
-    without_references(&text)
+    text
 }
 
 /// `kp12` becomes `kp`, `o-34` becomes `o-`: only as whole words.

@@ -212,10 +212,14 @@ impl Case<'_> {
 
     /// Other steps inside a delivery.
     fn steps(&self, at: usize, inserted: &mut Option<Which>) -> (Verdict, String) {
-        let [a, b] = self
-            .evidence
-            .map(|evidence| self.loose_steps(&evidence.unit, at));
-        if moved(&a, &b) {
+        let of = |form: fn(&[u8]) -> Vec<u8>| {
+            self.evidence
+                .map(|evidence| self.loose_steps(&evidence.unit, at, form))
+        };
+        let [a, b] = of(swingset::without_numbers);
+        // Steps that differ in references alone are told apart by these.
+        let [told_a, told_b] = of(swingset::without_own_numbers);
+        if moved(&a, &b) || moved(&told_a, &told_b) {
             return (Verdict::Order, "the same steps ran in another order".into());
         }
         *inserted = inserted_steps(&a, &b);
@@ -241,14 +245,20 @@ impl Case<'_> {
         }
     }
 
-    /// What is left of a crank from an entry on, without numbers, its end and
-    /// the results of its deliveries left out: they follow from the steps.
-    fn loose_steps(&self, lines: &[Entry], from: usize) -> Vec<Vec<u8>> {
+    /// What is left of a crank from an entry on, in a form without numbers, its
+    /// end and the results of its deliveries left out: they follow from the
+    /// steps.
+    fn loose_steps(
+        &self,
+        lines: &[Entry],
+        from: usize,
+        form: fn(&[u8]) -> Vec<u8>,
+    ) -> Vec<Vec<u8>> {
         let rest = lines.iter().skip(from);
         let steps = rest
             .filter(|entry| !matches!(role(&entry.line), Role::CrankFinish | Role::DeliverResult));
         steps
-            .map(|entry| swingset::without_numbers(&self.canonical(&entry.line)))
+            .map(|entry| form(&self.canonical(&entry.line)))
             .collect()
     }
 
