@@ -138,7 +138,7 @@ pub struct Summary {
     pub chain_id: Option<String>,
 }
 
-/// What a [`Cutter`] finds while it goes.
+/// Takes what is found while a source is cut into a tape.
 pub trait Finds {
     /// A whole execution or a part of one. False ends the reading.
     fn block(&mut self, block: BlockTape) -> bool;

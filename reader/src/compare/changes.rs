@@ -81,7 +81,7 @@ fn change(path: String, a: Option<&Value>, b: Option<&Value>) -> Change {
     }
 }
 
-/// At most [`SHOWN`] characters of a text, around its character number `at`.
+/// At most 160 characters of a text, around its character number `at`.
 pub fn elide(text: &str, at: usize) -> String {
     let length = text.chars().count();
     if length <= SHOWN {

@@ -61,6 +61,24 @@ pub enum Event {
     },
     /// The node saw a hash that is not its own.
     Mismatch(Mismatch),
+    /// The node's consensus ended, and no two hashes tell why: a deterministic
+    /// panic, or a line that was cut.
+    Failure {
+        /// Its own words, cut short; empty if the line was cut before them.
+        text: String,
+        /// They speak of hashes that differ, but no two could be read.
+        of_hashes: bool,
+    },
+    /// A text that only a host in trouble prints, wherever it stands.
+    Alarm {
+        /// What it means, in the profile's words.
+        why: String,
+    },
+    /// The host announced that it will stop: an upgrade, a halt height.
+    Farewell {
+        /// What it said, in the profile's words.
+        why: String,
+    },
     /// Entries may be missing here: the recorder was not reading.
     Gap,
     /// The stream came to its end: the writer is gone.
@@ -82,6 +100,9 @@ impl Event {
             | Event::Executed
             | Event::Crank { .. }
             | Event::Mismatch(_)
+            | Event::Failure { .. }
+            | Event::Alarm { .. }
+            | Event::Farewell { .. }
             | Event::Gap
             | Event::StreamEnd => None,
         }
@@ -99,7 +120,24 @@ pub struct Mismatch {
     pub local: AppHash,
     /// The network's value ("got").
     pub network: AppHash,
-    /// The node proved it (a consensus failure); a sighting alone may be a
-    /// divergent proposer's block.
-    pub hard: bool,
+    /// How much it says.
+    pub weight: Weight,
+}
+
+/// How much a sighting of two hashes says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// The text stands where somebody else may have chosen it: a memo, a
+    /// contract's output, a peer's words.
+    Quoted,
+    /// The node itself refused a proposal: a divergent proposer's, or all that
+    /// do not share its own divergence.
+    Seen,
+    /// The node refused a block while it caught up, and blames the peers that
+    /// sent it.
+    Blamed,
+    /// The first words of a panic: proof if the process then ends.
+    LastWords,
+    /// The node's consensus failed over it.
+    Proved,
 }

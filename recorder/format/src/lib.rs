@@ -37,7 +37,7 @@ mod stream;
 
 pub use app_hash::{AppHash, Digest};
 pub use canonical::CanonicalRules;
-pub use event::{Event, Mismatch};
+pub use event::{Event, Mismatch, Weight};
 pub use name::{BlockHash, BlockHasher, BoxName};
 pub use node_log::NodeRules;
 pub use profile::{Profile, ProfileError};

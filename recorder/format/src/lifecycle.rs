@@ -225,6 +225,19 @@ impl Lifecycle {
         }
     }
 
+    /// The attempt that trouble without a height is about: the one that is being
+    /// executed, else the newest.
+    pub fn newest_accused(&self) -> Option<Attempt> {
+        let open = self.blocks.iter().rev().find(|b| b.state == State::Open);
+        open.or(self.blocks.last()).map(|b| b.of)
+    }
+
+    /// The attempt a mismatch is about.
+    pub fn accused(&self, seen: &Mismatch) -> Option<Attempt> {
+        let height = seen.height.or_else(|| self.accused_height(seen))?;
+        self.subject(height).map(|b| b.of)
+    }
+
     /// The height a mismatch speaks of whose line names none: the one whose
     /// result it quotes, else the one that was executed last.
     fn accused_height(&self, seen: &Mismatch) -> Option<u64> {

@@ -65,6 +65,12 @@ impl<'a> LogLine<'a> {
         self.end
     }
 
+    /// Its first words, behind what a collector put before them.
+    pub(crate) fn begins_with(&self, start: &str) -> bool {
+        let text = head::skip_collector(self.text()).rest;
+        text.starts_with(start.as_bytes())
+    }
+
     /// The line's entries: none if its grammar is unknown, one as a rule, and
     /// more where newlines between lines were lost.
     ///

@@ -11,9 +11,10 @@ mod mismatch;
 mod tests;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem;
 use serde::Deserialize;
 
-use crate::event::{Event, Mismatch};
+use crate::event::{Event, Mismatch, Weight};
 use crate::log_line::{Entry, LogLine};
 use mismatch::{Found, Pattern};
 
@@ -43,6 +44,12 @@ struct NodeSection {
     rules: Vec<Rule>,
     #[serde(default)]
     mismatches: Vec<MismatchRule>,
+    #[serde(default)]
+    failures: Vec<FailureRule>,
+    #[serde(default)]
+    alarms: Vec<Notice>,
+    #[serde(default)]
+    farewells: Vec<Notice>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -87,6 +94,29 @@ struct MismatchRule {
     height: Option<HeightField>,
     #[serde(default)]
     proof: Vec<String>,
+    /// Messages of a node that blames its peers.
+    #[serde(default)]
+    blames: Vec<String>,
+    /// What a line begins with that a dying process leaves.
+    #[serde(default)]
+    last_words: Vec<String>,
+}
+
+/// Messages at error level that end consensus for other reasons than a hash.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailureRule {
+    texts: Vec<String>,
+    #[serde(rename = "in")]
+    inside: Vec<String>,
+}
+
+/// Texts that mean something wherever they stand.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notice {
+    texts: Vec<String>,
+    why: String,
 }
 
 /// `KEY`, or `KEY-1` where the line carries the height of the next block,
@@ -170,6 +200,11 @@ impl From<NodeSection> for NodeRules {
         let patterns: Vec<_> = section.mismatches.iter().map(pattern).collect();
         let leads = patterns.iter().flatten().map(Pattern::lead);
         let texts = section.rules.iter().flat_map(|rule| &rule.texts);
+        let failures = section.failures.iter().flat_map(|rule| &rule.texts);
+        let notices = section.alarms.iter().chain(&section.farewells);
+        let texts = texts
+            .chain(failures)
+            .chain(notices.flat_map(|notice| &notice.texts));
         let gate = gate(texts.map(String::as_str).chain(leads).collect());
         NodeRules {
             section,
@@ -198,6 +233,9 @@ impl NodeRules {
             loggers,
             rules,
             mismatches,
+            failures,
+            alarms,
+            farewells,
         } = &self.section;
         count("node.rules", rules.len())?;
         if mismatches.len() > MAX_RULES {
@@ -209,6 +247,14 @@ impl NodeRules {
         }
         for (i, rule) in mismatches.iter().enumerate() {
             rule.check(&format!("node.mismatches[{i}]"))?;
+        }
+        for (i, rule) in failures.iter().enumerate() {
+            rule.check(&format!("node.failures[{i}]"))?;
+        }
+        for (name, notices) in [("alarms", alarms), ("farewells", farewells)] {
+            for (i, notice) in notices.iter().enumerate() {
+                notice.check(&format!("node.{name}[{i}]"))?;
+            }
         }
         match self.gate {
             Some(_) => Ok(()),
@@ -229,24 +275,60 @@ impl NodeRules {
 
     #[cold]
     fn read_matching(&self, line: &LogLine<'_>, sink: &mut dyn FnMut(Event)) {
-        let mut proved = false;
+        let mut told = false;
         for entry in line.entries(&self.section.loggers) {
             let known = self.block_events(&entry, sink);
-            let mismatch = self.mismatch(&entry);
-            proved |= mismatch.is_some();
-            mismatch
-                .map(Event::Mismatch)
-                .into_iter()
-                .for_each(&mut *sink);
+            let mismatch = self.mismatch(&entry).map(Event::Mismatch);
+            let trouble = mismatch.or_else(|| self.failure(&entry));
+            // A failure whose reason was cut may still show two hashes.
+            told |= !matches!(trouble, None | Some(Event::Failure { .. }));
+            trouble.into_iter().for_each(&mut *sink);
             if !known {
                 // Text that the node prints unquoted can look like the next
                 // line; the messages known here hold none.
                 break;
             }
         }
-        if !proved && let Some(found) = self.sighting(line) {
-            sink(Event::Mismatch(mismatch_of(found, None, false)));
+        if !told {
+            self.sighting(line).into_iter().for_each(&mut *sink);
+            self.notice(line).into_iter().for_each(&mut *sink);
         }
+    }
+
+    /// Consensus that ended for another reason than a hash.
+    fn failure(&self, entry: &Entry<'_>) -> Option<Event> {
+        let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
+        let rule = self.section.failures.iter().find(said)?;
+        // Without the field that says why, the message may go on elsewhere.
+        rule.inside.iter().find(|key| entry.has(key))?;
+        let value = rule.inside.iter().find_map(|key| entry.value(key));
+        let text = value.map_or(&[][..], |value| value.text());
+        let mut farewells = self.section.farewells.iter();
+        if let Some(notice) = farewells.find(|notice| notice.stands_in(text)) {
+            let why = notice.why.clone();
+            return Some(Event::Farewell { why });
+        }
+        let lead = |(_, pattern): (&MismatchRule, &Pattern)| {
+            memmem::find(text, pattern.lead().as_bytes()).is_some()
+        };
+        let shown = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
+        Some(Event::Failure {
+            text: shown.into_owned(),
+            of_hashes: self.with_patterns().any(lead),
+        })
+    }
+
+    /// A text that means something wherever it stands.
+    fn notice(&self, line: &LogLine<'_>) -> Option<Event> {
+        let NodeSection {
+            alarms, farewells, ..
+        } = &self.section;
+        let why_of = |notices: &[Notice]| {
+            let found = notices.iter().find(|notice| notice.stands_in(line.text()));
+            found.map(|notice| notice.why.clone())
+        };
+        let alarm = why_of(alarms).map(|why| Event::Alarm { why });
+        alarm.or_else(|| why_of(farewells).map(|why| Event::Farewell { why }))
     }
 
     /// Gives the entry's block events; says whether its message is known.
@@ -258,8 +340,10 @@ impl NodeRules {
             .find(|rule| entry.says(&rule.texts));
         let events = rule.into_iter().flat_map(|rule| &rule.events);
         events.filter_map(|event| event.event(entry)).for_each(sink);
-        let proofs = self.section.mismatches.iter().map(|rule| &rule.proof);
-        rule.is_some() || proofs.into_iter().any(|proof| entry.says(proof))
+        let mismatches = self.section.mismatches.iter();
+        let own = mismatches.flat_map(|rule| [&rule.proof, &rule.blames]);
+        let failures = self.section.failures.iter().map(|rule| &rule.texts);
+        rule.is_some() || own.chain(failures).any(|texts| entry.says(texts))
     }
 
     /// The mismatch in a field the profile names.
@@ -268,15 +352,26 @@ impl NodeRules {
             let values = rule.inside.iter().filter_map(|key| entry.value(key));
             let mut found = values.filter_map(|value| pattern.find(value.text(), value.end()));
             let height = rule.height.as_ref().and_then(|height| height.of(entry));
-            let hard = entry.error && entry.says(&rule.proof);
-            found.next().map(|found| mismatch_of(found, height, hard))
+            let weight = match entry.error {
+                true if entry.says(&rule.proof) => Weight::Proved,
+                true if entry.says(&rule.blames) => Weight::Blamed,
+                _ => Weight::Seen,
+            };
+            found.next().map(|found| mismatch_of(found, height, weight))
         })
     }
 
     /// A mismatch anywhere on the line, whoever wrote it there.
-    fn sighting(&self, line: &LogLine<'_>) -> Option<Found<'_>> {
-        self.with_patterns()
-            .find_map(|(_, pattern)| pattern.find(line.text(), line.end()))
+    fn sighting(&self, line: &LogLine<'_>) -> Option<Event> {
+        self.with_patterns().find_map(|(rule, pattern)| {
+            let found = pattern.find(line.text(), line.end())?;
+            let begins = |start: &String| line.begins_with(start);
+            let weight = match rule.last_words.iter().any(begins) {
+                true => Weight::LastWords,
+                false => Weight::Quoted,
+            };
+            Some(Event::Mismatch(mismatch_of(found, None, weight)))
+        })
     }
 
     fn with_patterns(&self) -> impl Iterator<Item = (&MismatchRule, &Pattern)> {
@@ -287,13 +382,13 @@ impl NodeRules {
     }
 }
 
-fn mismatch_of(found: Found<'_>, height: Option<u64>, hard: bool) -> Mismatch {
+fn mismatch_of(found: Found<'_>, height: Option<u64>, weight: Weight) -> Mismatch {
     Mismatch {
         height,
         field: found.field.to_owned(),
         local: found.local,
         network: found.network,
-        hard,
+        weight,
     }
 }
 
@@ -320,10 +415,33 @@ impl MismatchRule {
         names(&format!("{path}.fields"), &self.fields)?;
         names(&format!("{path}.in"), &self.inside)?;
         messages(&format!("{path}.proof"), &self.proof)?;
+        messages(&format!("{path}.blames"), &self.blames)?;
+        messages(&format!("{path}.last_words"), &self.last_words)?;
         match &self.height {
             Some(height) => key_name(&format!("{path}.height"), &height.key),
             None => Ok(()),
         }
+    }
+}
+
+impl FailureRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        names(&format!("{path}.in"), &self.inside)
+    }
+}
+
+impl Notice {
+    fn stands_in(&self, line: &[u8]) -> bool {
+        let mut texts = self.texts.iter();
+        texts.any(|text| memmem::find(line, text.as_bytes()).is_some())
+    }
+
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        text(&format!("{path}.why"), &self.why)
     }
 }
 

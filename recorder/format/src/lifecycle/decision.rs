@@ -3,7 +3,7 @@
 use super::block::{Block, State};
 use super::{APP_HASH, Lifecycle};
 use crate::app_hash::AppHash;
-use crate::event::{Event, Mismatch};
+use crate::event::{Event, Mismatch, Weight};
 use crate::mark::{
     Attempt, Begin, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
     ReleasedBy, Told,
@@ -40,6 +40,11 @@ impl Decision<'_> {
             Event::Confirm { height, app_hash } => self.confirm(*height, *app_hash),
             Event::Abort { height } => self.abort(*height),
             Event::Mismatch(mismatch) => self.mismatch(mismatch),
+            Event::Failure { text, .. } => {
+                self.accuse_newest(&format!("the node's consensus failed: {text}"));
+            }
+            Event::Alarm { why } => self.accuse_newest(why),
+            Event::Farewell { .. } => {}
             Event::Gap => self.gap(),
             Event::StreamEnd => self.pin_unfinished(self.by, "the stream ended in mid-block"),
         }
@@ -304,8 +309,8 @@ impl Decision<'_> {
         let height = seen.height.or_else(|| self.life.accused_height(seen));
         let subject = height.and_then(|h| self.life.subject(h)).map(|b| b.of);
         match subject {
-            Some(of) if seen.hard => self.diverge(of, seen),
-            None if seen.hard => {
+            Some(of) if seen.weight == Weight::Proved => self.diverge(of, seen),
+            None if seen.weight == Weight::Proved => {
                 let of = self.attach_anyway(height.unwrap_or(0));
                 self.diverge(of, seen);
             }
@@ -318,6 +323,14 @@ impl Decision<'_> {
                 "a mismatch was seen there, and nothing is recorded of it",
                 height,
             ),
+        }
+    }
+
+    /// Keeps the block that the host was at when it got into trouble.
+    fn accuse_newest(&mut self, why: &str) {
+        match self.life.newest_accused() {
+            Some(of) => self.suspect(of, why, None),
+            None => self.doubt("trouble, and nothing is recorded", None),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::app_hash::{AppHash, Digest};
+use crate::event::Weight;
 use crate::mark::{
     Begin, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark, encode_stamp,
 };
@@ -113,7 +114,7 @@ fn mismatch(words: &[&str], hard: bool) -> Event {
         field: words.get(2).unwrap_or(&"AppHash").to_string(),
         local: hash(local),
         network: hash(network),
-        hard,
+        weight: if hard { Weight::Proved } else { Weight::Seen },
     })
 }
 

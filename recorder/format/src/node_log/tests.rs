@@ -68,12 +68,25 @@ fn show(event: &Event) -> String {
         Event::Confirm { height, app_hash } => format!("confirm {height} {}", hash(*app_hash)),
         Event::Mismatch(found) => format!(
             "mismatch {} {} {} {} {}",
-            if found.hard { "hard" } else { "soft" },
+            if found.weight == Weight::Proved {
+                "hard"
+            } else {
+                "soft"
+            },
             found.height.map_or("-".into(), |height| height.to_string()),
             found.field,
             hash(Some(found.local)),
             hash(Some(found.network)),
         ),
+        Event::Failure { text, of_hashes } => {
+            let words: Vec<&str> = text.split(' ').take(4).collect();
+            let of = if *of_hashes { "of hashes" } else { "of else" };
+            format!("failure {of} {}", words.join(" "))
+                .trim_end()
+                .to_owned()
+        }
+        Event::Alarm { why } => format!("alarm {why}"),
+        Event::Farewell { why } => format!("farewell {why}"),
         other => panic!("no line of a node's log gives {other:?}"),
     }
 }
@@ -181,6 +194,15 @@ fn a_cut_line_tells_nothing_new() {
 }
 
 fn tells_less(event: &Event, whole: &Event) -> bool {
+    // That consensus failed stands before the reason.
+    if let Event::Failure { text, .. } = event
+        && text.is_empty()
+    {
+        return match whole {
+            Event::Mismatch(whole) => whole.weight == Weight::Proved,
+            whole => matches!(whole, Event::Failure { .. } | Event::Farewell { .. }),
+        };
+    }
     let mut weaker = whole.clone();
     match (&mut weaker, event) {
         (Event::Confirm { app_hash, .. }, Event::Confirm { app_hash: None, .. })
@@ -188,7 +210,7 @@ fn tells_less(event: &Event, whole: &Event) -> bool {
             *app_hash = None;
         }
         (Event::Mismatch(weaker), Event::Mismatch(found)) => {
-            weaker.hard &= found.hard;
+            weaker.weight = weaker.weight.min(found.weight);
             weaker.height = weaker.height.filter(|_| found.height.is_some());
         }
         _ => {}
@@ -297,6 +319,117 @@ fn a_value_before_a_glued_time_is_not_believed() {
 
 fn rules(node: &str) -> NodeRules {
     serde_json::from_str(node).unwrap()
+}
+
+/// What a line says weighs as much as the place it stands in.
+#[test]
+fn each_place_has_its_weight() {
+    let (local, network) = ("AB".repeat(32), "CD".repeat(32));
+    let wrong = format!("wrong Block.Header.AppHash.  Expected {local}, got {network}");
+    let table = [
+        (
+            format!("2:28PM ERR CONSENSUS FAILURE!!! err=\"{wrong}\" module=consensus"),
+            Weight::Proved,
+        ),
+        (
+            format!("2:28PM INF CONSENSUS FAILURE!!! err=\"{wrong}\" module=consensus"),
+            Weight::Seen,
+        ),
+        (
+            format!(
+                "2:28PM ERR prevote step: ProposalBlock is invalid err=\"{wrong}\" height=8 round=1"
+            ),
+            Weight::Seen,
+        ),
+        (
+            format!("2:28PM ERR Error in validation err=\"{wrong}\" module=blocksync"),
+            Weight::Blamed,
+        ),
+        (
+            format!(
+                "E[2025-03-29|19:44:06.114] Invalid block   module=blocksync height=17 err=\"{wrong}\""
+            ),
+            Weight::Blamed,
+        ),
+        (
+            format!("panic: +2/3 committed an invalid block: {wrong}"),
+            Weight::LastWords,
+        ),
+        (
+            format!(
+                "Nov 20 01:02:03 host agd[12]: panic: +2/3 committed an invalid block: {wrong}"
+            ),
+            Weight::LastWords,
+        ),
+        (
+            format!("Error: error during handshake: error on replay: {wrong}"),
+            Weight::LastWords,
+        ),
+        (
+            format!(
+                "panic: block.AppHash does not match AppHash after replay. Got {local}, expected {network}."
+            ),
+            Weight::LastWords,
+        ),
+        (format!("SwingSet: vat: v9: panic: {wrong}"), Weight::Quoted),
+        (
+            format!("2:28PM INF memo text=\"CONSENSUS FAILURE!!! {wrong}\""),
+            Weight::Quoted,
+        ),
+        (
+            format!("2:28PM ERR peer says CONSENSUS FAILURE!!! {wrong}"),
+            Weight::Quoted,
+        ),
+    ];
+    for (line, weight) in table {
+        let events = read(&cosmos(), line.as_bytes(), true);
+        let found = events.iter().find_map(|event| match event {
+            Event::Mismatch(found) => Some(found.weight),
+            _ => None,
+        });
+        assert_eq!(found, Some(weight), "{line}\n{}", show_all(&events));
+    }
+}
+
+#[test]
+fn trouble_and_announced_ends_are_told_apart() {
+    let table = [
+        (
+            "2:28PM ERR CONSENSUS FAILURE!!! err=\"index out of range [3] with length 3\"",
+            "failure of else index out of range",
+        ),
+        (
+            "1:16PM ERR CONSENSUS FAILURE!!! err=\"UPGRADE \\\"v2\\\" NEEDED at height: 18\"",
+            "farewell an upgrade is needed",
+        ),
+        (
+            "1:16PM ERR UPGRADE \"v2\" NEEDED at height: 18: module=x/upgrade",
+            "farewell an upgrade is needed",
+        ),
+        (
+            "panic: UPGRADE \"v2\" NEEDED at height: 18: ",
+            "farewell an upgrade is needed",
+        ),
+        (
+            "1:16PM INF halting node per configuration height=100 time=0",
+            "farewell the configured halt height",
+        ),
+        (
+            "2026-11-20T01:02:03.004Z SwingSet: kernel: anachrophobia strikes v9 on delivery 5",
+            "alarm the kernel could not replay what a vat had done",
+        ),
+        (
+            "panic: state.AppHash does not match AppHash after replay. Got",
+            "alarm the AppHash after a replay is not the one that was saved",
+        ),
+    ];
+    for (line, expected) in table {
+        assert_eq!(
+            show_all(&read(&cosmos(), line.as_bytes(), true)),
+            expected,
+            "{line}"
+        );
+    }
 }
 
 #[test]
