@@ -20,3 +20,4 @@ pub mod ring;
 pub mod ring_file;
 pub mod serve;
 pub mod status;
+pub mod triggers;

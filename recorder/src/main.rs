@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
@@ -12,6 +13,7 @@ use haltbox_recorder::freeze::{self, FreezeError, Plan};
 use haltbox_recorder::intake::Place;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
+use haltbox_recorder::triggers::Policy;
 use haltbox_recorder::{message, serve, status};
 
 /// Records what a blockchain node executes, and freezes a black box when its
@@ -54,6 +56,12 @@ struct RecordArgs {
     /// into the boxes, so that builds can be told apart.
     #[arg(long, value_name = "PATH")]
     node_program: Option<PathBuf>,
+    /// Sightings of the same mismatch, one a round, that freeze its block.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..))]
+    persist_rounds: u32,
+    /// Seconds that the same mismatch, or trouble without progress, has to last.
+    #[arg(long, value_name = "N", default_value = "60")]
+    persist_seconds: u64,
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
@@ -115,6 +123,10 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
             .then(|| std::fs::read(&args.profile).ok())
             .flatten(),
         node_program: args.node_program.clone(),
+        triggers: Policy {
+            rounds: args.persist_rounds,
+            time: Duration::from_secs(args.persist_seconds),
+        },
         upload_hint: args.upload_hint.clone(),
     })?;
     Ok(ExitCode::SUCCESS)

@@ -24,6 +24,7 @@ use crate::machine;
 use crate::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
 use crate::ring_file::{self, OpenError, OpenedRing, RingOptions};
+use crate::triggers::Triggers;
 
 /// What is kept of an entry that does not fit its lane.
 pub const CUT_KEEPS: usize = 64 << 10;
@@ -55,6 +56,12 @@ pub enum News {
     Diverged(Diverged),
     /// Records could not be kept.
     Lost(Loss),
+    /// The node's log told of trouble about a block.
+    Trouble(Event, Attempt),
+    /// The node's process started again.
+    NodeStarted,
+    /// The node announced that it will stop.
+    Farewell(String),
 }
 
 /// An entry as a source gave it.
@@ -285,10 +292,16 @@ impl Recorder {
     fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
         let profile = Arc::clone(&self.config.profile);
         let Some(rules) = &profile.node else { return };
-        let mut marks = Vec::new();
+        let (mut marks, mut news) = (Vec::new(), Vec::new());
         rules.read(bytes, complete, &mut |event| {
             marks.extend(self.life.on(&event, Stream::Node, before, after));
+            match (Triggers::accused(&event, &self.life), event) {
+                (Some(of), event) => news.push(News::Trouble(event, of)),
+                (None, Event::Farewell { why }) => news.push(News::Farewell(why)),
+                (None, _) => {}
+            }
         });
+        self.news.extend(news);
         self.publish(&marks);
     }
 
@@ -525,6 +538,7 @@ fn news_of(mark: &Mark) -> Option<News> {
     match mark {
         Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
         Mark::Diverged(diverged) => Some(News::Diverged(diverged.clone())),
+        Mark::NodeStart => Some(News::NodeStarted),
         _ => None,
     }
 }

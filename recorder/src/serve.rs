@@ -29,6 +29,7 @@ use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::reserve::Reserve;
 use crate::ring_file::RingOptions;
+use crate::triggers::{Policy, Triggers};
 
 /// Sources are drained before a freeze until they were quiet this long ...
 const QUIET: Duration = Duration::from_millis(250);
@@ -59,6 +60,8 @@ pub struct Options {
     pub profile_text: Option<Vec<u8>>,
     /// The node's executable, whose digest goes into the boxes.
     pub node_program: Option<PathBuf>,
+    /// When trouble becomes a freeze.
+    pub triggers: Policy,
     /// Where to upload a box, for the halt message.
     pub upload_hint: Option<String>,
 }
@@ -108,6 +111,9 @@ struct Server {
     control: Option<Control>,
     reserve: Option<Reserve>,
     old_rings: Vec<OldRing>,
+    triggers: Triggers,
+    /// What the node said before it stopped, if it announced that.
+    farewell: Option<String>,
     wanted: Vec<Wanted>,
     writing: Option<Writing>,
     last_progress: Instant,
@@ -155,16 +161,18 @@ impl Server {
             })
             .ok();
         let mut server = Server {
-            options,
             recorder: None,
             sources,
             control,
             reserve,
             old_rings: old_rings::find(&ring),
+            triggers: Triggers::new(options.triggers),
+            farewell: None,
             wanted: Vec::new(),
             writing: None,
             last_progress: Instant::now(),
             marked: [0; 2],
+            options,
         };
         server.begin(opened);
         Ok(server)
@@ -209,6 +217,7 @@ impl Server {
         loop {
             let progress = self.read_sources();
             self.hear();
+            self.pull_triggers();
             self.finish_writing();
             self.start_writing();
             self.drop_drained();
@@ -273,7 +282,10 @@ impl Server {
             Turn::Quiet
         });
         match &turn {
-            Turn::Over | Turn::WriterGone => recorder.event(&Event::StreamEnd, stream),
+            Turn::Over | Turn::WriterGone => {
+                recorder.event(&Event::StreamEnd, stream);
+                self.triggers.node_ended();
+            }
             Turn::Rotated(why) => {
                 recorder.note(why.clone());
                 recorder.source(source.mark());
@@ -308,8 +320,15 @@ impl Server {
             .unwrap_or_default();
         for piece in news {
             match piece {
-                News::Pinned(Pin { of, why, .. }) => {
-                    say(&format!("height {} is pinned: {why}", of.height));
+                News::Pinned(Pin { of, why, .. }) => self.tell_pinned(of, &why),
+                News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
+                News::NodeStarted => {
+                    self.triggers.node_ended();
+                    self.farewell = None;
+                }
+                News::Farewell(why) => {
+                    say(&format!("the node announced that it stops: {why}"));
+                    self.farewell = Some(why);
                 }
                 News::Lost(loss) if loss.records > 0 => {
                     say(&format!(
@@ -336,6 +355,27 @@ impl Server {
         }
     }
 
+    /// An end that was announced is no alarm.
+    fn tell_pinned(&self, of: Attempt, why: &str) {
+        match &self.farewell {
+            Some(farewell) => say(&format!(
+                "height {} is kept until it is executed again; the node stopped as announced: {farewell}",
+                of.height
+            )),
+            None => say(&format!("height {} is pinned: {why}", of.height)),
+        }
+    }
+
+    fn pull_triggers(&mut self) {
+        let Some(recorder) = &self.recorder else {
+            return;
+        };
+        for due in self.triggers.due(recorder.life(), Instant::now()) {
+            say(&format!("height {}: {}", due.of.height, due.reason));
+            self.want(due.of, due.reason, None, None);
+        }
+    }
+
     fn want(
         &mut self,
         of: Attempt,
@@ -343,6 +383,13 @@ impl Server {
         boxes: Option<PathBuf>,
         asked_by: Option<UnixStream>,
     ) {
+        let being_done = self
+            .wanted
+            .iter()
+            .chain(self.writing.iter().map(|w| &w.wanted));
+        if asked_by.is_none() && being_done.into_iter().any(|wanted| wanted.of == of) {
+            return;
+        }
         let boxes = boxes.unwrap_or_else(|| self.options.dir.join("boxes"));
         let since = Instant::now();
         self.wanted.push(Wanted {

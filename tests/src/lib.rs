@@ -2,6 +2,7 @@
 //! small random generator, and a recorder that is driven as a user would.
 
 pub mod mutation;
+pub mod node;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -8,6 +8,8 @@ mod commands; // selection, exit codes, pipes, the demo
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/extracts.rs"]
 mod extracts; // parts of sources and redactions, as boxes
+#[path = "all/halts.rs"]
+mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
 #[path = "all/kill.rs"]

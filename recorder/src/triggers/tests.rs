@@ -1,0 +1,275 @@
+//! The policy as a table: what happens, and what is frozen when.
+
+use super::*;
+use haltbox_format::Stream;
+use haltbox_format::mark::Position;
+
+/// A node that is watched, on a clock of its own.
+struct Scene {
+    life: Lifecycle,
+    triggers: Triggers,
+    now: Instant,
+    at: u64,
+    told: Vec<String>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        Scene {
+            life: Lifecycle::default(),
+            triggers: Triggers::new(Policy::default()),
+            now: Instant::now(),
+            at: 0,
+            told: Vec::new(),
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.at += 1;
+        let (before, after) = (self.at, self.at + 1);
+        let place = |main| Position { main, local: 0 };
+        self.life
+            .on(event, Stream::Node, place(before), place(after));
+        if let Some(of) = Triggers::accused(event, &self.life) {
+            self.triggers.hear(event, of, self.now);
+        }
+        self.look();
+    }
+
+    fn look(&mut self) {
+        for due in self.triggers.due(&self.life, self.now) {
+            let reason: Vec<&str> = due.reason.split_whitespace().collect();
+            self.told
+                .push(format!("{} {}", due.of.height, reason.join(" ")));
+        }
+    }
+
+    fn run(&mut self, height: u64) {
+        let app_hash = Some(AppHash::new(&[height as u8; 32]).expect("a hash"));
+        self.event(&Event::Begin {
+            height,
+            early: false,
+        });
+        self.event(&Event::End { height });
+        self.event(&Event::Commit { height, app_hash });
+    }
+
+    fn mismatch(&mut self, height: u64, weight: Weight, other: u8) {
+        self.event(&Event::Mismatch(Mismatch {
+            height: Some(height),
+            field: "AppHash".to_owned(),
+            local: AppHash::new(&[height as u8; 32]).expect("a hash"),
+            network: AppHash::new(&[other; 32]).expect("a hash"),
+            weight,
+        }));
+    }
+
+    fn step(&mut self, step: &str) {
+        let mut words = step.split(' ');
+        let verb = words.next().unwrap_or_default();
+        let number = words.next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let other = words.next().and_then(|n| n.parse().ok()).unwrap_or(200);
+        match verb {
+            "run" => self.run(number),
+            "quoted" => self.mismatch(number, Weight::Quoted, other),
+            "seen" => self.mismatch(number, Weight::Seen, other),
+            "blamed" => self.mismatch(number, Weight::Blamed, other),
+            "last" => self.mismatch(number, Weight::LastWords, other),
+            "proved" => self.mismatch(number, Weight::Proved, other),
+            "alarm" => self.event(&Event::Alarm {
+                why: "trouble".to_owned(),
+            }),
+            "failure" => self.event(&Event::Failure {
+                text: "out of range".to_owned(),
+                of_hashes: false,
+            }),
+            "unread" => self.event(&Event::Failure {
+                text: "wrong hash".to_owned(),
+                of_hashes: true,
+            }),
+            "cut" => self.event(&Event::Failure {
+                text: String::new(),
+                of_hashes: false,
+            }),
+            "farewell" => self.event(&Event::Farewell {
+                why: "an upgrade".to_owned(),
+            }),
+            "wait" => self.now += Duration::from_secs(number),
+            "ended" => self.triggers.node_ended(),
+            "frozen" => {
+                let of = self.life.latest(number).expect("a block").of;
+                let mark = haltbox_format::mark::Mark::Frozen(haltbox_format::mark::Frozen {
+                    of,
+                    name: "a box".to_owned(),
+                });
+                self.life.apply(&mark, Position::default());
+            }
+            other => panic!("no such step: {other}"),
+        }
+        self.look();
+    }
+}
+
+#[test]
+fn the_policy_is_this_table() {
+    let eight = "seen 7; wait 3; ".repeat(7) + "seen 7";
+    let rows: Vec<(&str, String, &[&str])> = vec![
+        (
+            "a divergent node proposes",
+            "run 7; seen 7; wait 90; run 8; wait 90; seen 7".into(),
+            &[],
+        ),
+        (
+            "seven rounds are not enough",
+            "run 7; ".to_owned() + &"seen 7; wait 3; ".repeat(7) + "run 8",
+            &[],
+        ),
+        (
+            "the same for eight rounds",
+            format!("run 7; {eight}"),
+            &["7 AppHash differs"],
+        ),
+        (
+            "and only once",
+            format!("run 7; {eight}; {eight}; frozen 7; {eight}"),
+            &["7 AppHash differs", "7 AppHash differs"],
+        ),
+        (
+            "a box ends it",
+            format!("run 7; {eight}; frozen 7; {eight}; wait 300; {eight}"),
+            &["7 AppHash differs"],
+        ),
+        (
+            "for a minute",
+            "run 7; seen 7; wait 59; seen 7; wait 1; seen 7".into(),
+            &["7 AppHash differs"],
+        ),
+        (
+            "a minute in which nothing more was seen",
+            "run 7; seen 7; wait 600".into(),
+            &[],
+        ),
+        (
+            "two proposers with two hashes",
+            "run 7; ".to_owned() + &"seen 7 200; seen 7 201; wait 3; ".repeat(7),
+            &[],
+        ),
+        (
+            "the next height begins anew",
+            "run 7; seen 7; seen 7; run 8; ".to_owned() + &"seen 8; ".repeat(7),
+            &[],
+        ),
+        (
+            "others' words",
+            "run 7; ".to_owned() + &"quoted 7; wait 30; ".repeat(20) + "ended",
+            &[],
+        ),
+        (
+            "proof is frozen by the block's life",
+            "run 7; proved 7; wait 90; seen 7".into(),
+            &[],
+        ),
+        (
+            "peers are blamed",
+            "run 7; blamed 7; blamed 7; blamed 7".into(),
+            &["7 AppHash differs"],
+        ),
+        (
+            "twice may be their fault",
+            "run 7; blamed 7; blamed 7; wait 5; run 8".into(),
+            &[],
+        ),
+        (
+            "last words and the end",
+            "run 7; last 7; ended".into(),
+            &["7 AppHash differs"],
+        ),
+        (
+            "last words and silence",
+            "run 7; last 7; wait 60".into(),
+            &["7 AppHash differs"],
+        ),
+        (
+            "last words of nobody",
+            "run 7; last 7; wait 5; run 8; ended; wait 90".into(),
+            &[],
+        ),
+        (
+            "an alarm and the end",
+            "run 7; alarm; ended".into(),
+            &["7 trouble, then the node ended"],
+        ),
+        (
+            "an alarm that was none",
+            "run 7; alarm; run 8; run 9; ended; wait 90".into(),
+            &[],
+        ),
+        (
+            "an alarm and silence",
+            "run 7; alarm; wait 61".into(),
+            &["7 trouble, and no block was agreed for 61 s"],
+        ),
+        (
+            "a deterministic panic",
+            "run 7; failure".into(),
+            &["7 consensus failed, and not over a hash: no divergence, but out of range"],
+        ),
+        (
+            "hashes that cannot be read",
+            "run 7; unread".into(),
+            &["7 consensus failed over hashes"],
+        ),
+        (
+            "a line that was cut",
+            "run 7; cut".into(),
+            &["7 consensus failed; the line that says why was cut"],
+        ),
+        (
+            "an announced end",
+            "run 7; farewell; ended; wait 90".into(),
+            &[],
+        ),
+        (
+            "trouble before any block",
+            "alarm; failure; ended; wait 90".into(),
+            &[],
+        ),
+    ];
+    for (name, steps, expected) in rows {
+        let mut scene = Scene::new();
+        for step in steps.split(';').map(str::trim).filter(|s| !s.is_empty()) {
+            scene.step(step);
+        }
+        let told: Vec<&str> = scene.told.iter().map(String::as_str).collect();
+        let as_expected = told.len() == expected.len()
+            && told
+                .iter()
+                .zip(expected)
+                .all(|(told, expected)| told.starts_with(expected));
+        assert!(
+            as_expected,
+            "{name}: {steps}\n  expected {expected:?}\n  found    {told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hostile_log_is_watched_in_bounded_memory() {
+    let mut scene = Scene::new();
+    scene.run(7);
+    for n in 0..10_000_u32 {
+        let network = AppHash::new(&n.to_le_bytes()).expect("a hash");
+        scene.event(&Event::Mismatch(Mismatch {
+            height: Some(7),
+            field: "AppHash".to_owned(),
+            local: network,
+            network,
+            weight: Weight::Seen,
+        }));
+    }
+    assert!(
+        scene.triggers.watches.len() <= MOST,
+        "{}",
+        scene.triggers.watches.len()
+    );
+}

@@ -1,0 +1,309 @@
+//! The ways in which a chain halts or a validator drops out, played line by
+//! line against a real recorder, in the forms of many loggers and versions.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, wrong};
+use haltbox_tests::*;
+
+/// The height that is in dispute.
+const H: u64 = 7;
+
+struct Scene {
+    name: &'static str,
+    /// What the node prints; each part is written when the one before was read.
+    play: fn(&mut Node),
+    /// Words of the message about the box, if there is to be one.
+    frozen: Option<&'static str>,
+}
+
+fn blocks(node: &mut Node) {
+    node.start();
+    (5..=H).for_each(|height| node.block(height));
+}
+
+const SCENES: [Scene; 12] = [
+    Scene {
+        name: "one against three, the one",
+        play: |node| {
+            blocks(node);
+            node.refuse(H, 0);
+            node.fail(&format!(
+                "precommit step; +2/3 prevoted for an invalid block: {}",
+                wrong("AppHash", H)
+            ));
+        },
+        frozen: Some("DIVERGED at height 7: AppHash differs"),
+    },
+    Scene {
+        name: "one against three, the three",
+        play: |node| {
+            blocks(node);
+            node.refuse(H, 0);
+            node.block(H + 1);
+            node.block(H + 2);
+        },
+        frozen: None,
+    },
+    Scene {
+        name: "two against two",
+        play: |node| {
+            blocks(node);
+            (0..8).for_each(|round| node.refuse(H, 2 * round));
+        },
+        frozen: Some("height 7 was frozen: AppHash differs"),
+    },
+    Scene {
+        name: "late: +2/3 committed it",
+        play: |node| {
+            blocks(node);
+            node.fail(&format!(
+                "+2/3 committed an invalid block: {}",
+                wrong("AppHash", H)
+            ));
+        },
+        frozen: Some("DIVERGED at height 7: AppHash differs"),
+    },
+    Scene {
+        name: "restart into blocksync",
+        play: |node| {
+            blocks(node);
+            node.start();
+            (0..3).for_each(|_| node.blame(H));
+        },
+        frozen: Some("blames the peers"),
+    },
+    Scene {
+        name: "panic at every start",
+        play: |node| {
+            blocks(node);
+            node.refuse(H, 0);
+            for _ in 0..3 {
+                node.raw(&format!(
+                    "panic: +2/3 committed an invalid block: {}",
+                    wrong("AppHash", H)
+                ));
+                node.start();
+            }
+        },
+        frozen: Some("the node's last words"),
+    },
+    Scene {
+        name: "results only",
+        play: |node| {
+            blocks(node);
+            node.fail(&format!(
+                "+2/3 committed an invalid block: {}",
+                wrong("LastResultsHash", H)
+            ));
+        },
+        frozen: Some("DIVERGED at height 7: LastResultsHash differs"),
+    },
+    Scene {
+        name: "handshake",
+        play: |node| {
+            blocks(node);
+            node.raw(&format!(
+                "Error: error during handshake: error on replay: {}",
+                wrong("LastResultsHash", H)
+            ));
+            node.start();
+        },
+        frozen: Some("the node's last words"),
+    },
+    Scene {
+        name: "deterministic panic",
+        play: |node| {
+            blocks(node);
+            node.fail("runtime error: index out of range [3] with length 3");
+        },
+        frozen: Some("no divergence, but runtime error"),
+    },
+    Scene {
+        name: "upgrade halt",
+        play: |node| {
+            blocks(node);
+            node.say(
+                "ERR",
+                "UPGRADE \"v2\" NEEDED at height: 8: ",
+                &[("module", "x/upgrade")],
+            );
+            node.fail("UPGRADE \"v2\" NEEDED at height: 8: ");
+            node.start();
+            node.block(H + 1);
+        },
+        frozen: None,
+    },
+    Scene {
+        name: "forged text",
+        play: |node| {
+            blocks(node);
+            for _ in 0..20 {
+                let wrong = wrong("AppHash", H);
+                node.raw(&format!(
+                    "SwingSet: vat: v9: CONSENSUS FAILURE!!! err=\"{wrong}\""
+                ));
+                node.raw(&format!("SwingSet: vat: v9: panic: {wrong}"));
+                node.say("INF", "executed tx", &[("memo", &wrong), ("module", "tx")]);
+                node.say(
+                    "ERR",
+                    "peer said CONSENSUS FAILURE!!!",
+                    &[("text", &wrong), ("module", "p2p")],
+                );
+            }
+            node.block(H + 1);
+        },
+        frozen: None,
+    },
+    Scene {
+        name: "kernel cannot replay",
+        play: |node| {
+            blocks(node);
+            node.raw("SwingSet: kernel: anachrophobia strikes v9 on delivery 5");
+            node.start();
+        },
+        frozen: Some("the kernel could not replay"),
+    },
+];
+
+/// Plays a scene; gives the names of the boxes and what the recorder said.
+fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<String>, String) {
+    let mut node = Node::new(format, version);
+    (scene.play)(&mut node);
+    let dir = folder.join("node");
+    let (slog, log) = (folder.join("slog"), folder.join("node.log"));
+    std::fs::write(&slog, &node.slog).expect("a slog");
+    let arguments = [
+        "--size",
+        "4MiB",
+        "--slog",
+        text(&slog),
+        "--node-log",
+        text(&log),
+    ];
+    std::fs::write(&log, "").expect("a log");
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("recording into");
+    // The slog is there before the log that speaks of it.
+    wait_until("the slog to be read", || {
+        let status = run(&["status", "--json", text(&dir)]);
+        String::from_utf8_lossy(&status.stdout).contains("\"head\": 7")
+            || String::from_utf8_lossy(&status.stdout).contains("\"head\": 8")
+            || String::from_utf8_lossy(&status.stdout).contains("\"head\": 9")
+    });
+    std::fs::write(&log, &node.log).expect("a log");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    if let Some(words) = scene.frozen {
+        recorder.wait_for(words);
+        recorder.wait_for("do not roll back");
+    }
+    let said = said_until_the_end(recorder);
+    let names = boxes(&dir);
+    let name = |path: &std::path::PathBuf| {
+        path.file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    (names.iter().map(name).collect(), said)
+}
+
+fn said_until_the_end(recorder: Recorder) -> String {
+    let said = recorder.dir.with_extension("stderr");
+    recorder.stop();
+    std::fs::read_to_string(said).expect("what it said")
+}
+
+fn fault(scene: &Scene, format: Format, version: Version) -> Option<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (names, said) = play(folder.path(), scene, format, version);
+    let as_expected = match scene.frozen {
+        None => names.is_empty(),
+        Some(words) => names.len() == 1 && names[0].starts_with("7-") && said.contains(words),
+    };
+    let context = format!("{} in {format:?} of {version:?}", scene.name);
+    (!as_expected).then(|| format!("{context}: {names:?}\n{said}"))
+}
+
+/// Every scene in every form in the long run; in the short one every scene in
+/// two forms, and every form and version in some scene.
+#[test]
+fn every_halt_is_told_for_what_it_is() {
+    let mut cases = Vec::new();
+    for (index, scene) in SCENES.iter().enumerate() {
+        for (n, format) in FORMATS.iter().enumerate() {
+            for (m, version) in VERSIONS.iter().enumerate() {
+                let chosen = (index + n) % 4 == 0 && (index + m) % 3 == 0;
+                if long() || chosen {
+                    cases.push((scene, *format, *version));
+                }
+            }
+        }
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let faults = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((scene, format, version)) =
+                    cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    let found = fault(scene, *format, *version);
+                    faults.lock().expect("no panic elsewhere").extend(found);
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().expect("no panic");
+    let mut table = String::new();
+    for scene in &SCENES {
+        let of = |(of, ..): &&(&Scene, Format, Version)| of.name == scene.name;
+        let played = cases.iter().filter(of).count();
+        let wrong = faults
+            .iter()
+            .filter(|fault| fault.starts_with(scene.name))
+            .count();
+        let expected = scene.frozen.unwrap_or("no box");
+        let _ = writeln!(
+            table,
+            "{:>3} of {played:>3}  {:<30} {expected}",
+            played - wrong,
+            scene.name
+        );
+    }
+    println!("{table}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A healthy node for 10,000 blocks, with divergent proposers and foreign text.
+#[test]
+fn a_healthy_node_gives_no_alarm_for_ten_thousand_blocks() {
+    let mut node = Node::new(Format::Console, Version::V038);
+    node.start();
+    for height in 1..=10_000 {
+        node.block(height);
+        if height % 10 == 0 {
+            node.refuse(height, 0);
+        }
+        if height % 7 == 0 {
+            node.raw(&format!("SwingSet: vat: v9: {}", wrong("AppHash", height)));
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    record_all(
+        &dir,
+        node.slog.as_bytes(),
+        Some(node.log.as_bytes()),
+        "16MiB",
+    )
+    .wait();
+    assert_eq!(boxes(&dir), Vec::<std::path::PathBuf>::new());
+    let said = std::fs::read_to_string(dir.with_extension("stderr")).expect("what it said");
+    assert!(
+        !said.contains("frozen") && !said.contains("DIVERGED"),
+        "{said}"
+    );
+}
