@@ -298,6 +298,7 @@ impl Recorder {
             match (Triggers::accused(&event, &self.life), event) {
                 (Some(of), event) => news.push(News::Trouble(event, of)),
                 (None, Event::Farewell { why }) => news.push(News::Farewell(why)),
+                (None, Event::ProcessStart) => news.push(News::NodeStarted),
                 (None, _) => {}
             }
         });

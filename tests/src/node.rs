@@ -61,6 +61,8 @@ pub struct Node {
     pub log: String,
     /// Lines of the slog so far.
     pub slog: String,
+    /// How long log and slog were when a process ended.
+    pub ends: Vec<(usize, usize)>,
     seconds: u64,
 }
 
@@ -86,12 +88,14 @@ impl Node {
             version,
             log: String::new(),
             slog: String::new(),
+            ends: Vec::new(),
             seconds: 0,
         }
     }
 
-    /// The process starts.
+    /// The process starts; one that ran is over.
     pub fn start(&mut self) {
+        self.ends.push((self.log.len(), self.slog.len()));
         self.slog_line("kernel-init-start", "");
         self.slog_line("kernel-init-finish", "");
         self.say("INF", "ABCI Handshake App Info", &[("module", "consensus")]);

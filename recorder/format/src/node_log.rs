@@ -62,6 +62,7 @@ struct Rule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum EventRule {
+    ProcessStart {},
     Begin {
         height: HeightField,
     },
@@ -157,6 +158,7 @@ impl EventRule {
         let hash_in = |key: &Option<String>| entry.value(key.as_deref()?)?.hash();
         let given = |key: &Option<String>| key.as_deref().is_none_or(|key| entry.has(key));
         Some(match self {
+            EventRule::ProcessStart {} => Event::ProcessStart,
             EventRule::Begin { height } => Event::Begin {
                 height: height.of(entry)?,
                 early: false,
@@ -182,6 +184,7 @@ impl EventRule {
     /// The keys of a line that the event is made of.
     fn keys(&self) -> Vec<(&'static str, &str)> {
         let (height, hash, when) = match self {
+            EventRule::ProcessStart {} => return Vec::new(),
             EventRule::Begin { height } | EventRule::End { height } => (height, None, None),
             EventRule::LocalHash { height, hash } => (height, Some(hash), None),
             EventRule::Commit { height, hash, when }

@@ -2,6 +2,7 @@
 //! line against a real recorder, in the forms of many loggers and versions.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -173,28 +174,19 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
     let mut node = Node::new(format, version);
     (scene.play)(&mut node);
     let dir = folder.join("node");
-    let (slog, log) = (folder.join("slog"), folder.join("node.log"));
-    std::fs::write(&slog, &node.slog).expect("a slog");
-    let arguments = [
-        "--size",
-        "4MiB",
-        "--slog",
-        text(&slog),
-        "--node-log",
-        text(&log),
-    ];
-    std::fs::write(&log, "").expect("a log");
+    let paths = (folder.join("slog"), folder.join("node.log"));
+    let (slog, log) = (text(&paths.0), text(&paths.1));
+    let arguments = ["--size", "4MiB", "--slog", slog, "--node-log", log];
     let recorder = Recorder::start(&dir, &arguments, Stdio::null());
     recorder.wait_for("recording into");
-    // The slog is there before the log that speaks of it.
-    wait_until("the slog to be read", || {
-        let status = run(&["status", "--json", text(&dir)]);
-        String::from_utf8_lossy(&status.stdout).contains("\"head\": 7")
-            || String::from_utf8_lossy(&status.stdout).contains("\"head\": 8")
-            || String::from_utf8_lossy(&status.stdout).contains("\"head\": 9")
-    });
-    std::fs::write(&log, &node.log).expect("a log");
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    node.ends.push((node.log.len(), node.slog.len()));
+    let mut written = (0, 0);
+    for end in node.ends {
+        // A process writes its slog before the log speaks of it.
+        append(&paths.0, &node.slog[written.1..end.1]);
+        append(&paths.1, &node.log[written.0..end.0]);
+        written = end;
+    }
     if let Some(words) = scene.frozen {
         recorder.wait_for(words);
         recorder.wait_for("do not roll back");
@@ -208,6 +200,20 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
             .into_owned()
     };
     (names.iter().map(name).collect(), said)
+}
+
+/// Appends, and gives the recorder time to read.
+fn append(path: &Path, part: &str) {
+    let file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path);
+    file.expect("a file")
+        .write_all(part.as_bytes())
+        .expect("written");
+    if !part.is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(120));
+    }
 }
 
 fn said_until_the_end(recorder: Recorder) -> String {
@@ -227,15 +233,15 @@ fn fault(scene: &Scene, format: Format, version: Version) -> Option<String> {
     (!as_expected).then(|| format!("{context}: {names:?}\n{said}"))
 }
 
-/// Every scene in every form in the long run; in the short one every scene in
-/// two forms, and every form and version in some scene.
+/// Every scene in every form of every version in the long run, in a quarter of
+/// them in the short one.
 #[test]
 fn every_halt_is_told_for_what_it_is() {
     let mut cases = Vec::new();
     for (index, scene) in SCENES.iter().enumerate() {
         for (n, format) in FORMATS.iter().enumerate() {
             for (m, version) in VERSIONS.iter().enumerate() {
-                let chosen = (index + n) % 4 == 0 && (index + m) % 3 == 0;
+                let chosen = (index + n + m) % 4 == 0;
                 if long() || chosen {
                     cases.push((scene, *format, *version));
                 }

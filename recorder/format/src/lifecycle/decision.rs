@@ -22,7 +22,12 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     pub(super) fn on(&mut self, event: &Event) {
         match event {
-            Event::ProcessStart => self.process_start(),
+            // Two streams do not keep step: where the slog tells of a start, the
+            // node's log would tell of it in the middle of a later block.
+            Event::ProcessStart if self.by == Stream::Slog || !self.life.trust.slog => {
+                self.process_start();
+            }
+            Event::ProcessStart => {}
             Event::Begin { height, early } => self.begin(*height, *early),
             Event::Executed => self.executed(),
             Event::Crank {
