@@ -3,6 +3,7 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+pub mod after_freeze;
 pub mod blackbox;
 pub mod clock;
 pub mod control;

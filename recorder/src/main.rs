@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
+use haltbox_recorder::after_freeze::Budget;
 use haltbox_recorder::control::{self, Reply, Request};
 use haltbox_recorder::freeze::{self, FreezeError, Plan};
 use haltbox_recorder::intake::Place;
@@ -62,6 +63,16 @@ struct RecordArgs {
     /// Seconds that the same mismatch, or trouble without progress, has to last.
     #[arg(long, value_name = "N", default_value = "60")]
     persist_seconds: u64,
+    /// Boxes kept; beyond that the oldest go, those that prove a divergence last.
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    max_boxes: u32,
+    /// Bytes of boxes kept.
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size)]
+    max_bytes: u64,
+    /// Shell command to run when a box was frozen by itself: HALTBOX_BOX, _NAME,
+    /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH tell it of what.
+    #[arg(long, value_name = "CMD")]
+    on_freeze: Option<String>,
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
@@ -127,6 +138,11 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
             rounds: args.persist_rounds,
             time: Duration::from_secs(args.persist_seconds),
         },
+        budget: Budget {
+            boxes: args.max_boxes as usize,
+            bytes: args.max_bytes,
+        },
+        on_freeze: args.on_freeze.clone(),
         upload_hint: args.upload_hint.clone(),
     })?;
     Ok(ExitCode::SUCCESS)

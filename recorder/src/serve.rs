@@ -21,6 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::after_freeze::{self, Budget};
 use crate::control::{self, Control, Reply, Request};
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
@@ -62,6 +63,10 @@ pub struct Options {
     pub node_program: Option<PathBuf>,
     /// When trouble becomes a freeze.
     pub triggers: Policy,
+    /// What the folder of boxes may hold.
+    pub budget: Budget,
+    /// A shell command to run when a box was frozen without being asked for.
+    pub on_freeze: Option<String>,
     /// Where to upload a box, for the halt message.
     pub upload_hint: Option<String>,
 }
@@ -547,6 +552,7 @@ impl Server {
         let reply = match outcome {
             Ok(frozen) => {
                 self.mark_frozen(&wanted, &frozen);
+                self.follow_up(&wanted, &frozen);
                 Reply::Done(message::frozen(
                     &frozen,
                     self.options.upload_hint.as_deref(),
@@ -562,6 +568,35 @@ impl Server {
         tell(&reply);
         if let Some(stream) = wanted.asked_by {
             control::answer(&stream, &reply);
+        }
+    }
+
+    /// What a durable box brings about. Who asked for it needs no alert.
+    fn follow_up(&self, wanted: &Wanted, frozen: &Frozen) {
+        if wanted.asked_by.is_none() && !frozen.existed {
+            let hint = self.options.upload_hint.as_deref();
+            if let Err(error) = after_freeze::alert(&wanted.boxes, frozen, hint) {
+                say(&format!(
+                    "no {} could be written: {error}",
+                    after_freeze::ALERT
+                ));
+            }
+            let command = self.options.on_freeze.as_deref();
+            let run = command.map(|command| after_freeze::run_command(command, frozen));
+            if let Some(Err(error)) = run {
+                say(&format!(
+                    "the command of --on-freeze cannot be started: {error}"
+                ));
+            }
+        }
+        match after_freeze::keep_budget(&wanted.boxes, self.options.budget) {
+            Ok(removed) => removed.iter().for_each(|path| {
+                say(&format!(
+                    "{} was removed to keep the budget of boxes",
+                    path.display()
+                ));
+            }),
+            Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
         }
     }
 

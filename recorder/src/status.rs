@@ -9,6 +9,7 @@ use haltbox_format::ring::{History, RingView};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
+use crate::after_freeze;
 use crate::message::human_bytes;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
@@ -129,7 +130,8 @@ fn boxes(folder: &Path) -> Vec<String> {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    let is_box = |name: &String| !name.starts_with('.') && name != after_freeze::ALERT;
+    let mut names: Vec<String> = names.filter(is_box).collect();
     names.sort();
     names
 }

@@ -1,0 +1,218 @@
+//! What is done once a box is durable: the alert file, the operator's command,
+//! the budget of the folder. None of it may hold up the recording.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use haltbox_format::AppHash;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::blackbox::BoxFolder;
+use crate::freeze::Frozen;
+use crate::{clock, message};
+
+/// The alert's name in the folder of boxes.
+pub const ALERT: &str = "CONSENSUS_FAILURE.txt";
+/// Bytes of the alert file: a loop of failures must not fill the disk.
+const ALERT_MAX: usize = 64 << 10;
+/// How long the operator's command may run.
+const COMMAND_TIME: Duration = Duration::from_secs(60);
+
+/// How much the folder of boxes may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Boxes.
+    pub boxes: usize,
+    /// Bytes of all boxes.
+    pub bytes: u64,
+}
+
+impl Default for Budget {
+    /// 64 boxes, 8 GiB.
+    fn default() -> Budget {
+        Budget {
+            boxes: 64,
+            bytes: 8 << 30,
+        }
+    }
+}
+
+/// Writes what happened and what to do on top of the alert file.
+///
+/// # Errors
+/// What writing gives: the alert is then only on standard error.
+pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
+    let path = boxes.join(ALERT);
+    let before = fs::read(&path).unwrap_or_default();
+    let mut text = format!(
+        "{} UTC\n{}{}",
+        clock::rfc3339(clock::now_ms()),
+        message::frozen(frozen, upload_hint),
+        message::WHAT_TO_DO
+    )
+    .into_bytes();
+    text.extend_from_slice(b"\n");
+    text.extend(before);
+    text.truncate(ALERT_MAX);
+    let temporary = boxes.join(".alert.tmp");
+    fs::write(&temporary, text)?;
+    fs::rename(&temporary, &path)
+}
+
+/// Starts the operator's command, in a process group of its own, with the facts
+/// in its environment; a thread ends it after a minute.
+///
+/// # Errors
+/// What starting it gives.
+pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
+    let hash = |hash: Option<AppHash>| hash.map_or(String::new(), |hash| hash.to_string());
+    let child = Command::new("/bin/sh")
+        .args(["-c", command])
+        .env("HALTBOX_BOX", &frozen.path)
+        .env("HALTBOX_NAME", frozen.name())
+        .env("HALTBOX_HEIGHT", frozen.of.height.to_string())
+        .env("HALTBOX_STATE", frozen.state.name())
+        .env("HALTBOX_REASON", &frozen.reason)
+        .env("HALTBOX_APP_HASH", hash(frozen.app_hash))
+        .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let waiting = move || {
+        if let Some(trouble) = wait(child) {
+            eprintln!("haltbox: the command of --on-freeze {trouble}");
+        }
+    };
+    std::thread::Builder::new()
+        .name("haltbox-command".to_owned())
+        .spawn(waiting)
+        .map(drop)
+}
+
+/// Waits for the command's end; says what was wrong with it.
+fn wait(mut child: Child) -> Option<String> {
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return (!status.success()).then(|| format!("ended with {status}")),
+            Ok(None) if begun.elapsed() < COMMAND_TIME => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Ok(None) => {
+                let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+                let _ = child.wait();
+                let seconds = COMMAND_TIME.as_secs();
+                return Some(format!("was ended after {seconds} s"));
+            }
+            Err(error) => return Some(format!("cannot be waited for: {error}")),
+        }
+    }
+}
+
+/// A box that counts.
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    written: SystemTime,
+    /// The network's hash is in it: proof of a divergence.
+    proof: bool,
+}
+
+/// Removes boxes until the budget is kept: the oldest first, those that prove a
+/// divergence last, the newest never. Gives what was removed.
+///
+/// # Errors
+/// What looking into the folder gives.
+pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
+    let mut kept = look(boxes)?;
+    let newest = kept.iter().map(|kept| kept.written).max();
+    kept.sort_by_key(|kept| (kept.proof, kept.written));
+    let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
+    let mut count = kept.len();
+    let mut removed = Vec::new();
+    for old in kept {
+        let fits = count <= budget.boxes && bytes <= budget.bytes;
+        if fits || Some(old.written) == newest {
+            continue;
+        }
+        fs::remove_file(&old.path)?;
+        count -= 1;
+        bytes -= old.bytes;
+        removed.push(old.path);
+    }
+    Ok(removed)
+}
+
+fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
+    let folder = BoxFolder::open(boxes)?;
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(boxes)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let metadata = entry.metadata()?;
+        if !metadata.is_file() || name.starts_with('.') || name == ALERT {
+            continue;
+        }
+        if let Some(identity) = folder.identity(&name) {
+            kept.push(Kept {
+                path: entry.path(),
+                bytes: metadata.len(),
+                written: metadata.modified()?,
+                proof: identity.network_app_hash.is_some(),
+            });
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haltbox_format::blackbox::{BoxWriter, Identity, ManifestFields, Options};
+
+    fn put(folder: &Path, name: &str, age: u64, proof: bool) {
+        let path = folder.join(name);
+        let file = fs::File::create(&path).unwrap();
+        let writer = BoxWriter::new(&file, &Options::default()).unwrap();
+        let identity = Identity {
+            network_app_hash: proof.then(|| AppHash::new(&[1; 32]).unwrap()),
+            ..Identity::default()
+        };
+        writer.finish(identity, ManifestFields::default()).unwrap();
+        let written = SystemTime::now() - Duration::from_secs(age);
+        file.set_modified(written).unwrap();
+    }
+
+    fn names(paths: &[PathBuf]) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        paths.iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_proof_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        put(at, "1-proof", 500, true);
+        put(at, "2-asked", 400, false);
+        put(at, "3-proof", 300, true);
+        put(at, "4-asked", 200, false);
+        put(at, "5-asked", 100, false);
+        fs::write(at.join("notes"), vec![0; 1 << 20]).unwrap();
+        fs::write(at.join(ALERT), b"read me").unwrap();
+        let of = |boxes, bytes| keep_budget(at, Budget { boxes, bytes }).unwrap();
+        assert!(of(5, 1 << 30).is_empty());
+        assert_eq!(names(&of(4, 1 << 30)), ["2-asked"]);
+        assert_eq!(names(&of(2, 1 << 30)), ["4-asked", "1-proof"]);
+        assert_eq!(
+            names(&of(64, 1)),
+            ["3-proof"],
+            "the newest stays, whatever it takes"
+        );
+        assert!(at.join("notes").exists() && at.join(ALERT).exists());
+    }
+}
