@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::{BlockEntry, FrameEntry};
+use haltbox_format::blackbox::{ALERT_FILE, BlockEntry, FrameEntry};
 use haltbox_format::lifecycle::Block;
 use haltbox_format::mark::Position;
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
@@ -206,7 +206,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io_error)? {
         let entry = entry.map_err(io_error)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let name = entry.file_name();
+        let hidden = name.to_string_lossy().starts_with('.') || name == ALERT_FILE;
         let kind = entry.file_type().map_err(io_error)?;
         let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
         if !hidden && kind.is_file() && known() {

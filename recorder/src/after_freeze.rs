@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use haltbox_format::AppHash;
+use haltbox_format::blackbox::ALERT_FILE;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -16,8 +17,6 @@ use crate::blackbox::BoxFolder;
 use crate::freeze::Frozen;
 use crate::{clock, message};
 
-/// The alert's name in the folder of boxes.
-pub const ALERT: &str = "CONSENSUS_FAILURE.txt";
 /// Bytes of the alert file: a loop of failures must not fill the disk.
 const ALERT_MAX: usize = 64 << 10;
 /// How long the operator's command may run.
@@ -47,7 +46,7 @@ impl Default for Budget {
 /// # Errors
 /// What writing gives: the alert is then only on standard error.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
-    let path = boxes.join(ALERT);
+    let path = boxes.join(ALERT_FILE);
     let before = fs::read(&path).unwrap_or_default();
     let mut text = format!(
         "{} UTC\n{}{}",
@@ -155,7 +154,7 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let metadata = entry.metadata()?;
-        if !metadata.is_file() || name.starts_with('.') || name == ALERT {
+        if !metadata.is_file() || name.starts_with('.') || name == ALERT_FILE {
             continue;
         }
         if let Some(identity) = folder.identity(&name) {
@@ -203,7 +202,7 @@ mod tests {
         put(at, "4-asked", 200, false);
         put(at, "5-asked", 100, false);
         fs::write(at.join("notes"), vec![0; 1 << 20]).unwrap();
-        fs::write(at.join(ALERT), b"read me").unwrap();
+        fs::write(at.join(ALERT_FILE), b"read me").unwrap();
         let of = |boxes, bytes| keep_budget(at, Budget { boxes, bytes }).unwrap();
         assert!(of(5, 1 << 30).is_empty());
         assert_eq!(names(&of(4, 1 << 30)), ["2-asked"]);
@@ -213,6 +212,6 @@ mod tests {
             ["3-proof"],
             "the newest stays, whatever it takes"
         );
-        assert!(at.join("notes").exists() && at.join(ALERT).exists());
+        assert!(at.join("notes").exists() && at.join(ALERT_FILE).exists());
     }
 }

@@ -18,6 +18,23 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::libc;
 
+/// The process something was made in, told from the children it forks.
+#[derive(Clone, Copy, Debug)]
+pub struct Birth(u32);
+
+impl Birth {
+    /// This process.
+    pub fn here() -> Birth {
+        watch_forks();
+        Birth(FORKS.load(Ordering::Relaxed))
+    }
+
+    /// This is the child of that process.
+    pub fn is_elsewhere(self) -> bool {
+        FORKS.load(Ordering::Relaxed) != self.0
+    }
+}
+
 /// A file mapped for reading and writing. One owner writes.
 pub struct Map {
     pages: Arc<Mapping>,
@@ -30,14 +47,14 @@ pub struct Pages(Arc<Mapping>);
 /// The mapping, as long as this process is the one that made it.
 struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
-    forks: u32,
+    birth: Birth,
 }
 
 impl Mapping {
     /// This process is the child of the one that made the map: its pages are
     /// not here, and something else may be in their place.
     fn is_forked(&self) -> bool {
-        FORKS.load(Ordering::Relaxed) != self.forks
+        self.birth.is_elsewhere()
     }
 }
 
@@ -79,13 +96,13 @@ fn watch_forks() {
 impl Map {
     /// Maps the whole of `file`, whose length must not shrink while it is mapped.
     pub fn new(file: &File) -> io::Result<Map> {
-        watch_forks();
+        let birth = Birth::here();
         let pages = MmapOptions::new().map_raw(file)?;
         // The child of a fork must not write records: without the pages it cannot.
         pages.advise(Advice::DontFork)?;
         let mapping = Mapping {
             raw: ManuallyDrop::new(pages),
-            forks: FORKS.load(Ordering::Relaxed),
+            birth,
         };
         Ok(Map {
             pages: Arc::new(mapping),
@@ -342,5 +359,40 @@ mod tests {
         file.read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(&bytes, b"owner");
         assert!(!map.is_forked() && map.write(0, b"still"));
+    }
+
+    /// A forked child that drops what it inherited must not let a second writer
+    /// in, nor wait for threads it does not have.
+    #[test]
+    fn the_child_of_a_fork_leaves_the_lock() {
+        use crate::ring_file::{OpenError, RingOptions, open};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ring");
+        let options = RingOptions {
+            size: 4 << 20,
+            in_host: false,
+        };
+        let ring = open(&path, &options).unwrap();
+        let heads = ring.writer.heads();
+        let pages = ring.writer.map().pages();
+        let populating = crate::populate::start(pages, heads, 256 << 10).unwrap();
+        // SAFETY: the child only drops what the parent made before it, under an
+        // alarm that ends it should a drop wait, and ends in `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: sets a timer of this process; see above.
+            unsafe { libc::alarm(10) };
+            drop((ring, populating));
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(0) }
+        }
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for one int.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0, "the child waited or panicked");
+        let second = open(&path, &options).err();
+        assert!(matches!(second, Some(OpenError::Locked(_))), "{second:?}");
+        drop((ring, populating));
+        assert!(open(&path, &options).is_ok());
     }
 }

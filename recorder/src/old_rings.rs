@@ -6,9 +6,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use haltbox_format::Lane;
 use haltbox_format::lifecycle::{Block, Lifecycle, State};
 use haltbox_format::mark::Attempt;
-use haltbox_format::ring::{History, RingView};
+use haltbox_format::ring::{History, LaneView, RingView, SlotState};
 
 /// In the names of rings that were set aside for their size.
 pub const OTHER_SIZE: &str = "other-size";
@@ -24,6 +25,8 @@ pub struct OldRing {
     pub unfrozen: Vec<(Attempt, String)>,
     /// Heights that wait for the operator.
     pub pinned: Vec<u64>,
+    /// Its marks are damaged: it may hold more than it tells of.
+    pub damaged: bool,
 }
 
 /// The old rings beside `ring`; one that cannot be read is left alone.
@@ -50,7 +53,11 @@ impl OldRing {
     fn read(path: PathBuf) -> io::Result<OldRing> {
         let file = File::open(&path)?;
         let view = RingView::read(&file).map_err(|error| io::Error::other(error.to_string()))?;
-        let life = History::read(&file, &view)?.life;
+        let history = History::read(&file, &view)?;
+        let (damaged, life) = (
+            history.holes || is_damaged(view.lane(Lane::Spine)),
+            history.life,
+        );
         let of_state = |state| {
             life.blocks()
                 .iter()
@@ -64,13 +71,14 @@ impl OldRing {
                 .filter(|block| block.is_pinned())
                 .map(|block| (block.of, block.why.clone().unwrap_or_default()))
                 .collect(),
+            damaged,
             path,
         })
     }
 
     /// Whether the file may go, once younger records have.
     pub fn is_drained(&self) -> bool {
-        self.unfrozen.is_empty() && self.pinned.is_empty()
+        self.unfrozen.is_empty() && self.pinned.is_empty() && !self.damaged
     }
 
     /// What it holds, for the operator.
@@ -82,6 +90,7 @@ impl OldRing {
             });
         let path = self.path.display();
         let fate = match self.pinned.first() {
+            _ if self.damaged => "it stays because its marks are damaged".to_owned(),
             Some(height) => format!("it stays because height {height} is pinned and has no box"),
             None => "it goes when this ring has wrapped".to_owned(),
         };
@@ -90,6 +99,23 @@ impl OldRing {
              freeze {path} --height H"
         )
     }
+}
+
+/// A segment that does not begin with the record its header tells of lost that,
+/// or was begun in the moment of a kill: both are kept.
+fn is_damaged(spine: &LaneView) -> bool {
+    spine.slots.iter().any(|slot| {
+        let runs = spine.runs.iter().filter(|run| run.segment == slot.index);
+        let begins = runs
+            .filter(|run| run.generation.is_some())
+            .map(|run| run.first)
+            .min();
+        match slot.state {
+            SlotState::Free => false,
+            SlotState::Damaged => true,
+            SlotState::Filled { first, .. } => begins != Some(first),
+        }
+    })
 }
 
 fn heights(life: &Lifecycle) -> Option<(u64, u64)> {

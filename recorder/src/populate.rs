@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::map::Pages;
+use crate::map::{Birth, Pages};
 use crate::ring::Heads;
 
 const STEP: usize = 256 << 10;
@@ -22,6 +22,7 @@ const IDLE: Duration = Duration::from_millis(20);
 pub struct Populating {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    birth: Birth,
 }
 
 /// Starts the thread. It works only while a head moves, and gives up quietly
@@ -35,14 +36,18 @@ pub fn start(pages: Pages, heads: Arc<Heads>, segment_size: usize) -> std::io::R
     Ok(Populating {
         stop,
         thread: Some(thread),
+        birth: Birth::here(),
     })
 }
 
 impl Drop for Populating {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        match self.thread.take() {
+            // A forked child has no such thread to wait for.
+            Some(thread) if self.birth.is_elsewhere() => std::mem::forget(thread),
+            Some(thread) => drop(thread.join()),
+            None => {}
         }
     }
 }

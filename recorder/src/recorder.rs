@@ -11,19 +11,18 @@ use std::sync::Arc;
 
 use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::{
-    Attempt, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark, Stamp,
-    encode_mark, encode_stamp,
+    Attempt, Checkpoint, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark,
+    Stamp, encode_mark, encode_stamp,
 };
 use haltbox_format::ring::{CutHeader, Entry, Flags, History, Line, RingView, Timeline};
 use haltbox_format::{Digest, Event, Lane, Stream};
 use haltbox_format::{Profile, SlogEntry};
-use nix::fcntl::Flock;
 
 use crate::clock;
 use crate::machine;
 use crate::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
-use crate::ring_file::{self, OpenError, OpenedRing, RingOptions};
+use crate::ring_file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::triggers::Triggers;
 
 /// What is kept of an entry that does not fit its lane.
@@ -100,6 +99,9 @@ pub struct Opened {
     pub notices: Vec<String>,
     /// Where each source of the last session goes on.
     pub sources: Vec<SourceMark>,
+    /// Sources of which it is not known for certain what was recorded: they go
+    /// on at their last mark, and some entries may come twice or be missing.
+    pub uncertain: Vec<Stream>,
     /// The ring held records already.
     pub resumed: bool,
 }
@@ -108,7 +110,11 @@ pub struct Opened {
 pub struct Recorder {
     path: PathBuf,
     writer: RingWriter,
-    file: Flock<File>,
+    file: RingLock,
+    /// How far each source was read, by what was recorded of it.
+    sources: Vec<SourceMark>,
+    /// A segment was begun since the sources were marked.
+    switched: bool,
     life: Lifecycle,
     config: Config,
     group: Vec<u8>,
@@ -133,8 +139,9 @@ impl Recorder {
             path: path.to_owned(),
             error,
         };
-        let history = History::read(&*file, &view).map_err(io_error)?;
-        let sources = resume_points(&file, &view, &history).map_err(io_error)?;
+        let handle = file.try_clone().map_err(io_error)?;
+        let history = History::read(&handle, &view).map_err(io_error)?;
+        let (sources, uncertain) = resume_points(&handle, &view, &history).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
         let populating = config.populate.then(|| {
             let pages = writer.map().pages();
@@ -144,6 +151,8 @@ impl Recorder {
             path: path.to_owned(),
             writer,
             file,
+            sources: Vec::new(),
+            switched: false,
             life: history.life.clone(),
             config,
             group: Vec::new(),
@@ -157,6 +166,7 @@ impl Recorder {
             recorder,
             notices,
             sources,
+            uncertain,
             resumed,
         })
     }
@@ -240,10 +250,15 @@ impl Recorder {
 
     /// Records one entry of a stream.
     pub fn record(&mut self, stream: Stream, given: Given<'_>) {
+        let mut sources = self.sources.iter_mut();
+        if let Some(source) = sources.find(|source| source.stream == stream) {
+            source.offset += given.source_bytes();
+        }
         match stream {
             Stream::Slog => self.record_slog(given),
             Stream::Node => self.record_node(given),
         }
+        self.mark_sources();
     }
 
     fn record_slog(&mut self, given: Given<'_>) {
@@ -313,9 +328,27 @@ impl Recorder {
         self.publish(&marks);
     }
 
-    /// Notes how far a source was read.
+    /// Notes how far a source was read. From here on the recorder counts along.
     pub fn source(&mut self, source: SourceMark) {
+        // Drops that this mark counts must not be told behind it.
+        self.flush_loss();
+        self.sources.retain(|known| known.stream != source.stream);
+        self.sources.push(source.clone());
         self.decide(Mark::Source(source));
+    }
+
+    /// Every segment that is begun may cost the one that holds what was recorded
+    /// since a source's last mark: each source gets a new one.
+    fn mark_sources(&mut self) {
+        if std::mem::take(&mut self.switched) {
+            self.flush_loss();
+            let marks = self.sources.iter().cloned().map(Mark::Source);
+            let marks: Vec<Mark> = marks.collect();
+            marks
+                .iter()
+                .for_each(|mark| self.life.apply(mark, self.position()));
+            self.publish(&marks);
+        }
     }
 
     /// Notes a sentence.
@@ -376,6 +409,7 @@ impl Recorder {
                 self.append_cut(lane, flags, prefix, &cut, kept)
             }
         };
+        self.switched |= matches!(appended, Appended::Kept { switched: true, .. });
         self.account(lane, stream, given, appended);
     }
 
@@ -483,7 +517,11 @@ impl Recorder {
         let appended = self.append_marks(marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
             // Each segment of the spine can be read without those before it.
-            self.append_marks(&[Mark::Checkpoint(self.life.checkpoint())]);
+            let checkpoint = Checkpoint {
+                sources: self.sources.clone(),
+                ..self.life.checkpoint()
+            };
+            self.append_marks(&[Mark::Checkpoint(checkpoint)]);
             self.life.forget(BLOCKS_KEPT);
         }
         if marks.iter().any(changes_protection) {
@@ -556,37 +594,67 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
             ..marked
         },
     };
-    (at(line.counter), at(line.counter + 1))
+    (at(line.counter), at(line.last + 1))
 }
 
 /// Where each source goes on: behind everything that was recorded of it.
 ///
 /// A source mark says how far the source had been read when it was made; every
 /// record of the stream behind it adds its own length. What was recorded is
-/// therefore never read twice, and what was not is never skipped.
+/// therefore never read twice, and what was not is never skipped. Where records
+/// behind the mark are missing, nobody knows how long they were: the source is
+/// read again from its mark, and named as uncertain.
 fn resume_points(
     file: &File,
     view: &RingView,
     history: &History,
-) -> std::io::Result<Vec<SourceMark>> {
-    let mut sources = Vec::new();
+) -> std::io::Result<(Vec<SourceMark>, Vec<Stream>)> {
+    let (mut sources, mut uncertain) = (Vec::new(), Vec::new());
     for (at, source) in &history.sources {
-        let mut source = source.clone();
-        let mut timeline = Timeline::lines_after(file, view, *at);
-        while let Some(entry) = timeline.next()? {
-            match entry {
-                Entry::Line(line) if line.stream == source.stream => {
-                    let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
-                    source.offset += length + u64::from(line.terminated);
-                }
-                _ => {}
+        match read_since(file, view, *at, source.stream)? {
+            Some(bytes) => sources.push(SourceMark {
+                offset: source.offset + bytes,
+                ..source.clone()
+            }),
+            None => {
+                uncertain.push(source.stream);
+                sources.push(source.clone());
             }
         }
-        let dropped = history.losses.iter().filter(|(stamp, loss)| {
-            loss.dropped && loss.stream == Some(source.stream) && stamp.at.main >= at.main
-        });
-        source.offset += dropped.map(|(_, loss)| loss.bytes).sum::<u64>();
-        sources.push(source);
     }
-    Ok(sources)
+    Ok((sources, uncertain))
+}
+
+/// Bytes of a source that were recorded behind a position; `None` if records
+/// are missing there.
+fn read_since(
+    file: &File,
+    view: &RingView,
+    at: Position,
+    stream: Stream,
+) -> std::io::Result<Option<u64>> {
+    let begins_late = |lane: Lane, counter: u64| {
+        let mut runs = view.lane(lane).runs.iter();
+        runs.find(|run| run.last >= counter)
+            .is_some_and(|run| run.first > counter)
+    };
+    if begins_late(Lane::Main, at.main) || begins_late(Lane::Local, at.local) {
+        return Ok(None);
+    }
+    let (mut bytes, mut hole) = (0, false);
+    let mut timeline = Timeline::lines_after(file, view, at);
+    while let Some(entry) = timeline.next()? {
+        match entry {
+            // A record that was being written when the recorder was killed is
+            // the last of its lane; one behind a hole is not.
+            Entry::Line(_) if hole => return Ok(None),
+            Entry::Line(line) if line.stream == stream => {
+                let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
+                bytes += length + u64::from(line.terminated);
+            }
+            Entry::Line(_) | Entry::Marks(..) => {}
+            Entry::Hole(_) => hole = true,
+        }
+    }
+    Ok(Some(bytes))
 }

@@ -282,7 +282,10 @@ impl RingWriter {
     }
 
     fn has_room(&self, lane: Lane, length: usize) -> bool {
-        let here = Some(self.room_in_segment(lane)).filter(|room| *room >= MIN_FIRST);
+        let room = self.room_in_segment(lane);
+        // Fragments behind the first have headers and padding of their own.
+        let room = room.saturating_sub(room / (FRAGMENT + HEADER_SIZE) * 2 * HEADER_SIZE);
+        let here = Some(room).filter(|room| *room >= MIN_FIRST);
         let beyond = length.saturating_sub(here.unwrap_or(0));
         let segments = beyond.div_ceil(self.per_segment().max(1));
         let mut usable = self
@@ -424,7 +427,7 @@ impl RingWriter {
         };
         let oldest = |slots: &mut dyn Iterator<Item = (usize, &Slot)>| {
             slots
-                .min_by_key(|(_, slot)| slot.generation)
+                .min_by_key(|(_, slot)| slot.age())
                 .map(|(position, _)| position)
         };
         if let Some(free) = oldest(&mut others().filter(|(_, s)| !self.is_protected(lane, s))) {
@@ -489,6 +492,18 @@ impl RingWriter {
     }
 }
 
+impl Slot {
+    /// Orders segments by when they may be reused: empty ones first, then by
+    /// what they hold. After a power cut a header can be a lap older than the
+    /// records behind it, so its generation says nothing of their age.
+    fn age(&self) -> (u64, u64) {
+        match self.is_empty() {
+            true => (0, self.generation),
+            false => (self.next, 0),
+        }
+    }
+}
+
 impl LaneWriter {
     /// Writes one fragment that fits the segment being filled; returns where
     /// it ends in the file, `None` in the child of a fork.
@@ -535,13 +550,16 @@ impl LaneWriter {
                     SlotState::Filled { generation, .. } => generation,
                     SlotState::Free | SlotState::Damaged => 0,
                 };
+                // What an earlier filling left in the segment that is gone on
+                // with would make it hold the whole lane.
+                let head = lane_view.head().is_some_and(|(head, _)| head == slot.index);
                 let held = || {
-                    lane_view
-                        .runs
-                        .iter()
-                        .filter(|run| run.segment == slot.index)
+                    let runs = lane_view.runs.iter();
+                    runs.filter(|run| run.segment == slot.index)
+                        .filter(move |run| !head || run.generation.is_some())
                 };
-                let first = held().map(|run| run.first).min().unwrap_or(0);
+                let nothing = if head { lane_view.next_counter() } else { 0 };
+                let first = held().map(|run| run.first).min().unwrap_or(nothing);
                 let next = held().map(|run| run.last + 1).max().unwrap_or(first);
                 Slot {
                     index: slot.index,

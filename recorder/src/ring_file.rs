@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use haltbox_format::Lane;
 use haltbox_format::ring::{
-    Geometry, MAX_RING, MIN_RING, PAGE, RingError, RingView, SUPERBLOCK_OFFSETS, Superblock,
+    Geometry, MAX_EPOCH, MAX_RING, MIN_RING, PAGE, RingError, RingView, SUPERBLOCK_OFFSETS,
+    Superblock,
 };
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, RenameFlags, fallocate, renameat2};
@@ -16,9 +18,13 @@ use nix::sys::statfs::{self, FsType, fstatfs};
 
 use crate::clock;
 use crate::machine;
-use crate::map::{Map, set_no_copy_on_write};
+use crate::map::{Birth, Map, set_no_copy_on_write};
 use crate::old_rings::OTHER_SIZE;
 use crate::ring::RingWriter;
+
+/// Counters that a ring begins a session with at most, of 2^40: at a hundred
+/// thousand records a second two months are left.
+const COUNTERS: u64 = 1 << 39;
 
 /// How to open a ring.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +43,45 @@ pub struct OpenedRing {
     /// What the ring held.
     pub view: RingView,
     /// The file, locked as long as this lives.
-    pub file: Flock<File>,
+    pub file: RingLock,
     /// Sentences for the operator.
     pub notices: Vec<String>,
     /// Rings that were moved aside now.
     pub aside: Vec<PathBuf>,
+}
+
+/// The ring's file and the lock on it.
+pub struct RingLock {
+    file: Option<Flock<File>>,
+    birth: Birth,
+}
+
+impl RingLock {
+    fn new(file: Flock<File>) -> RingLock {
+        RingLock {
+            file: Some(file),
+            birth: Birth::here(),
+        }
+    }
+
+    /// A second handle on the file, which does not hold the lock.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn try_clone(&self) -> io::Result<File> {
+        let file = self.file.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        file.try_clone()
+    }
+}
+
+impl Drop for RingLock {
+    /// A forked child shares the lock with the process that writes the ring,
+    /// and unlocking would let a second writer in.
+    fn drop(&mut self) {
+        if self.birth.is_elsewhere() {
+            std::mem::forget(self.file.take());
+        }
+    }
 }
 
 /// Why a ring cannot be opened.
@@ -218,8 +258,10 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
     let Some(superblock) = view.superblock else {
         return Err(Unfit::because("damaged", "has lost both superblocks"));
     };
-    if view.missing_bytes() > 0 {
-        let (missing, size) = (view.missing_bytes(), superblock.file_size);
+    let missing = superblock.file_size.saturating_sub(length);
+    let missing = missing.max(view.missing_bytes());
+    if missing > 0 {
+        let size = superblock.file_size;
         let why = format!("is cut short: {missing} of its {size} bytes are missing");
         return Err(Unfit::because("truncated", why));
     }
@@ -229,6 +271,14 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
             "other-machine",
             "was made on another machine",
         ));
+    }
+    let newest = Lane::ALL
+        .iter()
+        .map(|lane| view.lane(*lane).next_counter())
+        .max();
+    let counters = newest.unwrap_or(0) >= COUNTERS;
+    if counters || view.epoch() >= MAX_EPOCH || superblock.revision == u64::MAX {
+        return Err(Unfit::because("worn", "has used up its sequence numbers"));
     }
     if superblock.file_size != size {
         let why = format!("has {} bytes, --size asks for {size}", superblock.file_size);
@@ -291,12 +341,14 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let temporary = path.with_file_name(format!(".{name}.new-{}", std::process::id()));
+    // Two containers on one volume can both be process 1.
+    let random = u32::from_le_bytes(machine::random().map_err(|error| io_error("name", error))?);
+    let pid = std::process::id();
+    let temporary = path.with_file_name(format!(".{name}.new-{pid}-{random:08x}"));
     let made = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)
         .map_err(|error| io_error("create", error))
@@ -358,13 +410,13 @@ fn available(file: &File) -> u64 {
 }
 
 fn write_zeroes(file: &File, size: u64) -> io::Result<()> {
-    let mut file = file;
     let zeroes = vec![0; 1 << 20];
-    let mut left = size.saturating_sub(file.metadata()?.len());
-    while left > 0 {
-        let count = left.min(zeroes.len() as u64);
-        file.write_all(zeroes.get(..count as usize).unwrap_or(&zeroes))?;
-        left -= count;
+    // Behind what is there, which may be evidence.
+    let mut at = file.metadata()?.len();
+    while at < size {
+        let count = (size - at).min(zeroes.len() as u64);
+        file.write_all_at(zeroes.get(..count as usize).unwrap_or(&zeroes), at)?;
+        at += count;
     }
     Ok(())
 }
@@ -487,7 +539,7 @@ fn resume(
     Ok(OpenedRing {
         writer,
         view,
-        file,
+        file: RingLock::new(file),
         notices,
         aside,
     })

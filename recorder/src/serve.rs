@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
+use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::{Attempt, Pin};
 use haltbox_format::{Event, Lane, Profile, Stream};
@@ -191,7 +192,8 @@ impl Server {
                 .sources
                 .iter()
                 .any(|mark| mark.stream == source.stream() && mark.offset == source.mark().offset);
-            if opened.resumed && !(source.is_followed() && known) {
+            let certain = !opened.uncertain.contains(&source.stream());
+            if opened.resumed && !(source.is_followed() && known && certain) {
                 recorder.event(&Event::Gap, source.stream());
             }
             recorder.source(source.mark());
@@ -576,10 +578,7 @@ impl Server {
         if wanted.asked_by.is_none() && !frozen.existed {
             let hint = self.options.upload_hint.as_deref();
             if let Err(error) = after_freeze::alert(&wanted.boxes, frozen, hint) {
-                say(&format!(
-                    "no {} could be written: {error}",
-                    after_freeze::ALERT
-                ));
+                say(&format!("no {} could be written: {error}", ALERT_FILE));
             }
             let command = self.options.on_freeze.as_deref();
             let run = command.map(|command| after_freeze::run_command(command, frozen));

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::Lane;
+use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::ring::{History, RingView};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
-use crate::after_freeze;
 use crate::message::human_bytes;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
@@ -130,7 +130,7 @@ fn boxes(folder: &Path) -> Vec<String> {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let is_box = |name: &String| !name.starts_with('.') && name != after_freeze::ALERT;
+    let is_box = |name: &String| !name.starts_with('.') && name != ALERT_FILE;
     let mut names: Vec<String> = names.filter(is_box).collect();
     names.sort();
     names

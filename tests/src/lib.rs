@@ -254,7 +254,7 @@ pub fn boxes(dir: &Path) -> Vec<PathBuf> {
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let hidden = |path: &PathBuf| {
         path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with('.'))
+            .is_some_and(|n| n.to_string_lossy().starts_with('.') || n == "CONSENSUS_FAILURE.txt")
     };
     let mut paths: Vec<PathBuf> = paths.filter(|path| !hidden(path)).collect();
     paths.sort();

@@ -23,4 +23,6 @@ mod mutations; // hundreds of differences whose verdict is known by construction
 #[path = "all/power_cut.rs"]
 mod power_cut; // pages of different times in one image
 #[path = "all/recordings.rs"]
-mod recordings; // real slogs through the recorder and back, byte for byte
+mod recordings;
+#[path = "all/recovery.rs"]
+mod recovery; // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte

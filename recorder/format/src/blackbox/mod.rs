@@ -13,6 +13,9 @@
 //! gives an error or a smaller answer, never a panic, and no claimed count is
 //! believed before it is checked.
 
+/// The alert beside boxes: what happened and what to do, for people. No box.
+pub const ALERT_FILE: &str = "CONSENSUS_FAILURE.txt";
+
 mod compress;
 mod crank_index;
 mod frame;

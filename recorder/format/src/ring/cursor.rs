@@ -3,7 +3,7 @@
 use std::io;
 
 use super::geometry::Geometry;
-use super::read_at::ReadAt;
+use super::read_at::{ReadAt, read_readable};
 use super::record::{Flags, HEADER_SIZE, LaneKey, MAX_EPOCH, Part};
 use super::view::{Gap, LaneView, RingView, Run};
 use crate::stream::Lane;
@@ -290,9 +290,8 @@ impl<'a> RecordCursor<'a> {
 
     fn load(&mut self, run: &Run) -> io::Result<()> {
         if self.loaded != Some(run.segment) {
-            let got = self
-                .source
-                .read_full(self.geometry.offset(run.segment), &mut self.segment)?;
+            let offset = self.geometry.offset(run.segment);
+            let got = read_readable(self.source, offset, &mut self.segment)?;
             self.segment[got..].fill(0);
             self.loaded = Some(run.segment);
         }

@@ -4,10 +4,13 @@ use std::io;
 
 use super::cursor::{Found, RecordCursor};
 use super::read_at::ReadAt;
-use super::view::RingView;
+use super::view::{Gap, RingView};
 use crate::lifecycle::Lifecycle;
 use crate::mark::{Loss, Mark, Note, Position, Session, SourceMark, Stamp, decode_marks};
 use crate::stream::Lane;
+
+/// Marks at the beginning of the oldest segment among which its checkpoint is.
+const BEGINNING: u32 = 4;
 
 /// Marks kept in a [`History`] for each list; the oldest go first.
 const KEPT: usize = 4096;
@@ -25,8 +28,11 @@ pub struct History {
     pub closed: bool,
     /// Starts of the node process, oldest first.
     pub node_starts: Vec<Stamp>,
-    /// The last mark of each source, and where it stands.
+    /// The last mark of each source, and where it stands. What was dropped of it
+    /// since counts as read.
     pub sources: Vec<(Position, SourceMark)>,
+    /// Marks are missing or cannot be read: what is told may not be all.
+    pub holes: bool,
     /// Records that could not be kept.
     pub losses: Vec<(Stamp, Loss)>,
     /// Notes.
@@ -43,13 +49,26 @@ impl History {
     pub fn read(source: &dyn ReadAt, ring: &RingView) -> io::Result<History> {
         let mut history = History::default();
         let mut cursor = RecordCursor::new(source, ring, Lane::Spine);
+        let mut first = BEGINNING;
         while let Some(found) = cursor.next()? {
             let Found::Record(record) = found else {
+                history.holes |= is_damage(&found);
                 continue;
             };
-            if let Some((stamp, marks)) = decode_marks(record.payload) {
-                history.fold(stamp, &marks);
-            }
+            let Some((stamp, marks)) = decode_marks(record.payload) else {
+                history.holes = true;
+                continue;
+            };
+            first = match first {
+                _ if record.counter == 0 => 0,
+                0 => 0,
+                _ if marks.iter().any(|m| matches!(m, Mark::Checkpoint(_))) => 0,
+                more => {
+                    history.holes |= more == 1;
+                    more - 1
+                }
+            };
+            history.fold(stamp, &marks);
         }
         Ok(history)
     }
@@ -67,7 +86,15 @@ impl History {
         match mark {
             Mark::Session(session) => keep(&mut self.sessions, (stamp, session.clone())),
             Mark::NodeStart => keep(&mut self.node_starts, stamp),
-            Mark::Loss(loss) => keep(&mut self.losses, (stamp, loss.clone())),
+            Mark::Loss(loss) => {
+                let dropped = |source: &&mut (Position, SourceMark)| {
+                    loss.dropped && loss.stream == Some(source.1.stream)
+                };
+                if let Some((_, source)) = self.sources.iter_mut().find(dropped) {
+                    source.offset += loss.bytes;
+                }
+                keep(&mut self.losses, (stamp, loss.clone()));
+            }
             Mark::Note(note) => keep(&mut self.notes, (stamp, note.clone())),
             Mark::Source(source) => self.keep_source(stamp.at, source),
             Mark::Checkpoint(checkpoint) => {
@@ -86,6 +113,15 @@ impl History {
         self.sources
             .retain(|(_, known)| known.stream != source.stream);
         self.sources.push((at, source.clone()));
+    }
+}
+
+/// Marks that went by age are in the checkpoints behind them.
+fn is_damage(found: &Found<'_>) -> bool {
+    match found {
+        Found::Gap { why, .. } => *why == Gap::Missing,
+        Found::Torn { .. } | Found::Overrun { .. } => true,
+        Found::Record(_) => false,
     }
 }
 

@@ -26,6 +26,35 @@ pub trait ReadAt {
     }
 }
 
+/// The system's number for a block of the disk that cannot be read.
+const EIO: i32 = 5;
+const PAGE: usize = 4096;
+
+/// As [`ReadAt::read_full`], but pages that the disk cannot read any more come
+/// as zeroes: what is recorded around them is evidence all the same.
+pub(super) fn read_readable(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let is_bad = |error: &io::Error| error.raw_os_error() == Some(EIO);
+    match source.read_full(offset, buf) {
+        Err(error) if is_bad(&error) => {}
+        read => return read,
+    }
+    let mut filled = 0;
+    while filled < buf.len() {
+        let at = offset + filled as u64;
+        let page = PAGE - (at % PAGE as u64) as usize;
+        let end = buf.len().min(filled + page);
+        let part = &mut buf[filled..end];
+        match source.read_full(at, part) {
+            Ok(count) if count < part.len() => return Ok(filled + count),
+            Ok(_) => {}
+            Err(error) if is_bad(&error) => part.fill(0),
+            Err(error) => return Err(error),
+        }
+        filled = end;
+    }
+    Ok(filled)
+}
+
 impl ReadAt for File {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         FileExt::read_at(self, buf, offset)

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::cursor::{Found, RecordCursor};
+use super::cursor::{Found, Record, RecordCursor};
 use super::read_at::ReadAt;
 use super::record::{CutHeader, Flags, LOCAL_PREFIX};
 use super::view::{Gap, RingView};
@@ -20,6 +20,8 @@ pub struct Line<'a> {
     pub lane: Lane,
     /// Its counter in that lane.
     pub counter: u64,
+    /// Counter of its last part: a large entry has several.
+    pub last: u64,
     /// The stream it belongs to.
     pub stream: Stream,
     /// Its bytes, without a line end.
@@ -175,13 +177,7 @@ impl<'a> Timeline<'a> {
         };
         let (entry, last) = match found {
             Found::Record(record) => {
-                let line = line(
-                    Lane::Main,
-                    record.counter,
-                    record.flags,
-                    record.payload,
-                    false,
-                );
+                let line = line(Lane::Main, &record, record.payload, false);
                 (Entry::Line(line), record.last)
             }
             other => entry_of(hole(Lane::Main, &other)),
@@ -202,7 +198,7 @@ impl<'a> Timeline<'a> {
                     .iter()
                     .any(|(from, to)| (*from..=*to).contains(&at));
                 let bytes = record.payload.get(LOCAL_PREFIX..).unwrap_or_default();
-                let line = line(Lane::Local, record.counter, record.flags, bytes, context);
+                let line = line(Lane::Local, &record, bytes, context);
                 (Entry::Line(line), record.last)
             }
             other => entry_of(hole(Lane::Local, &other)),
@@ -228,7 +224,8 @@ fn carried_main(payload: &[u8]) -> u64 {
         .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-fn line(lane: Lane, counter: u64, flags: Flags, payload: &[u8], context: bool) -> Line<'_> {
+fn line<'a>(lane: Lane, record: &Record<'a>, payload: &'a [u8], context: bool) -> Line<'a> {
+    let flags = record.flags;
     let cut = flags
         .has(Flags::CUT)
         .then(|| CutHeader::split(payload))
@@ -240,7 +237,8 @@ fn line(lane: Lane, counter: u64, flags: Flags, payload: &[u8], context: bool) -
     let terminated = !flags.has(Flags::UNTERMINATED);
     Line {
         lane,
-        counter,
+        counter: record.counter,
+        last: record.last,
         stream: flags.stream(),
         bytes,
         terminated,

@@ -7,11 +7,12 @@
 //! which order segments were filled, but never which records may stand in
 //! them: after a power cut a header page can be older than its records.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 
 use super::geometry::{FIRST_SEGMENT, Geometry, MAX_SEGMENT, PAGE, SUPERBLOCK_OFFSETS};
-use super::read_at::ReadAt;
+use super::read_at::{ReadAt, read_readable};
 use super::record::{ALIGN, Fragment, LaneKey, MAX_EPOCH, Seq};
 use super::segment::{SEGMENT_HEADER_SIZE, SegmentHeader};
 use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
@@ -20,6 +21,10 @@ use crate::stream::Lane;
 /// How often a segment is read again before a failure in it is believed: the
 /// writer may be putting the missing bytes there this moment.
 const REREADS: u32 = 4;
+
+/// Runs that are told of one segment. A sound one has one or two, damage makes
+/// dozens; more are somebody's who wants memory and time.
+const RUNS_MAX: usize = 4096;
 
 /// Why a file cannot be read as a ring.
 #[derive(Debug)]
@@ -175,12 +180,18 @@ impl LaneView {
         if before.last + 1 >= after.first {
             return None;
         }
-        let damaged = self
-            .slots
-            .iter()
-            .any(|slot| slot.state == SlotState::Damaged);
+        let (from, to) = (before.generation, after.generation);
+        let is_lost = |slot: &Slot| match slot.state {
+            SlotState::Damaged => true,
+            SlotState::Free => false,
+            // Its records are gone, but no younger filling took their place.
+            SlotState::Filled { generation, .. } => {
+                from.is_some_and(|from| from < generation) && to.is_some_and(|to| generation < to)
+            }
+        };
+        let damaged = self.slots.iter().any(is_lost);
         match (before.generation, after.generation) {
-            (Some(before), Some(after)) if after > before + 1 => Some(Gap::Evicted),
+            (Some(before), Some(after)) if after > before + 1 && !damaged => Some(Gap::Evicted),
             (None, Some(_)) if !damaged => Some(Gap::Evicted),
             _ => Some(Gap::Missing),
         }
@@ -363,8 +374,10 @@ impl<'a> LaneScan<'a> {
     }
 
     fn run(mut self) -> io::Result<LaneView> {
-        let slots = self.geometry.lane(self.lane);
-        for index in slots.clone() {
+        // A damaged superblock may promise more segments than the file has.
+        let length = self.source.length()?;
+        let in_file = |index: &u32| self.geometry.offset(*index) < length;
+        for index in self.geometry.lane(self.lane).take_while(in_file) {
             let state = self.slot_state(index)?;
             self.view.slots.push(Slot { index, state });
         }
@@ -384,6 +397,7 @@ impl<'a> LaneScan<'a> {
         if let (Some(head), Some(newest)) = (head, newest) {
             self.leave_out_what_moved(head, newest)?;
         }
+        self.find_lost_headers()?;
         Ok(self.finish())
     }
 
@@ -409,6 +423,11 @@ impl<'a> LaneScan<'a> {
         self.view
             .runs
             .retain(|run| run.first <= newest && !reused.contains(&run.segment));
+        // Not as they were when they were read: a gap beside them is no damage.
+        let slots = self.view.slots.iter_mut();
+        slots
+            .filter(|slot| reused.contains(&slot.index))
+            .for_each(|slot| slot.state = SlotState::Free);
         self.view
             .runs
             .iter_mut()
@@ -428,9 +447,7 @@ impl<'a> LaneScan<'a> {
 
     fn slot_state(&self, index: u32) -> io::Result<SlotState> {
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
-        let got = self
-            .source
-            .read_full(self.geometry.offset(index), &mut bytes)?;
+        let got = self.read(self.geometry.offset(index), &mut bytes)?;
         let header = SegmentHeader::decode(&bytes[..got])
             .filter(|header| header.belongs(self.salt, &self.geometry, self.lane, index));
         Ok(match header {
@@ -441,6 +458,41 @@ impl<'a> LaneScan<'a> {
             None if bytes[..8] == [0; 8] => SlotState::Free,
             None => SlotState::Damaged,
         })
+    }
+
+    /// After a power cut the header's page of a segment can be as blank as it
+    /// was allocated, and the records behind it intact. A blank header is sound
+    /// only where the lane was never filled and nothing stands behind it; a
+    /// segment that is being reused keeps its magic.
+    fn find_lost_headers(&mut self) -> io::Result<()> {
+        let fillings = self.view.slots.iter().filter_map(Slot::generation).max();
+        let never_filled = (self.view.slots.len() as u64).saturating_sub(fillings.unwrap_or(0));
+        let mut blank = Vec::new();
+        for (at, slot) in self.view.slots.iter().enumerate() {
+            if slot.state == SlotState::Free && self.is_blank(slot.index)? {
+                blank.push(at);
+            }
+        }
+        let too_many = blank.len() as u64 > never_filled;
+        for at in blank {
+            let slot = &mut self.view.slots[at];
+            if too_many || self.view.runs.iter().any(|run| run.segment == slot.index) {
+                slot.state = SlotState::Damaged;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_blank(&self, index: u32) -> io::Result<bool> {
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
+        self.read(self.geometry.offset(index), &mut bytes)?;
+        Ok(bytes == [0; SEGMENT_HEADER_SIZE])
+    }
+
+    /// What of the file can be read; a page that cannot is a hole, not the end
+    /// of the ring.
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        read_readable(self.source, offset, bytes)
     }
 
     /// Scans a segment, again while a failure in it may be the writer at work.
@@ -465,13 +517,14 @@ impl<'a> LaneScan<'a> {
 
     fn pass(&mut self, slot: Slot) -> io::Result<Pass> {
         let offset = self.geometry.offset(slot.index);
-        let got = self.source.read_full(offset, &mut self.buffer)?;
+        let got = read_readable(self.source, offset, &mut self.buffer)?;
         let bytes = &self.buffer[..got];
         let mut pass = Pass::default();
         let mut at = SEGMENT_HEADER_SIZE;
         let mut junk_from = at;
         while at < bytes.len() {
             match self.key.fragment_at(bytes, at, MAX_EPOCH) {
+                Some(_) if pass.runs.len() >= RUNS_MAX => break,
                 Some(fragment) => {
                     pass.junk += (at - junk_from) as u64;
                     pass.add(slot, at, &fragment);
@@ -496,20 +549,29 @@ impl<'a> LaneScan<'a> {
                 runs.push(run);
             }
         }
-        for index in (0..runs.len()).rev() {
-            let leads_on = runs
-                .get(index + 1)
-                .is_some_and(|next| runs[index].last + 1 >= next.first);
-            let leftover = runs[index].generation.is_none()
-                && self.view.slots.iter().any(|slot| {
-                    slot.index == runs[index].segment && slot.state != SlotState::Damaged
-                });
+        let (mut kept, mut strays) = (Vec::with_capacity(runs.len()), Vec::new());
+        let sound: HashSet<u32> = self.sound_slots().collect();
+        let mut follower: Option<u64> = None;
+        for run in runs.into_iter().rev() {
+            let leads_on = follower.is_some_and(|first| run.last + 1 >= first);
+            let leftover = run.generation.is_none() && sound.contains(&run.segment);
             if leftover && !leads_on {
-                self.view.strays.insert(0, runs.remove(index));
+                strays.push(run);
+            } else {
+                follower = Some(run.first);
+                kept.push(run);
             }
         }
-        self.view.runs = runs;
+        kept.reverse();
+        strays.reverse();
+        self.view.strays = strays;
+        self.view.runs = kept;
         self.view
+    }
+
+    fn sound_slots(&self) -> impl Iterator<Item = u32> {
+        let sound = |slot: &&Slot| slot.state != SlotState::Damaged;
+        self.view.slots.iter().filter(sound).map(|slot| slot.index)
     }
 }
 
