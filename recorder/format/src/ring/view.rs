@@ -143,12 +143,17 @@ pub struct LaneView {
 }
 
 impl LaneView {
-    /// Counter the next record would get.
+    /// Counter the next record would get. A segment's header tells of the ones
+    /// before it, even where those records are lost.
     pub fn next_counter(&self) -> u64 {
-        self.runs
-            .iter()
-            .chain(&self.strays)
+        let begun = self.slots.iter().filter_map(|slot| match slot.state {
+            SlotState::Filled { first, .. } => Some(first),
+            SlotState::Free | SlotState::Damaged => None,
+        });
+        let recorded = self.runs.iter().chain(&self.strays);
+        recorded
             .map(|run| run.last + 1)
+            .chain(begun)
             .max()
             .unwrap_or(0)
     }
