@@ -313,3 +313,139 @@ fn a_healthy_node_gives_no_alarm_for_ten_thousand_blocks() {
         "{said}"
     );
 }
+
+/// The box is announced in a file and to the operator's command, and the folder
+/// stays within its budget.
+#[test]
+fn a_box_is_announced_and_the_budget_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, told) = (folder.path().join("node"), folder.path().join("told"));
+    let paths = (folder.path().join("slog"), folder.path().join("node.log"));
+    let command = format!(
+        "echo \"$HALTBOX_HEIGHT $HALTBOX_STATE $HALTBOX_NAME $HALTBOX_REASON\" >> {0}; test -f \"$HALTBOX_BOX\" && echo there >> {0}; sleep 300",
+        text(&told)
+    );
+    let arguments = [
+        "--size",
+        "4MiB",
+        "--slog",
+        text(&paths.0),
+        "--node-log",
+        text(&paths.1),
+        "--on-freeze",
+        &command,
+        "--max-boxes",
+        "1",
+        "--upload-hint",
+        "to the thread",
+    ];
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("recording into");
+    let mut node = Node::new(Format::Console, Version::V038);
+    blocks(&mut node);
+    append(&paths.0, &node.slog);
+    node.fail(&format!(
+        "+2/3 committed an invalid block: {}",
+        wrong("AppHash", H)
+    ));
+    append(&paths.1, &node.log);
+    recorder.wait_for("do not roll back");
+    wait_until("the command", || {
+        std::fs::read_to_string(&told).is_ok_and(|t| t.ends_with("there\n"))
+    });
+    let alert = std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).expect("an alert");
+    for words in [
+        "DIVERGED at height 7",
+        "to the thread",
+        "priv_validator_state.json",
+        "quote      7-",
+    ] {
+        assert!(alert.contains(words), "{words} is not in\n{alert}");
+    }
+    let words = std::fs::read_to_string(&told).expect("what the command was told");
+    assert!(
+        words.starts_with("7 diverged 7-") && words.contains("AppHash differs"),
+        "{words}"
+    );
+    let first = boxes(&dir);
+
+    let mut node = Node::new(Format::Console, Version::V038);
+    node.start();
+    (H..=H + 2).for_each(|height| node.block(height));
+    append(&paths.0, &node.slog);
+    node.fail(&format!(
+        "+2/3 committed an invalid block: {}",
+        wrong("AppHash", H + 2)
+    ));
+    append(&paths.1, &node.log);
+    recorder.wait_for("was removed to keep the budget of boxes");
+    let begun = std::time::Instant::now();
+    recorder.stop();
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(10),
+        "the command held up the end"
+    );
+    let second = boxes(&dir);
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    let alert = std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).expect("an alert");
+    let at = |words: &str| {
+        alert
+            .find(words)
+            .unwrap_or_else(|| panic!("{words} is not in\n{alert}"))
+    };
+    assert!(at("height 9") < at("height 7"), "the newest comes first");
+}
+
+/// Node and recorder die and come back, over and over, on the same failure.
+#[test]
+fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
+    let loops = if long() { 1000 } else { 15 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let paths = (folder.path().join("slog"), folder.path().join("node.log"));
+    let arguments = [
+        "--size",
+        "4MiB",
+        "--slog",
+        text(&paths.0),
+        "--node-log",
+        text(&paths.1),
+    ];
+    let mut node = Node::new(Format::Console, Version::V038);
+    blocks(&mut node);
+    append(&paths.0, &node.slog);
+    append(&paths.1, &node.log);
+    let mut first: Option<Vec<u8>> = None;
+    for turn in 0..loops {
+        let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+        let mut node = Node::new(Format::Console, Version::V038);
+        node.raw(&format!(
+            "panic: +2/3 committed an invalid block: {}",
+            wrong("AppHash", H)
+        ));
+        node.start();
+        append(&paths.1, &node.log);
+        append(&paths.0, &node.slog);
+        if turn == 0 {
+            recorder.wait_for("do not roll back");
+        }
+        recorder.kill();
+        let found = boxes(&dir);
+        assert_eq!(found.len(), 1, "turn {turn}: {found:?}");
+        let bytes = std::fs::read(&found[0]).expect("the box");
+        assert!(
+            first.get_or_insert_with(|| bytes.clone()) == &bytes,
+            "turn {turn}: the box changed"
+        );
+    }
+    let ring = std::fs::metadata(dir.join("ring")).expect("the ring").len();
+    assert_eq!(ring, 4 << 20);
+    let alert = std::fs::metadata(dir.join("boxes/CONSENSUS_FAILURE.txt"))
+        .expect("an alert")
+        .len();
+    assert!(alert <= 64 << 10, "{alert}");
+    let kept = output(0, &["cat", "--height", "7", text(&dir.join("ring"))]);
+    assert!(String::from_utf8_lossy(&kept).contains("\"blockHeight\":7"));
+    let files = std::fs::read_dir(&dir).expect("a folder").count();
+    assert!(files < 8, "{files} files");
+}
