@@ -25,6 +25,9 @@ enum Command {
     /// Record a slog and a node log until they end.
     #[command(disable_help_flag = true)]
     Record(Forwarded),
+    /// Run a node with a recorder beside it.
+    #[command(disable_help_flag = true)]
+    Run(Forwarded),
     /// Freeze a black box now.
     #[command(disable_help_flag = true)]
     Freeze(Forwarded),
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Record(_) | Command::Freeze(_) | Command::Status(_) => {
+        Command::Record(_) | Command::Run(_) | Command::Freeze(_) | Command::Status(_) => {
             let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
             Err(record::exec(&arguments))
         }

@@ -27,6 +27,13 @@ pub enum Request {
         /// Another folder for the box.
         boxes: Option<PathBuf>,
     },
+    /// Whether a recorder is there.
+    Hello,
+    /// The node's process ended; whoever started it saw how.
+    NodeEnded {
+        /// In words.
+        how: String,
+    },
 }
 
 /// What is answered.

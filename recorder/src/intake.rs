@@ -12,14 +12,19 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::libc;
+use nix::unistd::{Whence, lseek};
 
 use crate::lines::LineSplitter;
 use crate::recorder::Given;
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;
+/// Bytes of a followed file that stay behind what was read of it: should the
+/// machine fail, the ring's newest pages go with it.
+const KEPT_BEHIND: u64 = 64 << 20;
+const PAGE: u64 = 4096;
 /// Asked for as a pipe's size: slack against stalls, not throughput.
 const PIPE_SIZE: i32 = 1 << 20;
 
@@ -106,7 +111,8 @@ impl Source {
                     }
                     Ok(found) => {
                         let from = resume_offset(&found, resume);
-                        (name.clone(), follow(path, from).map_err(cannot)?, from)
+                        let (input, from) = follow(path, from).map_err(cannot)?;
+                        (name.clone(), input, from)
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         let path = path.clone();
@@ -185,6 +191,24 @@ impl Source {
             path: self.name.clone(),
             inode,
             offset: self.consumed,
+        }
+    }
+
+    /// Gives the part of a followed file back to the disk that is recorded and
+    /// long read: its length stays, so the writer and every offset do too. What
+    /// cannot be given back stays.
+    pub fn give_back(&self) {
+        let Input::Followed { path, inode, .. } = &self.input else {
+            return;
+        };
+        let end = self.consumed.saturating_sub(KEPT_BEHIND) / PAGE * PAGE;
+        let Ok(file) = OpenOptions::new().write(true).open(path) else {
+            return;
+        };
+        let same = file.metadata().is_ok_and(|found| found.ino() == *inode);
+        if let (true, Ok(end)) = (same && end > 0, i64::try_from(end)) {
+            let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+            let _ = fallocate(&file, punch, 0, end);
         }
     }
 
@@ -291,8 +315,9 @@ impl Source {
             return Ok(Turn::Quiet);
         };
         match follow(path, 0) {
-            Ok(input) => {
+            Ok((input, from)) => {
                 self.input = input;
+                self.consumed = from;
                 Ok(Turn::Progress)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Turn::Quiet),
@@ -326,16 +351,46 @@ fn widen(pipe: &impl AsFd) {
     let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
 }
 
-fn follow(path: &Path, from: u64) -> io::Result<Input> {
+/// A file from an offset on, and the offset at which reading begins.
+fn follow(path: &Path, from: u64) -> io::Result<(Input, u64)> {
     let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
+    let from = behind_hole(&mut file, from)?;
     let inode = file.metadata()?.ino();
-    Ok(Input::Followed {
+    let input = Input::Followed {
         path: path.to_owned(),
         file: Some(file),
         inode,
         read: from,
-    })
+    };
+    Ok((input, from))
+}
+
+/// Where the first whole line at or behind an offset begins, past what was
+/// given back of the file.
+fn behind_hole(file: &mut File, from: u64) -> io::Result<u64> {
+    let offset = i64::try_from(from).unwrap_or(i64::MAX);
+    let data = lseek(&*file, offset, Whence::SeekData);
+    let data = data.map_or(from, |at| u64::try_from(at).unwrap_or(from));
+    file.seek(SeekFrom::Start(data))?;
+    if data == from {
+        return Ok(from);
+    }
+    let mut at = data;
+    let mut block = [0; 4096];
+    loop {
+        let count = file.read(&mut block)?;
+        let found = block.get(..count).unwrap_or_default();
+        match found.iter().position(|byte| *byte == b'\n') {
+            Some(end) => at += end as u64 + 1,
+            None if count == 0 => {}
+            None => {
+                at += count as u64;
+                continue;
+            }
+        }
+        file.seek(SeekFrom::Start(at))?;
+        return Ok(at);
+    }
 }
 
 /// Where a file goes on: behind what was recorded of it, if it is still the

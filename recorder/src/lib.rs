@@ -19,6 +19,7 @@ pub mod recorder;
 pub mod reserve;
 pub mod ring;
 pub mod ring_file;
+pub mod run;
 pub mod serve;
 pub mod status;
 pub mod triggers;

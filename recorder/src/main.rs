@@ -1,5 +1,6 @@
 //! `haltbox-record`: the program that runs beside a validator.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use haltbox_recorder::intake::Place;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{message, serve, status};
+use haltbox_recorder::{message, run, serve, status};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.
@@ -30,6 +31,9 @@ struct Cli {
 enum Command {
     /// Record a slog and a node log until they end.
     Record(RecordArgs),
+    /// Run a node with a recorder beside it: its slog goes into a file of the
+    /// folder, its exit code comes back.
+    Run(RunArgs),
     /// Freeze a black box now.
     Freeze(FreezeArgs),
     /// Say what a recorder holds and whether anything needs attention.
@@ -50,6 +54,10 @@ struct RecordArgs {
     /// The node's log: a file that is followed, a FIFO, or - for standard input.
     #[arg(long, value_name = "-|PATH")]
     node_log: Option<String>,
+    /// Give the recorded part of the followed slog back to the disk: the file
+    /// keeps its length, and takes some megabytes however long the node writes.
+    #[arg(long)]
+    give_back: bool,
     /// How to read them: agoric, cosmos, or a profile file.
     #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
     profile: String,
@@ -76,6 +84,23 @@ struct RecordArgs {
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Folder of the ring, the boxes and the slog; never under the node's data/.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Write the node's output into node.log in the folder and copy it from
+    /// there: the recorder then reads it as the node's log.
+    #[arg(long)]
+    tee: bool,
+    /// An option of `record`, with its value: --record size=1GiB.
+    #[arg(long = "record", value_name = "OPTION=VALUE")]
+    record: Vec<String>,
+    /// The node and its arguments.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
 }
 
 #[derive(Args)]
@@ -106,6 +131,7 @@ struct StatusArgs {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Record(args) => record(&args),
+        Command::Run(args) => run_node(&args),
         Command::Freeze(args) => freeze_now(&args),
         Command::Status(args) => show_status(&args),
     };
@@ -129,6 +155,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
         size: args.size,
         slog,
         node_log,
+        give_back: args.give_back,
         profile: load_profile(&args.profile)?,
         profile_text: (!is_builtin(&args.profile))
             .then(|| std::fs::read(&args.profile).ok())
@@ -146,6 +173,20 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
         upload_hint: args.upload_hint.clone(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
+    let options = run::Options {
+        dir: args.dir.clone(),
+        record: args
+            .record
+            .iter()
+            .map(|option| format!("--{option}").into())
+            .collect(),
+        tee: args.tee,
+        command: args.command.clone(),
+    };
+    run::run(&options).map(ExitCode::from)
 }
 
 fn is_builtin(name: &str) -> bool {

@@ -55,6 +55,8 @@ pub struct Options {
     pub slog: Option<Place>,
     /// The node's log.
     pub node_log: Option<Place>,
+    /// Give the consumed part of the followed slog back to the disk.
+    pub give_back: bool,
     /// How to read them.
     pub profile: Profile,
     /// The profile's own text, if it is not a builtin one: a copy beside the
@@ -302,6 +304,9 @@ impl Server {
                 if source.is_followed() && read >= *marked + MARK_EVERY {
                     *marked = read;
                     recorder.source(source.mark());
+                    if self.options.give_back && stream == Stream::Slog {
+                        source.give_back();
+                    }
                 }
             }
             Turn::Quiet => {}
@@ -463,7 +468,18 @@ impl Server {
     /// Answers requests.
     fn hear(&mut self) {
         while let Some((request, stream)) = self.control.as_ref().and_then(Control::accept) {
-            let Request::Freeze { height, boxes } = request;
+            let (height, boxes) = match request {
+                Request::Freeze { height, boxes } => (height, boxes),
+                Request::Hello => {
+                    control::answer(&stream, &Reply::Done(String::new()));
+                    continue;
+                }
+                Request::NodeEnded { how } => {
+                    self.node_ended(how);
+                    control::answer(&stream, &Reply::Done(String::new()));
+                    continue;
+                }
+            };
             match self.subject(height) {
                 Some((of, reason)) => self.want(of, reason, boxes, Some(stream)),
                 None => {
@@ -474,6 +490,21 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// What its log still holds comes first: it says why.
+    fn node_ended(&mut self, how: String) {
+        let begun = Instant::now();
+        while !self.is_drained(begun) {
+            if !self.read_sources() {
+                std::thread::sleep(LOOK);
+            }
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(how);
+        }
+        self.triggers.node_ended();
+        self.pull_triggers();
     }
 
     fn subject(&self, height: Option<u64>) -> Option<(Attempt, String)> {

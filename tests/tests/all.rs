@@ -25,4 +25,6 @@ mod power_cut; // pages of different times in one image
 #[path = "all/recordings.rs"]
 mod recordings;
 #[path = "all/recovery.rs"]
-mod recovery; // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte
+mod recovery;
+#[path = "all/run.rs"]
+mod run; // a node and its recorder, and whatever kills either // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte

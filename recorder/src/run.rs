@@ -1,0 +1,310 @@
+//! `haltbox run`: a recorder and a node side by side.
+//!
+//! The node writes its slog into a file and its output where it always did:
+//! neither this process nor the recorder stands in its way, and whatever kills
+//! them leaves it running. This process forwards signals, starts a recorder
+//! that died again, and gives the node's own exit code.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+use crate::control::{self, Request};
+
+/// The slog's name in the recorder's folder.
+const SLOG: &str = "slog.jsonl";
+/// The node's output, where it is kept too.
+const NODE_LOG: &str = "node.log";
+/// How often the two processes are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// Before a recorder that died is started again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long the recorder may take to read the rest and write its boxes.
+const LAST: Duration = Duration::from_secs(120);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The recorder's folder.
+    pub dir: PathBuf,
+    /// Options of `record`, handed on as they were given.
+    pub record: Vec<OsString>,
+    /// Keep the node's output in a file too, and read it as its log.
+    pub tee: bool,
+    /// The node and its arguments.
+    pub command: Vec<OsString>,
+}
+
+fn say(text: &str) {
+    eprintln!("haltbox: {text}");
+}
+
+/// Runs the node to its end; gives its exit code, 128 and the signal's number
+/// if one ended it.
+///
+/// # Errors
+/// What keeps the node from being started. Trouble of the recorder is told and
+/// keeps nothing.
+pub fn run(options: &Options) -> Result<u8, String> {
+    let signals = catch_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
+    fs::create_dir_all(&options.dir)
+        .map_err(|error| format!("cannot make {}: {error}", options.dir.display()))?;
+    let oom_kills = oom_kills();
+    let mut recorder = Recorder::start(options);
+    let mut node = start_node(options)?;
+    let mut output = Tail::of(options);
+    let status = loop {
+        if let Some(tail) = &mut output {
+            tail.copy();
+        }
+        forward(&signals, &node);
+        match node.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) => {}
+            Err(error) => return Err(format!("the node cannot be waited for: {error}")),
+        }
+        recorder.keep(options);
+        wait(&signals);
+    };
+    if let Some(tail) = &mut output {
+        tail.copy();
+    }
+    let how = judge(status, oom_kills);
+    say(&how);
+    recorder.end(&options.dir, how);
+    Ok(code_of(status))
+}
+
+fn catch_signals() -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    let caught = [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGCHLD,
+    ];
+    caught.into_iter().for_each(|signal| set.add(signal));
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+fn start_node(options: &Options) -> Result<Child, String> {
+    let (program, arguments) = options
+        .command
+        .split_first()
+        .ok_or("nothing to run: name the node's command behind --")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("SLOGFILE", absolute(&options.dir.join(SLOG)));
+    if options.tee {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(options.dir.join(NODE_LOG))
+            .map_err(|error| format!("cannot open the node's log: {error}"))?;
+        let again = log.try_clone().map_err(|error| error.to_string())?;
+        command.stdout(log).stderr(again);
+    }
+    unblocked(&mut command)
+        .map_err(|error| format!("cannot start {}: {error}", program.to_string_lossy()))
+}
+
+/// Starts a program without the signals blocked that this one waits for.
+fn unblocked(command: &mut Command) -> io::Result<Child> {
+    let blocked = SigSet::thread_get_mask()?;
+    SigSet::empty().thread_set_mask()?;
+    let started = command.spawn();
+    blocked.thread_set_mask()?;
+    started
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Hands signals on. One from the terminal reached the node by itself.
+fn forward(signals: &SignalFd, node: &Child) {
+    while let Ok(Some(info)) = signals.read_signal() {
+        let signal = Signal::try_from(info.ssi_signo as i32);
+        let of_terminal = info.ssi_code == libc::SI_KERNEL;
+        if let Ok(signal) = signal
+            && signal != Signal::SIGCHLD
+            && !of_terminal
+        {
+            let _ = kill(Pid::from_raw(node.id() as i32), signal);
+        }
+    }
+}
+
+fn wait(signals: &SignalFd) {
+    let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let look = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut waiting, look);
+}
+
+/// The recorder beside the node, in a process group of its own: what ends the
+/// node by the terminal must not end it before it has read the rest.
+struct Recorder {
+    child: Option<Child>,
+    since: Instant,
+    /// Another recorder writes the ring: that of a wrapper that was killed.
+    another: bool,
+}
+
+impl Recorder {
+    fn start(options: &Options) -> Recorder {
+        Recorder {
+            child: spawn(options),
+            since: Instant::now(),
+            another: false,
+        }
+    }
+
+    /// Starts it again if it died.
+    fn keep(&mut self, options: &Options) {
+        let ended = self
+            .child
+            .as_mut()
+            .and_then(|child| child.try_wait().ok().flatten());
+        if let Some(status) = ended {
+            self.child = None;
+            self.another = control::ask(&options.dir, &Request::Hello).is_ok_and(|r| r.is_some());
+            if self.another {
+                say("the recorder that is at work there already is used");
+            } else {
+                say(&format!(
+                    "the recorder ended with {status} and is started again"
+                ));
+            }
+        }
+        let due = self.child.is_none() && !self.another && self.since.elapsed() >= AGAIN;
+        if due {
+            self.since = Instant::now();
+            self.child = spawn(options);
+        }
+    }
+
+    /// Lets it read the rest, hear of the node's end, and write its boxes.
+    fn end(&mut self, dir: &Path, how: String) {
+        if let Err(error) = control::ask(dir, &Request::NodeEnded { how }) {
+            say(&format!("the recorder was not told: {error}"));
+        }
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+        let begun = Instant::now();
+        while begun.elapsed() < LAST {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        say("the recorder is still at work and is left to it");
+    }
+}
+
+fn spawn(options: &Options) -> Option<Child> {
+    let program = std::env::current_exe().ok()?;
+    let mut command = Command::new(program);
+    command
+        .arg("record")
+        .arg("--dir")
+        .arg(&options.dir)
+        .arg("--slog")
+        .arg(options.dir.join(SLOG))
+        .arg("--give-back")
+        .args(&options.record)
+        .process_group(0);
+    if options.tee {
+        command.arg("--node-log").arg(options.dir.join(NODE_LOG));
+    }
+    let started = unblocked(&mut command);
+    started
+        .map_err(|error| say(&format!("no recorder: {error}; the node runs without one")))
+        .ok()
+}
+
+/// Copies what the node appends to its log to this process's output.
+struct Tail {
+    log: Option<File>,
+    path: PathBuf,
+    offset: u64,
+}
+
+impl Tail {
+    fn of(options: &Options) -> Option<Tail> {
+        let path = options.dir.join(NODE_LOG);
+        let offset = fs::metadata(&path).map_or(0, |found| found.len());
+        options.tee.then(|| Tail {
+            log: OpenOptions::new().read(true).open(&path).ok(),
+            path,
+            offset,
+        })
+    }
+
+    /// Whoever reads the output may be slow or gone: the node does not notice.
+    fn copy(&mut self) {
+        use std::os::unix::fs::FileExt;
+        if self.log.is_none() {
+            self.log = File::open(&self.path).ok();
+        }
+        let Some(log) = &self.log else { return };
+        let mut bytes = [0; 64 << 10];
+        while let Ok(count @ 1..) = log.read_at(&mut bytes, self.offset) {
+            self.offset += count as u64;
+            let shown = bytes.get(..count).unwrap_or_default();
+            let _ = io::stdout().lock().write_all(shown);
+        }
+    }
+}
+
+fn code_of(status: ExitStatus) -> u8 {
+    let signal = status.signal().map(|signal| 128 + signal);
+    let code = status.code().or(signal).unwrap_or(255);
+    u8::try_from(code).unwrap_or(255)
+}
+
+/// How the node ended, in words.
+fn judge(status: ExitStatus, oom_kills_before: Option<u64>) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "the node ended in order".to_owned(),
+        (Some(code), _) => format!("the node ended with exit code {code}"),
+        (None, Some(libc::SIGKILL)) if oom_kills() > oom_kills_before => {
+            "the node was killed for want of memory (the kernel's OOM killer)".to_owned()
+        }
+        (None, Some(signal)) => {
+            let name = Signal::try_from(signal).map_or("a signal", Signal::as_str);
+            format!("the node was ended by {name}")
+        }
+        (None, None) => "the node ended".to_owned(),
+    }
+}
+
+/// Processes of this control group that the kernel killed for want of memory.
+fn oom_kills() -> Option<u64> {
+    let group = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = group.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mut events = String::new();
+    let path = format!("/sys/fs/cgroup{path}/memory.events");
+    File::open(path).ok()?.read_to_string(&mut events).ok()?;
+    let count = events
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "))?;
+    count.parse().ok()
+}

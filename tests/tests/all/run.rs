@@ -1,0 +1,267 @@
+//! `haltbox run`: nothing of Haltbox stands in the node's way, whatever dies.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use haltbox_tests::node::{Format, Node, Version, wrong};
+use haltbox_tests::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// `haltbox run` of a shell script; what it says on stderr goes to a file.
+fn start(dir: &Path, options: &[&str], script: &str) -> Child {
+    let said = fs::File::create(said_path(dir)).expect("stderr");
+    haltbox()
+        .args(["run", "--record", "size=8MiB", "--dir", text(dir)])
+        .args(options)
+        .args(["--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(said)
+        .spawn()
+        .expect("haltbox runs")
+}
+
+fn said_path(dir: &Path) -> PathBuf {
+    dir.with_extension("said")
+}
+
+fn said(dir: &Path) -> String {
+    fs::read_to_string(said_path(dir)).unwrap_or_default()
+}
+
+fn cat(dir: &Path) -> Vec<u8> {
+    run(&["cat", "--stream", "all", text(&dir.join("ring"))]).stdout
+}
+
+#[test]
+fn the_node_s_output_and_exit_code_come_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("a.slog"));
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    let script = format!("echo hello; cat {} >> \"$SLOGFILE\"; exit 7", text(&slog));
+    let done = start(&dir, &[], &script)
+        .wait_with_output()
+        .expect("it ends");
+    assert_eq!(done.status.code(), Some(7), "{}", said(&dir));
+    assert_eq!(done.stdout, b"hello\n");
+    assert!(
+        said(&dir).contains("ended with exit code 7"),
+        "{}",
+        said(&dir)
+    );
+    assert!(
+        cat(&dir) == excerpt("honest-a"),
+        "the slog was read to its end"
+    );
+    let status = run(&["status", "--json", text(&dir)]).stdout;
+    assert!(
+        String::from_utf8_lossy(&status).contains("\"recording\": false"),
+        "the recorder ended"
+    );
+}
+
+#[test]
+fn signals_reach_the_node_and_its_end_is_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = [
+        (
+            "trap 'exit 3' TERM; touch ready; while :; do sleep 0.05; done",
+            Signal::SIGTERM,
+            3,
+            "exit code 3",
+        ),
+        (
+            "trap 'exit 4' INT; touch ready; while :; do sleep 0.05; done",
+            Signal::SIGINT,
+            4,
+            "exit code 4",
+        ),
+        (
+            "trap 'kill -9 $$' USR1; touch ready; while :; do sleep 0.05; done",
+            Signal::SIGUSR1,
+            137,
+            "SIGKILL",
+        ),
+        (
+            "touch ready; kill -SEGV $$",
+            Signal::SIGUSR2,
+            139,
+            "SIGSEGV",
+        ),
+    ];
+    for (number, (script, signal, code, words)) in table.into_iter().enumerate() {
+        let dir = folder.path().join(format!("node-{number}"));
+        let ready = folder.path().join(format!("ready-{number}"));
+        let script = script.replace("ready", text(&ready));
+        let mut wrapper = start(&dir, &[], &script);
+        wait_until("the node", || ready.exists());
+        let _ = kill(Pid::from_raw(wrapper.id() as i32), signal);
+        let status = wrapper.wait().expect("it ends");
+        assert_eq!(status.code(), Some(code), "{script}: {}", said(&dir));
+        assert!(said(&dir).contains(words), "{}", said(&dir));
+    }
+}
+
+/// Processes whose command line has this text.
+fn processes(of: &str) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let own = std::process::id() as i32;
+    pids.filter(|pid| *pid != own)
+        .filter(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line)
+                .replace('\0', " ")
+                .contains(of)
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+const COUNTING: &str = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); \
+     echo \"{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n}\" >> \"$SLOGFILE\"; sleep 0.01; done";
+
+/// Numbers of the lines that are kept; they must follow each other.
+fn numbers(dir: &Path) -> Vec<u64> {
+    let text = String::from_utf8(cat(dir)).expect("UTF-8");
+    let number = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("an entry");
+        value["n"].as_u64().expect("a number")
+    };
+    let numbers: Vec<u64> = text.lines().map(number).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+        "lost or repeated: {numbers:?}"
+    );
+    numbers
+}
+
+#[test]
+fn a_killed_wrapper_leaves_node_and_recorder_at_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    // The folder in the script tells its process from those of other tests.
+    let mut wrapper = start(&dir, &[], &format!(": {}; {COUNTING}", text(&dir)));
+    wait_until("lines", || {
+        dir.join("ring").exists() && numbers(&dir).len() > 20
+    });
+    wrapper.kill().expect("it runs");
+    wrapper.wait().expect("it ends");
+    let before = numbers(&dir).len();
+    wait_until("more lines", || numbers(&dir).len() > before + 20);
+    // The next wrapper uses the recorder that is there.
+    let mut second = start(&dir, &[], "sleep 4; exit 5");
+    assert_eq!(second.wait().expect("it ends").code(), Some(5));
+    assert!(
+        said(&dir).contains("at work there already"),
+        "{}",
+        said(&dir)
+    );
+    for pid in processes(text(&dir))
+        .into_iter()
+        .chain(processes("n=$((n+1))"))
+    {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn a_killed_recorder_is_started_again_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let mut wrapper = start(&dir, &[], &format!("trap 'exit 0' TERM; {COUNTING}"));
+    wait_until("lines", || {
+        dir.join("ring").exists() && numbers(&dir).len() > 20
+    });
+    let recorder = processes(&format!("record --dir {}", text(&dir)));
+    let [recorder] = recorder.as_slice() else {
+        panic!("one recorder expected, found {recorder:?}")
+    };
+    kill(*recorder, Signal::SIGKILL).expect("it runs");
+    let before = numbers(&dir).len();
+    wait_until("more lines", || numbers(&dir).len() > before + 50);
+    assert!(said(&dir).contains("is started again"), "{}", said(&dir));
+    kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+    let written = fs::read_to_string(dir.join("slog.jsonl"))
+        .expect("a slog")
+        .lines()
+        .count();
+    let kept = numbers(&dir);
+    assert_eq!((kept.first(), kept.len()), (Some(&1), written));
+}
+
+/// With --tee the node's output is its log too: what it says last, and that it
+/// ended, freezes the block.
+#[test]
+fn the_last_words_of_a_node_that_ends_freeze_its_block() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let mut node = Node::new(Format::Console, Version::V038);
+    node.start();
+    (5..=7).for_each(|height| node.block(height));
+    let slog = folder.path().join("a.slog");
+    fs::write(&slog, &node.slog).expect("a slog");
+    node.raw(&format!(
+        "panic: +2/3 committed an invalid block: {}",
+        wrong("AppHash", 7)
+    ));
+    let log = folder.path().join("a.log");
+    fs::write(&log, &node.log).expect("a log");
+    let script = format!(
+        "cat {} >> \"$SLOGFILE\"; sleep 1; cat {}; exit 2",
+        text(&slog),
+        text(&log)
+    );
+    let done = start(&dir, &["--tee"], &script)
+        .wait_with_output()
+        .expect("it ends");
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.stdout == node.log.as_bytes(), "the output is copied");
+    let found = boxes(&dir);
+    assert_eq!(found.len(), 1, "{}", said(&dir));
+    assert!(
+        said(&dir).contains("the node's last words, then the node ended"),
+        "{}",
+        said(&dir)
+    );
+}
+
+/// A followed slog of hundreds of megabytes takes some dozens on the disk, and a
+/// new ring begins behind what is gone.
+#[test]
+fn what_is_recorded_is_given_back_to_the_disk() {
+    let folder = tempfile::tempdir_in(root().join("target")).expect("a folder on a disk");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
+    let line = format!("{{\"type\":\"console\",\"x\":\"{}\"}}\n", "y".repeat(960));
+    let megabytes = line.repeat(16 * 1024);
+    let arguments = ["--size", "8MiB", "--slog", text(&slog), "--give-back"];
+    fs::write(&slog, "").expect("a slog");
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("recording into");
+    let mut file = fs::File::options()
+        .append(true)
+        .open(&slog)
+        .expect("a slog");
+    for _ in 0..16 {
+        std::io::Write::write_all(&mut file, megabytes.as_bytes()).expect("written");
+    }
+    let held = || fs::metadata(&slog).expect("a slog").blocks() * 512;
+    wait_until("the slog to be given back", || held() < 90 << 20);
+    assert_eq!(
+        fs::metadata(&slog).expect("a slog").len(),
+        16 * megabytes.len() as u64
+    );
+    recorder.stop();
+    fs::remove_file(dir.join("ring")).expect("a ring");
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    wait_until("the rest to be read", || cat(&dir).len() > 4 << 20);
+    recorder.stop();
+    let kept = String::from_utf8(cat(&dir)).expect("UTF-8");
+    assert!(
+        kept.split_inclusive('\n').all(|kept| kept == line),
+        "a torn line"
+    );
+}
