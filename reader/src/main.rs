@@ -34,6 +34,9 @@ enum Command {
     /// Say what a recorder holds and whether anything needs attention.
     #[command(disable_help_flag = true)]
     Status(Forwarded),
+    /// Say what keeps a recorder from helping at a halt, and how to mend it.
+    #[command(disable_help_flag = true)]
+    Doctor(Forwarded),
     Cat(cat::CatArgs),
     Info(info::InfoArgs),
     Ls(ls::LsArgs),
@@ -68,7 +71,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Record(_) | Command::Run(_) | Command::Freeze(_) | Command::Status(_) => {
+        Command::Record(_)
+        | Command::Run(_)
+        | Command::Freeze(_)
+        | Command::Status(_)
+        | Command::Doctor(_) => {
             let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
             Err(record::exec(&arguments))
         }

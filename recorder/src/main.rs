@@ -11,12 +11,13 @@ use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
 use haltbox_recorder::after_freeze::Budget;
 use haltbox_recorder::control::{self, Reply, Request};
+use haltbox_recorder::doctor::{self, Finding};
 use haltbox_recorder::freeze::{self, FreezeError, Plan};
 use haltbox_recorder::intake::Place;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{message, run, serve, status};
+use haltbox_recorder::{message, prometheus, run, serve, status};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.
@@ -38,6 +39,8 @@ enum Command {
     Freeze(FreezeArgs),
     /// Say what a recorder holds and whether anything needs attention.
     Status(StatusArgs),
+    /// Say what keeps a recorder from helping at a halt, and how to mend it.
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args)]
@@ -126,6 +129,16 @@ struct StatusArgs {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
+    /// Print metrics for Prometheus' textfile collector; exit code 0 whatever
+    /// they say.
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
+}
+
+#[derive(Args)]
+struct DoctorArgs {
+    /// The recorder's folder.
+    dir: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -134,6 +147,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run_node(&args),
         Command::Freeze(args) => freeze_now(&args),
         Command::Status(args) => show_status(&args),
+        Command::Doctor(args) => show_doctor(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("haltbox: {error}");
@@ -298,6 +312,10 @@ fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &fr
 
 fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
     let status = status::look(&args.source)?;
+    if args.prometheus {
+        print!("{}", prometheus::text(&status));
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.json {
         let json = serde_json::to_string_pretty(&status).map_err(|error| error.to_string())?;
         println!("{json}");
@@ -305,6 +323,21 @@ fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
         print!("{}", status.text());
     }
     Ok(ExitCode::from(u8::from(status.needs_attention())))
+}
+
+fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
+    let findings = doctor::examine(&args.dir)?;
+    let mut wrong = false;
+    for finding in findings {
+        match finding {
+            Finding::Good(what) => println!("ok     {what}"),
+            Finding::Wrong { what, mend } => {
+                wrong = true;
+                println!("WRONG  {what}\n       {mend}");
+            }
+        }
+    }
+    Ok(ExitCode::from(u8::from(wrong)))
 }
 
 /// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not

@@ -604,7 +604,7 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
 /// therefore never read twice, and what was not is never skipped. Where records
 /// behind the mark are missing, nobody knows how long they were: the source is
 /// read again from its mark, and named as uncertain.
-fn resume_points(
+pub(crate) fn resume_points(
     file: &File,
     view: &RingView,
     history: &History,

@@ -448,6 +448,23 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// What a ring lies on, if it should lie elsewhere.
+pub(crate) fn file_system_name(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    let kind = fstatfs(&file).ok()?.filesystem_type();
+    if kind == statfs::TMPFS_MAGIC {
+        return Some("tmpfs".to_owned());
+    }
+    let options = RingOptions {
+        size: 0,
+        in_host: true,
+    };
+    match check_file_system(&file, path, &options, &mut Vec::new()) {
+        Err(OpenError::FileSystem { name, .. }) => Some(name),
+        _ => None,
+    }
+}
+
 /// File systems on which preallocated blocks stay where they are.
 fn check_file_system(
     file: &File,

@@ -1,16 +1,19 @@
 //! What a ring holds and whether somebody writes it, for `haltbox status`.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::Lane;
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::{History, RingView};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::message::human_bytes;
+use crate::recorder::resume_points;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]
@@ -41,6 +44,23 @@ pub struct Status {
     pub lost: u64,
     /// Boxes in the folder.
     pub boxes: Vec<String>,
+    /// Where entries come from.
+    pub sources: Vec<SourceState>,
+}
+
+/// How far a source was read.
+#[derive(Debug, Serialize)]
+pub struct SourceState {
+    /// The stream it feeds.
+    pub stream: String,
+    /// Its path, `-` for a pipe.
+    pub path: String,
+    /// Bytes of it that are recorded.
+    pub offset: u64,
+    /// Bytes of the file that are not; absent where it is no file, or another
+    /// one by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
 }
 
 /// A block that is pinned or diverged.
@@ -85,7 +105,9 @@ pub fn look(path: &Path) -> Result<Status, String> {
     };
     let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
     let runs = &view.lane(Lane::Main).runs;
+    let (sources, _) = resume_points(&file, &view, &history).map_err(|error| cannot(&error))?;
     Ok(Status {
+        sources: sources.into_iter().map(source_state).collect(),
         version: 1,
         bytes: view.length,
         recording: is_held(file),
@@ -104,6 +126,17 @@ pub fn look(path: &Path) -> Result<Status, String> {
         boxes: boxes(ring.parent().unwrap_or(Path::new("."))),
         ring,
     })
+}
+
+fn source_state(mark: SourceMark) -> SourceState {
+    let found = std::fs::metadata(&mark.path).ok();
+    let same = found.filter(|found| found.is_file() && found.ino() == mark.inode);
+    SourceState {
+        stream: mark.stream.name().to_owned(),
+        lag: same.map(|found| found.len().saturating_sub(mark.offset)),
+        path: mark.path,
+        offset: mark.offset,
+    }
 }
 
 fn needs_attention(block: &Block) -> bool {

@@ -335,3 +335,58 @@ fn a_dead_ring_is_read_by_the_profile_it_was_written_with() {
         "{digest:?}"
     );
 }
+
+/// What is wired rightly is told as such, and what is not with how to mend it.
+#[test]
+fn the_doctor_finds_what_is_not_wired() {
+    let folder = tempfile::tempdir_in(root().join("target")).expect("a folder on a disk");
+    let dir = folder.path().join("node");
+    let paths = (folder.path().join("slog"), folder.path().join("node.log"));
+    std::fs::write(&paths.0, excerpt("honest-a")).expect("a slog");
+    std::fs::write(&paths.1, "").expect("a log");
+    let arguments = [
+        "--size",
+        "8MiB",
+        "--slog",
+        text(&paths.0),
+        "--node-log",
+        text(&paths.1),
+    ];
+    let recorder = Recorder::start(&dir, &arguments, std::process::Stdio::null());
+    recorder.wait_for("recording into");
+    wait_until("the slog to be read", || {
+        let status = run(&["status", "--prometheus", text(&dir)]).stdout;
+        String::from_utf8_lossy(&status).contains("haltbox_source_lag_bytes{stream=\"slog\"} 0")
+    });
+    let metrics =
+        String::from_utf8(output(0, &["status", "--prometheus", text(&dir)])).expect("UTF-8");
+    for line in [
+        "haltbox_up 1",
+        "haltbox_head_height 13",
+        "haltbox_diverged_blocks 0",
+        "# TYPE haltbox_up gauge",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} is not in\n{metrics}"
+        );
+    }
+    let well = run(&["doctor", text(&dir)]).stdout;
+    let well = String::from_utf8(well).expect("UTF-8");
+    // The test may run where no ring should lie.
+    let wrong = |line: &str| line.starts_with("WRONG") && !line.contains("the ring lies on");
+    assert!(!well.lines().any(wrong), "{well}");
+    assert!(well.contains("ok     a recorder is at work"), "{well}");
+    recorder.stop();
+    std::fs::remove_file(&paths.1).expect("a log");
+    std::fs::write(folder.path().join("priv_validator_state.json"), "{}").expect("a file");
+    let ill = String::from_utf8(output(1, &["doctor", text(&dir)])).expect("UTF-8");
+    for words in [
+        "no recorder holds the ring",
+        "node.log is not there",
+        "lies in the node's data folder",
+    ] {
+        assert!(ill.contains(words), "{words} is not in\n{ill}");
+    }
+    output(2, &["doctor", text(folder.path())]);
+}

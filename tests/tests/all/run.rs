@@ -226,11 +226,23 @@ fn the_last_words_of_a_node_that_ends_freeze_its_block() {
     );
 }
 
+fn has_holes(folder: &Path) -> bool {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let path = folder.join("probe");
+    fs::write(&path, vec![1; 1 << 20]).expect("a file");
+    let file = fs::File::options().write(true).open(&path).expect("a file");
+    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    fallocate(&file, punch, 0, 1 << 20).is_ok()
+}
+
 /// A followed slog of hundreds of megabytes takes some dozens on the disk, and a
 /// new ring begins behind what is gone.
 #[test]
 fn what_is_recorded_is_given_back_to_the_disk() {
     let folder = tempfile::tempdir_in(root().join("target")).expect("a folder on a disk");
+    if !has_holes(folder.path()) {
+        return println!("skipped: the file system gives nothing back");
+    }
     let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
     let line = format!("{{\"type\":\"console\",\"x\":\"{}\"}}\n", "y".repeat(960));
     let megabytes = line.repeat(16 * 1024);

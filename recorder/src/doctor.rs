@@ -1,0 +1,237 @@
+//! `haltbox doctor`: what keeps a recorder from helping at a halt, one line each.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use haltbox_format::Stream;
+use nix::sys::statvfs::statvfs;
+
+use crate::message::human_bytes;
+use crate::ring_file::file_system_name;
+use crate::status::{self, SourceState, Status};
+
+/// A source that got nothing for so long is not wired, or the node is down.
+const SILENT: Duration = Duration::from_secs(120);
+/// More than this of a source unread: the recorder does not keep up.
+const LAGGING: u64 = 64 << 20;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is as it should be.
+    Good(String),
+    /// What is wrong, and how to mend it.
+    Wrong {
+        /// What.
+        what: String,
+        /// How.
+        mend: String,
+    },
+}
+
+fn wrong(what: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding::Wrong {
+        what: what.into(),
+        mend: mend.into(),
+    }
+}
+
+/// Looks at a recorder's folder.
+///
+/// # Errors
+/// There is no ring that can be read; the text says what to do.
+pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
+    let status = status::look(dir)
+        .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.display()))?;
+    let mut findings = vec![recording(&status), place(dir), permissions(dir)];
+    findings.extend([file_system(dir), room(dir, &status)]);
+    findings.extend(sources(&status));
+    findings.extend(attention(&status));
+    Ok(findings)
+}
+
+fn recording(status: &Status) -> Finding {
+    match status.recording {
+        true => Finding::Good("a recorder is at work".to_owned()),
+        false => wrong(
+            "no recorder holds the ring",
+            "start it: systemctl start haltbox, or haltbox record --dir ...",
+        ),
+    }
+}
+
+/// Operators reset or replace the node's data folder.
+fn place(dir: &Path) -> Finding {
+    let full = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let under_data = full
+        .ancestors()
+        .any(|folder| folder.join("priv_validator_state.json").exists());
+    match under_data {
+        true => wrong(
+            format!("{} lies in the node's data folder", full.display()),
+            "move it out: a reset of the node would remove the evidence",
+        ),
+        false => Finding::Good("the folder lies outside the node's data".to_owned()),
+    }
+}
+
+fn permissions(dir: &Path) -> Finding {
+    let mode = fs::metadata(dir).map_or(0, |found| found.permissions().mode());
+    match mode & 0o077 {
+        0 => Finding::Good("the folder is its owner's alone".to_owned()),
+        _ => wrong(
+            format!("others can look into the folder (mode {:o})", mode & 0o777),
+            format!("chmod 700 {}: boxes hold what users sent", dir.display()),
+        ),
+    }
+}
+
+fn file_system(dir: &Path) -> Finding {
+    match file_system_name(&dir.join("ring")) {
+        Some(name) if name == "tmpfs" => wrong(
+            "the ring lies on tmpfs: it goes with a reboot, and counts as memory of its control group",
+            "put it on a disk, or leave room for it under the group's memory limit",
+        ),
+        Some(name) => wrong(
+            format!("the ring lies on {name}: a full disk can end the recorder there"),
+            "put it on ext4, XFS or btrfs",
+        ),
+        None => Finding::Good("the file system keeps what was allocated".to_owned()),
+    }
+}
+
+fn room(dir: &Path, status: &Status) -> Finding {
+    let free = statvfs(dir).map_or(0, |stat| {
+        stat.blocks_available().saturating_mul(stat.fragment_size())
+    });
+    let reserve = dir.join("boxes").join(crate::reserve::RESERVE);
+    let kept = fs::metadata(reserve).map_or(0, |found| found.blocks() * 512);
+    let needed = status.bytes / 4;
+    match free + kept >= needed {
+        true => Finding::Good(format!(
+            "there is room for a box: {} free, {} kept",
+            human_bytes(free),
+            human_bytes(kept)
+        )),
+        false => wrong(
+            format!(
+                "{} are free, a box can take {}",
+                human_bytes(free),
+                human_bytes(needed)
+            ),
+            "free some room: without it only the failing block can be frozen",
+        ),
+    }
+}
+
+fn sources(status: &Status) -> Vec<Finding> {
+    if status.sources.is_empty() {
+        let mend = "give the recorder --slog and --node-log";
+        return vec![wrong("no source was ever read", mend)];
+    }
+    let mut findings: Vec<Finding> = status.sources.iter().map(source).collect();
+    let heard = |stream: Stream| status.sources.iter().any(|s| s.stream == stream.name());
+    if !heard(Stream::Node) {
+        findings.push(wrong(
+            "the node's log is not read: nothing tells the recorder of a failure",
+            "give it --node-log, or freeze by hand at a halt",
+        ));
+    }
+    findings
+}
+
+fn source(source: &SourceState) -> Finding {
+    let (stream, path) = (&source.stream, &source.path);
+    let Ok(found) = fs::metadata(path) else {
+        return match path.as_str() {
+            "-" => Finding::Good(format!("{stream}: read from a pipe")),
+            _ => wrong(
+                format!("{stream}: {path} is not there"),
+                "start the node, or give the recorder the path it writes to",
+            ),
+        };
+    };
+    let silent = found
+        .modified()
+        .ok()
+        .and_then(|at| SystemTime::now().duration_since(at).ok())
+        .filter(|silent| found.is_file() && *silent > SILENT);
+    match (silent, source.lag) {
+        (Some(silent), _) => wrong(
+            format!(
+                "{stream}: nothing was written to {path} for {} s",
+                silent.as_secs()
+            ),
+            "is the node at work, and does it write there (SLOGFILE, the unit's StandardOutput)?",
+        ),
+        (None, Some(lag)) if lag > LAGGING => wrong(
+            format!("{stream}: {} of {path} are unread", human_bytes(lag)),
+            "is the recorder at work? A disk that is too slow shows in its unit's I/O",
+        ),
+        (None, lag) => {
+            let lag = lag.map_or(String::new(), |lag| format!(", {lag} bytes unread"));
+            Finding::Good(format!("{stream}: {path}{lag}"))
+        }
+    }
+}
+
+fn attention(status: &Status) -> Option<Finding> {
+    (!status.attention.is_empty()).then(|| {
+        wrong(
+            format!("{} blocks need attention", status.attention.len()),
+            "haltbox status says which; do not roll back before you copied their boxes",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(path: &Path, lag: Option<u64>) -> SourceState {
+        SourceState {
+            stream: "slog".to_owned(),
+            path: path.display().to_string(),
+            offset: 0,
+            lag,
+        }
+    }
+
+    #[test]
+    fn each_trouble_of_a_source_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("slog");
+        let is_wrong = |found: &Finding, words: &str| matches!(found, Finding::Wrong { what, .. } if what.contains(words));
+        assert!(is_wrong(&source(&state(&path, None)), "is not there"));
+        let file = fs::File::create(&path).unwrap();
+        assert!(matches!(source(&state(&path, Some(10))), Finding::Good(_)));
+        assert!(is_wrong(&source(&state(&path, Some(1 << 30))), "unread"));
+        let old = SystemTime::now() - Duration::from_secs(500);
+        file.set_modified(old).unwrap();
+        assert!(is_wrong(
+            &source(&state(&path, Some(0))),
+            "nothing was written"
+        ));
+        assert!(matches!(
+            source(&state(Path::new("-"), None)),
+            Finding::Good(_)
+        ));
+    }
+
+    #[test]
+    fn a_folder_in_the_node_s_data_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let own = data.join("haltbox");
+        fs::create_dir_all(&own).unwrap();
+        assert!(matches!(place(&own), Finding::Good(_)));
+        fs::write(data.join("priv_validator_state.json"), "{}").unwrap();
+        assert!(matches!(place(&own), Finding::Wrong { .. }));
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(permissions(&own), Finding::Wrong { .. }));
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(matches!(permissions(&own), Finding::Good(_)));
+    }
+}
