@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_reader::commands::{
     Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, record, redact, verify,
 };
@@ -47,6 +47,17 @@ enum Command {
     Extract(extract::ExtractArgs),
     Redact(redact::RedactArgs),
     Demo(demo::DemoArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages into a folder.
+    #[command(hide = true)]
+    Manual {
+        /// The folder.
+        folder: std::path::PathBuf,
+    },
 }
 
 /// Arguments that haltbox-record reads.
@@ -89,6 +100,14 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Extract(args) => extract::run(&args),
         Command::Redact(args) => redact::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "haltbox", &mut io::stdout());
+            Ok(Outcome::Fine)
+        }
+        Command::Manual { folder } => {
+            clap_mangen::generate_to(Cli::command(), folder)?;
+            Ok(Outcome::Fine)
+        }
     }
 }
 

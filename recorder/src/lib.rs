@@ -23,5 +23,6 @@ pub mod ring;
 pub mod ring_file;
 pub mod run;
 pub mod serve;
+mod service;
 pub mod status;
 pub mod triggers;

@@ -31,6 +31,7 @@ use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::reserve::Reserve;
 use crate::ring_file::RingOptions;
+use crate::service::Service;
 use crate::triggers::{Policy, Triggers};
 
 /// Sources are drained before a freeze until they were quiet this long ...
@@ -223,7 +224,9 @@ impl Server {
 
     fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
         let mut stopping: Option<Instant> = None;
+        let mut service = Service::ready();
         loop {
+            service.live();
             let progress = self.read_sources();
             self.hear();
             self.pull_triggers();
@@ -232,6 +235,7 @@ impl Server {
             self.drop_drained();
             if stopping.is_none() && (signalled(signals) || self.sources_over()) {
                 stopping = Some(Instant::now());
+                service.stopping();
             }
             let drained = stopping.is_some_and(|since| self.is_drained(since));
             if drained && self.wanted.is_empty() && self.writing.is_none() {

@@ -20,6 +20,8 @@ mod layering; // who may stand on whom
 mod live; // reading and freezing while recording goes on
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
+#[path = "all/packaging.rs"]
+mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]
 mod power_cut; // pages of different times in one image
 #[path = "all/recordings.rs"]
