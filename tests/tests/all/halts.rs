@@ -176,7 +176,16 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
     let dir = folder.join("node");
     let paths = (folder.join("slog"), folder.join("node.log"));
     let (slog, log) = (text(&paths.0), text(&paths.1));
-    let arguments = ["--size", "4MiB", "--slog", slog, "--node-log", log];
+    let arguments = [
+        "--size",
+        "4MiB",
+        "--persist-seconds",
+        "20",
+        "--slog",
+        slog,
+        "--node-log",
+        log,
+    ];
     let recorder = Recorder::start(&dir, &arguments, Stdio::null());
     recorder.wait_for("recording into");
     node.ends.push((node.log.len(), node.slog.len()));
@@ -328,6 +337,8 @@ fn a_box_is_announced_and_the_budget_kept() {
     let arguments = [
         "--size",
         "4MiB",
+        "--persist-seconds",
+        "20",
         "--slog",
         text(&paths.0),
         "--node-log",
@@ -406,6 +417,8 @@ fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
     let arguments = [
         "--size",
         "4MiB",
+        "--persist-seconds",
+        "20",
         "--slog",
         text(&paths.0),
         "--node-log",
