@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-use haltbox_benches::medians;
+use haltbox_benches::{medians, scratch};
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
 use haltbox_recorder::ring_file::{RingOptions, open};
@@ -12,7 +12,7 @@ use haltbox_recorder::ring_file::{RingOptions, open};
 const RING: u64 = 256 << 20;
 
 fn main() {
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
+    let folder = scratch();
     let mut opened = open(
         &folder.path().join("ring"),
         &RingOptions {

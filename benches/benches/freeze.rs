@@ -14,7 +14,7 @@ use haltbox_recorder::ring_file::RingOptions;
 const RING: u64 = 256 << 20;
 
 fn main() {
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
+    let folder = haltbox_benches::scratch();
     let profile = Arc::new(Profile::builtin("agoric").expect("builtin"));
     let config = Config {
         ring: RingOptions {

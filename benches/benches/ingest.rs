@@ -38,7 +38,7 @@ fn producer(batch: usize) -> (std::fs::File, std::thread::JoinHandle<()>) {
 }
 
 fn main() {
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
+    let folder = haltbox_benches::scratch();
     let config = Config {
         ring: RingOptions {
             size: 256 << 20,

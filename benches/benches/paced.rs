@@ -26,7 +26,7 @@ fn ring(folder: &Path) -> (OpenedRing, populate::Populating) {
 }
 
 fn main() {
-    let disk = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
+    let disk = haltbox_benches::scratch();
     let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
     let mut rings = [ring(disk.path()), ring(memory.path())];
     let payload = vec![b'x'; 300];

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use haltbox_benches::{medians, real_slog};
+use haltbox_benches::{medians, real_slog, scratch};
 use haltbox_format::Profile;
 use haltbox_reader::fingerprint::Writer;
 use haltbox_reader::tape::{BlockTape, Unit, What};
 
 fn main() {
-    let folder = tempfile::tempdir_in(".").expect("a folder on the disk of the checkout");
+    let folder = scratch();
     let slog = real_slog();
     gate(&slog);
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release");

@@ -23,6 +23,14 @@ pub fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     times.iter().map(|times| times[times.len() / 2]).collect()
 }
 
+/// A folder on the checkout's disk that version control does not see: a bench
+/// that is ended leaves hundreds of megabytes.
+pub fn scratch() -> tempfile::TempDir {
+    let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::fs::create_dir_all(&target).expect("target/");
+    tempfile::tempdir_in(target).expect("a folder in target/")
+}
+
 /// A real slog: the full recording where it is (`HALTBOX_DATA`, or
 /// `../shared/data` beside the checkout), else the excerpt of the tests.
 pub fn real_slog() -> Vec<u8> {
