@@ -5,23 +5,26 @@ use std::fmt::Write as _;
 
 use haltbox_format::lifecycle::State;
 
-use crate::status::Status;
+use crate::status::{Attention, Status};
 
 /// The status in the text exposition format.
 pub fn text(status: &Status) -> String {
     let mut out = String::new();
-    let of_state = |state| {
-        let in_state = status.attention.iter().filter(|a| a.state == state);
-        in_state.count() as u64
-    };
-    let unfrozen = status.attention.iter().filter(|a| a.frozen.is_none());
-    let gauges = [
-        (
-            "up",
-            "A recorder holds the ring.",
-            Some(u64::from(status.recording)),
-        ),
-        ("ring_bytes", "Bytes of the ring.", Some(status.bytes)),
+    for (name, help, value) in heights(status).into_iter().chain(counts(status)) {
+        if let Some(value) = value {
+            head(&mut out, name, help);
+            let _ = writeln!(out, "haltbox_{name} {value}");
+        }
+    }
+    lags(&mut out, status);
+    out
+}
+
+/// A name, what it means, and its value if there is one.
+type Gauge = (&'static str, &'static str, Option<u64>);
+
+fn heights(status: &Status) -> [Gauge; 3] {
+    [
         ("head_height", "Newest height told of.", status.head),
         (
             "confirmed_height",
@@ -33,6 +36,24 @@ pub fn text(status: &Status) -> String {
             "Oldest height that can still be frozen.",
             status.oldest,
         ),
+    ]
+}
+
+fn counts(status: &Status) -> [Gauge; 8] {
+    let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
+        Some(status.attention.iter().filter(wanted).count() as u64)
+    };
+    let pinned = blocks(&|block| block.state == State::Pinned);
+    let diverged = blocks(&|block| block.state == State::Diverged);
+    let unfrozen = blocks(&|block| block.frozen.is_none());
+    let boxes = Some(status.boxes.len() as u64);
+    [
+        (
+            "up",
+            "A recorder holds the ring.",
+            Some(u64::from(status.recording)),
+        ),
+        ("ring_bytes", "Bytes of the ring.", Some(status.bytes)),
         (
             "records",
             "Records of blocks in the ring.",
@@ -40,36 +61,29 @@ pub fn text(status: &Status) -> String {
         ),
         (
             "lost_records",
-            "Records dropped or overwritten before they were released.",
+            "Records dropped, or overwritten before their release.",
             Some(status.lost),
         ),
         (
             "pinned_blocks",
-            "Blocks that are kept because something is unproven.",
-            Some(of_state(State::Pinned)),
+            "Blocks kept because something is unproven.",
+            pinned,
         ),
         (
             "diverged_blocks",
             "Blocks whose hash differs from the network's.",
-            Some(of_state(State::Diverged)),
+            diverged,
         ),
         (
             "unfrozen_blocks",
             "Of these, blocks that no box holds yet.",
-            Some(unfrozen.count() as u64),
+            unfrozen,
         ),
-        (
-            "boxes",
-            "Black boxes in the folder.",
-            Some(status.boxes.len() as u64),
-        ),
-    ];
-    for (name, help, value) in gauges {
-        if let Some(value) = value {
-            head(&mut out, name, help);
-            let _ = writeln!(out, "haltbox_{name} {value}");
-        }
-    }
+        ("boxes", "Black boxes in the folder.", boxes),
+    ]
+}
+
+fn lags(out: &mut String, status: &Status) {
     let lags = || {
         status
             .sources
@@ -78,15 +92,14 @@ pub fn text(status: &Status) -> String {
     };
     if lags().next().is_some() {
         head(
-            &mut out,
+            out,
             "source_lag_bytes",
             "Bytes of a followed file that are not recorded yet.",
         );
-        for (stream, lag) in lags() {
-            let _ = writeln!(out, "haltbox_source_lag_bytes{{stream=\"{stream}\"}} {lag}");
-        }
     }
-    out
+    for (stream, lag) in lags() {
+        let _ = writeln!(out, "haltbox_source_lag_bytes{{stream=\"{stream}\"}} {lag}");
+    }
 }
 
 fn head(out: &mut String, name: &str, help: &str) {

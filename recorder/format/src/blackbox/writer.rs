@@ -15,7 +15,7 @@ use super::manifest::{BlockEntry, Coverage, HostFingerprint, LIST_MAX, Manifest,
 use super::sink::BoxError;
 use crate::lifecycle::State;
 use crate::{AppHash, Digest};
-use frames::{Content, Frames};
+use frames::{Content, Frame, Frames};
 use own_thread::OwnThread;
 
 /// The longest line or mark, in bytes: twice that is more than a seek table's
@@ -376,7 +376,12 @@ impl<W: Write + Seek> BoxWriter<W> {
 
     fn write_slog(&mut self, content: Content<'_>) -> Result<(), BoxError> {
         let (first_line, lines) = self.slog.settle();
-        self.put(FrameKind::Slog, content, first_line, lines)
+        self.put(Frame {
+            kind: FrameKind::Slog,
+            content,
+            first_line,
+            lines,
+        })
     }
 
     fn side(&mut self, which: usize, line: &[u8], newline: bool) -> Result<(), BoxError> {
@@ -413,20 +418,19 @@ impl<W: Write + Seek> BoxWriter<W> {
         let bytes = std::mem::take(&mut side.pending.bytes);
         let (first_line, lines) = side.pending.settle();
         let kind = FrameKind::Tagged(side.tag);
-        self.put(kind, Content::Gathered(bytes), first_line, lines)
+        self.put(Frame {
+            kind,
+            content: Content::Gathered(bytes),
+            first_line,
+            lines,
+        })
     }
 
-    fn put(
-        &mut self,
-        kind: FrameKind,
-        content: Content<'_>,
-        first_line: u64,
-        lines: u64,
-    ) -> Result<(), BoxError> {
+    fn put(&mut self, frame: Frame<'_>) -> Result<(), BoxError> {
         self.frames += 1;
         match &mut self.output {
-            Output::Here(frames) => frames.put(kind, &content, first_line, lines),
-            Output::Thread(thread) => thread.put(kind, content, first_line, lines),
+            Output::Here(frames) => frames.put(&frame),
+            Output::Thread(thread) => thread.put(frame.gathered()),
         }
     }
 }

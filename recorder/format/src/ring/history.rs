@@ -49,7 +49,7 @@ impl History {
     pub fn read(source: &dyn ReadAt, ring: &RingView) -> io::Result<History> {
         let mut history = History::default();
         let mut cursor = RecordCursor::new(source, ring, Lane::Spine);
-        let mut first = BEGINNING;
+        let (mut records, mut begun) = (0, false);
         while let Some(found) = cursor.next()? {
             let Found::Record(record) = found else {
                 history.holes |= is_damage(&found);
@@ -59,17 +59,12 @@ impl History {
                 history.holes = true;
                 continue;
             };
-            first = match first {
-                _ if record.counter == 0 => 0,
-                0 => 0,
-                _ if marks.iter().any(|m| matches!(m, Mark::Checkpoint(_))) => 0,
-                more => {
-                    history.holes |= more == 1;
-                    more - 1
-                }
-            };
+            let checkpoint = marks.iter().any(|mark| matches!(mark, Mark::Checkpoint(_)));
+            begun |= record.counter == 0 || checkpoint && records < BEGINNING;
+            records += 1;
             history.fold(stamp, &marks);
         }
+        history.holes |= records > 0 && !begun;
         Ok(history)
     }
 

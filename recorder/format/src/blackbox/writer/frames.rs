@@ -30,13 +30,35 @@ impl Content<'_> {
             Content::Long { line, newline } => [line, if *newline { b"\n" } else { b"" }],
         }
     }
+}
 
-    /// The same, independent of where it lies.
-    pub(super) fn into_gathered(self) -> Vec<u8> {
-        match self {
+/// A frame that is to be written.
+pub(super) struct Frame<'a> {
+    pub(super) kind: FrameKind,
+    pub(super) content: Content<'a>,
+    /// Number of its first line in its stream, and how many they are.
+    pub(super) first_line: u64,
+    pub(super) lines: u64,
+}
+
+impl Frame<'_> {
+    /// The same, independent of where its content lies.
+    pub(super) fn gathered(self) -> Frame<'static> {
+        let content = match self.content {
             Content::Gathered(bytes) => bytes,
-            Content::Long { .. } => self.parts().concat(),
+            long @ Content::Long { .. } => long.parts().concat(),
+        };
+        Frame {
+            kind: self.kind,
+            content: Content::Gathered(content),
+            first_line: self.first_line,
+            lines: self.lines,
         }
+    }
+
+    fn entry(&self, written: &WrittenFrame) -> FrameEntry {
+        let content = size_of(&self.content);
+        frame_entry(self.kind, written, content, self.first_line, self.lines)
     }
 }
 
@@ -98,49 +120,37 @@ impl<W: Write + Seek> Frames<W> {
     }
 
     /// Writes a frame of the slog, or takes in one of a side stream.
-    pub(super) fn put(
-        &mut self,
-        kind: FrameKind,
-        content: &Content<'_>,
-        first_line: u64,
-        lines: u64,
-    ) -> Result<(), BoxError> {
-        match kind {
-            FrameKind::Tagged(tag) => self.side(tag, content, first_line, lines),
-            FrameKind::Slog => self.slog(content, first_line, lines),
+    pub(super) fn put(&mut self, frame: &Frame<'_>) -> Result<(), BoxError> {
+        match frame.kind {
+            FrameKind::Tagged(tag) => self.side(tag, frame),
+            FrameKind::Slog => self.slog(frame),
         }
     }
 
-    fn slog(&mut self, content: &Content<'_>, first_line: u64, lines: u64) -> Result<(), BoxError> {
-        let compressed = self.compressor.frame(&content.parts(), &mut self.sink);
+    fn slog(&mut self, frame: &Frame<'_>) -> Result<(), BoxError> {
+        let parts = frame.content.parts();
+        let compressed = self.compressor.frame(&parts, &mut self.sink);
         compressed.map_err(|e| self.error(e))?;
-        let frame = self.sink.cut_frame();
-        let size = size_of(content);
-        self.list(&frame, size)?;
-        let entry = frame_entry(FrameKind::Slog, &frame, size, first_line, lines);
-        self.entries.push(entry);
+        let written = self.sink.cut_frame();
+        self.list(&written, size_of(&frame.content))?;
+        self.entries.push(frame.entry(&written));
         Ok(())
     }
 
     /// Compresses a frame of a side stream and holds it back.
-    fn side(
-        &mut self,
-        tag: Tag,
-        content: &Content<'_>,
-        first_line: u64,
-        lines: u64,
-    ) -> Result<(), BoxError> {
+    fn side(&mut self, tag: Tag, frame: &Frame<'_>) -> Result<(), BoxError> {
         let mut body = Vec::new();
-        let compressed = self.compressor.frame(&content.parts(), &mut body);
+        let parts = frame.content.parts();
+        let compressed = self.compressor.frame(&parts, &mut body);
         compressed.map_err(|e| self.error(e))?;
-        let frame = tagged_frame(tag, &body).ok_or(self.full())?;
-        self.held_bytes += frame.len();
+        let bytes = tagged_frame(tag, &body).ok_or(self.full())?;
+        self.held_bytes += bytes.len();
         self.held.push(Held {
             tag,
-            frame,
-            content: size_of(content),
-            first_line,
-            lines,
+            frame: bytes,
+            content: size_of(&frame.content),
+            first_line: frame.first_line,
+            lines: frame.lines,
         });
         if self.held_bytes < self.held_max {
             Ok(())

@@ -6,25 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use super::frames::{Content, Frames};
-use crate::blackbox::frame::FrameKind;
+use super::frames::{Frame, Frames};
 use crate::blackbox::sink::BoxError;
 
 /// Frames that may wait while one is compressed: more would be memory, fewer
 /// would make the two threads wait for each other.
 const WAITING: usize = 1;
 
-struct Job {
-    kind: FrameKind,
-    content: Vec<u8>,
-    first_line: u64,
-    lines: u64,
-}
-
 /// The thread and the way to it. Dropped, it waits for the thread's end, so
 /// that nothing is written to the file afterwards.
 pub(super) struct OwnThread<W: Write + Seek> {
-    jobs: Option<SyncSender<Job>>,
+    frames: Option<SyncSender<Frame<'static>>>,
     thread: Option<JoinHandle<Result<Box<Frames<W>>, BoxError>>>,
     written: Arc<AtomicU64>,
 }
@@ -33,7 +25,7 @@ impl<W: Write + Seek + Send + 'static> OwnThread<W> {
     /// Gives the frames back if the system has no thread to give.
     pub(super) fn start(frames: Box<Frames<W>>) -> Result<OwnThread<W>, Box<Frames<W>>> {
         let written = Arc::new(AtomicU64::new(frames.written()));
-        let (jobs, received) = sync_channel(WAITING);
+        let (way, received) = sync_channel(WAITING);
         // The frames are sent once the thread is there: one that could not be
         // started would take them with it.
         let (first, start) = sync_channel::<Box<Frames<W>>>(1);
@@ -47,7 +39,7 @@ impl<W: Write + Seek + Send + 'static> OwnThread<W> {
         };
         first.send(frames).map_err(|unsent| unsent.0)?;
         Ok(OwnThread {
-            jobs: Some(jobs),
+            frames: Some(way),
             thread: Some(thread),
             written,
         })
@@ -57,23 +49,11 @@ impl<W: Write + Seek + Send + 'static> OwnThread<W> {
 impl<W: Write + Seek> OwnThread<W> {
     /// Hands a frame over; waits while one waits already. An error of the
     /// thread is told at the first frame behind it.
-    pub(super) fn put(
-        &mut self,
-        kind: FrameKind,
-        content: Content<'_>,
-        first_line: u64,
-        lines: u64,
-    ) -> Result<(), BoxError> {
-        let job = Job {
-            kind,
-            content: content.into_gathered(),
-            first_line,
-            lines,
-        };
+    pub(super) fn put(&mut self, frame: Frame<'static>) -> Result<(), BoxError> {
         let sent = self
-            .jobs
+            .frames
             .as_ref()
-            .is_some_and(|jobs| jobs.send(job).is_ok());
+            .is_some_and(|way| way.send(frame).is_ok());
         if sent { Ok(()) } else { Err(self.failure()) }
     }
 
@@ -93,7 +73,7 @@ impl<W: Write + Seek> OwnThread<W> {
     }
 
     fn end(&mut self) -> Result<Box<Frames<W>>, BoxError> {
-        self.jobs = None;
+        self.frames = None;
         let written = self.written();
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(ended)) => ended,
@@ -110,12 +90,11 @@ impl<W: Write + Seek> Drop for OwnThread<W> {
 
 fn work<W: Write + Seek>(
     mut frames: Box<Frames<W>>,
-    jobs: &Receiver<Job>,
+    given: &Receiver<Frame<'static>>,
     written: &AtomicU64,
 ) -> Result<Box<Frames<W>>, BoxError> {
-    for job in jobs {
-        let content = Content::Gathered(job.content);
-        let put = frames.put(job.kind, &content, job.first_line, job.lines);
+    for frame in given {
+        let put = frames.put(&frame);
         written.store(frames.written(), Ordering::Relaxed);
         put?;
     }
