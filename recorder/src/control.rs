@@ -109,13 +109,24 @@ pub fn answer(mut stream: &UnixStream, reply: &Reply) {
     }
 }
 
-/// Asks the recorder that works in `folder`. `None` if none listens there.
+/// Asks the recorder that works in `folder`, and waits as long as it takes to
+/// write a box. `None` if none listens there.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Option<Reply>> {
+    ask_within(folder, request, None)
+}
+
+/// Asks, and waits no longer than this for the answer.
+pub fn ask_within(
+    folder: &Path,
+    request: &Request,
+    patience: Option<Duration>,
+) -> io::Result<Option<Reply>> {
     let stream = match through(folder, |short| UnixStream::connect(short)) {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         Err(_) => return Ok(None),
     };
+    stream.set_read_timeout(patience)?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     (&stream).write_all(&line)?;

@@ -48,9 +48,6 @@ struct RecordArgs {
     /// Folder of the ring and the boxes; never under the node's data/.
     #[arg(long)]
     dir: PathBuf,
-    /// Size of the ring, allocated at once: 4MiB to 1TiB.
-    #[arg(long, default_value = "100MiB", value_parser = parse_size)]
-    size: u64,
     /// The host's slog: a file that is followed, a FIFO, or - for standard input.
     #[arg(long, value_name = "-|PATH")]
     slog: Option<String>,
@@ -61,6 +58,16 @@ struct RecordArgs {
     /// keeps its length, and takes some megabytes however long the node writes.
     #[arg(long)]
     give_back: bool,
+    #[command(flatten)]
+    recording: RecordingArgs,
+}
+
+/// How to record, wherever entries come from.
+#[derive(Args)]
+struct RecordingArgs {
+    /// Size of the ring, allocated at once: 4MiB to 1TiB.
+    #[arg(long, default_value = "100MiB", value_parser = parse_size)]
+    size: u64,
     /// How to read them: agoric, cosmos, or a profile file.
     #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
     profile: String,
@@ -98,9 +105,8 @@ struct RunArgs {
     /// there: the recorder then reads it as the node's log.
     #[arg(long)]
     tee: bool,
-    /// An option of `record`, with its value: --record size=1GiB.
-    #[arg(long = "record", value_name = "OPTION=VALUE")]
-    record: Vec<String>,
+    #[command(flatten)]
+    recording: RecordingArgs,
     /// The node and its arguments.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -166,41 +172,54 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
     }
     serve::serve(serve::Options {
         dir: args.dir.clone(),
-        size: args.size,
+        size: args.recording.size,
         slog,
         node_log,
         give_back: args.give_back,
-        profile: load_profile(&args.profile)?,
-        profile_text: (!is_builtin(&args.profile))
-            .then(|| std::fs::read(&args.profile).ok())
+        profile: load_profile(&args.recording.profile)?,
+        profile_text: (!is_builtin(&args.recording.profile))
+            .then(|| std::fs::read(&args.recording.profile).ok())
             .flatten(),
-        node_program: args.node_program.clone(),
+        node_program: args.recording.node_program.clone(),
         triggers: Policy {
-            rounds: args.persist_rounds,
-            time: Duration::from_secs(args.persist_seconds),
+            rounds: args.recording.persist_rounds,
+            time: Duration::from_secs(args.recording.persist_seconds),
         },
         budget: Budget {
-            boxes: args.max_boxes as usize,
-            bytes: args.max_bytes,
+            boxes: args.recording.max_boxes as usize,
+            bytes: args.recording.max_bytes,
         },
-        on_freeze: args.on_freeze.clone(),
-        upload_hint: args.upload_hint.clone(),
+        on_freeze: args.recording.on_freeze.clone(),
+        upload_hint: args.recording.upload_hint.clone(),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
+    // Told here, not by a recorder that ends while the node runs.
+    load_profile(&args.recording.profile)?;
     let options = run::Options {
         dir: args.dir.clone(),
-        record: args
-            .record
-            .iter()
-            .map(|option| format!("--{option}").into())
-            .collect(),
+        record: handed_on(std::env::args_os().skip(2)),
         tee: args.tee,
         command: args.command.clone(),
     };
     run::run(&options).map(ExitCode::from)
+}
+
+/// The options of `run` that are the recorder's too, as they were given.
+fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.take_while(|argument| argument != "--");
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--tee") => {}
+            Some("--dir") => drop(arguments.next()),
+            Some(option) if option.starts_with("--dir=") => {}
+            _ => kept.push(argument),
+        }
+    }
+    kept
 }
 
 fn is_builtin(name: &str) -> bool {

@@ -6,12 +6,14 @@
 //! that died again, and gives the node's own exit code.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -30,6 +32,9 @@ const NODE_LOG: &str = "node.log";
 const LOOK: Duration = Duration::from_millis(50);
 /// Before a recorder that died is started again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long the recorder may take to answer: one that hangs must not keep the
+/// node's exit code back.
+const ANSWER: Duration = Duration::from_secs(15);
 /// How long the recorder may take to read the rest and write its boxes.
 const LAST: Duration = Duration::from_secs(120);
 
@@ -38,7 +43,7 @@ const LAST: Duration = Duration::from_secs(120);
 pub struct Options {
     /// The recorder's folder.
     pub dir: PathBuf,
-    /// Options of `record`, handed on as they were given.
+    /// Options of `record`, as they were given.
     pub record: Vec<OsString>,
     /// Keep the node's output in a file too, and read it as its log.
     pub tee: bool,
@@ -62,12 +67,10 @@ pub fn run(options: &Options) -> Result<u8, String> {
         .map_err(|error| format!("cannot make {}: {error}", options.dir.display()))?;
     let oom_kills = oom_kills();
     let mut recorder = Recorder::start(options);
-    let mut node = start_node(options)?;
-    let mut output = Tail::of(options);
+    let log = options.tee.then(|| open_log(&options.dir)).transpose()?;
+    let output = log.as_ref().and_then(|_| Tail::start(&options.dir));
+    let mut node = start_node(options, log)?;
     let status = loop {
-        if let Some(tail) = &mut output {
-            tail.copy();
-        }
         forward(&signals, &node);
         match node.try_wait() {
             Ok(Some(status)) => break status,
@@ -77,8 +80,8 @@ pub fn run(options: &Options) -> Result<u8, String> {
         recorder.keep(options);
         wait(&signals);
     };
-    if let Some(tail) = &mut output {
-        tail.copy();
+    if let Some(tail) = output {
+        tail.end();
     }
     let how = judge(status, oom_kills);
     say(&how);
@@ -102,7 +105,13 @@ fn catch_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-fn start_node(options: &Options) -> Result<Child, String> {
+fn open_log(dir: &Path) -> Result<File, String> {
+    let mut options = File::options();
+    let opened = options.create(true).append(true).open(dir.join(NODE_LOG));
+    opened.map_err(|error| format!("cannot open the node's log: {error}"))
+}
+
+fn start_node(options: &Options, log: Option<File>) -> Result<Child, String> {
     let (program, arguments) = options
         .command
         .split_first()
@@ -111,12 +120,7 @@ fn start_node(options: &Options) -> Result<Child, String> {
     command
         .args(arguments)
         .env("SLOGFILE", absolute(&options.dir.join(SLOG)));
-    if options.tee {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(options.dir.join(NODE_LOG))
-            .map_err(|error| format!("cannot open the node's log: {error}"))?;
+    if let Some(log) = log {
         let again = log.try_clone().map_err(|error| error.to_string())?;
         command.stdout(log).stderr(again);
     }
@@ -183,7 +187,8 @@ impl Recorder {
             .and_then(|child| child.try_wait().ok().flatten());
         if let Some(status) = ended {
             self.child = None;
-            self.another = control::ask(&options.dir, &Request::Hello).is_ok_and(|r| r.is_some());
+            let hello = control::ask_within(&options.dir, &Request::Hello, Some(ANSWER));
+            self.another = hello.is_ok_and(|reply| reply.is_some());
             if self.another {
                 say("the recorder that is at work there already is used");
             } else {
@@ -201,7 +206,8 @@ impl Recorder {
 
     /// Lets it read the rest, hear of the node's end, and write its boxes.
     fn end(&mut self, dir: &Path, how: String) {
-        if let Err(error) = control::ask(dir, &Request::NodeEnded { how }) {
+        let ended = Request::NodeEnded { how };
+        if let Err(error) = control::ask_within(dir, &ended, Some(ANSWER)) {
             say(&format!("the recorder was not told: {error}"));
         }
         let Some(mut child) = self.child.take() else {
@@ -240,38 +246,50 @@ fn spawn(options: &Options) -> Option<Child> {
         .ok()
 }
 
-/// Copies what the node appends to its log to this process's output.
+/// Copies what the node appends to its log to this process's output, in a
+/// thread of its own: whoever reads the output may be slow or gone, and neither
+/// the node nor its signals wait for that.
 struct Tail {
-    log: Option<File>,
-    path: PathBuf,
-    offset: u64,
+    over: Sender<()>,
+    done: Receiver<()>,
 }
 
 impl Tail {
-    fn of(options: &Options) -> Option<Tail> {
-        let path = options.dir.join(NODE_LOG);
-        let offset = fs::metadata(&path).map_or(0, |found| found.len());
-        options.tee.then(|| Tail {
-            log: OpenOptions::new().read(true).open(&path).ok(),
-            path,
-            offset,
-        })
+    /// The file is there: it was opened for the node.
+    fn start(dir: &Path) -> Option<Tail> {
+        let log = File::open(dir.join(NODE_LOG)).ok()?;
+        let mut offset = log.metadata().ok()?.len();
+        let ((over, ending), (ended, done)) = (channel(), channel());
+        let work = move || {
+            while ending.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                offset += copy(&log, offset);
+            }
+            copy(&log, offset);
+            let _ = ended.send(());
+        };
+        let started = std::thread::Builder::new()
+            .name("haltbox-tail".to_owned())
+            .spawn(work);
+        started.ok().map(|_| Tail { over, done })
     }
 
-    /// Whoever reads the output may be slow or gone: the node does not notice.
-    fn copy(&mut self) {
-        use std::os::unix::fs::FileExt;
-        if self.log.is_none() {
-            self.log = File::open(&self.path).ok();
-        }
-        let Some(log) = &self.log else { return };
-        let mut bytes = [0; 64 << 10];
-        while let Ok(count @ 1..) = log.read_at(&mut bytes, self.offset) {
-            self.offset += count as u64;
-            let shown = bytes.get(..count).unwrap_or_default();
-            let _ = io::stdout().lock().write_all(shown);
-        }
+    /// Copies the rest, if somebody reads it.
+    fn end(self) {
+        let _ = self.over.send(());
+        let _ = self.done.recv_timeout(ANSWER);
     }
+}
+
+/// Copies from an offset to the end; gives how much that was.
+fn copy(log: &File, from: u64) -> u64 {
+    let mut bytes = [0; 64 << 10];
+    let mut copied = 0;
+    while let Ok(count @ 1..) = log.read_at(&mut bytes, from + copied) {
+        copied += count as u64;
+        let shown = bytes.get(..count).unwrap_or_default();
+        let _ = io::stdout().lock().write_all(shown);
+    }
+    copied
 }
 
 fn code_of(status: ExitStatus) -> u8 {

@@ -576,9 +576,9 @@ fn what_no_entry_shows_is_outside_the_recording() {
     );
 }
 
-/// What two sources were recorded by, and which chain they are of, comes first.
+/// Recordings made by two profiles are not compared, unless one is asked for.
 #[test]
-fn what_is_of_another_kind_is_not_compared() {
+fn other_profiles_are_not_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let (slog, dir) = (folder.path().join("slog"), folder.path().join("node"));
     fs::write(&slog, excerpt("honest-a")).expect("a slog");
@@ -599,53 +599,97 @@ fn what_is_of_another_kind_is_not_compared() {
     ];
     let input = fs::File::open(&slog).expect("the slog");
     Recorder::start(&dir, &arguments, input.into()).wait();
-    let (code, json) = diff(&slog, &dir.join("ring"));
+    let (code, json) = diff(&slog, &dir);
     assert_eq!(
         (code, json["verdict"].as_str()),
         (2, Some("evidence insufficient"))
     );
+    let summary = json["summary"].to_string();
     assert!(
-        json["summary"]
-            .to_string()
-            .contains("different profiles, agoric and own"),
-        "{json}"
+        summary.contains("different profiles, agoric and own"),
+        "{summary}"
     );
-
     fs::remove_file(dir.join("profile.json")).expect("the copy");
-    let done = run(&["diff", text(&slog), text(&dir)]);
-    assert_eq!(done.status.code(), Some(2));
+    refused(
+        &[text(&slog), text(&dir)],
+        "recorded with the profile own, which is not here",
+    );
+    output(0, &["diff", "--profile", "agoric", text(&slog), text(&dir)]);
+    let cosmos = output(2, &["diff", "--profile", "cosmos", text(&slog), text(&dir)]);
+    assert!(String::from_utf8_lossy(&cosmos).contains("no steps to compare"));
+}
+
+/// `haltbox diff` with these arguments is refused with a sentence.
+fn refused(arguments: &[&str], words: &str) {
+    let done = run(&[&["diff"], arguments].concat());
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(
-        said.contains("recorded with the profile own, which is not here"),
-        "{said}"
-    );
-    let ring = dir.join("ring");
-    output(
-        0,
-        &["diff", "--profile", "agoric", text(&slog), text(&ring)],
-    );
-    let done = run(&["diff", "--profile", "cosmos", text(&slog), text(&ring)]);
-    assert_eq!(done.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&done.stdout).contains("no steps to compare"));
+    assert_eq!(done.status.code(), Some(2), "{said}");
+    assert!(said.contains(words), "{said}");
+}
 
-    let done = run(&["diff", "-", text(&slog)]);
-    assert_eq!(done.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&done.stderr).contains("name a file"));
+#[test]
+fn standard_input_cannot_be_read_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slog = folder.path().join("slog");
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    refused(&["-", text(&slog)], "name a file");
+}
 
+#[test]
+fn other_chains_are_not_compared() {
     let Some(whole) = recording("honest-a") else {
         return;
     };
-    let other = String::from_utf8_lossy(&whole[..20 << 20])
-        .replace(r#"chainID\":\"localtest"#, r#"chainID\":\"elsewhere"#);
+    let part = String::from_utf8_lossy(&whole[..20 << 20]);
+    let other = part.replace(r#"chainID\":\"localtest"#, r#"chainID\":\"elsewhere"#);
+    let folder = tempfile::tempdir().expect("a folder");
     let (one, another) = (folder.path().join("one"), folder.path().join("another"));
-    fs::write(&one, &whole[..20 << 20]).expect("a slog");
+    fs::write(&one, part.as_bytes()).expect("a slog");
     fs::write(&another, other).expect("a slog");
     let (code, json) = diff(&one, &another);
-    assert_eq!(code, 2, "{}", json["summary"]);
+    let summary = json["summary"].to_string();
+    assert_eq!(code, 2, "{summary}");
     assert!(
-        json["summary"]
-            .to_string()
-            .contains("different chains, localtest and elsewhere"),
-        "{json}"
+        summary.contains("different chains, localtest and elsewhere"),
+        "{summary}"
     );
+}
+
+/// Damage in the very crank that differs: nobody can say what happened there.
+#[test]
+fn damage_at_the_place_is_told_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let honest = folder.path().join("honest");
+    fs::write(&honest, excerpt("honest-a")).expect("a slog");
+    let dir = folder.path().join("node");
+    record_all(&dir, &excerpt("divergent-kv"), Some(&failure(13)), "16MiB").wait();
+    let bx = boxes(&dir).remove(0);
+    let sound = fs::read(&bx).expect("a box");
+    assert_eq!(diff(&honest, &bx).0, 1);
+    // One of the frames holds the step.
+    let mut told = 0;
+    for at in (8192..sound.len()).step_by(sound.len() / 24) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        let path = folder.path().join("damaged");
+        fs::write(&path, damaged).expect("a box");
+        for (a, b, side) in [(&honest, &path, "b"), (&path, &honest, "a")] {
+            let (code, json) = diff(a, b);
+            assert_ne!(code, 0, "damage at {at}: {}", json["summary"]);
+            let verdict = json["verdict"].as_str().unwrap_or_default();
+            let of_damage = verdict == "evidence insufficient";
+            assert!(
+                of_damage && code == 2
+                    || verdict == "state differs" && json["place"]["crank"] == 5105,
+                "damage at {at}: {json:#}"
+            );
+            let damage = json["sides"][side]["damage"].as_array().map_or(0, Vec::len);
+            assert!(
+                !of_damage || damage > 0,
+                "damage at {at} is not told: {json:#}"
+            );
+            told += usize::from(of_damage);
+        }
+    }
+    assert!(told > 0, "no damage was at the place");
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, wrong};
@@ -173,27 +173,18 @@ const SCENES: [Scene; 12] = [
 fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<String>, String) {
     let mut node = Node::new(format, version);
     (scene.play)(&mut node);
-    let dir = folder.join("node");
-    let paths = (folder.join("slog"), folder.join("node.log"));
-    let (slog, log) = (text(&paths.0), text(&paths.1));
-    let arguments = [
-        "--size",
-        "4MiB",
-        "--persist-seconds",
-        "20",
-        "--slog",
+    let Followed {
+        recorder,
         slog,
-        "--node-log",
         log,
-    ];
-    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    } = follow(folder, &[]);
     recorder.wait_for("recording into");
     node.ends.push((node.log.len(), node.slog.len()));
     let mut written = (0, 0);
     for end in node.ends {
         // A process writes its slog before the log speaks of it.
-        append(&paths.0, &node.slog[written.1..end.1]);
-        append(&paths.1, &node.log[written.0..end.0]);
+        append(&slog, &node.slog[written.1..end.1]);
+        append(&log, &node.log[written.0..end.0]);
         written = end;
     }
     if let Some(words) = scene.frozen {
@@ -201,7 +192,7 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
         recorder.wait_for("do not roll back");
     }
     let said = said_until_the_end(recorder);
-    let names = boxes(&dir);
+    let names = boxes(&folder.join("node"));
     let name = |path: &std::path::PathBuf| {
         path.file_name()
             .expect("a name")
@@ -209,6 +200,26 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
             .into_owned()
     };
     (names.iter().map(name).collect(), said)
+}
+
+/// A recorder that follows a slog and a node log of a folder.
+struct Followed {
+    recorder: Recorder,
+    slog: PathBuf,
+    log: PathBuf,
+}
+
+fn follow(folder: &Path, more: &[&str]) -> Followed {
+    let (slog, log) = (folder.join("slog"), folder.join("node.log"));
+    let mut arguments = vec!["--size", "4MiB", "--persist-seconds", "20"];
+    arguments.extend(["--slog", text(&slog), "--node-log", text(&log)]);
+    arguments.extend(more);
+    let recorder = Recorder::start(&folder.join("node"), &arguments, Stdio::null());
+    Followed {
+        recorder,
+        slog,
+        log,
+    }
 }
 
 /// Appends, and gives the recorder time to read.
@@ -323,48 +334,41 @@ fn a_healthy_node_gives_no_alarm_for_ten_thousand_blocks() {
     );
 }
 
-/// The box is announced in a file and to the operator's command, and the folder
-/// stays within its budget.
-#[test]
-fn a_box_is_announced_and_the_budget_kept() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (dir, told) = (folder.path().join("node"), folder.path().join("told"));
-    let paths = (folder.path().join("slog"), folder.path().join("node.log"));
-    let command = format!(
-        "echo \"$HALTBOX_HEIGHT $HALTBOX_STATE $HALTBOX_NAME $HALTBOX_REASON\" >> {0}; test -f \"$HALTBOX_BOX\" && echo there >> {0}; sleep 300",
-        text(&told)
-    );
-    let arguments = [
-        "--size",
-        "4MiB",
-        "--persist-seconds",
-        "20",
-        "--slog",
-        text(&paths.0),
-        "--node-log",
-        text(&paths.1),
-        "--on-freeze",
-        &command,
-        "--max-boxes",
-        "1",
-        "--upload-hint",
-        "to the thread",
-    ];
-    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
-    recorder.wait_for("recording into");
-    let mut node = Node::new(Format::Console, Version::V038);
-    blocks(&mut node);
-    append(&paths.0, &node.slog);
+fn alert(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).expect("an alert")
+}
+
+/// A node that executes to a height and fails over it.
+fn failing(node: &mut Node, height: u64) {
+    node.start();
+    (5..=height).for_each(|height| node.block(height));
     node.fail(&format!(
         "+2/3 committed an invalid block: {}",
-        wrong("AppHash", H)
+        wrong("AppHash", height)
     ));
-    append(&paths.1, &node.log);
-    recorder.wait_for("do not roll back");
-    wait_until("the command", || {
-        std::fs::read_to_string(&told).is_ok_and(|t| t.ends_with("there\n"))
-    });
-    let alert = std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).expect("an alert");
+}
+
+/// The box is announced in a file and to the operator's command, which may hang.
+#[test]
+fn a_box_is_announced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, told) = (folder.path().join("node"), folder.path().join("told"));
+    let command = format!(
+        "echo \"$HALTBOX_HEIGHT $HALTBOX_STATE $HALTBOX_NAME $HALTBOX_REASON\" >> {0}; \
+         test -f \"$HALTBOX_BOX\" && echo there >> {0}; sleep 300",
+        text(&told)
+    );
+    let more = ["--on-freeze", &command, "--upload-hint", "to the thread"];
+    let followed = follow(folder.path(), &more);
+    let mut node = Node::new(Format::Console, Version::V038);
+    failing(&mut node, H);
+    append(&followed.slog, &node.slog);
+    append(&followed.log, &node.log);
+    followed.recorder.wait_for("do not roll back");
+    let words = || std::fs::read_to_string(&told).unwrap_or_default();
+    wait_until("the command", || words().ends_with("there\n"));
+    assert!(words().starts_with("7 diverged 7-") && words().contains("AppHash differs"));
+    let alert = alert(&dir);
     for words in [
         "DIVERGED at height 7",
         "to the thread",
@@ -373,32 +377,37 @@ fn a_box_is_announced_and_the_budget_kept() {
     ] {
         assert!(alert.contains(words), "{words} is not in\n{alert}");
     }
-    let words = std::fs::read_to_string(&told).expect("what the command was told");
-    assert!(
-        words.starts_with("7 diverged 7-") && words.contains("AppHash differs"),
-        "{words}"
-    );
-    let first = boxes(&dir);
-
-    let mut node = Node::new(Format::Console, Version::V038);
-    node.start();
-    (H..=H + 2).for_each(|height| node.block(height));
-    append(&paths.0, &node.slog);
-    node.fail(&format!(
-        "+2/3 committed an invalid block: {}",
-        wrong("AppHash", H + 2)
-    ));
-    append(&paths.1, &node.log);
-    recorder.wait_for("was removed to keep the budget of boxes");
     let begun = std::time::Instant::now();
-    recorder.stop();
+    followed.recorder.stop();
     assert!(
         begun.elapsed() < std::time::Duration::from_secs(10),
         "the command held up the end"
     );
+}
+
+/// Of two failures one box fits: the newest stays, and the other is named.
+#[test]
+fn the_budget_of_boxes_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let followed = follow(folder.path(), &["--max-boxes", "1"]);
+    let mut node = Node::new(Format::Console, Version::V038);
+    failing(&mut node, H);
+    append(&followed.slog, &node.slog);
+    append(&followed.log, &node.log);
+    followed.recorder.wait_for("do not roll back");
+    let first = boxes(&dir);
+    let mut node = Node::new(Format::Console, Version::V038);
+    failing(&mut node, H + 2);
+    append(&followed.slog, &node.slog);
+    append(&followed.log, &node.log);
+    followed
+        .recorder
+        .wait_for("was removed to keep the budget of boxes");
+    followed.recorder.stop();
     let second = boxes(&dir);
     assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
-    let alert = std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).expect("an alert");
+    let alert = alert(&dir);
     let at = |words: &str| {
         alert
             .find(words)
@@ -413,36 +422,25 @@ fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
     let loops = if long() { 1000 } else { 15 };
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");
-    let paths = (folder.path().join("slog"), folder.path().join("node.log"));
-    let arguments = [
-        "--size",
-        "4MiB",
-        "--persist-seconds",
-        "20",
-        "--slog",
-        text(&paths.0),
-        "--node-log",
-        text(&paths.1),
-    ];
     let mut node = Node::new(Format::Console, Version::V038);
     blocks(&mut node);
-    append(&paths.0, &node.slog);
-    append(&paths.1, &node.log);
+    append(&folder.path().join("slog"), &node.slog);
+    append(&folder.path().join("node.log"), &node.log);
     let mut first: Option<Vec<u8>> = None;
     for turn in 0..loops {
-        let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+        let followed = follow(folder.path(), &[]);
         let mut node = Node::new(Format::Console, Version::V038);
         node.raw(&format!(
             "panic: +2/3 committed an invalid block: {}",
             wrong("AppHash", H)
         ));
         node.start();
-        append(&paths.1, &node.log);
-        append(&paths.0, &node.slog);
+        append(&followed.log, &node.log);
+        append(&followed.slog, &node.slog);
         if turn == 0 {
-            recorder.wait_for("do not roll back");
+            followed.recorder.wait_for("do not roll back");
         }
-        recorder.kill();
+        followed.recorder.kill();
         let found = boxes(&dir);
         assert_eq!(found.len(), 1, "turn {turn}: {found:?}");
         let bytes = std::fs::read(&found[0]).expect("the box");
@@ -453,10 +451,7 @@ fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
     }
     let ring = std::fs::metadata(dir.join("ring")).expect("the ring").len();
     assert_eq!(ring, 4 << 20);
-    let alert = std::fs::metadata(dir.join("boxes/CONSENSUS_FAILURE.txt"))
-        .expect("an alert")
-        .len();
-    assert!(alert <= 64 << 10, "{alert}");
+    assert!(alert(&dir).len() <= 64 << 10);
     let kept = output(0, &["cat", "--height", "7", text(&dir.join("ring"))]);
     assert!(String::from_utf8_lossy(&kept).contains("\"blockHeight\":7"));
     let files = std::fs::read_dir(&dir).expect("a folder").count();

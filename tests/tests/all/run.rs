@@ -14,8 +14,13 @@ use nix::unistd::Pid;
 fn start(dir: &Path, options: &[&str], script: &str) -> Child {
     let said = fs::File::create(said_path(dir)).expect("stderr");
     haltbox()
-        .args(["run", "--record", "size=8MiB", "--dir", text(dir)])
+        .args(["run", "--dir", text(dir)])
         .args(options)
+        .args(if options.contains(&"--size") {
+            &[][..]
+        } else {
+            &["--size", "8MiB"]
+        })
         .args(["--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .stderr(said)
@@ -46,6 +51,8 @@ fn the_node_s_output_and_exit_code_come_through() {
         .expect("it ends");
     assert_eq!(done.status.code(), Some(7), "{}", said(&dir));
     assert_eq!(done.stdout, b"hello\n");
+    let ring = fs::metadata(dir.join("ring")).expect("a ring").len();
+    assert_eq!(ring, 8 << 20, "the options are the recorder's");
     assert!(
         said(&dir).contains("ended with exit code 7"),
         "{}",
@@ -101,6 +108,23 @@ fn signals_reach_the_node_and_its_end_is_judged() {
         let status = wrapper.wait().expect("it ends");
         assert_eq!(status.code(), Some(code), "{script}: {}", said(&dir));
         assert!(said(&dir).contains(words), "{}", said(&dir));
+    }
+}
+
+/// A wrong option is told before the node is started.
+#[test]
+fn a_node_is_not_started_with_a_wrong_option() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, started) = (folder.path().join("node"), folder.path().join("started"));
+    for wrong in [["--profile", "/nonexistent"], ["--size", "7 apples"]] {
+        let script = format!("touch {}", text(&started));
+        let status = start(&dir, &wrong, &script).wait().expect("it ends");
+        assert_eq!(
+            (status.code(), started.exists()),
+            (Some(2), false),
+            "{}",
+            said(&dir)
+        );
     }
 }
 
