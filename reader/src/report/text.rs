@@ -10,6 +10,8 @@ use crate::compare::swingset;
 use crate::compare::verdict::{Verdict, Which};
 
 const WIDTH: usize = 80;
+/// Letters of a word that may be a path.
+const PATH: usize = 400;
 /// Where the text of a section begins.
 const INDENT: usize = 10;
 
@@ -75,7 +77,7 @@ pub(super) fn sentence(text: &str) -> String {
 /// A section: its name at the left, its text wrapped beside it.
 fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     let indent = if name.is_empty() { 0 } else { INDENT };
-    let wrapped = textwrap::wrap(text, options(WIDTH - indent));
+    let wrapped = textwrap::wrap(text, options(WIDTH - indent, text));
     for (index, line) in wrapped.iter().enumerate() {
         let name = if index == 0 { name } else { "" };
         let padded = format!("{name:indent$}");
@@ -83,18 +85,22 @@ fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     }
 }
 
-/// Names and paths are not broken at their hyphens: people copy them.
-fn options(width: usize) -> textwrap::Options<'static> {
-    textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
+/// Names and paths are not broken, even where they are wider than the screen:
+/// people copy them. What no path is as long as comes from a recording.
+fn options(width: usize, text: &str) -> textwrap::Options<'static> {
+    let endless = text.split_whitespace().any(|word| word.len() > PATH);
+    textwrap::Options::new(width)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(endless)
 }
 
 /// Wraps text to 80 columns beside a heading.
 pub fn beside(out: &mut String, heading: &str, text: &str) {
     let indent = " ".repeat(heading.len());
-    let options = options(WIDTH)
+    let shown: String = text.chars().map(visible).collect();
+    let options = options(WIDTH, &shown)
         .initial_indent(heading)
         .subsequent_indent(&indent);
-    let shown: String = text.chars().map(visible).collect();
     if shown.is_empty() {
         let _ = writeln!(out, "{}", heading.trim_end());
     }
@@ -371,4 +377,24 @@ pub(super) fn covers(side: &SideFacts) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_whole_and_endless_words_do_not() {
+        let path = format!(
+            "/home/agoric/.agoric/haltbox/{}/13-{}",
+            "x".repeat(60),
+            "a".repeat(32)
+        );
+        let mut out = String::new();
+        beside(&mut out, "    1  ", &format!("one {path} two"));
+        assert!(out.lines().any(|line| line.trim() == path), "{out}");
+        let mut out = String::new();
+        beside(&mut out, "", &"y".repeat(PATH * 10));
+        assert!(out.lines().all(|line| line.len() <= WIDTH), "{out}");
+    }
 }
