@@ -518,7 +518,7 @@ impl Recorder {
         if matches!(appended, Appended::Kept { switched: true, .. }) {
             // Each segment of the spine can be read without those before it.
             let checkpoint = Checkpoint {
-                sources: self.sources.clone(),
+                sources: self.told_sources(),
                 ..self.life.checkpoint()
             };
             self.append_marks(&[Mark::Checkpoint(checkpoint)]);
@@ -528,6 +528,18 @@ impl Recorder {
             self.protect();
         }
         self.news.extend(marks.iter().filter_map(news_of));
+    }
+
+    /// How far the sources were read, without the drops that a later mark will
+    /// tell of.
+    fn told_sources(&self) -> Vec<SourceMark> {
+        let mut sources = self.sources.clone();
+        if let Some(loss) = &self.dropping
+            && let Some(source) = sources.iter_mut().find(|s| Some(s.stream) == loss.stream)
+        {
+            source.offset = source.offset.saturating_sub(loss.bytes);
+        }
+        sources
     }
 
     fn append_marks(&mut self, marks: &[Mark]) -> Appended {
