@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use crate::blackbox::BoxFolder;
 use crate::freeze::Frozen;
+use crate::message::say;
 use crate::{clock, message};
 
 /// Bytes of the alert file: a loop of failures must not fill the disk.
@@ -38,6 +39,42 @@ impl Default for Budget {
             boxes: 64,
             bytes: 8 << 30,
         }
+    }
+}
+
+/// What the operator wants of a durable box.
+#[derive(Clone, Debug, Default)]
+pub struct AfterFreeze {
+    /// What the folder of boxes may hold.
+    pub budget: Budget,
+    /// A shell command to run when a box was frozen without being asked for.
+    pub on_freeze: Option<String>,
+    /// Where to upload a box, for the halt message.
+    pub upload_hint: Option<String>,
+}
+
+/// What a durable box brings about. Who asked for it needs no alert, and a box
+/// that was there already was told of. Trouble is told.
+pub fn follow_up(after: &AfterFreeze, boxes: &Path, frozen: &Frozen, unasked: bool) {
+    if unasked && !frozen.existed {
+        if let Err(error) = alert(boxes, frozen, after.upload_hint.as_deref()) {
+            say(&format!("no {ALERT_FILE} could be written: {error}"));
+        }
+        let run = after.on_freeze.as_deref();
+        if let Some(Err(error)) = run.map(|command| run_command(command, frozen)) {
+            say(&format!(
+                "the command of --on-freeze cannot be started: {error}"
+            ));
+        }
+    }
+    match keep_budget(boxes, after.budget) {
+        Ok(removed) => removed.iter().for_each(|path| {
+            say(&format!(
+                "{} was removed to keep the budget of boxes",
+                path.display()
+            ));
+        }),
+        Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
     }
 }
 
@@ -84,7 +121,7 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
         .spawn()?;
     let waiting = move || {
         if let Some(trouble) = wait(child) {
-            eprintln!("haltbox: the command of --on-freeze {trouble}");
+            say(&format!("the command of --on-freeze {trouble}"));
         }
     };
     std::thread::Builder::new()

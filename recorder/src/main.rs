@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
-use haltbox_recorder::after_freeze::Budget;
+use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::control::{self, Reply, Request};
 use haltbox_recorder::doctor::{self, Finding};
 use haltbox_recorder::freeze::{self, FreezeError, Plan};
@@ -94,6 +94,19 @@ struct RecordingArgs {
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
+}
+
+impl RecordingArgs {
+    fn after_freeze(&self) -> AfterFreeze {
+        AfterFreeze {
+            budget: Budget {
+                boxes: self.max_boxes as usize,
+                bytes: self.max_bytes,
+            },
+            on_freeze: self.on_freeze.clone(),
+            upload_hint: self.upload_hint.clone(),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -185,12 +198,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
             rounds: args.recording.persist_rounds,
             time: Duration::from_secs(args.recording.persist_seconds),
         },
-        budget: Budget {
-            boxes: args.recording.max_boxes as usize,
-            bytes: args.recording.max_bytes,
-        },
-        on_freeze: args.recording.on_freeze.clone(),
-        upload_hint: args.recording.upload_hint.clone(),
+        after_freeze: args.recording.after_freeze(),
     })?;
     Ok(ExitCode::SUCCESS)
 }

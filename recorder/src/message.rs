@@ -6,6 +6,11 @@ use haltbox_format::lifecycle::State;
 
 use crate::freeze::Frozen;
 
+/// Says a sentence to the operator.
+pub fn say(text: &str) {
+    eprintln!("haltbox: {text}");
+}
+
 /// Bytes as people read them: `5.6 MiB`.
 pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];

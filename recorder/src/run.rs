@@ -23,6 +23,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use crate::control::{self, Request};
+use crate::message::say;
 
 /// The slog's name in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
@@ -49,10 +50,6 @@ pub struct Options {
     pub tee: bool,
     /// The node and its arguments.
     pub command: Vec<OsString>,
-}
-
-fn say(text: &str) {
-    eprintln!("haltbox: {text}");
 }
 
 /// Runs the node to its end; gives its exit code, 128 and the signal's number

@@ -4,35 +4,33 @@
 //! Reading never waits for writing: a box is written by a thread that reads the
 //! ring's file, while the loop goes on draining the sources.
 
+mod freezing;
+mod opening;
+
 use std::fs;
-use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::{Attempt, Pin};
 use haltbox_format::{Event, Lane, Profile, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 
-use crate::after_freeze::{self, Budget};
+use crate::after_freeze::{self, AfterFreeze};
 use crate::control::{self, Control, Reply, Request};
-use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::freeze::{FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
-use crate::message;
+use crate::message::{self, say};
 use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
-use crate::reserve::Reserve;
 use crate::ring_file::RingOptions;
 use crate::service::Service;
 use crate::triggers::{Policy, Triggers};
+use freezing::{Freezing, Wanted};
+use opening::{catch_signals, keep_profile, make_folder, open_sources};
 
 /// Sources are drained before a freeze until they were quiet this long ...
 const QUIET: Duration = Duration::from_millis(250);
@@ -67,17 +65,8 @@ pub struct Options {
     pub node_program: Option<PathBuf>,
     /// When trouble becomes a freeze.
     pub triggers: Policy,
-    /// What the folder of boxes may hold.
-    pub budget: Budget,
-    /// A shell command to run when a box was frozen without being asked for.
-    pub on_freeze: Option<String>,
-    /// Where to upload a box, for the halt message.
-    pub upload_hint: Option<String>,
-}
-
-/// Says a sentence to the operator.
-fn say(text: &str) {
-    eprintln!("haltbox: {text}");
+    /// What a durable box brings about.
+    pub after_freeze: AfterFreeze,
 }
 
 /// Records until every source is over or a signal ends it.
@@ -87,44 +76,16 @@ pub fn serve(options: Options) -> Result<(), String> {
     server.run(&signals)
 }
 
-fn catch_signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
-        .into_iter()
-        .for_each(|s| set.add(s));
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-}
-
-/// A freeze that is wanted, and who asked.
-struct Wanted {
-    of: Attempt,
-    reason: String,
-    boxes: PathBuf,
-    since: Instant,
-    asked_by: Option<UnixStream>,
-    /// The ring that holds it, if that is not the one in use.
-    old_ring: Option<PathBuf>,
-}
-
-/// A freeze that is being written.
-struct Writing {
-    wanted: Wanted,
-    done: Receiver<Result<Frozen, FreezeError>>,
-}
-
 struct Server {
     options: Options,
     recorder: Option<Recorder>,
     sources: Vec<Source>,
     control: Option<Control>,
-    reserve: Option<Reserve>,
+    freezing: Freezing,
     old_rings: Vec<OldRing>,
     triggers: Triggers,
     /// What the node said before it stopped, if it announced that.
     farewell: Option<String>,
-    wanted: Vec<Wanted>,
-    writing: Option<Writing>,
     last_progress: Instant,
     marked: [u64; 2],
 }
@@ -154,14 +115,6 @@ impl Server {
         let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
         let sources = open_sources(&options, &opened)?;
-        let reserve = Reserve::take(&boxes, options.size / 4)
-            .map_err(|error| {
-                say(&format!(
-                    "no room is kept for a freeze in {}: {error}",
-                    boxes.display()
-                ))
-            })
-            .ok();
         let control = Control::listen(&options.dir)
             .map_err(|error| {
                 say(&format!(
@@ -173,12 +126,10 @@ impl Server {
             recorder: None,
             sources,
             control,
-            reserve,
+            freezing: Freezing::new(&boxes, options.size / 4),
             old_rings: old_rings::find(&ring),
             triggers: Triggers::new(options.triggers),
             farewell: None,
-            wanted: Vec::new(),
-            writing: None,
             last_progress: Instant::now(),
             marked: [0; 2],
             options,
@@ -213,9 +164,7 @@ impl Server {
         for (of, state, why) in left {
             let why = why.unwrap_or_default();
             match state {
-                State::Diverged => {
-                    self.want(of, format!("{why} mismatch (found at start)"), None, None)
-                }
+                State::Diverged => self.want(of, found_at_start(&why)),
                 _ => say(&format!("height {} is still pinned: {why}", of.height)),
             }
         }
@@ -238,7 +187,7 @@ impl Server {
                 service.stopping();
             }
             let drained = stopping.is_some_and(|since| self.is_drained(since));
-            if drained && self.wanted.is_empty() && self.writing.is_none() {
+            if drained && self.freezing.is_idle() {
                 break;
             }
             if !progress {
@@ -365,7 +314,7 @@ impl Server {
                         "consensus failure at height {}: {reason}",
                         diverged.of.height
                     ));
-                    self.want(diverged.of, reason, None, None);
+                    self.want(diverged.of, reason);
                 }
             }
         }
@@ -388,48 +337,29 @@ impl Server {
         };
         for due in self.triggers.due(recorder.life(), Instant::now()) {
             say(&format!("height {}: {}", due.of.height, due.reason));
-            self.want(due.of, due.reason, None, None);
+            self.want(due.of, due.reason);
         }
     }
 
-    fn want(
-        &mut self,
-        of: Attempt,
-        reason: String,
-        boxes: Option<PathBuf>,
-        asked_by: Option<UnixStream>,
-    ) {
-        let being_done = self
-            .wanted
-            .iter()
-            .chain(self.writing.iter().map(|w| &w.wanted));
-        if asked_by.is_none() && being_done.into_iter().any(|wanted| wanted.of == of) {
-            return;
-        }
-        let boxes = boxes.unwrap_or_else(|| self.options.dir.join("boxes"));
-        let since = Instant::now();
-        self.wanted.push(Wanted {
-            of,
-            reason,
-            boxes,
-            since,
-            asked_by,
-            old_ring: None,
-        });
+    /// Wants a box that nobody asked for.
+    fn want(&mut self, of: Attempt, reason: String) {
+        let wanted = Wanted::of(of, reason, &self.boxes());
+        self.freezing.want(wanted);
+    }
+
+    fn boxes(&self) -> PathBuf {
+        self.options.dir.join("boxes")
     }
 
     /// What rings of another size still owe the operator.
     fn want_from_old_rings(&mut self) {
+        let boxes = self.boxes();
         for old in &self.old_rings {
             say(&old.describe());
             for (of, field) in &old.unfrozen {
-                self.wanted.push(Wanted {
-                    of: *of,
-                    reason: format!("{field} mismatch (found at start)"),
-                    boxes: self.options.dir.join("boxes"),
-                    since: Instant::now(),
-                    asked_by: None,
+                self.freezing.want(Wanted {
                     old_ring: Some(old.path.clone()),
+                    ..Wanted::of(*of, found_at_start(field), &boxes)
                 });
             }
         }
@@ -485,7 +415,13 @@ impl Server {
                 }
             };
             match self.subject(height) {
-                Some((of, reason)) => self.want(of, reason, boxes, Some(stream)),
+                Some((of, reason)) => {
+                    let boxes = boxes.unwrap_or_else(|| self.boxes());
+                    self.freezing.want(Wanted {
+                        asked_by: Some(stream),
+                        ..Wanted::of(of, reason, &boxes)
+                    });
+                }
                 None => {
                     let asked = height.map_or("no height".to_owned(), |h| format!("height {h}"));
                     let text = format!("nothing to freeze: {asked} is in the ring");
@@ -518,86 +454,44 @@ impl Server {
     /// Begins to write the first wanted box, once what the sources still hold
     /// of it is in the ring.
     fn start_writing(&mut self) {
-        let due = self
-            .wanted
-            .first()
-            .is_some_and(|wanted| self.is_drained(wanted.since));
-        if self.writing.is_some() || !due {
-            return;
-        }
-        let wanted = self.wanted.remove(0);
-        let Some(recorder) = &mut self.recorder else {
+        let next = self.freezing.next();
+        let due = next.filter(|wanted| self.is_drained(wanted.since));
+        let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
             return;
         };
         // From here on the box needs what the ring holds now.
         recorder.hold_history();
-        let plan = Plan {
-            of: wanted.of,
-            reason: wanted.reason.clone(),
-            boxes: wanted.boxes.clone(),
-            profile: Arc::clone(recorder.profile()),
-            node_program: self.options.node_program.clone(),
-        };
-        if let Some(reserve) = &self.reserve {
-            reserve.give_up();
-        }
-        let (sender, done) = channel();
-        let file = match &wanted.old_ring {
+        let ring = match &wanted.old_ring {
             Some(path) => fs::File::open(path),
             None => recorder.file(),
         };
-        let writer = std::thread::Builder::new()
-            .name("haltbox-freeze".to_owned())
-            .spawn(move || {
-                let frozen = match file {
-                    Ok(file) => freeze::freeze(&file, &plan),
-                    Err(error) => Err(FreezeError::Io {
-                        doing: "open",
-                        path: plan.boxes.clone(),
-                        error,
-                    }),
-                };
-                let _ = sender.send(frozen);
-            });
-        match writer {
-            Ok(_) => self.writing = Some(Writing { wanted, done }),
-            Err(error) => say(&format!("no thread to write the box: {error}")),
-        }
+        let profile = Arc::clone(recorder.profile());
+        let node_program = self.options.node_program.clone();
+        self.freezing.begin(ring, |wanted| Plan {
+            of: wanted.of,
+            reason: wanted.reason.clone(),
+            boxes: wanted.boxes.clone(),
+            profile,
+            node_program,
+        });
     }
 
     fn finish_writing(&mut self) {
-        let Some(writing) = &self.writing else { return };
-        let outcome = match writing.done.try_recv() {
-            Ok(outcome) => outcome,
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => {
-                let error = io::Error::other("the writing thread ended without a word");
-                let path = writing.wanted.boxes.clone();
-                Err(FreezeError::Io {
-                    doing: "write a box in",
-                    path,
-                    error,
-                })
-            }
-        };
-        let Some(Writing { wanted, .. }) = self.writing.take() else {
+        let Some((wanted, outcome)) = self.freezing.take_done() else {
             return;
         };
-        if let Some(reserve) = &self.reserve {
-            let _ = reserve.refill();
-        }
         let reply = match outcome {
             Ok(frozen) => {
                 self.mark_frozen(&wanted, &frozen);
-                self.follow_up(&wanted, &frozen);
-                Reply::Done(message::frozen(
-                    &frozen,
-                    self.options.upload_hint.as_deref(),
-                ))
+                let after = &self.options.after_freeze;
+                let unasked = wanted.asked_by.is_none();
+                after_freeze::follow_up(after, &wanted.boxes, &frozen, unasked);
+                let hint = after.upload_hint.as_deref();
+                Reply::Done(message::frozen(&frozen, hint))
             }
             Err(error) => Reply::Failed(error.to_string()),
         };
-        if self.wanted.is_empty()
+        if self.freezing.is_idle()
             && let Some(recorder) = &mut self.recorder
         {
             recorder.release_history();
@@ -605,32 +499,6 @@ impl Server {
         tell(&reply);
         if let Some(stream) = wanted.asked_by {
             control::answer(&stream, &reply);
-        }
-    }
-
-    /// What a durable box brings about. Who asked for it needs no alert.
-    fn follow_up(&self, wanted: &Wanted, frozen: &Frozen) {
-        if wanted.asked_by.is_none() && !frozen.existed {
-            let hint = self.options.upload_hint.as_deref();
-            if let Err(error) = after_freeze::alert(&wanted.boxes, frozen, hint) {
-                say(&format!("no {} could be written: {error}", ALERT_FILE));
-            }
-            let command = self.options.on_freeze.as_deref();
-            let run = command.map(|command| after_freeze::run_command(command, frozen));
-            if let Some(Err(error)) = run {
-                say(&format!(
-                    "the command of --on-freeze cannot be started: {error}"
-                ));
-            }
-        }
-        match after_freeze::keep_budget(&wanted.boxes, self.options.budget) {
-            Ok(removed) => removed.iter().for_each(|path| {
-                say(&format!(
-                    "{} was removed to keep the budget of boxes",
-                    path.display()
-                ));
-            }),
-            Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
         }
     }
 
@@ -666,41 +534,8 @@ fn tell(reply: &Reply) {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), String> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.map_err(|error| format!("cannot make the folder {}: {error}", path.display()))
-}
-
-/// Replaced as a whole: a kill must not leave half a profile. Recording does
-/// not depend on it.
-fn keep_profile(path: &Path, text: &[u8]) {
-    let temporary = path.with_extension("new");
-    let kept = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = kept {
-        say(&format!(
-            "no copy of the profile at {}: {error}",
-            path.display()
-        ));
-    }
-}
-
-fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, String> {
-    let places = [
-        (Stream::Slog, &options.slog),
-        (Stream::Node, &options.node_log),
-    ];
-    let given = places
-        .into_iter()
-        .filter_map(|(stream, place)| Some((stream, place.as_ref()?)));
-    given
-        .map(|(stream, place)| {
-            let resume = opened.sources.iter().find(|mark| mark.stream == stream);
-            Source::open(stream, place, resume)
-        })
-        .collect()
+fn found_at_start(field: &str) -> String {
+    format!("{field} mismatch (found at start)")
 }
 
 /// The attempt an operator means, and the words for the box.
