@@ -10,6 +10,7 @@ pub mod commands;
 pub mod compare;
 pub mod fingerprint;
 mod kind;
+mod known_block;
 mod placing;
 mod report;
 mod selecting;
@@ -20,6 +21,7 @@ pub mod tape;
 mod verify;
 
 pub use kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
+pub use known_block::KnownBlock;
 pub use placing::{Place, Placer};
 pub use selecting::{Picked, Selection, Selector, Wanted};
 pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};

@@ -1,10 +1,10 @@
 //! To which block and crank a line belongs.
 
-use haltbox_format::blackbox::BlockEntry;
-use haltbox_format::lifecycle::{Block, Lifecycle};
+use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::{Event, Lane, Profile, Stream};
 
+use crate::known_block::KnownBlock;
 use crate::source::{Blocks, Line};
 
 /// Where a line stands.
@@ -24,10 +24,8 @@ pub struct Placer<'a> {
 }
 
 enum Known {
-    /// Spans of lane counters, and the first that a line has not passed.
-    Ring(Vec<Block>),
-    /// Spans of lines.
-    Manifest(Vec<BlockEntry>),
+    /// In the order of their lines, and how many of them have begun.
+    Told(Vec<KnownBlock>, usize),
     /// The lines themselves tell.
     Derived(Lifecycle),
 }
@@ -36,12 +34,8 @@ impl<'a> Placer<'a> {
     /// A placer for a source with these blocks.
     pub fn new(profile: &'a Profile, blocks: Blocks) -> Placer<'a> {
         let known = match blocks {
-            Blocks::Ring(mut blocks) => {
-                blocks.sort_by_key(|block| (block.from.main, block.from.local));
-                Known::Ring(blocks)
-            }
-            Blocks::Manifest(blocks) if !blocks.is_empty() => Known::Manifest(blocks),
-            Blocks::Manifest(_) | Blocks::Untold => Known::Derived(Lifecycle::default()),
+            Blocks::Told(blocks) => Known::Told(blocks, 0),
+            Blocks::Untold => Known::Derived(Lifecycle::default()),
         };
         Placer {
             profile,
@@ -54,7 +48,7 @@ impl<'a> Placer<'a> {
     pub fn derived(&self) -> Option<&Lifecycle> {
         match &self.known {
             Known::Derived(life) => Some(life),
-            Known::Ring(_) | Known::Manifest(_) => None,
+            Known::Told(..) => None,
         }
     }
 
@@ -73,24 +67,15 @@ impl<'a> Placer<'a> {
 
     fn attempt(&mut self, line: &Line<'_>) -> Option<Attempt> {
         match &mut self.known {
-            Known::Ring(blocks) => {
-                let begun = blocks
-                    .iter()
-                    .rev()
-                    .find(|block| !line.is_behind(block.from))?;
-                let over = begun.until.is_some_and(|until| !line.is_behind(until));
-                (!over).then_some(begun.of)
+            Known::Told(blocks, begun) => {
+                let begins = |block: &&KnownBlock| !line.is_behind(block.from);
+                while blocks.get(*begun).filter(begins).is_some() {
+                    *begun += 1;
+                }
+                let newest = blocks.get(begun.checked_sub(1)?).filter(begins)?;
+                let over = newest.until.is_some_and(|until| !line.is_behind(until));
+                (!over).then_some(newest.of)
             }
-            Known::Manifest(blocks) if line.stream == Stream::Slog => {
-                let next = blocks.partition_point(|block| block.first_line <= line.counter);
-                let block = blocks.get(next.checked_sub(1)?)?;
-                let within = line.counter < block.first_line.saturating_add(block.lines);
-                within.then_some(Attempt {
-                    height: block.height,
-                    attempt: block.attempt,
-                })
-            }
-            Known::Manifest(_) => None,
             Known::Derived(life) => derive(self.profile, life, line),
         }
     }

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::{ALERT_FILE, BlockEntry, FrameEntry};
-use haltbox_format::lifecycle::Block;
+use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
 use haltbox_format::mark::Position;
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
 use haltbox_format::{Lane, Stream};
@@ -15,6 +14,7 @@ use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
 use crate::fingerprint::Fingerprint;
 use crate::kind::{Compression, SourceKind};
+use crate::known_block::KnownBlock;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
 
 /// One entry of a source.
@@ -85,10 +85,8 @@ impl std::error::Error for SourceError {}
 
 /// What is known of a source's blocks before its lines are read.
 pub enum Blocks {
-    /// From a ring's marks: spans of lane counters.
-    Ring(Vec<Block>),
-    /// From a box's manifest: spans of lines.
-    Manifest(Vec<BlockEntry>),
+    /// By marks or an index, in the order of their lines.
+    Told(Vec<KnownBlock>),
     /// Nothing: the lines tell.
     Untold,
 }
@@ -259,11 +257,14 @@ impl Source {
     /// What is known of its blocks before its lines are read.
     pub fn blocks(&self) -> Blocks {
         match self {
-            Source::Ring(ring) => Blocks::Ring(ring.blocks()),
-            Source::BlackBox(bx) => match bx.manifest() {
-                Some(manifest) => Blocks::Manifest(manifest.blocks.clone()),
-                None => Blocks::Untold,
-            },
+            Source::Ring(ring) => Blocks::Told(ring.blocks()),
+            Source::BlackBox(bx) => {
+                let blocks = index_of(bx, 0);
+                match blocks.is_empty() {
+                    true => Blocks::Untold,
+                    false => Blocks::Told(blocks),
+                }
+            }
             Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {
                 Blocks::Untold
             }
@@ -287,6 +288,15 @@ impl Source {
             )),
         }
     }
+}
+
+/// The blocks of a box's index, its lines counted from `first`.
+fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
+    let entries = bx.manifest().map(|manifest| manifest.blocks.iter());
+    let blocks = entries.into_iter().flatten();
+    blocks
+        .map(|entry| KnownBlock::of_entry(entry, first))
+        .collect()
 }
 
 type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
@@ -464,12 +474,14 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
 impl RingSource {
     /// Its blocks; one whose first records were evicted is not whole, whatever
     /// its marks say of the execution.
-    fn blocks(&self) -> Vec<Block> {
+    fn blocks(&self) -> Vec<KnownBlock> {
         let oldest = self.view.lane(Lane::Main).first_counter().unwrap_or(0);
-        let mut blocks = self.history.life.blocks().to_vec();
+        let blocks = self.history.life.blocks().iter();
+        let mut blocks: Vec<KnownBlock> = blocks.map(KnownBlock::from).collect();
         for block in &mut blocks {
             block.whole &= block.from.main >= oldest;
         }
+        blocks.sort_by_key(|block| (block.from.main, block.from.local));
         blocks
     }
 }

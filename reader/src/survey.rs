@@ -1,5 +1,6 @@
 //! What each block of a source holds, added up in one pass.
 
+use std::collections::HashMap;
 use std::io;
 
 use haltbox_format::lifecycle::State;
@@ -7,6 +8,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Event, Profile, Stream};
 use serde::Serialize;
 
+use crate::known_block::KnownBlock;
 use crate::placing::Place;
 use crate::selecting::{Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
@@ -115,12 +117,12 @@ impl Survey {
             survey.line(&picked.line, picked.place, profile, &mut last);
             Ok(())
         })?;
-        let derived = selector.derived().map(|life| life.blocks().to_vec());
-        let known = match derived {
-            Some(blocks) => Blocks::Ring(blocks),
-            None => source.blocks(),
+        let told = match (selector.derived(), source.blocks()) {
+            (Some(life), _) => life.blocks().iter().map(KnownBlock::from).collect(),
+            (None, Blocks::Told(blocks)) => blocks,
+            (None, Blocks::Untold) => Vec::new(),
         };
-        survey.finish(&known);
+        survey.finish(told);
         Ok(survey)
     }
 
@@ -175,13 +177,15 @@ impl Survey {
         }
     }
 
-    fn finish(&mut self, known: &Blocks) {
+    fn finish(&mut self, told: Vec<KnownBlock>) {
+        let told: HashMap<Attempt, KnownBlock> = told.into_iter().map(|b| (b.of, b)).collect();
         for row in &mut self.blocks {
-            let whole = match known {
-                Blocks::Ring(blocks) => row.learn_block(blocks),
-                Blocks::Manifest(blocks) => row.learn_entry(blocks),
-                Blocks::Untold => false,
+            let of = Attempt {
+                height: row.height,
+                attempt: row.attempt,
             };
+            let known = told.get(&of);
+            let whole = known.is_some_and(|block| row.learn(block));
             let hasher = row.hasher.take().filter(|_| whole && row.ended);
             row.hash = hasher.map(BlockHasher::finish);
             row.complete = row.hash.is_some();
@@ -245,31 +249,13 @@ impl Row {
         }
     }
 
-    /// Takes over what the marks say; tells whether the execution can be whole.
-    fn learn_block(&mut self, blocks: &[haltbox_format::lifecycle::Block]) -> bool {
-        let is = |b: &&haltbox_format::lifecycle::Block| {
-            b.of.height == self.height && b.of.attempt == self.attempt
-        };
-        let Some(block) = blocks.iter().find(is) else {
-            return false;
-        };
-        self.state = Some(block.state);
+    /// Takes over what the source tells; says whether the execution can be
+    /// whole.
+    fn learn(&mut self, block: &KnownBlock) -> bool {
+        self.state = block.state;
         self.app_hash = block.app_hash;
         self.network_app_hash = block.network;
         self.why.clone_from(&block.why);
-        block.is_complete()
-    }
-
-    fn learn_entry(&mut self, blocks: &[haltbox_format::blackbox::BlockEntry]) -> bool {
-        let is = |b: &&haltbox_format::blackbox::BlockEntry| {
-            b.height == self.height && b.attempt == self.attempt
-        };
-        let Some(entry) = blocks.iter().find(is) else {
-            return false;
-        };
-        self.state = entry.state;
-        self.app_hash = entry.app_hash;
-        self.network_app_hash = entry.network_app_hash;
-        entry.hash.is_some()
+        block.whole
     }
 }

@@ -9,15 +9,14 @@ use anyhow::bail;
 use haltbox_format::blackbox::{
     BlockFacts, BoxWriter, Identity, LIST_MAX, Manifest, ManifestFields, Missing, Options, Span,
 };
-use haltbox_format::lifecycle::{Block, Lifecycle, State};
+use haltbox_format::lifecycle::{Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::History;
-use haltbox_format::{
-    AppHash, BlockHash, BlockHasher, BoxName, Event, Lane, Profile, Redactor, Stream,
-};
+use haltbox_format::{BlockHash, BlockHasher, BoxName, Event, Lane, Profile, Redactor, Stream};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
+use crate::known_block::KnownBlock;
 use crate::selecting::{Picked, Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 
@@ -138,25 +137,11 @@ fn origin_of(source: &Source) -> Option<&String> {
     uncut.or_else(|| bx.identity()?.origin.as_ref())
 }
 
-/// What the source knows of a block.
-#[derive(Default)]
-struct Known {
-    whole: bool,
-    state: Option<State>,
-    app_hash: Option<AppHash>,
-    network: Option<AppHash>,
-    why: Option<String>,
-    /// The HASH the source promises.
-    promised: Option<String>,
-    /// How many lines it has: a block may begin in a hole.
-    lines: Option<u64>,
-}
-
 /// A block in the box.
 struct Written {
     of: Attempt,
     hash: Option<BlockHash>,
-    known: Known,
+    known: KnownBlock,
     /// Lines written when it ended.
     evidence: u64,
 }
@@ -305,8 +290,6 @@ struct Target<'a> {
     profile: &'a Profile,
     making: &'a Making<'a>,
     blocks: Blocks,
-    /// Counter of the oldest main record of a ring.
-    oldest: u64,
     /// Main records that are not there.
     spoilt: Vec<(u64, u64)>,
     redacted: Vec<u8>,
@@ -329,16 +312,11 @@ impl<'a> Target<'a> {
         profile: &'a Profile,
         making: &'a Making<'a>,
     ) -> Target<'a> {
-        let oldest = match source {
-            Source::Ring(ring) => ring.view.lane(Lane::Main).first_counter().unwrap_or(0),
-            _ => 0,
-        };
         Target {
             writer,
             profile,
             making,
             blocks: source.blocks(),
-            oldest,
             spoilt: Vec::new(),
             redacted: Vec::new(),
             open: None,
@@ -490,7 +468,7 @@ impl<'a> Target<'a> {
     }
 
     /// A box whose lines were changed must not become sound by being copied.
-    fn is_promised(&mut self, of: Attempt, hash: BlockHash, known: &Known) -> bool {
+    fn is_promised(&mut self, of: Attempt, hash: BlockHash, known: &KnownBlock) -> bool {
         let promised = known.promised.as_ref();
         if self.making.redactor.is_some() || promised.is_none_or(|p| *p == hash.to_string()) {
             return true;
@@ -506,41 +484,16 @@ impl<'a> Target<'a> {
         false
     }
 
-    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> Known {
-        match (&self.blocks, derived) {
-            (_, Some(life)) => life.block(of).map(|b| self.told(b, true)),
-            (Blocks::Ring(blocks), None) => {
-                let block = blocks.iter().find(|block| block.of == of);
-                block.map(|b| self.told(b, b.from.main >= self.oldest))
-            }
-            (Blocks::Manifest(entries), None) => entries
-                .iter()
-                .find(|entry| (entry.height, entry.attempt) == (of.height, of.attempt))
-                .map(|entry| Known {
-                    whole: entry.hash.is_some(),
-                    state: entry.state,
-                    app_hash: entry.app_hash,
-                    network: entry.network_app_hash,
-                    why: None,
-                    promised: entry.hash.clone(),
-                    lines: Some(entry.lines),
-                }),
+    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> KnownBlock {
+        let told = match (&self.blocks, derived) {
+            (_, Some(life)) => life.block(of).map(KnownBlock::from),
+            (Blocks::Told(blocks), None) => blocks.iter().find(|block| block.of == of).cloned(),
             (Blocks::Untold, None) => None,
-        }
-        .unwrap_or_default()
-    }
-
-    fn told(&self, block: &Block, there: bool) -> Known {
-        let spoilt = |(from, to): &(u64, u64)| (*from..=*to).contains(&block.from.main);
-        Known {
-            whole: there && block.is_complete() && !self.spoilt.iter().any(spoilt),
-            state: Some(block.state),
-            app_hash: block.app_hash,
-            network: block.network,
-            why: block.why.clone(),
-            promised: None,
-            lines: None,
-        }
+        };
+        let mut known = told.unwrap_or_else(|| KnownBlock::untold(of));
+        let spoilt = |(from, to): &(u64, u64)| (*from..=*to).contains(&known.from.main);
+        known.whole &= !self.spoilt.iter().any(spoilt);
+        known
     }
 
     fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {

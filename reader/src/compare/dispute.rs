@@ -31,26 +31,14 @@ impl Dispute {
     }
 
     fn read(&mut self, index: usize, party: &Party) {
-        match party.source.blocks() {
-            Blocks::Ring(blocks) => {
-                for block in blocks {
-                    self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
-                    if block.state == State::Diverged {
-                        let results = block
-                            .why
-                            .as_deref()
-                            .is_some_and(|why| why.contains("LastResultsHash"));
-                        self.diverged.push((block.of.height, results));
-                    }
+        if let Blocks::Told(blocks) = party.source.blocks() {
+            for block in blocks {
+                self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
+                if let (Some(State::Diverged), Some(why)) = (block.state, &block.why) {
+                    let results = why.contains("LastResultsHash");
+                    self.diverged.push((block.of.height, results));
                 }
             }
-            Blocks::Manifest(blocks) => {
-                let known = blocks
-                    .iter()
-                    .filter_map(|block| Some((block.height, block.app_hash?)));
-                self.hashes[index].extend(known);
-            }
-            Blocks::Untold => {}
         }
         if let Source::BlackBox(bx) = &party.source
             && let Some(identity) = bx.identity()

@@ -1,0 +1,92 @@
+//! What a source tells of its blocks before its lines are read.
+
+use haltbox_format::AppHash;
+use haltbox_format::blackbox::BlockEntry;
+use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::{Attempt, Position};
+
+/// A block as a ring's marks or a box's index tell of it.
+#[derive(Clone, Debug)]
+pub struct KnownBlock {
+    /// Which attempt.
+    pub of: Attempt,
+    /// Its first line.
+    pub from: Position,
+    /// Where what follows no longer belongs to it.
+    pub until: Option<Position>,
+    /// Where it stands.
+    pub state: Option<State>,
+    /// This node's AppHash.
+    pub app_hash: Option<AppHash>,
+    /// The network's AppHash.
+    pub network: Option<AppHash>,
+    /// Why it is pinned, or what diverged; an index does not tell.
+    pub why: Option<String>,
+    /// Its execution is there from the first entry to the last, as far as is
+    /// told.
+    pub whole: bool,
+    /// The HASH that an index promises.
+    pub promised: Option<String>,
+    /// How many lines it has, by an index: a block may begin in a hole.
+    pub lines: Option<u64>,
+}
+
+impl From<&Block> for KnownBlock {
+    fn from(block: &Block) -> KnownBlock {
+        KnownBlock {
+            of: block.of,
+            from: block.from,
+            until: block.until,
+            state: Some(block.state),
+            app_hash: block.app_hash,
+            network: block.network,
+            why: block.why.clone(),
+            whole: block.is_complete(),
+            promised: None,
+            lines: None,
+        }
+    }
+}
+
+impl KnownBlock {
+    /// A block that nothing is told of.
+    pub fn untold(of: Attempt) -> KnownBlock {
+        KnownBlock {
+            of,
+            from: Position::default(),
+            until: None,
+            state: None,
+            app_hash: None,
+            network: None,
+            why: None,
+            whole: false,
+            promised: None,
+            lines: None,
+        }
+    }
+
+    /// A block of an index whose lines are counted from `first`. An index does
+    /// not tell where lines of other streams belong: none is behind its
+    /// beginning.
+    pub fn of_entry(entry: &BlockEntry, first: u64) -> KnownBlock {
+        let at = |line: u64| Position {
+            main: first.saturating_add(line),
+            local: u64::MAX,
+        };
+        KnownBlock {
+            of: Attempt {
+                height: entry.height,
+                attempt: entry.attempt,
+            },
+            from: at(entry.first_line),
+            until: Some(at(entry.first_line.saturating_add(entry.lines))),
+            state: entry.state,
+            app_hash: entry.app_hash,
+            network: entry.network_app_hash,
+            why: None,
+            whole: entry.hash.is_some(),
+            promised: entry.hash.clone(),
+            lines: Some(entry.lines),
+        }
+    }
+}
