@@ -1,4 +1,4 @@
-//! AppHashes and 32-byte digests: hex outside, bytes inside.
+//! AppHashes, 32-byte digests and ring ids: hex outside, bytes inside.
 
 use std::fmt;
 use std::str::FromStr;
@@ -105,6 +105,34 @@ impl FromStr for Digest {
     }
 }
 
+/// The uuid of a ring.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RingId(pub [u8; 16]);
+
+/// Lower-case hex.
+impl fmt::Display for RingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for RingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RingId({self})")
+    }
+}
+
+impl FromStr for RingId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut raw = [0; 16];
+        let whole = decode_hex(text.as_bytes(), &mut raw) == Some(raw.len());
+        let id = whole.then_some(RingId(raw));
+        id.ok_or_else(|| not_hex(text, "32 hex digits"))
+    }
+}
+
 fn not_hex(text: &str, expected: &str) -> String {
     format!(
         "expected {expected} in hex, found {:?}",
@@ -159,6 +187,7 @@ macro_rules! serde_as_text {
 
 serde_as_text!(AppHash);
 serde_as_text!(Digest);
+serde_as_text!(RingId);
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ compile_error!(
 );
 
 mod app_hash;
+pub mod archive_name;
 pub mod blackbox;
 mod canonical;
 mod entry_type;
@@ -35,7 +36,8 @@ pub mod ring;
 mod slog;
 mod stream;
 
-pub use app_hash::{AppHash, Digest};
+pub use app_hash::{AppHash, Digest, RingId};
+pub use archive_name::ArchiveName;
 pub use canonical::CanonicalRules;
 pub use event::{Event, Mismatch, Weight};
 pub use name::{BlockHash, BlockHasher, BoxName};

@@ -82,7 +82,7 @@ pub enum Mark {
 }
 
 /// One attempt at a height.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// Height that is executed.
     pub height: u64,

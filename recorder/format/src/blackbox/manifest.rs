@@ -13,7 +13,7 @@ use super::frame::{FrameHead, FrameKind, Tag};
 use super::identity::{FORMAT_VERSION, Identity};
 use super::lenient;
 use crate::lifecycle::State;
-use crate::{AppHash, Digest, Lane};
+use crate::{AppHash, Digest, Lane, RingId};
 
 /// The largest manifest body that is read or written, in bytes.
 pub const MANIFEST_MAX: usize = 64 << 20;
@@ -104,6 +104,12 @@ pub struct Span {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Coverage {
+    /// Which ring they are of: in another, the same numbers are other records.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::value"
+    )]
+    pub ring: Option<RingId>,
     /// Sequence numbers of the main lane.
     #[serde(
         skip_serializing_if = "Option::is_none",

@@ -20,6 +20,7 @@ mod compress;
 mod crank_index;
 mod frame;
 mod identity;
+mod index;
 mod lenient;
 mod manifest;
 mod seek_table;
@@ -33,6 +34,7 @@ pub use crank_index::{Crank, CrankIndex, CrankIndexWriter};
 pub use frame::{FRAME_FIELDS, FRAME_MAGIC};
 pub use frame::{Field, FrameError, FrameHead, FrameKind, HEAD_LEN, Tag, is_skippable};
 pub use identity::{FORMAT_VERSION, IDENTITY_LEN, Identity, IdentityError};
+pub use index::IndexError;
 pub use manifest::{
     BlockEntry, Coverage, FrameEntry, HostFingerprint, LIST_MAX, MANIFEST_MAX, Manifest, Missing,
     Span,
@@ -42,5 +44,7 @@ pub use seek_table::{
     SEEK_FRAMES_MAX, SEEK_MAGIC, SeekEntry, SeekTable, SeekTableError,
 };
 pub use sink::BoxError;
-pub use writer::{BlockFacts, BoxSummary, BoxWriter, ManifestFields, Options};
+pub use writer::{
+    BlockFacts, BoxJoiner, BoxSummary, BoxWriter, JoinError, ManifestFields, Options,
+};
 pub use zstd_frame::{BLOCK_HEAD_LEN, BLOCK_MAX, BlockHead, ZSTD_HEAD_MAX, ZSTD_MAGIC, ZstdHead};

@@ -91,6 +91,7 @@ fn the_document_names_every_key() {
     let text = || Some("x".to_owned());
     let manifest = Manifest {
         coverage: Coverage {
+            ring: Some(crate::RingId([7; 16])),
             main: one,
             local: one,
             first_height: Some(1),

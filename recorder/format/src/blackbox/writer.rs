@@ -4,7 +4,10 @@
 //! in the same thread or in one of its own.
 
 mod frames;
+mod join;
 mod own_thread;
+
+pub use join::{BoxJoiner, JoinError};
 
 use std::io::{Seek, Write};
 
@@ -38,6 +41,9 @@ pub struct Options {
     /// Compressed bytes of side frames that are held back until the slog is
     /// written; beyond it they are written between slog frames. Default 16 MiB.
     pub held_bytes: usize,
+    /// Each block begins with a frame of its own, so that it can be taken out
+    /// of the box without being compressed again. Default false.
+    pub frame_per_block: bool,
 }
 
 impl Default for Options {
@@ -48,6 +54,7 @@ impl Default for Options {
             frame_bytes: 1 << 20,
             side_frame_bytes: 256 << 10,
             held_bytes: 16 << 20,
+            frame_per_block: false,
         }
     }
 }
@@ -78,6 +85,25 @@ pub struct ManifestFields {
     pub host: HostFingerprint,
     /// What the file was made from, if not from a ring.
     pub origin: Option<String>,
+}
+
+impl ManifestFields {
+    /// The manifest of a complete box; its frames are still to be listed.
+    fn manifest(self, identity: Identity, blocks: Vec<BlockEntry>) -> Manifest {
+        Manifest {
+            identity: Identity {
+                complete: true,
+                ..identity
+            },
+            coverage: self.coverage,
+            losses: self.losses,
+            holes: self.holes,
+            blocks,
+            host: self.host,
+            origin: self.origin,
+            ..Manifest::default()
+        }
+    }
 }
 
 /// What was written.
@@ -156,6 +182,8 @@ pub struct BoxWriter<W: Write + Seek> {
     offset: u64,
     /// Where the last slog line began.
     last_line: u64,
+    /// The next slog line begins a frame.
+    cut_before_next: bool,
     index: Index,
 }
 
@@ -199,6 +227,7 @@ impl<W: Write + Seek> BoxWriter<W> {
             frames: 0,
             offset: 0,
             last_line: 0,
+            cut_before_next: false,
             index: Index::default(),
         }
     }
@@ -212,7 +241,8 @@ impl<W: Write + Seek> BoxWriter<W> {
             return Ok(());
         }
         let fits = self.slog.bytes.len() + line.len() < self.options.frame_bytes;
-        if !fits {
+        let begins_block = std::mem::take(&mut self.cut_before_next);
+        if !fits || begins_block {
             self.flush_slog()?;
         }
         self.last_line = self.offset;
@@ -228,6 +258,7 @@ impl<W: Write + Seek> BoxWriter<W> {
     /// The next slog line begins a block; one still open ends before it.
     pub fn block_begin(&mut self, height: u64, attempt: u32) {
         self.block_end(BlockFacts::default());
+        self.cut_before_next = self.options.frame_per_block;
         self.index.open = Some(BlockEntry {
             height,
             attempt,
@@ -326,19 +357,7 @@ impl<W: Write + Seek> BoxWriter<W> {
         (0..self.sides.len()).try_for_each(|which| self.flush_side(which))?;
         let (slog_bytes, lines) = (self.offset, self.lines());
         let blocks = self.index.blocks.len();
-        let manifest = Manifest {
-            identity: Identity {
-                complete: true,
-                ..identity
-            },
-            coverage: fields.coverage,
-            losses: fields.losses,
-            holes: fields.holes,
-            blocks: std::mem::take(&mut self.index.blocks),
-            host: fields.host,
-            origin: fields.origin,
-            ..Manifest::default()
-        };
+        let manifest = fields.manifest(identity, std::mem::take(&mut self.index.blocks));
         let frames = match self.output {
             Output::Here(frames) => frames,
             Output::Thread(thread) => thread.join()?,

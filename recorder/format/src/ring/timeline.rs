@@ -116,16 +116,23 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// A timeline of what stands at or behind a position, without marks.
-    pub fn lines_after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
+    /// A timeline of the lines at or behind a position; marks come from the
+    /// oldest on.
+    pub fn after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
         let mut timeline = Timeline::new(source, ring);
         timeline.main.skip_to(at.main);
         timeline.local.skip_to(at.local);
-        timeline.spine.skip_to(u64::MAX);
         timeline.reached = Position {
             main: timeline.reached.main.max(at.main),
             local: timeline.reached.local.max(at.local),
         };
+        timeline
+    }
+
+    /// A timeline of what stands at or behind a position, without marks.
+    pub fn lines_after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
+        let mut timeline = Timeline::after(source, ring, at);
+        timeline.spine.skip_to(u64::MAX);
         timeline
     }
 

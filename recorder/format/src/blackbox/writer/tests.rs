@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::blackbox::{
-    CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, SeekTable,
+    CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, IndexError, SeekTable,
 };
 use crate::recordings::each_line;
 
@@ -452,4 +452,168 @@ fn the_system_s_own_full_device_is_no_space() {
         matches!(refused, Some(BoxError::NoSpace { written: 0, .. })),
         "{refused:?}"
     );
+}
+
+/// Blocks of a few lines each, a crank at the end of each.
+fn box_of_blocks(heights: std::ops::Range<u64>) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let options = Options {
+        frame_per_block: true,
+        ..small()
+    };
+    let mut writer = BoxWriter::new(&mut file, &options).unwrap();
+    for height in heights.clone() {
+        writer.block_begin(height, 1);
+        write_lines(&mut writer, &block(height)).unwrap();
+        writer.crank(height * 10, None);
+        writer.block_end(BlockFacts::default());
+        writer.slog(&between(height), true).unwrap();
+        writer.node(&between(height), true).unwrap();
+    }
+    writer.finish(Identity::default(), fields()).unwrap();
+    file.into_inner()
+}
+
+fn block(height: u64) -> Vec<u8> {
+    let line = |n| {
+        format!(
+            "{{\"height\":{height},\"n\":{n},\"pad\":\"{}\"}}\n",
+            n * height
+        )
+    };
+    (0..height * 13 % 200 + 1)
+        .flat_map(|n| line(n).into_bytes())
+        .collect()
+}
+
+fn between(height: u64) -> Vec<u8> {
+    format!("after {height}").into_bytes()
+}
+
+fn slog_of(file: &[u8]) -> Vec<u8> {
+    let mut slog = Vec::new();
+    let manifest = Manifest::read(&file.to_vec()).unwrap();
+    for frame in manifest
+        .frames
+        .iter()
+        .filter(|f| f.kind == Some(FrameKind::Slog))
+    {
+        let (from, to) = (
+            frame.offset as usize,
+            (frame.offset + frame.compressed) as usize,
+        );
+        let content = zstd::decode_all(&file[from..to]).unwrap();
+        assert_eq!(content.len() as u64, frame.decompressed);
+        assert_eq!(
+            slog.iter().filter(|b| **b == b'\n').count() as u64,
+            frame.first_line
+        );
+        slog.extend(content);
+    }
+    slog
+}
+
+fn cranks_of(file: &[u8], manifest: &Manifest) -> Vec<Crank> {
+    let kind = Some(FrameKind::Tagged(Tag::Cranks));
+    let frame = manifest.frames.iter().find(|f| f.kind == kind).unwrap();
+    let from = frame.offset as usize + HEAD_LEN;
+    CrankIndex::new(&file[from..(frame.offset + frame.compressed) as usize]).collect()
+}
+
+/// Every block of a box lies where its index says, and so does its crank.
+fn check_index(file: &[u8]) -> Vec<u64> {
+    let (manifest, slog) = (Manifest::read(&file.to_vec()).unwrap(), slog_of(file));
+    for entry in &manifest.blocks {
+        let range = entry.offset as usize..(entry.offset + entry.bytes) as usize;
+        assert!(
+            slog[range] == block(entry.height),
+            "height {}",
+            entry.height
+        );
+        let lines_before = slog[..entry.offset as usize]
+            .iter()
+            .filter(|b| **b == b'\n');
+        assert_eq!(lines_before.count() as u64, entry.first_line);
+    }
+    for crank in cranks_of(file, &manifest) {
+        let line = slog[crank.offset as usize..]
+            .split(|b| *b == b'\n')
+            .next()
+            .unwrap();
+        let height = crank.number / 10;
+        assert!(line.starts_with(format!("{{\"height\":{height},").as_bytes()));
+    }
+    manifest.blocks.iter().map(|block| block.height).collect()
+}
+
+#[test]
+fn joined_boxes_hold_what_each_held_and_index_it() {
+    let parts = [
+        box_of_blocks(3..9),
+        box_of_blocks(9..10),
+        box_of_blocks(10..40),
+    ];
+    let mut file = Cursor::new(Vec::new());
+    let mut joiner = BoxJoiner::new(&mut file, Identity::default()).unwrap();
+    for part in &parts {
+        joiner.add(part, &Manifest::read(part).unwrap()).unwrap();
+    }
+    let summary = joiner.finish(Identity::default(), fields()).unwrap();
+    let joined = file.into_inner();
+    let apart: Vec<u8> = parts.iter().flat_map(|part| slog_of(part)).collect();
+    assert!(slog_of(&joined) == apart);
+    assert!(zstd::decode_all(&joined[..]).unwrap() == apart, "zstd -dc");
+    assert_eq!(check_index(&joined), (3..40).collect::<Vec<_>>());
+    assert_eq!((summary.blocks, summary.cranks), (37, 37));
+    let manifest = Manifest::read(&joined).unwrap();
+    let node = manifest
+        .frames
+        .iter()
+        .filter(|f| f.kind == Some(FrameKind::Tagged(Tag::Node)));
+    let lines: Vec<_> = node.map(|frame| (frame.first_line, frame.lines)).collect();
+    assert_eq!(lines, [(0, 6), (6, 1), (7, 30)]);
+}
+
+#[test]
+fn a_block_is_taken_out_of_a_box_with_its_cranks_and_nothing_before_it() {
+    let file = box_of_blocks(3..60);
+    let manifest = Manifest::read(&file).unwrap();
+    for entry in &manifest.blocks {
+        let mut out = Cursor::new(Vec::new());
+        let mut joiner = BoxJoiner::new(&mut out, Identity::default()).unwrap();
+        joiner.add_block(&file, &manifest, entry, &[]).unwrap();
+        joiner.finish(Identity::default(), fields()).unwrap();
+        let taken = out.into_inner();
+        let expected = [block(entry.height), between(entry.height), b"\n".to_vec()].concat();
+        // What follows it in its last frame comes along.
+        let found = slog_of(&taken);
+        assert!(expected.starts_with(&found) && found.starts_with(&block(entry.height)));
+        assert_eq!(check_index(&taken), [entry.height]);
+        let cranks = cranks_of(&taken, &Manifest::read(&taken).unwrap());
+        assert_eq!(cranks.len(), 1);
+    }
+}
+
+#[test]
+fn a_damaged_frame_is_not_taken_over() {
+    let sound = box_of_blocks(3..30);
+    let manifest = Manifest::read(&sound).unwrap();
+    for frame in &manifest.frames {
+        let mut file = sound.clone();
+        file[(frame.offset + frame.compressed / 2) as usize] ^= 1;
+        let mut joiner = BoxJoiner::new(Cursor::new(Vec::new()), Identity::default()).unwrap();
+        let error = joiner.add(&file, &manifest).unwrap_err();
+        assert!(
+            matches!(error, JoinError::Damaged { offset } if offset == frame.offset),
+            "{error}"
+        );
+    }
+    let mut short = sound.clone();
+    short.truncate(short.len() / 2);
+    assert!(matches!(
+        Manifest::read(&short),
+        Err(IndexError::SeekTable(_))
+    ));
+    let mut joiner = BoxJoiner::new(Cursor::new(Vec::new()), Identity::default()).unwrap();
+    assert!(joiner.add(&short, &manifest).is_err());
 }

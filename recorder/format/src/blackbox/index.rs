@@ -1,0 +1,85 @@
+//! Finding a box's manifest without reading the box: the seek table says where
+//! the last frame stands. A damaged box is for the reader, which looks further.
+
+use std::fmt;
+use std::io;
+
+use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
+use super::manifest::{MANIFEST_MAX, Manifest};
+use super::seek_table::{FOOTER_LEN, Footer, SeekTable, SeekTableError};
+use crate::ring::ReadAt;
+
+/// Why a box has no index to work by.
+#[derive(Debug)]
+pub enum IndexError {
+    /// The file cannot be read.
+    Io(io::Error),
+    /// The file does not end as a box does.
+    SeekTable(SeekTableError),
+    /// The last frame is damaged.
+    Frame(FrameError),
+    /// The last frame is no manifest that is read.
+    NoManifest,
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IndexError::Io(error) => write!(f, "cannot be read: {error}"),
+            IndexError::SeekTable(error) => error.fmt(f),
+            IndexError::Frame(error) => write!(f, "its manifest is damaged: {error}"),
+            IndexError::NoManifest => write!(f, "its last frame is no manifest"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+impl From<io::Error> for IndexError {
+    fn from(error: io::Error) -> Self {
+        IndexError::Io(error)
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest of an undamaged box.
+    ///
+    /// # Errors
+    /// [`IndexError`]; the manifest's digest is proved.
+    pub fn read(source: &dyn ReadAt) -> Result<Manifest, IndexError> {
+        let len = source.length()?;
+        let table = read_seek_table(source, len)?;
+        let last = table.entries.last().ok_or(IndexError::NoManifest)?;
+        let behind: u64 = table.entries.iter().map(|e| u64::from(e.compressed)).sum();
+        let size = last.compressed as usize;
+        if size > MANIFEST_MAX + HEAD_LEN {
+            return Err(IndexError::NoManifest);
+        }
+        let frame = bytes(source, behind - u64::from(last.compressed), size)?;
+        let head = FrameHead::parse(&frame).map_err(IndexError::Frame)?;
+        let body = head.proven_body(&frame).map_err(IndexError::Frame)?;
+        let manifest = (head.tag == Tag::Manifest).then(|| Manifest::parse(body));
+        manifest.flatten().ok_or(IndexError::NoManifest)
+    }
+}
+
+fn read_seek_table(source: &dyn ReadAt, len: u64) -> Result<SeekTable, IndexError> {
+    let none = IndexError::SeekTable(SeekTableError::None);
+    let at = len.checked_sub(FOOTER_LEN as u64).ok_or(none)?;
+    let footer = Footer::parse(&bytes(source, at, FOOTER_LEN)?, len);
+    let footer = footer.map_err(IndexError::SeekTable)?;
+    let table = bytes(
+        source,
+        len - footer.table_len(),
+        footer.table_len() as usize,
+    )?;
+    SeekTable::parse(footer, &table, len).map_err(IndexError::SeekTable)
+}
+
+/// As many bytes as there are of so many; the caller bounds their number.
+pub(super) fn bytes(source: &dyn ReadAt, at: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let got = source.read_full(at, &mut bytes)?;
+    bytes.truncate(got);
+    Ok(bytes)
+}
