@@ -10,18 +10,17 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::blackbox::{
-    BlockFacts, BoxError, BoxSummary, BoxWriter, Coverage, HostFingerprint, Identity,
-    ManifestFields, Missing, Options, Span,
-};
+use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
 use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::{Attempt, Mark, Stamp};
-use haltbox_format::ring::{Entry, History, Hole, Line, RingError, RingView, Timeline};
-use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Lane, Profile, Stream};
-use sha2::{Digest as _, Sha256};
+use haltbox_format::mark::Attempt;
+use haltbox_format::ring::{History, RingError, RingView};
+use haltbox_format::{AppHash, BlockHash, BoxName, Profile};
 
+use crate::archive::ArchiveError;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
+use crate::machine;
+use crate::ring_copy::{self, CopyError, Reading, Scope};
 
 /// What to freeze.
 #[derive(Clone)]
@@ -49,8 +48,8 @@ pub struct Frozen {
     pub bytes: u64,
     /// The file was there already and was left as it was.
     pub existed: bool,
-    /// Only the block itself fitted the disk.
-    pub block_only: bool,
+    /// How much is in it.
+    pub reach: Reach,
     /// Why it was frozen.
     pub reason: String,
     /// This node's AppHash.
@@ -59,6 +58,17 @@ pub struct Frozen {
     pub network: Option<AppHash>,
     /// The attempt's state in the ring.
     pub state: State,
+}
+
+/// How much a box holds beside the block it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All that the ring held.
+    History,
+    /// Nothing: the disk had no room for more.
+    NoRoom,
+    /// Nothing: the block came out of the archive, where its history is.
+    Archived,
 }
 
 impl Frozen {
@@ -90,6 +100,8 @@ pub enum FreezeError {
     Ring(RingError),
     /// No such height in the ring.
     NoBlock(u64),
+    /// The archive's file that holds it cannot be used.
+    Archive(ArchiveError),
     /// The disk is full even for the block alone.
     NoSpace {
         /// The folder.
@@ -114,8 +126,10 @@ impl fmt::Display for FreezeError {
             Self::Ring(error) => write!(f, "the ring {error}"),
             Self::NoBlock(height) => write!(
                 f,
-                "nothing of height {height} is in the ring; haltbox ls lists the heights that are"
+                "nothing of height {height} is in the ring or the archive; haltbox ls lists the \
+                 heights that are"
             ),
+            Self::Archive(error) => error.fmt(f),
             Self::NoSpace { folder, written } => write!(
                 f,
                 "the disk of {} is full: {written} bytes could be written. The ring keeps the \
@@ -131,17 +145,10 @@ impl fmt::Display for FreezeError {
 
 impl std::error::Error for FreezeError {}
 
-/// How much of the ring goes into the box.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Everything,
-    Block,
-}
-
 /// Writes the box. On a full disk first history is given up, never the block.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
     match freeze_scope(ring, plan, Scope::Everything) {
-        Err(FreezeError::NoSpace { .. }) => freeze_scope(ring, plan, Scope::Block),
+        Err(FreezeError::NoSpace { .. }) => freeze_scope(ring, plan, Scope::Block(plan.of)),
         other => other,
     }
 }
@@ -154,10 +161,10 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
         .block(plan.of)
         .ok_or(FreezeError::NoBlock(plan.of.height))?
         .clone();
-    let folder = open_folder(&plan.boxes)?;
+    let folder = folder_of(&plan.boxes)?;
     let file = folder
         .temporary()
-        .map_err(|error| io_error("create a file in", &plan.boxes, error))?;
+        .map_err(|error| FreezeError::of_io("create a file in", &plan.boxes, error))?;
     let draft = identity(plan, &subject, None);
     let options = Options {
         draft,
@@ -166,34 +173,34 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
     let out = file
         .file()
         .try_clone()
-        .map_err(|error| io_error("write a box in", &plan.boxes, error))?;
-    let writer = BoxWriter::with_thread(out, &options).map_err(|e| box_error(&plan.boxes, e))?;
-    let copy = Copy::new(writer, plan, &view, &history, scope);
-    let done = copy
-        .run(ring, &view, &subject)
-        .map_err(|error| match error {
-            CopyError::Box(error) => box_error(&plan.boxes, error),
-            CopyError::Ring(error) => FreezeError::Ring(error.into()),
-        })?;
-    let name = blackbox::BoxName::new(&name_of(plan.of.height, done.hash)).ok_or_else(|| {
-        io_error(
-            "name a box in",
-            &plan.boxes,
-            io::ErrorKind::InvalidInput.into(),
-        )
-    })?;
-    let published = publish(file, &folder, &name, done.evidence)
-        .map_err(|error| io_error("publish a box in", &plan.boxes, error))?;
-    let (name, existed) = match published {
-        Published::As(name) => (name, false),
-        Published::AlreadyThere(name) => (name, true),
+        .map_err(|error| FreezeError::of_io("write a box in", &plan.boxes, error))?;
+    let writer =
+        BoxWriter::with_thread(out, &options).map_err(|e| FreezeError::of_box(&plan.boxes, e))?;
+    let reading = Reading {
+        file: ring,
+        view: &view,
+        history: &history,
+        profile: &plan.profile,
     };
+    let host = machine::fingerprint(plan.node_program.as_deref());
+    let copied = ring_copy::copy(reading, scope, Some(plan.of), host, writer);
+    let copied = copied.map_err(|error| copy_error(&plan.boxes, error))?;
+    let identity = Identity {
+        evidence: Some(copied.evidence),
+        ..identity(plan, &subject, copied.hash)
+    };
+    let summary = copied.writer.finish(identity.clone(), copied.fields);
+    let summary = summary.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
+    let (path, existed) = publish(file, &folder, &plan.boxes, &identity)?;
     Ok(Frozen {
         of: plan.of,
-        path: plan.boxes.join(name),
-        bytes: done.summary.bytes,
+        path,
+        bytes: summary.bytes,
         existed,
-        block_only: scope == Scope::Block,
+        reach: match scope {
+            Scope::Block(_) => Reach::NoRoom,
+            Scope::Everything | Scope::Span(..) => Reach::History,
+        },
         reason: plan.reason.clone(),
         app_hash: subject.app_hash,
         network: subject.network,
@@ -201,15 +208,36 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
     })
 }
 
-fn open_folder(boxes: &Path) -> Result<BoxFolder, FreezeError> {
-    std::fs::create_dir_all(boxes).map_err(|error| io_error("create", boxes, error))?;
-    BoxFolder::open(boxes).map_err(|error| io_error("open", boxes, error))
+/// The folder of boxes, made if it is not there.
+pub(crate) fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
+    std::fs::create_dir_all(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
+    BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))
 }
 
+/// Publishes a box under the name in its identity; gives the file, and whether
+/// one was there already.
+///
 /// The same name means the same execution, so what is there stays; a box that
 /// reaches further back than every one there is stands beside them under the
 /// next number.
-fn publish(
+pub(crate) fn publish(
+    file: blackbox::Unpublished<'_>,
+    folder: &BoxFolder,
+    boxes: &Path,
+    identity: &Identity,
+) -> Result<(PathBuf, bool), FreezeError> {
+    let failed = |error| FreezeError::of_io("publish a box in", boxes, error);
+    let name = blackbox::BoxName::new(&identity.name);
+    let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    let evidence = identity.evidence.unwrap_or(0);
+    let published = publish_as(file, folder, &name, evidence).map_err(failed)?;
+    Ok(match published {
+        Published::As(name) => (boxes.join(name), false),
+        Published::AlreadyThere(name) => (boxes.join(name), true),
+    })
+}
+
+fn publish_as(
     file: blackbox::Unpublished<'_>,
     folder: &BoxFolder,
     name: &blackbox::BoxName,
@@ -255,330 +283,41 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
     }
 }
 
-fn io_error(doing: &'static str, path: &Path, error: io::Error) -> FreezeError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FreezeError::NoSpace {
-            folder: path.to_owned(),
-            written: 0,
-        },
-        _ => FreezeError::Io {
-            doing,
-            path: path.to_owned(),
-            error,
-        },
+impl FreezeError {
+    /// A full disk has its own way out.
+    pub(crate) fn of_io(doing: &'static str, path: &Path, error: io::Error) -> FreezeError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FreezeError::NoSpace {
+                folder: path.to_owned(),
+                written: 0,
+            },
+            _ => FreezeError::Io {
+                doing,
+                path: path.to_owned(),
+                error,
+            },
+        }
     }
-}
 
-fn box_error(folder: &Path, error: BoxError) -> FreezeError {
-    match error {
-        BoxError::NoSpace { written, .. } => FreezeError::NoSpace {
-            folder: folder.to_owned(),
-            written,
-        },
-        other => {
-            let error = io::Error::other(other.to_string());
-            FreezeError::Io {
+    /// What kept a box from being written into a folder.
+    pub(crate) fn of_box(folder: &Path, error: BoxError) -> FreezeError {
+        match error {
+            BoxError::NoSpace { written, .. } => FreezeError::NoSpace {
+                folder: folder.to_owned(),
+                written,
+            },
+            other => FreezeError::Io {
                 doing: "write a box in",
                 path: folder.to_owned(),
-                error,
-            }
+                error: io::Error::other(other.to_string()),
+            },
         }
     }
 }
 
-enum CopyError {
-    Box(BoxError),
-    Ring(io::Error),
-}
-
-impl From<BoxError> for CopyError {
-    fn from(error: BoxError) -> Self {
-        CopyError::Box(error)
+fn copy_error(folder: &Path, error: CopyError) -> FreezeError {
+    match error {
+        CopyError::Box(error) => FreezeError::of_box(folder, error),
+        CopyError::Ring(error) => FreezeError::Ring(error.into()),
     }
-}
-
-impl From<io::Error> for CopyError {
-    fn from(error: io::Error) -> Self {
-        CopyError::Ring(error)
-    }
-}
-
-/// One walk over the ring into a box.
-struct Copy<'a> {
-    writer: BoxWriter<File>,
-    plan: &'a Plan,
-    scope: Scope,
-    /// Blocks in the order of their entries; those before `next` have begun.
-    blocks: Vec<Block>,
-    next: usize,
-    open: Option<Open>,
-    /// Counter of the oldest main record in the ring.
-    oldest: u64,
-    fields: ManifestFields,
-    hash: Option<BlockHash>,
-    /// Lines written.
-    lines: u64,
-    /// Lines written when the plan's block ended.
-    evidence: Option<u64>,
-    /// Main records that were written.
-    main: Option<Span>,
-}
-
-/// The block whose entries are being copied.
-struct Open {
-    block: Block,
-    hasher: Option<BlockHasher>,
-}
-
-struct Done {
-    summary: BoxSummary,
-    hash: Option<BlockHash>,
-    evidence: u64,
-}
-
-impl<'a> Copy<'a> {
-    fn new(
-        writer: BoxWriter<File>,
-        plan: &'a Plan,
-        view: &RingView,
-        history: &History,
-        scope: Scope,
-    ) -> Copy<'a> {
-        let mut blocks = history.life.blocks().to_vec();
-        blocks.retain(|block| block.begun.has(Stream::Slog) || plan.profile.slog.is_none());
-        blocks.sort_by_key(|block| (block.from.main, block.from.local));
-        let losses = history.losses.iter().map(|(stamp, loss)| Missing {
-            lane: Some(loss.lane),
-            from: stamp.at.main,
-            to: stamp.at.main,
-            bytes: Some(loss.bytes),
-            why: format!("{} records: {}", loss.records, loss.why),
-        });
-        let fields = ManifestFields {
-            losses: losses.collect(),
-            host: host_fingerprint(plan.node_program.as_deref()),
-            ..ManifestFields::default()
-        };
-        Copy {
-            writer,
-            plan,
-            scope,
-            blocks,
-            next: 0,
-            open: None,
-            oldest: view.lane(Lane::Main).first_counter().unwrap_or(0),
-            fields,
-            hash: None,
-            lines: 0,
-            evidence: None,
-            main: None,
-        }
-    }
-
-    fn run(mut self, ring: &File, view: &RingView, subject: &Block) -> Result<Done, CopyError> {
-        let mut timeline = Timeline::new(ring, view);
-        while let Some(entry) = timeline.next()? {
-            match entry {
-                Entry::Line(line) => self.line(&line)?,
-                Entry::Marks(stamp, marks, bytes) => self.marks(stamp, &marks, bytes)?,
-                Entry::Hole(hole) => self.hole(hole),
-            }
-        }
-        self.end_block();
-        self.fields.coverage = self.coverage(view);
-        let evidence = self.evidence.unwrap_or(self.lines);
-        let identity = Identity {
-            evidence: Some(evidence),
-            ..identity(self.plan, subject, self.hash)
-        };
-        let summary = self.writer.finish(identity, self.fields)?;
-        Ok(Done {
-            summary,
-            hash: self.hash,
-            evidence,
-        })
-    }
-
-    fn line(&mut self, line: &Line<'_>) -> Result<(), CopyError> {
-        if line.stream == Stream::Node {
-            self.cross_boundaries(line);
-            self.lines += 1;
-            return Ok(self.writer.node(line.bytes, line.terminated)?);
-        }
-        if line.context {
-            if self.scope == Scope::Everything {
-                self.writer.context(line.bytes, line.terminated)?;
-            }
-            return Ok(());
-        }
-        self.cross_boundaries(line);
-        let wanted = self.scope == Scope::Everything
-            || self
-                .open
-                .as_ref()
-                .is_some_and(|open| open.block.of == self.plan.of);
-        if !wanted {
-            return Ok(());
-        }
-        if line.lane == Lane::Main {
-            self.cover(line);
-        }
-        self.lines += 1;
-        Ok(self.writer.slog(line.bytes, line.terminated)?)
-    }
-
-    /// Ends and begins blocks where the line crosses into another one.
-    fn cross_boundaries(&mut self, line: &Line<'_>) {
-        let is_behind = |at: haltbox_format::mark::Position| at.is_behind(line.lane, line.counter);
-        let over = self
-            .open
-            .as_ref()
-            .and_then(|open| open.block.until)
-            .is_some_and(|until| line.lane == Lane::Main && !is_behind(until));
-        if over {
-            self.end_block();
-        }
-        while let Some(block) = self.blocks.get(self.next) {
-            if line.lane != Lane::Main || is_behind(block.from) {
-                break;
-            }
-            let block = block.clone();
-            self.next += 1;
-            self.end_block();
-            self.begin_block(block);
-        }
-    }
-
-    fn begin_block(&mut self, block: Block) {
-        let whole = block.is_complete() && block.from.main >= self.oldest;
-        let rules = self.plan.profile.slog.as_ref().filter(|_| whole);
-        let hasher = rules.map(|slog| BlockHasher::new(slog.canonical(), block.of.height));
-        self.writer.block_begin(block.of.height, block.of.attempt);
-        self.open = Some(Open { block, hasher });
-    }
-
-    fn end_block(&mut self) {
-        let Some(Open { block, hasher }) = self.open.take() else {
-            return;
-        };
-        let hash = hasher.map(BlockHasher::finish);
-        if block.of == self.plan.of {
-            self.hash = hash;
-            self.evidence = Some(self.lines);
-        }
-        self.writer.block_end(BlockFacts {
-            state: Some(block.state),
-            app_hash: block.app_hash,
-            network_app_hash: block.network,
-            hash: hash.map(|hash| hash.to_string()),
-        });
-    }
-
-    /// Counts a main line as covered, and hashes it if it is of an execution.
-    fn cover(&mut self, line: &Line<'_>) {
-        let span = self.main.get_or_insert(Span {
-            from: line.counter,
-            to: line.counter,
-        });
-        span.to = line.counter;
-        let Some(open) = &mut self.open else { return };
-        let executing = open
-            .block
-            .end
-            .is_none_or(|end| end.is_behind(Lane::Main, line.counter));
-        if line.cut.is_some() {
-            open.hasher = None;
-        } else if let Some(hasher) = open.hasher.as_mut().filter(|_| executing) {
-            hasher.line(line.bytes);
-        }
-    }
-
-    /// Marks of cranks whose lines are in the box are left out: the lines say
-    /// the same.
-    fn marks(&mut self, stamp: Stamp, marks: &[Mark], bytes: &[u8]) -> Result<(), CopyError> {
-        let in_box = stamp.at.main > self.oldest && self.scope == Scope::Everything;
-        for mark in marks {
-            if let (Mark::Crank(crank), true) = (mark, in_box) {
-                self.writer.crank(crank.number, Some(crank.activityhash));
-            }
-        }
-        let only_cranks = marks.iter().all(|mark| matches!(mark, Mark::Crank(_)));
-        if !(only_cranks && in_box) {
-            self.writer.marks(bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Records that are missing in an execution leave it without a HASH.
-    fn hole(&mut self, hole: Hole) {
-        if hole.lane == Lane::Main
-            && let Some(open) = &mut self.open
-        {
-            open.hasher = None;
-        }
-        if hole.lane == Lane::Main {
-            let from = self.blocks.iter_mut().skip(self.next);
-            from.filter(|b| (hole.from..=hole.to).contains(&b.from.main))
-                .for_each(|block| block.whole = false);
-        }
-        self.fields.holes.push(Missing {
-            lane: Some(hole.lane),
-            from: hole.from,
-            to: hole.to,
-            bytes: None,
-            why: hole.why.name().to_owned(),
-        });
-    }
-
-    fn coverage(&self, view: &RingView) -> Coverage {
-        let heights = || {
-            self.blocks
-                .iter()
-                .take(self.next)
-                .map(|block| block.of.height)
-        };
-        let runs = &view.lane(Lane::Local).runs;
-        let local = runs.first().zip(runs.last());
-        Coverage {
-            main: self.main,
-            local: local.map(|(first, last)| Span {
-                from: first.first,
-                to: last.last,
-            }),
-            first_height: heights().min(),
-            last_height: heights().max(),
-        }
-    }
-}
-
-/// What can be said of the machine without asking the node.
-fn host_fingerprint(node_program: Option<&Path>) -> HostFingerprint {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-    let cpu = std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("model name"))?;
-            line.split_once(':')
-                .map(|(_, model)| model.trim().to_owned())
-        });
-    HostFingerprint {
-        recorder: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        os: Some(format!(
-            "{} {}",
-            std::env::consts::OS,
-            std::env::consts::ARCH
-        )),
-        kernel: kernel.map(|text| text.trim().to_owned()),
-        cpu,
-        node_sha256: node_program.and_then(|path| sha256(path).ok()),
-        ..HostFingerprint::default()
-    }
-}
-
-/// A node's executable is a few hundred megabytes at most: a second of the
-/// thread that writes the box.
-fn sha256(path: &Path) -> io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(Digest(hasher.finalize().into()))
 }

@@ -4,6 +4,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 pub mod after_freeze;
+pub mod archive;
 pub mod blackbox;
 pub mod clock;
 pub mod control;
@@ -20,6 +21,7 @@ pub mod prometheus;
 pub mod recorder;
 pub mod reserve;
 pub mod ring;
+mod ring_copy;
 pub mod ring_file;
 pub mod run;
 pub mod serve;

@@ -1,6 +1,12 @@
 //! What machine and boot this is.
 
 use std::fs;
+use std::io;
+use std::path::Path;
+
+use haltbox_format::Digest;
+use haltbox_format::blackbox::HostFingerprint;
+use sha2::{Digest as _, Sha256};
 
 /// BLAKE3 of the machine's id, keyed by use, so that the id itself is never
 /// told; zero where the machine has none (some containers).
@@ -43,4 +49,34 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What can be said of the machine without asking the node.
+pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+    let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        line.split_once(':')
+            .map(|(_, model)| model.trim().to_owned())
+    });
+    HostFingerprint {
+        recorder: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        os: Some(format!(
+            "{} {}",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        )),
+        kernel: kernel.map(|text| text.trim().to_owned()),
+        cpu,
+        node_sha256: node_program.and_then(|path| sha256(path).ok()),
+        ..HostFingerprint::default()
+    }
+}
+
+/// A node's executable is a few hundred megabytes at most: a second of the
+/// thread that writes the box.
+fn sha256(path: &Path) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut hasher)?;
+    Ok(Digest(hasher.finalize().into()))
 }

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
 use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
+use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::control::{self, Reply, Request};
 use haltbox_recorder::doctor::{self, Finding};
 use haltbox_recorder::freeze::{self, FreezeError, Plan};
@@ -87,6 +88,10 @@ struct RecordingArgs {
     /// Bytes of boxes kept.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size)]
     max_bytes: u64,
+    /// Bytes of the archive: released blocks, compressed, the oldest go first;
+    /// 0 for none.
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
+    archive_bytes: u64,
     /// Shell command to run when a box was frozen by itself: HALTBOX_BOX, _NAME,
     /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH tell it of what.
     #[arg(long, value_name = "CMD")]
@@ -199,6 +204,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
             time: Duration::from_secs(args.recording.persist_seconds),
         },
         after_freeze: args.recording.after_freeze(),
+        archive_bytes: args.recording.archive_bytes,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -293,12 +299,9 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         (None, None) => load_profile("agoric")?,
     };
     let profile = Arc::new(profile);
-    let (of, reason) = serve::subject_of(&history.life, args.height).ok_or_else(|| {
-        args.height.map_or(
-            "nothing to freeze: no block is in the ring".to_owned(),
-            |height| FreezeError::NoBlock(height).to_string(),
-        )
-    })?;
+    let Some((of, reason)) = serve::subject_of(&history.life, args.height) else {
+        return freeze_archived(args.height, ring, &boxes);
+    };
     let plan = Plan {
         of,
         reason,
@@ -308,6 +311,18 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     };
     let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
     note_in_ring(ring, &view, profile, &frozen);
+    print!("{}", message::frozen(&frozen, None));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The ring has let go of it; the archive may have it.
+fn freeze_archived(height: Option<u64>, ring: &Path, boxes: &Path) -> Result<ExitCode, String> {
+    let height = height.ok_or("nothing to freeze: no block is in the ring")?;
+    let folder = ring.parent().unwrap_or(Path::new("."));
+    let found = ArchivedBlock::find(folder, height).map_err(|error| error.to_string())?;
+    let block = found.ok_or_else(|| FreezeError::NoBlock(height).to_string())?;
+    let frozen = block.freeze(boxes, "frozen by request");
+    let frozen = frozen.map_err(|error| error.to_string())?;
     print!("{}", message::frozen(&frozen, None));
     Ok(ExitCode::SUCCESS)
 }

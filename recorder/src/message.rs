@@ -4,7 +4,7 @@ use std::io::Write;
 
 use haltbox_format::lifecycle::State;
 
-use crate::freeze::Frozen;
+use crate::freeze::{Frozen, Reach};
 
 /// Says a sentence to the operator.
 pub fn say(text: &str) {
@@ -53,10 +53,11 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         ),
     };
     let size = human_bytes(frozen.bytes);
-    let state = match (frozen.existed, frozen.block_only) {
+    let state = match (frozen.existed, frozen.reach) {
         (true, _) => " (was there already, unchanged)",
-        (false, true) => " (this block only: the disk has no room for its history)",
-        (false, false) => "",
+        (false, Reach::NoRoom) => " (this block only: the disk has no room for its history)",
+        (false, Reach::Archived) => " (this block only, out of the archive)",
+        (false, Reach::History) => "",
     };
     let _ = writeln!(
         text,

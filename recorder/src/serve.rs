@@ -20,8 +20,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
 use crate::after_freeze::{self, AfterFreeze};
+use crate::archive::{self, Archive, ArchivedBlock, Archiving};
 use crate::control::{self, Control, Reply, Request};
-use crate::freeze::{FreezeError, Frozen, Plan};
+use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
 use crate::message::{self, say};
 use crate::old_rings::{self, OldRing};
@@ -29,7 +30,7 @@ use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring_file::RingOptions;
 use crate::service::Service;
 use crate::triggers::{Policy, Triggers};
-use freezing::{Freezing, Wanted};
+use freezing::{Freezing, HeldBy, Wanted};
 use opening::{catch_signals, keep_profile, make_folder, open_sources};
 
 /// Sources are drained before a freeze until they were quiet this long ...
@@ -40,6 +41,8 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(25);
 /// Turns of one source before the others have theirs.
 const TURNS: usize = 16;
+/// Parts of a ring's bytes that are recorded between two parts of the archive.
+const ARCHIVED_IN: u64 = 6;
 /// How far a source is read between two source marks.
 const MARK_EVERY: u64 = 8 << 20;
 
@@ -67,6 +70,8 @@ pub struct Options {
     pub triggers: Policy,
     /// What a durable box brings about.
     pub after_freeze: AfterFreeze,
+    /// Bytes the archive may have; 0 for none.
+    pub archive_bytes: u64,
 }
 
 /// Records until every source is over or a signal ends it.
@@ -82,6 +87,9 @@ struct Server {
     sources: Vec<Source>,
     control: Option<Control>,
     freezing: Freezing,
+    archiving: Option<Archiving>,
+    /// Bytes recorded since the archive was woken.
+    unarchived: u64,
     old_rings: Vec<OldRing>,
     triggers: Triggers,
     /// What the node said before it stopped, if it announced that.
@@ -127,6 +135,8 @@ impl Server {
             sources,
             control,
             freezing: Freezing::new(&boxes, options.size / 4),
+            archiving: None,
+            unarchived: 0,
             old_rings: old_rings::find(&ring),
             triggers: Triggers::new(options.triggers),
             farewell: None,
@@ -135,6 +145,7 @@ impl Server {
             options,
         };
         server.begin(opened);
+        server.archiving = server.start_archiving();
         Ok(server)
     }
 
@@ -171,12 +182,33 @@ impl Server {
         self.want_from_old_rings();
     }
 
+    fn start_archiving(&self) -> Option<Archiving> {
+        let budget = self.options.archive_bytes;
+        let recorder = self.recorder.as_ref().filter(|_| budget > 0)?;
+        let started = recorder.file().map_err(|error| error.to_string());
+        let started = started.and_then(|ring| {
+            let plan = archive::Plan {
+                ring,
+                old_rings: self.old_rings.iter().map(|old| old.path.clone()).collect(),
+                profile: Arc::clone(recorder.profile()),
+                node_program: self.options.node_program.clone(),
+                budget,
+            };
+            let archive = Archive::open(&self.options.dir).map_err(|error| error.to_string())?;
+            Archiving::start(archive, plan).map_err(|error| error.to_string())
+        });
+        started
+            .map_err(|error| say(&format!("nothing is archived: {error}")))
+            .ok()
+    }
+
     fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
         let mut stopping: Option<Instant> = None;
         let mut service = Service::ready();
         loop {
             service.live();
             let progress = self.read_sources();
+            self.wake_archive();
             self.hear();
             self.pull_triggers();
             self.finish_writing();
@@ -234,7 +266,11 @@ impl Server {
             return Turn::Quiet;
         };
         let stream = source.stream();
-        let turn = source.turn(&mut |given| recorder.record(stream, given));
+        let recorded = &mut self.unarchived;
+        let turn = source.turn(&mut |given| {
+            *recorded += given.bytes.len() as u64;
+            recorder.record(stream, given);
+        });
         let turn = turn.unwrap_or_else(|error| {
             say(&format!(
                 "reading the {} source {}: {error}",
@@ -266,6 +302,16 @@ impl Server {
         }
         self.tell_news();
         turn
+    }
+
+    /// Has what was released archived long before it goes by age.
+    fn wake_archive(&mut self) {
+        if let Some(archiving) = &self.archiving
+            && self.unarchived >= self.options.size / ARCHIVED_IN
+        {
+            self.unarchived = 0;
+            archiving.wake();
+        }
     }
 
     fn mark_sources(&mut self) {
@@ -358,7 +404,7 @@ impl Server {
             say(&old.describe());
             for (of, field) in &old.unfrozen {
                 self.freezing.want(Wanted {
-                    old_ring: Some(old.path.clone()),
+                    held_by: HeldBy::OldRing(old.path.clone()),
                     ..Wanted::of(*of, found_at_start(field), &boxes)
                 });
             }
@@ -389,13 +435,13 @@ impl Server {
 
     /// Notes where it matters that a box holds the attempt.
     fn mark_frozen(&mut self, wanted: &Wanted, frozen: &Frozen) {
-        match (&wanted.old_ring, &mut self.recorder) {
-            (Some(path), _) => {
+        match (&wanted.held_by, &mut self.recorder) {
+            (HeldBy::OldRing(path), _) => {
                 let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
                 held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
             }
-            (None, Some(recorder)) => recorder.frozen(frozen.of, frozen.name()),
-            (None, None) => {}
+            (HeldBy::Ring, Some(recorder)) => recorder.frozen(frozen.of, frozen.name()),
+            (HeldBy::Ring, None) | (HeldBy::Archive(_), _) => {}
         }
     }
 
@@ -414,22 +460,32 @@ impl Server {
                     continue;
                 }
             };
-            match self.subject(height) {
-                Some((of, reason)) => {
+            match self.held(height) {
+                Ok((of, reason, held_by)) => {
                     let boxes = boxes.unwrap_or_else(|| self.boxes());
                     self.freezing.want(Wanted {
                         asked_by: Some(stream),
+                        held_by,
                         ..Wanted::of(of, reason, &boxes)
                     });
                 }
-                None => {
-                    let asked = height.map_or("no height".to_owned(), |h| format!("height {h}"));
-                    let text = format!("nothing to freeze: {asked} is in the ring");
-                    let text = height.map_or(text, |h| FreezeError::NoBlock(h).to_string());
-                    control::answer(&stream, &Reply::Failed(text));
-                }
+                Err(text) => control::answer(&stream, &Reply::Failed(text)),
             }
         }
+    }
+
+    /// The attempt an operator means, and where its records are.
+    fn held(&self, height: Option<u64>) -> Result<(Attempt, String, HeldBy), String> {
+        let life = self.recorder.as_ref().map(Recorder::life);
+        if let Some((of, reason)) = life.and_then(|life| subject_of(life, height)) {
+            return Ok((of, reason, HeldBy::Ring));
+        }
+        let height = height.ok_or("nothing to freeze: no height is in the ring")?;
+        let found = ArchivedBlock::find(&self.options.dir, height);
+        let block = found.map_err(|error| error.to_string())?;
+        let block = block.ok_or_else(|| FreezeError::NoBlock(height).to_string())?;
+        let (of, reason) = (block.of(), "frozen by request".to_owned());
+        Ok((of, reason, HeldBy::Archive(Box::new(block))))
     }
 
     /// What its log still holds comes first: it says why.
@@ -447,10 +503,6 @@ impl Server {
         self.pull_triggers();
     }
 
-    fn subject(&self, height: Option<u64>) -> Option<(Attempt, String)> {
-        subject_of(self.recorder.as_ref()?.life(), height)
-    }
-
     /// Begins to write the first wanted box, once what the sources still hold
     /// of it is in the ring.
     fn start_writing(&mut self) {
@@ -459,20 +511,32 @@ impl Server {
         let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
             return;
         };
-        // From here on the box needs what the ring holds now.
-        recorder.hold_history();
-        let ring = match &wanted.old_ring {
-            Some(path) => fs::File::open(path),
-            None => recorder.file(),
-        };
-        let profile = Arc::clone(recorder.profile());
-        let node_program = self.options.node_program.clone();
-        self.freezing.begin(ring, |wanted| Plan {
+        let plan = Plan {
             of: wanted.of,
             reason: wanted.reason.clone(),
             boxes: wanted.boxes.clone(),
-            profile,
-            node_program,
+            profile: Arc::clone(recorder.profile()),
+            node_program: self.options.node_program.clone(),
+        };
+        let ring = match wanted.held_by.clone() {
+            HeldBy::Archive(block) => {
+                let work = move || block.freeze(&plan.boxes, &plan.reason);
+                return self.freezing.begin(work);
+            }
+            HeldBy::OldRing(path) => fs::File::open(path),
+            HeldBy::Ring => {
+                // From here on the box needs what the ring holds now.
+                recorder.hold_history();
+                recorder.file()
+            }
+        };
+        self.freezing.begin(move || {
+            let ring = ring.map_err(|error| FreezeError::Io {
+                doing: "open the ring for a box in",
+                path: plan.boxes.clone(),
+                error,
+            })?;
+            freeze::freeze(&ring, &plan)
         });
     }
 

@@ -3,7 +3,6 @@
 //! One at a time, by a thread that reads the ring's file: the loop goes on
 //! draining the sources meanwhile.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,8 @@ use std::time::Instant;
 
 use haltbox_format::mark::Attempt;
 
-use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::archive::ArchivedBlock;
+use crate::freeze::{FreezeError, Frozen};
 use crate::message::say;
 use crate::reserve::Reserve;
 
@@ -23,8 +23,28 @@ pub(super) struct Wanted {
     pub(super) boxes: PathBuf,
     pub(super) since: Instant,
     pub(super) asked_by: Option<UnixStream>,
-    /// The ring that holds it, if that is not the one in use.
-    pub(super) old_ring: Option<PathBuf>,
+    pub(super) held_by: HeldBy,
+}
+
+/// Where the records are that a box is made of.
+#[derive(Clone)]
+pub(super) enum HeldBy {
+    /// The ring in use.
+    Ring,
+    /// One that was set aside.
+    OldRing(PathBuf),
+    /// The archive.
+    Archive(Box<ArchivedBlock>),
+}
+
+impl HeldBy {
+    fn is_same(&self, other: &HeldBy) -> bool {
+        match (self, other) {
+            (HeldBy::Ring, HeldBy::Ring) => true,
+            (HeldBy::OldRing(a), HeldBy::OldRing(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl Wanted {
@@ -36,7 +56,7 @@ impl Wanted {
             boxes: boxes.to_owned(),
             since: Instant::now(),
             asked_by: None,
-            old_ring: None,
+            held_by: HeldBy::Ring,
         }
     }
 }
@@ -83,7 +103,7 @@ impl Freezing {
             .iter()
             .chain(self.writing.iter().map(|writing| &writing.wanted));
         let being_done =
-            known.any(|known| known.of == wanted.of && known.old_ring == wanted.old_ring);
+            known.any(|known| known.of == wanted.of && known.held_by.is_same(&wanted.held_by));
         if wanted.asked_by.is_some() || !being_done {
             self.wanted.push(wanted);
         }
@@ -94,23 +114,24 @@ impl Freezing {
         self.wanted.first().filter(|_| self.writing.is_none())
     }
 
-    /// Begins the next box, out of the ring in this file.
-    pub(super) fn begin(&mut self, ring: io::Result<File>, plan: impl FnOnce(&Wanted) -> Plan) {
+    /// Begins the next box; `work` writes it, in a thread of its own.
+    pub(super) fn begin(
+        &mut self,
+        work: impl FnOnce() -> Result<Frozen, FreezeError> + Send + 'static,
+    ) {
         if self.next().is_none() {
             return;
         }
         let wanted = self.wanted.remove(0);
-        let plan = plan(&wanted);
         if let Some(reserve) = &self.reserve {
             reserve.give_up();
         }
         let (sender, done) = channel();
-        let work = move || {
-            let _ = sender.send(write(ring, &plan));
-        };
         let started = std::thread::Builder::new()
             .name("haltbox-freeze".to_owned())
-            .spawn(work);
+            .spawn(move || {
+                let _ = sender.send(work());
+            });
         if let Err(error) = started {
             say(&format!("no thread to write the box: {error}"));
         }
@@ -135,13 +156,4 @@ impl Freezing {
         }
         self.writing.take().map(|writing| (writing.wanted, outcome))
     }
-}
-
-fn write(ring: io::Result<File>, plan: &Plan) -> Result<Frozen, FreezeError> {
-    let ring = ring.map_err(|error| FreezeError::Io {
-        doing: "open the ring for a box in",
-        path: plan.boxes.clone(),
-        error,
-    })?;
-    freeze::freeze(&ring, plan)
 }

@@ -1,0 +1,181 @@
+//! The archive: what the ring lets go, compressed, within a budget of bytes.
+//!
+//! ```text
+//! ring --pass--> part, some minutes --join--> hour --budget--> gone, the oldest first
+//! ```
+//!
+//! A part is a box of the blocks that were released since the last one. It is
+//! made out of the ring's file by a thread of low priority, so that the append
+//! path knows nothing of it, and is visible only when it is whole: the ring
+//! itself is what a kill leaves of a part that was not. When an hour is over
+//! its parts are joined, without compressing them again.
+
+mod block;
+mod hours;
+mod pass;
+mod thread;
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use haltbox_format::ArchiveName;
+use haltbox_format::blackbox::{BoxError, IndexError, JoinError};
+use haltbox_format::ring::RingError;
+
+use crate::blackbox::BoxFolder;
+
+pub use block::ArchivedBlock;
+pub use thread::{Archiving, Plan};
+
+/// The folder's name beside the ring.
+pub const FOLDER: &str = "archive";
+
+/// An archive's folder.
+pub struct Archive {
+    path: PathBuf,
+    folder: BoxFolder,
+}
+
+/// A file of an archive.
+#[derive(Clone, Debug)]
+pub struct ArchiveFile {
+    /// What its name says.
+    pub name: ArchiveName,
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Why something was not archived, or not had out of the archive.
+#[derive(Debug)]
+pub enum ArchiveError {
+    /// The ring cannot be read.
+    Ring(RingError),
+    /// A file of the archive cannot be written.
+    Write(BoxError),
+    /// A file of the archive cannot be used.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was wrong with it.
+        error: IndexError,
+    },
+    /// Frames of a file cannot be taken over.
+    Join {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: JoinError,
+    },
+    /// The system said no.
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring(error) => write!(f, "the ring {error}"),
+            Self::Write(error) => error.fmt(f),
+            Self::File { path, error } => write!(f, "{} {error}", path.display()),
+            Self::Join { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Io { doing, path, error } => {
+                write!(f, "cannot {doing} {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ArchiveError {}
+
+impl Archive {
+    /// Opens the archive beside a ring, and makes its folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(dir: &Path) -> Result<Archive, ArchiveError> {
+        let path = dir.join(FOLDER);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let opened = made.and_then(|()| BoxFolder::open(&path));
+        let folder = opened.map_err(|error| at("open", &path, error))?;
+        Ok(Archive { path, folder })
+    }
+
+    /// Its files, oldest first.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn files(&self) -> Result<Vec<ArchiveFile>, ArchiveError> {
+        files_in(&self.path).map_err(|error| at("list", &self.path, error))
+    }
+
+    /// Removes the oldest files until the budget is kept; the newest stays.
+    fn keep_budget(&self, budget: u64) -> Result<(), ArchiveError> {
+        let files = self.files()?;
+        let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
+        let older = files.len().saturating_sub(1);
+        for file in files.iter().take(older) {
+            if bytes <= budget {
+                break;
+            }
+            remove(&file.path)?;
+            bytes -= file.bytes;
+        }
+        Ok(())
+    }
+}
+
+/// The files of the archive in a folder, oldest first; none if it is not there.
+///
+/// # Errors
+/// What the system says.
+pub fn files_in(folder: &Path) -> io::Result<Vec<ArchiveFile>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().parse::<ArchiveName>();
+        let (Ok(name), Ok(metadata)) = (name, entry.metadata()) else {
+            continue;
+        };
+        files.push(ArchiveFile {
+            name,
+            path: entry.path(),
+            bytes: metadata.len(),
+        });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn remove(path: &Path) -> Result<(), ArchiveError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, ArchiveError> {
+    File::open(path).map_err(|error| at("open", path, error))
+}
+
+fn at(doing: &'static str, path: &Path, error: io::Error) -> ArchiveError {
+    ArchiveError::Io {
+        doing,
+        path: path.to_owned(),
+        error,
+    }
+}

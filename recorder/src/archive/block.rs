@@ -1,0 +1,148 @@
+//! A block out of the archive, as a box of its own.
+
+use std::path::{Path, PathBuf};
+
+use haltbox_format::blackbox::{
+    BlockEntry, BoxJoiner, Coverage, Identity, Manifest, ManifestFields, Tag,
+};
+use haltbox_format::lifecycle::State;
+use haltbox_format::mark::Attempt;
+
+use super::{ArchiveError, FOLDER, at, files_in, open_file};
+use crate::clock;
+use crate::freeze::{FreezeError, Frozen, Reach, folder_of, publish};
+
+/// A block that is in the archive.
+#[derive(Clone, Debug)]
+pub struct ArchivedBlock {
+    path: PathBuf,
+    manifest: Manifest,
+    entry: BlockEntry,
+}
+
+impl ArchivedBlock {
+    /// The newest attempt at a height in the archive beside a ring; of two, one
+    /// that is whole. `None` if there is none. Damaged files are passed over:
+    /// `haltbox verify` tells of them.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn find(dir: &Path, height: u64) -> Result<Option<ArchivedBlock>, ArchiveError> {
+        let folder = dir.join(FOLDER);
+        let files = files_in(&folder).map_err(|error| at("list", &folder, error))?;
+        let may_hold =
+            |name: &haltbox_format::ArchiveName| (name.first..=name.last).contains(&height);
+        for file in files.into_iter().rev().filter(|file| may_hold(&file.name)) {
+            let Ok(manifest) = Manifest::read(&open_file(&file.path)?) else {
+                continue;
+            };
+            let attempts = manifest.blocks.iter().enumerate();
+            let of_height = attempts.filter(|(_, block)| block.height == height);
+            let best = of_height.max_by_key(|(index, block)| (block.hash.is_some(), *index));
+            if let Some((_, entry)) = best {
+                let entry = entry.clone();
+                return Ok(Some(ArchivedBlock {
+                    path: file.path,
+                    manifest,
+                    entry,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Which attempt it is.
+    pub fn of(&self) -> Attempt {
+        Attempt {
+            height: self.entry.height,
+            attempt: self.entry.attempt,
+        }
+    }
+
+    /// Writes it as a box.
+    ///
+    /// # Errors
+    /// What reading the archive and writing the box give.
+    pub fn freeze(&self, boxes: &Path, reason: &str) -> Result<Frozen, FreezeError> {
+        let cannot = |error: ArchiveError| FreezeError::Archive(error);
+        let source = open_file(&self.path).map_err(cannot)?;
+        let folder = folder_of(boxes)?;
+        let failed = |error| FreezeError::of_io("write a box in", boxes, error);
+        let file = folder.temporary().map_err(failed)?;
+        let out = file.file().try_clone().map_err(failed)?;
+        let identity = self.identity(reason);
+        let mut joiner = BoxJoiner::new(out, identity.clone())
+            .map_err(|error| FreezeError::of_box(boxes, error))?;
+        // The node's log has no heights: where it is all there is, all of it
+        // comes along.
+        let sides: &[Tag] = if self.entry.bytes == 0 {
+            &[Tag::Node]
+        } else {
+            &[]
+        };
+        let added = joiner.add_block(&source, &self.manifest, &self.entry, sides);
+        added.map_err(|error| {
+            cannot(ArchiveError::Join {
+                path: self.path.clone(),
+                error,
+            })
+        })?;
+        let summary = joiner
+            .finish(identity.clone(), self.fields())
+            .map_err(|error| FreezeError::of_box(boxes, error))?;
+        let (path, existed) = publish(file, &folder, boxes, &identity)?;
+        Ok(Frozen {
+            of: self.of(),
+            path,
+            bytes: summary.bytes,
+            existed,
+            reach: Reach::Archived,
+            reason: reason.to_owned(),
+            app_hash: self.entry.app_hash,
+            network: self.entry.network_app_hash,
+            state: self.entry.state.unwrap_or(State::Confirmed),
+        })
+    }
+
+    fn identity(&self, reason: &str) -> Identity {
+        let of = &self.manifest.identity;
+        let unnamed = format!("{}-incomplete", self.entry.height);
+        Identity {
+            name: self.entry.name.clone().unwrap_or(unnamed),
+            height: Some(self.entry.height),
+            attempt: Some(self.entry.attempt),
+            reason: reason.to_owned(),
+            app_hash: self.entry.app_hash,
+            network_app_hash: self.entry.network_app_hash,
+            profile: of.profile.clone(),
+            profile_digest: of.profile_digest,
+            evidence: Some(self.entry.lines),
+            created: clock::rfc3339(clock::now_ms()),
+            origin: Some(self.origin()),
+            ..Identity::default()
+        }
+    }
+
+    fn origin(&self) -> String {
+        format!(
+            "height {} of the archive file {}",
+            self.entry.height, self.manifest.identity.name
+        )
+    }
+
+    /// Which of the file's records were the block's is not known any more.
+    fn fields(&self) -> ManifestFields {
+        ManifestFields {
+            coverage: Coverage {
+                ring: self.manifest.coverage.ring,
+                first_height: Some(self.entry.height),
+                last_height: Some(self.entry.height),
+                ..Coverage::default()
+            },
+            losses: Vec::new(),
+            holes: Vec::new(),
+            host: self.manifest.host.clone(),
+            origin: Some(self.origin()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One look at the ring: what was released since the last part becomes one.
+
+use std::fs::File;
+
+use haltbox_format::blackbox::{BoxWriter, HostFingerprint, Identity, Manifest, Options};
+use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::Position;
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{ArchiveName, Lane, Profile, RingId};
+
+use super::{Archive, ArchiveError, at, open_file};
+use crate::blackbox::BoxName;
+use crate::clock;
+use crate::ring_copy::{self, CopyError, Reading, Scope};
+
+/// What a pass needs to know of the recording.
+pub(super) struct Pass<'a> {
+    pub(super) ring: &'a File,
+    pub(super) profile: &'a Profile,
+    pub(super) host: &'a HostFingerprint,
+}
+
+impl Archive {
+    /// Archives what was released and is not archived yet. `done`: how far the
+    /// ring was archived, if that is known. Gives how far it is now.
+    pub(super) fn pass(
+        &self,
+        pass: &Pass<'_>,
+        done: Option<(RingId, Position)>,
+    ) -> Result<Option<(RingId, Position)>, ArchiveError> {
+        let view = RingView::read(pass.ring).map_err(ArchiveError::Ring)?;
+        let Some(ring) = view.superblock.map(|superblock| RingId(superblock.uuid)) else {
+            return Ok(done);
+        };
+        let history =
+            History::read(pass.ring, &view).map_err(|error| ArchiveError::Ring(error.into()))?;
+        let known = done.filter(|(of, _)| *of == ring);
+        let from = match known {
+            Some((_, from)) => from,
+            None => self.reached(ring)?.unwrap_or_else(|| oldest(&view)),
+        };
+        let Some(until) = released(history.life.blocks()).filter(|until| until.main > from.main)
+        else {
+            return Ok(Some((ring, from)));
+        };
+        let reading = Reading {
+            file: pass.ring,
+            view: &view,
+            history: &history,
+            profile: pass.profile,
+        };
+        self.write_part(reading, Scope::Span(from, until), pass.host)?;
+        Ok(Some((ring, until)))
+    }
+
+    /// How far a ring is archived, by the newest files that are of it.
+    fn reached(&self, ring: RingId) -> Result<Option<Position>, ArchiveError> {
+        let mut main = None;
+        for file in self.files()?.iter().rev() {
+            // A damaged file tells nothing; what it held is archived again, if
+            // the ring still has it.
+            let Ok(manifest) = Manifest::read(&open_file(&file.path)?) else {
+                continue;
+            };
+            let covered = manifest.coverage;
+            if covered.ring != Some(ring) {
+                continue;
+            }
+            let behind = covered.main.map(|span| span.to + 1);
+            main = main.max(behind);
+            if let (Some(main), Some(local)) = (main, covered.local) {
+                let local = local.to + 1;
+                return Ok(Some(Position { main, local }));
+            }
+        }
+        Ok(main.map(|main| Position { main, local: 0 }))
+    }
+
+    fn write_part(
+        &self,
+        ring: Reading<'_>,
+        span: Scope,
+        host: &HostFingerprint,
+    ) -> Result<(), ArchiveError> {
+        let failed = |error| at("write a part in", &self.path, error);
+        let file = self.folder.temporary().map_err(failed)?;
+        let created = clock::rfc3339(clock::now_ms());
+        let identity = identity(ring.profile, &created);
+        let options = Options {
+            draft: identity.clone(),
+            frame_per_block: true,
+            ..Options::default()
+        };
+        let out = file.file().try_clone().map_err(failed)?;
+        let writer = BoxWriter::new(out, &options).map_err(ArchiveError::Write)?;
+        let copied = ring_copy::copy(ring, span, None, host.clone(), writer);
+        let copied = copied.map_err(|error| match error {
+            CopyError::Box(error) => ArchiveError::Write(error),
+            CopyError::Ring(error) => ArchiveError::Ring(error.into()),
+        })?;
+        let covered = &copied.fields.coverage;
+        let heights = covered.first_height.zip(covered.last_height);
+        let name = ArchiveName::part(&created, heights.unwrap_or_default());
+        let name = name.and_then(|name| BoxName::new(&name.to_string()));
+        let name = name.ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+        let identity = Identity {
+            name: name.to_string(),
+            ..identity
+        };
+        let finished = copied.writer.finish(identity, copied.fields);
+        finished.map_err(ArchiveError::Write)?;
+        file.publish_next(&name).map(drop).map_err(failed)
+    }
+}
+
+/// The identity of a file that is about no block in particular.
+pub(super) fn identity(profile: &Profile, created: &str) -> Identity {
+    Identity {
+        reason: "archive: blocks that the network agreed with".to_owned(),
+        profile: profile.name.clone(),
+        profile_digest: profile.slog.as_ref().map(|slog| slog.canonical().digest()),
+        created: created.to_owned(),
+        ..Identity::default()
+    }
+}
+
+fn oldest(view: &RingView) -> Position {
+    let first = |lane| view.lane(lane).first_counter().unwrap_or(0);
+    Position {
+        main: first(Lane::Main),
+        local: first(Lane::Local),
+    }
+}
+
+/// Behind the last block that the network agreed with: what follows may still
+/// be needed for a box, and stays where it is. What is pinned before it is
+/// copied along, in its order.
+fn released(blocks: &[Block]) -> Option<Position> {
+    let agreed = blocks.iter().filter(|b| b.state == State::Confirmed);
+    let last = agreed.max_by_key(|block| block.from.main)?;
+    let behind = blocks.iter().filter(|b| b.from.main > last.from.main);
+    let next = behind.map(|block| block.from).min_by_key(|from| from.main);
+    next.or(last.until)
+}

@@ -1,0 +1,152 @@
+//! The thread that archives beside the recording.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use haltbox_format::Profile;
+use haltbox_format::archive_name::hour_of;
+
+use super::pass::Pass;
+use super::{Archive, ArchiveError};
+use crate::message::say;
+use crate::{clock, machine};
+
+/// How often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// The lowest priority.
+const NICE: i32 = 19;
+
+/// What is archived, and where to.
+pub struct Plan {
+    /// The ring in use.
+    pub ring: File,
+    /// Rings that were set aside: what they released comes first.
+    pub old_rings: Vec<PathBuf>,
+    /// How the entries are read.
+    pub profile: Arc<Profile>,
+    /// The node's executable, to be told apart from another validator's.
+    pub node_program: Option<PathBuf>,
+    /// Bytes the archive may have.
+    pub budget: u64,
+}
+
+/// The thread; it ends with this handle. A part that is being written then is
+/// not lost: the ring has its records.
+pub struct Archiving {
+    wake: SyncSender<()>,
+}
+
+impl Archiving {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(archive: Archive, plan: Plan) -> io::Result<Archiving> {
+        let (wake, woken) = sync_channel(1);
+        let work = move || {
+            let _ = rustix::process::setpriority_process(None, NICE);
+            let mut worker = Worker::new(archive, plan);
+            worker.begin();
+            loop {
+                match woken.recv_timeout(LOOK) {
+                    Ok(()) => worker.work(),
+                    Err(RecvTimeoutError::Timeout) if worker.hour_is_over() => worker.work(),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("haltbox-archive".to_owned());
+        thread.spawn(work).map(|_| Archiving { wake })
+    }
+
+    /// Enough was recorded for another part. Never waits.
+    pub fn wake(&self) {
+        match self.wake.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+struct Worker {
+    archive: Archive,
+    plan: Plan,
+    host: haltbox_format::blackbox::HostFingerprint,
+    /// How far the ring in use is archived, once that is known.
+    done: Option<(haltbox_format::RingId, haltbox_format::mark::Position)>,
+    /// The hour of the last work.
+    hour: String,
+    /// What was told last: the same is not told again every minute.
+    told: Vec<String>,
+}
+
+impl Worker {
+    fn new(archive: Archive, plan: Plan) -> Worker {
+        let host = machine::fingerprint(plan.node_program.as_deref());
+        Worker {
+            archive,
+            plan,
+            host,
+            done: None,
+            hour: String::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// What rings of another size still hold, and what the last session left.
+    fn begin(&mut self) {
+        for path in std::mem::take(&mut self.plan.old_rings) {
+            let archived = super::open_file(&path).and_then(|ring| {
+                let pass = Pass {
+                    ring: &ring,
+                    profile: &self.plan.profile,
+                    host: &self.host,
+                };
+                self.archive.pass(&pass, None)
+            });
+            if let Err(error) = archived {
+                self.tell(vec![error]);
+            }
+        }
+        self.work();
+    }
+
+    fn hour_is_over(&self) -> bool {
+        now() != self.hour
+    }
+
+    fn work(&mut self) {
+        self.hour = now();
+        let trouble = self.try_work().unwrap_or_else(|error| vec![error]);
+        self.tell(trouble);
+    }
+
+    fn try_work(&mut self) -> Result<Vec<ArchiveError>, ArchiveError> {
+        let pass = Pass {
+            ring: &self.plan.ring,
+            profile: &self.plan.profile,
+            host: &self.host,
+        };
+        self.done = self.archive.pass(&pass, self.done)?;
+        let trouble = self.archive.join_hours(&self.hour)?;
+        self.archive.keep_budget(self.plan.budget)?;
+        Ok(trouble)
+    }
+
+    fn tell(&mut self, trouble: Vec<ArchiveError>) {
+        let trouble: Vec<String> = trouble.iter().map(ArchiveError::to_string).collect();
+        for text in trouble.iter().filter(|text| !self.told.contains(text)) {
+            say(&format!("the archive: {text}; recording goes on"));
+        }
+        self.told = trouble;
+    }
+}
+
+fn now() -> String {
+    let now = clock::rfc3339(clock::now_ms());
+    hour_of(&now).unwrap_or_default().to_owned()
+}

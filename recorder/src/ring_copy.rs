@@ -1,0 +1,406 @@
+//! Copying out of a ring: one walk over its entries, into a box.
+//!
+//! The ring is read through its file, as any reader does, so that recording
+//! goes on meanwhile.
+
+use std::fs::File;
+use std::io;
+
+use haltbox_format::blackbox::{
+    BlockFacts, BoxError, BoxWriter, Coverage, HostFingerprint, ManifestFields, Missing, Span,
+};
+use haltbox_format::lifecycle::Block;
+use haltbox_format::mark::{Attempt, Mark, Position, Stamp};
+use haltbox_format::ring::{Entry, History, Hole, HoleKind, Line, RingView, Timeline};
+use haltbox_format::{BlockHash, BlockHasher, Lane, Profile, RingId, Stream};
+
+/// How much of the ring is copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All that is there.
+    Everything,
+    /// One attempt at a height.
+    Block(Attempt),
+    /// What stands at or behind one position, and before another.
+    Span(Position, Position),
+}
+
+impl Scope {
+    /// Whether a line of the span, or of anything but a span, stands here.
+    fn reaches(self, lane: Lane, counter: u64) -> bool {
+        match self {
+            Scope::Everything | Scope::Block(_) => true,
+            Scope::Span(from, until) => {
+                !from.is_behind(lane, counter) && until.is_behind(lane, counter)
+            }
+        }
+    }
+
+    /// Whether a hole costs something of it.
+    fn meets(self, hole: &Hole) -> bool {
+        match self {
+            Scope::Everything | Scope::Block(_) => true,
+            Scope::Span(from, until) => {
+                !from.is_behind(hole.lane, hole.to) && until.is_behind(hole.lane, hole.from)
+            }
+        }
+    }
+}
+
+/// A ring that is read, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// Its file.
+    pub(crate) file: &'a File,
+    /// Its records.
+    pub(crate) view: &'a RingView,
+    /// Its marks.
+    pub(crate) history: &'a History,
+    /// How its entries are read.
+    pub(crate) profile: &'a Profile,
+}
+
+/// Why a copy ended early.
+pub(crate) enum CopyError {
+    /// The box cannot be written.
+    Box(BoxError),
+    /// The ring cannot be read.
+    Ring(io::Error),
+}
+
+impl From<BoxError> for CopyError {
+    fn from(error: BoxError) -> Self {
+        CopyError::Box(error)
+    }
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> Self {
+        CopyError::Ring(error)
+    }
+}
+
+/// A box that holds its lines and waits for its identity.
+pub(crate) struct Copied {
+    /// The box.
+    pub(crate) writer: BoxWriter<File>,
+    /// For its manifest.
+    pub(crate) fields: ManifestFields,
+    /// Of the attempt it is about, if its execution is whole.
+    pub(crate) hash: Option<BlockHash>,
+    /// Lines up to the end of the attempt it is about.
+    pub(crate) evidence: u64,
+}
+
+/// Copies a part of a ring. `about`: the attempt the box is about, if it is
+/// about one.
+pub(crate) fn copy(
+    ring: Reading<'_>,
+    scope: Scope,
+    about: Option<Attempt>,
+    host: HostFingerprint,
+    writer: BoxWriter<File>,
+) -> Result<Copied, CopyError> {
+    RingCopy::new(ring, scope, about, host, writer).run(ring)
+}
+
+struct RingCopy<'a> {
+    writer: BoxWriter<File>,
+    profile: &'a Profile,
+    scope: Scope,
+    about: Option<Attempt>,
+    /// Blocks in the order of their entries; those before `next` have begun.
+    blocks: Vec<Block>,
+    next: usize,
+    open: Option<Open>,
+    /// Counter of the oldest main record in the ring.
+    oldest: u64,
+    fields: ManifestFields,
+    hash: Option<BlockHash>,
+    /// Lines written.
+    lines: u64,
+    /// Lines written when the block in question ended.
+    evidence: Option<u64>,
+    /// Main records that were written.
+    main: Option<Span>,
+}
+
+/// The block whose entries are being copied.
+struct Open {
+    block: Block,
+    hasher: Option<BlockHasher>,
+}
+
+impl<'a> RingCopy<'a> {
+    fn new(
+        ring: Reading<'a>,
+        scope: Scope,
+        about: Option<Attempt>,
+        host: HostFingerprint,
+        writer: BoxWriter<File>,
+    ) -> RingCopy<'a> {
+        let mut blocks = ring.history.life.blocks().to_vec();
+        blocks.retain(|block| block.begun.has(Stream::Slog) || ring.profile.slog.is_none());
+        if let Scope::Span(..) = scope {
+            blocks.retain(|block| scope.reaches(Lane::Main, block.from.main));
+        }
+        blocks.sort_by_key(|block| (block.from.main, block.from.local));
+        let fields = ManifestFields {
+            losses: losses(ring.history, scope),
+            host,
+            ..ManifestFields::default()
+        };
+        RingCopy {
+            writer,
+            profile: ring.profile,
+            scope,
+            about,
+            blocks,
+            next: 0,
+            open: None,
+            oldest: ring.view.lane(Lane::Main).first_counter().unwrap_or(0),
+            fields,
+            hash: None,
+            lines: 0,
+            evidence: None,
+            main: None,
+        }
+    }
+
+    fn run(mut self, ring: Reading<'_>) -> Result<Copied, CopyError> {
+        let mut timeline = match self.scope {
+            Scope::Span(from, _) => {
+                self.evicted_before(from);
+                Timeline::after(ring.file, ring.view, from)
+            }
+            Scope::Everything | Scope::Block(_) => Timeline::new(ring.file, ring.view),
+        };
+        while let Some(entry) = timeline.next()? {
+            match entry {
+                Entry::Line(line) if self.is_over(&line) => break,
+                Entry::Line(line) if !self.scope.reaches(line.lane, line.counter) => {}
+                Entry::Line(line) => self.line(&line)?,
+                Entry::Marks(stamp, marks, bytes) => self.marks(stamp, &marks, bytes)?,
+                Entry::Hole(hole) => self.hole(hole),
+            }
+        }
+        self.end_block();
+        self.fields.coverage = self.coverage(ring.view);
+        Ok(Copied {
+            writer: self.writer,
+            fields: self.fields,
+            hash: self.hash,
+            evidence: self.evidence.unwrap_or(self.lines),
+        })
+    }
+
+    /// Local records come before the main record that followed them: none of
+    /// the span can come any more.
+    fn is_over(&self, line: &Line<'_>) -> bool {
+        let Scope::Span(_, until) = self.scope else {
+            return false;
+        };
+        line.lane == Lane::Main && !until.is_behind(Lane::Main, line.counter)
+    }
+
+    /// Records of the span that went by age before anybody came for them.
+    fn evicted_before(&mut self, from: Position) {
+        if self.oldest > from.main {
+            self.hole(Hole {
+                lane: Lane::Main,
+                from: from.main,
+                to: self.oldest - 1,
+                why: HoleKind::Evicted,
+            });
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> Result<(), CopyError> {
+        if line.stream == Stream::Node {
+            self.cross_boundaries(line);
+            self.lines += 1;
+            return Ok(self.writer.node(line.bytes, line.terminated)?);
+        }
+        if line.context {
+            return match self.scope {
+                Scope::Block(_) => Ok(()),
+                _ => Ok(self.writer.context(line.bytes, line.terminated)?),
+            };
+        }
+        self.cross_boundaries(line);
+        if !self.is_wanted() {
+            return Ok(());
+        }
+        if line.lane == Lane::Main {
+            self.cover(line);
+        }
+        self.lines += 1;
+        Ok(self.writer.slog(line.bytes, line.terminated)?)
+    }
+
+    fn is_wanted(&self) -> bool {
+        match self.scope {
+            Scope::Everything | Scope::Span(..) => true,
+            Scope::Block(of) => self.open.as_ref().is_some_and(|open| open.block.of == of),
+        }
+    }
+
+    /// Ends and begins blocks where the line crosses into another one.
+    fn cross_boundaries(&mut self, line: &Line<'_>) {
+        let is_behind = |at: haltbox_format::mark::Position| at.is_behind(line.lane, line.counter);
+        let over = self
+            .open
+            .as_ref()
+            .and_then(|open| open.block.until)
+            .is_some_and(|until| line.lane == Lane::Main && !is_behind(until));
+        if over {
+            self.end_block();
+        }
+        while let Some(block) = self.blocks.get(self.next) {
+            if line.lane != Lane::Main || is_behind(block.from) {
+                break;
+            }
+            let block = block.clone();
+            self.next += 1;
+            self.end_block();
+            self.begin_block(block);
+        }
+    }
+
+    fn begin_block(&mut self, block: Block) {
+        let whole = block.is_complete() && block.from.main >= self.oldest;
+        let rules = self.profile.slog.as_ref().filter(|_| whole);
+        let hasher = rules.map(|slog| BlockHasher::new(slog.canonical(), block.of.height));
+        self.writer.block_begin(block.of.height, block.of.attempt);
+        self.open = Some(Open { block, hasher });
+    }
+
+    fn end_block(&mut self) {
+        let Some(Open { block, hasher }) = self.open.take() else {
+            return;
+        };
+        let hash = hasher.map(BlockHasher::finish);
+        if Some(block.of) == self.about {
+            self.hash = hash;
+            self.evidence = Some(self.lines);
+        }
+        self.writer.block_end(BlockFacts {
+            state: Some(block.state),
+            app_hash: block.app_hash,
+            network_app_hash: block.network,
+            hash: hash.map(|hash| hash.to_string()),
+        });
+    }
+
+    /// Counts a main line as covered, and hashes it if it is of an execution.
+    fn cover(&mut self, line: &Line<'_>) {
+        let span = self.main.get_or_insert(Span {
+            from: line.counter,
+            to: line.counter,
+        });
+        span.to = line.counter;
+        let Some(open) = &mut self.open else { return };
+        let executing = open
+            .block
+            .end
+            .is_none_or(|end| end.is_behind(Lane::Main, line.counter));
+        if line.cut.is_some() {
+            open.hasher = None;
+        } else if let Some(hasher) = open.hasher.as_mut().filter(|_| executing) {
+            hasher.line(line.bytes);
+        }
+    }
+
+    /// Marks of cranks whose lines are in the box are left out: the lines say
+    /// the same.
+    fn marks(&mut self, stamp: Stamp, marks: &[Mark], bytes: &[u8]) -> Result<(), CopyError> {
+        if let Scope::Span(from, until) = self.scope
+            && !(from.main < stamp.at.main && stamp.at.main <= until.main)
+        {
+            return Ok(());
+        }
+        let in_box = stamp.at.main > self.oldest && !matches!(self.scope, Scope::Block(_));
+        for mark in marks {
+            if let (Mark::Crank(crank), true) = (mark, in_box) {
+                self.writer.crank(crank.number, Some(crank.activityhash));
+            }
+        }
+        let only_cranks = marks.iter().all(|mark| matches!(mark, Mark::Crank(_)));
+        if !(only_cranks && in_box) {
+            self.writer.marks(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Records that are missing in an execution leave it without a HASH.
+    fn hole(&mut self, hole: Hole) {
+        if !self.scope.meets(&hole) {
+            return;
+        }
+        if hole.lane == Lane::Main
+            && let Some(open) = &mut self.open
+        {
+            open.hasher = None;
+        }
+        if hole.lane == Lane::Main {
+            let from = self.blocks.iter_mut().skip(self.next);
+            from.filter(|b| (hole.from..=hole.to).contains(&b.from.main))
+                .for_each(|block| block.whole = false);
+        }
+        self.fields.holes.push(Missing {
+            lane: Some(hole.lane),
+            from: hole.from,
+            to: hole.to,
+            bytes: None,
+            why: hole.why.name().to_owned(),
+        });
+    }
+
+    /// A span covers all of its counters: the next one begins behind them.
+    fn coverage(&self, view: &RingView) -> Coverage {
+        let uuid = view.superblock.map(|superblock| superblock.uuid);
+        let heights = || {
+            self.blocks
+                .iter()
+                .take(self.next)
+                .map(|block| block.of.height)
+        };
+        let runs = &view.lane(Lane::Local).runs;
+        let local = runs.first().zip(runs.last());
+        let local = local.map(|(first, last)| (first.first, last.last + 1));
+        let main = self.main.map(|main| (main.from, main.to + 1));
+        let (main, local) = match self.scope {
+            Scope::Span(from, until) => (
+                Some((from.main, until.main)),
+                Some((from.local, until.local)),
+            ),
+            Scope::Everything | Scope::Block(_) => (main, local),
+        };
+        Coverage {
+            ring: uuid.map(RingId),
+            main: main.and_then(span),
+            local: local.and_then(span),
+            first_height: heights().min(),
+            last_height: heights().max(),
+        }
+    }
+}
+
+/// `None` for no counters at all.
+fn span((from, until): (u64, u64)) -> Option<Span> {
+    let to = until.checked_sub(1)?;
+    (from <= to).then_some(Span { from, to })
+}
+
+fn losses(history: &History, scope: Scope) -> Vec<Missing> {
+    let losses = history.losses.iter();
+    let of_scope = losses.filter(|(stamp, _)| scope.reaches(Lane::Main, stamp.at.main));
+    let missing = of_scope.map(|(stamp, loss)| Missing {
+        lane: Some(loss.lane),
+        from: stamp.at.main,
+        to: stamp.at.main,
+        bytes: Some(loss.bytes),
+        why: format!("{} records: {}", loss.records, loss.why),
+    });
+    missing.collect()
+}
