@@ -9,6 +9,7 @@ pub mod blackbox;
 pub mod commands;
 pub mod compare;
 pub mod fingerprint;
+mod folder;
 mod kind;
 mod known_block;
 mod placing;

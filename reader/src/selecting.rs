@@ -1,6 +1,7 @@
 //! Which lines of a source are asked for: by height, attempt and crank.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use clap::Args;
 use haltbox_format::lifecycle::Lifecycle;
@@ -43,6 +44,13 @@ impl Selection {
     /// Nothing is named: everything is asked for.
     pub fn is_empty(&self) -> bool {
         !self.selects_blocks() && !self.selects_cranks()
+    }
+
+    /// The heights that are asked for.
+    pub fn heights(&self) -> RangeInclusive<u64> {
+        let from = self.height.or(self.from_height).unwrap_or(0);
+        let to = self.height.or(self.to_height).unwrap_or(u64::MAX);
+        from..=to
     }
 
     /// Parts of blocks are asked for.

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
 use haltbox_format::mark::Position;
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
-use haltbox_format::{Lane, Stream};
+use haltbox_format::{Lane, RingId, Stream};
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
 use crate::fingerprint::Fingerprint;
+use crate::folder::Folder;
 use crate::kind::{Compression, SourceKind};
 use crate::known_block::KnownBlock;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
@@ -97,6 +99,8 @@ pub enum Source {
     Ring(Box<RingSource>),
     /// A black box or archive file.
     BlackBox(Box<BlackBox>),
+    /// A recorder's folder: its archive, and behind that its ring.
+    Folder(Box<Folder>),
     /// Agoric's `flight-recorder.bin`.
     Agoric(PathBuf),
     /// A slog file.
@@ -138,7 +142,7 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
         }
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
         SourceKind::Empty => foreign("is empty: nothing was recorded in it".to_owned()),
-        SourceKind::Folder => foreign("is a folder; name one of the files in it".to_owned()),
+        SourceKind::Folder => open_folder(path),
         SourceKind::Foreign(found) => open_ring(path)
             .or_else(|_| open_box(path))
             .or_else(|_| foreign(found.to_string())),
@@ -169,6 +173,15 @@ fn open_ring(path: &Path) -> Result<Source, SourceError> {
         view,
         history,
     })))
+}
+
+fn open_folder(path: &Path) -> Result<Source, SourceError> {
+    let ring = path.join("ring");
+    let ring = match ring.is_file().then(|| open_ring(&ring)).transpose()? {
+        Some(Source::Ring(ring)) => Some(*ring),
+        _ => None,
+    };
+    Ok(Source::Folder(Box::new(Folder::open(path, ring)?)))
 }
 
 fn open_box(path: &Path) -> Result<Source, SourceError> {
@@ -229,6 +242,7 @@ impl Source {
         match self {
             Source::Ring(_) => "ring",
             Source::BlackBox(_) => "box",
+            Source::Folder(_) => "folder",
             Source::Agoric(_) => "agoric-ring",
             Source::Slog(_) | Source::Stdin => "slog",
             Source::Fingerprint(_) => "fingerprint",
@@ -243,14 +257,19 @@ impl Source {
     /// The profile it was recorded with, where it says so.
     pub fn profile(&self) -> Option<&str> {
         match self {
-            Source::Ring(ring) => ring
-                .history
-                .sessions
-                .last()
-                .map(|(_, s)| s.profile.as_str()),
+            Source::Ring(ring) => ring.profile(),
+            Source::Folder(folder) => folder.profile(),
             Source::BlackBox(bx) => bx.identity().map(|identity| identity.profile.as_str()),
             Source::Agoric(_) => Some("agoric"),
             Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => None,
+        }
+    }
+
+    /// Leaves out what need not be read for these heights, where whole files
+    /// can be.
+    pub fn narrow(&mut self, heights: &RangeInclusive<u64>) {
+        if let Source::Folder(folder) = self {
+            folder.narrow(heights);
         }
     }
 
@@ -258,6 +277,7 @@ impl Source {
     pub fn blocks(&self) -> Blocks {
         match self {
             Source::Ring(ring) => Blocks::Told(ring.blocks()),
+            Source::Folder(folder) => Blocks::Told(folder.blocks()),
             Source::BlackBox(bx) => {
                 let blocks = index_of(bx, 0);
                 match blocks.is_empty() {
@@ -278,7 +298,8 @@ impl Source {
     /// What reading gives, or `sink`.
     pub fn read(&self, sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>) -> io::Result<()> {
         match self {
-            Source::Ring(ring) => read_ring(ring, sink),
+            Source::Ring(ring) => read_ring(ring, None, sink),
+            Source::Folder(folder) => folder.read(sink),
             Source::BlackBox(bx) => read_box(bx, sink),
             Source::Agoric(path) => read_agoric(path, sink),
             Source::Slog(path) => read_slog(SlogFile::open(path)?, sink),
@@ -301,8 +322,16 @@ fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
 
 type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
 
-fn read_ring(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
-    let mut timeline = Timeline::new(&ring.file, &ring.view);
+/// From a position on, if one is given.
+pub(crate) fn read_ring(
+    ring: &RingSource,
+    from: Option<Position>,
+    sink: Sink<'_>,
+) -> io::Result<()> {
+    let mut timeline = match from {
+        Some(from) => Timeline::after(&ring.file, &ring.view, from),
+        None => Timeline::new(&ring.file, &ring.view),
+    };
     while let Some(entry) = timeline.next()? {
         let more = match entry {
             Entry::Line(line) => sink(Item::Line(Line {
@@ -337,7 +366,7 @@ fn read_ring(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
 }
 
 /// The context first, as it is the oldest; then the slog, then the node's log.
-fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
+pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
     for which in [BoxStream::Context, BoxStream::Slog, BoxStream::Node] {
         let stream = if which == BoxStream::Node {
             Stream::Node
@@ -472,9 +501,27 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
 }
 
 impl RingSource {
+    /// Its id, if a superblock is sound.
+    pub(crate) fn id(&self) -> Option<RingId> {
+        let superblock = self.view.superblock?;
+        Some(RingId(superblock.uuid))
+    }
+
+    /// The profile of its last session.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        let (_, session) = self.history.sessions.last()?;
+        Some(&session.profile)
+    }
+
+    /// Bytes of its block records, their frame included.
+    pub(crate) fn size(&self) -> u64 {
+        let runs = &self.view.lane(Lane::Main).runs;
+        runs.iter().map(|run| (run.to - run.from) as u64).sum()
+    }
+
     /// Its blocks; one whose first records were evicted is not whole, whatever
     /// its marks say of the execution.
-    fn blocks(&self) -> Vec<KnownBlock> {
+    pub(crate) fn blocks(&self) -> Vec<KnownBlock> {
         let oldest = self.view.lane(Lane::Main).first_counter().unwrap_or(0);
         let blocks = self.history.life.blocks().iter();
         let mut blocks: Vec<KnownBlock> = blocks.map(KnownBlock::from).collect();
@@ -491,10 +538,8 @@ impl Source {
     /// is read.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Source::Ring(ring) => {
-                let runs = &ring.view.lane(Lane::Main).runs;
-                Some(runs.iter().map(|run| (run.to - run.from) as u64).sum())
-            }
+            Source::Ring(ring) => Some(ring.size()),
+            Source::Folder(folder) => Some(folder.size()),
             Source::BlackBox(bx) => {
                 let slog = |frame: &&FrameEntry| frame.kind == Some(BoxStream::Slog.kind());
                 let frames = bx.manifest()?.frames.iter().filter(slog);

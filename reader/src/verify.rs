@@ -51,7 +51,9 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
     match source {
         Source::Ring(ring) => Ok(verify_ring(ring)),
         Source::BlackBox(bx) => verify_box(path, source, bx, profile),
-        Source::Agoric(_) | Source::Slog(_) | Source::Stdin => verify_lines(source),
+        Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Folder(_) => {
+            verify_lines(source)
+        }
         Source::Fingerprint(fingerprint) => verify_fingerprint(fingerprint),
     }
 }

@@ -13,6 +13,8 @@
 mod block;
 mod hours;
 mod pass;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::fmt;

@@ -27,4 +27,5 @@ pub mod run;
 pub mod serve;
 mod service;
 pub mod status;
+pub mod subject;
 pub mod triggers;

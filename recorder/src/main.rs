@@ -13,10 +13,11 @@ use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::control::{self, Reply, Request};
 use haltbox_recorder::doctor::{self, Finding};
-use haltbox_recorder::freeze::{self, FreezeError, Plan};
+use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::intake::Place;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
+use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
 use haltbox_recorder::{message, prometheus, run, serve, status};
 
@@ -299,8 +300,12 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         (None, None) => load_profile("agoric")?,
     };
     let profile = Arc::new(profile);
-    let Some((of, reason)) = serve::subject_of(&history.life, args.height) else {
-        return freeze_archived(args.height, ring, &boxes);
+    let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
+    let subject = Subject::of(&history.life, args.height, oldest);
+    let folder = ring.parent().unwrap_or(Path::new("."));
+    let Subject { of, reason, .. } = match Holder::of(folder, subject, args.height)? {
+        Holder::Ring(subject) => subject,
+        Holder::Archive(block) => return freeze_archived(&block, &boxes),
     };
     let plan = Plan {
         of,
@@ -315,13 +320,8 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// The ring has let go of it; the archive may have it.
-fn freeze_archived(height: Option<u64>, ring: &Path, boxes: &Path) -> Result<ExitCode, String> {
-    let height = height.ok_or("nothing to freeze: no block is in the ring")?;
-    let folder = ring.parent().unwrap_or(Path::new("."));
-    let found = ArchivedBlock::find(folder, height).map_err(|error| error.to_string())?;
-    let block = found.ok_or_else(|| FreezeError::NoBlock(height).to_string())?;
-    let frozen = block.freeze(boxes, "frozen by request");
+fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {
+    let frozen = block.freeze(boxes, BY_REQUEST);
     let frozen = frozen.map_err(|error| error.to_string())?;
     print!("{}", message::frozen(&frozen, None));
     Ok(ExitCode::SUCCESS)

@@ -33,8 +33,8 @@ fn heights(status: &Status) -> [Gauge; 3] {
         ),
         (
             "oldest_height",
-            "Oldest height that can still be frozen.",
-            status.oldest,
+            "Oldest height that the ring or the archive still has.",
+            status.obtainable,
         ),
     ]
 }

@@ -230,9 +230,14 @@ impl Recorder {
         &self.life
     }
 
+    /// Counter of the oldest block record that is still there.
+    pub fn oldest(&self) -> u64 {
+        self.writer.oldest_counter(Lane::Main)
+    }
+
     /// Block records were overwritten since the ring was made.
     pub fn has_wrapped(&self) -> bool {
-        self.writer.oldest_counter(Lane::Main) > 0
+        self.oldest() > 0
     }
 
     /// Takes what the operator has to hear of.

@@ -141,8 +141,10 @@ impl<'a> RingCopy<'a> {
     ) -> RingCopy<'a> {
         let mut blocks = ring.history.life.blocks().to_vec();
         blocks.retain(|block| block.begun.has(Stream::Slog) || ring.profile.slog.is_none());
+        let oldest = ring.view.lane(Lane::Main).first_counter().unwrap_or(0);
         if let Scope::Span(..) = scope {
-            blocks.retain(|block| scope.reaches(Lane::Main, block.from.main));
+            let reached = |block: &Block| scope.reaches(Lane::Main, block.from.main);
+            blocks.retain(|block| reached(block) && !is_evicted(block, oldest));
         }
         blocks.sort_by_key(|block| (block.from.main, block.from.local));
         let fields = ManifestFields {
@@ -158,7 +160,7 @@ impl<'a> RingCopy<'a> {
             blocks,
             next: 0,
             open: None,
-            oldest: ring.view.lane(Lane::Main).first_counter().unwrap_or(0),
+            oldest,
             fields,
             hash: None,
             lines: 0,
@@ -360,10 +362,9 @@ impl<'a> RingCopy<'a> {
     fn coverage(&self, view: &RingView) -> Coverage {
         let uuid = view.superblock.map(|superblock| superblock.uuid);
         let heights = || {
-            self.blocks
-                .iter()
-                .take(self.next)
-                .map(|block| block.of.height)
+            let begun = self.blocks.iter().take(self.next);
+            let there = begun.filter(|block| !is_evicted(block, self.oldest));
+            there.map(|block| block.of.height)
         };
         let runs = &view.lane(Lane::Local).runs;
         let local = runs.first().zip(runs.last());
@@ -384,6 +385,11 @@ impl<'a> RingCopy<'a> {
             last_height: heights().max(),
         }
     }
+}
+
+/// None of its lines is left.
+fn is_evicted(block: &Block, oldest: u64) -> bool {
+    block.until.is_some_and(|until| until.main <= oldest)
 }
 
 /// `None` for no counters at all.

@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
 use crate::after_freeze::{self, AfterFreeze};
-use crate::archive::{self, Archive, ArchivedBlock, Archiving};
+use crate::archive::{self, Archive, Archiving};
 use crate::control::{self, Control, Reply, Request};
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
@@ -29,6 +29,7 @@ use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring_file::RingOptions;
 use crate::service::Service;
+use crate::subject::{BY_REQUEST, Holder, Subject};
 use crate::triggers::{Policy, Triggers};
 use freezing::{Freezing, HeldBy, Wanted};
 use opening::{catch_signals, keep_profile, make_folder, open_sources};
@@ -476,16 +477,15 @@ impl Server {
 
     /// The attempt an operator means, and where its records are.
     fn held(&self, height: Option<u64>) -> Result<(Attempt, String, HeldBy), String> {
-        let life = self.recorder.as_ref().map(Recorder::life);
-        if let Some((of, reason)) = life.and_then(|life| subject_of(life, height)) {
-            return Ok((of, reason, HeldBy::Ring));
+        let recorder = self.recorder.as_ref().ok_or("nothing is recorded")?;
+        let subject = Subject::of(recorder.life(), height, recorder.oldest());
+        match Holder::of(&self.options.dir, subject, height)? {
+            Holder::Ring(subject) => Ok((subject.of, subject.reason, HeldBy::Ring)),
+            Holder::Archive(block) => {
+                let (of, reason) = (block.of(), BY_REQUEST.to_owned());
+                Ok((of, reason, HeldBy::Archive(block)))
+            }
         }
-        let height = height.ok_or("nothing to freeze: no height is in the ring")?;
-        let found = ArchivedBlock::find(&self.options.dir, height);
-        let block = found.map_err(|error| error.to_string())?;
-        let block = block.ok_or_else(|| FreezeError::NoBlock(height).to_string())?;
-        let (of, reason) = (block.of(), "frozen by request".to_owned());
-        Ok((of, reason, HeldBy::Archive(Box::new(block))))
     }
 
     /// What its log still holds comes first: it says why.
@@ -600,21 +600,4 @@ fn tell(reply: &Reply) {
 
 fn found_at_start(field: &str) -> String {
     format!("{field} mismatch (found at start)")
-}
-
-/// The attempt an operator means, and the words for the box.
-pub fn subject_of(
-    life: &haltbox_format::lifecycle::Lifecycle,
-    height: Option<u64>,
-) -> Option<(Attempt, String)> {
-    let block = match height {
-        Some(height) => life.subject(height),
-        None => life.default_subject(),
-    }?;
-    let why = match (block.state, &block.why) {
-        (State::Diverged, Some(field)) => format!("{field} mismatch, frozen by request"),
-        (State::Pinned, Some(why)) => format!("{why}, frozen by request"),
-        _ => "frozen by request".to_owned(),
-    };
-    Some((block.of, why))
 }

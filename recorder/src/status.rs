@@ -12,6 +12,7 @@ use haltbox_format::ring::{History, RingView};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
+use crate::archive::{self, files_in};
 use crate::message::human_bytes;
 use crate::recorder::resume_points;
 
@@ -36,6 +37,12 @@ pub struct Status {
     pub confirmed: Option<u64>,
     /// Lowest height in the main lane.
     pub oldest: Option<u64>,
+    /// Lowest height that can still be had, out of the ring or the archive.
+    pub obtainable: Option<u64>,
+    /// Files of the archive.
+    pub archive_files: u64,
+    /// Their bytes.
+    pub archive_bytes: u64,
     /// Blocks that need attention.
     pub attention: Vec<Attention>,
     /// Records in the main lane.
@@ -105,6 +112,10 @@ pub fn look(path: &Path) -> Result<Status, String> {
     };
     let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
     let runs = &view.lane(Lane::Main).runs;
+    let folder = ring.parent().unwrap_or(Path::new("."));
+    let archive = files_in(&folder.join(archive::FOLDER)).map_err(|error| cannot(&error))?;
+    let oldest = heights(&|b| b.from.main >= first).into_iter().min();
+    let archived = archive.iter().map(|file| file.name.first).min();
     let (sources, _) = resume_points(&file, &view, &history).map_err(|error| cannot(&error))?;
     Ok(Status {
         sources: sources.into_iter().map(source_state).collect(),
@@ -115,7 +126,10 @@ pub fn look(path: &Path) -> Result<Status, String> {
         sessions: history.sessions.len(),
         head: newest(&|_| true),
         confirmed: newest(&|b| b.state == State::Confirmed),
-        oldest: heights(&|b| b.from.main >= first).into_iter().min(),
+        oldest,
+        obtainable: archived.into_iter().chain(oldest).min(),
+        archive_files: archive.len() as u64,
+        archive_bytes: archive.iter().map(|file| file.bytes).sum(),
         attention: blocks
             .iter()
             .filter(|b| needs_attention(b))
@@ -123,8 +137,8 @@ pub fn look(path: &Path) -> Result<Status, String> {
             .collect(),
         records: runs.iter().map(|run| run.last - run.first + 1).sum(),
         lost: history.losses.iter().map(|(_, loss)| loss.records).sum(),
-        boxes: boxes(ring.parent().unwrap_or(Path::new("."))),
-        ring,
+        boxes: boxes(folder),
+        ring: ring.clone(),
     })
 }
 
@@ -196,11 +210,20 @@ impl Status {
             human_bytes(self.bytes)
         ));
         lines.push(format!(
-            "heights    newest {}, confirmed {}, oldest still held {}",
+            "heights    newest {}, confirmed {}, oldest in the ring {}, oldest obtainable {}",
             height(self.head),
             height(self.confirmed),
-            height(self.oldest)
+            height(self.oldest),
+            height(self.obtainable)
         ));
+        lines.push(match self.archive_files {
+            0 => "archive    none".to_owned(),
+            1 => format!("archive    1 file, {}", human_bytes(self.archive_bytes)),
+            files => format!(
+                "archive    {files} files, {}",
+                human_bytes(self.archive_bytes)
+            ),
+        });
         lines.push(format!(
             "records    {} held, {} lost",
             self.records, self.lost

@@ -279,3 +279,25 @@ pub fn record_bytes(counter: u64, out: &mut Vec<u8>) {
     let word = random.draw().to_le_bytes();
     out.extend((0..length as usize).map(|at| word[at % 8] ^ (at / 8) as u8));
 }
+
+/// A block of a real slog with another height: the first run of block 12, some
+/// 200 KB, from its begin to what follows its commit.
+pub fn block(height: u64) -> Vec<u8> {
+    static PARTS: OnceLock<Vec<u8>> = OnceLock::new();
+    let parts = PARTS.get_or_init(|| {
+        let excerpt = excerpt("honest-a");
+        let lines: Vec<&[u8]> = excerpt.split_inclusive(|byte| *byte == b'\n').collect();
+        let at = |words: &str| {
+            let is = |line: &&[u8]| String::from_utf8_lossy(line).contains(words);
+            lines.iter().position(is).expect("the excerpt")
+        };
+        let begin = at("begin-block\",\"blockHeight\":12");
+        let run = at("run-finish\",\"blockHeight\":12,\"runNum\":0");
+        let end = at("end-block-finish\",\"blockHeight\":12");
+        let after = at("after-commit-stats\",\"blockHeight\":12");
+        [&lines[begin..=run], &lines[end..=after]].concat().concat()
+    });
+    let text = String::from_utf8_lossy(parts);
+    let height = format!("\"blockHeight\":{height},");
+    text.replace("\"blockHeight\":12,", &height).into_bytes()
+}

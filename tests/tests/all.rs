@@ -1,5 +1,7 @@
 //! One binary for all end-to-end tests. Try not to add another.
 
+#[path = "all/archive.rs"]
+mod archive; // released blocks, archived and had back
 #[path = "all/bad_input.rs"]
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/commands.rs"]

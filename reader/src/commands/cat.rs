@@ -46,7 +46,8 @@ impl CatArgs {
 /// Runs the command.
 pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
-    let source = source::open(&path)?;
+    let mut source = source::open(&path)?;
+    source.narrow(&args.selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let mut cat = Cat::new(args, &profile, &source);

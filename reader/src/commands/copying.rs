@@ -589,7 +589,11 @@ impl<'a> Target<'a> {
                     self.inherit(manifest, &mut fields);
                 }
             }
-            Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {}
+            Source::Folder(_)
+            | Source::Agoric(_)
+            | Source::Slog(_)
+            | Source::Stdin
+            | Source::Fingerprint(_) => {}
         }
         let heights = || self.written.iter().map(|w| w.of.height);
         fields.coverage.first_height = heights().min();

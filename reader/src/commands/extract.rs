@@ -31,7 +31,8 @@ pub struct ExtractArgs {
 /// Runs the command.
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
-    let source = source::open(&path)?;
+    let mut source = source::open(&path)?;
+    source.narrow(&args.selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let making = Making {
         selection: &args.selection,

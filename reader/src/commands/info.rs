@@ -165,6 +165,9 @@ fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> Str
             Some(row.height) == identity.height && Some(row.attempt) == identity.attempt
         });
         let diverged = state.is_some_and(|row| row.state == Some(State::Diverged));
+        if identity.height.is_none() {
+            return identity.reason.clone();
+        }
         let word = if diverged {
             "DIVERGED at height"
         } else {

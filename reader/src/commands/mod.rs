@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use haltbox_format::Profile;
 
 use crate::compare::party::Party;
+use crate::folder::archive_files;
 use crate::source::{self, Source};
 
 /// How a command ended; exit codes as `diff` and `cmp` have them.
@@ -52,10 +53,11 @@ pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow:
     }
 }
 
-/// The profile of this name that a recorder left in the folder of a ring, or
-/// above that of a box.
+/// The profile of this name that a recorder left in its folder: the source
+/// itself, that of a ring, or above that of a box.
 fn beside(path: &Path, name: &str) -> Option<Profile> {
-    let folders = path.ancestors().skip(1).take(2);
+    let above = usize::from(!path.is_dir());
+    let folders = path.ancestors().skip(above).take(2);
     let read = |folder: &Path| {
         let file = folder.join(Profile::BESIDE_RING);
         Profile::parse(&std::fs::read(&file).ok()?, &shown(&file)).ok()
@@ -77,9 +79,12 @@ fn check_known(source: &Source, profile: &Profile, path: &Path) -> anyhow::Resul
     }
 }
 
-/// A folder means its ring, or its only member.
+/// A folder means its archive and its ring as one, its ring, or its only member.
 pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    if !archive_files(path)?.is_empty() {
         return Ok(path.to_owned());
     }
     let ring = path.join("ring");
