@@ -5,6 +5,7 @@
 )]
 pub mod after_freeze;
 pub mod archive;
+pub mod attach;
 pub mod blackbox;
 pub mod clock;
 pub mod control;
@@ -26,6 +27,7 @@ pub mod ring_file;
 pub mod run;
 pub mod serve;
 mod service;
+pub mod signals;
 pub mod status;
 pub mod subject;
 pub mod triggers;

@@ -19,7 +19,7 @@ use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{message, prometheus, run, serve, status};
+use haltbox_recorder::{attach, message, prometheus, run, serve, status};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.
@@ -48,8 +48,11 @@ enum Command {
 #[derive(Args)]
 struct RecordArgs {
     /// Folder of the ring and the boxes; never under the node's data/.
-    #[arg(long)]
-    dir: PathBuf,
+    #[arg(long, required_unless_present = "attach")]
+    dir: Option<PathBuf>,
+    /// Beside a host that writes its ring itself: freeze and archive for it.
+    #[arg(long, value_name = "RING", conflicts_with_all = ["dir", "slog", "node_log", "give_back", "size"])]
+    attach: Option<PathBuf>,
     /// The host's slog: a file that is followed, a FIFO, or - for standard input.
     #[arg(long, value_name = "-|PATH")]
     slog: Option<String>,
@@ -181,6 +184,26 @@ fn main() -> ExitCode {
 }
 
 fn record(args: &RecordArgs) -> Result<ExitCode, String> {
+    match (&args.attach, &args.dir) {
+        (Some(ring), _) => attach_to(ring, &args.recording),
+        (None, Some(dir)) => record_into(dir, args),
+        (None, None) => Err("nowhere to record: give --dir".to_owned()),
+    }
+}
+
+fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
+    attach::attach(attach::Options {
+        ring: ring.to_owned(),
+        profile: load_profile(&args.profile)?,
+        node_program: args.node_program.clone(),
+        persist: Duration::from_secs(args.persist_seconds),
+        after_freeze: args.after_freeze(),
+        archive_bytes: args.archive_bytes,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     let slog = args.slog.as_deref().map(Place::from);
     let node_log = args.node_log.as_deref().map(Place::from);
     if slog.is_none() && node_log.is_none() {
@@ -190,7 +213,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
         return Err("only one of --slog and --node-log can be standard input".to_owned());
     }
     serve::serve(serve::Options {
-        dir: args.dir.clone(),
+        dir: dir.to_owned(),
         size: args.recording.size,
         slog,
         node_log,

@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
 use crate::after_freeze::{self, AfterFreeze};
-use crate::archive::{self, Archive, Archiving};
+use crate::archive::{self, Archiving};
 use crate::control::{self, Control, Reply, Request};
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
@@ -29,10 +29,11 @@ use crate::old_rings::{self, OldRing};
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring_file::RingOptions;
 use crate::service::Service;
+use crate::signals;
 use crate::subject::{BY_REQUEST, Holder, Subject};
 use crate::triggers::{Policy, Triggers};
 use freezing::{Freezing, HeldBy, Wanted};
-use opening::{catch_signals, keep_profile, make_folder, open_sources};
+use opening::{keep_profile, make_folder, open_sources};
 
 /// Sources are drained before a freeze until they were quiet this long ...
 const QUIET: Duration = Duration::from_millis(250);
@@ -77,7 +78,8 @@ pub struct Options {
 
 /// Records until every source is over or a signal ends it.
 pub fn serve(options: Options) -> Result<(), String> {
-    let signals = catch_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
+    let signals = signals::catch(&signals::ENDING);
+    let signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut server = Server::start(options)?;
     server.run(&signals)
 }
@@ -186,21 +188,15 @@ impl Server {
     fn start_archiving(&self) -> Option<Archiving> {
         let budget = self.options.archive_bytes;
         let recorder = self.recorder.as_ref().filter(|_| budget > 0)?;
-        let started = recorder.file().map_err(|error| error.to_string());
-        let started = started.and_then(|ring| {
-            let plan = archive::Plan {
-                ring,
-                old_rings: self.old_rings.iter().map(|old| old.path.clone()).collect(),
-                profile: Arc::clone(recorder.profile()),
-                node_program: self.options.node_program.clone(),
-                budget,
-            };
-            let archive = Archive::open(&self.options.dir).map_err(|error| error.to_string())?;
-            Archiving::start(archive, plan).map_err(|error| error.to_string())
-        });
-        started
-            .map_err(|error| say(&format!("nothing is archived: {error}")))
-            .ok()
+        let ring = recorder.file();
+        let old_rings = self.old_rings.iter().map(|old| old.path.clone());
+        Archiving::beside(&self.options.dir, ring, |ring| archive::Plan {
+            ring,
+            old_rings: old_rings.collect(),
+            profile: Arc::clone(recorder.profile()),
+            node_program: self.options.node_program.clone(),
+            budget,
+        })
     }
 
     fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
@@ -215,7 +211,7 @@ impl Server {
             self.finish_writing();
             self.start_writing();
             self.drop_drained();
-            if stopping.is_none() && (signalled(signals) || self.sources_over()) {
+            if stopping.is_none() && (signals::arrived(signals) || self.sources_over()) {
                 stopping = Some(Instant::now());
                 service.stopping();
             }
@@ -585,10 +581,6 @@ impl Server {
             PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO),
         );
     }
-}
-
-fn signalled(signals: &SignalFd) -> bool {
-    matches!(signals.read_signal(), Ok(Some(_)))
 }
 
 fn tell(reply: &Reply) {

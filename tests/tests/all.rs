@@ -2,6 +2,8 @@
 
 #[path = "all/archive.rs"]
 mod archive; // released blocks, archived and had back
+#[path = "all/attach.rs"]
+mod attach; // beside a host that links the recorder
 #[path = "all/bad_input.rs"]
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/commands.rs"]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -41,6 +41,22 @@ pub struct Archiving {
 }
 
 impl Archiving {
+    /// Starts it beside a ring. Where it cannot be started nothing is archived,
+    /// and that is told.
+    pub fn beside(
+        dir: &Path,
+        ring: io::Result<File>,
+        plan: impl FnOnce(File) -> Plan,
+    ) -> Option<Archiving> {
+        let ring = ring.map_err(|error| error.to_string());
+        let started = ring.and_then(|ring| {
+            let archive = Archive::open(dir).map_err(|error| error.to_string())?;
+            Archiving::start(archive, plan(ring)).map_err(|error| error.to_string())
+        });
+        let told = started.map_err(|error| say(&format!("nothing is archived: {error}")));
+        told.ok()
+    }
+
     /// Starts it.
     ///
     /// # Errors

@@ -5,23 +5,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use haltbox_format::Stream;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::Options;
 use crate::intake::Source;
 use crate::message::say;
 use crate::recorder::Opened;
-
-/// The signals that end the recording, to be read by the loop.
-pub(super) fn catch_signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
-        .into_iter()
-        .for_each(|s| set.add(s));
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-}
 
 pub(super) fn make_folder(path: &Path) -> Result<(), String> {
     let made = fs::DirBuilder::new()

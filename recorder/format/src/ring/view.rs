@@ -143,6 +143,17 @@ pub struct LaneView {
 }
 
 impl LaneView {
+    fn empty(lane: Lane) -> LaneView {
+        LaneView {
+            lane,
+            slots: Vec::new(),
+            runs: Vec::new(),
+            strays: Vec::new(),
+            junk_bytes: 0,
+            epoch: 0,
+        }
+    }
+
     /// Counter the next record would get. A segment's header tells of the ones
     /// before it, even where those records are lost.
     pub fn next_counter(&self) -> u64 {
@@ -241,25 +252,35 @@ impl RingView {
     /// Reads each segment once, needs memory for one segment and for the
     /// positions of the runs.
     pub fn read(source: &dyn ReadAt) -> Result<RingView, RingError> {
+        let mut view = RingView::read_marks(source)?;
+        // Marks and local records carry main counters: reading the main lane
+        // last makes sure that what they speak of is seen too.
+        let scan = |lane| LaneScan::new(source, view.geometry, view.salt, lane).run();
+        (view.local, view.main) = (scan(Lane::Local)?, scan(Lane::Main)?);
+        Ok(view)
+    }
+
+    /// Looks at the spine alone, the other lanes left empty: enough for the
+    /// marks, and cheap enough to be done every second.
+    ///
+    /// # Errors
+    /// As [`RingView::read`].
+    pub fn read_marks(source: &dyn ReadAt) -> Result<RingView, RingError> {
         let length = source.length()?;
         let (superblock, bad_superblocks) = read_superblocks(source)?;
         let (geometry, salt) = match &superblock {
             Some(superblock) => (superblock.geometry, superblock.salt),
             None => find_by_segments(source, length, &bad_superblocks)?,
         };
-        // Marks and local records carry main counters: reading the main lane
-        // last makes sure that what they speak of is seen too.
-        let scan = |lane| LaneScan::new(source, geometry, salt, lane).run();
-        let (spine, local, main) = (scan(Lane::Spine)?, scan(Lane::Local)?, scan(Lane::Main)?);
         Ok(RingView {
             geometry,
             salt,
             superblock,
             bad_superblocks,
             length,
-            spine,
-            local,
-            main,
+            spine: LaneScan::new(source, geometry, salt, Lane::Spine).run()?,
+            local: LaneView::empty(Lane::Local),
+            main: LaneView::empty(Lane::Main),
         })
     }
 
