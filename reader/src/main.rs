@@ -105,8 +105,9 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Ok(Outcome::Fine)
         }
         Command::Manual { folder } => {
-            clap_mangen::generate_to(Cli::command(), folder)?;
-            Ok(Outcome::Fine)
+            clap_mangen::generate_to(Cli::command(), &folder)?;
+            // The pages of the commands it does itself are the sibling's.
+            Err(record::exec(&["manual".into(), folder.into()]))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
 use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
@@ -43,6 +43,12 @@ enum Command {
     Status(StatusArgs),
     /// Say what keeps a recorder from helping at a halt, and how to mend it.
     Doctor(DoctorArgs),
+    /// Write the manual's pages of these commands into a folder.
+    #[command(hide = true)]
+    Manual {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -176,6 +182,7 @@ fn main() -> ExitCode {
         Command::Freeze(args) => freeze_now(&args),
         Command::Status(args) => show_status(&args),
         Command::Doctor(args) => show_doctor(&args),
+        Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("haltbox: {error}");
@@ -403,6 +410,19 @@ fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
         }
     }
     Ok(ExitCode::from(u8::from(wrong)))
+}
+
+/// One page for each command that this program does. The page of `haltbox`
+/// itself is the reader's, which knows all of them.
+fn write_manual(folder: &Path) -> Result<ExitCode, String> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    for command in program.get_subcommands().filter(|c| !c.is_hide_set()) {
+        clap_mangen::Man::new(command.clone())
+            .generate_to(folder)
+            .map_err(|error| format!("cannot write into {}: {error}", folder.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not

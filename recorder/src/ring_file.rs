@@ -13,7 +13,7 @@ use haltbox_format::ring::{
     Superblock,
 };
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, RenameFlags, fallocate, renameat2};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
 use crate::clock;
@@ -304,9 +304,8 @@ fn move_aside(path: &Path, word: &str) -> Result<PathBuf, OpenError> {
         let to = path.with_file_name(format!("{name}.aside-{word}-{stamp}{tail}"));
         match rename_to_new(path, &to) {
             Ok(()) => return Ok(to),
-            Err(Errno::EEXIST) => {}
-            Err(errno) => {
-                let error = errno.into();
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
                 return Err(OpenError::Io {
                     doing: "move aside",
                     path: path.to_owned(),
@@ -323,9 +322,10 @@ fn move_aside(path: &Path, word: &str) -> Result<PathBuf, OpenError> {
     })
 }
 
-fn rename_to_new(from: &Path, to: &Path) -> nix::Result<()> {
-    use nix::fcntl::AT_FDCWD;
-    renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE)
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    // nix has this call for glibc only.
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
 }
 
 /// Makes a new ring under a temporary name and gives it `path`, unless another
@@ -360,8 +360,10 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
             write_superblocks(&file, size).map_err(|error| io_error("write", error))
         })
         .and_then(|()| match rename_to_new(&temporary, path) {
-            Ok(()) | Err(Errno::EEXIST) => Ok(()),
-            Err(errno) => Err(io_error("create", errno.into())),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(io_error("create", error))
+            }
+            _ => Ok(()),
         });
     let _ = std::fs::remove_file(&temporary);
     made?;
