@@ -17,6 +17,8 @@ use nix::libc;
 use nix::unistd::{Whence, lseek};
 
 use crate::lines::LineSplitter;
+use crate::passed;
+use crate::pump::OWN_LINE;
 use crate::recorder::Given;
 
 /// Bytes read at once.
@@ -35,13 +37,22 @@ pub enum Place {
     Stdin,
     /// A file or FIFO.
     Path(PathBuf),
+    /// A FIFO that the service manager holds and passes, by its name there; the
+    /// only one if none is given.
+    Passed(Option<String>),
+    /// Standard input from `haltbox run`, which reads this FIFO.
+    Wrapped(PathBuf),
 }
 
 impl From<&str> for Place {
     fn from(text: &str) -> Place {
         match text {
             "-" => Place::Stdin,
-            path => Place::Path(PathBuf::from(path)),
+            "systemd" => Place::Passed(None),
+            text => match text.strip_prefix("fd:") {
+                Some(name) => Place::Passed(Some(name.to_owned())),
+                None => Place::Path(PathBuf::from(text)),
+            },
         }
     }
 }
@@ -59,6 +70,8 @@ pub enum Turn {
     Over,
     /// The file was rotated or cut: reading goes on in the new one.
     Rotated(String),
+    /// Bytes may be missing from here on, and why.
+    Missed(String),
 }
 
 /// One source of one stream.
@@ -70,6 +83,8 @@ pub struct Source {
     chunk: Vec<u8>,
     /// Bytes handed on as entries.
     consumed: u64,
+    /// Whoever read here before may have had the beginning of the first line.
+    joining: bool,
 }
 
 enum Input {
@@ -77,6 +92,13 @@ enum Input {
     Fifo {
         file: File,
         writer_seen: bool,
+        /// Nobody is there who would start another writer.
+        last: bool,
+    },
+    Wrapped {
+        pipe: File,
+        /// Held open, so that the node does not get EPIPE if the wrapper dies.
+        fifo: File,
     },
     Followed {
         path: PathBuf,
@@ -97,6 +119,17 @@ impl Source {
     ) -> Result<Source, String> {
         let (name, input, consumed) = match place {
             Place::Stdin => ("-".to_owned(), Input::Stdin(stdin()?), 0),
+            Place::Passed(name) => {
+                let passed = passed::find(name.as_deref())?;
+                let cannot = |error| passed.cannot_be_opened(&error);
+                (passed.shown(), fifo(&passed.path()).map_err(cannot)?, 0)
+            }
+            Place::Wrapped(path) => {
+                let pipe = stdin()?;
+                let fifo = open_fifo(path)
+                    .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+                ("-".to_owned(), Input::Wrapped { pipe, fifo }, 0)
+            }
             Place::Path(path) => {
                 let name = path.display().to_string();
                 let cannot = |error: io::Error| {
@@ -132,7 +165,9 @@ impl Source {
             }
         };
         let splitter = LineSplitter::default();
+        let held = matches!(place, Place::Passed(_) | Place::Wrapped(_));
         Ok(Source {
+            joining: held && stream == Stream::Slog,
             stream,
             name,
             input,
@@ -162,6 +197,11 @@ impl Source {
         matches!(self.input, Input::Stdin(_))
     }
 
+    /// `haltbox run` stands before it: lines of its own are among the node's.
+    pub fn is_wrapped(&self) -> bool {
+        matches!(self.input, Input::Wrapped { .. })
+    }
+
     /// It came to its end.
     pub fn is_over(&self) -> bool {
         matches!(self.input, Input::Over)
@@ -172,9 +212,11 @@ impl Source {
     pub fn wait_on(&self) -> Option<BorrowedFd<'_>> {
         match &self.input {
             Input::Stdin(file)
+            | Input::Wrapped { pipe: file, .. }
             | Input::Fifo {
                 file,
                 writer_seen: true,
+                ..
             } => Some(file.as_fd()),
             Input::Fifo { .. } | Input::Followed { .. } | Input::Over => None,
         }
@@ -220,7 +262,17 @@ impl Source {
                 Some(count) => self.take(count, sink),
                 None => Turn::Quiet,
             },
-            Input::Fifo { file, writer_seen } => match read_now(file, &mut self.chunk)? {
+            Input::Wrapped { pipe, .. } => match read_ready(pipe, &mut self.chunk)? {
+                Some(0) => self.leave_wrapper(),
+                Some(count) => self.take(count, sink),
+                None => Turn::Quiet,
+            },
+            Input::Fifo {
+                file,
+                writer_seen,
+                last,
+            } => match read_now(file, &mut self.chunk)? {
+                Some(0) if *last => Turn::Over,
                 Some(0) if *writer_seen => {
                     *writer_seen = false;
                     Turn::WriterGone
@@ -249,7 +301,11 @@ impl Source {
 
     fn take(&mut self, count: usize, sink: &mut dyn FnMut(Given<'_>)) -> Turn {
         let consumed = &mut self.consumed;
-        let bytes = self.chunk.get(..count).unwrap_or_default();
+        let mut bytes = self.chunk.get(..count).unwrap_or_default();
+        if self.joining {
+            bytes = behind_fragment(bytes);
+            self.joining = bytes.is_empty();
+        }
         self.splitter.feed(bytes, &mut |given| {
             *consumed += given.cut.map_or(given.bytes.len() as u64, |cut| cut.length) + 1;
             sink(given);
@@ -263,6 +319,21 @@ impl Source {
             *consumed += given.cut.map_or(given.bytes.len() as u64, |cut| cut.length);
             sink(given);
         });
+    }
+
+    /// The wrapper died. The node has its FIFO still, and writes on: until it
+    /// ends, this process is the only one that reads there.
+    fn leave_wrapper(&mut self) -> Turn {
+        if let Input::Wrapped { fifo, .. } = std::mem::replace(&mut self.input, Input::Over) {
+            self.input = Input::Fifo {
+                file: fifo,
+                writer_seen: true,
+                last: true,
+            };
+        }
+        self.splitter.forget();
+        self.joining = true;
+        Turn::Missed("haltbox run is gone: the node's FIFO is read without it".to_owned())
     }
 
     fn turn_followed(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
@@ -336,19 +407,39 @@ fn stdin() -> Result<File, String> {
 /// Opens for reading without waiting for a writer. The reading end stays open,
 /// so a writer may come, go and come again.
 fn fifo(path: &Path) -> io::Result<Input> {
+    Ok(Input::Fifo {
+        file: open_fifo(path)?,
+        writer_seen: false,
+        last: false,
+    })
+}
+
+fn open_fifo(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
     widen(&file);
-    Ok(Input::Fifo {
-        file,
-        writer_seen: false,
-    })
+    Ok(file)
 }
 
-fn widen(pipe: &impl AsFd) {
-    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+/// Never makes a pipe smaller: who holds it may have given it more.
+pub(crate) fn widen(pipe: &impl AsFd) {
+    let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ);
+    if size.is_ok_and(|size| size < PIPE_SIZE) {
+        let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+    }
+}
+
+/// What to record of the first bytes that are read where another recorder read
+/// before: a slog's line begins with `{"`; the rest of one begins otherwise, or,
+/// within a nested value, is no whole JSON and means nothing to anybody.
+fn behind_fragment(bytes: &[u8]) -> &[u8] {
+    if bytes.starts_with(b"{\"") || bytes.starts_with(&[OWN_LINE]) {
+        return bytes;
+    }
+    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+    bytes.get(end..).unwrap_or_default()
 }
 
 /// A file from an offset on, and the offset at which reading begins.

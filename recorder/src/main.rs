@@ -34,8 +34,8 @@ struct Cli {
 enum Command {
     /// Record a slog and a node log until they end.
     Record(RecordArgs),
-    /// Run a node with a recorder beside it: its slog goes into a file of the
-    /// folder, its exit code comes back.
+    /// Run a node with a recorder beside it: its slog goes into a file or FIFO of
+    /// the folder, its exit code comes back.
     Run(RunArgs),
     /// Freeze a black box now.
     Freeze(FreezeArgs),
@@ -59,11 +59,16 @@ struct RecordArgs {
     /// Beside a host that writes its ring itself: freeze and archive for it.
     #[arg(long, value_name = "RING", conflicts_with_all = ["dir", "slog", "node_log", "give_back", "size"])]
     attach: Option<PathBuf>,
-    /// The host's slog: a file that is followed, a FIFO, or - for standard input.
-    #[arg(long, value_name = "-|PATH")]
+    /// The host's slog: a file that is followed, a FIFO, - for standard input, or
+    /// the FIFO that systemd holds and passes (fd:NAME if there are several).
+    #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     slog: Option<String>,
-    /// The node's log: a file that is followed, a FIFO, or - for standard input.
-    #[arg(long, value_name = "-|PATH")]
+    /// Standard input is the slog, and comes from `haltbox run`, which reads
+    /// this FIFO.
+    #[arg(long, value_name = "PATH", hide = true, conflicts_with = "slog")]
+    wrapped_fifo: Option<PathBuf>,
+    /// The node's log: the same.
+    #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
     /// Give the recorded part of the followed slog back to the disk: the file
     /// keeps its length, and takes some megabytes however long the node writes.
@@ -133,6 +138,14 @@ struct RunArgs {
     /// there: the recorder then reads it as the node's log.
     #[arg(long)]
     tee: bool,
+    /// Give the node a FIFO that is always read, instead of a file. What is left
+    /// unread when this process and the recorder both die is lost.
+    #[arg(long)]
+    fifo: bool,
+    /// Memory for what comes through the FIFO while the recorder is away; what
+    /// is beyond is left out and counted.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    backlog: u64,
     #[command(flatten)]
     recording: RecordingArgs,
     /// The node and its arguments.
@@ -211,12 +224,14 @@ fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
 }
 
 fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
-    let slog = args.slog.as_deref().map(Place::from);
+    let wrapped = args.wrapped_fifo.clone().map(Place::Wrapped);
+    let slog = args.slog.as_deref().map(Place::from).or(wrapped);
     let node_log = args.node_log.as_deref().map(Place::from);
     if slog.is_none() && node_log.is_none() {
         return Err("nothing to record: give --slog, --node-log or both".to_owned());
     }
-    if slog == Some(Place::Stdin) && node_log == Some(Place::Stdin) {
+    let takes_stdin = matches!(slog, Some(Place::Stdin | Place::Wrapped(_)));
+    if takes_stdin && node_log == Some(Place::Stdin) {
         return Err("only one of --slog and --node-log can be standard input".to_owned());
     }
     serve::serve(serve::Options {
@@ -247,6 +262,7 @@ fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
         dir: args.dir.clone(),
         record: handed_on(std::env::args_os().skip(2)),
         tee: args.tee,
+        fifo: args.fifo.then_some(args.backlog),
         command: args.command.clone(),
     };
     run::run(&options).map(ExitCode::from)
@@ -258,9 +274,10 @@ fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.take_while(|argument| argument != "--");
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
-            Some("--tee") => {}
-            Some("--dir") => drop(arguments.next()),
+            Some("--tee" | "--fifo") => {}
+            Some("--dir" | "--backlog") => drop(arguments.next()),
             Some(option) if option.starts_with("--dir=") => {}
+            Some(option) if option.starts_with("--backlog=") => {}
             _ => kept.push(argument),
         }
     }

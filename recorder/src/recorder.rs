@@ -21,6 +21,7 @@ use haltbox_format::{Profile, SlogEntry};
 use crate::clock;
 use crate::machine;
 use crate::populate::{self, Populating};
+use crate::pump::LeftOut;
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
 use crate::ring_file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::triggers::Triggers;
@@ -331,6 +332,19 @@ impl Recorder {
         let at = self.position();
         let marks = self.life.on(event, stream, at, at);
         self.publish(&marks);
+    }
+
+    /// Tells of entries that never came here.
+    pub fn left_out(&mut self, stream: Stream, left_out: LeftOut) {
+        self.flush_loss();
+        self.publish_loss(Loss {
+            lane: Lane::Main,
+            stream: Some(stream),
+            records: left_out.lines,
+            bytes: left_out.bytes,
+            why: "the recorder was away or slow: haltbox run left them out".to_owned(),
+            dropped: true,
+        });
     }
 
     /// Notes how far a source was read. From here on the recorder counts along.

@@ -4,6 +4,10 @@
 //! neither this process nor the recorder stands in its way, and whatever kills
 //! them leaves it running. This process forwards signals, starts a recorder
 //! that died again, and gives the node's own exit code.
+//!
+//! With a FIFO in place of the slog's file nothing of it goes to the disk but
+//! what is recorded. The node then depends on this process or the recorder being
+//! alive: [`crate::pump`] has what that means.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,9 +28,12 @@ use nix::unistd::Pid;
 
 use crate::control::{self, Request};
 use crate::message::say;
+use crate::pump::Pump;
 
 /// The slog's name in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
+/// The FIFO's, where the node gets one.
+const FIFO: &str = "slog.fifo";
 /// The node's output, where it is kept too.
 const NODE_LOG: &str = "node.log";
 /// How often the two processes are looked at.
@@ -48,8 +55,18 @@ pub struct Options {
     pub record: Vec<OsString>,
     /// Keep the node's output in a file too, and read it as its log.
     pub tee: bool,
+    /// Give the node a FIFO in place of the slog's file, and keep this many
+    /// bytes of it in memory while the recorder is away.
+    pub fifo: Option<u64>,
     /// The node and its arguments.
     pub command: Vec<OsString>,
+}
+
+impl Options {
+    /// Where the node is to write its slog.
+    fn slog(&self) -> PathBuf {
+        self.dir.join(self.fifo.map_or(SLOG, |_| FIFO))
+    }
 }
 
 /// Runs the node to its end; gives its exit code, 128 and the signal's number
@@ -63,7 +80,9 @@ pub fn run(options: &Options) -> Result<u8, String> {
     fs::create_dir_all(&options.dir)
         .map_err(|error| format!("cannot make {}: {error}", options.dir.display()))?;
     let oom_kills = oom_kills();
-    let mut recorder = Recorder::start(options);
+    let start = |backlog| Pump::start(&options.slog(), backlog, say);
+    let pump = options.fifo.map(start).transpose()?;
+    let mut recorder = Recorder::start(options, pump);
     let log = options.tee.then(|| open_log(&options.dir)).transpose()?;
     let output = log.as_ref().and_then(|_| Tail::start(&options.dir));
     let mut node = start_node(options, log)?;
@@ -82,7 +101,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     }
     let how = judge(status, oom_kills);
     say(&how);
-    recorder.end(&options.dir, how);
+    recorder.end(options, how);
     Ok(code_of(status))
 }
 
@@ -116,7 +135,7 @@ fn start_node(options: &Options, log: Option<File>) -> Result<Child, String> {
     let mut command = Command::new(program);
     command
         .args(arguments)
-        .env("SLOGFILE", absolute(&options.dir.join(SLOG)));
+        .env("SLOGFILE", absolute(&options.slog()));
     if let Some(log) = log {
         let again = log.try_clone().map_err(|error| error.to_string())?;
         command.stdout(log).stderr(again);
@@ -162,15 +181,18 @@ fn wait(signals: &SignalFd) {
 /// node by the terminal must not end it before it has read the rest.
 struct Recorder {
     child: Option<Child>,
+    /// What it reads, if that is not a file.
+    pump: Option<Pump>,
     since: Instant,
     /// Another recorder writes the ring: that of a wrapper that was killed.
     another: bool,
 }
 
 impl Recorder {
-    fn start(options: &Options) -> Recorder {
+    fn start(options: &Options, pump: Option<Pump>) -> Recorder {
         Recorder {
-            child: spawn(options),
+            child: spawn(options, pump.as_ref()),
+            pump,
             since: Instant::now(),
             another: false,
         }
@@ -184,27 +206,36 @@ impl Recorder {
             .and_then(|child| child.try_wait().ok().flatten());
         if let Some(status) = ended {
             self.child = None;
-            let hello = control::ask_within(&options.dir, &Request::Hello, Some(ANSWER));
-            self.another = hello.is_ok_and(|reply| reply.is_some());
-            if self.another {
-                say("the recorder that is at work there already is used");
-            } else {
-                say(&format!(
+            self.another = answers(&options.dir);
+            match (self.another, &self.pump) {
+                (false, _) => say(&format!(
                     "the recorder ended with {status} and is started again"
-                ));
+                )),
+                (true, None) => say("the recorder that is at work there already is used"),
+                (true, Some(_)) => say(
+                    "the recorder of a haltbox run that is gone reads the FIFO of its node; \
+                     this node's slog waits until it ends",
+                ),
             }
         }
-        let due = self.child.is_none() && !self.another && self.since.elapsed() >= AGAIN;
-        if due {
+        if self.child.is_none() && self.since.elapsed() >= AGAIN {
             self.since = Instant::now();
-            self.child = spawn(options);
+            // One that reads another FIFO is of no use here: it is waited for.
+            self.another = self.another && (self.pump.is_none() || answers(&options.dir));
+            if !self.another {
+                self.child = spawn(options, self.pump.as_ref());
+            }
         }
     }
 
     /// Lets it read the rest, hear of the node's end, and write its boxes.
-    fn end(&mut self, dir: &Path, how: String) {
+    fn end(&mut self, options: &Options, how: String) {
+        self.drain(options);
+        // Another recorder's node, if it does not read here, did not end.
+        let concerned = self.pump.is_none() || !self.another;
         let ended = Request::NodeEnded { how };
-        if let Err(error) = control::ask_within(dir, &ended, Some(ANSWER)) {
+        let told = concerned.then(|| control::ask_within(&options.dir, &ended, Some(ANSWER)));
+        if let Some(Err(error)) = told {
             say(&format!("the recorder was not told: {error}"));
         }
         let Some(mut child) = self.child.take() else {
@@ -222,18 +253,60 @@ impl Recorder {
     }
 }
 
-fn spawn(options: &Options) -> Option<Child> {
+impl Recorder {
+    /// Has the last of the FIFO recorded: what came before the node's end is
+    /// what matters most, and nobody but this process has it.
+    fn drain(&mut self, options: &Options) {
+        let Some(pump) = &self.pump else { return };
+        let runs = |child: &mut Option<Child>| {
+            let child = child.as_mut().map(Child::try_wait);
+            matches!(child, Some(Ok(None)))
+        };
+        if !runs(&mut self.child) && !self.another {
+            self.child = spawn(options, Some(pump));
+        }
+        let begun = Instant::now();
+        // What the pipe has is recorded only if somebody reads it: one that was
+        // just started does once it answers.
+        while !(pump.drained(LOOK) && answers(&options.dir)) {
+            if !runs(&mut self.child) || begun.elapsed() > ANSWER {
+                say("no recorder took the last lines of the slog: they are lost");
+                return;
+            }
+        }
+    }
+}
+
+/// A recorder is at work in the folder.
+fn answers(dir: &Path) -> bool {
+    let hello = control::ask_within(dir, &Request::Hello, Some(ANSWER));
+    hello.is_ok_and(|reply| reply.is_some())
+}
+
+fn spawn(options: &Options, pump: Option<&Pump>) -> Option<Child> {
     let program = std::env::current_exe().ok()?;
     let mut command = Command::new(program);
     command
         .arg("record")
         .arg("--dir")
         .arg(&options.dir)
-        .arg("--slog")
-        .arg(options.dir.join(SLOG))
-        .arg("--give-back")
         .args(&options.record)
         .process_group(0);
+    match pump.map(Pump::for_recorder) {
+        None => {
+            command.arg("--slog").arg(options.slog()).arg("--give-back");
+        }
+        Some(Ok(pipe)) => {
+            command
+                .arg("--wrapped-fifo")
+                .arg(options.slog())
+                .stdin(pipe);
+        }
+        Some(Err(error)) => {
+            say(&format!("no recorder: {error}; it is tried again"));
+            return None;
+        }
+    }
     if options.tee {
         command.arg("--node-log").arg(options.dir.join(NODE_LOG));
     }

@@ -26,6 +26,7 @@ use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::{Place, Source, Turn};
 use crate::message::{self, say};
 use crate::old_rings::{self, OldRing};
+use crate::pump::LeftOut;
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring_file::RingOptions;
 use crate::service::Service;
@@ -263,10 +264,13 @@ impl Server {
             return Turn::Quiet;
         };
         let stream = source.stream();
-        let recorded = &mut self.unarchived;
+        let (recorded, wrapped) = (&mut self.unarchived, source.is_wrapped());
         let turn = source.turn(&mut |given| {
             *recorded += given.bytes.len() as u64;
-            recorder.record(stream, given);
+            match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
+                Some(left_out) => recorder.left_out(stream, left_out),
+                None => recorder.record(stream, given),
+            }
         });
         let turn = turn.unwrap_or_else(|error| {
             say(&format!(
@@ -284,6 +288,10 @@ impl Server {
             Turn::Rotated(why) => {
                 recorder.note(why.clone());
                 recorder.source(source.mark());
+            }
+            Turn::Missed(why) => {
+                recorder.note(why.clone());
+                recorder.event(&Event::Gap, stream);
             }
             Turn::Progress => {
                 let (read, marked) = (source.mark().offset, &mut self.marked[stream as usize]);

@@ -167,6 +167,19 @@ impl Recorder {
         }
     }
 
+    /// A recorder of `dir` that was started in another way.
+    pub fn of(dir: &Path, child: Child) -> Recorder {
+        Recorder {
+            dir: dir.to_owned(),
+            child,
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The process.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child

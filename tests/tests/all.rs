@@ -12,6 +12,8 @@ mod commands; // selection, exit codes, pipes, the demo
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/extracts.rs"]
 mod extracts; // parts of sources and redactions, as boxes
+#[path = "all/fifo.rs"]
+mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/json.rs"]
