@@ -1,6 +1,7 @@
 //! What comes with the programs: the unit, completions, the manual.
 
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -41,52 +42,122 @@ fn a_service_manager_is_told() {
     assert!(recorder.wait().expect("it ends").success());
 }
 
-/// The unit's command is one that the program takes, and systemd takes the unit.
+fn units() -> PathBuf {
+    root().join("packaging/systemd")
+}
+
+/// The files in packaging/systemd, drop-ins included.
+fn unit_files() -> Vec<PathBuf> {
+    let list = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path())
+    };
+    let (folders, mut files): (Vec<_>, Vec<_>) = list(&units()).partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| list(folder)));
+    files.sort();
+    files
+}
+
+/// Options of the recorder's command in a unit.
+fn options_of(unit: &str) -> Vec<&str> {
+    let Some((_, command)) = unit.split_once("/usr/bin/haltbox-record record ") else {
+        return Vec::new();
+    };
+    let last = command.lines().position(|line| !line.ends_with('\\'));
+    let lines = command.lines().take(last.unwrap_or(0) + 1);
+    lines
+        // What follows is another command, whose output it reads.
+        .take_while(|line| !line.trim_start().starts_with('<'))
+        .flat_map(|line| line.split([' ', '\'']))
+        .filter(|word| word.starts_with("--"))
+        .collect()
+}
+
+/// Every command of a unit is one that the program takes.
 #[test]
-fn the_unit_is_sound() {
-    let unit = std::fs::read_to_string(root().join("packaging/systemd/haltbox.service"));
-    let unit = unit.expect("the unit");
-    let command = unit.split("ExecStart=/usr/bin/").nth(1).expect("a command");
-    let command: Vec<&str> = command
-        .lines()
-        .scan(true, |more, line| {
-            let this = more.then_some(line);
-            *more = line.ends_with('\\');
-            this
-        })
-        .flat_map(|line| line.trim_end_matches('\\').split_whitespace())
-        .collect();
-    assert_eq!(command[..2], ["haltbox-record", "record"]);
-    for option in command.iter().filter(|word| word.starts_with("--")) {
-        let help = Command::new(programs().join("haltbox-record"))
-            .args(["record", "--help"])
-            .output();
-        let help = String::from_utf8(help.expect("help").stdout).expect("UTF-8");
-        assert!(help.contains(option), "{option} is no option of record");
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    // systemd looks whether the program is there, and knows no such user here.
-    let local = unit
-        .replace(
-            "/usr/bin/haltbox-record",
-            text(&programs().join("haltbox-record")),
-        )
-        .replace("User=agoric", "User=root")
-        .replace("Documentation=man:haltbox(1)\n", "");
-    let path = folder.path().join("haltbox.service");
-    std::fs::write(&path, local).expect("written");
-    match Command::new("systemd-analyze")
-        .arg("verify")
-        .arg(&path)
-        .output()
-    {
-        Err(_) => println!("skipped: no systemd-analyze here"),
-        Ok(done) => {
-            let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            let of_unit = |line: &&str| line.contains("haltbox.service:");
-            assert_eq!(said.lines().find(of_unit), None, "{said}");
+fn units_have_no_option_that_record_has_not() {
+    let help = String::from_utf8(output(0, &["record", "--help"])).expect("UTF-8");
+    let mut checked = 0;
+    for path in unit_files() {
+        let unit = std::fs::read_to_string(&path).expect("a unit");
+        for option in options_of(&unit) {
+            assert!(help.contains(option), "{}: {option}", path.display());
+            checked += 1;
         }
     }
+    assert!(checked > 20, "{checked} options seen");
+}
+
+/// systemd takes the units, alone and with each drop-in.
+#[test]
+fn units_are_sound() {
+    let analyze = Command::new("systemd-analyze").arg("--version").output();
+    if analyze.is_err() {
+        return println!("skipped: no systemd-analyze here");
+    }
+    verify("haltbox.service", &[], None);
+    verify("haltbox-slog.socket", &["haltbox.service"], None);
+    for path in unit_files() {
+        let folder = path
+            .parent()
+            .expect("a folder")
+            .file_name()
+            .expect("a name");
+        let Some(unit) = text(Path::new(folder)).strip_suffix(".d") else {
+            continue;
+        };
+        let beside: &[&str] = match path.ends_with("slog-fifo.conf") {
+            true => &["haltbox-slog.socket"],
+            false => &[],
+        };
+        verify(unit, beside, Some(&path));
+    }
+}
+
+/// Has systemd look at a unit of ours, or at any node's, with others of ours
+/// beside it and a drop-in.
+fn verify(unit: &str, beside: &[&str], drop_in: Option<&Path>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, local(content)).expect("written");
+    };
+    for name in [unit].iter().chain(beside) {
+        let node = "[Service]\nExecStart=/bin/true\n".to_owned();
+        put(
+            name,
+            &std::fs::read_to_string(units().join(name)).unwrap_or(node),
+        );
+    }
+    if let Some(path) = drop_in {
+        let name = format!("{unit}.d/haltbox.conf");
+        put(&name, &std::fs::read_to_string(path).expect("a drop-in"));
+    }
+    let done = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(folder.path().join(unit))
+        .output()
+        .expect("systemd-analyze runs");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let of_ours = |line: &&str| line.contains("haltbox") || line.contains(unit);
+    assert_eq!(
+        said.lines().find(of_ours),
+        None,
+        "{unit}, {drop_in:?}: {said}"
+    );
+}
+
+/// systemd looks whether programs, users and pages are there: those here.
+fn local(unit: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some(("Documentation", _)) => String::new(),
+        Some((name @ ("User" | "SocketUser"), _)) => format!("{name}=root\n"),
+        _ => format!("{line}\n"),
+    };
+    let recorder = programs().join("haltbox-record");
+    let unit: String = unit.lines().map(line).collect();
+    unit.replace("/usr/bin/haltbox-record", text(&recorder))
 }
 
 #[test]
@@ -95,6 +166,15 @@ fn completions_and_manual_name_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     output(0, &["manual", text(folder.path())]);
     let page = std::fs::read_to_string(folder.path().join("haltbox.1")).expect("a page");
+    // Whichever of the two programs does it: its options are on its page.
+    for (command, option) in [("record", "slog"), ("run", "tee"), ("cat", "crank")] {
+        let page = folder.path().join(format!("haltbox-{command}.1"));
+        let page = std::fs::read_to_string(page).expect("a page");
+        assert!(
+            page.contains(&format!("\\-\\-{option}")),
+            "{command}: {page}"
+        );
+    }
     for command in [
         "cat", "diff", "compare", "doctor", "freeze", "run", "status", "verify",
     ] {
