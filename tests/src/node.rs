@@ -167,6 +167,24 @@ impl Node {
         );
     }
 
+    /// A proposal is executed before it is decided, and thrown away: another
+    /// one is decided, or none.
+    pub fn thrown_away(&mut self, height: u64) {
+        self.execute(height);
+        let (hash, number) = (app_hash(height, 2), height.to_string());
+        self.say(
+            "ERR",
+            "OE aborted due to hash mismatch",
+            &[
+                ("module", "baseapp"),
+                ("oe_hash", &hash),
+                ("oe_height", &number),
+                ("req_hash", &app_hash(height, 3)),
+                ("req_height", &number),
+            ],
+        );
+    }
+
     fn execute(&mut self, height: u64) {
         let at = format!(",\"blockHeight\":{height}");
         self.slog_line(

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, wrong};
+use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, app_hash, wrong};
 use haltbox_tests::*;
 
 /// The height that is in dispute.
@@ -25,7 +25,7 @@ fn blocks(node: &mut Node) {
     (5..=H).for_each(|height| node.block(height));
 }
 
-const SCENES: [Scene; 12] = [
+const SCENES: [Scene; 15] = [
     Scene {
         name: "one against three, the one",
         play: |node| {
@@ -53,6 +53,30 @@ const SCENES: [Scene; 12] = [
         play: |node| {
             blocks(node);
             (0..8).for_each(|round| node.refuse(H, 2 * round));
+        },
+        frozen: Some("height 7 was frozen: AppHash differs"),
+    },
+    Scene {
+        name: "optimistic execution, thrown away and done again",
+        play: |node| {
+            blocks(node);
+            node.refuse(H, 0);
+            (0..3).for_each(|_| node.thrown_away(H + 1));
+            node.block(H + 1);
+            node.thrown_away(H + 2);
+            node.block(H + 2);
+        },
+        frozen: None,
+    },
+    Scene {
+        // A proposal of its own side is executed meanwhile: no agreement.
+        name: "two against two, under optimistic execution",
+        play: |node| {
+            blocks(node);
+            (0..8).for_each(|round| {
+                node.thrown_away(H + 1);
+                node.refuse(H, 2 * round);
+            });
         },
         frozen: Some("height 7 was frozen: AppHash differs"),
     },
@@ -109,6 +133,21 @@ const SCENES: [Scene; 12] = [
             node.raw(&format!(
                 "Error: error during handshake: error on replay: {}",
                 wrong("LastResultsHash", H)
+            ));
+            node.start();
+        },
+        frozen: Some("the node's last words"),
+    },
+    Scene {
+        // The application's database was swapped: no line has an error level.
+        name: "state differs at handshake",
+        play: |node| {
+            blocks(node);
+            node.start();
+            node.raw(&format!(
+                "panic: state.AppHash does not match AppHash after replay. Got {}, expected {}.",
+                app_hash(H, 0),
+                app_hash(H, 0xEE)
             ));
             node.start();
         },
