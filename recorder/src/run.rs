@@ -23,12 +23,13 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
 use crate::control::{self, Request};
 use crate::message::say;
 use crate::pump::Pump;
+use crate::signals;
 
 /// The slog's name in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
@@ -45,6 +46,17 @@ const AGAIN: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long the recorder may take to read the rest and write its boxes.
 const LAST: Duration = Duration::from_secs(120);
+
+/// Signals that are the node's, and the one that tells of its end.
+const FORWARDED: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCHLD,
+];
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -76,7 +88,8 @@ impl Options {
 /// What keeps the node from being started. Trouble of the recorder is told and
 /// keeps nothing.
 pub fn run(options: &Options) -> Result<u8, String> {
-    let signals = catch_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
+    let signals =
+        signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
     fs::create_dir_all(&options.dir)
         .map_err(|error| format!("cannot make {}: {error}", options.dir.display()))?;
     let oom_kills = oom_kills();
@@ -103,22 +116,6 @@ pub fn run(options: &Options) -> Result<u8, String> {
     say(&how);
     recorder.end(options, how);
     Ok(code_of(status))
-}
-
-fn catch_signals() -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    let caught = [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-        Signal::SIGCHLD,
-    ];
-    caught.into_iter().for_each(|signal| set.add(signal));
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
 fn open_log(dir: &Path) -> Result<File, String> {

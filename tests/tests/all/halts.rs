@@ -328,12 +328,12 @@ fn every_halt_is_told_for_what_it_is() {
         let played = cases.iter().filter(of).count();
         let wrong = faults
             .iter()
-            .filter(|fault| fault.starts_with(scene.name))
+            .filter(|fault| fault.starts_with(&format!("{} in ", scene.name)))
             .count();
         let expected = scene.frozen.unwrap_or("no box");
         let _ = writeln!(
             table,
-            "{:>3} of {played:>3}  {:<30} {expected}",
+            "{:>3} of {played:>3}  {:<49} {expected}",
             played - wrong,
             scene.name
         );
