@@ -49,8 +49,8 @@ impl Archive {
             history: &history,
             profile: pass.profile,
         };
-        self.write_part(reading, Scope::Span(from, until), pass.host)?;
-        Ok(Some((ring, until)))
+        let written = self.write_part(reading, Scope::Span(from, until), pass.host)?;
+        Ok(Some((ring, if written { until } else { from })))
     }
 
     /// How far a ring is archived, by the newest files that are of it.
@@ -76,12 +76,14 @@ impl Archive {
         Ok(main.map(|main| Position { main, local: 0 }))
     }
 
+    /// False if nothing of any block was left to be copied: the next part tells
+    /// of the hole.
     fn write_part(
         &self,
         ring: Reading<'_>,
         span: Scope,
         host: &HostFingerprint,
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<bool, ArchiveError> {
         let failed = |error| at("write a part in", &self.path, error);
         let file = self.folder.temporary().map_err(failed)?;
         let created = clock::rfc3339(clock::now_ms());
@@ -99,8 +101,10 @@ impl Archive {
             CopyError::Ring(error) => ArchiveError::Ring(error.into()),
         })?;
         let covered = &copied.fields.coverage;
-        let heights = covered.first_height.zip(covered.last_height);
-        let name = ArchiveName::part(&created, heights.unwrap_or_default());
+        let Some(heights) = covered.first_height.zip(covered.last_height) else {
+            return Ok(false);
+        };
+        let name = ArchiveName::part(&created, heights);
         let name = name.and_then(|name| BoxName::new(&name.to_string()));
         let name = name.ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
         let identity = Identity {
@@ -109,7 +113,8 @@ impl Archive {
         };
         let finished = copied.writer.finish(identity, copied.fields);
         finished.map_err(ArchiveError::Write)?;
-        file.publish_next(&name).map(drop).map_err(failed)
+        file.publish_next(&name).map_err(failed)?;
+        Ok(true)
     }
 }
 
