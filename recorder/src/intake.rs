@@ -7,7 +7,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use haltbox_format::Stream;
@@ -26,6 +26,8 @@ const CHUNK: usize = 128 << 10;
 /// Bytes of a followed file that stay behind what was read of it: should the
 /// machine fail, the ring's newest pages go with it.
 const KEPT_BEHIND: u64 = 64 << 20;
+/// How far a followed file is read between two source marks.
+const MARK_EVERY: u64 = 8 << 20;
 const PAGE: u64 = 4096;
 /// Asked for as a pipe's size: slack against stalls, not throughput.
 const PIPE_SIZE: i32 = 1 << 20;
@@ -72,6 +74,8 @@ pub enum Turn {
     Rotated(String),
     /// Bytes may be missing from here on, and why.
     Missed(String),
+    /// A followed file that was not there before is read from now on.
+    Appeared,
 }
 
 /// One source of one stream.
@@ -85,6 +89,8 @@ pub struct Source {
     consumed: u64,
     /// Whoever read here before may have had the beginning of the first line.
     joining: bool,
+    /// As many of them as the last source mark told of.
+    marked: u64,
 }
 
 enum Input {
@@ -174,6 +180,7 @@ impl Source {
             splitter,
             chunk: vec![0; CHUNK],
             consumed,
+            marked: consumed,
         })
     }
 
@@ -234,6 +241,16 @@ impl Source {
             inode,
             offset: self.consumed,
         }
+    }
+
+    /// Far enough was read of a followed file since the last mark for another,
+    /// which the caller then makes.
+    pub fn mark_is_due(&mut self) -> bool {
+        let due = self.is_followed() && self.consumed >= self.marked + MARK_EVERY;
+        if due {
+            self.marked = self.consumed;
+        }
+        due
     }
 
     /// Gives the part of a followed file back to the disk that is recorded and
@@ -364,16 +381,18 @@ impl Source {
             let why = format!("{} was cut to a shorter length", path.display());
             open.seek(SeekFrom::Start(0))?;
             *read = 0;
-            self.consumed = 0;
+            (self.consumed, self.marked) = (0, 0);
             self.splitter.forget();
             return Ok(Turn::Rotated(why));
         }
         match std::fs::metadata(&*path) {
             Ok(found) if found.ino() != *inode => {
                 let why = format!("{} was rotated", path.display());
-                *file = None;
+                // A mark of the old file must not fit the new one, which is
+                // marked as soon as it is open.
+                (*file, *inode) = (None, 0);
                 self.end_line(sink);
-                self.consumed = 0;
+                (self.consumed, self.marked) = (0, 0);
                 Ok(Turn::Rotated(why))
             }
             _ => Ok(Turn::Quiet),
@@ -388,8 +407,8 @@ impl Source {
         match follow(path, 0) {
             Ok((input, from)) => {
                 self.input = input;
-                self.consumed = from;
-                Ok(Turn::Progress)
+                (self.consumed, self.marked) = (from, from);
+                Ok(Turn::Appeared)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Turn::Quiet),
             Err(error) => Err(error),
@@ -445,6 +464,11 @@ fn behind_fragment(bytes: &[u8]) -> &[u8] {
 /// A file from an offset on, and the offset at which reading begins.
 fn follow(path: &Path, from: u64) -> io::Result<(Input, u64)> {
     let mut file = File::open(path)?;
+    let from = if is_behind_a_line(&file, from)? {
+        from
+    } else {
+        0
+    };
     let from = behind_hole(&mut file, from)?;
     let inode = file.metadata()?.ino();
     let input = Input::Followed {
@@ -454,6 +478,18 @@ fn follow(path: &Path, from: u64) -> io::Result<(Input, u64)> {
         read: from,
     };
     Ok((input, from))
+}
+
+/// Reading stops behind whole lines only: where there is none before the place,
+/// the file was cut meanwhile and has grown beyond it again. What was given back
+/// reads as zeros.
+fn is_behind_a_line(file: &File, from: u64) -> io::Result<bool> {
+    let Some(last) = from.checked_sub(1) else {
+        return Ok(true);
+    };
+    let mut byte = [0];
+    let read = file.read_at(&mut byte, last)?;
+    Ok(read == 0 || matches!(byte, [b'\n' | 0]))
 }
 
 /// Where the first whole line at or behind an offset begins, past what was

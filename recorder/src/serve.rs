@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::State;
-use haltbox_format::mark::{Attempt, Pin};
+use haltbox_format::mark::{Attempt, Pin, SourceMark};
 use haltbox_format::{Event, Lane, Profile, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
@@ -46,8 +46,6 @@ const LOOK: Duration = Duration::from_millis(25);
 const TURNS: usize = 16;
 /// Parts of a ring's bytes that are recorded between two parts of the archive.
 const ARCHIVED_IN: u64 = 6;
-/// How far a source is read between two source marks.
-const MARK_EVERY: u64 = 8 << 20;
 
 /// What to record, and how.
 #[derive(Clone, Debug)]
@@ -99,7 +97,6 @@ struct Server {
     /// What the node said before it stopped, if it announced that.
     farewell: Option<String>,
     last_progress: Instant,
-    marked: [u64; 2],
 }
 
 impl Server {
@@ -145,7 +142,6 @@ impl Server {
             triggers: Triggers::new(options.triggers),
             farewell: None,
             last_progress: Instant::now(),
-            marked: [0; 2],
             options,
         };
         server.begin(opened);
@@ -160,7 +156,7 @@ impl Server {
             let known = opened
                 .sources
                 .iter()
-                .any(|mark| mark.stream == source.stream() && mark.offset == source.mark().offset);
+                .any(|left| goes_on(left, &source.mark()));
             let certain = !opened.uncertain.contains(&source.stream());
             if opened.resumed && !(source.is_followed() && known && certain) {
                 recorder.event(&Event::Gap, source.stream());
@@ -247,7 +243,7 @@ impl Server {
         for index in 0..self.sources.len() {
             for _ in 0..TURNS {
                 match self.read_source(index) {
-                    Turn::Progress => progress = true,
+                    Turn::Progress | Turn::Appeared => progress = true,
                     _ => break,
                 }
             }
@@ -293,10 +289,9 @@ impl Server {
                 recorder.note(why.clone());
                 recorder.event(&Event::Gap, stream);
             }
+            Turn::Appeared => recorder.source(source.mark()),
             Turn::Progress => {
-                let (read, marked) = (source.mark().offset, &mut self.marked[stream as usize]);
-                if source.is_followed() && read >= *marked + MARK_EVERY {
-                    *marked = read;
+                if source.mark_is_due() {
                     recorder.source(source.mark());
                     if self.options.give_back && stream == Stream::Slog {
                         source.give_back();
@@ -589,6 +584,16 @@ impl Server {
             PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO),
         );
     }
+}
+
+/// The source is where the last session left it. Of a file that was not there
+/// then nothing can be missing.
+fn goes_on(left: &SourceMark, now: &SourceMark) -> bool {
+    let same = match left.inode {
+        0 => left.path == now.path,
+        inode => inode == now.inode,
+    };
+    left.stream == now.stream && left.offset == now.offset && same
 }
 
 fn tell(reply: &Reply) {
