@@ -3,6 +3,7 @@
 
 pub mod mutation;
 pub mod node;
+pub mod slog_writer;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -148,6 +151,20 @@ impl Recorder {
     /// Starts `haltbox record --dir DIR` with more arguments; what it says goes
     /// to `DIR.stderr`.
     pub fn start(dir: &Path, arguments: &[&str], stdin: Stdio) -> Recorder {
+        Recorder::start_with_path(dir, arguments, stdin, None)
+    }
+
+    /// As [`Recorder::start`], with a folder whose programs come before all
+    /// others.
+    pub fn start_with_path(
+        dir: &Path,
+        arguments: &[&str],
+        stdin: Stdio,
+        first: Option<&Path>,
+    ) -> Recorder {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let own = first.into_iter().map(Path::to_owned);
+        let paths = std::env::join_paths(own.chain(std::env::split_paths(&paths)));
         let said = File::options()
             .create(true)
             .append(true)
@@ -157,6 +174,7 @@ impl Recorder {
             .args(["record", "--dir"])
             .arg(dir)
             .args(arguments)
+            .env("PATH", paths.expect("folders"))
             .stdin(stdin)
             .stderr(said)
             .spawn()
@@ -200,7 +218,7 @@ impl Recorder {
 
     /// Sends SIGTERM and waits.
     pub fn stop(mut self) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let pid = Pid::from_raw(self.child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
         self.child.wait().expect("it ends");
     }
@@ -272,6 +290,32 @@ pub fn boxes(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = paths.filter(|path| !hidden(path)).collect();
     paths.sort();
     paths
+}
+
+/// Processes whose command line has this text.
+pub fn processes(of: &str) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let own = std::process::id() as i32;
+    pids.filter(|pid| *pid != own)
+        .filter(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line)
+                .replace('\0', " ")
+                .contains(of)
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// Files of this folder can give a part of themselves back to the disk.
+pub fn has_holes(folder: &Path) -> bool {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let path = folder.join("probe");
+    fs::write(&path, vec![1; 1 << 20]).expect("a file");
+    let file = File::options().write(true).open(&path).expect("a file");
+    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    fallocate(&file, punch, 0, 1 << 20).is_ok()
 }
 
 /// A path as an argument.

@@ -16,6 +16,8 @@ mod extracts; // parts of sources and redactions, as boxes
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
+#[path = "all/intake.rs"]
+mod intake; // a Node process that writes at full block rate, whatever dies
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
 #[path = "all/kill.rs"]

@@ -128,22 +128,6 @@ fn a_node_is_not_started_with_a_wrong_option() {
     }
 }
 
-/// Processes whose command line has this text.
-fn processes(of: &str) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let own = std::process::id() as i32;
-    pids.filter(|pid| *pid != own)
-        .filter(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line)
-                .replace('\0', " ")
-                .contains(of)
-        })
-        .map(Pid::from_raw)
-        .collect()
-}
-
 const COUNTING: &str = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); \
      echo \"{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n}\" >> \"$SLOGFILE\"; sleep 0.01; done";
 
@@ -248,15 +232,6 @@ fn the_last_words_of_a_node_that_ends_freeze_its_block() {
         "{}",
         said(&dir)
     );
-}
-
-fn has_holes(folder: &Path) -> bool {
-    use nix::fcntl::{FallocateFlags, fallocate};
-    let path = folder.join("probe");
-    fs::write(&path, vec![1; 1 << 20]).expect("a file");
-    let file = fs::File::options().write(true).open(&path).expect("a file");
-    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    fallocate(&file, punch, 0, 1 << 20).is_ok()
 }
 
 /// A followed slog of hundreds of megabytes takes some dozens on the disk, and a
