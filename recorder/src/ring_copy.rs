@@ -117,10 +117,11 @@ struct RingCopy<'a> {
     oldest: u64,
     fields: ManifestFields,
     hash: Option<BlockHash>,
-    /// Lines written.
+    /// Main lines written, and how many of them were before the first attempt
+    /// at the height in question, and of the execution in question.
     lines: u64,
-    /// Lines written when the block in question ended.
-    evidence: Option<u64>,
+    before: Option<u64>,
+    own: u64,
     /// Main records that were written.
     main: Option<Span>,
 }
@@ -164,7 +165,8 @@ impl<'a> RingCopy<'a> {
             fields,
             hash: None,
             lines: 0,
-            evidence: None,
+            before: None,
+            own: 0,
             main: None,
         }
     }
@@ -192,7 +194,9 @@ impl<'a> RingCopy<'a> {
             writer: self.writer,
             fields: self.fields,
             hash: self.hash,
-            evidence: self.evidence.unwrap_or(self.lines),
+            // What other attempts at the height left between is more with
+            // every restart, and says nothing more.
+            evidence: self.before.unwrap_or(self.lines) + self.own,
         })
     }
 
@@ -220,7 +224,9 @@ impl<'a> RingCopy<'a> {
     fn line(&mut self, line: &Line<'_>) -> Result<(), CopyError> {
         if line.stream == Stream::Node {
             self.cross_boundaries(line);
-            self.lines += 1;
+            if line.lane == Lane::Main {
+                self.count(line);
+            }
             return Ok(self.writer.node(line.bytes, line.terminated)?);
         }
         if line.context {
@@ -236,7 +242,6 @@ impl<'a> RingCopy<'a> {
         if line.lane == Lane::Main {
             self.cover(line);
         }
-        self.lines += 1;
         Ok(self.writer.slog(line.bytes, line.terminated)?)
     }
 
@@ -273,6 +278,9 @@ impl<'a> RingCopy<'a> {
         let whole = block.is_complete() && block.from.main >= self.oldest;
         let rules = self.profile.slog.as_ref().filter(|_| whole);
         let hasher = rules.map(|slog| BlockHasher::new(slog.canonical(), block.of.height));
+        if self.about.is_some_and(|of| of.height == block.of.height) {
+            self.before.get_or_insert(self.lines);
+        }
         self.writer.block_begin(block.of.height, block.of.attempt);
         self.open = Some(Open { block, hasher });
     }
@@ -284,7 +292,6 @@ impl<'a> RingCopy<'a> {
         let hash = hasher.map(BlockHasher::finish);
         if Some(block.of) == self.about {
             self.hash = hash;
-            self.evidence = Some(self.lines);
         }
         self.writer.block_end(BlockFacts {
             state: Some(block.state),
@@ -301,16 +308,26 @@ impl<'a> RingCopy<'a> {
             to: line.counter,
         });
         span.to = line.counter;
+        let executing = self.count(line);
         let Some(open) = &mut self.open else { return };
-        let executing = open
-            .block
-            .end
-            .is_none_or(|end| end.is_behind(Lane::Main, line.counter));
         if line.cut.is_some() {
             open.hasher = None;
         } else if let Some(hasher) = open.hasher.as_mut().filter(|_| executing) {
             hasher.line(line.bytes);
         }
+    }
+
+    /// Counts a main line; tells whether it is of a block's execution.
+    fn count(&mut self, line: &Line<'_>) -> bool {
+        self.lines += 1;
+        let Some(Open { block, .. }) = &self.open else {
+            return false;
+        };
+        let executing = block
+            .end
+            .is_none_or(|end| end.is_behind(Lane::Main, line.counter));
+        self.own += u64::from(executing && Some(block.of) == self.about);
+        executing
     }
 
     /// Marks of cranks whose lines are in the box are left out: the lines say

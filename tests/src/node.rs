@@ -98,6 +98,7 @@ impl Node {
         self.ends.push((self.log.len(), self.slog.len()));
         self.slog_line("kernel-init-start", "");
         self.slog_line("kernel-init-finish", "");
+        self.slog_line("cosmic-swingset-init", "");
         self.say("INF", "ABCI Handshake App Info", &[("module", "consensus")]);
     }
 

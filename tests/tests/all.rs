@@ -8,6 +8,8 @@ mod attach; // beside a host that links the recorder
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/commands.rs"]
 mod commands; // selection, exit codes, pipes, the demo
+#[path = "all/crash_loop.rs"]
+mod crash_loop; // a failed node that is killed and started again, with its recorder
 #[path = "all/diff.rs"]
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/extracts.rs"]

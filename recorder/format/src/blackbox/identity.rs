@@ -55,8 +55,9 @@ pub struct Identity {
     /// Digest of the profile's canonical form, which HASH depends on.
     #[serde(deserialize_with = "lenient::value")]
     pub profile_digest: Option<Digest>,
-    /// Lines of the box up to the end of the execution it is about: of two
-    /// boxes of one execution the one with more reaches further back.
+    /// Main lines of the box before the first attempt at its height, and of the
+    /// execution it is about: of two boxes of one execution the one with more
+    /// reaches further back.
     #[serde(deserialize_with = "lenient::value")]
     pub evidence: Option<u64>,
     /// When the freeze began, UTC, RFC 3339.
