@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use haltbox_format::Stream;
 use nix::sys::statvfs::statvfs;
 
+use crate::journal::SCHEME;
 use crate::message::human_bytes;
 use crate::ring_file::file_system_name;
 use crate::status::{self, SourceState, Status};
@@ -147,6 +148,9 @@ fn source(source: &SourceState) -> Finding {
     let Ok(found) = fs::metadata(path) else {
         return match path.as_str() {
             "-" => Finding::Good(format!("{stream}: read from a pipe")),
+            path if path.starts_with(SCHEME) => {
+                Finding::Good(format!("{stream}: {path}, by way of journalctl"))
+            }
             _ => wrong(
                 format!("{stream}: {path} is not there"),
                 "start the node, or give the recorder the path it writes to",

@@ -1,4 +1,4 @@
-//! Where entries come from: followed files, pipes, standard input.
+//! Where entries come from: followed files, pipes, standard input, the journal.
 //!
 //! A followed file cannot hold the node up, whatever the recorder does. A pipe
 //! can: a node that writes into a pipe nobody drains stops. validator-guide.md
@@ -16,6 +16,7 @@ use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::libc;
 use nix::unistd::{Whence, lseek};
 
+use crate::journal::{self, Journal};
 use crate::lines::LineSplitter;
 use crate::passed;
 use crate::pump::OWN_LINE;
@@ -28,6 +29,9 @@ const CHUNK: usize = 128 << 10;
 const KEPT_BEHIND: u64 = 64 << 20;
 /// How far a followed file is read between two source marks.
 const MARK_EVERY: u64 = 8 << 20;
+/// The same for the journal: what is behind the last mark is read twice after a
+/// kill, and has to be in the journal still.
+const JOURNAL_MARK_EVERY: u64 = 256 << 10;
 const PAGE: u64 = 4096;
 /// Asked for as a pipe's size: slack against stalls, not throughput.
 const PIPE_SIZE: i32 = 1 << 20;
@@ -44,6 +48,8 @@ pub enum Place {
     Passed(Option<String>),
     /// Standard input from `haltbox run`, which reads this FIFO.
     Wrapped(PathBuf),
+    /// A unit of systemd, whose output is in the journal.
+    Journal(String),
 }
 
 impl From<&str> for Place {
@@ -76,6 +82,8 @@ pub enum Turn {
     Missed(String),
     /// A followed file that was not there before is read from now on.
     Appeared,
+    /// Something the operator has to hear of; reading goes on.
+    Told(String),
 }
 
 /// One source of one stream.
@@ -113,6 +121,7 @@ enum Input {
         /// Bytes read, those of an unfinished line included.
         read: u64,
     },
+    Journal(Box<Journal>),
     Over,
 }
 
@@ -135,6 +144,11 @@ impl Source {
                 let fifo = open_fifo(path)
                     .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
                 ("-".to_owned(), Input::Wrapped { pipe, fifo }, 0)
+            }
+            Place::Journal(unit) => {
+                let left = resume.map(|mark| (mark.path.as_str(), mark.offset));
+                let journal = Journal::new(unit, left);
+                (Journal::name(unit), Input::Journal(Box::new(journal)), 0)
             }
             Place::Path(path) => {
                 let name = path.display().to_string();
@@ -196,7 +210,7 @@ impl Source {
 
     /// The recorder can say exactly where it goes on after it was away.
     pub fn is_followed(&self) -> bool {
-        matches!(self.input, Input::Followed { .. })
+        matches!(self.input, Input::Followed { .. } | Input::Journal(_))
     }
 
     /// It never comes back once it is over.
@@ -225,28 +239,42 @@ impl Source {
                 writer_seen: true,
                 ..
             } => Some(file.as_fd()),
+            Input::Journal(journal) => journal.wait_on(),
             Input::Fifo { .. } | Input::Followed { .. } | Input::Over => None,
         }
     }
 
     /// How far it was read.
     pub fn mark(&self) -> SourceMark {
-        let inode = match &self.input {
-            Input::Followed { inode, .. } => *inode,
-            _ => 0,
+        let (path, inode, offset) = match &self.input {
+            Input::Followed { inode, .. } => (self.name.clone(), *inode, self.consumed),
+            Input::Journal(journal) => {
+                let (path, behind) = journal.mark();
+                (path, 0, behind)
+            }
+            _ => (self.name.clone(), 0, self.consumed),
         };
         SourceMark {
             stream: self.stream,
-            path: self.name.clone(),
+            path,
             inode,
-            offset: self.consumed,
+            offset,
         }
     }
 
     /// Far enough was read of a followed file since the last mark for another,
     /// which the caller then makes.
     pub fn mark_is_due(&mut self) -> bool {
-        let due = self.is_followed() && self.consumed >= self.marked + MARK_EVERY;
+        let due = match &self.input {
+            Input::Followed { .. } => self.consumed >= self.marked + MARK_EVERY,
+            // Before the first cursor is marked nothing tells where to go on.
+            Input::Journal(journal) => {
+                let first = self.marked == 0 && self.consumed > 0;
+                let more = self.consumed >= self.marked + JOURNAL_MARK_EVERY;
+                journal.has_cursor() && (first || more)
+            }
+            Input::Stdin(_) | Input::Fifo { .. } | Input::Wrapped { .. } | Input::Over => false,
+        };
         if due {
             self.marked = self.consumed;
         }
@@ -305,6 +333,19 @@ impl Source {
                 }
             },
             Input::Followed { .. } => return self.turn_followed(sink),
+            Input::Journal(journal) => {
+                let consumed = &mut self.consumed;
+                let read = journal.turn(&mut self.chunk, &mut |given| {
+                    *consumed += given.bytes.len() as u64 + 1;
+                    sink(given);
+                });
+                match read? {
+                    journal::Read::Progress => Turn::Progress,
+                    journal::Read::Quiet => Turn::Quiet,
+                    journal::Read::Told(what) => Turn::Told(what),
+                    journal::Read::Missed(what) => Turn::Missed(what),
+                }
+            }
             Input::Over => Turn::Quiet,
         };
         if matches!(turn, Turn::Over | Turn::WriterGone) {
@@ -544,7 +585,7 @@ fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
     }
 }
 
-fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
     match file.read(chunk) {
         Ok(count) => Ok(Some(count)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

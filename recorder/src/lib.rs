@@ -12,6 +12,7 @@ pub mod control;
 pub mod doctor;
 pub mod freeze;
 pub mod intake;
+pub mod journal;
 pub mod lines;
 pub mod machine;
 mod map;

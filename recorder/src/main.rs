@@ -57,7 +57,7 @@ struct RecordArgs {
     #[arg(long, required_unless_present = "attach")]
     dir: Option<PathBuf>,
     /// Beside a host that writes its ring itself: freeze and archive for it.
-    #[arg(long, value_name = "RING", conflicts_with_all = ["dir", "slog", "node_log", "give_back", "size"])]
+    #[arg(long, value_name = "RING", conflicts_with_all = ["dir", "slog", "node_log", "journal", "give_back", "size"])]
     attach: Option<PathBuf>,
     /// The host's slog: a file that is followed, a FIFO, - for standard input, or
     /// the FIFO that systemd holds and passes (fd:NAME if there are several).
@@ -70,6 +70,9 @@ struct RecordArgs {
     /// The node's log: the same.
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
+    /// The node's log out of systemd's journal: what this unit prints.
+    #[arg(long, value_name = "UNIT", conflicts_with = "node_log", value_parser = parse_unit)]
+    journal: Option<String>,
     /// Give the recorded part of the followed slog back to the disk: the file
     /// keeps its length, and takes some megabytes however long the node writes.
     #[arg(long)]
@@ -227,8 +230,9 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     let wrapped = args.wrapped_fifo.clone().map(Place::Wrapped);
     let slog = args.slog.as_deref().map(Place::from).or(wrapped);
     let node_log = args.node_log.as_deref().map(Place::from);
+    let node_log = node_log.or(args.journal.clone().map(Place::Journal));
     if slog.is_none() && node_log.is_none() {
-        return Err("nothing to record: give --slog, --node-log or both".to_owned());
+        return Err("nothing to record: give --slog, and --node-log or --journal".to_owned());
     }
     let takes_stdin = matches!(slog, Some(Place::Stdin | Place::Wrapped(_)));
     if takes_stdin && node_log == Some(Place::Stdin) {
@@ -440,6 +444,19 @@ fn write_manual(folder: &Path) -> Result<ExitCode, String> {
             .map_err(|error| format!("cannot write into {}: {error}", folder.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A unit's name, and no pattern: that would let others' lines in.
+fn parse_unit(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let sound = !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed);
+    let unit = || match text.contains('.') {
+        true => text.to_owned(),
+        false => format!("{text}.service"),
+    };
+    sound
+        .then(unit)
+        .ok_or_else(|| format!("expected a unit's name such as agd.service, found {text:?}"))
 }
 
 /// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not

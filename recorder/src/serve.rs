@@ -243,8 +243,10 @@ impl Server {
         for index in 0..self.sources.len() {
             for _ in 0..TURNS {
                 match self.read_source(index) {
-                    Turn::Progress | Turn::Appeared => progress = true,
-                    _ => break,
+                    Turn::Progress | Turn::Appeared | Turn::Told(_) | Turn::Missed(_) => {
+                        progress = true;
+                    }
+                    Turn::Quiet | Turn::Over | Turn::WriterGone | Turn::Rotated(_) => break,
                 }
             }
         }
@@ -285,11 +287,18 @@ impl Server {
                 recorder.note(why.clone());
                 recorder.source(source.mark());
             }
-            Turn::Missed(why) => {
-                recorder.note(why.clone());
-                recorder.event(&Event::Gap, stream);
-            }
             Turn::Appeared => recorder.source(source.mark()),
+            Turn::Told(what) => {
+                say(what);
+                recorder.note(what.clone());
+                recorder.source(source.mark());
+            }
+            Turn::Missed(what) => {
+                say(what);
+                recorder.note(what.clone());
+                recorder.event(&Event::Gap, stream);
+                recorder.source(source.mark());
+            }
             Turn::Progress => {
                 if source.mark_is_due() {
                     recorder.source(source.mark());

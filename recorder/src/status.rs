@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
+use crate::journal::shown_path;
 use crate::message::human_bytes;
 use crate::recorder::resume_points;
 
@@ -148,7 +149,7 @@ fn source_state(mark: SourceMark) -> SourceState {
     SourceState {
         stream: mark.stream.name().to_owned(),
         lag: same.map(|found| found.len().saturating_sub(mark.offset)),
-        path: mark.path,
+        path: shown_path(&mark.path).to_owned(),
         offset: mark.offset,
     }
 }

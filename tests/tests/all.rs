@@ -20,6 +20,8 @@ mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]
 mod intake; // a Node process that writes at full block rate, whatever dies
+#[path = "all/journal.rs"]
+mod journal; // the node's log out of systemd's journal
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
 #[path = "all/kill.rs"]
