@@ -17,7 +17,7 @@ fn main() {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release");
     let haltbox = programs.join("haltbox");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--bins"])
+        .args(["build", "--release", "--quiet", "--workspace", "--bins"])
         .status();
     assert!(
         built.expect("cargo runs").success(),

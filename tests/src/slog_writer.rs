@@ -89,10 +89,8 @@ impl Writing {
     /// Waits for its end; gives what it reports, which is printed too.
     pub fn wait(mut self) -> Report {
         let status = self.child.wait().expect("it ends");
-        let text = fs::read_to_string(&self.report).expect("a report");
-        assert!(status.success(), "the writer ended with {status}: {text}");
-        println!("the node: {}", text.trim_end());
-        Report(serde_json::from_str(&text).expect("a line of JSON"))
+        assert!(status.success(), "the writer ended with {status}");
+        Report::read(&self.report)
     }
 }
 
@@ -100,6 +98,13 @@ impl Writing {
 pub struct Report(Value);
 
 impl Report {
+    /// Of the file that a writer's output went to; printed too.
+    pub fn read(path: &Path) -> Report {
+        let text = fs::read_to_string(path).expect("a report");
+        println!("the node: {}", text.trim_end());
+        Report(serde_json::from_str(&text).expect("a line of JSON"))
+    }
+
     /// A number of it.
     pub fn number(&self, name: &str) -> f64 {
         let path = format!("/{}", name.replace('.', "/"));

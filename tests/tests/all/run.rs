@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use haltbox_tests::node::{Format, Node, Version, wrong};
+use haltbox_tests::slog_writer::{Report, SlogWriter};
 use haltbox_tests::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -272,4 +274,64 @@ fn what_is_recorded_is_given_back_to_the_disk() {
         kept.split_inclusive('\n').all(|kept| kept == line),
         "a torn line"
     );
+}
+
+/// A write of the node waits for nothing of Haltbox: not for a recorder or a
+/// wrapper that is stopped for seconds, nor for one that is killed.
+#[test]
+fn no_write_of_the_node_waits_for_a_stopped_or_killed_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "no_write_of_the_node_waits_for_a_stopped_or_killed_process";
+    let Some(writer) = SlogWriter::find(name, folder.path(), 8.0) else {
+        return;
+    };
+    let (dir, report) = (folder.path().join("node"), folder.path().join("report"));
+    let node = writer.command(14.0);
+    let mut wrapper = haltbox()
+        .args(["run", "--dir", text(&dir), "--size", "32MiB", "--"])
+        .arg(node.get_program())
+        .args(node.get_args())
+        .stdout(fs::File::create(&report).expect("a report"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("haltbox runs");
+    let slog = dir.join("slog.jsonl");
+    wait_until("the node and its recorder", || {
+        slog.exists() && dir.join("control").exists()
+    });
+    let recorder = || processes(&format!("record --dir {}", text(&dir)));
+    let of_wrapper = Pid::from_raw(wrapper.id() as i32);
+    let stop = Duration::from_secs(3);
+    let written_in = |what: &str, time: Duration| {
+        let before = fs::metadata(&slog).expect("a slog").len();
+        std::thread::sleep(time);
+        let grown = fs::metadata(&slog).expect("a slog").len() - before;
+        println!("{what}: {grown} bytes in {time:?}");
+        assert!(grown as f64 > 4e6 * time.as_secs_f64(), "{what}: {grown}");
+    };
+    written_in("recording", Duration::from_secs(1));
+    for pids in [recorder(), vec![of_wrapper]] {
+        signal(&pids, Signal::SIGSTOP);
+        written_in("stopped", stop);
+        signal(&pids, Signal::SIGCONT);
+    }
+    signal(&recorder(), Signal::SIGKILL);
+    written_in("the recorder is killed", Duration::from_secs(1));
+    wrapper.kill().expect("it runs");
+    wrapper.wait().expect("it ends");
+    written_in("the wrapper is killed", Duration::from_secs(1));
+    wait_until("the node's end", || {
+        fs::metadata(&report).is_ok_and(|report| report.len() > 0)
+    });
+    let report = Report::read(&report);
+    signal(&recorder(), Signal::SIGKILL);
+    // Whatever had waited for one that was stopped would have taken so long.
+    report.assert_unharmed(writer.rate, stop.as_secs_f64() * 1e3 - 500.0);
+}
+
+fn signal(pids: &[Pid], signal: Signal) {
+    assert!(!pids.is_empty(), "nobody to send {signal} to");
+    for pid in pids {
+        kill(*pid, signal).expect("it runs");
+    }
 }
