@@ -13,6 +13,8 @@ use nix::sys::time::TimeValLike;
 
 /// Bytes a second: more than ten times what the busiest recording has.
 const PACE: f64 = 20e6;
+/// Bytes of one run: an excerpt is repeated.
+const AT_LEAST: usize = 40 << 20;
 /// Set in the process that plays the node: the slog it writes.
 const PLAY: &str = "HALTBOX_BENCH_PLAY";
 
@@ -88,7 +90,9 @@ fn run(command: &mut Command, slog: &Path, out: &Path) -> [f64; 7] {
 fn compare() {
     let folder = scratch();
     let slog = folder.path().join("input.slog");
-    fs::write(&slog, real_slog()).expect("a slog");
+    let text = real_slog();
+    let times = AT_LEAST.div_ceil(text.len());
+    fs::write(&slog, text.repeat(times)).expect("a slog");
     let own = std::env::current_exe().expect("this program");
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--release", "--quiet", "--workspace", "--bins"]);
@@ -124,7 +128,7 @@ fn print(rounds: &[Vec<[f64; 7]>; 2]) {
     for (figure, name) in names.into_iter().enumerate() {
         let [alone, under] = [0, 1].map(|side| median(&rounds[side], figure));
         println!(
-            "{name:>20} {:>9.3} ms {:>9.3} ms {:>7.3}",
+            "{name:>20} {:>9.4} ms {:>9.4} ms {:>7.3}",
             alone * 1e3,
             under * 1e3,
             under / alone
