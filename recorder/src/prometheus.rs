@@ -39,7 +39,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 8] {
+fn counts(status: &Status) -> [Gauge; 11] {
     let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
         Some(status.attention.iter().filter(wanted).count() as u64)
     };
@@ -58,6 +58,21 @@ fn counts(status: &Status) -> [Gauge; 8] {
             "records",
             "Records of blocks in the ring.",
             Some(status.records),
+        ),
+        (
+            "blocks",
+            "Heights that the ring holds.",
+            Some(status.blocks),
+        ),
+        (
+            "dropped_records",
+            "Of the lost records, those that were never in the ring.",
+            Some(status.dropped),
+        ),
+        (
+            "last_freeze_timestamp_seconds",
+            "When the newest black box was written.",
+            status.last_frozen,
         ),
         (
             "lost_records",

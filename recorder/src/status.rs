@@ -1,5 +1,6 @@
 //! What a ring holds and whether somebody writes it, for `haltbox status`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use haltbox_format::Lane;
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::SourceMark;
+use haltbox_format::mark::{Loss, SourceMark};
 use haltbox_format::ring::{History, RingView};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
@@ -50,6 +51,12 @@ pub struct Status {
     pub records: u64,
     /// Records dropped or overwritten, as far as the spine remembers.
     pub lost: u64,
+    /// Of these, records that were never in the ring.
+    pub dropped: u64,
+    /// Heights in the main lane.
+    pub blocks: u64,
+    /// When the newest box was written, in seconds since 1970.
+    pub last_frozen: Option<u64>,
     /// Boxes in the folder.
     pub boxes: Vec<String>,
     /// Where entries come from.
@@ -137,10 +144,33 @@ pub fn look(path: &Path) -> Result<Status, String> {
             .map(attention)
             .collect(),
         records: runs.iter().map(|run| run.last - run.first + 1).sum(),
-        lost: history.losses.iter().map(|(_, loss)| loss.records).sum(),
+        lost: lost(&history, |_| true),
+        dropped: lost(&history, |loss| loss.dropped),
+        blocks: heights(&|b| b.from.main >= first)
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .len() as u64,
+        last_frozen: last_frozen(folder),
         boxes: boxes(folder),
         ring: ring.clone(),
     })
+}
+
+fn lost(history: &History, counts: impl Fn(&Loss) -> bool) -> u64 {
+    let losses = history.losses.iter().map(|(_, loss)| loss);
+    losses
+        .filter(|loss| counts(loss))
+        .map(|loss| loss.records)
+        .sum()
+}
+
+/// A box is never written to again, so its time is that of its freeze.
+fn last_frozen(folder: &Path) -> Option<u64> {
+    let times = boxes(folder).into_iter().filter_map(|name| {
+        let found = std::fs::metadata(folder.join("boxes").join(name)).ok()?;
+        u64::try_from(found.mtime()).ok()
+    });
+    times.max()
 }
 
 fn source_state(mark: SourceMark) -> SourceState {
