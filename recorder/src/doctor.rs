@@ -137,7 +137,7 @@ fn sources(status: &Status) -> Vec<Finding> {
     if !heard(Stream::Node) {
         findings.push(wrong(
             "the node's log is not read: nothing tells the recorder of a failure",
-            "give it --node-log, or freeze by hand at a halt",
+            "give it --node-log, have the node asked by --rpc, or freeze by hand at a halt",
         ));
     }
     findings

@@ -1,6 +1,7 @@
 //! `haltbox-record`: the program that runs beside a validator.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring_file::{OpenError, RingOptions};
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{attach, message, prometheus, run, serve, status};
+use haltbox_recorder::{attach, message, prometheus, rpc, run, serve, status};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.
@@ -114,12 +115,36 @@ struct RecordingArgs {
     /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH tell it of what.
     #[arg(long, value_name = "CMD")]
     on_freeze: Option<String>,
+    /// The node's RPC: confirms heights, and shows a proposal with another AppHash
+    /// where a height stands still.
+    #[arg(long, value_name = "URL")]
+    rpc: Option<rpc::Endpoint>,
+    /// The RPC of a node you trust, to compare AppHashes with; may be given again.
+    #[arg(long, value_name = "URL")]
+    peer_rpc: Vec<rpc::Endpoint>,
+    /// Seconds between two questions to one of them.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u64).range(1..))]
+    rpc_seconds: u64,
+    /// Serve metrics for Prometheus at http://ADDR/metrics, for example at
+    /// 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
 }
 
 impl RecordingArgs {
+    fn rpc(&self) -> Result<rpc::Options, String> {
+        let options = rpc::Options {
+            own: self.rpc.clone(),
+            peers: self.peer_rpc.clone(),
+            every: Duration::from_secs(self.rpc_seconds),
+        };
+        options.check()?;
+        Ok(options)
+    }
+
     fn after_freeze(&self) -> AfterFreeze {
         AfterFreeze {
             budget: Budget {
@@ -215,6 +240,14 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
 }
 
 fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
+    let asks = args.rpc.is_some() || !args.peer_rpc.is_empty() || args.metrics.is_some();
+    if asks {
+        return Err(
+            "--rpc, --peer-rpc and --metrics are for a recorder that writes the ring itself: \
+             they do not go with --attach"
+                .to_owned(),
+        );
+    }
     attach::attach(attach::Options {
         ring: ring.to_owned(),
         profile: load_profile(&args.profile)?,
@@ -255,6 +288,8 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
         },
         after_freeze: args.recording.after_freeze(),
         archive_bytes: args.recording.archive_bytes,
+        rpc: args.recording.rpc()?,
+        metrics: args.recording.metrics,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -262,6 +297,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
 fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
     // Told here, not by a recorder that ends while the node runs.
     load_profile(&args.recording.profile)?;
+    args.recording.rpc()?;
     let options = run::Options {
         dir: args.dir.clone(),
         record: handed_on(std::env::args_os().skip(2)),

@@ -347,6 +347,15 @@ impl Recorder {
         });
     }
 
+    /// Tells of something that another witness than the streams told: trouble is
+    /// news, as if the node's log had told it.
+    pub fn testimony(&mut self, event: Event) {
+        self.event(&event, Stream::Node);
+        if let Some(of) = Triggers::accused(&event, &self.life) {
+            self.news.push(News::Trouble(event, of));
+        }
+    }
+
     /// Notes how far a source was read. From here on the recorder counts along.
     pub fn source(&mut self, source: SourceMark) {
         // Drops that this mark counts must not be told behind it.

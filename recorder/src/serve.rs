@@ -6,8 +6,10 @@
 
 mod freezing;
 mod opening;
+mod witnesses;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::old_rings::{self, OldRing};
 use crate::pump::LeftOut;
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring_file::RingOptions;
+use crate::rpc::{self, Watch};
 use crate::service::Service;
 use crate::signals;
 use crate::subject::{BY_REQUEST, Holder, Subject};
@@ -73,6 +76,10 @@ pub struct Options {
     pub after_freeze: AfterFreeze,
     /// Bytes the archive may have; 0 for none.
     pub archive_bytes: u64,
+    /// Nodes that are asked by RPC.
+    pub rpc: rpc::Options,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Records until every source is over or a signal ends it.
@@ -94,6 +101,7 @@ struct Server {
     unarchived: u64,
     old_rings: Vec<OldRing>,
     triggers: Triggers,
+    watch: Option<Watch>,
     /// What the node said before it stopped, if it announced that.
     farewell: Option<String>,
     last_progress: Instant,
@@ -140,12 +148,14 @@ impl Server {
             unarchived: 0,
             old_rings: old_rings::find(&ring),
             triggers: Triggers::new(options.triggers),
+            watch: witnesses::watch(&options.rpc),
             farewell: None,
             last_progress: Instant::now(),
             options,
         };
         server.begin(opened);
         server.archiving = server.start_archiving();
+        server.serve_metrics();
         Ok(server)
     }
 
@@ -204,6 +214,7 @@ impl Server {
             let progress = self.read_sources();
             self.wake_archive();
             self.hear();
+            self.hear_witnesses();
             self.pull_triggers();
             self.finish_writing();
             self.start_writing();

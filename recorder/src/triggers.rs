@@ -132,6 +132,15 @@ impl Triggers {
         });
     }
 
+    /// What was heard of before stands unchanged: it lasts, and counts no more.
+    pub fn still(&mut self, event: &Event, of: Attempt, now: Instant) {
+        let cause = Cause::of(event);
+        let same = |watch: &&mut Watch| watch.of == of && Some(&watch.cause) == cause.as_ref();
+        if let Some(watch) = self.watches.iter_mut().find(same) {
+            watch.last = now;
+        }
+    }
+
     /// The node's process ended, or started again.
     pub fn node_ended(&mut self) {
         self.watches.iter_mut().for_each(|watch| watch.ended = true);

@@ -30,6 +30,8 @@ mod kill; // SIGKILL at random instants
 mod layering; // who may stand on whom
 #[path = "all/live.rs"]
 mod live; // reading and freezing while recording goes on
+#[path = "all/metrics.rs"]
+mod metrics; // metrics over HTTP, and clients that do not behave
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
 #[path = "all/packaging.rs"]
@@ -42,3 +44,5 @@ mod recordings;
 mod recovery;
 #[path = "all/run.rs"]
 mod run; // a node and its recorder, and whatever kills either // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte
+#[path = "all/witnesses.rs"]
+mod witnesses; // nodes that are asked by RPC, and those that answer badly

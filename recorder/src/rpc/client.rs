@@ -1,0 +1,234 @@
+//! Asking one node over HTTP, with bounds on time and size.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use ureq::http::Uri;
+use ureq::http::uri::Authority;
+
+use super::answers::{self, Answer};
+
+/// For a connection, and for the head of an answer.
+const CONNECT: Duration = Duration::from_secs(2);
+/// For a whole request.
+const WHOLE: Duration = Duration::from_secs(5);
+/// Largest answer that is read of a call whose answer carries a block ...
+const LARGEST: u64 = 8 << 20;
+/// ... and of any other: every peer may send one at the same time.
+const LARGE: u64 = 1 << 20;
+/// The call whose answer carries a block.
+pub(super) const CONSENSUS_STATE: &str = "dump_consensus_state";
+/// CometBFT closes a connection that was idle for 10 s.
+const IDLE: Duration = Duration::from_secs(8);
+/// Shown of what others chose.
+const SHOWN: usize = 160;
+
+/// Where a node's RPC is. Shown without credentials and without a path, which
+/// can hold a key.
+#[derive(Clone)]
+pub struct Endpoint {
+    base: String,
+    shown: String,
+    authorization: Option<String>,
+}
+
+impl Endpoint {
+    /// Whether both are the same place.
+    pub(super) fn is_at(&self, other: &Endpoint) -> bool {
+        self.base.eq_ignore_ascii_case(&other.base)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// As it is shown: what is secret must not get out by way of a debug line.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Endpoint, String> {
+        let expected = "expected http://HOST:PORT, https://HOST or tcp://HOST:PORT";
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| format!("the URL has no scheme; {expected}"))?;
+        let scheme = match scheme {
+            // How CometBFT's own configuration writes rpc.laddr.
+            "http" | "tcp" => "http",
+            "https" => "https",
+            other => return Err(format!("the scheme {other:?} is not known; {expected}")),
+        };
+        if rest.contains(['?', '#']) {
+            return Err(format!("the URL has a query or a fragment; {expected}"));
+        }
+        let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, host) = match place.rsplit_once('@') {
+            Some((credentials, host)) => (Some(credentials), host),
+            None => (None, place),
+        };
+        let shown = format!("{scheme}://{host}");
+        let base = format!("{shown}/{path}");
+        let base = base.trim_end_matches('/').to_owned();
+        let parsed: Result<Uri, _> = base.parse();
+        let authority = parsed.ok().and_then(|uri| uri.into_parts().authority);
+        let named = authority.is_some_and(|named| !named.host().is_empty() && is_port(&named));
+        if host.is_empty() || !named {
+            return Err(format!("{shown:?} names no host and port; {expected}"));
+        }
+        let authorization = credentials.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+        Ok(Endpoint {
+            base,
+            shown,
+            authorization,
+        })
+    }
+}
+
+/// What stands behind the host is a port, or nothing.
+fn is_port(authority: &Authority) -> bool {
+    let behind = authority.as_str().strip_prefix(authority.host());
+    behind.is_some_and(|text| text.is_empty() || authority.port_u16().is_some())
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The node was not reached, or what came is no answer.
+    NoAnswer(String),
+    /// The node answered that it will not tell: a height it has not, or no more.
+    Refused,
+}
+
+/// One node that is asked.
+pub(super) struct Client {
+    agent: ureq::Agent,
+    endpoint: Endpoint,
+}
+
+impl Client {
+    pub(super) fn new(endpoint: Endpoint) -> Client {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(WHOLE))
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(CONNECT))
+            .max_idle_age(IDLE)
+            .max_redirects(3)
+            // The node's own errors come with status 500 and a body that says what.
+            .http_status_as_error(false)
+            // A node beside the recorder is not asked through a proxy.
+            .proxy(None)
+            .user_agent(concat!("haltbox/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Client {
+            agent: config.new_agent(),
+            endpoint,
+        }
+    }
+
+    /// Asks; `call` is a path with its arguments.
+    pub(super) fn get<T: DeserializeOwned>(&self, call: &str) -> Result<T, Trouble> {
+        let (status, body) = self.fetch(call).map_err(|error| no_answer(call, &error))?;
+        match answers::parse(&body) {
+            Ok(Answer::Told(told)) => Ok(told),
+            Ok(Answer::Refused) => Err(Trouble::Refused),
+            Err(error) => {
+                let why = format!("status {status}, and no answer of CometBFT: {error}");
+                Err(no_answer(call, &why))
+            }
+        }
+    }
+
+    fn fetch(&self, call: &str) -> Result<(u16, Vec<u8>), ureq::Error> {
+        let mut request = self.agent.get(format!("{}/{call}", self.endpoint.base));
+        if let Some(authorization) = &self.endpoint.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let mut response = request.call()?;
+        let status = response.status().as_u16();
+        let limit = match call {
+            CONSENSUS_STATE => LARGEST,
+            _ => LARGE,
+        };
+        let body = response.body_mut().with_config().limit(limit);
+        Ok((status, body.read_to_vec()?))
+    }
+}
+
+fn no_answer(call: &str, why: &dyn fmt::Display) -> Trouble {
+    let call = call.split('?').next().unwrap_or(call);
+    Trouble::NoAnswer(shown(&format!("/{call}: {why}")))
+}
+
+/// Foreign text as one short line.
+pub(super) fn shown(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(SHOWN).map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_shown_without_what_is_secret() {
+        let rows = [
+            (
+                "tcp://127.0.0.1:26657",
+                "http://127.0.0.1:26657",
+                "http://127.0.0.1:26657",
+            ),
+            (
+                "http://node:26657/",
+                "http://node:26657",
+                "http://node:26657",
+            ),
+            (
+                "http://[::1]:26657",
+                "http://[::1]:26657",
+                "http://[::1]:26657",
+            ),
+            (
+                "https://a:b@rpc.example/KEY/",
+                "https://rpc.example/KEY",
+                "https://rpc.example",
+            ),
+        ];
+        for (text, base, shown) in rows {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(
+                (endpoint.base.as_str(), endpoint.to_string().as_str()),
+                (base, shown)
+            );
+        }
+        let secret: Endpoint = "http://a:b@h:1".parse().unwrap();
+        assert_eq!(secret.authorization.as_deref(), Some("Basic YTpi"));
+        assert_eq!(format!("{secret:?}"), "Endpoint(http://h:1)");
+        for (text, word) in [
+            ("127.0.0.1:26657", "no scheme"),
+            ("unix:///tmp/x", "\"unix\" is not known"),
+            ("http://", "names no host"),
+            ("http://:26657", "names no host"),
+            ("http://a b:1", "names no host"),
+            ("http://host:port", "names no host"),
+            ("https://rpc.example/?key=1", "a query"),
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err();
+            assert!(
+                error.contains(word) && error.contains("expected http://"),
+                "{text}: {error}"
+            );
+        }
+    }
+}

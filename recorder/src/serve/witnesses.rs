@@ -1,0 +1,56 @@
+//! What other witnesses than the streams tell: nodes that are asked by RPC. And
+//! who else is told how the recorder is.
+
+use std::time::Instant;
+
+use super::Server;
+use crate::message::say;
+use crate::metrics;
+use crate::rpc::{Options, Outcome, Watch};
+use crate::triggers::Triggers;
+
+/// Begins to ask nodes. A recorder that cannot ask still records.
+pub(super) fn watch(options: &Options) -> Option<Watch> {
+    let started = Watch::start(options);
+    let told = started.map_err(|error| say(&format!("no node is asked by RPC: {error}")));
+    told.ok().flatten()
+}
+
+impl Server {
+    /// Takes what the nodes that are asked told since the last call.
+    pub(super) fn hear_witnesses(&mut self) {
+        let (Some(watch), Some(recorder)) = (&mut self.watch, &mut self.recorder) else {
+            return;
+        };
+        let outcomes = watch.outcomes(recorder.life());
+        if outcomes.is_empty() {
+            return;
+        }
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Say(words) => say(&words),
+                Outcome::Tell(event, words) => {
+                    if let Some(words) = words {
+                        say(&words);
+                        recorder.note(words);
+                    }
+                    recorder.testimony(event);
+                }
+                Outcome::Still(event) => {
+                    if let Some(of) = Triggers::accused(&event, recorder.life()) {
+                        self.triggers.still(&event, of, Instant::now());
+                    }
+                }
+            }
+        }
+        self.tell_news();
+    }
+
+    pub(super) fn serve_metrics(&self) {
+        let dir = self.options.dir.clone();
+        let started = self.options.metrics.map(|at| metrics::start(at, dir));
+        if let Some(Err(error)) = started {
+            say(&format!("no metrics are served: {error}"));
+        }
+    }
+}
