@@ -60,6 +60,17 @@ struct Trust {
     noted: bool,
 }
 
+impl Lifecycle {
+    /// The slog tells of blocks, now or before the recorder was opened.
+    fn is_told_by_slog(&self) -> bool {
+        self.trust.slog
+            || self
+                .blocks
+                .iter()
+                .any(|block| block.begun.has(Stream::Slog))
+    }
+}
+
 impl Trust {
     /// Whether an event is to be taken at its word. Hosts print foreign text
     /// into the node's log; a forged line there must not release the pinned

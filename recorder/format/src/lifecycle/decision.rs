@@ -24,7 +24,7 @@ impl Decision<'_> {
         match event {
             // Two streams do not keep step: where the slog tells of a start, the
             // node's log would tell of it in the middle of a later block.
-            Event::ProcessStart if self.by == Stream::Slog || !self.life.trust.slog => {
+            Event::ProcessStart if self.by == Stream::Slog || !self.life.is_told_by_slog() => {
                 self.process_start();
             }
             Event::ProcessStart => {}

@@ -177,6 +177,7 @@ fn play(tape: &mut Tape, steps: &str) {
                 of: attempt(h, a),
                 name: "box".to_owned(),
             })),
+            ["reopen"] => *tape = tape.reopened(),
             ["lost", dropped] => tape.put(Mark::Loss(Loss {
                 lane: Lane::Main,
                 stream: None,
@@ -1114,4 +1115,20 @@ fn a_recorder_opened_again_goes_on_as_if_it_had_never_been_away() {
             assert_eq!(again.life.blocks(), tape.life.blocks());
         }
     }
+}
+
+/// The streams do not keep step: the node's log tells of a start that the slog
+/// told of long before. A recorder that was opened in between must not cut the
+/// block in two, whose second half would have a HASH of its own.
+#[test]
+fn a_start_that_the_node_s_log_tells_late_cuts_no_block_of_the_slog() {
+    let steps = "start; run 4; begin 5; work; reopen; n start; exec; crank 5; end 5; commit 5";
+    let mut tape = Tape::default();
+    play(&mut tape, steps);
+    assert_eq!(
+        states(&tape.life),
+        "4.1 confirmed WCX; 5.1 committed WCXP",
+        "{:?}",
+        tape.marks.iter().map(sentence).collect::<Vec<_>>()
+    );
 }
