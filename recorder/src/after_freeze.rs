@@ -86,7 +86,7 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
     let path = boxes.join(ALERT_FILE);
     let before = fs::read(&path).unwrap_or_default();
     let mut text = format!(
-        "{} UTC\n{}{}",
+        "{}\n{}{}",
         clock::rfc3339(clock::now_ms()),
         message::frozen(frozen, upload_hint),
         message::WHAT_TO_DO

@@ -28,8 +28,8 @@ pub fn human_bytes(bytes: u64) -> String {
 }
 
 /// What an operator does at a halt, and what not.
-pub const WHAT_TO_DO: &str = "\
-  1. Do not roll back, resync, reset or prune: the cure destroys the evidence.
+pub const WHAT_TO_DO: &str =
+    "  1. Do not roll back, resync, reset or prune: the cure destroys the evidence.
   2. Copy the black box to another machine.
   3. Quote the line after `quote` where the developers ask for it; send the box to whom they name.
   4. Then recover the node, as the developers say.

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use haltbox_format::Lane;
 use haltbox_format::ring::{
     Geometry, MAX_EPOCH, MAX_RING, MIN_RING, PAGE, RingError, RingView, SUPERBLOCK_OFFSETS,
@@ -212,6 +214,19 @@ impl Unfit {
     }
 }
 
+/// Whoever asks whether a ring is held has its lock for a moment: that is no
+/// other recorder.
+fn lock(mut file: File) -> Result<Flock<File>, Errno> {
+    for _ in 0..5 {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((same, Errno::EWOULDBLOCK)) => file = same,
+            other => return other.map_err(|(_, errno)| errno),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(Errno::EWOULDBLOCK)
+}
+
 /// The file at `path` with its lock, `None` if there is none.
 fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
     let io_error = |doing, error| OpenError::Io {
@@ -231,11 +246,10 @@ fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
         let error = io::Error::other("it is not a regular file");
         return Err(io_error("use", error));
     }
-    let locked =
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => OpenError::Locked(path.to_owned()),
-            other => io_error("lock", other.into()),
-        })?;
+    let locked = lock(file).map_err(|errno| match errno {
+        Errno::EWOULDBLOCK => OpenError::Locked(path.to_owned()),
+        other => io_error("lock", other.into()),
+    })?;
     // Another recorder may have moved the file aside between opening and locking.
     match std::fs::metadata(path) {
         Ok(now) if now.ino() == opened.ino() && now.dev() == opened.dev() => Ok(Some(locked)),

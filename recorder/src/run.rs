@@ -44,6 +44,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How long the recorder may take to answer: one that hangs must not keep the
 /// node's exit code back.
 const ANSWER: Duration = Duration::from_secs(15);
+/// How long one that was seen alive may take: signals wait meanwhile. Of one that
+/// hangs the ring's lock tells.
+const ALIVE: Duration = Duration::from_millis(500);
 /// How long the recorder may take to read the rest and write its boxes.
 const LAST: Duration = Duration::from_secs(120);
 
@@ -203,7 +206,7 @@ impl Recorder {
             .and_then(|child| child.try_wait().ok().flatten());
         if let Some(status) = ended {
             self.child = None;
-            self.another = answers(&options.dir);
+            self.another = answers(&options.dir, ANSWER);
             match (self.another, &self.pump) {
                 (false, _) => say(&format!(
                     "the recorder ended with {status} and is started again"
@@ -217,8 +220,8 @@ impl Recorder {
         }
         if self.child.is_none() && self.since.elapsed() >= AGAIN {
             self.since = Instant::now();
-            // One that reads another FIFO is of no use here: it is waited for.
-            self.another = self.another && (self.pump.is_none() || answers(&options.dir));
+            // It may have died since, and nobody else would start one again.
+            self.another = self.another && answers(&options.dir, ALIVE);
             if !self.another {
                 self.child = spawn(options, self.pump.as_ref());
             }
@@ -265,7 +268,7 @@ impl Recorder {
         let begun = Instant::now();
         // What the pipe has is recorded only if somebody reads it: one that was
         // just started does once it answers.
-        while !(pump.drained(LOOK) && answers(&options.dir)) {
+        while !(pump.drained(LOOK) && answers(&options.dir, ANSWER)) {
             if !runs(&mut self.child) || begun.elapsed() > ANSWER {
                 say("no recorder took the last lines of the slog: they are lost");
                 return;
@@ -275,8 +278,8 @@ impl Recorder {
 }
 
 /// A recorder is at work in the folder.
-fn answers(dir: &Path) -> bool {
-    let hello = control::ask_within(dir, &Request::Hello, Some(ANSWER));
+fn answers(dir: &Path, patience: Duration) -> bool {
+    let hello = control::ask_within(dir, &Request::Hello, Some(patience));
     hello.is_ok_and(|reply| reply.is_some())
 }
 

@@ -481,30 +481,32 @@ impl Server {
                 }
             };
             match self.held(height) {
-                Ok((of, reason, held_by)) => {
-                    let boxes = boxes.unwrap_or_else(|| self.boxes());
-                    self.freezing.want(Wanted {
-                        asked_by: Some(stream),
-                        held_by,
-                        ..Wanted::of(of, reason, &boxes)
-                    });
-                }
+                Ok(held) => self.freezing.want(Wanted {
+                    boxes: boxes.unwrap_or_else(|| self.boxes()),
+                    asked_by: Some(stream),
+                    ..held
+                }),
                 Err(text) => control::answer(&stream, &Reply::Failed(text)),
             }
         }
     }
 
-    /// The attempt an operator means, and where its records are.
-    fn held(&self, height: Option<u64>) -> Result<(Attempt, String, HeldBy), String> {
+    /// The box an operator means, and where its records are.
+    fn held(&self, height: Option<u64>) -> Result<Wanted, String> {
         let recorder = self.recorder.as_ref().ok_or("nothing is recorded")?;
         let subject = Subject::of(recorder.life(), height, recorder.oldest());
-        match Holder::of(&self.options.dir, subject, height)? {
-            Holder::Ring(subject) => Ok((subject.of, subject.reason, HeldBy::Ring)),
-            Holder::Archive(block) => {
-                let (of, reason) = (block.of(), BY_REQUEST.to_owned());
-                Ok((of, reason, HeldBy::Archive(block)))
-            }
-        }
+        let boxes = self.boxes();
+        Ok(match Holder::of(&self.options.dir, subject, height)? {
+            Holder::Ring(subject) => Wanted {
+                settled: subject.settled,
+                ..Wanted::of(subject.of, subject.reason, &boxes)
+            },
+            Holder::Archive(block) => Wanted {
+                settled: true,
+                held_by: HeldBy::Archive(block.clone()),
+                ..Wanted::of(block.of(), BY_REQUEST.to_owned(), &boxes)
+            },
+        })
     }
 
     /// What its log still holds comes first: it says why.
@@ -526,7 +528,7 @@ impl Server {
     /// of it is in the ring.
     fn start_writing(&mut self) {
         let next = self.freezing.next();
-        let due = next.filter(|wanted| self.is_drained(wanted.since));
+        let due = next.filter(|wanted| wanted.settled || self.is_drained(wanted.since));
         let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
             return;
         };

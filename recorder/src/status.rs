@@ -5,11 +5,11 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Lane;
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Loss, SourceMark};
 use haltbox_format::ring::{History, RingView};
+use haltbox_format::{AppHash, Lane};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
@@ -91,6 +91,12 @@ pub struct Attention {
     pub why: Option<String>,
     /// The box that holds it.
     pub frozen: Option<String>,
+    /// This node's AppHash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_hash: Option<AppHash>,
+    /// The network's AppHash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_app_hash: Option<AppHash>,
 }
 
 /// The ring that `path` means: itself, or the one in the folder.
@@ -119,6 +125,7 @@ pub fn look(path: &Path) -> Result<Status, String> {
             .collect::<Vec<_>>()
     };
     let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
+    let confirmed = newest(&|b| b.state == State::Confirmed);
     let runs = &view.lane(Lane::Main).runs;
     let folder = ring.parent().unwrap_or(Path::new("."));
     let archive = files_in(&folder.join(archive::FOLDER)).map_err(|error| cannot(&error))?;
@@ -133,14 +140,14 @@ pub fn look(path: &Path) -> Result<Status, String> {
         closed: history.closed,
         sessions: history.sessions.len(),
         head: newest(&|_| true),
-        confirmed: newest(&|b| b.state == State::Confirmed),
+        confirmed,
         oldest,
         obtainable: archived.into_iter().chain(oldest).min(),
         archive_files: archive.len() as u64,
         archive_bytes: archive.iter().map(|file| file.bytes).sum(),
         attention: blocks
             .iter()
-            .filter(|b| needs_attention(b))
+            .filter(|b| needs_attention(b, confirmed))
             .map(attention)
             .collect(),
         records: runs.iter().map(|run| run.last - run.first + 1).sum(),
@@ -184,8 +191,11 @@ fn source_state(mark: SourceMark) -> SourceState {
     }
 }
 
-fn needs_attention(block: &Block) -> bool {
-    matches!(block.state, State::Pinned | State::Diverged)
+/// A divergence that a box holds is history once the network agreed with a
+/// later block: the node has recovered.
+fn needs_attention(block: &Block, confirmed: Option<u64>) -> bool {
+    let over = block.frozen.is_some() && confirmed.is_some_and(|height| height > block.of.height);
+    matches!(block.state, State::Pinned | State::Diverged) && !over
 }
 
 fn attention(block: &Block) -> Attention {
@@ -195,6 +205,8 @@ fn attention(block: &Block) -> Attention {
         state: block.state,
         why: block.why.clone(),
         frozen: block.frozen.clone(),
+        app_hash: block.app_hash,
+        network_app_hash: block.network,
     }
 }
 
@@ -272,10 +284,19 @@ impl Status {
 }
 
 impl Attention {
+    /// What the operator quotes beside the name, if the hashes are known.
+    fn hashes(&self) -> String {
+        let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
+        match (self.app_hash, self.network_app_hash) {
+            (None, None) => String::new(),
+            (own, network) => format!(" app={}/{}", short(own), short(network)),
+        }
+    }
+
     fn text(&self) -> String {
         let why = self.why.as_deref().unwrap_or("");
         let frozen = match &self.frozen {
-            Some(name) => format!("; box {name}"),
+            Some(name) => format!("; box {name}{}", self.hashes()),
             None => "; not frozen yet, run: haltbox freeze".to_owned(),
         };
         format!(

@@ -17,6 +17,8 @@ pub struct Subject {
     pub of: Attempt,
     /// In words for the box.
     pub reason: String,
+    /// Nothing that is still to come can belong to it.
+    pub settled: bool,
     /// Its first records went by age.
     evicted: bool,
 }
@@ -37,6 +39,7 @@ impl Subject {
         Some(Subject {
             of: block.of,
             reason,
+            settled: matches!(block.state, State::Confirmed | State::Superseded),
             evicted: block.from.main < oldest,
         })
     }

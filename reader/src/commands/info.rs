@@ -14,6 +14,9 @@ use super::{Outcome, human_bytes, profile_for, shown};
 use crate::source::{self, Source};
 use crate::survey::{Row, Survey};
 
+/// Blocks that are listed; `haltbox ls` lists them all.
+const ROWS: usize = 20;
+
 /// Say what a source is, what it covers and what it lost.
 #[derive(Args, Debug)]
 pub struct InfoArgs {
@@ -272,7 +275,22 @@ impl Info {
             .take(5)
             .rev()
             .for_each(|note| line("note", note.clone()));
-        text + &table(&survey.blocks)
+        text + &self.newest_blocks()
+    }
+
+    /// As many rows as leave the verdict and the quote on the screen.
+    fn newest_blocks(&self) -> String {
+        let rows = &self.survey.blocks;
+        let before = rows.len().saturating_sub(ROWS);
+        let newest = rows.get(before..).unwrap_or_default();
+        match before {
+            0 => table(newest),
+            before => format!(
+                "{}{before} before these: haltbox ls {}\n",
+                table(newest),
+                self.path
+            ),
+        }
     }
 }
 

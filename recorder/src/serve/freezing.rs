@@ -22,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) reason: String,
     pub(super) boxes: PathBuf,
     pub(super) since: Instant,
+    /// Nothing that is still to come can belong to it: it need not be waited for.
+    pub(super) settled: bool,
     pub(super) asked_by: Option<UnixStream>,
     pub(super) held_by: HeldBy,
 }
@@ -55,6 +57,7 @@ impl Wanted {
             reason,
             boxes: boxes.to_owned(),
             since: Instant::now(),
+            settled: false,
             asked_by: None,
             held_by: HeldBy::Ring,
         }

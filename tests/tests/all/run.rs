@@ -161,14 +161,26 @@ fn a_killed_wrapper_leaves_node_and_recorder_at_work() {
     wrapper.wait().expect("it ends");
     let before = numbers(&dir).len();
     wait_until("more lines", || numbers(&dir).len() > before + 20);
-    // The next wrapper uses the recorder that is there.
-    let mut second = start(&dir, &[], "sleep 4; exit 5");
-    assert_eq!(second.wait().expect("it ends").code(), Some(5));
-    assert!(
-        said(&dir).contains("at work there already"),
-        "{}",
-        said(&dir)
+    // The next wrapper uses the recorder that is there, and starts another when
+    // that dies.
+    let stop = format!(
+        "while [ ! -e {}/stop ]; do sleep 0.1; done; exit 5",
+        text(&dir)
     );
+    let mut second = start(&dir, &[], &stop);
+    wait_until("the second to find it", || {
+        said(&dir).contains("at work there already")
+    });
+    let recorders = || processes(&format!("record --dir {}", text(&dir)));
+    let [left] = recorders()[..] else {
+        panic!("one recorder expected, found {:?}", recorders())
+    };
+    kill(left, Signal::SIGKILL).expect("it runs");
+    wait_until("another recorder", || {
+        recorders().iter().any(|pid| *pid != left)
+    });
+    fs::write(dir.join("stop"), "").expect("a file");
+    assert_eq!(second.wait().expect("it ends").code(), Some(5));
     for pid in processes(text(&dir)) {
         let _ = kill(pid, Signal::SIGKILL);
     }
