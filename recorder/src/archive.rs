@@ -27,7 +27,10 @@ use haltbox_format::ArchiveName;
 use haltbox_format::blackbox::{BoxError, IndexError, JoinError};
 use haltbox_format::ring::RingError;
 
+use nix::sys::statvfs::statvfs;
+
 use crate::blackbox::BoxFolder;
+use crate::message::human_bytes;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};
@@ -73,6 +76,13 @@ pub enum ArchiveError {
         /// Why not.
         error: JoinError,
     },
+    /// What is left of the disk is the node's.
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes that stay free.
+        kept: u64,
+    },
     /// The system said no.
     Io {
         /// What was being done.
@@ -91,6 +101,14 @@ impl fmt::Display for ArchiveError {
             Self::Write(error) => error.fmt(f),
             Self::File { path, error } => write!(f, "{} {error}", path.display()),
             Self::Join { path, error } => write!(f, "{}: {error}", path.display()),
+            // Told once: what is free now would make it another sentence each time.
+            Self::NoRoom { path, kept } => write!(
+                f,
+                "less than {} are free on the disk of {}, and are left to the node: nothing is \
+                 archived until there is more, or --archive-bytes is less",
+                human_bytes(*kept),
+                path.display()
+            ),
             Self::Io { doing, path, error } => {
                 write!(f, "cannot {doing} {}: {error}", path.display())
             }
@@ -121,6 +139,18 @@ impl Archive {
         files_in(&self.path).map_err(|error| at("list", &self.path, error))
     }
 
+    /// The archive must not be what fills the node's disk.
+    fn check_room(&self) -> Result<(), ArchiveError> {
+        let stat = statvfs(&self.path).map_err(|error| at("examine", &self.path, error.into()))?;
+        let unit = stat.fragment_size();
+        let free = stat.blocks_available().saturating_mul(unit);
+        let kept = kept_free(stat.blocks().saturating_mul(unit));
+        let path = self.path.clone();
+        (free >= kept)
+            .then_some(())
+            .ok_or(ArchiveError::NoRoom { path, kept })
+    }
+
     /// Removes the oldest files until the budget is kept; the newest stays.
     fn keep_budget(&self, budget: u64) -> Result<(), ArchiveError> {
         let files = self.files()?;
@@ -135,6 +165,11 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+/// Bytes of a disk of this size that stay free: a twentieth, at most 1 GiB.
+fn kept_free(size: u64) -> u64 {
+    (size / 20).min(1 << 30)
 }
 
 /// The files of the archive in a folder, oldest first; none if it is not there.

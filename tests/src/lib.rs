@@ -359,3 +359,35 @@ pub fn block(height: u64) -> Vec<u8> {
     let height = format!("\"blockHeight\":{height},");
     text.replace("\"blockHeight\":12,", &height).into_bytes()
 }
+
+/// A small disk of its own; `None`, and a printed line, without the right to mount.
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Mounts it.
+    pub fn mount(megabytes: u64) -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let size = format!("size={megabytes}m");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null());
+        if mount.status().is_ok_and(|status| status.success()) {
+            return Some(SmallDisk(folder));
+        }
+        println!("skipped: mounting a small disk needs root");
+        None
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}

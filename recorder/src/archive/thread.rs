@@ -148,6 +148,8 @@ impl Worker {
             profile: &self.plan.profile,
             host: &self.host,
         };
+        self.archive.keep_budget(self.plan.budget)?;
+        self.archive.check_room()?;
         self.done = self.archive.pass(&pass, self.done)?;
         let trouble = self.archive.join_hours(&self.hour)?;
         self.archive.keep_budget(self.plan.budget)?;

@@ -279,3 +279,36 @@ fn a_broken_archive_is_told_and_costs_nothing_else() {
     let ring = output(0, &["cat", text(&dir.join("ring"))]);
     assert!(slog.ends_with(&ring) && !ring.is_empty());
 }
+
+/// The archive is not what fills the node's disk; with room again it goes on.
+#[test]
+fn what_is_left_of_a_disk_is_the_node_s() {
+    let Some(disk) = SmallDisk::mount(16) else {
+        return;
+    };
+    let dir = disk.path().join("node");
+    fs::create_dir_all(&dir).expect("a folder");
+    let filler = disk.path().join("filler");
+    let mut chain = Chain::start(&dir, &[]);
+    chain.recorder.wait_for("recording into");
+    wait_until("the reserve", || dir.join("boxes/.reserve").exists());
+    fs::write(&filler, vec![1; 11 << 19]).expect("room for all but a twentieth");
+    chain.feed(1..=60);
+    chain
+        .recorder
+        .wait_for("are left to the node: nothing is archived until");
+    chain.feed(61..=90);
+    assert!(files(&dir).is_empty());
+    let told = chain
+        .recorder
+        .said()
+        .matches("are left to the node")
+        .count();
+    assert_eq!(told, 1, "{}", chain.recorder.said());
+    fs::remove_file(&filler).expect("room again");
+    chain.feed(91..=110);
+    wait_until("a part", || !files(&dir).is_empty());
+    let slog = chain.end();
+    let ring = output(0, &["cat", text(&dir.join("ring"))]);
+    assert!(slog.ends_with(&ring) && !ring.is_empty());
+}

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use haltbox_format::ring::{SUPERBLOCK_SIZE, Superblock};
 use haltbox_tests::*;
@@ -199,38 +199,12 @@ fn a_locked_ring_is_refused_with_a_sentence() {
     first.stop();
 }
 
-/// A small disk of its own; `None`, and a printed line, without the right to mount.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(megabytes: u64) -> Option<SmallDisk> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let size = format!("size={megabytes}m");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(folder.path())
-            .stderr(Stdio::null());
-        if mount.status().is_ok_and(|status| status.success()) {
-            return Some(SmallDisk(folder));
-        }
-        println!("skipped: mounting a small disk needs root");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_at_open_is_refused_with_the_missing_bytes() {
     let Some(disk) = SmallDisk::mount(6) else {
         return;
     };
-    let dir = disk.0.path().join("node");
+    let dir = disk.path().join("node");
     let done = run(&[
         "record",
         "--dir",
@@ -257,7 +231,7 @@ fn a_full_disk_at_freeze_keeps_the_evidence() {
         return;
     };
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let (dir, log) = (disk.0.path().join("node"), elsewhere.path().join("log"));
+    let (dir, log) = (disk.path().join("node"), elsewhere.path().join("log"));
     let slog = excerpt("divergent-kv");
     fs::write(&log, b"").expect("a log");
     let arguments = ["--size", "8MiB", "--slog", "-", "--node-log", text(&log)];
@@ -265,7 +239,7 @@ fn a_full_disk_at_freeze_keeps_the_evidence() {
     recorder.wait_for("recording into");
     let mut pipe = recorder.child().stdin.take().expect("a pipe");
     std::io::Write::write_all(&mut pipe, &slog).expect("the recorder reads");
-    let filler = disk.0.path().join("filler");
+    let filler = disk.path().join("filler");
     let _ = fs::remove_file(dir.join("boxes/.reserve"));
     assert!(
         fs::write(&filler, vec![1; 11 << 20]).is_err(),
