@@ -252,7 +252,9 @@ fn the_last_words_of_a_node_that_ends_freeze_its_block() {
 /// new ring begins behind what is gone.
 #[test]
 fn what_is_recorded_is_given_back_to_the_disk() {
-    let folder = tempfile::tempdir_in(root().join("target")).expect("a folder on a disk");
+    let target = root().join("target");
+    fs::create_dir_all(&target).expect("a folder on a disk");
+    let folder = tempfile::tempdir_in(target).expect("a folder on a disk");
     if !has_holes(folder.path()) {
         return println!("skipped: the file system gives nothing back");
     }
