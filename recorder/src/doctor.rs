@@ -8,10 +8,18 @@ use std::time::{Duration, SystemTime};
 use haltbox_format::Stream;
 use nix::sys::statvfs::statvfs;
 
+use crate::clock;
 use crate::journal::SCHEME;
 use crate::message::human_bytes;
 use crate::ring_file::file_system_name;
 use crate::status::{self, SourceState, Status};
+
+/// 2026-01-01: a clock before that was never set.
+const BUILT_MS: u64 = 1_767_225_600_000;
+/// Two looks at one clock, and what its daemon corrects.
+const CLOCK_SLACK_MS: u64 = 60_000;
+/// What a recorder takes beside its ring: buffers, the archive's thread.
+const WORKING_MEMORY: u64 = 64 << 20;
 
 /// A source that got nothing for so long is not wired, or the node is down.
 const SILENT: Duration = Duration::from_secs(120);
@@ -48,6 +56,8 @@ pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
         .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.display()))?;
     let mut findings = vec![recording(&status), place(dir), permissions(dir)];
     findings.extend([file_system(dir), room(dir, &status)]);
+    findings.push(time(&status, clock::now_ms()));
+    findings.extend(memory(dir, &status));
     findings.extend(sources(&status));
     findings.extend(attention(&status));
     Ok(findings)
@@ -101,6 +111,63 @@ fn file_system(dir: &Path) -> Finding {
         ),
         None => Finding::Good("the file system keeps what was allocated".to_owned()),
     }
+}
+
+/// Marks and names of files carry the time; what others wait for is told by it.
+fn time(status: &Status, now: u64) -> Finding {
+    let now_text = clock::rfc3339(now);
+    if now < BUILT_MS {
+        return wrong(
+            format!("the clock says {now_text}, which is before this program was made"),
+            "set it: timedatectl set-ntp true",
+        );
+    }
+    match status.last_mark_ms > now + CLOCK_SLACK_MS {
+        true => wrong(
+            format!(
+                "the clock says {now_text}, but the recorder's last mark is of {}: it was set back",
+                status.last_mark
+            ),
+            "set it: timedatectl set-ntp true",
+        ),
+        false => Finding::Good(format!("the clock says {now_text}")),
+    }
+}
+
+/// On tmpfs the ring counts as the recorder's memory, and a control group that
+/// is full kills.
+fn memory(dir: &Path, status: &Status) -> Option<Finding> {
+    let on_tmpfs = file_system_name(&dir.join("ring")).is_some_and(|name| name == "tmpfs");
+    let limit = memory_limit(status.pid.filter(|_| status.recording)?)?;
+    memory_finding(on_tmpfs, status.bytes, limit)
+}
+
+fn memory_finding(on_tmpfs: bool, ring: u64, limit: u64) -> Option<Finding> {
+    let needed = ring + WORKING_MEMORY;
+    (on_tmpfs && limit < needed).then(|| {
+        wrong(
+            format!(
+                "the recorder's control group may have {} of memory, a ring of {} on tmpfs and \
+                 its recorder need {}",
+                human_bytes(limit),
+                human_bytes(ring),
+                human_bytes(needed)
+            ),
+            "put the ring on a disk, or raise MemoryMax=",
+        )
+    })
+}
+
+/// The least limit of a process's control group and those above it.
+fn memory_limit(pid: u32) -> Option<u64> {
+    let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = group.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let folder = Path::new("/sys/fs/cgroup").join(path);
+    let groups = folder
+        .ancestors()
+        .take_while(|at| at.starts_with("/sys/fs/cgroup"));
+    let limits = groups.filter_map(|at| fs::read_to_string(at.join("memory.max")).ok());
+    limits.filter_map(|text| text.trim().parse().ok()).min()
 }
 
 fn room(dir: &Path, status: &Status) -> Finding {
@@ -193,6 +260,31 @@ fn attention(status: &Status) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_on_tmpfs_needs_its_room_in_the_control_group() {
+        let is_told = |on_tmpfs, limit| memory_finding(on_tmpfs, 100 << 20, limit).is_some();
+        assert!(is_told(true, 120 << 20));
+        assert!(!is_told(true, 1 << 30));
+        assert!(!is_told(false, 120 << 20), "a file's pages are given back");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = crate::ring_file::RingOptions {
+            size: 4 << 20,
+            in_host: false,
+        };
+        drop(crate::ring_file::open(&folder.path().join("ring"), &options).unwrap());
+        let mut status = status::look(folder.path()).unwrap();
+        let now = clock::now_ms();
+        let is_wrong = |status: &Status, now| matches!(time(status, now), Finding::Wrong { .. });
+        assert!(!is_wrong(&status, now));
+        assert!(is_wrong(&status, 3600 * 1000), "1970");
+        status.last_mark_ms = now + 3600 * 1000;
+        assert!(is_wrong(&status, now), "an hour back");
+    }
 
     fn state(path: &Path, lag: Option<u64>) -> SourceState {
         SourceState {

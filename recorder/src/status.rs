@@ -14,6 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
+use crate::clock;
 use crate::journal::shown_path;
 use crate::message::human_bytes;
 use crate::recorder::resume_points;
@@ -33,6 +34,13 @@ pub struct Status {
     pub closed: bool,
     /// Sessions that the spine remembers.
     pub sessions: usize,
+    /// Process of the last recorder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// When something was last told of a block or a source, UTC, RFC 3339.
+    pub last_mark: String,
+    #[serde(skip)]
+    pub(crate) last_mark_ms: u64,
     /// Newest height told of.
     pub head: Option<u64>,
     /// Newest height that the network agreed with.
@@ -139,6 +147,9 @@ pub fn look(path: &Path) -> Result<Status, String> {
         recording: is_held(file),
         closed: history.closed,
         sessions: history.sessions.len(),
+        pid: history.sessions.last().map(|(_, session)| session.pid),
+        last_mark: clock::rfc3339(history.last.time_ms),
+        last_mark_ms: history.last.time_ms,
         head: newest(&|_| true),
         confirmed,
         oldest,
