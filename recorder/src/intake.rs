@@ -33,6 +33,9 @@ const MARK_EVERY: u64 = 8 << 20;
 /// kill, and has to be in the journal still.
 const JOURNAL_MARK_EVERY: u64 = 256 << 10;
 const PAGE: u64 = 4096;
+/// Bytes by which a file that was cut and grew again is known: times stand in
+/// them, so that others are never the same.
+const LAST: usize = 256;
 /// Asked for as a pipe's size: slack against stalls, not throughput.
 const PIPE_SIZE: i32 = 1 << 20;
 
@@ -120,6 +123,8 @@ enum Input {
         inode: u64,
         /// Bytes read, those of an unfinished line included.
         read: u64,
+        /// The last of them, which stand there still unless the file was cut.
+        last: Vec<u8>,
     },
     Journal(Box<Journal>),
     Over,
@@ -176,6 +181,7 @@ impl Source {
                                 file: None,
                                 inode: 0,
                                 read: 0,
+                                last: Vec::new(),
                             },
                             0,
                         )
@@ -400,6 +406,7 @@ impl Source {
             file,
             inode,
             read,
+            last,
         } = &mut self.input
         else {
             return Ok(Turn::Quiet);
@@ -407,24 +414,23 @@ impl Source {
         let Some(open) = file else {
             return self.appear();
         };
-        match open.read(&mut self.chunk) {
-            Ok(0) => {}
-            Ok(count) => {
-                *read += count as u64;
-                return Ok(self.take(count, sink));
-            }
+        let count = match open.read(&mut self.chunk) {
+            Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Progress),
             Err(error) => return Err(error),
+        };
+        if count > 0 {
+            if !stands_before(open, *read, last)? {
+                return self.begin_anew(sink);
+            }
+            *read += count as u64;
+            keep_last(last, self.chunk.get(..count).unwrap_or_default());
+            return Ok(self.take(count, sink));
         }
         // The end, for now. A file that is shorter than what was read of it was
         // cut; one that has another inode was put in its place.
         if open.metadata()?.len() < *read {
-            let why = format!("{} was cut to a shorter length", path.display());
-            open.seek(SeekFrom::Start(0))?;
-            *read = 0;
-            (self.consumed, self.marked) = (0, 0);
-            self.splitter.forget();
-            return Ok(Turn::Rotated(why));
+            return self.begin_anew(sink);
         }
         match std::fs::metadata(&*path) {
             Ok(found) if found.ino() != *inode => {
@@ -438,6 +444,29 @@ impl Source {
             }
             _ => Ok(Turn::Quiet),
         }
+    }
+
+    /// The file was cut, and may have grown since. What stood behind the place
+    /// that was reached is gone unread, if anything did: nobody knows. What was
+    /// read of a line is all that there will be of it.
+    fn begin_anew(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
+        if let Input::Followed {
+            file: Some(file),
+            read,
+            last,
+            ..
+        } = &mut self.input
+        {
+            file.seek(SeekFrom::Start(0))?;
+            *read = 0;
+            last.clear();
+        }
+        self.end_line(sink);
+        (self.consumed, self.marked) = (0, 0);
+        Ok(Turn::Missed(format!(
+            "{} was cut: what was not read of it before is missing; rotate it by renaming",
+            self.name
+        )))
     }
 
     /// Opens a followed file that was not there before.
@@ -512,13 +541,34 @@ fn follow(path: &Path, from: u64) -> io::Result<(Input, u64)> {
     };
     let from = behind_hole(&mut file, from)?;
     let inode = file.metadata()?.ino();
+    let kept = from.min(LAST as u64);
+    let mut last = vec![0; kept as usize];
+    file.read_exact_at(&mut last, from - kept)?;
     let input = Input::Followed {
         path: path.to_owned(),
         file: Some(file),
         inode,
         read: from,
+        last,
     };
     Ok((input, from))
+}
+
+/// Whether these bytes still stand in a file before a place.
+fn stands_before(file: &File, at: u64, last: &[u8]) -> io::Result<bool> {
+    let mut found = [0; LAST];
+    let found = found.get_mut(..last.len()).unwrap_or_default();
+    let read = file.read_at(found, at - last.len() as u64)?;
+    Ok(read == last.len() && found == last)
+}
+
+/// Keeps the last bytes of what was read so far.
+fn keep_last(last: &mut Vec<u8>, bytes: &[u8]) {
+    let fresh = bytes.get(bytes.len().saturating_sub(LAST)..);
+    let fresh = fresh.unwrap_or_default();
+    let surplus = (last.len() + fresh.len()).saturating_sub(LAST);
+    last.drain(..surplus);
+    last.extend_from_slice(fresh);
 }
 
 /// Reading stops behind whole lines only: where there is none before the place,

@@ -370,3 +370,63 @@ fn a_file_that_was_cut_and_grew_again_is_read_from_its_start() {
     assert!(cat(&dir).0 == expected, "other bytes than were written");
     assert_gap_is_told(&dir);
 }
+
+/// A recorder that was held up sees a file that was cut and is longer than
+/// before: it begins anew, and the end of a line that never came is no line.
+#[test]
+fn a_file_that_was_cut_and_grew_while_the_recorder_was_held_up_is_read_from_its_start() {
+    use nix::sys::signal::{Signal, kill};
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
+    let arguments = ["--size", "8MiB", "--slog", text(&slog)];
+    let whole = excerpt("honest-a");
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let torn = &lines[1_000][..lines[1_000].len() / 2];
+    fs::write(&slog, [&lines[..1_000].concat(), torn].concat()).expect("a slog");
+    let mut recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    wait_until("the ring", || dir.join("ring").exists());
+    wait_until("all but the torn line", || {
+        status(&dir)["sources"][0]["lag"] == torn.len()
+    });
+    let pid = nix::unistd::Pid::from_raw(recorder.child().id() as i32);
+    kill(pid, Signal::SIGSTOP).expect("it runs");
+    let file = File::options().write(true).open(&slog).expect("a slog");
+    file.set_len(0).expect("cut");
+    file.write_all_at(&lines[2_000..4_000].concat(), 0)
+        .expect("written");
+    kill(pid, Signal::SIGCONT).expect("it runs");
+    wait_until("the recorder to begin anew", || {
+        cat(&dir).0.ends_with(lines[3_999])
+    });
+    recorder.stop();
+    let expected = [
+        &lines[..1_000].concat(),
+        torn,
+        &lines[2_000..4_000].concat(),
+    ]
+    .concat();
+    assert!(cat(&dir).0 == expected, "other bytes than were written");
+    assert_gap_is_told(&dir);
+}
+
+/// A process that was killed in mid-line leaves a part of one: it is the last
+/// that is known of that process, also if its file is then cut.
+#[test]
+fn a_torn_line_outlives_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
+    let arguments = ["--size", "8MiB", "--slog", text(&slog)];
+    fs::write(&slog, b"{\"type\":\"one\"}\n{\"type\":\"to").expect("a slog");
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("recording into");
+    wait_until("the first line", || cat(&dir).0.ends_with(b"one\"}\n"));
+    let file = File::options().write(true).open(&slog).expect("a slog");
+    file.set_len(0).expect("cut");
+    recorder.wait_for("was cut: what was not read of it before is missing");
+    fs::write(&slog, b"{\"type\":\"two\"}\n").expect("a slog");
+    wait_until("the last line", || cat(&dir).0.ends_with(b"two\"}\n"));
+    recorder.stop();
+    let kept = cat(&dir).0;
+    let expected = b"{\"type\":\"one\"}\n{\"type\":\"to{\"type\":\"two\"}\n";
+    assert!(kept == expected, "{}", kept.escape_ascii());
+}
