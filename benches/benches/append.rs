@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use haltbox_benches::{medians, scratch};
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
-use haltbox_recorder::ring_file::{RingOptions, open};
+use haltbox_recorder::ring::file::{RingOptions, open};
 
 const RING: u64 = 256 << 20;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use haltbox_benches::{medians, real_slog};
 use haltbox_format::{Lane, Profile, Stream};
 use haltbox_recorder::freeze::{Plan, freeze};
-use haltbox_recorder::recorder::{Config, Given, Recorder};
-use haltbox_recorder::ring_file::RingOptions;
+use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::recorder::{Config, Recorder};
+use haltbox_recorder::ring::file::RingOptions;
 
 const RING: u64 = 256 << 20;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use haltbox_benches::medians;
 use haltbox_format::{Lane, Profile, Stream};
-use haltbox_recorder::lines::LineSplitter;
+use haltbox_recorder::intake::lines::LineSplitter;
 use haltbox_recorder::recorder::{Config, Recorder};
-use haltbox_recorder::ring_file::RingOptions;
+use haltbox_recorder::ring::file::RingOptions;
 
 const LINES: usize = 200_000;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
-use haltbox_recorder::populate;
-use haltbox_recorder::ring_file::{OpenedRing, RingOptions, open};
+use haltbox_recorder::ring::file::{OpenedRing, RingOptions, open};
+use haltbox_recorder::ring::populate;
 
 const RING: u64 = 64 << 20;
 const APPENDS: usize = 400_000;

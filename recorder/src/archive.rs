@@ -30,7 +30,7 @@ use haltbox_format::ring::RingError;
 use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
-use crate::message::human_bytes;
+use crate::operator::message::human_bytes;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};

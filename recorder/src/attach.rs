@@ -19,10 +19,10 @@ use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
 use nix::sys::signalfd::SignalFd;
 
-use crate::after_freeze::{self, AfterFreeze};
 use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
-use crate::message::{self, say};
+use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::operator::message::{self, say};
 use crate::service::Service;
 use crate::signals;
 

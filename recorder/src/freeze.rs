@@ -3,6 +3,9 @@
 //! The ring is read through its file, as any reader does, so that recording
 //! goes on meanwhile. What must not be lost is protected by then.
 
+pub(crate) mod reserve;
+pub(crate) mod ring_copy;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -16,11 +19,10 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingError, RingView};
 use haltbox_format::{AppHash, BlockHash, BoxName, Profile};
 
-use crate::archive::ArchiveError;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
-use crate::machine;
-use crate::ring_copy::{self, CopyError, Reading, Scope};
+use crate::ring::machine;
+use ring_copy::{CopyError, Reading, Scope};
 
 /// What to freeze.
 #[derive(Clone)]
@@ -100,8 +102,8 @@ pub enum FreezeError {
     Ring(RingError),
     /// No such height in the ring.
     NoBlock(u64),
-    /// The archive's file that holds it cannot be used.
-    Archive(ArchiveError),
+    /// The archive's file that holds it cannot be used: why.
+    Archive(String),
     /// The disk is full even for the block alone.
     NoSpace {
         /// The folder.
@@ -129,7 +131,7 @@ impl fmt::Display for FreezeError {
                 "nothing of height {height} is in the ring or the archive; haltbox ls lists the \
                  heights that are"
             ),
-            Self::Archive(error) => error.fmt(f),
+            Self::Archive(why) => f.write_str(why),
             Self::NoSpace { folder, written } => write!(
                 f,
                 "the disk of {} is full: {written} bytes could be written. The ring keeps the \

@@ -4,6 +4,12 @@
 //! can: a node that writes into a pipe nobody drains stops. validator-guide.md
 //! says when to use which.
 
+pub mod given;
+pub(crate) mod journal;
+pub mod lines;
+mod passed;
+pub(crate) mod pipe;
+
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,15 +18,14 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
-use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use nix::unistd::{Whence, lseek};
 
-use crate::journal::{self, Journal};
-use crate::lines::LineSplitter;
-use crate::passed;
-use crate::pump::OWN_LINE;
-use crate::recorder::Given;
+use given::{Given, OWN_LINE};
+use journal::Journal;
+use lines::LineSplitter;
+use pipe::{read_now, widen};
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;
@@ -36,8 +41,6 @@ const PAGE: u64 = 4096;
 /// Bytes by which a file that was cut and grew again is known: times stand in
 /// them, so that others are never the same.
 const LAST: usize = 256;
-/// Asked for as a pipe's size: slack against stalls, not throughput.
-const PIPE_SIZE: i32 = 1 << 20;
 
 /// Where a source is, as typed: a path, or `-` for standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -512,14 +515,6 @@ fn open_fifo(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Never makes a pipe smaller: who holds it may have given it more.
-pub(crate) fn widen(pipe: &impl AsFd) {
-    let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ);
-    if size.is_ok_and(|size| size < PIPE_SIZE) {
-        let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
-    }
-}
-
 /// What to record of the first bytes that are read where another recorder read
 /// before: a slog's line begins with `{"`; the rest of one begins otherwise, or,
 /// within a nested value, is no whole JSON and means nothing to anybody.
@@ -632,14 +627,5 @@ fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
         read_now(file, chunk)
     } else {
         Ok(None)
-    }
-}
-
-pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
-    match file.read(chunk) {
-        Ok(count) => Ok(Some(count)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -10,17 +10,18 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile};
-use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::archive::ArchivedBlock;
-use haltbox_recorder::control::{self, Reply, Request};
-use haltbox_recorder::doctor::{self, Finding};
 use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::intake::Place;
+use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
+use haltbox_recorder::operator::control::{self, Reply, Request};
+use haltbox_recorder::operator::doctor::{self, Finding};
+use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::recorder::{Config, Recorder};
-use haltbox_recorder::ring_file::{OpenError, RingOptions};
+use haltbox_recorder::ring::file::{OpenError, RingOptions};
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{attach, message, prometheus, rpc, run, serve, status};
+use haltbox_recorder::{attach, rpc, run, serve};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.

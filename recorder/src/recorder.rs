@@ -19,15 +19,13 @@ use haltbox_format::{Digest, Event, Lane, Stream};
 use haltbox_format::{Profile, SlogEntry};
 
 use crate::clock;
-use crate::machine;
-use crate::populate::{self, Populating};
-use crate::pump::LeftOut;
+use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
+use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
+use crate::ring::machine;
+use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
-use crate::ring_file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::triggers::Triggers;
 
-/// What is kept of an entry that does not fit its lane.
-pub const CUT_KEEPS: usize = 64 << 10;
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
 /// Released blocks remembered beside the protected ones.
@@ -62,34 +60,6 @@ pub enum News {
     NodeStarted,
     /// The node announced that it will stop.
     Farewell(String),
-}
-
-/// An entry as a source gave it.
-#[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    /// Its bytes without the line end; of a cut entry what was kept.
-    pub bytes: &'a [u8],
-    /// The line end came.
-    pub terminated: bool,
-    /// Length and digest of the whole, if `bytes` is only its beginning.
-    pub cut: Option<CutHeader>,
-}
-
-impl<'a> Given<'a> {
-    /// A whole entry.
-    pub fn line(bytes: &'a [u8]) -> Given<'a> {
-        Given {
-            bytes,
-            terminated: true,
-            cut: None,
-        }
-    }
-
-    /// Bytes the source gave for it, line end included.
-    fn source_bytes(&self) -> u64 {
-        let length = self.cut.map_or(self.bytes.len() as u64, |cut| cut.length);
-        length + u64::from(self.terminated)
-    }
 }
 
 /// A recorder that was opened, and what was found.
@@ -134,7 +104,7 @@ impl Recorder {
             file,
             notices,
             ..
-        } = ring_file::open(path, &config.ring)?;
+        } = file::open(path, &config.ring)?;
         let io_error = |error| OpenError::Io {
             doing: "read",
             path: path.to_owned(),

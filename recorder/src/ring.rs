@@ -12,6 +12,12 @@
 //!
 //! Nothing here waits for the disk, takes a lock or allocates.
 
+pub mod file;
+pub(crate) mod machine;
+mod map;
+pub mod old_rings;
+pub mod populate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +27,7 @@ use haltbox_format::ring::{
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
 };
 
-use crate::map::Map;
+use crate::ring::map::Map;
 
 /// Records of the main lane that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,9 @@
 //!
 //! With a FIFO in place of the slog's file nothing of it goes to the disk but
 //! what is recorded. The node then depends on this process or the recorder being
-//! alive: [`crate::pump`] has what that means.
+//! alive: [`crate::run::pump`] has what that means.
+
+mod pump;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -26,9 +28,9 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-use crate::control::{self, Request};
-use crate::message::say;
-use crate::pump::Pump;
+use crate::operator::control::{self, Request};
+use crate::operator::message::say;
+use crate::run::pump::Pump;
 use crate::signals;
 
 /// The slog's name in the recorder's folder.

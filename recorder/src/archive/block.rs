@@ -64,7 +64,7 @@ impl ArchivedBlock {
     /// # Errors
     /// What reading the archive and writing the box give.
     pub fn freeze(&self, boxes: &Path, reason: &str) -> Result<Frozen, FreezeError> {
-        let cannot = |error: ArchiveError| FreezeError::Archive(error);
+        let cannot = |error: ArchiveError| FreezeError::Archive(error.to_string());
         let source = open_file(&self.path).map_err(cannot)?;
         let folder = folder_of(boxes)?;
         let failed = |error| FreezeError::of_io("write a box in", boxes, error);

@@ -11,7 +11,7 @@ use haltbox_format::{ArchiveName, Lane, Profile, RingId};
 use super::{Archive, ArchiveError, at, open_file};
 use crate::blackbox::BoxName;
 use crate::clock;
-use crate::ring_copy::{self, CopyError, Reading, Scope};
+use crate::freeze::ring_copy::{self, CopyError, Reading, Scope};
 
 /// What a pass needs to know of the recording.
 pub(super) struct Pass<'a> {

@@ -8,8 +8,9 @@ use haltbox_format::{Lane, Profile, RingId, Stream};
 
 use super::pass::Pass;
 use super::*;
-use crate::recorder::{Config, Given, Recorder};
-use crate::ring_file::RingOptions;
+use crate::intake::given::Given;
+use crate::recorder::{Config, Recorder};
+use crate::ring::file::RingOptions;
 
 /// Never over, as far as these tests go.
 const LATER: &str = "9999-12-31T23";

@@ -12,8 +12,9 @@ use haltbox_format::archive_name::hour_of;
 
 use super::pass::Pass;
 use super::{Archive, ArchiveError};
-use crate::message::say;
-use crate::{clock, machine};
+use crate::clock;
+use crate::operator::message::say;
+use crate::ring::machine;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(5);

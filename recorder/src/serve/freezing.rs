@@ -12,9 +12,9 @@ use std::time::Instant;
 use haltbox_format::mark::Attempt;
 
 use crate::archive::ArchivedBlock;
+use crate::freeze::reserve::Reserve;
 use crate::freeze::{FreezeError, Frozen};
-use crate::message::say;
-use crate::reserve::Reserve;
+use crate::operator::message::say;
 
 /// A freeze that is wanted, and who asked.
 pub(super) struct Wanted {

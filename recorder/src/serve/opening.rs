@@ -8,7 +8,7 @@ use haltbox_format::Stream;
 
 use super::Options;
 use crate::intake::Source;
-use crate::message::say;
+use crate::operator::message::say;
 use crate::recorder::Opened;
 
 pub(super) fn make_folder(path: &Path) -> Result<(), String> {

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use super::Server;
-use crate::message::say;
-use crate::metrics;
+use crate::operator::message::say;
+use crate::operator::metrics;
 use crate::rpc::{Options, Outcome, Watch};
 use crate::triggers::Triggers;
 

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use haltbox_format::{AppHash, Event, Lane, Mismatch, Profile, Stream, Weight};
-use haltbox_recorder::recorder::{Config, Given, Recorder};
-use haltbox_recorder::ring_file::RingOptions;
+use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::recorder::{Config, Recorder};
+use haltbox_recorder::ring::file::RingOptions;
 
 fn main() {
     let folder = std::env::args().nth(1).expect("usage: host FOLDER");

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
-use haltbox_recorder::ring_file::{RingOptions, open};
+use haltbox_recorder::ring::file::{RingOptions, open};
 use haltbox_tests::record_bytes;
 
 fn main() {

@@ -65,6 +65,6 @@ fn unsafe_code_is_in_one_module() {
         .expect("grep runs");
     assert_eq!(
         String::from_utf8_lossy(&found.stdout).trim(),
-        "recorder/src/map.rs"
+        "recorder/src/ring/map.rs"
     );
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use haltbox_format::Lane;
 use haltbox_format::ring::{Flags, Found, RecordCursor, RingView};
-use haltbox_recorder::ring_file::{RingOptions, open};
+use haltbox_recorder::ring::file::{RingOptions, open};
 use haltbox_tests::*;
 
 const RING: u64 = 4 << 20;

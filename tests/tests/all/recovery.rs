@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::*;
 use haltbox_format::{Event, Lane, Profile, Stream};
-use haltbox_recorder::old_rings;
-use haltbox_recorder::recorder::{Config, Given, Opened, Recorder as Ring};
+use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::recorder::{Config, Opened, Recorder as Ring};
+use haltbox_recorder::ring::file::{OpenedRing, RingOptions, open};
+use haltbox_recorder::ring::old_rings;
 use haltbox_recorder::ring::{Appended, Protected};
-use haltbox_recorder::ring_file::{OpenedRing, RingOptions, open};
 use haltbox_tests::*;
 
 const RING: u64 = 4 << 20;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use haltbox_format::lifecycle::State;
 
-use crate::status::{Attention, Status};
+use crate::operator::status::{Attention, Status};
 
 /// The status in the text exposition format.
 pub fn text(status: &Status) -> String {

@@ -14,9 +14,10 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::blackbox::BoxFolder;
+use crate::clock;
 use crate::freeze::Frozen;
-use crate::message::say;
-use crate::{clock, message};
+use crate::operator::message;
+use crate::operator::message::say;
 
 /// Bytes of the alert file: a loop of failures must not fill the disk.
 const ALERT_MAX: usize = 64 << 10;

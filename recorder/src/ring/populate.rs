@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::map::{Birth, Pages};
 use crate::ring::Heads;
+use crate::ring::map::{Birth, Pages};
 
 const STEP: usize = 256 << 10;
 /// How far ahead of the head pages are kept present.

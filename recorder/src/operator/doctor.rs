@@ -9,10 +9,10 @@ use haltbox_format::Stream;
 use nix::sys::statvfs::statvfs;
 
 use crate::clock;
-use crate::journal::SCHEME;
-use crate::message::human_bytes;
-use crate::ring_file::file_system_name;
-use crate::status::{self, SourceState, Status};
+use crate::intake::journal::SCHEME;
+use crate::operator::message::human_bytes;
+use crate::operator::status::{self, SourceState, Status};
+use crate::ring::file::file_system_name;
 
 /// 2026-01-01: a clock before that was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;
@@ -174,7 +174,7 @@ fn room(dir: &Path, status: &Status) -> Finding {
     let free = statvfs(dir).map_or(0, |stat| {
         stat.blocks_available().saturating_mul(stat.fragment_size())
     });
-    let reserve = dir.join("boxes").join(crate::reserve::RESERVE);
+    let reserve = dir.join("boxes").join(crate::freeze::reserve::RESERVE);
     let kept = fs::metadata(reserve).map_or(0, |found| found.blocks() * 512);
     let needed = status.bytes / 4;
     match free + kept >= needed {
@@ -272,11 +272,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let options = crate::ring_file::RingOptions {
+        let options = crate::ring::file::RingOptions {
             size: 4 << 20,
             in_host: false,
         };
-        drop(crate::ring_file::open(&folder.path().join("ring"), &options).unwrap());
+        drop(crate::ring::file::open(&folder.path().join("ring"), &options).unwrap());
         let mut status = status::look(folder.path()).unwrap();
         let now = clock::now_ms();
         let is_wrong = |status: &Status, now| matches!(time(status, now), Finding::Wrong { .. });

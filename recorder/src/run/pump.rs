@@ -24,47 +24,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::intake::widen;
+use crate::intake::given::LeftOut;
+use crate::intake::pipe::widen;
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;
 /// How long nothing may happen before the thread looks around.
 const LOOK: Duration = Duration::from_millis(50);
-/// Begins a line that this module put among the node's. No slog entry begins
-/// so, and what such a line can bring about is that more counts as missing.
-pub(crate) const OWN_LINE: u8 = 0x1e;
-
-/// Lines that were left out of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut {
-    /// How many.
-    pub lines: u64,
-    /// Their bytes, line ends included.
-    pub bytes: u64,
-}
-
-impl LeftOut {
-    fn line(self) -> String {
-        let own = char::from(OWN_LINE);
-        format!("{own}left out {} {}\n", self.lines, self.bytes)
-    }
-
-    /// Reads the line that says so; `None` if this is another.
-    pub fn read(line: &[u8]) -> Option<LeftOut> {
-        let text = std::str::from_utf8(line.strip_prefix(&[OWN_LINE])?).ok()?;
-        let (lines, bytes) = text.strip_prefix("left out ")?.split_once(' ')?;
-        Some(LeftOut {
-            lines: lines.parse().ok()?,
-            bytes: bytes.parse().ok()?,
-        })
-    }
-
-    fn count(&mut self, bytes: &[u8]) {
-        self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        self.bytes += bytes.len() as u64;
-    }
-}
-
 /// Lines on their way from the FIFO to the recorder.
 struct Backlog {
     bytes: Vec<u8>,
@@ -406,20 +372,5 @@ mod tests {
         assert_eq!(backlog.to_send(), b"whole\n");
         backlog.end();
         assert_eq!(backlog.to_send(), b"whole\nbegun");
-    }
-
-    #[test]
-    fn no_slog_entry_reads_as_a_line_of_ours() {
-        let ours = LeftOut { lines: 3, bytes: 4 };
-        assert_eq!(LeftOut::read(ours.line().trim_end().as_bytes()), Some(ours));
-        for other in [
-            "{\"type\":\"left out 3 4\"}",
-            "left out 3 4",
-            "",
-            "\u{1e}",
-            "\u{1e}left out 3",
-        ] {
-            assert_eq!(LeftOut::read(other.as_bytes()), None, "{other:?}");
-        }
     }
 }

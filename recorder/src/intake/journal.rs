@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde::Deserialize;
 
-use crate::intake::read_now;
-use crate::lines::{LONGEST, LineSplitter};
-use crate::recorder::Given;
+use crate::intake::given::Given;
+use crate::intake::lines::{LONGEST, LineSplitter};
+use crate::intake::pipe::read_now;
 
 /// What a source of this kind is called.
 pub(crate) const SCHEME: &str = "journal:";

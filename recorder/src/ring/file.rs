@@ -19,10 +19,10 @@ use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statfs::{self, FsType, fstatfs};
 
 use crate::clock;
-use crate::machine;
-use crate::map::{Birth, Map, set_no_copy_on_write};
-use crate::old_rings::OTHER_SIZE;
 use crate::ring::RingWriter;
+use crate::ring::machine;
+use crate::ring::map::{Birth, Map, set_no_copy_on_write};
+use crate::ring::old_rings::OTHER_SIZE;
 
 /// Counters that a ring begins a session with at most, of 2^40: at a hundred
 /// thousand records a second two months are left.

@@ -1,4 +1,4 @@
-//! The metrics of [`crate::prometheus`] over HTTP, for a scraper.
+//! The metrics of [`crate::operator::prometheus`] over HTTP, for a scraper.
 //!
 //! A thread of its own serves one connection at a time: whoever is slow holds
 //! up other scrapers for a moment, never the recorder. Looking at a ring reads
@@ -10,8 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::message::say;
-use crate::{prometheus, status};
+use crate::operator::message::say;
+use crate::operator::{prometheus, status};
 
 /// A look is served again at least this long ...
 const FRESH: Duration = Duration::from_secs(5);

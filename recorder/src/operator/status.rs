@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::archive::{self, files_in};
 use crate::clock;
-use crate::journal::shown_path;
-use crate::message::human_bytes;
+use crate::intake::journal::shown_path;
+use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
 
 /// The state of a recorder's folder. docs/json.md has the schema.

@@ -365,7 +365,7 @@ mod tests {
     /// in, nor wait for threads it does not have.
     #[test]
     fn the_child_of_a_fork_leaves_the_lock() {
-        use crate::ring_file::{OpenError, RingOptions, open};
+        use crate::ring::file::{OpenError, RingOptions, open};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ring");
         let options = RingOptions {
@@ -375,7 +375,7 @@ mod tests {
         let ring = open(&path, &options).unwrap();
         let heads = ring.writer.heads();
         let pages = ring.writer.map().pages();
-        let populating = crate::populate::start(pages, heads, 256 << 10).unwrap();
+        let populating = crate::ring::populate::start(pages, heads, 256 << 10).unwrap();
         // SAFETY: the child only drops what the parent made before it, under an
         // alarm that ends it should a drop wait, and ends in `_exit`.
         let child = unsafe { libc::fork() };

@@ -1,0 +1,90 @@
+//! What a source gives: an entry, or the word that some were left out.
+
+use haltbox_format::ring::CutHeader;
+
+/// What is kept of an entry that does not fit its lane.
+pub const CUT_KEEPS: usize = 64 << 10;
+/// Begins a line that the wrapper put among the node's. No slog entry begins
+/// so, and what such a line can bring about is that more counts as missing.
+pub(crate) const OWN_LINE: u8 = 0x1e;
+
+/// An entry as a source gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Its bytes without the line end; of a cut entry what was kept.
+    pub bytes: &'a [u8],
+    /// The line end came.
+    pub terminated: bool,
+    /// Length and digest of the whole, if `bytes` is only its beginning.
+    pub cut: Option<CutHeader>,
+}
+
+impl<'a> Given<'a> {
+    /// A whole entry.
+    pub fn line(bytes: &'a [u8]) -> Given<'a> {
+        Given {
+            bytes,
+            terminated: true,
+            cut: None,
+        }
+    }
+
+    /// Bytes the source gave for it, line end included.
+    pub(crate) fn source_bytes(&self) -> u64 {
+        let length = self.cut.map_or(self.bytes.len() as u64, |cut| cut.length);
+        length + u64::from(self.terminated)
+    }
+}
+
+/// Lines that were left out of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many.
+    pub lines: u64,
+    /// Their bytes, line ends included.
+    pub bytes: u64,
+}
+
+impl LeftOut {
+    /// The line that says so.
+    pub(crate) fn line(self) -> String {
+        let own = char::from(OWN_LINE);
+        format!("{own}left out {} {}\n", self.lines, self.bytes)
+    }
+
+    /// Reads the line that says so; `None` if this is another.
+    pub fn read(line: &[u8]) -> Option<LeftOut> {
+        let text = std::str::from_utf8(line.strip_prefix(&[OWN_LINE])?).ok()?;
+        let (lines, bytes) = text.strip_prefix("left out ")?.split_once(' ')?;
+        Some(LeftOut {
+            lines: lines.parse().ok()?,
+            bytes: bytes.parse().ok()?,
+        })
+    }
+
+    /// Counts bytes that are left out.
+    pub(crate) fn count(&mut self, bytes: &[u8]) {
+        self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_slog_entry_reads_as_a_line_of_ours() {
+        let ours = LeftOut { lines: 3, bytes: 4 };
+        assert_eq!(LeftOut::read(ours.line().trim_end().as_bytes()), Some(ours));
+        for other in [
+            "{\"type\":\"left out 3 4\"}",
+            "left out 3 4",
+            "",
+            "\u{1e}",
+            "\u{1e}left out 3",
+        ] {
+            assert_eq!(LeftOut::read(other.as_bytes()), None, "{other:?}");
+        }
+    }
+}

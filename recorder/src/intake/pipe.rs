@@ -1,0 +1,28 @@
+//! Pipes: their size, and reading what is in them now.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// Asked for as a pipe's size: slack against stalls, not throughput.
+const PIPE_SIZE: i32 = 1 << 20;
+
+/// Never makes a pipe smaller: who holds it may have given it more.
+pub(crate) fn widen(pipe: &impl AsFd) {
+    let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ);
+    if size.is_ok_and(|size| size < PIPE_SIZE) {
+        let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+    }
+}
+
+/// Reads without waiting; `None` if nothing is there.
+pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+    match file.read(chunk) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(error),
+    }
+}

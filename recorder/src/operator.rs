@@ -1,0 +1,9 @@
+//! What the operator asks, sees and is told.
+
+pub mod after_freeze;
+pub mod control;
+pub mod doctor;
+pub mod message;
+pub(crate) mod metrics;
+pub mod prometheus;
+pub mod status;
