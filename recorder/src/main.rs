@@ -89,8 +89,8 @@ struct RecordingArgs {
     /// Size of the ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "100MiB", value_parser = parse_size)]
     size: u64,
-    /// How to read them: agoric, cosmos, or a profile file.
-    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|FILE.json")]
+    /// How to read them: agoric, cosmos, host, or a profile file.
+    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|host|FILE.json")]
     profile: String,
     /// The node's executable (agd, or the chain's binary): its SHA-256 goes
     /// into the boxes, so that builds can be told apart.
@@ -194,7 +194,7 @@ struct FreezeArgs {
     boxes: Option<PathBuf>,
     /// How the ring's entries are to be read; by default as its last recorder
     /// read them.
-    #[arg(long, value_name = "agoric|cosmos|FILE.json")]
+    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
     profile: Option<String>,
 }
 

@@ -21,7 +21,7 @@ pub struct CatArgs {
     /// entries outside what is covered included.
     #[arg(long, default_value = "slog")]
     stream: Which,
-    /// How to read the lines: agoric, cosmos, or a profile file.
+    /// How to read the lines: agoric, cosmos, host, or a profile file.
     #[arg(long)]
     profile: Option<String>,
 }

@@ -14,7 +14,7 @@ pub struct Asked {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     pub json: bool,
-    /// How to read the lines: agoric, cosmos, or a profile file.
+    /// How to read the lines: agoric, cosmos, host, or a profile file.
     #[arg(long)]
     pub profile: Option<String>,
 }

@@ -23,7 +23,7 @@ pub struct ExtractArgs {
     /// of those lines.
     #[arg(long)]
     node: bool,
-    /// How to read the lines: agoric, cosmos, or a profile file.
+    /// How to read the lines: agoric, cosmos, host, or a profile file.
     #[arg(long)]
     profile: Option<String>,
 }

@@ -25,7 +25,7 @@ pub struct FingerprintArgs {
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// How the entries are to be read, where the source does not say.
-    #[arg(long, value_name = "agoric|cosmos|FILE.json")]
+    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
     profile: Option<String>,
 }
 

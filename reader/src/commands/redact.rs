@@ -30,7 +30,7 @@ pub struct RedactArgs {
     /// `head -c 32 /dev/urandom > FILE`.
     #[arg(long)]
     key_file: PathBuf,
-    /// How to read the lines: agoric, cosmos, or a profile file.
+    /// How to read the lines: agoric, cosmos, host, or a profile file.
     #[arg(long)]
     profile: Option<String>,
 }

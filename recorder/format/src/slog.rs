@@ -39,8 +39,9 @@ struct EventsSection {
     early: Vec<AtHeight>,
     executed: Vec<TypeName>,
     crank: Vec<CrankSection>,
-    end: Vec<AtHeight>,
-    commit: Vec<CommitSection>,
+    end: Vec<WithResult>,
+    commit: Vec<WithResult>,
+    abort: Vec<AtHeight>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +53,7 @@ struct AtHeight {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CommitSection {
+struct WithResult {
     r#type: TypeName,
     height: Key,
     app_hash: Option<Key>,
@@ -111,9 +112,16 @@ enum EventRule {
     End {
         height: Key,
     },
+    LocalHash {
+        height: Key,
+        app_hash: Key,
+    },
     Commit {
         height: Key,
         app_hash: Option<Key>,
+    },
+    Abort {
+        height: Key,
     },
 }
 
@@ -303,8 +311,8 @@ impl EventsSection {
             .into_iter()
             .map(|name| (name, EventRule::Executed));
         let cranks = self.crank.into_iter().map(CrankSection::into_rule);
-        let end = |s: AtHeight| (s.r#type, EventRule::End { height: s.height });
-        let commit = |s: CommitSection| {
+        let abort = |s: AtHeight| (s.r#type, EventRule::Abort { height: s.height });
+        let commit = |s: WithResult| {
             (
                 s.r#type,
                 EventRule::Commit {
@@ -318,9 +326,25 @@ impl EventsSection {
             .chain(self.early.into_iter().map(begin(true)))
             .chain(executed)
             .chain(cranks)
-            .chain(self.end.into_iter().map(end))
+            .chain(self.end.into_iter().flat_map(WithResult::into_end))
             .chain(self.commit.into_iter().map(commit))
+            .chain(self.abort.into_iter().map(abort))
             .collect()
+    }
+}
+
+impl WithResult {
+    /// The end of an execution, and what came of it where the entry tells.
+    fn into_end(self) -> impl Iterator<Item = (TypeName, EventRule)> {
+        let (name, height) = (self.r#type, self.height);
+        let end = EventRule::End {
+            height: height.clone(),
+        };
+        let result = self.app_hash.map(|app_hash| {
+            let rule = EventRule::LocalHash { height, app_hash };
+            (name.clone(), rule)
+        });
+        std::iter::once((name, end)).chain(result)
     }
 }
 
@@ -353,6 +377,13 @@ impl EventRule {
                 early: *early,
             },
             EventRule::End { height } => Event::End {
+                height: read_height(line, height)?,
+            },
+            EventRule::LocalHash { height, app_hash } => Event::LocalHash {
+                height: read_height(line, height)?,
+                app_hash: read_app_hash(line, app_hash)?,
+            },
+            EventRule::Abort { height } => Event::Abort {
                 height: read_height(line, height)?,
             },
             EventRule::Commit { height, app_hash } => Event::Commit {
