@@ -77,7 +77,7 @@ fn main() {
                         break;
                     }
                     splitter.feed(&chunk[..count], &mut |given| {
-                        recorder.record(Stream::Slog, given)
+                        let _ = recorder.record(Stream::Slog, given);
                     });
                 }
                 thread.join().expect("the producer ends");

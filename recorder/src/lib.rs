@@ -15,6 +15,7 @@
 //! | [`freeze`], [`subject`], [`blackbox`] | black boxes: copied out of the ring, of what, into which folder |
 //! | [`archive`] | what the ring lets go |
 //! | [`serve`], [`attach`], [`run`] | the programs: beside a node, beside a host, around a node |
+//! | [`host`] | the recorder inside a host: what an application calls |
 //! | [`operator`] | what the operator asks, sees and is told |
 #![cfg_attr(
     not(test),
@@ -25,6 +26,7 @@ pub mod attach;
 pub mod blackbox;
 mod clock;
 pub mod freeze;
+pub mod host;
 pub mod intake;
 pub mod operator;
 pub mod recorder;

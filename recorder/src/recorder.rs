@@ -216,6 +216,16 @@ impl Recorder {
         std::mem::take(&mut self.news)
     }
 
+    /// Forgets what nobody will take: the marks tell of it too.
+    pub fn forget_news(&mut self) {
+        self.news.clear();
+    }
+
+    /// Asks the kernel to begin writing the ring's pages to the disk.
+    pub fn start_writeback(&self) {
+        let _ = self.writer.map().start_writeback();
+    }
+
     /// Where the next records stand.
     pub fn position(&self) -> Position {
         Position {
@@ -224,40 +234,44 @@ impl Recorder {
         }
     }
 
-    /// Records one entry of a stream.
-    pub fn record(&mut self, stream: Stream, given: Given<'_>) {
+    /// Records one entry of a stream. False if there was no room for it that may
+    /// be overwritten: it was counted.
+    pub fn record(&mut self, stream: Stream, given: Given<'_>) -> bool {
         let mut sources = self.sources.iter_mut();
         if let Some(source) = sources.find(|source| source.stream == stream) {
             source.offset += given.source_bytes();
         }
-        match stream {
+        let kept = match stream {
             Stream::Slog => self.record_slog(given),
             Stream::Node => self.record_node(given),
-        }
+        };
         self.mark_sources();
+        kept
     }
 
-    fn record_slog(&mut self, given: Given<'_>) {
+    fn record_slog(&mut self, given: Given<'_>) -> bool {
         let profile = Arc::clone(&self.config.profile);
         let before = self.position();
         let Some(rules) = &profile.slog else {
             return self.append(Lane::Main, Stream::Slog, given);
         };
         let entry = rules.read(given.bytes);
-        self.append(entry.lane, Stream::Slog, given);
+        let kept = self.append(entry.lane, Stream::Slog, given);
         if given.cut.is_none() {
             let after = self.position();
             self.understand_slog(&entry, before, after, false);
         }
+        kept
     }
 
-    fn record_node(&mut self, given: Given<'_>) {
+    fn record_node(&mut self, given: Given<'_>) -> bool {
         let before = self.position();
-        self.append(self.config.node_lane, Stream::Node, given);
+        let kept = self.append(self.config.node_lane, Stream::Node, given);
         if given.cut.is_none() {
             let after = self.position();
             self.understand_node(given.bytes, given.terminated, before, after);
         }
+        kept
     }
 
     /// Takes from an entry what it means. `understood`: its marks exist already,
@@ -386,7 +400,7 @@ impl Recorder {
         self.publish(&[mark]);
     }
 
-    fn append(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+    fn append(&mut self, lane: Lane, stream: Stream, given: Given<'_>) -> bool {
         let flags = Flags::of(stream);
         let flags = if given.terminated {
             flags
@@ -409,6 +423,7 @@ impl Recorder {
         };
         self.switched |= matches!(appended, Appended::Kept { switched: true, .. });
         self.account(lane, stream, given, appended);
+        !matches!(appended, Appended::Dropped)
     }
 
     #[cold]

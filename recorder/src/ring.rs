@@ -27,7 +27,8 @@ use haltbox_format::ring::{
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
 };
 
-use crate::ring::map::Map;
+pub(crate) use map::Birth;
+use map::Map;
 
 /// Records of the main lane that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

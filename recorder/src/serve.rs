@@ -278,7 +278,9 @@ impl Server {
             *recorded += given.bytes.len() as u64;
             match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
                 Some(left_out) => recorder.left_out(stream, left_out),
-                None => recorder.record(stream, given),
+                None => {
+                    recorder.record(stream, given);
+                }
             }
         });
         let turn = turn.unwrap_or_else(|error| {

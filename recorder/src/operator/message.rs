@@ -1,14 +1,25 @@
 //! What the operator is told at a halt. One screen, at night.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use haltbox_format::lifecycle::State;
 
 use crate::freeze::{Frozen, Reach};
 
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// From here on this process says nothing: inside a host, standard error is
+/// the host's.
+pub fn keep_silent() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
 /// Says a sentence to the operator.
 pub fn say(text: &str) {
-    eprintln!("haltbox: {text}");
+    if !SILENT.load(Ordering::Relaxed) {
+        eprintln!("haltbox: {text}");
+    }
 }
 
 /// Bytes as people read them: `5.6 MiB`.

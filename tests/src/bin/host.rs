@@ -5,56 +5,37 @@
 
 use std::io::BufRead;
 use std::path::Path;
-use std::sync::Arc;
 
-use haltbox_format::{AppHash, Event, Lane, Mismatch, Profile, Stream, Weight};
-use haltbox_recorder::intake::given::Given;
-use haltbox_recorder::recorder::{Config, Recorder};
-use haltbox_recorder::ring::file::RingOptions;
+use haltbox_format::{AppHash, Profile};
+use haltbox_recorder::host::{HostError, HostRecorder, Options};
 
 fn main() {
     let folder = std::env::args().nth(1).expect("usage: host FOLDER");
-    std::fs::create_dir_all(&folder).expect("the folder");
-    let config = Config {
-        ring: RingOptions {
-            size: 8 << 20,
-            in_host: true,
-        },
-        profile: Arc::new(Profile::builtin("agoric").expect("the profile")),
-        node_lane: Lane::Local,
-        populate: false,
+    let profile = Profile::builtin("agoric").expect("the profile");
+    let options = Options {
+        size: 8 << 20,
+        ..Options::new(Path::new(&folder), profile)
     };
-    let opened = Recorder::open(&Path::new(&folder).join("ring"), config);
-    let mut recorder = opened.expect("the ring opens").recorder;
+    let (recorder, _) = HostRecorder::open(options).expect("the ring opens");
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");
         match line.strip_prefix('!') {
-            Some(call) => recorder.event(&event(call), Stream::Node),
-            None => recorder.record(Stream::Slog, Given::line(line.as_bytes())),
+            Some(words) => call(&recorder, words).expect("the recorder takes the call"),
+            None => {
+                recorder.record(line.as_bytes()).expect("it records");
+            }
         }
     }
 }
 
-fn event(call: &str) -> Event {
-    let words: Vec<&str> = call.split(' ').collect();
+fn call(recorder: &HostRecorder, words: &str) -> Result<(), HostError> {
+    let words: Vec<&str> = words.split(' ').collect();
     let height = words[1].parse().expect("a height");
     let hash = |at: usize| -> AppHash { words[at].parse().expect("a hash") };
     match words[0] {
-        "local" => Event::LocalHash {
-            height,
-            app_hash: hash(2),
-        },
-        "confirm" => Event::Confirm {
-            height,
-            app_hash: Some(hash(2)),
-        },
-        "diverged" => Event::Mismatch(Mismatch {
-            height: Some(height),
-            field: "AppHash".to_owned(),
-            local: hash(2),
-            network: hash(3),
-            weight: Weight::Proved,
-        }),
+        "local" => recorder.commit(height, Some(hash(2))).map(drop),
+        "confirm" => recorder.confirm(height, hash(2)).map(drop),
+        "diverged" => recorder.diverged(height, hash(2), hash(3), "AppHash"),
         other => panic!("no call {other}"),
     }
 }

@@ -1,0 +1,616 @@
+//! A recorder inside a host: what an application calls that links this crate.
+//!
+//! ```text
+//! begin_block(H)  record ...  end_block(H)  commit(H)      the host executes
+//!                                           confirm(H) | diverged(H)    the network decides
+//! ```
+//!
+//! Every call may come from any thread, takes one short lock, and neither waits
+//! for the disk nor for another process; only [`HostRecorder::freeze`] does. No
+//! call prints anything. A thread runs only if [`Options::background`] asks for
+//! one; else `haltbox record --attach RING` freezes and archives.
+//!
+//! A host of the `host` profile has no slog of its own: the calls write the
+//! entries that mark its blocks. Where the host's own entries mark them, as
+//! Agoric's slog does, those calls are refused, and `commit` gives the AppHash.
+
+mod entry;
+mod keeper;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use haltbox_format::blackbox::Manifest;
+use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::Attempt;
+use haltbox_format::ring::RingView;
+use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, RingId, Stream, Weight};
+
+use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::intake::given::Given;
+use crate::operator::message;
+use crate::recorder::{Config, Recorder};
+use crate::ring::Birth;
+use crate::ring::file::{OpenError, RingOptions};
+use crate::subject::{Holder, Subject};
+use entry::Line;
+pub use keeper::Background;
+use keeper::Keeper;
+
+/// Bytes of a ring for which a host gives no other number.
+pub const DEFAULT_SIZE: u64 = 256 << 20;
+
+/// What to record, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of ring, boxes and archive; made if it is not there. Never
+    /// under a node's `data/`, which operators reset.
+    pub dir: PathBuf,
+    /// Bytes of the ring, 4 MiB to 64 GiB.
+    pub size: u64,
+    /// How the host's entries are read.
+    pub profile: Profile,
+    /// The profile's own text, if it is not a builtin one: left beside the ring
+    /// for whoever reads it later.
+    pub profile_text: Option<Vec<u8>>,
+    /// The node's executable, whose digest goes into the boxes.
+    pub node_program: Option<PathBuf>,
+    /// A thread that freezes what diverged, and archives.
+    pub background: Option<Background>,
+}
+
+impl Options {
+    /// A ring of [`DEFAULT_SIZE`] in a folder, no thread.
+    pub fn new(dir: &Path, profile: Profile) -> Options {
+        Options {
+            dir: dir.to_owned(),
+            size: DEFAULT_SIZE,
+            profile,
+            profile_text: None,
+            node_program: None,
+            background: None,
+        }
+    }
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It survives the end of the process.
+    Whole,
+    /// There was no room for it that may be overwritten: it was counted.
+    Dropped,
+}
+
+/// What the network's AppHash says of this node's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// They are equal: the block is released.
+    Equal,
+    /// They differ: the block is pinned.
+    Differs,
+    /// This node's is not known: the network's is noted.
+    Unknown,
+}
+
+/// What was recorded since the ring was opened, and how its blocks stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries recorded.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Entries that were dropped.
+    pub dropped: u64,
+    /// The height begun last; 0 for none.
+    pub head: u64,
+    /// The greatest height that the network agreed with; 0 for none.
+    pub released: u64,
+    /// The least height that has entries in the ring; 0 for none.
+    pub oldest: u64,
+    /// Blocks that must not be overwritten.
+    pub pinned: u64,
+    /// Of these, blocks that diverged and are in no box yet.
+    pub diverged: u64,
+}
+
+/// Why a call did nothing.
+#[derive(Debug)]
+pub enum HostError {
+    /// The ring cannot be had: locked, refused by its file system, no room.
+    Open(OpenError),
+    /// The folder cannot be made or read.
+    Folder(PathBuf, std::io::Error),
+    /// This process is a fork of the one that opened the recorder.
+    Forked,
+    /// The recorder was closed, or broke in an earlier call.
+    Closed,
+    /// The profile takes blocks from the host's own entries.
+    MarkedByEntries,
+    /// There is no box: why.
+    Freeze(FreezeError),
+    /// There is nothing to freeze: why.
+    Nothing(String),
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostError::Open(error) => error.fmt(f),
+            HostError::Folder(path, error) => {
+                write!(f, "cannot make the folder {}: {error}", path.display())
+            }
+            HostError::Forked => f.write_str(
+                "this process is a fork of the one that opened the recorder; only that one records",
+            ),
+            HostError::Closed => f.write_str("the recorder is closed"),
+            HostError::MarkedByEntries => f.write_str(
+                "this profile takes blocks and cranks from the host's own entries; record those",
+            ),
+            HostError::Freeze(error) => error.fmt(f),
+            HostError::Nothing(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for HostError {}
+
+/// A recorder inside a host.
+pub struct HostRecorder {
+    shared: Arc<Shared>,
+    birth: Birth,
+    /// The calls write the entries that mark blocks.
+    writes_marks: bool,
+    keeper: Option<Keeper>,
+}
+
+/// What the host's threads and the background thread have in common.
+struct Shared {
+    options: Options,
+    profile: Arc<Profile>,
+    open: Mutex<Option<Open>>,
+    /// One box at a time.
+    freezing: Mutex<()>,
+}
+
+struct Open {
+    recorder: Recorder,
+    stats: Stats,
+    /// Somebody takes the recorder's news.
+    heard: bool,
+}
+
+impl HostRecorder {
+    /// Opens or makes the ring. Gives sentences for the host's own log too.
+    ///
+    /// # Errors
+    /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
+    pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
+        message::keep_silent();
+        make_folders(&options)?;
+        let profile = Arc::new(options.profile.clone());
+        let config = Config {
+            ring: RingOptions {
+                size: options.size,
+                in_host: true,
+            },
+            profile: Arc::clone(&profile),
+            node_lane: Lane::Local,
+            populate: false,
+        };
+        let opened = Recorder::open(&options.dir.join("ring"), config).map_err(HostError::Open)?;
+        let mut recorder = opened.recorder;
+        learn_of_boxes(&mut recorder, &options.dir.join("boxes"));
+        let writes_marks = entry::mark_blocks(&profile);
+        let shared = Arc::new(Shared {
+            open: Mutex::new(Some(Open {
+                recorder,
+                stats: Stats::default(),
+                heard: options.background.is_some(),
+            })),
+            options,
+            profile,
+            freezing: Mutex::default(),
+        });
+        let mut notices = opened.notices;
+        let keeper = shared.options.background.clone().and_then(|background| {
+            let started = Keeper::start(&shared, background);
+            let told = started.map_err(|error| notices.push(format!("no thread: {error}")));
+            told.ok()
+        });
+        let host = HostRecorder {
+            shared,
+            birth: Birth::here(),
+            writes_marks,
+            keeper,
+        };
+        if writes_marks {
+            host.put(&Line::start())?;
+        }
+        Ok((host, notices))
+    }
+
+    /// The execution of a block begins. `time_ns`: the block's own time, in
+    /// nanoseconds since 1970. `input`: a digest of what the block brings.
+    ///
+    /// # Errors
+    /// As all calls: [`HostError::Forked`], [`HostError::Closed`]; and
+    /// [`HostError::MarkedByEntries`].
+    pub fn begin_block(
+        &self,
+        height: u64,
+        time_ns: i64,
+        input: Option<Digest>,
+    ) -> Result<Kept, HostError> {
+        self.mark(&Line::begin_block(height, time_ns, input))
+    }
+
+    /// One entry of what the host executes: a line of text, in the manner of
+    /// the profile. A line end at its end is left out; one inside parts it in two.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn record(&self, bytes: &[u8]) -> Result<Kept, HostError> {
+        self.put_lines(Stream::Slog, bytes)
+    }
+
+    /// One line of the node's log.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn log(&self, bytes: &[u8]) -> Result<Kept, HostError> {
+        self.put_lines(Stream::Node, bytes)
+    }
+
+    /// A crank, or whatever part of a block has digests of its own, ended.
+    ///
+    /// # Errors
+    /// As [`HostRecorder::begin_block`].
+    pub fn crank(
+        &self,
+        number: u64,
+        crankhash: Digest,
+        activityhash: Digest,
+    ) -> Result<Kept, HostError> {
+        self.mark(&Line::crank(number, crankhash, activityhash))
+    }
+
+    /// The execution of a block ended, with this AppHash if it is known by then.
+    ///
+    /// # Errors
+    /// As [`HostRecorder::begin_block`].
+    pub fn end_block(&self, height: u64, app_hash: Option<AppHash>) -> Result<Kept, HostError> {
+        self.mark(&Line::end_block(height, app_hash))
+    }
+
+    /// The block's state is durable, and this is the node's AppHash after it.
+    /// Ends the block if nothing else did.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn commit(&self, height: u64, app_hash: Option<AppHash>) -> Result<Kept, HostError> {
+        if !self.writes_marks {
+            let event = app_hash.map(|app_hash| Event::LocalHash { height, app_hash });
+            return self.with(|open| {
+                event
+                    .iter()
+                    .for_each(|event| open.recorder.event(event, Stream::Slog));
+                open.settle(Kept::Whole)
+            });
+        }
+        self.with(|open| {
+            let runs = |block: &Block| block.end.is_none() && block.state == State::Open;
+            if open.recorder.life().latest(height).is_some_and(runs) {
+                open.put(Stream::Slog, Line::end_block(height, app_hash).bytes());
+            }
+            let kept = open.put(Stream::Slog, Line::commit_block(height, app_hash).bytes());
+            open.settle(kept)
+        })
+    }
+
+    /// What the network decided for a height: the AppHash in the next header.
+    /// Equal releases the block and all below it, different pins it.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn confirm(&self, height: u64, network: AppHash) -> Result<Agreement, HostError> {
+        self.with(|open| {
+            let subject = open.recorder.life().subject(height);
+            let agreement = match subject.and_then(|block| block.app_hash) {
+                Some(local) if local == network => Agreement::Equal,
+                Some(_) => Agreement::Differs,
+                None => Agreement::Unknown,
+            };
+            let app_hash = Some(network);
+            let event = Event::Confirm { height, app_hash };
+            open.recorder.event(&event, Stream::Slog);
+            open.settle(agreement)
+        })
+    }
+
+    /// The execution of a height was thrown away: an optimistic one whose
+    /// proposal was not decided. It stays until the height is executed again.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn abort(&self, height: u64) -> Result<Kept, HostError> {
+        if self.writes_marks {
+            return self.put(&Line::abort_block(height));
+        }
+        self.with(|open| {
+            open.recorder.event(&Event::Abort { height }, Stream::Slog);
+            open.settle(Kept::Whole)
+        })
+    }
+
+    /// It is proved that a height differs: pins it until a box holds it. `what`
+    /// differs: `AppHash`, `LastResultsHash`.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn diverged(
+        &self,
+        height: u64,
+        expected: AppHash,
+        got: AppHash,
+        what: &str,
+    ) -> Result<(), HostError> {
+        let event = Event::Mismatch(Mismatch {
+            height: Some(height),
+            field: what.to_owned(),
+            local: expected,
+            network: got,
+            weight: Weight::Proved,
+        });
+        self.with(|open| {
+            open.recorder.event(&event, Stream::Slog);
+            open.settle(())
+        })
+    }
+
+    /// Writes the black box of a height, or of the one an operator would mean.
+    /// **The one call that waits for the disk**: seconds for a large ring.
+    /// Recording goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`HostError::Nothing`], [`HostError::Freeze`] and those of all calls.
+    pub fn freeze(&self, height: Option<u64>) -> Result<Frozen, HostError> {
+        let (subject, _) = self.with(|open| {
+            let recorder = &open.recorder;
+            let subject = Subject::of(recorder.life(), height, recorder.oldest());
+            (subject, ())
+        })?;
+        let holder = Holder::of(&self.shared.options.dir, subject, height);
+        match holder.map_err(HostError::Nothing)? {
+            Holder::Ring(subject) => self.shared.freeze(subject.of, subject.reason),
+            Holder::Archive(block) => {
+                let boxes = self.shared.boxes();
+                let reason = crate::subject::BY_REQUEST;
+                block.freeze(&boxes, reason).map_err(HostError::Freeze)
+            }
+        }
+    }
+
+    /// How recording stands.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn stats(&self) -> Result<Stats, HostError> {
+        self.with(|open| open.full_stats())
+    }
+
+    /// Asks the kernel to begin writing the ring's pages to the disk. Does not
+    /// wait for it: what was recorded survives the process in any case.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`].
+    pub fn flush(&self) -> Result<(), HostError> {
+        self.with(|open| open.recorder.start_writeback())
+    }
+
+    /// Closes the ring in order. A box that the background thread is writing is
+    /// finished by that thread, as long as the process lives.
+    pub fn close(&self) {
+        if let Ok(mut open) = self.lock()
+            && let Some(open) = open.take()
+        {
+            open.recorder.close();
+        }
+        self.keeper.iter().for_each(Keeper::end);
+    }
+
+    /// Writes an entry that marks a block, where the calls do that.
+    fn mark(&self, line: &Line) -> Result<Kept, HostError> {
+        if !self.writes_marks {
+            return Err(HostError::MarkedByEntries);
+        }
+        self.put(line)
+    }
+
+    fn put(&self, line: &Line) -> Result<Kept, HostError> {
+        self.put_lines(Stream::Slog, line.bytes())
+    }
+
+    fn put_lines(&self, stream: Stream, bytes: &[u8]) -> Result<Kept, HostError> {
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        self.with(|open| {
+            let mut kept = Kept::Whole;
+            let (mut rest, mut more) = (bytes, true);
+            while more {
+                let end = memchr::memchr(b'\n', rest);
+                let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+                if open.put(stream, line) == Kept::Dropped {
+                    kept = Kept::Dropped;
+                }
+                rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+                more = end.is_some();
+            }
+            open.settle(kept)
+        })
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Open) -> R) -> Result<R, HostError> {
+        let mut open = self.lock()?;
+        open.as_mut().map(work).ok_or(HostError::Closed)
+    }
+
+    /// In the child of a fork the lock may be held by a thread that is not
+    /// there. A lock that a panic left is not to be trusted with a ring.
+    fn lock(&self) -> Result<MutexGuard<'_, Option<Open>>, HostError> {
+        if self.birth.is_elsewhere() {
+            return Err(HostError::Forked);
+        }
+        self.shared.open.lock().map_err(|_| HostError::Closed)
+    }
+}
+
+impl Drop for HostRecorder {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Open {
+    fn put(&mut self, stream: Stream, line: &[u8]) -> Kept {
+        self.stats.records += 1;
+        self.stats.bytes += line.len() as u64;
+        match self.recorder.record(stream, Given::line(line)) {
+            true => Kept::Whole,
+            false => {
+                self.stats.dropped += 1;
+                Kept::Dropped
+            }
+        }
+    }
+
+    /// Nobody takes the news of a host without a thread: the marks tell them.
+    fn settle<R>(&mut self, result: R) -> R {
+        if !self.heard {
+            self.recorder.forget_news();
+        }
+        result
+    }
+
+    fn full_stats(&self) -> Stats {
+        let oldest = self.recorder.oldest();
+        let blocks = self.recorder.life().blocks();
+        let height = |block: &Block| block.of.height;
+        let there = |block: &&Block| block.until.is_none_or(|until| until.main > oldest);
+        let released = |block: &&Block| block.state == State::Confirmed;
+        let unfrozen = |block: &&Block| block.state == State::Diverged && block.frozen.is_none();
+        Stats {
+            head: blocks.last().map_or(0, height),
+            released: blocks
+                .iter()
+                .filter(released)
+                .map(height)
+                .max()
+                .unwrap_or(0),
+            oldest: blocks.iter().filter(there).map(height).min().unwrap_or(0),
+            pinned: blocks.iter().filter(|block| block.is_pinned()).count() as u64,
+            diverged: blocks.iter().filter(unfrozen).count() as u64,
+            ..self.stats
+        }
+    }
+}
+
+impl Shared {
+    fn boxes(&self) -> PathBuf {
+        self.options.dir.join("boxes")
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Option<Open>>> {
+        self.open.lock().ok()
+    }
+
+    /// Writes the box of an attempt while recording goes on.
+    fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
+        let _one = self.freezing.lock().map_err(|_| HostError::Closed)?;
+        let ring = {
+            let mut open = self.lock().ok_or(HostError::Closed)?;
+            let open = open.as_mut().ok_or(HostError::Closed)?;
+            // From here on the box needs what the ring holds now.
+            open.recorder.hold_history();
+            open.recorder.file()
+        };
+        let plan = Plan {
+            of,
+            reason,
+            boxes: self.boxes(),
+            profile: Arc::clone(&self.profile),
+            node_program: self.options.node_program.clone(),
+        };
+        let ring =
+            ring.map_err(|error| FreezeError::of_io("open the ring for", &plan.boxes, error));
+        let frozen = ring.and_then(|ring| freeze::freeze(&ring, &plan));
+        if let Some(open) = self.lock().as_deref_mut().and_then(Option::as_mut) {
+            match &frozen {
+                Ok(frozen) => open.recorder.frozen(frozen.of, frozen.name()),
+                Err(_) => open.recorder.release_history(),
+            }
+        }
+        frozen.map_err(HostError::Freeze)
+    }
+}
+
+fn make_folders(options: &Options) -> Result<(), HostError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    let builder = builder.recursive(true).mode(0o700);
+    for folder in [options.dir.clone(), options.dir.join("boxes")] {
+        let made = builder.create(&folder);
+        made.map_err(|error| HostError::Folder(folder, error))?;
+    }
+    if let Some(text) = &options.profile_text {
+        // Recording does not depend on it.
+        let _ = std::fs::write(options.dir.join(Profile::BESIDE_RING), text);
+    }
+    Ok(())
+}
+
+/// A program beside the host may have frozen what the ring still pins: it
+/// cannot note that in a ring that the host writes.
+fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
+    let owed = |block: &&Block| block.is_pinned() && block.frozen.is_none();
+    let owed: Vec<Attempt> = recorder
+        .life()
+        .blocks()
+        .iter()
+        .filter(owed)
+        .map(|b| b.of)
+        .collect();
+    if owed.is_empty() {
+        return;
+    }
+    let view = recorder.file().and_then(|file| {
+        let view = RingView::read_marks(&file);
+        view.map_err(|error| std::io::Error::other(error.to_string()))
+    });
+    let ring = view
+        .ok()
+        .and_then(|view| view.superblock)
+        .map(|found| RingId(found.uuid));
+    for (name, manifest) in ring.map_or_else(Vec::new, |ring| boxes_of(boxes, ring)) {
+        let identity = &manifest.identity;
+        let (Some(height), Some(attempt)) = (identity.height, identity.attempt) else {
+            continue;
+        };
+        let of = Attempt { height, attempt };
+        if identity.complete && owed.contains(&of) {
+            recorder.frozen(of, name);
+        }
+    }
+}
+
+/// Names and manifests of the boxes that were made of a ring.
+fn boxes_of(boxes: &Path, ring: RingId) -> Vec<(String, Manifest)> {
+    let entries = std::fs::read_dir(boxes).into_iter().flatten().flatten();
+    let boxes = entries.filter_map(|entry| {
+        let file = std::fs::File::open(entry.path()).ok()?;
+        let manifest = Manifest::read(&file).ok()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (manifest.coverage.ring == Some(ring)).then_some((name, manifest))
+    });
+    boxes.collect()
+}

@@ -1,0 +1,158 @@
+//! The thread a host may ask for: freezes what diverged, and archives.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use haltbox_format::lifecycle::State;
+use haltbox_format::mark::Attempt;
+
+use super::Shared;
+use crate::archive::{self, Archiving};
+use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::recorder::News;
+use crate::triggers::{Policy, Triggers};
+
+/// How often the marks are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// Parts of a ring's bytes that are recorded between two parts of the archive.
+const ARCHIVED_IN: u64 = 6;
+
+/// What the thread does.
+#[derive(Clone, Debug, Default)]
+pub struct Background {
+    /// Bytes the archive may have; 0 for none.
+    pub archive_bytes: u64,
+    /// When trouble becomes a freeze.
+    pub triggers: Policy,
+    /// What a durable box brings about.
+    pub after_freeze: AfterFreeze,
+}
+
+/// The thread, seen from the host.
+pub(super) struct Keeper {
+    ending: Mutex<Option<Sender<()>>>,
+}
+
+impl Keeper {
+    pub(super) fn start(shared: &Arc<Shared>, background: Background) -> io::Result<Keeper> {
+        let (ending, asked) = channel();
+        let shared = Arc::clone(shared);
+        let thread = std::thread::Builder::new().name("haltbox-keeper".to_owned());
+        thread.spawn(move || Work::new(&shared, background).run(&asked))?;
+        Ok(Keeper {
+            ending: Mutex::new(Some(ending)),
+        })
+    }
+
+    /// Ends it once what it is writing is written. Does not wait for that.
+    pub(super) fn end(&self) {
+        if let Ok(mut ending) = self.ending.lock() {
+            *ending = None;
+        }
+    }
+}
+
+struct Work<'a> {
+    shared: &'a Shared,
+    background: Background,
+    triggers: Triggers,
+    archiving: Option<Archiving>,
+    /// Bytes recorded when the archive was woken last.
+    archived_at: u64,
+    wanted: Vec<(Attempt, String)>,
+}
+
+impl Work<'_> {
+    fn new(shared: &Shared, background: Background) -> Work<'_> {
+        Work {
+            triggers: Triggers::new(background.triggers),
+            archiving: archive(shared, background.archive_bytes),
+            archived_at: 0,
+            wanted: left_unfrozen(shared),
+            shared,
+            background,
+        }
+    }
+
+    fn run(mut self, asked: &Receiver<()>) {
+        while let Err(RecvTimeoutError::Timeout) = asked.recv_timeout(LOOK) {
+            self.look();
+            for (of, reason) in std::mem::take(&mut self.wanted) {
+                self.freeze(of, reason);
+            }
+        }
+    }
+
+    /// Takes the news, and lets go of the lock again.
+    fn look(&mut self) {
+        let Some(mut open) = self.shared.lock() else {
+            return;
+        };
+        let Some(open) = open.as_mut() else { return };
+        for news in open.recorder.take_news() {
+            match news {
+                News::Diverged(diverged) => {
+                    let (field, local) = (diverged.field, diverged.local);
+                    let network = diverged.network;
+                    let reason =
+                        format!("{field} differs, this node has {local}, the network {network}");
+                    self.wanted.push((diverged.of, reason));
+                }
+                News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
+                News::NodeStarted => self.triggers.node_ended(),
+                News::Pinned(_) | News::Lost(_) | News::Farewell(_) => {}
+            }
+        }
+        let due = self.triggers.due(open.recorder.life(), Instant::now());
+        let due = due.into_iter().map(|due| (due.of, due.reason));
+        self.wanted.extend(due);
+        let recorded = open.stats.bytes;
+        if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {
+            self.archived_at = recorded;
+            self.archiving.iter().for_each(Archiving::wake);
+        }
+    }
+
+    /// One that fails stays pinned, and is tried again at the next opening.
+    fn freeze(&self, of: Attempt, reason: String) {
+        if let Ok(frozen) = self.shared.freeze(of, reason) {
+            let boxes = self.shared.boxes();
+            after_freeze::follow_up(&self.background.after_freeze, &boxes, &frozen, true);
+        }
+    }
+}
+
+/// What the last session meant to freeze.
+fn left_unfrozen(shared: &Shared) -> Vec<(Attempt, String)> {
+    let open = shared.lock();
+    let recorder = open
+        .as_deref()
+        .and_then(Option::as_ref)
+        .map(|open| &open.recorder);
+    let blocks = recorder.map_or(&[][..], |recorder| recorder.life().blocks());
+    let owed = blocks
+        .iter()
+        .filter(|block| block.state == State::Diverged && block.frozen.is_none());
+    let why = |why: &Option<String>| why.clone().unwrap_or_default();
+    owed.map(|block| {
+        (
+            block.of,
+            format!("{} mismatch (found at start)", why(&block.why)),
+        )
+    })
+    .collect()
+}
+
+fn archive(shared: &Shared, budget: u64) -> Option<Archiving> {
+    (budget > 0).then_some(())?;
+    let ring = shared.lock()?.as_ref()?.recorder.file();
+    Archiving::beside(&shared.options.dir, ring, |ring| archive::Plan {
+        ring,
+        old_rings: Vec::new(),
+        profile: Arc::clone(&shared.profile),
+        node_program: shared.options.node_program.clone(),
+        budget,
+    })
+}
