@@ -614,3 +614,6 @@ fn boxes_of(boxes: &Path, ring: RingId) -> Vec<(String, Manifest)> {
     });
     boxes.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,11 @@ struct RecordingArgs {
     #[arg(long, default_value = "100MiB", value_parser = parse_size)]
     size: u64,
     /// How to read them: agoric, cosmos, host, or a profile file.
-    #[arg(long, default_value = "agoric", value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(
+        long,
+        default_value = "agoric",
+        value_name = "agoric|cosmos|host|FILE.json"
+    )]
     profile: String,
     /// The node's executable (agd, or the chain's binary): its SHA-256 goes
     /// into the boxes, so that builds can be told apart.

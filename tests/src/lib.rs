@@ -59,6 +59,12 @@ pub fn run(arguments: &[&str]) -> Output {
     haltbox().args(arguments).output().expect("haltbox runs")
 }
 
+/// What `haltbox status --json` says of a recorder's folder; null before there is
+/// a ring.
+pub fn status(dir: &Path) -> serde_json::Value {
+    serde_json::from_slice(&run(&["status", "--json", text(dir)]).stdout).unwrap_or_default()
+}
+
 /// Standard output of `haltbox`, which must end with `code`.
 pub fn output(code: i32, arguments: &[&str]) -> Vec<u8> {
     let done = run(arguments);

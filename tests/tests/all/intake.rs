@@ -35,10 +35,6 @@ fn record(dir: &Path, writer: &SlogWriter, size: &str) -> Recorder {
     Recorder::start(dir, &arguments, Stdio::null())
 }
 
-fn status(dir: &Path) -> serde_json::Value {
-    serde_json::from_slice(&run(&["status", "--json", text(dir)]).stdout).unwrap_or_default()
-}
-
 fn wait_until_read(dir: &Path) {
     wait_until("the recorder to read the rest", || {
         status(dir)["sources"][0]["lag"] == 0

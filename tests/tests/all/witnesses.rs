@@ -62,8 +62,7 @@ impl Watched {
     }
 
     fn status(&self) -> serde_json::Value {
-        let done = run(&["status", "--json", text(&self.recorder.dir)]);
-        serde_json::from_slice(&done.stdout).unwrap_or_default()
+        haltbox_tests::status(&self.recorder.dir)
     }
 
     fn attention(&self) -> usize {

@@ -1,0 +1,211 @@
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use haltbox_format::blackbox::ALERT_FILE;
+
+use super::*;
+
+const SIZE: u64 = 4 << 20;
+
+fn hash(byte: u8) -> AppHash {
+    AppHash::new(&[byte; 32]).expect("32 bytes")
+}
+
+fn options(dir: &Path, profile: &str) -> Options {
+    let profile = Profile::builtin(profile).expect("a profile");
+    Options {
+        size: SIZE,
+        ..Options::new(dir, profile)
+    }
+}
+
+fn open(dir: &Path) -> HostRecorder {
+    HostRecorder::open(options(dir, "host"))
+        .expect("it opens")
+        .0
+}
+
+/// Executes a block of three steps; `value` is what the second one reads.
+fn execute(host: &HostRecorder, height: u64, value: u32) {
+    let time = 1_732_196_000_000_000_000 + height as i64;
+    host.begin_block(height, time, Some(Digest([height as u8; 32])))
+        .expect("begun");
+    for (op, value) in [(0, 1), (1, value), (2, 3)] {
+        let step = format!(r#"{{"type":"op-read","tx":0,"op":{op},"value":{value}}}"#);
+        host.record(step.as_bytes()).expect("recorded");
+    }
+    host.end_block(height, Some(hash(value as u8)))
+        .expect("ended");
+    host.commit(height, Some(hash(value as u8)))
+        .expect("committed");
+}
+
+fn boxes(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.join("boxes")).expect("a folder");
+    let names = entries.map(|e| {
+        e.expect("an entry")
+            .file_name()
+            .to_string_lossy()
+            .into_owned()
+    });
+    let mut names: Vec<String> = names
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    names.sort();
+    names
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_network_s_word_releases_or_pins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    (1..=3).for_each(|height| execute(&host, height, 7));
+    let before = host.stats().expect("open");
+    assert_eq!((before.head, before.released, before.pinned), (3, 2, 0));
+    assert_eq!(host.confirm(3, hash(7)).expect("open"), Agreement::Equal);
+    assert_eq!(host.stats().expect("open").released, 3);
+    execute(&host, 4, 7);
+    assert_eq!(host.confirm(4, hash(8)).expect("open"), Agreement::Differs);
+    let after = host.stats().expect("open");
+    assert_eq!((after.released, after.pinned, after.diverged), (3, 1, 0));
+    assert_eq!(host.confirm(9, hash(8)).expect("open"), Agreement::Unknown);
+}
+
+/// Two hosts that executed the same have boxes of one name, another execution
+/// has another; and what the box holds is what was called.
+#[test]
+fn a_box_is_named_by_what_the_host_executed() {
+    let frozen = |value: u32| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = open(folder.path());
+        (1..=4).for_each(|height| execute(&host, height, 7));
+        execute(&host, 5, value);
+        let frozen = host.freeze(Some(5)).expect("a box");
+        let bytes = std::fs::read(&frozen.path).expect("it is there");
+        let mut text = Vec::new();
+        zstd::stream::copy_decode(bytes.as_slice(), &mut text).expect("it is Zstandard");
+        (frozen.name(), String::from_utf8(text).expect("text"))
+    };
+    let ((one, text), (same, _), (other, _)) = (frozen(7), frozen(7), frozen(8));
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+    assert!(
+        one.starts_with("5-") && other.starts_with("5-"),
+        "{one} {other}"
+    );
+    assert_eq!(
+        text.lines().filter(|line| line.contains("op-read")).count(),
+        15
+    );
+    assert!(text.ends_with("\"commit-block\",\"height\":5,\"appHash\":\"0707070707070707070707070707070707070707070707070707070707070707\"}\n"), "{text}");
+}
+
+#[test]
+fn a_divergence_is_frozen_by_the_thread_that_was_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        background: Some(Background::default()),
+        ..options(folder.path(), "host")
+    };
+    let (host, _) = HostRecorder::open(options.clone()).expect("it opens");
+    (1..=3).for_each(|height| execute(&host, height, 7));
+    host.diverged(3, hash(7), hash(9), "AppHash").expect("open");
+    wait_until("a box", || host.stats().expect("open").diverged == 0);
+    let found = boxes(folder.path());
+    assert!(found.len() == 1 && found[0].starts_with("3-"), "{found:?}");
+    assert!(folder.path().join("boxes").join(ALERT_FILE).exists());
+    drop(host);
+    // Nothing is left to do for the next one.
+    let (host, _) = HostRecorder::open(options).expect("it opens again");
+    execute(&host, 4, 7);
+    host.diverged(4, hash(7), hash(9), "AppHash").expect("open");
+    wait_until("the second box", || boxes(folder.path()).len() == 2);
+    assert!(boxes(folder.path()).contains(&found[0]));
+}
+
+#[test]
+fn without_a_thread_a_divergence_stays_pinned_until_somebody_freezes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    (1..=3).for_each(|height| execute(&host, height, 7));
+    host.diverged(3, hash(7), hash(9), "AppHash").expect("open");
+    drop(host);
+    let host = open(folder.path());
+    assert_eq!(host.stats().expect("open").diverged, 1);
+    let frozen = host.freeze(None).expect("a box");
+    assert_eq!((frozen.of.height, frozen.network), (3, Some(hash(9))));
+    assert_eq!(host.stats().expect("open").diverged, 0);
+}
+
+/// An execution that was thrown away is not the block's: the next one is.
+#[test]
+fn an_aborted_execution_gives_way_to_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    execute(&host, 1, 7);
+    host.begin_block(2, 5, None).expect("begun");
+    host.record(br#"{"type":"op-read","tx":0,"op":0,"value":99}"#)
+        .expect("recorded");
+    host.abort(2).expect("open");
+    execute(&host, 2, 7);
+    let twice = host.freeze(Some(2)).expect("a box");
+    assert_eq!(twice.of.attempt, 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    (1..=2).for_each(|height| execute(&host, height, 7));
+    assert_eq!(twice.name(), host.freeze(Some(2)).expect("a box").name());
+}
+
+#[test]
+fn a_host_with_a_slog_of_its_own_gives_only_the_app_hash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (host, _) = HostRecorder::open(options(folder.path(), "agoric")).expect("it opens");
+    let refused = host.begin_block(1, 0, None);
+    assert!(matches!(refused, Err(HostError::MarkedByEntries)));
+    for kind in [
+        "begin-block",
+        "end-block-start",
+        "end-block-finish",
+        "commit-block-finish",
+    ] {
+        let line = format!(r#"{{"type":"cosmic-swingset-{kind}","blockHeight":1}}"#);
+        host.record(line.as_bytes()).expect("recorded");
+    }
+    host.commit(1, Some(hash(1))).expect("open");
+    assert_eq!(host.confirm(1, hash(2)).expect("open"), Agreement::Differs);
+    assert_eq!(host.stats().expect("open").pinned, 1);
+}
+
+#[test]
+fn line_ends_part_entries_and_nothing_else_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    let before = host.stats().expect("open").records;
+    host.record(b"one\n").expect("recorded");
+    host.record(b"two\nthree").expect("recorded");
+    host.record(b"").expect("recorded");
+    assert_eq!(host.stats().expect("open").records - before, 4);
+}
+
+#[test]
+fn a_closed_recorder_says_so_and_another_may_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    let second = HostRecorder::open(options(folder.path(), "host"));
+    assert!(matches!(second, Err(HostError::Open(OpenError::Locked(_)))));
+    host.close();
+    assert!(matches!(host.record(b"x"), Err(HostError::Closed)));
+    assert!(matches!(host.freeze(None), Err(HostError::Closed)));
+    open(folder.path());
+}
