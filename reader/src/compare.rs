@@ -5,7 +5,7 @@
 //! digest for each crank ([`crate::tape`], cut by [`cutter`]), and lays the tapes side by side
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
 //! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
-//! What an entry means is [`swingset`]'s business alone.
+//! What an entry means is the business of [`role`] and its vocabularies alone.
 
 pub mod chain;
 pub mod changes;
@@ -20,5 +20,7 @@ pub mod last_write;
 pub mod pair;
 pub mod party;
 pub mod replay;
+pub mod role;
 pub mod swingset;
+pub mod transactions;
 pub mod verdict;

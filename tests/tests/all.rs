@@ -44,5 +44,7 @@ mod recordings;
 mod recovery;
 #[path = "all/run.rs"]
 mod run; // a node and its recorder, and whatever kills either // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte
+#[path = "all/transactions.rs"]
+mod transactions; // hosts without a slog: their recordings, compared
 #[path = "all/witnesses.rs"]
 mod witnesses; // nodes that are asked by RPC, and those that answer badly

@@ -7,7 +7,8 @@ use haltbox_format::{Digest, Event, Lane, SlogRules, Stream};
 
 use super::chain::Chain;
 use super::party::Party;
-use super::swingset::{self, INPUT_NUMBER, Role};
+use super::role::{self, Role};
+use super::swingset;
 use crate::source::{Item, Line, Source};
 use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
 
@@ -158,10 +159,8 @@ impl<'a> Cutter<'a> {
                 self.chain.go_back(self.committed);
             }
         }
-        if swingset::role(&swingset::type_of(line)) == Role::Deliver
-            && self.summary.replays.len() < REPLAYS
-        {
-            let numbers = swingset::numbers(line);
+        if role::of(line) == Role::Deliver && self.summary.replays.len() < REPLAYS {
+            let numbers = role::numbers(line);
             self.summary
                 .replays
                 .extend(numbers.vat.zip(numbers.delivery));
@@ -237,7 +236,7 @@ impl<'a> Cutter<'a> {
         let before = self.batch.len();
         self.rules.canonical().cut_canonical(line, &mut self.batch);
         if ends_crank {
-            swingset::drop_value(&mut self.batch, before, "activityhash");
+            role::drop_value(&mut self.batch, before, "activityhash");
         }
         self.batch.push(b'\n');
         if let (Some(crank), true) = (&mut self.crank, self.batch.len() >= BATCH) {
@@ -276,11 +275,11 @@ impl<'a> Cutter<'a> {
         let mut text = Vec::new();
         self.rules.canonical().cut_canonical(line, &mut text);
         let digest = short(blake3::hash(&text));
-        let what = match swingset::role(&swingset::type_of(line)) {
+        let what = match role::of(line) {
             Role::Input => {
                 self.bootstrapped = swingset::begins_chain(line);
                 self.open.begun |= self.bootstrapped;
-                swingset::drop_value(&mut text, 0, INPUT_NUMBER);
+                role::drop_value(&mut text, 0, role::input_number_member(line));
                 What::Input(short(blake3::hash(&text)))
             }
             Role::RunStart => {

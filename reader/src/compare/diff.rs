@@ -15,7 +15,7 @@ use super::last_write::{self, StoreKey};
 use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
 use super::party::Party;
 use super::replay::{self, Mismatch, Originals, Replays};
-use super::swingset;
+use super::role::{self, Role};
 use super::verdict::{Case, Finding, Verdict, Which};
 use crate::tape::{BlockTape, Unit};
 
@@ -278,7 +278,13 @@ impl Document {
             evidence: [&of_a, &of_b],
             sides: [&sides[0], &sides[1]],
         };
-        let finding = case.judge();
+        let mut finding = case.judge();
+        if finding.role == Role::Result
+            && Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true)
+        {
+            finding.verdict = Verdict::ResultsOnly;
+            finding.summary += ", and the AppHash is the same";
+        }
         self.decide(finding.verdict, finding.summary.clone());
         let first = if finding.steps[0].is_some() {
             &of_a
@@ -295,6 +301,8 @@ impl Document {
             vat: finding.numbers.vat.clone(),
             delivery: finding.numbers.delivery,
             syscall: finding.numbers.syscall,
+            tx: finding.numbers.tx,
+            op: finding.numbers.op,
             kind: finding.kind.clone(),
         });
         self.inserted_on = finding.inserted_on;
@@ -359,7 +367,7 @@ impl Document {
             if let Some(slog) = &profile.slog {
                 slog.canonical().cut(&entry.line, &mut text);
             }
-            swingset::drop_value(&mut text, 0, "activityhash");
+            role::drop_value(&mut text, 0, "activityhash");
             text
         };
         if let ([Some(one), Some(other)], None) = (&finding.steps, finding.inserted_on) {
@@ -389,8 +397,10 @@ impl Document {
     }
 
     fn find_last_write(&mut self, a: &Party, b: &Party, finding: &Finding) -> io::Result<()> {
-        let syscall = finding.leading[0].last();
-        let Some(key) = syscall.and_then(|entry| StoreKey::of_read(&entry.line)) else {
+        let own = finding.steps[0].as_ref();
+        let read = own.filter(|step| role::of(&step.line) == Role::Read);
+        let asked = read.or(finding.leading[0].last());
+        let Some(key) = asked.and_then(|entry| StoreKey::of_read(&entry.line)) else {
             return Ok(());
         };
         let find = |party: &Party, side: usize| {

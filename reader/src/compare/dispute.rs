@@ -51,6 +51,12 @@ impl Dispute {
         }
     }
 
+    /// Whether both sides came to the same AppHash, if both are known.
+    pub(super) fn is_same_app_hash(&self, height: u64) -> Option<bool> {
+        let [a, b] = &self.hashes;
+        Some(a.get(&height)? == b.get(&height)?)
+    }
+
     pub(super) fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
         let whole = |height: u64| {
             comparison

@@ -92,6 +92,12 @@ pub struct Place {
     /// Syscall in the delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub syscall: Option<u64>,
+    /// Transaction in the block, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx: Option<u64>,
+    /// Operation in the transaction, or outside of them, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub op: Option<u64>,
     /// Type of the entry.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,

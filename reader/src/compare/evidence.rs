@@ -7,7 +7,8 @@ use haltbox_format::SlogRules;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::swingset::{self, Role};
+use super::role::{self, Role};
+use super::swingset;
 use crate::tape::{BlockTape, Finds, UnitDigest};
 
 /// Bytes of entries that are kept of one side.
@@ -90,7 +91,7 @@ impl Finds for Gather<'_> {
         if line.starts_with(b"{\"type\":\"heap-snapshot-load\"")
             || line.starts_with(b"{\"type\":\"start-replay\"")
         {
-            let Some(vat) = swingset::numbers(line).vat else {
+            let Some(vat) = role::numbers(line).vat else {
                 return;
             };
             let loads = &mut self.evidence.vat_loads;
@@ -109,8 +110,8 @@ impl Finds for Gather<'_> {
         }
         let mut text = Vec::new();
         self.rules.canonical().cut(line, &mut text);
-        swingset::drop_value(&mut text, 0, "activityhash");
-        self.hasher.update(&swingset::without_numbers(&text));
+        role::drop_value(&mut text, 0, "activityhash");
+        self.hasher.update(&role::without_numbers(&text));
         if unit <= self.at {
             self.note_place(line);
         }
@@ -120,7 +121,7 @@ impl Finds for Gather<'_> {
 
 impl Gather<'_> {
     fn note_place(&mut self, line: &[u8]) {
-        match swingset::role(&swingset::type_of(line)) {
+        match role::of(line) {
             Role::RunStart => self.evidence.run = Some(self.evidence.run.map_or(0, |run| run + 1)),
             Role::Input => self.evidence.input = swingset::input_number(line),
             _ => {}

@@ -1,4 +1,4 @@
-//! Who wrote a vat's key last, and whether every read gave what was written.
+//! Who wrote a key of a store last, and whether every read gave what was written.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::swingset::{self, Role};
+use super::role::{self, Role};
+use super::transactions::{self, Written};
 use crate::tape::{BlockTape, Finds};
 
 /// Keys whose last value is remembered while reads are checked: 48 bytes each.
@@ -17,26 +18,31 @@ const KEYS: usize = 1 << 22;
 /// Wrong reads that are told one by one.
 const TOLD: usize = 100;
 
-/// A key of a vat's store.
+/// A key of a store: a vat's, or a chain's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreKey {
-    /// The vat.
-    pub vat: String,
+    /// The vat, or the store's name.
+    pub store: String,
     /// The key as it stands in the entry, escapes and all.
     raw: Vec<u8>,
 }
 
 impl StoreKey {
-    /// The key that a vatstoreGet, or its answer, is about.
-    pub fn of_read(syscall: &[u8]) -> Option<StoreKey> {
-        let mut asked = json::elements(json::find(syscall, b"ksc")?);
+    /// The key that a vatstoreGet, its answer, or another read is about.
+    pub fn of_read(line: &[u8]) -> Option<StoreKey> {
+        if role::of(line) == Role::Read {
+            let (store, key) = transactions::key(line)?;
+            let raw = key.to_vec();
+            return Some(StoreKey { store, raw });
+        }
+        let mut asked = json::elements(json::find(line, b"ksc")?);
         let name = json::read_str(asked.next()?.ok()?)?;
         if name != "vatstoreGet" {
             return None;
         }
-        let vat = json::read_str(asked.next()?.ok()?)?.into_owned();
+        let store = json::read_str(asked.next()?.ok()?)?.into_owned();
         Some(StoreKey {
-            vat,
+            store,
             raw: asked.next()?.ok()?.to_vec(),
         })
     }
@@ -44,7 +50,7 @@ impl StoreKey {
     /// As people are told.
     pub fn text(&self) -> String {
         let key = json::read_str(&self.raw).unwrap_or_default();
-        format!("{} {key}", self.vat)
+        format!("{} {key}", self.store)
     }
 }
 
@@ -108,23 +114,24 @@ impl Finds for Search<'_> {
 
     fn line(&mut self, ordinal: u64, _unit: usize, line: &[u8], number: u64) {
         if number >= self.before {
+            // The crank or transaction that reads sees its own writes.
+            self.keep_pending();
             return;
         }
-        if is_crank_end(line) {
-            let kept = self.pending.take().filter(|_| !self.aborted);
-            if let Some((write, at)) = kept {
-                self.last = Some(write);
-                self.at = Some(at);
+        if settles_writes(line) {
+            self.aborted |= transactions::fails(line);
+            if std::mem::take(&mut self.aborted) {
+                self.pending = None;
             }
-            self.aborted = false;
+            self.keep_pending();
         }
         self.aborted |= aborts(line);
         if self.needle.find(line).is_some()
-            && let Some((vat, key, value)) = written(line)
-            && vat == self.key.vat
+            && let Some((store, key, value)) = written(line)
+            && store == self.key.store
             && key == self.key.raw
         {
-            let crank = swingset::numbers(line).crank;
+            let crank = role::numbers(line).crank;
             let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
             self.pending = Some((
                 Write {
@@ -139,8 +146,18 @@ impl Finds for Search<'_> {
     }
 }
 
-fn is_crank_end(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"crank-finish\"")
+impl Search<'_> {
+    fn keep_pending(&mut self) {
+        if let Some((write, at)) = self.pending.take() {
+            self.last = Some(write);
+            self.at = Some(at);
+        }
+    }
+}
+
+/// What was written before stands from here on, unless it was thrown away.
+fn settles_writes(line: &[u8]) -> bool {
+    line.starts_with(b"{\"type\":\"crank-finish\"") || transactions::settles_writes(line)
 }
 
 /// The crank's writes are thrown away: the delivery failed, or the vat was
@@ -154,12 +171,10 @@ fn aborts(line: &[u8]) -> bool {
         && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
 }
 
-/// Vat, key and value that a syscall writes; no value if it deletes.
-type Written<'a> = (String, &'a [u8], Option<&'a [u8]>);
-
+/// What a syscall or an operation writes.
 fn written(line: &[u8]) -> Option<Written<'_>> {
     if !line.starts_with(b"{\"type\":\"syscall\",") {
-        return None;
+        return transactions::written(line);
     }
     let mut parts = json::elements(json::find(line, b"ksc")?);
     let name = json::read_str(parts.next()?.ok()?)?;
@@ -180,7 +195,7 @@ pub struct WrongRead {
     /// Crank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crank: Option<u64>,
-    /// Vat and key.
+    /// Store and key.
     pub key: String,
     /// The value that was read; absent if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +217,8 @@ pub struct Reads {
     pub wrong_count: u64,
 }
 
-/// Checks that every vatstoreGet gave the last recorded value. A read of a key
+/// Checks that every vatstoreGet, or read of a chain's store, gave the last
+/// recorded value. A read of a key
 /// that nothing is known of makes it known.
 ///
 /// # Errors
@@ -236,23 +252,30 @@ impl Finds for Check {
     }
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], number: u64) {
-        if is_crank_end(line) {
-            self.end_crank();
+        if settles_writes(line) {
+            self.aborted |= transactions::fails(line);
+            self.settle();
         }
         self.aborted |= aborts(line);
-        if let Some((vat, key, value)) = written(line) {
+        if let Some((store, key, value)) = written(line) {
             let value = digest(&[value.unwrap_or(b"null")]);
             self.learn(
-                digest(&[vat.as_bytes(), key]),
+                digest(&[store.as_bytes(), key]),
                 Known {
                     value,
                     line: number,
                 },
             );
         }
-        match swingset::role(&swingset::type_of(line)) {
+        match role::of(line) {
             Role::Syscall => self.asked = StoreKey::of_read(line),
             Role::SyscallResult => self.answer(line, number),
+            Role::Read => {
+                let read = StoreKey::of_read(line).zip(transactions::value(line));
+                if let Some((asked, value)) = read {
+                    self.compare(&asked, value, line, number);
+                }
+            }
             _ => {}
         }
     }
@@ -267,7 +290,7 @@ impl Check {
         self.undo.push((key, before));
     }
 
-    fn end_crank(&mut self) {
+    fn settle(&mut self) {
         let undo = std::mem::take(&mut self.undo);
         if std::mem::take(&mut self.aborted) {
             for (key, before) in undo.into_iter().rev() {
@@ -287,7 +310,11 @@ impl Check {
         let Some(value) = result.and_then(|mut parts| parts.nth(1)?.ok()) else {
             return;
         };
-        let key = digest(&[asked.vat.as_bytes(), &asked.raw]);
+        self.compare(&asked, value, line, number);
+    }
+
+    fn compare(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64) {
+        let key = digest(&[asked.store.as_bytes(), &asked.raw]);
         let read = digest(&[value]);
         match self.known.get(&key).copied() {
             None => {
@@ -311,7 +338,7 @@ impl Check {
                         line: number,
                     },
                 );
-                self.tell(&asked, value, line, number, known.line);
+                self.tell(asked, value, line, number, known.line);
             }
         }
     }
@@ -320,7 +347,7 @@ impl Check {
         if self.reads.wrong.len() < TOLD {
             self.reads.wrong.push(WrongRead {
                 line_number: number,
-                crank: swingset::numbers(line).crank,
+                crank: role::numbers(line).crank,
                 key: asked.text(),
                 read: (value != b"null").then(|| String::from_utf8_lossy(value).into_owned()),
                 known_from,

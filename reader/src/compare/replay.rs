@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::swingset::{self, Role};
+use super::role::{self, Role};
 use crate::tape::{BlockTape, Finds};
 
 /// Mismatches that are told one by one.
@@ -116,8 +116,8 @@ impl Finds for Walk<'_> {
         {
             return;
         }
-        let kind = swingset::type_of(line);
-        let role = swingset::role(&kind);
+        let kind = role::type_of(line);
+        let role = role::of_type(&kind);
         if !matches!(
             role,
             Role::Deliver | Role::DeliverResult | Role::Syscall | Role::SyscallResult
@@ -131,7 +131,7 @@ impl Finds for Walk<'_> {
             &mut self.live
         };
         if role == Role::Deliver {
-            let numbers = swingset::numbers(line);
+            let numbers = role::numbers(line);
             let key = numbers
                 .vat
                 .zip(numbers.delivery)
@@ -143,7 +143,7 @@ impl Finds for Walk<'_> {
             });
         }
         let Some(delivery) = slot else { return };
-        let syscall = swingset::numbers(line).syscall;
+        let syscall = role::numbers(line).syscall;
         delivery
             .steps
             .push((step(line, role), number, kind.into_owned(), syscall));

@@ -1,37 +1,11 @@
-//! What the entries of a SwingSet slog mean to a comparison. Everything else
-//! in this module's neighbours knows only steps, cranks and inputs.
+//! What the entries of a SwingSet slog mean to a comparison.
 
 use std::borrow::Cow;
 
 use haltbox_format::json;
 use memchr::memmem;
 
-/// What an entry is for a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Something that came in from outside: matched by its body.
-    Input,
-    /// The block's own parameters.
-    Begin,
-    /// A kernel run begins.
-    RunStart,
-    /// It ends.
-    RunFinish,
-    /// A crank begins.
-    CrankStart,
-    /// It ends.
-    CrankFinish,
-    /// A delivery to a vat.
-    Deliver,
-    /// What came of it.
-    DeliverResult,
-    /// A vat asks the kernel.
-    Syscall,
-    /// The kernel's answer.
-    SyscallResult,
-    /// Any other entry.
-    Other,
-}
+use super::role::{self, Numbers, Role, numbers, type_of};
 
 /// What a syscall is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +21,17 @@ pub enum Asked {
 /// The member that numbers an input: where it came in, not what it is.
 pub const INPUT_NUMBER: &str = "inboundNum";
 
-/// The entry's type; empty if it has none.
-pub fn type_of(line: &[u8]) -> Cow<'_, str> {
-    json::find(line, b"type")
-        .and_then(json::read_str)
-        .unwrap_or_default()
-}
+/// Members that number an entry, and what follows from its numbers.
+pub(super) const OWN_NUMBERS: [&str; 5] = [
+    "crankNum",
+    "deliveryNum",
+    "syscallNum",
+    "crankhash",
+    INPUT_NUMBER,
+];
 
 /// The role of entries of a type.
-pub fn role(name: &str) -> Role {
+pub(super) fn role(name: &str) -> Role {
     match name {
         "cosmic-swingset-bridge-inbound"
         | "cosmic-swingset-deliver-inbound"
@@ -86,75 +62,8 @@ pub fn asked(line: &[u8]) -> Asked {
     }
 }
 
-/// The numbers that place an entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// Crank.
-    pub crank: Option<u64>,
-    /// Vat.
-    pub vat: Option<String>,
-    /// Delivery to the vat, counted over its life.
-    pub delivery: Option<u64>,
-    /// Syscall within the delivery.
-    pub syscall: Option<u64>,
-}
-
-/// Reads them from an entry.
-pub fn numbers(line: &[u8]) -> Numbers {
-    let [crank, vat, delivery, syscall] =
-        json::pick(line, [b"crankNum", b"vatID", b"deliveryNum", b"syscallNum"]);
-    Numbers {
-        crank: crank.and_then(json::read_u64),
-        vat: vat.and_then(json::read_str).map(Cow::into_owned),
-        delivery: delivery.and_then(json::read_u64),
-        syscall: syscall.and_then(json::read_u64),
-    }
-}
-
-/// Puts 0 in place of the value of a member of the entry that begins at `from`
-/// of `text`: it stays JSON, and absence is still seen.
-pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
-    let Some(tail) = text.get(from..) else { return };
-    let name = format!("\"{member}\":");
-    let Some(at) = memmem::find(tail, name.as_bytes()) else {
-        return;
-    };
-    let Some(value) = json::find(tail, member.as_bytes()) else {
-        return;
-    };
-    let begin = from + at + name.len();
-    if text
-        .get(begin..)
-        .is_some_and(|rest| rest.starts_with(value))
-    {
-        let end = begin + value.len();
-        text.splice(begin..end, *b"0");
-    }
-}
-
-/// An entry without the numbers that shift when something before it is moved,
-/// inserted or left out: its own, and those of kernel and vat objects.
-pub fn without_numbers(canonical: &[u8]) -> Vec<u8> {
-    without_references(&without_own_numbers(canonical))
-}
-
-/// An entry without its own numbers.
-pub fn without_own_numbers(canonical: &[u8]) -> Vec<u8> {
-    let mut text = canonical.to_vec();
-    for member in [
-        "crankNum",
-        "deliveryNum",
-        "syscallNum",
-        "crankhash",
-        INPUT_NUMBER,
-    ] {
-        drop_value(&mut text, 0, member);
-    }
-    text
-}
-
 /// `kp12` becomes `kp`, `o-34` becomes `o-`: only as whole words.
-fn without_references(text: &[u8]) -> Vec<u8> {
+pub(super) fn without_references(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -216,12 +125,12 @@ pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     let mut next_syscall = 0;
     if lines
         .first()
-        .is_some_and(|line| role(&type_of(line)) != Role::CrankStart)
+        .is_some_and(|line| role::of(line) != Role::CrankStart)
     {
         return Some((0, "the crank's start is missing".to_owned()));
     }
     for (index, line) in lines.iter().enumerate() {
-        let role = role(&type_of(line));
+        let role = role::of(line);
         let numbers = numbers(line);
         let fault = |what: String| Some((index, what));
         match (role, waits.as_ref().map(|(role, _)| *role)) {
@@ -270,7 +179,7 @@ pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     }
     let whole = lines
         .last()
-        .is_some_and(|line| role(&type_of(line)) == Role::CrankFinish);
+        .is_some_and(|line| role::of(line) == Role::CrankFinish);
     (!whole).then(|| (lines.len(), "the crank's end is missing".to_owned()))
 }
 

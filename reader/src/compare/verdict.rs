@@ -5,7 +5,9 @@ use serde::{Serialize, Serializer};
 
 use super::evidence::{Entry, Evidence};
 use super::pair::{Parting, Side};
-use super::swingset::{self, Asked, Numbers, Role};
+use super::role::{self, Numbers, Role};
+use super::swingset::{self, Asked};
+use super::transactions;
 use crate::tape::{BlockTape, Unit, UnitDigest, What};
 
 /// What two sources say together.
@@ -113,6 +115,8 @@ pub struct Finding {
     pub numbers: Numbers,
     /// Type of that entry.
     pub kind: String,
+    /// Its role.
+    pub role: Role,
     /// What should be known besides.
     pub notes: Vec<String>,
 }
@@ -171,7 +175,7 @@ impl Case<'_> {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let equal = a.iter().zip(b).take_while(|(x, y)| self.same(x, y)).count();
         let mut finding = self.finding_at(equal);
-        let roles = [a, b].map(|side| side.get(equal).map(|entry| role(&entry.line)));
+        let roles = [a, b].map(|side| side.get(equal).map(|entry| role::of(&entry.line)));
         (finding.verdict, finding.summary) = match roles {
             [Some(Role::SyscallResult), Some(Role::SyscallResult)] => result_class(&a[equal].line),
             [Some(Role::CrankFinish), Some(Role::CrankFinish)] => (
@@ -191,7 +195,7 @@ impl Case<'_> {
     fn routing(&self, a: &Entry, b: &Entry) -> (Verdict, String) {
         let [one, other] = [a, b].map(|entry| {
             let mut text = self.canonical(&entry.line);
-            swingset::drop_value(&mut text, 0, "crankNum");
+            role::drop_value(&mut text, 0, "crankNum");
             text
         });
         if one == other {
@@ -216,9 +220,9 @@ impl Case<'_> {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
         };
-        let [a, b] = of(swingset::without_numbers);
+        let [a, b] = of(role::without_numbers);
         // Steps that differ in references alone are told apart by these.
-        let [told_a, told_b] = of(swingset::without_own_numbers);
+        let [told_a, told_b] = of(role::without_own_numbers);
         if moved(&a, &b) || moved(&told_a, &told_b) {
             return (Verdict::Order, "the same steps ran in another order".into());
         }
@@ -231,7 +235,7 @@ impl Case<'_> {
             None if self.evidence[0]
                 .unit
                 .get(at)
-                .is_some_and(|e| role(&e.line) == Role::DeliverResult) =>
+                .is_some_and(|e| role::of(&e.line) == Role::DeliverResult) =>
             {
                 (
                     Verdict::Execution,
@@ -255,8 +259,12 @@ impl Case<'_> {
         form: fn(&[u8]) -> Vec<u8>,
     ) -> Vec<Vec<u8>> {
         let rest = lines.iter().skip(from);
-        let steps = rest
-            .filter(|entry| !matches!(role(&entry.line), Role::CrankFinish | Role::DeliverResult));
+        let steps = rest.filter(|entry| {
+            !matches!(
+                role::of(&entry.line),
+                Role::CrankFinish | Role::DeliverResult
+            )
+        });
         steps
             .map(|entry| form(&self.canonical(&entry.line)))
             .collect()
@@ -282,19 +290,39 @@ impl Case<'_> {
         let mut finding = self.finding_at(0);
         let [a, b] = self.units();
         let is_input = |unit: Option<Unit>| unit.is_some_and(|u| matches!(u.what, What::Input(_)));
-        let begins = |side: usize| {
-            let first = self.evidence[side].unit.first();
-            first.is_some_and(|entry| role(&entry.line) == Role::Begin)
+        let begins_with = |wanted: Role| {
+            let firsts = self.evidence.map(|evidence| evidence.unit.first());
+            firsts
+                .iter()
+                .flatten()
+                .filter(|entry| role::of(&entry.line) == wanted)
+                .count()
+                == 2
         };
         if is_input(a) || is_input(b) {
             self.inputs(&mut finding);
-        } else if begins(0) && begins(1) {
+        } else if begins_with(Role::Begin) {
             finding.verdict = Verdict::Inputs;
             finding.summary = "the block itself came with other parameters".into();
+        } else if self.is_same_read() {
+            (finding.verdict, finding.summary) = read_class();
+        } else if begins_with(Role::Result) {
+            finding.summary = "the same transaction ended differently".into();
         } else {
             self.other_units(&mut finding);
         }
         finding
+    }
+
+    /// The same read gave something else.
+    fn is_same_read(&self) -> bool {
+        let [Some(a), Some(b)] = self.evidence.map(|evidence| evidence.unit.first()) else {
+            return false;
+        };
+        let read = [a, b]
+            .iter()
+            .all(|entry| role::of(&entry.line) == Role::Read);
+        read && transactions::is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
     }
 
     fn other_units(&self, finding: &mut Finding) {
@@ -438,6 +466,7 @@ impl Case<'_> {
             .is_some_and(|unit| unit.crankhash().is_none())
             && !block.ended;
         if is_crank
+            && !lines.iter().any(|line| transactions::is_crank(line))
             && !self.evidence[side].cut
             && !unfinished
             && let Some((index, what)) = swingset::structure_fault(&lines)
@@ -494,7 +523,7 @@ impl Case<'_> {
         if let Some(rules) = self.rules() {
             rules.canonical().cut(line, &mut text);
         }
-        swingset::drop_value(&mut text, 0, "activityhash");
+        role::drop_value(&mut text, 0, "activityhash");
         text
     }
 
@@ -529,11 +558,12 @@ impl Case<'_> {
             summary: String::new(),
             index,
             numbers: told
-                .map(|entry| swingset::numbers(&entry.line))
+                .map(|entry| role::numbers(&entry.line))
                 .unwrap_or_default(),
             kind: told
-                .map(|entry| swingset::type_of(&entry.line).into_owned())
+                .map(|entry| role::type_of(&entry.line).into_owned())
                 .unwrap_or_default(),
+            role: told.map_or(Role::Other, |entry| role::of(&entry.line)),
             steps: [step_a, step_b],
             leading: [leading_a, leading_b],
             trailing: [trailing_a, trailing_b],
@@ -548,22 +578,20 @@ impl Finding {
     fn keep_step_of(&mut self, side: Which) {
         let index = usize::from(side == Which::B);
         if let Some(entry) = &self.steps[index] {
-            self.numbers = swingset::numbers(&entry.line);
-            self.kind = swingset::type_of(&entry.line).into_owned();
+            self.numbers = role::numbers(&entry.line);
+            self.kind = role::type_of(&entry.line).into_owned();
         }
     }
 }
 
-fn role(line: &[u8]) -> Role {
-    swingset::role(&swingset::type_of(line))
+fn read_class() -> (Verdict, String) {
+    let text = "a read gave another value though everything before is equal";
+    (Verdict::State, text.into())
 }
 
 fn result_class(line: &[u8]) -> (Verdict, String) {
     match swingset::asked(line) {
-        Asked::Read => (
-            Verdict::State,
-            "a read gave another value though everything before is equal".into(),
-        ),
+        Asked::Read => read_class(),
         Asked::Device => (Verdict::HostAnswer, "a device answered differently".into()),
         Asked::Other => (
             Verdict::Execution,

@@ -11,7 +11,7 @@ use super::visible::visible;
 use crate::compare::changes::Change;
 use crate::compare::document::{Document, SideFacts};
 use crate::compare::last_write::Write;
-use crate::compare::swingset;
+use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
 
 /// Characters of one value that the page holds.
@@ -191,7 +191,7 @@ fn title(name: &str, side: &SideFacts) -> String {
 
 /// An entry: one line, and all of it when it is opened.
 fn entry(out: &mut String, class: &str, line: &str) {
-    let brief: String = swingset::brief(line).chars().take(BRIEF).collect();
+    let brief: String = role::brief(line).chars().take(BRIEF).collect();
     let open = if class == "step" { " open" } else { "" };
     let _ = writeln!(
         out,

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use super::visible::visible;
 use crate::compare::document::{Document, Place, SideFacts};
 use crate::compare::last_write::Write;
-use crate::compare::swingset;
+use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
 
 const WIDTH: usize = 80;
@@ -109,7 +109,8 @@ pub fn beside(out: &mut String, heading: &str, text: &str) {
     }
 }
 
-/// A place in words: height, input, run, crank, vat, delivery, syscall, type.
+/// A place in words: height, input, run, crank, vat, delivery, syscall,
+/// transaction, operation, type.
 pub fn place_words(place: &Place) -> String {
     let mut words = vec![format!("height {}", place.height)];
     if place.attempt > 1 {
@@ -128,6 +129,8 @@ pub fn place_words(place: &Place) -> String {
             .map(|delivery| format!("delivery {delivery}")),
     );
     words.extend(place.syscall.map(|syscall| format!("syscall {syscall}")));
+    words.extend(place.tx.map(|tx| format!("tx {tx}")));
+    words.extend(place.op.map(|op| format!("op {op}")));
     if !place.kind.is_empty() {
         words.push(place.kind.clone());
     }
@@ -260,7 +263,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
             out,
             "{}{}",
             colour.paint("2", &format!("{name:INDENT$}")),
-            cut(&swingset::brief(line), width)
+            cut(&role::brief(line), width)
         );
     }
     let sides = [
@@ -269,7 +272,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
     ];
     for (name, side, context, style) in sides {
         for line in side.line.iter().chain(context.after.iter().take(2)) {
-            let text = cut(&swingset::brief(line), width - 3);
+            let text = cut(&role::brief(line), width - 3);
             let _ = writeln!(
                 out,
                 "{:INDENT$}{}",

@@ -37,7 +37,7 @@ impl Line {
 
     pub(super) fn crank(number: u64, crankhash: Digest, activityhash: Digest) -> Line {
         Line::of(format_args!(
-            r#"{{"type":"crank","number":{number},"crankhash":"{crankhash}","activityhash":"{activityhash}"}}"#
+            r#"{{"type":"crank","crank":{number},"crankhash":"{crankhash}","activityhash":"{activityhash}"}}"#
         ))
     }
 

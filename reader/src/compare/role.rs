@@ -1,0 +1,152 @@
+//! What an entry is for a comparison. Two vocabularies are known, [`swingset`]'s
+//! and that of [`transactions`]; their types have nothing in common. Everything
+//! else in this module's neighbours knows only steps, units and inputs.
+
+use std::borrow::Cow;
+
+use haltbox_format::json;
+use memchr::memmem;
+
+use super::{swingset, transactions};
+
+/// What an entry is for a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Something that came in from outside: matched by its body.
+    Input,
+    /// The block's own parameters.
+    Begin,
+    /// A kernel run begins.
+    RunStart,
+    /// It ends.
+    RunFinish,
+    /// A crank begins.
+    CrankStart,
+    /// It ends.
+    CrankFinish,
+    /// A delivery to a vat.
+    Deliver,
+    /// What came of it.
+    DeliverResult,
+    /// A vat asks the kernel.
+    Syscall,
+    /// The kernel's answer.
+    SyscallResult,
+    /// A read, and what it gave.
+    Read,
+    /// What came of a transaction.
+    Result,
+    /// Any other entry.
+    Other,
+}
+
+/// The entry's type; empty if it has none.
+pub fn type_of(line: &[u8]) -> Cow<'_, str> {
+    json::find(line, b"type")
+        .and_then(json::read_str)
+        .unwrap_or_default()
+}
+
+/// The role of an entry.
+pub fn of(line: &[u8]) -> Role {
+    of_type(&type_of(line))
+}
+
+/// The role of entries of a type.
+pub fn of_type(name: &str) -> Role {
+    match transactions::role(name) {
+        Role::Other => swingset::role(name),
+        role => role,
+    }
+}
+
+/// The numbers that place an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Crank.
+    pub crank: Option<u64>,
+    /// Vat.
+    pub vat: Option<String>,
+    /// Delivery to the vat, counted over its life.
+    pub delivery: Option<u64>,
+    /// Syscall within the delivery.
+    pub syscall: Option<u64>,
+    /// Transaction in the block, from 0.
+    pub tx: Option<u64>,
+    /// Operation in the transaction, or in the block outside of them, from 0.
+    pub op: Option<u64>,
+}
+
+/// Reads them from an entry.
+pub fn numbers(line: &[u8]) -> Numbers {
+    if transactions::is_step(line) {
+        let [tx, op] = json::pick(line, [b"tx", b"op"]).map(|n| n.and_then(json::read_u64));
+        return Numbers {
+            tx,
+            op,
+            ..Numbers::default()
+        };
+    }
+    let [crank, vat, delivery, syscall] =
+        json::pick(line, [b"crankNum", b"vatID", b"deliveryNum", b"syscallNum"]);
+    Numbers {
+        crank: crank.and_then(json::read_u64),
+        vat: vat.and_then(json::read_str).map(Cow::into_owned),
+        delivery: delivery.and_then(json::read_u64),
+        syscall: syscall.and_then(json::read_u64),
+        ..Numbers::default()
+    }
+}
+
+/// Puts 0 in place of the value of a member of the entry that begins at `from`
+/// of `text`: it stays JSON, and absence is still seen.
+pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
+    let Some(tail) = text.get(from..) else { return };
+    let name = format!("\"{member}\":");
+    let Some(at) = memmem::find(tail, name.as_bytes()) else {
+        return;
+    };
+    let Some(value) = json::find(tail, member.as_bytes()) else {
+        return;
+    };
+    let begin = from + at + name.len();
+    if text
+        .get(begin..)
+        .is_some_and(|rest| rest.starts_with(value))
+    {
+        let end = begin + value.len();
+        text.splice(begin..end, *b"0");
+    }
+}
+
+/// The member that says where an input came in, not what it is.
+pub fn input_number_member(line: &[u8]) -> &'static str {
+    match transactions::is_step(line) {
+        true => "tx",
+        false => swingset::INPUT_NUMBER,
+    }
+}
+
+/// An entry in one line for people.
+pub fn brief(line: &str) -> String {
+    transactions::brief(line.as_bytes()).unwrap_or_else(|| swingset::brief(line))
+}
+
+/// An entry without the numbers that shift when something before it is moved,
+/// inserted or left out: its own, and those of kernel and vat objects.
+pub fn without_numbers(canonical: &[u8]) -> Vec<u8> {
+    swingset::without_references(&without_own_numbers(canonical))
+}
+
+/// An entry without its own numbers.
+pub fn without_own_numbers(canonical: &[u8]) -> Vec<u8> {
+    let mut text = canonical.to_vec();
+    let numbers: &[&str] = match transactions::is_step(canonical) {
+        true => &transactions::OWN_NUMBERS,
+        false => &swingset::OWN_NUMBERS,
+    };
+    numbers
+        .iter()
+        .for_each(|member| drop_value(&mut text, 0, member));
+    text
+}
