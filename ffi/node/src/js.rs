@@ -11,10 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-use haltbox_recorder::host::{HostError, HostRecorder};
 use napi_sys as sys;
 
-use crate::options::Asked;
+use crate::open::open;
 use crate::sender::Sender;
 
 /// Arguments that a call may have; what is missing is `undefined`.
@@ -40,7 +39,7 @@ struct Bound {
     sender: Rc<Sender>,
 }
 
-type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
+pub(crate) type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
 
 impl Env {
     /// Reads a string as UTF-8 into the buffer, in place of what it holds. Lone
@@ -86,7 +85,7 @@ impl Env {
     }
 
     /// A string; empty for any other value.
-    fn setting(&self, value: Option<&Value>) -> String {
+    pub(crate) fn setting(&self, value: Option<&Value>) -> String {
         let mut text = Vec::new();
         if let Some(value) = value {
             let _ = self.read_text(*value, &mut text);
@@ -118,7 +117,7 @@ impl Env {
     }
 
     /// A list of strings.
-    fn texts(&self, texts: &[String]) -> Option<Value> {
+    pub(crate) fn texts(&self, texts: &[String]) -> Option<Value> {
         // SAFETY: no arguments but the env of this call.
         let list = self.made(|made| unsafe { sys::napi_create_array(self.0, made) })?;
         for (at, text) in (0..).zip(texts) {
@@ -135,7 +134,13 @@ impl Env {
     }
 
     /// Sets a function that calls a method of the sender, and keeps it alive.
-    fn set_method(&self, object: Value, name: &str, method: Method, of: &Rc<Sender>) -> Option<()> {
+    pub(crate) fn set_method(
+        &self,
+        object: Value,
+        name: &str,
+        method: Method,
+        of: &Rc<Sender>,
+    ) -> Option<()> {
         let sender = Rc::clone(of);
         let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, sender })).cast();
         let function = self.function(name, call_bound, bound)?;
@@ -216,71 +221,25 @@ unsafe extern "C" fn drop_bound(_: sys::napi_env, bound: *mut c_void, _: *mut c_
     let _ = catch_unwind(AssertUnwindSafe(|| drop(bound))).map_err(std::mem::forget);
 }
 
-/// `open(dir, size, background, archiveBytes)`: throws, or gives the recorder.
-unsafe extern "C" fn open(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+/// What Node calls for `open`: throws, or gives the recorder.
+unsafe extern "C" fn call_open(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     // SAFETY: as Node gave them.
     let (values, _) = unsafe { arguments(env, info) };
     let env = Env(env);
-    let opened = catch_unwind(AssertUnwindSafe(|| open_recorder(&env, &values)));
-    let opened = opened.unwrap_or_else(|panic| {
-        std::mem::forget(panic);
-        Err((
-            "BROKEN",
-            "the recorder broke while it was opened".to_owned(),
-        ))
-    });
-    match opened {
-        Ok(recorder) => recorder,
-        Err((code, message)) => {
-            env.throw(code, &message);
-            ptr::null_mut()
-        }
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&env, &values)));
+    match opened.map_err(std::mem::forget) {
+        Ok(Ok(recorder)) => return recorder,
+        Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
+        Err(()) => env.throw("BROKEN", "the recorder broke while it was opened"),
     }
-}
-
-fn open_recorder(env: &Env, values: &[Value]) -> Result<Value, (&'static str, String)> {
-    let asked = Asked {
-        dir: env.setting(values.first()),
-        size: env.setting(values.get(1)),
-        background: env.setting(values.get(2)),
-        archive_bytes: env.setting(values.get(3)),
-    };
-    let options = asked.options().map_err(|why| ("SETTING", why))?;
-    let (recorder, notices) = HostRecorder::open(options).map_err(refused)?;
-    let sender = Rc::new(Sender::new(recorder));
-    let made = handle(env, &sender, &notices);
-    made.ok_or_else(|| ("NODE", "Node made no object for the recorder".to_owned()))
-}
-
-fn refused(error: HostError) -> (&'static str, String) {
-    let code = match error {
-        HostError::Open(haltbox_recorder::ring::file::OpenError::Locked(_)) => "LOCKED",
-        _ => "REFUSED",
-    };
-    (code, error.to_string())
-}
-
-/// The recorder as JavaScript sees it.
-fn handle(env: &Env, sender: &Rc<Sender>, notices: &[String]) -> Option<Value> {
-    let handle = env.object()?;
-    let methods: [(&str, Method); 4] = [
-        ("record", Sender::record),
-        ("flush", Sender::flush),
-        ("stats", Sender::stats),
-        ("close", Sender::close),
-    ];
-    for (name, method) in methods {
-        env.set_method(handle, name, method, sender)?;
-    }
-    env.set(handle, "notices", env.texts(notices)?)?;
-    Some(handle)
+    ptr::null_mut()
 }
 
 /// Node calls this when it loads the addon.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: Value) -> Value {
     let env = Env(env);
-    let function = env.function("open", open, ptr::null_mut());
+    let function = env.function("open", call_open, ptr::null_mut());
     if let Some(function) = function {
         let _ = env.set(exports, "open", function);
     }
