@@ -22,7 +22,10 @@ const ARGUMENTS: usize = 4;
 /// unit. V8 then writes in one pass; beyond, it counts the bytes first.
 const WORST_CASE_UNITS: usize = 64 << 10;
 
-pub(crate) type Value = sys::napi_value;
+/// A value of JavaScript: made by Node alone.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Value(sys::napi_value);
 
 /// Why the text of a value was not read.
 pub(crate) enum Unread {
@@ -69,7 +72,7 @@ impl Env {
         let mut units = 0;
         // SAFETY: env and value are of this call; without a buffer Node only counts.
         let status = unsafe {
-            sys::napi_get_value_string_utf16(self.0, value, ptr::null_mut(), 0, &raw mut units)
+            sys::napi_get_value_string_utf16(self.0, value.0, ptr::null_mut(), 0, &raw mut units)
         };
         (status == sys::Status::napi_ok).then_some(units)
     }
@@ -79,7 +82,7 @@ impl Env {
         let mut written = 0;
         // SAFETY: env and value are of this call; the buffer has `room` bytes, or is null.
         let status = unsafe {
-            sys::napi_get_value_string_utf8(self.0, value, buffer, room, &raw mut written)
+            sys::napi_get_value_string_utf8(self.0, value.0, buffer, room, &raw mut written)
         };
         (status == sys::Status::napi_ok).then_some(written)
     }
@@ -112,7 +115,8 @@ impl Env {
     pub(crate) fn set(&self, object: Value, name: &str, value: Value) -> Option<()> {
         let name = CString::new(name).ok()?;
         // SAFETY: object and value are of this call; Node copies the name.
-        let status = unsafe { sys::napi_set_named_property(self.0, object, name.as_ptr(), value) };
+        let status =
+            unsafe { sys::napi_set_named_property(self.0, object.0, name.as_ptr(), value.0) };
         (status == sys::Status::napi_ok).then_some(())
     }
 
@@ -123,14 +127,14 @@ impl Env {
         for (at, text) in (0..).zip(texts) {
             let text = self.text(text)?;
             // SAFETY: list and text are of this call.
-            unsafe { sys::napi_set_element(self.0, list, at, text) };
+            unsafe { sys::napi_set_element(self.0, list.0, at, text.0) };
         }
         Some(list)
     }
 
-    fn made(&self, make: impl FnOnce(*mut Value) -> sys::napi_status) -> Option<Value> {
+    fn made(&self, make: impl FnOnce(*mut sys::napi_value) -> sys::napi_status) -> Option<Value> {
         let mut made = ptr::null_mut();
-        (make(&raw mut made) == sys::Status::napi_ok).then_some(made)
+        (make(&raw mut made) == sys::Status::napi_ok).then_some(Value(made))
     }
 
     /// Sets a function that calls a method of the sender, and keeps it alive.
@@ -147,7 +151,7 @@ impl Env {
         // SAFETY: `function` is of this call; `drop_bound` is told once, when it is gone.
         unsafe {
             let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
-            sys::napi_add_finalizer(self.0, function, bound, Some(drop_bound), hint, reference)
+            sys::napi_add_finalizer(self.0, function.0, bound, Some(drop_bound), hint, reference)
         };
         self.set(object, name, function)
     }
@@ -155,7 +159,7 @@ impl Env {
     fn function(
         &self,
         name: &str,
-        call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> Value,
+        call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
         data: *mut c_void,
     ) -> Option<Value> {
         let (text, length) = (name.as_ptr().cast(), name.len() as isize);
@@ -189,11 +193,14 @@ unsafe fn arguments(
         let (this, values) = (ptr::null_mut(), values.as_mut_ptr());
         sys::napi_get_cb_info(env, info, &raw mut count, values, this, &raw mut data);
     }
-    (values, data)
+    (values.map(Value), data)
 }
 
 /// What Node calls for a function of [`Env::set_method`].
-unsafe extern "C" fn call_bound(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+unsafe extern "C" fn call_bound(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     // SAFETY: as Node gave them.
     let (values, data) = unsafe { arguments(env, info) };
     // SAFETY: `data` is the function's `Bound`, which lives as long as it does.
@@ -211,7 +218,7 @@ unsafe extern "C" fn call_bound(env: sys::napi_env, info: sys::napi_callback_inf
             bound.sender.break_off();
             env.text("the recorder broke and is off")
         })
-        .unwrap_or(ptr::null_mut())
+        .map_or(ptr::null_mut(), |value| value.0)
 }
 
 /// A function of [`Env::set_method`] is gone.
@@ -222,13 +229,16 @@ unsafe extern "C" fn drop_bound(_: sys::napi_env, bound: *mut c_void, _: *mut c_
 }
 
 /// What Node calls for `open`: throws, or gives the recorder.
-unsafe extern "C" fn call_open(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+unsafe extern "C" fn call_open(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     // SAFETY: as Node gave them.
     let (values, _) = unsafe { arguments(env, info) };
     let env = Env(env);
     let opened = catch_unwind(AssertUnwindSafe(|| open(&env, &values)));
     match opened.map_err(std::mem::forget) {
-        Ok(Ok(recorder)) => return recorder,
+        Ok(Ok(recorder)) => return recorder.0,
         Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
         Err(()) => env.throw("BROKEN", "the recorder broke while it was opened"),
     }
@@ -237,11 +247,14 @@ unsafe extern "C" fn call_open(env: sys::napi_env, info: sys::napi_callback_info
 
 /// Node calls this when it loads the addon.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: Value) -> Value {
+unsafe extern "C" fn napi_register_module_v1(
+    env: sys::napi_env,
+    exports: sys::napi_value,
+) -> sys::napi_value {
     let env = Env(env);
     let function = env.function("open", call_open, ptr::null_mut());
     if let Some(function) = function {
-        let _ = env.set(exports, "open", function);
+        let _ = env.set(Value(exports), "open", function);
     }
     exports
 }
