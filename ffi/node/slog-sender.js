@@ -8,6 +8,7 @@ import { folderFor, isOff } from './settings.js';
 const LOCKED_TRIES = 20;
 const LOCKED_PAUSE_MS = 100;
 
+const firstLine = error => `${error?.message ?? error}`.split('\n', 1)[0];
 const say = message => console.warn(`haltbox: ${message}`);
 
 /** As @agoric/telemetry does it: errors as objects, bigints as numbers. */
@@ -52,7 +53,7 @@ const senderOf = recorder => {
       if (reason !== undefined) tellOnce(reason);
     } catch (error) {
       // The kernel goes on whatever an entry holds.
-      tellOnce(`${error?.message}`.split('\n', 1)[0]);
+      tellOnce(firstLine(error));
     }
   };
   return Object.assign(slogSender, {
@@ -78,7 +79,7 @@ export const makeSlogSender = async ({ env = process.env, stateDir } = {}) => {
     recorder.notices.forEach(say);
     return senderOf(recorder);
   } catch (error) {
-    say(`not recording: ${error.message.split('\n', 1)[0]}`);
+    say(`not recording: ${firstLine(error)}`);
     return undefined;
   }
 };

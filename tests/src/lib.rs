@@ -4,7 +4,9 @@
 pub mod comet;
 pub mod mutation;
 pub mod node;
+pub mod slog_sender;
 pub mod slog_writer;
+pub mod toolchain;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -11,10 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-use haltbox_recorder::host::{HostError, HostRecorder};
 use napi_sys as sys;
 
-use crate::options::Asked;
+use crate::open::open;
 use crate::sender::Sender;
 
 /// Arguments that a call may have; what is missing is `undefined`.
@@ -23,7 +22,10 @@ const ARGUMENTS: usize = 4;
 /// unit. V8 then writes in one pass; beyond, it counts the bytes first.
 const WORST_CASE_UNITS: usize = 64 << 10;
 
-pub(crate) type Value = sys::napi_value;
+/// A value of JavaScript: made by Node alone.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Value(sys::napi_value);
 
 /// Why the text of a value was not read.
 pub(crate) enum Unread {
@@ -40,7 +42,7 @@ struct Bound {
     sender: Rc<Sender>,
 }
 
-type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
+pub(crate) type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
 
 impl Env {
     /// Reads a string as UTF-8 into the buffer, in place of what it holds. Lone
@@ -70,7 +72,7 @@ impl Env {
         let mut units = 0;
         // SAFETY: env and value are of this call; without a buffer Node only counts.
         let status = unsafe {
-            sys::napi_get_value_string_utf16(self.0, value, ptr::null_mut(), 0, &raw mut units)
+            sys::napi_get_value_string_utf16(self.0, value.0, ptr::null_mut(), 0, &raw mut units)
         };
         (status == sys::Status::napi_ok).then_some(units)
     }
@@ -80,13 +82,13 @@ impl Env {
         let mut written = 0;
         // SAFETY: env and value are of this call; the buffer has `room` bytes, or is null.
         let status = unsafe {
-            sys::napi_get_value_string_utf8(self.0, value, buffer, room, &raw mut written)
+            sys::napi_get_value_string_utf8(self.0, value.0, buffer, room, &raw mut written)
         };
         (status == sys::Status::napi_ok).then_some(written)
     }
 
     /// A string; empty for any other value.
-    fn setting(&self, value: Option<&Value>) -> String {
+    pub(crate) fn setting(&self, value: Option<&Value>) -> String {
         let mut text = Vec::new();
         if let Some(value) = value {
             let _ = self.read_text(*value, &mut text);
@@ -113,36 +115,43 @@ impl Env {
     pub(crate) fn set(&self, object: Value, name: &str, value: Value) -> Option<()> {
         let name = CString::new(name).ok()?;
         // SAFETY: object and value are of this call; Node copies the name.
-        let status = unsafe { sys::napi_set_named_property(self.0, object, name.as_ptr(), value) };
+        let status =
+            unsafe { sys::napi_set_named_property(self.0, object.0, name.as_ptr(), value.0) };
         (status == sys::Status::napi_ok).then_some(())
     }
 
     /// A list of strings.
-    fn texts(&self, texts: &[String]) -> Option<Value> {
+    pub(crate) fn texts(&self, texts: &[String]) -> Option<Value> {
         // SAFETY: no arguments but the env of this call.
         let list = self.made(|made| unsafe { sys::napi_create_array(self.0, made) })?;
         for (at, text) in (0..).zip(texts) {
             let text = self.text(text)?;
             // SAFETY: list and text are of this call.
-            unsafe { sys::napi_set_element(self.0, list, at, text) };
+            unsafe { sys::napi_set_element(self.0, list.0, at, text.0) };
         }
         Some(list)
     }
 
-    fn made(&self, make: impl FnOnce(*mut Value) -> sys::napi_status) -> Option<Value> {
+    fn made(&self, make: impl FnOnce(*mut sys::napi_value) -> sys::napi_status) -> Option<Value> {
         let mut made = ptr::null_mut();
-        (make(&raw mut made) == sys::Status::napi_ok).then_some(made)
+        (make(&raw mut made) == sys::Status::napi_ok).then_some(Value(made))
     }
 
     /// Sets a function that calls a method of the sender, and keeps it alive.
-    fn set_method(&self, object: Value, name: &str, method: Method, of: &Rc<Sender>) -> Option<()> {
+    pub(crate) fn set_method(
+        &self,
+        object: Value,
+        name: &str,
+        method: Method,
+        of: &Rc<Sender>,
+    ) -> Option<()> {
         let sender = Rc::clone(of);
         let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, sender })).cast();
         let function = self.function(name, call_bound, bound)?;
         // SAFETY: `function` is of this call; `drop_bound` is told once, when it is gone.
         unsafe {
             let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
-            sys::napi_add_finalizer(self.0, function, bound, Some(drop_bound), hint, reference)
+            sys::napi_add_finalizer(self.0, function.0, bound, Some(drop_bound), hint, reference)
         };
         self.set(object, name, function)
     }
@@ -150,7 +159,7 @@ impl Env {
     fn function(
         &self,
         name: &str,
-        call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> Value,
+        call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
         data: *mut c_void,
     ) -> Option<Value> {
         let (text, length) = (name.as_ptr().cast(), name.len() as isize);
@@ -184,11 +193,14 @@ unsafe fn arguments(
         let (this, values) = (ptr::null_mut(), values.as_mut_ptr());
         sys::napi_get_cb_info(env, info, &raw mut count, values, this, &raw mut data);
     }
-    (values, data)
+    (values.map(Value), data)
 }
 
 /// What Node calls for a function of [`Env::set_method`].
-unsafe extern "C" fn call_bound(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+unsafe extern "C" fn call_bound(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     // SAFETY: as Node gave them.
     let (values, data) = unsafe { arguments(env, info) };
     // SAFETY: `data` is the function's `Bound`, which lives as long as it does.
@@ -206,7 +218,7 @@ unsafe extern "C" fn call_bound(env: sys::napi_env, info: sys::napi_callback_inf
             bound.sender.break_off();
             env.text("the recorder broke and is off")
         })
-        .unwrap_or(ptr::null_mut())
+        .map_or(ptr::null_mut(), |value| value.0)
 }
 
 /// A function of [`Env::set_method`] is gone.
@@ -216,73 +228,33 @@ unsafe extern "C" fn drop_bound(_: sys::napi_env, bound: *mut c_void, _: *mut c_
     let _ = catch_unwind(AssertUnwindSafe(|| drop(bound))).map_err(std::mem::forget);
 }
 
-/// `open(dir, size, background, archiveBytes)`: throws, or gives the recorder.
-unsafe extern "C" fn open(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+/// What Node calls for `open`: throws, or gives the recorder.
+unsafe extern "C" fn call_open(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     // SAFETY: as Node gave them.
     let (values, _) = unsafe { arguments(env, info) };
     let env = Env(env);
-    let opened = catch_unwind(AssertUnwindSafe(|| open_recorder(&env, &values)));
-    let opened = opened.unwrap_or_else(|panic| {
-        std::mem::forget(panic);
-        Err((
-            "BROKEN",
-            "the recorder broke while it was opened".to_owned(),
-        ))
-    });
-    match opened {
-        Ok(recorder) => recorder,
-        Err((code, message)) => {
-            env.throw(code, &message);
-            ptr::null_mut()
-        }
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&env, &values)));
+    match opened.map_err(std::mem::forget) {
+        Ok(Ok(recorder)) => return recorder.0,
+        Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
+        Err(()) => env.throw("BROKEN", "the recorder broke while it was opened"),
     }
-}
-
-fn open_recorder(env: &Env, values: &[Value]) -> Result<Value, (&'static str, String)> {
-    let asked = Asked {
-        dir: env.setting(values.first()),
-        size: env.setting(values.get(1)),
-        background: env.setting(values.get(2)),
-        archive_bytes: env.setting(values.get(3)),
-    };
-    let options = asked.options().map_err(|why| ("SETTING", why))?;
-    let (recorder, notices) = HostRecorder::open(options).map_err(refused)?;
-    let sender = Rc::new(Sender::new(recorder));
-    let made = handle(env, &sender, &notices);
-    made.ok_or_else(|| ("NODE", "Node made no object for the recorder".to_owned()))
-}
-
-fn refused(error: HostError) -> (&'static str, String) {
-    let code = match error {
-        HostError::Open(haltbox_recorder::ring::file::OpenError::Locked(_)) => "LOCKED",
-        _ => "REFUSED",
-    };
-    (code, error.to_string())
-}
-
-/// The recorder as JavaScript sees it.
-fn handle(env: &Env, sender: &Rc<Sender>, notices: &[String]) -> Option<Value> {
-    let handle = env.object()?;
-    let methods: [(&str, Method); 4] = [
-        ("record", Sender::record),
-        ("flush", Sender::flush),
-        ("stats", Sender::stats),
-        ("close", Sender::close),
-    ];
-    for (name, method) in methods {
-        env.set_method(handle, name, method, sender)?;
-    }
-    env.set(handle, "notices", env.texts(notices)?)?;
-    Some(handle)
+    ptr::null_mut()
 }
 
 /// Node calls this when it loads the addon.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn napi_register_module_v1(env: sys::napi_env, exports: Value) -> Value {
+unsafe extern "C" fn napi_register_module_v1(
+    env: sys::napi_env,
+    exports: sys::napi_value,
+) -> sys::napi_value {
     let env = Env(env);
-    let function = env.function("open", open, ptr::null_mut());
+    let function = env.function("open", call_open, ptr::null_mut());
     if let Some(function) = function {
-        let _ = env.set(exports, "open", function);
+        let _ = env.set(Value(exports), "open", function);
     }
     exports
 }
