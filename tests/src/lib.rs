@@ -2,6 +2,7 @@
 //! small random generator, and a recorder that is driven as a user would.
 
 pub mod comet;
+pub mod kernel;
 pub mod mutation;
 pub mod node;
 pub mod slog_sender;

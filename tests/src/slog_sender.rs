@@ -32,6 +32,11 @@ impl NodeHost {
         command
     }
 
+    /// The folder, with its `node_modules`.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// Where the package's module lies.
     pub fn module(&self) -> PathBuf {
         self.0
@@ -110,7 +115,27 @@ fn npm(folder: &Path, arguments: &[&str]) -> String {
     run(&mut command)
 }
 
-fn run(command: &mut Command) -> String {
+/// Runs the install script of one package, which `--ignore-scripts` left out:
+/// it downloads or compiles the package's addon.
+pub(crate) fn build_addon(package: &Path) {
+    let mut command = Command::new("npm");
+    command.args(["run", "install"]).current_dir(package);
+    // Where Node brought its headers along, none are downloaded.
+    if let Some(node) = node_prefix()
+        && node.join("include/node/node.h").is_file()
+    {
+        command.env("npm_config_nodedir", node);
+    }
+    run(&mut command);
+}
+
+fn node_prefix() -> Option<PathBuf> {
+    let path = run(Command::new("node").args(["-p", "process.execPath"]));
+    Some(Path::new(path.trim()).ancestors().nth(2)?.to_owned())
+}
+
+/// Standard output of a program, which must succeed.
+pub(crate) fn run(command: &mut Command) -> String {
     let done = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{command:?}: {said}");
@@ -121,7 +146,8 @@ fn name_of(path: &Path) -> &std::ffi::OsStr {
     path.file_name().expect("a file")
 }
 
-fn copy_all(from: &Path, to: &Path, kind: &str) {
+/// Copies the files of a folder whose names end so.
+pub(crate) fn copy_all(from: &Path, to: &Path, kind: &str) {
     let entries = fs::read_dir(from).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     for path in paths.filter(|path| text(path).ends_with(kind)) {

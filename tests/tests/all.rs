@@ -24,6 +24,8 @@ mod intake; // a Node process that writes at full block rate, whatever dies
 mod journal; // the node's log out of systemd's journal
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
+#[path = "all/kernel.rs"]
+mod kernel; // a real SwingSet kernel, with the slog sender and without
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
 #[path = "all/layering.rs"]

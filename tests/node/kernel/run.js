@@ -1,6 +1,6 @@
-// node --expose-gc run.js STATE BLOCKS ACTIONS [SENDER]
+// STATE_DIR=FOLDER node --expose-gc run.js BLOCKS ACTIONS [SENDER]
 //
-// Runs the kernel whose database `prepare.js` made in STATE for a number of blocks, as
+// Runs the kernel whose database `prepare.js` made in this folder for a number of blocks, as
 // cosmic-swingset would: its entries around the blocks, the actions of a block, the commit.
 // SENDER is a module that exports `makeSlogSender`, as SLOGSENDER names one; without it the
 // kernel writes no slog. Prints what the kernel computed and how long that took, as JSON.
@@ -14,8 +14,9 @@ import { performance } from 'node:perf_hooks';
 import { openSwingStore } from '@agoric/swing-store';
 import { makeSwingsetController } from '@agoric/swingset-vat';
 
-const [state, blocks, actions, sender] = process.argv.slice(2);
+const [blocks, actions, sender] = process.argv.slice(2);
 const { env } = process;
+const { STATE_DIR: state } = env;
 
 const makeSender = async () => {
   if (!sender) return undefined;
