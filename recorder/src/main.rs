@@ -16,6 +16,7 @@ use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
+use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::{OpenError, RingOptions};
@@ -498,24 +499,4 @@ fn parse_unit(text: &str) -> Result<String, String> {
     sound
         .then(unit)
         .ok_or_else(|| format!("expected a unit's name such as agd.service, found {text:?}"))
-}
-
-/// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not
-/// be multiples of a page.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        "T" | "TiB" => 1 << 40,
-        unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB, GiB or TiB")),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| format!("expected a size like 100MiB, found {text:?}"))?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| format!("{text:?} is too large"))
 }

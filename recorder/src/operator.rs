@@ -6,4 +6,5 @@ pub mod doctor;
 pub mod message;
 pub(crate) mod metrics;
 pub mod prometheus;
+pub mod size;
 pub mod status;

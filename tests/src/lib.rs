@@ -2,9 +2,12 @@
 //! small random generator, and a recorder that is driven as a user would.
 
 pub mod comet;
+pub mod kernel;
 pub mod mutation;
 pub mod node;
+pub mod slog_sender;
 pub mod slog_writer;
+pub mod toolchain;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -26,6 +26,8 @@ mod intake; // a Node process that writes at full block rate, whatever dies
 mod journal; // the node's log out of systemd's journal
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
+#[path = "all/kernel.rs"]
+mod kernel; // a real SwingSet kernel, with the slog sender and without
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
 #[path = "all/layering.rs"]
@@ -36,6 +38,8 @@ mod live; // reading and freezing while recording goes on
 mod metrics; // metrics over HTTP, and clients that do not behave
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
+#[path = "all/node.rs"]
+mod node; // @haltbox/slog-sender in real Node processes
 #[path = "all/packaging.rs"]
 mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]

@@ -50,9 +50,8 @@ fn the_format_stands_on_nothing_of_ours() {
     assert!(!format.iter().any(|name| name == "memmap2" || name == "nix"));
 }
 
-/// Unsafe code is in the map module alone, each block with its reason.
-#[test]
-fn unsafe_code_is_in_one_module() {
+/// Files with unsafe code in these folders.
+fn unsafe_files(folders: &[&str]) -> Vec<String> {
     let found = Command::new("grep")
         .current_dir(root())
         .args([
@@ -60,11 +59,24 @@ fn unsafe_code_is_in_one_module() {
             "unsafe( extern| fn)? *[{\"]|allow\\(unsafe_code\\)",
             "--include=*.rs",
         ])
-        .args(["recorder", "reader"])
+        .args(folders)
         .output()
         .expect("grep runs");
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    found.lines().map(str::to_owned).collect()
+}
+
+/// Unsafe code is in the map module alone, each block with its reason.
+#[test]
+fn unsafe_code_is_in_one_module() {
     assert_eq!(
-        String::from_utf8_lossy(&found.stdout).trim(),
-        "recorder/src/ring/map.rs"
+        unsafe_files(&["recorder", "reader"]),
+        ["recorder/src/ring/map.rs"]
     );
+}
+
+/// And at the borders to other languages.
+#[test]
+fn the_addon_is_unsafe_at_its_border_alone() {
+    assert_eq!(unsafe_files(&["ffi/node"]), ["ffi/node/src/js.rs"]);
 }

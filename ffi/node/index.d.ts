@@ -1,0 +1,35 @@
+/** What @agoric/telemetry hands to a slog sender module. */
+export interface MakeSlogSenderOptions {
+  /**
+   * Default: `process.env`. Read are `HALTBOX` (`off` or `0`: not to record), `HALTBOX_DIR` (the folder of ring, boxes and
+   * archive), `HALTBOX_SIZE` (bytes of the ring, such as `256MiB`), `HALTBOX_BACKGROUND` (`1`: a thread of this process
+   * freezes and archives) and `HALTBOX_ARCHIVE_BYTES` (with it; `2GiB`, `0` for none).
+   */
+  env?: Record<string, string | undefined>;
+  /** `<home>/data/agoric`: without `HALTBOX_DIR` the folder is `<home>/haltbox`. */
+  stateDir?: string;
+  serviceName?: string;
+  [other: string]: unknown;
+}
+
+/** Records one entry. Never throws; waits for neither the disk nor another process. */
+export interface SlogSender {
+  /**
+   * @param slogObj the entry
+   * @param jsonObj its JSON; made of `slogObj` if it is not given
+   */
+  (slogObj: object, jsonObj?: string): void;
+  /** Asks the kernel to write the ring to the disk. What was recorded outlives the process in any case. */
+  forceFlush: () => Promise<void>;
+  /** Closes the ring in order; entries that come later are not recorded. */
+  shutdown: () => Promise<void>;
+  usesJsonObject: true;
+}
+
+export type MakeSlogSender = (options?: MakeSlogSenderOptions) => Promise<SlogSender | undefined>;
+
+/**
+ * Opens or makes the ring. Gives `undefined`, and one line on standard error, where it cannot be had: the host goes on
+ * without. With `HALTBOX=off` there is no line.
+ */
+export const makeSlogSender: MakeSlogSender;

@@ -1,0 +1,260 @@
+//! The border to JavaScript: all unsafe code of the addon.
+//!
+//! Invariants: an [`Env`] and the [`Value`]s got from it live no longer than the
+//! call from Node that brought them; every function given to JavaScript owns its
+//! [`Bound`], which Node gives back once, when nobody can call it any more; no
+//! panic passes an `extern "C" fn`.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use napi_sys as sys;
+
+use crate::open::open;
+use crate::sender::Sender;
+
+/// Arguments that a call may have; what is missing is `undefined`.
+const ARGUMENTS: usize = 4;
+/// Up to here room for the worst case is asked for: three bytes for each UTF-16
+/// unit. V8 then writes in one pass; beyond, it counts the bytes first.
+const WORST_CASE_UNITS: usize = 64 << 10;
+
+/// A value of JavaScript: made by Node alone.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Value(sys::napi_value);
+
+/// Why the text of a value was not read.
+pub(crate) enum Unread {
+    NotText,
+    NoMemory(usize),
+}
+
+/// Node, during one call.
+pub(crate) struct Env(sys::napi_env);
+
+/// What a function of JavaScript calls.
+struct Bound {
+    method: Method,
+    sender: Rc<Sender>,
+}
+
+pub(crate) type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
+
+impl Env {
+    /// Reads a string as UTF-8 into the buffer, in place of what it holds. Lone
+    /// surrogates become U+FFFD.
+    pub(crate) fn read_text(&self, value: Value, buffer: &mut Vec<u8>) -> Result<(), Unread> {
+        let units = self.units(value).ok_or(Unread::NotText)?;
+        let most = match units {
+            ..=WORST_CASE_UNITS => units * 3,
+            _ => self
+                .write_text(value, ptr::null_mut(), 0)
+                .ok_or(Unread::NotText)?,
+        };
+        // Node ends the text with a NUL, and cuts it where there is no room.
+        let room = most + 1;
+        buffer.clear();
+        let reserved = buffer.try_reserve(room);
+        reserved.map_err(|_| Unread::NoMemory(room))?;
+        let written = self.write_text(value, buffer.as_mut_ptr().cast(), room);
+        let written = written.ok_or(Unread::NotText)?;
+        // SAFETY: `room` bytes were reserved, and Node wrote `written` < `room` of them.
+        unsafe { buffer.set_len(written.min(most)) };
+        Ok(())
+    }
+
+    /// UTF-16 units of a string; `None` if the value is none.
+    fn units(&self, value: Value) -> Option<usize> {
+        let mut units = 0;
+        // SAFETY: env and value are of this call; without a buffer Node only counts.
+        let status = unsafe {
+            sys::napi_get_value_string_utf16(self.0, value.0, ptr::null_mut(), 0, &raw mut units)
+        };
+        (status == sys::Status::napi_ok).then_some(units)
+    }
+
+    /// Bytes written before the NUL; without room, bytes it would take.
+    fn write_text(&self, value: Value, buffer: *mut c_char, room: usize) -> Option<usize> {
+        let mut written = 0;
+        // SAFETY: env and value are of this call; the buffer has `room` bytes, or is null.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(self.0, value.0, buffer, room, &raw mut written)
+        };
+        (status == sys::Status::napi_ok).then_some(written)
+    }
+
+    /// A string; empty for any other value.
+    pub(crate) fn setting(&self, value: Option<&Value>) -> String {
+        let mut text = Vec::new();
+        if let Some(value) = value {
+            let _ = self.read_text(*value, &mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub(crate) fn text(&self, text: &str) -> Option<Value> {
+        let (bytes, length) = (text.as_ptr().cast(), text.len() as isize);
+        // SAFETY: the bytes live during the call, and Node copies them.
+        self.made(|made| unsafe { sys::napi_create_string_utf8(self.0, bytes, length, made) })
+    }
+
+    pub(crate) fn number(&self, number: u64) -> Option<Value> {
+        // SAFETY: a plain number.
+        self.made(|made| unsafe { sys::napi_create_double(self.0, number as f64, made) })
+    }
+
+    pub(crate) fn object(&self) -> Option<Value> {
+        // SAFETY: no arguments but the env of this call.
+        self.made(|made| unsafe { sys::napi_create_object(self.0, made) })
+    }
+
+    pub(crate) fn set(&self, object: Value, name: &str, value: Value) -> Option<()> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: object and value are of this call; Node copies the name.
+        let status =
+            unsafe { sys::napi_set_named_property(self.0, object.0, name.as_ptr(), value.0) };
+        (status == sys::Status::napi_ok).then_some(())
+    }
+
+    /// A list of strings.
+    pub(crate) fn texts(&self, texts: &[String]) -> Option<Value> {
+        // SAFETY: no arguments but the env of this call.
+        let list = self.made(|made| unsafe { sys::napi_create_array(self.0, made) })?;
+        for (at, text) in (0..).zip(texts) {
+            let text = self.text(text)?;
+            // SAFETY: list and text are of this call.
+            unsafe { sys::napi_set_element(self.0, list.0, at, text.0) };
+        }
+        Some(list)
+    }
+
+    fn made(&self, make: impl FnOnce(*mut sys::napi_value) -> sys::napi_status) -> Option<Value> {
+        let mut made = ptr::null_mut();
+        (make(&raw mut made) == sys::Status::napi_ok).then_some(Value(made))
+    }
+
+    /// Sets a function that calls a method of the sender, and keeps it alive.
+    pub(crate) fn set_method(
+        &self,
+        object: Value,
+        name: &str,
+        method: Method,
+        of: &Rc<Sender>,
+    ) -> Option<()> {
+        let sender = Rc::clone(of);
+        let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, sender })).cast();
+        let function = self.function(name, call_bound, bound)?;
+        // SAFETY: `function` is of this call; `drop_bound` is told once, when it is gone.
+        unsafe {
+            let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
+            sys::napi_add_finalizer(self.0, function.0, bound, Some(drop_bound), hint, reference)
+        };
+        self.set(object, name, function)
+    }
+
+    fn function(
+        &self,
+        name: &str,
+        call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+        data: *mut c_void,
+    ) -> Option<Value> {
+        let (text, length) = (name.as_ptr().cast(), name.len() as isize);
+        // SAFETY: Node copies the name, and hands `data` to `call` alone.
+        self.made(|made| unsafe {
+            sys::napi_create_function(self.0, text, length, Some(call), data, made)
+        })
+    }
+
+    /// Throws once the call returns. `code` tells causes apart.
+    fn throw(&self, code: &str, message: &str) {
+        let plain = |text: &str| CString::new(text.replace('\0', " ")).unwrap_or_default();
+        let (code, message) = (plain(code), plain(message));
+        // SAFETY: Node copies both texts.
+        unsafe { sys::napi_throw_error(self.0, code.as_ptr(), message.as_ptr()) };
+    }
+}
+
+/// Arguments and data of a call.
+///
+/// # Safety
+/// `env` and `info` as Node gave them to the running call.
+unsafe fn arguments(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> ([Value; ARGUMENTS], *mut c_void) {
+    let mut values = [ptr::null_mut(); ARGUMENTS];
+    let (mut count, mut data) = (ARGUMENTS, ptr::null_mut());
+    // SAFETY: as promised by the caller; there is room for `count` values.
+    unsafe {
+        let (this, values) = (ptr::null_mut(), values.as_mut_ptr());
+        sys::napi_get_cb_info(env, info, &raw mut count, values, this, &raw mut data);
+    }
+    (values.map(Value), data)
+}
+
+/// What Node calls for a function of [`Env::set_method`].
+unsafe extern "C" fn call_bound(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: as Node gave them.
+    let (values, data) = unsafe { arguments(env, info) };
+    // SAFETY: `data` is the function's `Bound`, which lives as long as it does.
+    let Some(bound) = (unsafe { data.cast::<Bound>().as_ref() }) else {
+        return ptr::null_mut();
+    };
+    let env = Env(env);
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        (bound.method)(&bound.sender, &env, &values)
+    }));
+    called
+        .unwrap_or_else(|panic| {
+            // Dropping what was thrown might throw again.
+            std::mem::forget(panic);
+            bound.sender.break_off();
+            env.text("the recorder broke and is off")
+        })
+        .map_or(ptr::null_mut(), |value| value.0)
+}
+
+/// A function of [`Env::set_method`] is gone.
+unsafe extern "C" fn drop_bound(_: sys::napi_env, bound: *mut c_void, _: *mut c_void) {
+    // SAFETY: made by `set_method`, and given back once.
+    let bound = unsafe { Box::from_raw(bound.cast::<Bound>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(bound))).map_err(std::mem::forget);
+}
+
+/// What Node calls for `open`: throws, or gives the recorder.
+unsafe extern "C" fn call_open(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: as Node gave them.
+    let (values, _) = unsafe { arguments(env, info) };
+    let env = Env(env);
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&env, &values)));
+    match opened.map_err(std::mem::forget) {
+        Ok(Ok(recorder)) => return recorder.0,
+        Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
+        Err(()) => env.throw("BROKEN", "the recorder broke while it was opened"),
+    }
+    ptr::null_mut()
+}
+
+/// Node calls this when it loads the addon.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn napi_register_module_v1(
+    env: sys::napi_env,
+    exports: sys::napi_value,
+) -> sys::napi_value {
+    let env = Env(env);
+    let function = env.function("open", call_open, ptr::null_mut());
+    if let Some(function) = function {
+        let _ = env.set(Value(exports), "open", function);
+    }
+    exports
+}

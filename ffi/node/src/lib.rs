@@ -1,0 +1,16 @@
+//! The addon of `@haltbox/slog-sender`: a [`HostRecorder`] that JavaScript calls.
+//!
+//! ```text
+//! slog-sender.js -> open(...) -> { record, flush, stats, close, notices }
+//!                                    |
+//!                V8 writes UTF-8 into the sender's buffer -> HostRecorder -> ring
+//! ```
+//!
+//! `js` is the border: all unsafe code, and no panic passes it. `open` and
+//! `sender` are what lies behind. Only `open` throws, and slog-sender.js catches.
+//!
+//! [`HostRecorder`]: haltbox_recorder::host::HostRecorder
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod js;
+mod open;
+mod sender;

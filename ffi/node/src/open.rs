@@ -1,0 +1,99 @@
+//! `open(dir, size, background, archiveBytes)`: texts of the environment in, a
+//! recorder out.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use haltbox_format::Profile;
+use haltbox_recorder::host::{Background, DEFAULT_SIZE, HostError, HostRecorder, Options};
+use haltbox_recorder::operator::size::parse_size;
+use haltbox_recorder::ring::file::OpenError;
+
+use crate::js::{Env, Method, Value};
+use crate::sender::Sender;
+
+/// Bytes of the archive for which the environment gives no other number.
+const DEFAULT_ARCHIVE: u64 = 2 << 30;
+
+/// What JavaScript is thrown.
+pub(crate) struct Refusal {
+    /// Tells causes apart: `LOCKED` may be over in a moment.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    fn of_setting(message: String) -> Refusal {
+        let code = "SETTING";
+        Refusal { code, message }
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Refusal {
+        let code = match error {
+            HostError::Open(OpenError::Locked(_)) => "LOCKED",
+            _ => "REFUSED",
+        };
+        let message = error.to_string();
+        Refusal { code, message }
+    }
+}
+
+/// Opens the recorder and gives it to JavaScript.
+pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
+    let setting = |at: usize| env.setting(arguments.get(at));
+    let options = options(&setting(0), &setting(1), &setting(2), &setting(3));
+    let (recorder, notices) = HostRecorder::open(options.map_err(Refusal::of_setting)?)?;
+    let sender = Rc::new(Sender::new(recorder));
+    let given = give(env, &sender, &notices);
+    given.ok_or_else(|| Refusal {
+        code: "NODE",
+        message: "Node made no object for the recorder".to_owned(),
+    })
+}
+
+/// An empty text is what the environment does not say.
+fn options(dir: &str, size: &str, background: &str, archive: &str) -> Result<Options, String> {
+    let profile = Profile::builtin("agoric").map_err(|error| error.to_string())?;
+    let archive_bytes = bytes("HALTBOX_ARCHIVE_BYTES", archive, DEFAULT_ARCHIVE)?;
+    let background = is_on("HALTBOX_BACKGROUND", background)?.then(|| Background {
+        archive_bytes,
+        ..Background::default()
+    });
+    Ok(Options {
+        size: bytes("HALTBOX_SIZE", size, DEFAULT_SIZE)?,
+        background,
+        ..Options::new(Path::new(dir), profile)
+    })
+}
+
+fn bytes(name: &str, text: &str, default: u64) -> Result<u64, String> {
+    match text {
+        "" => Ok(default),
+        text => parse_size(text).map_err(|why| format!("{name}: {why}")),
+    }
+}
+
+fn is_on(name: &str, text: &str) -> Result<bool, String> {
+    match text {
+        "" | "0" => Ok(false),
+        "1" => Ok(true),
+        other => Err(format!("{name}: expected 1 or 0, found {other:?}")),
+    }
+}
+
+fn give(env: &Env, sender: &Rc<Sender>, notices: &[String]) -> Option<Value> {
+    let given = env.object()?;
+    let methods: [(&str, Method); 4] = [
+        ("record", Sender::record),
+        ("flush", Sender::flush),
+        ("stats", Sender::stats),
+        ("close", Sender::close),
+    ];
+    for (name, method) in methods {
+        env.set_method(given, name, method, sender)?;
+    }
+    env.set(given, "notices", env.texts(notices)?)?;
+    Some(given)
+}

@@ -1,0 +1,102 @@
+//! What the functions of an opened recorder do.
+
+use std::cell::{Cell, RefCell};
+
+use haltbox_recorder::host::{HostError, HostRecorder, Kept, Stats};
+
+use crate::js::{Env, Unread, Value};
+
+/// A buffer that one huge entry made larger than this is given back.
+const BUFFER_KEPT: usize = 1 << 20;
+
+/// A recorder and the buffer its entries pass through. One JavaScript thread
+/// has it: only that thread may call what it was given.
+pub(crate) struct Sender {
+    recorder: HostRecorder,
+    buffer: RefCell<Vec<u8>>,
+    broken: Cell<bool>,
+}
+
+impl Sender {
+    pub(crate) fn new(recorder: HostRecorder) -> Sender {
+        Sender {
+            recorder,
+            buffer: RefCell::default(),
+            broken: Cell::new(false),
+        }
+    }
+
+    /// A panic was caught: what it left behind is not to be trusted.
+    pub(crate) fn break_off(&self) {
+        self.broken.set(true);
+    }
+
+    /// `record(text)`: gives nothing, or why the entry is not in the ring.
+    pub(crate) fn record(&self, env: &Env, arguments: &[Value]) -> Option<Value> {
+        let told = match self.put(env, arguments) {
+            Ok(Kept::Whole) => return None,
+            Ok(Kept::Dropped) => {
+                "the ring has no room that may be overwritten: entries are dropped".to_owned()
+            }
+            Err(why) => why,
+        };
+        env.text(&told)
+    }
+
+    fn put(&self, env: &Env, arguments: &[Value]) -> Result<Kept, String> {
+        if self.broken.get() {
+            return Err("the recorder broke and is off".to_owned());
+        }
+        let text = arguments.first().ok_or("no entry was given")?;
+        let mut buffer = self
+            .buffer
+            .try_borrow_mut()
+            .map_err(|why| why.to_string())?;
+        env.read_text(*text, &mut buffer).map_err(refused)?;
+        let kept = self.recorder.record(&buffer);
+        if buffer.capacity() > BUFFER_KEPT {
+            *buffer = Vec::new();
+        }
+        kept.map_err(|error| error.to_string())
+    }
+
+    /// `flush()`: asks the kernel to write, and does not wait.
+    pub(crate) fn flush(&self, env: &Env, _: &[Value]) -> Option<Value> {
+        let error = self.recorder.flush().err()?;
+        env.text(&error.to_string())
+    }
+
+    /// `close()`: from here on nothing is recorded.
+    pub(crate) fn close(&self, _: &Env, _: &[Value]) -> Option<Value> {
+        self.recorder.close();
+        None
+    }
+
+    /// `stats()`: an object of numbers; nothing once it is closed.
+    pub(crate) fn stats(&self, env: &Env, _: &[Value]) -> Option<Value> {
+        let stats: Result<Stats, HostError> = self.recorder.stats();
+        let stats = stats.ok()?;
+        let object = env.object()?;
+        let numbers = [
+            ("records", stats.records),
+            ("bytes", stats.bytes),
+            ("dropped", stats.dropped),
+            ("head", stats.head),
+            ("released", stats.released),
+            ("oldest", stats.oldest),
+            ("pinned", stats.pinned),
+            ("diverged", stats.diverged),
+        ];
+        for (name, number) in numbers {
+            env.set(object, name, env.number(number)?)?;
+        }
+        Some(object)
+    }
+}
+
+fn refused(unread: Unread) -> String {
+    match unread {
+        Unread::NotText => "an entry is no text: only strings of JSON are recorded".to_owned(),
+        Unread::NoMemory(bytes) => format!("no memory for an entry of up to {bytes} bytes"),
+    }
+}

@@ -1,0 +1,24 @@
+//! Sizes as operators write them.
+
+/// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not
+/// be multiples of a page.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB, GiB or TiB")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("expected a size like 100MiB, found {text:?}"))?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("{text:?} is too large"))
+}

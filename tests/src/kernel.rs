@@ -1,0 +1,156 @@
+//! A real SwingSet kernel with vats of its own (`tests/node/kernel`), run from
+//! one bootstrapped database as often as one likes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::root;
+use crate::slog_sender::{NodeHost, build_addon, copy_all, run};
+use crate::toolchain::toolchain;
+
+/// What runs begin with.
+pub struct Kernel {
+    host: &'static NodeHost,
+    database: PathBuf,
+}
+
+/// What one run is asked for.
+pub struct Asked<'a> {
+    /// Where its database, and what its sender writes, goes: an empty folder.
+    pub home: &'a Path,
+    /// Blocks.
+    pub blocks: u32,
+    /// Actions of each block.
+    pub actions: u32,
+    /// A module that exports `makeSlogSender`; none: no slog.
+    pub sender: Option<&'a Path>,
+}
+
+/// What a kernel computed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Computed {
+    /// How often the store emitted a crankhash.
+    pub cranks: u64,
+    /// A digest of all of them, in order.
+    pub crankhashes: String,
+    /// The last activityhash.
+    pub activityhash: String,
+}
+
+/// What that took.
+pub struct Run {
+    /// What must not depend on who listens.
+    pub computed: Computed,
+    /// Entries handed to the sender.
+    pub entries: u64,
+    /// From the first block to the end of the last one.
+    pub seconds: f64,
+    /// The same, of all threads on a core.
+    pub cpu_seconds: f64,
+    /// Greatest memory of the process.
+    pub peak_mib: u64,
+}
+
+impl Kernel {
+    /// `None`, and a printed line, where Node, npm, or what compiles the store's
+    /// addon is missing.
+    pub fn prepared() -> Option<&'static Kernel> {
+        static PREPARED: OnceLock<Option<Kernel>> = OnceLock::new();
+        PREPARED.get_or_init(prepare).as_ref()
+    }
+
+    /// Runs it; it must end well.
+    pub fn run(&self, asked: &Asked) -> Run {
+        let state = asked.home.join("data/agoric");
+        fs::create_dir_all(&state).expect("a folder");
+        copy_all(&self.database, &state, "");
+        let mut command = self.host.program("kernel/run.js", asked.home);
+        command
+            .args([&asked.blocks.to_string(), &asked.actions.to_string()])
+            .args(asked.sender)
+            .env("SLOGFILE", state.join("slogfile"))
+            .stderr(Stdio::inherit());
+        Run::of(&self::run(&mut command))
+    }
+
+    /// The module of a sender that npm installed here.
+    pub fn sender(&self, name: &str) -> PathBuf {
+        let modules = self.host.folder().join("node_modules");
+        modules.join("@agoric/telemetry/src").join(name)
+    }
+
+    /// The module of Haltbox's sender.
+    pub fn haltbox(&self) -> PathBuf {
+        self.host.module()
+    }
+}
+
+impl Run {
+    fn of(printed: &str) -> Run {
+        let told: Value = serde_json::from_str(printed).unwrap_or_else(|_| panic!("{printed}"));
+        let text = |name: &str| told[name].as_str().expect(name).to_owned();
+        let count = |name: &str| told[name].as_u64().expect(name);
+        let seconds = |name: &str| told[name].as_f64().expect(name);
+        Run {
+            computed: Computed {
+                cranks: count("cranks"),
+                crankhashes: text("crankhashes"),
+                activityhash: text("activityhash"),
+            },
+            entries: count("entries"),
+            seconds: seconds("seconds"),
+            cpu_seconds: seconds("cpuSeconds"),
+            peak_mib: count("peakMiB"),
+        }
+    }
+}
+
+fn prepare() -> Option<Kernel> {
+    let host = NodeHost::installed()?;
+    if !build_store(host) {
+        return None;
+    }
+    let (sources, copies) = (
+        root().join("tests/node/kernel"),
+        host.folder().join("kernel"),
+    );
+    let database = host.folder().join("kernel-database");
+    // Written last, the kernel's bundle tells that the database was finished.
+    let finished = database.join("kernel-bundle.json");
+    if !(finished.is_file() && same_files(&sources, &copies)) {
+        let _ = fs::remove_dir_all(&database);
+        let _ = fs::remove_dir_all(&copies);
+        fs::create_dir_all(&copies).expect("a folder");
+        copy_all(&sources, &copies, ".js");
+        let mut command = Command::new("node");
+        command.arg("--expose-gc").arg(copies.join("prepare.js"));
+        run(command.arg(&database).current_dir(host.folder()));
+    }
+    Some(Kernel { host, database })
+}
+
+/// The kernel's store is SQLite, in an addon for this machine.
+fn build_store(host: &NodeHost) -> bool {
+    let package = host.folder().join("node_modules/better-sqlite3");
+    if package.join("build/Release/better_sqlite3.node").is_file() {
+        return true;
+    }
+    let tools = ["make", "c++", "python3"];
+    let there = tools.iter().all(|name| toolchain(name));
+    if there {
+        build_addon(&package);
+    }
+    there
+}
+
+fn same_files(a: &Path, b: &Path) -> bool {
+    let entries = fs::read_dir(a).expect("the sources");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names
+        .into_iter()
+        .all(|name| fs::read(a.join(&name)).ok() == fs::read(b.join(&name)).ok())
+}

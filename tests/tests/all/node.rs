@@ -1,0 +1,386 @@
+//! `@haltbox/slog-sender` in real Node processes.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use haltbox_tests::slog_sender::{NodeHost, install_packed};
+use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::*;
+
+/// A process that records numbered entries, and the last number it said.
+struct Counter {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Counter {
+    fn start(host: &NodeHost, home: &Path, from: u64) -> Counter {
+        let mut program = host.program("counter.mjs", home);
+        let program = program.arg(from.to_string()).stdout(Stdio::piped());
+        let mut child = program.spawn().expect("node starts");
+        let said = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut counter = Counter { child, said };
+        assert_eq!(counter.hear().as_deref(), Some("opening"));
+        counter
+    }
+
+    fn hear(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("a pipe");
+        line.strip_suffix('\n').map(str::to_owned)
+    }
+
+    /// Kills it after a time that begins with its first entry. Gives the first
+    /// number that was not acknowledged.
+    fn kill_after(mut self, time: Duration) -> u64 {
+        let first = self.hear().expect("it records");
+        let child = &mut self.child;
+        let said = &mut self.said;
+        let last = std::thread::scope(|scope| {
+            let heard = scope.spawn(|| {
+                let whole = said.lines().map(|line| line.expect("a pipe"));
+                whole.filter_map(|line| line.parse().ok()).last()
+            });
+            std::thread::sleep(time);
+            child.kill().expect("it runs");
+            heard.join().expect("a number")
+        });
+        self.child.wait().expect("it ends");
+        let last: u64 = last.unwrap_or_else(|| first.parse().expect("a number"));
+        last + 1
+    }
+}
+
+fn numbered(number: u64) -> String {
+    let pad = "é".repeat((number * 7919 % 1000) as usize);
+    format!("{{\"type\":\"numbered\",\"number\":{number},\"pad\":\"{pad}\"}}")
+}
+
+fn cat(home: &Path) -> Vec<u8> {
+    output(0, &["cat", text(&home.join("haltbox"))])
+}
+
+/// Exactly the acknowledged entries are there, and perhaps the one whose
+/// acknowledgement the kill cut off. Gives the next number.
+fn check_numbered(home: &Path, acknowledged: u64) -> u64 {
+    let found = String::from_utf8(cat(home)).expect("UTF-8");
+    let mut next = 0;
+    for line in found.lines() {
+        assert_eq!(line, numbered(next));
+        next += 1;
+    }
+    assert!(
+        next == acknowledged || next == acknowledged + 1,
+        "{acknowledged} were acknowledged, {next} are there"
+    );
+    next
+}
+
+#[test]
+fn every_entry_that_was_acknowledged_outlives_a_kill() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let mut random = Random::seeded(20);
+    for _ in 0..20 {
+        let home = tempfile::tempdir().expect("a folder");
+        let time = Duration::from_micros(random.below(300_000));
+        let acknowledged = Counter::start(host, home.path(), 0).kill_after(time);
+        let next = check_numbered(home.path(), acknowledged);
+        // Who is started again goes on behind what is there.
+        let time = Duration::from_micros(random.below(50_000));
+        let acknowledged = Counter::start(host, home.path(), next).kill_after(time);
+        check_numbered(home.path(), acknowledged);
+    }
+}
+
+/// A node may be started again while the process before it is still ending.
+#[test]
+fn a_ring_that_is_locked_for_a_moment_is_waited_for() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let mut first = Counter::start(host, home.path(), 0);
+    first.hear().expect("it records");
+    let mut second = Counter::start(host, home.path(), 0);
+    std::thread::sleep(Duration::from_millis(300));
+    first.kill_after(Duration::ZERO);
+    assert!(second.hear().is_some(), "the second one never recorded");
+    second.kill_after(Duration::ZERO);
+}
+
+/// What a program printed, and each line that it said.
+fn finish(program: &mut Command) -> (String, Vec<String>) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = program.output().expect("node runs");
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    assert!(status.success(), "{program:?} ended with {status}: {said}");
+    let printed = String::from_utf8(stdout).expect("UTF-8");
+    (printed, said.lines().map(str::to_owned).collect())
+}
+
+fn feed(host: &NodeHost, home: &Path, slog: &[u8]) -> Command {
+    let path = home.join("input.slog");
+    fs::write(&path, slog).expect("a slog");
+    let mut program = host.program("feed.mjs", home);
+    program
+        .arg(path)
+        .env("SLOGSENDER", "@haltbox/slog-sender")
+        .env_remove("SLOGFILE");
+    program
+}
+
+fn report(slog: &[u8], sends: bool) -> String {
+    let sent = slog.iter().filter(|byte| **byte == b'\n').count();
+    format!("{{\"sends\":{sends},\"sent\":{sent},\"changed\":0}}\n")
+}
+
+#[track_caller]
+fn assert_same(found: &[u8], expected: &[u8]) {
+    let differs = found.iter().zip(expected).position(|(a, b)| a != b);
+    let lengths = (found.len(), expected.len());
+    assert!(found == expected, "differ at {differs:?} of {lengths:?}");
+}
+
+/// The bytes that the kernel's JSON has, whichever process the sender runs in,
+/// and blocks as its entries mark them.
+#[test]
+fn agorics_aggregator_hands_over_every_line() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    for name in ["honest-a", "divergent-kv"] {
+        let slog = excerpt(name);
+        for agent in ["self", "process"] {
+            let home = tempfile::tempdir().expect("a folder");
+            let home = home.path();
+            let (printed, _) = finish(feed(host, home, &slog).env("SLOGSENDER_AGENT", agent));
+            assert_eq!(printed, report(&slog, true), "{name}, {agent}");
+            assert_same(&cat(home), &slog);
+            let block = output(0, &["cat", text(&home.join("haltbox")), "--height", "13"]);
+            let block = String::from_utf8_lossy(&block);
+            assert!(block.starts_with(r#"{"type":"cosmic-swingset-begin-block","blockHeight":13"#));
+            assert!(!home.join("data/haltbox").exists());
+        }
+    }
+}
+
+#[test]
+fn a_full_recording_comes_out_as_it_went_in() {
+    let (Some(host), Some(slog)) = (NodeHost::installed(), recording("honest-a")) else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let mut program = feed(host, home.path(), &slog);
+    // By its path, as where the package lies outside the node's modules.
+    program.env("SLOGSENDER", host.module());
+    program.env("HALTBOX_SIZE", "256MiB");
+    let (printed, _) = finish(&mut program);
+    assert_eq!(printed, report(&slog, true));
+    assert_same(&cat(home.path()), &slog);
+}
+
+fn own_lines(said: &[String]) -> Vec<&str> {
+    let own = said
+        .iter()
+        .filter_map(|line| line.strip_prefix("haltbox: "));
+    own.collect()
+}
+
+/// Runs the kernel with a setting that no ring can be had with: it goes on, and
+/// one line says why.
+fn refused(host: &NodeHost, home: &Path, name: &str, value: &Path, why: &str) {
+    let slog = excerpt("honest-a");
+    for agent in ["self", "process"] {
+        let mut program = feed(host, home, &slog);
+        let program = program.env("SLOGSENDER_AGENT", agent).env(name, value);
+        let (printed, said) = finish(program);
+        assert_eq!(printed, report(&slog, false), "{name}={}", value.display());
+        let own = own_lines(&said);
+        assert_eq!(own.len(), 1, "{said:?}");
+        assert!(
+            own[0].starts_with("not recording: ") && own[0].contains(why),
+            "{own:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_ring_the_node_goes_on() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let file = home.join("file");
+    File::create(&file).expect("a file");
+    let refused = |name, value: &Path, why| refused(host, home, name, value, why);
+    refused("HALTBOX_DIR", &file.join("under"), "cannot make the folder");
+    refused(
+        "HALTBOX_DIR",
+        Path::new("/proc/haltbox"),
+        "cannot make the folder",
+    );
+    refused("HALTBOX_SIZE", Path::new("1MiB"), "a ring of 1048576 bytes");
+    refused("HALTBOX_SIZE", Path::new("much"), "HALTBOX_SIZE: ");
+    refused(
+        "HALTBOX_BACKGROUND",
+        Path::new("maybe"),
+        "HALTBOX_BACKGROUND: ",
+    );
+    if let Some(disk) = SmallDisk::mount(6) {
+        refused("HALTBOX_DIR", &disk.path().join("ring"), "no room for");
+    }
+    let mut first = Counter::start(host, home, 0);
+    first.hear().expect("it records");
+    refused(
+        "HALTBOX_SIZE",
+        Path::new("64MiB"),
+        "is being written by another recorder",
+    );
+    let acknowledged = first.kill_after(Duration::ZERO);
+    check_numbered(home, acknowledged);
+}
+
+#[test]
+fn switched_off_it_leaves_no_trace() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let slog = excerpt("honest-a");
+    for word in ["off", "0"] {
+        let home = tempfile::tempdir().expect("a folder");
+        let (printed, said) = finish(feed(host, home.path(), &slog).env("HALTBOX", word));
+        assert_eq!(printed, report(&slog, false));
+        assert_eq!(own_lines(&said), [""; 0]);
+        assert!(!home.path().join("haltbox").exists());
+    }
+}
+
+/// Lines that no kernel should send are kept as they are, what is no line is
+/// told of once, and nothing is thrown.
+#[test]
+fn odd_entries_harm_nobody() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let expected = home.join("expected");
+    let mut program = host.program("odd-entries.mjs", home);
+    let program = program
+        .arg(&expected)
+        .arg("70e6")
+        .env("HALTBOX_SIZE", "256MiB");
+    let (_, said) = finish(program);
+    assert_same(&cat(home), &fs::read(expected).expect("lines"));
+    let told = own_lines(&said);
+    let expected = [
+        "Converting circular structure",
+        "no error",
+        "an entry is no text",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(
+            told.starts_with("an entry was not recorded: ") && told.contains(expected),
+            "{told}"
+        );
+    }
+}
+
+/// An entry that no ring of this size can hold is cut; those around it are whole.
+#[test]
+fn an_entry_larger_than_the_ring_is_cut() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let expected = home.join("expected");
+    let mut program = host.program("odd-entries.mjs", home);
+    finish(
+        program
+            .arg(&expected)
+            .arg("70e6")
+            .env("HALTBOX_SIZE", "8MiB"),
+    );
+    let whole = fs::read_to_string(expected).expect("lines");
+    let found = output(0, &["cat", text(&home.join("haltbox"))]);
+    let found = String::from_utf8(found).expect("UTF-8");
+    let short = |lines: &str| -> Vec<String> {
+        let lines = lines.lines().filter(|line| !line.contains("aé€😀aé€😀"));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(short(&found), short(&whole));
+    assert!(found.len() < 8 << 20);
+}
+
+/// Node unloads what a worker loaded; the recorder's thread may be at work.
+#[test]
+fn a_worker_that_ends_takes_nothing_with_it() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let mut program = host.program("worker.mjs", home.path());
+    let (printed, _) = finish(program.env("HALTBOX_BACKGROUND", "1"));
+    assert_eq!(printed, "went on\n");
+}
+
+/// Nobody else freezes and archives then.
+#[test]
+fn the_thread_that_was_asked_for_archives() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path();
+    let slog: Vec<u8> = (1..=150).flat_map(block).collect();
+    let mut program = feed(host, home, &slog);
+    program
+        .env("HALTBOX_SIZE", "16MiB")
+        .env("HALTBOX_BACKGROUND", "1");
+    finish(program.env("HALTBOX_ARCHIVE_BYTES", "64MiB"));
+    let parts = fs::read_dir(home.join("haltbox/archive")).expect("an archive");
+    assert!(parts.count() > 0);
+}
+
+/// The tarball is all that a machine needs.
+#[test]
+fn the_package_installs_with_nothing_but_itself() {
+    if !(toolchain("node") && toolchain("npm")) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    install_packed(folder.path());
+    let program = folder.path().join("host.mjs");
+    let mut file = File::create(&program).expect("a file");
+    file.write_all(
+        b"import { makeSlogSender } from '@haltbox/slog-sender';\n\
+          const slogSender = await makeSlogSender({ env: { HALTBOX_DIR: 'haltbox', HALTBOX_SIZE: '4MiB' } });\n\
+          slogSender({ type: 'hello' });\n",
+    )
+    .expect("a program");
+    finish(Command::new("node").arg(program).current_dir(folder.path()));
+    assert_same(&cat(folder.path()), b"{\"type\":\"hello\"}\n");
+}
+
+/// Whoever runs these tests asks their own registry.
+#[test]
+fn the_lock_file_names_no_registry() {
+    let lock = fs::read_to_string(root().join("tests/node/package-lock.json")).expect("a file");
+    let lock: serde_json::Value = serde_json::from_str(&lock).expect("JSON");
+    let packages = lock["packages"].as_object().expect("packages");
+    assert!(packages.len() > 100);
+    for (name, package) in packages {
+        assert!(package["resolved"].is_null(), "{name}");
+    }
+}
