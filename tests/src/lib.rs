@@ -5,6 +5,7 @@ pub mod comet;
 pub mod mutation;
 pub mod node;
 pub mod slog_writer;
+pub mod toolchain;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

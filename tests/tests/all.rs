@@ -16,6 +16,8 @@ mod diff; // two recordings, one verdict, from every kind of source
 mod extracts; // parts of sources and redactions, as boxes
 #[path = "all/fifo.rs"]
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
+#[path = "all/go.rs"]
+mod go; // the Go module: its own tests, vendoring, builds without the library
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]
