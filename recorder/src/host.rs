@@ -31,7 +31,7 @@ use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::Given;
 use crate::operator::message;
 use crate::recorder::{Config, Recorder};
-use crate::ring::Birth;
+pub use crate::ring::Birth;
 use crate::ring::file::{OpenError, RingOptions};
 use crate::subject::{Holder, Subject};
 use entry::Line;
@@ -124,8 +124,11 @@ pub enum HostError {
     Folder(PathBuf, std::io::Error),
     /// This process is a fork of the one that opened the recorder.
     Forked,
-    /// The recorder was closed, or broke in an earlier call.
+    /// The recorder was closed.
     Closed,
+    /// A panic in an earlier call, or in the background thread, left the lock:
+    /// the ring is valid as it is, and nothing more goes into it.
+    Broken,
     /// The profile takes blocks from the host's own entries.
     MarkedByEntries,
     /// There is no box: why.
@@ -145,6 +148,9 @@ impl fmt::Display for HostError {
                 "this process is a fork of the one that opened the recorder; only that one records",
             ),
             HostError::Closed => f.write_str("the recorder is closed"),
+            HostError::Broken => f.write_str(
+                "the recorder failed in an earlier call and is off; what it recorded is in the ring",
+            ),
             HostError::MarkedByEntries => f.write_str(
                 "this profile takes blocks and cranks from the host's own entries; record those",
             ),
@@ -235,8 +241,8 @@ impl HostRecorder {
     /// nanoseconds since 1970. `input`: a digest of what the block brings.
     ///
     /// # Errors
-    /// As all calls: [`HostError::Forked`], [`HostError::Closed`]; and
-    /// [`HostError::MarkedByEntries`].
+    /// As all calls: [`HostError::Forked`], [`HostError::Closed`],
+    /// [`HostError::Broken`]; and [`HostError::MarkedByEntries`].
     pub fn begin_block(
         &self,
         height: u64,
@@ -250,7 +256,7 @@ impl HostRecorder {
     /// the profile. A line end at its end is left out; one inside parts it in two.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn record(&self, bytes: &[u8]) -> Result<Kept, HostError> {
         self.put_lines(Stream::Slog, bytes)
     }
@@ -258,7 +264,7 @@ impl HostRecorder {
     /// One line of the node's log.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn log(&self, bytes: &[u8]) -> Result<Kept, HostError> {
         self.put_lines(Stream::Node, bytes)
     }
@@ -288,7 +294,7 @@ impl HostRecorder {
     /// Ends the block if nothing else did.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn commit(&self, height: u64, app_hash: Option<AppHash>) -> Result<Kept, HostError> {
         if !self.writes_marks {
             let event = app_hash.map(|app_hash| Event::LocalHash { height, app_hash });
@@ -313,7 +319,7 @@ impl HostRecorder {
     /// Equal releases the block and all below it, different pins it.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn confirm(&self, height: u64, network: AppHash) -> Result<Agreement, HostError> {
         self.with(|open| {
             let subject = open.recorder.life().subject(height);
@@ -333,7 +339,7 @@ impl HostRecorder {
     /// proposal was not decided. It stays until the height is executed again.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn abort(&self, height: u64) -> Result<Kept, HostError> {
         if self.writes_marks {
             return self.put(&Line::abort_block(height));
@@ -348,7 +354,7 @@ impl HostRecorder {
     /// differs: `AppHash`, `LastResultsHash`.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn diverged(
         &self,
         height: u64,
@@ -367,6 +373,11 @@ impl HostRecorder {
             open.recorder.event(&event, Stream::Slog);
             open.settle(())
         })
+    }
+
+    /// The folder of ring, boxes and archive.
+    pub fn dir(&self) -> &Path {
+        &self.shared.options.dir
     }
 
     /// Writes the black box of a height, or of the one an operator would mean.
@@ -395,7 +406,7 @@ impl HostRecorder {
     /// How recording stands.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn stats(&self) -> Result<Stats, HostError> {
         self.with(|open| open.full_stats())
     }
@@ -404,7 +415,7 @@ impl HostRecorder {
     /// wait for it: what was recorded survives the process in any case.
     ///
     /// # Errors
-    /// [`HostError::Forked`], [`HostError::Closed`].
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn flush(&self) -> Result<(), HostError> {
         self.with(|open| open.recorder.start_writeback())
     }
@@ -461,7 +472,7 @@ impl HostRecorder {
         if self.birth.is_elsewhere() {
             return Err(HostError::Forked);
         }
-        self.shared.open.lock().map_err(|_| HostError::Closed)
+        self.shared.open.lock().map_err(|_| HostError::Broken)
     }
 }
 
@@ -526,9 +537,9 @@ impl Shared {
 
     /// Writes the box of an attempt while recording goes on.
     fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
-        let _one = self.freezing.lock().map_err(|_| HostError::Closed)?;
+        let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
         let ring = {
-            let mut open = self.lock().ok_or(HostError::Closed)?;
+            let mut open = self.lock().ok_or(HostError::Broken)?;
             let open = open.as_mut().ok_or(HostError::Closed)?;
             // From here on the box needs what the ring holds now.
             open.recorder.hold_history();

@@ -27,7 +27,7 @@ use haltbox_format::ring::{
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
 };
 
-pub(crate) use map::Birth;
+pub use map::Birth;
 use map::Map;
 
 /// Records of the main lane that must not be overwritten.

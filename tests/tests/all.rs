@@ -14,6 +14,8 @@ mod crash_loop; // a failed node that is killed and started again, with its reco
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/extracts.rs"]
 mod extracts; // parts of sources and redactions, as boxes
+#[path = "all/ffi.rs"]
+mod ffi; // the C ABI: its header, and C programs that call it
 #[path = "all/fifo.rs"]
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 #[path = "all/go.rs"]

@@ -1,0 +1,152 @@
+//! What a call answers.
+
+use std::ffi::CStr;
+use std::fmt;
+
+use haltbox_recorder::freeze::FreezeError;
+use haltbox_recorder::host::HostError;
+use haltbox_recorder::ring::file::OpenError;
+
+/// What a call answers: 0 done; above 0 done, but look; below 0 nothing was
+/// done. The numbers are fixed and never used again for something else; later
+/// libraries may answer others, with the same signs.
+pub type haltbox_status = i32;
+
+/// Done.
+pub const HALTBOX_OK: haltbox_status = 0;
+/// The entry was not kept: no room was left that may be overwritten. Counted.
+pub const HALTBOX_DROPPED: haltbox_status = 1;
+/// `haltbox_confirm`: the AppHashes differ; the block is pinned.
+pub const HALTBOX_DIFFERS: haltbox_status = 2;
+/// `haltbox_confirm`: this node's AppHash of the height is not known; the
+/// network's is noted.
+pub const HALTBOX_UNKNOWN: haltbox_status = 3;
+/// An argument is NULL that must not be, or out of its range.
+pub const HALTBOX_BAD_ARGUMENT: haltbox_status = -1;
+/// The struct has a field that is set and that this library does not know.
+pub const HALTBOX_TOO_NEW: haltbox_status = -2;
+/// Another recorder writes the ring of this folder.
+pub const HALTBOX_LOCKED: haltbox_status = -3;
+/// A host must not map a file on this file system.
+pub const HALTBOX_FILE_SYSTEM: haltbox_status = -4;
+/// The disk has too little room for the ring, or for the box.
+pub const HALTBOX_NO_SPACE: haltbox_status = -5;
+/// The system refused something.
+pub const HALTBOX_IO: haltbox_status = -6;
+/// This process is a fork of the one that opened the recorder.
+pub const HALTBOX_FORKED: haltbox_status = -7;
+/// The recorder is closed, or was never opened (NULL).
+pub const HALTBOX_CLOSED: haltbox_status = -8;
+/// A panic inside was caught; the recorder is off, its ring is valid.
+pub const HALTBOX_BROKEN: haltbox_status = -9;
+/// The profile takes blocks and cranks from the host's own entries: record those.
+pub const HALTBOX_MARKED_BY_ENTRIES: haltbox_status = -10;
+/// There is nothing to freeze.
+pub const HALTBOX_NOTHING: haltbox_status = -11;
+/// The box could not be made.
+pub const HALTBOX_NOT_FROZEN: haltbox_status = -12;
+/// The profile cannot be read.
+pub const HALTBOX_PROFILE: haltbox_status = -13;
+
+/// Why a call did nothing.
+#[derive(Debug)]
+pub enum Refusal {
+    /// What is wrong with which argument.
+    Argument(&'static str),
+    /// Bytes of the struct, and bytes this library knows.
+    TooNew(usize, usize),
+    /// What is wrong with the profile.
+    Profile(String),
+    /// The recorder's own.
+    Host(HostError),
+}
+
+impl Refusal {
+    pub fn status(&self) -> haltbox_status {
+        match self {
+            Refusal::Argument(_) => HALTBOX_BAD_ARGUMENT,
+            Refusal::TooNew(..) => HALTBOX_TOO_NEW,
+            Refusal::Profile(_) => HALTBOX_PROFILE,
+            Refusal::Host(error) => of_host(error),
+        }
+    }
+}
+
+fn of_host(error: &HostError) -> haltbox_status {
+    match error {
+        HostError::Open(error) => of_open(error),
+        HostError::Folder(..) => HALTBOX_IO,
+        HostError::Forked => HALTBOX_FORKED,
+        HostError::Closed => HALTBOX_CLOSED,
+        HostError::Broken => HALTBOX_BROKEN,
+        HostError::MarkedByEntries => HALTBOX_MARKED_BY_ENTRIES,
+        HostError::Freeze(error) => of_freeze(error),
+        HostError::Nothing(_) => HALTBOX_NOTHING,
+    }
+}
+
+fn of_open(error: &OpenError) -> haltbox_status {
+    match error {
+        OpenError::Locked(_) => HALTBOX_LOCKED,
+        OpenError::NoSpace { .. } => HALTBOX_NO_SPACE,
+        OpenError::FileSystem { .. } => HALTBOX_FILE_SYSTEM,
+        OpenError::Size(_) => HALTBOX_BAD_ARGUMENT,
+        OpenError::Io { .. } => HALTBOX_IO,
+    }
+}
+
+fn of_freeze(error: &FreezeError) -> haltbox_status {
+    match error {
+        FreezeError::NoBlock(_) => HALTBOX_NOTHING,
+        FreezeError::NoSpace { .. } => HALTBOX_NO_SPACE,
+        FreezeError::Ring(_) | FreezeError::Archive(_) | FreezeError::Io { .. } => {
+            HALTBOX_NOT_FROZEN
+        }
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Refusal {
+        Refusal::Host(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Argument(what) => f.write_str(what),
+            Refusal::TooNew(found, known) => write!(
+                f,
+                "struct_size is {found}, this library ({}) knows {known} bytes, and what lies \
+                 beyond is set; take the library that the program was built for",
+                env!("CARGO_PKG_VERSION")
+            ),
+            Refusal::Profile(why) => f.write_str(why),
+            Refusal::Host(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A status in words, for a log.
+pub fn text(status: haltbox_status) -> &'static CStr {
+    match status {
+        HALTBOX_OK => c"done",
+        HALTBOX_DROPPED => c"the entry was dropped: no room that may be overwritten",
+        HALTBOX_DIFFERS => c"the AppHash differs from the network's; the block is pinned",
+        HALTBOX_UNKNOWN => c"this node's AppHash of that height is not known",
+        HALTBOX_BAD_ARGUMENT => c"an argument is NULL or out of its range",
+        HALTBOX_TOO_NEW => c"the struct is of a newer library than this one",
+        HALTBOX_LOCKED => c"another recorder writes the ring of this folder",
+        HALTBOX_FILE_SYSTEM => c"a host must not map a ring on this file system",
+        HALTBOX_NO_SPACE => c"the disk has too little room",
+        HALTBOX_IO => c"the system refused a file operation",
+        HALTBOX_FORKED => c"this process is a fork of the one that opened the recorder",
+        HALTBOX_CLOSED => c"the recorder is closed",
+        HALTBOX_BROKEN => c"the recorder failed inside and is off; its ring is valid",
+        HALTBOX_MARKED_BY_ENTRIES => c"the profile takes blocks from the host's own entries",
+        HALTBOX_NOTHING => c"there is nothing to freeze",
+        HALTBOX_NOT_FROZEN => c"the black box could not be made",
+        HALTBOX_PROFILE => c"the profile cannot be read",
+        _ => c"a status that this library does not know",
+    }
+}
