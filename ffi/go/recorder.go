@@ -13,7 +13,7 @@ const digestLength = 32
 type Agreement int
 
 const (
-	// Unknown: this node's AppHash is not known; the network's is noted.
+	// Unknown: this node's AppHash is not known, and nothing was released.
 	Unknown Agreement = iota
 	// Equal: the block is released, and every block below it.
 	Equal

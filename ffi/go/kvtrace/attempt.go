@@ -106,7 +106,7 @@ func (a *Attempt) value(value []byte) {
 		return
 	}
 	a.entry.Int("bytes", int64(len(value)))
-	if len(value) <= a.tracer.options.ValueBytes {
+	if bound := a.tracer.options.ValueBytes; bound > 0 && len(value) <= bound {
 		a.entry.Open("local").Hex("value", value).Shut()
 	}
 }
