@@ -81,6 +81,7 @@ func each(b *testing.B, entry []byte, write func()) {
 	b.SetBytes(int64(len(entry)))
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer haltboxtest.CPU(b)()
 	for range b.N {
 		write()
 	}

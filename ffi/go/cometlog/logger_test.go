@@ -137,6 +137,7 @@ func BenchmarkInfo(b *testing.B) {
 		logger = logger.With("module", "consensus")
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer haltboxtest.CPU(b)()
 			for range b.N {
 				logger.Info("finalizing commit of block", "height", int64(8), "root", cmtbytes.HexBytes(appHash), "num_txs", 2)
 			}

@@ -45,6 +45,8 @@ func BenchmarkTransfer(b *testing.B) {
 
 func transfers(b *testing.B, store kvtrace.KVStore[sdkIterator]) {
 	b.ReportAllocs()
+	b.ResetTimer()
+	defer haltboxtest.CPU(b)()
 	for number := range uint64(b.N) {
 		transfer(store, number)
 	}
