@@ -282,7 +282,7 @@ haltbox_status haltbox_commit(struct haltbox *recorder,
 // `network_app_hash`: 1 to 64 bytes. Equal to this node's, it releases the block and
 // all below it (`HALTBOX_OK`). Different, it pins the block (`HALTBOX_DIFFERS`);
 // call `haltbox_diverged` if the difference is proved. `HALTBOX_UNKNOWN`: this node's
-// is not known.
+// is not known, and nothing was released.
 //
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 haltbox_status haltbox_confirm(struct haltbox *recorder,

@@ -212,7 +212,7 @@ pub unsafe extern "C" fn haltbox_commit(
 /// `network_app_hash`: 1 to 64 bytes. Equal to this node's, it releases the block and
 /// all below it (`HALTBOX_OK`). Different, it pins the block (`HALTBOX_DIFFERS`);
 /// call `haltbox_diverged` if the difference is proved. `HALTBOX_UNKNOWN`: this node's
-/// is not known.
+/// is not known, and nothing was released.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]

@@ -90,7 +90,7 @@ pub enum Agreement {
     Equal,
     /// They differ: the block is pinned.
     Differs,
-    /// This node's is not known: the network's is noted.
+    /// This node's is not known: nothing was released.
     Unknown,
 }
 
@@ -316,7 +316,8 @@ impl HostRecorder {
     }
 
     /// What the network decided for a height: the AppHash in the next header.
-    /// Equal releases the block and all below it, different pins it.
+    /// Equal releases the block and all below it, different pins it; where this
+    /// node's is not known, nothing happens.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -328,9 +329,13 @@ impl HostRecorder {
                 Some(_) => Agreement::Differs,
                 None => Agreement::Unknown,
             };
-            let app_hash = Some(network);
-            let event = Event::Confirm { height, app_hash };
-            open.recorder.event(&event, Stream::Slog);
+            // The network went on without a node that halted: what it decided
+            // above the node's last block must not let go of that block.
+            if agreement != Agreement::Unknown {
+                let app_hash = Some(network);
+                let event = Event::Confirm { height, app_hash };
+                open.recorder.event(&event, Stream::Slog);
+            }
             open.settle(agreement)
         })
     }

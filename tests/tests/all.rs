@@ -18,6 +18,8 @@ mod extracts; // parts of sources and redactions, as boxes
 mod ffi; // the C ABI: its header, and C programs that call it
 #[path = "all/fifo.rs"]
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
+#[path = "all/go.rs"]
+mod go; // the Go module: its own tests, vendoring, builds without the library
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]

@@ -1,0 +1,55 @@
+package abci
+
+import (
+	"context"
+
+	"github.com/cometbft/cometbft/abci/types"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+)
+
+// Wrap gives an application whose blocks are marked and recorded. Everything is
+// passed on, and comes back, as it is. Put it right under CometBFT:
+//
+//	proxy.NewLocalClientCreator(abci.Wrap(app, recorder, abci.Options{}))
+//
+// It gives the application itself if the recorder is switched off.
+func Wrap(app types.Application, recorder *haltbox.Recorder, options Options) types.Application {
+	if recorder == nil {
+		return app
+	}
+	return &application{Application: app, marker: NewMarker(recorder, options)}
+}
+
+type application struct {
+	types.Application
+	marker *Marker
+}
+
+func (a *application) Info(ctx context.Context, req *types.RequestInfo) (*types.ResponseInfo, error) {
+	return a.marker.Info(func() (*types.ResponseInfo, error) {
+		return a.Application.Info(ctx, req)
+	})
+}
+
+func (a *application) ProcessProposal(
+	ctx context.Context, req *types.RequestProcessProposal,
+) (*types.ResponseProcessProposal, error) {
+	return a.marker.ProcessProposal(req, func() (*types.ResponseProcessProposal, error) {
+		return a.Application.ProcessProposal(ctx, req)
+	})
+}
+
+func (a *application) FinalizeBlock(
+	ctx context.Context, req *types.RequestFinalizeBlock,
+) (*types.ResponseFinalizeBlock, error) {
+	return a.marker.FinalizeBlock(req, func() (*types.ResponseFinalizeBlock, error) {
+		return a.Application.FinalizeBlock(ctx, req)
+	})
+}
+
+func (a *application) Commit(ctx context.Context, req *types.RequestCommit) (*types.ResponseCommit, error) {
+	return a.marker.Commit(func() (*types.ResponseCommit, error) {
+		return a.Application.Commit(ctx, req)
+	})
+}

@@ -1,0 +1,311 @@
+package abci_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/abci/types"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/abci"
+	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+)
+
+// app executes transactions by adding their lengths, and says so as it does.
+type app struct {
+	types.BaseApplication
+	recorder *haltbox.Recorder
+	tracer   *kvtrace.Tracer
+	sum      byte
+	fails    error
+	refuses  bool
+}
+
+func (a *app) Info(context.Context, *types.RequestInfo) (*types.ResponseInfo, error) {
+	return &types.ResponseInfo{LastBlockHeight: 4, LastBlockAppHash: hash(4)}, nil
+}
+
+func (a *app) ProcessProposal(context.Context, *types.RequestProcessProposal) (*types.ResponseProcessProposal, error) {
+	status := types.ResponseProcessProposal_ACCEPT
+	if a.refuses {
+		status = types.ResponseProcessProposal_REJECT
+	}
+	return &types.ResponseProcessProposal{Status: status}, a.fails
+}
+
+func (a *app) FinalizeBlock(_ context.Context, req *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
+	response := &types.ResponseFinalizeBlock{AppHash: hash(byte(req.Height))}
+	attempt := a.tracer.Attempt()
+	for number, tx := range req.Txs {
+		attempt.BeginTx(number, tx)
+		a.recorder.Record([]byte(fmt.Sprintf(`{"type":"op-write","own":%d}`, number)))
+		result := &types.ExecTxResult{GasWanted: 10, GasUsed: int64(len(tx)), Data: tx[:1], Log: "fine"}
+		if strings.HasPrefix(string(tx), "bad") {
+			result = &types.ExecTxResult{Code: 5, Codespace: "sdk", Log: strings.Repeat("l", 300), GasUsed: 1}
+		}
+		response.TxResults = append(response.TxResults, result)
+	}
+	return response, a.fails
+}
+
+func hash(of byte) []byte { sum := sha256.Sum256([]byte{of}); return sum[:] }
+
+func digest(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+
+func decided(height int64, txs ...string) *types.RequestFinalizeBlock {
+	req := &types.RequestFinalizeBlock{
+		Height: height, Time: time.Unix(height, 0), Hash: hash(byte(100 + height)),
+		NextValidatorsHash: hash(200), ProposerAddress: []byte{1, 2},
+		DecidedLastCommit: types.CommitInfo{Votes: []types.VoteInfo{{BlockIdFlag: 2}}},
+	}
+	for _, tx := range txs {
+		req.Txs = append(req.Txs, []byte(tx))
+	}
+	return req
+}
+
+func proposed(of *types.RequestFinalizeBlock) *types.RequestProcessProposal {
+	return &types.RequestProcessProposal{
+		Height: of.Height, Time: of.Time, Hash: of.Hash, NextValidatorsHash: of.NextValidatorsHash,
+		ProposerAddress: of.ProposerAddress, ProposedLastCommit: of.DecidedLastCommit, Txs: of.Txs,
+	}
+}
+
+// chain drives a wrapped application as CometBFT does.
+type chain struct {
+	t        *testing.T
+	inner    *app
+	wrapped  types.Application
+	recorder *haltbox.Recorder
+	dir      string
+}
+
+func start(t *testing.T, options abci.Options) *chain {
+	recorder, dir := haltboxtest.Open(t)
+	options.Tracer = kvtrace.New(recorder, kvtrace.Options{})
+	options.OnError = func(err error) { t.Errorf("the recorder: %v", err) }
+	inner := &app{recorder: recorder, tracer: options.Tracer}
+	return &chain{t, inner, abci.Wrap(inner, recorder, options), recorder, dir}
+}
+
+func (c *chain) finalize(req *types.RequestFinalizeBlock) {
+	c.t.Helper()
+	if _, err := c.wrapped.FinalizeBlock(context.Background(), req); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *chain) commit() {
+	c.t.Helper()
+	if _, err := c.wrapped.Commit(context.Background(), &types.RequestCommit{}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *chain) propose(req *types.RequestFinalizeBlock) {
+	_, _ = c.wrapped.ProcessProposal(context.Background(), proposed(req))
+}
+
+func (c *chain) stats() haltbox.Stats {
+	c.t.Helper()
+	stats, err := c.recorder.Stats()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return stats
+}
+
+// lines are those of the blocks, without the recorder's own start.
+func (c *chain) lines() []string {
+	c.recorder.Close()
+	lines := haltboxtest.Cat(c.t, c.dir)
+	for len(lines) > 0 && strings.HasPrefix(lines[0], `{"type":"host-start"`) {
+		lines = lines[1:]
+	}
+	return lines
+}
+
+func same(t *testing.T, got, want []string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func inputLine(txs ...string) string {
+	all := sha256.New()
+	for _, tx := range txs {
+		sum := sha256.Sum256([]byte(tx))
+		all.Write(sum[:])
+	}
+	commit, _ := (&types.CommitInfo{Votes: []types.VoteInfo{{BlockIdFlag: 2}}}).Marshal()
+	return fmt.Sprintf(`{"type":"step-input","txs":%d,"txsDigest":"%x","lastCommit":"%s","misbehavior":null,`+
+		`"nextValidators":"%x","proposer":"0102","block":"%x"}`, len(txs), all.Sum(nil), digest(string(commit)), hash(200), hash(107))
+}
+
+func TestABlockIsRecordedAsDocumented(t *testing.T) {
+	c := start(t, abci.Options{})
+	c.finalize(decided(7, "good", "bad one"))
+	c.commit()
+	input := inputLine("good", "bad one")
+	same(t, c.lines(), []string{
+		`{"type":"begin-block","height":7,"time":"7.000000000","input":"` + digest(input) + `"}`,
+		input,
+		`{"type":"tx-input","tx":0,"digest":"` + digest("good") + `","bytes":4}`,
+		`{"type":"tx-input","tx":1,"digest":"` + digest("bad one") + `","bytes":7}`,
+		`{"type":"tx-begin","tx":0,"digest":"` + digest("good") + `","bytes":4}`,
+		`{"type":"op-write","own":0}`,
+		`{"type":"tx-begin","tx":1,"digest":"` + digest("bad one") + `","bytes":7}`,
+		`{"type":"op-write","own":1}`,
+		`{"type":"tx-result","tx":0,"code":0,"data":"` + digest("g") + `","gasWanted":10,"gasUsed":4}`,
+		`{"type":"tx-result","tx":1,"code":5,"data":null,"gasWanted":0,"gasUsed":1,` +
+			`"local":{"codespace":"sdk","log":"` + strings.Repeat("l", 256) + `"}}`,
+		fmt.Sprintf(`{"type":"end-block","height":7,"appHash":"%X"}`, hash(7)),
+		fmt.Sprintf(`{"type":"commit-block","height":7,"appHash":"%X"}`, hash(7)),
+	})
+}
+
+func TestADecisionReleasesTheBlockBefore(t *testing.T) {
+	for name, step := range map[string]struct {
+		options  abci.Options
+		released uint64
+	}{"at FinalizeBlock": {abci.Options{}, 1}, "optimistic, at Commit": {abci.Options{OptimisticExecution: true}, 0}} {
+		c := start(t, step.options)
+		c.finalize(decided(1))
+		c.commit()
+		c.propose(decided(2))
+		if got := c.stats().Released; got != 0 {
+			t.Errorf("%s: a proposal released %d", name, got)
+		}
+		c.finalize(decided(2))
+		if got := c.stats().Released; got != step.released {
+			t.Errorf("%s: FinalizeBlock released %d", name, got)
+		}
+		c.commit()
+		if got := c.stats().Released; got != 1 {
+			t.Errorf("%s: Commit released %d", name, got)
+		}
+	}
+}
+
+// After a restart the application tells which block it has.
+func TestWhatInfoTellsIsConfirmed(t *testing.T) {
+	c := start(t, abci.Options{})
+	c.recorder.BeginBlock(4, time.Unix(4, 0), nil)
+	c.recorder.EndBlock(4, hash(4))
+	c.recorder.Commit(4, hash(4))
+	c.wrapped.Info(context.Background(), &types.RequestInfo{})
+	c.finalize(decided(5))
+	if got := c.stats().Released; got != 4 {
+		t.Errorf("released %d", got)
+	}
+}
+
+func kinds(lines []string) (found []string) {
+	for _, line := range lines {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"type":"`), `"`)
+		if kind != "step-input" {
+			found = append(found, kind)
+		}
+	}
+	return found
+}
+
+func TestAnOptimisticExecutionIsContinuedOrAborted(t *testing.T) {
+	block, other := decided(7, "tx"), decided(7, "tx")
+	other.Hash = hash(66)
+	begin, rest := []string{"begin-block", "tx-input"}, []string{"tx-begin", "op-write", "tx-result", "end-block", "commit-block"}
+	for name, step := range map[string]struct {
+		before func(c *chain)
+		want   []string
+	}{
+		"continued":         {func(c *chain) { c.propose(block) }, append(begin, rest...)},
+		"another was":       {func(c *chain) { c.propose(other) }, append(append(begin, "abort-block", "begin-block", "tx-input"), rest...)},
+		"proposed twice":    {func(c *chain) { c.propose(block); c.propose(block) }, append(append(begin, "abort-block", "begin-block", "tx-input"), rest...)},
+		"refused":           {func(c *chain) { c.inner.refuses = true; c.propose(block) }, append(append(begin, "abort-block", "begin-block", "tx-input"), rest...)},
+		"of another height": {func(c *chain) { c.propose(decided(6)) }, append([]string{"begin-block", "abort-block", "begin-block", "tx-input"}, rest...)},
+	} {
+		c := start(t, abci.Options{OptimisticExecution: true})
+		step.before(c)
+		c.finalize(block)
+		c.commit()
+		t.Run(name, func(t *testing.T) { same(t, kinds(c.lines()), step.want) })
+	}
+}
+
+// A node that executed the proposal and one that did not have the same box.
+func TestTheNameOfABoxDoesNotDependOnOptimism(t *testing.T) {
+	var names []string
+	for _, optimistic := range []bool{false, true} {
+		c := start(t, abci.Options{OptimisticExecution: optimistic})
+		for height := int64(1); height <= 2; height++ {
+			c.propose(decided(height, "tx", "bad"))
+			c.finalize(decided(height, "tx", "bad"))
+			c.commit()
+		}
+		path, err := c.recorder.Freeze(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, path[strings.LastIndexByte(path, '/')+1:])
+	}
+	if names[0] != names[1] || strings.Contains(names[0], "incomplete") {
+		t.Error(names)
+	}
+}
+
+func TestAFailedExecutionIsNotEnded(t *testing.T) {
+	c := start(t, abci.Options{})
+	c.inner.fails = errors.New("no")
+	if _, err := c.wrapped.FinalizeBlock(context.Background(), decided(7)); err != c.inner.fails {
+		t.Error(err)
+	}
+	c.commit()
+	same(t, kinds(c.lines()), []string{"begin-block"})
+}
+
+func TestChangesOfTheRules(t *testing.T) {
+	one, two := types.ValidatorUpdate{Power: 1}, types.ValidatorUpdate{Power: 2}
+	digests := map[string]bool{}
+	for _, updates := range [][]types.ValidatorUpdate{{one, two}, {two, one}, {one}} {
+		recorder, dir := haltboxtest.Open(t)
+		abci.NewMarker(recorder, abci.Options{}).FinalizeBlock(decided(1), func() (*types.ResponseFinalizeBlock, error) {
+			return &types.ResponseFinalizeBlock{ValidatorUpdates: updates, AppHash: hash(1)}, nil
+		})
+		recorder.Close()
+		for _, line := range haltboxtest.Cat(t, dir) {
+			if strings.HasPrefix(line, `{"type":"step-updates","validators":"`) && strings.HasSuffix(line, `,"params":null}`) {
+				digests[line] = true
+			}
+		}
+	}
+	if len(digests) != 2 {
+		t.Error(digests)
+	}
+}
+
+func TestSwitchedOffItIsTheApplicationItself(t *testing.T) {
+	inner := &app{}
+	var off *abci.Marker
+	response, err := off.Commit(func() (*types.ResponseCommit, error) { return &types.ResponseCommit{RetainHeight: 3}, nil })
+	if abci.Wrap(inner, nil, abci.Options{}) != types.Application(inner) || err != nil || response.RetainHeight != 3 {
+		t.Error("something else")
+	}
+}
+
+func TestTheFirstErrorIsToldOnce(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	recorder.Close()
+	var told []error
+	wrapped := abci.Wrap(&app{}, recorder, abci.Options{OnError: func(err error) { told = append(told, err) }})
+	wrapped.FinalizeBlock(context.Background(), decided(1))
+	if len(told) != 1 || !errors.Is(told[0], haltbox.ErrClosed) {
+		t.Error(told)
+	}
+}

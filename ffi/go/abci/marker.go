@@ -1,0 +1,218 @@
+package abci
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/cometbft/cometbft/abci/types"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+)
+
+// Options of a wrapper or marker.
+type Options struct {
+	// Tracer, if there is one, gets an attempt for each execution of a block.
+	// The application takes it by Tracer.Attempt as the execution begins.
+	Tracer *kvtrace.Tracer
+	// OptimisticExecution is for an application that executes a proposal before
+	// it is decided, such as a cosmos-sdk one with that option: a block then
+	// begins with ProcessProposal, and FinalizeBlock goes on with it or aborts it.
+	OptimisticExecution bool
+	// OnError, if there is one, is told the first error of the recorder. The
+	// node goes on without.
+	OnError func(error)
+}
+
+// Marker does what [Wrap] does for an application that CometBFT reaches in
+// another way, by its own methods. In a cosmos-sdk application:
+//
+//	func (app *App) FinalizeBlock(req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+//		return app.marker.FinalizeBlock(req, func() (*abci.ResponseFinalizeBlock, error) {
+//			return app.BaseApp.FinalizeBlock(req)
+//		})
+//	}
+//
+// Nil is a marker that is switched off: it only calls.
+type Marker struct {
+	recorder *haltbox.Recorder
+	options  Options
+	failed   sync.Once
+
+	// Requests of CometBFT's several connections may come at once.
+	lock  sync.Mutex
+	entry entry.Entry
+	// last is the block whose AppHash is known: executed, or told by Info.
+	last result
+	// uncommitted: last was executed and is not durable yet.
+	uncommitted bool
+	// proposed is the proposal whose execution was begun before its decision.
+	proposed proposal
+}
+
+// result of a block; the height is 0 for none.
+type result struct {
+	height  uint64
+	appHash []byte
+}
+
+// proposal of a block; the height is 0 for none.
+type proposal struct {
+	height uint64
+	hash   []byte
+}
+
+// NewMarker gives nil for a recorder that is switched off.
+func NewMarker(recorder *haltbox.Recorder, options Options) *Marker {
+	if recorder == nil {
+		return nil
+	}
+	return &Marker{recorder: recorder, options: options}
+}
+
+// Info learns from the answer which block the application has.
+func (m *Marker) Info(info func() (*types.ResponseInfo, error)) (*types.ResponseInfo, error) {
+	response, err := info()
+	if m == nil || err != nil || response == nil {
+		return response, err
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if height := natural(response.LastBlockHeight); height > m.last.height {
+		m.last = result{height, bytes.Clone(response.LastBlockAppHash)}
+	}
+	return response, nil
+}
+
+// ProcessProposal begins the block, if the application executes it now.
+func (m *Marker) ProcessProposal(
+	req *types.RequestProcessProposal, process func() (*types.ResponseProcessProposal, error),
+) (*types.ResponseProcessProposal, error) {
+	if m == nil || req == nil || !m.options.OptimisticExecution {
+		return process()
+	}
+	m.propose(inputOfProposal(req))
+	response, err := process()
+	if err != nil || response == nil || !response.IsAccepted() {
+		m.lock.Lock()
+		defer m.lock.Unlock()
+		m.drop()
+	}
+	return response, err
+}
+
+// FinalizeBlock marks and records the execution of a block.
+func (m *Marker) FinalizeBlock(
+	req *types.RequestFinalizeBlock, execute func() (*types.ResponseFinalizeBlock, error),
+) (*types.ResponseFinalizeBlock, error) {
+	if m == nil || req == nil {
+		return execute()
+	}
+	m.decide(inputOf(req))
+	response, err := execute()
+	// A node stops on an error: the block stays as it is, unfinished.
+	if err == nil && response != nil {
+		m.finish(natural(req.Height), response)
+	}
+	return response, err
+}
+
+// Commit marks the block as durable, once it is.
+func (m *Marker) Commit(commit func() (*types.ResponseCommit, error)) (*types.ResponseCommit, error) {
+	response, err := commit()
+	if m == nil || err != nil {
+		return response, err
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.uncommitted {
+		m.uncommitted = false
+		m.note(m.recorder.Commit(m.last.height, m.last.appHash))
+	}
+	return response, nil
+}
+
+// propose begins a block that may yet not be decided. Each call is another
+// attempt, also at a proposal that was there before.
+func (m *Marker) propose(in input) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.drop()
+	m.begin(in)
+	m.proposed = proposal{in.height, bytes.Clone(in.hash)}
+}
+
+// decide begins a block that was decided, or goes on with it if its execution
+// was begun before.
+func (m *Marker) decide(in input) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if !m.options.OptimisticExecution {
+		m.confirm(in.height - 1)
+	}
+	if m.proposed.height == in.height && bytes.Equal(m.proposed.hash, in.hash) {
+		m.proposed = proposal{}
+		return
+	}
+	m.drop()
+	m.begin(in)
+}
+
+// drop aborts the block that was begun on a proposal.
+func (m *Marker) drop() {
+	if m.proposed.height != 0 {
+		m.note(m.recorder.Abort(m.proposed.height))
+		m.proposed = proposal{}
+	}
+}
+
+// confirm tells that the network agreed with a block of which this node still
+// knows its own AppHash.
+func (m *Marker) confirm(height uint64) {
+	if height == 0 || m.last.height != height || len(m.last.appHash) == 0 {
+		return
+	}
+	_, err := m.recorder.Confirm(height, m.last.appHash)
+	m.note(err)
+}
+
+func (m *Marker) begin(in input) {
+	digests := in.txDigests()
+	line := bytes.Clone(in.line(&m.entry, digests))
+	m.note(m.recorder.BeginBlock(in.height, in.time, digest(line)))
+	m.options.Tracer.Begin()
+	m.record(line)
+	for at, tx := range in.txs {
+		m.entry.Begin("tx-input").Int("tx", int64(at)).Hex("digest", digests[at][:])
+		m.record(m.entry.Int("bytes", int64(len(tx))).End())
+	}
+}
+
+func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	for at, tx := range response.TxResults {
+		m.record(resultLine(&m.entry, at, tx))
+	}
+	if changesRules(response) {
+		m.record(updatesLine(&m.entry, response))
+	}
+	m.last = result{height, bytes.Clone(response.AppHash)}
+	m.uncommitted = true
+	m.note(m.recorder.EndBlock(height, response.AppHash))
+}
+
+func (m *Marker) record(line []byte) { m.note(m.recorder.Record(line)) }
+
+// note tells the first error: a recorder that broke gives one at every call.
+func (m *Marker) note(err error) {
+	if err != nil && m.options.OnError != nil {
+		m.failed.Do(func() { m.options.OnError(err) })
+	}
+}
+
+// natural takes heights from ABCI, where they are signed.
+func natural(height int64) uint64 {
+	return uint64(max(height, 0))
+}

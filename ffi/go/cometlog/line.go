@@ -1,0 +1,121 @@
+package cometlog
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+)
+
+// missing stands for the value of a key that came without one, as in go-kit's
+// loggers, which are CometBFT's.
+const missing = "(MISSING)"
+
+// line is one of CometBFT's JSON log.
+type line struct {
+	bytes []byte
+	// keys that were written, to leave out a field that comes again.
+	keys []string
+}
+
+// write gives the line, which is overwritten by the next.
+func (l *line) write(level, msg string, now time.Time, fields, keyvals []any) []byte {
+	l.bytes = append(l.bytes[:0], `{"_msg":`...)
+	l.bytes = entry.AppendText(l.bytes, msg)
+	l.bytes = append(l.bytes, `,"level":"`...)
+	l.bytes = append(l.bytes, level...)
+	l.bytes = append(l.bytes, `","ts":"`...)
+	l.bytes = now.UTC().AppendFormat(l.bytes, time.RFC3339Nano)
+	l.bytes = append(l.bytes, '"')
+	l.keys = append(l.keys[:0], "_msg", "level", "ts")
+	// Of two fields with one key the later counts, so they are taken from the end.
+	l.pairs(keyvals)
+	l.pairs(fields)
+	return append(l.bytes, '}')
+}
+
+func (l *line) pairs(keyvals []any) {
+	for at := (len(keyvals) - 1) &^ 1; at >= 0; at -= 2 {
+		key := text(keyvals[at])
+		if l.has(key) {
+			continue
+		}
+		l.keys = append(l.keys, key)
+		l.bytes = append(l.bytes, ',')
+		l.bytes = entry.AppendText(l.bytes, key)
+		l.bytes = append(l.bytes, ':')
+		if at+1 == len(keyvals) {
+			l.bytes = entry.AppendText(l.bytes, missing)
+		} else {
+			l.bytes = appendValue(l.bytes, keyvals[at+1])
+		}
+	}
+}
+
+func (l *line) has(key string) bool {
+	for _, had := range l.keys {
+		if had == key {
+			return true
+		}
+	}
+	return false
+}
+
+// appendValue writes numbers as JSON has them and all else as text: bytes in
+// upper-case hex, as in CometBFT's plain log.
+func appendValue(line []byte, value any) []byte {
+	switch value := value.(type) {
+	case string:
+		return entry.AppendText(line, value)
+	case int64:
+		return strconv.AppendInt(line, value, 10)
+	case int:
+		return strconv.AppendInt(line, int64(value), 10)
+	case int32:
+		return strconv.AppendInt(line, int64(value), 10)
+	case uint64:
+		return strconv.AppendUint(line, value, 10)
+	case uint32:
+		return strconv.AppendUint(line, uint64(value), 10)
+	case bool:
+		return strconv.AppendBool(line, value)
+	case nil:
+		return append(line, "null"...)
+	}
+	return entry.AppendText(line, text(value))
+}
+
+// text is what a logger prints for a value. The values are the node's own code:
+// one that panics, as a nil pointer may, must not do so once more than without
+// the recorder.
+func text(value any) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "(PANIC)"
+		}
+	}()
+	switch value := value.(type) {
+	case string:
+		return value
+	case error:
+		return value.Error()
+	case fmt.Stringer:
+		return value.String()
+	case []byte:
+		return upperHex(value)
+	}
+	return fmt.Sprint(value)
+}
+
+func upperHex(value []byte) string {
+	digits := make([]byte, 0, 2*len(value))
+	digits = hex.AppendEncode(digits, value)
+	for at, digit := range digits {
+		if digit >= 'a' {
+			digits[at] = digit - 'a' + 'A'
+		}
+	}
+	return string(digits)
+}

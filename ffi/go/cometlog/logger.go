@@ -1,0 +1,95 @@
+// Package cometlog records the log of a CometBFT node: it carries the AppHash
+// of each block, and the words of a consensus failure.
+//
+//	logger = cometlog.Wrap(logger, recorder, cometlog.Options{})
+//	n, err := node.NewNode(config, ..., logger)
+//
+// It is made for CometBFT 0.38, and compiles with 0.39, 0.40 and 1.0, whose
+// package libs/log has the same path.
+package cometlog
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cometbft/cometbft/libs/log"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+)
+
+// Options of the wrapper.
+type Options struct {
+	// Debug records debug lines too. A node that gossips writes thousands of
+	// them a second, and most loggers throw them away further in.
+	Debug bool
+}
+
+// Wrap gives a logger that hands each line to the recorder, in the form of
+// CometBFT's JSON log, then passes the call on as it came. It gives the logger
+// itself if the recorder is switched off.
+func Wrap(logger log.Logger, recorder *haltbox.Recorder, options Options) log.Logger {
+	if recorder == nil {
+		return logger
+	}
+	return &tap{Logger: logger, recorder: recorder, options: options}
+}
+
+// tap is a logger with the fields that With gave it.
+type tap struct {
+	log.Logger
+	recorder *haltbox.Recorder
+	options  Options
+	fields   []any
+}
+
+func (t *tap) Debug(msg string, keyvals ...any) {
+	if t.options.Debug {
+		t.record("debug", msg, keyvals)
+	}
+	t.Logger.Debug(msg, keyvals...)
+}
+
+func (t *tap) Info(msg string, keyvals ...any) {
+	t.record("info", msg, keyvals)
+	t.Logger.Info(msg, keyvals...)
+}
+
+func (t *tap) Error(msg string, keyvals ...any) {
+	t.record("error", msg, keyvals)
+	t.Logger.Error(msg, keyvals...)
+}
+
+// Warn is a level that loggers have from CometBFT 0.39 on.
+func (t *tap) Warn(msg string, keyvals ...any) {
+	t.record("warn", msg, keyvals)
+	if logger, has := t.Logger.(interface{ Warn(string, ...any) }); has {
+		logger.Warn(msg, keyvals...)
+	}
+}
+
+func (t *tap) With(keyvals ...any) log.Logger {
+	next := *t
+	next.Logger = t.Logger.With(keyvals...)
+	next.fields = join(t.fields, keyvals)
+	return &next
+}
+
+// lines are buffers that are used again.
+var lines = sync.Pool{New: func() any { return new(line) }}
+
+func (t *tap) record(level, msg string, keyvals []any) {
+	line := lines.Get().(*line)
+	_ = t.recorder.Log(line.write(level, msg, time.Now(), t.fields, keyvals))
+	lines.Put(line)
+}
+
+// join makes a new list: those of loggers with a common origin must not share
+// what is behind their ends.
+func join(fields, keyvals []any) []any {
+	joined := make([]any, 0, len(fields)+len(keyvals)+1)
+	joined = append(append(joined, fields...), keyvals...)
+	if len(joined)%2 != 0 {
+		joined = append(joined, missing)
+	}
+	return joined
+}

@@ -1,0 +1,3 @@
+module github.com/haltbox/haltbox/ffi/go
+
+go 1.22

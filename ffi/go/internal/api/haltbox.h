@@ -1,0 +1,367 @@
+/*
+ * Haltbox: a flight recorder for consensus failures, inside a host.
+ *
+ * A host records what it executes, line by line, into a ring on disk that survives a kill at
+ * any instruction, and lets go of a block once the network agrees with it. When its AppHash
+ * turns out to differ, a black box named HEIGHT-HASH is frozen:
+ *
+ *     haltbox_options options = {0};
+ *     options.struct_size = sizeof options;
+ *     options.dir = "/var/lib/node/haltbox";
+ *     haltbox *recorder;
+ *     haltbox_error error;
+ *     if (haltbox_open(&options, &recorder, &error) != HALTBOX_OK)
+ *         log(error.message);                      // and goes on without
+ *
+ *     haltbox_begin_block(recorder, height, time, NULL);
+ *     haltbox_record(recorder, line, length);      // thousands of times
+ *     haltbox_end_block(recorder, height, app_hash, 32);
+ *     haltbox_commit(recorder, height, NULL, 0);
+ *     haltbox_confirm(recorder, height, hash_in_next_header, 32);
+ *
+ *     haltbox_close(&recorder);
+ *
+ * docs/embedding.md tells it at length.
+ *
+ * What it does to the process
+ *
+ * - No call waits for the disk or for another process, but haltbox_open and haltbox_freeze.
+ * - No call panics, aborts or exits. A panic inside, which is a bug of Haltbox's, is caught:
+ *   it answers HALTBOX_BROKEN, and the recorder is off from then on.
+ * - It installs no signal handler, starts no thread unless options.background is 1 (haltbox_freeze
+ *   starts one that ends before it returns), reads no environment, and prints nothing, except
+ *   that the Rust runtime reports such a panic on standard error.
+ * - Its files are opened close-on-exec. It maps one file, whose blocks are allocated before, so
+ *   that a full disk does not matter. What remains: the kernel sends SIGBUS to a process that
+ *   writes to a mapped file which somebody truncated, or whose disk fails.
+ * - It records in the process that opened it. In the child of a fork every call on that recorder
+ *   answers HALTBOX_FORKED and touches nothing; the child may open another. fork and exec
+ *   together are not affected.
+ *
+ * Threads: every function may be called from any thread at any time, haltbox_close too. Calls on
+ * one recorder are put in order by a lock, so none may be made in a signal handler.
+ *
+ * Pointers: NULL is refused, or means what the function says; any other pointer must be valid for
+ * what it is said to point to. Nothing that is given is kept after the call, nothing that is
+ * returned has to be freed but the recorder.
+ *
+ * All calls on a recorder may answer HALTBOX_FORKED, HALTBOX_CLOSED (also for a NULL recorder) and
+ * HALTBOX_BROKEN.
+ *
+ * This file is generated from ffi/src.
+ */
+
+
+#ifndef HALTBOX_H
+#define HALTBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The ABI that this header describes; the SONAME of the shared library ends in it.
+#define HALTBOX_ABI_VERSION 1
+
+// A recorder. Any thread may use it from `haltbox_open` to `haltbox_close`.
+typedef struct haltbox haltbox;
+
+// What a call answers: 0 done; above 0 done, but look; below 0 nothing was
+// done. The numbers are fixed and never used again for something else; later
+// libraries may answer others, with the same signs.
+typedef int32_t haltbox_status;
+
+// What to record, and where. Set it to zeroes, then `struct_size` and `dir`.
+//
+// A field that is 0 or NULL has its default. Later versions add fields at the
+// end: a shorter struct is taken as if the rest were zeroes; in a longer one,
+// what this library does not know must be zero, else `HALTBOX_TOO_NEW`.
+typedef struct haltbox_options {
+    // `sizeof(haltbox_options)`.
+    size_t struct_size;
+    // The folder of ring, boxes and archive; made, with mode 0700, if it is not
+    // there. On ext4, XFS, btrfs or tmpfs, never under a node's `data/`, which
+    // operators reset. Required.
+    const char *dir;
+    // Bytes of the ring, 4 MiB to 64 GiB, allocated when it is made; 0: 256 MiB.
+    uint64_t ring_size;
+    // How entries are read: `host`, `agoric`, `cosmos`, or the path of a profile
+    // file (docs/profile.md). NULL: `host`.
+    const char *profile;
+    // Path of the node's executable, whose digest goes into the boxes. NULL: none.
+    const char *node_program;
+    // With `background`: where people should upload a box, in UTF-8, for the
+    // message at a halt. NULL: none.
+    const char *upload_hint;
+    // With `background`: bytes that the archive of released blocks may have. 0:
+    // 2 GiB; `UINT64_MAX`: no archive.
+    uint64_t archive_bytes;
+    // With `background`: seconds that a mismatch without proof has to last until
+    // it is frozen. 0: 60.
+    uint32_t persist_seconds;
+    // 1: a thread freezes what diverged, and archives. 0: no thread; a
+    // divergence is pinned until `haltbox_freeze`, or a `haltbox record --attach`
+    // beside the host, has made its box.
+    uint32_t background;
+} haltbox_options;
+
+// Room for the text of an error: the caller's own, in every call.
+typedef struct haltbox_error {
+    // UTF-8, cut to its room, always ended by a NUL.
+    char message[256];
+} haltbox_error;
+
+// How recording stands. Later versions add fields at the end.
+typedef struct haltbox_stats {
+    // In: `sizeof(haltbox_stats)`. A shorter struct gets the fields it has room
+    // for, and in a longer one the rest is set to 0.
+    size_t struct_size;
+    // Entries given since the recorder was opened, dropped ones included.
+    uint64_t records;
+    // Their bytes, without line ends.
+    uint64_t bytes;
+    // Entries that were dropped.
+    uint64_t dropped;
+    // The height begun last; 0 for none.
+    uint64_t head;
+    // The greatest height that the network agreed with; 0 for none.
+    uint64_t released;
+    // The least height that has entries in the ring; 0 for none.
+    uint64_t oldest;
+    // Blocks that must not be overwritten.
+    uint64_t pinned;
+    // Of these, blocks that diverged and are in no box yet.
+    uint64_t diverged;
+} haltbox_stats;
+
+// Done.
+#define HALTBOX_OK 0
+
+// The entry was not kept: no room was left that may be overwritten. Counted.
+#define HALTBOX_DROPPED 1
+
+// `haltbox_confirm`: the AppHashes differ; the block is pinned.
+#define HALTBOX_DIFFERS 2
+
+// `haltbox_confirm`: this node's AppHash of the height is not known; the
+// network's is noted.
+#define HALTBOX_UNKNOWN 3
+
+// An argument is NULL that must not be, or out of its range.
+#define HALTBOX_BAD_ARGUMENT -1
+
+// The struct has a field that is set and that this library does not know.
+#define HALTBOX_TOO_NEW -2
+
+// Another recorder writes the ring of this folder.
+#define HALTBOX_LOCKED -3
+
+// A host must not map a file on this file system.
+#define HALTBOX_FILE_SYSTEM -4
+
+// The disk has too little room for the ring, or for the box.
+#define HALTBOX_NO_SPACE -5
+
+// The system refused something.
+#define HALTBOX_IO -6
+
+// This process is a fork of the one that opened the recorder.
+#define HALTBOX_FORKED -7
+
+// The recorder is closed, or was never opened (NULL).
+#define HALTBOX_CLOSED -8
+
+// A panic inside was caught; the recorder is off, its ring is valid.
+#define HALTBOX_BROKEN -9
+
+// The profile takes blocks and cranks from the host's own entries: record those.
+#define HALTBOX_MARKED_BY_ENTRIES -10
+
+// There is nothing to freeze.
+#define HALTBOX_NOTHING -11
+
+// The box could not be made.
+#define HALTBOX_NOT_FROZEN -12
+
+// The profile cannot be read.
+#define HALTBOX_PROFILE -13
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Opens or makes the ring in `options->dir` and begins to record.
+//
+// `*out` gets the recorder, or NULL if anything but `HALTBOX_OK` is returned:
+// the host goes on without (every call takes a NULL recorder and answers
+// `HALTBOX_CLOSED`). `error` (NULL allowed) gets what was found, what was
+// expected and what to do; after `HALTBOX_OK` it is empty, or holds what the
+// operator should hear of: a ring that was set aside, a thread that could not
+// be started. Nothing of `options` is used after the call.
+//
+// May take a second: it allocates the ring when there is none, and reads its
+// marks when there is one.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_TOO_NEW`, `HALTBOX_PROFILE`,
+// `HALTBOX_LOCKED`, `HALTBOX_FILE_SYSTEM`, `HALTBOX_NO_SPACE`, `HALTBOX_IO`,
+// `HALTBOX_BROKEN`.
+haltbox_status haltbox_open(const struct haltbox_options *options,
+                            struct haltbox **out,
+                            struct haltbox_error *error);
+
+// The execution of a block begins.
+//
+// `block_time_ns`: the block's own time, in nanoseconds since 1970, the same on
+// every node. `input_digest`: 32 bytes, a digest of what the block brings (its
+// transactions, its proposal), or NULL. A height that was begun before begins
+// another attempt at it.
+//
+// Errors: `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
+haltbox_status haltbox_begin_block(struct haltbox *recorder,
+                                   uint64_t height,
+                                   int64_t block_time_ns,
+                                   const uint8_t *input_digest);
+
+// Records one entry of what the host executes: one line of JSON, an object
+// whose first member is `type`, as the profile reads it.
+//
+// `length` bytes, copied before the call returns. A line end at their end is left
+// out; one inside parts them in two entries. Bytes that are no JSON are kept as
+// they are. `bytes` may be NULL if `length` is 0.
+//
+// What was recorded when the call returns survives the end of the process, by
+// `kill -9` too. It takes one lock and copies; it does not wait for the disk, nor
+// allocate for an entry that marks nothing.
+//
+// Answers `HALTBOX_OK` or `HALTBOX_DROPPED`.
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_record(struct haltbox *recorder, const void *bytes, size_t length);
+
+// Records one line of the node's log; otherwise as `haltbox_record`.
+//
+// The lines go to a lane of their own, where they cannot push out a block. What the
+// profile's `node` section knows in them (a consensus failure, a panic) pins the
+// block it is about.
+haltbox_status haltbox_log(struct haltbox *recorder, const void *bytes, size_t length);
+
+// A crank, or whatever part of a block has digests of its own, ended.
+//
+// `number` counts them on, the same on every node. `crankhash`: 32 bytes, a digest
+// of what this part wrote. `activityhash`: 32 bytes, a chain over all crankhashes.
+// Neither may be NULL.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
+haltbox_status haltbox_crank(struct haltbox *recorder,
+                             uint64_t number,
+                             const uint8_t *crankhash,
+                             const uint8_t *activityhash);
+
+// The execution of a block ended.
+//
+// `app_hash`: this node's AppHash after it, 1 to 64 bytes, if it is known by then;
+// `NULL, 0` if not.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
+haltbox_status haltbox_end_block(struct haltbox *recorder,
+                                 uint64_t height,
+                                 const uint8_t *app_hash,
+                                 size_t length);
+
+// The state of a block is durable. Ends its execution if nothing else did.
+//
+// `app_hash`: this node's AppHash after it, 1 to 64 bytes; `NULL, 0` if it is not
+// known or was given to `haltbox_end_block`. The commit of height H + 1 releases H.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_commit(struct haltbox *recorder,
+                              uint64_t height,
+                              const uint8_t *app_hash,
+                              size_t length);
+
+// What the network decided for a height that was executed: the AppHash in the
+// header of the next height.
+//
+// `network_app_hash`: 1 to 64 bytes. Equal to this node's, it releases the block and
+// all below it (`HALTBOX_OK`). Different, it pins the block (`HALTBOX_DIFFERS`);
+// call `haltbox_diverged` if the difference is proved. `HALTBOX_UNKNOWN`: this node's
+// is not known, and nothing was released.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_confirm(struct haltbox *recorder,
+                               uint64_t height,
+                               const uint8_t *network_app_hash,
+                               size_t length);
+
+// The execution of a height was thrown away: an optimistic one whose proposal was
+// not decided. Its entries stay until the height is executed again.
+//
+// Errors: those of all calls.
+haltbox_status haltbox_abort(struct haltbox *recorder, uint64_t height);
+
+// It is proved that a height differs: it is pinned until a black box holds it.
+//
+// `expected` and `got` are named as CometBFT names them: what this node has, and
+// what the header brought; 1 to 64 bytes each. `reason`: what differs, in UTF-8, as
+// `AppHash` or `LastResultsHash`, of which 128 bytes are kept; NULL: `AppHash`.
+// It waits for nothing and writes no box: see `background` and `haltbox_freeze`.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_diverged(struct haltbox *recorder,
+                                uint64_t height,
+                                const uint8_t *expected,
+                                size_t expected_length,
+                                const uint8_t *got,
+                                size_t got_length,
+                                const char *reason);
+
+// Writes the black box of a height and waits until it is durable. The one call
+// that waits for the disk: seconds for a large ring. Other threads go on recording.
+//
+// `height` 0: the block an operator would mean, which is the one that diverged, is
+// pinned, or was executed last. `out_path` gets the path of the box: `out_path_size`
+// must be at least the length of `options->dir` and 80 bytes more; `NULL, 0` if it
+// is not wanted. A box that is there already is not written again, and is no error.
+// `error` (NULL allowed) says why there is none.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_NOTHING`, `HALTBOX_NO_SPACE`,
+// `HALTBOX_NOT_FROZEN` and those of all calls. After an error `out_path` is empty.
+haltbox_status haltbox_freeze(struct haltbox *recorder,
+                              uint64_t height,
+                              char *out_path,
+                              size_t out_path_size,
+                              struct haltbox_error *error);
+
+// How recording stands. `stats->struct_size` must be set.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_stats_read(struct haltbox *recorder, struct haltbox_stats *stats);
+
+// Asks the kernel to begin writing the ring to the disk, and does not wait for it.
+// Only a power cut makes a difference: what was recorded survives the end of the
+// process in any case.
+//
+// Errors: those of all calls.
+haltbox_status haltbox_flush(struct haltbox *recorder);
+
+// Closes the ring in order and sets `*recorder` to NULL. Both pointers may be NULL.
+//
+// Calls of other threads end or answer `HALTBOX_CLOSED`, also through copies of the
+// pointer and for ever: what it points to, some 100 bytes, stays. A box that
+// another thread is writing is finished by that thread. A recorder that is broken is
+// closed too.
+//
+// Errors: `HALTBOX_FORKED` (`*recorder` stays as it is), `HALTBOX_BROKEN`.
+haltbox_status haltbox_close(struct haltbox **recorder);
+
+// The ABI of the library that is loaded, to be compared with `HALTBOX_ABI_VERSION`.
+uint32_t haltbox_abi_version(void);
+
+// The release of the library that is loaded, as `1.2.3`. Static.
+const char *haltbox_version(void);
+
+// A status in words. Static, never NULL, for every number.
+const char *haltbox_status_text(haltbox_status status);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HALTBOX_H */

@@ -1,0 +1,6 @@
+//go:build cgo && !muslc && !sys_haltbox && !nolink_haltbox
+
+package api
+
+// #cgo LDFLAGS: -Wl,-rpath,${SRCDIR} -L${SRCDIR} -lhaltbox.x86_64
+import "C"

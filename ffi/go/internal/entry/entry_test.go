@@ -1,0 +1,67 @@
+package entry
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestEveryKindOfMemberIsJSON(t *testing.T) {
+	var e Entry
+	line := e.Begin("op-x").Int("n", -7).Bool("yes", true).Text("text", "a\"b").Hex("hex", []byte{0xab}).
+		Hex("none", nil).Digest("digest", []byte("abc")).Digest("nothing", nil).
+		Open("local").Text("code", "sdk").Int("m", 1).Shut().Bool("last", false).End()
+	want := `{"type":"op-x","n":-7,"yes":true,"text":"a\"b","hex":"ab","none":null,` +
+		`"digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","nothing":null,` +
+		`"local":{"code":"sdk","m":1},"last":false}`
+	if string(line) != want {
+		t.Errorf("got  %s\nwant %s", line, want)
+	}
+	if !json.Valid(line) {
+		t.Errorf("no JSON: %s", line)
+	}
+}
+
+func TestKeysOfMoreThan64BytesAreDigests(t *testing.T) {
+	var e Entry
+	long := bytes.Repeat([]byte{1}, 65)
+	line := string(e.Begin("k").Key("a", long[:64]).Key("b", long).Key("c", nil).Key("d", []byte{}).End())
+	for _, part := range []string{`"a":"` + strings.Repeat("01", 64) + `"`, `"b":"sha256:`, `"c":null`, `"d":""`} {
+		if !strings.Contains(line, part) {
+			t.Errorf("no %s in %s", part, line)
+		}
+	}
+}
+
+func TestTheBufferIsUsedAgain(t *testing.T) {
+	var e Entry
+	e.Begin("long").Text("text", strings.Repeat("x", 300)).End()
+	allocations := testing.AllocsPerRun(100, func() {
+		e.Begin("op-read").Int("tx", 1).Key("key", nil).Digest("value", []byte("v")).End()
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
+// Any text must come back from encoding/json as encoding/json itself would
+// give it.
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{"", "plain", "\"\\\n\t\r\x00\x1f\x7f", "a\xffb", "\u2028é\U0001f600", "\xed\xa0\x80"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		line := AppendText(nil, text)
+		var got string
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if want := string([]rune(text)); got != want {
+			t.Errorf("%q came back as %q", text, got)
+		}
+		if bytes.IndexByte(line, '\n') >= 0 {
+			t.Errorf("a line end in %q", line)
+		}
+	})
+}

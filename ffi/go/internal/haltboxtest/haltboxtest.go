@@ -1,0 +1,92 @@
+// Package haltboxtest is what the tests of the module and its adapters share:
+// real rings, read by the real haltbox command.
+package haltboxtest
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+)
+
+// CPU reports the processor time of a benchmark's iterations beside their wall
+// time, which on a shared machine is that of others: call what it gives at the
+// end.
+func CPU(b *testing.B) func() {
+	begun := processorTime()
+	return func() { b.ReportMetric(float64(processorTime()-begun)/float64(b.N), "cpu-ns/op") }
+}
+
+// processorTime of this process, in nanoseconds.
+func processorTime() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
+// RingSize is that of the tests' rings.
+const RingSize = 16 << 20
+
+// Open opens a recorder in a new folder, or leaves the test out if this binary
+// was built without the library.
+func Open(t testing.TB) (*haltbox.Recorder, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "haltbox")
+	recorder, err := haltbox.Open(haltbox.Options{Dir: dir, RingSize: RingSize})
+	if errors.Is(err, haltbox.ErrNotLinked) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { recorder.Close() })
+	return recorder, dir
+}
+
+// Cat gives the lines of a source.
+func Cat(t testing.TB, source string, arguments ...string) []string {
+	t.Helper()
+	said := Run(t, append([]string{"cat", source}, arguments...)...)
+	return strings.Split(strings.TrimSuffix(said, "\n"), "\n")
+}
+
+// Run gives what the haltbox command prints; its exit code must be 0.
+func Run(t testing.TB, arguments ...string) string {
+	t.Helper()
+	command := exec.Command(program(t), arguments...)
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	said, err := command.Output()
+	if err != nil {
+		t.Fatalf("haltbox %v: %v\n%s", arguments, err, complaints.String())
+	}
+	return string(said)
+}
+
+// program is in the folder HALTBOX_PROGRAMS, or where cargo puts it.
+func program(t testing.TB) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	target := filepath.Join(filepath.Dir(here), "../../../../target")
+	for _, folder := range []string{
+		os.Getenv("HALTBOX_PROGRAMS"), filepath.Join(target, "release"), filepath.Join(target, "debug"),
+	} {
+		path := filepath.Join(folder, "haltbox")
+		if _, err := os.Stat(path); folder != "" && err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("no haltbox command: cargo build, or set HALTBOX_PROGRAMS to its folder")
+	}
+	t.Skip("no haltbox command: cargo build, or set HALTBOX_PROGRAMS to its folder")
+	return ""
+}

@@ -1,0 +1,136 @@
+package kvtrace
+
+import (
+	"sync"
+	"sync/atomic"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+)
+
+// outside of any transaction.
+const outside = -1
+
+// Options of a tracer.
+type Options struct {
+	// ValueBytes is the length up to which values are recorded as they are,
+	// beside their digests; 0 for none. Nodes with different bounds can still be
+	// compared. Mind who will see the box.
+	ValueBytes int
+}
+
+// Tracer makes the attempts of one recorder. Nil is one that is switched off.
+type Tracer struct {
+	recorder *haltbox.Recorder
+	options  Options
+	current  atomic.Pointer[Attempt]
+}
+
+// New gives nil for a recorder that is switched off.
+func New(recorder *haltbox.Recorder, options Options) *Tracer {
+	if recorder == nil {
+		return nil
+	}
+	return &Tracer{recorder: recorder, options: options}
+}
+
+// Begin starts the execution of a block, behind [haltbox.Recorder.BeginBlock].
+// What an earlier attempt still does is not recorded any more: it was thrown
+// away. The ABCI adapter calls it.
+func (t *Tracer) Begin() *Attempt {
+	if t == nil {
+		return nil
+	}
+	attempt := &Attempt{tracer: t, tx: outside}
+	t.current.Store(attempt)
+	return attempt
+}
+
+// Attempt gives the one that Begin started last; nil before the first, and if
+// the tracer is off. Take it once, as the execution begins, and keep to it.
+func (t *Tracer) Attempt() *Attempt {
+	if t == nil {
+		return nil
+	}
+	return t.current.Load()
+}
+
+// Attempt is one execution of a block. Nil is one that is not recorded.
+type Attempt struct {
+	tracer *Tracer
+	lock   sync.Mutex
+	entry  entry.Entry
+	tx, op int64
+}
+
+// BeginTx tells that the execution of the block's transaction with this number,
+// counted from 0, begins.
+func (a *Attempt) BeginTx(number int, tx []byte) {
+	if !a.enter() {
+		return
+	}
+	a.tx, a.op = int64(number), 0
+	a.entry.Begin("tx-begin").Int("tx", a.tx).Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
+	a.leave()
+}
+
+// EndTx tells that it ended: what follows belongs to the block.
+func (a *Attempt) EndTx() {
+	if a == nil {
+		return
+	}
+	a.lock.Lock()
+	a.tx, a.op = outside, 0
+	a.lock.Unlock()
+}
+
+// begin starts the entry of an operation, and gives its number. It is followed
+// by leave if it gives an entry.
+func (a *Attempt) begin(kind, store string) (*entry.Entry, int64) {
+	if !a.enter() {
+		return nil, 0
+	}
+	op := a.op
+	a.op++
+	a.entry.Begin(kind)
+	if a.tx != outside {
+		a.entry.Int("tx", a.tx)
+	}
+	return a.entry.Int("op", op).Text("store", store), op
+}
+
+// value writes a value's digest, its length, and if it is short the value.
+func (a *Attempt) value(value []byte) {
+	a.entry.Digest("value", value)
+	if value == nil {
+		return
+	}
+	a.entry.Int("bytes", int64(len(value)))
+	if bound := a.tracer.options.ValueBytes; bound > 0 && len(value) <= bound {
+		a.entry.Open("local").Hex("value", value).Shut()
+	}
+}
+
+// enter takes the lock if this attempt is recorded.
+func (a *Attempt) enter() bool {
+	if a == nil || a.tracer.current.Load() != a {
+		return false
+	}
+	a.lock.Lock()
+	return true
+}
+
+// leave records the entry. What the recorder cannot keep is no matter for the
+// execution.
+func (a *Attempt) leave() {
+	_ = a.tracer.recorder.Record(a.entry.End())
+	a.lock.Unlock()
+}
+
+// present tells no bytes from nothing.
+func present(bytes []byte) []byte {
+	if bytes == nil {
+		return []byte{}
+	}
+	return bytes
+}

@@ -1,0 +1,140 @@
+package kvtrace
+
+// KVStore is what a cosmos-sdk store.KVStore has, and many others: I is the
+// interface its iterators have.
+type KVStore[I Iterator] interface {
+	Get(key []byte) []byte
+	Has(key []byte) bool
+	Set(key, value []byte)
+	Delete(key []byte)
+	Iterator(start, end []byte) I
+	ReverseIterator(start, end []byte) I
+}
+
+// Iterator is what the iterators of CometBFT's and the cosmos-sdk's databases
+// have.
+type Iterator interface {
+	Domain() (start, end []byte)
+	Valid() bool
+	Next()
+	Key() []byte
+	Value() []byte
+	Error() error
+	Close() error
+}
+
+// Store is a store whose operations are recorded. It does and returns what the
+// store inside does and returns.
+type Store[I Iterator] struct {
+	inner   KVStore[I]
+	attempt *Attempt
+	name    string
+}
+
+// Wrap records the operations on a store under a name, which is the same on all
+// nodes. With a nil attempt it only passes them on.
+func Wrap[I Iterator](attempt *Attempt, name string, store KVStore[I]) *Store[I] {
+	return &Store[I]{inner: store, attempt: attempt, name: name}
+}
+
+// Get reads, then records what was read.
+func (s *Store[I]) Get(key []byte) []byte {
+	value := s.inner.Get(key)
+	if e, _ := s.attempt.begin("op-read", s.name); e != nil {
+		e.Key("key", present(key))
+		s.attempt.value(value)
+		s.attempt.leave()
+	}
+	return value
+}
+
+// Has looks, then records what was found.
+func (s *Store[I]) Has(key []byte) bool {
+	found := s.inner.Has(key)
+	if e, _ := s.attempt.begin("op-has", s.name); e != nil {
+		e.Key("key", present(key)).Bool("found", found)
+		s.attempt.leave()
+	}
+	return found
+}
+
+// Set records what is written, then writes.
+func (s *Store[I]) Set(key, value []byte) {
+	if e, _ := s.attempt.begin("op-write", s.name); e != nil {
+		e.Key("key", present(key))
+		s.attempt.value(value)
+		s.attempt.leave()
+	}
+	s.inner.Set(key, value)
+}
+
+// Delete records it, then deletes.
+func (s *Store[I]) Delete(key []byte) {
+	if e, _ := s.attempt.begin("op-delete", s.name); e != nil {
+		e.Key("key", present(key))
+		s.attempt.leave()
+	}
+	s.inner.Delete(key)
+}
+
+// Iterator records the range, and each step that is made.
+func (s *Store[I]) Iterator(start, end []byte) I {
+	return s.iterate(s.inner.Iterator(start, end), start, end, false)
+}
+
+// ReverseIterator records the range, and each step that is made.
+func (s *Store[I]) ReverseIterator(start, end []byte) I {
+	return s.iterate(s.inner.ReverseIterator(start, end), start, end, true)
+}
+
+func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
+	e, op := s.attempt.begin("op-iterate", s.name)
+	if e == nil {
+		return inner
+	}
+	steps := &iterator{Iterator: inner, attempt: s.attempt, store: s.name, of: op}
+	wrapped, traced := any(steps).(I)
+	e.Key("start", start).Key("end", end).Bool("reverse", reverse)
+	if !traced {
+		// The store's iterators are of a concrete type, which nothing else can be.
+		e.Bool("untraced", true)
+	}
+	s.attempt.leave()
+	if !traced {
+		return inner
+	}
+	steps.arrived()
+	return wrapped
+}
+
+// iterator records where it arrives.
+type iterator struct {
+	Iterator
+	attempt *Attempt
+	store   string
+	of      int64
+}
+
+// Next steps, then records where it arrived.
+func (i *iterator) Next() {
+	i.Iterator.Next()
+	i.arrived()
+}
+
+// arrived records the key and value at the place, or that it is the end.
+func (i *iterator) arrived() {
+	var key, value []byte
+	valid := i.Iterator.Valid()
+	if valid {
+		key, value = present(i.Iterator.Key()), i.Iterator.Value()
+	}
+	e, _ := i.attempt.begin("op-next", i.store)
+	if e == nil {
+		return
+	}
+	e.Int("of", i.of).Key("key", key)
+	if valid {
+		i.attempt.value(value)
+	}
+	i.attempt.leave()
+}

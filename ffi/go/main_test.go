@@ -1,0 +1,21 @@
+package haltbox_test
+
+import (
+	"os"
+	"testing"
+)
+
+// Some tests need a process of their own, which they may kill: this binary,
+// called again with the part it shall play.
+const role = "HALTBOX_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "writer":
+		writeUntilKilled(os.Getenv("HALTBOX_TEST_DIR"), os.Getenv("HALTBOX_TEST_COUNT"))
+	case "child":
+		lookAround(os.Getenv("HALTBOX_TEST_DIR"))
+	default:
+		os.Exit(m.Run())
+	}
+}

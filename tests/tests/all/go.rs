@@ -1,0 +1,167 @@
+//! The Go module: its own tests against the library of this build, and what
+//! they cannot see from inside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::{programs, root};
+
+/// The module, and the adapters that have dependencies.
+const MODULES: [&str; 3] = ["", "cometlog", "abci"];
+
+fn module() -> PathBuf {
+    root().join("ffi/go")
+}
+
+/// Puts the library of this build into its place, once; `false` without Go.
+fn linked() -> bool {
+    static LINKED: OnceLock<bool> = OnceLock::new();
+    *LINKED.get_or_init(|| {
+        if !(toolchain("go") && toolchain("cc")) {
+            return false;
+        }
+        let profile = programs();
+        let release = profile.file_name().is_some_and(|name| name == "release");
+        let mut build = Command::new(module().join("build-lib"));
+        build.args((!release).then_some("--dev"));
+        build.env("CARGO_TARGET_DIR", profile.parent().expect("target"));
+        assert!(build.status().expect("bash").success(), "build-lib");
+        true
+    })
+}
+
+/// Runs the go command, which must be content.
+fn go(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
+    let mut go = Command::new("go");
+    go.current_dir(folder).args(arguments);
+    go.env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false");
+    go.env("HALTBOX_PROGRAMS", programs());
+    go.envs(environment.iter().copied());
+    let done = go.output().expect("go runs");
+    let said = [done.stdout, done.stderr].concat();
+    assert!(
+        done.status.success(),
+        "in {}: {environment:?} go {arguments:?}\n{}",
+        folder.display(),
+        String::from_utf8_lossy(&said)
+    );
+}
+
+fn in_every_module(arguments: &[&str], environment: &[(&str, &str)]) {
+    if linked() {
+        for folder in MODULES {
+            go(&module().join(folder), arguments, environment);
+        }
+    }
+}
+
+#[test]
+fn vet_has_nothing_to_say() {
+    in_every_module(&["vet", "./..."], &[]);
+}
+
+#[test]
+fn its_tests_pass_under_the_race_detector() {
+    in_every_module(&["test", "-race", "-count=1", "./..."], &[]);
+}
+
+#[test]
+fn its_tests_pass_where_every_pointer_is_checked() {
+    in_every_module(
+        &["test", "-count=1", "./..."],
+        &[("GOEXPERIMENT", "cgocheck2")],
+    );
+}
+
+#[test]
+fn its_benchmarks_run() {
+    in_every_module(
+        &["test", "-run=^$", "-bench=.", "-benchtime=200x", "./..."],
+        &[],
+    );
+}
+
+#[test]
+fn without_the_library_it_builds_and_opening_says_so() {
+    in_every_module(&["test", "-count=1", "./..."], &[("CGO_ENABLED", "0")]);
+    in_every_module(&["test", "-count=1", "-tags=nolink_haltbox", "./..."], &[]);
+    if linked() {
+        let elsewhere = [("GOOS", "darwin"), ("CGO_ENABLED", "0")];
+        go(&module(), &["build", "./..."], &elsewhere);
+    }
+}
+
+#[test]
+fn it_is_formatted_and_tidy() {
+    if !linked() {
+        return;
+    }
+    let unformatted = Command::new("gofmt").arg("-l").arg(module()).output();
+    let unformatted = unformatted.expect("gofmt comes with go").stdout;
+    assert_eq!(String::from_utf8_lossy(&unformatted), "");
+    in_every_module(&["mod", "tidy", "-diff"], &[]);
+}
+
+#[test]
+fn its_header_is_the_librarys() {
+    let own = fs::read(module().join("internal/api/haltbox.h")).expect("a header");
+    let librarys = fs::read(root().join("ffi/include/haltbox.h")).expect("a header");
+    assert!(
+        own == librarys,
+        "copy ffi/include/haltbox.h to ffi/go/internal/api"
+    );
+}
+
+/// A chain that vendors its dependencies has nothing but what `go mod vendor`
+/// copies: the header and the library must be part of that.
+#[test]
+fn a_program_that_vendors_it_links_and_records() {
+    if !linked() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let chain = folder.path().join("chain");
+    fs::create_dir(&chain).expect("a folder");
+    fs::write(chain.join("go.mod"), chain_module()).expect("a file");
+    fs::write(chain.join("main.go"), CHAIN).expect("a file");
+    go(&chain, &["mod", "vendor"], &[("GOFLAGS", "-mod=mod")]);
+    go(&chain, &["build", "-mod=vendor", "-o", "chain", "."], &[]);
+    let dir = chain.join("haltbox");
+    let ran = Command::new(chain.join("chain")).arg(&dir).status();
+    assert!(ran.expect("it starts").success());
+    let lines = haltbox_tests::output(0, &["cat", haltbox_tests::text(&dir)]);
+    assert!(String::from_utf8_lossy(&lines).contains(r#"{"type":"begin-block","height":7"#));
+}
+
+fn chain_module() -> String {
+    let module = module();
+    format!(
+        "module chain\n\ngo 1.22\n\nrequire github.com/haltbox/haltbox/ffi/go v0.0.0\n\n\
+         replace github.com/haltbox/haltbox/ffi/go => {}\n",
+        module.display()
+    )
+}
+
+const CHAIN: &str = r#"package main
+
+import (
+	"os"
+	"time"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+)
+
+func main() {
+	recorder, err := haltbox.Open(haltbox.Options{Dir: os.Args[1], RingSize: 8 << 20})
+	if err != nil {
+		panic(err)
+	}
+	if err := recorder.BeginBlock(7, time.Now(), nil); err != nil {
+		panic(err)
+	}
+}
+"#;
