@@ -207,6 +207,19 @@ func TestWhatInfoTellsIsConfirmed(t *testing.T) {
 	}
 }
 
+// An AppHash says nothing of another height than its own.
+func TestNothingIsConfirmedOfAHeightThatIsNotKnown(t *testing.T) {
+	c := start(t, abci.Options{})
+	c.recorder.BeginBlock(8, time.Unix(8, 0), nil)
+	c.recorder.EndBlock(8, hash(8))
+	c.recorder.Commit(8, hash(8))
+	c.wrapped.Info(context.Background(), &types.RequestInfo{})
+	c.finalize(decided(9))
+	if got := c.stats(); got.Pinned != 0 || got.Released != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func kinds(lines []string) (found []string) {
 	for _, line := range lines {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"type":"`), `"`)

@@ -99,14 +99,12 @@ func (a *Attempt) begin(kind, store string) (*entry.Entry, int64) {
 	return a.entry.Int("op", op).Text("store", store), op
 }
 
-// value writes a value's digest, its length, and if it is short the value.
+// value writes a value's digest, and if it is short the value. A read has no
+// other member that depends on it: two nodes' reads of a key differ in `value`
+// alone, and that is how a comparison knows a read that gave something else.
 func (a *Attempt) value(value []byte) {
 	a.entry.Digest("value", value)
-	if value == nil {
-		return
-	}
-	a.entry.Int("bytes", int64(len(value)))
-	if bound := a.tracer.options.ValueBytes; bound > 0 && len(value) <= bound {
+	if bound := a.tracer.options.ValueBytes; value != nil && len(value) <= bound && bound > 0 {
 		a.entry.Open("local").Hex("value", value).Shut()
 	}
 }

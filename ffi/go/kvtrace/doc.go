@@ -2,12 +2,12 @@
 // to its stores, in the order in which it does so:
 //
 //	{"type":"tx-begin","tx":3,"digest":"..","bytes":212}
-//	{"type":"op-read","tx":3,"op":0,"store":"bank","key":"02a1","value":"..","bytes":5}
-//	{"type":"op-write","tx":3,"op":1,"store":"bank","key":"02a1","value":"..","bytes":5}
+//	{"type":"op-read","tx":3,"op":0,"store":"bank","key":"02a1","value":".."}
+//	{"type":"op-write","tx":3,"op":1,"store":"bank","key":"02a1","bytes":5,"value":".."}
 //	{"type":"op-has","tx":3,"op":2,"store":"bank","key":"02a2","found":false}
 //	{"type":"op-delete","tx":3,"op":3,"store":"bank","key":"02a2"}
 //	{"type":"op-iterate","tx":3,"op":4,"store":"bank","start":"02","end":"03","reverse":false}
-//	{"type":"op-next","tx":3,"op":5,"store":"bank","of":4,"key":"02a1","value":"..","bytes":5}
+//	{"type":"op-next","tx":3,"op":5,"store":"bank","of":4,"key":"02a1","value":".."}
 //	{"type":"op-next","tx":3,"op":6,"store":"bank","of":4,"key":null}
 //
 // A value is the SHA-256 of its bytes, or null where there was none; a key is

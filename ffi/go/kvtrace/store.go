@@ -61,7 +61,7 @@ func (s *Store[I]) Has(key []byte) bool {
 // Set records what is written, then writes.
 func (s *Store[I]) Set(key, value []byte) {
 	if e, _ := s.attempt.begin("op-write", s.name); e != nil {
-		e.Key("key", present(key))
+		e.Key("key", present(key)).Int("bytes", int64(len(value)))
 		s.attempt.value(value)
 		s.attempt.leave()
 	}

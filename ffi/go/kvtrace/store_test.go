@@ -141,16 +141,16 @@ func TestEveryOperationInItsOrder(t *testing.T) {
 	store.Has([]byte("x"))
 	recorder.Close()
 
-	one, none := `"value":"`+digest("one")+`","bytes":3}`, `"value":"`+digest("")+`","bytes":0}`
+	one, none := `"value":"`+digest("one")+`"}`, `"value":"`+digest("")+`"}`
 	same(t, traced(t, dir), []string{
 		`{"type":"op-has","op":0,"store":"bank","key":"78","found":false}`,
 		`{"type":"tx-begin","tx":4,"digest":"` + digest("the tx") + `","bytes":6}`,
-		`{"type":"op-write","tx":4,"op":0,"store":"bank","key":"61",` + one,
+		`{"type":"op-write","tx":4,"op":0,"store":"bank","key":"61","bytes":3,` + one,
 		`{"type":"op-read","tx":4,"op":1,"store":"bank","key":"61",` + one,
 		`{"type":"op-read","tx":4,"op":2,"store":"bank","key":"6e6f","value":null}`,
 		`{"type":"op-has","tx":4,"op":3,"store":"bank","key":"61","found":true}`,
 		`{"type":"op-has","tx":4,"op":4,"store":"bank","key":"6e6f","found":false}`,
-		`{"type":"op-write","tx":4,"op":5,"store":"bank","key":"62",` + none,
+		`{"type":"op-write","tx":4,"op":5,"store":"bank","key":"62","bytes":0,` + none,
 		`{"type":"op-iterate","tx":4,"op":6,"store":"bank","start":"61","end":null,"reverse":false}`,
 		`{"type":"op-next","tx":4,"op":7,"store":"bank","of":6,"key":"61",` + one,
 		`{"type":"op-next","tx":4,"op":8,"store":"bank","of":6,"key":"62",` + none,
@@ -205,8 +205,8 @@ func TestShortValuesBesideTheirDigests(t *testing.T) {
 	store.Set([]byte("k"), []byte("four"))
 	recorder.Close()
 	same(t, traced(t, dir), []string{
-		`{"type":"op-write","op":0,"store":"s","key":"6b","value":"` + digest("one") + `","bytes":3,"local":{"value":"6f6e65"}}`,
-		`{"type":"op-write","op":1,"store":"s","key":"6b","value":"` + digest("four") + `","bytes":4}`,
+		`{"type":"op-write","op":0,"store":"s","key":"6b","bytes":3,"value":"` + digest("one") + `","local":{"value":"6f6e65"}}`,
+		`{"type":"op-write","op":1,"store":"s","key":"6b","bytes":4,"value":"` + digest("four") + `"}`,
 	})
 }
 
