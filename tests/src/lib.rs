@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the built programs, the recordings, a
 //! small random generator, and a recorder that is driven as a user would.
 
+pub mod c_library;
 pub mod comet;
 pub mod kernel;
 pub mod mutation;
@@ -26,17 +27,19 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Where cargo puts what it builds with the profile of the tests.
+pub fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("the test knows its path");
+    let folder = test.ancestors().nth(2);
+    folder.expect("target/PROFILE/deps/test").to_owned()
+}
+
 /// The folder of the built programs: they are built if they are not yet, with
 /// the profile of the tests.
 pub fn programs() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test knows its path");
-        let folder = test
-            .ancestors()
-            .nth(2)
-            .expect("target/PROFILE/deps/test")
-            .to_owned();
+        let folder = target_folder();
         let mut build = Command::new(env!("CARGO"));
         build
             .current_dir(root())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use haltbox_format::Profile;
 use haltbox_format::archive_name::hour_of;
+use haltbox_format::blackbox::THREAD_STACK;
 
 use super::pass::Pass;
 use super::{Archive, ArchiveError};
@@ -78,7 +79,9 @@ impl Archiving {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("haltbox-archive".to_owned());
+        let thread = std::thread::Builder::new()
+            .name("haltbox-archive".to_owned())
+            .stack_size(THREAD_STACK);
         thread.spawn(work).map(|_| Archiving { wake })
     }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use haltbox_format::blackbox::THREAD_STACK;
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::Attempt;
 
@@ -39,7 +40,9 @@ impl Keeper {
     pub(super) fn start(shared: &Arc<Shared>, background: Background) -> io::Result<Keeper> {
         let (ending, asked) = channel();
         let shared = Arc::clone(shared);
-        let thread = std::thread::Builder::new().name("haltbox-keeper".to_owned());
+        let thread = std::thread::Builder::new()
+            .name("haltbox-keeper".to_owned())
+            .stack_size(THREAD_STACK);
         thread.spawn(move || Work::new(&shared, background).run(&asked))?;
         Ok(Keeper {
             ending: Mutex::new(Some(ending)),

@@ -209,3 +209,17 @@ fn a_closed_recorder_says_so_and_another_may_open() {
     assert!(matches!(host.freeze(None), Err(HostError::Closed)));
     open(folder.path());
 }
+
+#[test]
+fn a_panic_under_the_lock_is_told_from_closing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    let panicking = std::panic::AssertUnwindSafe(|| {
+        host.with(|_| std::panic::resume_unwind(Box::new("asked for")))
+    });
+    assert!(std::panic::catch_unwind(panicking).is_err());
+    assert!(matches!(host.record(b"x"), Err(HostError::Broken)));
+    assert!(matches!(host.freeze(None), Err(HostError::Broken)));
+    drop(host);
+    open(folder.path());
+}

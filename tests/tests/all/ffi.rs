@@ -2,3 +2,7 @@
 
 #[path = "ffi/header.rs"]
 mod header;
+#[path = "ffi/linking.rs"]
+mod linking; // beside another Rust library; what is exported
+#[path = "ffi/programs.rs"]
+mod programs; // C programs: plain, under sanitizers, under valgrind

@@ -44,6 +44,7 @@ pub use seek_table::{
     SEEK_FRAMES_MAX, SEEK_MAGIC, SeekEntry, SeekTable, SeekTableError,
 };
 pub use sink::BoxError;
+pub use writer::THREAD_STACK;
 pub use writer::{
     BlockFacts, BoxJoiner, BoxSummary, BoxWriter, JoinError, ManifestFields, Options,
 };

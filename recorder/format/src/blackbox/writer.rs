@@ -20,6 +20,7 @@ use crate::lifecycle::State;
 use crate::{AppHash, Digest};
 use frames::{Content, Frame, Frames};
 use own_thread::OwnThread;
+pub use own_thread::THREAD_STACK;
 
 /// The longest line or mark, in bytes: twice that is more than a seek table's
 /// 32-bit sizes can say.

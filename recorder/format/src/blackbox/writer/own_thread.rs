@@ -13,6 +13,10 @@ use crate::blackbox::sink::BoxError;
 /// would make the two threads wait for each other.
 const WAITING: usize = 1;
 
+/// Bytes of a thread's stack. Rust's own default, which it would look up in the
+/// environment: a host's environment is none of a recorder's business.
+pub const THREAD_STACK: usize = 2 << 20;
+
 /// The thread and the way to it. Dropped, it waits for the thread's end, so
 /// that nothing is written to the file afterwards.
 pub(super) struct OwnThread<W: Write + Seek> {
@@ -34,7 +38,10 @@ impl<W: Write + Seek + Send + 'static> OwnThread<W> {
             Ok(frames) => work(frames, &received, &told),
             Err(_) => Err(stopped(0)),
         };
-        let Ok(thread) = Builder::new().name("haltbox-box".to_owned()).spawn(run) else {
+        let builder = Builder::new()
+            .name("haltbox-box".to_owned())
+            .stack_size(THREAD_STACK);
+        let Ok(thread) = builder.spawn(run) else {
             return Err(frames);
         };
         first.send(frames).map_err(|unsent| unsent.0)?;

@@ -1,0 +1,72 @@
+/* A process that forks while it records: fork DIR CHILDS_DIR */
+#include "check.h"
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static haltbox *recorder;
+static volatile int ending;
+
+/* Holds the recorder's lock most of the time, so that forks come while it is held. */
+static void *busy(void *argument) {
+    while (!ending)
+        GIVES(HALTBOX_OK, haltbox_record(recorder, "{\"type\":\"local-busy\"}", 21));
+    return argument;
+}
+
+static void every_call_is_refused(void) {
+    static const uint8_t hash[32] = {1};
+    haltbox_stats stats;
+    haltbox_error error;
+    haltbox *copy = recorder;
+    stats.struct_size = sizeof stats;
+    GIVES(HALTBOX_FORKED, haltbox_begin_block(recorder, 2, 0, NULL));
+    GIVES(HALTBOX_FORKED, haltbox_record(recorder, "{\"type\":\"tx-child\"}", 19));
+    GIVES(HALTBOX_FORKED, haltbox_log(recorder, "child", 5));
+    GIVES(HALTBOX_FORKED, haltbox_crank(recorder, 1, hash, hash));
+    GIVES(HALTBOX_FORKED, haltbox_end_block(recorder, 1, NULL, 0));
+    GIVES(HALTBOX_FORKED, haltbox_commit(recorder, 1, hash, 32));
+    GIVES(HALTBOX_FORKED, haltbox_confirm(recorder, 1, hash, 32));
+    GIVES(HALTBOX_FORKED, haltbox_abort(recorder, 1));
+    GIVES(HALTBOX_FORKED, haltbox_diverged(recorder, 1, hash, 32, hash, 31, NULL));
+    GIVES(HALTBOX_FORKED, haltbox_freeze(recorder, 0, NULL, 0, &error));
+    CHECK(strstr(error.message, "fork") != NULL);
+    GIVES(HALTBOX_FORKED, haltbox_stats_read(recorder, &stats));
+    GIVES(HALTBOX_FORKED, haltbox_flush(recorder));
+    GIVES(HALTBOX_FORKED, haltbox_close(&copy));
+    CHECK(copy == recorder);
+}
+
+static void child(const char *dir) {
+    alarm(60);
+    every_call_is_refused();
+    /* One of its own is its own. */
+    haltbox *own = open_recorder(dir);
+    GIVES(HALTBOX_OK, haltbox_record(own, "{\"type\":\"tx-child\"}", 19));
+    GIVES(HALTBOX_OK, haltbox_close(&own));
+    every_call_is_refused();
+}
+
+int main(int argc, char **argv) {
+    pthread_t thread;
+    CHECK(argc == 3);
+    recorder = open_recorder(argv[1]);
+    GIVES(HALTBOX_OK, haltbox_begin_block(recorder, 1, 0, NULL));
+    CHECK(pthread_create(&thread, NULL, busy, NULL) == 0);
+    for (int time = 0; time < 20; time++) {
+        int status = 0;
+        pid_t forked = fork();
+        CHECK(forked >= 0);
+        if (forked == 0) {
+            child(argv[2]);
+            /* In order, as a host's child that ends by itself. */
+            exit(0);
+        }
+        CHECK(waitpid(forked, &status, 0) == forked && status == 0);
+        GIVES(HALTBOX_OK, haltbox_record(recorder, "{\"type\":\"tx-parent\"}", 20));
+    }
+    ending = 1;
+    CHECK(pthread_join(thread, NULL) == 0);
+    GIVES(HALTBOX_OK, haltbox_close(&recorder));
+    return 0;
+}
