@@ -63,11 +63,17 @@ fn cat(home: &Path) -> Vec<u8> {
     output(0, &["cat", text(&home.join("haltbox"))])
 }
 
-/// Exactly the acknowledged entries are there, and perhaps the one whose
-/// acknowledgement the kill cut off. Gives the next number.
+/// The acknowledged entries are there, and perhaps the one whose acknowledgement
+/// the kill cut off. Only what the ring had no room for may be missing at the
+/// front. Gives the next number.
 fn check_numbered(home: &Path, acknowledged: u64) -> u64 {
     let found = String::from_utf8(cat(home)).expect("UTF-8");
-    let mut next = 0;
+    let first = found
+        .split(&['"', ':', ','][..])
+        .find_map(|word| word.parse().ok());
+    let first: u64 = first.expect("a number");
+    assert!(first == 0 || found.len() > 16 << 20, "{first} is the first");
+    let mut next = first;
     for line in found.lines() {
         assert_eq!(line, numbered(next));
         next += 1;
@@ -314,7 +320,8 @@ fn an_entry_larger_than_the_ring_is_cut() {
     );
     let whole = fs::read_to_string(expected).expect("lines");
     let found = output(0, &["cat", text(&home.join("haltbox"))]);
-    let found = String::from_utf8(found).expect("UTF-8");
+    // The cut may have parted a character.
+    let found = String::from_utf8_lossy(&found);
     let short = |lines: &str| -> Vec<String> {
         let lines = lines.lines().filter(|line| !line.contains("aé€😀aé€😀"));
         lines.map(str::to_owned).collect()
