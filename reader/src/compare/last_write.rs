@@ -80,7 +80,7 @@ pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Wri
         key,
         needle: memmem::Finder::new(&key.raw),
         before,
-        pending: None,
+        pending: Vec::new(),
         aborted: false,
         last: None,
         at: None,
@@ -93,12 +93,19 @@ struct Search<'a> {
     key: &'a StoreKey,
     needle: memmem::Finder<'a>,
     before: u64,
-    /// The crank's write and the execution it stands in.
-    pending: Option<(Write, u64)>,
+    /// Writes that may still be thrown away.
+    pending: Vec<Pending>,
     aborted: bool,
     last: Option<Write>,
     /// Execution that `last` stands in, until its height is known.
     at: Option<u64>,
+}
+
+struct Pending {
+    write: Write,
+    /// The execution it stands in.
+    ordinal: u64,
+    tx: Option<u64>,
 }
 
 impl Finds for Search<'_> {
@@ -119,13 +126,15 @@ impl Finds for Search<'_> {
             return;
         }
         if settles_writes(line) {
-            self.aborted |= transactions::fails(line);
             if std::mem::take(&mut self.aborted) {
-                self.pending = None;
+                self.pending.clear();
             }
             self.keep_pending();
         }
         self.aborted |= aborts(line);
+        if let Some((tx, true)) = transactions::outcome(line) {
+            self.pending.retain(|pending| pending.tx != Some(tx));
+        }
         if self.needle.find(line).is_some()
             && let Some((store, key, value)) = written(line)
             && store == self.key.store
@@ -133,31 +142,30 @@ impl Finds for Search<'_> {
         {
             let crank = role::numbers(line).crank;
             let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
-            self.pending = Some((
-                Write {
-                    height: None,
-                    crank,
-                    line_number: number,
-                    value,
-                },
-                ordinal,
-            ));
+            let write = Write {
+                height: None,
+                crank,
+                line_number: number,
+                value,
+            };
+            let tx = transactions::of(line);
+            self.pending.push(Pending { write, ordinal, tx });
         }
     }
 }
 
 impl Search<'_> {
     fn keep_pending(&mut self) {
-        if let Some((write, at)) = self.pending.take() {
-            self.last = Some(write);
-            self.at = Some(at);
+        if let Some(newest) = self.pending.drain(..).next_back() {
+            self.last = Some(newest.write);
+            self.at = Some(newest.ordinal);
         }
     }
 }
 
 /// What was written before stands from here on, unless it was thrown away.
 fn settles_writes(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"crank-finish\"") || transactions::settles_writes(line)
+    line.starts_with(b"{\"type\":\"crank-finish\"") || transactions::ends_block(line)
 }
 
 /// The crank's writes are thrown away: the delivery failed, or the vat was
@@ -243,6 +251,9 @@ struct Check {
 struct Known {
     value: [u8; 16],
     line: u64,
+    /// The transaction that wrote it and may have failed. What another one reads
+    /// meanwhile proves nothing.
+    unsettled: Option<u64>,
 }
 
 impl Finds for Check {
@@ -253,19 +264,19 @@ impl Finds for Check {
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], number: u64) {
         if settles_writes(line) {
-            self.aborted |= transactions::fails(line);
             self.settle();
         }
         self.aborted |= aborts(line);
+        if let Some((tx, failed)) = transactions::outcome(line) {
+            self.settle_transaction(tx, failed);
+        }
         if let Some((store, key, value)) = written(line) {
-            let value = digest(&[value.unwrap_or(b"null")]);
-            self.learn(
-                digest(&[store.as_bytes(), key]),
-                Known {
-                    value,
-                    line: number,
-                },
-            );
+            let known = Known {
+                value: digest(&[value.unwrap_or(b"null")]),
+                line: number,
+                unsettled: transactions::of(line),
+            };
+            self.learn(digest(&[store.as_bytes(), key]), known);
         }
         match role::of(line) {
             Role::Syscall => self.asked = StoreKey::of_read(line),
@@ -290,8 +301,28 @@ impl Check {
         self.undo.push((key, before));
     }
 
+    /// What a failed transaction wrote is gone, but for what was written before
+    /// its messages ran: nothing is known of these keys any more.
+    fn settle_transaction(&mut self, tx: u64, failed: bool) {
+        for (key, _) in &self.undo {
+            let Some(known) = self.known.get_mut(key) else {
+                continue;
+            };
+            if known.unsettled == Some(tx) && failed {
+                self.known.remove(key);
+            } else if known.unsettled == Some(tx) {
+                known.unsettled = None;
+            }
+        }
+    }
+
     fn settle(&mut self) {
         let undo = std::mem::take(&mut self.undo);
+        for (key, _) in &undo {
+            if let Some(known) = self.known.get_mut(key) {
+                known.unsettled = None;
+            }
+        }
         if std::mem::take(&mut self.aborted) {
             for (key, before) in undo.into_iter().rev() {
                 match before {
@@ -315,29 +346,23 @@ impl Check {
 
     fn compare(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64) {
         let key = digest(&[asked.store.as_bytes(), &asked.raw]);
-        let read = digest(&[value]);
-        match self.known.get(&key).copied() {
+        let read = Known {
+            value: digest(&[value]),
+            line: number,
+            unsettled: None,
+        };
+        let reader = transactions::of(line);
+        let known = self.known.get(&key).copied();
+        match known.filter(|known| known.unsettled.is_none() || known.unsettled == reader) {
             None => {
                 self.reads.unknown += 1;
-                self.learn(
-                    key,
-                    Known {
-                        value: read,
-                        line: number,
-                    },
-                );
+                self.learn(key, read);
             }
-            Some(known) if known.value == read => self.reads.checked += 1,
+            Some(known) if known.value == read.value => self.reads.checked += 1,
             Some(known) => {
                 self.reads.checked += 1;
                 self.reads.wrong_count += 1;
-                self.learn(
-                    key,
-                    Known {
-                        value: read,
-                        line: number,
-                    },
-                );
+                self.learn(key, read);
                 self.tell(asked, value, line, number, known.line);
             }
         }

@@ -11,6 +11,8 @@ pub(super) const OWN_NUMBERS: [&str; 1] = ["op"];
 
 /// The member that holds what was read or written.
 const VALUE: &str = "value";
+/// The member that says whether a key is there.
+const FOUND: &str = "found";
 
 /// Store, key and value of a write; no value if it deletes.
 pub(super) type Written<'a> = (String, &'a [u8], Option<&'a [u8]>);
@@ -39,12 +41,14 @@ pub(super) fn is_crank(line: &[u8]) -> bool {
 
 /// The same read on both sides, which gave something else.
 pub(super) fn is_same_read(a: &[u8], b: &[u8]) -> bool {
-    let without_value = |line: &[u8]| {
+    let without_answer = |line: &[u8]| {
         let mut text = line.to_vec();
-        super::role::drop_value(&mut text, 0, VALUE);
+        for member in [VALUE, FOUND] {
+            super::role::drop_value(&mut text, 0, member);
+        }
         text
     };
-    a != b && without_value(a) == without_value(b)
+    a != b && without_answer(a) == without_answer(b)
 }
 
 /// Store and key of an operation, the key as it stands in the entry.
@@ -69,16 +73,24 @@ pub(super) fn written(line: &[u8]) -> Option<Written<'_>> {
     Some((store, key, value))
 }
 
-/// Writes before this entry stand, or fall with [`fails`]: a transaction ends,
-/// or what is outside of them.
-pub(super) fn settles_writes(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"tx-") || line.starts_with(b"{\"type\":\"end-block\"")
+/// The block's execution ends: what was written in it stands.
+pub(super) fn ends_block(line: &[u8]) -> bool {
+    line.starts_with(b"{\"type\":\"end-block\"")
 }
 
-/// A transaction that failed wrote nothing.
-pub(super) fn fails(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"tx-result\"")
-        && json::find(line, b"code").and_then(json::read_u64) != Some(0)
+/// The transaction that an operation is of; `None` outside of them.
+pub(super) fn of(line: &[u8]) -> Option<u64> {
+    json::find(line, b"tx").and_then(json::read_u64)
+}
+
+/// Whether a transaction failed, once that is told: right behind its operations, or
+/// behind those of all.
+pub(super) fn outcome(line: &[u8]) -> Option<(u64, bool)> {
+    if !line.starts_with(b"{\"type\":\"tx-result\"") {
+        return None;
+    }
+    let code = json::find(line, b"code").and_then(json::read_u64);
+    Some((of(line)?, code != Some(0)))
 }
 
 /// An operation in one line for people.
