@@ -6,6 +6,7 @@
 //! part and stands in each function's `# Safety`.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,8 +33,14 @@ const LONGEST_STRUCT: usize = 4096;
 /// Runs the inside of a call; `None` if it panicked.
 pub fn guard<R>(inside: impl FnOnce() -> R) -> Option<R> {
     let result = catch_unwind(AssertUnwindSafe(inside));
-    // What a panic carries is the panicking code's; dropping it could panic again.
-    result.map_err(std::mem::forget).ok()
+    result.map_err(discard).ok()
+}
+
+/// Drops what a panic carried: a value of the panicking code's, which could panic
+/// again as it goes, and is left alone then.
+fn discard(carried: Box<dyn Any + Send>) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(carried)));
+    let _ = dropped.map_err(std::mem::forget);
 }
 
 /// Runs a call on a recorder; one that panics is the recorder's last.

@@ -30,7 +30,7 @@ static inline haltbox_options options_for(const char *dir) {
     memset(&options, 0, sizeof options);
     options.struct_size = sizeof options;
     options.dir = dir;
-    options.ring_size = 8 << 20;
+    options.ring_size = 4 << 20;
     return options;
 }
 
