@@ -191,7 +191,8 @@ func (r *Recorder) Stats() (Stats, error) {
 	return Stats(stats), errorOf(status)
 }
 
-// Flush asks the kernel to begin writing to the disk, and does not wait. What
+// Flush has the kernel begin to write to the disk, and waits only where the disk's
+// queue is full. What
 // was recorded survives the end of the process without it.
 func (r *Recorder) Flush() error {
 	if r == nil {

@@ -81,7 +81,7 @@ typedef struct haltbox_options {
     // there. On ext4, XFS, btrfs or tmpfs, never under a node's `data/`, which
     // operators reset. Required.
     const char *dir;
-    // Bytes of the ring, 4 MiB to 64 GiB, allocated when it is made; 0: 256 MiB.
+    // Bytes of the ring, 4 MiB to 1 TiB, allocated when it is made; 0: 256 MiB.
     uint64_t ring_size;
     // How entries are read: `host`, `agoric`, `cosmos`, or the path of a profile
     // file (docs/profile.md). NULL: `host`.
@@ -334,7 +334,8 @@ haltbox_status haltbox_freeze(struct haltbox *recorder,
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 haltbox_status haltbox_stats_read(struct haltbox *recorder, struct haltbox_stats *stats);
 
-// Asks the kernel to begin writing the ring to the disk, and does not wait for it.
+// Has the kernel begin to write the ring to the disk; waits only where the disk's
+// queue is full.
 // Only a power cut makes a difference: what was recorded survives the end of the
 // process in any case.
 //

@@ -19,7 +19,7 @@ export interface SlogSender {
    * @param jsonObj its JSON; made of `slogObj` if it is not given
    */
   (slogObj: object, jsonObj?: string): void;
-  /** Asks the kernel to write the ring to the disk. What was recorded outlives the process in any case. */
+  /** Waits for nothing: what was recorded is in the ring, and outlives the process. */
   forceFlush: () => Promise<void>;
   /** Closes the ring in order; entries that come later are not recorded. */
   shutdown: () => Promise<void>;

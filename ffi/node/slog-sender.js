@@ -57,9 +57,8 @@ const senderOf = recorder => {
     }
   };
   return Object.assign(slogSender, {
-    forceFlush: async () => {
-      recorder.flush();
-    },
+    // Nothing waits to be handed over: an entry is in the ring when its call returns.
+    forceFlush: async () => {},
     shutdown: async () => {
       open = false;
       recorder.close();

@@ -338,7 +338,8 @@ pub unsafe extern "C" fn haltbox_stats_read(
     }
 }
 
-/// Asks the kernel to begin writing the ring to the disk, and does not wait for it.
+/// Has the kernel begin to write the ring to the disk; waits only where the disk's
+/// queue is full.
 /// Only a power cut makes a difference: what was recorded survives the end of the
 /// process in any case.
 ///

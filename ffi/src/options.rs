@@ -26,7 +26,7 @@ pub struct haltbox_options {
     /// there. On ext4, XFS, btrfs or tmpfs, never under a node's `data/`, which
     /// operators reset. Required.
     pub dir: *const c_char,
-    /// Bytes of the ring, 4 MiB to 64 GiB, allocated when it is made; 0: 256 MiB.
+    /// Bytes of the ring, 4 MiB to 1 TiB, allocated when it is made; 0: 256 MiB.
     pub ring_size: u64,
     /// How entries are read: `host`, `agoric`, `cosmos`, or the path of a profile
     /// file (docs/profile.md). NULL: `host`.

@@ -33,6 +33,7 @@ use crate::operator::message;
 use crate::recorder::{Config, Recorder};
 pub use crate::ring::Birth;
 use crate::ring::file::{OpenError, RingOptions};
+use crate::ring::start_writeback;
 use crate::subject::{Holder, Subject};
 use entry::Line;
 pub use keeper::Background;
@@ -47,7 +48,7 @@ pub struct Options {
     /// The folder of ring, boxes and archive; made if it is not there. Never
     /// under a node's `data/`, which operators reset.
     pub dir: PathBuf,
-    /// Bytes of the ring, 4 MiB to 64 GiB.
+    /// Bytes of the ring, 4 MiB to 1 TiB.
     pub size: u64,
     /// How the host's entries are read.
     pub profile: Profile,
@@ -416,13 +417,15 @@ impl HostRecorder {
         self.with(|open| open.full_stats())
     }
 
-    /// Asks the kernel to begin writing the ring's pages to the disk. Does not
-    /// wait for it: what was recorded survives the process in any case.
+    /// Has the kernel begin to write the ring to the disk, and waits only where the
+    /// disk's queue is full. What was recorded survives the process in any case.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn flush(&self) -> Result<(), HostError> {
-        self.with(|open| open.recorder.start_writeback())
+        let file = self.with(|open| open.recorder.file())?;
+        file.iter().for_each(start_writeback);
+        Ok(())
     }
 
     /// Closes the ring in order. A box that the background thread is writing is

@@ -23,7 +23,7 @@ use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
-use crate::ring::{AFTERMATH, Appended, Protected, RingWriter};
+use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, start_writeback};
 use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
@@ -221,11 +221,6 @@ impl Recorder {
         self.news.clear();
     }
 
-    /// Asks the kernel to begin writing the ring's pages to the disk.
-    pub fn start_writeback(&self) {
-        let _ = self.writer.map().start_writeback();
-    }
-
     /// Where the next records stand.
     pub fn position(&self) -> Position {
         Position {
@@ -392,7 +387,7 @@ impl Recorder {
         self.flush_loss();
         self.publish(&[Mark::Close]);
         self.writer.publish_writer(0);
-        let _ = self.writer.map().start_writeback();
+        self.file.try_clone().iter().for_each(start_writeback);
     }
 
     fn decide(&mut self, mark: Mark) {

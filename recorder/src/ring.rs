@@ -29,6 +29,7 @@ use haltbox_format::ring::{
 
 pub use map::Birth;
 use map::Map;
+pub(crate) use map::start_writeback;
 
 /// Records of the main lane that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The addon of `@haltbox/slog-sender`: a [`HostRecorder`] that JavaScript calls.
 //!
 //! ```text
-//! slog-sender.js -> open(...) -> { record, flush, stats, close, notices }
+//! slog-sender.js -> open(...) -> { record, stats, close, notices }
 //!                                    |
 //!                V8 writes UTF-8 into the sender's buffer -> HostRecorder -> ring
 //! ```

@@ -85,9 +85,8 @@ fn is_on(name: &str, text: &str) -> Result<bool, String> {
 
 fn give(env: &Env, sender: &Rc<Sender>, notices: &[String]) -> Option<Value> {
     let given = env.object()?;
-    let methods: [(&str, Method); 4] = [
+    let methods: [(&str, Method); 3] = [
         ("record", Sender::record),
-        ("flush", Sender::flush),
         ("stats", Sender::stats),
         ("close", Sender::close),
     ];

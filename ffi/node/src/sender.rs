@@ -60,12 +60,6 @@ impl Sender {
         kept.map_err(|error| error.to_string())
     }
 
-    /// `flush()`: asks the kernel to write, and does not wait.
-    pub(crate) fn flush(&self, env: &Env, _: &[Value]) -> Option<Value> {
-        let error = self.recorder.flush().err()?;
-        env.text(&error.to_string())
-    }
-
     /// `close()`: from here on nothing is recorded.
     pub(crate) fn close(&self, _: &Env, _: &[Value]) -> Option<Value> {
         self.recorder.close();
