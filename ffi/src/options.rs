@@ -42,7 +42,7 @@ pub struct haltbox_options {
     /// With `background`: seconds that a mismatch without proof has to last until
     /// it is frozen. 0: 60.
     pub persist_seconds: u32,
-    /// 1: a thread freezes what diverged, and archives. 0: no thread; a
+    /// 1: a thread freezes what diverged, another archives. 0: no threads; a
     /// divergence is pinned until `haltbox_freeze`, or a `haltbox record --attach`
     /// beside the host, has made its box.
     pub background: u32,
@@ -89,7 +89,7 @@ impl Asked<'_> {
             1 => {}
             _ => {
                 return Err(Refusal::Argument(
-                    "options.background: expected 0 (no thread) or 1 (one thread)",
+                    "options.background: expected 0 (no threads) or 1",
                 ));
             }
         }
