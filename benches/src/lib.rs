@@ -17,10 +17,19 @@ pub fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
             times.push(begun.elapsed().as_secs_f64());
         }
     }
-    times
-        .iter_mut()
-        .for_each(|times| times.sort_by(f64::total_cmp));
-    times.iter().map(|times| times[times.len() / 2]).collect()
+    times.into_iter().map(median).collect()
+}
+
+/// The middle one.
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// A number from the environment.
+pub fn setting(name: &str, default: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().expect(name))
 }
 
 /// A folder on the checkout's disk that version control does not see: a bench

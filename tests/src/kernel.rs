@@ -83,6 +83,11 @@ impl Kernel {
         modules.join("@agoric/telemetry/src").join(name)
     }
 
+    /// A module that lies beside the kernel's vats.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.host.folder().join("kernel").join(name)
+    }
+
     /// The module of Haltbox's sender.
     pub fn haltbox(&self) -> PathBuf {
         self.host.module()
