@@ -16,11 +16,11 @@ static void *record(void *argument) {
     return NULL;
 }
 
-/* Records until somebody closes the recorder. */
+/* Records until somebody closes the recorder: entries that cannot push out those of a block. */
 static void *record_on(void *argument) {
     haltbox_status status;
     (void)argument;
-    while ((status = haltbox_record(recorder, "{\"type\":\"tx-late\"}", 18)) == HALTBOX_OK) {
+    while ((status = haltbox_record(recorder, "{\"type\":\"local-late\"}", 21)) == HALTBOX_OK) {
     }
     GIVES(HALTBOX_CLOSED, status);
     return NULL;
@@ -39,9 +39,12 @@ static void together(int count, void *(*work)(void *), int close) {
 }
 
 int main(int argc, char **argv) {
+    haltbox_options options;
     CHECK(argc == 4);
     each = atoi(argv[3]);
-    recorder = open_recorder(argv[1]);
+    options = options_for(argv[1]);
+    options.ring_size = 16 << 20;
+    GIVES(HALTBOX_OK, haltbox_open(&options, &recorder, NULL));
     GIVES(HALTBOX_OK, haltbox_begin_block(recorder, 1, 0, NULL));
     together(atoi(argv[2]), record, 0);
     together(atoi(argv[2]), record_on, 1);
