@@ -97,7 +97,7 @@ typedef struct haltbox_options {
     // With `background`: seconds that a mismatch without proof has to last until
     // it is frozen. 0: 60.
     uint32_t persist_seconds;
-    // 1: a thread freezes what diverged, and archives. 0: no thread; a
+    // 1: a thread freezes what diverged, another archives. 0: no threads; a
     // divergence is pinned until `haltbox_freeze`, or a `haltbox record --attach`
     // beside the host, has made its box.
     uint32_t background;
