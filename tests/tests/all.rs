@@ -1,4 +1,5 @@
-//! One binary for all end-to-end tests. Try not to add another.
+//! One binary for all end-to-end tests, but for those in hosts.rs. Try not to add
+//! another.
 
 #[path = "all/archive.rs"]
 mod archive; // released blocks, archived and had back
@@ -14,12 +15,8 @@ mod crash_loop; // a failed node that is killed and started again, with its reco
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/extracts.rs"]
 mod extracts; // parts of sources and redactions, as boxes
-#[path = "all/ffi.rs"]
-mod ffi; // the C ABI: its header, and C programs that call it
 #[path = "all/fifo.rs"]
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
-#[path = "all/go.rs"]
-mod go; // the Go module: its own tests, vendoring, builds without the library
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]
@@ -28,8 +25,6 @@ mod intake; // a Node process that writes at full block rate, whatever dies
 mod journal; // the node's log out of systemd's journal
 #[path = "all/json.rs"]
 mod json; // what commands print as JSON, against docs/json.md
-#[path = "all/kernel.rs"]
-mod kernel; // a real SwingSet kernel, with the slog sender and without
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
 #[path = "all/layering.rs"]
@@ -40,8 +35,6 @@ mod live; // reading and freezing while recording goes on
 mod metrics; // metrics over HTTP, and clients that do not behave
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
-#[path = "all/node.rs"]
-mod node; // @haltbox/slog-sender in real Node processes
 #[path = "all/packaging.rs"]
 mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]

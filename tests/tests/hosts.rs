@@ -1,0 +1,12 @@
+//! The recorder inside hosts: C, Go and Node programs. These tests build things;
+//! they run apart from the others, whose waiting times a compiler beside them would
+//! exceed.
+
+#[path = "hosts/ffi.rs"]
+mod ffi; // the C ABI: its header, and C programs that call it
+#[path = "hosts/go.rs"]
+mod go; // the Go module: its own tests, vendoring, builds without the library
+#[path = "hosts/kernel.rs"]
+mod kernel; // a real SwingSet kernel, with the slog sender and without
+#[path = "hosts/node.rs"]
+mod node; // @haltbox/slog-sender in real Node processes
