@@ -57,7 +57,7 @@ func TestABlockReadsBack(t *testing.T) {
 		`{"type":"tx-begin","tx":0,"of":7}`,
 		`{"type":"end-block","height":7,"appHash":"`+seven+`"}`,
 		`{"type":"commit-block","height":7,"appHash":"`+seven+`"}`,
-		`{"type":"crank","number":3,"crankhash":"`+strings.Repeat("01", 32)+`"`)
+		`{"type":"crank","crank":3,"crankhash":"`+strings.Repeat("01", 32)+`"`)
 	contains(t, haltboxtest.Cat(t, dir, "--stream", "node"), `{"_msg":"a line","level":"info"}`)
 }
 
