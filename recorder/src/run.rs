@@ -7,7 +7,7 @@
 //!
 //! With a FIFO in place of the slog's file nothing of it goes to the disk but
 //! what is recorded. The node then depends on this process or the recorder being
-//! alive: [`crate::run::pump`] has what that means.
+//! alive: `run/pump.rs` has what that means.
 
 mod pump;
 
