@@ -17,7 +17,8 @@ if (process.argv[3]) keep(large(Number(process.argv[3])));
 keep(JSON.stringify({ type: 'escaped', text: 'lone \ud800, NUL \0, end of line \n' }));
 keep('{"text":"lone \ud800 and \udc00"}', '{"text":"lone \ufffd and \ufffd"}');
 keep('{"text":"NUL \0 within"}');
-keep('{"text":"one\n\n"', '{"text":"one\n');
+keep('{"text":"two\n\nlines"}');
+keep('{"text":"its end"}\n', '{"text":"its end"}');
 keep('no JSON at all');
 
 const cause = Object.assign(Error('why'), { stack: 'stack of the cause' });

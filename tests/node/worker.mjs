@@ -1,4 +1,6 @@
-// Workers that record, with the recorder's own thread, and are ended at any moment: the process goes on.
+// Workers that record, with the recorder's own thread, and are ended at any moment: the process goes on, and tells whether
+// the addon is still mapped.
+import { readFileSync } from 'node:fs';
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 import { setTimeout } from 'node:timers/promises';
 import { makeSlogSender } from '@haltbox/slog-sender';
@@ -10,7 +12,7 @@ if (isMainThread) {
     await setTimeout(30 * round);
     await worker.terminate();
   }
-  console.log('went on');
+  console.log(readFileSync('/proc/self/maps', 'utf8').includes('/haltbox.node') ? 'mapped' : 'gone');
 } else {
   const slogSender = await makeSlogSender({ env: process.env, stateDir: process.env.STATE_DIR });
   slogSender({ type: 'worker' });

@@ -63,11 +63,17 @@ fn cat(home: &Path) -> Vec<u8> {
     output(0, &["cat", text(&home.join("haltbox"))])
 }
 
-/// Exactly the acknowledged entries are there, and perhaps the one whose
-/// acknowledgement the kill cut off. Gives the next number.
+/// The acknowledged entries are there, and perhaps the one whose acknowledgement
+/// the kill cut off. Only what the ring had no room for may be missing at the
+/// front. Gives the next number.
 fn check_numbered(home: &Path, acknowledged: u64) -> u64 {
     let found = String::from_utf8(cat(home)).expect("UTF-8");
-    let mut next = 0;
+    let first = found
+        .split(&['"', ':', ','][..])
+        .find_map(|word| word.parse().ok());
+    let first: u64 = first.expect("a number");
+    assert!(first == 0 || found.len() > 16 << 20, "{first} is the first");
+    let mut next = first;
     for line in found.lines() {
         assert_eq!(line, numbered(next));
         next += 1;
@@ -314,7 +320,8 @@ fn an_entry_larger_than_the_ring_is_cut() {
     );
     let whole = fs::read_to_string(expected).expect("lines");
     let found = output(0, &["cat", text(&home.join("haltbox"))]);
-    let found = String::from_utf8(found).expect("UTF-8");
+    // The cut may have parted a character.
+    let found = String::from_utf8_lossy(&found);
     let short = |lines: &str| -> Vec<String> {
         let lines = lines.lines().filter(|line| !line.contains("aé€😀aé€😀"));
         lines.map(str::to_owned).collect()
@@ -323,16 +330,18 @@ fn an_entry_larger_than_the_ring_is_cut() {
     assert!(found.len() < 8 << 20);
 }
 
-/// Node unloads what a worker loaded; the recorder's thread may be at work.
+/// Node unloads what a worker loaded, while the recorder's thread may be at work.
 #[test]
 fn a_worker_that_ends_takes_nothing_with_it() {
     let Some(host) = NodeHost::installed() else {
         return;
     };
-    let home = tempfile::tempdir().expect("a folder");
-    let mut program = host.program("worker.mjs", home.path());
-    let (printed, _) = finish(program.env("HALTBOX_BACKGROUND", "1"));
-    assert_eq!(printed, "went on\n");
+    for background in ["0", "1"] {
+        let home = tempfile::tempdir().expect("a folder");
+        let mut program = host.program("worker.mjs", home.path());
+        let (printed, _) = finish(program.env("HALTBOX_BACKGROUND", background));
+        assert_eq!(printed, "mapped\n", "HALTBOX_BACKGROUND={background}");
+    }
 }
 
 /// Nobody else freezes and archives then.
