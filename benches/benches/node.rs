@@ -20,12 +20,15 @@ use serde_json::Value;
 type Sender = (&'static str, &'static str);
 
 const ALONE: Sender = ("stringify", "`JSON.stringify` alone");
-const SENDERS: [Sender; 4] = [
+const SENDERS: [Sender; 5] = [
     ("write", "`fs.writeSync` of each line"),
     ("slogfile", "`slog-file.js` (SLOGFILE)"),
     ("peer", "`flight-recorder.js`"),
     ("haltbox", "`@haltbox/slog-sender`"),
+    (AHEAD, "the same, HALTBOX_BACKGROUND=1"),
 ];
+/// The addon's own thread makes the ring's pages present.
+const AHEAD: &str = "haltbox-background";
 
 struct Bench {
     host: &'static NodeHost,
@@ -64,6 +67,7 @@ impl Bench {
             .env("HALTBOX_MODULE", self.host.module())
             .env("HALTBOX_DIR", state.join("haltbox"))
             .env("HALTBOX_SIZE", "256MiB")
+            .env("HALTBOX_BACKGROUND", u8::from(sender == AHEAD).to_string())
             .env("SLOGFILE", state.join("slogfile.jsonl"))
             .stdout(Stdio::piped());
         command
@@ -197,7 +201,7 @@ fn state(home: &Path) -> PathBuf {
 fn found(sender: &str, home: &Path) -> u64 {
     let state = state(home);
     let lines = match sender {
-        "haltbox" => cat(&state.join("haltbox")),
+        "haltbox" | AHEAD => cat(&state.join("haltbox")),
         "peer" => cat(&state.join("flight-recorder.bin")),
         "slogfile" => fs::read(state.join("slogfile.jsonl")).unwrap_or_default(),
         _ => fs::read(state.join("plain.jsonl")).expect("the file"),

@@ -7,8 +7,9 @@
 //!
 //! Every call may come from any thread, takes one short lock, and neither waits
 //! for the disk nor for another process; only [`HostRecorder::freeze`] does. No
-//! call prints anything. A thread runs only if [`Options::background`] asks for
-//! one; else `haltbox record --attach RING` freezes and archives.
+//! call prints anything. Threads run only if [`Options::background`] asks for
+//! them; else `haltbox record --attach RING` freezes and archives, and a call
+//! stops where the ring's next page is not present.
 //!
 //! A host of the `host` profile has no slog of its own: the calls write the
 //! entries that mark its blocks. Where the host's own entries mark them, as
@@ -57,7 +58,8 @@ pub struct Options {
     pub profile_text: Option<Vec<u8>>,
     /// The node's executable, whose digest goes into the boxes.
     pub node_program: Option<PathBuf>,
-    /// A thread that freezes what diverged, and archives.
+    /// A thread that freezes what diverged, and archives; and one that makes the
+    /// ring's pages present ahead of the calls.
     pub background: Option<Background>,
 }
 
@@ -204,7 +206,7 @@ impl HostRecorder {
             },
             profile: Arc::clone(&profile),
             node_lane: Lane::Local,
-            populate: false,
+            populate: options.background.is_some(),
         };
         let opened = Recorder::open(&options.dir.join("ring"), config).map_err(HostError::Open)?;
         let mut recorder = opened.recorder;
