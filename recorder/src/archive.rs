@@ -27,6 +27,8 @@ use haltbox_format::ArchiveName;
 use haltbox_format::blackbox::{BoxError, IndexError, JoinError};
 use haltbox_format::ring::RingError;
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
@@ -76,6 +78,11 @@ pub enum ArchiveError {
         /// Why not.
         error: JoinError,
     },
+    /// Another recorder archives here; two would keep everything twice.
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// What is left of the disk is the node's.
     NoRoom {
         /// The folder.
@@ -101,6 +108,12 @@ impl fmt::Display for ArchiveError {
             Self::Write(error) => error.fmt(f),
             Self::File { path, error } => write!(f, "{} {error}", path.display()),
             Self::Join { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::InUse { path } => write!(
+                f,
+                "{} is written by another recorder, the host's own or one with --attach, and is \
+                 left to it",
+                path.display()
+            ),
             // Told once: what is free now would make it another sentence each time.
             Self::NoRoom { path, kept } => write!(
                 f,
@@ -137,6 +150,19 @@ impl Archive {
     /// What the system says.
     pub fn files(&self) -> Result<Vec<ArchiveFile>, ArchiveError> {
         files_in(&self.path).map_err(|error| at("list", &self.path, error))
+    }
+
+    /// The right to write here, until it is dropped. Only a lock that another
+    /// holds is in the way: where folders cannot be locked nobody has one.
+    fn lock(&self) -> Result<Option<Flock<File>>, ArchiveError> {
+        let folder = open_file(&self.path)?;
+        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((_, Errno::EWOULDBLOCK)) => Err(ArchiveError::InUse {
+                path: self.path.clone(),
+            }),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The archive must not be what fills the node's disk.

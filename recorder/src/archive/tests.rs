@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use haltbox_format::blackbox::{HostFingerprint, Manifest};
 use haltbox_format::mark::Position;
@@ -282,4 +283,38 @@ fn what_went_by_age_before_it_was_archived_is_a_hole() {
     assert_eq!(hole.from, manifest.coverage.main.unwrap().from);
     assert!(manifest.blocks[0].height > 3);
     assert_eq!(manifest.blocks.last().unwrap().height, 199);
+}
+
+/// Two that archived one ring would keep everything twice.
+#[test]
+fn an_archive_that_another_writes_is_left_to_it_until_it_ends() {
+    let mut node = Node::new();
+    node.execute(1..=9);
+    let other = node.archive.lock().unwrap();
+    assert!(other.is_some());
+    assert!(matches!(
+        node.archive.lock(),
+        Err(ArchiveError::InUse { .. })
+    ));
+    let ring = node.recorder.file();
+    let archiving = Archiving::beside(node.folder.path(), ring, |ring| Plan {
+        ring,
+        old_rings: Vec::new(),
+        profile: Arc::clone(&node.profile),
+        node_program: None,
+        budget: 1 << 30,
+    });
+    let archiving = archiving.unwrap();
+    // Longer than its first work takes, which the second wake waits for.
+    archiving.wake();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(node.names(), []);
+    drop(other);
+    let begun = Instant::now();
+    while node.names().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        archiving.wake();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(node.names(), [(1, 8)]);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use haltbox_format::Profile;
 use haltbox_format::archive_name::hour_of;
 use haltbox_format::blackbox::THREAD_STACK;
+use nix::fcntl::Flock;
 
 use super::pass::Pass;
 use super::{Archive, ArchiveError};
@@ -97,6 +98,8 @@ struct Worker {
     archive: Archive,
     plan: Plan,
     host: haltbox_format::blackbox::HostFingerprint,
+    /// Held from the first work that found nobody else at it.
+    lock: Option<Option<Flock<File>>>,
     /// How far the ring in use is archived, once that is known.
     done: Option<(haltbox_format::RingId, haltbox_format::mark::Position)>,
     /// The hour of the last work.
@@ -112,6 +115,7 @@ impl Worker {
             archive,
             plan,
             host,
+            lock: None,
             done: None,
             hour: String::new(),
             told: Vec::new(),
@@ -120,6 +124,9 @@ impl Worker {
 
     /// What rings of another size still hold, and what the last session left.
     fn begin(&mut self) {
+        if let Err(error) = self.take_lock() {
+            return self.tell(vec![error]);
+        }
         for path in std::mem::take(&mut self.plan.old_rings) {
             let archived = super::open_file(&path).and_then(|ring| {
                 let pass = Pass {
@@ -146,7 +153,15 @@ impl Worker {
         self.tell(trouble);
     }
 
+    fn take_lock(&mut self) -> Result<(), ArchiveError> {
+        if self.lock.is_none() {
+            self.lock = Some(self.archive.lock()?);
+        }
+        Ok(())
+    }
+
     fn try_work(&mut self) -> Result<Vec<ArchiveError>, ArchiveError> {
+        self.take_lock()?;
         let pass = Pass {
             ring: &self.plan.ring,
             profile: &self.plan.profile,
