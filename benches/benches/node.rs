@@ -25,10 +25,10 @@ const SENDERS: [Sender; 5] = [
     ("slogfile", "`slog-file.js` (SLOGFILE)"),
     ("peer", "`flight-recorder.js`"),
     ("haltbox", "`@haltbox/slog-sender`"),
-    (AHEAD, "the same, HALTBOX_BACKGROUND=1"),
+    (BARE, "the same, HALTBOX_BACKGROUND=0"),
 ];
-/// The addon's own thread makes the ring's pages present.
-const AHEAD: &str = "haltbox-background";
+/// No thread makes the ring's pages present.
+const BARE: &str = "haltbox-bare";
 
 struct Bench {
     host: &'static NodeHost,
@@ -67,7 +67,7 @@ impl Bench {
             .env("HALTBOX_MODULE", self.host.module())
             .env("HALTBOX_DIR", state.join("haltbox"))
             .env("HALTBOX_SIZE", "256MiB")
-            .env("HALTBOX_BACKGROUND", u8::from(sender == AHEAD).to_string())
+            .env("HALTBOX_BACKGROUND", u8::from(sender != BARE).to_string())
             .env("SLOGFILE", state.join("slogfile.jsonl"))
             .stdout(Stdio::piped());
         command
@@ -100,7 +100,7 @@ impl Bench {
         let records = burst[0].median("records");
         println!("{records} entries, medians of {rounds} interleaved rounds.\n");
         println!(
-            "| entry to JSON to sender | entries/s | times JSON alone, clock | thread time | call |"
+            "| entry to JSON to sender | entries/s | times JSON alone, clock | thread time | slices |"
         );
         println!("|---|---|---|---|---|");
         for (((_, what), fed), slices) in senders().zip(&burst).zip(&slices) {
@@ -201,7 +201,7 @@ fn state(home: &Path) -> PathBuf {
 fn found(sender: &str, home: &Path) -> u64 {
     let state = state(home);
     let lines = match sender {
-        "haltbox" | AHEAD => cat(&state.join("haltbox")),
+        "haltbox" | BARE => cat(&state.join("haltbox")),
         "peer" => cat(&state.join("flight-recorder.bin")),
         "slogfile" => fs::read(state.join("slogfile.jsonl")).unwrap_or_default(),
         _ => fs::read(state.join("plain.jsonl")).expect("the file"),

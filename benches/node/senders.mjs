@@ -28,7 +28,7 @@ const makers = {
   slogfile: async stateDir => fromModule('@agoric/telemetry/src/slog-file.js', stateDir),
   peer: async stateDir => fromModule('@agoric/telemetry/src/flight-recorder.js', stateDir),
   haltbox: async stateDir => fromModule(HALTBOX_MODULE, stateDir),
-  'haltbox-background': async stateDir => fromModule(HALTBOX_MODULE, stateDir),
+  'haltbox-bare': async stateDir => fromModule(HALTBOX_MODULE, stateDir),
 };
 
 export const makeSender = async (name, stateDir) => {

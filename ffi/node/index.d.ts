@@ -2,8 +2,8 @@
 export interface MakeSlogSenderOptions {
   /**
    * Default: `process.env`. Read are `HALTBOX` (`off` or `0`: not to record), `HALTBOX_DIR` (the folder of ring, boxes and
-   * archive), `HALTBOX_SIZE` (bytes of the ring, such as `256MiB`), `HALTBOX_BACKGROUND` (`1`: a thread of this process
-   * freezes and archives) and `HALTBOX_ARCHIVE_BYTES` (with it; `2GiB`, `0` for none).
+   * archive), `HALTBOX_SIZE` (bytes of the ring, such as `256MiB`), `HALTBOX_BACKGROUND` (`1`: threads of this process
+   * freeze and archive; `0`: none do) and `HALTBOX_ARCHIVE_BYTES` (with them; `2GiB`, `0` for none).
    */
   env?: Record<string, string | undefined>;
   /** `<home>/data/agoric`: without `HALTBOX_DIR` the folder is `<home>/haltbox`. */

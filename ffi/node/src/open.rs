@@ -77,8 +77,8 @@ fn bytes(name: &str, text: &str, default: u64) -> Result<u64, String> {
 
 fn is_on(name: &str, text: &str) -> Result<bool, String> {
     match text {
-        "" | "0" => Ok(false),
-        "1" => Ok(true),
+        "" | "1" => Ok(true),
+        "0" => Ok(false),
         other => Err(format!("{name}: expected 1 or 0, found {other:?}")),
     }
 }
