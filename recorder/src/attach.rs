@@ -23,6 +23,7 @@ use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
 use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::message::{self, say};
+use crate::ring_profile::of_ring;
 use crate::service::Service;
 use crate::signals;
 
@@ -35,8 +36,8 @@ const ARCHIVED_IN: u64 = 6;
 pub struct Options {
     /// The host's ring.
     pub ring: PathBuf,
-    /// How its entries are read.
-    pub profile: Profile,
+    /// How its entries are read; by default as the host says in its ring.
+    pub profile: Option<Profile>,
     /// The node's executable, whose digest goes into the boxes.
     pub node_program: Option<PathBuf>,
     /// How long a mismatch that is not proved has to last.
@@ -55,7 +56,6 @@ pub fn attach(options: Options) -> Result<(), String> {
     let signals = signals::catch(&signals::ENDING);
     let signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut watcher = Watcher {
-        profile: Arc::new(options.profile.clone()),
         options,
         watched: None,
         waiting_told: false,
@@ -74,7 +74,6 @@ pub fn attach(options: Options) -> Result<(), String> {
 
 struct Watcher {
     options: Options,
-    profile: Arc<Profile>,
     watched: Option<Watched>,
     waiting_told: bool,
 }
@@ -83,6 +82,7 @@ struct Watcher {
 struct Watched {
     file: File,
     inode: u64,
+    profile: Arc<Profile>,
     archiving: Option<Archiving>,
     /// Attempts that a box was written of, or tried to.
     done: HashSet<(Option<RingId>, Attempt)>,
@@ -105,7 +105,7 @@ impl Watcher {
         let ring = view.superblock.map(|superblock| RingId(superblock.uuid));
         for (of, reason) in watched.due(history.life.blocks(), self.options.persist) {
             if watched.done.insert((ring, of)) {
-                freeze(&self.options, &self.profile, &watched.file, of, reason);
+                freeze(&self.options, &watched.profile, &watched.file, of, reason);
             }
         }
         Ok(())
@@ -129,10 +129,20 @@ impl Watcher {
         let cannot = |error: io::Error| format!("{}: {error}", path.display());
         let file = File::open(path).map_err(cannot)?;
         let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.display()))?;
+        let history = History::read(&file, &view).map_err(|error| error.to_string())?;
+        let profile = match &self.options.profile {
+            Some(asked) => asked.clone(),
+            None if history.sessions.is_empty() => {
+                return Err(format!("{} is not begun yet", path.display()));
+            }
+            None => of_ring(path, &history)?,
+        };
+        let profile = Arc::new(profile);
         say(&format!("attached to {}", path.display()));
         self.waiting_told = false;
         self.watched = Some(Watched {
-            archiving: self.archive(&file),
+            archiving: self.archive(&file, &profile),
+            profile,
             inode: found.ino(),
             file,
             done: HashSet::new(),
@@ -143,13 +153,13 @@ impl Watcher {
         Ok(())
     }
 
-    fn archive(&self, ring: &File) -> Option<Archiving> {
+    fn archive(&self, ring: &File, profile: &Arc<Profile>) -> Option<Archiving> {
         (self.options.archive_bytes > 0).then_some(())?;
         Archiving::beside(folder_of(&self.options.ring), ring.try_clone(), |ring| {
             archive::Plan {
                 ring,
                 old_rings: Vec::new(),
-                profile: Arc::clone(&self.profile),
+                profile: Arc::clone(profile),
                 node_program: self.options.node_program.clone(),
                 budget: self.options.archive_bytes,
             }

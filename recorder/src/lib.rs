@@ -9,7 +9,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`recorder`] | entries go in, records and marks go into the ring |
-//! | [`ring`] | the ring: its writer, its file, its map (all unsafe code) |
+//! | [`ring`], [`ring_profile`] | the ring: its writer, its file, its map (all unsafe code); how another program reads its entries |
 //! | [`intake`] | where entries come from |
 //! | [`triggers`], [`rpc`] | when trouble becomes a freeze; what other nodes say of it |
 //! | [`freeze`], [`subject`], [`blackbox`] | black boxes: copied out of the ring, of what, into which folder |
@@ -31,6 +31,7 @@ pub mod intake;
 pub mod operator;
 pub mod recorder;
 pub mod ring;
+pub mod ring_profile;
 pub mod rpc;
 pub mod run;
 pub mod serve;

@@ -20,6 +20,7 @@ use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::{OpenError, RingOptions};
+use haltbox_recorder::ring_profile::of_ring;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
 use haltbox_recorder::{attach, rpc, run, serve};
@@ -90,13 +91,10 @@ struct RecordingArgs {
     /// Size of the ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "100MiB", value_parser = parse_size)]
     size: u64,
-    /// How to read them: agoric, cosmos, host, or a profile file.
-    #[arg(
-        long,
-        default_value = "agoric",
-        value_name = "agoric|cosmos|host|FILE.json"
-    )]
-    profile: String,
+    /// How to read them: agoric (the default), cosmos, host, or a profile file.
+    /// With --attach the host's own is the default.
+    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    profile: Option<String>,
     /// The node's executable (agd, or the chain's binary): its SHA-256 goes
     /// into the boxes, so that builds can be told apart.
     #[arg(long, value_name = "PATH")]
@@ -141,6 +139,10 @@ struct RecordingArgs {
 }
 
 impl RecordingArgs {
+    fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or("agoric")
+    }
+
     fn rpc(&self) -> Result<rpc::Options, String> {
         let options = rpc::Options {
             own: self.rpc.clone(),
@@ -256,7 +258,7 @@ fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
     }
     attach::attach(attach::Options {
         ring: ring.to_owned(),
-        profile: load_profile(&args.profile)?,
+        profile: args.profile.as_deref().map(load_profile).transpose()?,
         node_program: args.node_program.clone(),
         persist: Duration::from_secs(args.persist_seconds),
         after_freeze: args.after_freeze(),
@@ -277,15 +279,16 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     if takes_stdin && node_log == Some(Place::Stdin) {
         return Err("only one of --slog and --node-log can be standard input".to_owned());
     }
+    let profile = args.recording.profile();
     serve::serve(serve::Options {
         dir: dir.to_owned(),
         size: args.recording.size,
         slog,
         node_log,
         give_back: args.give_back,
-        profile: load_profile(&args.recording.profile)?,
-        profile_text: (!is_builtin(&args.recording.profile))
-            .then(|| std::fs::read(&args.recording.profile).ok())
+        profile: load_profile(profile)?,
+        profile_text: (!Profile::is_builtin(profile))
+            .then(|| std::fs::read(profile).ok())
             .flatten(),
         node_program: args.recording.node_program.clone(),
         triggers: Policy {
@@ -302,7 +305,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
 
 fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
     // Told here, not by a recorder that ends while the node runs.
-    load_profile(&args.recording.profile)?;
+    load_profile(args.recording.profile())?;
     args.recording.rpc()?;
     let options = run::Options {
         dir: args.dir.clone(),
@@ -330,18 +333,8 @@ fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     kept
 }
 
-fn is_builtin(name: &str) -> bool {
-    matches!(name, "agoric" | "cosmos")
-}
-
 fn load_profile(name: &str) -> Result<Profile, String> {
-    if is_builtin(name) {
-        return Profile::builtin(name).map_err(|error| error.to_string());
-    }
-    let text = std::fs::read(name).map_err(|error| {
-        format!("cannot read the profile {name}: {error}; builtin ones are agoric and cosmos")
-    })?;
-    Profile::parse(&text, name).map_err(|error| error.to_string())
+    Profile::named(name).map_err(|error| error.to_string())
 }
 
 fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
@@ -382,15 +375,9 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         .map_err(|error| format!("cannot open {}: {error}", ring.display()))?;
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.display()))?;
     let history = History::read(&file, &view).map_err(|error| error.to_string())?;
-    let session = history.sessions.last().map(|(_, session)| session);
-    let profile = match (&args.profile, session) {
-        (Some(asked), _) => load_profile(asked)?,
-        (None, Some(session)) if is_builtin(&session.profile) => load_profile(&session.profile)?,
-        (None, Some(_)) => {
-            let copy = ring.with_file_name(Profile::BESIDE_RING);
-            load_profile(&copy.to_string_lossy())?
-        }
-        (None, None) => load_profile("agoric")?,
+    let profile = match &args.profile {
+        Some(asked) => load_profile(asked)?,
+        None => of_ring(ring, &history)?,
     };
     let profile = Arc::new(profile);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);

@@ -3,6 +3,7 @@
 
 pub mod c_library;
 pub mod comet;
+pub mod go_module;
 pub mod kernel;
 pub mod mutation;
 pub mod node;

@@ -39,12 +39,7 @@ pub enum Outcome {
 /// names if that is a builtin one or stands beside it, else Agoric's.
 pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow::Result<Profile> {
     match asked {
-        Some(name) if Profile::builtin(name).is_ok() => Ok(Profile::builtin(name)?),
-        Some(file) => {
-            let text = std::fs::read(file)
-                .map_err(|error| anyhow::anyhow!("cannot read the profile {file}: {error}"))?;
-            Ok(Profile::parse(&text, file)?)
-        }
+        Some(name) => Ok(Profile::named(name)?),
         None => {
             let known = |name| Profile::builtin(name).ok().or_else(|| beside(path, name));
             let named = source.profile().and_then(known);

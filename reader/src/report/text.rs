@@ -305,6 +305,15 @@ pub(super) fn consequence_words(document: &Document) -> Option<String> {
     if consequence.cranks_differing == 0 && consequence.blocks_differing == 0 {
         return None;
     }
+    let blocks = format!(
+        "{} of {} blocks",
+        consequence.blocks_differing,
+        document.heights.len()
+    );
+    // A chain without cranks.
+    if consequence.cranks_compared == 0 {
+        return Some(format!("in all {blocks} differ"));
+    }
     let in_crank = document.place.as_ref().is_some_and(|p| p.crank.is_some());
     let hash = match consequence.crankhash_after {
         Some(0) if in_crank => "the crankhash differs in the same crank".to_owned(),
@@ -314,11 +323,8 @@ pub(super) fn consequence_words(document: &Document) -> Option<String> {
         None => "no crankhash is known to differ".to_owned(),
     };
     Some(format!(
-        "{hash}; in all {} of {} cranks and {} of {} blocks differ",
-        consequence.cranks_differing,
-        consequence.cranks_compared,
-        consequence.blocks_differing,
-        document.heights.len()
+        "{hash}; in all {} of {} cranks and {blocks} differ",
+        consequence.cranks_differing, consequence.cranks_compared,
     ))
 }
 
@@ -357,7 +363,10 @@ pub(super) fn covers(side: &SideFacts) -> String {
         (Some(first), Some(last)) => format!("heights {first} to {last}"),
         _ => "no heights".to_owned(),
     };
-    let mut text = format!("{heights}, {} cranks", side.cranks);
+    let mut text = heights;
+    if side.cranks > 0 {
+        let _ = write!(text, ", {} cranks", side.cranks);
+    }
     let lists = [("in part", &side.incomplete), ("missing", &side.missing)];
     for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         let shown: Vec<String> = list.iter().take(8).map(u64::to_string).collect();
@@ -368,7 +377,7 @@ pub(super) fn covers(side: &SideFacts) -> String {
         let place = side.last_height.unwrap_or(*height).saturating_sub(*height);
         let _ = write!(
             text,
-            "; kernel started before height {height}, {place} blocks before the end"
+            "; node started before height {height}, {place} blocks before the end"
         );
     }
     if !side.damage.is_empty() {

@@ -92,6 +92,24 @@ impl Profile {
         Profile::parse(text.as_bytes(), &format!("builtin profile {own}"))
     }
 
+    /// One of the builtin profiles, or the one in a file.
+    pub fn named(name_or_file: &str) -> Result<Profile, ProfileError> {
+        if Profile::is_builtin(name_or_file) {
+            return Profile::builtin(name_or_file);
+        }
+        let text = std::fs::read(name_or_file).map_err(|error| ProfileError {
+            file: name_or_file.to_owned(),
+            place: Place::Whole,
+            problem: format!("{error}; builtin profiles are {}", builtin_names()),
+        })?;
+        Profile::parse(&text, name_or_file)
+    }
+
+    /// Whether Haltbox brings a profile of this name along.
+    pub fn is_builtin(name: &str) -> bool {
+        BUILTIN.iter().any(|(own, _)| *own == name)
+    }
+
     fn from_file(file: ProfileFile) -> Result<Profile, Fault> {
         check_name(&file.name)?;
         if file.slog.is_none() && file.node.is_none() {

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use haltbox_format::{AppHash, Profile};
+use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_tests::*;
 
 struct Host {
@@ -113,6 +115,35 @@ fn a_divergence_that_the_host_tells_of_is_frozen_beside_it() {
     let name = only.file_name().expect("a name").to_string_lossy();
     assert_eq!(five["frozen"], name.as_ref(), "{five}");
     assert_eq!(boxes(&dir), found);
+}
+
+/// The host says in its ring how its entries are read.
+#[test]
+fn the_host_s_own_profile_is_what_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let watcher = attached(&dir, &[]);
+    let profile = Profile::builtin("host").expect("a profile");
+    let options = Options {
+        size: 8 << 20,
+        ..Options::new(&dir, profile)
+    };
+    let (host, _) = HostRecorder::open(options).expect("it opens");
+    watcher.wait_for("attached to");
+    let own = AppHash::new(&[1; 32]).expect("32 bytes");
+    for height in 1..=3 {
+        host.begin_block(height, 0, None).expect("begun");
+        host.record(br#"{"type":"step-one"}"#).expect("recorded");
+        host.commit(height, Some(own)).expect("committed");
+    }
+    let network = AppHash::new(&[2; 32]).expect("32 bytes");
+    host.diverged(3, own, network, "").expect("told");
+    watcher.wait_for("DIVERGED at height 3");
+    let found = boxes(&dir);
+    assert_eq!(found.len(), 1);
+    assert!(!text(&found[0]).contains("incomplete"), "{found:?}");
+    let info = String::from_utf8(output(0, &["info", text(&found[0])])).expect("UTF-8");
+    assert!(info.contains("3 of 3 blocks complete"), "{info}");
 }
 
 #[test]

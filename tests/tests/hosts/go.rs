@@ -2,54 +2,13 @@
 //! they cannot see from inside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
-use haltbox_tests::toolchain::toolchain;
-use haltbox_tests::{programs, root};
+use haltbox_tests::go_module::{go, linked, module};
+use haltbox_tests::root;
 
 /// The module, and the adapters that have dependencies.
 const MODULES: [&str; 3] = ["", "cometlog", "abci"];
-
-fn module() -> PathBuf {
-    root().join("ffi/go")
-}
-
-/// Puts the library of this build into its place, once; `false` without Go.
-fn linked() -> bool {
-    static LINKED: OnceLock<bool> = OnceLock::new();
-    *LINKED.get_or_init(|| {
-        if !(toolchain("go") && toolchain("cc")) {
-            return false;
-        }
-        let profile = programs();
-        let release = profile.file_name().is_some_and(|name| name == "release");
-        let mut build = Command::new(module().join("build-lib"));
-        build.args((!release).then_some("--dev"));
-        build.env("CARGO_TARGET_DIR", profile.parent().expect("target"));
-        assert!(build.status().expect("bash").success(), "build-lib");
-        true
-    })
-}
-
-/// Runs the go command, which must be content.
-fn go(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
-    let mut go = Command::new("go");
-    go.current_dir(folder).args(arguments);
-    go.env("GOTOOLCHAIN", "local")
-        .env("GOFLAGS", "-buildvcs=false");
-    go.env("HALTBOX_PROGRAMS", programs());
-    go.envs(environment.iter().copied());
-    let done = go.output().expect("go runs");
-    let said = [done.stdout, done.stderr].concat();
-    assert!(
-        done.status.success(),
-        "in {}: {environment:?} go {arguments:?}\n{}",
-        folder.display(),
-        String::from_utf8_lossy(&said)
-    );
-}
 
 fn in_every_module(arguments: &[&str], environment: &[(&str, &str)]) {
     if linked() {

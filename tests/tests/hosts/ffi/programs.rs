@@ -278,4 +278,9 @@ fn the_example_makes_a_box() {
     let slog = String::from_utf8(output(0, &["cat", path])).expect("UTF-8");
     assert_eq!(slog.matches("tx-transfer").count(), 15);
     output(0, &["verify", path]);
+    // Read as the host recorded it, without being told how.
+    let frozen = output(0, &["freeze", text(&dir), "--height", "2"]);
+    let frozen = String::from_utf8(frozen).expect("UTF-8");
+    assert!(frozen.contains("quote      2-"), "{frozen}");
+    assert_eq!(boxes(&dir).len(), 2);
 }

@@ -1,0 +1,21 @@
+//! How the entries of a ring are read by a program that did not write it.
+
+use std::path::Path;
+
+use haltbox_format::Profile;
+use haltbox_format::ring::History;
+
+/// The profile of the ring's last recorder: a builtin one, or the copy that the
+/// recorder left beside it. A ring that nobody recorded into is Agoric's.
+///
+/// # Errors
+/// What is wrong with the copy.
+pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
+    let name = match history.sessions.last() {
+        Some((_, session)) => session.profile.as_str(),
+        None => "agoric",
+    };
+    let copy = ring.with_file_name(Profile::BESIDE_RING);
+    let found = Profile::builtin(name).or_else(|_| Profile::named(&copy.to_string_lossy()));
+    found.map_err(|error| error.to_string())
+}
