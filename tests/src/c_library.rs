@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use crate::toolchain::toolchain;
-use crate::{root, target_folder, text};
+use crate::{forget_package, root, target_folder, text};
 
 /// What `make install` made, and the same with a function that panics.
 pub struct Installed {
@@ -47,7 +47,7 @@ fn install(folder: &Path, name: &str, features: &str) -> PathBuf {
     let prefix = folder.join(name);
     let release = folder.file_name().is_some_and(|name| name == "release");
     let profile = if release { "release" } else { "dev" };
-    let made = Command::new("make")
+    let made = forget_package(&mut Command::new("make"))
         .arg("-C")
         .arg(root().join("ffi"))
         .args(["install", &format!("PREFIX={}", prefix.display())])

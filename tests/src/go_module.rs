@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::toolchain::toolchain;
-use crate::{programs, root};
+use crate::{forget_package, programs, root};
 
 /// The module's folder.
 pub fn module() -> PathBuf {
@@ -24,6 +24,7 @@ pub fn linked() -> bool {
         let mut build = Command::new(module().join("build-lib"));
         build.args((!release).then_some("--dev"));
         build.env("CARGO_TARGET_DIR", profile.parent().expect("target"));
+        forget_package(&mut build);
         assert!(build.status().expect("bash").success(), "build-lib");
         true
     })

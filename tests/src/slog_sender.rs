@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::toolchain::toolchain;
-use crate::{programs, root, text};
+use crate::{forget_package, programs, root, text};
 
 /// A folder with the package, the aggregator and the programs of `tests/node`.
 pub struct NodeHost(PathBuf);
@@ -100,7 +100,7 @@ pub fn packed() -> &'static Path {
         let release = programs().file_name().is_some_and(|name| name == "release");
         let profile = if release { "release" } else { "dev" };
         let mut build = Command::new(source.join("build"));
-        run(build.args([profile, text(&package)]));
+        run(forget_package(&mut build).args([profile, text(&package)]));
         let name = npm(&package, &["pack", "--silent"]);
         package.join(name.trim())
     })
