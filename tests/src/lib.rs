@@ -3,6 +3,7 @@
 
 pub mod c_library;
 pub mod comet;
+pub mod divergence;
 pub mod go_module;
 pub mod kernel;
 pub mod mutation;
@@ -10,6 +11,7 @@ pub mod node;
 pub mod slog_sender;
 pub mod slog_writer;
 pub mod toolchain;
+pub mod valnode;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

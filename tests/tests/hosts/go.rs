@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use haltbox_tests::go_module::{go, linked, module};
-use haltbox_tests::root;
+use haltbox_tests::{root, valnode};
 
 /// The module, and the adapters that have dependencies.
 const MODULES: [&str; 3] = ["", "cometlog", "abci"];
@@ -21,6 +21,9 @@ fn in_every_module(arguments: &[&str], environment: &[(&str, &str)]) {
 #[test]
 fn vet_has_nothing_to_say() {
     in_every_module(&["vet", "./..."], &[]);
+    if linked() {
+        go(&valnode::module(), &["vet", "./..."], &[]);
+    }
 }
 
 #[test]
@@ -59,7 +62,8 @@ fn it_is_formatted_and_tidy() {
     if !linked() {
         return;
     }
-    let unformatted = Command::new("gofmt").arg("-l").arg(module()).output();
+    let folders = [module(), valnode::module()];
+    let unformatted = Command::new("gofmt").arg("-l").args(folders).output();
     let unformatted = unformatted.expect("gofmt comes with go").stdout;
     assert_eq!(String::from_utf8_lossy(&unformatted), "");
     in_every_module(&["mod", "tidy", "-diff"], &[]);

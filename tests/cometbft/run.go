@@ -1,0 +1,174 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cometbft/cometbft/config"
+	cometlogs "github.com/cometbft/cometbft/libs/log"
+	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/privval"
+	"github.com/cometbft/cometbft/proxy"
+	"github.com/spf13/viper"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/abci"
+	"github.com/haltbox/haltbox/ffi/go/cometlog"
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+
+	"github.com/haltbox/haltbox/tests/cometbft/app"
+)
+
+type options struct {
+	home     string
+	json     bool
+	off      bool
+	txs      int
+	parallel bool
+	fast     bool
+	persist  uint
+	times    string
+	ringSize uint64
+	tied     bool
+}
+
+func parseOptions(arguments []string) (options, error) {
+	var o options
+	if len(arguments) == 0 {
+		return o, fmt.Errorf("run: expected a home")
+	}
+	o.home = arguments[0]
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.BoolVar(&o.json, "json", false, "log as JSON")
+	flags.BoolVar(&o.off, "off", false, "without the recorder")
+	flags.IntVar(&o.txs, "txs", 8, "transactions of a proposed block")
+	flags.BoolVar(&o.parallel, "parallel", false, "queries run beside the execution")
+	flags.BoolVar(&o.fast, "fast", false, "many blocks a second")
+	flags.UintVar(&o.persist, "persist", 0, "seconds until a mismatch that is not proved is frozen")
+	flags.StringVar(&o.times, "times", "", "a file for how long each FinalizeBlock took")
+	flags.Uint64Var(&o.ringSize, "ring", 16<<20, "bytes of the ring")
+	flags.BoolVar(&o.tied, "tied", false, "end when standard input does")
+	return o, flags.Parse(arguments[1:])
+}
+
+func run(arguments []string) error {
+	o, err := parseOptions(arguments)
+	if err != nil {
+		return err
+	}
+	c, err := readConfig(o)
+	if err != nil {
+		return err
+	}
+	if o.tied {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(3)
+		}()
+	}
+	recorder := open(o)
+	defer recorder.Close()
+	validator := privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile())
+	times, err := finalizeTimes(o.times)
+	if err != nil {
+		return err
+	}
+	tracer := kvtrace.New(recorder, kvtrace.Options{ValueBytes: 32})
+	application, err := app.New(app.Options{
+		StateFile: filepath.Join(o.home, "data", "app.json"), FaultFile: filepath.Join(o.home, "fault.json"),
+		Tracer: tracer, Address: validator.GetAddress(), Txs: o.txs, FinalizeTook: times,
+	})
+	if err != nil {
+		return err
+	}
+	wrapped := abci.Wrap(application, recorder, abci.Options{Tracer: tracer})
+	creator := proxy.NewLocalClientCreator(wrapped)
+	if o.parallel {
+		creator = proxy.NewConnSyncLocalClientCreator(wrapped)
+	}
+	return serve(c, validator, creator, cometlog.Wrap(logger(o), recorder, cometlog.Options{}))
+}
+
+func serve(c *config.Config, validator *privval.FilePV, creator proxy.ClientCreator, logger cometlogs.Logger) error {
+	key, err := p2p.LoadNodeKey(c.NodeKeyFile())
+	if err != nil {
+		return err
+	}
+	n, err := node.NewNode(c, validator, key, creator, node.DefaultGenesisDocProviderFunc(c),
+		config.DefaultDBProvider, node.DefaultMetricsProvider(c.Instrumentation), logger)
+	if err != nil {
+		return err
+	}
+	if err := n.Start(); err != nil {
+		return err
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	<-ended
+	err = n.Stop()
+	n.Wait()
+	return err
+}
+
+// open goes on without a recorder, as a chain would.
+func open(o options) *haltbox.Recorder {
+	if o.off {
+		return nil
+	}
+	program, _ := os.Executable()
+	recorder, err := haltbox.Open(haltbox.Options{
+		Dir: filepath.Join(o.home, "haltbox"), RingSize: o.ringSize, NodeProgram: program, Background: true,
+		PersistSeconds: uint32(o.persist), UploadHint: "to the validators' channel",
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "no flight recorder:", err)
+	}
+	return recorder
+}
+
+func readConfig(o options) (*config.Config, error) {
+	c := config.TestConfig()
+	read := viper.New()
+	read.SetConfigFile(filepath.Join(o.home, "config", "config.toml"))
+	if err := read.ReadInConfig(); err != nil {
+		return nil, err
+	}
+	if err := read.Unmarshal(c); err != nil {
+		return nil, err
+	}
+	c.SetRoot(o.home)
+	if o.fast {
+		c.Consensus.TimeoutCommit = 5 * time.Millisecond
+		c.Consensus.SkipTimeoutCommit = true
+	}
+	return c, nil
+}
+
+func logger(o options) cometlogs.Logger {
+	to := cometlogs.NewSyncWriter(os.Stdout)
+	if o.json {
+		return cometlogs.NewFilter(cometlogs.NewTMJSONLogger(to), cometlogs.AllowInfo())
+	}
+	return cometlogs.NewFilter(cometlogs.NewTMLogger(to), cometlogs.AllowInfo())
+}
+
+// finalizeTimes writes a line for each block: height and nanoseconds.
+func finalizeTimes(path string) (func(int64, time.Duration), error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return func(height int64, took time.Duration) {
+		_, _ = io.WriteString(file, fmt.Sprintf("%d %d\n", height, took.Nanoseconds()))
+	}, nil
+}

@@ -1,0 +1,325 @@
+//! Real CometBFT validators (`tests/cometbft`): four on loopback, a process
+//! each, with the recorder linked.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::go_module::{go, linked};
+use crate::{boxes, root, target_folder, wait_until};
+
+/// Validators of a chain.
+pub const VALIDATORS: usize = 4;
+
+/// A line of CometBFT's releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 0.38.
+    V038,
+    /// 0.40.
+    V040,
+}
+
+impl Version {
+    /// As in `go.mod` and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Version::V038 => "0.38",
+            Version::V040 => "0.40",
+        }
+    }
+
+    /// The program of this version; `None`, and a printed line, without Go.
+    pub fn program(self) -> Option<&'static Path> {
+        static OLD: OnceLock<Option<PathBuf>> = OnceLock::new();
+        static NEW: OnceLock<Option<PathBuf>> = OnceLock::new();
+        let (built, modfile) = match self {
+            Version::V038 => (&OLD, "go.mod"),
+            Version::V040 => (&NEW, "comet-0.40.mod"),
+        };
+        let program = built.get_or_init(|| build(&format!("valnode-{}", self.name()), modfile, ""));
+        program.as_deref()
+    }
+
+    /// The same with another rounding: what a validator has that built it
+    /// otherwise.
+    pub fn other_build(self) -> Option<PathBuf> {
+        let modfile = match self {
+            Version::V038 => "go.mod",
+            Version::V040 => "comet-0.40.mod",
+        };
+        let rounding = "-X github.com/haltbox/haltbox/tests/cometbft/app.Rounding=up";
+        build(&format!("valnode-{}-up", self.name()), modfile, rounding)
+    }
+}
+
+/// The folder of the Go module.
+pub fn module() -> PathBuf {
+    root().join("tests/cometbft")
+}
+
+fn build(name: &str, modfile: &str, ldflags: &str) -> Option<PathBuf> {
+    linked().then_some(())?;
+    let program = target_folder().join(name);
+    let output = program.to_string_lossy();
+    let modfile = format!("-modfile={modfile}");
+    let ldflags = format!("-ldflags={ldflags}");
+    go(
+        &module(),
+        &["build", &modfile, &ldflags, "-o", &output, "."],
+        &[],
+    );
+    Some(program)
+}
+
+/// Four validators.
+pub struct Chain {
+    /// Each of them.
+    pub nodes: Vec<Validator>,
+    folder: tempfile::TempDir,
+}
+
+impl Chain {
+    /// Writes the homes, and starts all with these options of `valnode run`.
+    pub fn start(program: &Path, options: &[&str]) -> Chain {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_ports(2 * VALIDATORS as u16);
+        let made = Command::new(program)
+            .arg("testnet")
+            .arg(folder.path())
+            .arg(port.to_string())
+            .status();
+        assert!(made.expect("valnode starts").success(), "valnode testnet");
+        let nodes = (0..VALIDATORS).map(|number| {
+            let mut node = Validator {
+                program: program.to_owned(),
+                home: folder.path().join(format!("node{number}")),
+                url: format!("http://127.0.0.1:{}", port + 2 * number as u16 + 1),
+                options: options.iter().map(|&option| option.to_owned()).collect(),
+                child: None,
+                tie: None,
+            };
+            node.start();
+            node
+        });
+        Chain {
+            nodes: nodes.collect(),
+            folder,
+        }
+    }
+
+    /// The folder of the homes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Waits until all nodes that run take part in consensus and are at this
+    /// height.
+    pub fn wait_height(&self, height: u64) {
+        for node in self.nodes.iter().filter(|node| node.child.is_some()) {
+            node.wait_height(height);
+        }
+    }
+
+    /// A height that no node has begun, and that all reach soon.
+    pub fn soon(&self) -> u64 {
+        let heights = self.nodes.iter().map(|node| node.height().unwrap_or(0));
+        heights.max().unwrap_or(0) + 4
+    }
+}
+
+/// One validator.
+pub struct Validator {
+    /// Its home.
+    pub home: PathBuf,
+    /// What `run` is given behind the home.
+    pub options: Vec<String>,
+    /// The program, which a test may exchange.
+    pub program: PathBuf,
+    url: String,
+    child: Option<Child>,
+    /// It ends when this does, so that nothing is left of a test that was killed.
+    tie: Option<ChildStdin>,
+}
+
+impl Validator {
+    /// Starts it; its log goes behind what it wrote before.
+    pub fn start(&mut self) {
+        let append = |name: &str| {
+            let mut options = File::options();
+            let options = options.create(true).append(true);
+            options.open(self.home.join(name)).expect("a log")
+        };
+        let child = Command::new(&self.program)
+            .arg("run")
+            .arg(&self.home)
+            .arg("-tied")
+            .args(&self.options)
+            .stdin(Stdio::piped())
+            .stdout(append("log"))
+            .stderr(append("errors"))
+            .spawn();
+        let mut child = child.expect("valnode starts");
+        self.tie = child.stdin.take();
+        self.child = Some(child);
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.join("log")).unwrap_or_default()
+    }
+
+    /// What it wrote to standard error: the runtime's panics.
+    pub fn errors(&self) -> String {
+        fs::read_to_string(self.home.join("errors")).unwrap_or_default()
+    }
+
+    /// The recorder's folder.
+    pub fn haltbox(&self) -> PathBuf {
+        self.home.join("haltbox")
+    }
+
+    /// Names of its boxes.
+    pub fn boxes(&self) -> Vec<String> {
+        let names = boxes(&self.haltbox()).into_iter();
+        let names = names.map(|path| path.file_name().map(|n| n.to_string_lossy().into_owned()));
+        names.flatten().collect()
+    }
+
+    /// The path of its only box.
+    pub fn only_box(&self) -> PathBuf {
+        let found = boxes(&self.haltbox());
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.into_iter().next().expect("one")
+    }
+
+    /// Puts a fault there.
+    pub fn arm(&self, kind: &str, height: u64, tx: u32, op: u32) {
+        let fault = json!({"kind": kind, "height": height, "tx": tx, "op": op});
+        let next = self.home.join("fault.next");
+        fs::write(&next, fault.to_string()).expect("a file");
+        fs::rename(next, self.home.join("fault.json")).expect("a file");
+    }
+
+    /// What an RPC call gives; `None` if there is no answer.
+    pub fn rpc(&self, call: &str) -> Option<Value> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
+        let mut answer = agent.get(format!("{}/{call}", self.url)).call().ok()?;
+        let text = answer.body_mut().read_to_string().ok()?;
+        let mut answer: Value = serde_json::from_str(&text).ok()?;
+        Some(answer["result"].take())
+    }
+
+    /// The newest block it committed.
+    pub fn height(&self) -> Option<u64> {
+        let status = self.rpc("status")?;
+        status["sync_info"]["latest_block_height"]
+            .as_str()?
+            .parse()
+            .ok()
+    }
+
+    /// Whether it takes part in consensus.
+    pub fn takes_part(&self) -> bool {
+        let status = self.rpc("status").unwrap_or_default();
+        status["sync_info"]["catching_up"] == false
+    }
+
+    /// Waits until it takes part in consensus and is at this height.
+    pub fn wait_height(&self, height: u64) {
+        wait_until(
+            &format!("{} at height {height}", self.home.display()),
+            || self.height().is_some_and(|now| now >= height) && self.takes_part(),
+        );
+    }
+
+    /// The AppHash of a height, out of the header of the next one.
+    pub fn app_hash(&self, height: u64) -> String {
+        let header = self.rpc(&format!("header?height={}", height + 1));
+        let header = header.expect("an answer");
+        header["header"]["app_hash"]
+            .as_str()
+            .expect("a hash")
+            .to_owned()
+    }
+
+    /// Whether its process is there.
+    pub fn runs(&mut self) -> bool {
+        let Some(child) = &mut self.child else {
+            return false;
+        };
+        child.try_wait().expect("a child").is_none()
+    }
+
+    /// Waits until its process ended by itself.
+    pub fn wait_end(&mut self) -> ExitStatus {
+        wait_until(&format!("the end of {}", self.home.display()), || {
+            !self.runs()
+        });
+        let mut child = self.child.take().expect("it ran");
+        child.wait().expect("a child")
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.end(Signal::SIGTERM);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// The AppHash that a fresh application has at a height, out of the blocks of
+    /// this node, which does not run.
+    pub fn reexecute(&self, height: u64) -> String {
+        let done = Command::new(&self.program)
+            .arg("reexecute")
+            .arg(&self.home)
+            .arg(height.to_string())
+            .output();
+        let done = done.expect("valnode starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{said}");
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    fn end(&mut self, signal: Signal) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let _ = kill(Pid::from_raw(child.id() as i32), signal);
+        child.wait().expect("a child");
+    }
+}
+
+impl Drop for Validator {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The first of some ports in a row that nobody has. Each call of this process
+/// looks behind the last one: its chain may not listen yet.
+fn free_ports(count: u16) -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = 20_000 + (std::process::id() % 500) as u16 * 20;
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let base = own + NEXT.fetch_add(count, Ordering::Relaxed) % 2_000;
+        if (base..base + count).all(free) {
+            return base;
+        }
+    }
+}
