@@ -2,7 +2,10 @@ use super::*;
 use crate::app_hash::AppHash;
 
 const COSMOS: &str = include_str!("../../profiles/cosmos.json");
-const FIXTURES: &str = include_str!("fixtures/cosmos.log");
+const FIXTURES: &str = concat!(
+    include_str!("fixtures/cosmos.log"),
+    include_str!("fixtures/divergence.log")
+);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
