@@ -24,7 +24,8 @@ type Options struct {
 	// UploadHint completes the sentence that tells the operator where to send
 	// a box: "to the thread the developers opened".
 	UploadHint string
-	// Background starts a thread that freezes what diverged, and archives.
+	// Background starts threads that freeze what diverged, archive, and make the
+	// ring's pages present before a call needs them.
 	// Without it, run `haltbox record --attach` beside the node.
 	Background bool
 	// ArchiveBytes bounds the archive of the background thread; 0 for 2 GiB.

@@ -97,9 +97,10 @@ typedef struct haltbox_options {
     // With `background`: seconds that a mismatch without proof has to last until
     // it is frozen. 0: 60.
     uint32_t persist_seconds;
-    // 1: a thread freezes what diverged, another archives. 0: no threads; a
-    // divergence is pinned until `haltbox_freeze`, or a `haltbox record --attach`
-    // beside the host, has made its box.
+    // 1: threads freeze what diverged, archive, and make the ring's pages
+    // present before a call needs them. 0: no threads; a divergence is pinned
+    // until `haltbox_freeze`, or a `haltbox record --attach` beside the host, has
+    // made its box.
     uint32_t background;
 } haltbox_options;
 

@@ -97,9 +97,10 @@ int main(int argc, char **argv) {
     options.background = 1;
     options.archive_bytes = UINT64_MAX;
     GIVES(HALTBOX_OK, haltbox_open(&options, &recorder, NULL));
-    CHECK(threads() == threads_before + 1);
+    /* One that freezes, one that makes the ring's pages present. */
+    CHECK(threads() == threads_before + 2);
     GIVES(HALTBOX_OK, haltbox_close(&recorder));
-    /* It ends by itself, and nobody waits for it. */
+    /* They end by themselves, and nobody waits for them. */
     for (int wait = 0; threads() > threads_before && wait < 6000; wait++)
         nanosleep(&moment, NULL);
     CHECK(threads() == threads_before);
