@@ -334,7 +334,7 @@ fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
 }
 
 fn load_profile(name: &str) -> Result<Profile, String> {
-    Profile::named(name).map_err(|error| error.to_string())
+    Profile::named(name, |file| std::fs::read(file)).map_err(|error| error.to_string())
 }
 
 fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {

@@ -16,6 +16,9 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
         None => "agoric",
     };
     let copy = ring.with_file_name(Profile::BESIDE_RING);
-    let found = Profile::builtin(name).or_else(|_| Profile::named(&copy.to_string_lossy()));
+    let found = match Profile::is_builtin(name) {
+        true => Profile::builtin(name),
+        false => Profile::named(&copy.to_string_lossy(), |file| std::fs::read(file)),
+    };
     found.map_err(|error| error.to_string())
 }

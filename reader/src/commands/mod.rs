@@ -39,7 +39,7 @@ pub enum Outcome {
 /// names if that is a builtin one or stands beside it, else Agoric's.
 pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow::Result<Profile> {
     match asked {
-        Some(name) => Ok(Profile::named(name)?),
+        Some(name) => Ok(Profile::named(name, |file| std::fs::read(file))?),
         None => {
             let known = |name| Profile::builtin(name).ok().or_else(|| beside(path, name));
             let named = source.profile().and_then(known);

@@ -3,6 +3,7 @@
 //! `docs/profile.md` documents the file.
 
 use std::fmt;
+use std::io;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -92,12 +93,16 @@ impl Profile {
         Profile::parse(text.as_bytes(), &format!("builtin profile {own}"))
     }
 
-    /// One of the builtin profiles, or the one in a file.
-    pub fn named(name_or_file: &str) -> Result<Profile, ProfileError> {
+    /// One of the builtin profiles, or the one in a file, which `read` reads: this
+    /// crate opens none.
+    pub fn named(
+        name_or_file: &str,
+        read: impl FnOnce(&str) -> io::Result<Vec<u8>>,
+    ) -> Result<Profile, ProfileError> {
         if Profile::is_builtin(name_or_file) {
             return Profile::builtin(name_or_file);
         }
-        let text = std::fs::read(name_or_file).map_err(|error| ProfileError {
+        let text = read(name_or_file).map_err(|error| ProfileError {
             file: name_or_file.to_owned(),
             place: Place::Whole,
             problem: format!("{error}; builtin profiles are {}", builtin_names()),
