@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/config"
 	cometlogs "github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/node"
@@ -76,19 +78,18 @@ func run(arguments []string) error {
 	recorder := open(o)
 	defer recorder.Close()
 	validator := privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile())
-	times, err := finalizeTimes(o.times)
-	if err != nil {
-		return err
-	}
 	tracer := kvtrace.New(recorder, kvtrace.Options{ValueBytes: 32})
 	application, err := app.New(app.Options{
 		StateFile: filepath.Join(o.home, "data", "app.json"), FaultFile: filepath.Join(o.home, "fault.json"),
-		Tracer: tracer, Address: validator.GetAddress(), Txs: o.txs, FinalizeTook: times,
+		Tracer: tracer, Address: validator.GetAddress(), Txs: o.txs,
 	})
 	if err != nil {
 		return err
 	}
-	wrapped := abci.Wrap(application, recorder, abci.Options{Tracer: tracer})
+	wrapped, err := withTimes(abci.Wrap(application, recorder, abci.Options{Tracer: tracer}), o.times)
+	if err != nil {
+		return err
+	}
 	creator := proxy.NewLocalClientCreator(wrapped)
 	if o.parallel {
 		creator = proxy.NewConnSyncLocalClientCreator(wrapped)
@@ -159,16 +160,24 @@ func logger(o options) cometlogs.Logger {
 	return cometlogs.NewFilter(cometlogs.NewTMLogger(to), cometlogs.AllowInfo())
 }
 
-// finalizeTimes writes a line for each block: height and nanoseconds.
-func finalizeTimes(path string) (func(int64, time.Duration), error) {
+// timed writes a line for each block: its height, and the nanoseconds that
+// FinalizeBlock took with all that is wrapped around it.
+type timed struct {
+	types.Application
+	file *os.File
+}
+
+func (t timed) FinalizeBlock(ctx context.Context, req *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
+	begun := time.Now()
+	response, err := t.Application.FinalizeBlock(ctx, req)
+	_, _ = fmt.Fprintf(t.file, "%d %d\n", req.Height, time.Since(begun).Nanoseconds())
+	return response, err
+}
+
+func withTimes(application types.Application, path string) (types.Application, error) {
 	if path == "" {
-		return nil, nil
+		return application, nil
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return func(height int64, took time.Duration) {
-		_, _ = io.WriteString(file, fmt.Sprintf("%d %d\n", height, took.Nanoseconds()))
-	}, nil
+	return timed{application, file}, err
 }

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::valnode::{Chain, VALIDATORS, Validator, Version};
-use crate::{output, run, text, wait_until};
+use crate::valnode::{Chain, Homes, VALIDATORS, Validator, Version};
+use crate::{boxes, output, programs, run, text, wait_until};
 
 /// A scenario: what happens, and the way it is played.
 pub struct Scenario {
@@ -35,7 +36,7 @@ pub struct Row {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 13] = [
+pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "one of four writes another value",
         play: one_of_four,
@@ -83,6 +84,10 @@ pub const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "SIGKILL between FinalizeBlock and Commit",
         play: killed_before_commit,
+    },
+    Scenario {
+        name: "an application in Rust behind a socket",
+        play: behind_a_socket,
     },
     Scenario {
         name: "nothing happens",
@@ -563,6 +568,91 @@ fn killed_in_block(version: Version) -> Row {
 
 fn killed_before_commit(version: Version) -> Row {
     killed(version, "kill-commit")
+}
+
+/// A node whose application is another process, which links the recorder and
+/// reads the node's log from a pipe.
+struct Remote {
+    node: Child,
+    application: Child,
+    dir: PathBuf,
+}
+
+impl Remote {
+    fn start(homes: &Homes, number: usize, cometbft: &Path, fault: &[String]) -> Remote {
+        let address = homes.application(number);
+        let mut node = Command::new(cometbft)
+            .args(["start", "--home", text(&homes.home(number))])
+            .args([
+                "--abci",
+                "socket",
+                "--proxy_app",
+                &format!("tcp://{address}"),
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cometbft starts");
+        let dir = homes.home(number).join("haltbox");
+        let application = Command::new(programs().join("abci-app"))
+            .args([&address, text(&dir)])
+            .args(fault)
+            .stdin(node.stdout.take().expect("a pipe"))
+            .spawn()
+            .expect("abci-app starts");
+        Remote {
+            node,
+            application,
+            dir,
+        }
+    }
+
+    fn boxes(&self) -> Vec<PathBuf> {
+        match self.dir.join("boxes").is_dir() {
+            true => boxes(&self.dir),
+            false => Vec::new(),
+        }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        for child in [&mut self.node, &mut self.application] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn behind_a_socket(version: Version) -> Row {
+    let cometbft = version
+        .cometbft()
+        .expect("Go, which the caller has looked for");
+    let homes = Homes::of(program(version));
+    let height = 8;
+    let nodes: Vec<Remote> = (0..VALIDATORS)
+        .map(|number| {
+            let fault = [height.to_string(), "5".to_owned()];
+            let fault = if number == DIVERGENT { &fault[..] } else { &[] };
+            Remote::start(&homes, number, &cometbft, fault)
+        })
+        .collect();
+    wait_until("a box", || !nodes[DIVERGENT].boxes().is_empty());
+    for (number, node) in nodes.iter().enumerate() {
+        assert_eq!(node.boxes().len(), usize::from(number == DIVERGENT));
+    }
+    let healthy = text(&nodes[HEALTHY].dir);
+    output(0, &["freeze", healthy, "--height", &height.to_string()]);
+    let [ours, theirs] = [HEALTHY, DIVERGENT].map(|number| nodes[number].boxes().remove(0));
+    let row = compared(&ours, &theirs, "execution differs");
+    assert_eq!(row.place, format!("height {height}, tx 5, op 1, op-write"));
+    let name = theirs.file_name().expect("a name").to_string_lossy();
+    Row {
+        froze: vec![DIVERGENT],
+        names: vec![name.into_owned()],
+        note: "CometBFT's own program, its log through a pipe".to_owned(),
+        ..row
+    }
 }
 
 /// Ten thousand blocks, in which nothing may be frozen.

@@ -41,23 +41,39 @@ impl Version {
     pub fn program(self) -> Option<&'static Path> {
         static OLD: OnceLock<Option<PathBuf>> = OnceLock::new();
         static NEW: OnceLock<Option<PathBuf>> = OnceLock::new();
-        let (built, modfile) = match self {
-            Version::V038 => (&OLD, "go.mod"),
-            Version::V040 => (&NEW, "comet-0.40.mod"),
+        let built = match self {
+            Version::V038 => &OLD,
+            Version::V040 => &NEW,
         };
-        let program = built.get_or_init(|| build(&format!("valnode-{}", self.name()), modfile, ""));
+        let program = built.get_or_init(|| self.build("valnode", ".", ""));
         program.as_deref()
+    }
+
+    /// CometBFT's own program, which knows nothing of a recorder.
+    pub fn cometbft(self) -> Option<PathBuf> {
+        let package = "github.com/cometbft/cometbft/cmd/cometbft";
+        self.build("cometbft", package, "")
     }
 
     /// The same with another rounding: what a validator has that built it
     /// otherwise.
     pub fn other_build(self) -> Option<PathBuf> {
-        let modfile = match self {
-            Version::V038 => "go.mod",
-            Version::V040 => "comet-0.40.mod",
-        };
         let rounding = "-X github.com/haltbox/haltbox/tests/cometbft/app.Rounding=up";
-        build(&format!("valnode-{}-up", self.name()), modfile, rounding)
+        self.build("valnode-up", ".", rounding)
+    }
+
+    fn build(self, name: &str, package: &str, ldflags: &str) -> Option<PathBuf> {
+        linked().then_some(())?;
+        let program = target_folder().join(format!("{name}-{}", self.name()));
+        let output = program.to_string_lossy();
+        let modfile = match self {
+            Version::V038 => "-modfile=go.mod",
+            Version::V040 => "-modfile=comet-0.40.mod",
+        };
+        let ldflags = format!("-ldflags={ldflags}");
+        let arguments = ["build", modfile, &ldflags, "-o", &output, package];
+        go(&module(), &arguments, &[]);
+        Some(program)
     }
 }
 
@@ -66,43 +82,59 @@ pub fn module() -> PathBuf {
     root().join("tests/cometbft")
 }
 
-fn build(name: &str, modfile: &str, ldflags: &str) -> Option<PathBuf> {
-    linked().then_some(())?;
-    let program = target_folder().join(name);
-    let output = program.to_string_lossy();
-    let modfile = format!("-modfile={modfile}");
-    let ldflags = format!("-ldflags={ldflags}");
-    go(
-        &module(),
-        &["build", &modfile, &ldflags, "-o", &output, "."],
-        &[],
-    );
-    Some(program)
-}
-
-/// Four validators.
-pub struct Chain {
-    /// Each of them.
-    pub nodes: Vec<Validator>,
+/// The homes of four validators.
+pub struct Homes {
     folder: tempfile::TempDir,
+    port: u16,
 }
 
-impl Chain {
-    /// Writes the homes, and starts all with these options of `valnode run`.
-    pub fn start(program: &Path, options: &[&str]) -> Chain {
+impl Homes {
+    /// Writes them.
+    pub fn of(program: &Path) -> Homes {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_ports(2 * VALIDATORS as u16);
+        let port = free_ports(3 * VALIDATORS as u16);
         let made = Command::new(program)
             .arg("testnet")
             .arg(folder.path())
             .arg(port.to_string())
             .status();
         assert!(made.expect("valnode starts").success(), "valnode testnet");
+        Homes { folder, port }
+    }
+
+    /// That of a node.
+    pub fn home(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("node{number}"))
+    }
+
+    /// Where a node answers.
+    pub fn url(&self, number: usize) -> String {
+        format!("http://127.0.0.1:{}", self.port + 2 * number as u16 + 1)
+    }
+
+    /// Where a node's application may listen.
+    pub fn application(&self, number: usize) -> String {
+        let behind = self.port + 2 * VALIDATORS as u16;
+        format!("127.0.0.1:{}", behind + number as u16)
+    }
+}
+
+/// Four validators.
+pub struct Chain {
+    /// Each of them.
+    pub nodes: Vec<Validator>,
+    _homes: Homes,
+}
+
+impl Chain {
+    /// Writes the homes, and starts all with these options of `valnode run`.
+    pub fn start(program: &Path, options: &[&str]) -> Chain {
+        let homes = Homes::of(program);
         let nodes = (0..VALIDATORS).map(|number| {
             let mut node = Validator {
                 program: program.to_owned(),
-                home: folder.path().join(format!("node{number}")),
-                url: format!("http://127.0.0.1:{}", port + 2 * number as u16 + 1),
+                home: homes.home(number),
+                url: homes.url(number),
                 options: options.iter().map(|&option| option.to_owned()).collect(),
                 child: None,
                 tie: None,
@@ -112,13 +144,8 @@ impl Chain {
         });
         Chain {
             nodes: nodes.collect(),
-            folder,
+            _homes: homes,
         }
-    }
-
-    /// The folder of the homes.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Waits until all nodes that run take part in consensus and are at this

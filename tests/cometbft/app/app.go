@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/abci/types"
@@ -33,8 +32,6 @@ type Options struct {
 	Address []byte
 	// Txs is the number of transactions of a block that this node proposes.
 	Txs int
-	// FinalizeTook is told how long the execution of a block took.
-	FinalizeTook func(height int64, took time.Duration)
 }
 
 // App is the application.
@@ -82,7 +79,6 @@ func (a *App) CheckTx(_ context.Context, req *types.RequestCheckTx) (*types.Resp
 
 // FinalizeBlock executes the block.
 func (a *App) FinalizeBlock(_ context.Context, req *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
-	begun := time.Now()
 	a.state.discard()
 	a.fault = a.armed(req)
 	attempt := a.options.Tracer.Attempt()
@@ -95,9 +91,6 @@ func (a *App) FinalizeBlock(_ context.Context, req *types.RequestFinalizeBlock) 
 		attempt.EndTx()
 	}
 	a.executed, a.appHash = req.Height, a.state.hash()
-	if a.options.FinalizeTook != nil {
-		a.options.FinalizeTook(req.Height, time.Since(begun))
-	}
 	return &types.ResponseFinalizeBlock{TxResults: results, AppHash: a.appHash}, nil
 }
 
