@@ -38,6 +38,7 @@ type options struct {
 	persist  uint
 	times    string
 	ringSize uint64
+	archive  uint64
 	tied     bool
 }
 
@@ -56,6 +57,7 @@ func parseOptions(arguments []string) (options, error) {
 	flags.UintVar(&o.persist, "persist", 0, "seconds until a mismatch that is not proved is frozen")
 	flags.StringVar(&o.times, "times", "", "a file for how long each FinalizeBlock took")
 	flags.Uint64Var(&o.ringSize, "ring", 16<<20, "bytes of the ring")
+	flags.Uint64Var(&o.archive, "archive", 0, "bytes of the archive; 0 for as many as it has by itself")
 	flags.BoolVar(&o.tied, "tied", false, "end when standard input does")
 	return o, flags.Parse(arguments[1:])
 }
@@ -126,7 +128,7 @@ func open(o options) *haltbox.Recorder {
 	program, _ := os.Executable()
 	recorder, err := haltbox.Open(haltbox.Options{
 		Dir: filepath.Join(o.home, "haltbox"), RingSize: o.ringSize, NodeProgram: program, Background: true,
-		PersistSeconds: uint32(o.persist), UploadHint: "to the validators' channel",
+		PersistSeconds: uint32(o.persist), ArchiveBytes: o.archive, UploadHint: "to the validators' channel",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "no flight recorder:", err)

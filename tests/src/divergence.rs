@@ -133,6 +133,17 @@ fn wait_for_box(node: &Validator) {
     });
 }
 
+/// The height of its only box.
+fn frozen_height(node: &Validator) -> u64 {
+    let path = node.only_box();
+    let name = path.file_name().expect("a name").to_string_lossy();
+    let height = name
+        .split('-')
+        .next()
+        .and_then(|height| height.parse().ok());
+    height.expect("a height")
+}
+
 /// What the healthy node hands out of a height, and how the divergent one's box
 /// compares with it.
 fn judge(chain: &Chain, height: u64, class: &str) -> Row {
@@ -308,12 +319,7 @@ fn next_proposer(version: Version) -> Row {
     let chain = started(version, &[]);
     chain.nodes[DIVERGENT].arm("value", 0, 0, 2);
     wait_for_box(&chain.nodes[DIVERGENT]);
-    let name = chain.nodes[DIVERGENT].boxes().remove(0);
-    let height = name
-        .split('-')
-        .next()
-        .and_then(|height| height.parse().ok());
-    let height: u64 = height.expect("a height");
+    let height = frozen_height(&chain.nodes[DIVERGENT]);
     check_healthy(&chain, 20);
     let alarmed = |node: &Validator| node.log().matches("deems this block invalid").count();
     for (number, node) in chain.nodes.iter().enumerate() {
@@ -403,13 +409,7 @@ fn other_build(version: Version) -> Row {
     node.program = version.other_build().expect("Go");
     node.start();
     wait_for_box(node);
-    let name = node.boxes().remove(0);
-    let height: u64 = name
-        .split('-')
-        .next()
-        .expect("a height")
-        .parse()
-        .expect("a height");
+    let height = frozen_height(node);
     check_healthy(&chain, 5);
     let row = judge(&chain, height, "execution differs");
     assert!(row.place.ends_with("op-write"), "{}", row.place);
@@ -445,13 +445,7 @@ fn stale_read(version: Version) -> Row {
         }
         std::thread::sleep(Duration::from_millis(400));
     }
-    let name = node.boxes().remove(0);
-    let height: u64 = name
-        .split('-')
-        .next()
-        .expect("a height")
-        .parse()
-        .expect("a height");
+    let height = frozen_height(node);
     check_healthy(&chain, 5);
     let row = judge(&chain, height, "state differs");
     assert!(row.place.ends_with("op-read"), "{}", row.place);
@@ -657,7 +651,9 @@ fn behind_a_socket(version: Version) -> Row {
 
 /// Ten thousand blocks, in which nothing may be frozen.
 fn soak(version: Version) -> Row {
-    let chain = Chain::start(program(version), &["-fast"]);
+    let (ring, archive) = (16 << 20, 4 << 20);
+    let bounds = ["-ring", &ring.to_string(), "-archive", &archive.to_string()];
+    let chain = Chain::start(program(version), &[&["-fast"], bounds.as_slice()].concat());
     let begun = Instant::now();
     let goal = 10_000;
     let mut most = 0;
@@ -680,6 +676,8 @@ fn soak(version: Version) -> Row {
             serde_json::json!([])
         );
     }
+    // A part that is being written stands beside what it replaces.
+    assert!(most < ring + 2 * archive, "{most} bytes");
     let seconds = begun.elapsed().as_secs();
     Row {
         note: format!(
