@@ -46,6 +46,12 @@ pub struct Archive {
     folder: BoxFolder,
 }
 
+/// The right to write into an archive, until it is dropped.
+struct Lock {
+    /// None where folders cannot be locked.
+    _folder: Option<Flock<File>>,
+}
+
 /// A file of an archive.
 #[derive(Clone, Debug)]
 pub struct ArchiveFile {
@@ -152,16 +158,16 @@ impl Archive {
         files_in(&self.path).map_err(|error| at("list", &self.path, error))
     }
 
-    /// The right to write here, until it is dropped. Only a lock that another
-    /// holds is in the way: where folders cannot be locked nobody has one.
-    fn lock(&self) -> Result<Option<Flock<File>>, ArchiveError> {
+    /// Fails only if another holds it.
+    fn lock(&self) -> Result<Lock, ArchiveError> {
         let folder = open_file(&self.path)?;
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(lock)),
             Err((_, Errno::EWOULDBLOCK)) => Err(ArchiveError::InUse {
                 path: self.path.clone(),
             }),
-            Err(_) => Ok(None),
+            locked => Ok(Lock {
+                _folder: locked.ok(),
+            }),
         }
     }
 

@@ -10,10 +10,9 @@ use std::time::Duration;
 use haltbox_format::Profile;
 use haltbox_format::archive_name::hour_of;
 use haltbox_format::blackbox::THREAD_STACK;
-use nix::fcntl::Flock;
 
 use super::pass::Pass;
-use super::{Archive, ArchiveError};
+use super::{Archive, ArchiveError, Lock};
 use crate::clock;
 use crate::operator::message::say;
 use crate::ring::machine;
@@ -99,7 +98,7 @@ struct Worker {
     plan: Plan,
     host: haltbox_format::blackbox::HostFingerprint,
     /// Held from the first work that found nobody else at it.
-    lock: Option<Option<Flock<File>>>,
+    lock: Option<Lock>,
     /// How far the ring in use is archived, once that is known.
     done: Option<(haltbox_format::RingId, haltbox_format::mark::Position)>,
     /// The hour of the last work.
