@@ -158,40 +158,7 @@ impl Source {
                 let journal = Journal::new(unit, left);
                 (Journal::name(unit), Input::Journal(Box::new(journal)), 0)
             }
-            Place::Path(path) => {
-                let name = path.display().to_string();
-                let cannot = |error: io::Error| {
-                    format!("cannot open the {} source {name}: {error}", stream.name())
-                };
-                match std::fs::metadata(path) {
-                    Ok(found) if found.file_type().is_fifo() => {
-                        (name.clone(), fifo(path).map_err(cannot)?, 0)
-                    }
-                    Ok(found) if found.is_dir() => {
-                        return Err(format!("{name} is a folder, not a file or FIFO"));
-                    }
-                    Ok(found) => {
-                        let from = resume_offset(&found, resume);
-                        let (input, from) = follow(path, from).map_err(cannot)?;
-                        (name.clone(), input, from)
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        let path = path.clone();
-                        (
-                            name,
-                            Input::Followed {
-                                path,
-                                file: None,
-                                inode: 0,
-                                read: 0,
-                                last: Vec::new(),
-                            },
-                            0,
-                        )
-                    }
-                    Err(error) => return Err(cannot(error)),
-                }
-            }
+            Place::Path(path) => open_path(stream, path, resume)?,
         };
         let splitter = LineSplitter::default();
         let held = matches!(place, Place::Passed(_) | Place::Wrapped(_));
@@ -524,6 +491,38 @@ fn behind_fragment(bytes: &[u8]) -> &[u8] {
     }
     let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     bytes.get(end..).unwrap_or_default()
+}
+
+/// The input at a path, its name, and the offset at which reading begins.
+fn open_path(
+    stream: Stream,
+    path: &Path,
+    resume: Option<&SourceMark>,
+) -> Result<(String, Input, u64), String> {
+    let name = path.display().to_string();
+    let cannot =
+        |error: io::Error| format!("cannot open the {} source {name}: {error}", stream.name());
+    let (input, from) = match std::fs::metadata(path) {
+        Ok(found) if found.file_type().is_fifo() => (fifo(path).map_err(cannot)?, 0),
+        Ok(found) if found.is_dir() => {
+            return Err(format!("{name} is a folder, not a file or FIFO"));
+        }
+        Ok(found) => follow(path, resume_offset(&found, resume)).map_err(cannot)?,
+        // Followed from its first byte on once it is there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = path.to_owned();
+            let missing = Input::Followed {
+                path,
+                file: None,
+                inode: 0,
+                read: 0,
+                last: Vec::new(),
+            };
+            (missing, 0)
+        }
+        Err(error) => return Err(cannot(error)),
+    };
+    Ok((name, input, from))
 }
 
 /// A file from an offset on, and the offset at which reading begins.
