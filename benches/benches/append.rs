@@ -3,91 +3,95 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use haltbox_benches::{medians, scratch};
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
+use haltbox_recorder::ring::RingWriter;
 use haltbox_recorder::ring::file::{RingOptions, open};
 
 const RING: u64 = 256 << 20;
 
 fn main() {
     let folder = scratch();
-    let mut opened = open(
-        &folder.path().join("ring"),
-        &RingOptions {
-            size: RING,
-            in_host: false,
-        },
-    )
-    .expect("a ring");
-    let flat = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(folder.path().join("flat"));
-    let flat = flat.expect("a file");
-    flat.set_len(RING).expect("its length");
-    let mut map = memmap2::MmapMut::map_mut_safely(&flat);
-    map.fill(1);
+    let mut ring = warm_ring(&folder.path().join("ring"));
+    let mut map = warm_map(&folder.path().join("flat"));
     println!(
         "{:>7} {:>10} {:>12} {:>7} {:>16} {:>7}",
         "bytes", "append", "memcpy+crc", "ratio", "BufWriter+flush", "ratio"
     );
-    // Every page of the ring is touched once before anything is timed.
-    let warm = vec![b'w'; 64 << 10];
-    (0..RING / (64 << 10)).for_each(|_| {
-        opened
-            .writer
-            .append(Lane::Main, Flags::default(), &[], &warm);
-    });
     for bytes in [100_usize, 300, 1024, 4096, 65_536] {
-        let payload = vec![b'x'; bytes];
-        let count = (64 << 20) / bytes.max(256);
-        let mut at = 0;
-        let mut file = BufWriter::new(File::create(folder.path().join("lines")).expect("a file"));
-        let times = medians(&mut [
-            &mut || {
-                for _ in 0..count {
-                    opened.writer.append(
-                        Lane::Main,
-                        Flags::default(),
-                        &[],
-                        std::hint::black_box(&payload),
-                    );
-                }
-            },
-            &mut || {
-                for _ in 0..count {
-                    let payload = std::hint::black_box(&payload);
-                    let step = bytes.next_multiple_of(16) + 16;
-                    if at + step > map.len() {
-                        at = 0;
-                    }
-                    map[at + 16..at + 16 + bytes].copy_from_slice(payload);
-                    let crc = crc32fast::hash(payload);
-                    map[at..at + 4].copy_from_slice(&crc.to_le_bytes());
-                    at += step;
-                }
-            },
-            &mut || {
-                let few = count / 16;
-                for _ in 0..few {
-                    file.write_all(std::hint::black_box(&payload))
-                        .expect("written");
-                    file.flush().expect("flushed");
-                }
-            },
-        ]);
-        let ns = |seconds: f64, count: usize| seconds * 1e9 / count as f64;
-        let (append, copy) = (ns(times[0], count), ns(times[1], count));
-        let flush = ns(times[2], count / 16);
-        println!(
-            "{bytes:>7} {append:>7.1} ns {copy:>9.1} ns {:>7.2} {flush:>13.1} ns {:>7.1}",
-            append / copy,
-            flush / append
-        );
+        let lines = File::create(folder.path().join("lines")).expect("a file");
+        print_row(bytes, &mut ring, &mut map, lines);
     }
+}
+
+/// Every page is touched once before anything is timed.
+fn warm_ring(path: &Path) -> RingWriter {
+    let options = RingOptions {
+        size: RING,
+        in_host: false,
+    };
+    let mut ring = open(path, &options).expect("a ring").writer;
+    let warm = vec![b'w'; 64 << 10];
+    for _ in 0..RING / (64 << 10) {
+        ring.append(Lane::Main, Flags::default(), &[], &warm);
+    }
+    ring
+}
+
+fn warm_map(path: &Path) -> memmap2::MmapMut {
+    let mut options = File::options();
+    let flat = options.read(true).write(true).create_new(true).open(path);
+    let flat = flat.expect("a file");
+    flat.set_len(RING).expect("its length");
+    let mut map = memmap2::MmapMut::map_mut_safely(&flat);
+    map.fill(1);
+    map
+}
+
+fn print_row(bytes: usize, ring: &mut RingWriter, map: &mut [u8], lines: File) {
+    let payload = vec![b'x'; bytes];
+    let count = (64 << 20) / bytes.max(256);
+    let mut at = 0;
+    let mut file = BufWriter::new(lines);
+    let times = medians(&mut [
+        &mut || {
+            for _ in 0..count {
+                let payload = std::hint::black_box(&payload);
+                ring.append(Lane::Main, Flags::default(), &[], payload);
+            }
+        },
+        &mut || {
+            for _ in 0..count {
+                let payload = std::hint::black_box(&payload);
+                let step = bytes.next_multiple_of(16) + 16;
+                if at + step > map.len() {
+                    at = 0;
+                }
+                map[at + 16..at + 16 + bytes].copy_from_slice(payload);
+                let crc = crc32fast::hash(payload);
+                map[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+                at += step;
+            }
+        },
+        &mut || {
+            for _ in 0..count / 16 {
+                let payload = std::hint::black_box(&payload);
+                file.write_all(payload).expect("written");
+                file.flush().expect("flushed");
+            }
+        },
+    ]);
+    let ns = |seconds: f64, count: usize| seconds * 1e9 / count as f64;
+    let (append, copy) = (ns(times[0], count), ns(times[1], count));
+    let flush = ns(times[2], count / 16);
+    println!(
+        "{bytes:>7} {append:>7.1} ns {copy:>9.1} ns {:>7.2} {flush:>13.1} ns {:>7.1}",
+        append / copy,
+        flush / append
+    );
 }
 
 trait MapSafely {
