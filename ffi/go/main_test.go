@@ -15,6 +15,8 @@ func TestMain(m *testing.M) {
 		writeUntilKilled(os.Getenv("HALTBOX_TEST_DIR"), os.Getenv("HALTBOX_TEST_COUNT"))
 	case "child":
 		lookAround(os.Getenv("HALTBOX_TEST_DIR"))
+	case "panicking":
+		panicInTheHandshake(os.Getenv("HALTBOX_TEST_DIR"))
 	default:
 		os.Exit(m.Run())
 	}

@@ -14,6 +14,8 @@ func TestASwitchedOffRecorderDoesNothing(t *testing.T) {
 	agreement, confirmed := off.Confirm(1, nil)
 	path, frozen := off.Freeze(1)
 	stats, read := off.Stats()
+	off.Tell(nil)
+	off.LogPanic()
 	err := errors.Join(confirmed, frozen, read,
 		off.BeginBlock(1, time.Now(), []byte{1}), off.Record(nil), off.Log(nil), off.Crank(1, nil, nil),
 		off.EndBlock(1, nil), off.Commit(1, nil), off.Abort(1), off.Diverged(1, nil, nil, ""), off.Flush(), off.Close())

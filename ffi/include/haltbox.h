@@ -330,6 +330,18 @@ haltbox_status haltbox_freeze(struct haltbox *recorder,
                               size_t out_path_size,
                               struct haltbox_error *error);
 
+// Takes what the background thread has to tell the operator, for the host's own
+// log: the message of a box that it wrote, or why it wrote none. Each is given once,
+// the oldest first; ask now and then, as nothing of it is printed.
+//
+// `message` gets lines of UTF-8 that end in a NUL, or an empty string if there is
+// nothing to tell; cut to `size`, for which 1024 bytes and twice the length of
+// `options->dir` are enough.
+//
+// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
+// is empty.
+haltbox_status haltbox_take_message(struct haltbox *recorder, char *message, size_t size);
+
 // How recording stands. `stats->struct_size` must be set.
 //
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.

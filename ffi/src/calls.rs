@@ -319,6 +319,38 @@ pub unsafe extern "C" fn haltbox_freeze(
     }
 }
 
+/// Takes what the background thread has to tell the operator, for the host's own
+/// log: the message of a box that it wrote, or why it wrote none. Each is given once,
+/// the oldest first; ask now and then, as nothing of it is printed.
+///
+/// `message` gets lines of UTF-8 that end in a NUL, or an empty string if there is
+/// nothing to tell; cut to `size`, for which 1024 bytes and twice the length of
+/// `options->dir` are enough.
+///
+/// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
+/// is empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn haltbox_take_message(
+    recorder: *mut haltbox,
+    message: *mut c_char,
+    size: usize,
+) -> haltbox_status {
+    // SAFETY: the caller vouches for `recorder`, and for `size` bytes.
+    unsafe {
+        border::put_text(message.cast(), size, b"");
+        border::on(recorder, |recorder| {
+            if message.is_null() || size == 0 {
+                return Err(Refusal::Argument("message: expected room, found none"));
+            }
+            let taken = recorder
+                .with(HostRecorder::take_message)?
+                .unwrap_or_default();
+            border::put_text(message.cast(), size, taken.as_bytes());
+            Ok(HALTBOX_OK)
+        })
+    }
+}
+
 /// How recording stands. `stats->struct_size` must be set.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.

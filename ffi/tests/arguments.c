@@ -32,6 +32,8 @@ static void no_recorder(void) {
     GIVES(HALTBOX_CLOSED, haltbox_freeze(NULL, 1, path, sizeof path, &error));
     CHECK(path[0] == 0 && error.message[0] != 0);
     GIVES(HALTBOX_CLOSED, haltbox_freeze(NULL, 0, NULL, 0, NULL));
+    GIVES(HALTBOX_CLOSED, haltbox_take_message(NULL, path, sizeof path));
+    GIVES(HALTBOX_CLOSED, haltbox_take_message(NULL, NULL, 0));
     stats.struct_size = sizeof stats;
     GIVES(HALTBOX_CLOSED, haltbox_stats_read(NULL, &stats));
     GIVES(HALTBOX_CLOSED, haltbox_flush(NULL));
@@ -159,6 +161,11 @@ static void bad_calls(haltbox *recorder, const char *dir) {
     GIVES(HALTBOX_BAD_ARGUMENT, haltbox_confirm(recorder, 1, hash, 65));
     GIVES(HALTBOX_BAD_ARGUMENT, haltbox_diverged(recorder, 1, NULL, 32, hash, 32, NULL));
     GIVES(HALTBOX_BAD_ARGUMENT, haltbox_diverged(recorder, 1, hash, 32, NULL, 0, NULL));
+    path[0] = 'x';
+    GIVES(HALTBOX_OK, haltbox_take_message(recorder, path, sizeof path));
+    CHECK(path[0] == 0);
+    GIVES(HALTBOX_BAD_ARGUMENT, haltbox_take_message(recorder, NULL, 9));
+    GIVES(HALTBOX_BAD_ARGUMENT, haltbox_take_message(recorder, path, 0));
     GIVES(HALTBOX_NOTHING, haltbox_freeze(recorder, 0, NULL, 0, NULL));
     GIVES(HALTBOX_NOTHING, haltbox_freeze(recorder, 7, path, sizeof path, &error));
     CHECK(path[0] == 0 && strstr(error.message, "7") != NULL);

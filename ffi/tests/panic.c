@@ -22,6 +22,7 @@ int main(int argc, char **argv) {
     GIVES(HALTBOX_BROKEN, haltbox_flush(recorder));
     GIVES(HALTBOX_BROKEN, haltbox_freeze(recorder, 0, NULL, 0, &error));
     CHECK(error.message[0] != 0);
+    GIVES(HALTBOX_BROKEN, haltbox_take_message(recorder, error.message, sizeof error.message));
     stats.struct_size = sizeof stats;
     GIVES(HALTBOX_BROKEN, haltbox_stats_read(recorder, &stats));
     GIVES(HALTBOX_OK, haltbox_close(&recorder));

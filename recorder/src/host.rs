@@ -17,6 +17,7 @@
 
 mod entry;
 mod keeper;
+mod messages;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ use crate::subject::{Holder, Subject};
 use entry::Line;
 pub use keeper::Background;
 use keeper::Keeper;
+use messages::Messages;
 
 /// Bytes of a ring for which a host gives no other number.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
@@ -181,6 +183,7 @@ struct Shared {
     open: Mutex<Option<Open>>,
     /// One box at a time.
     freezing: Mutex<()>,
+    messages: Messages,
 }
 
 struct Open {
@@ -221,6 +224,7 @@ impl HostRecorder {
             options,
             profile,
             freezing: Mutex::default(),
+            messages: Messages::default(),
         });
         let mut notices = opened.notices;
         let keeper = shared.options.background.clone().and_then(|background| {
@@ -409,6 +413,16 @@ impl HostRecorder {
                 block.freeze(&boxes, reason).map_err(HostError::Freeze)
             }
         }
+    }
+
+    /// Takes what the background thread has to tell the operator: the message of
+    /// a box that it wrote, or why it wrote none. Each is given once, the oldest
+    /// first. A host prints it in its own log, for nothing here does.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
+    pub fn take_message(&self) -> Result<Option<String>, HostError> {
+        self.with(|_| self.shared.messages.take())
     }
 
     /// How recording stands.

@@ -27,10 +27,15 @@ type Options struct {
 // Wrap gives a logger that hands each line to the recorder, in the form of
 // CometBFT's JSON log, then passes the call on as it came. It gives the logger
 // itself if the recorder is switched off.
+//
+// What the recorder has to tell the operator is logged as errors of the module
+// haltbox, by a goroutine that ends when the recorder is closed.
 func Wrap(logger log.Logger, recorder *haltbox.Recorder, options Options) log.Logger {
 	if recorder == nil {
 		return logger
 	}
+	own := logger.With("module", "haltbox")
+	go recorder.Tell(func(line string) { own.Error(line) })
 	return &tap{Logger: logger, recorder: recorder, options: options}
 }
 

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	cmtbytes "github.com/cometbft/cometbft/libs/bytes"
 	"github.com/cometbft/cometbft/libs/log"
 
+	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/cometlog"
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
@@ -117,6 +120,49 @@ func TestAConsensusFailureDiverges(t *testing.T) {
 	path, err := recorder.Freeze(0)
 	if err != nil || !strings.HasPrefix(path, dir+"/boxes/7-") {
 		t.Errorf("%s, %v", path, err)
+	}
+}
+
+// lockedBuffer is written by two goroutines.
+type lockedBuffer struct {
+	lock sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(line []byte) (int, error) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *lockedBuffer) String() string {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return b.text.String()
+}
+
+func TestTheNodesOwnLogHasTheMessage(t *testing.T) {
+	dir := t.TempDir() + "/haltbox"
+	recorder, err := haltbox.Open(haltbox.Options{Dir: dir, RingSize: haltboxtest.RingSize, Background: true})
+	if errors.Is(err, haltbox.ErrNotLinked) {
+		t.Skip(err)
+	}
+	defer recorder.Close()
+	var written lockedBuffer
+	logger := cometlog.Wrap(log.NewTMLogger(&written), recorder, cometlog.Options{})
+	recorder.BeginBlock(7, time.Time{}, nil)
+	recorder.EndBlock(7, appHash)
+	recorder.Commit(7, appHash)
+	failure(logger)
+	wanted := regexp.MustCompile(`E\[\S+ haltbox: DIVERGED at height 7: AppHash differs.* module=haltbox`)
+	for begun := time.Now(); !strings.Contains(written.String(), "before you copied it"); {
+		if time.Since(begun) > time.Minute {
+			t.Fatal(written.String())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !wanted.MatchString(written.String()) || !strings.Contains(written.String(), "] black box  "+dir+"/boxes/7-") {
+		t.Error(written.String())
 	}
 }
 

@@ -12,6 +12,7 @@ use haltbox_format::mark::Attempt;
 use super::Shared;
 use crate::archive::{self, Archiving};
 use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::operator::message;
 use crate::recorder::News;
 use crate::triggers::{Policy, Triggers};
 
@@ -40,10 +41,12 @@ impl Keeper {
     pub(super) fn start(shared: &Arc<Shared>, background: Background) -> io::Result<Keeper> {
         let (ending, asked) = channel();
         let shared = Arc::clone(shared);
+        // Before the host's first call, whose news the thread hears.
+        let left = left_unfrozen(&shared);
         let thread = std::thread::Builder::new()
             .name("haltbox-keeper".to_owned())
             .stack_size(THREAD_STACK);
-        thread.spawn(move || Work::new(&shared, background).run(&asked))?;
+        thread.spawn(move || Work::new(&shared, background, left).run(&asked))?;
         Ok(Keeper {
             ending: Mutex::new(Some(ending)),
         })
@@ -68,12 +71,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn new(shared: &Shared, background: Background) -> Work<'_> {
+    fn new(shared: &Shared, background: Background, wanted: Vec<(Attempt, String)>) -> Work<'_> {
         Work {
             triggers: Triggers::new(background.triggers),
             archiving: archive(shared, background.archive_bytes),
             archived_at: 0,
-            wanted: left_unfrozen(shared),
+            wanted,
             shared,
             background,
         }
@@ -120,10 +123,15 @@ impl Work<'_> {
 
     /// One that fails stays pinned, and is tried again at the next opening.
     fn freeze(&self, of: Attempt, reason: String) {
-        if let Ok(frozen) = self.shared.freeze(of, reason) {
-            let boxes = self.shared.boxes();
-            after_freeze::follow_up(&self.background.after_freeze, &boxes, &frozen, true);
-        }
+        let after = &self.background.after_freeze;
+        let message = match self.shared.freeze(of, reason) {
+            Ok(frozen) => {
+                after_freeze::follow_up(after, &self.shared.boxes(), &frozen, true);
+                message::frozen(&frozen, after.upload_hint.as_deref())
+            }
+            Err(error) => format!("haltbox: NOT FROZEN: {error}\n"),
+        };
+        self.shared.messages.put(message);
     }
 }
 

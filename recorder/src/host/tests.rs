@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use haltbox_format::blackbox::ALERT_FILE;
 
 use super::*;
+use crate::operator::after_freeze::AfterFreeze;
 
 const SIZE: u64 = 4 << 20;
 
@@ -132,6 +133,60 @@ fn a_divergence_is_frozen_by_the_thread_that_was_asked_for() {
     host.diverged(4, hash(7), hash(9), "AppHash").expect("open");
     wait_until("the second box", || boxes(folder.path()).len() == 2);
     assert!(boxes(folder.path()).contains(&found[0]));
+}
+
+/// The words are those of the alert file, for hosts that have a log of their own.
+#[test]
+fn what_the_thread_did_is_told_to_a_host_that_asks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let after_freeze = AfterFreeze {
+        upload_hint: Some("to the forum".to_owned()),
+        ..AfterFreeze::default()
+    };
+    let options = Options {
+        background: Some(Background {
+            after_freeze,
+            ..Background::default()
+        }),
+        ..options(folder.path(), "host")
+    };
+    let (host, _) = HostRecorder::open(options).expect("it opens");
+    (1..=3).for_each(|height| execute(&host, height, 7));
+    assert_eq!(host.take_message().expect("open"), None);
+    host.diverged(3, hash(7), hash(9), "AppHash").expect("open");
+    let told = message_of(&host);
+    assert!(told.starts_with("haltbox: DIVERGED at height 3: AppHash differs"));
+    assert!(told.contains("\n  please upload the black box: to the forum\n"));
+    let alert = std::fs::read_to_string(folder.path().join("boxes").join(ALERT_FILE));
+    assert!(alert.expect("an alert").contains(&told), "{told}");
+    assert_eq!(host.take_message().expect("open"), None);
+    // A box that cannot be written is told too.
+    std::fs::remove_dir_all(folder.path().join("boxes")).expect("removed");
+    std::fs::write(folder.path().join("boxes"), b"in the way").expect("written");
+    execute(&host, 4, 7);
+    host.diverged(4, hash(7), hash(9), "AppHash").expect("open");
+    let told = message_of(&host);
+    assert!(told.starts_with("haltbox: NOT FROZEN: "), "{told}");
+    host.close();
+    assert!(matches!(host.take_message(), Err(HostError::Closed)));
+}
+
+#[test]
+fn messages_that_nobody_takes_are_bounded() {
+    let messages = Messages::default();
+    (0..100).for_each(|number| messages.put(number.to_string()));
+    let left: Vec<String> = std::iter::from_fn(|| messages.take()).collect();
+    assert_eq!(left.len(), 16);
+    assert_eq!((left[0].as_str(), left[15].as_str()), ("84", "99"));
+}
+
+fn message_of(host: &HostRecorder) -> String {
+    let told = std::cell::RefCell::new(None);
+    wait_until("a message", || {
+        *told.borrow_mut() = host.take_message().expect("open");
+        told.borrow().is_some()
+    });
+    told.into_inner().expect("waited for")
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use haltbox_format::{AppHash, Digest, Profile};
 use haltbox_recorder::host::{Background, HostRecorder, Options};
@@ -62,6 +63,13 @@ fn main() {
         for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
             // What cannot be kept is no matter for the application.
             let _ = recorder.log(&line);
+        }
+    });
+    let recorder = Arc::clone(&app.recorder);
+    std::thread::spawn(move || {
+        while let Ok(message) = recorder.take_message() {
+            eprint!("{}", message.unwrap_or_default());
+            std::thread::sleep(Duration::from_secs(1));
         }
     });
     let server = ServerBuilder::default().bind(arguments[0].as_str(), app);

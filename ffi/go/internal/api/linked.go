@@ -11,8 +11,12 @@ import (
 	"unsafe"
 )
 
-// longestPath is Linux's PATH_MAX.
-const longestPath = 4096
+// longestPath is Linux's PATH_MAX; longestMessage has room for two, as the library
+// asks.
+const (
+	longestPath    = 4096
+	longestMessage = 1024 + 2*longestPath
+)
 
 // Handle of an open recorder.
 type Handle struct{ c *C.haltbox }
@@ -117,6 +121,14 @@ func (h Handle) Freeze(height uint64) (string, Status, string) {
 	var why C.haltbox_error
 	status := C.haltbox_freeze(h.c, C.uint64_t(height), path, longestPath, &why)
 	return C.GoString(path), Status(status), C.GoString(&why.message[0])
+}
+
+// TakeMessage gives the oldest that was not taken; empty for none.
+func (h Handle) TakeMessage() (string, Status) {
+	message := (*C.char)(C.calloc(1, longestMessage))
+	defer C.free(unsafe.Pointer(message))
+	status := C.haltbox_take_message(h.c, message, longestMessage)
+	return C.GoString(message), Status(status)
 }
 
 // Stats of the recorder.

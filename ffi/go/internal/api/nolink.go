@@ -38,6 +38,9 @@ func (Handle) Diverged(uint64, []byte, []byte, string) Status { return NotLinked
 // Freeze does nothing.
 func (Handle) Freeze(uint64) (string, Status, string) { return "", NotLinked, "" }
 
+// TakeMessage has nothing.
+func (Handle) TakeMessage() (string, Status) { return "", NotLinked }
+
 // Stats has nothing.
 func (Handle) Stats() (Stats, Status) { return Stats{}, NotLinked }
 

@@ -1,0 +1,68 @@
+package haltbox
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// asked is how often Tell looks for a message.
+const asked = time.Second
+
+// Tell gives each line that the operator should read to say: the message of a box
+// that the background thread wrote, as it stands in boxes/CONSENSUS_FAILURE.txt,
+// or why it wrote none. It returns when the recorder is closed, so it has a
+// goroutine of its own:
+//
+//	go recorder.Tell(func(line string) { logger.Error(line) })
+//
+// The wrapper of package cometlog does that by itself. Lines are given to one
+// caller; without [Options.Background] there are none.
+func (r *Recorder) Tell(say func(line string)) {
+	if r == nil {
+		return
+	}
+	for {
+		message, status := r.handle.TakeMessage()
+		if errorOf(status) != nil {
+			return
+		}
+		if message == "" {
+			time.Sleep(asked)
+			continue
+		}
+		for _, line := range strings.Split(strings.TrimSpace(message), "\n") {
+			say(strings.TrimSpace(line))
+		}
+	}
+}
+
+// LogPanic is for a defer in the goroutine that makes the node: CometBFT panics
+// there if the application's AppHash is not the one it knows, without a word to
+// the logger. The panic is recorded as a line of the log and goes on. If it is
+// about a block, the box of that block is written before, and its path told on
+// standard error, where the panic goes.
+//
+//	recorder, err := haltbox.Open(...)
+//	defer recorder.Close()
+//	defer recorder.LogPanic()
+//	n, err := node.NewNode(...)
+func (r *Recorder) LogPanic() {
+	if r == nil {
+		return
+	}
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	_ = r.Log([]byte(fmt.Sprintf("panic: %v", cause)))
+	if stats, err := r.Stats(); err == nil && stats.Pinned > 0 {
+		if path, err := r.Freeze(0); err == nil {
+			fmt.Fprintln(os.Stderr, "haltbox: black box", path)
+		} else {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	panic(cause)
+}
