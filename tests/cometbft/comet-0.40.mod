@@ -3,11 +3,13 @@ module github.com/haltbox/haltbox/tests/cometbft
 go 1.25.0
 
 require (
+	cosmossdk.io/log v1.4.1
 	github.com/cometbft/cometbft v0.40.0
 	github.com/cometbft/cometbft-db v0.14.1
 	github.com/haltbox/haltbox/ffi/go v0.0.0
 	github.com/haltbox/haltbox/ffi/go/abci v0.0.0
 	github.com/haltbox/haltbox/ffi/go/cometlog v0.0.0
+	github.com/rs/zerolog v1.33.0
 	github.com/spf13/viper v1.21.0
 )
 
@@ -72,6 +74,8 @@ require (
 	github.com/libp2p/go-yamux/v5 v5.0.1 // indirect
 	github.com/linxGnu/grocksdb v1.8.14 // indirect
 	github.com/marten-seemann/tcp v0.0.0-20210406111302-dfbc87cc63fd // indirect
+	github.com/mattn/go-colorable v0.1.13 // indirect
+	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/miekg/dns v1.1.66 // indirect
 	github.com/mikioh/tcpinfo v0.0.0-20190314235526-30a79bb1804b // indirect
 	github.com/mikioh/tcpopt v0.0.0-20190314235656-172688c1accc // indirect

@@ -3,11 +3,13 @@ module github.com/haltbox/haltbox/tests/cometbft
 go 1.25.0
 
 require (
+	cosmossdk.io/log v1.4.1
 	github.com/cometbft/cometbft v0.38.25
 	github.com/cometbft/cometbft-db v0.14.1
 	github.com/haltbox/haltbox/ffi/go v0.0.0
 	github.com/haltbox/haltbox/ffi/go/abci v0.0.0
 	github.com/haltbox/haltbox/ffi/go/cometlog v0.0.0
+	github.com/rs/zerolog v1.33.0
 	github.com/spf13/viper v1.19.0
 )
 
@@ -52,6 +54,8 @@ require (
 	github.com/lib/pq v1.12.0 // indirect
 	github.com/linxGnu/grocksdb v1.8.14 // indirect
 	github.com/magiconair/properties v1.8.7 // indirect
+	github.com/mattn/go-colorable v0.1.13 // indirect
+	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/mitchellh/mapstructure v1.5.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect

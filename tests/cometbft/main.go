@@ -5,15 +5,20 @@
 //	valnode run HOME [options]          a validator, until it is killed
 //	valnode reexecute HOME HEIGHT       the AppHash of a height, by a fresh application
 //	                                    that executes the blocks of a stopped node
+//
+// CometBFT 0.38 is in go.mod, 0.40 in comet-0.40.mod. Releases before 0.38 call an
+// application otherwise: comet-0.37.mod is for the program in abci1.
 package main
 
 import (
 	"fmt"
 	"os"
+
+	"github.com/haltbox/haltbox/tests/cometbft/validator"
 )
 
 func main() {
-	commands := map[string]func([]string) error{"testnet": testnet, "run": run, "reexecute": reexecute}
+	commands := map[string]func([]string) error{"testnet": validator.Testnet, "run": run, "reexecute": reexecute}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fail(fmt.Errorf("expected testnet, run or reexecute"))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cometbft/cometbft/store"
 
 	"github.com/haltbox/haltbox/tests/cometbft/app"
+	"github.com/haltbox/haltbox/tests/cometbft/validator"
 )
 
 // reexecute runs the blocks that a stopped node has, and nothing beside them.
@@ -23,7 +24,7 @@ func reexecute(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := readConfig(options{home: arguments[0]})
+	c, err := validator.Config(arguments[0])
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/cometbft/cometbft/abci/types"
@@ -18,19 +15,18 @@ import (
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/proxy"
-	"github.com/spf13/viper"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/abci"
-	"github.com/haltbox/haltbox/ffi/go/cometlog"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 
 	"github.com/haltbox/haltbox/tests/cometbft/app"
+	"github.com/haltbox/haltbox/tests/cometbft/validator"
 )
 
 type options struct {
 	home     string
-	json     bool
+	log      string
 	off      bool
 	txs      int
 	parallel bool
@@ -49,7 +45,7 @@ func parseOptions(arguments []string) (options, error) {
 	}
 	o.home = arguments[0]
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.BoolVar(&o.json, "json", false, "log as JSON")
+	flags.StringVar(&o.log, "log", "plain", "how to log: plain, json, sdk, sdk-json")
 	flags.BoolVar(&o.off, "off", false, "without the recorder")
 	flags.IntVar(&o.txs, "txs", 8, "transactions of a proposed block")
 	flags.BoolVar(&o.parallel, "parallel", false, "queries run beside the execution")
@@ -67,23 +63,25 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := readConfig(o)
+	c, err := validator.Config(o.home)
 	if err != nil {
 		return err
 	}
+	if o.fast {
+		c.Consensus.TimeoutCommit = 5 * time.Millisecond
+		c.Consensus.SkipTimeoutCommit = true
+	}
 	if o.tied {
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(3)
-		}()
+		validator.Tie()
 	}
 	recorder := open(o)
 	defer recorder.Close()
-	validator := privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile())
+	defer recorder.LogPanic()
+	key := privval.LoadFilePV(c.PrivValidatorKeyFile(), c.PrivValidatorStateFile())
 	tracer := kvtrace.New(recorder, kvtrace.Options{ValueBytes: 32})
 	application, err := app.New(app.Options{
 		StateFile: filepath.Join(o.home, "data", "app.json"), FaultFile: filepath.Join(o.home, "fault.json"),
-		Tracer: tracer, Address: validator.GetAddress(), Txs: o.txs,
+		Tracer: tracer, Address: key.GetAddress(), Txs: o.txs,
 	})
 	if err != nil {
 		return err
@@ -96,28 +94,24 @@ func run(arguments []string) error {
 	if o.parallel {
 		creator = proxy.NewConnSyncLocalClientCreator(wrapped)
 	}
-	return serve(c, validator, creator, cometlog.Wrap(logger(o), recorder, cometlog.Options{}))
+	logger, err := validator.NewLogger(o.log, recorder)
+	if err != nil {
+		return err
+	}
+	n, err := newNode(c, key, creator, logger)
+	if err != nil {
+		return err
+	}
+	return validator.Run(n)
 }
 
-func serve(c *config.Config, validator *privval.FilePV, creator proxy.ClientCreator, logger cometlogs.Logger) error {
-	key, err := p2p.LoadNodeKey(c.NodeKeyFile())
+func newNode(c *config.Config, key *privval.FilePV, creator proxy.ClientCreator, logger cometlogs.Logger) (*node.Node, error) {
+	own, err := p2p.LoadNodeKey(c.NodeKeyFile())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	n, err := node.NewNode(c, validator, key, creator, node.DefaultGenesisDocProviderFunc(c),
+	return node.NewNode(c, key, own, creator, node.DefaultGenesisDocProviderFunc(c),
 		config.DefaultDBProvider, node.DefaultMetricsProvider(c.Instrumentation), logger)
-	if err != nil {
-		return err
-	}
-	if err := n.Start(); err != nil {
-		return err
-	}
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
-	<-ended
-	err = n.Stop()
-	n.Wait()
-	return err
 }
 
 // open goes on without a recorder, as a chain would.
@@ -134,32 +128,6 @@ func open(o options) *haltbox.Recorder {
 		fmt.Fprintln(os.Stderr, "no flight recorder:", err)
 	}
 	return recorder
-}
-
-func readConfig(o options) (*config.Config, error) {
-	c := config.TestConfig()
-	read := viper.New()
-	read.SetConfigFile(filepath.Join(o.home, "config", "config.toml"))
-	if err := read.ReadInConfig(); err != nil {
-		return nil, err
-	}
-	if err := read.Unmarshal(c); err != nil {
-		return nil, err
-	}
-	c.SetRoot(o.home)
-	if o.fast {
-		c.Consensus.TimeoutCommit = 5 * time.Millisecond
-		c.Consensus.SkipTimeoutCommit = true
-	}
-	return c, nil
-}
-
-func logger(o options) cometlogs.Logger {
-	to := cometlogs.NewSyncWriter(os.Stdout)
-	if o.json {
-		return cometlogs.NewFilter(cometlogs.NewTMJSONLogger(to), cometlogs.AllowInfo())
-	}
-	return cometlogs.NewFilter(cometlogs.NewTMLogger(to), cometlogs.AllowInfo())
 }
 
 // timed writes a line for each block: its height, and the nanoseconds that

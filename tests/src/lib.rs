@@ -268,6 +268,14 @@ impl Recorder {
     }
 }
 
+/// None is left of a test that failed.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn said_path(dir: &Path) -> PathBuf {
     dir.with_extension("stderr")
 }
@@ -311,9 +319,9 @@ pub fn failure(height: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The boxes of a recorder's folder.
+/// The boxes of a recorder's folder, if there is one.
 pub fn boxes(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir.join("boxes")).expect("a folder of boxes");
+    let entries = fs::read_dir(dir.join("boxes")).into_iter().flatten();
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let hidden = |path: &PathBuf| {
         path.file_name()

@@ -1,6 +1,7 @@
 //! Real CometBFT validators (`tests/cometbft`): four on loopback, a process
 //! each, with the recorder linked.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub const VALIDATORS: usize = 4;
 /// A line of CometBFT's releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
+    /// 0.37, whose validator has nothing of the recorder in it.
+    V037,
     /// 0.38.
     V038,
     /// 0.40.
@@ -32,6 +35,7 @@ impl Version {
     /// As in `go.mod` and in tables.
     pub fn name(self) -> &'static str {
         match self {
+            Version::V037 => "0.37",
             Version::V038 => "0.38",
             Version::V040 => "0.40",
         }
@@ -39,13 +43,13 @@ impl Version {
 
     /// The program of this version; `None`, and a printed line, without Go.
     pub fn program(self) -> Option<&'static Path> {
-        static OLD: OnceLock<Option<PathBuf>> = OnceLock::new();
-        static NEW: OnceLock<Option<PathBuf>> = OnceLock::new();
-        let built = match self {
-            Version::V038 => &OLD,
-            Version::V040 => &NEW,
+        type Built = OnceLock<Option<PathBuf>>;
+        static BUILT: [Built; 3] = [Built::new(), Built::new(), Built::new()];
+        let package = match self {
+            Version::V037 => "./abci1",
+            Version::V038 | Version::V040 => ".",
         };
-        let program = built.get_or_init(|| self.build("valnode", ".", ""));
+        let program = BUILT[self as usize].get_or_init(|| self.build("valnode", package, ""));
         program.as_deref()
     }
 
@@ -66,12 +70,13 @@ impl Version {
         linked().then_some(())?;
         let program = target_folder().join(format!("{name}-{}", self.name()));
         let output = program.to_string_lossy();
-        let modfile = match self {
-            Version::V038 => "-modfile=go.mod",
-            Version::V040 => "-modfile=comet-0.40.mod",
+        let (modfile, tags) = match self {
+            Version::V037 => ("-modfile=comet-0.37.mod", "-tags=abci1"),
+            Version::V038 => ("-modfile=go.mod", "-tags="),
+            Version::V040 => ("-modfile=comet-0.40.mod", "-tags="),
         };
         let ldflags = format!("-ldflags={ldflags}");
-        let arguments = ["build", modfile, &ldflags, "-o", &output, package];
+        let arguments = ["build", modfile, tags, &ldflags, "-o", &output, package];
         go(&module(), &arguments, &[]);
         Some(program)
     }
@@ -133,6 +138,7 @@ impl Chain {
         let nodes = (0..VALIDATORS).map(|number| {
             let mut node = Validator {
                 program: program.to_owned(),
+                under: Vec::new(),
                 home: homes.home(number),
                 url: homes.url(number),
                 options: options.iter().map(|&option| option.to_owned()).collect(),
@@ -171,6 +177,8 @@ pub struct Validator {
     pub options: Vec<String>,
     /// The program, which a test may exchange.
     pub program: PathBuf,
+    /// A command that it is run by: `haltbox run ... --`.
+    pub under: Vec<String>,
     url: String,
     child: Option<Child>,
     /// It ends when this does, so that nothing is left of a test that was killed.
@@ -185,7 +193,10 @@ impl Validator {
             let options = options.create(true).append(true);
             options.open(self.home.join(name)).expect("a log")
         };
-        let child = Command::new(&self.program)
+        let under = self.under.iter().map(OsStr::new);
+        let mut words = under.chain([self.program.as_os_str()]);
+        let child = Command::new(words.next().expect("the program"))
+            .args(words)
             .arg("run")
             .arg(&self.home)
             .arg("-tied")
@@ -199,9 +210,13 @@ impl Validator {
         self.child = Some(child);
     }
 
-    /// What it logged.
+    /// What it logged, without the colours of the SDK's logger.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.home.join("log")).unwrap_or_default()
+        let log = fs::read_to_string(self.home.join("log")).unwrap_or_default();
+        let mut parts = log.split("\x1b[");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, text)| text));
+        std::iter::once(first.as_str()).chain(rest).collect()
     }
 
     /// What it wrote to standard error: the runtime's panics.

@@ -1,4 +1,6 @@
-package main
+// Package validator has what the programs of all CometBFT versions share: homes,
+// settings, loggers, and how a node runs.
+package validator
 
 import (
 	"fmt"
@@ -38,7 +40,8 @@ func settings(home string, node, port int) *config.Config {
 	return c
 }
 
-func testnet(arguments []string) error {
+// Testnet writes the homes DIR/node0 to node3 of a chain; ports from PORT on.
+func Testnet(arguments []string) error {
 	if len(arguments) != 2 {
 		return fmt.Errorf("testnet: expected a folder and a port")
 	}
