@@ -16,10 +16,11 @@
 // and returns nil. What [Open] returns beside an error is nil, so a node needs
 // no condition around its calls.
 //
-// Every method may be called from any goroutine. None but [Recorder.Freeze] and
-// [Open] waits for the disk, none panics, and none returns what the node has to
-// act upon: errors may be ignored. An entry for which the ring had no room is
-// not an error; [Stats.Dropped] counts it.
+// Every method may be called from any goroutine. Those of the execution do not
+// wait for the disk (as [Open], [Recorder.Freeze] and [Recorder.LogPanic] do), none
+// panics, and none returns what the node has to act upon: errors may be ignored.
+// An entry for which the ring had no room is not an error; [Stats.Dropped] counts
+// it.
 //
 // The recorder is the library libhaltbox, linked by cgo. Without cgo, on a
 // system it is not made for, or with the build tag nolink_haltbox, everything
