@@ -4,8 +4,10 @@
 use std::fs;
 use std::process::Command;
 
+use haltbox_tests::c_library::installed;
 use haltbox_tests::go_module::{go, linked, module};
-use haltbox_tests::{root, valnode};
+use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::{forget_package, long, root, target_folder, text, valnode};
 
 /// The module, and the adapters that have dependencies.
 const MODULES: [&str; 3] = ["", "cometlog", "abci"];
@@ -58,6 +60,54 @@ fn without_the_library_it_builds_and_opening_says_so() {
 }
 
 #[test]
+fn the_systems_library_can_be_linked() {
+    let Some(library) = installed().filter(|_| linked()) else {
+        return;
+    };
+    let folder = library.prefix.join("lib");
+    let search = format!("-L{}", folder.display());
+    let found = [
+        ("CGO_LDFLAGS", &*search),
+        ("LD_LIBRARY_PATH", text(&folder)),
+    ];
+    let arguments = ["test", "-count=1", "-tags=sys_haltbox", "./..."];
+    go(&module(), &arguments, &found);
+}
+
+/// With the C compiler of a musl system; Debian's `musl-gcc` has glibc's libgcc.
+#[test]
+fn a_static_program_for_musl_records() {
+    let tools = ["musl-gcc", "python3"];
+    if !(long() && linked() && tools.into_iter().all(toolchain)) {
+        println!("left out: HALTBOX_LONG=1, musl-tools and Python play it");
+        return;
+    }
+    let built = forget_package(&mut Command::new(module().join("build-lib")))
+        .arg("--musl")
+        .status();
+    assert!(built.expect("bash").success(), "build-lib --musl");
+    let compiler = format!("{} -m ziglang cc -target x86_64-linux-musl", zig());
+    let flags = r#"-ldflags=-linkmode external -extldflags "-static -lunwind""#;
+    let arguments = ["test", "-count=1", "-tags=muslc", flags, "./..."];
+    go(&module(), &arguments, &[("CC", &compiler)]);
+}
+
+/// A Python that has the C compiler `zig cc`.
+fn zig() -> String {
+    let place = target_folder().join("zig");
+    let python = place.join("bin/python");
+    if !python.exists() {
+        let mut made = Command::new("python3");
+        let made = made.args(["-m", "venv"]).arg(&place).status();
+        assert!(made.expect("python3").success(), "a venv");
+    }
+    let pip = ["-m", "pip", "install", "--quiet", "ziglang==0.17.1"];
+    let installed = Command::new(&python).args(pip).status();
+    assert!(installed.expect("pip").success(), "pip install ziglang");
+    text(&python).to_owned()
+}
+
+#[test]
 fn it_is_formatted_and_tidy() {
     if !linked() {
         return;
@@ -96,7 +146,7 @@ fn a_program_that_vendors_it_links_and_records() {
     let dir = chain.join("haltbox");
     let ran = Command::new(chain.join("chain")).arg(&dir).status();
     assert!(ran.expect("it starts").success());
-    let lines = haltbox_tests::output(0, &["cat", haltbox_tests::text(&dir)]);
+    let lines = haltbox_tests::output(0, &["cat", text(&dir)]);
     assert!(String::from_utf8_lossy(&lines).contains(r#"{"type":"begin-block","height":7"#));
 }
 
