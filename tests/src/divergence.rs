@@ -1,6 +1,7 @@
 //! Real consensus failures: what four validators of CometBFT do in each, which
 //! of them freeze a box, and what the reader makes of the boxes.
 
+mod message;
 mod soak;
 mod starts;
 mod unlinked;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use crate::valnode::{Chain, Validator, Version};
 use crate::{output, run, text, wait_until};
+use message::check_message;
 
 /// A scenario: what happens, and the way it is played.
 pub struct Scenario {
@@ -165,6 +167,8 @@ fn judge(chain: &Chain, height: u64, class: &str) -> Row {
         String::from_utf8_lossy(&asked).contains("quote"),
         "{asked:?}"
     );
+    check_message(&chain.nodes[DIVERGENT], height);
+    chain.nodes.iter().for_each(check_disk);
     let [ours, theirs] = [healthy, &chain.nodes[DIVERGENT]].map(Validator::only_box);
     let row = compared(&ours, &theirs, class);
     Row {
@@ -207,87 +211,39 @@ fn check_healthy(chain: &Chain, further: u64) {
     }
 }
 
-/// Two hashes of one field, as the node's own log tells them.
-struct Told {
-    field: String,
-    own: String,
-    network: String,
+/// What the recorder of a test's node may take: a ring of 16 MiB, and some small
+/// boxes.
+fn check_disk(node: &Validator) {
+    let bytes = bytes_of(&node.haltbox());
+    assert!(bytes < 20 << 20, "{bytes} bytes in {}", node.home.display());
 }
 
-fn told_by_the_log(node: &Validator) -> Told {
-    let log = node.log();
-    let failure = log.lines().find(|line| line.contains("CONSENSUS FAILURE"));
-    let wrong = failure.and_then(|line| line.split("wrong Block.Header.").nth(1));
-    let wrong = wrong.expect("a failure of hashes");
-    let (field, hashes) = wrong.split_once(".  Expected ").expect("two hashes");
-    let (own, network) = hashes.split_once(", got ").expect("two hashes");
-    let network = network.split('"').next().expect("a hash");
-    Told {
-        field: field.to_owned(),
-        own: own.to_owned(),
-        network: network.to_owned(),
-    }
+fn bytes_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("a folder").flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_of(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }
 
-/// The words the operator reads, all of them; `app` is what is quoted of the
-/// AppHashes.
-fn check_message(node: &Validator, height: u64, told: &Told, app: &str) {
-    let Told {
-        field,
-        own,
-        network,
-    } = told;
-    let path = node.only_box();
-    let name = path.file_name().expect("a name").to_string_lossy();
-    let told = fs::read_to_string(node.haltbox().join("boxes/CONSENSUS_FAILURE.txt"));
-    let told = told.expect("a message");
-    let lines: Vec<&str> = told.lines().collect();
-    let [_time, what, file, quote, upload, keep, ..] = lines.as_slice() else {
-        panic!("{told}")
-    };
-    assert_eq!(
-        *what,
-        format!(
-            "haltbox: DIVERGED at height {height}: {field} differs, this node has {own}, the network {network}"
-        )
-    );
-    assert!(
-        file.starts_with(&format!("  black box  {} (", path.display())),
-        "{file}"
-    );
-    assert_eq!(*quote, format!("  quote      {name} app={app}"));
-    assert!(name.starts_with(&format!("{height}-")), "{name}");
-    assert_eq!(
-        *upload,
-        "  please upload the black box: to the validators' channel"
-    );
-    assert_eq!(
-        *keep,
-        "  do not roll back, resync or prune before you copied it"
-    );
-}
-
-/// The same words stand in the log of a node that has the recorder in it.
-fn check_own_log(node: &Validator) {
-    let told = fs::read_to_string(node.haltbox().join("boxes/CONSENSUS_FAILURE.txt"));
-    let told = told.expect("a message");
-    for line in told.lines().skip(1).take(5) {
-        wait_until(&format!("{line:?} in the log"), || {
-            let log = node.log();
-            let mut own = log.lines().filter(|own| own.contains("module=haltbox"));
-            own.any(|own| own.contains(line.trim()))
-        });
-    }
-}
-
-/// The AppHash that a node's own log gives for a height.
+/// The AppHash that a node's own log gives for a height, whatever its form and
+/// release.
 fn logged_hash(node: &Validator, height: u64) -> String {
+    let height = format!("height={height}");
     let log = node.log();
-    let of_height = format!("height={height} ");
-    let line = log
-        .lines()
-        .find(|line| line.contains("executed block") && line.contains(&of_height));
-    let line = line.expect("a line of the execution");
-    let hash = line.split("app_hash=").nth(1).expect("a hash");
-    hash.split_whitespace().next().expect("a hash").to_owned()
+    let told = |line: &&str| line.contains("executed block") || line.contains("committed state");
+    let hash = log.lines().filter(told).find_map(|line| {
+        let plain = line
+            .replace('"', "")
+            .replace(':', "=")
+            .replace([',', '}'], " ");
+        let words = || plain.split_whitespace();
+        words().find(|word| *word == height)?;
+        let hash = words().find_map(|word| word.strip_prefix("app_hash="))?;
+        Some(hash.to_owned())
+    });
+    hash.expect("a line with the hash")
 }

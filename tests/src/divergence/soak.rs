@@ -4,17 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-fn bytes_of(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).expect("a folder").flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => bytes_of(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
-}
-
 /// Ten thousand blocks, in which nothing may be frozen.
 pub(super) fn soak(version: Version) -> Row {
     let (ring, archive) = (16 << 20, 4 << 20);
