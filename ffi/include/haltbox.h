@@ -335,8 +335,8 @@ haltbox_status haltbox_freeze(struct haltbox *recorder,
 // the oldest first; ask now and then, as nothing of it is printed.
 //
 // `message` gets lines of UTF-8 that end in a NUL, or an empty string if there is
-// nothing to tell; cut to `size`, for which 1024 bytes and twice the length of
-// `options->dir` are enough.
+// nothing to tell; cut to `size`: 1024 bytes, twice the length of `options->dir` and
+// that of `options->upload_hint` are enough.
 //
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
 // is empty.

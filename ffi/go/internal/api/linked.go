@@ -12,10 +12,10 @@ import (
 )
 
 // longestPath is Linux's PATH_MAX; longestMessage has room for two, as the library
-// asks.
+// asks, and for a hint of the same length.
 const (
 	longestPath    = 4096
-	longestMessage = 1024 + 2*longestPath
+	longestMessage = 1024 + 3*longestPath
 )
 
 // Handle of an open recorder.
