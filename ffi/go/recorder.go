@@ -1,6 +1,7 @@
 package haltbox
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/api"
@@ -45,6 +46,9 @@ type Recorder struct {
 	// handle stays valid for ever: the library answers calls after Close.
 	handle api.Handle
 	notice string
+	// silent until Tell is called: only a background thread has messages, and
+	// one caller gets them.
+	silent atomic.Bool
 }
 
 // Open opens or makes the ring, and waits for the disk while it does: a second
@@ -58,7 +62,9 @@ func Open(options Options) (*Recorder, error) {
 	if status < 0 {
 		return nil, errorWith(status, message)
 	}
-	return &Recorder{handle: handle, notice: message}, nil
+	recorder := &Recorder{handle: handle, notice: message}
+	recorder.silent.Store(options.Background)
+	return recorder, nil
 }
 
 // Notice is what the operator should hear of an opening that went well: a ring

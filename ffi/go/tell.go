@@ -1,6 +1,7 @@
 package haltbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -8,7 +9,7 @@ import (
 )
 
 // asked is how often Tell looks for a message.
-const asked = time.Second
+const asked = 250 * time.Millisecond
 
 // Tell gives each line that the operator should read to say: the message of a box
 // that the background thread wrote, as it stands in boxes/CONSENSUS_FAILURE.txt,
@@ -17,15 +18,19 @@ const asked = time.Second
 //
 //	go recorder.Tell(func(line string) { logger.Error(line) })
 //
-// The wrapper of package cometlog does that by itself. Lines are given to one
-// caller; without [Options.Background] there are none.
+// The wrapper of package cometlog does that by itself. The first call gets all
+// lines, any other returns at once, as does one without [Options.Background]: then
+// there are none.
 func (r *Recorder) Tell(say func(line string)) {
-	if r == nil {
+	if r == nil || !r.silent.Swap(false) {
 		return
 	}
 	for {
 		message, status := r.handle.TakeMessage()
-		if errorOf(status) != nil {
+		if err := errorOf(status); err != nil {
+			if errors.Is(err, ErrBroken) {
+				say(err.Error())
+			}
 			return
 		}
 		if message == "" {
@@ -40,9 +45,10 @@ func (r *Recorder) Tell(say func(line string)) {
 
 // LogPanic is for a defer in the goroutine that makes the node: CometBFT panics
 // there if the application's AppHash is not the one it knows, without a word to
-// the logger. The panic is recorded as a line of the log and goes on. If it is
-// about a block, the box of that block is written before, and its path told on
-// standard error, where the panic goes.
+// the logger. The panic is recorded as a line of the log and goes on. If a block is
+// pinned then, by these words or by what came before, its box is written, of
+// several that of the newest, and its path told on standard error, where the
+// panic goes; there is no other announcement of it.
 //
 //	recorder, err := haltbox.Open(...)
 //	defer recorder.Close()

@@ -328,7 +328,8 @@ pub unsafe extern "C" fn haltbox_freeze(
 /// that of `options->upload_hint` are enough.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
-/// is empty.
+/// is empty. What was not taken before `haltbox_close` stands in
+/// boxes/CONSENSUS_FAILURE.txt alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn haltbox_take_message(
     recorder: *mut haltbox,
@@ -342,9 +343,9 @@ pub unsafe extern "C" fn haltbox_take_message(
             if message.is_null() || size == 0 {
                 return Err(Refusal::Argument("message: expected room, found none"));
             }
-            let taken = recorder
-                .with(HostRecorder::take_message)?
-                .unwrap_or_default();
+            let taken = recorder.with(HostRecorder::take_message)?;
+            // A node's words for its failure may hold a NUL.
+            let taken = taken.unwrap_or_default().replace('\0', " ");
             border::put_text(message.cast(), size, taken.as_bytes());
             Ok(HALTBOX_OK)
         })

@@ -37,8 +37,9 @@ static void every_call_is_refused(void) {
     GIVES(HALTBOX_FORKED, haltbox_abort(recorder, 1));
     GIVES(HALTBOX_FORKED, haltbox_diverged(recorder, 1, hash, 32, hash, 31, NULL));
     GIVES(HALTBOX_FORKED, haltbox_freeze(recorder, 0, NULL, 0, &error));
-    GIVES(HALTBOX_FORKED, haltbox_take_message(recorder, error.message, sizeof error.message));
     CHECK(strstr(error.message, "fork") != NULL);
+    GIVES(HALTBOX_FORKED, haltbox_take_message(recorder, error.message, sizeof error.message));
+    CHECK(error.message[0] == 0);
     GIVES(HALTBOX_FORKED, haltbox_stats_read(recorder, &stats));
     GIVES(HALTBOX_FORKED, haltbox_flush(recorder));
     GIVES(HALTBOX_FORKED, haltbox_close(&copy));

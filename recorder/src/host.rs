@@ -417,12 +417,19 @@ impl HostRecorder {
 
     /// Takes what the background thread has to tell the operator: the message of
     /// a box that it wrote, or why it wrote none. Each is given once, the oldest
-    /// first. A host prints it in its own log, for nothing here does.
+    /// first, also after [`HostRecorder::close`]. A host prints it in its own log,
+    /// for nothing here does.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn take_message(&self) -> Result<Option<String>, HostError> {
-        self.with(|_| self.shared.messages.take())
+        if self.birth.is_elsewhere() {
+            return Err(HostError::Forked);
+        }
+        match self.shared.messages.take() {
+            Some(message) => Ok(Some(message)),
+            None => self.with(|_| None),
+        }
     }
 
     /// How recording stands.

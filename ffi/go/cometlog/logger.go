@@ -29,7 +29,8 @@ type Options struct {
 // itself if the recorder is switched off.
 //
 // What the recorder has to tell the operator is logged as errors of the module
-// haltbox, by a goroutine that ends when the recorder is closed.
+// haltbox, by a goroutine that ends when the recorder is closed; the logger that is
+// wrapped first has them all.
 func Wrap(logger log.Logger, recorder *haltbox.Recorder, options Options) log.Logger {
 	if recorder == nil {
 		return logger

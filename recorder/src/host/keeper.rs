@@ -99,6 +99,8 @@ impl Work<'_> {
         let Some(open) = open.as_mut() else { return };
         for news in open.recorder.take_news() {
             match news {
+                // It may be among what the last session left.
+                News::Diverged(diverged) if self.is_wanted(diverged.of) => {}
                 News::Diverged(diverged) => {
                     let (field, local) = (diverged.field, diverged.local);
                     let network = diverged.network;
@@ -119,6 +121,10 @@ impl Work<'_> {
             self.archived_at = recorded;
             self.archiving.iter().for_each(Archiving::wake);
         }
+    }
+
+    fn is_wanted(&self, of: Attempt) -> bool {
+        self.wanted.iter().any(|(wanted, _)| *wanted == of)
     }
 
     /// One that fails stays pinned, and is tried again at the next opening.

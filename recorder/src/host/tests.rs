@@ -167,7 +167,12 @@ fn what_the_thread_did_is_told_to_a_host_that_asks() {
     host.diverged(4, hash(7), hash(9), "AppHash").expect("open");
     let told = message_of(&host);
     assert!(told.starts_with("haltbox: NOT FROZEN: "), "{told}");
+    host.shared.messages.put("the last".to_owned());
     host.close();
+    assert_eq!(
+        host.take_message().expect("left"),
+        Some("the last".to_owned())
+    );
     assert!(matches!(host.take_message(), Err(HostError::Closed)));
 }
 

@@ -339,7 +339,8 @@ haltbox_status haltbox_freeze(struct haltbox *recorder,
 // that of `options->upload_hint` are enough.
 //
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
-// is empty.
+// is empty. What was not taken before `haltbox_close` stands in
+// boxes/CONSENSUS_FAILURE.txt alone.
 haltbox_status haltbox_take_message(struct haltbox *recorder, char *message, size_t size);
 
 // How recording stands. `stats->struct_size` must be set.
