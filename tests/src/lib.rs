@@ -14,7 +14,7 @@ pub mod toolchain;
 pub mod valnode;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -321,7 +321,10 @@ pub fn failure(height: u64) -> Vec<u8> {
 
 /// The boxes of a recorder's folder, if there is one.
 pub fn boxes(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir.join("boxes")).into_iter().flatten();
+    let entries = match fs::read_dir(dir.join("boxes")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        entries => entries.expect("a folder of boxes"),
+    };
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let hidden = |path: &PathBuf| {
         path.file_name()

@@ -76,8 +76,7 @@ pub(super) fn check_message(node: &Validator, height: u64) {
     let path = node.only_box();
     let name = path.file_name().expect("a name").to_string_lossy();
     assert!(name.starts_with(&format!("{height}-")), "{name}");
-    let alert = fs::read_to_string(node.haltbox().join("boxes/CONSENSUS_FAILURE.txt"));
-    let alert = alert.expect("a message");
+    let alert = alert_in(&node.haltbox());
     let lines: Vec<&str> = alert.lines().collect();
     let [_time, what, file, quote, upload, keep, ..] = lines.as_slice() else {
         panic!("{alert}")
@@ -99,6 +98,13 @@ pub(super) fn check_message(node: &Validator, height: u64) {
     if !node.options.iter().any(|option| option == "-off") {
         check_own_log(node, &[what, file, quote, upload, keep]);
     }
+}
+
+/// The alert file, which is written once the box is durable.
+pub(super) fn alert_in(dir: &Path) -> String {
+    let path = dir.join("boxes/CONSENSUS_FAILURE.txt");
+    wait_until("the alert file", || path.exists());
+    fs::read_to_string(path).expect("a message")
 }
 
 fn check_own_log(node: &Validator, lines: &[&str]) {

@@ -7,6 +7,7 @@ use super::*;
 pub(super) fn restarted(version: Version) -> Row {
     let (mut chain, height) = diverged(version, &[], "value", (2, 2));
     check_healthy(&chain, 5);
+    check_message(&chain.nodes[DIVERGENT], height);
     let path = chain.nodes[DIVERGENT].only_box();
     let evidence = fs::read(&path).expect("a box");
     let mut ends = Vec::new();

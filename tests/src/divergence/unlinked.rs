@@ -1,11 +1,13 @@
 //! Nodes in which nothing of Haltbox runs: what they log goes to an application
 //! in another process, or to `haltbox record`.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use super::message::alert_in;
 use super::*;
 use crate::valnode::{Homes, VALIDATORS};
 use crate::{Recorder, boxes, programs};
@@ -38,6 +40,7 @@ impl Remote {
             .args([&address, text(&dir)])
             .args(fault)
             .stdin(node.stdout.take().expect("a pipe"))
+            .stderr(File::create(homes.home(number).join("said")).expect("a file"))
             .spawn()
             .expect("abci-app starts");
         Remote {
@@ -45,6 +48,10 @@ impl Remote {
             application,
             dir,
         }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.dir.with_file_name("said")).expect("a file")
     }
 
     fn boxes(&self) -> Vec<PathBuf> {
@@ -78,9 +85,11 @@ pub(super) fn behind_a_socket(version: Version) -> Row {
     for (number, node) in nodes.iter().enumerate() {
         assert_eq!(node.boxes().len(), usize::from(number == DIVERGENT));
     }
-    let alert = fs::read_to_string(nodes[DIVERGENT].dir.join("boxes/CONSENSUS_FAILURE.txt"));
-    let what = format!("\nhaltbox: DIVERGED at height {height}: AppHash differs, this node has ");
-    assert!(alert.expect("a message").contains(&what));
+    let what = format!("haltbox: DIVERGED at height {height}: AppHash differs, this node has ");
+    assert!(alert_in(&nodes[DIVERGENT].dir).contains(&what));
+    wait_until("the application to say so", || {
+        nodes[DIVERGENT].said().contains(&what)
+    });
     let healthy = text(&nodes[HEALTHY].dir);
     output(0, &["freeze", healthy, "--height", &height.to_string()]);
     let [ours, theirs] = [HEALTHY, DIVERGENT].map(|number| nodes[number].boxes().remove(0));
