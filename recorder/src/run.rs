@@ -233,6 +233,7 @@ impl Recorder {
     /// Lets it read the rest, hear of the node's end, and write its boxes.
     fn end(&mut self, options: &Options, how: String) {
         self.drain(options);
+        self.await_start(&options.dir);
         // Another recorder's node, if it does not read here, did not end.
         let concerned = self.pump.is_none() || !self.another;
         let ended = Request::NodeEnded { how };
@@ -256,14 +257,19 @@ impl Recorder {
 }
 
 impl Recorder {
+    /// A node that ends at once, as by a panic at its start, must not end a recorder
+    /// that has not begun yet: nothing would be recorded of it.
+    fn await_start(&mut self, dir: &Path) {
+        let begun = Instant::now();
+        while runs(&mut self.child) && !answers(dir, ANSWER) && begun.elapsed() < ANSWER {
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Has the last of the FIFO recorded: what came before the node's end is
     /// what matters most, and nobody but this process has it.
     fn drain(&mut self, options: &Options) {
         let Some(pump) = &self.pump else { return };
-        let runs = |child: &mut Option<Child>| {
-            let child = child.as_mut().map(Child::try_wait);
-            matches!(child, Some(Ok(None)))
-        };
         if !runs(&mut self.child) && !self.another {
             self.child = spawn(options, Some(pump));
         }
@@ -277,6 +283,11 @@ impl Recorder {
             }
         }
     }
+}
+
+fn runs(child: &mut Option<Child>) -> bool {
+    let child = child.as_mut().map(Child::try_wait);
+    matches!(child, Some(Ok(None)))
 }
 
 /// A recorder is at work in the folder.

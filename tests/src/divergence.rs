@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::valnode::{Chain, Validator, Version};
 use crate::{output, run, text, wait_until};
-use message::check_message;
+use message::{check_decided, check_message};
 
 /// A scenario: what happens, and the way it is played.
 pub struct Scenario {
@@ -167,7 +167,11 @@ fn judge(chain: &Chain, height: u64, class: &str) -> Row {
         String::from_utf8_lossy(&asked).contains("quote"),
         "{asked:?}"
     );
-    check_message(&chain.nodes[DIVERGENT], height);
+    let field = match class {
+        "results only" => "LastResultsHash",
+        _ => "AppHash",
+    };
+    check_decided(chain, height, field);
     chain.nodes.iter().for_each(check_disk);
     let [ours, theirs] = [healthy, &chain.nodes[DIVERGENT]].map(Validator::only_box);
     let row = compared(&ours, &theirs, class);

@@ -4,7 +4,7 @@
 use super::*;
 
 /// Two hashes of one field, in the words of the log.
-struct Told {
+pub(super) struct Told {
     field: String,
     own: String,
     network: String,
@@ -70,8 +70,8 @@ impl Told {
 }
 
 /// The words the operator reads, all of them, in the alert file; and in the log
-/// of a node that has the recorder in it.
-pub(super) fn check_message(node: &Validator, height: u64) {
+/// of a node that has the recorder in it. Gives what the log said.
+pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     let told = Told::by(node);
     let path = node.only_box();
     let name = path.file_name().expect("a name").to_string_lossy();
@@ -97,6 +97,16 @@ pub(super) fn check_message(node: &Validator, height: u64) {
     assert_eq!(*keep, warned);
     if !node.options.iter().any(|option| option == "-off") {
         check_own_log(node, &[what, file, quote, upload, keep]);
+    }
+    told
+}
+
+/// As [`check_message`], where the network went on and its decision is known.
+pub(super) fn check_decided(chain: &Chain, height: u64, field: &str) {
+    let told = check_message(&chain.nodes[DIVERGENT], height);
+    assert_eq!(told.field, field);
+    if field == "AppHash" {
+        assert_eq!(told.network, chain.nodes[HEALTHY].app_hash(height));
     }
 }
 

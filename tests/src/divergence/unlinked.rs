@@ -115,7 +115,7 @@ fn log_alone(version: Version, format: &str) -> Row {
     wait_for_box(&chain.nodes[DIVERGENT]);
     check_healthy(&chain, 5);
     let divergent = &chain.nodes[DIVERGENT];
-    check_message(divergent, height);
+    check_decided(&chain, height, "AppHash");
     let healthy = chain.nodes[HEALTHY].haltbox();
     let height = height.to_string();
     output(0, &["freeze", text(&healthy), "--height", &height]);

@@ -71,6 +71,20 @@ fn the_node_s_output_and_exit_code_come_through() {
     );
 }
 
+/// As one that panics at its start: the recorder may begin later than it ends.
+#[test]
+fn a_node_that_ends_at_once_is_recorded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..10 {
+        let dir = folder.path().join(format!("node-{round}"));
+        let script = "echo '{\"type\":\"last\"}' >> \"$SLOGFILE\"; exit 2";
+        let status = start(&dir, &[], script).wait().expect("it ends");
+        assert_eq!(status.code(), Some(2), "{}", said(&dir));
+        let lines = String::from_utf8(cat(&dir)).expect("UTF-8");
+        assert!(lines.contains("\"last\""), "{lines}{}", said(&dir));
+    }
+}
+
 #[test]
 fn signals_reach_the_node_and_its_end_is_judged() {
     let folder = tempfile::tempdir().expect("a folder");
