@@ -263,22 +263,11 @@ fn read_file(
     sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-    for missing in &file.manifest.holes {
-        let lane = missing.lane.unwrap_or(Lane::Main);
-        let text = format!(
-            "{name}: records {} to {} of the {} lane: {}",
-            missing.from,
-            missing.to,
-            lane.name(),
-            missing.why
-        );
-        let hole = Hole {
-            text,
-            damage: missing.why == haltbox_format::ring::HoleKind::Missing.name(),
-            of_blocks: lane == Lane::Main,
-            records: None,
-        };
-        if !sink(Item::Hole(hole))? {
+    // Files of older recorders do not tell before which line.
+    for missing in file.manifest.holes.iter().filter(|m| m.line.is_none()) {
+        let hole = Hole::told(missing);
+        let text = format!("{name}: {}", hole.text);
+        if !sink(Item::Hole(Hole { text, ..hole }))? {
             return Ok(false);
         }
     }
@@ -313,6 +302,7 @@ fn between(before: &Archived, file: &Archived) -> Option<Hole> {
     (neighbours && from < to).then(|| Hole {
         text: format!("records {from} to {} are not in the archive", to - 1),
         damage: false,
+        lost: false,
         of_blocks: true,
         records: None,
     })

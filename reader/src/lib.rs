@@ -8,6 +8,7 @@ pub mod agoric_ring;
 pub mod blackbox;
 pub mod commands;
 pub mod compare;
+mod execution;
 pub mod fingerprint;
 mod folder;
 mod kind;

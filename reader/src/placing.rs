@@ -21,6 +21,8 @@ pub struct Placer<'a> {
     profile: &'a Profile,
     known: Known,
     crank: Option<u64>,
+    /// Behind the newest line.
+    next: Position,
 }
 
 enum Known {
@@ -41,6 +43,7 @@ impl<'a> Placer<'a> {
             profile,
             known,
             crank: None,
+            next: Position::default(),
         }
     }
 
@@ -52,8 +55,18 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// Block records may be missing behind the newest line: what begins next is
+    /// not known to be there from its first entry on.
+    pub fn hole(&mut self) {
+        if let Known::Derived(life) = &mut self.known {
+            let at = self.next;
+            life.on(&Event::Gap, Stream::Slog, at, at);
+        }
+    }
+
     /// Where the next line stands.
     pub fn place(&mut self, line: &Line<'_>) -> Place {
+        self.next.main = line.counter + 1;
         let of = if line.context {
             None
         } else {

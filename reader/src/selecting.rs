@@ -9,7 +9,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{Lane, Profile, Stream};
 
 use crate::placing::{Place, Placer};
-use crate::source::{Blocks, Line};
+use crate::source::{Blocks, Hole, Line};
 
 /// Lines held back at most until the block is known that they prepare.
 const HELD: usize = 1024;
@@ -173,6 +173,13 @@ impl<'a> Selector<'a> {
             place,
             derived: self.placer.derived(),
         })
+    }
+
+    /// Something is missing behind the newest line.
+    pub fn hole(&mut self, hole: &Hole) {
+        if hole.of_blocks {
+            self.placer.hole();
+        }
     }
 
     /// Whether it is not known yet what becomes of the newest line.

@@ -6,8 +6,8 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
-use haltbox_format::mark::Position;
+use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
+use haltbox_format::mark::{Mark, Position};
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
 use haltbox_format::{Lane, RingId, Stream};
 
@@ -49,11 +49,51 @@ pub struct Hole {
     /// It was there and is damaged or lost; otherwise it went by age, was never
     /// written, or a live writer was faster.
     pub damage: bool,
+    /// It never was recorded: dropped, or lost before it came to the recorder.
+    pub lost: bool,
     /// Block records may be missing.
     pub of_blocks: bool,
     /// The lane and the first and last counter of it, where the source has
     /// lanes.
     pub records: Option<(Lane, u64, u64)>,
+}
+
+impl Hole {
+    /// Block records that never were recorded.
+    fn lost(text: String) -> Hole {
+        Hole {
+            text,
+            damage: false,
+            lost: true,
+            of_blocks: true,
+            records: None,
+        }
+    }
+
+    /// What an index says is missing.
+    pub(crate) fn told(missing: &Missing) -> Hole {
+        let lane = missing.lane.unwrap_or(Lane::Main);
+        let (from, to, why) = (missing.from, missing.to, &missing.why);
+        let text = match missing.lane {
+            Some(lane) => format!("records {from} to {to} of the {} lane: {why}", lane.name()),
+            None => why.clone(),
+        };
+        let gone = [HoleKind::Evicted, HoleKind::Torn, HoleKind::Overrun];
+        let known = |kind: &HoleKind| *why == kind.name();
+        let damage = *why == HoleKind::Missing.name();
+        Hole {
+            text,
+            damage,
+            lost: !damage && !gone.iter().any(known),
+            of_blocks: lane == Lane::Main,
+            records: None,
+        }
+    }
+
+    /// Something is missing that no age explains: exit code 1.
+    pub fn needs_attention(&self) -> bool {
+        self.damage || self.lost
+    }
 }
 
 /// What a source gives.
@@ -329,8 +369,8 @@ pub(crate) fn read_ring(
     sink: Sink<'_>,
 ) -> io::Result<()> {
     let mut timeline = match from {
-        Some(from) => Timeline::after(&ring.file, &ring.view, from),
-        None => Timeline::new(&ring.file, &ring.view),
+        Some(from) => Timeline::after(&ring.file, &ring.view, &ring.history, from),
+        None => Timeline::new(&ring.file, &ring.view, &ring.history),
     };
     while let Some(entry) = timeline.next()? {
         let more = match entry {
@@ -344,16 +384,11 @@ pub(crate) fn read_ring(
                 goes_on: false,
                 context: line.context,
             }))?,
-            Entry::Marks(..) => true,
+            Entry::Marks(_, marks, _) => losses(&marks, sink)?,
             Entry::Hole(hole) => sink(Item::Hole(Hole {
-                text: format!(
-                    "records {} to {} of the {} lane: {}",
-                    hole.from,
-                    hole.to,
-                    hole.lane.name(),
-                    hole.why.name()
-                ),
+                text: hole.to_string(),
                 damage: hole.why == HoleKind::Missing,
+                lost: hole.why == HoleKind::Dropped,
                 of_blocks: hole.lane == Lane::Main,
                 records: Some((hole.lane, hole.from, hole.to)),
             }))?,
@@ -365,6 +400,56 @@ pub(crate) fn read_ring(
     Ok(())
 }
 
+/// What was lost before it came to the recorder leaves no gap in a lane: the
+/// marks alone tell where.
+fn losses(marks: &[Mark], sink: Sink<'_>) -> io::Result<bool> {
+    for mark in marks {
+        let Mark::Loss(loss) = mark else { continue };
+        if loss.breaks_blocks() && !loss.shows_as_gap() {
+            let records = match loss.records {
+                0 => "entries".to_owned(),
+                records => format!("{records} entries"),
+            };
+            let text = format!("{records} are missing here: {}", loss.why);
+            if !sink(Item::Hole(Hole::lost(text)))? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// What the index of a box says is missing, before the line where it is.
+struct MissingLines<'a> {
+    missing: Vec<(u64, &'a Missing)>,
+    next: usize,
+}
+
+impl<'a> MissingLines<'a> {
+    fn of(bx: &'a BlackBox) -> MissingLines<'a> {
+        let lists = bx.manifest().map(|m| m.holes.iter().chain(&m.losses));
+        let placed = lists.into_iter().flatten();
+        let placed = placed.filter_map(|missing| Some((missing.line?, missing)));
+        let mut missing: Vec<_> = placed.collect();
+        missing.sort_by_key(|(line, _)| *line);
+        MissingLines { missing, next: 0 }
+    }
+
+    /// Gives what is missing before a line; false if that was enough.
+    fn before(&mut self, line: u64, sink: Sink<'_>) -> io::Result<bool> {
+        while let Some((at, missing)) = self.missing.get(self.next) {
+            if *at > line {
+                break;
+            }
+            self.next += 1;
+            if !sink(Item::Hole(Hole::told(missing)))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// The context first, as it is the oldest; then the slog, then the node's log.
 pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
     for which in [BoxStream::Context, BoxStream::Slog, BoxStream::Node] {
@@ -374,9 +459,16 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
             Stream::Slog
         };
         let mut lines = bx.lines(which);
+        let of_slog = which == BoxStream::Slog;
+        let mut missing = of_slog.then(|| MissingLines::of(bx));
         let mut counter = 0;
         let mut in_pieces = false;
         while let Some(item) = lines.next()? {
+            if let Some(missing) = &mut missing
+                && !missing.before(counter, sink)?
+            {
+                return Ok(());
+            }
             let line = |bytes, newline, whole, goes_on| Line {
                 stream,
                 lane: if which == BoxStream::Slog {
@@ -404,6 +496,7 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
                         Item::Hole(Hole {
                             text,
                             damage: true,
+                            lost: false,
                             of_blocks,
                             records: None,
                         }),
@@ -417,6 +510,11 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
             }
             in_pieces = !ended;
             counter += u64::from(ended && is_line);
+        }
+        if let Some(missing) = &mut missing
+            && !missing.before(u64::MAX, sink)?
+        {
+            return Ok(());
         }
     }
     Ok(())
@@ -448,6 +546,7 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
                     skip.why
                 ),
                 damage: !matches!(skip.why, Why::Blank | Why::Overwritten),
+                lost: false,
                 of_blocks: !matches!(skip.why, Why::Blank | Why::Overwritten),
                 records: None,
             }),
@@ -475,6 +574,7 @@ fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<(
             SlogItem::Damage(damage) => Item::Hole(Hole {
                 text: format!("behind compressed byte {}: {}", damage.offset, damage.what),
                 damage: true,
+                lost: false,
                 of_blocks: true,
                 records: None,
             }),
@@ -519,15 +619,10 @@ impl RingSource {
         runs.iter().map(|run| (run.to - run.from) as u64).sum()
     }
 
-    /// Its blocks; one whose first records were evicted is not whole, whatever
-    /// its marks say of the execution.
+    /// Its blocks, in the order of their records.
     pub(crate) fn blocks(&self) -> Vec<KnownBlock> {
-        let oldest = self.view.lane(Lane::Main).first_counter().unwrap_or(0);
         let blocks = self.history.life.blocks().iter();
         let mut blocks: Vec<KnownBlock> = blocks.map(KnownBlock::from).collect();
-        for block in &mut blocks {
-            block.whole &= block.from.main >= oldest;
-        }
         blocks.sort_by_key(|block| (block.from.main, block.from.local));
         blocks
     }

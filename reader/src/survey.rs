@@ -5,9 +5,10 @@ use std::io;
 
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::Attempt;
-use haltbox_format::{AppHash, BlockHash, BlockHasher, BoxName, Digest, Event, Profile, Stream};
+use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Event, Lane, Profile, Stream};
 use serde::Serialize;
 
+use crate::execution::{Execution, MissingRecords};
 use crate::known_block::KnownBlock;
 use crate::placing::Place;
 use crate::selecting::{Selection, Selector};
@@ -57,10 +58,9 @@ pub struct Row {
     /// HASH of what is there, if it is complete.
     #[serde(skip)]
     pub hash: Option<BlockHash>,
+    /// What was read of it.
     #[serde(skip)]
-    hasher: Option<BlockHasher>,
-    #[serde(skip)]
-    ended: bool,
+    execution: Option<Execution>,
 }
 
 /// What a source holds.
@@ -87,6 +87,8 @@ pub struct Survey {
     pub holes: Vec<Hole>,
     /// How many holes there are.
     pub hole_count: u64,
+    #[serde(skip)]
+    missing: MissingRecords,
 }
 
 fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> {
@@ -109,7 +111,10 @@ impl Survey {
                     survey.line(&picked.line, picked.place, profile, &mut last);
                     Ok(())
                 })?,
-                Item::Hole(hole) => survey.hole(hole, last),
+                Item::Hole(hole) => {
+                    selector.hole(&hole);
+                    survey.hole(hole, last);
+                }
             }
             Ok(true)
         })?;
@@ -165,11 +170,14 @@ impl Survey {
     }
 
     fn hole(&mut self, hole: Hole, last: Option<usize>) {
-        if hole.of_blocks
-            && let Some(row) = last.and_then(|index| self.blocks.get_mut(index))
-            && !row.ended
+        let open = last.and_then(|index| self.blocks.get_mut(index));
+        if let Some(execution) = open.and_then(|row| row.execution.as_mut())
+            && hole.of_blocks
         {
-            row.hasher = None;
+            execution.hole();
+        }
+        if let Some((Lane::Main, from, to)) = hole.records {
+            self.missing.add(from, to);
         }
         self.hole_count += 1;
         if self.holes.len() < HOLES_TOLD {
@@ -184,10 +192,11 @@ impl Survey {
                 height: row.height,
                 attempt: row.attempt,
             };
-            let known = told.get(&of);
-            let whole = known.is_some_and(|block| row.learn(block));
-            let hasher = row.hasher.take().filter(|_| whole && row.ended);
-            row.hash = hasher.map(BlockHasher::finish);
+            let untold = KnownBlock::untold(of);
+            let known = told.get(&of).unwrap_or(&untold);
+            row.learn(known);
+            let execution = row.execution.take();
+            row.hash = execution.and_then(|execution| execution.finish(known, &self.missing));
             row.complete = row.hash.is_some();
             let (height, hash) = (row.height, row.hash);
             row.name = BoxName {
@@ -202,7 +211,6 @@ impl Survey {
 
 impl Row {
     fn new(of: Attempt, profile: &Profile) -> Row {
-        let rules = profile.slog.as_ref();
         Row {
             height: of.height,
             attempt: of.attempt,
@@ -219,17 +227,14 @@ impl Row {
             network_app_hash: None,
             why: None,
             hash: None,
-            hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), of.height)),
-            ended: false,
+            execution: Some(Execution::new(of.height, profile)),
         }
     }
 
     fn take(&mut self, line: &Line<'_>, profile: &Profile) {
         let Some(rules) = &profile.slog else { return };
-        if !line.whole {
-            self.hasher = None;
-        } else if let Some(hasher) = self.hasher.as_mut().filter(|_| !self.ended) {
-            hasher.line(line.bytes);
+        if let Some(execution) = &mut self.execution {
+            execution.line(line.bytes, line.whole);
         }
         for event in rules.read(line.bytes).events() {
             match event {
@@ -243,19 +248,19 @@ impl Row {
                     self.last_crank = Some(number);
                     self.activityhash = Some(activityhash);
                 }
-                Event::End { height } if height == self.height => self.ended = true,
+                Event::End { height } if height == self.height => {
+                    self.execution.iter_mut().for_each(Execution::end);
+                }
                 _ => {}
             }
         }
     }
 
-    /// Takes over what the source tells; says whether the execution can be
-    /// whole.
-    fn learn(&mut self, block: &KnownBlock) -> bool {
+    /// Takes over what the source tells.
+    fn learn(&mut self, block: &KnownBlock) {
         self.state = block.state;
         self.app_hash = block.app_hash;
         self.network_app_hash = block.network;
         self.why.clone_from(&block.why);
-        block.whole
     }
 }

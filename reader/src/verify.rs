@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use haltbox_format::ring::{Gap, SlotState};
+use haltbox_format::blackbox::{Manifest, Missing};
+use haltbox_format::ring::{self as ring_format, Hole as RecordHole, HoleKind, SlotState};
 use haltbox_format::{BoxName, Lane, Profile};
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::blackbox::BlackBox;
 use crate::compare::last_write;
 use crate::compare::party::Party;
 use crate::fingerprint::Fingerprint;
-use crate::source::{Item, RingSource, Source};
+use crate::source::{Hole, Item, RingSource, Source};
 use crate::survey::Survey;
 
 /// One thing that was found.
@@ -21,8 +22,11 @@ pub struct Finding {
     pub place: String,
     /// What.
     pub what: String,
-    /// It is damage; otherwise a note.
+    /// It is damage: what was there cannot be read.
     pub damage: bool,
+    /// Something never was recorded: dropped, or lost before it came to the
+    /// recorder. What is neither damage nor lost is a note.
+    pub lost: bool,
 }
 
 impl Finding {
@@ -31,6 +35,24 @@ impl Finding {
             place: place.into(),
             what: what.into(),
             damage: true,
+            lost: false,
+        }
+    }
+
+    fn loss(place: impl Into<String>, what: impl Into<String>) -> Finding {
+        Finding {
+            place: place.into(),
+            what: what.into(),
+            damage: false,
+            lost: true,
+        }
+    }
+
+    fn of_hole(hole: Hole) -> Option<Finding> {
+        match (hole.damage, hole.lost) {
+            (true, _) => Some(Finding::damage("content", hole.text)),
+            (_, true) => Some(Finding::loss("content", hole.text)),
+            (false, false) => None,
         }
     }
 
@@ -39,6 +61,7 @@ impl Finding {
             place: place.into(),
             what: what.into(),
             damage: false,
+            lost: false,
         }
     }
 }
@@ -108,6 +131,14 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
         let what = format!("the file ends {} bytes too early", view.missing_bytes());
         findings.push(Finding::damage(format!("byte {}", view.length), what));
     }
+    findings.extend(
+        ring_format::holes(view, &ring.history)
+            .iter()
+            .map(of_records),
+    );
+    let losses = ring.history.losses.iter().map(|(_, loss)| loss);
+    let untold = losses.filter(|loss| loss.breaks_blocks() && !loss.shows_as_gap());
+    findings.extend(untold.map(|loss| Finding::loss("main lane", loss.why.clone())));
     for lane in Lane::ALL {
         verify_lane(ring, lane, &mut findings);
     }
@@ -118,15 +149,23 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
     findings
 }
 
+fn of_records(hole: &RecordHole) -> Finding {
+    let (from, to) = (hole.from, hole.to);
+    let place = format!("{} lane, records {from} to {to}", hole.lane.name());
+    match hole.why {
+        HoleKind::Missing => Finding::damage(place, "missing: they were there and cannot be found"),
+        HoleKind::Torn => Finding::note(place, "torn: the recorder ended while it wrote them"),
+        HoleKind::Dropped => {
+            let what = "dropped: no room was free for them, as what is pinned is kept";
+            Finding::loss(place, what)
+        }
+        HoleKind::Evicted => Finding::note(place, "evicted by age"),
+        HoleKind::Overrun => Finding::note(place, "overwritten while they were read"),
+    }
+}
+
 fn verify_lane(ring: &RingSource, lane: Lane, findings: &mut Vec<Finding>) {
     let view = ring.view.lane(lane);
-    for (from, to, why) in view.gaps() {
-        let place = format!("{} lane, records {from} to {to}", lane.name());
-        findings.push(match why {
-            Gap::Missing => Finding::damage(place, "missing: they were there and cannot be found"),
-            Gap::Evicted => Finding::note(place, "evicted by age"),
-        });
-    }
     for slot in view
         .slots
         .iter()
@@ -173,7 +212,21 @@ fn verify_box(
     if findings.is_empty() {
         findings.extend(verify_names(path, source, bx, profile)?);
     }
+    findings.extend(bx.manifest().into_iter().flat_map(lost_of));
     Ok(findings)
+}
+
+/// What a box says was lost. A loss that shows as a hole is told once.
+fn lost_of(manifest: &Manifest) -> Vec<Finding> {
+    let shows = |loss: &&Missing| {
+        let covers =
+            |hole: &Missing| hole.lane == loss.lane && (hole.from..=hole.to).contains(&loss.from);
+        !manifest.holes.iter().any(covers)
+    };
+    let losses = manifest.losses.iter().filter(shows);
+    let told = manifest.holes.iter().chain(losses).map(Hole::told);
+    let lost = told.filter(|hole| hole.lost);
+    lost.filter_map(Finding::of_hole).collect()
 }
 
 /// The lines must give the HASHes that the manifest and the name promise.
@@ -239,8 +292,7 @@ fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
                 not_json += u64::from(!line.bytes.starts_with(b"{"));
                 cut = !line.newline;
             }
-            Item::Hole(hole) if hole.damage => findings.push(Finding::damage("content", hole.text)),
-            Item::Hole(_) => {}
+            Item::Hole(hole) => findings.extend(Finding::of_hole(hole)),
         }
         Ok(true)
     })?;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::{
-    Attempt, Checkpoint, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session, SourceMark,
-    Stamp, encode_mark, encode_stamp,
+    Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
+    SourceMark, Stamp, encode_mark, encode_stamp,
 };
-use haltbox_format::ring::{CutHeader, Entry, Flags, History, Line, RingView, Timeline};
+use haltbox_format::ring::{CutHeader, Entry, Flags, History, HoleKind, Line, RingView, Timeline};
 use haltbox_format::{Digest, Event, Lane, Stream};
 use haltbox_format::{Profile, SlogEntry};
 
@@ -112,6 +112,8 @@ impl Recorder {
         };
         let handle = file.try_clone().map_err(io_error)?;
         let history = History::read(&handle, &view).map_err(io_error)?;
+        let mut writer = writer;
+        writer.go_on_behind(history.last.at);
         let (sources, uncertain) = resume_points(&handle, &view, &history).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
         let populating = config.populate.then(|| {
@@ -151,7 +153,7 @@ impl Recorder {
             .filter(|from| from.main < marked.main);
         let file = self.file.try_clone()?;
         let profile = Arc::clone(&self.config.profile);
-        let mut timeline = Timeline::lines_after(&file, view, begin.unwrap_or(marked));
+        let mut timeline = Timeline::lines_after(&file, view, history, begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
             let Entry::Line(line) = entry else { continue };
             let (before, after) = around(&line, marked);
@@ -282,6 +284,10 @@ impl Recorder {
         if understood {
             return;
         }
+        let marks_block = |event: &Event| !matches!(event, Event::Crank { .. });
+        if self.dropping.is_some() && entry.events().any(|event| marks_block(&event)) {
+            self.end_dropping();
+        }
         let mut marks = Vec::new();
         for event in entry.events() {
             marks.extend(self.life.on(&event, Stream::Slog, before, after));
@@ -323,7 +329,17 @@ impl Recorder {
             bytes: left_out.bytes,
             why: "the recorder was away or slow: haltbox run left them out".to_owned(),
             dropped: true,
+            counters: Some(self.here()),
         });
+    }
+
+    /// A place in the main lane where nobody counted.
+    fn here(&self) -> Counters {
+        let at = self.position().main;
+        Counters {
+            from: at,
+            until: at,
+        }
     }
 
     /// Tells of something that another witness than the streams told: trouble is
@@ -404,7 +420,13 @@ impl Recorder {
         };
         let prefix = self.writer.next_counter(Lane::Main).to_le_bytes();
         let prefix: &[u8] = if lane == Lane::Local { &prefix } else { &[] };
-        let fits = given.bytes.len() + prefix.len() <= self.writer.capacity(lane);
+        let length = given.bytes.len() + prefix.len();
+        // Told before the next entry is there: who goes on with the source
+        // after a kill adds up the bytes of both.
+        if self.dropping.is_some() && self.writer.would_keep(lane, length) {
+            self.end_dropping();
+        }
+        let fits = length <= self.writer.capacity(lane);
         let appended = match given.cut {
             None if fits => self.writer.append(lane, flags, prefix, given.bytes),
             cut => {
@@ -430,7 +452,9 @@ impl Recorder {
         cut: &CutHeader,
         kept: &[u8],
     ) -> Appended {
+        self.end_dropping();
         let head = [prefix, &cut.encode()].concat();
+        let from = self.writer.next_counter(lane);
         let appended = self
             .writer
             .append(lane, flags.with(Flags::CUT), &head, kept);
@@ -446,65 +470,89 @@ impl Recorder {
                 kept.len()
             ),
             dropped: false,
+            counters: Some(Counters {
+                from,
+                until: self.writer.next_counter(lane).max(from + 1),
+            }),
         });
         appended
     }
 
     fn account(&mut self, lane: Lane, stream: Stream, given: Given<'_>, appended: Appended) {
         match appended {
-            Appended::Kept { overwritten: 0, .. } => {}
-            Appended::Kept { overwritten, .. } => self.publish_loss(Loss {
+            Appended::Kept {
+                overwritten: None, ..
+            } => {}
+            Appended::Kept {
+                overwritten: Some(counters),
+                ..
+            } => self.publish_loss(Loss {
                 lane,
                 stream: None,
-                records: overwritten,
+                records: counters.until - counters.from,
                 bytes: 0,
                 why: "one block is larger than the ring: its oldest records were overwritten; \
                       give a larger --size"
                     .to_owned(),
                 dropped: false,
+                counters: Some(counters),
             }),
             Appended::Dropped => self.drop_one(lane, stream, given),
         }
     }
 
-    /// Dropped entries are counted; the first is marked at once, the rest by
-    /// the thousand, at the next block and at the end.
+    /// Each dropped entry takes a counter, so that its lane shows the gap. The
+    /// first of a gap is marked at once, the rest by the thousand, before an
+    /// entry is kept again, before a block begins or ends, and at the end.
     #[cold]
     fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+        let counter = self.writer.next_counter(lane);
+        self.writer.leave_out(lane);
         let bytes = given.source_bytes();
-        let first = Loss {
-            lane,
-            stream: Some(stream),
-            records: 1,
-            bytes,
-            why: "no segment was free: what is pinned is kept, what came after was dropped"
-                .to_owned(),
-            dropped: true,
-        };
+        let until = counter + 1;
         match &mut self.dropping {
             Some(loss) if loss.lane == lane && loss.stream == Some(stream) => {
                 loss.records += 1;
                 loss.bytes += bytes;
+                if let Some(counters) = &mut loss.counters {
+                    counters.until = until;
+                }
                 if loss.records >= DROPS_PER_MARK {
                     self.flush_loss();
                 }
             }
             _ => {
                 self.flush_loss();
-                self.dropping = Some(Loss {
-                    records: 0,
-                    bytes: 0,
-                    ..first.clone()
-                });
+                let first = Loss {
+                    lane,
+                    stream: Some(stream),
+                    records: 1,
+                    bytes,
+                    why: "no segment was free: what is pinned is kept, what came after was \
+                          dropped"
+                        .to_owned(),
+                    dropped: true,
+                    counters: Some(Counters {
+                        from: counter,
+                        until,
+                    }),
+                };
+                self.dropping = Some(emptied(&first));
                 self.publish_loss(first);
             }
         }
     }
 
+    /// The next entry that is dropped is marked at once again.
+    fn end_dropping(&mut self) {
+        self.flush_loss();
+        self.dropping = None;
+    }
+
     fn flush_loss(&mut self) {
         if let Some(loss) = self.dropping.as_mut().filter(|loss| loss.records > 0) {
-            let counted = loss.clone();
-            (loss.records, loss.bytes) = (0, 0);
+            let rest = emptied(loss);
+            let counted = std::mem::replace(loss, rest);
             self.publish_loss(counted);
         }
     }
@@ -518,9 +566,6 @@ impl Recorder {
     fn publish(&mut self, marks: &[Mark]) {
         if marks.is_empty() {
             return;
-        }
-        if self.dropping.is_some() && marks.iter().any(|mark| matches!(mark, Mark::Begin(_))) {
-            self.flush_loss();
         }
         let appended = self.append_marks(marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
@@ -602,6 +647,20 @@ fn news_of(mark: &Mark) -> Option<News> {
     }
 }
 
+/// The same loss, behind what was counted.
+fn emptied(loss: &Loss) -> Loss {
+    let behind = |counters: Counters| Counters {
+        from: counters.until,
+        ..counters
+    };
+    Loss {
+        records: 0,
+        bytes: 0,
+        counters: loss.counters.map(behind),
+        ..loss.clone()
+    }
+}
+
 /// Where an entry that is read again stood, and where it ended.
 fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
     let at = |counter| match line.lane {
@@ -631,7 +690,7 @@ pub(crate) fn resume_points(
 ) -> std::io::Result<(Vec<SourceMark>, Vec<Stream>)> {
     let (mut sources, mut uncertain) = (Vec::new(), Vec::new());
     for (at, source) in &history.sources {
-        match read_since(file, view, *at, source.stream)? {
+        match read_since(file, view, history, *at, source.stream)? {
             Some(bytes) => sources.push(SourceMark {
                 offset: source.offset + bytes,
                 ..source.clone()
@@ -646,23 +705,23 @@ pub(crate) fn resume_points(
 }
 
 /// Bytes of a source that were recorded behind a position; `None` if records
-/// are missing there.
+/// are missing there. Of what was dropped the marks tell how long it was.
 fn read_since(
     file: &File,
     view: &RingView,
+    history: &History,
     at: Position,
     stream: Stream,
 ) -> std::io::Result<Option<u64>> {
     let begins_late = |lane: Lane, counter: u64| {
-        let mut runs = view.lane(lane).runs.iter();
-        runs.find(|run| run.last >= counter)
-            .is_some_and(|run| run.first > counter)
+        let first = view.lane(lane).first_counter();
+        first.is_some_and(|first| first > counter)
     };
     if begins_late(Lane::Main, at.main) || begins_late(Lane::Local, at.local) {
         return Ok(None);
     }
     let (mut bytes, mut hole) = (0, false);
-    let mut timeline = Timeline::lines_after(file, view, at);
+    let mut timeline = Timeline::lines_after(file, view, history, at);
     while let Some(entry) = timeline.next()? {
         match entry {
             // A record that was being written when the recorder was killed is
@@ -673,7 +732,7 @@ fn read_since(
                 bytes += length + u64::from(line.terminated);
             }
             Entry::Line(_) | Entry::Marks(..) => {}
-            Entry::Hole(_) => hole = true,
+            Entry::Hole(missing) => hole |= missing.why != HoleKind::Dropped,
         }
     }
     Ok(Some(bytes))

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use haltbox_format::Lane;
+use haltbox_format::mark::{Counters, Position};
 use haltbox_format::ring::{
     FRAGMENT, Flags, Geometry, HEADER_SIZE, HINTS_OFFSET, Header, LaneKey, MIN_FIRST, Part,
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
@@ -49,8 +50,8 @@ pub enum Appended {
     Kept {
         /// A segment was begun for it.
         switched: bool,
-        /// Unreleased records that were overwritten to make room: how many.
-        overwritten: u64,
+        /// Unreleased records that were overwritten to make room.
+        overwritten: Option<Counters>,
     },
     /// Nothing that may be overwritten was left, or the process is a fork.
     Dropped,
@@ -190,6 +191,29 @@ impl RingWriter {
         first.unwrap_or(writer.next)
     }
 
+    /// Goes on behind a position: marks can tell of records that a power cut took
+    /// or that were dropped. Their counters are not used again, or other records
+    /// would stand in their place.
+    pub fn go_on_behind(&mut self, at: Position) {
+        self.main.next = self.main.next.max(at.main);
+        self.local.next = self.local.next.max(at.local);
+    }
+
+    /// Leaves the next counter of a lane unused: a record that is dropped shows
+    /// as a gap in its lane, whatever becomes of the marks that tell of it.
+    pub fn leave_out(&mut self, lane: Lane) {
+        if !self.map.is_forked() {
+            self.lane_mut(lane).next += 1;
+        }
+    }
+
+    /// Whether a record of `length` bytes would be kept.
+    pub fn would_keep(&self, lane: Lane, length: usize) -> bool {
+        !self.map.is_forked()
+            && length <= self.capacity(lane)
+            && (HEADER_SIZE + length <= self.lane(lane).left() || self.has_room(lane, length))
+    }
+
     /// Says which main records must be kept from now on.
     pub fn protect(&mut self, protected: Vec<Protected>) {
         self.protected = protected;
@@ -236,7 +260,7 @@ impl RingWriter {
         }
         Appended::Kept {
             switched: false,
-            overwritten: 0,
+            overwritten: None,
         }
     }
 
@@ -255,7 +279,7 @@ impl RingWriter {
             return Appended::Dropped;
         }
         let (mut prefix, mut payload) = (prefix, payload);
-        let (mut switched, mut overwritten, mut first) = (false, 0, true);
+        let (mut switched, mut overwritten, mut first) = (false, None, true);
         loop {
             let rest = prefix.len() + payload.len();
             let room = self.room_in_segment(lane);
@@ -264,7 +288,7 @@ impl RingWriter {
                     return Appended::Dropped;
                 };
                 switched = true;
-                overwritten += lost;
+                overwritten = joined(overwritten, lost);
                 continue;
             }
             let take = rest.min(room).min(FRAGMENT);
@@ -345,14 +369,15 @@ impl RingWriter {
         end.is_some()
     }
 
-    /// Begins another segment. Returns how many unreleased records it
-    /// overwrites, `None` if there is no segment that may be used.
-    fn switch(&mut self, lane: Lane) -> Option<u64> {
+    /// Begins another segment. Returns which unreleased records it
+    /// overwrites; `None` if there is no segment that may be used.
+    fn switch(&mut self, lane: Lane) -> Option<Option<Counters>> {
         let (position, lost) = match self.choose(lane) {
-            Room::Released(position) => (position, 0),
+            Room::Released(position) => (position, None),
             Room::Overwrite(position) => {
                 let slot = self.lane(lane).slots.get(position)?;
-                (position, slot.next - slot.first)
+                let (from, until) = (slot.first, slot.next);
+                (position, Some(Counters { from, until }))
             }
             Room::None => return None,
         };
@@ -498,6 +523,18 @@ impl RingWriter {
     pub fn publish_writer(&mut self, pid: u32) {
         self.map.publish(HINTS_OFFSET as usize, u64::from(pid));
     }
+}
+
+/// Segments are overwritten oldest first: what is between two of them went by
+/// age before.
+fn joined(one: Option<Counters>, other: Option<Counters>) -> Option<Counters> {
+    let (Some(a), Some(b)) = (one, other) else {
+        return one.or(other);
+    };
+    Some(Counters {
+        from: a.from.min(b.from),
+        until: a.until.max(b.until),
+    })
 }
 
 impl Slot {

@@ -55,7 +55,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
         match item {
             Item::Line(line) => cat.line(&line, &mut out)?,
             Item::Hole(hole) => {
-                cat.damaged |= hole.damage;
+                cat.damaged |= hole.needs_attention();
                 if cat.holes < 20 {
                     eprintln!("haltbox: {}: {}", shown(&path), hole.text);
                 }

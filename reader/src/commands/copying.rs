@@ -12,10 +12,11 @@ use haltbox_format::blackbox::{
 use haltbox_format::lifecycle::{Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::History;
-use haltbox_format::{BlockHash, BlockHasher, BoxName, Event, Lane, Profile, Redactor, Stream};
+use haltbox_format::{BlockHash, BoxName, Event, Lane, Profile, Redactor, Stream};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
+use crate::execution::{Execution, MissingRecords};
 use crate::known_block::KnownBlock;
 use crate::selecting::{Picked, Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
@@ -149,9 +150,7 @@ struct Written {
 /// The block whose lines are being written.
 struct Open {
     of: Attempt,
-    hasher: Option<BlockHasher>,
-    ended: bool,
-    lines: u64,
+    execution: Execution,
 }
 
 /// One pass over a source into a box.
@@ -255,6 +254,7 @@ impl<'a> Copy<'a> {
     }
 
     fn hole(&mut self, hole: &Hole) {
+        self.selector.hole(hole);
         if hole.of_blocks {
             self.target.spoil(hole.records);
         }
@@ -268,6 +268,7 @@ impl<'a> Copy<'a> {
             from,
             to,
             bytes: None,
+            line: Some(self.target.lines).filter(|_| hole.of_blocks),
             why: hole.text.clone(),
         });
     }
@@ -290,8 +291,7 @@ struct Target<'a> {
     profile: &'a Profile,
     making: &'a Making<'a>,
     blocks: Blocks,
-    /// Main records that are not there.
-    spoilt: Vec<(u64, u64)>,
+    missing: MissingRecords,
     redacted: Vec<u8>,
     open: Option<Open>,
     written: Vec<Written>,
@@ -317,7 +317,7 @@ impl<'a> Target<'a> {
             profile,
             making,
             blocks: source.blocks(),
-            spoilt: Vec::new(),
+            missing: MissingRecords::default(),
             redacted: Vec::new(),
             open: None,
             written: Vec::new(),
@@ -386,13 +386,7 @@ impl<'a> Target<'a> {
             return;
         };
         if let Some(open) = &mut self.open {
-            open.lines += 1;
-            if !whole {
-                open.hasher = None;
-            }
-            if let Some(hasher) = open.hasher.as_mut().filter(|_| !open.ended) {
-                hasher.line(line);
-            }
+            open.execution.line(line, whole);
         }
         for event in rules.read(line).events() {
             match event {
@@ -403,7 +397,7 @@ impl<'a> Target<'a> {
                 } => self.writer.crank(number, Some(activityhash)),
                 Event::End { height } => {
                     let open = self.open.as_mut().filter(|open| open.of.height == height);
-                    open.into_iter().for_each(|open| open.ended = true);
+                    open.into_iter().for_each(|open| open.execution.end());
                 }
                 _ => {}
             }
@@ -412,25 +406,21 @@ impl<'a> Target<'a> {
 
     /// Block records are missing here.
     fn spoil(&mut self, records: Option<(Lane, u64, u64)>) {
-        if let Some(open) = self.open.as_mut().filter(|open| !open.ended) {
-            open.hasher = None;
+        if let Some(open) = &mut self.open {
+            open.execution.hole();
         }
         if let Some((Lane::Main, from, to)) = records {
-            self.spoilt.push((from, to));
+            self.missing.add(from, to);
         }
     }
 
     fn begin_block(&mut self, of: Attempt) {
-        // Of a block only some cranks of which were asked for there is no HASH.
-        let rules = self.profile.slog.as_ref();
-        let rules = rules.filter(|_| !self.making.selection.selects_cranks());
         self.writer.block_begin(of.height, of.attempt);
-        self.open = Some(Open {
-            of,
-            hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), of.height)),
-            ended: false,
-            lines: 0,
-        });
+        let execution = match self.making.selection.selects_cranks() {
+            true => Execution::of_a_part(),
+            false => Execution::new(of.height, self.profile),
+        };
+        self.open = Some(Open { of, execution });
     }
 
     fn end_block(&mut self, derived: Option<&Lifecycle>) {
@@ -438,11 +428,7 @@ impl<'a> Target<'a> {
             return;
         };
         let known = self.known(open.of, derived);
-        let all_there = known.lines.is_none_or(|lines| lines == open.lines);
-        let hasher = open
-            .hasher
-            .filter(|_| known.whole && open.ended && all_there);
-        let hash = hasher.map(BlockHasher::finish);
+        let hash = open.execution.finish(&known, &self.missing);
         let hash = hash.filter(|hash| self.is_promised(open.of, *hash, &known));
         self.writer.block_end(BlockFacts {
             state: known.state,
@@ -490,10 +476,7 @@ impl<'a> Target<'a> {
             (Blocks::Told(blocks), None) => blocks.iter().find(|block| block.of == of).cloned(),
             (Blocks::Untold, None) => None,
         };
-        let mut known = told.unwrap_or_else(|| KnownBlock::untold(of));
-        let spoilt = |(from, to): &(u64, u64)| (*from..=*to).contains(&known.from.main);
-        known.whole &= !self.spoilt.iter().any(spoilt);
-        known
+        told.unwrap_or_else(|| KnownBlock::untold(of))
     }
 
     fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {
@@ -610,13 +593,7 @@ impl<'a> Target<'a> {
         let losses = history.losses.iter();
         losses
             .filter(|(stamp, _)| inside(stamp.at.main))
-            .map(|(stamp, loss)| Missing {
-                lane: Some(loss.lane),
-                from: stamp.at.main,
-                to: stamp.at.main,
-                bytes: Some(loss.bytes),
-                why: format!("{} records: {}", loss.records, loss.why),
-            })
+            .map(|(stamp, loss)| Missing::of_loss(loss, stamp.at, None))
             .take(LIST_MAX)
             .collect()
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::document::{Asked, Document};
 use super::ls::table;
 use super::{Outcome, human_bytes, profile_for, shown};
-use crate::source::{self, Source};
+use crate::source::{self, Hole, Source};
 use crate::survey::{Row, Survey};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
@@ -207,7 +207,7 @@ fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> Str
 
 impl Info {
     fn is_damaged(&self) -> bool {
-        self.survey.holes.iter().any(|hole| hole.damage)
+        self.survey.holes.iter().any(Hole::needs_attention)
             || self
                 .identity
                 .as_ref()

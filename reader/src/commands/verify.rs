@@ -39,7 +39,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
             let party = Party::new(path.clone(), source, profile);
             findings.extend(crate::verify::verify_reads(&party)?);
         }
-        let intact = !findings.iter().any(|finding| finding.damage);
+        let intact = !findings
+            .iter()
+            .any(|finding| finding.damage || finding.lost);
         document.sources.push(Verified {
             path: shown(&path),
             kind,
@@ -61,10 +63,19 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
 }
 
 fn print_text(verified: &Verified) {
-    let verdict = if verified.intact { "intact" } else { "DAMAGED" };
+    let damaged = verified.findings.iter().any(|finding| finding.damage);
+    let verdict = match (verified.intact, damaged) {
+        (true, _) => "intact",
+        (false, true) => "DAMAGED",
+        (false, false) => "INCOMPLETE",
+    };
     println!("{verdict}: {} ({})", verified.path, verified.kind);
     for finding in &verified.findings {
-        let word = if finding.damage { "damage" } else { "note" };
+        let word = match (finding.damage, finding.lost) {
+            (true, _) => "damage",
+            (_, true) => "lost",
+            (false, false) => "note",
+        };
         println!("  {word}  {}: {}", finding.place, finding.what);
     }
 }

@@ -21,14 +21,16 @@
 
 mod block;
 mod decision;
+mod dropped;
 mod fold;
 
 pub use block::{Block, State, ToldBy};
 
 use crate::event::{Event, Mismatch};
 use crate::mark::{Attempt, Boundary, Checkpoint, Mark, Position, SourceMark};
-use crate::stream::Stream;
+use crate::stream::{Lane, Stream};
 use decision::Decision;
+use dropped::DroppedRecords;
 
 /// The header field that holds the result of the height before.
 const APP_HASH: &str = "AppHash";
@@ -44,6 +46,9 @@ pub struct Lifecycle {
     /// First canonical entry behind the boundary: work before the next begin entry
     /// belongs to the block it prepares.
     prelude: Option<Position>,
+    dropped: DroppedRecords,
+    /// Where the last loss was told of that does not say where it happened.
+    last_loss: Option<Position>,
     trust: Trust,
 }
 
@@ -149,6 +154,22 @@ impl Lifecycle {
             blocks: unsettled.cloned().collect(),
             sources: self.sources.clone(),
             boundary: self.boundary,
+            dropped: self.dropped.to_vec(),
+        }
+    }
+
+    /// Whether a record of a lane with one of these counters was dropped.
+    pub fn has_dropped(&self, lane: Lane, from: u64, until: u64) -> bool {
+        self.dropped.touches(lane, from, until)
+    }
+
+    /// Takes away the wholeness of every block that lacks a record. `holds`:
+    /// whether all main records between two counters are there. `newest`: where
+    /// the recording stands.
+    pub fn judge(&mut self, newest: u64, holds: impl Fn(u64, u64) -> bool) {
+        for block in self.blocks.iter_mut().filter(|block| block.whole) {
+            let until = block.end.or(block.until).map_or(newest, |at| at.main);
+            block.whole = holds(block.from.main, until);
         }
     }
 

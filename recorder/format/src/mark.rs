@@ -252,6 +252,49 @@ pub struct Loss {
     /// Whether the records were never in the ring (dropped); otherwise
     /// unreleased ones were overwritten.
     pub dropped: bool,
+    /// Where in the lane; rings of older recorders do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Counters>,
+}
+
+/// Counters of a lane: `from` and those behind it, before `until`. A record that
+/// is dropped takes a counter, so that the lane itself shows that it is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// The first.
+    pub from: u64,
+    /// The one behind the last; `from` for a place where nobody counted.
+    pub until: u64,
+}
+
+impl Loss {
+    /// Block records were lost here, how many or which nobody knows.
+    pub fn breaks_blocks(&self) -> bool {
+        self.dropped && self.lane == Lane::Main && self.stream != Some(Stream::Node)
+    }
+
+    /// The lane lacks counters where the records are missing, or holds a record
+    /// that says it was cut: the mark is not needed to see it.
+    pub fn shows_as_gap(&self) -> bool {
+        !self.dropped || self.counters.is_some_and(|lost| lost.from < lost.until)
+    }
+}
+
+impl Counters {
+    /// Whether any of them is `counter` or stands behind it.
+    pub(crate) fn reach(self, counter: u64) -> bool {
+        self.until > counter || self.from == self.until && self.from == counter
+    }
+}
+
+/// Records of a lane that were dropped, for [`Checkpoint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The lane.
+    pub lane: Lane,
+    /// Their counters.
+    #[serde(flatten)]
+    pub counters: Counters,
 }
 
 /// See [`Mark::Note`].
@@ -273,6 +316,10 @@ pub struct Checkpoint {
     /// being executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary: Option<Boundary>,
+    /// What was dropped, oldest first: the marks that told of it go by age, and
+    /// a pinned block beside the gap may stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
 }
 
 /// A place between two executions: canonical entries behind it belong to the
@@ -610,6 +657,10 @@ mod tests {
             bytes: u64::MAX,
             why: "no room".to_owned(),
             dropped: true,
+            counters: Some(Counters {
+                from: 3,
+                until: LOW_40,
+            }),
         }
     }
 
@@ -644,6 +695,10 @@ mod tests {
                 blocks: Vec::new(),
                 sources: vec![source()],
                 boundary: None,
+                dropped: vec![Dropped {
+                    lane: Lane::Main,
+                    counters: Counters { from: 1, until: 2 },
+                }],
             }),
             Some(Mark::Checkpoint(_)) => Mark::Frozen(Frozen {
                 of: of(),
@@ -673,6 +728,7 @@ mod tests {
             Mark::Loss(Loss {
                 stream: None,
                 dropped: false,
+                counters: None,
                 ..loss()
             }),
         ];

@@ -10,7 +10,7 @@ use haltbox_format::blackbox::{
     BlockFacts, BoxError, BoxWriter, Coverage, HostFingerprint, ManifestFields, Missing, Span,
 };
 use haltbox_format::lifecycle::Block;
-use haltbox_format::mark::{Attempt, Mark, Position, Stamp};
+use haltbox_format::mark::{Attempt, Loss, Mark, Position, Stamp};
 use haltbox_format::ring::{Entry, History, Hole, HoleKind, Line, RingView, Timeline};
 use haltbox_format::{BlockHash, BlockHasher, Lane, Profile, RingId, Stream};
 
@@ -117,6 +117,8 @@ struct RingCopy<'a> {
     oldest: u64,
     fields: ManifestFields,
     hash: Option<BlockHash>,
+    /// Slog lines written.
+    slog_lines: u64,
     /// Main lines written, and how many of them were before the first attempt
     /// at the height in question, and of the execution in question.
     lines: u64,
@@ -149,7 +151,6 @@ impl<'a> RingCopy<'a> {
         }
         blocks.sort_by_key(|block| (block.from.main, block.from.local));
         let fields = ManifestFields {
-            losses: losses(ring.history, scope),
             host,
             ..ManifestFields::default()
         };
@@ -164,6 +165,7 @@ impl<'a> RingCopy<'a> {
             oldest,
             fields,
             hash: None,
+            slog_lines: 0,
             lines: 0,
             before: None,
             own: 0,
@@ -175,9 +177,11 @@ impl<'a> RingCopy<'a> {
         let mut timeline = match self.scope {
             Scope::Span(from, _) => {
                 self.evicted_before(from);
-                Timeline::after(ring.file, ring.view, from)
+                Timeline::after(ring.file, ring.view, ring.history, from)
             }
-            Scope::Everything | Scope::Block(_) => Timeline::new(ring.file, ring.view),
+            Scope::Everything | Scope::Block(_) => {
+                Timeline::new(ring.file, ring.view, ring.history)
+            }
         };
         while let Some(entry) = timeline.next()? {
             match entry {
@@ -242,6 +246,7 @@ impl<'a> RingCopy<'a> {
         if line.lane == Lane::Main {
             self.cover(line);
         }
+        self.slog_lines += 1;
         Ok(self.writer.slog(line.bytes, line.terminated)?)
     }
 
@@ -275,8 +280,8 @@ impl<'a> RingCopy<'a> {
     }
 
     fn begin_block(&mut self, block: Block) {
-        let whole = block.is_complete() && block.from.main >= self.oldest;
-        let rules = self.profile.slog.as_ref().filter(|_| whole);
+        let rules = self.profile.slog.as_ref();
+        let rules = rules.filter(|_| block.is_complete());
         let hasher = rules.map(|slog| BlockHasher::new(slog.canonical(), block.of.height));
         if self.about.is_some_and(|of| of.height == block.of.height) {
             self.before.get_or_insert(self.lines);
@@ -340,8 +345,12 @@ impl<'a> RingCopy<'a> {
         }
         let in_box = stamp.at.main > self.oldest && !matches!(self.scope, Scope::Block(_));
         for mark in marks {
-            if let (Mark::Crank(crank), true) = (mark, in_box) {
-                self.writer.crank(crank.number, Some(crank.activityhash));
+            match mark {
+                Mark::Crank(crank) if in_box => {
+                    self.writer.crank(crank.number, Some(crank.activityhash));
+                }
+                Mark::Loss(loss) => self.loss(loss, stamp.at),
+                _ => {}
             }
         }
         let only_cranks = marks.iter().all(|mark| matches!(mark, Mark::Crank(_)));
@@ -349,6 +358,11 @@ impl<'a> RingCopy<'a> {
             self.writer.marks(bytes)?;
         }
         Ok(())
+    }
+
+    fn loss(&mut self, loss: &Loss, at: Position) {
+        let missing = Missing::of_loss(loss, at, Some(self.slog_lines));
+        self.fields.losses.push(missing);
     }
 
     /// Records that are missing in an execution leave it without a HASH.
@@ -371,6 +385,7 @@ impl<'a> RingCopy<'a> {
             from: hole.from,
             to: hole.to,
             bytes: None,
+            line: Some(self.slog_lines).filter(|_| hole.lane == Lane::Main),
             why: hole.why.name().to_owned(),
         });
     }
@@ -413,17 +428,4 @@ fn is_evicted(block: &Block, oldest: u64) -> bool {
 fn span((from, until): (u64, u64)) -> Option<Span> {
     let to = until.checked_sub(1)?;
     (from <= to).then_some(Span { from, to })
-}
-
-fn losses(history: &History, scope: Scope) -> Vec<Missing> {
-    let losses = history.losses.iter();
-    let of_scope = losses.filter(|(stamp, _)| scope.reaches(Lane::Main, stamp.at.main));
-    let missing = of_scope.map(|(stamp, loss)| Missing {
-        lane: Some(loss.lane),
-        from: stamp.at.main,
-        to: stamp.at.main,
-        bytes: Some(loss.bytes),
-        why: format!("{} records: {}", loss.records, loss.why),
-    });
-    missing.collect()
 }

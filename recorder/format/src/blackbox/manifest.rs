@@ -13,6 +13,7 @@ use super::frame::{FrameHead, FrameKind, Tag};
 use super::identity::{FORMAT_VERSION, Identity};
 use super::lenient;
 use crate::lifecycle::State;
+use crate::mark::{Counters, Loss, Position};
 use crate::{AppHash, Digest, Lane, RingId};
 
 /// The largest manifest body that is read or written, in bytes.
@@ -158,9 +159,39 @@ pub struct Missing {
         deserialize_with = "lenient::value"
     )]
     pub bytes: Option<u64>,
+    /// Number of the slog line in the box before which they are missing; files
+    /// of older recorders do not tell.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::value"
+    )]
+    pub line: Option<u64>,
     /// Why.
     #[serde(deserialize_with = "lenient::value")]
     pub why: String,
+}
+
+impl Missing {
+    /// What a mark tells, which stands at `at`. `line`: as the member.
+    pub fn of_loss(loss: &Loss, at: Position, line: Option<u64>) -> Missing {
+        let here = Counters {
+            from: at.main,
+            until: at.main,
+        };
+        let counters = loss.counters.unwrap_or(here);
+        let why = match loss.records {
+            0 => loss.why.clone(),
+            records => format!("{records} records: {}", loss.why),
+        };
+        Missing {
+            lane: Some(loss.lane),
+            from: counters.from,
+            to: counters.until.saturating_sub(1).max(counters.from),
+            bytes: Some(loss.bytes),
+            line: line.filter(|_| !loss.shows_as_gap()),
+            why,
+        }
+    }
 }
 
 /// One execution of one height.

@@ -5,7 +5,7 @@ use super::{APP_HASH, Lifecycle};
 use crate::app_hash::AppHash;
 use crate::event::{Event, Mismatch, Weight};
 use crate::mark::{
-    Attempt, Begin, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
+    Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
     ReleasedBy, Told,
 };
 use crate::stream::{Lane, Stream};
@@ -381,6 +381,10 @@ impl Decision<'_> {
             bytes: 0,
             why: "the recorder was not reading; how much was missed is unknown".to_owned(),
             dropped: true,
+            counters: Some(Counters {
+                from: self.before.main,
+                until: self.before.main,
+            }),
         }));
     }
 }

@@ -3,8 +3,8 @@
 use super::block::{Block, State};
 use super::{APP_HASH, Lifecycle};
 use crate::mark::{
-    Attempt, Begin, Boundary, Checkpoint, Crank, Diverged, Loss, Mark, Pin, Position, Release,
-    ReleasedBy, SourceMark, Told,
+    Attempt, Begin, Boundary, Checkpoint, Counters, Crank, Diverged, Loss, Mark, Pin, Position,
+    Release, ReleasedBy, SourceMark, Told,
 };
 use crate::stream::{Lane, Stream};
 
@@ -131,18 +131,47 @@ impl Lifecycle {
         });
     }
 
+    /// A loss belongs to every block from whose records one may be missing.
     fn apply_loss(&mut self, loss: &Loss, at: Position) {
+        if let (Some(counters), true) = (loss.counters, loss.dropped) {
+            self.dropped.add(loss.lane, counters);
+        }
         if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
             return;
         }
-        if let Some(of) = self.open(Stream::Slog).map(|b| b.of) {
+        match loss.counters {
+            Some(counters) => self.spoil(counters),
+            None => self.spoil_since_last_loss(at),
+        }
+        let reaches = |from: u64| loss.counters.is_none_or(|lost| lost.reach(from));
+        let open = self.open(Stream::Slog).filter(|b| reaches(b.from.main));
+        if let Some(of) = open.map(|b| b.of) {
             self.change(of, |block| block.whole = false);
         }
+        if let Some(boundary) = self.boundary.filter(|b| reaches(b.at.main)) {
+            let at = if loss.dropped { at } else { boundary.at };
+            self.boundary = Some(Boundary { at, whole: false });
+        }
         if loss.dropped {
-            let whole = false;
-            self.boundary = self.boundary.map(|_| Boundary { at, whole });
             self.prelude = None;
         }
+    }
+
+    fn spoil(&mut self, lost: Counters) {
+        let touched = |b: &&mut Block| {
+            let behind = b.end.is_none_or(|end| end.main > lost.from);
+            behind && b.from.main < lost.until
+        };
+        let blocks = self.blocks.iter_mut().filter(touched);
+        blocks.for_each(|block| block.whole = false);
+    }
+
+    /// An older recorder does not tell where it dropped records: anywhere since
+    /// it last told of a loss.
+    fn spoil_since_last_loss(&mut self, at: Position) {
+        let (from, until) = (self.last_loss.unwrap_or(at).main, at.main + 1);
+        self.spoil(Counters { from, until });
+        self.last_loss = Some(at);
     }
 
     fn apply_node_start(&mut self, at: Position) {
@@ -166,6 +195,7 @@ impl Lifecycle {
         }
         self.sources.clone_from(&checkpoint.sources);
         self.boundary = checkpoint.boundary;
+        self.dropped.replace(&checkpoint.dropped);
     }
 
     fn apply_source(&mut self, source: &SourceMark) {

@@ -6,7 +6,8 @@ use super::*;
 use crate::app_hash::{AppHash, Digest};
 use crate::event::Weight;
 use crate::mark::{
-    Begin, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark, encode_stamp,
+    Begin, Counters, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark,
+    encode_stamp,
 };
 use crate::stream::Lane;
 
@@ -185,6 +186,19 @@ fn play(tape: &mut Tape, steps: &str) {
                 bytes: 9,
                 why: "no room".to_owned(),
                 dropped: *dropped == "new",
+                counters: None,
+            })),
+            ["lost", "at", from, until] => tape.put(Mark::Loss(Loss {
+                lane: Lane::Main,
+                stream: Some(Stream::Slog),
+                records: 1,
+                bytes: 9,
+                why: "no room".to_owned(),
+                dropped: true,
+                counters: Some(Counters {
+                    from: from.parse().unwrap(),
+                    until: until.parse().unwrap(),
+                }),
             })),
             _ => entries(step)
                 .iter()

@@ -143,11 +143,12 @@ impl<'a> RecordCursor<'a> {
         let run = self.view.runs.partition_point(|run| run.last < counter);
         self.run = run;
         self.offset = self.view.runs.get(run).map_or(0, |run| run.from);
-        self.expected = self
-            .view
-            .runs
-            .get(run)
-            .map(|start| counter.max(start.first));
+        // Behind other records a run that begins late has a gap before it; the
+        // oldest run has what went by age.
+        self.expected = self.view.runs.get(run).map(|start| match run {
+            0 => counter.max(start.first),
+            _ => counter,
+        });
         self.partial = None;
         self.before = Before::Nothing;
         self.held = None;

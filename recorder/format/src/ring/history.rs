@@ -65,7 +65,19 @@ impl History {
             history.fold(stamp, &marks);
         }
         history.holes |= records > 0 && !begun;
+        history.judge(ring);
         Ok(history)
+    }
+
+    /// A block is whole only if its records are still there, whatever its marks
+    /// say of the execution. A view of the marks alone cannot tell.
+    fn judge(&mut self, ring: &RingView) {
+        let main = ring.lane(Lane::Main);
+        if !main.slots.is_empty() {
+            let newest = self.last.at.main;
+            self.life
+                .judge(newest, |from, until| main.holds(from, until));
+        }
     }
 
     /// Folds the marks of one entry.

@@ -34,5 +34,5 @@ pub use record::{
 };
 pub use segment::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader};
 pub use superblock::{RING_MAGIC, RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
-pub use timeline::{Entry, Hole, HoleKind, Line, Timeline};
+pub use timeline::{Entry, Hole, HoleKind, Line, Timeline, holes};
 pub use view::{Gap, LaneView, RingError, RingView, Run, Slot, SlotState};

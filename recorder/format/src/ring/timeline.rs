@@ -4,8 +4,10 @@
 //! of its time, a spine record both, so the order in which everything was
 //! recorded can be had back.
 
+use std::fmt;
 use std::io;
 
+use super::History;
 use super::cursor::{Found, Record, RecordCursor};
 use super::read_at::ReadAt;
 use super::record::{CutHeader, Flags, LOCAL_PREFIX};
@@ -65,10 +67,73 @@ pub enum HoleKind {
     Evicted,
     /// They were there and cannot be found: damage, or a power cut.
     Missing,
+    /// They never were there: nothing could be overwritten when they came.
+    Dropped,
     /// A record whose other half is missing: the recorder ended while writing it.
     Torn,
     /// A live writer was faster than the reader.
     Overrun,
+}
+
+impl fmt::Display for Hole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.from, self.to);
+        let (lane, why) = (self.lane.name(), self.why.name());
+        write!(f, "records {from} to {to} of the {lane} lane: {why}")
+    }
+}
+
+/// What is missing of a ring, lane by lane, as far as its view and marks tell.
+/// Records that are torn show only where the lane is read.
+pub fn holes(ring: &RingView, history: &History) -> Vec<Hole> {
+    let mut holes = Vec::new();
+    for lane in Lane::ALL {
+        for (from, to, gap) in ring.lane(lane).gaps() {
+            let why = gap.into();
+            holes.push(explained(
+                history,
+                Hole {
+                    lane,
+                    from,
+                    to,
+                    why,
+                },
+            ));
+        }
+    }
+    let first = |lane| ring.lane(lane).next_recorded();
+    let reached = Position {
+        main: first(Lane::Main),
+        local: first(Lane::Local),
+    };
+    let owed = owed(history.last.at, reached);
+    holes.extend(owed.map(|hole| explained(history, hole)));
+    holes
+}
+
+/// What marks stand behind and nothing that was read came to: the newest
+/// records were dropped, or a power cut kept the marks and not them.
+fn owed(marked: Position, reached: Position) -> impl Iterator<Item = Hole> {
+    let lanes = [
+        (Lane::Main, reached.main, marked.main),
+        (Lane::Local, reached.local, marked.local),
+    ];
+    let owed = lanes.into_iter().filter(|(_, from, until)| from < until);
+    owed.map(|(lane, from, until)| Hole {
+        lane,
+        from,
+        to: until - 1,
+        why: HoleKind::Missing,
+    })
+}
+
+impl From<Gap> for HoleKind {
+    fn from(gap: Gap) -> HoleKind {
+        match gap {
+            Gap::Evicted => HoleKind::Evicted,
+            Gap::Missing => HoleKind::Missing,
+        }
+    }
 }
 
 impl HoleKind {
@@ -77,6 +142,7 @@ impl HoleKind {
         match self {
             HoleKind::Evicted => "evicted",
             HoleKind::Missing => "missing",
+            HoleKind::Dropped => "dropped",
             HoleKind::Torn => "torn",
             HoleKind::Overrun => "overrun",
         }
@@ -85,6 +151,7 @@ impl HoleKind {
 
 /// Reads a ring from its oldest entry to the newest that its view knew.
 pub struct Timeline<'a> {
+    history: &'a History,
     main: RecordCursor<'a>,
     local: RecordCursor<'a>,
     spine: RecordCursor<'a>,
@@ -96,7 +163,7 @@ pub struct Timeline<'a> {
 
 impl<'a> Timeline<'a> {
     /// A timeline over everything the view found.
-    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView) -> Timeline<'a> {
+    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, history: &'a History) -> Timeline<'a> {
         let first = |lane| ring.lane(lane).first_counter();
         let oldest = first(Lane::Main).unwrap_or(0);
         let before = (oldest > 0).then(|| (0, oldest - 1));
@@ -105,6 +172,7 @@ impl<'a> Timeline<'a> {
             .filter(|gap| gap.2 == Gap::Evicted)
             .map(|gap| (gap.0, gap.1));
         Timeline {
+            history,
             main: RecordCursor::new(source, ring, Lane::Main),
             local: RecordCursor::new(source, ring, Lane::Local),
             spine: RecordCursor::new(source, ring, Lane::Spine),
@@ -118,8 +186,13 @@ impl<'a> Timeline<'a> {
 
     /// A timeline of the lines at or behind a position; marks come from the
     /// oldest on.
-    pub fn after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
-        let mut timeline = Timeline::new(source, ring);
+    pub fn after(
+        source: &'a dyn ReadAt,
+        ring: &'a RingView,
+        history: &'a History,
+        at: Position,
+    ) -> Timeline<'a> {
+        let mut timeline = Timeline::new(source, ring, history);
         timeline.main.skip_to(at.main);
         timeline.local.skip_to(at.local);
         timeline.reached = Position {
@@ -130,8 +203,13 @@ impl<'a> Timeline<'a> {
     }
 
     /// A timeline of what stands at or behind a position, without marks.
-    pub fn lines_after(source: &'a dyn ReadAt, ring: &'a RingView, at: Position) -> Timeline<'a> {
-        let mut timeline = Timeline::after(source, ring, at);
+    pub fn lines_after(
+        source: &'a dyn ReadAt,
+        ring: &'a RingView,
+        history: &'a History,
+        at: Position,
+    ) -> Timeline<'a> {
+        let mut timeline = Timeline::after(source, ring, history, at);
         timeline.spine.skip_to(u64::MAX);
         timeline
     }
@@ -149,8 +227,17 @@ impl<'a> Timeline<'a> {
             Some(Lane::Main) => self.next_main(),
             Some(Lane::Local) => self.next_local(),
             Some(Lane::Spine) => self.next_marks(),
-            None => Ok(None),
+            None => Ok(self.owed().map(Entry::Hole)),
         }
+    }
+
+    fn owed(&mut self) -> Option<Hole> {
+        let hole = owed(self.history.last.at, self.reached).next()?;
+        match hole.lane {
+            Lane::Local => self.reached.local = hole.to + 1,
+            Lane::Main | Lane::Spine => self.reached.main = hole.to + 1,
+        }
+        Some(explained(self.history, hole))
     }
 
     /// The lane whose turn it is: marks come as soon as everything before them
@@ -187,7 +274,7 @@ impl<'a> Timeline<'a> {
                 let line = line(Lane::Main, &record, record.payload, false);
                 (Entry::Line(line), record.last)
             }
-            other => entry_of(hole(Lane::Main, &other)),
+            other => entry_of(explained(self.history, hole(Lane::Main, &other))),
         };
         self.reached.main = self.reached.main.max(last + 1);
         Ok(Some(entry))
@@ -208,7 +295,7 @@ impl<'a> Timeline<'a> {
                 let line = line(Lane::Local, &record, bytes, context);
                 (Entry::Line(line), record.last)
             }
-            other => entry_of(hole(Lane::Local, &other)),
+            other => entry_of(explained(self.history, hole(Lane::Local, &other))),
         };
         self.reached.local = self.reached.local.max(last + 1);
         Ok(Some(entry))
@@ -222,6 +309,22 @@ impl<'a> Timeline<'a> {
             }
             other => Entry::Hole(hole(Lane::Spine, &other)),
         }))
+    }
+}
+
+/// A hole of which a mark tells that records were dropped there is no damage.
+pub(super) fn explained(history: &History, hole: Hole) -> Hole {
+    let dropped = || {
+        history
+            .life
+            .has_dropped(hole.lane, hole.from, hole.to.saturating_add(1))
+    };
+    match hole.why {
+        HoleKind::Missing if dropped() => Hole {
+            why: HoleKind::Dropped,
+            ..hole
+        },
+        _ => hole,
     }
 }
 
@@ -264,16 +367,7 @@ fn entry_of(hole: Hole) -> (Entry<'static>, u64) {
 
 fn hole(lane: Lane, found: &Found<'_>) -> Hole {
     let (from, to, why) = match *found {
-        Found::Gap {
-            from,
-            to,
-            why: Gap::Evicted,
-        } => (from, to, HoleKind::Evicted),
-        Found::Gap {
-            from,
-            to,
-            why: Gap::Missing,
-        } => (from, to, HoleKind::Missing),
+        Found::Gap { from, to, why } => (from, to, why.into()),
         Found::Torn { from, to } => (from, to, HoleKind::Torn),
         Found::Overrun { from, to } => (from, to, HoleKind::Overrun),
         Found::Record(record) => (record.counter, record.last, HoleKind::Missing),

@@ -13,7 +13,7 @@ use std::io;
 
 use super::geometry::{FIRST_SEGMENT, Geometry, MAX_SEGMENT, PAGE, SUPERBLOCK_OFFSETS};
 use super::read_at::{ReadAt, read_readable};
-use super::record::{ALIGN, Fragment, LaneKey, MAX_EPOCH, Seq};
+use super::record::{ALIGN, FRAGMENT, Fragment, HEADER_SIZE, LaneKey, MAX_EPOCH, Seq, padded};
 use super::segment::{SEGMENT_HEADER_SIZE, SegmentHeader};
 use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
 use crate::stream::Lane;
@@ -169,6 +169,11 @@ impl LaneView {
             .unwrap_or(0)
     }
 
+    /// Counter behind the newest record that is there.
+    pub fn next_recorded(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.last + 1)
+    }
+
     /// Counter of the oldest record.
     pub fn first_counter(&self) -> Option<u64> {
         self.runs.first().map(|run| run.first)
@@ -190,13 +195,26 @@ impl LaneView {
         Some((slot.index, end))
     }
 
+    /// Whether every record from one counter to before another is there.
+    pub fn holds(&self, from: u64, until: u64) -> bool {
+        let mut next = from;
+        let first = self.runs.partition_point(|run| run.last < from);
+        for run in self.runs.iter().skip(first) {
+            if next >= until || run.first > next {
+                break;
+            }
+            next = run.last + 1;
+        }
+        next >= until
+    }
+
     /// Why the counters between two neighbouring runs are missing; `None` if
     /// none are.
     pub fn gap(&self, before: &Run, after: &Run) -> Option<Gap> {
         if before.last + 1 >= after.first {
             return None;
         }
-        let (from, to) = (before.generation, after.generation);
+        let (from, to) = (before.generation, self.filling_of(after));
         let is_lost = |slot: &Slot| match slot.state {
             SlotState::Damaged => true,
             SlotState::Free => false,
@@ -206,11 +224,49 @@ impl LaneView {
             }
         };
         let damaged = self.slots.iter().any(is_lost);
-        match (before.generation, after.generation) {
-            (Some(before), Some(after)) if after > before + 1 && !damaged => Some(Gap::Evicted),
-            (None, Some(_)) if !damaged => Some(Gap::Evicted),
-            _ => Some(Gap::Missing),
+        let leftover = after.generation.is_none();
+        let reused = match (from, to) {
+            (Some(from), Some(to)) if leftover => to > from && self.is_overwritten_up_to(after),
+            (Some(from), Some(to)) => to > from + 1,
+            (None, Some(_)) => !leftover,
+            (_, None) => false,
+        };
+        Some(match reused && !damaged {
+            true => Gap::Evicted,
+            false => Gap::Missing,
+        })
+    }
+
+    /// The filling a run belongs to. What an earlier filling left behind the
+    /// newest one leads on to the next filling: it is of the one before that.
+    fn filling_of(&self, run: &Run) -> Option<u64> {
+        if run.generation.is_some() || !self.is_sound(run.segment) {
+            return run.generation;
         }
+        let behind = self.runs.partition_point(|other| other.first <= run.first);
+        let next = self.runs.get(behind)?;
+        let leads_on = run.last + 1 == next.first;
+        next.generation.filter(|_| leads_on)?.checked_sub(1)
+    }
+
+    /// The records before this run stood in its segment and gave way to a
+    /// younger filling, which ends where the run begins: between them are at
+    /// most the rest of a record that was overwritten in part, and one that is
+    /// being written.
+    fn is_overwritten_up_to(&self, run: &Run) -> bool {
+        let of_segment = self
+            .runs
+            .iter()
+            .filter(|other| other.segment == run.segment);
+        let younger = of_segment.filter(|other| other.generation.is_some());
+        let end = younger.map(|other| other.to).max();
+        let most = 2 * (HEADER_SIZE + padded(FRAGMENT));
+        end.is_some_and(|end| run.from.saturating_sub(end) < most)
+    }
+
+    fn is_sound(&self, segment: u32) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.index == segment && slot.state != SlotState::Damaged)
     }
 
     /// Every pair of neighbouring runs with counters missing between them, as

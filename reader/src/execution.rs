@@ -1,0 +1,87 @@
+//! Whether an execution is there from its first entry to its last, and its HASH.
+//!
+//! Every command that names a block asks here. The source tells what it knows of
+//! the block ([`KnownBlock::whole`]), the reading shows what is really there.
+
+use haltbox_format::{BlockHash, BlockHasher, Profile};
+
+use crate::known_block::KnownBlock;
+
+/// One execution, read line by line.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    hasher: Option<BlockHasher>,
+    lines: u64,
+    ended: bool,
+}
+
+impl Execution {
+    /// None of its lines is read yet.
+    pub fn new(height: u64, profile: &Profile) -> Execution {
+        let rules = profile.slog.as_ref();
+        Execution {
+            hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), height)),
+            lines: 0,
+            ended: false,
+        }
+    }
+
+    /// Of a part of an execution there is no HASH.
+    pub fn of_a_part() -> Execution {
+        Execution {
+            hasher: None,
+            lines: 0,
+            ended: false,
+        }
+    }
+
+    /// Takes its next line; `whole`: as the host wrote it.
+    pub fn line(&mut self, line: &[u8], whole: bool) {
+        self.lines += 1;
+        if self.ended {
+            return;
+        }
+        match &mut self.hasher {
+            Some(hasher) if whole => {
+                hasher.line(line);
+            }
+            _ => self.hasher = None,
+        }
+    }
+
+    /// The line that was taken last ends it: what follows is not hashed.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Something is missing behind its last line.
+    pub fn hole(&mut self) {
+        if !self.ended {
+            self.hasher = None;
+        }
+    }
+
+    /// Its HASH, if nothing of it is missing.
+    pub fn finish(self, known: &KnownBlock, missing: &MissingRecords) -> Option<BlockHash> {
+        let all_there = known.lines.is_none_or(|lines| lines == self.lines);
+        let whole = known.whole && self.ended && all_there && !missing.costs_beginning(known);
+        Some(self.hasher.filter(|_| whole)?.finish())
+    }
+}
+
+/// Main records of a source that are not there, by counter. What is missing
+/// before a block's first line is met before the block is.
+#[derive(Clone, Debug, Default)]
+pub struct MissingRecords(Vec<(u64, u64)>);
+
+impl MissingRecords {
+    /// The records from one counter to another.
+    pub fn add(&mut self, from: u64, to: u64) {
+        self.0.push((from, to));
+    }
+
+    fn costs_beginning(&self, block: &KnownBlock) -> bool {
+        let holds_it = |(from, to): &(u64, u64)| (*from..=*to).contains(&block.from.main);
+        self.0.iter().any(holds_it)
+    }
+}

@@ -1,0 +1,80 @@
+//! Which records of a lane were dropped.
+
+use crate::mark::{Counters, Dropped};
+use crate::stream::Lane;
+
+/// Ranges that are told apart; the oldest are joined beyond that.
+const RANGES: usize = 256;
+
+/// What was dropped, oldest first. It names what is missing and never says that
+/// anything is there, so ranges may be joined over records that were kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct DroppedRecords(Vec<Dropped>);
+
+impl DroppedRecords {
+    pub(super) fn add(&mut self, lane: Lane, counters: Counters) {
+        if counters.from >= counters.until {
+            return;
+        }
+        let newest = self.0.iter_mut().rev().find(|known| known.lane == lane);
+        match newest {
+            Some(known) if known.counters.until >= counters.from => {
+                known.counters.until = known.counters.until.max(counters.until);
+            }
+            _ => self.0.push(Dropped { lane, counters }),
+        }
+        self.bound(lane);
+    }
+
+    fn bound(&mut self, lane: Lane) {
+        if self.0.len() <= RANGES {
+            return;
+        }
+        let mut of_lane = self.0.iter().enumerate().filter(|(_, d)| d.lane == lane);
+        let (Some((first, _)), Some((second, joined))) = (of_lane.next(), of_lane.next()) else {
+            return;
+        };
+        let until = joined.counters.until;
+        self.0[first].counters.until = until;
+        self.0.remove(second);
+    }
+
+    /// Whether a record among these counters was dropped.
+    pub(super) fn touches(&self, lane: Lane, from: u64, until: u64) -> bool {
+        let touches =
+            |d: &Dropped| d.lane == lane && d.counters.from < until && from < d.counters.until;
+        self.0.iter().any(touches)
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<Dropped> {
+        self.0.clone()
+    }
+
+    pub(super) fn replace(&mut self, told: &[Dropped]) {
+        self.0 = told.to_vec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_joined_and_the_oldest_give_way() {
+        let mut dropped = DroppedRecords::default();
+        let range = |from, until| Counters { from, until };
+        dropped.add(Lane::Main, range(5, 6));
+        dropped.add(Lane::Main, range(6, 9));
+        dropped.add(Lane::Local, range(9, 9));
+        assert_eq!(dropped.0.len(), 1);
+        assert!(dropped.touches(Lane::Main, 8, 20));
+        assert!(!dropped.touches(Lane::Main, 9, 20));
+        assert!(!dropped.touches(Lane::Local, 0, 20));
+        for n in 0..2 * RANGES as u64 {
+            dropped.add(Lane::Main, range(100 + 10 * n, 101 + 10 * n));
+        }
+        assert_eq!(dropped.0.len(), RANGES);
+        assert!(dropped.touches(Lane::Main, 5, 6));
+        assert!(dropped.touches(Lane::Main, 100, 101));
+    }
+}
