@@ -78,9 +78,11 @@ impl Hole {
             Some(lane) => format!("records {from} to {to} of the {} lane: {why}", lane.name()),
             None => why.clone(),
         };
+        // A copy of a copy says where it was missing there, then why.
+        let word = why.rsplit(": ").next().unwrap_or(why);
         let gone = [HoleKind::Evicted, HoleKind::Torn, HoleKind::Overrun];
-        let known = |kind: &HoleKind| *why == kind.name();
-        let damage = *why == HoleKind::Missing.name();
+        let known = |kind: &HoleKind| word == kind.name();
+        let damage = word == HoleKind::Missing.name();
         Hole {
             text,
             damage,
@@ -88,6 +90,16 @@ impl Hole {
             of_blocks: lane == Lane::Main,
             records: None,
         }
+    }
+
+    /// Its text without the place, where that is told by records.
+    pub(crate) fn reason(&self) -> &str {
+        let reason = self
+            .text
+            .rsplit(": ")
+            .next()
+            .filter(|_| self.records.is_some());
+        reason.unwrap_or(&self.text)
     }
 
     /// Something is missing that no age explains: exit code 1.

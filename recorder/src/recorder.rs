@@ -14,7 +14,9 @@ use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, encode_mark, encode_stamp,
 };
-use haltbox_format::ring::{CutHeader, Entry, Flags, History, HoleKind, Line, RingView, Timeline};
+use haltbox_format::ring::{
+    CutHeader, Entry, Flags, History, Hole, HoleKind, Line, MarkedSource, RingView, Timeline,
+};
 use haltbox_format::{Digest, Event, Lane, Stream};
 use haltbox_format::{Profile, SlogEntry};
 
@@ -114,7 +116,8 @@ impl Recorder {
         let history = History::read(&handle, &view).map_err(io_error)?;
         let mut writer = writer;
         writer.go_on_behind(history.last.at);
-        let (sources, uncertain) = resume_points(&handle, &view, &history).map_err(io_error)?;
+        let (sources, uncertain) =
+            resume_points(&handle, &view, &history, &machine::boot()).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
         let populating = config.populate.then(|| {
             let pages = writer.map().pages();
@@ -570,8 +573,10 @@ impl Recorder {
         let appended = self.append_marks(marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
             // Each segment of the spine can be read without those before it.
+            // What was dropped of a source is told before how far it was read.
+            self.flush_loss();
             let checkpoint = Checkpoint {
-                sources: self.told_sources(),
+                sources: self.sources.clone(),
                 ..self.life.checkpoint()
             };
             self.append_marks(&[Mark::Checkpoint(checkpoint)]);
@@ -581,18 +586,6 @@ impl Recorder {
             self.protect();
         }
         self.news.extend(marks.iter().filter_map(news_of));
-    }
-
-    /// How far the sources were read, without the drops that a later mark will
-    /// tell of.
-    fn told_sources(&self) -> Vec<SourceMark> {
-        let mut sources = self.sources.clone();
-        if let Some(loss) = &self.dropping
-            && let Some(source) = sources.iter_mut().find(|s| Some(s.stream) == loss.stream)
-        {
-            source.offset = source.offset.saturating_sub(loss.bytes);
-        }
-        sources
     }
 
     fn append_marks(&mut self, marks: &[Mark]) -> Appended {
@@ -682,22 +675,32 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
 /// record of the stream behind it adds its own length. What was recorded is
 /// therefore never read twice, and what was not is never skipped. Where records
 /// behind the mark are missing, nobody knows how long they were: the source is
-/// read again from its mark, and named as uncertain.
+/// read again from its mark, and named as uncertain. So it is where the machine
+/// went down: of what stands behind the mark any page may be missing, and a lane
+/// without its newest records looks like one that had no more. `boot`: the
+/// machine's, now.
 pub(crate) fn resume_points(
     file: &File,
     view: &RingView,
     history: &History,
+    boot: &str,
 ) -> std::io::Result<(Vec<SourceMark>, Vec<Stream>)> {
     let (mut sources, mut uncertain) = (Vec::new(), Vec::new());
-    for (at, source) in &history.sources {
-        match read_since(file, view, history, *at, source.stream)? {
+    let crashed = |(_, session): &(Stamp, Session)| session.boot != boot;
+    let crashed = !history.closed && history.sessions.last().is_some_and(crashed);
+    for MarkedSource { at, mark, dropped } in &history.sources {
+        let read = match crashed {
+            true => None,
+            false => read_since(file, view, history, *at, mark.stream)?,
+        };
+        match read {
             Some(bytes) => sources.push(SourceMark {
-                offset: source.offset + bytes,
-                ..source.clone()
+                offset: mark.offset + bytes + dropped,
+                ..mark.clone()
             }),
             None => {
-                uncertain.push(source.stream);
-                sources.push(source.clone());
+                uncertain.push(mark.stream);
+                sources.push(mark.clone());
             }
         }
     }
@@ -732,7 +735,14 @@ fn read_since(
                 bytes += length + u64::from(line.terminated);
             }
             Entry::Line(_) | Entry::Marks(..) => {}
-            Entry::Hole(missing) => hole |= missing.why != HoleKind::Dropped,
+            Entry::Hole(missing) if missing.why == HoleKind::Torn => hole = true,
+            // Of a gap with more in it than was dropped nobody knows the length.
+            Entry::Hole(Hole { lane, from, to, .. })
+                if !history.life.has_dropped_all(lane, from, to + 1) =>
+            {
+                return Ok(None);
+            }
+            Entry::Hole(_) => {}
         }
     }
     Ok(Some(bytes))

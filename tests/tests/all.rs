@@ -13,6 +13,8 @@ mod commands; // selection, exit codes, pipes, the demo
 mod crash_loop; // a failed node that is killed and started again, with its recorder
 #[path = "all/diff.rs"]
 mod diff; // two recordings, one verdict, from every kind of source
+#[path = "all/evidence.rs"]
+mod evidence; // random histories: a HASH is right or absent
 #[path = "all/extracts.rs"]
 mod extracts; // parts of sources and redactions, as boxes
 #[path = "all/fifo.rs"]

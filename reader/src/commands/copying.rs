@@ -269,7 +269,7 @@ impl<'a> Copy<'a> {
             to,
             bytes: None,
             line: Some(self.target.lines).filter(|_| hole.of_blocks),
-            why: hole.text.clone(),
+            why: hole.reason().to_owned(),
         });
     }
 

@@ -163,6 +163,11 @@ impl Lifecycle {
         self.dropped.touches(lane, from, until)
     }
 
+    /// Whether every record of a lane with one of these counters was dropped.
+    pub fn has_dropped_all(&self, lane: Lane, from: u64, until: u64) -> bool {
+        self.dropped.covers(lane, from, until)
+    }
+
     /// Takes away the wholeness of every block that lacks a record. `holds`:
     /// whether all main records between two counters are there. `newest`: where
     /// the recording stands.

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::intake::journal::shown_path;
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
+use crate::ring::machine;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]
@@ -139,7 +140,8 @@ pub fn look(path: &Path) -> Result<Status, String> {
     let archive = files_in(&folder.join(archive::FOLDER)).map_err(|error| cannot(&error))?;
     let oldest = heights(&|b| b.from.main >= first).into_iter().min();
     let archived = archive.iter().map(|file| file.name.first).min();
-    let (sources, _) = resume_points(&file, &view, &history).map_err(|error| cannot(&error))?;
+    let (sources, _) =
+        resume_points(&file, &view, &history, &machine::boot()).map_err(|error| cannot(&error))?;
     Ok(Status {
         sources: sources.into_iter().map(source_state).collect(),
         version: 1,

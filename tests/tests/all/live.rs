@@ -102,6 +102,7 @@ fn cat_of_a_live_ring_prints_whole_lines_in_order() {
                     .expect("the recorder reads");
             }
         });
+        let _over = Set(&over);
         let begun = Instant::now();
         while begun.elapsed() < time {
             let done = run(&["cat", text(&ring)]);
@@ -114,11 +115,20 @@ fn cat_of_a_live_ring_prints_whole_lines_in_order() {
             assert!(jumps <= admitted, "{jumps} jumps, cat said: {said}");
             assert!(!said.contains("missing"), "a false gap: {said}");
         }
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     println!("{reads} reads, {lines} lines, {overtaken} times overtaken");
     assert!(reads > 5 && lines > 10_000);
     recorder.stop();
+}
+
+/// Is set when it goes out of scope: a thread that waits for it also ends
+/// where an assertion fails.
+struct Set<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Set<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 /// A line whose length and filling follow from its number.

@@ -46,6 +46,16 @@ impl DroppedRecords {
         self.0.iter().any(touches)
     }
 
+    /// Whether every record among these counters was dropped.
+    pub(super) fn covers(&self, lane: Lane, from: u64, until: u64) -> bool {
+        let of_lane = self.0.iter().filter(|d| d.lane == lane);
+        let reached = of_lane.fold(from, |reached, d| match d.counters.from <= reached {
+            true => reached.max(d.counters.until),
+            false => reached,
+        });
+        reached >= until
+    }
+
     pub(super) fn to_vec(&self) -> Vec<Dropped> {
         self.0.clone()
     }
@@ -70,6 +80,9 @@ mod tests {
         assert!(dropped.touches(Lane::Main, 8, 20));
         assert!(!dropped.touches(Lane::Main, 9, 20));
         assert!(!dropped.touches(Lane::Local, 0, 20));
+        assert!(dropped.covers(Lane::Main, 6, 9));
+        assert!(!dropped.covers(Lane::Main, 6, 10));
+        assert!(!dropped.covers(Lane::Main, 4, 9));
         for n in 0..2 * RANGES as u64 {
             dropped.add(Lane::Main, range(100 + 10 * n, 101 + 10 * n));
         }

@@ -28,9 +28,8 @@ pub struct History {
     pub closed: bool,
     /// Starts of the node process, oldest first.
     pub node_starts: Vec<Stamp>,
-    /// The last mark of each source, and where it stands. What was dropped of it
-    /// since counts as read.
-    pub sources: Vec<(Position, SourceMark)>,
+    /// The last mark of each source.
+    pub sources: Vec<MarkedSource>,
     /// Marks are missing or cannot be read: what is told may not be all.
     pub holes: bool,
     /// Records that could not be kept.
@@ -39,6 +38,17 @@ pub struct History {
     pub notes: Vec<(Stamp, Note)>,
     /// Cranks whose hashes are in the spine.
     pub cranks: u64,
+}
+
+/// How far a source had been read, and where that was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkedSource {
+    /// Where the mark stands.
+    pub at: Position,
+    /// The mark.
+    pub mark: SourceMark,
+    /// Bytes that were dropped of it since: they are read, and in no record.
+    pub dropped: u64,
 }
 
 impl History {
@@ -94,11 +104,11 @@ impl History {
             Mark::Session(session) => keep(&mut self.sessions, (stamp, session.clone())),
             Mark::NodeStart => keep(&mut self.node_starts, stamp),
             Mark::Loss(loss) => {
-                let dropped = |source: &&mut (Position, SourceMark)| {
-                    loss.dropped && loss.stream == Some(source.1.stream)
+                let dropped = |source: &&mut MarkedSource| {
+                    loss.dropped && loss.stream == Some(source.mark.stream)
                 };
-                if let Some((_, source)) = self.sources.iter_mut().find(dropped) {
-                    source.offset += loss.bytes;
+                if let Some(source) = self.sources.iter_mut().find(dropped) {
+                    source.dropped += loss.bytes;
                 }
                 keep(&mut self.losses, (stamp, loss.clone()));
             }
@@ -118,8 +128,12 @@ impl History {
 
     fn keep_source(&mut self, at: Position, source: &SourceMark) {
         self.sources
-            .retain(|(_, known)| known.stream != source.stream);
-        self.sources.push((at, source.clone()));
+            .retain(|known| known.mark.stream != source.stream);
+        self.sources.push(MarkedSource {
+            at,
+            mark: source.clone(),
+            dropped: 0,
+        });
     }
 }
 

@@ -26,7 +26,7 @@ pub use geometry::{
     FIRST_SEGMENT, Geometry, HINTS_OFFSET, MAX_RING, MAX_SEGMENT, MIN_RING, MIN_SEGMENT, PAGE,
     SUPERBLOCK_OFFSETS,
 };
-pub use history::History;
+pub use history::{History, MarkedSource};
 pub use read_at::ReadAt;
 pub use record::{
     ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,

@@ -106,14 +106,14 @@ pub fn holes(ring: &RingView, history: &History) -> Vec<Hole> {
         main: first(Lane::Main),
         local: first(Lane::Local),
     };
-    let owed = owed(history.last.at, reached);
+    let owed = owed(ring, history.last.at, reached);
     holes.extend(owed.map(|hole| explained(history, hole)));
     holes
 }
 
 /// What marks stand behind and nothing that was read came to: the newest
 /// records were dropped, or a power cut kept the marks and not them.
-fn owed(marked: Position, reached: Position) -> impl Iterator<Item = Hole> {
+fn owed(ring: &RingView, marked: Position, reached: Position) -> impl Iterator<Item = Hole> {
     let lanes = [
         (Lane::Main, reached.main, marked.main),
         (Lane::Local, reached.local, marked.local),
@@ -123,7 +123,10 @@ fn owed(marked: Position, reached: Position) -> impl Iterator<Item = Hole> {
         lane,
         from,
         to: until - 1,
-        why: HoleKind::Missing,
+        why: match ring.lane(lane).moved {
+            true => HoleKind::Overrun,
+            false => HoleKind::Missing,
+        },
     })
 }
 
@@ -151,6 +154,7 @@ impl HoleKind {
 
 /// Reads a ring from its oldest entry to the newest that its view knew.
 pub struct Timeline<'a> {
+    ring: &'a RingView,
     history: &'a History,
     main: RecordCursor<'a>,
     local: RecordCursor<'a>,
@@ -172,6 +176,7 @@ impl<'a> Timeline<'a> {
             .filter(|gap| gap.2 == Gap::Evicted)
             .map(|gap| (gap.0, gap.1));
         Timeline {
+            ring,
             history,
             main: RecordCursor::new(source, ring, Lane::Main),
             local: RecordCursor::new(source, ring, Lane::Local),
@@ -232,7 +237,7 @@ impl<'a> Timeline<'a> {
     }
 
     fn owed(&mut self) -> Option<Hole> {
-        let hole = owed(self.history.last.at, self.reached).next()?;
+        let hole = owed(self.ring, self.history.last.at, self.reached).next()?;
         match hole.lane {
             Lane::Local => self.reached.local = hole.to + 1,
             Lane::Main | Lane::Spine => self.reached.main = hole.to + 1,

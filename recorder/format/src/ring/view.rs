@@ -140,6 +140,8 @@ pub struct LaneView {
     pub junk_bytes: u64,
     /// Highest epoch seen in a record.
     pub epoch: u32,
+    /// A writer was at work: what is not there may have been overtaken.
+    pub moved: bool,
 }
 
 impl LaneView {
@@ -151,6 +153,7 @@ impl LaneView {
             strays: Vec::new(),
             junk_bytes: 0,
             epoch: 0,
+            moved: false,
         }
     }
 
@@ -433,14 +436,7 @@ struct Pass {
 
 impl<'a> LaneScan<'a> {
     fn new(source: &'a dyn ReadAt, geometry: Geometry, salt: u64, lane: Lane) -> Self {
-        let view = LaneView {
-            lane,
-            slots: Vec::new(),
-            runs: Vec::new(),
-            strays: Vec::new(),
-            junk_bytes: 0,
-            epoch: 0,
-        };
+        let view = LaneView::empty(lane);
         let size = (geometry.segment_size as usize).min(MAX_SEGMENT as usize);
         let key = LaneKey::new(salt, lane);
         let buffer = vec![0; size];
@@ -502,6 +498,7 @@ impl<'a> LaneScan<'a> {
         if reused.is_empty() && again.runs.iter().eq(known) {
             return Ok(());
         }
+        self.view.moved = true;
         self.view
             .runs
             .retain(|run| run.first <= newest && !reused.contains(&run.segment));
