@@ -58,6 +58,9 @@ pub struct Row {
     /// HASH of what is there, if it is complete.
     #[serde(skip)]
     pub hash: Option<BlockHash>,
+    /// Its end is there.
+    #[serde(skip)]
+    pub ended: bool,
     /// What was read of it.
     #[serde(skip)]
     execution: Option<Execution>,
@@ -227,6 +230,7 @@ impl Row {
             network_app_hash: None,
             why: None,
             hash: None,
+            ended: false,
             execution: Some(Execution::new(of.height, profile)),
         }
     }
@@ -249,6 +253,7 @@ impl Row {
                     self.activityhash = Some(activityhash);
                 }
                 Event::End { height } if height == self.height => {
+                    self.ended = true;
                     self.execution.iter_mut().for_each(Execution::end);
                 }
                 _ => {}

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use haltbox_format::blackbox::{Manifest, Missing};
+use haltbox_format::blackbox::Manifest;
 use haltbox_format::ring::{self as ring_format, Hole as RecordHole, HoleKind, SlotState};
 use haltbox_format::{BoxName, Lane, Profile};
 use serde::Serialize;
@@ -216,14 +216,10 @@ fn verify_box(
     Ok(findings)
 }
 
-/// What a box says was lost. A loss that shows as a hole is told once.
+/// What a box says was lost. A loss without a line shows as a hole, or as an
+/// entry that was cut.
 fn lost_of(manifest: &Manifest) -> Vec<Finding> {
-    let shows = |loss: &&Missing| {
-        let covers =
-            |hole: &Missing| hole.lane == loss.lane && (hole.from..=hole.to).contains(&loss.from);
-        !manifest.holes.iter().any(covers)
-    };
-    let losses = manifest.losses.iter().filter(shows);
+    let losses = manifest.losses.iter().filter(|loss| loss.line.is_some());
     let told = manifest.holes.iter().chain(losses).map(Hole::told);
     let lost = told.filter(|hole| hole.lost);
     lost.filter_map(Finding::of_hole).collect()

@@ -158,7 +158,16 @@ impl Recorder {
         let profile = Arc::clone(&self.config.profile);
         let mut timeline = Timeline::lines_after(&file, view, history, begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
-            let Entry::Line(line) = entry else { continue };
+            let line = match entry {
+                Entry::Line(line) => line,
+                Entry::Marks(..) => continue,
+                // Between two entries that are there others are missing: what
+                // follows is not known to be a block from its first entry on.
+                Entry::Hole(hole) => {
+                    self.missed(&hole);
+                    continue;
+                }
+            };
             let (before, after) = around(&line, marked);
             let understood = marked.is_behind(line.lane, line.counter);
             match (line.stream, &profile.slog) {
@@ -173,6 +182,23 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    fn missed(&mut self, hole: &Hole) {
+        if hole.lane == Lane::Main {
+            self.decide(Mark::Loss(Loss {
+                lane: Lane::Main,
+                stream: None,
+                records: 0,
+                bytes: 0,
+                why: format!("{hole}, found when the ring was opened"),
+                dropped: true,
+                counters: Some(Counters {
+                    from: hole.to + 1,
+                    until: hole.to + 1,
+                }),
+            }));
+        }
     }
 
     fn begin_session(&mut self) {

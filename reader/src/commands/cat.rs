@@ -8,7 +8,7 @@ use haltbox_format::{Profile, Stream};
 
 use super::{Outcome, profile_for, shown, single};
 use crate::selecting::{Selection, Selector};
-use crate::source::{self, Item, Line, Source};
+use crate::source::{self, Hole, Item, Line, Source};
 
 /// Print the lines of a source, byte for byte as the host gave them.
 #[derive(Args, Debug)]
@@ -55,7 +55,8 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
         match item {
             Item::Line(line) => cat.line(&line, &mut out)?,
             Item::Hole(hole) => {
-                cat.damaged |= hole.needs_attention();
+                cat.damaged |= hole.damage;
+                cat.lost(&hole);
                 if cat.holes < 20 {
                     eprintln!("haltbox: {}: {}", shown(&path), hole.text);
                 }
@@ -84,6 +85,10 @@ struct Cat<'a> {
     printed: bool,
     damaged: bool,
     holes: u64,
+    /// The newest line was asked for.
+    inside: bool,
+    /// Entries were lost between it and the next.
+    owed: bool,
 }
 
 impl<'a> Cat<'a> {
@@ -92,10 +97,20 @@ impl<'a> Cat<'a> {
         let selecting = !args.selection.is_empty();
         Cat {
             args,
+            inside: !selecting,
             selector: selecting.then(|| Selector::new(&args.selection, profile, source.blocks())),
             printed: false,
             damaged: false,
             holes: 0,
+            owed: false,
+        }
+    }
+
+    /// What is lost beside what was asked for does not count.
+    fn lost(&mut self, hole: &Hole) {
+        if hole.lost {
+            self.damaged |= self.inside;
+            self.owed |= !self.inside;
         }
     }
 
@@ -106,13 +121,18 @@ impl<'a> Cat<'a> {
                 false => Ok(()),
             };
         };
+        let mut inside = false;
         selector.line(line, &mut |picked| {
+            inside = true;
             if self.args.wants_stream(&picked.line) {
                 self.printed = true;
                 print(&picked.line, out)?;
             }
             Ok(())
-        })
+        })?;
+        self.damaged |= inside && self.owed;
+        (self.inside, self.owed) = (inside, false);
+        Ok(())
     }
 }
 

@@ -84,12 +84,14 @@ fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     Ok((bytes, blocks))
 }
 
-/// HASH of the last whole execution of each height.
+/// HASH of the last execution of each height that came to its end, if that one
+/// is whole: an earlier one's must not name it.
 fn hashes(party: &Party) -> anyhow::Result<HashMap<u64, BlockHash>> {
     let survey = Survey::of(&party.source, &party.profile)?;
-    Ok(survey
-        .blocks
-        .iter()
-        .filter_map(|row| Some((row.height, row.hash?)))
+    let ended = survey.blocks.iter().filter(|row| row.ended);
+    let last: HashMap<u64, Option<BlockHash>> = ended.map(|row| (row.height, row.hash)).collect();
+    let whole = last.into_iter();
+    Ok(whole
+        .filter_map(|(height, hash)| Some((height, hash?)))
         .collect())
 }

@@ -12,6 +12,7 @@ use haltbox_format::{
 };
 use haltbox_reader::{Survey, open, verify};
 use haltbox_recorder::freeze::{Plan, freeze};
+use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_recorder::intake::given::{Given, LeftOut};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
@@ -454,4 +455,137 @@ impl History {
             "{height}-{hash} was never executed"
         );
     }
+}
+
+/// A host that executes blocks of `entries` entries; those up to `pinned` diverge.
+fn host(folder: &Path, size: u64, heights: u64, entries: impl Fn(u64) -> u64, pinned: &[u64]) {
+    let profile = Profile::builtin("host").expect("a profile");
+    let options = Options {
+        size,
+        ..Options::new(folder, profile)
+    };
+    let (host, _) = HostRecorder::open(options).expect("a recorder");
+    for height in 1..=heights {
+        host.begin_block(height, 1, None).expect("it records");
+        for number in 0..entries(height) {
+            let filling = "x".repeat(1000);
+            let line = format!(r#"{{"type":"op-write","n":{number},"p":"{filling}"}}"#);
+            host.record(line.as_bytes()).expect("it records");
+        }
+        let own = app_hash(height);
+        host.end_block(height, Some(own)).expect("it records");
+        host.commit(height, None).expect("it records");
+        match pinned.contains(&height) {
+            true => host
+                .diverged(height, own, app_hash(u64::MAX), "AppHash")
+                .expect("it records"),
+            false => drop(host.confirm(height, own)),
+        }
+    }
+    host.close();
+}
+
+fn frozen(folder: &Path, height: &str) -> PathBuf {
+    output(0, &["freeze", text(folder), "--height", height]);
+    boxes(folder).pop().expect("a box")
+}
+
+/// Pinned blocks fill a small ring, and what comes after them is dropped.
+#[test]
+fn a_block_that_lost_entries_has_no_hash_anywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (small, large) = (folder.path().join("small"), folder.path().join("large"));
+    let entries = |height| if height < 30 { 300 } else { 100 };
+    let pinned: Vec<u64> = (1..=20).collect();
+    host(&small, 4 << 20, 60, entries, &pinned);
+    host(&large, 64 << 20, 60, entries, &pinned);
+    let [lost, whole] = [&small, &large].map(|folder| frozen(folder, "10"));
+    let name = |path: &Path| path.file_name().expect("a name").to_owned();
+    assert_eq!(name(&lost), "10-incomplete");
+    assert_ne!(name(&whole), "10-incomplete");
+    let said = |arguments: &[&str], code| {
+        let done = run(arguments);
+        assert_eq!(done.status.code(), Some(code), "{arguments:?}: {done:?}");
+        String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    };
+    let ring = small.join("ring");
+    for path in [&ring, &lost] {
+        assert!(said(&["verify", text(path)], 1).contains("dropped"));
+        assert!(said(&["cat", text(path)], 1).contains("dropped"));
+        assert!(said(&["info", text(path)], 1).contains("dropped"));
+        let listed = said(&["ls", text(path)], 0);
+        for height in 10..=60 {
+            let named = format!(" {height}-");
+            let row = listed.lines().find(|line| line.contains(&named));
+            assert!(row.is_none_or(|row| row.contains("incomplete")), "{row:?}");
+        }
+    }
+    for (a, b) in [(&lost, &whole), (&whole, &lost)] {
+        let verdict = said(&["diff", text(a), text(b)], 2);
+        assert!(verdict.contains("EVIDENCE INSUFFICIENT"), "{verdict}");
+    }
+    let print = folder.path().join("print");
+    output(0, &["fingerprint", text(&ring), "-o", text(&print)]);
+    let verdict = said(&["diff", text(&print), text(&whole)], 2);
+    assert!(verdict.contains("EVIDENCE INSUFFICIENT"), "{verdict}");
+}
+
+/// Where the newest segment ends is another place in each of them.
+#[test]
+fn what_went_by_age_behind_a_pinned_block_is_no_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for heights in [150, 163, 177, 190] {
+        let dir = folder.path().join(heights.to_string());
+        host(&dir, 4 << 20, heights, |_| 60, &[20]);
+        let ring = dir.join("ring");
+        let found = String::from_utf8(output(0, &["verify", text(&ring)])).expect("text");
+        assert!(found.contains("evicted by age"), "{found}");
+        let listed = String::from_utf8(output(0, &["ls", text(&ring)])).expect("text");
+        let half = listed.lines().filter(|line| line.contains("incomplete"));
+        let rows: Vec<&str> = half.collect();
+        // Before the pinned block, behind it, and the oldest of the rest.
+        assert!(rows.len() <= 3, "{rows:?}");
+        for row in listed.lines().filter(|line| !line.contains("incomplete")) {
+            let columns: Vec<&str> = row.split_whitespace().collect();
+            let records = columns
+                .get(3)
+                .filter(|_| columns.get(2) == Some(&"confirmed"));
+            assert!(records.is_none_or(|records| *records == "63"), "{row}");
+        }
+    }
+}
+
+/// A power cut takes the newest records and leaves the marks that tell of them:
+/// what comes next must not stand in their place.
+#[test]
+fn records_that_a_power_cut_took_are_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    host(folder.path(), 4 << 20, 3, |_| 20, &[]);
+    let ring = folder.path().join("ring");
+    let mut bytes = std::fs::read(&ring).expect("the ring");
+    let view = RingView::read(&bytes).expect("a ring");
+    let run = view.lane(Lane::Main).runs.last().expect("records");
+    let end = view.geometry.offset(run.segment) as usize + run.to;
+    bytes[end - 30_000..end].fill(0);
+    std::fs::write(&ring, &bytes).expect("the ring");
+    let missing = |code| {
+        let done = run_verify(&ring, code);
+        assert!(
+            done.contains("main lane") && done.contains("missing"),
+            "{done}"
+        );
+    };
+    missing(1);
+    let listed = String::from_utf8(output(0, &["ls", text(&ring)])).expect("text");
+    assert!(listed.contains("2-incomplete"), "{listed}");
+    host(folder.path(), 4 << 20, 3, |_| 25, &[]);
+    missing(1);
+    let listed = String::from_utf8(output(0, &["ls", text(&ring)])).expect("text");
+    assert!(listed.contains("2-incomplete"), "{listed}");
+}
+
+fn run_verify(ring: &Path, code: i32) -> String {
+    let done = run(&["verify", text(ring)]);
+    assert_eq!(done.status.code(), Some(code), "{done:?}");
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }

@@ -239,7 +239,7 @@ fn damage_of_the_origin_is_told_in_the_extract() {
         let (damaged, path) = (node.path("damaged"), node.path(&format!("extract-{n}")));
         fs::write(&damaged, bytes).expect("a file");
         output(1, &["extract", text(&damaged), "-o", text(&path)]);
-        output(0, &["verify", text(&path)]);
+        output(1, &["verify", text(&path)]);
         let after = manifest(&path);
         assert_eq!(
             after.holes.len(),
