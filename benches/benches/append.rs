@@ -32,6 +32,7 @@ fn warm_ring(path: &Path) -> RingWriter {
     let options = RingOptions {
         size: RING,
         in_host: false,
+        engine: None,
     };
     let mut ring = open(path, &options).expect("a ring").writer;
     let warm = vec![b'w'; 64 << 10];

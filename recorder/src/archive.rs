@@ -33,6 +33,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
 use crate::operator::message::human_bytes;
+use crate::regular;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};
@@ -160,7 +161,8 @@ impl Archive {
 
     /// Fails only if another holds it.
     fn lock(&self) -> Result<Lock, ArchiveError> {
-        let folder = open_file(&self.path)?;
+        let folder = File::open(&self.path);
+        let folder = folder.map_err(|error| at("open", &self.path, error))?;
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
             Err((_, Errno::EWOULDBLOCK)) => Err(ArchiveError::InUse {
                 path: self.path.clone(),
@@ -238,7 +240,7 @@ fn remove(path: &Path) -> Result<(), ArchiveError> {
 }
 
 fn open_file(path: &Path) -> Result<File, ArchiveError> {
-    File::open(path).map_err(|error| at("open", path, error))
+    regular::open(path).map_err(|error| at("open", path, error))
 }
 
 fn at(doing: &'static str, path: &Path, error: io::Error) -> ArchiveError {

@@ -22,6 +22,7 @@ mod messages;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use haltbox_format::blackbox::Manifest;
 use haltbox_format::lifecycle::{Block, State};
@@ -31,9 +32,13 @@ use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, RingId, St
 
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::Given;
+use crate::memory;
 use crate::operator::message;
+use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
+use crate::regular;
 pub use crate::ring::Birth;
+use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
 use crate::ring::start_writeback;
 use crate::subject::{Holder, Subject};
@@ -45,6 +50,9 @@ use messages::Messages;
 /// Bytes of a ring for which a host gives no other number.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
 
+/// For so long a box waits for what was recorded to be in the ring's file.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// What to record, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -53,6 +61,9 @@ pub struct Options {
     pub dir: PathBuf,
     /// Bytes of the ring, 4 MiB to 1 TiB.
     pub size: u64,
+    /// How records get into the ring's file; `None`: mapped where a full disk cannot end the
+    /// process by that, else written by a thread.
+    pub engine: Option<Engine>,
     /// How the host's entries are read.
     pub profile: Profile,
     /// The profile's own text, if it is not a builtin one: left beside the ring
@@ -71,6 +82,7 @@ impl Options {
         Options {
             dir: dir.to_owned(),
             size: DEFAULT_SIZE,
+            engine: None,
             profile,
             profile_text: None,
             node_program: None,
@@ -200,12 +212,21 @@ impl HostRecorder {
     /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
         message::keep_silent();
+        let _limit = SizeLimit::begin();
+        memory::ask(memory::TO_OPEN).map_err(|error| {
+            HostError::Open(OpenError::Io {
+                doing: "find memory for",
+                path: options.dir.clone(),
+                error,
+            })
+        })?;
         make_folders(&options)?;
         let profile = Arc::new(options.profile.clone());
         let config = Config {
             ring: RingOptions {
                 size: options.size,
                 in_host: true,
+                engine: options.engine,
             },
             profile: Arc::clone(&profile),
             node_lane: Lane::Local,
@@ -399,6 +420,7 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Nothing`], [`HostError::Freeze`] and those of all calls.
     pub fn freeze(&self, height: Option<u64>) -> Result<Frozen, HostError> {
+        let _limit = SizeLimit::begin();
         let (subject, _) = self.with(|open| {
             let recorder = &open.recorder;
             let subject = Subject::of(recorder.life(), height, recorder.oldest());
@@ -569,12 +591,19 @@ impl Shared {
     /// Writes the box of an attempt while recording goes on.
     fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
-        let ring = {
+        memory::ask(memory::TO_FREEZE).map_err(|error| {
+            HostError::Freeze(FreezeError::of_io("find memory in", &self.boxes(), error))
+        })?;
+        let (ring, waiting) = {
             let mut open = self.lock().ok_or(HostError::Broken)?;
             let open = open.as_mut().ok_or(HostError::Closed)?;
             // From here on the box needs what the ring holds now.
             open.recorder.hold_history();
-            open.recorder.file()
+            (open.recorder.file(), open.recorder.waiting())
+        };
+        let ring = match waiting.settle(SETTLING) {
+            true => ring,
+            false => Err(std::io::ErrorKind::TimedOut.into()),
         };
         let plan = Plan {
             of,
@@ -606,7 +635,7 @@ fn make_folders(options: &Options) -> Result<(), HostError> {
     }
     if let Some(text) = &options.profile_text {
         // Recording does not depend on it.
-        let _ = std::fs::write(options.dir.join(Profile::BESIDE_RING), text);
+        let _ = regular::write(&options.dir.join(Profile::BESIDE_RING), text);
     }
     Ok(())
 }
@@ -649,7 +678,7 @@ fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
 fn boxes_of(boxes: &Path, ring: RingId) -> Vec<(String, Manifest)> {
     let entries = std::fs::read_dir(boxes).into_iter().flatten().flatten();
     let boxes = entries.filter_map(|entry| {
-        let file = std::fs::File::open(entry.path()).ok()?;
+        let file = regular::open(&entry.path()).ok()?;
         let manifest = Manifest::read(&file).ok()?;
         let name = entry.file_name().to_string_lossy().into_owned();
         (manifest.coverage.ring == Some(ring)).then_some((name, manifest))

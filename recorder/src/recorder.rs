@@ -20,14 +20,17 @@ use haltbox_format::{Profile, SlogEntry};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
+use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
-use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, start_writeback};
+use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting, start_writeback};
 use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
+const NO_SEGMENT: &str = "no segment was free: what is pinned is kept, what came after was dropped";
+const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
 /// Released blocks remembered beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
@@ -114,8 +117,8 @@ impl Recorder {
         let history = History::read(&handle, &view).map_err(io_error)?;
         let (sources, uncertain) = resume_points(&handle, &view, &history).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
-        let populating = config.populate.then(|| {
-            let pages = writer.map().pages();
+        let pages = writer.pages().filter(|_| config.populate);
+        let populating = pages.map(|pages| {
             populate::start(pages, writer.heads(), view.geometry.segment_size as usize).ok()
         });
         let mut recorder = Recorder {
@@ -189,6 +192,16 @@ impl Recorder {
     /// A second handle on the ring's file, for reading it beside the writer.
     pub fn file(&self) -> std::io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// What was recorded and is not in the file yet.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.writer.waiting()
+    }
+
+    /// How records get into the file.
+    pub fn engine(&self) -> Engine {
+        self.writer.engine()
     }
 
     /// The profile in force.
@@ -418,7 +431,7 @@ impl Recorder {
         };
         self.switched |= matches!(appended, Appended::Kept { switched: true, .. });
         self.account(lane, stream, given, appended);
-        !matches!(appended, Appended::Dropped)
+        matches!(appended, Appended::Kept { .. })
     }
 
     #[cold]
@@ -463,26 +476,26 @@ impl Recorder {
                     .to_owned(),
                 dropped: false,
             }),
-            Appended::Dropped => self.drop_one(lane, stream, given),
+            Appended::Dropped => self.drop_one(lane, stream, given, NO_SEGMENT),
+            Appended::Refused => self.drop_one(lane, stream, given, NO_WRITE),
         }
     }
 
     /// Dropped entries are counted; the first is marked at once, the rest by
     /// the thousand, at the next block and at the end.
     #[cold]
-    fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+    fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>, why: &str) {
         let bytes = given.source_bytes();
         let first = Loss {
             lane,
             stream: Some(stream),
             records: 1,
             bytes,
-            why: "no segment was free: what is pinned is kept, what came after was dropped"
-                .to_owned(),
+            why: why.to_owned(),
             dropped: true,
         };
         match &mut self.dropping {
-            Some(loss) if loss.lane == lane && loss.stream == Some(stream) => {
+            Some(loss) if loss.lane == lane && loss.stream == Some(stream) && loss.why == why => {
                 loss.records += 1;
                 loss.bytes += bytes;
                 if loss.records >= DROPS_PER_MARK {

@@ -10,13 +10,18 @@
 //!   store. A reader that sees another generation after copying a segment than
 //!   before knows that its copy is of no use.
 //!
-//! Nothing here waits for the disk, takes a lock or allocates.
+//! Nothing here waits for the disk, takes a lock or allocates, as long as the file is mapped;
+//! [`engine`] says where it is not, and what that costs.
 
+pub mod engine;
 pub mod file;
 pub(crate) mod machine;
 mod map;
 pub mod old_rings;
 pub mod populate;
+mod queue;
+mod surface;
+mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,9 +32,11 @@ use haltbox_format::ring::{
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
 };
 
-pub use map::Birth;
-use map::Map;
+use engine::Engine;
 pub(crate) use map::start_writeback;
+pub use map::{Birth, Pages};
+use surface::Surface;
+pub(crate) use surface::Waiting;
 
 /// Records of the main lane that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +61,9 @@ pub enum Appended {
     },
     /// Nothing that may be overwritten was left, or the process is a fork.
     Dropped,
+    /// The file takes nothing now: its disk is full, fails or is too slow. The record's number
+    /// is left out, so that every reader sees that something is missing.
+    Refused,
 }
 
 /// Segments of history that may go after a divergence until the box is durable: what the node does after a
@@ -62,7 +72,7 @@ pub const AFTERMATH: u32 = 4;
 
 /// The one writer of a ring.
 pub struct RingWriter {
-    map: Map,
+    surface: Surface,
     geometry: Geometry,
     salt: u64,
     epoch: u32,
@@ -147,10 +157,10 @@ enum Room {
 
 impl RingWriter {
     /// Goes on where `view` says that the last writer stopped. `epoch` is a new one.
-    pub fn resume(map: Map, view: &RingView, epoch: u32) -> RingWriter {
+    fn resume(surface: Surface, view: &RingView, epoch: u32) -> RingWriter {
         let lane = |lane| LaneWriter::resume(view, lane);
         RingWriter {
-            map,
+            surface,
             geometry: view.geometry,
             salt: view.salt,
             epoch,
@@ -168,9 +178,19 @@ impl RingWriter {
         Arc::clone(&self.heads)
     }
 
-    /// The map's pages, for the populating thread.
-    pub fn map(&self) -> &Map {
-        &self.map
+    /// The map's pages, for the populating thread; none where nothing is mapped.
+    pub fn pages(&self) -> Option<Pages> {
+        self.surface.pages()
+    }
+
+    /// What has been appended and is not in the file yet.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.surface.waiting()
+    }
+
+    /// How records get into the file.
+    pub fn engine(&self) -> Engine {
+        self.surface.engine()
     }
 
     /// Counter of the next record of a lane.
@@ -232,7 +252,7 @@ impl RingWriter {
         }
         let part = Part::Full;
         if !self.put(lane, Header { part, flags }, prefix, payload) {
-            return Appended::Dropped;
+            return self.refused(lane);
         }
         Appended::Kept {
             switched: false,
@@ -251,7 +271,8 @@ impl RingWriter {
     ) -> Appended {
         // A record is kept whole or not at all: make sure of its room first.
         let length = prefix.len() + payload.len();
-        if self.map.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length) {
+        if self.surface.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length)
+        {
             return Appended::Dropped;
         }
         let (mut prefix, mut payload) = (prefix, payload);
@@ -260,8 +281,9 @@ impl RingWriter {
             let rest = prefix.len() + payload.len();
             let room = self.room_in_segment(lane);
             if room < rest.min(MIN_FIRST) || room == 0 {
+                // There is room for it: only the file can refuse.
                 let Some(lost) = self.switch(lane) else {
-                    return Appended::Dropped;
+                    return self.refused(lane);
                 };
                 switched = true;
                 overwritten += lost;
@@ -277,7 +299,7 @@ impl RingWriter {
                 (false, false) => Part::Mid,
             };
             if !self.put(lane, Header { part, flags }, prefix_now, payload_now) {
-                return Appended::Dropped;
+                return self.refused(lane);
             }
             if take == rest {
                 return Appended::Kept {
@@ -287,6 +309,17 @@ impl RingWriter {
             }
             (prefix, payload, first) = (prefix_rest, payload_rest, false);
         }
+    }
+
+    /// A record that the file did not take has a number all the same: the block that it belongs
+    /// to must not look whole.
+    #[cold]
+    fn refused(&mut self, lane: Lane) -> Appended {
+        if self.surface.is_forked() {
+            return Appended::Dropped;
+        }
+        self.lane_mut(lane).next += 1;
+        Appended::Refused
     }
 
     fn has_room(&self, lane: Lane, length: usize) -> bool {
@@ -338,7 +371,7 @@ impl RingWriter {
             Lane::Spine => &mut self.spine,
             Lane::Local => &mut self.local,
         };
-        let end = writer.put(&mut self.map, self.epoch, header, prefix, payload);
+        let end = writer.put(&mut self.surface, self.epoch, header, prefix, payload);
         if let Some(end) = end {
             self.heads.advance(lane, end);
         }
@@ -361,34 +394,32 @@ impl RingWriter {
             .slots
             .get(position)
             .is_some_and(|s| !s.is_empty());
+        let (generation, next) = (self.lane(lane).generation + 1, self.lane(lane).next);
+        let index = self.lane(lane).slots.get(position)?.index;
+        // Where the file does not take it, the lane stays where it is.
+        self.begin_segment(lane, index, generation, Seq::new(self.epoch, next))?;
         if lane == Lane::Main && takes_history {
             self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
         }
-        let seq = Seq::new(self.epoch, self.lane(lane).next);
-        let size = self.segment_size();
-        let base = self.segment_at(self.lane(lane).slots.get(position)?.index);
+        let (base, size) = (self.segment_at(index), self.segment_size());
         let writer = self.lane_mut(lane);
         writer.leave_head();
-        writer.generation += 1;
-        let (generation, next) = (writer.generation, writer.next);
-        let slot = writer.slots.get_mut(position)?;
-        *slot = Slot {
-            index: slot.index,
+        writer.generation = generation;
+        *writer.slots.get_mut(position)? = Slot {
+            index,
             generation,
             first: next,
             next,
         };
-        let index = slot.index;
         writer.head = Some(position);
         writer.at = base + SEGMENT_HEADER_SIZE;
         writer.end = base + size;
-        self.begin_segment(lane, index, generation, seq);
         self.publish_hints(lane, index);
         Some(lost)
     }
 
     /// The segment protocol: generation 0, header, generation.
-    fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) {
+    fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) -> Option<()> {
         let header = SegmentHeader {
             generation,
             salt: self.salt,
@@ -399,19 +430,20 @@ impl RingWriter {
         };
         let bytes = header.encode();
         let at = self.segment_at(index);
-        self.map.publish(at, 0);
+        let mut begun = self.surface.publish(at, 0);
         // Keeps the stores of the header behind the one that invalidates it.
         std::sync::atomic::fence(Ordering::Release);
-        self.map.write(at + 8, &bytes[8..]);
-        self.map.publish(at, generation);
+        begun &= self.surface.write(at + 8, &bytes[8..]);
+        begun &= self.surface.publish(at, generation);
+        begun.then_some(())
     }
 
     /// Hints move at a segment switch only; no reader trusts them.
     fn publish_hints(&mut self, lane: Lane, index: u32) {
         let line = HINTS_OFFSET as usize + 64 * (1 + usize::from(lane.number()));
         let generation = self.lane(lane).generation;
-        self.map.publish(line, generation);
-        self.map.publish(line + 8, u64::from(index));
+        self.surface.publish(line, generation);
+        self.surface.publish(line + 8, u64::from(index));
         let head = self.segment_at(index) + SEGMENT_HEADER_SIZE;
         let next = match self.choose(lane) {
             Room::Released(position) | Room::Overwrite(position) => self
@@ -490,13 +522,13 @@ impl RingWriter {
 
     /// Writes one superblock copy. Not synced: recovery does not depend on it.
     pub fn write_superblock(&mut self, offset: u64, bytes: &[u8]) {
-        self.map
+        self.surface
             .write(usize::try_from(offset).unwrap_or(usize::MAX), bytes);
     }
 
     /// Says in the hints who writes: process id, or 0 when the ring is closed.
     pub fn publish_writer(&mut self, pid: u32) {
-        self.map.publish(HINTS_OFFSET as usize, u64::from(pid));
+        self.surface.publish(HINTS_OFFSET as usize, u64::from(pid));
     }
 }
 
@@ -518,7 +550,7 @@ impl LaneWriter {
     #[inline]
     fn put(
         &mut self,
-        map: &mut Map,
+        surface: &mut Surface,
         epoch: u32,
         header: Header,
         prefix: &[u8],
@@ -526,7 +558,7 @@ impl LaneWriter {
     ) -> Option<usize> {
         let seq = Seq::new(epoch, self.next);
         let word = self.key.commit_word(seq, header, prefix, payload);
-        if !map.put_record(self.at, self.key.mask(seq), word, prefix, payload) {
+        if !surface.put_record(self.at, [self.key.mask(seq), word], prefix, payload) {
             return None;
         }
         self.next += 1;
