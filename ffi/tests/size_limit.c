@@ -37,6 +37,24 @@ static void records(const char *dir, uint32_t engine, haltbox_status expected) {
     GIVES(HALTBOX_OK, haltbox_close(&recorder));
 }
 
+/* What the file did not take is missing: the block must not get the name of a whole one. */
+static void a_loss_shows(const char *dir) {
+    char path[4096];
+    haltbox *recorder = opened(dir, HALTBOX_ENGINE_WRITE);
+    GIVES(HALTBOX_OK, haltbox_begin_block(recorder, 2, 0, NULL));
+    GIVES(HALTBOX_OK, haltbox_record(recorder, "{\"type\":\"tx-a\"}", 15));
+    limit(0);
+    GIVES(HALTBOX_DROPPED, haltbox_record(recorder, "{\"type\":\"tx-b\"}", 15));
+    limit(RLIM_INFINITY);
+    /* It pauses for a moment after a write that failed. */
+    while (haltbox_record(recorder, "{\"type\":\"tx-c\"}", 15) == HALTBOX_DROPPED)
+        usleep(10000);
+    GIVES(HALTBOX_OK, haltbox_end_block(recorder, 2, NULL, 0));
+    GIVES(HALTBOX_OK, haltbox_freeze(recorder, 2, path, sizeof path, NULL));
+    CHECK(strstr(path, "/2-incomplete") != NULL);
+    GIVES(HALTBOX_OK, haltbox_close(&recorder));
+}
+
 int main(int argc, char **argv) {
     haltbox *recorder = NULL;
     haltbox_error error;
@@ -53,6 +71,7 @@ int main(int argc, char **argv) {
     records(argv[1], HALTBOX_ENGINE_MAP, HALTBOX_OK);
     records(argv[1], HALTBOX_ENGINE_QUEUE, HALTBOX_OK);
     records(argv[1], HALTBOX_ENGINE_WRITE, HALTBOX_DROPPED);
+    a_loss_shows(argv[1]);
     recorder = opened(argv[1], HALTBOX_ENGINE_MAP);
     limit(0);
     CHECK(haltbox_freeze(recorder, 1, NULL, 0, &error) < HALTBOX_OK && error.message[0] != 0);

@@ -13,26 +13,29 @@ static double now(void) {
 
 static double longest;
 
-static void timed(double begun, haltbox_status status) {
-    double took = now() - begun;
-    CHECK(status == HALTBOX_OK || status == HALTBOX_DROPPED);
-    if (took > longest)
-        longest = took;
-}
+#define TIMED(call)                                                       \
+    do {                                                                  \
+        double begun_ = now();                                            \
+        haltbox_status status_ = (call);                                  \
+        double took_ = now() - begun_;                                    \
+        CHECK(status_ == HALTBOX_OK || status_ == HALTBOX_DROPPED);       \
+        if (took_ > longest)                                              \
+            longest = took_;                                              \
+    } while (0)
 
 static void block(haltbox *recorder, uint64_t height) {
     uint8_t hash[32];
     char line[400];
     memset(hash, (int)(height & 255), sizeof hash);
-    timed(now(), haltbox_begin_block(recorder, height, 0, NULL));
+    TIMED(haltbox_begin_block(recorder, height, 0, NULL));
     for (int entry = 0; entry < 50; entry++) {
         int length = snprintf(line, sizeof line, "{\"type\":\"tx-a\",\"height\":%llu,\"n\":%d,\"p\":\"%0300d\"}",
                               (unsigned long long)height, entry, entry);
-        timed(now(), haltbox_record(recorder, line, (size_t)length));
+        TIMED(haltbox_record(recorder, line, (size_t)length));
     }
-    timed(now(), haltbox_end_block(recorder, height, hash, sizeof hash));
-    timed(now(), haltbox_commit(recorder, height, NULL, 0));
-    timed(now(), haltbox_flush(recorder));
+    TIMED(haltbox_end_block(recorder, height, hash, sizeof hash));
+    TIMED(haltbox_commit(recorder, height, NULL, 0));
+    TIMED(haltbox_flush(recorder));
 }
 
 int main(int argc, char **argv) {

@@ -219,7 +219,8 @@ pub fn files_in(folder: &Path) -> io::Result<Vec<ArchiveFile>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().parse::<ArchiveName>();
-        let (Ok(name), Ok(metadata)) = (name, entry.metadata()) else {
+        let metadata = fs::metadata(entry.path()).ok();
+        let (Ok(name), Some(metadata)) = (name, metadata.filter(fs::Metadata::is_file)) else {
             continue;
         };
         files.push(ArchiveFile {

@@ -40,7 +40,6 @@ use crate::regular;
 pub use crate::ring::Birth;
 use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
-use crate::ring::start_writeback;
 use crate::subject::{Holder, Subject};
 use entry::Line;
 pub use keeper::Background;
@@ -213,7 +212,7 @@ impl HostRecorder {
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
         message::keep_silent();
         let _limit = SizeLimit::begin();
-        memory::ask(memory::TO_OPEN).map_err(|error| {
+        memory::ask(memory::to_open(options.size)).map_err(|error| {
             HostError::Open(OpenError::Io {
                 doing: "find memory for",
                 path: options.dir.clone(),
@@ -421,6 +420,7 @@ impl HostRecorder {
     /// [`HostError::Nothing`], [`HostError::Freeze`] and those of all calls.
     pub fn freeze(&self, height: Option<u64>) -> Result<Frozen, HostError> {
         let _limit = SizeLimit::begin();
+        self.shared.ask_for_memory()?;
         let (subject, _) = self.with(|open| {
             let recorder = &open.recorder;
             let subject = Subject::of(recorder.life(), height, recorder.oldest());
@@ -468,8 +468,8 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn flush(&self) -> Result<(), HostError> {
-        let file = self.with(|open| open.recorder.file())?;
-        file.iter().for_each(start_writeback);
+        let (file, waiting) = self.with(|open| (open.recorder.file(), open.recorder.waiting()))?;
+        file.iter().for_each(|file| waiting.start_writeback(file));
         Ok(())
     }
 
@@ -588,12 +588,16 @@ impl Shared {
         self.open.lock().ok()
     }
 
+    fn ask_for_memory(&self) -> Result<(), HostError> {
+        let asked = memory::ask(memory::TO_FREEZE + memory::to_open(self.options.size));
+        let doing = "find memory for a box in";
+        asked.map_err(|error| HostError::Freeze(FreezeError::of_io(doing, &self.boxes(), error)))
+    }
+
     /// Writes the box of an attempt while recording goes on.
     fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
-        memory::ask(memory::TO_FREEZE).map_err(|error| {
-            HostError::Freeze(FreezeError::of_io("find memory in", &self.boxes(), error))
-        })?;
+        self.ask_for_memory()?;
         let (ring, waiting) = {
             let mut open = self.lock().ok_or(HostError::Broken)?;
             let open = open.as_mut().ok_or(HostError::Closed)?;

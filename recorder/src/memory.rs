@@ -3,8 +3,15 @@
 
 use std::io;
 
-/// What opening a ring takes at most: two segments, and what is known of its blocks.
-pub(crate) const TO_OPEN: usize = 16 << 20;
+/// What opening a ring of so many bytes takes at most: two segments, and what its marks tell,
+/// which have a sixth of it.
+pub(crate) fn to_open(ring: u64) -> usize {
+    (16 << 20)
+        + usize::try_from(ring / 6)
+            .unwrap_or(usize::MAX)
+            .min(48 << 20)
+}
+
 /// What writing a box takes at most: frames that wait, and zstd's windows.
 pub(crate) const TO_FREEZE: usize = 64 << 20;
 

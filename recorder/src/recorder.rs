@@ -24,7 +24,7 @@ use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
-use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting, start_writeback};
+use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
@@ -400,7 +400,9 @@ impl Recorder {
         self.flush_loss();
         self.publish(&[Mark::Close]);
         self.writer.publish_writer(0);
-        self.file.try_clone().iter().for_each(start_writeback);
+        let waiting = self.writer.waiting();
+        let file = self.file.try_clone();
+        file.iter().for_each(|file| waiting.start_writeback(file));
     }
 
     fn decide(&mut self, mark: Mark) {

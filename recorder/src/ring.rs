@@ -33,7 +33,6 @@ use haltbox_format::ring::{
 };
 
 use engine::Engine;
-pub(crate) use map::start_writeback;
 pub use map::{Birth, Pages};
 use surface::Surface;
 pub(crate) use surface::Waiting;

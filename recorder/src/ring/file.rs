@@ -19,6 +19,7 @@ use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use crate::clock;
+use crate::memory;
 use crate::ring::engine::{Engine, Ground};
 use crate::ring::machine;
 use crate::ring::old_rings::OTHER_SIZE;
@@ -534,6 +535,8 @@ fn resume(
     let handle = file.try_clone().map_err(|error| io_error("open", error))?;
     let surface = Surface::open(engine, &handle, length, file.clone())
         .map_err(|error| io_error("map", error))?;
+    // The map has taken its part of the addresses.
+    memory::ask(memory::to_open(length)).map_err(|error| io_error("find memory for", error))?;
     let epoch = view.epoch().saturating_add(1);
     let mut writer = RingWriter::resume(surface, &view, epoch);
     if let Some(superblock) = view.superblock {

@@ -60,6 +60,7 @@ fn number_here(process: &AtomicU32) -> u32 {
 /// A file mapped for reading and writing. One owner writes.
 pub struct Map {
     pages: Arc<Mapping>,
+    birth: Birth,
 }
 
 /// The same pages, for asking the kernel to make them present.
@@ -160,13 +161,15 @@ impl Map {
         };
         Ok(Map {
             pages: Arc::new(mapping),
+            birth,
         })
     }
 
     /// This process is the child of the one that made the map: its pages are
     /// not here, and touching them would end the process.
+    #[inline]
     pub fn is_forked(&self) -> bool {
-        self.pages.is_forked()
+        self.birth.is_elsewhere()
     }
 
     /// A handle for populating pages from another thread.
@@ -203,7 +206,7 @@ impl Map {
     /// behind a header of 16 bytes, then `sequence`, and last, in one aligned
     /// release store, `commit`. Returns false, and writes nothing, if it does
     /// not fit.
-    #[inline]
+    #[inline(always)]
     pub fn put_record(
         &mut self,
         offset: usize,

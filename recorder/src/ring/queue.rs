@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::ring::{HEADER_SIZE, padded};
 
-use super::map::Birth;
+use super::map::{Birth, start_writeback};
 use super::written::{encode, fits};
 use crate::quiet;
 
@@ -58,6 +58,8 @@ struct State {
     asleep: bool,
     /// The thread has something that is not written yet.
     writing: bool,
+    /// The kernel is to begin writing the file to the disk, once all of it is there.
+    flushing: bool,
     ending: bool,
 }
 
@@ -177,6 +179,12 @@ impl Queue {
         true
     }
 
+    /// Has the thread do what [`start_writeback`] does, which can wait.
+    pub(super) fn start_writeback(&self) {
+        self.lock().flushing = true;
+        self.filled.notify_one();
+    }
+
     fn put(&self, length: usize, fill: impl FnOnce(&mut Batch)) -> bool {
         let mut state = self.lock();
         if !state.waiting.has_room(length) {
@@ -196,14 +204,22 @@ impl Queue {
         while self.take(&mut batch) {
             batch.write(file);
             batch.clear();
+            if self.is_to_flush() {
+                start_writeback(file);
+            }
         }
+    }
+
+    fn is_to_flush(&self) -> bool {
+        let mut state = self.lock();
+        state.waiting.parts.is_empty() && std::mem::take(&mut state.flushing)
     }
 
     /// Waits for something to write; false at the end.
     fn take(&self, batch: &mut Batch) -> bool {
         let mut state = self.lock();
         let mut nothing = 0;
-        while state.waiting.parts.is_empty() {
+        while state.waiting.parts.is_empty() && !state.flushing {
             state.writing = false;
             self.written.notify_all();
             if state.ending {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::map::{Map, Pages};
+use super::map::{Map, Pages, start_writeback};
 use super::queue::{Queue, Queued};
 use super::written::Written;
 
@@ -27,6 +27,15 @@ impl Waiting {
     /// Waits until what was there before is in the file; false if it is not within `patience`.
     pub(crate) fn settle(&self, patience: Duration) -> bool {
         self.0.as_ref().is_none_or(|queue| queue.settle(patience))
+    }
+
+    /// Has the kernel begin to write `file` to the disk. Waits only where the disk's queue is
+    /// full, and never where a thread writes.
+    pub(crate) fn start_writeback(&self, file: &File) {
+        match &self.0 {
+            Some(queue) => queue.start_writeback(),
+            None => start_writeback(file),
+        }
     }
 }
 
@@ -100,7 +109,7 @@ impl Surface {
     }
 
     /// Writes a record, whole or so that its checksum fails.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_record(
         &mut self,
         offset: usize,
@@ -110,6 +119,22 @@ impl Surface {
     ) -> bool {
         match self {
             Surface::Mapped(map) => map.put_record(offset, head, prefix, payload),
+            other => other.write_record(offset, head, prefix, payload),
+        }
+    }
+
+    /// Apart, so that a store into the map does not carry what these need.
+    #[cold]
+    #[inline(never)]
+    fn write_record(
+        &mut self,
+        offset: usize,
+        head: [u64; 2],
+        prefix: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        match self {
+            Surface::Mapped(_) => false,
             Surface::Written(written) => written.put_record(offset, head, prefix, payload),
             Surface::Queued(queued) => queued.put_record(offset, head, prefix, payload),
         }

@@ -42,8 +42,8 @@
  *   HALTBOX_ENGINE_QUEUE has neither.
  * - A thread that is cancelled (pthread_cancel) in a call ends behind it. A file that would grow
  *   beyond RLIMIT_FSIZE is an error of the call, not SIGXFSZ.
- * - It needs memory: haltbox_open 16 MiB, a box 64 MiB while it is written, and both answer an
- *   error if they cannot be had. Where an allocation fails in spite of that, the process ends,
+ * - It needs memory: haltbox_open up to 64 MiB, a box as much again while it is written, and both
+ *   answer an error if they cannot be had. Where an allocation fails in spite of that, the process ends,
  *   as with any Rust library.
  * - It records in the process that opened it. In the child of a fork, also one that the clone
  *   system call made, every call on that recorder answers HALTBOX_FORKED and touches nothing;

@@ -202,6 +202,12 @@ fn a_limit_of_file_sizes_is_an_error_and_no_signal() {
 }
 
 #[test]
+fn a_host_without_memory_is_told_so_and_lives() {
+    let Some(library) = installed() else { return };
+    Program::build("memory", Watch::None, &library.prefix).run_silent(&[]);
+}
+
+#[test]
 fn a_panic_inside_turns_the_recorder_off_and_no_more() {
     in_every_way(|library, watch| {
         let program = Program::build("panic", watch, &library.panicking);
