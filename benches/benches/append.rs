@@ -4,12 +4,14 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use haltbox_benches::{medians, scratch};
 use haltbox_format::Lane;
 use haltbox_format::ring::Flags;
-use haltbox_recorder::ring::RingWriter;
+use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::ring::file::{RingOptions, open};
+use haltbox_recorder::ring::{Appended, RingWriter};
 
 const RING: u64 = 256 << 20;
 
@@ -25,6 +27,7 @@ fn main() {
         let lines = File::create(folder.path().join("lines")).expect("a file");
         print_row(bytes, &mut ring, &mut map, lines);
     }
+    print_engines(folder.path());
 }
 
 /// Every page is touched once before anything is timed.
@@ -32,6 +35,7 @@ fn warm_ring(path: &Path) -> RingWriter {
     let options = RingOptions {
         size: RING,
         in_host: false,
+        engine: None,
     };
     let mut ring = open(path, &options).expect("a ring").writer;
     let warm = vec![b'w'; 64 << 10];
@@ -39,6 +43,51 @@ fn warm_ring(path: &Path) -> RingWriter {
         ring.append(Lane::Main, Flags::default(), &[], &warm);
     }
     ring
+}
+
+/// What an append costs by the other engines, beside the map.
+fn print_engines(folder: &Path) {
+    println!(
+        "{:>7} {:>10} {:>10} {:>10}",
+        "bytes", "map", "queue", "write"
+    );
+    let open = |engine| {
+        let path = folder.join(format!("{engine:?}"));
+        let options = RingOptions {
+            size: 64 << 20,
+            in_host: false,
+            engine: Some(engine),
+        };
+        open(&path, &options).expect("a ring").writer
+    };
+    let mut rings = [Engine::Map, Engine::Queue, Engine::Write].map(open);
+    // Every page is touched once, by bursts that a queue takes.
+    for ring in &mut rings {
+        (0..10).for_each(|_| _ = burst(ring, &[b'w'; 1024]));
+    }
+    for bytes in [100, 300, 1024] {
+        let payload = vec![b'x'; bytes];
+        let cost = |ring: &mut RingWriter| {
+            let mut rounds: Vec<f64> = (0..15).map(|_| burst(ring, &payload)).collect();
+            rounds.sort_by(f64::total_cmp);
+            rounds[rounds.len() / 2]
+        };
+        let [map, queue, write] = rings.each_mut().map(cost);
+        println!("{bytes:>7} {map:>7.1} ns {queue:>7.1} ns {write:>7.1} ns");
+    }
+}
+
+/// Nanoseconds of an append, of as many as a queue holds; then it is given time to empty.
+fn burst(ring: &mut RingWriter, payload: &[u8]) -> f64 {
+    const COUNT: u32 = 8_000;
+    let begun = Instant::now();
+    for _ in 0..COUNT {
+        let appended = ring.append(Lane::Main, Flags::default(), &[], payload);
+        assert!(matches!(appended, Appended::Kept { .. }), "{appended:?}");
+    }
+    let took = begun.elapsed().as_nanos() as f64 / f64::from(COUNT);
+    std::thread::sleep(Duration::from_millis(40));
+    took
 }
 
 fn warm_map(path: &Path) -> memmap2::MmapMut {

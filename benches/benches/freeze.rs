@@ -21,6 +21,7 @@ fn main() {
         ring: RingOptions {
             size: RING,
             in_host: false,
+            engine: None,
         },
         profile: Arc::clone(&profile),
         node_lane: Lane::Local,

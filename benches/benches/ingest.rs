@@ -43,6 +43,7 @@ fn main() {
         ring: RingOptions {
             size: 256 << 20,
             in_host: false,
+            engine: None,
         },
         profile: Arc::new(Profile::builtin("agoric").expect("builtin")),
         node_lane: Lane::Local,

@@ -17,10 +17,11 @@ fn ring(folder: &Path) -> (OpenedRing, populate::Populating) {
     let options = RingOptions {
         size: RING,
         in_host: false,
+        engine: None,
     };
     let opened = open(&folder.join("ring"), &options).expect("a ring");
     let segment = opened.view.geometry.segment_size as usize;
-    let pages = opened.writer.map().pages();
+    let pages = opened.writer.pages().expect("a map");
     let populating = populate::start(pages, opened.writer.heads(), segment).expect("a thread");
     (opened, populating)
 }

@@ -9,6 +9,24 @@ import (
 // NoArchive as [Options.ArchiveBytes] keeps no archive.
 const NoArchive = ^uint64(0)
 
+// Engine is how records get into the ring's file.
+type Engine uint32
+
+const (
+	// EngineAuto maps where a full disk cannot end the process by that (ext4,
+	// tmpfs, XFS made without reflinks), else it takes the queue.
+	EngineAuto Engine = iota
+	// EngineMap copies into the mapped file: a kill loses nothing. On XFS and btrfs
+	// a full disk can end the process, or make a call wait.
+	EngineMap
+	// EngineWrite writes to the file in each call, which can wait for the disk: a
+	// kill loses nothing.
+	EngineWrite
+	// EngineQueue copies into memory, which a thread writes to the file: a kill
+	// loses what was not written yet, the last milliseconds as a rule.
+	EngineQueue
+)
+
 // Options say what to record, and where.
 type Options struct {
 	// Dir is the folder of ring, boxes and archive. It is made if it is not
@@ -28,6 +46,9 @@ type Options struct {
 	// ring's pages present before a call needs them.
 	// Without it, run `haltbox record --attach` beside the node.
 	Background bool
+	// Engine is how records get into the ring's file; 0 for what its file system
+	// allows.
+	Engine Engine
 	// ArchiveBytes bounds the archive of the background thread; 0 for 2 GiB.
 	ArchiveBytes uint64
 	// PersistSeconds is for how long an unproved mismatch has to last before
@@ -55,5 +76,6 @@ func (o Options) lower() api.Options {
 		ArchiveBytes:   o.ArchiveBytes,
 		PersistSeconds: o.PersistSeconds,
 		Background:     o.Background,
+		Engine:         uint32(o.Engine),
 	}
 }

@@ -25,18 +25,30 @@
  *
  * What it does to the process
  *
- * - No call waits for the disk or for another process, but haltbox_open and haltbox_freeze.
+ * - No call waits for the disk or for another process, but haltbox_open, haltbox_freeze, and
+ *   haltbox_close, which gives a queue (see options.engine) a second. With HALTBOX_ENGINE_WRITE
+ *   every call may wait.
  * - No call panics, aborts or exits. A panic inside, which is a bug of Haltbox's, is caught:
  *   it answers HALTBOX_BROKEN, and the recorder is off from then on.
- * - It installs no signal handler, starts no thread unless options.background is 1 (haltbox_freeze
- *   starts one that ends before it returns), reads no environment, and prints nothing, except
- *   that the Rust runtime reports such a panic on standard error.
- * - Its files are opened close-on-exec. It maps one file, whose blocks are allocated before, so
- *   that a full disk does not matter. What remains: the kernel sends SIGBUS to a process that
- *   writes to a mapped file which somebody truncated, or whose disk fails.
- * - It records in the process that opened it. In the child of a fork every call on that recorder
- *   answers HALTBOX_FORKED and touches nothing; the child may open another. fork and exec
- *   together are not affected.
+ * - It installs no signal handler, starts no thread unless options.background is 1 or the engine
+ *   is the queue (haltbox_freeze starts one that ends before it returns), reads no environment,
+ *   and prints nothing, except that the Rust runtime reports such a panic on standard error.
+ *   No handler of the host's runs in its background threads.
+ * - Its files are opened close-on-exec. It maps one file, by itself only where that file's blocks,
+ *   allocated before, cannot be shared with a copy: there a full disk does not matter. Elsewhere
+ *   a thread writes the file. What remains where it is mapped (ext4, tmpfs): the kernel sends
+ *   SIGBUS to a process that writes to a file which somebody truncated, or whose disk fails, and
+ *   a call can take some hundred milliseconds while the disk is written full.
+ *   HALTBOX_ENGINE_QUEUE has neither.
+ * - A thread that is cancelled (pthread_cancel) in a call ends behind it. A file that would grow
+ *   beyond RLIMIT_FSIZE is an error of the call, not SIGXFSZ.
+ * - It needs memory: haltbox_open up to 64 MiB, a box as much again while it is written, and both
+ *   answer an error if they cannot be had. Where an allocation fails in spite of that, the process ends,
+ *   as with any Rust library.
+ * - It records in the process that opened it. In the child of a fork, also one that the clone
+ *   system call made, every call on that recorder answers HALTBOX_FORKED and touches nothing;
+ *   the child may open another. fork and exec together are not affected. A child that shares the
+ *   memory (vfork, CLONE_VM) must not call, and before Linux 4.14 neither must one of clone.
  *
  * Threads: every function may be called from any thread at any time, haltbox_close too. Calls on
  * one recorder are put in order by a lock, so none may be made in a signal handler.
@@ -61,6 +73,24 @@
 // The ABI that this header describes; the SONAME of the shared library ends in it.
 #define HALTBOX_ABI_VERSION 1
 
+// Map where a full disk cannot end the process by that (ext4, tmpfs, XFS made without
+// reflinks), else the queue.
+#define HALTBOX_ENGINE_AUTO 0
+
+// A call copies into the mapped file. Nothing that a call returned from is lost when
+// the process ends. Where files can share blocks (XFS, btrfs), a full disk then gives
+// SIGBUS or makes a call wait.
+#define HALTBOX_ENGINE_MAP 1
+
+// A call writes to the file: some microseconds, and as long as the file system takes,
+// which can be seconds while a disk fills. Nothing is lost when the process ends.
+#define HALTBOX_ENGINE_WRITE 2
+
+// A call copies into memory; a thread writes that to the file, also where `background`
+// is 0. No call waits. `kill -9` loses what was not written yet: the last milliseconds,
+// or up to 32 MiB while the disk takes no writes; then entries are dropped.
+#define HALTBOX_ENGINE_QUEUE 3
+
 // A recorder. Any thread may use it from `haltbox_open` to `haltbox_close`.
 typedef struct haltbox haltbox;
 
@@ -78,8 +108,9 @@ typedef struct haltbox_options {
     // `sizeof(haltbox_options)`.
     size_t struct_size;
     // The folder of ring, boxes and archive; made, with mode 0700, if it is not
-    // there. On ext4, XFS, btrfs or tmpfs, never under a node's `data/`, which
-    // operators reset. Required.
+    // there. On ext4 or tmpfs nothing is lost when the process is killed; see `engine`
+    // for XFS, btrfs and others. Never under a node's `data/`, which operators reset.
+    // Required.
     const char *dir;
     // Bytes of the ring, 4 MiB to 1 TiB, allocated when it is made; 0: 256 MiB.
     uint64_t ring_size;
@@ -102,6 +133,11 @@ typedef struct haltbox_options {
     // until `haltbox_freeze`, or a `haltbox record --attach` beside the host, has
     // made its box.
     uint32_t background;
+    // How records get into the ring's file: one of `HALTBOX_ENGINE_*`. 0: as the
+    // file system allows.
+    uint32_t engine;
+    // 0.
+    uint32_t reserved;
 } haltbox_options;
 
 // Room for the text of an error: the caller's own, in every call.
@@ -136,7 +172,8 @@ typedef struct haltbox_stats {
 // Done.
 #define HALTBOX_OK 0
 
-// The entry was not kept: no room was left that may be overwritten. Counted.
+// The entry was not kept: no room was left that may be overwritten, or the file takes
+// no writes now. Counted.
 #define HALTBOX_DROPPED 1
 
 // `haltbox_confirm`: the AppHashes differ; the block is pinned.
@@ -155,7 +192,7 @@ typedef struct haltbox_stats {
 // Another recorder writes the ring of this folder.
 #define HALTBOX_LOCKED -3
 
-// A host must not map a file on this file system.
+// Nothing protects a host's ring on this file system; see `options.engine`.
 #define HALTBOX_FILE_SYSTEM -4
 
 // The disk has too little room for the ring, or for the box.
@@ -229,8 +266,9 @@ haltbox_status haltbox_begin_block(struct haltbox *recorder,
 // they are. `bytes` may be NULL if `length` is 0.
 //
 // What was recorded when the call returns survives the end of the process, by
-// `kill -9` too. It takes one lock and copies; it does not wait for the disk, nor
-// allocate for an entry that marks nothing.
+// `kill -9` too, unless the engine is the queue. It takes one lock and copies; it
+// neither waits for the disk (but see `HALTBOX_ENGINE_WRITE`) nor allocates for an
+// entry that marks nothing.
 //
 // Answers `HALTBOX_OK` or `HALTBOX_DROPPED`.
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
@@ -357,6 +395,8 @@ haltbox_status haltbox_stats_read(struct haltbox *recorder, struct haltbox_stats
 haltbox_status haltbox_flush(struct haltbox *recorder);
 
 // Closes the ring in order and sets `*recorder` to NULL. Both pointers may be NULL.
+// With the queue it waits a second at most for what is not written yet; the thread
+// goes on with that alone, and holds the ring's lock until it is done.
 //
 // Calls of other threads end or answer `HALTBOX_CLOSED`, also through copies of the
 // pointer and for ever: what it points to, some 100 bytes, stays. A box that

@@ -3,7 +3,8 @@ export interface MakeSlogSenderOptions {
   /**
    * Default: `process.env`. Read are `HALTBOX` (`off` or `0`: not to record), `HALTBOX_DIR` (the folder of ring, boxes and
    * archive), `HALTBOX_SIZE` (bytes of the ring, such as `256MiB`), `HALTBOX_BACKGROUND` (`1`: threads of this process
-   * freeze and archive; `0`: none do) and `HALTBOX_ARCHIVE_BYTES` (with them; `2GiB`, `0` for none).
+   * freeze and archive; `0`: none do), `HALTBOX_ARCHIVE_BYTES` (with them; `2GiB`, `0` for none) and `HALTBOX_ENGINE` (`auto`,
+   * `map`, `queue` or `write`: how entries get into the ring's file).
    */
   env?: Record<string, string | undefined>;
   /** `<home>/data/agoric`: without `HALTBOX_DIR` the folder is `<home>/haltbox`. */

@@ -25,10 +25,10 @@ const replacer = (_key, value) => {
 
 const openRecorder = async (env, dir) => {
   const { open } = loadAddon();
-  const { HALTBOX_SIZE, HALTBOX_BACKGROUND, HALTBOX_ARCHIVE_BYTES } = env;
+  const { HALTBOX_SIZE, HALTBOX_BACKGROUND, HALTBOX_ARCHIVE_BYTES, HALTBOX_ENGINE } = env;
   for (let tries = 1; ; tries += 1) {
     try {
-      return open(dir, HALTBOX_SIZE, HALTBOX_BACKGROUND, HALTBOX_ARCHIVE_BYTES);
+      return open(dir, HALTBOX_SIZE, HALTBOX_BACKGROUND, HALTBOX_ARCHIVE_BYTES, HALTBOX_ENGINE);
     } catch (error) {
       if (error.code !== 'LOCKED' || tries === LOCKED_TRIES) throw error;
     }

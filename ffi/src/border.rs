@@ -17,6 +17,7 @@ use haltbox_recorder::host::HostError;
 
 use crate::handle::haltbox;
 use crate::options::{Asked, haltbox_options};
+use crate::shield::Uncancelled;
 use crate::stats::haltbox_stats;
 use crate::status::{HALTBOX_BROKEN, HALTBOX_OK, Refusal, haltbox_status};
 
@@ -32,6 +33,7 @@ const LONGEST_STRUCT: usize = 4096;
 
 /// Runs the inside of a call; `None` if it panicked.
 pub fn guard<R>(inside: impl FnOnce() -> R) -> Option<R> {
+    let _uncancelled = Uncancelled::begin();
     let result = catch_unwind(AssertUnwindSafe(inside));
     result.map_err(discard).ok()
 }

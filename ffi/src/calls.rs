@@ -94,8 +94,9 @@ pub unsafe extern "C" fn haltbox_begin_block(
 /// they are. `bytes` may be NULL if `length` is 0.
 ///
 /// What was recorded when the call returns survives the end of the process, by
-/// `kill -9` too. It takes one lock and copies; it does not wait for the disk, nor
-/// allocate for an entry that marks nothing.
+/// `kill -9` too, unless the engine is the queue. It takes one lock and copies; it
+/// neither waits for the disk (but see `HALTBOX_ENGINE_WRITE`) nor allocates for an
+/// entry that marks nothing.
 ///
 /// Answers `HALTBOX_OK` or `HALTBOX_DROPPED`.
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
@@ -389,6 +390,8 @@ pub unsafe extern "C" fn haltbox_flush(recorder: *mut haltbox) -> haltbox_status
 }
 
 /// Closes the ring in order and sets `*recorder` to NULL. Both pointers may be NULL.
+/// With the queue it waits a second at most for what is not written yet; the thread
+/// goes on with that alone, and holds the ring's lock until it is done.
 ///
 /// Calls of other threads end or answer `HALTBOX_CLOSED`, also through copies of the
 /// pointer and for ever: what it points to, some 100 bytes, stays. A box that

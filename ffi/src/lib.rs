@@ -9,7 +9,8 @@
 //! | where | what |
 //! |---|---|
 //! | [`calls`] | the functions of the header, and its documentation |
-//! | [`border`] | pointers become references, panics become a status; with `calls`, all unsafe code |
+//! | [`border`] | pointers become references, panics become a status; with `calls` and `shield`, all unsafe code |
+//! | [`shield`] | a host's thread is not cancelled inside a call |
 //! | [`handle`] | one open recorder, and what is left of a closed one |
 //! | [`options`], [`stats`] | the structs whose size tells their version |
 //! | [`status`] | what a call answers |
@@ -26,5 +27,6 @@ mod border;
 mod calls;
 mod handle;
 mod options;
+mod shield;
 mod stats;
 mod status;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use haltbox_format::Profile;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, Options};
 use haltbox_recorder::operator::after_freeze::AfterFreeze;
+use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::triggers::Policy;
 
 use crate::status::Refusal;
@@ -23,8 +24,9 @@ pub struct haltbox_options {
     /// `sizeof(haltbox_options)`.
     pub struct_size: usize,
     /// The folder of ring, boxes and archive; made, with mode 0700, if it is not
-    /// there. On ext4, XFS, btrfs or tmpfs, never under a node's `data/`, which
-    /// operators reset. Required.
+    /// there. On ext4 or tmpfs nothing is lost when the process is killed; see `engine`
+    /// for XFS, btrfs and others. Never under a node's `data/`, which operators reset.
+    /// Required.
     pub dir: *const c_char,
     /// Bytes of the ring, 4 MiB to 1 TiB, allocated when it is made; 0: 256 MiB.
     pub ring_size: u64,
@@ -47,7 +49,27 @@ pub struct haltbox_options {
     /// until `haltbox_freeze`, or a `haltbox record --attach` beside the host, has
     /// made its box.
     pub background: u32,
+    /// How records get into the ring's file: one of `HALTBOX_ENGINE_*`. 0: as the
+    /// file system allows.
+    pub engine: u32,
+    /// 0.
+    pub reserved: u32,
 }
+
+/// Map where a full disk cannot end the process by that (ext4, tmpfs, XFS made without
+/// reflinks), else the queue.
+pub const HALTBOX_ENGINE_AUTO: u32 = 0;
+/// A call copies into the mapped file. Nothing that a call returned from is lost when
+/// the process ends. Where files can share blocks (XFS, btrfs), a full disk then gives
+/// SIGBUS or makes a call wait.
+pub const HALTBOX_ENGINE_MAP: u32 = 1;
+/// A call writes to the file: some microseconds, and as long as the file system takes,
+/// which can be seconds while a disk fills. Nothing is lost when the process ends.
+pub const HALTBOX_ENGINE_WRITE: u32 = 2;
+/// A call copies into memory; a thread writes that to the file, also where `background`
+/// is 0. No call waits. `kill -9` loses what was not written yet: the last milliseconds,
+/// or up to 32 MiB while the disk takes no writes; then entries are dropped.
+pub const HALTBOX_ENGINE_QUEUE: u32 = 3;
 
 const ARCHIVE: u64 = 2 << 30;
 const NO_ARCHIVE: u64 = u64::MAX;
@@ -71,6 +93,7 @@ impl Asked<'_> {
             ));
         }
         let background = self.background()?;
+        let engine = self.engine()?;
         let (profile, profile_text) = profile(self.profile)?;
         Ok(Options {
             dir,
@@ -78,7 +101,22 @@ impl Asked<'_> {
             profile,
             profile_text,
             node_program: self.node_program.map(path),
+            engine,
             background,
+        })
+    }
+
+    fn engine(&self) -> Result<Option<Engine>, Refusal> {
+        Ok(match (self.numbers.engine, self.numbers.reserved) {
+            (HALTBOX_ENGINE_AUTO, 0) => None,
+            (HALTBOX_ENGINE_MAP, 0) => Some(Engine::Map),
+            (HALTBOX_ENGINE_WRITE, 0) => Some(Engine::Write),
+            (HALTBOX_ENGINE_QUEUE, 0) => Some(Engine::Queue),
+            _ => {
+                return Err(Refusal::Argument(
+                    "options.engine: expected HALTBOX_ENGINE_AUTO, _MAP, _WRITE or _QUEUE",
+                ));
+            }
         })
     }
 

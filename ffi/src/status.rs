@@ -14,7 +14,8 @@ pub type haltbox_status = i32;
 
 /// Done.
 pub const HALTBOX_OK: haltbox_status = 0;
-/// The entry was not kept: no room was left that may be overwritten. Counted.
+/// The entry was not kept: no room was left that may be overwritten, or the file takes
+/// no writes now. Counted.
 pub const HALTBOX_DROPPED: haltbox_status = 1;
 /// `haltbox_confirm`: the AppHashes differ; the block is pinned.
 pub const HALTBOX_DIFFERS: haltbox_status = 2;
@@ -27,7 +28,7 @@ pub const HALTBOX_BAD_ARGUMENT: haltbox_status = -1;
 pub const HALTBOX_TOO_NEW: haltbox_status = -2;
 /// Another recorder writes the ring of this folder.
 pub const HALTBOX_LOCKED: haltbox_status = -3;
-/// A host must not map a file on this file system.
+/// Nothing protects a host's ring on this file system; see `options.engine`.
 pub const HALTBOX_FILE_SYSTEM: haltbox_status = -4;
 /// The disk has too little room for the ring, or for the box.
 pub const HALTBOX_NO_SPACE: haltbox_status = -5;
@@ -131,13 +132,13 @@ impl fmt::Display for Refusal {
 pub fn text(status: haltbox_status) -> &'static CStr {
     match status {
         HALTBOX_OK => c"done",
-        HALTBOX_DROPPED => c"the entry was dropped: no room that may be overwritten",
+        HALTBOX_DROPPED => c"the entry was dropped: no room that may be overwritten, or no writes",
         HALTBOX_DIFFERS => c"the AppHash differs from the network's; the block is pinned",
         HALTBOX_UNKNOWN => c"this node's AppHash of that height is not known",
         HALTBOX_BAD_ARGUMENT => c"an argument is NULL or out of its range",
         HALTBOX_TOO_NEW => c"the struct is of a newer library than this one",
         HALTBOX_LOCKED => c"another recorder writes the ring of this folder",
-        HALTBOX_FILE_SYSTEM => c"a host must not map a ring on this file system",
+        HALTBOX_FILE_SYSTEM => c"nothing protects a host's ring on this file system",
         HALTBOX_NO_SPACE => c"the disk has too little room",
         HALTBOX_IO => c"the system refused a file operation",
         HALTBOX_FORKED => c"this process is a fork of the one that opened the recorder",

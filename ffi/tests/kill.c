@@ -1,11 +1,14 @@
-/* Records until it is killed, and tells of every entry once it is recorded: kill DIR */
+/* Records until it is killed, and tells of every entry once it is recorded: kill DIR ENGINE */
 #include "check.h"
 #include <unistd.h>
 
 int main(int argc, char **argv) {
     haltbox *recorder;
-    CHECK(argc == 2);
-    recorder = open_recorder(argv[1]);
+    haltbox_options options;
+    CHECK(argc == 3);
+    options = options_for(argv[1]);
+    options.engine = (uint32_t)atoi(argv[2]);
+    GIVES(HALTBOX_OK, haltbox_open(&options, &recorder, NULL));
     GIVES(HALTBOX_OK, haltbox_begin_block(recorder, 1, 0, NULL));
     for (uint64_t entry = 0;; entry++) {
         char line[100];

@@ -33,6 +33,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
 use crate::operator::message::human_bytes;
+use crate::regular;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};
@@ -160,7 +161,8 @@ impl Archive {
 
     /// Fails only if another holds it.
     fn lock(&self) -> Result<Lock, ArchiveError> {
-        let folder = open_file(&self.path)?;
+        let folder = File::open(&self.path);
+        let folder = folder.map_err(|error| at("open", &self.path, error))?;
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
             Err((_, Errno::EWOULDBLOCK)) => Err(ArchiveError::InUse {
                 path: self.path.clone(),
@@ -217,7 +219,8 @@ pub fn files_in(folder: &Path) -> io::Result<Vec<ArchiveFile>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().parse::<ArchiveName>();
-        let (Ok(name), Ok(metadata)) = (name, entry.metadata()) else {
+        let metadata = fs::metadata(entry.path()).ok();
+        let (Ok(name), Some(metadata)) = (name, metadata.filter(fs::Metadata::is_file)) else {
             continue;
         };
         files.push(ArchiveFile {
@@ -238,7 +241,7 @@ fn remove(path: &Path) -> Result<(), ArchiveError> {
 }
 
 fn open_file(path: &Path) -> Result<File, ArchiveError> {
-    File::open(path).map_err(|error| at("open", path, error))
+    regular::open(path).map_err(|error| at("open", path, error))
 }
 
 fn at(doing: &'static str, path: &Path, error: io::Error) -> ArchiveError {

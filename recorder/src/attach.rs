@@ -23,6 +23,7 @@ use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
 use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::message::{self, say};
+use crate::regular;
 use crate::ring_profile::of_ring;
 use crate::service::Service;
 use crate::signals;
@@ -127,7 +128,7 @@ impl Watcher {
             return Ok(());
         }
         let cannot = |error: io::Error| format!("{}: {error}", path.display());
-        let file = File::open(path).map_err(cannot)?;
+        let file = regular::open(path).map_err(cannot)?;
         let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.display()))?;
         let history = History::read(&file, &view).map_err(|error| error.to_string())?;
         let profile = match &self.options.profile {

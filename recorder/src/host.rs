@@ -22,6 +22,7 @@ mod messages;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use haltbox_format::blackbox::Manifest;
 use haltbox_format::lifecycle::{Block, State};
@@ -31,11 +32,14 @@ use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, RingId, St
 
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::Given;
+use crate::memory;
 use crate::operator::message;
+use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
+use crate::regular;
 pub use crate::ring::Birth;
+use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
-use crate::ring::start_writeback;
 use crate::subject::{Holder, Subject};
 use entry::Line;
 pub use keeper::Background;
@@ -45,6 +49,9 @@ use messages::Messages;
 /// Bytes of a ring for which a host gives no other number.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
 
+/// For so long a box waits for what was recorded to be in the ring's file.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// What to record, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -53,6 +60,9 @@ pub struct Options {
     pub dir: PathBuf,
     /// Bytes of the ring, 4 MiB to 1 TiB.
     pub size: u64,
+    /// How records get into the ring's file; `None`: mapped where a full disk cannot end the
+    /// process by that, else written by a thread.
+    pub engine: Option<Engine>,
     /// How the host's entries are read.
     pub profile: Profile,
     /// The profile's own text, if it is not a builtin one: left beside the ring
@@ -71,6 +81,7 @@ impl Options {
         Options {
             dir: dir.to_owned(),
             size: DEFAULT_SIZE,
+            engine: None,
             profile,
             profile_text: None,
             node_program: None,
@@ -200,12 +211,21 @@ impl HostRecorder {
     /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
         message::keep_silent();
+        let _limit = SizeLimit::begin();
+        memory::ask(memory::to_open(options.size)).map_err(|error| {
+            HostError::Open(OpenError::Io {
+                doing: "find memory for",
+                path: options.dir.clone(),
+                error,
+            })
+        })?;
         make_folders(&options)?;
         let profile = Arc::new(options.profile.clone());
         let config = Config {
             ring: RingOptions {
                 size: options.size,
                 in_host: true,
+                engine: options.engine,
             },
             profile: Arc::clone(&profile),
             node_lane: Lane::Local,
@@ -399,6 +419,8 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Nothing`], [`HostError::Freeze`] and those of all calls.
     pub fn freeze(&self, height: Option<u64>) -> Result<Frozen, HostError> {
+        let _limit = SizeLimit::begin();
+        self.shared.ask_for_memory()?;
         let (subject, _) = self.with(|open| {
             let recorder = &open.recorder;
             let subject = Subject::of(recorder.life(), height, recorder.oldest());
@@ -446,8 +468,8 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn flush(&self) -> Result<(), HostError> {
-        let file = self.with(|open| open.recorder.file())?;
-        file.iter().for_each(start_writeback);
+        let (file, waiting) = self.with(|open| (open.recorder.file(), open.recorder.waiting()))?;
+        file.iter().for_each(|file| waiting.start_writeback(file));
         Ok(())
     }
 
@@ -566,15 +588,26 @@ impl Shared {
         self.open.lock().ok()
     }
 
+    fn ask_for_memory(&self) -> Result<(), HostError> {
+        let asked = memory::ask(memory::TO_FREEZE + memory::to_open(self.options.size));
+        let doing = "find memory for a box in";
+        asked.map_err(|error| HostError::Freeze(FreezeError::of_io(doing, &self.boxes(), error)))
+    }
+
     /// Writes the box of an attempt while recording goes on.
     fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
-        let ring = {
+        self.ask_for_memory()?;
+        let (ring, waiting) = {
             let mut open = self.lock().ok_or(HostError::Broken)?;
             let open = open.as_mut().ok_or(HostError::Closed)?;
             // From here on the box needs what the ring holds now.
             open.recorder.hold_history();
-            open.recorder.file()
+            (open.recorder.file(), open.recorder.waiting())
+        };
+        let ring = match waiting.settle(SETTLING) {
+            true => ring,
+            false => Err(std::io::ErrorKind::TimedOut.into()),
         };
         let plan = Plan {
             of,
@@ -606,7 +639,7 @@ fn make_folders(options: &Options) -> Result<(), HostError> {
     }
     if let Some(text) = &options.profile_text {
         // Recording does not depend on it.
-        let _ = std::fs::write(options.dir.join(Profile::BESIDE_RING), text);
+        let _ = regular::write(&options.dir.join(Profile::BESIDE_RING), text);
     }
     Ok(())
 }
@@ -649,7 +682,7 @@ fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
 fn boxes_of(boxes: &Path, ring: RingId) -> Vec<(String, Manifest)> {
     let entries = std::fs::read_dir(boxes).into_iter().flatten().flatten();
     let boxes = entries.filter_map(|entry| {
-        let file = std::fs::File::open(entry.path()).ok()?;
+        let file = regular::open(&entry.path()).ok()?;
         let manifest = Manifest::read(&file).ok()?;
         let name = entry.file_name().to_string_lossy().into_owned();
         (manifest.coverage.ring == Some(ring)).then_some((name, manifest))

@@ -417,6 +417,7 @@ fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &fr
         ring: RingOptions {
             size: superblock.file_size,
             in_host: false,
+            engine: None,
         },
         profile,
         node_lane: Lane::Local,

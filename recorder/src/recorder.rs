@@ -22,14 +22,17 @@ use haltbox_format::{Profile, SlogEntry};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
+use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
-use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, start_writeback};
+use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
+const NO_SEGMENT: &str = "no segment was free: what is pinned is kept, what came after was dropped";
+const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
 /// Released blocks remembered beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
@@ -119,8 +122,8 @@ impl Recorder {
         let (sources, uncertain) =
             resume_points(&handle, &view, &history, &machine::boot()).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
-        let populating = config.populate.then(|| {
-            let pages = writer.map().pages();
+        let pages = writer.pages().filter(|_| config.populate);
+        let populating = pages.map(|pages| {
             populate::start(pages, writer.heads(), view.geometry.segment_size as usize).ok()
         });
         let mut recorder = Recorder {
@@ -220,6 +223,16 @@ impl Recorder {
     /// A second handle on the ring's file, for reading it beside the writer.
     pub fn file(&self) -> std::io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// What was recorded and is not in the file yet.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.writer.waiting()
+    }
+
+    /// How records get into the file.
+    pub fn engine(&self) -> Engine {
+        self.writer.engine()
     }
 
     /// The profile in force.
@@ -432,7 +445,9 @@ impl Recorder {
         self.flush_loss();
         self.publish(&[Mark::Close]);
         self.writer.publish_writer(0);
-        self.file.try_clone().iter().for_each(start_writeback);
+        let waiting = self.writer.waiting();
+        let file = self.file.try_clone();
+        file.iter().for_each(|file| waiting.start_writeback(file));
     }
 
     fn decide(&mut self, mark: Mark) {
@@ -452,7 +467,11 @@ impl Recorder {
         let length = given.bytes.len() + prefix.len();
         // Told before the next entry is there: who goes on with the source
         // after a kill adds up the bytes of both.
-        if self.dropping.is_some() && self.writer.would_keep(lane, length) {
+        let no_segment = self
+            .dropping
+            .as_ref()
+            .is_some_and(|loss| loss.why == NO_SEGMENT);
+        if no_segment && self.writer.would_keep(lane, length) {
             self.end_dropping();
         }
         let fits = length <= self.writer.capacity(lane);
@@ -468,8 +487,11 @@ impl Recorder {
             }
         };
         self.switched |= matches!(appended, Appended::Kept { switched: true, .. });
+        if self.dropping.is_some() && matches!(appended, Appended::Kept { .. }) {
+            self.end_dropping();
+        }
         self.account(lane, stream, given, appended);
-        !matches!(appended, Appended::Dropped)
+        matches!(appended, Appended::Kept { .. })
     }
 
     #[cold]
@@ -526,7 +548,8 @@ impl Recorder {
                 dropped: false,
                 counters: Some(counters),
             }),
-            Appended::Dropped => self.drop_one(lane, stream, given),
+            Appended::Dropped => self.drop_one(lane, stream, given, NO_SEGMENT),
+            Appended::Refused => self.drop_one(lane, stream, given, NO_WRITE),
         }
     }
 
@@ -534,13 +557,13 @@ impl Recorder {
     /// first of a gap is marked at once, the rest by the thousand, before an
     /// entry is kept again, before a block begins or ends, and at the end.
     #[cold]
-    fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>) {
+    fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>, why: &str) {
         let counter = self.writer.next_counter(lane);
         self.writer.leave_out(lane);
         let bytes = given.source_bytes();
         let until = counter + 1;
         match &mut self.dropping {
-            Some(loss) if loss.lane == lane && loss.stream == Some(stream) => {
+            Some(loss) if loss.lane == lane && loss.stream == Some(stream) && loss.why == why => {
                 loss.records += 1;
                 loss.bytes += bytes;
                 if let Some(counters) = &mut loss.counters {
@@ -557,9 +580,7 @@ impl Recorder {
                     stream: Some(stream),
                     records: 1,
                     bytes,
-                    why: "no segment was free: what is pinned is kept, what came after was \
-                          dropped"
-                        .to_owned(),
+                    why: why.to_owned(),
                     dropped: true,
                     counters: Some(Counters {
                         from: counter,

@@ -10,13 +10,18 @@
 //!   store. A reader that sees another generation after copying a segment than
 //!   before knows that its copy is of no use.
 //!
-//! Nothing here waits for the disk, takes a lock or allocates.
+//! Nothing here waits for the disk, takes a lock or allocates, as long as the file is mapped;
+//! [`engine`] says where it is not, and what that costs.
 
+pub mod engine;
 pub mod file;
 pub(crate) mod machine;
 mod map;
 pub mod old_rings;
 pub mod populate;
+mod queue;
+mod surface;
+mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,9 +33,10 @@ use haltbox_format::ring::{
     RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
 };
 
-pub use map::Birth;
-use map::Map;
-pub(crate) use map::start_writeback;
+use engine::Engine;
+pub use map::{Birth, Pages};
+use surface::Surface;
+pub(crate) use surface::Waiting;
 
 /// Records of the main lane that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,9 @@ pub enum Appended {
     },
     /// Nothing that may be overwritten was left, or the process is a fork.
     Dropped,
+    /// The file takes nothing now: its disk is full, fails or is too slow. The record's number
+    /// is left out, so that every reader sees that something is missing.
+    Refused,
 }
 
 /// Segments of history that may go after a divergence until the box is durable: what the node does after a
@@ -63,7 +72,7 @@ pub const AFTERMATH: u32 = 4;
 
 /// The one writer of a ring.
 pub struct RingWriter {
-    map: Map,
+    surface: Surface,
     geometry: Geometry,
     salt: u64,
     epoch: u32,
@@ -148,10 +157,10 @@ enum Room {
 
 impl RingWriter {
     /// Goes on where `view` says that the last writer stopped. `epoch` is a new one.
-    pub fn resume(map: Map, view: &RingView, epoch: u32) -> RingWriter {
+    fn resume(surface: Surface, view: &RingView, epoch: u32) -> RingWriter {
         let lane = |lane| LaneWriter::resume(view, lane);
         RingWriter {
-            map,
+            surface,
             geometry: view.geometry,
             salt: view.salt,
             epoch,
@@ -169,9 +178,19 @@ impl RingWriter {
         Arc::clone(&self.heads)
     }
 
-    /// The map's pages, for the populating thread.
-    pub fn map(&self) -> &Map {
-        &self.map
+    /// The map's pages, for the populating thread; none where nothing is mapped.
+    pub fn pages(&self) -> Option<Pages> {
+        self.surface.pages()
+    }
+
+    /// What has been appended and is not in the file yet.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.surface.waiting()
+    }
+
+    /// How records get into the file.
+    pub fn engine(&self) -> Engine {
+        self.surface.engine()
     }
 
     /// Counter of the next record of a lane.
@@ -202,14 +221,14 @@ impl RingWriter {
     /// Leaves the next counter of a lane unused: a record that is dropped shows
     /// as a gap in its lane, whatever becomes of the marks that tell of it.
     pub fn leave_out(&mut self, lane: Lane) {
-        if !self.map.is_forked() {
+        if !self.surface.is_forked() {
             self.lane_mut(lane).next += 1;
         }
     }
 
     /// Whether a record of `length` bytes would be kept.
     pub fn would_keep(&self, lane: Lane, length: usize) -> bool {
-        !self.map.is_forked()
+        !self.surface.is_forked()
             && length <= self.capacity(lane)
             && (HEADER_SIZE + length <= self.lane(lane).left() || self.has_room(lane, length))
     }
@@ -256,7 +275,7 @@ impl RingWriter {
         }
         let part = Part::Full;
         if !self.put(lane, Header { part, flags }, prefix, payload) {
-            return Appended::Dropped;
+            return self.refused(lane);
         }
         Appended::Kept {
             switched: false,
@@ -275,7 +294,8 @@ impl RingWriter {
     ) -> Appended {
         // A record is kept whole or not at all: make sure of its room first.
         let length = prefix.len() + payload.len();
-        if self.map.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length) {
+        if self.surface.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length)
+        {
             return Appended::Dropped;
         }
         let (mut prefix, mut payload) = (prefix, payload);
@@ -284,8 +304,9 @@ impl RingWriter {
             let rest = prefix.len() + payload.len();
             let room = self.room_in_segment(lane);
             if room < rest.min(MIN_FIRST) || room == 0 {
+                // There is room for it: only the file can refuse.
                 let Some(lost) = self.switch(lane) else {
-                    return Appended::Dropped;
+                    return self.refused(lane);
                 };
                 switched = true;
                 overwritten = joined(overwritten, lost);
@@ -301,7 +322,7 @@ impl RingWriter {
                 (false, false) => Part::Mid,
             };
             if !self.put(lane, Header { part, flags }, prefix_now, payload_now) {
-                return Appended::Dropped;
+                return self.refused(lane);
             }
             if take == rest {
                 return Appended::Kept {
@@ -310,6 +331,19 @@ impl RingWriter {
                 };
             }
             (prefix, payload, first) = (prefix_rest, payload_rest, false);
+        }
+    }
+
+    /// A record that the file did not take. One of the spine uses up its number, so that
+    /// its absence shows; for the other lanes the recorder counts what is dropped.
+    #[cold]
+    fn refused(&mut self, lane: Lane) -> Appended {
+        if lane == Lane::Spine {
+            self.leave_out(lane);
+        }
+        match self.surface.is_forked() {
+            true => Appended::Dropped,
+            false => Appended::Refused,
         }
     }
 
@@ -362,7 +396,7 @@ impl RingWriter {
             Lane::Spine => &mut self.spine,
             Lane::Local => &mut self.local,
         };
-        let end = writer.put(&mut self.map, self.epoch, header, prefix, payload);
+        let end = writer.put(&mut self.surface, self.epoch, header, prefix, payload);
         if let Some(end) = end {
             self.heads.advance(lane, end);
         }
@@ -386,34 +420,32 @@ impl RingWriter {
             .slots
             .get(position)
             .is_some_and(|s| !s.is_empty());
+        let (generation, next) = (self.lane(lane).generation + 1, self.lane(lane).next);
+        let index = self.lane(lane).slots.get(position)?.index;
+        // Where the file does not take it, the lane stays where it is.
+        self.begin_segment(lane, index, generation, Seq::new(self.epoch, next))?;
         if lane == Lane::Main && takes_history {
             self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
         }
-        let seq = Seq::new(self.epoch, self.lane(lane).next);
-        let size = self.segment_size();
-        let base = self.segment_at(self.lane(lane).slots.get(position)?.index);
+        let (base, size) = (self.segment_at(index), self.segment_size());
         let writer = self.lane_mut(lane);
         writer.leave_head();
-        writer.generation += 1;
-        let (generation, next) = (writer.generation, writer.next);
-        let slot = writer.slots.get_mut(position)?;
-        *slot = Slot {
-            index: slot.index,
+        writer.generation = generation;
+        *writer.slots.get_mut(position)? = Slot {
+            index,
             generation,
             first: next,
             next,
         };
-        let index = slot.index;
         writer.head = Some(position);
         writer.at = base + SEGMENT_HEADER_SIZE;
         writer.end = base + size;
-        self.begin_segment(lane, index, generation, seq);
         self.publish_hints(lane, index);
         Some(lost)
     }
 
     /// The segment protocol: generation 0, header, generation.
-    fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) {
+    fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) -> Option<()> {
         let header = SegmentHeader {
             generation,
             salt: self.salt,
@@ -424,19 +456,20 @@ impl RingWriter {
         };
         let bytes = header.encode();
         let at = self.segment_at(index);
-        self.map.publish(at, 0);
+        let mut begun = self.surface.publish(at, 0);
         // Keeps the stores of the header behind the one that invalidates it.
         std::sync::atomic::fence(Ordering::Release);
-        self.map.write(at + 8, &bytes[8..]);
-        self.map.publish(at, generation);
+        begun &= self.surface.write(at + 8, &bytes[8..]);
+        begun &= self.surface.publish(at, generation);
+        begun.then_some(())
     }
 
     /// Hints move at a segment switch only; no reader trusts them.
     fn publish_hints(&mut self, lane: Lane, index: u32) {
         let line = HINTS_OFFSET as usize + 64 * (1 + usize::from(lane.number()));
         let generation = self.lane(lane).generation;
-        self.map.publish(line, generation);
-        self.map.publish(line + 8, u64::from(index));
+        self.surface.publish(line, generation);
+        self.surface.publish(line + 8, u64::from(index));
         let head = self.segment_at(index) + SEGMENT_HEADER_SIZE;
         let next = match self.choose(lane) {
             Room::Released(position) | Room::Overwrite(position) => self
@@ -515,13 +548,13 @@ impl RingWriter {
 
     /// Writes one superblock copy. Not synced: recovery does not depend on it.
     pub fn write_superblock(&mut self, offset: u64, bytes: &[u8]) {
-        self.map
+        self.surface
             .write(usize::try_from(offset).unwrap_or(usize::MAX), bytes);
     }
 
     /// Says in the hints who writes: process id, or 0 when the ring is closed.
     pub fn publish_writer(&mut self, pid: u32) {
-        self.map.publish(HINTS_OFFSET as usize, u64::from(pid));
+        self.surface.publish(HINTS_OFFSET as usize, u64::from(pid));
     }
 }
 
@@ -555,7 +588,7 @@ impl LaneWriter {
     #[inline]
     fn put(
         &mut self,
-        map: &mut Map,
+        surface: &mut Surface,
         epoch: u32,
         header: Header,
         prefix: &[u8],
@@ -563,7 +596,7 @@ impl LaneWriter {
     ) -> Option<usize> {
         let seq = Seq::new(epoch, self.next);
         let word = self.key.commit_word(seq, header, prefix, payload);
-        if !map.put_record(self.at, self.key.mask(seq), word, prefix, payload) {
+        if !surface.put_record(self.at, [self.key.mask(seq), word], prefix, payload) {
             return None;
         }
         self.next += 1;

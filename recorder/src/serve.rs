@@ -119,6 +119,7 @@ impl Server {
             ring: RingOptions {
                 size: options.size,
                 in_host: false,
+                engine: None,
             },
             profile: Arc::new(options.profile.clone()),
             node_lane: if options.slog.is_some() {

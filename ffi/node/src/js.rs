@@ -17,7 +17,7 @@ use crate::open::open;
 use crate::sender::Sender;
 
 /// Arguments that a call may have; what is missing is `undefined`.
-const ARGUMENTS: usize = 4;
+const ARGUMENTS: usize = 5;
 /// Up to here room for the worst case is asked for: three bytes for each UTF-16
 /// unit. V8 then writes in one pass; beyond, it counts the bytes first.
 const WORST_CASE_UNITS: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! `open(dir, size, background, archiveBytes)`: texts of the environment in, a
+//! `open(dir, size, background, archiveBytes, engine)`: texts of the environment in, a
 //! recorder out.
 
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::rc::Rc;
 use haltbox_format::Profile;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, HostError, HostRecorder, Options};
 use haltbox_recorder::operator::size::parse_size;
+use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::ring::file::OpenError;
 
 use crate::js::{Env, Method, Value};
@@ -43,7 +44,8 @@ impl From<HostError> for Refusal {
 /// Opens the recorder and gives it to JavaScript.
 pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     let setting = |at: usize| env.setting(arguments.get(at));
-    let options = options(&setting(0), &setting(1), &setting(2), &setting(3));
+    let texts = [0, 1, 2, 3, 4].map(setting);
+    let options = options(texts.each_ref().map(String::as_str));
     let (recorder, notices) = HostRecorder::open(options.map_err(Refusal::of_setting)?)?;
     let sender = Rc::new(Sender::new(recorder));
     let given = give(env, &sender, &notices);
@@ -54,7 +56,7 @@ pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
 }
 
 /// An empty text is what the environment does not say.
-fn options(dir: &str, size: &str, background: &str, archive: &str) -> Result<Options, String> {
+fn options([dir, size, background, archive, engine]: [&str; 5]) -> Result<Options, String> {
     let profile = Profile::builtin("agoric").map_err(|error| error.to_string())?;
     let archive_bytes = bytes("HALTBOX_ARCHIVE_BYTES", archive, DEFAULT_ARCHIVE)?;
     let background = is_on("HALTBOX_BACKGROUND", background)?.then(|| Background {
@@ -64,6 +66,7 @@ fn options(dir: &str, size: &str, background: &str, archive: &str) -> Result<Opt
     Ok(Options {
         size: bytes("HALTBOX_SIZE", size, DEFAULT_SIZE)?,
         background,
+        engine: Engine::by_name(engine).map_err(|why| format!("HALTBOX_ENGINE: {why}"))?,
         ..Options::new(Path::new(dir), profile)
     })
 }

@@ -75,6 +75,7 @@ fn open(folder: &Path, profile: &Arc<Profile>) -> Recorder {
         ring: RingOptions {
             size: 8 << 20,
             in_host: false,
+            engine: None,
         },
         profile: Arc::clone(profile),
         node_lane: Lane::Local,

@@ -15,6 +15,7 @@ use super::pass::Pass;
 use super::{Archive, ArchiveError, Lock};
 use crate::clock;
 use crate::operator::message::say;
+use crate::quiet;
 use crate::ring::machine;
 
 /// How often the clock is looked at.
@@ -82,7 +83,7 @@ impl Archiving {
         let thread = std::thread::Builder::new()
             .name("haltbox-archive".to_owned())
             .stack_size(THREAD_STACK);
-        thread.spawn(work).map(|_| Archiving { wake })
+        quiet::spawn(thread, work).map(|_| Archiving { wake })
     }
 
     /// Enough was recorded for another part. Never waits.

@@ -13,6 +13,7 @@ use super::Shared;
 use crate::archive::{self, Archiving};
 use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::message;
+use crate::quiet;
 use crate::recorder::News;
 use crate::triggers::{Policy, Triggers};
 
@@ -46,7 +47,9 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name("haltbox-keeper".to_owned())
             .stack_size(THREAD_STACK);
-        thread.spawn(move || Work::new(&shared, background, left).run(&asked))?;
+        quiet::spawn(thread, move || {
+            Work::new(&shared, background, left).run(&asked)
+        })?;
         Ok(Keeper {
             ending: Mutex::new(Some(ending)),
         })

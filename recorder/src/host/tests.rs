@@ -283,3 +283,58 @@ fn a_panic_under_the_lock_is_told_from_closing() {
     drop(host);
     open(folder.path());
 }
+
+#[test]
+fn every_engine_records_the_same() {
+    let name = |engine| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let asked = Options {
+            engine: Some(engine),
+            ..options(folder.path(), "host")
+        };
+        let (host, _) = HostRecorder::open(asked.clone()).expect("it opens");
+        (1..=3).for_each(|height| execute(&host, height, 7));
+        let frozen = host.freeze(Some(2)).expect("a box").name();
+        host.flush().expect("begun");
+        drop(host);
+        // The next opening finds all of it, and goes on behind.
+        let (host, _) = HostRecorder::open(asked).expect("it opens");
+        (4..=5).for_each(|height| execute(&host, height, 7));
+        let stats = host.stats().expect("open");
+        assert_eq!((stats.oldest, stats.head, stats.dropped), (1, 5, 0));
+        (frozen, host.freeze(Some(5)).expect("a box").name())
+    };
+    let mapped = name(Engine::Map);
+    assert!(!mapped.0.contains("incomplete"), "{mapped:?}");
+    assert_eq!(name(Engine::Write), mapped);
+    assert_eq!(name(Engine::Queue), mapped);
+}
+
+#[test]
+fn a_fifo_among_the_boxes_is_not_waited_for() {
+    use nix::sys::stat::Mode;
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().to_owned();
+    let host = open(&dir);
+    execute(&host, 1, 7);
+    let diverged = host.diverged(1, hash(7), hash(8), "AppHash");
+    diverged.expect("pinned");
+    drop(host);
+    std::fs::create_dir(dir.join("archive")).expect("a folder");
+    for fifo in [
+        "boxes/1-0aef5617dd56cd0ccfbc8a9121546948",
+        "archive/2026-11-27T20Z-1-1",
+        "ring.aside-other-size-2026",
+    ] {
+        nix::unistd::mkfifo(&dir.join(fifo), Mode::S_IRWXU).expect("a FIFO");
+    }
+    let (sent, opened) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let host = open(&dir);
+        // A height that only an archive could hold: every file of it is looked at.
+        let looked = host.freeze(Some(900)).is_err();
+        let _ = sent.send(looked);
+    });
+    let looked = opened.recv_timeout(Duration::from_secs(30));
+    assert_eq!(looked, Ok(true), "it waits for the other end of a FIFO");
+}

@@ -18,6 +18,8 @@ use crate::clock;
 use crate::freeze::Frozen;
 use crate::operator::message;
 use crate::operator::message::say;
+use crate::quiet;
+use crate::regular;
 
 /// Bytes of the alert file: a loop of failures must not fill the disk.
 const ALERT_MAX: usize = 64 << 10;
@@ -85,7 +87,7 @@ pub fn follow_up(after: &AfterFreeze, boxes: &Path, frozen: &Frozen, unasked: bo
 /// What writing gives: the alert is then only on standard error.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
     let path = boxes.join(ALERT_FILE);
-    let before = fs::read(&path).unwrap_or_default();
+    let before = regular::read(&path).unwrap_or_default();
     let mut text = format!(
         "{}\n{}{}",
         clock::rfc3339(clock::now_ms()),
@@ -97,7 +99,7 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
     text.extend(before);
     text.truncate(ALERT_MAX);
     let temporary = boxes.join(".alert.tmp");
-    fs::write(&temporary, text)?;
+    regular::write(&temporary, &text)?;
     fs::rename(&temporary, &path)
 }
 
@@ -108,7 +110,8 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
 /// What starting it gives.
 pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
     let hash = |hash: Option<AppHash>| hash.map_or(String::new(), |hash| hash.to_string());
-    let child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    let shell = shell
         .args(["-c", command])
         .env("HALTBOX_BOX", &frozen.path)
         .env("HALTBOX_NAME", frozen.name())
@@ -118,8 +121,8 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
         .env("HALTBOX_APP_HASH", hash(frozen.app_hash))
         .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
         .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    let child = quiet::outside(|| shell.spawn())?;
     let waiting = move || {
         if let Some(trouble) = wait(child) {
             say(&format!("the command of --on-freeze {trouble}"));

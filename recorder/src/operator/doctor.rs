@@ -106,8 +106,8 @@ fn file_system(dir: &Path) -> Finding {
             "put it on a disk, or leave room for it under the group's memory limit",
         ),
         Some(name) => wrong(
-            format!("the ring lies on {name}: a full disk can end the recorder there"),
-            "put it on ext4, XFS or btrfs",
+            format!("the ring lies on {name}: entries can be lost there while the disk is full"),
+            "put it on ext4 or XFS",
         ),
         None => Finding::Good("the file system keeps what was allocated".to_owned()),
     }
@@ -275,6 +275,7 @@ mod tests {
         let options = crate::ring::file::RingOptions {
             size: 4 << 20,
             in_host: false,
+            engine: None,
         };
         drop(crate::ring::file::open(&folder.path().join("ring"), &options).unwrap());
         let mut status = status::look(folder.path()).unwrap();

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::intake::journal::shown_path;
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
+use crate::regular;
 use crate::ring::machine;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
@@ -121,7 +122,8 @@ pub fn ring_path(path: &Path) -> PathBuf {
 pub fn look(path: &Path) -> Result<Status, String> {
     let ring = ring_path(path);
     let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.display());
-    let file = File::open(&ring).map_err(|error| cannot(&format!("cannot be opened: {error}")))?;
+    let file =
+        regular::open(&ring).map_err(|error| cannot(&format!("cannot be opened: {error}")))?;
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let blocks = history.life.blocks();

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use haltbox_format::Lane;
@@ -16,13 +16,15 @@ use haltbox_format::ring::{
 };
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
-use nix::sys::statfs::{self, FsType, fstatfs};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use crate::clock;
-use crate::ring::RingWriter;
+use crate::memory;
+use crate::ring::engine::{Engine, Ground};
 use crate::ring::machine;
-use crate::ring::map::{Birth, Map, set_no_copy_on_write};
 use crate::ring::old_rings::OTHER_SIZE;
+use crate::ring::surface::Surface;
+use crate::ring::{Birth, RingWriter};
 
 /// Counters that a ring begins a session with at most, of 2^40: at a hundred
 /// thousand records a second two months are left.
@@ -33,9 +35,10 @@ const COUNTERS: u64 = 1 << 39;
 pub struct RingOptions {
     /// Bytes of the file, [`MIN_RING`] to [`MAX_RING`].
     pub size: u64,
-    /// The ring is mapped into a host: a file system on which preallocation
-    /// does not protect against SIGBUS is refused instead of warned about.
+    /// The ring is a host's: neither may the file system end the process nor a call wait for it.
     pub in_host: bool,
+    /// How records get into the file; `None`: as its file system allows.
+    pub engine: Option<Engine>,
 }
 
 /// An open ring, and what was found when it was opened.
@@ -52,16 +55,17 @@ pub struct OpenedRing {
     pub aside: Vec<PathBuf>,
 }
 
-/// The ring's file and the lock on it.
+/// The ring's file and the lock on it, which lasts as long as any of its copies.
+#[derive(Clone)]
 pub struct RingLock {
-    file: Option<Flock<File>>,
+    file: Option<Arc<Flock<File>>>,
     birth: Birth,
 }
 
 impl RingLock {
     fn new(file: Flock<File>) -> RingLock {
         RingLock {
-            file: Some(file),
+            file: Some(Arc::new(file)),
             birth: Birth::here(),
         }
     }
@@ -71,7 +75,7 @@ impl RingLock {
     /// # Errors
     /// What the system gives.
     pub fn try_clone(&self) -> io::Result<File> {
-        let file = self.file.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         file.try_clone()
     }
 }
@@ -143,7 +147,8 @@ impl fmt::Display for OpenError {
             Self::FileSystem { path, name } => write!(
                 f,
                 "{} lies on {name}, where preallocated blocks do not protect a mapped file; put \
-                 the ring on ext4, XFS, tmpfs or btrfs, or run haltbox record beside the host",
+                 the ring on ext4 or tmpfs, choose the engine `queue`, which maps nothing, or run \
+                 haltbox record beside the host",
                 path.display()
             ),
             Self::Size(size) => write!(
@@ -174,8 +179,8 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
         };
         match examine(&file, size) {
             Ok(view) => {
-                check_file_system(&file, path, options, &mut notices)?;
-                return resume(path, file, view, notices, aside);
+                let engine = choose_engine(&file, path, options, &mut notices)?;
+                return resume(path, file, view, engine, notices, aside);
             }
             Err(Unfit::Io(error)) => {
                 return Err(OpenError::Io {
@@ -369,7 +374,7 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
         .and_then(|file| {
             // Only an empty file can be taken out of copy-on-write; what the
             // check has to say it says again when the ring is opened.
-            check_file_system(&file, path, options, &mut Vec::new())?;
+            choose_engine(&file, path, options, &mut Vec::new())?;
             allocate(&file, path, size)?;
             write_superblocks(&file, size).map_err(|error| io_error("write", error))
         })
@@ -467,73 +472,52 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 /// What a ring lies on, if it should lie elsewhere.
 pub(crate) fn file_system_name(path: &Path) -> Option<String> {
     let file = File::open(path).ok()?;
-    let kind = fstatfs(&file).ok()?.filesystem_type();
-    if kind == statfs::TMPFS_MAGIC {
+    if fstatfs(&file).ok()?.filesystem_type() == TMPFS_MAGIC {
         return Some("tmpfs".to_owned());
     }
-    let options = RingOptions {
-        size: 0,
-        in_host: true,
-    };
-    match check_file_system(&file, path, &options, &mut Vec::new()) {
-        Err(OpenError::FileSystem { name, .. }) => Some(name),
-        _ => None,
+    match Ground::of(&file).ok()? {
+        Ground::Firm | Ground::Shared(_) => None,
+        Ground::Moving(name) => Some(name.to_owned()),
+        Ground::Unknown(name) => Some(name),
     }
 }
 
-/// File systems on which preallocated blocks stay where they are.
-fn check_file_system(
+/// The engine for a file, and what the operator should hear of it.
+fn choose_engine(
     file: &File,
     path: &Path,
     options: &RingOptions,
     notices: &mut Vec<String>,
-) -> Result<(), OpenError> {
-    const XFS: FsType = FsType(0x5846_5342);
-    let io_error = |error| OpenError::Io {
+) -> Result<Engine, OpenError> {
+    let ground = Ground::of(file).map_err(|error| OpenError::Io {
         doing: "examine",
         path: path.to_owned(),
         error,
-    };
-    let kind = fstatfs(file)
-        .map_err(|errno| io_error(errno.into()))?
-        .filesystem_type();
-    let name = match kind {
-        statfs::EXT4_SUPER_MAGIC | statfs::TMPFS_MAGIC | XFS => return Ok(()),
-        statfs::BTRFS_SUPER_MAGIC => {
-            // Only an empty file can be taken out of copy-on-write.
-            let empty = file.metadata().map_err(io_error)?.len() == 0;
-            if !empty || set_no_copy_on_write(file).is_ok() {
-                return Ok(());
-            }
-            "btrfs with copy-on-write".to_owned()
-        }
-        statfs::NFS_SUPER_MAGIC => "NFS".to_owned(),
-        statfs::FUSE_SUPER_MAGIC => "FUSE".to_owned(),
-        statfs::OVERLAYFS_SUPER_MAGIC => "overlayfs".to_owned(),
-        FsType(0x2FC1_2FC1) => "ZFS".to_owned(),
-        FsType(0x0102_1997) => "9p".to_owned(),
-        FsType(other) => format!("a file system of type {other:#x}"),
-    };
-    if options.in_host {
-        return Err(OpenError::FileSystem {
-            path: path.to_owned(),
-            name,
-        });
+    })?;
+    let name = ground.unsafe_name().unwrap_or_default();
+    let chosen = ground.engine(options.engine, options.in_host);
+    let engine = chosen.ok_or_else(|| OpenError::FileSystem {
+        path: path.to_owned(),
+        name: name.to_owned(),
+    })?;
+    if options.engine.is_none() && engine == Engine::Queue {
+        notices.push(format!(
+            "{} lies on {name}, where a full disk can end a process that maps a file: a thread \
+             writes it instead, and a kill can lose the last milliseconds; on ext4 and tmpfs \
+             nothing is lost",
+            path.display()
+        ));
     }
-    notices.push(format!(
-        "{} lies on {name}: a full disk can end the recorder there (never the node); ext4, XFS, \
-         tmpfs or btrfs are safe",
-        path.display()
-    ));
-    Ok(())
+    Ok(engine)
 }
 
-/// Maps the ring and opens a new epoch. Nothing is synced: an fsync would write
+/// Takes the ring up and opens a new epoch. Nothing is synced: an fsync would write
 /// the whole ring back, and recovery does not depend on it.
 fn resume(
     path: &Path,
     file: Flock<File>,
     view: RingView,
+    engine: Engine,
     mut notices: Vec<String>,
     aside: Vec<PathBuf>,
 ) -> Result<OpenedRing, OpenError> {
@@ -547,9 +531,14 @@ fn resume(
         .superblock
         .map_or(view.length, |superblock| superblock.file_size);
     allocate(&file, path, length)?;
-    let map = Map::new(&file).map_err(|error| io_error("map", error))?;
+    let file = RingLock::new(file);
+    let handle = file.try_clone().map_err(|error| io_error("open", error))?;
+    let surface = Surface::open(engine, &handle, length, file.clone())
+        .map_err(|error| io_error("map", error))?;
+    // The map has taken its part of the addresses.
+    memory::ask(memory::to_open(length)).map_err(|error| io_error("find memory for", error))?;
     let epoch = view.epoch().saturating_add(1);
-    let mut writer = RingWriter::resume(map, &view, epoch);
+    let mut writer = RingWriter::resume(surface, &view, epoch);
     if let Some(superblock) = view.superblock {
         let next = Superblock {
             revision: superblock.revision + 1,
@@ -572,7 +561,7 @@ fn resume(
     Ok(OpenedRing {
         writer,
         view,
-        file: RingLock::new(file),
+        file,
         notices,
         aside,
     })

@@ -12,7 +12,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -20,24 +20,47 @@ use nix::libc;
 
 /// The process something was made in, told from the children it forks.
 #[derive(Clone, Copy, Debug)]
-pub struct Birth(u32);
+pub struct Birth {
+    process: &'static AtomicU32,
+    number: u32,
+}
 
 impl Birth {
     /// This process.
     pub fn here() -> Birth {
-        watch_forks();
-        Birth(FORKS.load(Ordering::Relaxed))
+        static PROCESS: OnceLock<&'static AtomicU32> = OnceLock::new();
+        let process = *PROCESS.get_or_init(watch_forks);
+        Birth {
+            process,
+            number: number_here(process),
+        }
     }
 
     /// This is the child of that process.
+    #[inline]
     pub fn is_elsewhere(self) -> bool {
-        FORKS.load(Ordering::Relaxed) != self.0
+        self.process.load(Ordering::Relaxed) != self.number
+    }
+}
+
+/// The number of this process. A child begins with 0, and takes one that none of its ancestors has.
+fn number_here(process: &AtomicU32) -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let known = process.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let fresh = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    match process.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => fresh,
+        Err(other) => other,
     }
 }
 
 /// A file mapped for reading and writing. One owner writes.
 pub struct Map {
     pages: Arc<Mapping>,
+    birth: Birth,
 }
 
 /// The same pages, for asking the kernel to make them present.
@@ -83,22 +106,46 @@ pub fn start_writeback(file: &File) {
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-static FORKS: AtomicU32 = AtomicU32::new(0);
-static WATCH_FORKS: Once = Once::new();
+/// The number of this process where nothing else can hold it.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn count_fork() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
+extern "C" fn forget_number() {
+    NUMBER.store(0, Ordering::Relaxed);
 }
 
-fn watch_forks() {
-    WATCH_FORKS.call_once(|| {
-        // SAFETY: `count_fork` is a static function that only adds to an atomic,
-        // which is allowed in the child of a fork; a failure leaves the pages
-        // protected by MADV_DONTFORK alone.
-        unsafe {
-            libc::pthread_atfork(None, None, Some(count_fork));
+/// Where the number of this process stands: on a page that the kernel wipes in every child,
+/// also in one that `clone` made without the C library's knowledge; before Linux 4.14, in a
+/// word that the C library has cleared by `fork`.
+fn watch_forks() -> &'static AtomicU32 {
+    if let Some(page) = wiped_in_children() {
+        return page;
+    }
+    // SAFETY: `forget_number` is a static function that only stores to an atomic, which is
+    // allowed in the child of a fork; a failure leaves the pages protected by MADV_DONTFORK.
+    unsafe { libc::pthread_atfork(None, None, Some(forget_number)) };
+    &NUMBER
+}
+
+fn wiped_in_children() -> Option<&'static AtomicU32> {
+    const LENGTH: usize = 4096;
+    let (protection, kind) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: a new private mapping, of which nothing else knows, is made, and given back if it
+    // is of no use. Else it stays for the life of the process: it is aligned for an AtomicU32,
+    // is zero, and is accessed by nothing but this reference.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), LENGTH, protection, kind, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
         }
-    });
+        if libc::madvise(page, LENGTH, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, LENGTH);
+            return None;
+        }
+        Some(AtomicU32::from_ptr(page.cast()))
+    }
 }
 
 impl Map {
@@ -114,18 +161,15 @@ impl Map {
         };
         Ok(Map {
             pages: Arc::new(mapping),
+            birth,
         })
-    }
-
-    /// Bytes mapped.
-    pub fn len(&self) -> usize {
-        self.pages.raw.len()
     }
 
     /// This process is the child of the one that made the map: its pages are
     /// not here, and touching them would end the process.
+    #[inline]
     pub fn is_forked(&self) -> bool {
-        self.pages.is_forked()
+        self.birth.is_elsewhere()
     }
 
     /// A handle for populating pages from another thread.
@@ -162,12 +206,11 @@ impl Map {
     /// behind a header of 16 bytes, then `sequence`, and last, in one aligned
     /// release store, `commit`. Returns false, and writes nothing, if it does
     /// not fit.
-    #[inline]
+    #[inline(always)]
     pub fn put_record(
         &mut self,
         offset: usize,
-        sequence: u64,
-        commit: u64,
+        [sequence, commit]: [u64; 2],
         prefix: &[u8],
         payload: &[u8],
     ) -> bool {
@@ -237,31 +280,57 @@ impl Map {
         target.store(word.to_le(), Ordering::Release);
         true
     }
-
-    /// Waits until `length` bytes at `offset` are on the disk.
-    pub fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
-        if self.is_forked() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        self.pages.raw.flush_range(offset, length)
-    }
 }
 
 nix::ioctl_read!(get_file_flags, b'f', 1, libc::c_long);
 nix::ioctl_write_ptr!(set_file_flags, b'f', 2, libc::c_long);
+nix::ioctl_read!(get_xfs_geometry, b'X', 100, XfsGeometry);
 
-/// Keeps btrfs from copying the file's blocks on every write; only an empty
-/// file can be told so.
-pub fn set_no_copy_on_write(file: &File) -> io::Result<()> {
-    const NO_COPY_ON_WRITE: libc::c_long = 0x0080_0000;
+const NO_COPY_ON_WRITE: libc::c_long = 0x0080_0000;
+
+fn file_flags(file: &File) -> io::Result<libc::c_long> {
     let mut flags: libc::c_long = 0;
     // SAFETY: the descriptor is open for the life of `file`, and the kernel
     // writes one C long (in truth an int, which is not longer) to a valid place.
     unsafe { get_file_flags(file.as_raw_fd(), &mut flags) }?;
-    flags |= NO_COPY_ON_WRITE;
-    // SAFETY: as above; the kernel only reads the pointed-to value.
+    Ok(flags)
+}
+
+/// Keeps btrfs from copying the file's blocks on every write; only an empty
+/// file can be told so.
+pub fn set_no_copy_on_write(file: &File) -> io::Result<()> {
+    let flags = file_flags(file)? | NO_COPY_ON_WRITE;
+    // SAFETY: the descriptor is open for the life of `file`; the kernel only reads
+    // the pointed-to value.
     unsafe { set_file_flags(file.as_raw_fd(), &flags) }?;
     Ok(())
+}
+
+/// Whether btrfs was told so of this file.
+pub fn is_no_copy_on_write(file: &File) -> bool {
+    file_flags(file).is_ok_and(|flags| flags & NO_COPY_ON_WRITE != 0)
+}
+
+/// `xfs_fsop_geom_v1`, of which `flags` is what matters here.
+#[repr(C, align(8))]
+pub struct XfsGeometry {
+    _before: [u8; 92],
+    flags: u32,
+    _after: [u8; 16],
+}
+
+/// Whether files of this XFS can share blocks (`mkfs.xfs -m reflink=1`, today's default).
+pub fn xfs_shares_blocks(file: &File) -> io::Result<bool> {
+    const REFLINK: u32 = 1 << 20;
+    let mut geometry = XfsGeometry {
+        _before: [0; 92],
+        flags: 0,
+        _after: [0; 16],
+    };
+    // SAFETY: the descriptor is open for the life of `file`, and the kernel writes the
+    // 112 bytes of the struct, as long as the request's number says.
+    unsafe { get_xfs_geometry(file.as_raw_fd(), &mut geometry) }?;
+    Ok(geometry.flags & REFLINK != 0)
 }
 
 impl Pages {
@@ -308,19 +377,18 @@ mod tests {
         assert!(!map.write(4090, b"haltbox"));
         assert!(!map.write(usize::MAX, b"h"));
         assert!(!map.publish(4096, 1) && !map.publish(4, 1));
-        assert!(!map.put_record(4080, 1, 1, b"", b"h") && !map.put_record(8, 1, 1, b"", b""));
+        assert!(!map.put_record(4080, [1, 1], b"", b"h") && !map.put_record(8, [1, 1], b"", b""));
     }
 
     /// What a host's forked child does with the recorder it inherited: nothing
     /// it does may reach the file, fault, or unmap what stands there since.
     fn as_a_child(mut map: Map) -> bool {
         let address = map.pages.raw.as_mut_ptr().cast();
-        let length = map.len();
+        let length = map.pages.raw.len();
         let refused = map.is_forked()
             && !map.write(0, b"child")
             && !map.publish(0, 1)
-            && !map.put_record(0, 1, 1, b"", b"child")
-            && map.sync(0, 4096).is_err()
+            && !map.put_record(0, [1, 1], b"", b"child")
             && map.pages().populate(0, 4096).is_ok();
         let (protection, kind) = (
             libc::PROT_READ | libc::PROT_WRITE,
@@ -371,10 +439,11 @@ mod tests {
         let options = RingOptions {
             size: 4 << 20,
             in_host: false,
+            engine: None,
         };
         let ring = open(&path, &options).unwrap();
         let heads = ring.writer.heads();
-        let pages = ring.writer.map().pages();
+        let pages = ring.writer.pages().unwrap();
         let populating = crate::ring::populate::start(pages, heads, 256 << 10).unwrap();
         // SAFETY: the child only drops what the parent made before it, under an
         // alarm that ends it should a drop wait, and ends in `_exit`.

@@ -2,7 +2,7 @@
 //! until they are drained: nothing in them waits for a verdict or a box, and
 //! the ring in use has let go of records of its own, which are all younger.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,8 @@ use haltbox_format::Lane;
 use haltbox_format::lifecycle::{Block, Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, LaneView, RingView, SlotState};
+
+use crate::regular;
 
 /// In the names of rings that were set aside for their size.
 pub const OTHER_SIZE: &str = "other-size";
@@ -51,7 +53,7 @@ pub fn find(ring: &Path) -> Vec<OldRing> {
 
 impl OldRing {
     fn read(path: PathBuf) -> io::Result<OldRing> {
-        let file = File::open(&path)?;
+        let file = regular::open(&path)?;
         let view = RingView::read(&file).map_err(|error| io::Error::other(error.to_string()))?;
         let history = History::read(&file, &view)?;
         let (damaged, life) = (

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::quiet;
 use crate::ring::Heads;
 use crate::ring::map::{Birth, Pages};
 
@@ -30,9 +31,9 @@ pub struct Populating {
 pub fn start(pages: Pages, heads: Arc<Heads>, segment_size: usize) -> std::io::Result<Populating> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    let thread = std::thread::Builder::new()
-        .name("haltbox-pages".to_owned())
-        .spawn(move || run(&pages, &heads, segment_size, &stopped))?;
+    let thread = std::thread::Builder::new().name("haltbox-pages".to_owned());
+    let work = move || run(&pages, &heads, segment_size, &stopped);
+    let thread = quiet::spawn(thread, work)?;
     Ok(Populating {
         stop,
         thread: Some(thread),

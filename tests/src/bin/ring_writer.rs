@@ -24,6 +24,7 @@ fn main() {
     let options = RingOptions {
         size: 4 << 20,
         in_host: false,
+        engine: None,
     };
     let mut writer = open(Path::new(ring), &options)
         .expect("the ring opens")

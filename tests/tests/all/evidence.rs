@@ -251,6 +251,7 @@ impl History {
             ring: RingOptions {
                 size: RING,
                 in_host: false,
+                engine: None,
             },
             profile: Arc::clone(&self.profile),
             node_lane: Lane::Local,

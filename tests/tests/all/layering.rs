@@ -80,6 +80,7 @@ fn unsafe_code_is_where_it_has_to_be() {
                 "ffi/src/border.rs",
                 "ffi/src/calls.rs",
                 "ffi/src/calls/tests.rs",
+                "ffi/src/shield.rs",
             ],
         ),
         (&["ffi/node"], &["ffi/node/src/js.rs"]),

@@ -13,6 +13,7 @@ fn snapshots(folder: &std::path::Path) -> (Vec<Vec<u8>>, u64) {
     let options = RingOptions {
         size: RING,
         in_host: false,
+        engine: None,
     };
     let mut writer = open(&path, &options).expect("a ring").writer;
     let mut payload = Vec::new();
@@ -155,6 +156,7 @@ fn a_writer_goes_on_after_a_power_cut() {
             &RingOptions {
                 size: RING,
                 in_host: false,
+                engine: None,
             },
         )
         .expect("it opens");

@@ -23,6 +23,7 @@ fn opened(path: &Path) -> OpenedRing {
     let options = RingOptions {
         size: RING,
         in_host: false,
+        engine: None,
     };
     open(path, &options).expect("a ring")
 }
@@ -311,6 +312,7 @@ fn recorder(path: &Path) -> Opened {
         ring: RingOptions {
             size: RING,
             in_host: false,
+            engine: None,
         },
         profile: Arc::new(Profile::builtin("agoric").expect("builtin")),
         node_lane: Lane::Local,

@@ -36,6 +36,7 @@ type Options struct {
 	RingSize, ArchiveBytes                uint64
 	PersistSeconds                        uint32
 	Background                            bool
+	Engine                                uint32
 }
 
 // Stats as haltbox_stats.

@@ -38,6 +38,7 @@ func Open(options Options) (Handle, Status, string) {
 		upload_hint:     texts.add(options.UploadHint),
 		archive_bytes:   C.uint64_t(options.ArchiveBytes),
 		persist_seconds: C.uint32_t(options.PersistSeconds),
+		engine:          C.uint32_t(options.Engine),
 	}
 	if options.Background {
 		lowered.background = 1

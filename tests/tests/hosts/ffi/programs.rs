@@ -174,6 +174,40 @@ fn the_child_of_a_fork_is_refused_and_the_parent_goes_on() {
 }
 
 #[test]
+fn a_child_of_a_raw_clone_is_refused_too() {
+    let Some(library) = installed() else { return };
+    for watch in [Watch::None, Watch::Sanitizers] {
+        let program = Program::build("clone", watch, &library.prefix);
+        program.run_silent(&[]);
+        let recorded = program.recorded();
+        assert_eq!(recorded.matches("tx-parent").count(), 3);
+        assert!(!recorded.contains("tx-child"));
+    }
+}
+
+/// Without a shield the C library unwinds the thread through Rust, which aborts.
+#[test]
+fn a_cancelled_thread_ends_behind_the_call() {
+    let Some(library) = installed() else { return };
+    let program = Program::build("cancel", Watch::None, &library.prefix);
+    program.run_silent(&["40"]);
+    assert!(program.recorded().contains("tx-last"));
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_and_no_signal() {
+    in_every_way(|library, watch| {
+        Program::build("size_limit", watch, &library.prefix).run_silent(&[]);
+    });
+}
+
+#[test]
+fn a_host_without_memory_is_told_so_and_lives() {
+    let Some(library) = installed() else { return };
+    Program::build("memory", Watch::None, &library.prefix).run_silent(&[]);
+}
+
+#[test]
 fn a_panic_inside_turns_the_recorder_off_and_no_more() {
     in_every_way(|library, watch| {
         let program = Program::build("panic", watch, &library.panicking);
@@ -213,6 +247,7 @@ fn a_file_system_that_would_not_protect_the_host_is_refused() {
 fn killed_after(program: &Path, dir: &Path, entries: u64) -> u64 {
     let mut child = Command::new(program)
         .arg(dir)
+        .arg("0")
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
