@@ -361,8 +361,22 @@ impl<'a> RingCopy<'a> {
     }
 
     fn loss(&mut self, loss: &Loss, at: Position) {
+        if loss.breaks_blocks() && !loss.shows_as_gap() {
+            self.break_open();
+        }
         let missing = Missing::of_loss(loss, at, Some(self.slog_lines));
         self.fields.losses.push(missing);
+    }
+
+    /// Something is missing behind the newest line: the execution that is being
+    /// copied has no HASH, unless its last line is there.
+    fn break_open(&mut self) {
+        let copied = self.main.map_or(0, |main| main.to + 1);
+        if let Some(open) = &mut self.open
+            && open.block.end.is_none_or(|end| copied < end.main)
+        {
+            open.hasher = None;
+        }
     }
 
     /// Records that are missing in an execution leave it without a HASH.
@@ -370,12 +384,8 @@ impl<'a> RingCopy<'a> {
         if !self.scope.meets(&hole) {
             return;
         }
-        if hole.lane == Lane::Main
-            && let Some(open) = &mut self.open
-        {
-            open.hasher = None;
-        }
         if hole.lane == Lane::Main {
+            self.break_open();
             let from = self.blocks.iter_mut().skip(self.next);
             from.filter(|b| (hole.from..=hole.to).contains(&b.from.main))
                 .for_each(|block| block.whole = false);
