@@ -14,6 +14,7 @@ use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
+use haltbox_recorder::operator::concerns::Judging;
 use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
 use haltbox_recorder::operator::size::parse_size;
@@ -133,6 +134,10 @@ struct RecordingArgs {
     /// 127.0.0.1:9464.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
+    /// Seconds since the last block after which metrics say that it needs
+    /// attention; by default 60, or ten times the chain's own interval.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_block_age: Option<u64>,
     /// Where a black box is to be uploaded, for the halt message.
     #[arg(long, value_name = "TEXT")]
     upload_hint: Option<String>,
@@ -216,6 +221,10 @@ struct StatusArgs {
     /// they say.
     #[arg(long, conflicts_with = "json")]
     prometheus: bool,
+    /// Seconds since the last block after which it needs attention; by default
+    /// 60, or ten times the chain's own interval.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_block_age: Option<u64>,
 }
 
 #[derive(Args)]
@@ -299,6 +308,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
         archive_bytes: args.recording.archive_bytes,
         rpc: args.recording.rpc()?,
         metrics: args.recording.metrics,
+        max_block_age: args.recording.max_block_age.map(Duration::from_secs),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -434,7 +444,11 @@ fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &fr
 }
 
 fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
-    let status = status::look(&args.source)?;
+    let judging = Judging {
+        max_block_age: args.max_block_age.map(Duration::from_secs),
+        answers: None,
+    };
+    let status = status::judge(&args.source, &judging)?;
     if args.prometheus {
         print!("{}", prometheus::text(&status));
         return Ok(ExitCode::SUCCESS);

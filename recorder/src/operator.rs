@@ -1,6 +1,9 @@
 //! What the operator asks, sees and is told.
 
 pub mod after_freeze;
+mod callers;
+pub mod concerns;
+mod contents;
 pub mod control;
 pub mod doctor;
 pub mod message;

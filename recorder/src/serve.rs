@@ -8,6 +8,7 @@ mod freezing;
 mod opening;
 mod witnesses;
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -32,12 +33,12 @@ use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring::file::RingOptions;
 use crate::ring::old_rings::{self, OldRing};
 use crate::rpc::{self, Watch};
-use crate::service::Service;
+use crate::service::{Pulse, Service};
 use crate::signals;
 use crate::subject::{BY_REQUEST, Holder, Subject};
 use crate::triggers::{Policy, Triggers};
 use freezing::{Freezing, HeldBy, Wanted};
-use opening::{keep_profile, make_folder, open_sources};
+use opening::{FirstBlock, followed, keep_profile, make_folder, open_sources};
 
 /// Sources are drained before a freeze until they were quiet this long ...
 const QUIET: Duration = Duration::from_millis(250);
@@ -80,6 +81,9 @@ pub struct Options {
     pub rpc: rpc::Options,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// How old the last block may be before metrics say that it needs attention;
+    /// by default it goes by the chain's own pace.
+    pub max_block_age: Option<Duration>,
 }
 
 /// Records until every source is over or a signal ends it.
@@ -105,6 +109,10 @@ struct Server {
     /// What the node said before it stopped, if it announced that.
     farewell: Option<String>,
     last_progress: Instant,
+    pulse: Pulse,
+    first_block: FirstBlock,
+    /// What reading each source failed with last: told once.
+    failures: HashMap<Stream, String>,
 }
 
 impl Server {
@@ -152,6 +160,9 @@ impl Server {
             watch: witnesses::watch(&options.rpc),
             farewell: None,
             last_progress: Instant::now(),
+            pulse: Pulse::new(),
+            first_block: FirstBlock::default(),
+            failures: HashMap::new(),
             options,
         };
         server.begin(opened);
@@ -179,6 +190,10 @@ impl Server {
             recorder.path().display(),
             message::human_bytes(self.options.size)
         ));
+        self.sources
+            .iter()
+            .for_each(|source| say(&followed(&source.mark())));
+        self.first_block.known(recorder.life());
         let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
         let left: Vec<_> = left.map(|b| (b.of, b.state, b.why.clone())).collect();
         recorder.take_news();
@@ -212,6 +227,7 @@ impl Server {
         let mut service = Service::ready();
         loop {
             service.live();
+            self.pulse.beat();
             let progress = self.read_sources();
             self.wake_archive();
             self.hear();
@@ -285,13 +301,20 @@ impl Server {
             }
         });
         let turn = turn.unwrap_or_else(|error| {
-            say(&format!(
+            let told = format!(
                 "reading the {} source {}: {error}",
                 stream.name(),
                 source.name()
-            ));
+            );
+            if self.failures.get(&stream) != Some(&told) {
+                say(&told);
+                self.failures.insert(stream, told);
+            }
             Turn::Quiet
         });
+        if turn == Turn::Progress {
+            self.failures.remove(&stream);
+        }
         match &turn {
             Turn::Over | Turn::WriterGone => {
                 recorder.event(&Event::StreamEnd, stream);
@@ -347,6 +370,11 @@ impl Server {
 
     /// Tells the operator, and has divergences frozen.
     fn tell_news(&mut self) {
+        if let Some(recorder) = &self.recorder
+            && let Some(height) = self.first_block.seen(recorder.life())
+        {
+            say(&format!("first block seen: {height}"));
+        }
         let news = self
             .recorder
             .as_mut()
@@ -470,7 +498,8 @@ impl Server {
 
     /// Answers requests.
     fn hear(&mut self) {
-        while let Some((request, stream)) = self.control.as_ref().and_then(Control::accept) {
+        let requests = self.control.as_mut().map(Control::requests);
+        for (request, stream) in requests.unwrap_or_default() {
             let (height, boxes) = match request {
                 Request::Freeze { height, boxes } => (height, boxes),
                 Request::Hello => {
@@ -593,14 +622,12 @@ impl Server {
     /// Waits for bytes, a request, a signal or the next look at the files.
     fn wait(&self, signals: &SignalFd) {
         let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        let control = self
-            .control
-            .as_ref()
-            .map(|control| control.listener().as_fd());
+        let control = self.control.as_ref().map(Control::wait_on);
         let pipes = self.sources.iter().filter_map(Source::wait_on);
         waiting.extend(
             control
                 .into_iter()
+                .flatten()
                 .chain(pipes)
                 .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
         );

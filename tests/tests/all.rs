@@ -9,6 +9,8 @@ mod attach; // beside a host that links the recorder
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/commands.rs"]
 mod commands; // selection, exit codes, pipes, the demo
+#[path = "all/control.rs"]
+mod control; // callers of the control socket that do not behave
 #[path = "all/crash_loop.rs"]
 mod crash_loop; // a failed node that is killed and started again, with its recorder
 #[path = "all/diff.rs"]
@@ -47,6 +49,8 @@ mod recordings;
 mod recovery;
 #[path = "all/run.rs"]
 mod run; // a node and its recorder, and whatever kills either // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte
+#[path = "all/states.rs"]
+mod states; // when an operator may be told that nothing needs attention
 #[path = "all/transactions.rs"]
 mod transactions; // hosts without a slog: their recordings, compared
 #[path = "all/witnesses.rs"]

@@ -1,20 +1,35 @@
 //! Asking a running recorder: a socket in its folder, one JSON line each way.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::{Deserialize, Serialize};
+
+use crate::operator::callers::{Callers, Heard, Limits};
 
 /// The socket's name in the recorder's folder.
 pub const SOCKET: &str = "control";
-/// Longest request or reply that is read.
-const LONGEST: u64 = 64 << 10;
-/// A caller that sends nothing must not hold the recorder up.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Longest reply that is read.
+const LONGEST: usize = 64 << 10;
+/// What callers may take of the recorder's loop, which never waits for them.
+const LIMITS: Limits = Limits {
+    callers: 16,
+    bytes: 64 << 10,
+    patience: Duration::from_secs(2),
+};
+/// In which a recorder at work answers anything but a freeze. Its loop is busy for
+/// some seconds at most, while it reads the last words of a node that ended.
+pub const ALIVE: Duration = Duration::from_secs(10);
+/// How often a recorder that writes a box is asked whether it lives.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// Before a queue that is full is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +65,7 @@ pub enum Reply {
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    callers: Callers<UnixStream>,
 }
 
 impl Control {
@@ -64,33 +80,48 @@ impl Control {
         let listener = through(folder, |short| UnixListener::bind(short))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Control { listener, path })
+        Ok(Control {
+            listener,
+            path,
+            callers: Callers::new(LIMITS),
+        })
     }
 
-    /// The listening socket, to wait on.
-    pub fn listener(&self) -> &UnixListener {
-        &self.listener
+    /// What to wait on.
+    pub fn wait_on(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(self.listener.as_fd()).chain(self.callers.wait_on())
     }
 
-    /// A request that has come, and whom to answer.
-    pub fn accept(&self) -> Option<(Request, UnixStream)> {
-        let (stream, _) = self.listener.accept().ok()?;
-        stream.set_nonblocking(false).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        stream.set_write_timeout(Some(PATIENCE)).ok()?;
-        let mut line = String::new();
-        BufReader::new((&stream).take(LONGEST))
-            .read_line(&mut line)
-            .ok()?;
-        match serde_json::from_str(&line) {
-            Ok(request) => Some((request, stream)),
-            Err(error) => {
-                answer(
-                    &stream,
-                    &Reply::Failed(format!("the request is not understood: {error}")),
-                );
-                None
-            }
+    /// The requests that are whole by now, and whom to answer. Never waits.
+    pub fn requests(&mut self) -> Vec<(Request, UnixStream)> {
+        self.callers.admit(|| accept(&self.listener).ok());
+        let whole = self.callers.requests(read_line).into_iter();
+        whole
+            .filter_map(|(line, stream)| understood(&line, stream))
+            .collect()
+    }
+}
+
+fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// A line, or all that a caller sent without an end of line.
+fn read_line(heard: Heard<'_>) -> Option<Vec<u8>> {
+    let end = heard.bytes.iter().position(|byte| *byte == b'\n');
+    let end = end.or(heard.is_all.then_some(heard.bytes.len()))?;
+    heard.bytes.get(..end).map(<[u8]>::to_vec)
+}
+
+fn understood(line: &[u8], stream: UnixStream) -> Option<(Request, UnixStream)> {
+    match serde_json::from_slice(line) {
+        Ok(request) => Some((request, stream)),
+        Err(error) => {
+            let why = format!("the request is not understood: {error}");
+            answer(&stream, &Reply::Failed(why));
+            None
         }
     }
 }
@@ -101,7 +132,8 @@ impl Drop for Control {
     }
 }
 
-/// Sends a reply; a caller that is gone does not matter.
+/// Sends a reply, which fits what the system keeps of an empty connection: a
+/// caller that is gone or does not read does not matter.
 pub fn answer(mut stream: &UnixStream, reply: &Reply) {
     if let Ok(mut line) = serde_json::to_vec(reply) {
         line.push(b'\n');
@@ -110,31 +142,121 @@ pub fn answer(mut stream: &UnixStream, reply: &Reply) {
 }
 
 /// Asks the recorder that works in `folder`, and waits as long as it takes to
-/// write a box. `None` if none listens there.
+/// write a box: while it does, it is asked whether it lives. `None` if none listens
+/// there.
+///
+/// # Errors
+/// It does not answer, or not in a way that is understood.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Option<Reply>> {
-    ask_within(folder, request, None)
+    if ask_within(folder, &Request::Hello, Some(ALIVE))?.is_none() {
+        return Ok(None);
+    }
+    let Some(mut call) = Call::make(folder, request, Instant::now() + ALIVE)? else {
+        return Ok(None);
+    };
+    loop {
+        match call.reply(Instant::now() + ASK_AGAIN) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            reply => return reply.map(Some),
+        }
+        ask_within(folder, &Request::Hello, Some(ALIVE))?;
+    }
 }
 
-/// Asks, and waits no longer than this for the answer.
+/// Asks, and waits no longer than this for the whole answer.
+///
+/// # Errors
+/// It does not answer in time, or not in a way that is understood.
 pub fn ask_within(
     folder: &Path,
     request: &Request,
     patience: Option<Duration>,
 ) -> io::Result<Option<Reply>> {
-    let stream = match through(folder, |short| UnixStream::connect(short)) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-        Err(_) => return Ok(None),
+    let Some(patience) = patience else {
+        return ask(folder, request);
     };
-    stream.set_read_timeout(patience)?;
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    (&stream).write_all(&line)?;
-    let mut reply = String::new();
-    BufReader::new((&stream).take(LONGEST)).read_line(&mut reply)?;
-    serde_json::from_str(&reply)
-        .map(Some)
-        .map_err(io::Error::other)
+    let until = Instant::now() + patience;
+    let Some(mut call) = Call::make(folder, request, until)? else {
+        return Ok(None);
+    };
+    call.reply(until).map(Some)
+}
+
+/// A request that was sent, and what came of the reply.
+struct Call {
+    stream: UnixStream,
+    heard: Vec<u8>,
+}
+
+impl Call {
+    /// `None` if nobody listens there.
+    fn make(folder: &Path, request: &Request, until: Instant) -> io::Result<Option<Call>> {
+        let stream = match through(folder, |path| connect_until(path, until)) {
+            Ok(stream) => stream,
+            Err(error) => match error.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::TimedOut => return Err(error),
+                _ => return Ok(None),
+            },
+        };
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stream.set_write_timeout(Some(left(until)?))?;
+        (&stream).write_all(&line).map_err(in_time)?;
+        let heard = Vec::new();
+        Ok(Some(Call { stream, heard }))
+    }
+
+    /// Reads the reply, all of it by `until`.
+    fn reply(&mut self, until: Instant) -> io::Result<Reply> {
+        let mut chunk = [0; 4096];
+        while !self.heard.contains(&b'\n') {
+            self.stream.set_read_timeout(Some(left(until)?))?;
+            let count = self.stream.read(&mut chunk).map_err(in_time)?;
+            self.heard
+                .extend_from_slice(chunk.get(..count).unwrap_or_default());
+            if count == 0 || self.heard.len() > LONGEST {
+                break;
+            }
+        }
+        serde_json::from_slice(&self.heard).map_err(io::Error::other)
+    }
+}
+
+/// The time that is left; none is an error, as it is for a socket.
+fn left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then_some(left).ok_or_else(too_late)
+}
+
+fn too_late() -> io::Error {
+    let why = "it hangs or was stopped: no answer came in time";
+    io::Error::new(io::ErrorKind::TimedOut, why)
+}
+
+fn in_time(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => too_late(),
+        _ => error,
+    }
+}
+
+/// A recorder that hangs has a full queue after some callers, and connecting
+/// would wait for it without an end.
+fn connect_until(path: &Path, until: Instant) -> io::Result<UnixStream> {
+    let address = UnixAddr::new(path)?;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    loop {
+        match connect(stream.as_raw_fd(), &address) {
+            Ok(()) => break,
+            Err(Errno::EAGAIN) => std::thread::sleep(AGAIN.min(left(until)?)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    let stream = UnixStream::from(stream);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Names the socket through an open folder: the path of a socket may have only

@@ -1,30 +1,29 @@
 //! `haltbox doctor`: what keeps a recorder from helping at a halt, one line each.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use haltbox_format::Stream;
-use nix::sys::statvfs::statvfs;
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{Profile, Stream};
 
 use crate::clock;
 use crate::intake::journal::SCHEME;
+use crate::operator::concerns::{CLOCK_SLACK_MS, Concern, LAGGING, Room, place_of};
+use crate::operator::contents::{self, Contents};
 use crate::operator::message::human_bytes;
 use crate::operator::status::{self, SourceState, Status};
 use crate::ring::file::file_system_name;
+use crate::ring_profile::of_ring;
 
 /// 2026-01-01: a clock before that was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;
-/// Two looks at one clock, and what its daemon corrects.
-const CLOCK_SLACK_MS: u64 = 60_000;
 /// What a recorder takes beside its ring: buffers, the archive's thread.
 const WORKING_MEMORY: u64 = 64 << 20;
 
 /// A source that got nothing for so long is not wired, or the node is down.
 const SILENT: Duration = Duration::from_secs(120);
-/// More than this of a source unread: the recorder does not keep up.
-const LAGGING: u64 = 64 << 20;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,18 +58,38 @@ pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
     findings.push(time(&status, clock::now_ms()));
     findings.extend(memory(dir, &status));
     findings.extend(sources(&status));
+    findings.extend(contents_of(&status));
+    findings.extend(concerns(&status));
     findings.extend(attention(&status));
     Ok(findings)
 }
 
 fn recording(status: &Status) -> Finding {
-    match status.recording {
-        true => Finding::Good("a recorder is at work".to_owned()),
-        false => wrong(
+    match (status.recording, status.is_linked()) {
+        (true, false) => Finding::Good("a recorder is at work".to_owned()),
+        (true, true) => Finding::Good("the host itself writes the ring".to_owned()),
+        (false, false) => wrong(
             "no recorder holds the ring",
             "start it: systemctl start haltbox, or haltbox record --dir ...",
         ),
+        (false, true) => wrong(
+            "the host that writes the ring holds it no longer",
+            "start the node",
+        ),
     }
+}
+
+/// What `haltbox status` has to say beside what is looked at here more closely.
+fn concerns(status: &Status) -> Vec<Finding> {
+    let told = |concern: &&Concern| {
+        matches!(
+            concern.word,
+            "not-answering" | "source-unreadable" | "old-block" | "loss" | "archive-behind"
+        ) || concern.word == "no-block" && status.is_linked()
+    };
+    let told = status.concerns.iter().filter(told);
+    told.map(|concern| wrong(concern.what.clone(), concern.mend.clone()))
+        .collect()
 }
 
 /// Operators reset or replace the node's data folder.
@@ -171,36 +190,128 @@ fn memory_limit(pid: u32) -> Option<u64> {
 }
 
 fn room(dir: &Path, status: &Status) -> Finding {
-    let free = statvfs(dir).map_or(0, |stat| {
-        stat.blocks_available().saturating_mul(stat.fragment_size())
-    });
-    let reserve = dir.join("boxes").join(crate::freeze::reserve::RESERVE);
-    let kept = fs::metadata(reserve).map_or(0, |found| found.blocks() * 512);
-    let needed = status.bytes / 4;
-    match free + kept >= needed {
+    let room = Room::of(dir, status.bytes);
+    match room.is_enough() {
         true => Finding::Good(format!(
             "there is room for a box: {} free, {} kept",
-            human_bytes(free),
-            human_bytes(kept)
+            human_bytes(room.free),
+            human_bytes(room.kept)
         )),
         false => wrong(
-            format!(
-                "{} are free, a box can take {}",
-                human_bytes(free),
-                human_bytes(needed)
-            ),
+            room.lack(),
             "free some room: without it only the failing block can be frozen",
         ),
     }
 }
 
+/// What stands in the sources, against what they were given for.
+fn contents_of(status: &Status) -> Vec<Finding> {
+    let profile = match profile_of(&status.ring) {
+        Ok(profile) => profile,
+        Err(error) => return vec![wrong(error, "give the recorder its --profile file again")],
+    };
+    let followed = status.sources.iter().filter(|source| source.is_followed);
+    let looked = followed.filter_map(|source| {
+        let place = place_of(source, status.pid).filter(|place| place.is_file())?;
+        let stream = stream_of(source)?;
+        let contents = contents::of(&place, stream, &profile).ok()?;
+        Some((source, stream, contents))
+    });
+    let looked: Vec<_> = looked.collect();
+    let others = looked
+        .iter()
+        .filter(|(_, _, found)| *found == Contents::OtherStream);
+    let swapped = others.count() == 2;
+    let mut findings: Vec<Finding> = Vec::new();
+    if swapped {
+        findings.push(wrong(
+            "--slog and --node-log are swapped: each names the file of the other",
+            "start the recorder with the two paths exchanged",
+        ));
+    }
+    let told = looked
+        .iter()
+        .filter(|(_, _, found)| !swapped || *found != Contents::OtherStream);
+    findings.extend(
+        told.filter_map(|(source, stream, found)| told_of(source, *stream, found, &profile)),
+    );
+    findings
+}
+
+fn profile_of(ring: &Path) -> Result<Profile, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.display());
+    let file = fs::File::open(ring).map_err(|error| cannot(&error))?;
+    let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
+    let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
+    of_ring(ring, &history)
+}
+
+fn stream_of(source: &SourceState) -> Option<Stream> {
+    let mut streams = [Stream::Slog, Stream::Node].into_iter();
+    streams.find(|stream| stream.name() == source.stream)
+}
+
+fn told_of(
+    source: &SourceState,
+    stream: Stream,
+    found: &Contents,
+    profile: &Profile,
+) -> Option<Finding> {
+    let (path, own) = (&source.path, &profile.name);
+    let (kind, other, option) = match stream {
+        Stream::Slog => ("slog", "a node's log", "--node-log"),
+        Stream::Node => ("node", "a slog", "--slog"),
+    };
+    match found {
+        Contents::Nothing => None,
+        Contents::AsGiven => Some(Finding::Good(format!(
+            "{kind}: the profile {own} reads blocks in {path}"
+        ))),
+        Contents::OtherStream => Some(wrong(
+            format!(
+                "{kind}: {path} is {other}, it was given as {}",
+                given_as(stream)
+            ),
+            format!("give it as {option}"),
+        )),
+        Contents::OtherProfile(name) => Some(wrong(
+            format!("{kind}: the profile {own} reads no blocks in {path}"),
+            format!("start the recorder with --profile {name}, which does"),
+        )),
+        Contents::NoBlocks { lines } => Some(wrong(
+            format!(
+                "{kind}: {path} contains no blocks that a builtin profile reads, in {lines} lines"
+            ),
+            match stream {
+                Stream::Slog => {
+                    "is it the node's slog (SLOGFILE)? Another host needs a --profile of its own"
+                }
+                Stream::Node => {
+                    "does the node log at level info? Without heights only its failures are heard"
+                }
+            },
+        )),
+    }
+}
+
+fn given_as(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Slog => "--slog",
+        Stream::Node => "--node-log",
+    }
+}
+
 fn sources(status: &Status) -> Vec<Finding> {
+    if status.is_linked() {
+        return Vec::new();
+    }
     if status.sources.is_empty() {
         let mend = "give the recorder --slog and --node-log";
         return vec![wrong("no source was ever read", mend)];
     }
-    let mut findings: Vec<Finding> = status.sources.iter().map(source).collect();
-    let heard = |stream: Stream| status.sources.iter().any(|s| s.stream == stream.name());
+    let followed = || status.sources.iter().filter(|source| source.is_followed);
+    let mut findings: Vec<Finding> = followed().map(|s| source(s, status.pid)).collect();
+    let heard = |stream: Stream| followed().any(|s| s.stream == stream.name());
     if !heard(Stream::Node) {
         findings.push(wrong(
             "the node's log is not read: nothing tells the recorder of a failure",
@@ -210,14 +321,26 @@ fn sources(status: &Status) -> Vec<Finding> {
     findings
 }
 
-fn source(source: &SourceState) -> Finding {
+fn source(source: &SourceState, pid: Option<u32>) -> Finding {
     let (stream, path) = (&source.stream, &source.path);
-    let Ok(found) = fs::metadata(path) else {
+    if !source.is_read {
+        return Finding::Good(format!(
+            "{stream}: the profile has no rules for it, {path} need not be there"
+        ));
+    }
+    let place = place_of(source, pid);
+    let Some(Ok(found)) = place.as_ref().map(fs::metadata) else {
         return match path.as_str() {
             "-" => Finding::Good(format!("{stream}: read from a pipe")),
             path if path.starts_with(SCHEME) => {
                 Finding::Good(format!("{stream}: {path}, by way of journalctl"))
             }
+            path if place.is_none() => wrong(
+                format!(
+                    "{stream}: where {path} is cannot be told, it counts from the recorder's folder"
+                ),
+                "give the recorder the whole path",
+            ),
             _ => wrong(
                 format!("{stream}: {path} is not there"),
                 "start the node, or give the recorder the path it writes to",
@@ -293,6 +416,8 @@ mod tests {
             path: path.display().to_string(),
             offset: 0,
             lag,
+            is_read: true,
+            is_followed: true,
         }
     }
 
@@ -301,18 +426,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("slog");
         let is_wrong = |found: &Finding, words: &str| matches!(found, Finding::Wrong { what, .. } if what.contains(words));
-        assert!(is_wrong(&source(&state(&path, None)), "is not there"));
+        assert!(is_wrong(&source(&state(&path, None), None), "is not there"));
         let file = fs::File::create(&path).unwrap();
-        assert!(matches!(source(&state(&path, Some(10))), Finding::Good(_)));
-        assert!(is_wrong(&source(&state(&path, Some(1 << 30))), "unread"));
+        assert!(matches!(
+            source(&state(&path, Some(10)), None),
+            Finding::Good(_)
+        ));
+        assert!(is_wrong(
+            &source(&state(&path, Some(1 << 30)), None),
+            "unread"
+        ));
         let old = SystemTime::now() - Duration::from_secs(500);
         file.set_modified(old).unwrap();
         assert!(is_wrong(
-            &source(&state(&path, Some(0))),
+            &source(&state(&path, Some(0)), None),
             "nothing was written"
         ));
         assert!(matches!(
-            source(&state(Path::new("-"), None)),
+            source(&state(Path::new("-"), None), None),
             Finding::Good(_)
         ));
     }

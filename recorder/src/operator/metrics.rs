@@ -1,26 +1,37 @@
 //! The metrics of [`crate::operator::prometheus`] over HTTP, for a scraper.
 //!
-//! A thread of its own serves one connection at a time: whoever is slow holds
-//! up other scrapers for a moment, never the recorder. Looking at a ring reads
-//! all of it, so what was seen is served again for a while: however often one
-//! scrapes, looking takes a fiftieth of one core at most.
+//! A thread of its own serves them. It waits for no scraper: one that is slow
+//! costs a place among [`LIMITS`], and never touches the recorder. Looking at a
+//! ring reads all of it, so what was seen is served again for a while: however
+//! often one scrapes, looking takes a fiftieth of one core at most.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::operator::callers::{Callers, Heard, Limits};
+use crate::operator::concerns::Judging;
+use crate::operator::control::ALIVE;
 use crate::operator::message::say;
 use crate::operator::{prometheus, status};
+use crate::service::Pulse;
 
 /// A look is served again at least this long ...
 const FRESH: Duration = Duration::from_secs(5);
 /// ... and at least this many times as long as it took.
 const REST: u32 = 50;
-/// For a whole request, and for its answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest head of a request.
-const LONGEST: usize = 8 << 10;
+/// A request's head comes within one packet, at once.
+const LIMITS: Limits = Limits {
+    callers: 64,
+    bytes: 8 << 10,
+    patience: Duration::from_secs(2),
+};
+/// Without a descriptor to spare, accepting fails at once.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(200);
 /// Members of a head that are looked at.
 const HEADERS: usize = 64;
 /// Before a port that is taken is tried again.
@@ -35,17 +46,23 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// # Errors
 /// No thread can be started.
-pub fn start(address: SocketAddr, dir: PathBuf) -> io::Result<()> {
+pub(crate) fn start(
+    address: SocketAddr,
+    dir: PathBuf,
+    max_block_age: Option<Duration>,
+    pulse: Pulse,
+) -> io::Result<()> {
     let work = move || {
         let listener = listen(address);
-        let mut look = Look { dir, seen: None };
-        for stream in listener.incoming() {
-            match stream {
-                // A scraper that went away does not matter.
-                Ok(stream) => drop(serve(&stream, || look.text())),
-                // Without a descriptor to spare, accepting fails at once.
-                Err(_) => std::thread::sleep(PATIENCE),
-            }
+        let mut look = Look {
+            dir,
+            max_block_age,
+            pulse,
+            seen: None,
+        };
+        let mut callers = Callers::new(LIMITS);
+        loop {
+            serve(&listener, &mut callers, &mut look);
         }
     };
     let thread = std::thread::Builder::new().name("haltbox-metrics".to_owned());
@@ -58,6 +75,9 @@ fn listen(address: SocketAddr) -> TcpListener {
         match TcpListener::bind(address) {
             Ok(listener) => {
                 let at = listener.local_addr().unwrap_or(address);
+                // Only to be waited on: a scraper that goes away between the wait
+                // and the accepting would hold up all others.
+                let _ = listener.set_nonblocking(true);
                 say(&format!("metrics at http://{at}/metrics"));
                 return listener;
             }
@@ -77,6 +97,9 @@ fn listen(address: SocketAddr) -> TcpListener {
 /// The last look at the ring.
 struct Look {
     dir: PathBuf,
+    max_block_age: Option<Duration>,
+    /// Of the recorder: this thread does not wait until it answers.
+    pulse: Pulse,
     seen: Option<Seen>,
 }
 
@@ -93,7 +116,12 @@ impl Look {
             return seen.text.clone();
         }
         let begun = Instant::now();
-        let text = look(&self.dir);
+        let judging = Judging {
+            max_block_age: self.max_block_age,
+            answers: Some(self.pulse.is_felt(ALIVE)),
+        };
+        let status = status::judge(&self.dir, &judging);
+        let text = status.map(|status| prometheus::text(&status));
         let rest = FRESH.max(begun.elapsed().saturating_mul(REST));
         self.seen = Some(Seen {
             text: text.clone(),
@@ -103,28 +131,67 @@ impl Look {
     }
 }
 
-fn look(dir: &Path) -> Result<String, String> {
-    status::look(dir).map(|status| prometheus::text(&status))
+/// One turn: whoever has sent a whole request is answered.
+fn serve(listener: &TcpListener, callers: &mut Callers<TcpStream>, look: &mut Look) {
+    wait(listener, callers);
+    let mut failed = false;
+    callers.admit(|| match accept(listener) {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            failed = error.kind() != io::ErrorKind::WouldBlock;
+            None
+        }
+    });
+    if failed {
+        callers.clear();
+        std::thread::sleep(NO_DESCRIPTOR);
+    }
+    for (request, stream) in callers.requests(read_head) {
+        // A scraper that went away does not matter.
+        let _ = reply(&stream, &request, || look.text());
+    }
 }
 
-fn serve(stream: &TcpStream, text: impl FnOnce() -> Result<String, String>) -> io::Result<()> {
-    let answer = match request(stream)? {
+fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Waits for a scraper, for bytes of one, or for the end of one's time.
+fn wait(listener: &TcpListener, callers: &Callers<TcpStream>) {
+    let all = std::iter::once(listener.as_fd()).chain(callers.wait_on());
+    let mut all: Vec<PollFd<'_>> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    let left = callers.next_end().map(|end| {
+        let left = end.saturating_duration_since(Instant::now());
+        // A millisecond more, or the last one is spent turning round and round.
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO)
+    });
+    let _ = poll(&mut all, left.unwrap_or(PollTimeout::NONE));
+}
+
+/// The answer fits what the system keeps of an empty connection: a scraper that
+/// does not read it holds up nobody.
+fn reply(
+    mut stream: &TcpStream,
+    request: &Request,
+    text: impl FnOnce() -> Result<String, String>,
+) -> io::Result<()> {
+    let answer = match request {
         Request::Metrics { body } => match text() {
-            Ok(text) => answer("200 OK", METRICS, &text, body),
+            Ok(text) => answer("200 OK", METRICS, &text, *body),
             Err(error) => answer(
                 "503 Service Unavailable",
                 PLAIN,
                 &format!("{error}\n"),
-                body,
+                *body,
             ),
         },
         Request::Elsewhere => answer("404 Not Found", PLAIN, "metrics are at /metrics\n", true),
         Request::Otherwise => answer("405 Method Not Allowed", PLAIN, "GET or HEAD\n", true),
         Request::Nonsense => answer("400 Bad Request", PLAIN, "no HTTP request\n", true),
     };
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut to = stream;
-    to.write_all(answer.as_bytes())?;
+    stream.write_all(answer.as_bytes())?;
     stream.shutdown(Shutdown::Write)
 }
 
@@ -140,25 +207,10 @@ enum Request {
     Nonsense,
 }
 
-/// Reads a request's head, all of it within [`PATIENCE`].
-fn request(mut stream: &TcpStream) -> io::Result<Request> {
-    let deadline = Instant::now() + PATIENCE;
-    let (mut head, mut length) = ([0; LONGEST], 0);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        let count = stream.read(head.get_mut(length..).unwrap_or_default())?;
-        length += count;
-        match parse(head.get(..length).unwrap_or_default()) {
-            Some(request) => return Ok(request),
-            // The client is gone, or the head is too long.
-            None if count == 0 => return Ok(Request::Nonsense),
-            None => {}
-        }
-    }
+/// A head that will not become whole is nonsense: its caller is gone, or it is
+/// too long.
+fn read_head(heard: Heard<'_>) -> Option<Request> {
+    parse(heard.bytes).or(heard.is_all.then_some(Request::Nonsense))
 }
 
 /// `None` while the head is not complete.
@@ -226,6 +278,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut look = Look {
             dir: folder.path().to_owned(),
+            max_block_age: None,
+            pulse: Pulse::new(),
             seen: None,
         };
         let first = look.text();

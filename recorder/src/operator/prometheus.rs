@@ -39,7 +39,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 11] {
+fn counts(status: &Status) -> [Gauge; 14] {
     let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
         Some(status.attention.iter().filter(wanted).count() as u64)
     };
@@ -52,6 +52,21 @@ fn counts(status: &Status) -> [Gauge; 11] {
             "up",
             "A recorder holds the ring.",
             Some(u64::from(status.recording)),
+        ),
+        (
+            "needs_attention",
+            "Something needs the operator: haltbox status says what.",
+            Some(u64::from(status.needs_attention)),
+        ),
+        (
+            "last_block_timestamp_seconds",
+            "When the last new block was told of, or the last one agreed.",
+            status.last_block_ms.map(|ms| ms / 1000),
+        ),
+        (
+            "max_block_age_seconds",
+            "How long ago that may be before it needs attention.",
+            Some(status.max_block_seconds),
         ),
         ("ring_bytes", "Bytes of the ring.", Some(status.bytes)),
         (

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +10,20 @@ use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Loss, SourceMark};
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{AppHash, Lane};
+use haltbox_format::{AppHash, Lane, Profile, Stream};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
 use crate::clock;
 use crate::intake::journal::shown_path;
+use crate::operator::concerns::{self, Concern, Judging};
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
 use crate::regular;
 use crate::ring::machine;
+use crate::ring_profile::of_ring;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]
@@ -30,7 +34,21 @@ pub struct Status {
     pub ring: PathBuf,
     /// Its bytes.
     pub bytes: u64,
-    /// A recorder holds it now.
+    /// Something needs the operator: exit code 1.
+    pub needs_attention: bool,
+    /// What that is, beside blocks.
+    pub concerns: Vec<Concern>,
+    /// When the last new block was told of, or the last one agreed, UTC, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_block: Option<String>,
+    #[serde(skip)]
+    pub(crate) last_block_ms: Option<u64>,
+    /// How long ago that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_block_seconds: Option<u64>,
+    /// How long ago it may be.
+    pub max_block_seconds: u64,
+    /// A recorder, or the host that writes the ring itself, holds it now.
     pub recording: bool,
     /// The last session was closed in order.
     pub closed: bool,
@@ -51,6 +69,8 @@ pub struct Status {
     pub oldest: Option<u64>,
     /// Lowest height that can still be had, out of the ring or the archive.
     pub obtainable: Option<u64>,
+    #[serde(skip)]
+    pub(crate) archived: Option<u64>,
     /// Files of the archive.
     pub archive_files: u64,
     /// Their bytes.
@@ -86,6 +106,12 @@ pub struct SourceState {
     /// one by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
+    /// The last session follows it, as far as that is known.
+    #[serde(skip)]
+    pub(crate) is_followed: bool,
+    /// The profile has rules for it, or there is no telling.
+    #[serde(skip)]
+    pub(crate) is_read: bool,
 }
 
 /// A block that is pinned or diverged.
@@ -119,11 +145,21 @@ pub fn ring_path(path: &Path) -> PathBuf {
 }
 
 /// Looks at a ring, which may be written meanwhile.
+///
+/// # Errors
+/// There is no ring that can be read.
 pub fn look(path: &Path) -> Result<Status, String> {
+    judge(path, &Judging::default())
+}
+
+/// Looks at a ring, and judges what it finds in this way.
+///
+/// # Errors
+/// There is no ring that can be read.
+pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let ring = ring_path(path);
     let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.display());
-    let file =
-        regular::open(&ring).map_err(|error| cannot(&format!("cannot be opened: {error}")))?;
+    let file = regular::open(&ring).map_err(|error| cannot(&not_opened(&error)))?;
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let blocks = history.life.blocks();
@@ -144,8 +180,15 @@ pub fn look(path: &Path) -> Result<Status, String> {
     let archived = archive.iter().map(|file| file.name.first).min();
     let (sources, _) =
         resume_points(&file, &view, &history, &machine::boot()).map_err(|error| cannot(&error))?;
-    Ok(Status {
-        sources: sources.into_iter().map(source_state).collect(),
+    let mut status = Status {
+        needs_attention: false,
+        concerns: Vec::new(),
+        last_block: None,
+        last_block_ms: history.pace.progress_ms(),
+        last_block_seconds: None,
+        max_block_seconds: 0,
+        archived: archive.iter().map(|file| file.name.last).max(),
+        sources: source_states(sources, &history, of_ring(&ring, &history).ok().as_ref()),
         version: 1,
         bytes: view.length,
         recording: is_held(file),
@@ -175,7 +218,37 @@ pub fn look(path: &Path) -> Result<Status, String> {
         last_frozen: last_frozen(folder),
         boxes: boxes(folder),
         ring: ring.clone(),
-    })
+    };
+    status.judge_by(&history, judging);
+    Ok(status)
+}
+
+fn not_opened(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "is not there: nothing was ever recorded here; start the recorder: \
+                                systemctl start haltbox, or haltbox record --dir ..."
+            .to_owned(),
+        _ => format!("cannot be opened: {error}"),
+    }
+}
+
+/// `haltbox run` offers a slog to every node: one whose profile has no rules for it
+/// misses nothing.
+fn source_states(
+    sources: Vec<SourceMark>,
+    history: &History,
+    profile: Option<&Profile>,
+) -> Vec<SourceState> {
+    let all = history.followed.is_empty();
+    let states = sources.into_iter().map(|mark| SourceState {
+        is_followed: all || history.followed.contains(&mark.stream),
+        is_read: profile.is_none_or(|profile| match mark.stream {
+            Stream::Slog => profile.slog.is_some(),
+            Stream::Node => profile.node.is_some(),
+        }),
+        ..source_state(mark)
+    });
+    states.collect()
 }
 
 fn lost(history: &History, counts: impl Fn(&Loss) -> bool) -> u64 {
@@ -203,6 +276,8 @@ fn source_state(mark: SourceMark) -> SourceState {
         lag: same.map(|found| found.len().saturating_sub(mark.offset)),
         path: shown_path(&mark.path).to_owned(),
         offset: mark.offset,
+        is_followed: true,
+        is_read: true,
     }
 }
 
@@ -225,9 +300,10 @@ fn attention(block: &Block) -> Attention {
     }
 }
 
-/// Whether a writer holds the ring's lock.
+/// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
 fn is_held(file: File) -> bool {
-    Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+    let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
+    matches!(locked, Err((_, Errno::EWOULDBLOCK)))
 }
 
 fn boxes(folder: &Path) -> Vec<String> {
@@ -242,25 +318,63 @@ fn boxes(folder: &Path) -> Vec<String> {
 }
 
 impl Status {
+    fn judge_by(&mut self, history: &History, judging: &Judging) {
+        let age = |then| clock::now_ms().saturating_sub(then) / 1000;
+        self.last_block = self.last_block_ms.map(clock::rfc3339);
+        self.last_block_seconds = self.last_block_ms.map(age);
+        let longest = judging.max_block_age;
+        let longest = longest.unwrap_or_else(|| concerns::max_block_age(history));
+        self.max_block_seconds = longest.as_secs();
+        self.concerns = concerns::of(self, history, judging);
+        self.needs_attention = !(self.attention.is_empty() && self.concerns.is_empty());
+    }
+
     /// Something needs the operator: exit code 1.
     pub fn needs_attention(&self) -> bool {
-        !self.attention.is_empty()
+        self.needs_attention
+    }
+
+    /// The folder of the ring, its boxes and the archive.
+    pub fn folder(&self) -> &Path {
+        let parent = self.ring.parent();
+        parent
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+    }
+
+    /// A host that links the recorder writes the ring: it has no sources.
+    pub fn is_linked(&self) -> bool {
+        self.sessions > 0 && self.sources.is_empty()
+    }
+
+    /// One line: whether anything needs attention, whether somebody records, and
+    /// how long ago the last block was.
+    fn verdict(&self) -> String {
+        let verdict = match (self.attention.len(), self.concerns.len()) {
+            (0, 0) => "nothing needs attention".to_owned(),
+            (1, 0) => "1 block needs attention".to_owned(),
+            (blocks, 0) => format!("{blocks} blocks need attention"),
+            (0, 1) => "1 thing needs attention".to_owned(),
+            (0, things) => format!("{things} things need attention"),
+            (blocks, things) => format!("{} things need attention", blocks + things),
+        };
+        let recording = match self.recording {
+            true => "recording",
+            false => "not recording",
+        };
+        let last = match self.last_block_seconds {
+            Some(age) => format!("last block {age} s ago"),
+            None => "no block seen".to_owned(),
+        };
+        format!("{verdict}, {recording}, {last}")
     }
 
     /// The status as text; the verdict first.
     pub fn text(&self) -> String {
-        let verdict = match self.attention.len() {
-            0 => "nothing needs attention".to_owned(),
-            1 => "1 block needs attention".to_owned(),
-            count => format!("{count} blocks need attention"),
-        };
-        let recording = if self.recording {
-            "recording"
-        } else {
-            "not recording"
-        };
-        let mut lines = vec![format!("{verdict}, {recording}")];
+        let mut lines = vec![self.verdict()];
         lines.extend(self.attention.iter().map(Attention::text));
+        let told = |concern: &Concern| format!("  {}\n    {}", concern.what, concern.mend);
+        lines.extend(self.concerns.iter().map(told));
         let height = |value: Option<u64>| value.map_or("none".to_owned(), |h| h.to_string());
         lines.push(format!(
             "ring       {} ({})",

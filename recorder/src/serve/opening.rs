@@ -5,9 +5,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use haltbox_format::Stream;
+use haltbox_format::lifecycle::Lifecycle;
+use haltbox_format::mark::{Attempt, SourceMark};
 
 use super::Options;
 use crate::intake::Source;
+use crate::intake::journal::{SCHEME, shown_path};
 use crate::operator::message::say;
 use crate::recorder::Opened;
 
@@ -46,4 +49,48 @@ pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Sou
             Source::open(stream, place, resume)
         })
         .collect()
+}
+
+/// What is followed, and from where it goes on.
+pub(super) fn followed(mark: &SourceMark) -> String {
+    let stream = match mark.stream {
+        Stream::Slog => "slog",
+        Stream::Node => "node log",
+    };
+    let path = shown_path(&mark.path);
+    let from = match (mark.inode, mark.offset) {
+        _ if mark.path.starts_with(SCHEME) => "from the journal".to_owned(),
+        _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path == "-" => {
+            "as it comes".to_owned()
+        }
+        (0, _) => "which is not there yet".to_owned(),
+        (_, 0) => "from its beginning".to_owned(),
+        (_, offset) => format!("from byte {offset} on"),
+    };
+    format!("follows the {stream} {path}, {from}")
+}
+
+/// The first block that a recorder sees, which shows that it is wired rightly.
+#[derive(Default)]
+pub(super) struct FirstBlock {
+    known: Option<Attempt>,
+    told: bool,
+}
+
+impl FirstBlock {
+    /// What the ring knew before.
+    pub(super) fn known(&mut self, life: &Lifecycle) {
+        self.known = newest(life);
+    }
+
+    /// Its height, once.
+    pub(super) fn seen(&mut self, life: &Lifecycle) -> Option<u64> {
+        let newest = newest(life).filter(|of| !self.told && Some(*of) != self.known)?;
+        self.told = true;
+        Some(newest.height)
+    }
+}
+
+fn newest(life: &Lifecycle) -> Option<Attempt> {
+    life.blocks().last().map(|block| block.of)
 }

@@ -48,7 +48,9 @@ impl Server {
 
     pub(super) fn serve_metrics(&self) {
         let dir = self.options.dir.clone();
-        let started = self.options.metrics.map(|at| metrics::start(at, dir));
+        let (age, pulse) = (self.options.max_block_age, self.pulse.clone());
+        let at = self.options.metrics;
+        let started = at.map(|at| metrics::start(at, dir, age, pulse));
         if let Some(Err(error)) = started {
             say(&format!("no metrics are served: {error}"));
         }

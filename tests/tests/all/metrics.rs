@@ -1,7 +1,7 @@
 //! Metrics over HTTP: what a scraper gets, and clients that do not behave.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
@@ -141,6 +141,46 @@ fn clients_that_do_not_behave_hold_up_nothing() {
         "{said}"
     );
     drop(mute);
+    recorder.stop();
+}
+
+/// More callers than are heard at once, none of which ever sends a whole request,
+/// some of which drip: a scraper is served meanwhile, again and again.
+#[test]
+fn a_flood_of_half_open_connections_starves_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recorder = serving(folder.path(), "127.0.0.1:0");
+    let url = place(&recorder);
+    let address = url.trim_start_matches("http://");
+    let address = address.trim_end_matches("/metrics").to_owned();
+    assert_eq!(get(&url).0, 200);
+    let mut longest = Duration::ZERO;
+    let mut half_open = Vec::new();
+    for _ in 0..5 {
+        for number in 0..60 {
+            let mut stream = TcpStream::connect(&address).expect("a connection");
+            if number % 2 == 0 {
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ");
+            }
+            half_open.push(stream);
+        }
+        for stream in &mut half_open {
+            let _ = stream.write_all(b"a");
+        }
+        let begun = Instant::now();
+        assert_eq!(get(&url).0, 200);
+        longest = longest.max(begun.elapsed());
+    }
+    // One at a time, each of them would have had two seconds.
+    assert!(longest < Duration::from_secs(10), "{longest:?}");
+    wait_until("the dripping ones to be let go", || {
+        half_open.iter_mut().all(|stream| {
+            let _ = stream.write_all(b"a");
+            stream.set_nonblocking(true).expect("a socket");
+            let read = stream.read(&mut [0; 1]);
+            !matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+        })
+    });
     recorder.stop();
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 
 use super::cursor::{Found, RecordCursor};
+use super::pace::Pace;
 use super::read_at::ReadAt;
 use super::view::{Gap, RingView};
 use crate::lifecycle::Lifecycle;
 use crate::mark::{Loss, Mark, Note, Position, Session, SourceMark, Stamp, decode_marks};
-use crate::stream::Lane;
+use crate::stream::{Lane, Stream};
 
 /// Marks at the beginning of the oldest segment among which its checkpoint is.
 const BEGINNING: u32 = 4;
@@ -30,6 +31,11 @@ pub struct History {
     pub node_starts: Vec<Stamp>,
     /// The last mark of each source.
     pub sources: Vec<MarkedSource>,
+    /// The streams of which the last session marked a source: those of earlier
+    /// ones may be read no longer.
+    pub followed: Vec<Stream>,
+    /// When blocks were told of.
+    pub pace: Pace,
     /// Marks are missing or cannot be read: what is told may not be all.
     pub holes: bool,
     /// Records that could not be kept.
@@ -95,13 +101,17 @@ impl History {
         self.last = stamp;
         for mark in marks {
             self.life.apply(mark, stamp.at);
+            self.pace.take(mark, stamp.time_ms);
             self.keep(stamp, mark);
         }
     }
 
     fn keep(&mut self, stamp: Stamp, mark: &Mark) {
         match mark {
-            Mark::Session(session) => keep(&mut self.sessions, (stamp, session.clone())),
+            Mark::Session(session) => {
+                self.followed.clear();
+                keep(&mut self.sessions, (stamp, session.clone()));
+            }
             Mark::NodeStart => keep(&mut self.node_starts, stamp),
             Mark::Loss(loss) => {
                 let dropped = |source: &&mut MarkedSource| {
@@ -113,7 +123,12 @@ impl History {
                 keep(&mut self.losses, (stamp, loss.clone()));
             }
             Mark::Note(note) => keep(&mut self.notes, (stamp, note.clone())),
-            Mark::Source(source) => self.keep_source(stamp.at, source),
+            Mark::Source(source) => {
+                if !self.followed.contains(&source.stream) {
+                    self.followed.push(source.stream);
+                }
+                self.keep_source(stamp.at, source);
+            }
             Mark::Checkpoint(checkpoint) => {
                 checkpoint
                     .sources

@@ -14,6 +14,7 @@ mod cursor;
 mod format_doc;
 mod geometry;
 mod history;
+mod pace;
 mod read_at;
 mod record;
 mod segment;
@@ -27,6 +28,7 @@ pub use geometry::{
     SUPERBLOCK_OFFSETS,
 };
 pub use history::{History, MarkedSource};
+pub use pace::Pace;
 pub use read_at::ReadAt;
 pub use record::{
     ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,

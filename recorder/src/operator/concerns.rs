@@ -1,0 +1,353 @@
+//! What keeps a recorder from being of use at a halt, beside blocks that need
+//! attention. `haltbox status` says that nothing needs attention only if all that
+//! is asked here has a good answer.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use haltbox_format::mark::Loss;
+use haltbox_format::ring::History;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use serde::Serialize;
+
+use crate::archive;
+use crate::clock;
+use crate::intake::journal::SCHEME;
+use crate::operator::control::{self, Request};
+use crate::operator::message::human_bytes;
+use crate::operator::status::{SourceState, Status};
+
+/// No chain is slow before its last block is so old ...
+const SLOW_MS: u64 = 60_000;
+/// ... and before it is so many times the chain's own interval.
+const INTERVALS: u64 = 10;
+/// Losses of so long ago are history.
+const LOSS_IS_NEWS_MS: u64 = 600_000;
+/// A file that is empty for so long is one that nobody writes.
+const EMPTY: Duration = Duration::from_secs(120);
+/// More than this of a source unread: the recorder does not keep up.
+pub(crate) const LAGGING: u64 = 64 << 20;
+/// Two looks at one clock, and what its daemon corrects.
+pub(crate) const CLOCK_SLACK_MS: u64 = 60_000;
+
+/// How a recorder's state is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judging {
+    /// How old the last block may be; by default what [`max_block_age`] says.
+    pub max_block_age: Option<Duration>,
+    /// Whether the recorder answers, if the caller knows; else it is asked.
+    pub answers: Option<bool>,
+}
+
+/// One thing that needs attention, and is no block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Concern {
+    /// The kind, in a word. docs/json.md lists them.
+    pub word: &'static str,
+    /// What was found.
+    pub what: String,
+    /// The next step.
+    pub mend: String,
+}
+
+fn concern(word: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Concern {
+    Concern {
+        word,
+        what: what.into(),
+        mend: mend.into(),
+    }
+}
+
+/// How old the last block of a chain may be: a minute, or ten times the median
+/// interval of its newest blocks if that is longer.
+pub(crate) fn max_block_age(history: &History) -> Duration {
+    let interval = history.pace.interval_ms().unwrap_or(0);
+    Duration::from_millis(SLOW_MS.max(interval.saturating_mul(INTERVALS)))
+}
+
+/// All of them, the worst first.
+pub(crate) fn of(status: &Status, history: &History, judging: &Judging) -> Vec<Concern> {
+    let now = clock::now_ms();
+    let mut found = Vec::new();
+    found.extend(recording(status));
+    found.extend(answering(status, judging.answers));
+    found.extend(sources(status));
+    found.extend(blocks(status));
+    found.extend(clock_set_back(status, now));
+    found.extend(room(status));
+    found.extend(losses(history, now));
+    found.extend(archive_behind(status));
+    found
+}
+
+const START: &str = "start it: systemctl start haltbox, or haltbox record --dir ...";
+
+fn recording(status: &Status) -> Option<Concern> {
+    if status.recording {
+        return None;
+    }
+    let process = status
+        .pid
+        .map_or(String::new(), |pid| format!(" (process {pid})"));
+    let (what, mend) = match (status.sessions, status.is_linked(), status.closed) {
+        (0, _, _) => (
+            "not recording: nobody ever did into this ring".to_owned(),
+            START,
+        ),
+        (_, true, closed) => {
+            let how = if closed { "closed it" } else { "is gone" };
+            let what = format!("not recording: the host that writes this ring{process} {how}");
+            (what, "start the node")
+        }
+        (_, false, true) => (format!("not recording: the recorder{process} ended"), START),
+        (_, false, false) => {
+            let what = format!("not recording: the recorder{process} was killed or crashed");
+            (what, START)
+        }
+    };
+    Some(concern("not-recording", what, mend))
+}
+
+/// A lock is held by a process that hangs or was stopped, too.
+fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
+    if !status.recording {
+        return None;
+    }
+    let process = status
+        .pid
+        .map_or(String::new(), |pid| format!(" (process {pid})"));
+    if status.is_linked() {
+        let what = format!("the host that writes this ring{process} is stopped");
+        let is_stopped = status.pid.is_some_and(is_stopped);
+        return is_stopped.then(|| concern("not-answering", what, "let it go on: kill -CONT"));
+    }
+    let hangs = |why: &str| {
+        let what = format!("the recorder{process} holds the ring and does not answer: {why}");
+        let mend = "if it says the same in a minute, restart it: nothing recorded is lost by that";
+        concern("not-answering", what, mend)
+    };
+    if let Some(answers) = known {
+        return (!answers).then(|| hangs("it hangs"));
+    }
+    let folder = status.folder();
+    match control::ask_within(folder, &Request::Hello, Some(control::ALIVE)) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(hangs("it has just started, or has no control socket")),
+        Err(error) => Some(hangs(&error.to_string())),
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name of the program, in brackets, may hold anything.
+    let state = stat.rsplit_once(')').map(|(_, behind)| behind.trim_start());
+    state.is_some_and(|state| state.starts_with(['T', 't']))
+}
+
+fn sources(status: &Status) -> Vec<Concern> {
+    let read = status
+        .sources
+        .iter()
+        .filter(|source| source.is_followed && source.is_read);
+    read.filter_map(|source| source_concern(source, status.pid))
+        .collect()
+}
+
+/// Where a path of a source leads to, if that can be told: one that is relative
+/// counts from the recorder's folder.
+pub(crate) fn place_of(source: &SourceState, pid: Option<u32>) -> Option<PathBuf> {
+    let path = Path::new(&source.path);
+    if source.path == "-" || source.path.starts_with(SCHEME) {
+        return None;
+    }
+    if path.is_absolute() {
+        return Some(path.to_owned());
+    }
+    let folder = fs::read_link(format!("/proc/{}/cwd", pid?)).ok()?;
+    Some(folder.join(path))
+}
+
+fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
+    let place = place_of(source, pid)?;
+    let (stream, path) = (&source.stream, place.display());
+    let found = match fs::metadata(&place) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Some(concern(
+                "source-missing",
+                format!("{stream}: {path} is not there"),
+                "start the node, or give the recorder the path it writes to",
+            ));
+        }
+        Err(error) => return Some(unreadable(stream, &place, &error)),
+    };
+    if found.is_dir() {
+        let error = std::io::Error::other("it is a folder");
+        return Some(unreadable(stream, &place, &error));
+    }
+    // Opening a FIFO would make this process one that reads it.
+    if !found.is_file() {
+        return None;
+    }
+    if let Err(error) = fs::File::open(&place) {
+        return Some(unreadable(stream, &place, &error));
+    }
+    let since = found.modified().ok();
+    let since = since.and_then(|at| SystemTime::now().duration_since(at).ok());
+    if found.len() == 0 && since.is_some_and(|since| since > EMPTY) {
+        return Some(concern(
+            "source-empty",
+            format!("{stream}: {path} is empty"),
+            "does the node write there (SLOGFILE, the unit's StandardOutput)?",
+        ));
+    }
+    let lag = source.lag.filter(|lag| *lag > LAGGING)?;
+    Some(concern(
+        "source-unread",
+        format!("{stream}: {} of {path} are unread", human_bytes(lag)),
+        "is the recorder at work? A disk that is too slow shows in its unit's I/O",
+    ))
+}
+
+fn unreadable(stream: &str, place: &Path, error: &std::io::Error) -> Concern {
+    concern(
+        "source-unreadable",
+        format!("{stream}: {} cannot be read: {error}", place.display()),
+        "give the recorder the file the node writes to, and run it as the user who may read it",
+    )
+}
+
+fn blocks(status: &Status) -> Option<Concern> {
+    let Some(age) = status.last_block_seconds else {
+        let read = status.sources.iter().filter(|source| source.offset > 0);
+        let read: Vec<&str> = read.map(|source| source.path.as_str()).collect();
+        return Some(match (status.head, read.is_empty()) {
+            (Some(_), _) => concern(
+                "no-block",
+                "no mark says when the last block came",
+                "ask again once the node has executed a block",
+            ),
+            (None, true) => concern(
+                "no-block",
+                "no block was seen yet",
+                "is the node at work? haltbox doctor looks at what it writes",
+            ),
+            (None, false) => concern(
+                "no-block",
+                format!("no block was seen yet: {} contains none", read.join(", ")),
+                "haltbox doctor says what is in it, and which --profile reads it",
+            ),
+        });
+    };
+    (age > status.max_block_seconds).then(|| {
+        let bound = status.max_block_seconds;
+        concern(
+            "old-block",
+            format!("the last new block came {age} s ago, more than {bound} s"),
+            "is the node at work, and does the chain go on? haltbox doctor looks at what it writes",
+        )
+    })
+}
+
+/// Whatever counts from the last mark would look fresh for ever.
+fn clock_set_back(status: &Status, now: u64) -> Option<Concern> {
+    (status.last_mark_ms > now + CLOCK_SLACK_MS).then(|| {
+        let what = format!(
+            "the last mark is of {}, which is still to come",
+            status.last_mark
+        );
+        concern("clock", what, "set the clock: timedatectl set-ntp true")
+    })
+}
+
+/// Room of the folder's disk, that of the reserve, and what a box can take.
+pub(crate) struct Room {
+    pub(crate) free: u64,
+    pub(crate) kept: u64,
+    pub(crate) needed: u64,
+    pub(crate) read_only: bool,
+}
+
+impl Room {
+    pub(crate) fn of(dir: &Path, ring_bytes: u64) -> Room {
+        let stat = statvfs(dir).ok();
+        let reserve = dir.join("boxes").join(crate::freeze::reserve::RESERVE);
+        Room {
+            free: stat.map_or(0, |stat| {
+                stat.blocks_available().saturating_mul(stat.fragment_size())
+            }),
+            kept: fs::metadata(reserve).map_or(0, |found| found.blocks() * 512),
+            needed: ring_bytes / 4,
+            read_only: stat.is_some_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY)),
+        }
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.free.saturating_add(self.kept) >= self.needed && !self.read_only
+    }
+
+    pub(crate) fn lack(&self) -> String {
+        match self.read_only {
+            true => "the disk can only be read: no box can be written".to_owned(),
+            false => format!(
+                "{} are free, a box can take {}",
+                human_bytes(self.free.saturating_add(self.kept)),
+                human_bytes(self.needed)
+            ),
+        }
+    }
+}
+
+fn room(status: &Status) -> Option<Concern> {
+    let room = Room::of(status.folder(), status.bytes);
+    let mend = "free some room: without it only the failing block can be frozen";
+    (!room.is_enough()).then(|| concern("no-room", room.lack(), mend))
+}
+
+fn losses(history: &History, now: u64) -> Option<Concern> {
+    let recent = history.losses.iter().filter(|(stamp, loss)| {
+        loss.records > 0 && now.saturating_sub(stamp.time_ms) < LOSS_IS_NEWS_MS
+    });
+    let recent: Vec<&Loss> = recent.map(|(_, loss)| loss).collect();
+    let last = recent.last()?;
+    let records: u64 = recent.iter().map(|loss| loss.records).sum();
+    Some(concern(
+        "loss",
+        format!(
+            "{records} records were lost in the last ten minutes: {}",
+            last.why
+        ),
+        "freeze what is pinned, give a larger --size, or look at the machine's load",
+    ))
+}
+
+/// Somebody archives, and yet heights went out of the ring that it has not.
+fn archive_behind(status: &Status) -> Option<Concern> {
+    let folder = status.folder().join(archive::FOLDER);
+    let newest = status.archived?;
+    let (oldest, confirmed) = (status.oldest?, status.confirmed?);
+    let missing = oldest > newest + 1 && confirmed >= oldest;
+    (missing && is_locked(&folder)).then(|| {
+        concern(
+            "archive-behind",
+            format!(
+                "heights {} to {} are in neither ring nor archive",
+                newest + 1,
+                oldest - 1
+            ),
+            "give the archive room (--archive-bytes, the disk), the recorder more of the \
+             processor, or a larger --size",
+        )
+    })
+}
+
+fn is_locked(folder: &Path) -> bool {
+    let Ok(folder) = fs::File::open(folder) else {
+        return false;
+    };
+    let locked = Flock::lock(folder, FlockArg::LockSharedNonblock);
+    matches!(locked, Err((_, nix::errno::Errno::EWOULDBLOCK)))
+}

@@ -1,0 +1,140 @@
+//! What stands in a file that a recorder follows: whose blocks, read by which
+//! profile.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use haltbox_format::{Event, Profile, Stream};
+
+/// Bytes of a file's end that are looked at: some blocks of a busy chain.
+const LOOKED_AT: u64 = 16 << 20;
+/// The builtin profiles, those first that have more rules.
+const BUILTIN: [&str; 3] = ["agoric", "cosmos", "host"];
+
+/// What reads blocks in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Nothing stands in it yet.
+    Nothing,
+    /// The profile in force does, as the stream that it was given for.
+    AsGiven,
+    /// It is the other stream's.
+    OtherStream,
+    /// Another profile does.
+    OtherProfile(&'static str),
+    /// Nothing that is known.
+    NoBlocks {
+        /// Lines that were looked at.
+        lines: usize,
+    },
+}
+
+/// Looks at the end of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Contents> {
+    let bytes = end_of(path)?;
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Ok(Contents::Nothing);
+    }
+    let other = match given {
+        Stream::Slog => Stream::Node,
+        Stream::Node => Stream::Slog,
+    };
+    if has_blocks(profile, given, &bytes) {
+        return Ok(Contents::AsGiven);
+    }
+    let builtin = BUILTIN.iter().filter(|name| **name != profile.name);
+    let builtin: Vec<(&'static str, Profile)> = builtin
+        .filter_map(|name| Some((*name, Profile::builtin(name).ok()?)))
+        .collect();
+    let read_by = |stream| {
+        let mut all = builtin.iter();
+        all.find(|(_, profile)| has_blocks(profile, stream, &bytes))
+    };
+    Ok(if let Some((name, _)) = read_by(given) {
+        Contents::OtherProfile(name)
+    } else if has_blocks(profile, other, &bytes) || read_by(other).is_some() {
+        Contents::OtherStream
+    } else {
+        let lines = bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        Contents::NoBlocks {
+            lines: lines.count(),
+        }
+    })
+}
+
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(LOOKED_AT);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(LOOKED_AT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Some line tells of a block's begin, end or commit.
+fn has_blocks(profile: &Profile, stream: Stream, bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    match (stream, &profile.slog, &profile.node) {
+        (Stream::Slog, Some(rules), _) => {
+            lines.any(|line| rules.read(line).events().any(|event| is_block(&event)))
+        }
+        (Stream::Node, _, Some(rules)) => lines.any(|line| {
+            let mut found = false;
+            rules.read(line, true, &mut |event| found |= is_block(&event));
+            found
+        }),
+        (Stream::Slog, None, _) | (Stream::Node, _, None) => false,
+    }
+}
+
+fn is_block(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Begin { .. } | Event::End { .. } | Event::Commit { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOG: &str = "{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":12,\
+                        \"blockTime\":1763715911,\"time\":1.5,\"monotime\":2.5}\n";
+    const LOG: &str = "2:28PM INF finalized block block_app_hash=11 height=12 module=state \
+                       num_txs_res=0 num_val_updates=0\n";
+
+    fn contents(text: &str, given: Stream, profile: &str) -> Contents {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source");
+        std::fs::write(&path, text).unwrap();
+        of(&path, given, &Profile::builtin(profile).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_stands_in_a_source_is_told_by_who_reads_its_blocks() {
+        use Contents::{AsGiven, NoBlocks, Nothing, OtherProfile, OtherStream};
+        let rows = [
+            (SLOG, Stream::Slog, "agoric", AsGiven),
+            (SLOG, Stream::Node, "agoric", OtherStream),
+            (SLOG, Stream::Node, "cosmos", OtherStream),
+            (SLOG, Stream::Slog, "cosmos", OtherProfile("agoric")),
+            (SLOG, Stream::Slog, "host", OtherProfile("agoric")),
+            (LOG, Stream::Node, "agoric", AsGiven),
+            (LOG, Stream::Node, "cosmos", AsGiven),
+            (LOG, Stream::Slog, "agoric", OtherStream),
+            (LOG, Stream::Slog, "cosmos", OtherStream),
+            ("", Stream::Slog, "agoric", Nothing),
+            ("\n\nhello\n", Stream::Node, "cosmos", NoBlocks { lines: 1 }),
+        ];
+        for (text, given, profile, expected) in rows {
+            let found = contents(text, given, profile);
+            assert_eq!(found, expected, "{text:?} as {given:?} by {profile}");
+        }
+    }
+}
