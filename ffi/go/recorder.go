@@ -1,6 +1,7 @@
 package haltbox
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ type Recorder struct {
 	// silent until Tell is called: only a background thread has messages, and
 	// one caller gets them.
 	silent atomic.Bool
+	// boundary is what to call where one execution ends and another may begin.
+	boundary     []func()
+	boundaryLock sync.Mutex
 }
 
 // Open opens or makes the ring, and waits for the disk while it does: a second
@@ -76,6 +80,27 @@ func (r *Recorder) Notice() string {
 	return r.notice
 }
 
+// AtBoundary has a function called before each [Recorder.BeginBlock],
+// [Recorder.EndBlock] and [Recorder.Abort]: entries of the execution before are
+// not to stand behind these. Package kvtrace ends its attempts by it.
+func (r *Recorder) AtBoundary(end func()) {
+	if r == nil {
+		return
+	}
+	r.boundaryLock.Lock()
+	defer r.boundaryLock.Unlock()
+	r.boundary = append(r.boundary, end)
+}
+
+func (r *Recorder) arriveAtBoundary() {
+	r.boundaryLock.Lock()
+	ends := r.boundary
+	r.boundaryLock.Unlock()
+	for _, end := range ends {
+		end()
+	}
+}
+
 // BeginBlock tells that the execution of a block begins: at a block time in
 // 1678 to 2262, or the zero time, with a digest (32 bytes, or none) of what the
 // block brings. Nodes are compared by both.
@@ -90,6 +115,7 @@ func (r *Recorder) BeginBlock(height uint64, blockTime time.Time, inputDigest []
 	if !blockTime.IsZero() {
 		ns = blockTime.UnixNano()
 	}
+	r.arriveAtBoundary()
 	return errorOf(r.handle.BeginBlock(height, ns, inputDigest))
 }
 
@@ -130,6 +156,7 @@ func (r *Recorder) EndBlock(height uint64, appHash []byte) error {
 	if r == nil {
 		return nil
 	}
+	r.arriveAtBoundary()
 	return errorOf(r.handle.EndBlock(height, appHash))
 }
 
@@ -164,6 +191,7 @@ func (r *Recorder) Abort(height uint64) error {
 	if r == nil {
 		return nil
 	}
+	r.arriveAtBoundary()
 	return errorOf(r.handle.Abort(height))
 }
 

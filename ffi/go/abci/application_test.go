@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -320,5 +321,78 @@ func TestTheFirstErrorIsToldOnce(t *testing.T) {
 	wrapped.FinalizeBlock(context.Background(), decided(1))
 	if len(told) != 1 || !errors.Is(told[0], haltbox.ErrClosed) {
 		t.Error(told)
+	}
+}
+
+// busy executes each proposal in a goroutine that does not stop when its
+// proposal is dropped: it goes on until all of them are told to end.
+type busy struct {
+	types.BaseApplication
+	tracer *kvtrace.Tracer
+	number int
+	over   chan struct{}
+	all    sync.WaitGroup
+}
+
+func (b *busy) ProcessProposal(context.Context, *types.RequestProcessProposal) (*types.ResponseProcessProposal, error) {
+	attempt, number := b.tracer.Attempt(), b.number
+	b.number++
+	b.all.Add(1)
+	go func() {
+		defer b.all.Done()
+		for ended := false; !ended; {
+			attempt.BeginTx(number, nil)
+			select {
+			case <-b.over:
+				ended = true
+			case <-time.After(time.Microsecond):
+			}
+		}
+	}()
+	return &types.ResponseProcessProposal{Status: types.ResponseProcessProposal_ACCEPT}, nil
+}
+
+func (b *busy) FinalizeBlock(context.Context, *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
+	return &types.ResponseFinalizeBlock{AppHash: hash(7)}, nil
+}
+
+// Whatever executions that were thrown away still do, each block has the
+// operations of its own execution alone.
+func TestExecutionsThatGoOnAfterTheirEndStandInNoOtherBlock(t *testing.T) {
+	recorder, dir := haltboxtest.Open(t)
+	tracer := kvtrace.New(recorder, kvtrace.Options{})
+	inner := &busy{tracer: tracer, over: make(chan struct{})}
+	wrapped := abci.Wrap(inner, recorder, abci.Options{Tracer: tracer, OptimisticExecution: true})
+	const proposals = 40
+	for at := range proposals {
+		req := decided(7)
+		req.Hash = hash(byte(at))
+		wrapped.ProcessProposal(context.Background(), proposed(req))
+		time.Sleep(time.Millisecond)
+	}
+	last := decided(7)
+	last.Hash = hash(proposals - 1)
+	wrapped.FinalizeBlock(context.Background(), last)
+	time.Sleep(time.Millisecond)
+	close(inner.over)
+	inner.all.Wait()
+	recorder.Close()
+	number, open, counted := -1, false, 0
+	for _, line := range haltboxtest.Cat(t, dir) {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"type":"`), `"`)
+		switch kind {
+		case "begin-block":
+			number, open = number+1, true
+		case "abort-block", "end-block":
+			open = false
+		case "tx-begin":
+			counted++
+			if own := fmt.Sprintf(`"tx":%d,`, number); !open || !strings.Contains(line, own) {
+				t.Fatalf("in execution %d, under way: %v: %s", number, open, line)
+			}
+		}
+	}
+	if number != proposals-1 || counted < proposals {
+		t.Errorf("%d executions, %d operations", number+1, counted)
 	}
 }

@@ -192,6 +192,8 @@ func (m *Marker) begin(in input) {
 func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
+	// The results are those of what was recorded until now.
+	m.options.Tracer.End()
 	for at, tx := range response.TxResults {
 		m.record(resultLine(&m.entry, at, tx))
 	}

@@ -31,7 +31,9 @@ func New(recorder *haltbox.Recorder, options Options) *Tracer {
 	if recorder == nil {
 		return nil
 	}
-	return &Tracer{recorder: recorder, options: options}
+	tracer := &Tracer{recorder: recorder, options: options}
+	recorder.AtBoundary(tracer.End)
+	return tracer
 }
 
 // Begin starts the execution of a block, behind [haltbox.Recorder.BeginBlock].
@@ -42,12 +44,25 @@ func (t *Tracer) Begin() *Attempt {
 		return nil
 	}
 	attempt := &Attempt{tracer: t, tx: outside}
-	t.current.Store(attempt)
+	t.current.Swap(attempt).retire()
 	return attempt
 }
 
-// Attempt gives the one that Begin started last; nil before the first, and if
-// the tracer is off. Take it once, as the execution begins, and keep to it.
+// End ends the attempt under way: an operation that is being recorded is waited
+// for, and once End returned none of its operations is recorded any more. The
+// recorder has it called before a block begins, ends or is aborted, so that what
+// an execution does too late never stands in another block.
+func (t *Tracer) End() {
+	if t == nil {
+		return
+	}
+	t.current.Swap(nil).retire()
+}
+
+// Attempt gives the one that is under way; nil between two blocks, and if the
+// tracer is off. Take it once, as the execution begins, and keep to it. An
+// execution that runs in a goroutine of its own, and may be aborted, takes it
+// before that goroutine starts.
 func (t *Tracer) Attempt() *Attempt {
 	if t == nil {
 		return nil
@@ -61,6 +76,9 @@ type Attempt struct {
 	lock   sync.Mutex
 	entry  entry.Entry
 	tx, op int64
+	// over is looked at under the lock that an operation holds until it is
+	// recorded: a look before taking it would be out of date.
+	over bool
 }
 
 // BeginTx tells that the execution of the block's transaction with this number,
@@ -82,6 +100,16 @@ func (a *Attempt) EndTx() {
 	a.lock.Lock()
 	a.tx, a.op = outside, 0
 	a.lock.Unlock()
+}
+
+// Record keeps an entry of the application's own, as [haltbox.Recorder.Record]
+// does, unless this execution was thrown away.
+func (a *Attempt) Record(line []byte) {
+	if !a.enter() {
+		return
+	}
+	defer a.lock.Unlock()
+	_ = a.tracer.recorder.Record(line)
 }
 
 // begin starts the entry of an operation, and gives its number. It is followed
@@ -111,11 +139,25 @@ func (a *Attempt) value(value []byte) {
 
 // enter takes the lock if this attempt is recorded.
 func (a *Attempt) enter() bool {
-	if a == nil || a.tracer.current.Load() != a {
+	if a == nil {
 		return false
 	}
 	a.lock.Lock()
+	if a.over {
+		a.lock.Unlock()
+		return false
+	}
 	return true
+}
+
+// retire waits for the operation under way, and lets no other begin.
+func (a *Attempt) retire() {
+	if a == nil {
+		return
+	}
+	a.lock.Lock()
+	a.over = true
+	a.lock.Unlock()
 }
 
 // leave records the entry. What the recorder cannot keep is no matter for the
