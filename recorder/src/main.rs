@@ -20,7 +20,7 @@ use haltbox_recorder::operator::doctor::{self, Finding};
 use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::recorder::{Config, Recorder};
-use haltbox_recorder::ring::file::{OpenError, RingOptions};
+use haltbox_recorder::ring::file::{OpenError, RingOptions, foreign_to_this_machine};
 use haltbox_recorder::ring_profile::of_ring;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
@@ -385,11 +385,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         .map_err(|error| format!("cannot open {}: {error}", ring.display()))?;
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.display()))?;
     let history = History::read(&file, &view).map_err(|error| error.to_string())?;
-    let profile = match &args.profile {
-        Some(asked) => load_profile(asked)?,
-        None => of_ring(ring, &history)?,
-    };
-    let profile = Arc::new(profile);
+    let profile = Arc::new(profile_of_dead(args, ring, &history)?);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));
@@ -405,9 +401,35 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         node_program: None,
     };
     let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
-    note_in_ring(ring, &view, profile, &frozen);
     print!("{}", message::frozen(&frozen, None));
+    match foreign_to_this_machine(ring, &file) {
+        Some(why) => eprintln!(
+            "haltbox: nothing is written into {}, as it {why}",
+            ring.display()
+        ),
+        None => note_in_ring(ring, &view, profile, &frozen),
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The rules that the ring was recorded by name its blocks: others would give
+/// names that no other node has.
+fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<Profile, String> {
+    let Some(asked) = &args.profile else {
+        return of_ring(ring, history);
+    };
+    let profile = load_profile(asked)?;
+    match history.sessions.last() {
+        Some((_, session)) if session.profile != profile.name => Err(format!(
+            "{} was recorded by the profile {}, and --profile asks for {}: its blocks would get \
+             other names. Leave --profile out; a profile of your own is read from profile.json \
+             beside the ring",
+            ring.display(),
+            session.profile,
+            profile.name
+        )),
+        _ => Ok(profile),
+    }
 }
 
 fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {

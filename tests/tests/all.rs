@@ -13,6 +13,8 @@ mod commands; // selection, exit codes, pipes, the demo
 mod control; // callers of the control socket that do not behave
 #[path = "all/crash_loop.rs"]
 mod crash_loop; // a failed node that is killed and started again, with its recorder
+#[path = "all/dead_rings.rs"]
+mod dead_rings; // rings that nobody records into stay as they are
 #[path = "all/diff.rs"]
 mod diff; // two recordings, one verdict, from every kind of source
 #[path = "all/evidence.rs"]
