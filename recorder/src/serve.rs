@@ -8,6 +8,7 @@ mod freezing;
 mod opening;
 mod witnesses;
 
+use haltbox_format::ShowPath;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -175,7 +176,7 @@ impl Server {
         }
         say(&format!(
             "recording into {} ({})",
-            recorder.path().display(),
+            recorder.path().shown(),
             message::human_bytes(self.options.size)
         ));
         let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
@@ -446,11 +447,8 @@ impl Server {
         self.old_rings = kept;
         for old in drained {
             match fs::remove_file(&old.path) {
-                Ok(()) => say(&format!(
-                    "{} is drained and was removed",
-                    old.path.display()
-                )),
-                Err(error) => say(&format!("cannot remove {}: {error}", old.path.display())),
+                Ok(()) => say(&format!("{} is drained and was removed", old.path.shown())),
+                Err(error) => say(&format!("cannot remove {}: {error}", old.path.shown())),
             }
         }
     }
@@ -622,7 +620,7 @@ fn goes_on(left: &SourceMark, now: &SourceMark) -> bool {
 
 fn tell(reply: &Reply) {
     match reply {
-        Reply::Done(text) => eprint!("{text}"),
+        Reply::Done(text) => message::tell(text),
         Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
     }
 }

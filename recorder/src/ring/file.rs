@@ -1,6 +1,7 @@
 //! Opening the ring's file: one writer, room on the disk made sure of before
 //! anything is mapped, and nothing that may be evidence overwritten.
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -127,7 +128,7 @@ impl fmt::Display for OpenError {
                 f,
                 "{} is being written by another recorder; stop that one, or give this one \
                  another --dir",
-                path.display()
+                path.shown()
             ),
             Self::NoSpace {
                 path,
@@ -137,14 +138,14 @@ impl fmt::Display for OpenError {
                 f,
                 "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; \
                  free them, or give a smaller --size",
-                path.display(),
+                path.shown(),
                 needed.saturating_sub(*available)
             ),
             Self::FileSystem { path, name } => write!(
                 f,
                 "{} lies on {name}, where preallocated blocks do not protect a mapped file; put \
                  the ring on ext4, XFS, tmpfs or btrfs, or run haltbox record beside the host",
-                path.display()
+                path.shown()
             ),
             Self::Size(size) => write!(
                 f,
@@ -152,7 +153,7 @@ impl fmt::Display for OpenError {
                  {MAX_RING} (1TiB)"
             ),
             Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.display())
+                write!(f, "cannot {doing} {}: {error}", path.shown())
             }
         }
     }
@@ -189,9 +190,9 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
                 notices.push(format!(
                     "{} {why}; it was moved aside to {} and a new ring begun; read it with: \
                      haltbox info {}",
-                    path.display(),
-                    to.display(),
-                    to.display()
+                    path.shown(),
+                    to.shown(),
+                    to.shown()
                 ));
                 aside.push(to);
             }
@@ -523,7 +524,7 @@ fn check_file_system(
     notices.push(format!(
         "{} lies on {name}: a full disk can end the recorder there (never the node); ext4, XFS, \
          tmpfs or btrfs are safe",
-        path.display()
+        path.shown()
     ));
     Ok(())
 }
@@ -565,7 +566,7 @@ fn resume(
     if !view.bad_superblocks.is_empty() {
         notices.push(format!(
             "{}: one superblock was damaged and is written again",
-            path.display()
+            path.shown()
         ));
     }
     writer.publish_writer(std::process::id());

@@ -2,6 +2,7 @@
 //! until they are drained: nothing in them waits for a verdict or a box, and
 //! the ring in use has let go of records of its own, which are all younger.
 
+use haltbox_format::ShowPath;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,7 +89,7 @@ impl OldRing {
             .map_or("no heights".to_owned(), |(first, last)| {
                 format!("heights {first} to {last}")
             });
-        let path = self.path.display();
+        let path = self.path.shown();
         let fate = match self.pinned.first() {
             _ if self.damaged => "it stays because its marks are damaged".to_owned(),
             Some(height) => format!("it stays because height {height} is pinned and has no box"),
