@@ -136,14 +136,16 @@ fn is_black_box(head: &[u8]) -> bool {
     head.starts_with(&BLACK_BOX_FRAME) && content.starts_with(BLACK_BOX_NAME)
 }
 
-/// The first line that is not empty begins an object, or is printable throughout.
+/// One of the first lines begins a JSON object. A line that is longer than the
+/// head may be the rest of one.
 fn is_text(head: &[u8]) -> bool {
-    let mut lines = head
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty());
-    lines
-        .next()
-        .is_some_and(|line| line.starts_with(b"{") || is_printable(line))
+    let endless = head.len() >= SNIFF_LEN && !head.contains(&b'\n');
+    head.split(|b| *b == b'\n').any(begins_object) || endless && is_printable(head)
+}
+
+fn begins_object(line: &[u8]) -> bool {
+    let members = line.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    members.is_some_and(|rest| rest.starts_with(b"\"") || rest.starts_with(b"}"))
 }
 
 fn is_printable(line: &[u8]) -> bool {
@@ -182,12 +184,18 @@ const KNOWN: [(&[u8], &str); 9] = [
     ),
 ];
 
+const TEXT: &str = "text, and none of its first lines is a JSON object";
+
 impl Foreign {
     fn new(head: &[u8]) -> Foreign {
         let known = KNOWN.iter().find(|(magic, _)| head.starts_with(magic));
-        let head = head.iter().take(8).copied().collect();
-        let name = known.map(|(_, name)| *name);
-        Foreign { head, name }
+        let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        let text = (!first.is_empty() && is_printable(first)).then_some(TEXT);
+        let name = known.map(|(_, name)| *name).or(text);
+        Foreign {
+            head: head.iter().take(8).copied().collect(),
+            name,
+        }
     }
 }
 
@@ -200,8 +208,8 @@ impl fmt::Display for Foreign {
         }
         write!(
             f,
-            "; expected a Haltbox ring, a black box, an Agoric flight-recorder.bin or a slog \
-             (text, .gz, .zst)"
+            "; expected a Haltbox ring, a black box, a fingerprint, an Agoric \
+             flight-recorder.bin or a slog (JSON lines, plain, .gz, .zst)"
         )
     }
 }
@@ -223,13 +231,10 @@ mod tests {
             (&[0x28, 0xb5, 0x2f, 0xfd], SourceKind::Slog),
             (&[0x1f, 0x8b, 8], SourceKind::Slog),
             (b"\n\n{\"type\":\"\xff", SourceKind::Slog),
+            (b"odd\n{ \"type\":\"a\"}", SourceKind::Slog),
             (
-                b"3:04PM INF committed state module=state \xc3",
-                SourceKind::Slog,
-            ),
-            (
-                b"\x1b[90m3:04PM\x1b[0m \x1b[32mINF\x1b[0m",
-                SourceKind::Slog,
+                b"root:x:0:0::/:\n",
+                SourceKind::Foreign(Foreign::new(b"root:x:0:0::/:\n")),
             ),
             (b"", SourceKind::Empty),
             (b"\n\n", SourceKind::Foreign(Foreign::new(b"\n\n"))),

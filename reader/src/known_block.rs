@@ -49,6 +49,19 @@ impl From<&Block> for KnownBlock {
 }
 
 impl KnownBlock {
+    /// A block as a recording's entries alone tell of it. That the next block
+    /// began confirms nothing where no AppHash of the network was compared.
+    pub fn by_lines(block: &Block) -> KnownBlock {
+        let known = KnownBlock::from(block);
+        match (block.state, block.network) {
+            (State::Confirmed, None) => KnownBlock {
+                state: Some(State::Committed),
+                ..known
+            },
+            _ => known,
+        }
+    }
+
     /// A block that nothing is told of.
     pub fn untold(of: Attempt) -> KnownBlock {
         KnownBlock {

@@ -3,6 +3,7 @@
 //!
 //! A source gives [`Item`]s; a [`Placer`] says to which block a line belongs;
 //! a [`Survey`] adds up what the blocks hold. The commands stand on these.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agoric_ring;
 pub mod blackbox;
@@ -18,6 +19,7 @@ mod report;
 mod selecting;
 mod slog_file;
 mod source;
+mod spool;
 mod survey;
 pub mod tape;
 mod verify;

@@ -1,4 +1,5 @@
 //! `haltbox`: the command people type.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_reader::commands::{
-    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, record, redact, verify,
+    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, record, redact,
+    verify,
 };
 
 /// A flight recorder for consensus failures: records what a node executes,
@@ -74,7 +76,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Trouble) => ExitCode::from(2),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("haltbox: {error:#}");
+            output::say(&format!("{error:#}"));
             ExitCode::from(2)
         }
     }
@@ -101,7 +103,13 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Redact(args) => redact::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "haltbox", &mut io::stdout());
+            // Into memory first: it panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "haltbox", &mut script);
+            haltbox_format::outside::print(
+                &mut io::stdout().lock(),
+                &String::from_utf8_lossy(&script),
+            )?;
             Ok(Outcome::Fine)
         }
         Command::Manual { folder } => {

@@ -4,4 +4,3 @@
 pub mod html;
 pub mod text;
 mod timeline;
-mod visible;

@@ -1,5 +1,6 @@
 //! Sources: every kind of recording behind one way of reading.
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -18,6 +19,7 @@ use crate::folder::Folder;
 use crate::kind::{Compression, SourceKind};
 use crate::known_block::KnownBlock;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
+use crate::spool::{reads_once, spool};
 
 /// One entry of a source.
 #[derive(Clone, Copy, Debug)]
@@ -129,8 +131,8 @@ pub enum SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.display()),
-            Self::Foreign(path, why) => write!(f, "{} {why}", path.display()),
+            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.shown()),
+            Self::Foreign(path, why) => write!(f, "{} {why}", path.shown()),
         }
     }
 }
@@ -173,14 +175,41 @@ pub struct RingSource {
     pub history: History,
 }
 
-/// Opens a source that is not a folder; `-` is standard input.
+/// Opens a source for one reading of its lines, which standard input gives as
+/// they come.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_once(path: &Path) -> Result<Source, SourceError> {
+    match path == Path::new("-") {
+        true => Ok(Source::Stdin),
+        false => open(path),
+    }
+}
+
+/// Opens a source; `-` is standard input. What can be read once only is copied
+/// first.
 ///
 /// # Errors
 /// [`SourceError`].
 pub fn open(path: &Path) -> Result<Source, SourceError> {
-    if path == Path::new("-") {
-        return Ok(Source::Stdin);
+    let once = path == Path::new("-") || reads_once(path).map_err(|e| io_error(path, e))?;
+    if !once {
+        return open_file(path);
     }
+    let copy = spool(path).map_err(|error| io_error(path, error))?;
+    // What is wrong with it is told of the path that was named.
+    open_file(&copy).map_err(|error| match error {
+        SourceError::Io(_, error) => io_error(path, error),
+        SourceError::Foreign(_, why) => SourceError::Foreign(path.to_owned(), why),
+    })
+}
+
+fn io_error(path: &Path, error: io::Error) -> SourceError {
+    SourceError::Io(path.to_owned(), error)
+}
+
+fn open_file(path: &Path) -> Result<Source, SourceError> {
     let io_error = |error| SourceError::Io(path.to_owned(), error);
     let foreign = |why: String| Err(SourceError::Foreign(path.to_owned(), why));
     match SourceKind::of(path).map_err(io_error)? {
@@ -189,7 +218,7 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
         SourceKind::Fingerprint => open_fingerprint(path),
         SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
         // A box whose first page is damaged begins like any Zstandard file.
-        SourceKind::Slog if path.is_file() && is_zstd(path).map_err(io_error)? => {
+        SourceKind::Slog if is_zstd(path).map_err(io_error)? => {
             Ok(open_box(path).unwrap_or_else(|_| Source::Slog(path.to_owned())))
         }
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),

@@ -126,7 +126,7 @@ impl Survey {
             Ok(())
         })?;
         let told = match (selector.derived(), source.blocks()) {
-            (Some(life), _) => life.blocks().iter().map(KnownBlock::from).collect(),
+            (Some(life), _) => life.blocks().iter().map(KnownBlock::by_lines).collect(),
             (None, Blocks::Told(blocks)) => blocks,
             (None, Blocks::Untold) => Vec::new(),
         };

@@ -27,6 +27,23 @@ pub struct Finding {
     /// Something never was recorded: dropped, or lost before it came to the
     /// recorder. What is neither damage nor lost is a note.
     pub lost: bool,
+    /// There was nothing to look at.
+    #[serde(skip)]
+    pub nothing: bool,
+}
+
+/// What the reads of a recording tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReadsFound {
+    /// Reads whose value was known.
+    pub checked: u64,
+    /// Those that gave another value.
+    pub differ: u64,
+    /// Reads of keys that nothing was recorded of before.
+    pub unknown: u64,
+    /// Where they differ, and how many were checked.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
 }
 
 impl Finding {
@@ -36,6 +53,7 @@ impl Finding {
             what: what.into(),
             damage: true,
             lost: false,
+            nothing: false,
         }
     }
 
@@ -45,6 +63,7 @@ impl Finding {
             what: what.into(),
             damage: false,
             lost: true,
+            nothing: false,
         }
     }
 
@@ -62,6 +81,7 @@ impl Finding {
             what: what.into(),
             damage: false,
             lost: false,
+            nothing: false,
         }
     }
 }
@@ -85,7 +105,7 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
 ///
 /// # Errors
 /// What reading gives.
-pub fn verify_reads(party: &Party) -> io::Result<Vec<Finding>> {
+pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
     let reads = last_write::check_reads(party)?;
     let wrong = reads.wrong.iter().map(|read| {
         let crank = read
@@ -98,7 +118,7 @@ pub fn verify_reads(party: &Party) -> io::Result<Vec<Finding>> {
             read.read.as_deref().unwrap_or("nothing"),
             read.known_from
         );
-        Finding::damage(format!("line {}{crank}", read.line_number), what)
+        Finding::note(format!("line {}{crank}", read.line_number), what)
     });
     let mut findings: Vec<Finding> = wrong.collect();
     let what = format!(
@@ -106,7 +126,12 @@ pub fn verify_reads(party: &Party) -> io::Result<Vec<Finding>> {
         reads.checked, reads.wrong_count, reads.unknown
     );
     findings.push(Finding::note("reads", what));
-    Ok(findings)
+    Ok(ReadsFound {
+        checked: reads.checked,
+        differ: reads.wrong_count,
+        unknown: reads.unknown,
+        findings,
+    })
 }
 
 fn verify_fingerprint(fingerprint: &Fingerprint) -> io::Result<Vec<Finding>> {
@@ -292,6 +317,12 @@ fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
         }
         Ok(true)
     })?;
+    if lines == 0 {
+        findings.push(Finding {
+            nothing: true,
+            ..Finding::note("content", "holds no line: there was nothing to check")
+        });
+    }
     if not_json > 0 {
         findings.push(Finding::note(
             "content",

@@ -17,6 +17,7 @@ mod pass;
 mod tests;
 mod thread;
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -113,13 +114,13 @@ impl fmt::Display for ArchiveError {
         match self {
             Self::Ring(error) => write!(f, "the ring {error}"),
             Self::Write(error) => error.fmt(f),
-            Self::File { path, error } => write!(f, "{} {error}", path.display()),
-            Self::Join { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::File { path, error } => write!(f, "{} {error}", path.shown()),
+            Self::Join { path, error } => write!(f, "{}: {error}", path.shown()),
             Self::InUse { path } => write!(
                 f,
                 "{} is written by another recorder, the host's own or one with --attach, and is \
                  left to it",
-                path.display()
+                path.shown()
             ),
             // Told once: what is free now would make it another sentence each time.
             Self::NoRoom { path, kept } => write!(
@@ -127,10 +128,10 @@ impl fmt::Display for ArchiveError {
                 "less than {} are free on the disk of {}, and are left to the node: nothing is \
                  archived until there is more, or --archive-bytes is less",
                 human_bytes(*kept),
-                path.display()
+                path.shown()
             ),
             Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.display())
+                write!(f, "cannot {doing} {}: {error}", path.shown())
             }
         }
     }

@@ -5,6 +5,7 @@
 //! free whenever it starts. Therefore nothing can be noted in it: whether a
 //! block was frozen is told by the folder of boxes.
 
+use haltbox_format::ShowPath;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
@@ -119,27 +120,27 @@ impl Watcher {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.watched = None;
-                return Err(format!("{} is not there yet", path.display()));
+                return Err(format!("{} is not there yet", path.shown()));
             }
-            Err(error) => return Err(format!("{}: {error}", path.display())),
+            Err(error) => return Err(format!("{}: {error}", path.shown())),
         };
         let same = |watched: &Watched| watched.inode == found.ino();
         if self.watched.as_ref().is_some_and(same) {
             return Ok(());
         }
-        let cannot = |error: io::Error| format!("{}: {error}", path.display());
+        let cannot = |error: io::Error| format!("{}: {error}", path.shown());
         let file = regular::open(path).map_err(cannot)?;
-        let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.display()))?;
+        let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.shown()))?;
         let history = History::read(&file, &view).map_err(|error| error.to_string())?;
         let profile = match &self.options.profile {
             Some(asked) => asked.clone(),
             None if history.sessions.is_empty() => {
-                return Err(format!("{} is not begun yet", path.display()));
+                return Err(format!("{} is not begun yet", path.shown()));
             }
             None => of_ring(path, &history)?,
         };
         let profile = Arc::new(profile);
-        say(&format!("attached to {}", path.display()));
+        say(&format!("attached to {}", path.shown()));
         self.waiting_told = false;
         self.watched = Some(Watched {
             archiving: self.archive(&file, &profile),
@@ -250,7 +251,7 @@ fn freeze(options: &Options, profile: &Arc<Profile>, ring: &File, of: Attempt, r
         Ok(frozen) => {
             after_freeze::follow_up(&options.after_freeze, &plan.boxes, &frozen, true);
             let hint = options.after_freeze.upload_hint.as_deref();
-            eprint!("{}", message::frozen(&frozen, hint));
+            message::tell(&message::frozen(&frozen, hint));
         }
         Err(error) => say(&format!("NOT FROZEN: {error}")),
     }

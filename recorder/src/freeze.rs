@@ -6,6 +6,7 @@
 pub(crate) mod reserve;
 pub(crate) mod ring_copy;
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -136,10 +137,10 @@ impl fmt::Display for FreezeError {
                 f,
                 "the disk of {} is full: {written} bytes could be written. The ring keeps the \
                  evidence; free some room and run: haltbox freeze",
-                folder.display()
+                folder.shown()
             ),
             Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.display())
+                write!(f, "cannot {doing} {}: {error}", path.shown())
             }
         }
     }

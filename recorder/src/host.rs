@@ -19,6 +19,7 @@ mod entry;
 mod keeper;
 mod messages;
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -158,7 +159,7 @@ impl fmt::Display for HostError {
         match self {
             HostError::Open(error) => error.fmt(f),
             HostError::Folder(path, error) => {
-                write!(f, "cannot make the folder {}: {error}", path.display())
+                write!(f, "cannot make the folder {}: {error}", path.shown())
             }
             HostError::Forked => f.write_str(
                 "this process is a fork of the one that opened the recorder; only that one records",

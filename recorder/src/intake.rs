@@ -10,6 +10,7 @@ pub mod lines;
 mod passed;
 pub(crate) mod pipe;
 
+use haltbox_format::ShowPath;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -150,7 +151,7 @@ impl Source {
             Place::Wrapped(path) => {
                 let pipe = stdin()?;
                 let fifo = open_fifo(path)
-                    .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+                    .map_err(|error| format!("cannot open {}: {error}", path.shown()))?;
                 ("-".to_owned(), Input::Wrapped { pipe, fifo }, 0)
             }
             Place::Journal(unit) => {
@@ -404,7 +405,7 @@ impl Source {
         }
         match std::fs::metadata(&*path) {
             Ok(found) if found.ino() != *inode => {
-                let why = format!("{} was rotated", path.display());
+                let why = format!("{} was rotated", path.shown());
                 // A mark of the old file must not fit the new one, which is
                 // marked as soon as it is open.
                 (*file, *inode) = (None, 0);

@@ -17,6 +17,7 @@
 //! | [`serve`], [`attach`], [`run`] | the programs: beside a node, beside a host, around a node |
 //! | [`host`] | the recorder inside a host: what an application calls |
 //! | [`operator`] | what the operator asks, sees and is told |
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)

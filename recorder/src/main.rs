@@ -1,5 +1,7 @@
 //! `haltbox-record`: the program that runs beside a validator.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
+use haltbox_format::ShowPath;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -243,7 +245,7 @@ fn main() -> ExitCode {
         Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("haltbox: {error}");
+        message::tell(&format!("haltbox: {error}\n"));
         ExitCode::from(2)
     })
 }
@@ -363,15 +365,12 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
     // A recorder answers for the ring it writes, not for one set aside.
     let in_use = ring.file_name().is_some_and(|name| name == "ring");
     let asked = in_use.then(|| control::ask(folder, &request)).transpose();
-    let asked = asked.map(Option::flatten).map_err(|error| {
-        format!(
-            "the recorder of {} did not answer: {error}",
-            folder.display()
-        )
-    })?;
+    let asked = asked
+        .map(Option::flatten)
+        .map_err(|error| format!("the recorder of {} did not answer: {error}", folder.shown()))?;
     match asked {
         Some(Reply::Done(text)) => {
-            print!("{text}");
+            message::print(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Reply::Failed(text)) => Err(text),
@@ -382,8 +381,8 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
 /// No recorder is at work: this process is it, for a moment.
 fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
     let file = std::fs::File::open(ring)
-        .map_err(|error| format!("cannot open {}: {error}", ring.display()))?;
-    let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.display()))?;
+        .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
+    let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
     let history = History::read(&file, &view).map_err(|error| error.to_string())?;
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
@@ -401,12 +400,12 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         node_program: None,
     };
     let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
-    print!("{}", message::frozen(&frozen, None));
+    message::print(&message::frozen(&frozen, None))?;
     match foreign_to_this_machine(ring, &file) {
-        Some(why) => eprintln!(
-            "haltbox: nothing is written into {}, as it {why}",
-            ring.display()
-        ),
+        Some(why) => message::say(&format!(
+            "nothing is written into {}, as it {why}",
+            ring.shown()
+        )),
         None => note_in_ring(ring, &view, profile, &frozen),
     }
     Ok(ExitCode::SUCCESS)
@@ -424,7 +423,7 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
             "{} was recorded by the profile {}, and --profile asks for {}: its blocks would get \
              other names. Leave --profile out; a profile of your own is read from profile.json \
              beside the ring",
-            ring.display(),
+            ring.shown(),
             session.profile,
             profile.name
         )),
@@ -435,7 +434,7 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
 fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {
     let frozen = block.freeze(boxes, BY_REQUEST);
     let frozen = frozen.map_err(|error| error.to_string())?;
-    print!("{}", message::frozen(&frozen, None));
+    message::print(&message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -461,7 +460,9 @@ fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &fr
             opened.recorder.close();
         }
         Err(OpenError::Locked(_)) => {}
-        Err(error) => eprintln!("haltbox: the box is durable, but the ring was not told: {error}"),
+        Err(error) => message::tell(&format!(
+            "haltbox: the box is durable, but the ring was not told: {error}\n"
+        )),
     }
 }
 
@@ -472,30 +473,30 @@ fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
     };
     let status = status::judge(&args.source, &judging)?;
     if args.prometheus {
-        print!("{}", prometheus::text(&status));
+        message::print(&prometheus::text(&status))?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.json {
-        let json = serde_json::to_string_pretty(&status).map_err(|error| error.to_string())?;
-        println!("{json}");
+        message::print_json(&status)?;
     } else {
-        print!("{}", status.text());
+        message::print(&status.text())?;
     }
     Ok(ExitCode::from(u8::from(status.needs_attention())))
 }
 
 fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
     let findings = doctor::examine(&args.dir)?;
-    let mut wrong = false;
+    let (mut wrong, mut text) = (false, String::new());
     for finding in findings {
         match finding {
-            Finding::Good(what) => println!("ok     {what}"),
+            Finding::Good(what) => text += &format!("ok     {what}\n"),
             Finding::Wrong { what, mend } => {
                 wrong = true;
-                println!("WRONG  {what}\n       {mend}");
+                text += &format!("WRONG  {what}\n       {mend}\n");
             }
         }
     }
+    message::print(&text)?;
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
@@ -507,7 +508,7 @@ fn write_manual(folder: &Path) -> Result<ExitCode, String> {
     for command in program.get_subcommands().filter(|c| !c.is_hide_set()) {
         clap_mangen::Man::new(command.clone())
             .generate_to(folder)
-            .map_err(|error| format!("cannot write into {}: {error}", folder.display()))?;
+            .map_err(|error| format!("cannot write into {}: {error}", folder.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

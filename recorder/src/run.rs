@@ -11,6 +11,7 @@
 
 mod pump;
 
+use haltbox_format::ShowPath;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -96,7 +97,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let signals =
         signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
     fs::create_dir_all(&options.dir)
-        .map_err(|error| format!("cannot make {}: {error}", options.dir.display()))?;
+        .map_err(|error| format!("cannot make {}: {error}", options.dir.shown()))?;
     let oom_kills = oom_kills();
     let start = |backlog| Pump::start(&options.slog(), backlog, say);
     let pump = options.fifo.map(start).transpose()?;

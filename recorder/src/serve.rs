@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::{Attempt, Pin, SourceMark};
-use haltbox_format::{Event, Lane, Profile, Stream};
+use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
@@ -187,7 +187,7 @@ impl Server {
         }
         say(&format!(
             "recording into {} ({})",
-            recorder.path().display(),
+            recorder.path().shown(),
             message::human_bytes(self.options.size)
         ));
         self.sources
@@ -475,11 +475,8 @@ impl Server {
         self.old_rings = kept;
         for old in drained {
             match fs::remove_file(&old.path) {
-                Ok(()) => say(&format!(
-                    "{} is drained and was removed",
-                    old.path.display()
-                )),
-                Err(error) => say(&format!("cannot remove {}: {error}", old.path.display())),
+                Ok(()) => say(&format!("{} is drained and was removed", old.path.shown())),
+                Err(error) => say(&format!("cannot remove {}: {error}", old.path.shown())),
             }
         }
     }
@@ -650,7 +647,7 @@ fn goes_on(left: &SourceMark, now: &SourceMark) -> bool {
 
 fn tell(reply: &Reply) {
     match reply {
-        Reply::Done(text) => eprint!("{text}"),
+        Reply::Done(text) => message::tell(text),
         Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
     }
 }

@@ -41,6 +41,8 @@ mod live; // reading and freezing while recording goes on
 mod metrics; // metrics over HTTP, and clients that do not behave
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
+#[path = "all/outside.rs"]
+mod outside; // text that others wrote, sources that can be read once, output nobody takes
 #[path = "all/packaging.rs"]
 mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use haltbox_format::{Profile, Stream};
+use haltbox_format::{Profile, ShowPath, Stream};
 
-use super::{Outcome, profile_for, shown, single};
+use super::{Outcome, output, profile_for, single};
 use crate::selecting::{Selection, Selector};
 use crate::source::{self, Hole, Item, Line, Source};
 
@@ -46,7 +46,7 @@ impl CatArgs {
 /// Runs the command.
 pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
-    let mut source = source::open(&path)?;
+    let mut source = source::open_once(&path)?;
     source.narrow(&args.selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
@@ -58,7 +58,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
                 cat.damaged |= hole.damage;
                 cat.lost(&hole);
                 if cat.holes < 20 {
-                    eprintln!("haltbox: {}: {}", shown(&path), hole.text);
+                    output::say(&format!("{}: {}", path.shown(), hole.text));
                 }
                 cat.holes += 1;
             }
@@ -67,10 +67,11 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     })?;
     out.flush()?;
     if cat.selector.is_some() && !cat.printed {
-        eprintln!(
-            "haltbox: {} holds nothing of what was asked for",
-            shown(&path)
-        );
+        output::say(&format!(
+            "{} holds nothing of what was asked for; haltbox info tells what it holds",
+            path.shown()
+        ));
+        return Ok(Outcome::Trouble);
     }
     Ok(if cat.damaged {
         Outcome::Damaged

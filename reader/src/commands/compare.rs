@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::progress::watched;
-use super::{Outcome, party, shown};
+use super::{Outcome, output, party, shown};
 use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
@@ -54,9 +54,9 @@ struct Answer {
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     let answer = compare(args)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        output::json(&answer)?;
     } else {
-        print!("{}", table(&answer, Colour::of_stdout()));
+        output::painted(&table(&answer, Colour::of_stdout()))?;
     }
     Ok(match answer.exit {
         0 => Outcome::Fine,

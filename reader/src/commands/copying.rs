@@ -21,8 +21,9 @@ use crate::known_block::KnownBlock;
 use crate::selecting::{Picked, Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 
-/// The longest line that is put together from parts.
-const LINE_MAX: usize = 1 << 30;
+/// The longest line that is put together from parts: a file of kilobytes may
+/// unpack to one of gigabytes.
+const LINE_MAX: usize = 64 << 20;
 
 /// What to make.
 pub(crate) struct Making<'a> {
@@ -446,7 +447,10 @@ impl<'a> Target<'a> {
 
     /// The lines behind a block tell whether it was confirmed.
     fn restate(&mut self, life: &Lifecycle) {
-        let state_of = |height, attempt| Some(life.block(Attempt { height, attempt })?.state);
+        let state_of = |height, attempt| {
+            let block = life.block(Attempt { height, attempt })?;
+            KnownBlock::by_lines(block).state
+        };
         self.writer.restate(state_of);
         for w in &mut self.written {
             w.known.state = state_of(w.of.height, w.of.attempt);

@@ -16,7 +16,7 @@ use clap::Args;
 use haltbox_format::{Event, Profile};
 
 use super::record::sibling;
-use super::{Outcome, shown};
+use super::{Outcome, output, shown};
 use crate::slog_file::{SlogFile, SlogItem};
 use crate::source;
 use crate::survey::Survey;
@@ -33,27 +33,40 @@ pub struct DemoArgs {}
 /// Runs the command.
 pub fn run(_args: &DemoArgs) -> anyhow::Result<Outcome> {
     let folder = make_folder()?;
-    println!("Two validators execute the same blocks. One of them read a damaged row of its");
-    println!("storage in block 13. Real slogs, real pipes, real recorders; the AppHashes are");
-    println!("made up. Everything is written under {}\n", shown(&folder));
+    output::print(
+        "Two validators execute the same blocks. One of them read a damaged row of its\n",
+    )?;
+    output::print(
+        "storage in block 13. Real slogs, real pipes, real recorders; the AppHashes are\n",
+    )?;
+    output::print(&format!(
+        "made up. Everything is written under {}\n\n",
+        shown(&folder)
+    ))?;
     let healthy = play("healthy", HEALTHY, &folder)?;
     let divergent = play("divergent", DIVERGENT, &folder)?;
-    println!("--- both committed block 13; the next header carries the network's AppHash ---\n");
+    output::print(
+        "--- both committed block 13; the next header carries the network's AppHash ---\n\n",
+    )?;
     healthy.agree()?;
     divergent.diverge()?;
     let bad = divergent.wait_for_box()?;
-    println!("--- what the operator of the divergent validator saw ---\n");
-    print!("{}", divergent.finish()?);
-    println!(
-        "\n--- the healthy one still has block 13: haltbox freeze {} --height 13 ---\n",
+    output::print("--- what the operator of the divergent validator saw ---\n\n")?;
+    output::print(&divergent.finish()?)?;
+    output::print(&format!(
+        "\n--- the healthy one still has block 13: haltbox freeze {} --height 13 ---\n\n",
         shown(&healthy.dir)
-    );
+    ))?;
     let good = healthy.freeze()?;
     healthy.finish()?;
-    println!("\n--- haltbox info {} ---\n", shown(&bad));
+    output::print(&format!("\n--- haltbox info {} ---\n\n", shown(&bad)))?;
     this_program("info", &[&bad])?;
     compare(&good, &bad)?;
-    println!("\n--- haltbox diff {} {} ---\n", shown(&good), shown(&bad));
+    output::print(&format!(
+        "\n--- haltbox diff {} {} ---\n\n",
+        shown(&good),
+        shown(&bad)
+    ))?;
     this_program("diff", &[&good, &bad])?;
     Ok(Outcome::Fine)
 }
@@ -229,7 +242,7 @@ fn compare(good: &Path, bad: &Path) -> anyhow::Result<()> {
     let survey =
         |path: &Path| -> anyhow::Result<Survey> { Ok(Survey::of(&source::open(path)?, &profile)?) };
     let (good, bad) = (survey(good)?, survey(bad)?);
-    println!("\n--- the same name means the same execution ---\n");
+    output::print("\n--- the same name means the same execution ---\n\n")?;
     for (a, b) in good
         .blocks
         .iter()
@@ -241,7 +254,10 @@ fn compare(good: &Path, bad: &Path) -> anyhow::Result<()> {
         } else {
             "DIFFERENT"
         };
-        println!("  {word}  healthy {}  divergent {}", a.name, b.name);
+        output::print(&format!(
+            "  {word}  healthy {}  divergent {}\n",
+            a.name, b.name
+        ))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, party};
+use super::{Outcome, output, party};
 use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::report::html;
@@ -33,16 +33,16 @@ pub struct DiffArgs {
 
 /// Runs the command.
 pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
-    let page = args.html.as_deref().map(NewFile::create).transpose()?;
+    let page = args.html.as_deref().map(NewFile::page).transpose()?;
     let document = compare(args)?;
+    if args.json {
+        output::json(&document)?;
+    } else {
+        output::painted(&text::text(&document, Colour::of_stdout()))?;
+    }
     if let Some(page) = page {
         page.file().write_all(html::html(&document).as_bytes())?;
         page.publish()?;
-    }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
-    } else {
-        print!("{}", text::text(&document, Colour::of_stdout()));
     }
     Ok(match document.exit {
         0 => Outcome::Fine,

@@ -35,7 +35,6 @@ impl<T: Serialize> Document<T> {
     }
 
     pub fn print_json(&self) -> anyhow::Result<()> {
-        println!("{}", serde_json::to_string_pretty(self)?);
-        Ok(())
+        super::output::json(self)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::copying::{self, Making};
-use super::{Outcome, profile_for, single};
+use super::{Outcome, output, profile_for, single};
 use crate::selecting::Selection;
 use crate::source;
 
@@ -42,6 +42,6 @@ pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
         details: args.selection.words(),
     };
     let done = copying::make(&path, &source, &profile, &making, &args.output)?;
-    println!("{}", done.name);
+    output::print(&format!("{}\n", done.name))?;
     Ok(done.outcome())
 }

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use haltbox_format::BlockHash;
+use haltbox_format::{BlockHash, ShowPath};
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, human_bytes, party, shown};
+use super::{Outcome, human_bytes, output, party, shown};
 use crate::compare::pair::TapeReader;
 use crate::compare::party::Party;
 use crate::fingerprint::Writer;
@@ -35,19 +35,19 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
     if matches!(party.source, Source::Fingerprint(_)) {
         anyhow::bail!("{} is a fingerprint already", shown(&args.source));
     }
-    let output = args
+    let output_path = args
         .output
         .clone()
         .unwrap_or_else(|| default_name(&args.source));
     let (bytes, blocks) = watched(&[&party], || make(&party))?;
-    let file = NewFile::create(&output)?;
+    let file = NewFile::create(&output_path)?;
     file.file().write_all(&bytes)?;
     file.publish()?;
-    println!(
-        "{}: {blocks} blocks, {}",
-        shown(&output),
-        human_bytes(bytes.len() as u64)
-    );
+    let size = human_bytes(bytes.len() as u64);
+    output::print(&format!(
+        "{}: {blocks} blocks, {size}\n",
+        output_path.shown()
+    ))?;
     Ok(Outcome::Fine)
 }
 

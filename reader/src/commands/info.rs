@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
-use haltbox_format::AppHash;
 use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::lifecycle::State;
+use haltbox_format::{AppHash, Outside};
 use serde::Serialize;
 
 use super::document::{Asked, Document};
 use super::ls::table;
-use super::{Outcome, human_bytes, profile_for, shown};
+use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::source::{self, Hole, Source};
 use crate::survey::{Row, Survey};
 
@@ -70,7 +70,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
         document.print_json()?;
     } else {
         let texts: Vec<String> = document.sources.iter().map(Info::text).collect();
-        print!("{}", texts.join("\n"));
+        output::print(&texts.join("\n"))?;
     }
     Ok(if damaged {
         Outcome::Damaged
@@ -216,8 +216,10 @@ impl Info {
 
     fn text(&self) -> String {
         let survey = &self.survey;
-        let mut text = format!("{}\n", self.verdict);
-        let mut line = |label: &str, value: String| text += &format!("{label:<10} {value}\n");
+        let mut text = format!("{}\n", Outside::text(&self.verdict));
+        let mut line = |label: &str, value: String| {
+            text += &format!("{label:<10} {}\n", Outside::text(&value));
+        };
         line(self.kind, self.path.clone());
         if let Some(identity) = &self.identity {
             line("quote", identity.quote.clone());
@@ -288,7 +290,7 @@ impl Info {
             before => format!(
                 "{}{before} before these: haltbox ls {}\n",
                 table(newest),
-                self.path
+                Outside::text(&self.path)
             ),
         }
     }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use clap::Args;
+use haltbox_format::Outside;
 use serde::Serialize;
 
 use super::document::{Asked, Document};
-use super::{Outcome, human_bytes, profile_for, shown};
+use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::source;
 use crate::survey::{Row, Survey};
 
@@ -49,12 +50,11 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
     if args.asked.json {
         listing.print_json()?;
     } else if alone {
-        listing
-            .sources
-            .iter()
-            .for_each(|listed| print!("{}", table(&listed.blocks)));
+        let tables = listing.sources.iter().map(|listed| table(&listed.blocks));
+        output::print(&tables.collect::<String>())?;
     } else {
-        listing.sources.iter().for_each(print_line);
+        let lines: String = listing.sources.iter().map(line_of).collect();
+        output::print(&lines)?;
     }
     Ok(if failed {
         Outcome::Trouble
@@ -75,13 +75,14 @@ fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
     })
 }
 
-fn print_line(listed: &Listed) {
+fn line_of(listed: &Listed) -> String {
     let heights = listed.blocks.first().zip(listed.blocks.last());
     let covers = heights.map_or("no blocks".to_owned(), |(first, last)| {
         format!("heights {} to {}", first.height, last.height)
     });
     let what = listed.error.clone().unwrap_or(covers);
-    println!("{}  {}  {what}", listed.path, listed.kind.unwrap_or("?"));
+    let (path, what) = (Outside::text(&listed.path), Outside::text(&what));
+    format!("{path}  {}  {what}\n", listed.kind.unwrap_or("?"))
 }
 
 /// A table of blocks.
@@ -95,7 +96,13 @@ pub fn table(rows: &[Row]) -> String {
         let bytes = human_bytes(row.bytes);
         text += &format!(
             "{:>10} {:>3} {:<10} {:>9} {:>10} {:>7}  {}\n",
-            row.height, row.attempt, state, row.records, bytes, row.cranks, row.name
+            row.height,
+            row.attempt,
+            state,
+            row.records,
+            bytes,
+            row.cranks,
+            Outside::text(&row.name)
         );
     }
     text

@@ -11,6 +11,7 @@ pub mod fingerprint;
 pub mod info;
 pub mod ls;
 mod new_file;
+pub mod output;
 mod progress;
 pub mod record;
 pub mod redact;
@@ -102,12 +103,6 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// A source that is to be compared, opened. A folder stands for its ring.
 pub fn party(path: &Path, asked: Option<&str>) -> anyhow::Result<Party> {
-    if path == Path::new("-") {
-        anyhow::bail!(
-            "a comparison reads its sources more than once, and standard input can be read once; \
-             name a file"
-        );
-    }
     let path = single(path)?;
     let source = source::open(&path)?;
     let profile = profile_for(asked, &source, &path)?;

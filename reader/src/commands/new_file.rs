@@ -1,16 +1,21 @@
 //! A file that becomes visible whole, and never in place of another.
 
+use haltbox_format::ShowPath;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
+/// How every page that is written begins.
+const PAGE: &[u8] = b"<!doctype html>\n<html lang=en>";
+
 /// A file under a hidden name beside the one it is to have. Dropped without
 /// [`NewFile::publish`] it leaves nothing.
 pub(crate) struct NewFile {
     path: PathBuf,
+    replaces: bool,
     content: NamedTempFile,
 }
 
@@ -21,13 +26,32 @@ impl NewFile {
         if path.symlink_metadata().is_ok() {
             bail!("{}", exists(path));
         }
+        NewFile::beside(path, false)
+    }
+
+    /// A page in place of an older page, and of nothing else.
+    pub(crate) fn page(path: &Path) -> anyhow::Result<NewFile> {
+        let there = path.symlink_metadata().is_ok();
+        if there && !is_page(path) {
+            bail!("{}", exists(path));
+        }
+        NewFile::beside(path, there)
+    }
+
+    fn beside(path: &Path, replaces: bool) -> anyhow::Result<NewFile> {
+        if path == Path::new("-") {
+            bail!(
+                "- is standard output, and this goes into a file: name one (./- for a file named -)"
+            );
+        }
         let content = tempfile::Builder::new()
             .prefix(".haltbox-")
             .suffix(".tmp")
             .tempfile_in(folder(path));
-        let content = content.with_context(|| format!("cannot create {}", path.display()))?;
+        let content = content.with_context(|| format!("cannot create {}", path.shown()))?;
         Ok(NewFile {
             path: path.to_owned(),
+            replaces,
             content,
         })
     }
@@ -40,9 +64,13 @@ impl NewFile {
     /// Makes it durable, then visible.
     pub(crate) fn publish(self) -> anyhow::Result<()> {
         let path = self.path;
-        let doing = || format!("cannot write {}", path.display());
+        let doing = || format!("cannot write {}", path.shown());
         self.content.as_file().sync_all().with_context(doing)?;
-        match self.content.persist_noclobber(&path) {
+        let done = match self.replaces {
+            true => self.content.persist(&path),
+            false => self.content.persist_noclobber(&path),
+        };
+        match done {
             Ok(_) => {}
             Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => bail!("{}", exists(&path)),
             Err(e) => return Err(e.error).with_context(doing),
@@ -52,10 +80,17 @@ impl NewFile {
     }
 }
 
+fn is_page(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let opened = path.is_file().then(|| File::open(path).ok()).flatten();
+    let read = opened.map(|file| file.take(PAGE.len() as u64).read_to_end(&mut head));
+    read.is_some_and(|read| read.is_ok()) && head == PAGE
+}
+
 fn exists(path: &Path) -> String {
     format!(
         "{} exists and is left as it is; name another file",
-        path.display()
+        path.shown()
     )
 }
 

@@ -1,5 +1,6 @@
 //! `haltbox record|freeze|status`: done by the sibling program.
 
+use haltbox_format::ShowPath;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -23,6 +24,6 @@ pub fn exec(arguments: &[OsString]) -> anyhow::Error {
     let error = Command::new(&program).args(arguments).exec();
     anyhow::anyhow!(
         "cannot start {}: {error}; it is looked for beside haltbox and on PATH, and comes with it",
-        program.display()
+        program.shown()
     )
 }

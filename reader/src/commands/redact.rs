@@ -9,7 +9,7 @@ use clap::Args;
 use haltbox_format::{KEY_MIN, Profile, RedactKey, Redactor};
 
 use super::copying::{self, Making};
-use super::{Outcome, profile_for, shown, single};
+use super::{Outcome, output, profile_for, shown, single};
 use crate::selecting::Selection;
 use crate::source;
 
@@ -50,12 +50,12 @@ pub fn run(args: &RedactArgs) -> anyhow::Result<Outcome> {
         details: format!("key {id}"),
     };
     let done = copying::make(&path, &source, &profile, &making, &args.output)?;
-    println!("{}", done.name);
+    output::print(&format!("{}\n", done.name))?;
     if done.not_json > 0 {
-        eprintln!(
-            "haltbox: {} of {} lines are no JSON: each became one token",
+        output::say(&format!(
+            "{} of {} lines are no JSON: each became one token",
             done.not_json, done.lines
-        );
+        ));
     }
     Ok(done.outcome())
 }

@@ -1,13 +1,14 @@
 //! `haltbox verify`: finds damage and says where it is.
 
 use clap::Args;
+use haltbox_format::Outside;
 use serde::Serialize;
 
 use super::document::{Asked, Document};
-use super::{Outcome, profile_for, shown};
+use super::{Outcome, output, profile_for, shown};
 use crate::compare::party::Party;
 use crate::source;
-use crate::verify::Finding;
+use crate::verify::{Finding, ReadsFound};
 
 /// Check a source for damage: exit code 1 if there is any.
 #[derive(Args, Debug)]
@@ -23,8 +24,12 @@ pub struct VerifyArgs {
 struct Verified {
     path: String,
     kind: &'static str,
+    /// Nothing is damaged, and something was looked at.
     intact: bool,
     findings: Vec<Finding>,
+    /// What `--reads` found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reads: Option<ReadsFound>,
 }
 
 /// Runs the command.
@@ -35,47 +40,77 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         let profile = profile_for(args.asked.profile.as_deref(), &source, &path)?;
         let kind = source.kind();
         let mut findings = crate::verify::verify(&path, &source, &profile)?;
-        if args.reads {
+        let mut reads = None;
+        if args.reads && !source.is_fingerprint() {
             let party = Party::new(path.clone(), source, profile);
-            findings.extend(crate::verify::verify_reads(&party)?);
+            let mut found = crate::verify::verify_reads(&party)?;
+            findings.append(&mut found.findings);
+            reads = Some(found);
         }
-        let intact = !findings
-            .iter()
-            .any(|finding| finding.damage || finding.lost);
+        let sound = |found: &Finding| !(found.damage || found.lost || found.nothing);
+        let intact = findings.iter().all(sound);
         document.sources.push(Verified {
             path: shown(&path),
             kind,
             intact,
             findings,
+            reads,
         });
     }
-    let intact = document.sources.iter().all(|verified| verified.intact);
     if args.asked.json {
         document.print_json()?;
     } else {
-        document.sources.iter().for_each(print_text);
+        let texts = document.sources.iter().map(|v| text_of(v, args.reads));
+        let texts: String = texts.collect();
+        output::print(&texts)?;
     }
-    Ok(if intact {
-        Outcome::Fine
-    } else {
-        Outcome::Damaged
-    })
+    let outcomes = document.sources.iter().map(|v| v.verdict(args.reads).1);
+    Ok(worst(outcomes))
 }
 
-fn print_text(verified: &Verified) {
-    let damaged = verified.findings.iter().any(|finding| finding.damage);
-    let verdict = match (verified.intact, damaged) {
-        (true, _) => "intact",
-        (false, true) => "DAMAGED",
-        (false, false) => "INCOMPLETE",
+/// What is known to be wrong counts more than what could not be decided.
+fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::Fine => 0,
+        Outcome::Trouble => 1,
+        Outcome::Damaged => 2,
     };
-    println!("{verdict}: {} ({})", verified.path, verified.kind);
+    outcomes.max_by_key(rank).unwrap_or(Outcome::Trouble)
+}
+
+impl Verified {
+    /// The word, and how the command ends.
+    fn verdict(&self, reads: bool) -> (&'static str, Outcome) {
+        let checked = self.reads.as_ref().map_or(0, |found| found.checked);
+        let differ = self.reads.as_ref().map_or(0, |found| found.differ);
+        if self.findings.iter().any(|finding| finding.damage) {
+            ("DAMAGED", Outcome::Damaged)
+        } else if differ > 0 {
+            ("READS DIFFER", Outcome::Damaged)
+        } else if self.findings.iter().any(|finding| finding.lost) {
+            ("INCOMPLETE", Outcome::Damaged)
+        } else if !self.intact {
+            ("NOTHING CHECKED", Outcome::Trouble)
+        } else if reads && checked == 0 {
+            ("NO READS CHECKED", Outcome::Trouble)
+        } else {
+            ("intact", Outcome::Fine)
+        }
+    }
+}
+
+fn text_of(verified: &Verified, reads: bool) -> String {
+    let verdict = verified.verdict(reads).0;
+    let path = Outside::text(&verified.path);
+    let mut text = format!("{verdict}: {path} ({})\n", verified.kind);
     for finding in &verified.findings {
         let word = match (finding.damage, finding.lost) {
             (true, _) => "damage",
             (_, true) => "lost",
             (false, false) => "note",
         };
-        println!("  {word}  {}: {}", finding.place, finding.what);
+        let what = Outside::text(&finding.what);
+        text += &format!("  {word}  {}: {what}\n", finding.place);
     }
+    text
 }

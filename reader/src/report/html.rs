@@ -7,12 +7,12 @@ use haltbox_format::json;
 
 use super::text::{consequence_words, covers, place_words, sentence};
 use super::timeline::timeline;
-use super::visible::visible;
 use crate::compare::changes::Change;
 use crate::compare::document::{Document, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
+use haltbox_format::outside::visible;
 
 /// Characters of one value that the page holds.
 const VALUE: usize = 64 << 10;
@@ -288,7 +288,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' => out.push('\n'),
-            other => out.push(visible(other)),
+            other => out.push_str(&visible(other.encode_utf8(&mut [0; 4]))),
         }
     }
     out
@@ -302,7 +302,7 @@ mod tests {
     fn nothing_of_a_recording_becomes_markup() {
         let hostile = "<script>\"'&\u{202e}\u{1b}[2J";
         let shown = escaped(hostile);
-        assert_eq!(shown, "&lt;script&gt;&quot;&#39;&amp;\u{fffd}\u{fffd}[2J");
+        assert_eq!(shown, "&lt;script&gt;&quot;&#39;&amp;\\u{202e}\\x1b[2J");
         let mut out = String::new();
         entry(&mut out, "step", "{\"type\":\"<b>\",\"x<i>\":\"<u>\"}");
         entry(&mut out, "", "<script>no JSON</script>");

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::visible::visible;
 use crate::compare::document::{Document, Place, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
+use haltbox_format::Outside;
 
 const WIDTH: usize = 80;
 /// Letters of a word that may be a path.
@@ -28,10 +28,10 @@ impl Colour {
 
     /// Text in an ANSI style.
     pub fn paint(self, style: &str, text: &str) -> String {
-        if self.0 {
-            format!("\x1b[{style}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
+        let text = Outside::text(text);
+        match self.0 {
+            true => format!("\x1b[{style}m{text}\x1b[0m"),
+            false => text.to_string(),
         }
     }
 }
@@ -97,7 +97,7 @@ fn options(width: usize, text: &str) -> textwrap::Options<'static> {
 /// Wraps text to 80 columns beside a heading.
 pub fn beside(out: &mut String, heading: &str, text: &str) {
     let indent = " ".repeat(heading.len());
-    let shown: String = text.chars().map(visible).collect();
+    let shown = Outside::text(text).to_string();
     let options = options(WIDTH, &shown)
         .initial_indent(heading)
         .subsequent_indent(&indent);
@@ -207,7 +207,7 @@ fn changes(out: &mut String, document: &Document, colour: Colour) {
 
 /// A value under the name of its side; long words are broken, not hyphenated.
 fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) {
-    let letters: Vec<char> = text.chars().map(visible).collect();
+    let letters: Vec<char> = Outside::text(text).to_string().chars().collect();
     for (index, piece) in letters.chunks(WIDTH - INDENT - 3).enumerate() {
         let name = if index == 0 { name } else { " " };
         let piece: String = piece.iter().collect();
@@ -285,7 +285,8 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
 }
 
 fn cut(line: &str, width: usize) -> String {
-    let letters: Vec<char> = line.chars().take(width + 1).map(visible).collect();
+    let line: String = line.chars().take(width + 1).collect();
+    let letters: Vec<char> = Outside::text(&line).to_string().chars().collect();
     if letters.len() <= width {
         return letters.into_iter().collect();
     }

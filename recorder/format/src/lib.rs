@@ -28,6 +28,7 @@ mod log_line;
 pub mod mark;
 mod name;
 mod node_log;
+pub mod outside;
 pub mod profile;
 #[cfg(test)]
 mod recordings;
@@ -42,6 +43,7 @@ pub use canonical::CanonicalRules;
 pub use event::{Event, Mismatch, Weight};
 pub use name::{BlockHash, BlockHasher, BoxName};
 pub use node_log::NodeRules;
+pub use outside::{Outside, ShowPath};
 pub use profile::{Profile, ProfileError};
 pub use redact::{KEY_MIN, RedactKey, RedactRules, Redactor};
 pub use slog::{SlogEntry, SlogRules};

@@ -1,6 +1,7 @@
 //! What is done once a box is durable: the alert file, the operator's command,
 //! the budget of the folder. None of it may hold up the recording.
 
+use haltbox_format::ShowPath;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -74,7 +75,7 @@ pub fn follow_up(after: &AfterFreeze, boxes: &Path, frozen: &Frozen, unasked: bo
         Ok(removed) => removed.iter().for_each(|path| {
             say(&format!(
                 "{} was removed to keep the budget of boxes",
-                path.display()
+                path.shown()
             ));
         }),
         Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),

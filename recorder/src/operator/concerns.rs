@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use haltbox_format::ShowPath;
 use haltbox_format::mark::Loss;
 use haltbox_format::ring::History;
 use nix::fcntl::{Flock, FlockArg};
@@ -172,7 +173,7 @@ pub(crate) fn place_of(source: &SourceState, pid: Option<u32>) -> Option<PathBuf
 
 fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
     let place = place_of(source, pid)?;
-    let (stream, path) = (&source.stream, place.display());
+    let (stream, path) = (&source.stream, place.shown().to_string());
     let found = match fs::metadata(&place) {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -215,7 +216,7 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
 fn unreadable(stream: &str, place: &Path, error: &std::io::Error) -> Concern {
     concern(
         "source-unreadable",
-        format!("{stream}: {} cannot be read: {error}", place.display()),
+        format!("{stream}: {} cannot be read: {error}", place.shown()),
         "give the recorder the file the node writes to, and run it as the user who may read it",
     )
 }

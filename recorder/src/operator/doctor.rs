@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Profile, Stream};
+use haltbox_format::{Profile, ShowPath, Stream};
 
 use crate::clock;
 use crate::intake::journal::SCHEME;
@@ -52,7 +52,7 @@ fn wrong(what: impl Into<String>, mend: impl Into<String>) -> Finding {
 /// There is no ring that can be read; the text says what to do.
 pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
     let status = status::look(dir)
-        .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.display()))?;
+        .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.shown()))?;
     let mut findings = vec![recording(&status), place(dir), permissions(dir)];
     findings.extend([file_system(dir), room(dir, &status)]);
     findings.push(time(&status, clock::now_ms()));
@@ -100,7 +100,7 @@ fn place(dir: &Path) -> Finding {
         .any(|folder| folder.join("priv_validator_state.json").exists());
     match under_data {
         true => wrong(
-            format!("{} lies in the node's data folder", full.display()),
+            format!("{} lies in the node's data folder", full.shown()),
             "move it out: a reset of the node would remove the evidence",
         ),
         false => Finding::Good("the folder lies outside the node's data".to_owned()),
@@ -113,7 +113,7 @@ fn permissions(dir: &Path) -> Finding {
         0 => Finding::Good("the folder is its owner's alone".to_owned()),
         _ => wrong(
             format!("others can look into the folder (mode {:o})", mode & 0o777),
-            format!("chmod 700 {}: boxes hold what users sent", dir.display()),
+            format!("chmod 700 {}: boxes hold what users sent", dir.shown()),
         ),
     }
 }
@@ -239,7 +239,7 @@ fn contents_of(status: &Status) -> Vec<Finding> {
 }
 
 fn profile_of(ring: &Path) -> Result<Profile, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.display());
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
     let file = fs::File::open(ring).map_err(|error| cannot(&error))?;
     let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;

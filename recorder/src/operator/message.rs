@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use haltbox_format::lifecycle::State;
+use haltbox_format::outside::{self, visible, visible_json};
+use haltbox_format::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
 
@@ -18,8 +20,35 @@ pub fn keep_silent() {
 /// Says a sentence to the operator.
 pub fn say(text: &str) {
     if !SILENT.load(Ordering::Relaxed) {
-        eprintln!("haltbox: {text}");
+        tell(&format!("haltbox: {text}\n"));
     }
+}
+
+/// Prints text on standard error. Where that is closed nobody listens.
+pub fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
+}
+
+/// Prints an answer on standard output.
+///
+/// # Errors
+/// In words. A closed pipe is none: whoever closed it has seen enough.
+pub fn print(text: &str) -> Result<(), String> {
+    answer(&visible(text))
+}
+
+/// Prints one JSON document.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json(document: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| error.to_string())?;
+    answer(&format!("{}\n", visible_json(&text)))
+}
+
+fn answer(text: &str) -> Result<(), String> {
+    outside::print(&mut std::io::stdout().lock(), text)
+        .map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// Bytes as people read them: `5.6 MiB`.
@@ -55,12 +84,12 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         State::Diverged => writeln!(
             text,
             "haltbox: DIVERGED at height {height}: {}",
-            frozen.reason
+            Outside::text(&frozen.reason)
         ),
         _ => writeln!(
             text,
             "haltbox: height {height} was frozen: {}",
-            frozen.reason
+            Outside::text(&frozen.reason)
         ),
     };
     let size = human_bytes(frozen.bytes);
@@ -70,12 +99,8 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         (false, Reach::Archived) => " (this block only, out of the archive)",
         (false, Reach::History) => "",
     };
-    let _ = writeln!(
-        text,
-        "  black box  {} ({size}){state}",
-        frozen.path.display()
-    );
-    let _ = writeln!(text, "  quote      {}", frozen.quote());
+    let _ = writeln!(text, "  black box  {} ({size}){state}", frozen.path.shown());
+    let _ = writeln!(text, "  quote      {}", Outside::text(&frozen.quote()));
     let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
     let _ = writeln!(
         text,
@@ -85,5 +110,5 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
 }
 
 fn hint(upload_hint: Option<&str>) -> String {
-    upload_hint.map_or_else(String::new, |hint| format!(": {hint}"))
+    upload_hint.map_or_else(String::new, |hint| format!(": {}", Outside::text(hint)))
 }

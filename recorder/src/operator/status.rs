@@ -1,5 +1,6 @@
 //! What a ring holds and whether somebody writes it, for `haltbox status`.
 
+use haltbox_format::{Outside, ShowPath};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -158,7 +159,7 @@ pub fn look(path: &Path) -> Result<Status, String> {
 /// There is no ring that can be read.
 pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let ring = ring_path(path);
-    let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.display());
+    let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.shown());
     let file = regular::open(&ring).map_err(|error| cannot(&not_opened(&error)))?;
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
@@ -378,7 +379,7 @@ impl Status {
         let height = |value: Option<u64>| value.map_or("none".to_owned(), |h| h.to_string());
         lines.push(format!(
             "ring       {} ({})",
-            self.ring.display(),
+            self.ring.shown(),
             human_bytes(self.bytes)
         ));
         lines.push(format!(
@@ -405,7 +406,7 @@ impl Status {
             if self.boxes.is_empty() {
                 "none".to_owned()
             } else {
-                self.boxes.join(" ")
+                Outside::text(&self.boxes.join(" ")).to_string()
             }
         ));
         lines.join("\n") + "\n"
@@ -429,10 +430,12 @@ impl Attention {
             None => "; not frozen yet, run: haltbox freeze".to_owned(),
         };
         format!(
-            "  {} (attempt {}) {}: {why}{frozen}",
+            "  {} (attempt {}) {}: {}{}",
             self.height,
             self.attempt,
-            self.state.name()
+            self.state.name(),
+            Outside::text(why),
+            Outside::text(&frozen)
         )
     }
 }

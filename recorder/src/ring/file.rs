@@ -1,6 +1,7 @@
 //! Opening the ring's file: one writer, room on the disk made sure of before
 //! anything is mapped, and nothing that may be evidence overwritten.
 
+use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -131,7 +132,7 @@ impl fmt::Display for OpenError {
                 f,
                 "{} is being written by another recorder; stop that one, or give this one \
                  another --dir",
-                path.display()
+                path.shown()
             ),
             Self::NoSpace {
                 path,
@@ -141,7 +142,7 @@ impl fmt::Display for OpenError {
                 f,
                 "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; \
                  free them, or give a smaller --size",
-                path.display(),
+                path.shown(),
                 needed.saturating_sub(*available)
             ),
             Self::FileSystem { path, name } => write!(
@@ -149,7 +150,7 @@ impl fmt::Display for OpenError {
                 "{} lies on {name}, where preallocated blocks do not protect a mapped file; put \
                  the ring on ext4 or tmpfs, choose the engine `queue`, which maps nothing, or run \
                  haltbox record beside the host",
-                path.display()
+                path.shown()
             ),
             Self::Size(size) => write!(
                 f,
@@ -157,7 +158,7 @@ impl fmt::Display for OpenError {
                  {MAX_RING} (1TiB)"
             ),
             Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.display())
+                write!(f, "cannot {doing} {}: {error}", path.shown())
             }
         }
     }
@@ -194,9 +195,9 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
                 notices.push(format!(
                     "{} {why}; it was moved aside to {} and a new ring begun; read it with: \
                      haltbox info {}",
-                    path.display(),
-                    to.display(),
-                    to.display()
+                    path.shown(),
+                    to.shown(),
+                    to.shown()
                 ));
                 aside.push(to);
             }
@@ -530,7 +531,7 @@ fn choose_engine(
             "{} lies on {name}, where a full disk can end a process that maps a file: a thread \
              writes it instead, and a kill can lose the last milliseconds; on ext4 and tmpfs \
              nothing is lost",
-            path.display()
+            path.shown()
         ));
     }
     Ok(engine)
@@ -579,7 +580,7 @@ fn resume(
     if !view.bad_superblocks.is_empty() {
         notices.push(format!(
             "{}: one superblock was damaged and is written again",
-            path.display()
+            path.shown()
         ));
     }
     writer.publish_writer(std::process::id());

@@ -6,10 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Lane;
 use haltbox_format::lifecycle::{Block, Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, LaneView, RingView, SlotState};
+use haltbox_format::{Lane, ShowPath};
 
 use crate::regular;
 
@@ -90,7 +90,7 @@ impl OldRing {
             .map_or("no heights".to_owned(), |(first, last)| {
                 format!("heights {first} to {last}")
             });
-        let path = self.path.display();
+        let path = self.path.shown();
         let fate = match self.pinned.first() {
             _ if self.damaged => "it stays because its marks are damaged".to_owned(),
             Some(height) => format!("it stays because height {height} is pinned and has no box"),

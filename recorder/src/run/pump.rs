@@ -9,6 +9,7 @@
 //! told in its place. The recorder holds the FIFO's reading end too, and reads
 //! there itself if the wrapper dies.
 
+use haltbox_format::ShowPath;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
@@ -157,7 +158,7 @@ impl Pump {
     pub fn start(path: &Path, backlog: u64, say: fn(&str)) -> Result<Pump, String> {
         let cannot = |what: &str, error: io::Error| format!("cannot {what}: {error}");
         let fifo = make_fifo(path)
-            .map_err(|error| cannot(&format!("make the FIFO {}", path.display()), error))?;
+            .map_err(|error| cannot(&format!("make the FIFO {}", path.shown()), error))?;
         let (reader, writer) = io::pipe().map_err(|error| cannot("make a pipe", error))?;
         widen(&writer);
         nonblocking(&writer).map_err(|error| cannot("set up a pipe", error.into()))?;

@@ -3,6 +3,7 @@
 //! One at a time, by a thread that reads the ring's file: the loop goes on
 //! draining the sources meanwhile.
 
+use haltbox_format::ShowPath;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ impl Freezing {
         let told = reserve.map_err(|error| {
             say(&format!(
                 "no room is kept for a freeze in {}: {error}",
-                boxes.display()
+                boxes.shown()
             ));
         });
         Freezing {

@@ -1,5 +1,6 @@
 //! What has to be there before the loop begins.
 
+use haltbox_format::ShowPath;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), String> {
         .recursive(true)
         .mode(0o700)
         .create(path);
-    made.map_err(|error| format!("cannot make the folder {}: {error}", path.display()))
+    made.map_err(|error| format!("cannot make the folder {}: {error}", path.shown()))
 }
 
 /// Replaced as a whole: a kill must not leave half a profile. Recording does
@@ -30,7 +31,7 @@ pub(super) fn keep_profile(path: &Path, text: &[u8]) {
     if let Err(error) = kept {
         say(&format!(
             "no copy of the profile at {}: {error}",
-            path.display()
+            path.shown()
         ));
     }
 }

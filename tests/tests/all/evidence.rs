@@ -174,7 +174,7 @@ impl Node {
 }
 
 fn app_hash(height: u64) -> AppHash {
-    AppHash::new(&height.to_be_bytes()).expect("eight bytes")
+    AppHash::new(&height.to_le_bytes()).expect("eight bytes")
 }
 
 /// One recording from its first entry to its end.

@@ -1,0 +1,52 @@
+//! The one way in which commands print: nothing of a recording steers the
+//! terminal, a closed pipe ends quietly and leaves the answer's exit code, and a
+//! full device is an error.
+
+use std::io::{self, Write};
+
+use haltbox_format::outside::{self, visible, visible_json};
+use serde::Serialize;
+
+/// Prints text on standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    raw(&visible(text))
+}
+
+/// Prints text with the program's own colours in it.
+pub(crate) fn painted(text: &str) -> io::Result<()> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\x1b[") {
+        let (before, style) = rest.split_at(at);
+        let end = style.find('m').filter(|end| {
+            style[2..*end]
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b == b';')
+        });
+        let (style, behind) = style.split_at(end.map_or(2, |end| end + 1));
+        out += &visible(before);
+        match end {
+            Some(_) => out += style,
+            None => out += &visible(style),
+        }
+        rest = behind;
+    }
+    out += &visible(rest);
+    raw(&out)
+}
+
+fn raw(text: &str) -> io::Result<()> {
+    outside::print(&mut io::stdout().lock(), text)
+}
+
+/// Prints one JSON document.
+pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(document)?;
+    Ok(raw(&format!("{}\n", visible_json(&text)))?)
+}
+
+/// Says a sentence on standard error. Where that is closed nobody listens.
+pub fn say(text: &str) {
+    let line = format!("haltbox: {}\n", visible(text));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}

@@ -1,0 +1,94 @@
+//! Sources that can be read once only: pipes, FIFOs, sockets, standard input,
+//! devices. They are copied into a file without a name, because every command
+//! must see what a source is, and most read it more than once.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use haltbox_format::ShowPath;
+
+use crate::commands::output::say;
+
+/// As much is copied at most: an endless device must not fill the disk.
+const SPOOL_MAX: u64 = 16 << 30;
+
+/// How long somebody has to begin writing into a FIFO.
+const WRITER_AWAITED: Duration = Duration::from_secs(5);
+
+/// Copying for longer is told.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Whether a path names what can be read once only.
+pub(crate) fn reads_once(path: &Path) -> io::Result<bool> {
+    let kind = path.metadata()?.file_type();
+    Ok(!kind.is_file() && !kind.is_dir())
+}
+
+/// Copies all of it; the path under which the copy can be read as often as
+/// needed. The copy has no name in any folder and goes with the process.
+pub(crate) fn spool(path: &Path) -> io::Result<PathBuf> {
+    match path == Path::new("-") {
+        true => copy(io::stdin().lock(), path),
+        false => copy(open(path)?, path),
+    }
+}
+
+/// A FIFO that nobody writes into would be waited for without end.
+fn open(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    if kind.is_block_device() || kind.is_char_device() {
+        return Err(io::Error::other(
+            "it is a device; copy what it holds into a file",
+        ));
+    }
+    if !kind.is_fifo() {
+        return File::open(path);
+    }
+    let (sender, opened) = mpsc::channel();
+    let wanted = path.to_owned();
+    std::thread::spawn(move || sender.send(File::open(wanted)));
+    opened.recv_timeout(WRITER_AWAITED).unwrap_or_else(|_| {
+        let seconds = WRITER_AWAITED.as_secs();
+        let why = format!("it is a FIFO, and nobody began to write into it for {seconds} seconds");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    })
+}
+
+fn copy(mut from: impl Read, path: &Path) -> io::Result<PathBuf> {
+    let mut file = tempfile::tempfile()?;
+    let (begun, mut told, mut copied) = (Instant::now(), false, 0_u64);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let len = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        copied += len as u64;
+        if copied > SPOOL_MAX {
+            let why = format!("gives more than {SPOOL_MAX} bytes; name a file instead");
+            return Err(io::Error::other(why));
+        }
+        file.write_all(buffer.get(..len).unwrap_or_default())
+            .map_err(|error| io::Error::other(format!("the copy could not be written: {error}")))?;
+        if !told && begun.elapsed() > QUIET {
+            told = true;
+            say(&format!(
+                "{} can be read once only: it is copied into {} until it ends",
+                path.shown(),
+                std::env::temp_dir().shown()
+            ));
+        }
+    }
+    file.rewind()?;
+    let copy = PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
+    // Kept open to the process's end: its descriptor is its only name.
+    std::mem::forget(file);
+    Ok(copy)
+}
