@@ -299,7 +299,10 @@ impl Decision<'_> {
 
     fn abort(&mut self, height: u64) {
         let meant = self.life.meant(height, self.by);
-        let open = meant.filter(|b| b.state == State::Open);
+        // Also one that is suspected meanwhile: what follows is not of it.
+        let suspected = |b: &&Block| matches!(b.state, State::Pinned | State::Diverged);
+        let runs = |b: &&Block| b.follows(self.by) && b.end.is_none() && b.until.is_none();
+        let open = meant.filter(|b| b.state == State::Open || suspected(b) && runs(b));
         if let Some((of, over)) = open.map(|b| (b.of, b.follows(self.by))) {
             self.emit(Mark::Pin(Pin {
                 of,

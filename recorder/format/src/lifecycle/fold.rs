@@ -247,7 +247,8 @@ impl Block {
 
     fn pin(&mut self, pin: &Pin, at: Position) {
         self.network = pin.network.or(self.network);
-        if self.state != State::Diverged {
+        let judged = !matches!(self.state, State::Open | State::Committed);
+        if self.state != State::Diverged && !(pin.over && judged) {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
         }
