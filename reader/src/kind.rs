@@ -137,8 +137,11 @@ fn is_black_box(head: &[u8]) -> bool {
 }
 
 /// One of the first lines begins a JSON object. A line that is longer than the
-/// head may be the rest of one.
+/// head may be the rest of one. No text holds a zero byte.
 fn is_text(head: &[u8]) -> bool {
+    if head.contains(&0) {
+        return false;
+    }
     let endless = head.len() >= SNIFF_LEN && !head.contains(&b'\n');
     head.split(|b| *b == b'\n').any(begins_object) || endless && is_printable(head)
 }

@@ -448,10 +448,10 @@ fn losses(marks: &[Mark], sink: Sink<'_>) -> io::Result<bool> {
         let Mark::Loss(loss) = mark else { continue };
         if loss.breaks_blocks() && !loss.shows_as_gap() {
             let records = match loss.records {
-                0 => "entries".to_owned(),
-                records => format!("{records} entries"),
+                0 => "entries may be".to_owned(),
+                records => format!("{records} entries are"),
             };
-            let text = format!("{records} are missing here: {}", loss.why);
+            let text = format!("{records} missing here: {}", loss.why);
             if !sink(Item::Hole(Hole::lost(text)))? {
                 return Ok(false);
             }

@@ -19,9 +19,8 @@ mod thread;
 
 use haltbox_format::ShowPath;
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::ArchiveName;
@@ -34,6 +33,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
 use crate::operator::message::human_bytes;
+use crate::private;
 use crate::regular;
 
 pub use block::ArchivedBlock;
@@ -146,7 +146,7 @@ impl Archive {
     /// What the system says.
     pub fn open(dir: &Path) -> Result<Archive, ArchiveError> {
         let path = dir.join(FOLDER);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let made = private::folder(&path);
         let opened = made.and_then(|()| BoxFolder::open(&path));
         let folder = opened.map_err(|error| at("open", &path, error))?;
         Ok(Archive { path, folder })

@@ -22,6 +22,7 @@ use haltbox_format::{AppHash, BlockHash, BoxName, Profile};
 
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
+use crate::private;
 use crate::ring::machine;
 use ring_copy::{CopyError, Reading, Scope};
 
@@ -213,7 +214,7 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
 
 /// The folder of boxes, made if it is not there.
 pub(crate) fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
-    std::fs::create_dir_all(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
+    private::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
     BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))
 }
 

@@ -35,6 +35,7 @@ use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::Given;
 use crate::memory;
 use crate::operator::message;
+use crate::private;
 use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
 use crate::regular;
@@ -631,16 +632,13 @@ impl Shared {
 }
 
 fn make_folders(options: &Options) -> Result<(), HostError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let mut builder = std::fs::DirBuilder::new();
-    let builder = builder.recursive(true).mode(0o700);
     for folder in [options.dir.clone(), options.dir.join("boxes")] {
-        let made = builder.create(&folder);
+        let made = private::folder(&folder);
         made.map_err(|error| HostError::Folder(folder, error))?;
     }
     if let Some(text) = &options.profile_text {
         // Recording does not depend on it.
-        let _ = regular::write(&options.dir.join(Profile::BESIDE_RING), text);
+        let _ = private::replace(&options.dir.join(Profile::BESIDE_RING), text);
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub mod host;
 pub mod intake;
 mod memory;
 pub mod operator;
+mod private;
 mod quiet;
 pub mod recorder;
 mod regular;

@@ -268,7 +268,7 @@ fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
         );
     }
     attach::attach(attach::Options {
-        ring: ring.to_owned(),
+        ring: absolute(ring)?,
         profile: args.profile.as_deref().map(load_profile).transpose()?,
         node_program: args.node_program.clone(),
         persist: Duration::from_secs(args.persist_seconds),
@@ -292,7 +292,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     }
     let profile = args.recording.profile();
     serve::serve(serve::Options {
-        dir: dir.to_owned(),
+        dir: absolute(dir)?,
         size: args.recording.size,
         slog,
         node_log,
@@ -315,12 +315,18 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is told of boxes is read elsewhere: in other shells, by the command of
+/// `--on-freeze`.
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.shown()))
+}
+
 fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
     // Told here, not by a recorder that ends while the node runs.
     load_profile(args.recording.profile())?;
     args.recording.rpc()?;
     let options = run::Options {
-        dir: args.dir.clone(),
+        dir: absolute(&args.dir)?,
         record: handed_on(std::env::args_os().skip(2)),
         tee: args.tee,
         fifo: args.fifo.then_some(args.backlog),

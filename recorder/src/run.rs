@@ -31,6 +31,7 @@ use nix::unistd::Pid;
 
 use crate::operator::control::{self, Request};
 use crate::operator::message::say;
+use crate::private;
 use crate::run::pump::Pump;
 use crate::signals;
 
@@ -96,7 +97,7 @@ impl Options {
 pub fn run(options: &Options) -> Result<u8, String> {
     let signals =
         signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
-    fs::create_dir_all(&options.dir)
+    private::folder(&options.dir)
         .map_err(|error| format!("cannot make {}: {error}", options.dir.shown()))?;
     let oom_kills = oom_kills();
     let start = |backlog| Pump::start(&options.slog(), backlog, say);
@@ -125,9 +126,8 @@ pub fn run(options: &Options) -> Result<u8, String> {
 }
 
 fn open_log(dir: &Path) -> Result<File, String> {
-    let mut options = File::options();
-    let opened = options.create(true).append(true).open(dir.join(NODE_LOG));
-    opened.map_err(|error| format!("cannot open the node's log: {error}"))
+    private::append(&dir.join(NODE_LOG))
+        .map_err(|error| format!("cannot open the node's log: {error}"))
 }
 
 fn start_node(options: &Options, log: Option<File>) -> Result<Child, String> {

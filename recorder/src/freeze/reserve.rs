@@ -1,11 +1,12 @@
 //! Room on the disk that is kept for a freeze and given up for it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, fallocate};
+
+use crate::private;
 
 /// The file's name in the folder of boxes.
 pub const RESERVE: &str = ".reserve";
@@ -46,11 +47,9 @@ impl Reserve {
     }
 
     fn open(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
+        private::writing()
             .create(true)
             .truncate(false)
-            .mode(0o600)
             .open(&self.path)
     }
 }

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::freeze::Frozen;
 use crate::operator::message;
 use crate::operator::message::say;
+use crate::private;
 use crate::quiet;
 use crate::regular;
 
@@ -99,9 +100,7 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
     text.extend_from_slice(b"\n");
     text.extend(before);
     text.truncate(ALERT_MAX);
-    let temporary = boxes.join(".alert.tmp");
-    regular::write(&temporary, &text)?;
-    fs::rename(&temporary, &path)
+    private::replace(&path, &text)
 }
 
 /// Starts the operator's command, in a process group of its own, with the facts

@@ -223,11 +223,18 @@ pub fn foreign_to_this_machine(path: &Path, file: &File) -> Option<String> {
         Ok(_) if length != size => Some(format!(
             "is {length} bytes long, its superblock says {size}"
         )),
-        Ok(_) if path.is_symlink() || path.file_name() != Some("ring".as_ref()) => {
+        Ok(_) if path.is_symlink() || !is_of_a_folder(path) => {
             Some("is not the ring of a recorder's folder".to_owned())
         }
         Ok(_) => None,
     }
+}
+
+/// The ring in use, or one that was set aside for its size and is drained.
+fn is_of_a_folder(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = name.strip_prefix("ring.aside-");
+    name == "ring" || aside.is_some_and(|why| why.starts_with(OTHER_SIZE))
 }
 
 /// Why a ring cannot be gone on with.

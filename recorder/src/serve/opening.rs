@@ -2,7 +2,6 @@
 
 use haltbox_format::ShowPath;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use haltbox_format::Stream;
@@ -13,22 +12,18 @@ use super::Options;
 use crate::intake::Source;
 use crate::intake::journal::{SCHEME, shown_path};
 use crate::operator::message::say;
+use crate::private;
 use crate::recorder::Opened;
 
 pub(super) fn make_folder(path: &Path) -> Result<(), String> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.map_err(|error| format!("cannot make the folder {}: {error}", path.shown()))
+    private::folder(path)
+        .map_err(|error| format!("cannot make the folder {}: {error}", path.shown()))
 }
 
 /// Replaced as a whole: a kill must not leave half a profile. Recording does
 /// not depend on it.
 pub(super) fn keep_profile(path: &Path, text: &[u8]) {
-    let temporary = path.with_extension("new");
-    let kept = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = kept {
+    if let Err(error) = private::replace(path, text) {
         say(&format!(
             "no copy of the profile at {}: {error}",
             path.shown()

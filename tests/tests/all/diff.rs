@@ -445,12 +445,12 @@ fn the_page_stands_alone() {
         "colour where there is no terminal"
     );
     let again = run(&["diff", "--html", text(&page), text(&a), text(&b)]);
-    assert_eq!(
-        again.status.code(),
-        Some(2),
-        "another's file is not replaced"
-    );
-    assert!(String::from_utf8_lossy(&again.stderr).contains("exists and is left as it is"));
+    assert_eq!(again.status.code(), Some(1), "the verdict's code stays");
+    let other = folder.path().join("notes");
+    fs::write(&other, "mine").expect("a file");
+    let again = run(&["diff", "--html", text(&other), text(&a), text(&b)]);
+    assert_eq!(again.status.code(), Some(2), "{again:?}");
+    assert_eq!(fs::read(&other).expect("a file"), b"mine");
 }
 
 /// Ten blocks or a thousand: the same memory, a stated one.
@@ -628,11 +628,20 @@ fn refused(arguments: &[&str], words: &str) {
 }
 
 #[test]
-fn standard_input_cannot_be_read_twice() {
+fn standard_input_is_compared_as_a_file_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let slog = folder.path().join("slog");
     fs::write(&slog, excerpt("honest-a")).expect("a slog");
-    refused(&["-", text(&slog)], "name a file");
+    let compared = |input: &[u8]| {
+        let piped = folder.path().join("piped");
+        fs::write(&piped, input).expect("an input");
+        let mut command = haltbox();
+        command.args(["diff", "-", text(&slog)]);
+        command.stdin(fs::File::open(&piped).expect("an input"));
+        command.output().expect("haltbox runs").status.code()
+    };
+    assert_eq!(compared(&excerpt("honest-a")), Some(0));
+    assert_eq!(compared(&excerpt("divergent-kv")), Some(1));
 }
 
 #[test]

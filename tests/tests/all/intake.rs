@@ -173,7 +173,8 @@ fn a_killed_node_s_next_process_is_recorded_too() {
     recorder.stop();
     written.extend(tail(&writer.slog, u64::MAX));
     let (kept, said) = cat(&dir);
-    assert!(!said.contains("missing"), "records are missing: {said}");
+    // Where the file was cut nobody knows whether something was lost.
+    assert!(!said.contains(": missing"), "records are missing: {said}");
     assert_nothing_was_lost(&dir);
     assert_same_lines(&kept, &written);
     println!("{rounds} processes were killed");

@@ -85,6 +85,59 @@ fn a_node_that_ends_at_once_is_recorded() {
     }
 }
 
+/// Whatever the umask of the one who starts it is.
+#[test]
+fn what_holds_users_data_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let slog = folder.path().join("a.slog");
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    let program = haltbox().get_program().to_owned();
+    let script = format!(
+        "umask 0; cd {}; {} run --dir node --tee --size 8MiB -- \
+         sh -c 'cat {} >> $SLOGFILE; sleep 1'",
+        text(folder.path()),
+        program.to_string_lossy(),
+        text(&slog)
+    );
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-c", &script]).output().expect("a shell");
+    assert!(done.status.success(), "{done:?}");
+    let dir = folder.path().join("node");
+    let freeze = format!(
+        "umask 0; {} freeze {}",
+        program.to_string_lossy(),
+        text(&dir)
+    );
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-c", &freeze]).output().expect("a shell");
+    assert!(done.status.success(), "{done:?}");
+    let mut folders = vec![dir];
+    let mut seen = 0;
+    while let Some(next) = folders.pop() {
+        for path in [next.clone()].into_iter().chain(entries(&next)) {
+            let mode = path.symlink_metadata().expect("it is there").permissions();
+            let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+            // The node makes its slog itself.
+            if path.file_name() != Some("slog.jsonl".as_ref()) {
+                assert_eq!(mode.mode() & 0o777, wanted, "{}", text(&path));
+            }
+            seen += 1;
+            if path.is_dir() && path != next {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
 #[test]
 fn signals_reach_the_node_and_its_end_is_judged() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,0 +1,63 @@
+//! Files and folders that hold what users sent: for their owner alone, whatever
+//! the umask says. A name that somebody else put there first, such as a link to
+//! another file, is never followed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+/// Makes a folder and those above it; one that is there is left as it is.
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Options to write a file of this kind: what else is wanted is set by the caller.
+pub(crate) fn writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .mode(0o600)
+        .custom_flags(O_NOFOLLOW | O_NONBLOCK);
+    options
+}
+
+/// Opens a file to write behind what it holds.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    writing().append(true).create(true).open(path)
+}
+
+/// Puts a file in the place of another as a whole: a kill leaves one of them.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.new"));
+    // What a kill left, or a link; its target stays.
+    let _ = fs::remove_file(&temporary);
+    let mut file = writing().create_new(true).open(&temporary)?;
+    file.write_all(bytes)?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("victim"), "mine").unwrap();
+        symlink(at("victim"), at(".file.new")).unwrap();
+        symlink(at("victim"), at("file")).unwrap();
+        symlink(at("victim"), at("log")).unwrap();
+        replace(&at("file"), b"new").unwrap();
+        assert!(append(&at("log")).is_err());
+        assert_eq!(fs::read(at("victim")).unwrap(), b"mine");
+        assert_eq!(fs::read(at("file")).unwrap(), b"new");
+        let mode = fs::metadata(at("file")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
