@@ -181,7 +181,7 @@ fn of_records(hole: &RecordHole) -> Finding {
         HoleKind::Missing => Finding::damage(place, "missing: they were there and cannot be found"),
         HoleKind::Torn => Finding::note(place, "torn: the recorder ended while it wrote them"),
         HoleKind::Dropped => {
-            let what = "dropped: no room was free for them, as what is pinned is kept";
+            let what = "dropped, or lost before they came to the ring; haltbox info tells why";
             Finding::loss(place, what)
         }
         HoleKind::Evicted => Finding::note(place, "evicted by age"),

@@ -356,14 +356,18 @@ impl Recorder {
 
     /// Tells of something that no entry says: the end of a stream, a gap.
     pub fn event(&mut self, event: &Event, stream: Stream) {
-        let at = self.position();
-        let marks = self.life.on(event, stream, at, at);
+        let before = self.position();
+        if *event == Event::Gap && stream == Stream::Slog {
+            self.writer.leave_out(Lane::Main);
+        }
+        let marks = self.life.on(event, stream, before, self.position());
         self.publish(&marks);
     }
 
     /// Tells of entries that never came here.
     pub fn left_out(&mut self, stream: Stream, left_out: LeftOut) {
         self.flush_loss();
+        let counters = Some(self.gap());
         self.publish_loss(Loss {
             lane: Lane::Main,
             stream: Some(stream),
@@ -371,17 +375,17 @@ impl Recorder {
             bytes: left_out.bytes,
             why: "the recorder was away or slow: haltbox run left them out".to_owned(),
             dropped: true,
-            counters: Some(self.here()),
+            counters,
         });
     }
 
-    /// A place in the main lane where nobody counted.
-    fn here(&self) -> Counters {
-        let at = self.position().main;
-        Counters {
-            from: at,
-            until: at,
-        }
+    /// Uses up a counter of the main lane for what is missing here: the lane shows
+    /// it too, where a power cut takes the mark.
+    fn gap(&mut self) -> Counters {
+        let from = self.position().main;
+        self.writer.leave_out(Lane::Main);
+        let until = self.position().main;
+        Counters { from, until }
     }
 
     /// Tells of something that another witness than the streams told: trouble is

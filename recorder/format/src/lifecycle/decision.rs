@@ -386,7 +386,7 @@ impl Decision<'_> {
             dropped: true,
             counters: Some(Counters {
                 from: self.before.main,
-                until: self.before.main,
+                until: self.after.main,
             }),
         }));
     }

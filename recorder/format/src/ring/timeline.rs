@@ -67,7 +67,8 @@ pub enum HoleKind {
     Evicted,
     /// They were there and cannot be found: damage, or a power cut.
     Missing,
-    /// They never were there: nothing could be overwritten when they came.
+    /// They never were there: nothing could be overwritten when they came, or they
+    /// were lost before that.
     Dropped,
     /// A record whose other half is missing: the recorder ended while writing it.
     Torn,
