@@ -37,7 +37,8 @@ pub(crate) const CLOCK_SLACK_MS: u64 = 60_000;
 /// How a recorder's state is judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judging {
-    /// How old the last block may be; by default what [`max_block_age`] says.
+    /// How old the last block may be; by default the larger of a minute and ten of the
+    /// chain's own intervals.
     pub max_block_age: Option<Duration>,
     /// Whether the recorder answers, if the caller knows; else it is asked.
     pub answers: Option<bool>,

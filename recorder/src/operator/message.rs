@@ -40,7 +40,7 @@ pub fn print(text: &str) -> Result<(), String> {
 /// Prints one JSON document.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(document: &impl serde::Serialize) -> Result<(), String> {
     let text = serde_json::to_string_pretty(document).map_err(|error| error.to_string())?;
     answer(&format!("{}\n", visible_json(&text)))
