@@ -12,6 +12,7 @@ use haltbox_format::ring::{History, LaneView, RingView, SlotState};
 use haltbox_format::{Lane, ShowPath};
 
 use crate::regular;
+use crate::ring::machine;
 
 /// In the names of rings that were set aside for their size.
 pub const OTHER_SIZE: &str = "other-size";
@@ -31,7 +32,9 @@ pub struct OldRing {
     pub damaged: bool,
 }
 
-/// The old rings beside `ring`; one that cannot be read is left alone.
+/// The old rings beside `ring`. One that cannot be read is left alone, and so is
+/// one that a person put there or that another machine made: what is found here
+/// is frozen, archived and in the end removed.
 pub fn find(ring: &Path) -> Vec<OldRing> {
     let (Some(folder), Some(name)) = (ring.parent(), ring.file_name()) else {
         return Vec::new();
@@ -43,7 +46,7 @@ pub fn find(ring: &Path) -> Vec<OldRing> {
     let paths = entries.flatten().map(|entry| entry.path());
     let is_old = |path: &PathBuf| {
         let name = path.file_name().map(|name| name.to_string_lossy());
-        name.is_some_and(|name| name.starts_with(&prefix))
+        name.is_some_and(|name| name.strip_prefix(&prefix).is_some_and(is_stamp))
     };
     paths
         .filter(is_old)
@@ -51,10 +54,26 @@ pub fn find(ring: &Path) -> Vec<OldRing> {
         .collect()
 }
 
+/// `20261127T222406Z`, and `.2` and so on where there were several: what setting
+/// aside writes behind the word.
+fn is_stamp(text: &str) -> bool {
+    let (stamp, serial) = text.split_once('.').unwrap_or((text, "2"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let day = stamp.strip_suffix('Z').and_then(|s| s.split_once('T'));
+    let right = |(day, time): (&str, &str)| {
+        day.len() == 8 && time.len() == 6 && digits(day) && digits(time)
+    };
+    day.is_some_and(right) && digits(serial)
+}
+
 impl OldRing {
     fn read(path: PathBuf) -> io::Result<OldRing> {
         let file = regular::open(&path)?;
         let view = RingView::read(&file).map_err(|error| io::Error::other(error.to_string()))?;
+        let made_on = view.superblock.map(|superblock| superblock.machine);
+        if made_on != Some(machine::machine()) {
+            return Err(io::Error::other("was not made on this machine"));
+        }
         let history = History::read(&file, &view)?;
         let (damaged, life) = (
             history.holes || is_damaged(view.lane(Lane::Spine)),

@@ -168,3 +168,30 @@ fn reading_commands_leave_a_ring_as_it_is() {
     }
     assert!(!origin.join("boxes").exists());
 }
+
+/// A recorder removes the rings that it set aside itself, once they are drained.
+#[test]
+fn a_recorder_removes_no_ring_that_came_from_elsewhere() {
+    let (folder, origin, _) = recorded();
+    let ring = fs::read(origin.join("ring")).expect("a ring");
+    let dir = folder.path().join("other");
+    fs::create_dir(&dir).expect("a folder");
+    let sent = ["from-validator-7", "20261127T222406Z"];
+    let sent = sent.map(|tail| dir.join(format!("ring.aside-other-size-{tail}")));
+    for path in &sent {
+        fs::write(path, &ring).expect("a ring");
+    }
+    change_superblocks(&sent[1], of_another_machine);
+    let held = sent.each_ref().map(|path| fs::read(path).expect("a ring"));
+    // Enough for the ring in use to let go of records of its own.
+    let slog = excerpt("honest-a");
+    record_all(&dir, &slog, None, "4MiB").wait();
+    record_all(&dir, &slog, None, "4MiB").wait();
+    for (path, held) in sent.iter().zip(held) {
+        assert!(
+            fs::read(path).is_ok_and(|now| now == held),
+            "{}",
+            text(path)
+        );
+    }
+}
