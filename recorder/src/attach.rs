@@ -18,7 +18,6 @@ use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
-use nix::sys::signalfd::SignalFd;
 
 use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
@@ -27,7 +26,7 @@ use crate::operator::message::{self, say};
 use crate::regular;
 use crate::ring_profile::of_ring;
 use crate::service::Service;
-use crate::signals;
+use crate::signals::{self, Signals};
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -55,15 +54,15 @@ pub struct Options {
 /// # Errors
 /// What keeps it from beginning. A ring that is not there yet is waited for.
 pub fn attach(options: Options) -> Result<(), String> {
-    let signals = signals::catch(&signals::ENDING);
-    let signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    let signals = Signals::catch(&signals::ENDING);
+    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut watcher = Watcher {
         options,
         watched: None,
         waiting_told: false,
     };
     let mut service = Service::ready();
-    while !signals::arrived(&signals) {
+    while signals.arrived().next().is_none() {
         service.live();
         if let Err(error) = watcher.look() {
             watcher.trouble(&error);
@@ -257,7 +256,7 @@ fn freeze(options: &Options, profile: &Arc<Profile>, ring: &File, of: Attempt, r
     }
 }
 
-fn wait(signals: &SignalFd) {
+fn wait(signals: &Signals) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
     let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];

@@ -118,8 +118,15 @@ enum Input {
     },
     Wrapped {
         pipe: File,
+        /// The pipe ended: the wrapper went, or was killed.
+        over: bool,
         /// Held open, so that the node does not get EPIPE if the wrapper dies.
         fifo: File,
+    },
+    /// The node ended, and its wrapper left what the pipe had no room for.
+    Rest {
+        pipe: File,
+        rest: File,
     },
     Followed {
         path: PathBuf,
@@ -152,7 +159,8 @@ impl Source {
                 let pipe = stdin()?;
                 let fifo = open_fifo(path)
                     .map_err(|error| format!("cannot open {}: {error}", path.shown()))?;
-                ("-".to_owned(), Input::Wrapped { pipe, fifo }, 0)
+                let over = false;
+                ("-".to_owned(), Input::Wrapped { pipe, over, fifo }, 0)
             }
             Place::Journal(unit) => {
                 let left = resume.map(|mark| (mark.path.as_str(), mark.offset));
@@ -197,7 +205,20 @@ impl Source {
 
     /// `haltbox run` stands before it: lines of its own are among the node's.
     pub fn is_wrapped(&self) -> bool {
-        matches!(self.input, Input::Wrapped { .. })
+        matches!(self.input, Input::Wrapped { .. } | Input::Rest { .. })
+    }
+
+    /// What the wrapper left is not read to its end yet.
+    pub fn has_rest(&self) -> bool {
+        matches!(self.input, Input::Rest { .. })
+    }
+
+    /// The node ended, and its wrapper will say no more.
+    pub fn wrapper_ended(&mut self, rest: File) {
+        self.input = match std::mem::replace(&mut self.input, Input::Over) {
+            Input::Wrapped { pipe, .. } => Input::Rest { pipe, rest },
+            other => other,
+        };
     }
 
     /// It came to its end.
@@ -217,7 +238,7 @@ impl Source {
                 ..
             } => Some(file.as_fd()),
             Input::Journal(journal) => journal.wait_on(),
-            Input::Fifo { .. } | Input::Followed { .. } | Input::Over => None,
+            Input::Fifo { .. } | Input::Followed { .. } | Input::Rest { .. } | Input::Over => None,
         }
     }
 
@@ -250,7 +271,11 @@ impl Source {
                 let more = self.consumed >= self.marked + JOURNAL_MARK_EVERY;
                 journal.has_cursor() && (first || more)
             }
-            Input::Stdin(_) | Input::Fifo { .. } | Input::Wrapped { .. } | Input::Over => false,
+            Input::Stdin(_)
+            | Input::Fifo { .. }
+            | Input::Wrapped { .. }
+            | Input::Rest { .. }
+            | Input::Over => false,
         };
         if due {
             self.marked = self.consumed;
@@ -284,10 +309,23 @@ impl Source {
                 Some(count) => self.take(count, sink),
                 None => Turn::Quiet,
             },
-            Input::Wrapped { pipe, .. } => match read_ready(pipe, &mut self.chunk)? {
-                Some(0) => self.leave_wrapper(),
+            Input::Wrapped { pipe, over, .. } => match read_ready(pipe, &mut self.chunk)? {
+                Some(0) if *over => self.leave_wrapper(),
+                // A wrapper that went in order said so before: that is heard first.
+                Some(0) => {
+                    *over = true;
+                    Turn::Quiet
+                }
                 Some(count) => self.take(count, sink),
                 None => Turn::Quiet,
+            },
+            Input::Rest { pipe, rest } => match read_ready(pipe, &mut self.chunk)? {
+                Some(count @ 1..) => self.take(count, sink),
+                Some(0) | None => match read_now(rest, &mut self.chunk)? {
+                    Some(0) => Turn::Over,
+                    Some(count) => self.take(count, sink),
+                    None => Turn::Quiet,
+                },
             },
             Input::Fifo {
                 file,

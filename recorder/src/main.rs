@@ -24,6 +24,7 @@ use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::{OpenError, RingOptions, foreign_to_this_machine};
 use haltbox_recorder::ring_profile::of_ring;
+use haltbox_recorder::run::link::Handed;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
 use haltbox_recorder::{attach, rpc, run, serve};
@@ -74,6 +75,9 @@ struct RecordArgs {
     /// this FIFO.
     #[arg(long, value_name = "PATH", hide = true, conflicts_with = "slog")]
     wrapped_fifo: Option<PathBuf>,
+    /// What `haltbox run` leaves to its recorder: numbers of descriptors.
+    #[arg(long, value_name = "end=N,...", hide = true)]
+    of_run: Option<Handed>,
     /// The node's log: the same.
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
@@ -177,8 +181,8 @@ struct RunArgs {
     /// Folder of the ring, the boxes and the slog; never under the node's data/.
     #[arg(long)]
     dir: PathBuf,
-    /// Write the node's output into node.log in the folder and copy it from
-    /// there: the recorder then reads it as the node's log.
+    /// Keep the node's output in node.log in the folder, and show it too: the
+    /// recorder then reads it as the node's log.
     #[arg(long)]
     tee: bool,
     /// Give the node a FIFO that is always read, instead of a file. What is left
@@ -189,6 +193,10 @@ struct RunArgs {
     /// is beyond is left out and counted.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     backlog: u64,
+    /// Seconds that the node's exit code waits for the recorder to write its boxes;
+    /// it goes on alone after that.
+    #[arg(long, value_name = "N", default_value = "2")]
+    wait_seconds: u64,
     #[command(flatten)]
     recording: RecordingArgs,
     /// The node and its arguments.
@@ -311,6 +319,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
         rpc: args.recording.rpc()?,
         metrics: args.recording.metrics,
         max_block_age: args.recording.max_block_age.map(Duration::from_secs),
+        of_run: args.of_run,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -330,10 +339,14 @@ fn run_node(args: &RunArgs) -> Result<ExitCode, String> {
         record: handed_on(std::env::args_os().skip(2)),
         tee: args.tee,
         fifo: args.fifo.then_some(args.backlog),
+        patience: Duration::from_secs(args.wait_seconds),
         command: args.command.clone(),
     };
     run::run(&options).map(ExitCode::from)
 }
+
+/// Options of `run` that are not the recorder's, or are given to it anew.
+const OF_WRAPPER: [&str; 3] = ["--dir=", "--backlog=", "--wait-seconds="];
 
 /// The options of `run` that are the recorder's too, as they were given.
 fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -342,9 +355,8 @@ fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--tee" | "--fifo") => {}
-            Some("--dir" | "--backlog") => drop(arguments.next()),
-            Some(option) if option.starts_with("--dir=") => {}
-            Some(option) if option.starts_with("--backlog=") => {}
+            Some("--dir" | "--backlog" | "--wait-seconds") => drop(arguments.next()),
+            Some(option) if OF_WRAPPER.iter().any(|own| option.starts_with(own)) => {}
             _ => kept.push(argument),
         }
     }
@@ -380,6 +392,7 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Reply::Failed(text)) => Err(text),
+        Some(Reply::AtWork { .. }) => Err("the recorder answered another question".to_owned()),
         None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| folder.join("boxes"))),
     }
 }

@@ -20,7 +20,6 @@ use haltbox_format::lifecycle::State;
 use haltbox_format::mark::{Attempt, Pin, SourceMark};
 use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signalfd::SignalFd;
 
 use crate::archive::{self, Archiving};
 use crate::freeze::{self, FreezeError, Frozen, Plan};
@@ -33,8 +32,11 @@ use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring::file::RingOptions;
 use crate::ring::old_rings::{self, OldRing};
 use crate::rpc::{self, Watch};
+use crate::run::beside::arguments_of_this_process;
+use crate::run::link::{Handed, Word, Wrapper};
+use crate::run::output::Copying;
 use crate::service::{Pulse, Service};
-use crate::signals;
+use crate::signals::{self, Signals};
 use crate::subject::{BY_REQUEST, Holder, Subject};
 use crate::triggers::{Policy, Triggers};
 use freezing::{Freezing, HeldBy, Wanted};
@@ -46,6 +48,9 @@ const QUIET: Duration = Duration::from_millis(250);
 const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 /// How often followed files are looked at.
 const LOOK: Duration = Duration::from_millis(25);
+/// Others ask so often whether this recorder is still there that one who asked is
+/// waiting for that long.
+const WAITED_FOR: Duration = Duration::from_secs(10);
 /// Turns of one source before the others have theirs.
 const TURNS: usize = 16;
 /// Parts of a ring's bytes that are recorded between two parts of the archive.
@@ -84,14 +89,16 @@ pub struct Options {
     /// How old the last block may be before metrics say that it needs attention;
     /// by default it goes by the chain's own pace.
     pub max_block_age: Option<Duration>,
+    /// What `haltbox run` left to this recorder, if it started it.
+    pub of_run: Option<Handed>,
 }
 
 /// Records until every source is over or a signal ends it.
 pub fn serve(options: Options) -> Result<(), String> {
-    let signals = signals::catch(&signals::ENDING);
-    let signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    let signals = Signals::catch(&signals::ENDING);
+    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut server = Server::start(options)?;
-    server.run(&signals)
+    server.run(&mut signals)
 }
 
 struct Server {
@@ -113,6 +120,12 @@ struct Server {
     first_block: FirstBlock,
     /// What reading each source failed with last: told once.
     failures: HashMap<Stream, String>,
+    /// `haltbox run`, if it started this recorder.
+    wrapper: Option<Wrapper>,
+    /// The node's output, since the wrapper that copied it was killed.
+    output: Option<Copying>,
+    /// When another recorder was last told to wait for this one's end.
+    waited_for: Option<Instant>,
 }
 
 impl Server {
@@ -141,6 +154,8 @@ impl Server {
         let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
         let sources = open_sources(&options, &opened)?;
+        let wrapper = options.of_run.map(Wrapper::open).transpose();
+        let wrapper = wrapper.map_err(|error| format!("cannot hear haltbox run: {error}"))?;
         let control = Control::listen(&options.dir)
             .map_err(|error| {
                 say(&format!(
@@ -163,6 +178,9 @@ impl Server {
             pulse: Pulse::new(),
             first_block: FirstBlock::default(),
             failures: HashMap::new(),
+            wrapper,
+            output: None,
+            waited_for: None,
             options,
         };
         server.begin(opened);
@@ -222,7 +240,7 @@ impl Server {
         })
     }
 
-    fn run(&mut self, signals: &SignalFd) -> Result<(), String> {
+    fn run(&mut self, signals: &mut Signals) -> Result<(), String> {
         let mut stopping: Option<Instant> = None;
         let mut service = Service::ready();
         loop {
@@ -236,7 +254,9 @@ impl Server {
             self.finish_writing();
             self.start_writing();
             self.drop_drained();
-            if stopping.is_none() && (signals::arrived(signals) || self.sources_over()) {
+            let ended = self.hear_wrapper();
+            let asked = signals.arrived().next().is_some();
+            if stopping.is_none() && (asked || ended || self.sources_over()) {
                 stopping = Some(Instant::now());
                 service.stopping();
             }
@@ -262,6 +282,9 @@ impl Server {
     }
 
     fn is_drained(&self, since: Instant) -> bool {
+        if self.sources.iter().any(Source::has_rest) {
+            return false;
+        }
         let quiet = self.last_progress.max(since).elapsed() >= QUIET;
         quiet || since.elapsed() >= DRAIN_AT_MOST
     }
@@ -290,10 +313,13 @@ impl Server {
             return Turn::Quiet;
         };
         let stream = source.stream();
-        let (recorded, wrapped) = (&mut self.unarchived, source.is_wrapped());
+        // `haltbox run` writes node.log too: a line of its own says what is missing.
+        let wrapped = source.is_wrapped() || stream == Stream::Node;
+        let recorded = &mut self.unarchived;
         let turn = source.turn(&mut |given| {
             *recorded += given.bytes.len() as u64;
             match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
+                Some(left_out) if stream == Stream::Node => missing_log(recorder, left_out),
                 Some(left_out) => recorder.left_out(stream, left_out),
                 None => {
                     recorder.record(stream, given);
@@ -503,6 +529,10 @@ impl Server {
                     control::answer(&stream, &Reply::Done(String::new()));
                     continue;
                 }
+                Request::Who { waiting } => {
+                    control::answer(&stream, &self.at_work(waiting));
+                    continue;
+                }
                 Request::NodeEnded { how } => {
                     self.node_ended(how);
                     control::answer(&stream, &Reply::Done(String::new()));
@@ -518,6 +548,65 @@ impl Server {
                 Err(text) => control::answer(&stream, &Reply::Failed(text)),
             }
         }
+    }
+
+    fn at_work(&mut self, waiting: Option<Vec<String>>) -> Reply {
+        let arguments = arguments_of_this_process();
+        if waiting.is_some_and(|others| others != arguments) {
+            self.waited_for = Some(Instant::now());
+        }
+        Reply::AtWork {
+            pid: std::process::id(),
+            arguments,
+            unrecorded: self.waited_for.is_some_and(|at| at.elapsed() < WAITED_FOR),
+        }
+    }
+
+    /// What `haltbox run` says, which is all when the node ended.
+    fn hear_wrapper(&mut self) -> bool {
+        if let Some(output) = &mut self.output
+            && output.turn_alone()
+        {
+            self.last_progress = Instant::now();
+        }
+        match self.wrapper.as_mut().and_then(Wrapper::word) {
+            None => false,
+            Some(Word::Ended(how)) => {
+                self.take_the_rest();
+                self.node_ended(how);
+                true
+            }
+            Some(Word::Gone) => {
+                self.copy_output();
+                false
+            }
+        }
+    }
+
+    fn take_the_rest(&mut self) {
+        let rest = self.wrapper.as_ref().map(Wrapper::rest).transpose();
+        let rest = rest.map(Option::flatten).unwrap_or_else(|error| {
+            say(&format!("the last lines of the slog are lost: {error}"));
+            None
+        });
+        if let (Some(source), Some(rest)) = (self.sources.first_mut(), rest) {
+            source.wrapper_ended(rest);
+        }
+    }
+
+    /// The wrapper was killed: nobody else copies the node's output.
+    fn copy_output(&mut self) {
+        let inherited = self.wrapper.as_ref().map(Wrapper::output).transpose();
+        let inherited = inherited.map(Option::flatten);
+        let copying = inherited.map_err(|error| error.to_string());
+        let copying = copying.and_then(|inherited| {
+            let begin = |(memory, copied)| Copying::begin(&self.options.dir, memory, copied, say);
+            inherited.map(begin).transpose()
+        });
+        self.output = copying.unwrap_or_else(|error| {
+            say(&format!("the node's output is kept no more: {error}"));
+            None
+        });
     }
 
     /// The box an operator means, and where its records are.
@@ -617,7 +706,7 @@ impl Server {
     }
 
     /// Waits for bytes, a request, a signal or the next look at the files.
-    fn wait(&self, signals: &SignalFd) {
+    fn wait(&self, signals: &Signals) {
         let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let control = self.control.as_ref().map(Control::wait_on);
         let pipes = self.sources.iter().filter_map(Source::wait_on);
@@ -645,8 +734,18 @@ fn goes_on(left: &SourceMark, now: &SourceMark) -> bool {
     left.stream == now.stream && left.offset == now.offset && same
 }
 
+/// The disk was full for the node's log.
+fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
+    let LeftOut { lines, bytes } = left_out;
+    let what = format!("{lines} lines of the node's log ({bytes} bytes) could not be written");
+    say(&what);
+    recorder.note(what);
+    recorder.event(&Event::Gap, Stream::Node);
+}
+
 fn tell(reply: &Reply) {
     match reply {
+        Reply::AtWork { .. } => {}
         Reply::Done(text) => message::tell(text),
         Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
     }

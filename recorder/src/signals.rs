@@ -1,23 +1,100 @@
 //! Signals as something to read, not to be interrupted by.
+//!
+//! They are caught by handlers and not blocked: a program that this one starts
+//! begins with neither, and no instant is left in which a signal ends this
+//! process unheard.
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::raw::WithRawSiginfo;
 
 /// Those that end the recording.
 pub const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Blocks signals for this thread and those it starts; they come here instead.
-///
-/// # Errors
-/// What the system says.
-pub fn catch(signals: &[Signal]) -> nix::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    signals.iter().for_each(|signal| set.add(*signal));
-    set.thread_block()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+/// Signals that come here from now on.
+pub struct Signals(SignalDelivery<UnixStream, WithRawSiginfo>);
+
+/// One that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Which.
+    pub signal: Signal,
+    /// A key of the terminal sent it, to all processes in its foreground.
+    pub of_terminal: bool,
 }
 
-/// Whether one came.
-pub fn arrived(signals: &SignalFd) -> bool {
-    matches!(signals.read_signal(), Ok(Some(_)))
+impl Signals {
+    /// Catches signals. One that is ignored stays so, here and in what is started
+    /// from here, as `nohup` wants it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn catch(signals: &[Signal]) -> io::Result<Signals> {
+        let (read, write) = UnixStream::pair()?;
+        let ignored = ignored();
+        let caught = signals.iter().map(|signal| *signal as libc::c_int);
+        let caught = caught.filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        SignalDelivery::with_pipe(read, write, WithRawSiginfo, caught).map(Signals)
+    }
+
+    /// Those that came since the last call.
+    pub fn arrived(&mut self) -> impl Iterator<Item = Arrived> {
+        self.0.pending().filter_map(|info| {
+            Some(Arrived {
+                signal: Signal::try_from(info.si_signo).ok()?,
+                of_terminal: info.si_code == libc::SI_KERNEL,
+            })
+        })
+    }
+}
+
+impl AsFd for Signals {
+    /// What to wait on.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_read().as_fd()
+    }
+}
+
+/// The signals that this process ignores, the first in the lowest bit.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::raise;
+    use std::process::Command;
+
+    /// The masks of a program that is started while signals are caught.
+    #[test]
+    fn a_program_that_is_started_has_no_signal_blocked_or_ignored() {
+        let mut signals = Signals::catch(&[Signal::SIGUSR1, Signal::SIGHUP]).unwrap();
+        raise(Signal::SIGUSR1).unwrap();
+        let came: Vec<Arrived> = signals.arrived().collect();
+        let signal = Signal::SIGUSR1;
+        let expected = Arrived {
+            signal,
+            of_terminal: false,
+        };
+        assert_eq!(came, [expected]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "grep ^Sig /proc/$$/status"]);
+        let shown = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        let caught = 1 << (Signal::SIGUSR1 as u32 - 1) | 1 << (Signal::SIGHUP as u32 - 1);
+        for mask in ["SigBlk:", "SigIgn:"] {
+            let found = shown.lines().find_map(|line| line.strip_prefix(mask));
+            let found = u64::from_str_radix(found.unwrap().trim(), 16).unwrap();
+            assert_eq!(found & caught, 0, "{shown}");
+        }
+    }
 }

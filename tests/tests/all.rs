@@ -48,13 +48,15 @@ mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]
 mod power_cut; // pages of different times in one image
 #[path = "all/recordings.rs"]
-mod recordings;
+mod recordings; // real slogs through the recorder and back, byte for byte
 #[path = "all/recovery.rs"]
-mod recovery;
+mod recovery; // rings as kills, power cuts and strangers leave them
 #[path = "all/run.rs"]
-mod run; // a node and its recorder, and whatever kills either // rings as kills, power cuts and strangers leave them // real slogs through the recorder and back, byte for byte
+mod run; // a node and its recorder, and whatever kills either
 #[path = "all/states.rs"]
 mod states; // when an operator may be told that nothing needs attention
+#[path = "all/tee.rs"]
+mod tee; // the node's output, kept and shown
 #[path = "all/transactions.rs"]
 mod transactions; // hosts without a slog: their recordings, compared
 #[path = "all/witnesses.rs"]

@@ -52,9 +52,11 @@ impl LeftOut {
         format!("{own}left out {} {}\n", self.lines, self.bytes)
     }
 
-    /// Reads the line that says so; `None` if this is another.
+    /// Reads the line that says so; `None` if this is another. A full disk may
+    /// have cut the line before it, which then stands in front: it is missing too.
     pub fn read(line: &[u8]) -> Option<LeftOut> {
-        let text = std::str::from_utf8(line.strip_prefix(&[OWN_LINE])?).ok()?;
+        let own = memchr::memrchr(OWN_LINE, line)?;
+        let text = std::str::from_utf8(line.get(own + 1..)?).ok()?;
         let (lines, bytes) = text.strip_prefix("left out ")?.split_once(' ')?;
         Some(LeftOut {
             lines: lines.parse().ok()?,
@@ -77,6 +79,8 @@ mod tests {
     fn no_slog_entry_reads_as_a_line_of_ours() {
         let ours = LeftOut { lines: 3, bytes: 4 };
         assert_eq!(LeftOut::read(ours.line().trim_end().as_bytes()), Some(ours));
+        let torn = format!("INF committed state app_hash=AB\u{1e}left{}", ours.line());
+        assert_eq!(LeftOut::read(torn.trim_end().as_bytes()), Some(ours));
         for other in [
             "{\"type\":\"left out 3 4\"}",
             "left out 3 4",

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::archive;
 use crate::clock;
 use crate::intake::journal::SCHEME;
-use crate::operator::control::{self, Request};
+use crate::operator::control::{self, Reply, Request};
 use crate::operator::message::human_bytes;
 use crate::operator::status::{SourceState, Status};
 
@@ -135,11 +135,27 @@ fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
         return (!answers).then(|| hangs("it hangs"));
     }
     let folder = status.folder();
-    match control::ask_within(folder, &Request::Hello, Some(control::ALIVE)) {
+    let who = Request::Who { waiting: None };
+    match control::ask_within(folder, &who, Some(control::ALIVE)) {
+        Ok(Some(Reply::AtWork {
+            pid,
+            unrecorded: true,
+            ..
+        })) => Some(not_recorded(pid)),
         Ok(Some(_)) => None,
         Ok(None) => Some(hangs("it has just started, or has no control socket")),
         Err(error) => Some(hangs(&error.to_string())),
     }
+}
+
+/// What is recorded looks well, and is another node's.
+fn not_recorded(pid: u32) -> Concern {
+    let what = format!(
+        "a node of haltbox run is not recorded: the recorder that is at work here (process {pid}) \
+         has other options"
+    );
+    let mend = format!("end it, and the node's own recorder starts by itself: kill {pid}");
+    concern("node-not-recorded", what, mend)
 }
 
 fn is_stopped(pid: u32) -> bool {

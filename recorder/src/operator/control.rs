@@ -44,6 +44,11 @@ pub enum Request {
     },
     /// Whether a recorder is there.
     Hello,
+    /// What the recorder that is there records.
+    Who {
+        /// What somebody else is to record who has to wait for its end.
+        waiting: Option<Vec<String>>,
+    },
     /// The node's process ended; whoever started it saw how.
     NodeEnded {
         /// In words.
@@ -59,6 +64,15 @@ pub enum Reply {
     Done(String),
     /// Why not.
     Failed(String),
+    /// Who is there.
+    AtWork {
+        /// The recorder's process.
+        pid: u32,
+        /// What it records, and how: its arguments.
+        arguments: Vec<String>,
+        /// A node is at work whose recorder waits until this one ends.
+        unrecorded: bool,
+    },
 }
 
 /// The recorder's end.

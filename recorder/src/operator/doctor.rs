@@ -84,7 +84,12 @@ fn concerns(status: &Status) -> Vec<Finding> {
     let told = |concern: &&Concern| {
         matches!(
             concern.word,
-            "not-answering" | "source-unreadable" | "old-block" | "loss" | "archive-behind"
+            "not-answering"
+                | "node-not-recorded"
+                | "source-unreadable"
+                | "old-block"
+                | "loss"
+                | "archive-behind"
         ) || concern.word == "no-block" && status.is_linked()
     };
     let told = status.concerns.iter().filter(told);

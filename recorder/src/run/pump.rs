@@ -6,8 +6,9 @@
 //! the recorder through a pipe. The wrapper has both ends of that pipe: a
 //! recorder that dies leaves what it has not read to the next one. What neither
 //! the pipe nor the backlog can hold is left out by whole lines, counted, and
-//! told in its place. The recorder holds the FIFO's reading end too, and reads
-//! there itself if the wrapper dies.
+//! told in its place. At the node's end the backlog goes into memory that the
+//! recorder has too ([`super::link`]): nobody waits until it is read. The recorder
+//! holds the FIFO's reading end as well, and reads there itself if the wrapper dies.
 
 use haltbox_format::ShowPath;
 use std::fs::{self, File};
@@ -15,7 +16,6 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
@@ -151,11 +151,12 @@ pub struct Pump {
 
 impl Pump {
     /// Makes a new FIFO at `path` and reads it from now on. At most `backlog`
-    /// bytes wait for the recorder; `say` hears what was left out.
+    /// bytes wait for the recorder, and go into `rest` at the end; `say` hears what
+    /// was left out.
     ///
     /// # Errors
     /// In words: the FIFO, the pipe or the thread could not be made.
-    pub fn start(path: &Path, backlog: u64, say: fn(&str)) -> Result<Pump, String> {
+    pub fn start(path: &Path, backlog: u64, rest: File, say: fn(&str)) -> Result<Pump, String> {
         let cannot = |what: &str, error: io::Error| format!("cannot {what}: {error}");
         let fifo = make_fifo(path)
             .map_err(|error| cannot(&format!("make the FIFO {}", path.shown()), error))?;
@@ -167,6 +168,7 @@ impl Pump {
             fifo,
             pipe: writer,
             backlog: Backlog::new(usize::try_from(backlog).unwrap_or(usize::MAX)),
+            rest,
             say,
         };
         std::thread::Builder::new()
@@ -185,12 +187,12 @@ impl Pump {
     ///
     /// # Errors
     /// No descriptor is free.
-    pub fn for_recorder(&self) -> io::Result<Stdio> {
-        Ok(self.reader.try_clone()?.into())
+    pub fn for_recorder(&self) -> io::Result<PipeReader> {
+        self.reader.try_clone()
     }
 
-    /// The node ended: hands on what is still in the FIFO. Whether the pipe to
-    /// the recorder has all of it, within this time.
+    /// The node ended: puts down what is still in the FIFO. Whether the recorder
+    /// finds all of it, within this time.
     pub fn drained(&self, within: Duration) -> bool {
         let _ = self.ending.send(());
         self.done.recv_timeout(within).is_ok()
@@ -235,6 +237,7 @@ struct Work {
     fifo: File,
     pipe: PipeWriter,
     backlog: Backlog,
+    rest: File,
     say: fn(&str),
 }
 
@@ -249,11 +252,10 @@ impl Work {
             let went = self.send();
             self.tell(was_leaving);
             if ending && !came {
-                self.backlog.end();
-                self.send();
-                if self.backlog.to_send().is_empty() {
+                if self.put_down() {
                     let _ = told.send(());
                 }
+                return;
             }
             match asked.try_recv() {
                 Ok(()) => ending = true,
@@ -278,6 +280,20 @@ impl Work {
         let count = self.pipe.write(self.backlog.to_send()).unwrap_or(0);
         self.backlog.was_sent(count);
         count > 0
+    }
+
+    /// Nothing more comes. What the pipe does not take at once goes behind it.
+    fn put_down(&mut self) -> bool {
+        self.backlog.end();
+        self.send();
+        let written = self.rest.write_all(self.backlog.to_send());
+        if let Err(error) = &written {
+            (self.say)(&format!(
+                "the last {} bytes of the slog are lost: {error}",
+                self.backlog.to_send().len()
+            ));
+        }
+        written.is_ok()
     }
 
     fn tell(&mut self, was_leaving: bool) {

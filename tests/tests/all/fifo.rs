@@ -30,7 +30,7 @@ impl Run {
         let dir = folder.join("node");
         let said = File::create(folder.join("said")).expect("stderr");
         let wrapper = haltbox()
-            .args(["run", "--fifo", "--dir", text(&dir)])
+            .args(["run", "--fifo", "--dir", text(&dir), "--wait-seconds", "60"])
             .args(options)
             .arg("--")
             .arg(programs().join("slog-writer"))
@@ -282,6 +282,7 @@ fn a_killed_wrapper_leaves_the_recorder_with_the_fifo() {
     let said = File::create(second.join("said")).expect("stderr");
     let mut wrapper = haltbox()
         .args(["run", "--fifo", "--size", "512MiB", "--dir", text(&dir)])
+        .args(["--wait-seconds", "60"])
         .arg("--")
         .arg(programs().join("slog-writer"))
         .arg(&second)

@@ -15,14 +15,15 @@ use nix::unistd::Pid;
 /// `haltbox run` of a shell script; what it says on stderr goes to a file.
 fn start(dir: &Path, options: &[&str], script: &str) -> Child {
     let said = fs::File::create(said_path(dir)).expect("stderr");
+    let default = |option: &'static str, value| match options.contains(&option) {
+        true => vec![],
+        false => vec![option, value],
+    };
     haltbox()
         .args(["run", "--dir", text(dir)])
         .args(options)
-        .args(if options.contains(&"--size") {
-            &[][..]
-        } else {
-            &["--size", "8MiB"]
-        })
+        .args(default("--size", "8MiB"))
+        .args(default("--wait-seconds", "60"))
         .args(["--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .stderr(said)
@@ -196,6 +197,141 @@ fn a_node_is_not_started_with_a_wrong_option() {
             said(&dir)
         );
     }
+}
+
+/// A recorder of a node that never was would stand for the next node's.
+#[test]
+fn a_node_that_cannot_be_started_leaves_no_recorder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    for options in [&["--tee"][..], &["--fifo"], &[]] {
+        let done = haltbox()
+            .args(["run", "--dir", text(&dir)])
+            .args(options)
+            .args(["--", "/nonexistent/agdd", "start"])
+            .output()
+            .expect("haltbox runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains("cannot start /nonexistent/agdd"), "{said}");
+        let left = processes(&format!("record --dir {}", text(&dir)));
+        assert!(left.is_empty() && !dir.join("ring").exists(), "{left:?}");
+    }
+}
+
+/// A recorder that follows something else is no recorder of this node; that is
+/// said, here and in the status, until it ends.
+#[test]
+fn a_recorder_with_other_options_is_not_taken_for_the_node_s() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let slog = folder.path().join("other.slog");
+    let other = Recorder::start(&dir, &["--slog", text(&slog)], Stdio::null());
+    other.wait_for("recording into");
+    let script = format!("echo '{{\"type\":\"own\"}}' >> \"$SLOGFILE\"; {WAITING}");
+    let mut wrapper = start(&dir, &["--tee"], &script);
+    wait_until("the word", || {
+        said(&dir).contains("THIS NODE IS NOT RECORDED")
+    });
+    wait_until("the status", || {
+        let status = run(&["status", text(&dir)]);
+        let text = String::from_utf8_lossy(&status.stdout).into_owned();
+        status.status.code() == Some(1) && text.contains("is not recorded")
+    });
+    other.stop();
+    wait_until("a recorder of its own", || {
+        said(&dir).contains("recording into")
+    });
+    kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+    let kept = String::from_utf8(cat(&dir)).expect("UTF-8");
+    assert!(kept.contains("\"own\""), "{kept}{}", said(&dir));
+}
+
+const WAITING: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+
+/// Supervisors wait for the exit code. The recorder does what is left as soon as
+/// it can.
+#[test]
+fn the_node_s_end_waits_for_no_recorder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, options) in [&["--fifo"][..], &["--tee"], &[]].into_iter().enumerate() {
+        let dir = folder.path().join(format!("node-{number}"));
+        let ready = folder.path().join(format!("ready-{number}"));
+        let last = folder.path().join(format!("last-{number}"));
+        let line = "{\"type\":\"console\",\"n\":1}";
+        // More than a pipe holds comes last.
+        let script = format!(
+            "exec 3>> \"$SLOGFILE\"; echo '{line}' >&3; while [ ! -e {} ]; do sleep 0.05; done; \
+             n=0; while [ $n -lt 30000 ]; do n=$((n+1)); \
+             echo \"{{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n,\\\"x\\\":\\\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\\\"}}\" >&3; \
+             done; echo said last; touch {}; exit 5",
+            text(&ready),
+            text(&last)
+        );
+        let options = [options, &["--wait-seconds", "1"]].concat();
+        let mut wrapper = start(&dir, &options, &script);
+        wait_until("a line", || {
+            dir.join("ring").exists() && !cat(&dir).is_empty()
+        });
+        let recorder = processes(&format!("record --dir {}", text(&dir)));
+        signal(&recorder, Signal::SIGSTOP);
+        fs::write(&ready, "").expect("a file");
+        wait_until("the node's end", || last.exists());
+        let ended = std::time::Instant::now();
+        let status = wrapper.wait().expect("it ends");
+        let waited = ended.elapsed();
+        assert_eq!(status.code(), Some(5), "{}", said(&dir));
+        println!("{options:?}: the exit code came after {waited:?}");
+        assert!(waited < Duration::from_secs(8), "{waited:?}");
+        signal(&recorder, Signal::SIGCONT);
+        wait_until("the recorder's end", || {
+            processes(&format!("record --dir {}", text(&dir))).is_empty()
+        });
+        let numbers = numbers_from(&dir, 1);
+        assert_eq!(numbers.len(), 30_000, "{}", said(&dir));
+        let info = run(&["info", text(&dir.join("ring"))]).stdout;
+        let info = String::from_utf8_lossy(&info);
+        assert!(info.contains("ended with exit code 5"), "{info}");
+    }
+}
+
+/// The numbers behind the first lines.
+fn numbers_from(dir: &Path, skipped: usize) -> Vec<u64> {
+    let slog = run(&["cat", text(&dir.join("ring"))]).stdout;
+    let text = String::from_utf8(slog).expect("UTF-8");
+    let number = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("an entry");
+        value["n"].as_u64().expect("a number")
+    };
+    let numbers: Vec<u64> = text.lines().skip(skipped).map(number).collect();
+    assert!(numbers.is_sorted(), "in order");
+    numbers
+}
+
+/// A node that is started has no signal blocked, and what it ignored from its
+/// parents' side, as under nohup, it ignores still.
+#[test]
+fn a_node_has_the_signals_of_whoever_starts_haltbox() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let program = haltbox().get_program().to_owned();
+    let script = format!(
+        "trap '' HUP; exec {} run --dir {} --size 8MiB -- grep ^Sig /proc/self/status",
+        program.to_string_lossy(),
+        text(&dir)
+    );
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-c", &script]).output().expect("a shell");
+    let shown = String::from_utf8(done.stdout).expect("UTF-8");
+    let mask = |name: &str| {
+        let found = shown.lines().find_map(|line| line.strip_prefix(name));
+        u64::from_str_radix(found.expect("a mask").trim(), 16).expect("a number")
+    };
+    let bit = |signal: Signal| 1 << (signal as u64 - 1);
+    assert_eq!(mask("SigBlk:"), 0, "{shown}");
+    assert_eq!(mask("SigIgn:") & bit(Signal::SIGHUP), bit(Signal::SIGHUP));
+    assert_eq!(mask("SigIgn:") & bit(Signal::SIGTERM), 0);
 }
 
 const COUNTING: &str = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); \

@@ -1,0 +1,290 @@
+//! What `haltbox run` and its recorder share, so that neither waits for the other.
+//!
+//! The recorder inherits it all at its start. At the node's end the wrapper puts
+//! down what is left to do and goes: how the node ended, as the one line that
+//! ever comes through a pipe, and before that whatever the recorder has not
+//! taken yet. The kernel keeps both for a recorder that is stopped, busy, or has
+//! not begun. A pipe that ends without a line tells of a wrapper that was killed.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use nix::errno::Errno;
+use nix::libc;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::intake::pipe::read_now;
+
+/// Longest line about the node's end.
+const LONGEST: usize = 4096;
+
+/// The wrapper's side.
+pub struct Link {
+    /// Nobody else has it: its end is this process's.
+    end: Option<PipeWriter>,
+    reader: PipeReader,
+    rest: Option<File>,
+    output: Option<File>,
+}
+
+impl Link {
+    /// Without anything to hand on yet.
+    ///
+    /// # Errors
+    /// No pipe can be made.
+    pub fn new() -> io::Result<Link> {
+        let (reader, end) = io::pipe()?;
+        Ok(Link {
+            end: Some(end),
+            reader,
+            rest: None,
+            output: None,
+        })
+    }
+
+    /// Memory in which the wrapper leaves what it could not hand on.
+    ///
+    /// # Errors
+    /// There is no memory, or no descriptor.
+    pub fn add_rest(&mut self) -> io::Result<File> {
+        let rest = memory("haltbox-rest")?;
+        self.rest = Some(rest.try_clone()?);
+        Ok(rest)
+    }
+
+    /// The memory that the node writes its output into.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub fn add_output(&mut self, output: &File) -> io::Result<()> {
+        self.output = Some(output.try_clone()?);
+        Ok(())
+    }
+
+    /// Lets the programs that are started from now on inherit it. The node, which
+    /// was started before, has none of it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn hand_on(&self) -> io::Result<Handed> {
+        let inherited = |file: &dyn AsFd| -> io::Result<RawFd> {
+            let file = file.as_fd();
+            fcntl_setfd(file, FdFlags::empty())?;
+            Ok(file.as_raw_fd())
+        };
+        let of = |file: &Option<File>| file.as_ref().map(|file| inherited(file)).transpose();
+        Ok(Handed {
+            end: inherited(&self.reader)?,
+            rest: of(&self.rest)?,
+            output: of(&self.output)?,
+        })
+    }
+
+    /// Tells how the node ended, once. A pipe without readers, or one that is
+    /// full, has nobody to tell.
+    pub fn end(&mut self, how: &str) {
+        if let Some(mut end) = self.end.take() {
+            let _ = end.write_all(format!("{how}\n").as_bytes());
+        }
+    }
+}
+
+/// A file in memory, which is gone with the last who has it.
+pub(super) fn memory(name: &str) -> io::Result<File> {
+    let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL);
+    let made = match made {
+        // Before Linux 6.3.
+        Err(rustix::io::Errno::INVAL) => memfd_create(name, MemfdFlags::CLOEXEC),
+        made => made,
+    };
+    Ok(made.map(File::from)?)
+}
+
+/// The numbers of what a recorder inherits, as the wrapper says them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handed {
+    end: RawFd,
+    rest: Option<RawFd>,
+    output: Option<RawFd>,
+}
+
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "end={}", self.end)?;
+        let named = [("rest", self.rest), ("output", self.output)];
+        named
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, number?)))
+            .try_for_each(|(name, number)| write!(f, ",{name}={number}"))
+    }
+}
+
+impl FromStr for Handed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Handed, String> {
+        let of = |name: &str| {
+            let mut parts = text.split(',').filter_map(|part| part.split_once('='));
+            parts.find(|(found, _)| *found == name)?.1.parse().ok()
+        };
+        Ok(Handed {
+            end: of("end").ok_or("expected end=NUMBER: this option is for haltbox run alone")?,
+            rest: of("rest"),
+            output: of("output"),
+        })
+    }
+}
+
+/// The recorder's side.
+pub struct Wrapper {
+    end: File,
+    heard: Vec<u8>,
+    over: bool,
+    handed: Handed,
+}
+
+/// What is heard of the wrapper, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The node ended, and how.
+    Ended(String),
+    /// The wrapper was killed: the node may be at work still.
+    Gone,
+}
+
+impl Wrapper {
+    /// Opens what was inherited.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn open(handed: Handed) -> io::Result<Wrapper> {
+        let end = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path(handed.end))?;
+        Ok(Wrapper {
+            end,
+            heard: Vec::new(),
+            over: false,
+            handed,
+        })
+    }
+
+    /// What it said, or that it is gone.
+    pub fn word(&mut self) -> Option<Word> {
+        if self.over {
+            return None;
+        }
+        let mut chunk = [0; 512];
+        loop {
+            match read_now(&mut self.end, &mut chunk) {
+                Ok(None) => return None,
+                Ok(Some(0)) | Err(_) => break,
+                Ok(Some(count)) => self.heard.extend(chunk.iter().take(count)),
+            }
+        }
+        self.over = true;
+        self.heard.truncate(LONGEST);
+        let said = String::from_utf8_lossy(&self.heard).trim_end().to_owned();
+        Some(match said.is_empty() {
+            true => Word::Gone,
+            false => Word::Ended(said),
+        })
+    }
+
+    /// What it could not hand on before it went.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn rest(&self) -> io::Result<Option<File>> {
+        let open = |number| File::open(path(number));
+        self.handed.rest.map(open).transpose()
+    }
+
+    /// The memory that the node writes its output into, and how far the wrapper
+    /// copied it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn output(&self) -> io::Result<Option<(File, u64)>> {
+        let open = |number| {
+            let output = File::options().read(true).write(true).open(path(number))?;
+            Ok((output, position(number)?))
+        };
+        self.handed.output.map(open).transpose()
+    }
+}
+
+/// Where an inherited descriptor is opened once more: that gives one of this
+/// process's own, which is not inherited.
+fn path(number: RawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{number}"))
+}
+
+/// The position of an inherited descriptor, which is the one of all that have it.
+fn position(number: RawFd) -> io::Result<u64> {
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+    let position = told.lines().find_map(|line| line.strip_prefix("pos:"));
+    let position = position.and_then(|text| text.trim().parse().ok());
+    position.ok_or_else(|| Errno::EBADF.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, SeekFrom};
+
+    #[test]
+    fn numbers_are_read_as_they_are_written() {
+        for text in [
+            "end=5",
+            "end=5,rest=6",
+            "end=5,output=7",
+            "end=5,rest=6,output=7",
+        ] {
+            let handed: Handed = text.parse().unwrap();
+            assert_eq!(handed.to_string(), text);
+        }
+        for wrong in ["", "5", "end=", "rest=6", "end=x"] {
+            assert!(wrong.parse::<Handed>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_there_when_the_wrapper_is_gone() {
+        let mut link = Link::new().unwrap();
+        let mut output = memory("output").unwrap();
+        link.add_output(&output).unwrap();
+        let mut rest = link.add_rest().unwrap();
+        let mut recorder = Wrapper::open(link.hand_on().unwrap()).unwrap();
+        assert_eq!(recorder.word(), None);
+        rest.write_all(b"last\n").unwrap();
+        output.write_all(b"0123456789").unwrap();
+        output.seek(SeekFrom::Start(7)).unwrap();
+        link.end("the node ended in order");
+        let ended = Word::Ended("the node ended in order".to_owned());
+        assert_eq!(recorder.word(), Some(ended));
+        assert_eq!(recorder.word(), None, "once");
+        let mut left = String::new();
+        let rest = recorder.rest().unwrap();
+        rest.unwrap().read_to_string(&mut left).unwrap();
+        assert_eq!(left, "last\n");
+        let (_, copied) = recorder.output().unwrap().unwrap();
+        assert_eq!(copied, 7);
+    }
+
+    #[test]
+    fn a_wrapper_that_was_killed_is_gone() {
+        let link = Link::new().unwrap();
+        let mut recorder = Wrapper::open(link.hand_on().unwrap()).unwrap();
+        assert_eq!(recorder.word(), None);
+        drop(link);
+        assert_eq!(recorder.word(), Some(Word::Gone));
+    }
+}
