@@ -23,7 +23,9 @@ use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
 use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::message::{self, say};
+use crate::operator::status::is_held;
 use crate::regular;
+use crate::ring::machine::machine;
 use crate::ring_profile::of_ring;
 use crate::service::Service;
 use crate::signals::{self, Signals};
@@ -130,6 +132,13 @@ impl Watcher {
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
         let file = regular::open(path).map_err(cannot)?;
         let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.shown()))?;
+        if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {
+            return Err(format!(
+                "{} was made on another machine, and no host writes it here (haltbox freeze \
+                 reads it)",
+                path.shown()
+            ));
+        }
         let history = History::read(&file, &view).map_err(|error| error.to_string())?;
         let profile = match &self.options.profile {
             Some(asked) => asked.clone(),
@@ -204,6 +213,13 @@ impl Watched {
         });
         due.map(|block| (block.of, reason_of(block))).collect()
     }
+}
+
+/// A copy of another node's ring, or one of a host in another container.
+fn is_from_elsewhere(view: &RingView) -> bool {
+    let made_on = view.superblock.map_or([0; 32], |found| found.machine);
+    let here = machine();
+    made_on != here && made_on != [0; 32] && here != [0; 32]
 }
 
 fn differs(block: &Block) -> bool {

@@ -25,12 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use haltbox_format::blackbox::Manifest;
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::Attempt;
-use haltbox_format::ring::RingView;
-use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, RingId, Stream, Weight};
+use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, Stream, Weight};
 
+use crate::blackbox::held::learn_of_boxes;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::Given;
 use crate::memory;
@@ -38,7 +37,6 @@ use crate::operator::message;
 use crate::private;
 use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
-use crate::regular;
 pub use crate::ring::Birth;
 use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
@@ -235,6 +233,7 @@ impl HostRecorder {
         };
         let opened = Recorder::open(&options.dir.join("ring"), config).map_err(HostError::Open)?;
         let mut recorder = opened.recorder;
+        // A program beside the host may have frozen what the ring still pins.
         learn_of_boxes(&mut recorder, &options.dir.join("boxes"));
         let writes_marks = entry::mark_blocks(&profile);
         let shared = Arc::new(Shared {
@@ -641,52 +640,6 @@ fn make_folders(options: &Options) -> Result<(), HostError> {
         let _ = private::replace(&options.dir.join(Profile::BESIDE_RING), text);
     }
     Ok(())
-}
-
-/// A program beside the host may have frozen what the ring still pins: it
-/// cannot note that in a ring that the host writes.
-fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
-    let owed = |block: &&Block| block.is_pinned() && block.frozen.is_none();
-    let owed: Vec<Attempt> = recorder
-        .life()
-        .blocks()
-        .iter()
-        .filter(owed)
-        .map(|b| b.of)
-        .collect();
-    if owed.is_empty() {
-        return;
-    }
-    let view = recorder.file().and_then(|file| {
-        let view = RingView::read_marks(&file);
-        view.map_err(|error| std::io::Error::other(error.to_string()))
-    });
-    let ring = view
-        .ok()
-        .and_then(|view| view.superblock)
-        .map(|found| RingId(found.uuid));
-    for (name, manifest) in ring.map_or_else(Vec::new, |ring| boxes_of(boxes, ring)) {
-        let identity = &manifest.identity;
-        let (Some(height), Some(attempt)) = (identity.height, identity.attempt) else {
-            continue;
-        };
-        let of = Attempt { height, attempt };
-        if identity.complete && owed.contains(&of) {
-            recorder.frozen(of, name);
-        }
-    }
-}
-
-/// Names and manifests of the boxes that were made of a ring.
-fn boxes_of(boxes: &Path, ring: RingId) -> Vec<(String, Manifest)> {
-    let entries = std::fs::read_dir(boxes).into_iter().flatten().flatten();
-    let boxes = entries.filter_map(|entry| {
-        let file = regular::open(&entry.path()).ok()?;
-        let manifest = Manifest::read(&file).ok()?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        (manifest.coverage.ring == Some(ring)).then_some((name, manifest))
-    });
-    boxes.collect()
 }
 
 #[cfg(test)]

@@ -21,9 +21,7 @@ use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
 use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::{message, prometheus, status};
-use haltbox_recorder::recorder::{Config, Recorder};
-use haltbox_recorder::ring::file::{OpenError, RingOptions, foreign_to_this_machine};
-use haltbox_recorder::ring_profile::of_ring;
+use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::run::link::Handed;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
@@ -59,13 +57,31 @@ enum Command {
     },
 }
 
+/// Options of a recorder that reads sources and writes its ring itself.
+const ATTACHED_HAS_NO: [&str; 14] = [
+    "dir",
+    "slog",
+    "wrapped_fifo",
+    "of_run",
+    "node_log",
+    "journal",
+    "give_back",
+    "size",
+    "persist_rounds",
+    "rpc",
+    "peer_rpc",
+    "rpc_seconds",
+    "metrics",
+    "max_block_age",
+];
+
 #[derive(Args)]
 struct RecordArgs {
     /// Folder of the ring and the boxes; never under the node's data/.
     #[arg(long, required_unless_present = "attach")]
     dir: Option<PathBuf>,
     /// Beside a host that writes its ring itself: freeze and archive for it.
-    #[arg(long, value_name = "RING", conflicts_with_all = ["dir", "slog", "node_log", "journal", "give_back", "size"])]
+    #[arg(long, value_name = "RING", conflicts_with_all = ATTACHED_HAS_NO)]
     attach: Option<PathBuf>,
     /// The host's slog: a file that is followed, a FIFO, - for standard input, or
     /// the FIFO that systemd holds and passes (fd:NAME if there are several).
@@ -267,14 +283,6 @@ fn record(args: &RecordArgs) -> Result<ExitCode, String> {
 }
 
 fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
-    let asks = args.rpc.is_some() || !args.peer_rpc.is_empty() || args.metrics.is_some();
-    if asks {
-        return Err(
-            "--rpc, --peer-rpc and --metrics are for a recorder that writes the ring itself: \
-             they do not go with --attach"
-                .to_owned(),
-        );
-    }
     attach::attach(attach::Options {
         ring: absolute(ring)?,
         profile: args.profile.as_deref().map(load_profile).transpose()?,
@@ -382,6 +390,13 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
     };
     // A recorder answers for the ring it writes, not for one set aside.
     let in_use = ring.file_name().is_some_and(|name| name == "ring");
+    if in_use && args.profile.is_some() && answers(folder) {
+        return Err(format!(
+            "a recorder is at work in {}: it freezes by the profile it records by. Leave \
+             --profile out",
+            folder.shown()
+        ));
+    }
     let asked = in_use.then(|| control::ask(folder, &request)).transpose();
     let asked = asked
         .map(Option::flatten)
@@ -397,7 +412,12 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
     }
 }
 
-/// No recorder is at work: this process is it, for a moment.
+fn answers(folder: &Path) -> bool {
+    let hello = control::ask_within(folder, &Request::Hello, Some(control::ALIVE));
+    !matches!(hello, Ok(None))
+}
+
+/// No recorder is at work: the ring is read, and nothing is written but the box.
 fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
     let file = std::fs::File::open(ring)
         .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
@@ -420,13 +440,6 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     };
     let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
     message::print(&message::frozen(&frozen, None))?;
-    match foreign_to_this_machine(ring, &file) {
-        Some(why) => message::say(&format!(
-            "nothing is written into {}, as it {why}",
-            ring.shown()
-        )),
-        None => note_in_ring(ring, &view, profile, &frozen),
-    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -438,13 +451,16 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
     };
     let profile = load_profile(asked)?;
     match history.sessions.last() {
-        Some((_, session)) if session.profile != profile.name => Err(format!(
+        Some((_, session)) if !is_of(&profile, session) => Err(format!(
             "{} was recorded by the profile {}, and --profile asks for {}: its blocks would get \
              other names. Leave --profile out; a profile of your own is read from profile.json \
              beside the ring",
             ring.shown(),
             session.profile,
-            profile.name
+            match profile.name == session.profile {
+                true => "one of the same name with other rules",
+                false => &profile.name,
+            }
         )),
         _ => Ok(profile),
     }
@@ -455,34 +471,6 @@ fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, Stri
     let frozen = frozen.map_err(|error| error.to_string())?;
     message::print(&message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Lets the ring know that a box holds the block. A ring that a host has open
-/// cannot be told, and does not need to be.
-fn note_in_ring(ring: &Path, view: &RingView, profile: Arc<Profile>, frozen: &freeze::Frozen) {
-    let Some(superblock) = view.superblock else {
-        return;
-    };
-    let config = Config {
-        ring: RingOptions {
-            size: superblock.file_size,
-            in_host: false,
-            engine: None,
-        },
-        profile,
-        node_lane: Lane::Local,
-        populate: false,
-    };
-    match Recorder::open(ring, config) {
-        Ok(mut opened) => {
-            opened.recorder.frozen(frozen.of, frozen.name());
-            opened.recorder.close();
-        }
-        Err(OpenError::Locked(_)) => {}
-        Err(error) => message::tell(&format!(
-            "haltbox: the box is durable, but the ring was not told: {error}\n"
-        )),
-    }
 }
 
 fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {

@@ -27,6 +27,7 @@ use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
+use crate::ring_profile::rules_of;
 use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
@@ -210,6 +211,7 @@ impl Recorder {
             pid: std::process::id(),
             boot: machine::boot(),
             profile: self.config.profile.name.clone(),
+            rules: rules_of(&self.config.profile),
         };
         self.publish(&[Mark::Session(session)]);
         self.protect();

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use haltbox_format::Profile;
+use haltbox_format::mark::Session;
 use haltbox_format::ring::History;
+use haltbox_format::{Profile, ShowPath};
 
 use crate::regular;
 
@@ -22,5 +23,28 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
         true => Profile::builtin(name),
         false => Profile::named(&copy.to_string_lossy(), |_| regular::read(&copy)),
     };
-    found.map_err(|error| error.to_string())
+    let found = found.map_err(|error| error.to_string())?;
+    let own = !Profile::is_builtin(name);
+    match history.sessions.last() {
+        Some((_, session)) if own && !is_of(&found, session) => Err(format!(
+            "{} is another profile than the ring was recorded by, of which it has the name: its \
+             blocks would get other names. Put the profile back there",
+            copy.shown()
+        )),
+        _ => Ok(found),
+    }
+}
+
+/// Whether a profile names blocks as the one of a session did.
+pub fn is_of(profile: &Profile, session: &Session) -> bool {
+    let rules = rules_of(profile);
+    // Builtin ones are the same by name; an older recorder wrote no digest.
+    let known = !Profile::is_builtin(&profile.name) && session.rules.is_some();
+    profile.name == session.profile && (!known || session.rules == rules)
+}
+
+/// The digest of the rules by which a profile names blocks, in hex.
+pub(crate) fn rules_of(profile: &Profile) -> Option<String> {
+    let slog = profile.slog.as_ref()?;
+    Some(slog.canonical().digest().to_string())
 }

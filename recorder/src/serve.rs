@@ -22,6 +22,7 @@ use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::archive::{self, Archiving};
+use crate::blackbox::held::learn_of_boxes;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::LeftOut;
 use crate::intake::{Place, Source, Turn};
@@ -212,6 +213,7 @@ impl Server {
             .iter()
             .for_each(|source| say(&followed(&source.mark())));
         self.first_block.known(recorder.life());
+        learn_of_boxes(&mut recorder, &self.boxes());
         let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
         let left: Vec<_> = left.map(|b| (b.of, b.state, b.why.clone())).collect();
         recorder.take_news();

@@ -101,6 +101,10 @@ pub struct Session {
     pub boot: String,
     /// Name of the profile in force.
     pub profile: String,
+    /// Digest of its canonical rules, in hex: two profiles may have one name. `None`
+    /// without such rules, and of an older recorder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 /// See [`Mark::Source`].
@@ -638,6 +642,7 @@ mod tests {
             pid: 4711,
             boot: "b0".to_owned(),
             profile: "agoric".to_owned(),
+            rules: Some("ab".repeat(32)),
         }
     }
 

@@ -17,6 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
+use crate::blackbox::held::Held;
 use crate::clock;
 use crate::intake::journal::shown_path;
 use crate::operator::concerns::{self, Concern, Judging};
@@ -164,6 +165,12 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let blocks = history.life.blocks();
+    let folder = ring.parent().unwrap_or(Path::new("."));
+    let held = Held::look(&folder.join("boxes"), view.superblock.as_ref());
+    let in_boxes: Vec<Block> = blocks
+        .iter()
+        .map(|block| held_in(&held, block, &history))
+        .collect();
     let first = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let heights = |wanted: &dyn Fn(&Block) -> bool| {
         blocks
@@ -175,7 +182,6 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
     let confirmed = newest(&|b| b.state == State::Confirmed);
     let runs = &view.lane(Lane::Main).runs;
-    let folder = ring.parent().unwrap_or(Path::new("."));
     let archive = files_in(&folder.join(archive::FOLDER)).map_err(|error| cannot(&error))?;
     let oldest = heights(&|b| b.from.main >= first).into_iter().min();
     let archived = archive.iter().map(|file| file.name.first).min();
@@ -204,7 +210,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
         obtainable: archived.into_iter().chain(oldest).min(),
         archive_files: archive.len() as u64,
         archive_bytes: archive.iter().map(|file| file.bytes).sum(),
-        attention: blocks
+        attention: in_boxes
             .iter()
             .filter(|b| needs_attention(b, confirmed))
             .map(attention)
@@ -282,6 +288,17 @@ fn source_state(mark: SourceMark) -> SourceState {
     }
 }
 
+/// The block, with the box that holds it if somebody froze it who could not note
+/// that in the ring.
+fn held_in(held: &Held, block: &Block, history: &History) -> Block {
+    let mut block = block.clone();
+    if block.frozen.is_none() {
+        let name = held.name_of(&block, history.last.at.main);
+        block.frozen = name.map(str::to_owned);
+    }
+    block
+}
+
 /// A divergence that a box holds is history once the network agreed with a
 /// later block: the node has recovered.
 fn needs_attention(block: &Block, confirmed: Option<u64>) -> bool {
@@ -302,7 +319,7 @@ fn attention(block: &Block) -> Attention {
 }
 
 /// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
-fn is_held(file: File) -> bool {
+pub(crate) fn is_held(file: File) -> bool {
     let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
     matches!(locked, Err((_, Errno::EWOULDBLOCK)))
 }

@@ -205,38 +205,6 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
     }
 }
 
-/// Why a ring is evidence that nothing may be written into, though it can be read:
-/// it came from elsewhere, or is damaged. `None` for a ring that a recorder of
-/// this machine goes on with as it is.
-pub fn foreign_to_this_machine(path: &Path, file: &File) -> Option<String> {
-    let size = match RingView::read_marks(file) {
-        Ok(view) => view.superblock.map_or(0, |superblock| superblock.file_size),
-        Err(error) => return Some(error.to_string()),
-    };
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    match examine(file, size) {
-        Err(Unfit::Io(error)) => Some(format!("cannot be read: {error}")),
-        Err(Unfit::Because { why, .. }) => Some(why),
-        Ok(view) if !view.bad_superblocks.is_empty() => {
-            Some("has lost one of its superblocks".to_owned())
-        }
-        Ok(_) if length != size => Some(format!(
-            "is {length} bytes long, its superblock says {size}"
-        )),
-        Ok(_) if path.is_symlink() || !is_of_a_folder(path) => {
-            Some("is not the ring of a recorder's folder".to_owned())
-        }
-        Ok(_) => None,
-    }
-}
-
-/// The ring in use, or one that was set aside for its size and is drained.
-fn is_of_a_folder(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = name.strip_prefix("ring.aside-");
-    name == "ring" || aside.is_some_and(|why| why.starts_with(OTHER_SIZE))
-}
-
 /// Why a ring cannot be gone on with.
 enum Unfit {
     Io(io::Error),

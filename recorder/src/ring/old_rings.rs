@@ -11,6 +11,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, LaneView, RingView, SlotState};
 use haltbox_format::{Lane, ShowPath};
 
+use crate::blackbox::held::Held;
 use crate::regular;
 use crate::ring::machine;
 
@@ -84,12 +85,20 @@ impl OldRing {
                 .iter()
                 .filter(move |b: &&Block| b.state == state)
         };
-        let waiting = of_state(State::Pinned).filter(|block| block.is_pinned());
+        // A freeze of an old ring writes nothing into it.
+        let boxes = path.parent().map(|folder| folder.join("boxes"));
+        let held = boxes.map(|boxes| Held::look(&boxes, view.superblock.as_ref()));
+        let end = history.last.at.main;
+        let is_owed = |block: &&Block| {
+            let held = held.as_ref().and_then(|held| held.name_of(block, end));
+            block.is_pinned() && held.is_none()
+        };
+        let waiting = of_state(State::Pinned).filter(is_owed);
         Ok(OldRing {
             heights: heights(&life),
             pinned: waiting.map(|block| block.of.height).collect(),
             unfrozen: of_state(State::Diverged)
-                .filter(|block| block.is_pinned())
+                .filter(is_owed)
                 .map(|block| (block.of, block.why.clone().unwrap_or_default()))
                 .collect(),
             damaged,

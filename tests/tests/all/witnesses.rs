@@ -317,5 +317,5 @@ fn wrong_places_are_refused_at_start() {
     let ring = dir.join("ring");
     let done = run(&["record", "--attach", text(&ring), "--rpc", peer]);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(said.contains("do not go with --attach"), "{said}");
+    assert!(said.contains("cannot be used with"), "{said}");
 }

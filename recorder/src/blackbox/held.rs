@@ -1,0 +1,100 @@
+//! Which blocks of a ring have a box already, as the folder of boxes tells.
+//!
+//! Whoever freezes beside a ring that somebody else writes, or out of one that
+//! nobody does, notes nothing in it: the ring is evidence. The box itself says of
+//! which ring and block it is.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use haltbox_format::blackbox::Manifest;
+use haltbox_format::lifecycle::Block;
+use haltbox_format::mark::Attempt;
+use haltbox_format::ring::{RingView, Superblock};
+
+use crate::recorder::Recorder;
+use crate::regular;
+
+/// The boxes of one ring.
+#[derive(Default)]
+pub struct Held(HashMap<Attempt, HeldIn>);
+
+/// A box, and how much of its block it can have.
+struct HeldIn {
+    name: String,
+    complete: bool,
+    /// Behind its last record of the main lane.
+    until: u64,
+}
+
+impl HeldIn {
+    fn reach(&self) -> (bool, u64) {
+        (self.complete, self.until)
+    }
+}
+
+impl Held {
+    /// Looks into a folder. What is no box there, or of another ring, holds nothing.
+    pub fn look(boxes: &Path, ring: Option<&Superblock>) -> Held {
+        let Some(ring) = ring else {
+            return Held::default();
+        };
+        let entries = fs::read_dir(boxes).into_iter().flatten().flatten();
+        let mut held = Held::default();
+        for entry in entries {
+            let manifest = regular::open(&entry.path()).ok();
+            let Some(manifest) = manifest.and_then(|file| Manifest::read(&file).ok()) else {
+                continue;
+            };
+            if manifest.coverage.ring.is_some_and(|id| id.0 == ring.uuid) {
+                held.add(entry.file_name().to_string_lossy().into_owned(), &manifest);
+            }
+        }
+        held
+    }
+
+    fn add(&mut self, name: String, manifest: &Manifest) {
+        let identity = &manifest.identity;
+        let (Some(height), Some(attempt)) = (identity.height, identity.attempt) else {
+            return;
+        };
+        let found = HeldIn {
+            name,
+            complete: identity.complete,
+            until: manifest.coverage.main.map_or(0, |main| main.to + 1),
+        };
+        let of = Attempt { height, attempt };
+        let known = self.0.get(&of);
+        if known.is_none_or(|known| known.reach() < found.reach()) {
+            self.0.insert(of, found);
+        }
+    }
+
+    /// The box that holds a block: all of it, or all that the ring, whose main lane
+    /// ends before `end`, has of it.
+    pub fn name_of(&self, block: &Block, end: u64) -> Option<&str> {
+        let held = self.0.get(&block.of)?;
+        let behind = block.until.or(block.end).map_or(end, |at| at.main.min(end));
+        (held.complete || held.until >= behind).then_some(held.name.as_str())
+    }
+}
+
+/// Lets a recorder that has its ring open know of the boxes that others made of it.
+pub fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
+    let end = recorder.position().main;
+    let owed = |block: &&Block| block.is_pinned() && block.frozen.is_none();
+    if !recorder.life().blocks().iter().any(|block| owed(&block)) {
+        return;
+    }
+    let view = recorder.file().ok().map(|file| RingView::read_marks(&file));
+    let ring = view.and_then(Result::ok).and_then(|view| view.superblock);
+    let held = Held::look(boxes, ring.as_ref());
+    let blocks = recorder.life().blocks().iter().filter(owed);
+    let found: Vec<(Attempt, String)> = blocks
+        .filter_map(|block| Some((block.of, held.name_of(block, end)?.to_owned())))
+        .collect();
+    for (of, name) in found {
+        recorder.frozen(of, name);
+    }
+}
