@@ -2,13 +2,15 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+};
+use nix::sys::stat::{Mode, fchmod};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::callers::{Callers, Heard, Limits};
@@ -91,8 +93,7 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = through(folder, |short| UnixListener::bind(short))?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        let listener = through(folder, bind_for_owner)?;
         listener.set_nonblocking(true)?;
         Ok(Control {
             listener,
@@ -114,6 +115,17 @@ impl Control {
             .filter_map(|(line, stream)| understood(&line, stream))
             .collect()
     }
+}
+
+/// Binds a socket that nobody but its owner could use at any time: Linux gives the
+/// name in the file system the mode that the socket has.
+fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let made = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    fchmod(&made, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    bind(made.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&made, Backlog::MAXALLOWABLE)?;
+    Ok(UnixListener::from(made))
 }
 
 fn accept(listener: &UnixListener) -> io::Result<UnixStream> {

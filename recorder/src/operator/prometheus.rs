@@ -10,7 +10,8 @@ use crate::operator::status::{Attention, Status};
 /// The status in the text exposition format.
 pub fn text(status: &Status) -> String {
     let mut out = String::new();
-    for (name, help, value) in heights(status).into_iter().chain(counts(status)) {
+    let gauges = heights(status).into_iter().chain(counts(status));
+    for (name, help, value) in gauges.chain(blocks(status)) {
         if let Some(value) = value {
             head(&mut out, name, help);
             let _ = writeln!(out, "haltbox_{name} {value}");
@@ -39,14 +40,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 14] {
-    let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
-        Some(status.attention.iter().filter(wanted).count() as u64)
-    };
-    let pinned = blocks(&|block| block.state == State::Pinned);
-    let diverged = blocks(&|block| block.state == State::Diverged);
-    let unfrozen = blocks(&|block| block.frozen.is_none());
-    let boxes = Some(status.boxes.len() as u64);
+fn counts(status: &Status) -> [Gauge; 10] {
     [
         (
             "up",
@@ -94,6 +88,18 @@ fn counts(status: &Status) -> [Gauge; 14] {
             "Records dropped, or overwritten before their release.",
             Some(status.lost),
         ),
+    ]
+}
+
+fn blocks(status: &Status) -> [Gauge; 4] {
+    let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
+        Some(status.attention.iter().filter(wanted).count() as u64)
+    };
+    let pinned = blocks(&|block| block.state == State::Pinned);
+    let diverged = blocks(&|block| block.state == State::Diverged);
+    let unfrozen = blocks(&|block| block.frozen.is_none());
+    let boxes = Some(status.boxes.len() as u64);
+    [
         (
             "pinned_blocks",
             "Blocks kept because something is unproven.",
