@@ -274,6 +274,7 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
         height: Some(plan.of.height),
         attempt: Some(plan.of.attempt),
         reason: plan.reason.clone(),
+        state: Some(subject.state),
         app_hash: subject.app_hash,
         network_app_hash: subject.network,
         profile: plan.profile.name.clone(),

@@ -522,6 +522,9 @@ impl<'a> Target<'a> {
             height: subject.map(|w| w.of.height),
             attempt: subject.map(|w| w.of.attempt),
             reason,
+            state: subject
+                .and_then(|w| w.known.state)
+                .or_else(|| original_of?.state),
             app_hash: subject
                 .and_then(|w| w.known.app_hash)
                 .or_else(|| original_of?.app_hash),

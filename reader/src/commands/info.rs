@@ -46,6 +46,8 @@ struct Identity {
     height: Option<u64>,
     attempt: Option<u32>,
     reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
     quote: String,
     app_hash: Option<AppHash>,
     network_app_hash: Option<AppHash>,
@@ -110,6 +112,7 @@ fn identity_of(source: &Source) -> Option<Identity> {
         height: identity.height,
         attempt: identity.attempt,
         reason: identity.reason,
+        state: identity.state,
         app_hash: identity.app_hash,
         network_app_hash: identity.network_app_hash,
         profile: identity.profile,
@@ -164,10 +167,13 @@ fn notes_of(source: &Source) -> Vec<String> {
 /// What the source amounts to, in one line.
 fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> String {
     if let Some(identity) = identity {
-        let state = survey.blocks.iter().find(|row| {
+        let mut rows = survey.blocks.iter();
+        let row = rows.find(|row| {
             Some(row.height) == identity.height && Some(row.attempt) == identity.attempt
         });
-        let diverged = state.is_some_and(|row| row.state == Some(State::Diverged));
+        // A log alone has no rows.
+        let state = row.and_then(|row| row.state).or(identity.state);
+        let diverged = state == Some(State::Diverged);
         if identity.height.is_none() {
             return identity.reason.clone();
         }

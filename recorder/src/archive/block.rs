@@ -112,6 +112,7 @@ impl ArchivedBlock {
             height: Some(self.entry.height),
             attempt: Some(self.entry.attempt),
             reason: reason.to_owned(),
+            state: self.entry.state,
             app_hash: self.entry.app_hash,
             network_app_hash: self.entry.network_app_hash,
             profile: of.profile.clone(),

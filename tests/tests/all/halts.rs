@@ -342,6 +342,36 @@ fn every_halt_is_told_for_what_it_is() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A log alone has no lines of blocks: the box itself has to know what it is of.
+#[test]
+fn a_box_is_of_a_divergence_where_its_message_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, scene) in [&SCENES[0], &SCENES[2]].into_iter().enumerate() {
+        let mut node = Node::new(Format::Console, Version::V038);
+        (scene.play)(&mut node);
+        let log = folder.path().join(format!("{number}.log"));
+        std::fs::write(&log, &node.log).expect("a log");
+        let dir = folder.path().join(format!("node-{number}"));
+        let options = [
+            "--profile",
+            "cosmos",
+            "--size",
+            "4MiB",
+            "--node-log",
+            text(&log),
+        ];
+        let recorder = Recorder::start(&dir, &options, Stdio::null());
+        recorder.wait_for("do not roll back");
+        let diverged = recorder.said().contains("DIVERGED at height");
+        recorder.stop();
+        assert_eq!(diverged, number == 0, "{}", scene.name);
+        let boxes = boxes(&dir);
+        assert_eq!(boxes.len(), 1, "{}", scene.name);
+        let info = String::from_utf8(run(&["info", text(&boxes[0])]).stdout).expect("UTF-8");
+        assert_eq!(info.starts_with("DIVERGED at height"), diverged, "{info}");
+    }
+}
+
 /// A healthy node for 10,000 blocks, with divergent proposers and foreign text.
 #[test]
 fn a_healthy_node_gives_no_alarm_for_ten_thousand_blocks() {

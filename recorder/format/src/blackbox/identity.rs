@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::lenient;
+use crate::lifecycle::State;
 use crate::{AppHash, Digest};
 
 /// Bytes of the identity frame: one page and at most eight sectors, so that
@@ -43,6 +44,13 @@ pub struct Identity {
     /// Why the box was made.
     #[serde(deserialize_with = "lenient::value")]
     pub reason: String,
+    /// What was known of the execution when the freeze began: two hashes that differ
+    /// are no proof of a divergence.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::value"
+    )]
+    pub state: Option<State>,
     /// This node's AppHash after the height.
     #[serde(deserialize_with = "lenient::value")]
     pub app_hash: Option<AppHash>,
@@ -84,6 +92,7 @@ impl Default for Identity {
             height: None,
             attempt: None,
             reason: String::new(),
+            state: None,
             app_hash: None,
             network_app_hash: None,
             profile: String::new(),
