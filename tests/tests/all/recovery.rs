@@ -327,6 +327,8 @@ fn mark(stream: Stream, offset: u64) -> SourceMark {
         path: "a file".into(),
         inode: 1,
         offset,
+        before: None,
+        trouble: None,
     }
 }
 
@@ -510,7 +512,10 @@ fn an_old_ring_with_damaged_marks_is_not_drained() {
     ring.record(Stream::Slog, Given::line(BEGIN.as_bytes()));
     ring.event(&Event::StreamEnd, Stream::Slog);
     ring.close();
-    let old = scene.folder.path().join("ring.aside-other-size-20261127T222406Z");
+    let old = scene
+        .folder
+        .path()
+        .join("ring.aside-other-size-20261127T222406Z");
     std::fs::rename(&path, &old).expect("renamed");
     assert!(
         !old_rings::find(&path)[0].is_drained(),
