@@ -4,29 +4,33 @@
 //! can: a node that writes into a pipe nobody drains stops. validator-guide.md
 //! says when to use which.
 
+mod followed;
 pub mod given;
 pub(crate) mod journal;
 pub mod lines;
 mod passed;
 pub(crate) mod pipe;
+pub(crate) mod trouble;
 
 use haltbox_format::ShowPath;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use haltbox_format::Stream;
-use haltbox_format::mark::SourceMark;
+use haltbox_format::mark::{Before, SourceMark};
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
-use nix::unistd::{Whence, lseek};
 
+use followed::{Followed, Step};
 use given::{Given, OWN_LINE};
 use journal::Journal;
 use lines::LineSplitter;
 use pipe::{read_now, widen};
+use trouble::{Failure, News, Trouble};
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;
@@ -39,9 +43,6 @@ const MARK_EVERY: u64 = 8 << 20;
 /// kill, and has to be in the journal still.
 const JOURNAL_MARK_EVERY: u64 = 256 << 10;
 const PAGE: u64 = 4096;
-/// Bytes by which a file that was cut and grew again is known: times stand in
-/// them, so that others are never the same.
-const LAST: usize = 256;
 
 /// Where a source is, as typed: a path, or `-` for standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +84,12 @@ pub enum Turn {
     WriterGone,
     /// The source is over.
     Over,
-    /// The file was rotated or cut: reading goes on in the new one.
+    /// The file was rotated: reading goes on in the new one.
     Rotated(String),
     /// Bytes may be missing from here on, and why.
     Missed(String),
+    /// The same again; it was said already.
+    MissedMore,
     /// A followed file that was not there before is read from now on.
     Appeared,
     /// Something the operator has to hear of; reading goes on.
@@ -106,6 +109,13 @@ pub struct Source {
     joining: bool,
     /// As many of them as the last source mark told of.
     marked: u64,
+    /// Bytes by which the last source mark tells the followed file from others.
+    told_by: u64,
+    /// Nothing is missing between what was recorded before and where it goes on.
+    goes_on: bool,
+    /// What there is to tell of how it was opened.
+    told: Option<String>,
+    trouble: Trouble,
 }
 
 enum Input {
@@ -130,56 +140,63 @@ enum Input {
     },
     Followed {
         path: PathBuf,
-        file: Option<File>,
-        inode: u64,
-        /// Bytes read, those of an unfinished line included.
-        read: u64,
-        /// The last of them, which stand there still unless the file was cut.
-        last: Vec<u8>,
+        followed: Box<Followed>,
     },
     Journal(Box<Journal>),
     Over,
 }
 
 impl Source {
-    /// Opens a source. `resume` is where the last session left it.
+    /// Opens a source. `resume` is where the last session left it, `until_ms` when
+    /// that session recorded last.
     pub fn open(
         stream: Stream,
         place: &Place,
         resume: Option<&SourceMark>,
+        until_ms: u64,
     ) -> Result<Source, String> {
-        let (name, input, consumed) = match place {
-            Place::Stdin => ("-".to_owned(), Input::Stdin(stdin()?), 0),
+        let begins = match place {
+            Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(stdin()?)),
             Place::Passed(name) => {
                 let passed = passed::find(name.as_deref())?;
                 let cannot = |error| passed.cannot_be_opened(&error);
-                (passed.shown(), fifo(&passed.path()).map_err(cannot)?, 0)
+                Begins::new(passed.shown(), fifo(&passed.path()).map_err(cannot)?)
             }
             Place::Wrapped(path) => {
                 let pipe = stdin()?;
                 let fifo = open_fifo(path)
                     .map_err(|error| format!("cannot open {}: {error}", path.shown()))?;
                 let over = false;
-                ("-".to_owned(), Input::Wrapped { pipe, over, fifo }, 0)
+                Begins::new("-".to_owned(), Input::Wrapped { pipe, over, fifo })
             }
             Place::Journal(unit) => {
                 let left = resume.map(|mark| (mark.path.as_str(), mark.offset));
                 let journal = Journal::new(unit, left);
-                (Journal::name(unit), Input::Journal(Box::new(journal)), 0)
+                let goes_on = left.is_some_and(|(path, offset)| {
+                    let (now, behind) = journal.mark();
+                    (path, offset) == (now.as_str(), behind)
+                });
+                Begins {
+                    goes_on,
+                    ..Begins::new(Journal::name(unit), Input::Journal(Box::new(journal)))
+                }
             }
-            Place::Path(path) => open_path(stream, path, resume)?,
+            Place::Path(path) => open_path(stream, path, resume, until_ms)?,
         };
-        let splitter = LineSplitter::default();
         let held = matches!(place, Place::Passed(_) | Place::Wrapped(_));
         Ok(Source {
             joining: held && stream == Stream::Slog,
             stream,
-            name,
-            input,
-            splitter,
+            name: begins.name,
+            input: begins.input,
+            splitter: LineSplitter::default(),
             chunk: vec![0; CHUNK],
-            consumed,
-            marked: consumed,
+            consumed: begins.from,
+            marked: begins.from,
+            told_by: begins.from.min(Before::MOST as u64),
+            goes_on: begins.goes_on,
+            told: begins.told,
+            trouble: Trouble::default(),
         })
     }
 
@@ -193,9 +210,23 @@ impl Source {
         &self.name
     }
 
-    /// The recorder can say exactly where it goes on after it was away.
-    pub fn is_followed(&self) -> bool {
-        matches!(self.input, Input::Followed { .. } | Input::Journal(_))
+    /// It goes on exactly where the last session left it: nothing is missing in
+    /// between, if that is known for certain.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Takes what there is to tell of how it was opened.
+    pub fn take_told(&mut self) -> Option<String> {
+        self.told.take()
+    }
+
+    /// More is there than was read, and its turn has not come.
+    pub fn holds_back(&self) -> bool {
+        match &self.input {
+            Input::Followed { followed, .. } => followed.holds_back(),
+            _ => false,
+        }
     }
 
     /// It never comes back once it is over.
@@ -244,19 +275,29 @@ impl Source {
 
     /// How far it was read.
     pub fn mark(&self) -> SourceMark {
-        let (path, inode, offset) = match &self.input {
-            Input::Followed { inode, .. } => (self.name.clone(), *inode, self.consumed),
-            Input::Journal(journal) => {
-                let (path, behind) = journal.mark();
-                (path, 0, behind)
-            }
-            _ => (self.name.clone(), 0, self.consumed),
-        };
-        SourceMark {
+        let mark = SourceMark {
             stream: self.stream,
-            path,
-            inode,
-            offset,
+            path: self.name.clone(),
+            inode: 0,
+            offset: self.consumed,
+            before: None,
+            trouble: self.trouble.mark(),
+        };
+        match &self.input {
+            Input::Followed { followed, .. } => SourceMark {
+                inode: followed.inode(),
+                before: followed.before(),
+                ..mark
+            },
+            Input::Journal(journal) => {
+                let (path, offset) = journal.mark();
+                SourceMark {
+                    path,
+                    offset,
+                    ..mark
+                }
+            }
+            _ => mark,
         }
     }
 
@@ -264,7 +305,16 @@ impl Source {
     /// which the caller then makes.
     pub fn mark_is_due(&mut self) -> bool {
         let due = match &self.input {
-            Input::Followed { .. } => self.consumed >= self.marked + MARK_EVERY,
+            // The first line tells the file from most others, the first page from all.
+            Input::Followed { followed, .. } => {
+                let tells = followed.told_by();
+                let full = tells == Before::MOST as u64;
+                let better = tells > self.told_by && (self.told_by == 0 || full);
+                if better {
+                    self.told_by = tells;
+                }
+                better || self.consumed >= self.marked + MARK_EVERY
+            }
             // Before the first cursor is marked nothing tells where to go on.
             Input::Journal(journal) => {
                 let first = self.marked == 0 && self.consumed > 0;
@@ -287,22 +337,39 @@ impl Source {
     /// long read: its length stays, so the writer and every offset do too. What
     /// cannot be given back stays.
     pub fn give_back(&self) {
-        let Input::Followed { path, inode, .. } = &self.input else {
+        let Input::Followed { path, followed } = &self.input else {
             return;
         };
         let end = self.consumed.saturating_sub(KEPT_BEHIND) / PAGE * PAGE;
         let Ok(file) = OpenOptions::new().write(true).open(path) else {
             return;
         };
-        let same = file.metadata().is_ok_and(|found| found.ino() == *inode);
+        let same = file
+            .metadata()
+            .is_ok_and(|found| found.ino() == followed.inode());
         if let (true, Ok(end)) = (same && end > 0, i64::try_from(end)) {
             let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
             let _ = fallocate(&file, punch, 0, end);
         }
     }
 
-    /// Reads what is there, at most one chunk, and hands on its lines.
-    pub fn turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
+    /// Reads what is there, at most one chunk, and hands on its lines; and tells of
+    /// reading that fails, or works again.
+    pub fn turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> (Turn, Option<News>) {
+        let (turn, failure) = match self.try_turn(sink) {
+            Ok(turn) => (turn, None),
+            Err(error) => (Turn::Quiet, Some(Failure::of(&error))),
+        };
+        let failure = match &self.input {
+            Input::Followed { followed, .. } => followed.failure(),
+            _ => failure.as_ref(),
+        };
+        let name = format_args!("the {} source {}", self.stream.name(), self.name);
+        let news = self.trouble.see(&name, failure, Instant::now());
+        (turn, news)
+    }
+
+    fn try_turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
         let turn = match &mut self.input {
             Input::Stdin(file) => match read_ready(file, &mut self.chunk)? {
                 Some(0) => Turn::Over,
@@ -347,7 +414,7 @@ impl Source {
                     Turn::Quiet
                 }
             },
-            Input::Followed { .. } => return self.turn_followed(sink),
+            Input::Followed { .. } => self.turn_followed(sink),
             Input::Journal(journal) => {
                 let consumed = &mut self.consumed;
                 let read = journal.turn(&mut self.chunk, &mut |given| {
@@ -409,88 +476,59 @@ impl Source {
         Turn::Missed("haltbox run is gone: the node's FIFO is read without it".to_owned())
     }
 
-    fn turn_followed(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
-        let Input::Followed {
-            path,
-            file,
-            inode,
-            read,
-            last,
-        } = &mut self.input
-        else {
-            return Ok(Turn::Quiet);
+    fn turn_followed(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> Turn {
+        let Input::Followed { followed, .. } = &mut self.input else {
+            return Turn::Quiet;
         };
-        let Some(open) = file else {
-            return self.appear();
-        };
-        let count = match open.read(&mut self.chunk) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Turn::Progress),
-            Err(error) => return Err(error),
-        };
-        if count > 0 {
-            if !stands_before(open, *read, last)? {
-                return self.begin_anew(sink);
+        match followed.turn(&mut self.chunk) {
+            Step::Read(count) => self.take(count, sink),
+            Step::Quiet => Turn::Quiet,
+            Step::Late(Some(what)) => Turn::Missed(what),
+            Step::Late(None) => Turn::MissedMore,
+            Step::Appeared { from } => {
+                self.begin_at(from, sink);
+                Turn::Appeared
             }
-            *read += count as u64;
-            keep_last(last, self.chunk.get(..count).unwrap_or_default());
-            return Ok(self.take(count, sink));
-        }
-        // The end, for now. A file that is shorter than what was read of it was
-        // cut; one that has another inode was put in its place.
-        if open.metadata()?.len() < *read {
-            return self.begin_anew(sink);
-        }
-        match std::fs::metadata(&*path) {
-            Ok(found) if found.ino() != *inode => {
-                let why = format!("{} was rotated", path.shown());
-                // A mark of the old file must not fit the new one, which is
-                // marked as soon as it is open.
-                (*file, *inode) = (None, 0);
-                self.end_line(sink);
-                (self.consumed, self.marked) = (0, 0);
-                Ok(Turn::Rotated(why))
+            Step::Anew { from, missing } => {
+                self.begin_at(from, sink);
+                Turn::Missed(missing)
             }
-            _ => Ok(Turn::Quiet),
+            Step::Next { from, missing } => {
+                self.begin_at(from, sink);
+                match missing {
+                    Some(missing) => Turn::Missed(missing),
+                    None => Turn::Rotated(format!("{} was rotated", self.name)),
+                }
+            }
         }
     }
 
-    /// The file was cut, and may have grown since. What stood behind the place
-    /// that was reached is gone unread, if anything did: nobody knows. What was
-    /// read of a line is all that there will be of it.
-    fn begin_anew(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
-        if let Input::Followed {
-            file: Some(file),
-            read,
-            last,
-            ..
-        } = &mut self.input
-        {
-            file.seek(SeekFrom::Start(0))?;
-            *read = 0;
-            last.clear();
-        }
+    /// Another file is read from here on. What was read of a line is all that there
+    /// will be of it.
+    fn begin_at(&mut self, from: u64, sink: &mut dyn FnMut(Given<'_>)) {
         self.end_line(sink);
-        (self.consumed, self.marked) = (0, 0);
-        Ok(Turn::Missed(format!(
-            "{} was cut: what was not read of it before is missing; rotate it by renaming",
-            self.name
-        )))
+        (self.consumed, self.marked) = (from, from);
+        self.told_by = 0;
     }
+}
 
-    /// Opens a followed file that was not there before.
-    fn appear(&mut self) -> io::Result<Turn> {
-        let Input::Followed { path, .. } = &self.input else {
-            return Ok(Turn::Quiet);
-        };
-        match follow(path, 0) {
-            Ok((input, from)) => {
-                self.input = input;
-                (self.consumed, self.marked) = (from, from);
-                Ok(Turn::Appeared)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Turn::Quiet),
-            Err(error) => Err(error),
+/// A source that was opened.
+struct Begins {
+    name: String,
+    input: Input,
+    from: u64,
+    goes_on: bool,
+    told: Option<String>,
+}
+
+impl Begins {
+    fn new(name: String, input: Input) -> Begins {
+        Begins {
+            name,
+            input,
+            from: 0,
+            goes_on: false,
+            told: None,
         }
     }
 }
@@ -532,125 +570,37 @@ fn behind_fragment(bytes: &[u8]) -> &[u8] {
     bytes.get(end..).unwrap_or_default()
 }
 
-/// The input at a path, its name, and the offset at which reading begins.
 fn open_path(
     stream: Stream,
     path: &Path,
     resume: Option<&SourceMark>,
-) -> Result<(String, Input, u64), String> {
+    until_ms: u64,
+) -> Result<Begins, String> {
     let name = path.display().to_string();
     let cannot =
         |error: io::Error| format!("cannot open the {} source {name}: {error}", stream.name());
-    let (input, from) = match std::fs::metadata(path) {
-        Ok(found) if found.file_type().is_fifo() => (fifo(path).map_err(cannot)?, 0),
+    match std::fs::metadata(path) {
+        Ok(found) if found.file_type().is_fifo() => {
+            let fifo = fifo(path).map_err(cannot)?;
+            return Ok(Begins::new(name, fifo));
+        }
         Ok(found) if found.is_dir() => {
             return Err(format!("{name} is a folder, not a file or FIFO"));
         }
-        Ok(found) => follow(path, resume_offset(&found, resume)).map_err(cannot)?,
         // Followed from its first byte on once it is there.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let path = path.to_owned();
-            let missing = Input::Followed {
-                path,
-                file: None,
-                inode: 0,
-                read: 0,
-                last: Vec::new(),
-            };
-            (missing, 0)
-        }
-        Err(error) => return Err(cannot(error)),
-    };
-    Ok((name, input, from))
-}
-
-/// A file from an offset on, and the offset at which reading begins.
-fn follow(path: &Path, from: u64) -> io::Result<(Input, u64)> {
-    let mut file = File::open(path)?;
-    let from = if is_behind_a_line(&file, from)? {
-        from
-    } else {
-        0
-    };
-    let from = behind_hole(&mut file, from)?;
-    let inode = file.metadata()?.ino();
-    let kept = from.min(LAST as u64);
-    let mut last = vec![0; kept as usize];
-    file.read_exact_at(&mut last, from - kept)?;
+        _ => {}
+    }
+    let opened = Followed::open(path, resume, until_ms).map_err(cannot)?;
     let input = Input::Followed {
         path: path.to_owned(),
-        file: Some(file),
-        inode,
-        read: from,
-        last,
+        followed: Box::new(opened.followed),
     };
-    Ok((input, from))
-}
-
-/// Whether these bytes still stand in a file before a place.
-fn stands_before(file: &File, at: u64, last: &[u8]) -> io::Result<bool> {
-    let mut found = [0; LAST];
-    let found = found.get_mut(..last.len()).unwrap_or_default();
-    let read = file.read_at(found, at - last.len() as u64)?;
-    Ok(read == last.len() && found == last)
-}
-
-/// Keeps the last bytes of what was read so far.
-fn keep_last(last: &mut Vec<u8>, bytes: &[u8]) {
-    let fresh = bytes.get(bytes.len().saturating_sub(LAST)..);
-    let fresh = fresh.unwrap_or_default();
-    let surplus = (last.len() + fresh.len()).saturating_sub(LAST);
-    last.drain(..surplus);
-    last.extend_from_slice(fresh);
-}
-
-/// Reading stops behind whole lines only: where there is none before the place,
-/// the file was cut meanwhile and has grown beyond it again. What was given back
-/// reads as zeros.
-fn is_behind_a_line(file: &File, from: u64) -> io::Result<bool> {
-    let Some(last) = from.checked_sub(1) else {
-        return Ok(true);
-    };
-    let mut byte = [0];
-    let read = file.read_at(&mut byte, last)?;
-    Ok(read == 0 || matches!(byte, [b'\n' | 0]))
-}
-
-/// Where the first whole line at or behind an offset begins, past what was
-/// given back of the file.
-fn behind_hole(file: &mut File, from: u64) -> io::Result<u64> {
-    let offset = i64::try_from(from).unwrap_or(i64::MAX);
-    let data = lseek(&*file, offset, Whence::SeekData);
-    let data = data.map_or(from, |at| u64::try_from(at).unwrap_or(from));
-    file.seek(SeekFrom::Start(data))?;
-    if data == from {
-        return Ok(from);
-    }
-    let mut at = data;
-    let mut block = [0; 4096];
-    loop {
-        let count = file.read(&mut block)?;
-        let found = block.get(..count).unwrap_or_default();
-        match found.iter().position(|byte| *byte == b'\n') {
-            Some(end) => at += end as u64 + 1,
-            None if count == 0 => {}
-            None => {
-                at += count as u64;
-                continue;
-            }
-        }
-        file.seek(SeekFrom::Start(at))?;
-        return Ok(at);
-    }
-}
-
-/// Where a file goes on: behind what was recorded of it, if it is still the
-/// same file and has not become shorter.
-fn resume_offset(found: &Metadata, resume: Option<&SourceMark>) -> u64 {
-    match resume {
-        Some(mark) if mark.inode == found.ino() && mark.offset <= found.len() => mark.offset,
-        _ => 0,
-    }
+    Ok(Begins {
+        from: opened.from,
+        goes_on: opened.goes_on,
+        told: opened.told,
+        ..Begins::new(name, input)
+    })
 }
 
 /// Reads a descriptor that may be a terminal or belong to another process too,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
-    SourceMark, Stamp, encode_mark, encode_stamp,
+    SourceMark, Stamp, Tail, encode_mark, encode_stamp,
 };
 use haltbox_format::ring::{
     CutHeader, Entry, Flags, History, Hole, HoleKind, Line, MarkedSource, RingView, Timeline,
@@ -81,6 +81,8 @@ pub struct Opened {
     pub uncertain: Vec<Stream>,
     /// The ring held records already.
     pub resumed: bool,
+    /// When the last mark was made before, milliseconds since 1970.
+    pub until_ms: u64,
 }
 
 /// The recorder.
@@ -89,7 +91,7 @@ pub struct Recorder {
     writer: RingWriter,
     file: RingLock,
     /// How far each source was read, by what was recorded of it.
-    sources: Vec<SourceMark>,
+    sources: Vec<Reached>,
     /// A segment was begun since the sources were marked.
     switched: bool,
     life: Lifecycle,
@@ -148,6 +150,7 @@ impl Recorder {
             sources,
             uncertain,
             resumed,
+            until_ms: history.last.time_ms,
         })
     }
 
@@ -279,8 +282,8 @@ impl Recorder {
     /// be overwritten: it was counted.
     pub fn record(&mut self, stream: Stream, given: Given<'_>) -> bool {
         let mut sources = self.sources.iter_mut();
-        if let Some(source) = sources.find(|source| source.stream == stream) {
-            source.offset += given.source_bytes();
+        if let Some(source) = sources.find(|source| source.mark.stream == stream) {
+            source.advance(&given);
         }
         let kept = match stream {
             Stream::Slog => self.record_slog(given),
@@ -403,8 +406,12 @@ impl Recorder {
     pub fn source(&mut self, source: SourceMark) {
         // Drops that this mark counts must not be told behind it.
         self.flush_loss();
-        self.sources.retain(|known| known.stream != source.stream);
-        self.sources.push(source.clone());
+        self.sources
+            .retain(|known| known.mark.stream != source.stream);
+        self.sources.push(Reached {
+            mark: source.clone(),
+            fresh: Tail::default(),
+        });
         self.decide(Mark::Source(source));
     }
 
@@ -413,7 +420,7 @@ impl Recorder {
     fn mark_sources(&mut self) {
         if std::mem::take(&mut self.switched) {
             self.flush_loss();
-            let marks = self.sources.iter().cloned().map(Mark::Source);
+            let marks = self.sources.iter().map(|source| Mark::Source(source.now()));
             let marks: Vec<Mark> = marks.collect();
             marks
                 .iter()
@@ -629,7 +636,7 @@ impl Recorder {
             // What was dropped of a source is told before how far it was read.
             self.flush_loss();
             let checkpoint = Checkpoint {
-                sources: self.sources.clone(),
+                sources: self.sources.iter().map(Reached::now).collect(),
                 ..self.life.checkpoint()
             };
             self.append_marks(&[Mark::Checkpoint(checkpoint)]);
@@ -667,6 +674,41 @@ impl Recorder {
             .filter(|block| block.is_protected());
         self.writer.protect(protected.map(protection_of).collect());
     }
+}
+
+/// How far a source was read, by what was recorded of it.
+struct Reached {
+    mark: SourceMark,
+    /// What was read since, where the mark does not tell what stood before it:
+    /// the next one does.
+    fresh: Tail,
+}
+
+impl Reached {
+    fn advance(&mut self, given: &Given<'_>) {
+        self.mark.advance(given.source_bytes());
+        if self.mark.before.is_some() || self.mark.inode == 0 {
+            return;
+        }
+        match given.cut {
+            Some(_) => self.fresh.clear(),
+            None => {
+                self.fresh.push(given.bytes);
+                self.fresh.push(line_end(given.terminated));
+            }
+        }
+    }
+
+    fn now(&self) -> SourceMark {
+        SourceMark {
+            before: self.mark.before.or_else(|| self.fresh.before()),
+            ..self.mark.clone()
+        }
+    }
+}
+
+fn line_end(terminated: bool) -> &'static [u8] {
+    if terminated { b"\n" } else { b"" }
 }
 
 fn protection_of(block: &Block) -> Protected {
@@ -746,21 +788,34 @@ pub(crate) fn resume_points(
             true => None,
             false => read_since(file, view, history, *at, mark.stream)?,
         };
+        let mut mark = mark.clone();
         match read {
-            Some(bytes) => sources.push(SourceMark {
-                offset: mark.offset + bytes + dropped,
-                ..mark.clone()
-            }),
-            None => {
-                uncertain.push(mark.stream);
-                sources.push(mark.clone());
+            Some(read) => {
+                mark.advance(read.bytes.saturating_add(*dropped));
+                // Of what was dropped nobody knows the bytes.
+                let recorded = read.tail.filter(|_| *dropped == 0);
+                let recorded = recorded.and_then(|tail| tail.before());
+                let recorded = recorded.filter(|_| mark.inode != 0);
+                // The more bytes, the less can they stand in another file. Of as
+                // many the mark's are the better ones: they were in the file.
+                let both = recorded.into_iter().chain(mark.before);
+                mark.before = both.max_by_key(|before| before.bytes);
             }
+            None => uncertain.push(mark.stream),
         }
+        sources.push(mark);
     }
     Ok((sources, uncertain))
 }
 
-/// Bytes of a source that were recorded behind a position; `None` if records
+/// What was recorded of a source behind a position.
+struct ReadSince {
+    bytes: u64,
+    /// The last of them, if all of them are there.
+    tail: Option<Tail>,
+}
+
+/// What was recorded of a source behind a position; `None` if records
 /// are missing there. Of what was dropped the marks tell how long it was.
 fn read_since(
     file: &File,
@@ -768,7 +823,7 @@ fn read_since(
     history: &History,
     at: Position,
     stream: Stream,
-) -> std::io::Result<Option<u64>> {
+) -> std::io::Result<Option<ReadSince>> {
     let begins_late = |lane: Lane, counter: u64| {
         let first = view.lane(lane).first_counter();
         first.is_some_and(|first| first > counter)
@@ -777,6 +832,7 @@ fn read_since(
         return Ok(None);
     }
     let (mut bytes, mut hole) = (0, false);
+    let mut tail = Some(Tail::default());
     let mut timeline = Timeline::lines_after(file, view, history, at);
     while let Some(entry) = timeline.next()? {
         match entry {
@@ -786,6 +842,13 @@ fn read_since(
             Entry::Line(line) if line.stream == stream => {
                 let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
                 bytes += length + u64::from(line.terminated);
+                match &mut tail {
+                    Some(tail) if line.cut.is_none() => {
+                        tail.push(line.bytes);
+                        tail.push(line_end(line.terminated));
+                    }
+                    _ => tail = None,
+                }
             }
             Entry::Line(_) | Entry::Marks(..) => {}
             Entry::Hole(missing) if missing.why == HoleKind::Torn => hole = true,
@@ -795,8 +858,8 @@ fn read_since(
             {
                 return Ok(None);
             }
-            Entry::Hole(_) => {}
+            Entry::Hole(_) => tail = None,
         }
     }
-    Ok(Some(bytes))
+    Ok(Some(ReadSince { bytes, tail }))
 }

@@ -8,7 +8,6 @@ mod freezing;
 mod opening;
 mod witnesses;
 
-use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::State;
-use haltbox_format::mark::{Attempt, Pin, SourceMark};
+use haltbox_format::mark::{Attempt, Pin};
 use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -25,6 +24,7 @@ use crate::archive::{self, Archiving};
 use crate::blackbox::held::learn_of_boxes;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::intake::given::LeftOut;
+use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
 use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::control::{self, Control, Reply, Request};
@@ -119,8 +119,6 @@ struct Server {
     last_progress: Instant,
     pulse: Pulse,
     first_block: FirstBlock,
-    /// What reading each source failed with last: told once.
-    failures: HashMap<Stream, String>,
     /// `haltbox run`, if it started this recorder.
     wrapper: Option<Wrapper>,
     /// The node's output, since the wrapper that copied it was killed.
@@ -178,7 +176,6 @@ impl Server {
             last_progress: Instant::now(),
             pulse: Pulse::new(),
             first_block: FirstBlock::default(),
-            failures: HashMap::new(),
             wrapper,
             output: None,
             waited_for: None,
@@ -193,13 +190,13 @@ impl Server {
     /// What the last session left: gaps, and what it meant to freeze.
     fn begin(&mut self, opened: Opened) {
         let mut recorder = opened.recorder;
-        for source in &self.sources {
-            let known = opened
-                .sources
-                .iter()
-                .any(|left| goes_on(left, &source.mark()));
+        for source in &mut self.sources {
+            if let Some(told) = source.take_told() {
+                say(&told);
+                recorder.note(told);
+            }
             let certain = !opened.uncertain.contains(&source.stream());
-            if opened.resumed && !(source.is_followed() && known && certain) {
+            if opened.resumed && !(source.goes_on() && certain) {
                 recorder.event(&Event::Gap, source.stream());
             }
             recorder.source(source.mark());
@@ -288,7 +285,8 @@ impl Server {
             return false;
         }
         let quiet = self.last_progress.max(since).elapsed() >= QUIET;
-        quiet || since.elapsed() >= DRAIN_AT_MOST
+        let all = !self.sources.iter().any(Source::holds_back);
+        quiet && all || since.elapsed() >= DRAIN_AT_MOST
     }
 
     fn read_sources(&mut self) -> bool {
@@ -296,10 +294,13 @@ impl Server {
         for index in 0..self.sources.len() {
             for _ in 0..TURNS {
                 match self.read_source(index) {
-                    Turn::Progress | Turn::Appeared | Turn::Told(_) | Turn::Missed(_) => {
-                        progress = true;
-                    }
-                    Turn::Quiet | Turn::Over | Turn::WriterGone | Turn::Rotated(_) => break,
+                    Turn::Progress
+                    | Turn::Appeared
+                    | Turn::Told(_)
+                    | Turn::Missed(_)
+                    | Turn::MissedMore
+                    | Turn::Rotated(_) => progress = true,
+                    Turn::Quiet | Turn::Over | Turn::WriterGone => break,
                 }
             }
         }
@@ -318,7 +319,7 @@ impl Server {
         // `haltbox run` writes node.log too: a line of its own says what is missing.
         let wrapped = source.is_wrapped() || stream == Stream::Node;
         let recorded = &mut self.unarchived;
-        let turn = source.turn(&mut |given| {
+        let (turn, news) = source.turn(&mut |given| {
             *recorded += given.bytes.len() as u64;
             match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
                 Some(left_out) if stream == Stream::Node => missing_log(recorder, left_out),
@@ -328,21 +329,6 @@ impl Server {
                 }
             }
         });
-        let turn = turn.unwrap_or_else(|error| {
-            let told = format!(
-                "reading the {} source {}: {error}",
-                stream.name(),
-                source.name()
-            );
-            if self.failures.get(&stream) != Some(&told) {
-                say(&told);
-                self.failures.insert(stream, told);
-            }
-            Turn::Quiet
-        });
-        if turn == Turn::Progress {
-            self.failures.remove(&stream);
-        }
         match &turn {
             Turn::Over | Turn::WriterGone => {
                 recorder.event(&Event::StreamEnd, stream);
@@ -364,6 +350,10 @@ impl Server {
                 recorder.event(&Event::Gap, stream);
                 recorder.source(source.mark());
             }
+            Turn::MissedMore => {
+                recorder.event(&Event::Gap, stream);
+                recorder.source(source.mark());
+            }
             Turn::Progress => {
                 if source.mark_is_due() {
                     recorder.source(source.mark());
@@ -373,6 +363,15 @@ impl Server {
                 }
             }
             Turn::Quiet => {}
+        }
+        match news {
+            Some(trouble::News::Turned(told)) => {
+                say(&told);
+                recorder.note(told);
+                recorder.source(source.mark());
+            }
+            Some(trouble::News::Lasts(told)) => say(&told),
+            None => {}
         }
         self.tell_news();
         turn
@@ -724,16 +723,6 @@ impl Server {
             PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO),
         );
     }
-}
-
-/// The source is where the last session left it. Of a file that was not there
-/// then nothing can be missing.
-fn goes_on(left: &SourceMark, now: &SourceMark) -> bool {
-    let same = match left.inode {
-        0 => left.path == now.path,
-        inode => inode == now.inode,
-    };
-    left.stream == now.stream && left.offset == now.offset && same
 }
 
 /// The disk was full for the node's log.

@@ -23,6 +23,8 @@ mod evidence; // random histories: a HASH is right or absent
 mod extracts; // parts of sources and redactions, as boxes
 #[path = "all/fifo.rs"]
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
+#[path = "all/followed.rs"]
+mod followed; // files that are rotated, cut, removed and unreadable
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]

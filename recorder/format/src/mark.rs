@@ -4,7 +4,11 @@
 //! entry of the host caused. They are published together, so that a kill can
 //! never leave half of what an entry meant. `docs/format.md` lists the bytes.
 
+mod source;
+
 use serde::{Deserialize, Serialize};
+
+pub use source::{Before, SourceMark, Tail, Unread};
 
 use crate::app_hash::{AppHash, Digest};
 use crate::lifecycle::Block;
@@ -105,19 +109,6 @@ pub struct Session {
     /// without such rules, and of an older recorder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
-}
-
-/// See [`Mark::Source`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceMark {
-    /// Which stream it feeds.
-    pub stream: Stream,
-    /// Path as given.
-    pub path: String,
-    /// Inode of the followed file; 0 for pipes.
-    pub inode: u64,
-    /// Bytes consumed from it when the mark was made.
-    pub offset: u64,
 }
 
 /// See [`Mark::Begin`].
@@ -557,6 +548,15 @@ mod tests {
             path: "/home/agoric/slög \"1\".jsonl".to_owned(),
             inode: u64::MAX,
             offset: 1 << 40,
+            before: Some(Before {
+                bytes: 4096,
+                behind: 12,
+                digest: Digest([0xCD; 32]),
+            }),
+            trouble: Some(Unread {
+                why: "Permission denied".to_owned(),
+                since: 1_795_218_984_594,
+            }),
         }
     }
 

@@ -170,8 +170,11 @@ fn sources(status: &Status) -> Vec<Concern> {
         .sources
         .iter()
         .filter(|source| source.is_followed && source.is_read);
-    read.filter_map(|source| source_concern(source, status.pid))
-        .collect()
+    let concern = |source: &SourceState| {
+        let told = told_unread(source).filter(|_| status.recording);
+        told.or_else(|| source_concern(source, status.pid))
+    };
+    read.filter_map(concern).collect()
 }
 
 /// Where a path of a source leads to, if that can be told: one that is relative
@@ -186,6 +189,20 @@ pub(crate) fn place_of(source: &SourceState, pid: Option<u32>) -> Option<PathBuf
     }
     let folder = fs::read_link(format!("/proc/{}/cwd", pid?)).ok()?;
     Some(folder.join(path))
+}
+
+/// What the recorder itself cannot read: this process may have other rights, and
+/// a file that was rotated is not at the path any more.
+fn told_unread(source: &SourceState) -> Option<Concern> {
+    let unread = source.trouble.as_ref()?;
+    let (stream, path, why) = (&source.stream, &source.path, &unread.why);
+    let since = &unread.since;
+    Some(concern(
+        "source-unreadable",
+        format!("{stream}: {path} cannot be read: {why}, since {since}"),
+        "give the recorder the file the node writes to, and run it as the user who may read it; \
+         of a disk that fails dmesg tells",
+    ))
 }
 
 fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {

@@ -421,6 +421,7 @@ mod tests {
             path: path.display().to_string(),
             offset: 0,
             lag,
+            trouble: None,
             is_read: true,
             is_followed: true,
         }

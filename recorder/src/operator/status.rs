@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::{Loss, SourceMark};
+use haltbox_format::mark::{Loss, SourceMark, Unread};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{AppHash, Lane, Profile, Stream};
 use nix::errno::Errno;
@@ -108,12 +108,24 @@ pub struct SourceState {
     /// one by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
+    /// Why the recorder cannot read it, and since when; absent where it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<SourceTrouble>,
     /// The last session follows it, as far as that is known.
     #[serde(skip)]
     pub(crate) is_followed: bool,
     /// The profile has rules for it, or there is no telling.
     #[serde(skip)]
     pub(crate) is_read: bool,
+}
+
+/// What the recorder says of a source that it cannot read.
+#[derive(Debug, Serialize)]
+pub struct SourceTrouble {
+    /// What reading fails with.
+    pub why: String,
+    /// Since when, UTC, RFC 3339.
+    pub since: String,
 }
 
 /// A block that is pinned or diverged.
@@ -283,6 +295,7 @@ fn source_state(mark: SourceMark) -> SourceState {
         lag: same.map(|found| found.len().saturating_sub(mark.offset)),
         path: shown_path(&mark.path).to_owned(),
         offset: mark.offset,
+        trouble: mark.trouble.map(SourceTrouble::from),
         is_followed: true,
         is_read: true,
     }
@@ -297,6 +310,13 @@ fn held_in(held: &Held, block: &Block, history: &History) -> Block {
         block.frozen = name.map(str::to_owned);
     }
     block
+}
+
+impl From<Unread> for SourceTrouble {
+    fn from(Unread { why, since }: Unread) -> SourceTrouble {
+        let since = clock::rfc3339(since);
+        SourceTrouble { why, since }
+    }
 }
 
 /// A divergence that a box holds is history once the network agreed with a

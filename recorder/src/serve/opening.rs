@@ -42,7 +42,7 @@ pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Sou
     given
         .map(|(stream, place)| {
             let resume = opened.sources.iter().find(|mark| mark.stream == stream);
-            Source::open(stream, place, resume)
+            Source::open(stream, place, resume, opened.until_ms)
         })
         .collect()
 }

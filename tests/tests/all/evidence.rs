@@ -274,6 +274,8 @@ impl History {
                 path: "slog".to_owned(),
                 inode: 1,
                 offset,
+                before: None,
+                trouble: None,
             });
         } else if opened.resumed {
             recorder.event(&Event::Gap, Stream::Slog);

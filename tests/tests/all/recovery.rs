@@ -327,6 +327,8 @@ fn mark(stream: Stream, offset: u64) -> SourceMark {
         path: "a file".into(),
         inode: 1,
         offset,
+        before: None,
+        trouble: None,
     }
 }
 

@@ -1,0 +1,604 @@
+//! A file that another process writes, over its rotations.
+//!
+//! A file that was renamed is read on through its handle: whoever writes it does so
+//! until it opens the new one, for seconds or for ever. The files that were at the
+//! path since wait in their order, open too, so that it does not matter what they
+//! are called by then, or whether they were removed. Whatever may be missing at the
+//! seam between two of them is told as a gap there.
+
+mod beside;
+mod file;
+
+use std::collections::VecDeque;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use haltbox_format::ShowPath;
+use haltbox_format::mark::{Before, SourceMark};
+
+use super::trouble::Failure;
+use beside::{Between, Last};
+use file::{FollowedFile, Got};
+
+/// How often it is asked what is at the path.
+const LOOK: Duration = Duration::from_millis(20);
+/// A file that came to the path since a look that was longer ago need not be the
+/// only one, nor all that was in it.
+const LOOKED_LATELY: Duration = Duration::from_millis(500);
+/// Clocks of files lag behind the others by a tick.
+const TICK: Duration = Duration::from_millis(20);
+/// The next file is being written and this one was not for so long: its writer is
+/// done with it.
+const DONE_AFTER: Duration = Duration::from_secs(2);
+/// Both are being written: after this the new one is read, and the old one no more.
+const BOTH_AT_MOST: Duration = Duration::from_secs(60);
+/// How often files that were left are looked at ...
+const LATE: Duration = Duration::from_secs(1);
+/// ... how long after they were removed and written last, and how many.
+const LEFT_FOR: Duration = Duration::from_secs(300);
+const LEFT_AT_MOST: usize = 8;
+/// Files that wait for their turn.
+const WAIT_AT_MOST: usize = 64;
+
+/// A followed file.
+pub(super) struct Followed {
+    path: PathBuf,
+    /// What is read; nothing before there was a file.
+    reading: Option<FollowedFile>,
+    /// What was at the path since, oldest first.
+    waiting: VecDeque<Waiting>,
+    /// What was read and left: bytes that come to it all the same are missing.
+    left: Vec<FollowedFile>,
+    looked: Look,
+    /// When something was recorded last before it was opened.
+    until: SystemTime,
+    looked_late: Instant,
+    told_late: Option<Instant>,
+    /// Why bytes may be missing before the next file that comes to the path.
+    unsure: Option<String>,
+    /// What is at the path and cannot be opened.
+    closed: Option<Closed>,
+    path_failure: Option<Failure>,
+    read_failure: Option<(Failure, Instant)>,
+    /// Since when both this and the next file are written.
+    both: Option<Instant>,
+}
+
+/// A file whose turn has not come.
+struct Waiting {
+    file: FollowedFile,
+    /// Why bytes may be missing before its first.
+    missing: Option<String>,
+}
+
+/// The last look at the path.
+struct Look {
+    /// The last attempt.
+    tried: Instant,
+    /// When it was last known what is there ...
+    at: Instant,
+    /// ... by the clock of the files ...
+    clock: SystemTime,
+    /// ... and how far the file was read at the look before.
+    places: [Option<(u64, Before)>; 2],
+}
+
+/// A file that is at the path and cannot be opened.
+struct Closed {
+    inode: u64,
+    device: u64,
+    length: u64,
+}
+
+/// Where a recorder finds what it read before.
+pub(super) struct Opened {
+    pub(super) followed: Followed,
+    /// Where reading begins.
+    pub(super) from: u64,
+    /// Nothing is missing between what was recorded and that place.
+    pub(super) goes_on: bool,
+    /// What the operator has to hear of.
+    pub(super) told: Option<String>,
+}
+
+/// What one turn came to.
+pub(super) enum Step {
+    /// So many bytes are in the chunk.
+    Read(usize),
+    Quiet,
+    /// The file was cut: reading begins again.
+    Anew {
+        from: u64,
+        missing: String,
+    },
+    /// Reading goes on in the next file.
+    Next {
+        from: u64,
+        missing: Option<String>,
+    },
+    /// The first file came.
+    Appeared {
+        from: u64,
+    },
+    /// A file that was left was written on; what there is to say of it.
+    Late(Option<String>),
+}
+
+impl Followed {
+    /// Follows the path from where a mark left it, or from its beginning. `until_ms`:
+    /// when something was last recorded.
+    pub(super) fn open(
+        path: &Path,
+        mark: Option<&SourceMark>,
+        until_ms: u64,
+    ) -> io::Result<Opened> {
+        let now = match FollowedFile::open(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let mut followed = Followed::new(path);
+        followed.until = SystemTime::UNIX_EPOCH + Duration::from_millis(until_ms);
+        let Some(mark) = mark else {
+            return followed.begin_with(now, false);
+        };
+        if let Some(file) = now.as_ref().filter(|file| file.inode() == mark.inode)
+            && let Some((place, goes_on)) = resumes_at(file, mark)?
+        {
+            followed.reading = now;
+            return followed.opened(place, goes_on, None);
+        }
+        let same_path = mark.path == path.display().to_string();
+        let was_absent = mark.inode == 0 && now.is_none();
+        let known = same_path.then(|| beside::find(path, mark)).flatten();
+        let Some((known, name)) = known else {
+            let goes_on = same_path && was_absent;
+            // Files may have come and gone.
+            followed.unsure = goes_on.then(not_looked);
+            return followed.begin_with(now, goes_on);
+        };
+        let told = format!(
+            "{} was rotated while nobody read it: {} is read from byte {} on first",
+            path.shown(),
+            name.shown(),
+            mark.offset
+        );
+        followed.queue(&known, mark, now);
+        followed.reading = Some(known);
+        followed.opened(mark.offset, true, Some(told))
+    }
+
+    fn new(path: &Path) -> Followed {
+        let now = Instant::now();
+        Followed {
+            path: path.to_owned(),
+            reading: None,
+            waiting: VecDeque::new(),
+            left: Vec::new(),
+            looked: Look {
+                tried: now,
+                at: now,
+                clock: SystemTime::now(),
+                places: [None, None],
+            },
+            until: SystemTime::UNIX_EPOCH,
+            looked_late: now,
+            told_late: None,
+            unsure: None,
+            closed: None,
+            path_failure: None,
+            read_failure: None,
+            both: None,
+        }
+    }
+
+    fn begin_with(mut self, now: Option<FollowedFile>, goes_on: bool) -> io::Result<Opened> {
+        self.reading = now;
+        self.opened(0, goes_on, None)
+    }
+
+    fn opened(mut self, place: u64, goes_on: bool, told: Option<String>) -> io::Result<Opened> {
+        let (mut from, mut late) = (0, false);
+        if let Some(file) = &mut self.reading {
+            from = file.begin(place)?;
+            (self.left, late) = beside::older(&self.path, file, self.until, LEFT_AT_MOST);
+            self.left.iter_mut().for_each(FollowedFile::pass_over);
+        }
+        Ok(Opened {
+            goes_on: goes_on && from == place && !late,
+            followed: self,
+            from,
+            told,
+        })
+    }
+
+    /// Puts what came to the path while nobody read behind the file that was read
+    /// then. Nobody knows what else there was, and went.
+    fn queue(&mut self, known: &FollowedFile, mark: &SourceMark, now: Option<FollowedFile>) {
+        let away = format!("{} was rotated while nobody read it", self.path.shown());
+        let last = Last {
+            file: known,
+            place: mark.before.map(|before| (mark.offset, before)),
+            until: self.until,
+        };
+        if let Between::These(files) = beside::between(&self.path, &last, now.as_ref()) {
+            self.wait(files, &away);
+        }
+        match now {
+            Some(file) => self.wait([file], &away),
+            None => self.unsure = Some(away),
+        }
+    }
+
+    fn wait(&mut self, files: impl IntoIterator<Item = FollowedFile>, missing: &str) {
+        let waiting = files.into_iter().map(|file| Waiting {
+            file,
+            missing: Some(missing.to_owned()),
+        });
+        self.waiting.extend(waiting);
+    }
+
+    /// For a mark: the file that is read.
+    pub(super) fn inode(&self) -> u64 {
+        self.reading.as_ref().map_or(0, FollowedFile::inode)
+    }
+
+    /// For a mark: what stood before the last whole line's end.
+    pub(super) fn before(&self) -> Option<Before> {
+        self.reading.as_ref().and_then(FollowedFile::before)
+    }
+
+    /// How many bytes that are.
+    pub(super) fn told_by(&self) -> u64 {
+        self.reading.as_ref().map_or(0, FollowedFile::told_by)
+    }
+
+    /// More is there than was read, in a file whose turn has not come.
+    pub(super) fn holds_back(&self) -> bool {
+        self.waiting.iter().any(|next| next.file.length() > 0)
+    }
+
+    /// Why it cannot be read.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        let read = self.read_failure.as_ref().map(|(failure, _)| failure);
+        read.or(self.path_failure.as_ref())
+    }
+
+    /// Reads what is there, at most one chunk.
+    pub(super) fn turn(&mut self, chunk: &mut [u8]) -> Step {
+        self.look();
+        let late = self.late();
+        if late > 0 {
+            return Step::Late(self.tell_late(late));
+        }
+        let Some(file) = &mut self.reading else {
+            return self.next(None);
+        };
+        let got = file.read(chunk);
+        if got.is_ok() {
+            self.read_failure = None;
+        }
+        match got {
+            Ok(Got::Bytes(count)) => Step::Read(count),
+            Ok(Got::End) => self.at_end(),
+            Ok(Got::Cut) => self.anew(),
+            Err(error) => self.cannot_read(&error),
+        }
+    }
+
+    fn anew(&mut self) -> Step {
+        let file = self.reading.as_mut();
+        match file.map_or(Ok(0), FollowedFile::begin_anew) {
+            Ok(from) => Step::Anew {
+                from,
+                missing: format!(
+                    "{} was cut: what was not read of it before is missing; rotate it by renaming",
+                    self.path.shown()
+                ),
+            },
+            Err(error) => self.cannot_read(&error),
+        }
+    }
+
+    /// Everything that is in this file now was read. Whether its writer went on to
+    /// the next was asked before.
+    fn at_end(&mut self) -> Step {
+        if !self.holds_back() {
+            return Step::Quiet;
+        }
+        let both = self.both.get_or_insert_with(Instant::now).elapsed();
+        let quiet = self.reading.as_ref().map(FollowedFile::quiet_for);
+        if quiet.is_none_or(|quiet| quiet >= DONE_AFTER) {
+            return self.next(None);
+        }
+        if both >= BOTH_AT_MOST {
+            let missing = "it and the file that was rotated are both written".to_owned();
+            return self.next(Some(missing));
+        }
+        Step::Quiet
+    }
+
+    /// A file that cannot be read is tried until there is another that can.
+    fn cannot_read(&mut self, error: &io::Error) -> Step {
+        let now = Instant::now();
+        let since = self.read_failure.as_ref().map_or(now, |(_, since)| *since);
+        self.read_failure = Some((Failure::of(error), since));
+        if !self.holds_back() || since.elapsed() < DONE_AFTER {
+            return Step::Quiet;
+        }
+        self.next(Some(format!(
+            "the rest of the file that was rotated cannot be read: {error}"
+        )))
+    }
+
+    /// Goes on in the next file, if there is one.
+    fn next(&mut self, missing: Option<String>) -> Step {
+        let Some(mut next) = self.waiting.pop_front() else {
+            return Step::Quiet;
+        };
+        let from = match next.file.begin(0) {
+            Ok(from) => from,
+            Err(error) => {
+                self.waiting.push_front(next);
+                self.read_failure = Some((Failure::of(&error), Instant::now()));
+                return Step::Quiet;
+            }
+        };
+        (self.both, self.read_failure) = (None, None);
+        self.looked.places = [None, None];
+        let missing = missing.or(next.missing);
+        let missing = missing.or_else(|| (from > 0).then(|| "its beginning is gone".to_owned()));
+        match (self.reading.replace(next.file), missing) {
+            (None, None) => Step::Appeared { from },
+            (old, missing) => {
+                self.leave(old);
+                let missing = missing.map(|why| {
+                    format!(
+                        "{}: entries may be missing before it: {why}",
+                        self.path.shown()
+                    )
+                });
+                Step::Next { from, missing }
+            }
+        }
+    }
+
+    fn leave(&mut self, old: Option<FollowedFile>) {
+        self.left.extend(old);
+        if self.left.len() > LEFT_AT_MOST {
+            self.left.remove(0);
+        }
+    }
+
+    /// Counts bytes that came to a file behind its turn: their place is gone.
+    fn late(&mut self) -> u64 {
+        if self.left.is_empty() || self.looked_late.elapsed() < LATE {
+            return 0;
+        }
+        self.looked_late = Instant::now();
+        self.left
+            .retain(|file| !(file.is_removed() && file.quiet_for() > LEFT_FOR));
+        let mut bytes = 0;
+        for file in &mut self.left {
+            // One that was cut holds nothing that was not read or told of.
+            if file.watch().is_ok_and(|cut| !cut) {
+                bytes += file.unread();
+            }
+            file.pass_over();
+        }
+        bytes
+    }
+
+    /// A writer that goes on in the old file does so for long: it is told of seldom.
+    fn tell_late(&mut self, bytes: u64) -> Option<String> {
+        if self.told_late.is_some_and(|told| told.elapsed() < LEFT_FOR) {
+            return None;
+        }
+        self.told_late = Some(Instant::now());
+        Some(format!(
+            "{bytes} bytes came to a file that was rotated, behind the first ones of {}: neither \
+             they nor what follows them there is recorded; have the node open its file anew as it \
+             is rotated",
+            self.path.shown()
+        ))
+    }
+
+    /// Sees what is at the path, and whether what waits is still what it was.
+    fn look(&mut self) {
+        if self.looked.tried.elapsed() < LOOK {
+            return;
+        }
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        self.looked.tried = now;
+        let known = match fs::metadata(&self.path) {
+            Ok(found) => self.see(&found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.path_failure = None;
+                self.no_file();
+                true
+            }
+            Err(error) => {
+                self.path_failure = Some(Failure::of(&error));
+                // What cannot be asked may come and go; a name that leads nowhere
+                // shows that no file is there.
+                let nowhere = error.raw_os_error() == Some(nix::libc::ELOOP);
+                if nowhere {
+                    self.no_file();
+                }
+                nowhere
+            }
+        };
+        if known {
+            (self.looked.at, self.looked.clock) = (now, clock);
+            let place = self.reading.as_ref().and_then(FollowedFile::place);
+            self.looked.places.rotate_left(1);
+            self.looked.places[1] = place;
+        }
+        self.watch_waiting();
+    }
+
+    fn watch_waiting(&mut self) {
+        let path = &self.path;
+        for next in &mut self.waiting {
+            // What cannot be asked now is asked again when it is read.
+            if next.file.watch().is_ok_and(|cut| cut) {
+                let why = || format!("{} was cut before it was read", path.shown());
+                next.missing.get_or_insert_with(why);
+            }
+        }
+    }
+
+    /// Takes what was found at the path; whether it is known what it is.
+    fn see(&mut self, found: &Metadata) -> bool {
+        let (inode, device) = (found.ino(), found.dev());
+        if self.holds(inode, device) {
+            self.path_failure = None;
+            self.forget_closed(None);
+            return true;
+        }
+        let kind = found.file_type();
+        if kind.is_dir() || kind.is_fifo() || kind.is_socket() {
+            let what = if kind.is_dir() { "a folder" } else { "no file" };
+            self.path_failure = Some(Failure::no_file(what));
+            self.no_file();
+            return true;
+        }
+        match FollowedFile::open(&self.path) {
+            // Another came between the two questions.
+            Ok(file) if !file.is(inode, device) => false,
+            Ok(file) => {
+                self.path_failure = None;
+                self.arrived(file);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                self.path_failure = Some(Failure::of(&error));
+                self.keep_closed(found);
+                true
+            }
+        }
+    }
+
+    fn holds(&self, inode: u64, device: u64) -> bool {
+        let waiting = self.waiting.iter().map(|next| &next.file);
+        let mut all = self.reading.iter().chain(waiting).chain(&self.left);
+        all.any(|file| file.is(inode, device))
+    }
+
+    /// A file that cannot be opened is watched from outside.
+    fn keep_closed(&mut self, found: &Metadata) {
+        let now = Closed {
+            inode: found.ino(),
+            device: found.dev(),
+            length: found.len(),
+        };
+        self.forget_closed(Some(&now));
+        let was = self.closed.replace(now);
+        if was.is_some_and(|was| was.length > found.len()) {
+            self.unsure = Some("it was cut while it could not be read".to_owned());
+        } else {
+            self.doubt();
+        }
+    }
+
+    /// No file is at the path.
+    fn no_file(&mut self) {
+        self.forget_closed(None);
+        self.doubt();
+    }
+
+    /// Where nobody looked for a while, files may have come and gone.
+    fn doubt(&mut self) {
+        if self.looked.at.elapsed() > LOOKED_LATELY {
+            self.unsure.get_or_insert_with(not_looked);
+        }
+    }
+
+    /// Another file than the one that could not be opened is at the path.
+    fn forget_closed(&mut self, now: Option<&Closed>) {
+        let same = |was: &Closed| {
+            now.is_some_and(|now| was.inode == now.inode && was.device == now.device)
+        };
+        if self.closed.take_if(|was| !same(was)).is_some() {
+            let why = "a file that could not be read is gone";
+            self.unsure = Some(why.to_owned());
+        }
+    }
+
+    /// Another file came to the path: it waits, and behind what came and went in
+    /// between.
+    fn arrived(&mut self, file: FollowedFile) {
+        let same = |was: &mut Closed| file.is(was.inode, was.device);
+        if self.closed.take_if(same).is_none() {
+            self.forget_closed(None);
+        }
+        self.doubt();
+        let mut missing = self.unsure.take();
+        let newest = self.waiting.back().map(|next| &next.file);
+        if let Some(last) = newest.or(self.reading.as_ref()) {
+            let [place, _] = self.looked.places;
+            let last = Last {
+                file: last,
+                place: place.filter(|_| newest.is_none()),
+                until: self
+                    .looked
+                    .clock
+                    .checked_sub(TICK)
+                    .unwrap_or(self.looked.clock),
+            };
+            let several = "it was rotated more than once between two looks";
+            match beside::between(&self.path, &last, Some(&file)) {
+                Between::Nothing => {}
+                Between::Unclear => missing = missing.or(Some(several.to_owned())),
+                Between::These(files) => {
+                    self.wait(files, several);
+                    missing = missing.or(Some(several.to_owned()));
+                }
+            }
+        }
+        self.waiting.push_back(Waiting { file, missing });
+        self.let_one_go();
+    }
+
+    /// Each file that waits is held open. A writer that never opens its file anew
+    /// leaves an empty one at each rotation.
+    fn let_one_go(&mut self) {
+        if self.waiting.len() <= WAIT_AT_MOST {
+            return;
+        }
+        let empty = self.waiting.iter().position(|next| next.file.length() == 0);
+        let at = empty.unwrap_or(0);
+        self.waiting.remove(at);
+        if let Some(next) = self.waiting.get_mut(at) {
+            let why = || "more files came to the path than are held open".to_owned();
+            next.missing.get_or_insert_with(why);
+        }
+    }
+}
+
+fn not_looked() -> String {
+    "it was not looked at for a while".to_owned()
+}
+
+/// Where a file that is at its path still goes on, and whether nothing can be
+/// missing there; `None` if it is another one than the mark tells of.
+fn resumes_at(file: &FollowedFile, mark: &SourceMark) -> io::Result<Option<(u64, bool)>> {
+    if mark.offset > file.length() {
+        return Ok(None);
+    }
+    Ok(match &mark.before {
+        Some(before) => file
+            .has(mark.offset, before)?
+            .then_some((mark.offset, true)),
+        // Nothing was read of it: it may have been cut, or be another.
+        None if mark.offset == 0 => Some((0, file.is_untouched())),
+        // Older recorders knew a file by this alone.
+        None => file
+            .is_behind_a_line(mark.offset)?
+            .then_some((mark.offset, true)),
+    })
+}
