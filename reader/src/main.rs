@@ -69,8 +69,23 @@ struct Forwarded {
     arguments: Vec<OsString>,
 }
 
+/// Help, or what is wrong with the arguments: names that others chose may be among
+/// them, as where a shell puts the files of a folder there.
+fn refused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    output::tell(&error.render().to_string());
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    match run(cli.command) {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Damaged) => ExitCode::from(1),
         Ok(Outcome::Trouble) => ExitCode::from(2),

@@ -259,8 +259,23 @@ struct DoctorArgs {
     dir: PathBuf,
 }
 
+/// Help, or what is wrong with the arguments: names that others chose may be among
+/// them.
+fn refused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    message::tell(&error.render().to_string());
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let outcome = match cli.command {
         Command::Record(args) => record(&args),
         Command::Run(args) => run_node(&args),
         Command::Freeze(args) => freeze_now(&args),

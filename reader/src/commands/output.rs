@@ -45,6 +45,11 @@ pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     Ok(raw(&format!("{}\n", visible_json(&text)))?)
 }
 
+/// Prints text of more than one line on standard error.
+pub fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
+}
+
 /// Says a sentence on standard error. Where that is closed nobody listens.
 pub fn say(text: &str) {
     let line = format!("haltbox: {}\n", visible(text));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use haltbox_format::AppHash;
 use haltbox_format::blackbox::ALERT_FILE;
+use haltbox_format::outside::visible;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -117,7 +118,8 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
         .env("HALTBOX_NAME", frozen.name())
         .env("HALTBOX_HEIGHT", frozen.of.height.to_string())
         .env("HALTBOX_STATE", frozen.state.name())
-        .env("HALTBOX_REASON", &frozen.reason)
+        // Others wrote a part of it; a zero byte would keep the command from starting.
+        .env("HALTBOX_REASON", visible(&frozen.reason).as_ref())
         .env("HALTBOX_APP_HASH", hash(frozen.app_hash))
         .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
         .stdin(Stdio::null())
@@ -214,6 +216,7 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
 mod tests {
     use super::*;
     use haltbox_format::blackbox::{BoxWriter, Identity, ManifestFields, Options};
+    use haltbox_format::mark::Attempt;
 
     fn put(folder: &Path, name: &str, age: u64, proof: bool) {
         let path = folder.join(name);
@@ -231,6 +234,39 @@ mod tests {
     fn names(paths: &[PathBuf]) -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
         paths.iter().map(name).collect()
+    }
+
+    /// A reason quotes the node's log, in which others may have put anything.
+    #[test]
+    fn a_reason_from_outside_neither_stops_the_command_nor_steers_a_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        let frozen = Frozen {
+            of: Attempt {
+                height: 7,
+                attempt: 1,
+            },
+            path: folder.path().join("7-incomplete"),
+            bytes: 0,
+            existed: false,
+            reach: crate::freeze::Reach::History,
+            reason: "a\0b\x1b[2J".to_owned(),
+            app_hash: None,
+            network: None,
+            state: haltbox_format::lifecycle::State::Pinned,
+        };
+        let command = format!(
+            "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",
+            told.display()
+        );
+        run_command(&command, &frozen).unwrap();
+        let begun = Instant::now();
+        while !told.exists() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let told = fs::read_to_string(told).unwrap();
+        assert!(told.starts_with('a') && told.ends_with("[2J"), "{told:?}");
+        assert!(!told.contains(['\0', '\x1b']), "{told:?}");
     }
 
     #[test]
