@@ -3,7 +3,7 @@
 use haltbox_format::ShowPath;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -181,10 +181,28 @@ pub struct RingSource {
 /// # Errors
 /// As [`open`].
 pub fn open_once(path: &Path) -> Result<Source, SourceError> {
-    match path == Path::new("-") {
+    if path != Path::new("-") {
+        return open(path);
+    }
+    let mut input = io::stdin().lock();
+    let first = input.fill_buf().map_err(|error| io_error(path, error))?;
+    let is_slog = begins_a_slog(first);
+    drop(input);
+    match is_slog {
         true => Ok(Source::Stdin),
+        // A box or a ring, or what damage left of one.
         false => open(path),
     }
+}
+
+/// What is read as it comes is a slog, or a compressed one, beyond doubt.
+fn begins_a_slog(first: &[u8]) -> bool {
+    let compressed = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd]];
+    let text = first
+        .iter()
+        .take(64)
+        .all(|byte| *byte >= b' ' || byte.is_ascii_whitespace());
+    text || compressed.iter().any(|magic| first.starts_with(magic))
 }
 
 /// Opens a source; `-` is standard input. What can be read once only is copied

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -303,5 +304,55 @@ fn a_damaged_box_is_read_as_far_as_it_is_sound() {
         for line in lines {
             assert!(known.contains(line), "case {case}: a line that never was");
         }
+    }
+}
+
+/// A few kilobytes that unpack to one line of 256 MiB: no command holds more of
+/// it than the longest entry.
+#[test]
+fn a_line_without_an_end_takes_no_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (bomb, key) = (at("bomb.slog.zst"), at("key"));
+    let file = fs::File::create(&bomb).expect("a file");
+    let mut encoder = zstd::Encoder::new(file, 1).expect("zstd");
+    encoder
+        .write_all(&excerpt("honest-a"))
+        .and_then(|()| encoder.write_all(b"{\"type\":\""))
+        .expect("written");
+    let piece = vec![b'y'; 1 << 20];
+    (0..256).for_each(|_| encoder.write_all(&piece).expect("written"));
+    encoder.finish().expect("written");
+    fs::write(&key, [7; 32]).expect("a key");
+    let program = programs().join("haltbox");
+    let bomb = text(&bomb);
+    for arguments in [
+        format!("cat {bomb}"),
+        format!("info {bomb}"),
+        format!("ls {bomb}"),
+        format!("verify {bomb}"),
+        format!("verify --reads {bomb}"),
+        format!("diff {bomb} {bomb}"),
+        format!("compare {bomb} {bomb}"),
+        format!("fingerprint {bomb} -o {}", text(&at("print"))),
+        format!("extract {bomb} -o {}", text(&at("box"))),
+        format!(
+            "redact {bomb} --key-file {} -o {}",
+            text(&key),
+            text(&at("red"))
+        ),
+    ] {
+        let script = format!("ulimit -v 400000; exec {} {arguments}", text(&program));
+        let mut shell = std::process::Command::new("sh");
+        let status = shell
+            .args(["-c", &script])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("a shell");
+        assert!(
+            matches!(status.code(), Some(0..=2)),
+            "{arguments}: {status}"
+        );
     }
 }
