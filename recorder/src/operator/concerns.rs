@@ -386,3 +386,106 @@ fn is_locked(folder: &Path) -> bool {
     let locked = Flock::lock(folder, FlockArg::LockSharedNonblock);
     matches!(locked, Err((_, nix::errno::Errno::EWOULDBLOCK)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use haltbox_format::ring::RingView;
+    use haltbox_format::{Event, Lane, Profile, Stream};
+
+    use super::*;
+    use crate::intake::given::LeftOut;
+    use crate::operator::status;
+    use crate::recorder::{Config, Recorder};
+    use crate::ring::file::RingOptions;
+
+    /// A ring that nobody writes, its status and its marks.
+    fn ring(record: impl FnOnce(&mut Recorder)) -> (tempfile::TempDir, Status, History) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ring");
+        let config = Config {
+            ring: RingOptions {
+                size: 4 << 20,
+                in_host: false,
+                engine: None,
+            },
+            profile: Arc::new(Profile::builtin("agoric").unwrap()),
+            node_lane: Lane::Local,
+            populate: false,
+        };
+        let mut recorder = Recorder::open(&path, config).unwrap().recorder;
+        record(&mut recorder);
+        recorder.close();
+        let status = status::look(folder.path()).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        let view = RingView::read(&file).unwrap();
+        let history = History::read(&file, &view).unwrap();
+        (folder, status, history)
+    }
+
+    fn word(found: Option<Concern>) -> Option<&'static str> {
+        found.map(|concern| concern.word)
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_told() {
+        let (_folder, status, _) = ring(|_| {});
+        let at = status.last_mark_ms;
+        assert_eq!(word(clock_set_back(&status, at)), None);
+        assert_eq!(word(clock_set_back(&status, at - CLOCK_SLACK_MS)), None);
+        let set_back = at - CLOCK_SLACK_MS - 1;
+        assert_eq!(word(clock_set_back(&status, set_back)), Some("clock"));
+    }
+
+    #[test]
+    fn a_loss_is_told_for_ten_minutes() {
+        let (_folder, status, history) = ring(|recorder| {
+            let (lines, bytes) = (3, 99);
+            recorder.left_out(Stream::Slog, LeftOut { lines, bytes });
+        });
+        let at = status.last_mark_ms;
+        let told = losses(&history, at).unwrap();
+        assert_eq!(told.word, "loss");
+        assert!(told.what.starts_with("3 records"), "{}", told.what);
+        let later = at + LOSS_IS_NEWS_MS + 1;
+        assert_eq!(word(losses(&history, later)), None);
+        let (_folder, status, nothing) = ring(|recorder| recorder.event(&Event::Gap, Stream::Slog));
+        assert_eq!(word(losses(&nothing, status.last_mark_ms)), None);
+    }
+
+    #[test]
+    fn an_archive_that_does_not_keep_up_is_told_while_somebody_archives() {
+        let (folder, mut status, _) = ring(|_| {});
+        (status.archived, status.oldest, status.confirmed) = (Some(5), Some(8), Some(9));
+        assert_eq!(word(archive_behind(&status)), None, "nobody archives");
+        let archive = folder.path().join(archive::FOLDER);
+        fs::create_dir_all(&archive).unwrap();
+        let held = fs::File::open(&archive).unwrap();
+        let _held = Flock::lock(held, FlockArg::LockExclusive).unwrap();
+        assert_eq!(word(archive_behind(&status)), Some("archive-behind"));
+        status.oldest = Some(6);
+        assert_eq!(word(archive_behind(&status)), None, "nothing is missing");
+    }
+
+    #[test]
+    fn a_source_that_grows_faster_than_it_is_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let slog = folder.path().join("slog");
+        fs::write(&slog, "{}\n").unwrap();
+        let of = |lag| SourceState {
+            stream: "slog".to_owned(),
+            path: slog.to_string_lossy().into_owned(),
+            offset: 3,
+            lag: Some(lag),
+            trouble: None,
+            is_followed: true,
+            is_read: true,
+        };
+        assert_eq!(word(source_concern(&of(LAGGING), None)), None);
+        assert_eq!(
+            word(source_concern(&of(LAGGING + 1), None)),
+            Some("source-unread")
+        );
+    }
+}
