@@ -152,6 +152,40 @@ fn nothing_that_users_do_ends_a_host_on_btrfs() {
     nothing_ends_the_host(FileSystem::Btrfs, AUTO);
 }
 
+/// A quota ends where the disk goes on: nothing of the ring can be written anew.
+#[test]
+fn a_quota_ends_no_host() {
+    let Some(disk) = LoopDisk::mount(FileSystem::Btrfs) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(steady) = program("steady", folder.path()) else {
+        return;
+    };
+    let limited = disk.path().join("limited");
+    let made = runs("btrfs subvolume create", &[&limited])
+        && runs("btrfs quota enable", &[&disk.path()])
+        && runs("btrfs qgroup limit 96M", &[&limited]);
+    if !made {
+        return println!("skipped: this machine has no quotas on btrfs");
+    }
+    let dir = limited.join("haltbox");
+    let host = Host::start(&steady, &dir, AUTO);
+    let fill = format!("dd if=/dev/zero of={} bs=64k", text(&limited.join("fill")));
+    assert!(!runs(&fill, &[]), "the quota holds");
+    host.goes_on("the quota was used up");
+    runs(
+        "cp --reflink=always",
+        &[&dir.join("ring"), &limited.join("copy")],
+    );
+    host.goes_on("the ring was copied within the quota");
+    std::fs::remove_file(limited.join("fill")).expect("removed");
+    host.goes_on("room was freed");
+    let seen = run_program(&["verify", text(&dir.join("ring"))]);
+    assert!(matches!(seen.status.code(), Some(0 | 1)), "{seen:?}");
+    host.end();
+}
+
 /// A file that is not mapped may even be cut under the host.
 #[test]
 fn a_ring_that_is_written_can_be_truncated() {
