@@ -57,5 +57,7 @@ mod run; // a node and its recorder, and whatever kills either // rings as kills
 mod states; // when an operator may be told that nothing needs attention
 #[path = "all/transactions.rs"]
 mod transactions; // hosts without a slog: their recordings, compared
+#[path = "all/verdicts.rs"]
+mod verdicts; // small recordings whose truth is known, and what is said of each
 #[path = "all/witnesses.rs"]
 mod witnesses; // nodes that are asked by RPC, and those that answer badly
