@@ -175,7 +175,7 @@ fn block(height: u64, salt: u8) -> BlockTape {
         digest: [salt ^ (height + n) as u8; 16],
         what: What::Crank {
             number: height * 8 + n,
-            hashes: None,
+            end: Some(haltbox_reader::tape::CrankEnd::default()),
         },
     };
     BlockTape {

@@ -7,20 +7,27 @@
 //! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
 //! What an entry means is the business of [`role`] and its vocabularies alone.
 
+mod attempts;
 pub mod chain;
 pub mod changes;
 pub mod cutter;
 pub mod diff;
 mod dispute;
 pub mod document;
+mod durable;
 mod environment;
 pub mod evidence;
 pub mod groups;
 pub mod last_write;
 pub mod pair;
 pub mod party;
+pub mod repeats;
 pub mod replay;
 pub mod role;
+pub mod settle;
+mod standing;
 pub mod swingset;
 pub mod transactions;
+pub mod values;
 pub mod verdict;
+mod version;

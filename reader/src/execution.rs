@@ -5,6 +5,9 @@
 
 use haltbox_format::{BlockHash, BlockHasher, Profile};
 
+use crate::carrier::Origin;
+use crate::compare::repeats::Repeats;
+use crate::compare::role;
 use crate::known_block::KnownBlock;
 
 /// One execution, read line by line.
@@ -13,6 +16,11 @@ pub struct Execution {
     hasher: Option<BlockHasher>,
     lines: u64,
     ended: bool,
+    repeats: Repeats,
+    altered: bool,
+    rewritten: bool,
+    /// It is known how its host writes: of a host with a profile of its own it is not.
+    writer_known: bool,
 }
 
 impl Execution {
@@ -23,6 +31,10 @@ impl Execution {
             hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), height)),
             lines: 0,
             ended: false,
+            repeats: Repeats::default(),
+            altered: false,
+            rewritten: false,
+            writer_known: Profile::is_builtin(&profile.name),
         }
     }
 
@@ -32,21 +44,56 @@ impl Execution {
             hasher: None,
             lines: 0,
             ended: false,
+            repeats: Repeats::default(),
+            altered: false,
+            rewritten: false,
+            writer_known: false,
         }
     }
 
     /// Takes its next line; `whole`: as the host wrote it.
-    pub fn line(&mut self, line: &[u8], whole: bool) {
+    pub fn line(&mut self, line: &[u8], whole: bool, origin: Origin) {
         self.lines += 1;
         if self.ended {
             return;
         }
         match &mut self.hasher {
             Some(hasher) if whole => {
-                hasher.line(line);
+                if hasher.line(line) {
+                    self.weigh(line, origin);
+                }
             }
             _ => self.hasher = None,
         }
+    }
+
+    /// A text file is what is left of what a host wrote, and anybody may have written
+    /// it anew.
+    fn weigh(&mut self, line: &[u8], origin: Origin) {
+        match origin {
+            Origin::Recorded => {}
+            Origin::Text => {
+                self.altered |= self.repeats.is_repeat(line);
+                self.rewritten |= self.writer_known && !role::is_as_written(line);
+            }
+            Origin::Carried(_) => self.altered = true,
+        }
+    }
+
+    /// Something behind the host handled its lines.
+    pub fn doubt(&mut self) {
+        self.altered = true;
+    }
+
+    /// Another JSON writer wrote it anew.
+    pub fn is_rewritten(&self) -> bool {
+        self.rewritten
+    }
+
+    /// Its bytes are not the host's own, or lines may be missing or doubled: a HASH
+    /// of them would name another execution.
+    pub fn is_altered(&self) -> bool {
+        self.altered || self.rewritten
     }
 
     /// The line that was taken last ends it: what follows is not hashed.
@@ -63,9 +110,10 @@ impl Execution {
 
     /// Its HASH, if nothing of it is missing.
     pub fn finish(self, known: &KnownBlock, missing: &MissingRecords) -> Option<BlockHash> {
+        let altered = self.is_altered();
         let all_there = known.lines.is_none_or(|lines| lines == self.lines);
         let whole = known.whole && self.ended && all_there && !missing.costs_beginning(known);
-        Some(self.hasher.filter(|_| whole)?.finish())
+        Some(self.hasher.filter(|_| whole && !altered)?.finish())
     }
 }
 

@@ -1,5 +1,5 @@
-//! Fingerprints: the digests of a source without its bodies. 64 bytes a block
-//! and 8 a unit (docs/format.md), so that validators can publish what they
+//! Fingerprints: the digests of a source without its bodies. 80 bytes a block
+//! and 12 a unit (docs/format.md), so that validators can publish what they
 //! executed without publishing the data.
 
 use std::fs::File;
@@ -8,16 +8,16 @@ use std::os::unix::fs::FileExt;
 
 use haltbox_format::{BlockHash, Digest};
 
-use crate::tape::{BlockTape, Finds, Summary, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What};
 
-/// The first bytes of a fingerprint.
-pub const MAGIC: &[u8; 8] = b"HBXFPRT\x01";
+/// The first bytes of a fingerprint, before its version.
+pub const MAGIC: &[u8; 7] = b"HBXFPRT";
 /// Bytes of the head.
 pub const HEAD: usize = 96;
 /// Bytes of one block.
-pub const BLOCK: usize = 64;
+pub const BLOCK: usize = Version::Second.block();
 /// Bytes of one unit.
-pub const UNIT: usize = 8;
+pub const UNIT: usize = Version::Second.unit();
 /// The most blocks of one fingerprint.
 pub const MOST_BLOCKS: u32 = 1 << 22;
 /// The most units of one block.
@@ -29,6 +29,46 @@ const BEGUN: u16 = 1;
 const ENDED: u16 = 2;
 const EXECUTED: u16 = 4;
 const HOLES: u16 = 8;
+const DIVERGED: u16 = 16;
+const HASHLESS: u16 = 32;
+
+/// How a fingerprint is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Without activityhashes.
+    First,
+    /// The one that is written.
+    Second,
+}
+
+impl Version {
+    const fn block(self) -> usize {
+        match self {
+            Version::First => 64,
+            Version::Second => 80,
+        }
+    }
+
+    const fn unit(self) -> usize {
+        match self {
+            Version::First => 8,
+            Version::Second => 12,
+        }
+    }
+
+    fn of(head: &[u8]) -> Option<Version> {
+        match head.strip_prefix(MAGIC)?.first()? {
+            1 => Some(Version::First),
+            2 => Some(Version::Second),
+            _ => None,
+        }
+    }
+
+    /// It tells of kernel work that no entry shows.
+    pub fn has_activity(self) -> bool {
+        self == Version::Second
+    }
+}
 
 /// One block of a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +86,8 @@ pub struct BlockPrint {
     pub first_crank: Option<u64>,
     /// Digest of its units' digests.
     pub digest: UnitDigest,
+    /// Digest of its cranks' activityhashes, if they are told.
+    pub activity: Option<UnitDigest>,
     /// HASH of the execution, if it is whole.
     pub hash: Option<BlockHash>,
 }
@@ -54,9 +96,11 @@ pub struct BlockPrint {
 #[derive(Debug)]
 pub struct Fingerprint {
     file: File,
+    /// How it is laid out.
+    pub version: Version,
     /// Digest of the canonical rules it was made by.
     pub profile: Digest,
-    /// Its blocks, heights rising.
+    /// Its blocks, heights rising unless the node went back.
     pub blocks: Vec<BlockPrint>,
     units: u64,
     units_digest: UnitDigest,
@@ -64,8 +108,8 @@ pub struct Fingerprint {
 
 /// A fingerprint being made.
 pub struct Writer {
-    blocks: Vec<u8>,
-    units: Vec<u8>,
+    /// Height, its record without the index of its first unit, and its units.
+    blocks: Vec<(u64, Vec<u8>, Vec<u8>)>,
     profile: Digest,
 }
 
@@ -78,7 +122,27 @@ pub fn block_digest(units: &[Unit]) -> UnitDigest {
     short(&words)
 }
 
-/// A unit as it stands in a fingerprint.
+/// What tells a block's activityhashes: equal where kernel work is.
+pub fn activity_digest(units: &[Unit]) -> UnitDigest {
+    let words: Vec<u8> = units
+        .iter()
+        .flat_map(|unit| activity_word(unit).to_le_bytes())
+        .collect();
+    short(&words)
+}
+
+/// As much of an activityhash as stands in a fingerprint.
+pub fn word_of(hash: &Digest) -> u32 {
+    let [a, b, c, d, ..] = hash.0;
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// That of a unit; 0 if it has none.
+fn activity_word(unit: &Unit) -> u32 {
+    unit.activityhash().map_or(0, |hash| word_of(&hash))
+}
+
+/// A unit's digest as it stands in a fingerprint.
 pub fn narrow(unit: &Unit) -> u64 {
     let kind = match unit.what {
         What::Entry => 0,
@@ -95,6 +159,11 @@ impl BlockPrint {
     pub fn is_whole(&self) -> bool {
         self.flags & (BEGUN | ENDED | HOLES) == BEGUN | ENDED
     }
+
+    /// Cranks of it have no crankhash.
+    pub fn is_hashless(&self) -> bool {
+        self.flags & HASHLESS != 0
+    }
 }
 
 impl Writer {
@@ -102,36 +171,41 @@ impl Writer {
     pub fn new(profile: Digest) -> Writer {
         Writer {
             blocks: Vec::new(),
-            units: Vec::new(),
             profile,
         }
     }
 
-    /// Adds an execution and its HASH.
+    /// Adds an execution and its HASH. Of one that is not whole, the units that are.
     pub fn block(&mut self, block: &BlockTape, hash: Option<BlockHash>) {
-        let first_unit = (self.units.len() / UNIT) as u64;
-        let first_crank = block.units.iter().find_map(Unit::crank);
+        let units = &block.units[..block.covered()];
+        let first_crank = units.iter().find_map(Unit::crank);
         let flag = |set: bool, flag: u16| if set { flag } else { 0 };
         let flags = flag(block.begun, BEGUN)
             | flag(block.ended, ENDED)
             | flag(block.executed, EXECUTED)
-            | flag(!block.holes.is_empty(), HOLES);
-        self.blocks.extend(block.height.to_le_bytes());
-        self.blocks.extend(first_unit.to_le_bytes());
-        self.blocks.extend((block.units.len() as u32).to_le_bytes());
-        self.blocks
-            .extend((block.attempt.min(u32::from(u16::MAX)) as u16).to_le_bytes());
-        self.blocks.extend(flags.to_le_bytes());
-        self.blocks
-            .extend(first_crank.unwrap_or(u64::MAX).to_le_bytes());
-        self.blocks.extend(block_digest(&block.units));
-        self.blocks.extend(hash.map_or([0; 16], |hash| hash.0));
-        self.units.extend(
-            block
-                .units
-                .iter()
-                .flat_map(|unit| narrow(unit).to_le_bytes()),
-        );
+            | flag(!block.holes.is_empty(), HOLES)
+            | flag(block.diverged, DIVERGED)
+            | flag(block.hashless, HASHLESS);
+        let attempt = u16::try_from(block.attempt).unwrap_or(u16::MAX);
+        let mut record = Vec::with_capacity(BLOCK);
+        record.extend((units.len() as u32).to_le_bytes());
+        record.extend(attempt.to_le_bytes());
+        record.extend(flags.to_le_bytes());
+        record.extend(first_crank.unwrap_or(u64::MAX).to_le_bytes());
+        record.extend(block_digest(units));
+        record.extend(hash.map_or([0; 16], |hash| hash.0));
+        record.extend(activity_digest(units));
+        let mut words = Vec::with_capacity(units.len() * UNIT);
+        for unit in units {
+            words.extend(narrow(unit).to_le_bytes());
+            words.extend(activity_word(unit).to_le_bytes());
+        }
+        self.blocks.push((block.height, record, words));
+    }
+
+    /// How many blocks it has.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
     /// Writes the whole file.
@@ -139,17 +213,25 @@ impl Writer {
     /// # Errors
     /// What writing gives.
     pub fn finish(self, mut out: impl Write) -> io::Result<()> {
+        let (mut table, mut units) = (Vec::new(), Vec::new());
+        for (height, record, words) in &self.blocks {
+            table.extend(height.to_le_bytes());
+            table.extend(((units.len() / UNIT) as u64).to_le_bytes());
+            table.extend(record);
+            units.extend(words);
+        }
         let mut head = Vec::with_capacity(HEAD);
         head.extend(MAGIC);
-        head.extend(((self.blocks.len() / BLOCK) as u64).to_le_bytes());
-        head.extend(((self.units.len() / UNIT) as u64).to_le_bytes());
+        head.push(2);
+        head.extend((self.blocks.len() as u64).to_le_bytes());
+        head.extend(((units.len() / UNIT) as u64).to_le_bytes());
         head.extend(self.profile.0);
-        head.extend(short(&self.units));
-        head.extend(short(&[head.as_slice(), &self.blocks].concat()));
+        head.extend(short(&units));
+        head.extend(short(&[head.as_slice(), &table].concat()));
         head.resize(HEAD, 0);
         out.write_all(&head)?;
-        out.write_all(&self.blocks)?;
-        out.write_all(&self.units)?;
+        out.write_all(&table)?;
+        out.write_all(&units)?;
         out.flush()
     }
 }
@@ -164,9 +246,8 @@ impl Fingerprint {
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0)
             .map_err(|_| wrong("ends inside its head"))?;
-        if !head.starts_with(MAGIC) {
-            return Err(wrong("is no fingerprint of this version"));
-        }
+        let version = Version::of(&head)
+            .ok_or_else(|| wrong("is no fingerprint of a version that is known"))?;
         let (count, units) = (word(&head, 8), word(&head, 16));
         if count > u64::from(MOST_BLOCKS) {
             return Err(wrong(&format!(
@@ -174,13 +255,13 @@ impl Fingerprint {
             )));
         }
         let length = file.metadata()?.len();
-        let needed = HEAD as u64 + count * BLOCK as u64;
+        let needed = HEAD as u64 + count * version.block() as u64;
         if length < needed {
             return Err(wrong(&format!(
                 "has {length} bytes, its head and blocks need {needed}"
             )));
         }
-        let mut table = vec![0; count as usize * BLOCK];
+        let mut table = vec![0; count as usize * version.block()];
         file.read_exact_at(&mut table, HEAD as u64)?;
         if short(&[&head[..72], table.as_slice()].concat()) != head[72..88] {
             return Err(wrong("does not match its digest: it is damaged"));
@@ -189,9 +270,11 @@ impl Fingerprint {
         profile.0.copy_from_slice(&head[24..56]);
         let mut units_digest = [0; 16];
         units_digest.copy_from_slice(&head[56..72]);
-        let blocks = table.chunks_exact(BLOCK).map(parse_block).collect();
+        let blocks = table.chunks_exact(version.block());
+        let blocks = blocks.map(|bytes| parse_block(bytes, version)).collect();
         Ok(Fingerprint {
             file,
+            version,
             profile,
             blocks,
             units,
@@ -205,8 +288,8 @@ impl Fingerprint {
     /// What reading gives.
     pub fn is_intact(&self) -> io::Result<bool> {
         let mut hasher = blake3::Hasher::new();
-        let mut at = HEAD as u64 + self.blocks.len() as u64 * BLOCK as u64;
-        let mut left = self.units.saturating_mul(UNIT as u64);
+        let mut at = self.units_at();
+        let mut left = self.units.saturating_mul(self.version.unit() as u64);
         let mut buffer = vec![0; 1 << 20];
         while left > 0 {
             let take = left.min(buffer.len() as u64) as usize;
@@ -229,6 +312,9 @@ impl Fingerprint {
         for (ordinal, block) in self.blocks.iter().enumerate() {
             let tape = self.tape(block, ordinal as u64)?;
             summary.cranks += tape.cranks() as u64;
+            if tape.hashless {
+                summary.without_hashes += tape.cranks() as u64;
+            }
             if !finds.block(tape) {
                 break;
             }
@@ -241,19 +327,20 @@ impl Fingerprint {
         if end > self.units || block.units > MOST_UNITS {
             return Err(wrong("tells of more units than it holds or than are read"));
         }
-        let at = HEAD + self.blocks.len() * BLOCK;
-        let at = at as u64 + block.first_unit.saturating_mul(UNIT as u64);
+        let unit_size = self.version.unit();
+        let at = self.units_at() + block.first_unit.saturating_mul(unit_size as u64);
         let length = self.file.metadata()?.len();
-        if at + u64::from(block.units) * UNIT as u64 > length {
+        if at + u64::from(block.units) * unit_size as u64 > length {
             return Err(wrong("is cut short"));
         }
-        let mut bytes = vec![0; block.units as usize * UNIT];
+        let mut bytes = vec![0; block.units as usize * unit_size];
         self.file.read_exact_at(&mut bytes, at)?;
         let mut crank = block.first_crank.unwrap_or(0);
-        let units = bytes
-            .chunks_exact(UNIT)
-            .map(|bytes| unit(word(bytes, 0), &mut crank))
-            .collect();
+        let units = bytes.chunks_exact(unit_size);
+        let mut units: Vec<Unit> = units.map(|bytes| unit(bytes, &mut crank)).collect();
+        if self.version == Version::First && block.flags & ENDED == 0 {
+            forget_end(&mut units);
+        }
         Ok(BlockTape {
             height: block.height,
             attempt: u32::from(block.attempt),
@@ -261,29 +348,56 @@ impl Fingerprint {
             begun: block.flags & BEGUN != 0,
             ended: block.flags & ENDED != 0,
             executed: block.flags & EXECUTED != 0,
-            holes: if block.flags & HOLES != 0 {
-                vec![0]
-            } else {
-                Vec::new()
-            },
+            diverged: block.flags & DIVERGED != 0,
+            hashless: block.flags & HASHLESS != 0,
+            holes: self.holes(block, units.len()),
             units,
             breaks: Vec::new(),
             narrow: true,
         })
     }
+
+    fn units_at(&self) -> u64 {
+        HEAD as u64 + self.blocks.len() as u64 * self.version.block() as u64
+    }
+
+    /// The first version does not tell where something is missing.
+    fn holes(&self, block: &BlockPrint, units: usize) -> Vec<usize> {
+        let at = if self.version == Version::First {
+            0
+        } else {
+            units
+        };
+        let missing = block.flags & HOLES != 0;
+        missing.then_some(at).into_iter().collect()
+    }
 }
 
-fn unit(value: u64, crank: &mut u64) -> Unit {
+/// The first version does not tell whether a recording ends inside its last crank.
+fn forget_end(units: &mut [Unit]) {
+    if let Some(Unit {
+        what: What::Crank { end, .. },
+        ..
+    }) = units.last_mut()
+    {
+        *end = None;
+    }
+}
+
+fn unit(bytes: &[u8], crank: &mut u64) -> Unit {
+    let value = word(bytes, 0);
+    let activity = bytes.get(8..).and_then(|rest| rest.first_chunk::<4>());
     let mut digest = [0; 16];
     digest[..8].copy_from_slice(&(value & !KIND).to_le_bytes());
     let what = match value & KIND {
         1 => {
             let number = *crank;
             *crank = number.wrapping_add(1);
-            What::Crank {
-                number,
-                hashes: None,
-            }
+            let end = Some(CrankEnd {
+                crankhash: None,
+                activityhash: activity.filter(|word| **word != [0; 4]).map(padded),
+            });
+            What::Crank { number, end }
         }
         2 => What::Input(digest),
         3 => What::RunStart,
@@ -292,7 +406,14 @@ fn unit(value: u64, crank: &mut u64) -> Unit {
     Unit { digest, what }
 }
 
-fn parse_block(bytes: &[u8]) -> BlockPrint {
+/// What is known of an activityhash.
+fn padded(word: &[u8; 4]) -> Digest {
+    let mut digest = Digest([0; 32]);
+    digest.0[..4].copy_from_slice(word);
+    digest
+}
+
+fn parse_block(bytes: &[u8], version: Version) -> BlockPrint {
     let mut digest = [0; 16];
     digest.copy_from_slice(&bytes[32..48]);
     let mut hash = [0; 16];
@@ -305,6 +426,10 @@ fn parse_block(bytes: &[u8]) -> BlockPrint {
         flags: (word(bytes, 16) >> 48) as u16,
         first_crank: Some(word(bytes, 24)).filter(|crank| *crank != u64::MAX),
         digest,
+        activity: version
+            .has_activity()
+            .then(|| bytes.get(64..)?.first_chunk::<16>().copied())
+            .flatten(),
         hash: (hash != [0; 16]).then_some(BlockHash(hash)),
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::agoric_ring::AgoricRing;
+use crate::carrier::{carried, is_prefixed};
 use crate::fingerprint;
 
 /// As many bytes as [`SourceKind::sniff`] makes use of.
@@ -143,7 +144,11 @@ fn is_text(head: &[u8]) -> bool {
         return false;
     }
     let endless = head.len() >= SNIFF_LEN && !head.contains(&b'\n');
-    head.split(|b| *b == b'\n').any(begins_object) || endless && is_printable(head)
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let lines = || head.split(|b| *b == b'\n');
+    lines().any(begins_object)
+        || lines().any(|line| carried(line).is_some() || is_prefixed(line))
+        || endless && is_printable(head)
 }
 
 fn begins_object(line: &[u8]) -> bool {

@@ -7,6 +7,7 @@
 
 pub mod agoric_ring;
 pub mod blackbox;
+pub mod carrier;
 pub mod commands;
 pub mod compare;
 mod execution;

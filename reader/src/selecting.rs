@@ -8,6 +8,7 @@ use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::Attempt;
 use haltbox_format::{Lane, Profile, Stream};
 
+use crate::carrier::Origin;
 use crate::placing::{Place, Placer};
 use crate::source::{Blocks, Hole, Line};
 
@@ -133,6 +134,7 @@ struct HeldLine {
     bytes: Vec<u8>,
     newline: bool,
     whole: bool,
+    origin: Origin,
 }
 
 impl<'a> Selector<'a> {
@@ -161,6 +163,7 @@ impl<'a> Selector<'a> {
                 bytes: line.bytes.to_vec(),
                 newline: line.newline,
                 whole: line.whole,
+                origin: line.origin,
             });
             return Ok(());
         }
@@ -231,6 +234,7 @@ impl HeldLine {
             whole: self.whole,
             goes_on: false,
             context: false,
+            origin: self.origin,
         }
     }
 }

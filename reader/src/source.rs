@@ -14,6 +14,7 @@ use haltbox_format::{Lane, RingId, Stream};
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
+use crate::carrier::{Origin, carried};
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
 use crate::kind::{Compression, SourceKind};
@@ -41,6 +42,8 @@ pub struct Line<'a> {
     /// It stands outside what the source covers: block records around it were
     /// evicted.
     pub context: bool,
+    /// Who answers for its bytes.
+    pub origin: Origin,
 }
 
 /// Something that is not there.
@@ -419,6 +422,9 @@ fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
         .collect()
 }
 
+/// Editors of another system put it before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
 
 /// From a position on, if one is given.
@@ -442,6 +448,7 @@ pub(crate) fn read_ring(
                 whole: line.cut.is_none(),
                 goes_on: false,
                 context: line.context,
+                origin: Origin::Recorded,
             }))?,
             Entry::Marks(_, marks, _) => losses(&marks, sink)?,
             Entry::Hole(hole) => sink(Item::Hole(Hole {
@@ -541,6 +548,7 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
                 whole,
                 goes_on,
                 context: which == BoxStream::Context,
+                origin: Origin::Recorded,
             };
             let (item, ended) = match item {
                 BoxItem::Line { bytes, newline } => {
@@ -623,11 +631,33 @@ fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<(
         let item = match item {
             SlogItem::Line(line) => {
                 let whole = line.part == LinePart::Whole;
+                let bytes = match counter {
+                    0 => line
+                        .bytes
+                        .strip_prefix(BYTE_ORDER_MARK)
+                        .unwrap_or(line.bytes),
+                    _ => line.bytes,
+                };
+                let plain = bytes.starts_with(b"{\"type\"") || !whole;
+                let found = if plain { None } else { carried(bytes) };
                 let item = Line {
                     goes_on: matches!(line.part, LinePart::First | LinePart::Middle),
-                    ..plain_line(line.bytes, counter, line.terminated, whole)
+                    origin: Origin::Text,
+                    ..plain_line(bytes, counter, line.terminated, whole)
                 };
                 counter += u64::from(line.terminated);
+                if let Some(found) = found {
+                    let item = Item::Line(Line {
+                        bytes: &found.bytes,
+                        whole: found.whole,
+                        origin: Origin::Carried(found.by),
+                        ..item
+                    });
+                    if !sink(item)? {
+                        break;
+                    }
+                    continue;
+                }
                 Item::Line(item)
             }
             SlogItem::Damage(damage) => Item::Hole(Hole {
@@ -656,6 +686,7 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
         whole,
         goes_on: false,
         context,
+        origin: Origin::Recorded,
     }
 }
 

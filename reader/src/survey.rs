@@ -8,6 +8,8 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Event, Lane, Profile, Stream};
 use serde::Serialize;
 
+use crate::carrier::Origin;
+use crate::compare::repeats::Repeats;
 use crate::execution::{Execution, MissingRecords};
 use crate::known_block::KnownBlock;
 use crate::placing::Place;
@@ -31,6 +33,10 @@ pub struct Row {
     pub name: String,
     /// Its execution is there from the first entry to the last.
     pub complete: bool,
+    /// Its lines are not the host's own bytes, or something carried them that may
+    /// have lost some: there is no HASH of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub altered: bool,
     /// Entries.
     pub records: u64,
     /// Bytes of them, line feeds included.
@@ -58,6 +64,9 @@ pub struct Row {
     /// HASH of what is there, if it is complete.
     #[serde(skip)]
     pub hash: Option<BlockHash>,
+    /// Another JSON writer wrote it anew.
+    #[serde(skip)]
+    pub rewritten: bool,
     /// Its end is there.
     #[serde(skip)]
     pub ended: bool,
@@ -90,8 +99,18 @@ pub struct Survey {
     pub holes: Vec<Hole>,
     /// How many holes there are.
     pub hole_count: u64,
+    /// Lines that stand there twice, byte for byte.
+    #[serde(skip_serializing_if = "is_none")]
+    pub doubled: u64,
+    #[serde(skip)]
+    repeats: Repeats,
     #[serde(skip)]
     missing: MissingRecords,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> {
@@ -110,6 +129,7 @@ impl Survey {
         let mut last: Option<usize> = None;
         source.read(&mut |item| {
             match item {
+                Item::Line(line) if survey.is_repeat(&line, last) => {}
                 Item::Line(line) => selector.line(&line, &mut |picked| {
                     survey.line(&picked.line, picked.place, profile, &mut last);
                     Ok(())
@@ -132,6 +152,20 @@ impl Survey {
         };
         survey.finish(told);
         Ok(survey)
+    }
+
+    /// The line before, sent again by something behind the host: it would begin or end
+    /// a block twice.
+    fn is_repeat(&mut self, line: &Line<'_>, last: Option<usize>) -> bool {
+        let text = line.stream == Stream::Slog && line.whole && line.origin != Origin::Recorded;
+        let repeat = text && self.repeats.is_repeat(line.bytes);
+        if repeat {
+            self.doubled += 1;
+            let row = last.and_then(|index| self.blocks.get_mut(index));
+            let execution = row.and_then(|row| row.execution.as_mut());
+            execution.into_iter().for_each(Execution::doubt);
+        }
+        repeat
     }
 
     fn line(&mut self, line: &Line<'_>, place: Place, profile: &Profile, last: &mut Option<usize>) {
@@ -199,6 +233,8 @@ impl Survey {
             let known = told.get(&of).unwrap_or(&untold);
             row.learn(known);
             let execution = row.execution.take();
+            row.altered = execution.as_ref().is_some_and(Execution::is_altered);
+            row.rewritten = execution.as_ref().is_some_and(Execution::is_rewritten);
             row.hash = execution.and_then(|execution| execution.finish(known, &self.missing));
             row.complete = row.hash.is_some();
             let (height, hash) = (row.height, row.hash);
@@ -208,6 +244,9 @@ impl Survey {
                 serial: std::num::NonZeroU32::MIN,
             }
             .to_string();
+            if row.altered {
+                row.name = format!("{height}-altered");
+            }
         }
     }
 }
@@ -220,6 +259,8 @@ impl Row {
             state: None,
             name: String::new(),
             complete: false,
+            altered: false,
+            rewritten: false,
             records: 0,
             bytes: 0,
             cranks: 0,
@@ -238,7 +279,7 @@ impl Row {
     fn take(&mut self, line: &Line<'_>, profile: &Profile) {
         let Some(rules) = &profile.slog else { return };
         if let Some(execution) = &mut self.execution {
-            execution.line(line.bytes, line.whole);
+            execution.line(line.bytes, line.whole, line.origin);
         }
         for event in rules.read(line.bytes).events() {
             match event {

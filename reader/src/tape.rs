@@ -6,6 +6,8 @@ use std::collections::HashSet;
 
 use haltbox_format::Digest;
 
+use crate::carrier::Carrier;
+
 /// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
 /// the activityhash left out because it is derived.
 pub type UnitDigest = [u8; 16];
@@ -22,12 +24,12 @@ pub struct Unit {
 /// What a unit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A crank: its number, and its hashes if it ended.
+    /// A crank: its number, and what its end tells, if that is there.
     Crank {
         /// Its number.
         number: u64,
-        /// crankhash and activityhash.
-        hashes: Option<(Digest, Digest)>,
+        /// Its end.
+        end: Option<CrankEnd>,
     },
     /// An input: digest of its body.
     Input(UnitDigest),
@@ -37,11 +39,25 @@ pub enum What {
     Entry,
 }
 
+/// What the end of a crank tells. Older kernels write no hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CrankEnd {
+    /// What the crank wrote.
+    pub crankhash: Option<Digest>,
+    /// All that was written up to here.
+    pub activityhash: Option<Digest>,
+}
+
 impl Unit {
+    /// A crank whose end is not there.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.what, What::Crank { end: None, .. })
+    }
+
     /// Crankhash, if it is a crank that ended.
     pub fn crankhash(&self) -> Option<Digest> {
         match self.what {
-            What::Crank { hashes, .. } => hashes.map(|(crankhash, _)| crankhash),
+            What::Crank { end, .. } => end?.crankhash,
             _ => None,
         }
     }
@@ -49,7 +65,7 @@ impl Unit {
     /// Activityhash, if it is a crank that ended.
     pub fn activityhash(&self) -> Option<Digest> {
         match self.what {
-            What::Crank { hashes, .. } => hashes.map(|(_, activityhash)| activityhash),
+            What::Crank { end, .. } => end?.activityhash,
             _ => None,
         }
     }
@@ -87,6 +103,10 @@ pub struct BlockTape {
     pub breaks: Vec<ChainBreak>,
     /// Of the digests only the first 62 bits are known.
     pub narrow: bool,
+    /// The source says that this execution diverged.
+    pub diverged: bool,
+    /// Cranks of it have no crankhash: an older kernel wrote none.
+    pub hashless: bool,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -105,6 +125,15 @@ impl BlockTape {
     /// Beginning and end are there, and all between.
     pub fn is_whole(&self) -> bool {
         self.begun && self.ended && self.holes.is_empty()
+    }
+
+    /// Units that are there whole and behind one another, counted from the first.
+    /// What stands behind them is not covered.
+    pub fn covered(&self) -> usize {
+        let until = self.holes.iter().copied().min().unwrap_or(self.units.len());
+        let cut = !self.ended || !self.holes.is_empty();
+        let last = until.checked_sub(1).and_then(|last| self.units.get(last));
+        until - usize::from(cut && last.is_some_and(Unit::is_unfinished))
     }
 
     /// Number of cranks.
@@ -128,6 +157,16 @@ pub struct Summary {
     pub lines: u64,
     /// Cranks.
     pub cranks: u64,
+    /// Those of them whose end tells no crankhash.
+    pub without_hashes: u64,
+    /// Lines that stand there twice, byte for byte: the second was passed over.
+    pub doubled: u64,
+    /// Lines are not as the host writes them.
+    pub rewritten: bool,
+    /// What carried its lines.
+    pub carrier: Option<Carrier>,
+    /// Lines that hold an entry behind something that is not known.
+    pub prefixed: u64,
     /// Heights before whose execution a kernel started.
     pub kernel_starts: Vec<u64>,
     /// Replayed deliveries, vat and number, in no order; at most a million.
@@ -138,6 +177,37 @@ pub struct Summary {
     pub chain_id: Option<String>,
 }
 
+impl Summary {
+    /// How its lines differ from those that the host wrote, in words.
+    pub fn changed_by(&self) -> Option<String> {
+        let mut words = Vec::new();
+        if self.rewritten {
+            words.push("written anew by another JSON writer, and compared by values".to_owned());
+        }
+        words.extend(self.carrier.map(|by| format!("entries taken out of {by}")));
+        if self.doubled > 0 {
+            words.push(format!(
+                "{} lines stand there twice, byte for byte and with the same clock: something behind the node \
+                 sent them again, and each counts once",
+                self.doubled
+            ));
+        }
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+/// What becomes of what was executed so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is durable.
+    Committed,
+    /// What was executed since the last commit never happened.
+    ThrownAway,
+    /// Something is missing, or the node went back to an older state: what was
+    /// known before may not hold.
+    Unknown,
+}
+
 /// Takes what is found while a source is cut into a tape.
 pub trait Finds {
     /// A whole execution or a part of one. False ends the reading.
@@ -145,6 +215,8 @@ pub trait Finds {
     /// A canonical line: the execution and unit that it belongs to, and its
     /// number in the slog, from 1.
     fn line(&mut self, _ordinal: u64, _unit: usize, _line: &[u8], _number: u64) {}
+    /// What was executed before the next line stands, or does not.
+    fn turn(&mut self, _turn: Turn) {}
     /// Any slog line, before what it means is known.
     fn any_line(&mut self, _line: &[u8], _number: u64) {}
 }

@@ -7,6 +7,7 @@
 mod cases;
 mod renumber;
 mod slog;
+mod writers;
 
 pub use cases::cases;
 pub use slog::Slog;
@@ -28,6 +29,8 @@ pub struct Expected {
     pub syscall: Option<u64>,
     /// Type of the entry.
     pub kind: Option<String>,
+    /// Words that the summary must hold.
+    pub words: Option<&'static str>,
 }
 
 /// One mutated slog.

@@ -61,5 +61,7 @@ mod states; // when an operator may be told that nothing needs attention
 mod tee; // the node's output, kept and shown
 #[path = "all/transactions.rs"]
 mod transactions; // hosts without a slog: their recordings, compared
+#[path = "all/verdicts.rs"]
+mod verdicts; // small recordings whose truth is known, and what is said of each
 #[path = "all/witnesses.rs"]
 mod witnesses; // nodes that are asked by RPC, and those that answer badly

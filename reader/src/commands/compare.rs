@@ -11,7 +11,7 @@ use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
 
-use crate::compare::verdict::Verdict;
+use crate::compare::verdict::{Verdict, Which};
 use crate::report::text::{self, Colour};
 
 /// Group any number of nodes by agreement, and say where each group leaves
@@ -45,6 +45,12 @@ struct Answer {
     /// Nodes that cover no whole block.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     without_blocks: Vec<String>,
+    /// What could not be decided, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    undecided: Vec<String>,
+    /// What should be known besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// Sources that could not be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
@@ -83,15 +89,23 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
             Err(error) => unreadable.push(format!("{error:#}")),
         }
     }
-    let mut groups = groups::group(&nodes);
-    name_differences(args, &nodes, &paths, &mut groups)?;
+    let mut judged = Judging {
+        args,
+        nodes: &nodes,
+        paths: &paths,
+        groups: groups::group(&nodes),
+        undecided: Vec::new(),
+    };
+    judged.confirm()?;
+    let (groups, undecided) = (judged.groups, judged.undecided);
     let heights = || nodes.iter().flat_map(|node| node.heights.keys().copied());
     let without: Vec<String> = nodes
         .iter()
         .filter(|node| node.heights.is_empty())
         .map(|node| node.name.clone())
         .collect();
-    let (exit, summary) = conclude(&nodes, &groups, without.len() + unreadable.len());
+    let unknown = without.len() + unreadable.len() + undecided.len();
+    let (exit, summary) = conclude(args.sources.len(), &groups, unknown);
     Ok(Answer {
         version: 1,
         exit,
@@ -101,6 +115,8 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
         last_height: heights().max(),
         groups,
         without_blocks: without,
+        undecided,
+        notes: nodes.iter().flat_map(|node| node.notes.clone()).collect(),
         unreadable,
     })
 }
@@ -112,39 +128,239 @@ fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<(Node, Option<haltbox
     Ok((node, party.rules()))
 }
 
-/// The step at which each group leaves the first one: one comparison a group.
-fn name_differences(
-    args: &CompareArgs,
-    nodes: &[Node],
-    paths: &[&PathBuf],
-    groups: &mut [Group],
-) -> anyhow::Result<()> {
-    let Some((first, others)) = groups.split_first_mut() else {
-        return Ok(());
-    };
-    // Digests tell where two part; only entries tell what differs.
-    let speaker = |group: &Group| {
-        let mut members = group.members.iter();
-        let has_entries = |member: &&usize| nodes.get(**member).is_some_and(|n| n.has_entries);
-        let chosen = members.clone().find(has_entries).or(members.next());
-        chosen.and_then(|member| paths.get(*member))
-    };
-    let reference = speaker(first);
-    for group in others {
-        let (Some(reference), Some(path)) = (reference, speaker(group)) else {
-            continue;
-        };
-        let document = difference(args, reference, path)?;
-        if document.verdict != Verdict::Identical {
-            let class = match document.verdict {
-                Verdict::Insufficient => "class unknown",
-                known => known.name(),
-            };
-            group.difference = Some(class.to_owned());
-            group.place = document.place.as_ref().map(text::place_words);
-        }
+/// Members of a group that are asked for its difference from another.
+const SPEAKERS: usize = 3;
+
+/// Digests say who agrees, and what they say is held to what comparing two sources
+/// says: neither may contradict the other.
+struct Judging<'a> {
+    args: &'a CompareArgs,
+    nodes: &'a [Node],
+    paths: &'a [&'a PathBuf],
+    groups: Vec<Group>,
+    undecided: Vec<String>,
+}
+
+impl Judging<'_> {
+    fn confirm(&mut self) -> anyhow::Result<()> {
+        self.check_members()?;
+        self.place_unsure()?;
+        groups::order(&mut self.groups, self.nodes);
+        self.name_differences()?;
+        groups::order(&mut self.groups, self.nodes);
+        Ok(())
     }
-    Ok(())
+
+    fn diff(&self, one: usize, other: usize) -> anyhow::Result<Document> {
+        difference(self.args, self.paths[one], self.paths[other])
+    }
+
+    /// Whole blocks with equal digests are equal; what else a node tells, only its
+    /// entries or units do.
+    fn check_members(&mut self) -> anyhow::Result<()> {
+        for at in 0..self.groups.len() {
+            let mut members = self.groups[at].members.clone();
+            members.sort_by_key(|member| std::cmp::Reverse(self.nodes[*member].heights.len()));
+            self.groups[at].members = self.connected(members)?;
+        }
+        self.groups.retain(|group| !group.members.is_empty());
+        Ok(())
+    }
+
+    /// Those of a group's members that agree with one another where they can be
+    /// compared, each with some other one.
+    fn connected(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<usize>> {
+        let mut kept: Vec<usize> = members.first().copied().into_iter().collect();
+        members = members.split_off(kept.len());
+        loop {
+            let next = members
+                .iter()
+                .enumerate()
+                .find_map(|(at, member)| Some((at, self.partner(&kept, *member)?)));
+            let Some((at, partner)) = next else { break };
+            let member = members.remove(at);
+            self.check_member(&mut kept, member, partner)?;
+        }
+        for member in members {
+            let name = &self.nodes[member].name;
+            self.undecided.push(format!(
+                "{name} has no whole height in common with the others"
+            ));
+        }
+        Ok(kept)
+    }
+
+    /// The member that a node is compared with: one with entries, if some height is
+    /// common to both, and of these the one that covers most.
+    fn partner(&self, kept: &[usize], member: usize) -> Option<usize> {
+        let shares = |other: &&usize| self.nodes[**other].shares(&self.nodes[member]);
+        let entries = |other: &&usize| self.nodes[**other].has_entries;
+        let with_entries = kept.iter().filter(entries).find(shares);
+        with_entries.or_else(|| kept.iter().find(shares)).copied()
+    }
+
+    fn check_member(
+        &mut self,
+        kept: &mut Vec<usize>,
+        member: usize,
+        partner: usize,
+    ) -> anyhow::Result<()> {
+        let (own, other) = (&self.nodes[member], &self.nodes[partner]);
+        if !(own.has_entries || other.has_entries || own.shares_parts(other)) {
+            kept.push(member);
+            return Ok(());
+        }
+        let document = self.diff(partner, member)?;
+        let leaves = match document.exit {
+            0 => {
+                kept.push(member);
+                return Ok(());
+            }
+            1 if is_of_a(&document) => {
+                kept.retain(|of| *of != partner);
+                kept.push(member);
+                partner
+            }
+            1 => member,
+            _ => {
+                self.undecided
+                    .push(format!("{}: {}", own.name, document.summary));
+                return Ok(());
+            }
+        };
+        self.groups.push(left(vec![leaves], &document));
+        Ok(())
+    }
+
+    /// Nodes whose digests tell nothing go where their entries agree.
+    fn place_unsure(&mut self) -> anyhow::Result<()> {
+        let unsure = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.unsure);
+        let unsure: Vec<usize> = unsure.map(|(at, _)| at).collect();
+        for member in unsure
+            .into_iter()
+            .filter(|at| !self.nodes[*at].heights.is_empty())
+        {
+            self.place(member)?;
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, member: usize) -> anyhow::Result<()> {
+        if self.groups.is_empty() {
+            self.groups.push(Group {
+                members: vec![member],
+                ..Group::default()
+            });
+            return Ok(());
+        }
+        let mut first = None;
+        for at in 0..self.groups.len() {
+            let Some(partner) = self.speakers(at).first().copied() else {
+                continue;
+            };
+            let document = self.diff(partner, member)?;
+            if document.exit == 0 {
+                self.groups[at].members.push(member);
+                return Ok(());
+            }
+            first.get_or_insert(document);
+        }
+        match first {
+            Some(document) if document.exit == 1 => {
+                self.groups.push(left(vec![member], &document));
+            }
+            Some(document) => {
+                let name = &self.nodes[member].name;
+                self.undecided.push(format!("{name}: {}", document.summary));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Who speaks for a group: digests tell where two part, only entries tell what
+    /// differs.
+    fn speakers(&self, group: usize) -> Vec<usize> {
+        let mut members = self.groups[group].members.clone();
+        members.sort_by_key(|member| !self.nodes[*member].has_entries);
+        members.truncate(SPEAKERS);
+        members
+    }
+
+    /// The step at which each group leaves the first one.
+    fn name_differences(&mut self) -> anyhow::Result<()> {
+        let mut at = 1;
+        while at < self.groups.len() {
+            let Some(document) = self.difference_of(at)? else {
+                at += 1;
+                continue;
+            };
+            match document.exit {
+                0 => {
+                    let merged = self.groups.remove(at);
+                    self.groups[0].members.extend(merged.members);
+                }
+                1 => {
+                    name_difference(&mut self.groups[at], &document);
+                    at += 1;
+                }
+                _ => {
+                    let group = self.groups.remove(at);
+                    let names = group.members.iter();
+                    self.undecided.extend(names.map(|member| {
+                        format!("{}: {}", self.nodes[*member].name, document.summary)
+                    }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first comparison that decides, else the last one.
+    fn difference_of(&self, group: usize) -> anyhow::Result<Option<Document>> {
+        let Some(reference) = self.speakers(0).first().copied() else {
+            return Ok(None);
+        };
+        let mut last = None;
+        for speaker in self.speakers(group) {
+            let document = self.diff(reference, speaker)?;
+            if document.exit != 2 {
+                return Ok(Some(document));
+            }
+            last = Some(document);
+        }
+        Ok(last)
+    }
+}
+
+/// A comparison in which the first source alone is at fault.
+fn is_of_a(document: &Document) -> bool {
+    document.verdict == Verdict::Replay
+        && document.replays.iter().all(|(which, _)| *which == Which::A)
+}
+
+/// Nodes that leave the others where a comparison says so.
+fn left(members: Vec<usize>, document: &Document) -> Group {
+    let mut group = Group {
+        members,
+        leaves_at: document.place.as_ref().map(|place| place.height),
+        ..Group::default()
+    };
+    name_difference(&mut group, document);
+    group
+}
+
+fn name_difference(group: &mut Group, document: &Document) {
+    let class = match document.verdict {
+        Verdict::Insufficient => "class unknown",
+        known => known.name(),
+    };
+    group.difference = Some(class.to_owned());
+    group.place = document.place.as_ref().map(text::place_words);
 }
 
 fn difference(args: &CompareArgs, a: &Path, b: &Path) -> anyhow::Result<Document> {
@@ -153,7 +369,7 @@ fn difference(args: &CompareArgs, a: &Path, b: &Path) -> anyhow::Result<Document
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }
 
-fn conclude(nodes: &[Node], groups: &[Group], unknown: usize) -> (u8, String) {
+fn conclude(named: usize, groups: &[Group], unknown: usize) -> (u8, String) {
     let known: usize = groups.iter().map(|group| group.members.len()).sum();
     if groups.len() > 1 {
         let first = groups
@@ -178,8 +394,8 @@ fn conclude(nodes: &[Node], groups: &[Group], unknown: usize) -> (u8, String) {
         return (
             2,
             format!(
-                "only {known} of {} nodes could be compared",
-                nodes.len().max(known + unknown)
+                "only {} of {named} nodes could be compared",
+                if known < 2 { 0 } else { known }
             ),
         );
     }
@@ -220,6 +436,8 @@ fn table(answer: &Answer, colour: Colour) -> String {
     }
     let lists = [
         ("no whole block", &answer.without_blocks),
+        ("undecided", &answer.undecided),
+        ("note", &answer.notes),
         ("not read", &answer.unreadable),
     ];
     for (what, list) in lists {

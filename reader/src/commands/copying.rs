@@ -16,6 +16,7 @@ use haltbox_format::{BlockHash, BoxName, Event, Lane, Profile, Redactor, Stream}
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
+use crate::carrier::Origin;
 use crate::execution::{Execution, MissingRecords};
 use crate::known_block::KnownBlock;
 use crate::selecting::{Picked, Selection, Selector};
@@ -364,7 +365,7 @@ impl<'a> Target<'a> {
         }
         let bytes = self.redact(line.bytes);
         let done = self.writer.slog(&bytes, line.newline);
-        self.index(&bytes, line.whole);
+        self.index(&bytes, line.whole, line.origin);
         self.redacted = bytes;
         done.map_err(io::Error::other)
     }
@@ -382,12 +383,12 @@ impl<'a> Target<'a> {
 
     /// Takes what the written line tells: the index must be what a reader of
     /// the box finds in it.
-    fn index(&mut self, line: &[u8], whole: bool) {
+    fn index(&mut self, line: &[u8], whole: bool, origin: Origin) {
         let Some(rules) = &self.profile.slog else {
             return;
         };
         if let Some(open) = &mut self.open {
-            open.execution.line(line, whole);
+            open.execution.line(line, whole, origin);
         }
         for event in rules.read(line).events() {
             match event {

@@ -20,6 +20,12 @@ pub struct DiffArgs {
     a: PathBuf,
     /// The same of another node.
     b: PathBuf,
+    /// Of a height that A executed more than once, this attempt.
+    #[arg(long, value_name = "N")]
+    attempt_a: Option<u32>,
+    /// The same of B.
+    #[arg(long, value_name = "N")]
+    attempt_b: Option<u32>,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
@@ -53,6 +59,7 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
 
 fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
     let open = |path| party(path, args.profile.as_deref());
-    let (a, b) = (open(&args.a)?, open(&args.b)?);
+    let (mut a, mut b) = (open(&args.a)?, open(&args.b)?);
+    (a.attempt, b.attempt) = (args.attempt_a, args.attempt_b);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }

@@ -10,7 +10,7 @@ use haltbox_format::{BlockHash, ShowPath};
 use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, human_bytes, output, party, shown};
-use crate::compare::pair::TapeReader;
+use crate::compare::pair;
 use crate::compare::party::Party;
 use crate::fingerprint::Writer;
 use crate::source::Source;
@@ -65,33 +65,35 @@ fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     };
     let mut writer = Writer::new(rules.canonical().digest());
     let hashes = hashes(party)?;
-    let mut blocks = 0;
-    std::thread::scope(|scope| -> anyhow::Result<()> {
-        let mut tape = TapeReader::start(scope, party);
-        while let Some(block) = tape.next_height() {
-            let hash = hashes
-                .get(&block.height)
-                .copied()
-                .filter(|_| block.is_whole());
-            writer.block(&block, hash);
-            blocks += 1;
-        }
-        tape.finish()?;
+    pair::each_height(party, &mut |block| -> anyhow::Result<()> {
+        let hash = hashes.get(&(block.height, block.attempt)).copied();
+        writer.block(&block, hash.filter(|_| block.is_whole()));
         Ok(())
     })?;
+    let blocks = writer.blocks();
+    if blocks == 0 {
+        anyhow::bail!(
+            "{} holds no execution of any block that could be read: there is nothing to digest",
+            shown(&party.path)
+        );
+    }
     let mut bytes = Vec::new();
     writer.finish(&mut bytes)?;
     Ok((bytes, blocks))
 }
 
-/// HASH of the last execution of each height that came to its end, if that one
-/// is whole: an earlier one's must not name it.
-fn hashes(party: &Party) -> anyhow::Result<HashMap<u64, BlockHash>> {
+/// HASH of each execution, if it is whole: another one's must not name it.
+fn hashes(party: &Party) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
     let survey = Survey::of(&party.source, &party.profile)?;
-    let ended = survey.blocks.iter().filter(|row| row.ended);
-    let last: HashMap<u64, Option<BlockHash>> = ended.map(|row| (row.height, row.hash)).collect();
-    let whole = last.into_iter();
+    if survey.blocks.iter().any(|row| row.rewritten) {
+        anyhow::bail!(
+            "{} was written anew by another JSON writer: digests of its bytes are not those \
+             of the node, and a fingerprint of them would accuse it; take the node's own file",
+            shown(&party.path)
+        );
+    }
+    let whole = survey.blocks.iter();
     Ok(whole
-        .filter_map(|(height, hash)| Some((height, hash?)))
+        .filter_map(|row| Some(((row.height, row.attempt), row.hash?)))
         .collect())
 }

@@ -254,6 +254,9 @@ impl Info {
                 ),
             );
         }
+        altered(survey)
+            .into_iter()
+            .for_each(|text| line("no HASH", text));
         if survey.not_json > 0 {
             line(
                 "not JSON",
@@ -300,6 +303,17 @@ impl Info {
             ),
         }
     }
+}
+
+/// Why blocks that are whole have no HASH.
+fn altered(survey: &Survey) -> Option<String> {
+    let altered = survey.blocks.iter().filter(|row| row.altered).count();
+    let what = match survey.blocks.iter().any(|row| row.rewritten) {
+        true => "another JSON writer wrote them anew",
+        false => "something carried them here, and may have lost or doubled lines",
+    };
+    (altered > 0)
+        .then(|| format!("of {altered} blocks: {what}; their lines are not the host's own"))
 }
 
 fn covers(rows: &[Row]) -> String {

@@ -3,14 +3,18 @@
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Digest, Event, Lane, SlogRules, Stream};
+use haltbox_format::{Event, Lane, SlogRules, Stream, json};
 
+use super::attempts::Attempts;
 use super::chain::Chain;
+use super::durable::Durable;
 use super::party::Party;
+use super::repeats::Repeats;
 use super::role::{self, Role};
-use super::swingset;
+use super::{swingset, values};
+use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Item, Line, Source};
-use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, ChainBreak, CrankEnd, Finds, Summary, Turn, Unit, UnitDigest, What};
 
 /// Canonical bytes gathered before they are hashed.
 const BATCH: usize = 64 << 10;
@@ -24,15 +28,19 @@ const REPLAYS: usize = 1 << 20;
 pub struct Cutter<'a> {
     rules: &'a SlogRules,
     depth: Depth,
+    by_value: bool,
     summary: Summary,
+    repeats: Repeats,
     open: BlockTape,
     height: Option<u64>,
-    attempts: (u64, u32),
+    /// Counter of the line that began the open execution.
+    begun_at: u64,
+    attempts: Attempts,
     ordinal: u64,
     crank: Option<OpenCrank>,
     cranks_in_run: bool,
     chain: Chain,
-    committed: Option<Digest>,
+    durable: Durable,
     started: bool,
     bootstrapped: bool,
     batch: Vec<u8>,
@@ -64,7 +72,7 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
     let Some(rules) = &party.profile.slog else {
         return Ok(Summary::default());
     };
-    let mut cutter = Cutter::new(rules, depth);
+    let mut cutter = Cutter::new(rules, depth, party);
     party.source.read(&mut |item| {
         if let Item::Line(line) = &item {
             party.took(line.bytes.len());
@@ -74,7 +82,7 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
             Item::Line(line) => cutter.line(&line, finds),
             Item::Hole(hole) => {
                 if hole.of_blocks {
-                    cutter.hole(&hole.text);
+                    cutter.hole(&hole.text, finds);
                 }
                 true
             }
@@ -85,19 +93,22 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
 }
 
 impl<'a> Cutter<'a> {
-    fn new(rules: &'a SlogRules, depth: Depth) -> Cutter<'a> {
+    fn new(rules: &'a SlogRules, depth: Depth, party: &Party) -> Cutter<'a> {
         Cutter {
             rules,
             depth,
+            by_value: party.is_by_value(),
             summary: Summary::default(),
+            repeats: Repeats::default(),
             open: BlockTape::default(),
             height: None,
-            attempts: (0, 0),
+            begun_at: 0,
+            attempts: Attempts::of(party.source.blocks()),
             ordinal: 0,
             crank: None,
             cranks_in_run: false,
             chain: Chain::default(),
-            committed: None,
+            durable: Durable::default(),
             started: false,
             bootstrapped: false,
             batch: Vec::new(),
@@ -107,41 +118,91 @@ impl<'a> Cutter<'a> {
     /// Takes the next line; false if `finds` has enough.
     fn line(&mut self, line: &Line<'_>, finds: &mut dyn Finds) -> bool {
         self.summary.lines += u64::from(line.newline || line.whole);
-        finds.any_line(line.bytes, self.summary.lines);
-        if !line.whole {
-            self.hole("an entry that could not be read in one piece");
+        if line.whole && self.repeats.is_repeat(line.bytes) {
+            self.summary.doubled += 1;
             return true;
         }
-        let entry = self.rules.read(line.bytes);
+        finds.any_line(line.bytes, self.summary.lines);
+        if let Origin::Carried(by) = line.origin {
+            self.summary.carrier = Some(by);
+        }
+        if !line.whole {
+            self.hole("an entry that could not be read in one piece", finds);
+            return true;
+        }
+        // Half an entry is none: it would differ from the whole one.
+        if !line.newline && json::members(line.bytes).any(|member| member.is_err()) {
+            self.hole("the last entry is cut off", finds);
+            return true;
+        }
+        // Another writer may have written heights and numbers otherwise.
+        let value = self.by_value.then(|| values::normal(line.bytes));
+        let read = value.as_deref().unwrap_or(line.bytes);
+        let entry = self.rules.read(read);
         if entry.lane == Lane::Local {
             return self.local(line.bytes, entry.events(), finds);
         }
         if !entry.canonical {
+            self.summary.prefixed += u64::from(is_prefixed(line.bytes));
+            entry.events().for_each(|event| self.settle(event, finds));
             return true;
         }
+        self.summary.rewritten |= match self.by_value {
+            true => !role::is_as_written(line.bytes),
+            false => !role::opens_as_written(line.bytes),
+        };
         let mut more = true;
-        let mut crank_end = None;
-        let mut end = None;
+        let (mut end, mut crank_end) = (None, None);
         for event in entry.events() {
             match event {
-                Event::Begin { height, early } => more = self.begin(height, early, finds),
-                Event::Executed => self.open.executed = true,
+                Event::Begin { height, early } => {
+                    more &= self.begin(height, early, line.counter, finds);
+                }
+                Event::Executed => self.executed(finds),
                 Event::End { height } => end = Some(height),
                 Event::Crank {
-                    number,
                     crankhash,
                     activityhash,
+                    ..
                 } => {
-                    crank_end = Some((number, crankhash, activityhash));
+                    crank_end = Some(CrankEnd {
+                        crankhash: Some(crankhash),
+                        activityhash: Some(activityhash),
+                    });
                 }
-                _ => {}
+                other => self.settle(other, finds),
             }
         }
-        self.take(line.bytes, crank_end, finds);
+        if crank_end.is_none() && entry.ends_crank() {
+            let [crankhash, activityhash] = self.rules.crank_hashes(read);
+            crank_end = Some(CrankEnd {
+                crankhash,
+                activityhash,
+            });
+        }
+        self.take(line.bytes, read, crank_end, finds);
         match end {
             Some(height) => self.end(height, finds),
             None => more,
         }
+    }
+
+    /// What was executed is made durable, or thrown away.
+    fn settle(&mut self, event: Event, finds: &mut dyn Finds) {
+        match event {
+            Event::Commit { .. } => {
+                let turn = self.durable.commit(self.chain.last());
+                turn.into_iter().for_each(|turn| finds.turn(turn));
+            }
+            Event::Abort { .. } => self.throw_away(finds),
+            _ => {}
+        }
+    }
+
+    /// The last commit is where the next execution goes on from.
+    fn throw_away(&mut self, finds: &mut dyn Finds) {
+        self.chain.go_back(self.durable.chain());
+        finds.turn(Turn::ThrownAway);
     }
 
     /// Node-local entries: a process that starts throws the open execution away.
@@ -156,7 +217,6 @@ impl<'a> Cutter<'a> {
             if event == Event::ProcessStart && !self.started {
                 self.started = true;
                 more = self.abandon(finds);
-                self.chain.go_back(self.committed);
             }
         }
         if role::of(line) == Role::Deliver && self.summary.replays.len() < REPLAYS {
@@ -170,42 +230,87 @@ impl<'a> Cutter<'a> {
 
     /// What was open will not be finished.
     fn abandon(&mut self, finds: &mut dyn Finds) -> bool {
-        if self.open.begun {
-            return self.give(finds);
-        }
         self.close_crank(None);
+        let open = self.open.begun || !self.open.units.is_empty();
+        let more = !self.open.begun || self.give(finds);
         self.open = BlockTape::default();
         self.height = None;
-        true
+        if open {
+            self.throw_away(finds);
+        }
+        more
     }
 
     /// A block begins. Early entries belong to a block whose own first entry
     /// is still to come, or is not there.
-    fn begin(&mut self, height: u64, early: bool, finds: &mut dyn Finds) -> bool {
+    fn begin(&mut self, height: u64, early: bool, at: u64, finds: &mut dyn Finds) -> bool {
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
         }
         if early {
+            if self.height.is_none() {
+                self.begun_at = at;
+                self.begins(height, finds);
+            }
             self.height.get_or_insert(height);
             return true;
         }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
-        let more = !again || self.give(finds);
+        let mut more = true;
+        if again {
+            let goes_on = self.height.is_some_and(|open| height > open);
+            more = self.give(finds);
+            match goes_on {
+                true => self.lose_track(finds),
+                false => self.throw_away(finds),
+            }
+        }
+        if self.height.is_none() {
+            self.begins(height, finds);
+        }
+        self.begun_at = at;
         self.height = Some(height);
         self.open.begun = true;
         more
+    }
+
+    fn begins(&mut self, height: u64, finds: &mut dyn Finds) {
+        let turn = self.durable.begin(height, self.chain.last());
+        if turn == Some(Turn::Unknown) {
+            self.chain.forget();
+        }
+        turn.into_iter().for_each(|turn| finds.turn(turn));
+    }
+
+    /// The kernel runs: what stands of this height already is executed again.
+    fn executed(&mut self, finds: &mut dyn Finds) {
+        self.open.executed = true;
+        let height = self.height.unwrap_or(0);
+        match self.durable.execute(height) {
+            Some(Turn::ThrownAway) => self.throw_away(finds),
+            Some(Turn::Unknown) => self.lose_track(finds),
+            _ => {}
+        }
+    }
+
+    /// Nothing that was known before is known to hold from here on.
+    fn lose_track(&mut self, finds: &mut dyn Finds) {
+        self.chain.forget();
+        self.durable = Durable::default();
+        finds.turn(Turn::Unknown);
     }
 
     /// Takes one canonical line.
     fn take(
         &mut self,
         line: &[u8],
-        crank_end: Option<(u64, Digest, Digest)>,
+        read: &[u8],
+        crank_end: Option<CrankEnd>,
         finds: &mut dyn Finds,
     ) {
         if self.crank.is_none()
-            && let Some(number) = self.rules.crank_of(line)
+            && let Some(number) = self.rules.crank_of(read)
         {
             self.crank = Some(OpenCrank {
                 number,
@@ -235,7 +340,15 @@ impl<'a> Cutter<'a> {
     fn digest(&mut self, line: &[u8], ends_crank: bool) {
         let before = self.batch.len();
         self.rules.canonical().cut_canonical(line, &mut self.batch);
-        if ends_crank {
+        if self.by_value {
+            let mut value = values::normal(&self.batch[before..]).into_owned();
+            if ends_crank {
+                // Compared by itself: a kernel that writes none has not another one.
+                value = role::without_hashes(&value);
+            }
+            self.batch.truncate(before);
+            self.batch.extend(value);
+        } else if ends_crank {
             role::drop_value(&mut self.batch, before, "activityhash");
         }
         self.batch.push(b'\n');
@@ -245,35 +358,50 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    fn close_crank(&mut self, end: Option<(u64, Digest, Digest)>) {
+    fn close_crank(&mut self, end: Option<CrankEnd>) {
         let Some(OpenCrank { number, mut hasher }) = self.crank.take() else {
             return;
         };
         hasher.update(&self.batch);
         self.batch.clear();
-        let hashes = end.map(|(_, crankhash, activityhash)| (crankhash, activityhash));
-        if let Some((crankhash, activityhash)) = hashes {
-            self.summary.cranks += 1;
-            let follows = self.chain.follows(crankhash, activityhash);
-            if !follows && self.open.breaks.len() < TOLD {
-                self.open.breaks.push(ChainBreak {
-                    unit: self.open.units.len(),
-                    crank: number,
-                    in_run: self.cranks_in_run,
-                });
-            }
-            self.cranks_in_run = true;
+        if let Some(end) = end {
+            self.link(number, end);
         }
         self.open.units.push(Unit {
             digest: short(hasher.finalize()),
-            what: What::Crank { number, hashes },
+            what: What::Crank { number, end },
         });
+    }
+
+    /// A crank ended: does its activityhash follow from the one before?
+    fn link(&mut self, number: u64, end: CrankEnd) {
+        self.summary.cranks += 1;
+        self.summary.without_hashes += u64::from(end.crankhash.is_none());
+        self.open.hashless |= end.crankhash.is_none();
+        let follows = match (end.crankhash, end.activityhash) {
+            (Some(crankhash), Some(activityhash)) => self.chain.follows(crankhash, activityhash),
+            _ => {
+                self.chain.forget();
+                true
+            }
+        };
+        if !follows && self.open.breaks.len() < TOLD {
+            self.open.breaks.push(ChainBreak {
+                unit: self.open.units.len(),
+                crank: number,
+                in_run: self.cranks_in_run,
+            });
+        }
+        self.cranks_in_run = true;
     }
 
     /// An entry outside cranks.
     fn single(&mut self, line: &[u8]) {
         let mut text = Vec::new();
         self.rules.canonical().cut_canonical(line, &mut text);
+        if self.by_value {
+            text = values::normal(&text).into_owned();
+        }
         let digest = short(blake3::hash(&text));
         let what = match role::of(line) {
             Role::Input => {
@@ -299,7 +427,7 @@ impl<'a> Cutter<'a> {
         self.close_crank(None);
         self.height = Some(height);
         self.open.ended = true;
-        self.committed = self.chain.last();
+        self.durable.end(height);
         self.give(finds)
     }
 
@@ -310,25 +438,21 @@ impl<'a> Cutter<'a> {
         let Some(height) = self.height.take() else {
             return true;
         };
-        if self.attempts.0 != height {
-            self.attempts = (height, 0);
-        }
-        self.attempts.1 += 1;
         block.height = height;
-        block.attempt = self.attempts.1;
+        (block.attempt, block.diverged) = self.attempts.next(height, self.begun_at);
         block.ordinal = self.ordinal;
         self.ordinal += 1;
         finds.block(block)
     }
 
     /// Something is missing here.
-    fn hole(&mut self, why: &str) {
+    fn hole(&mut self, why: &str, finds: &mut dyn Finds) {
         if self.summary.holes.len() < TOLD {
             self.summary.holes.push(why.to_owned());
         }
         self.close_crank(None);
         self.open.holes.push(self.open.units.len());
-        self.chain.forget();
+        self.lose_track(finds);
     }
 
     fn finish(mut self, finds: &mut dyn Finds) -> Summary {

@@ -10,13 +10,16 @@ use super::document::{
     BreakFacts, Consequence, Context, Document, HeightFacts, LastWrite, Place, SideFacts, Sides,
 };
 use super::environment::environment;
-use super::evidence::{self, Entry};
+use super::evidence::{Entry, Evidence};
 use super::last_write::{self, StoreKey};
-use super::pair::{self, Agreement, Comparison, Parting, Side, TapeReader};
+use super::pair::{Agreement, Comparison, Parting, Side};
 use super::party::Party;
-use super::replay::{self, Mismatch, Originals, Replays};
+use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::role::{self, Role};
-use super::verdict::{Case, Finding, Verdict, Which};
+use super::settle::{self, Settled, both, settle};
+use super::verdict::{Finding, Verdict, Which};
+use super::version;
+use crate::source::Source;
 use crate::tape::{BlockTape, Unit};
 
 /// Entries of context that are told on each side of the step.
@@ -27,17 +30,14 @@ const CONTEXT: usize = 4;
 /// # Errors
 /// What reading gives.
 pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
-    let comparison = std::thread::scope(|scope| {
-        let left = TapeReader::start(scope, a);
-        let right = TapeReader::start(scope, b);
-        pair::compare(left, right)
-    })?;
-    let mut document = Document::new(a, b, &comparison);
-    if let Some(why) = incomparable(a, b, &comparison) {
+    let settled = settle(a, b)?;
+    let comparison = &settled.comparison;
+    let mut document = Document::new(a, b, &settled);
+    if let Some(why) = incomparable(a, b, comparison) {
         document.decide(Verdict::Insufficient, why);
         return Ok(document);
     }
-    let replays = check_replays(a, b, &comparison)?;
+    let replays = check_replays(a, b, comparison)?;
     document.take_replays(&replays);
     let parting_height = comparison
         .parting
@@ -49,18 +49,12 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     {
         document.replay(which, &mismatch);
     } else if let Some(parting) = &comparison.parting {
-        let prints = [("A", a), ("B", b)];
-        let prints = prints
-            .iter()
-            .filter(|(_, party)| party.source.is_fingerprint());
-        let without: Vec<&str> = prints.map(|(name, _)| *name).collect();
-        if without.is_empty() {
-            document.parting(a, b, parting, &comparison.sides)?;
-        } else {
-            document.parting_of_digests(parting, &without);
+        match &settled.evidence {
+            Some(evidence) => document.parting(a, b, parting, evidence, comparison)?,
+            None => document.parting_of_digests(a, b, parting),
         }
     } else {
-        document.no_parting(a, b, &comparison);
+        document.no_parting(a, b, comparison);
     }
     Ok(document)
 }
@@ -90,8 +84,34 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     }
     for (side, name) in [(one, "A"), (other, "B")] {
         if side.blocks == 0 {
-            return Some(format!("{name} holds no execution of any block"));
+            let prefixed = side.summary.prefixed;
+            let behind = match prefixed {
+                0 => String::new(),
+                _ => format!(
+                    ": {prefixed} lines have something before their entry that is not known here; take it away \
+                     first, as sed 's/^[^{{]*//' does"
+                ),
+            };
+            return Some(format!("{name} holds no execution of any block{behind}"));
         }
+    }
+    let prints = [a, b].map(|party| party.source.is_fingerprint());
+    let rewritten = [one, other].map(|side| side.summary.rewritten);
+    let digests = prints[0] && rewritten[1] || prints[1] && rewritten[0];
+    if digests && comparison.parting.is_some() {
+        let name = if rewritten[0] { "A" } else { "B" };
+        return Some(format!(
+            "{name} was written anew by another JSON writer: digests of its bytes cannot be compared with a \
+             fingerprint; take the entries of both"
+        ));
+    }
+    let hashless = |side: &Side| side.summary.without_hashes > 0;
+    if (prints[0] || prints[1]) && hashless(one) != hashless(other) && comparison.whole == 0 {
+        let name = if hashless(one) { "A" } else { "B" };
+        return Some(format!(
+            "{name} tells no crankhashes, and digests with them cannot be compared with digests without: take \
+             the entries of both"
+        ));
     }
     if comparison.whole == 0 && comparison.parting.is_none() {
         return Some(format!(
@@ -121,28 +141,27 @@ fn check_replays(
         if own.is_empty() {
             return Ok(None);
         }
-        let none = Originals::default();
-        let alone = replay::check(party, own, &none)?;
-        if alone.unknown == 0 {
-            return Ok(Some(alone));
+        let by_bytes = check_replays_of(party, own, peer, Form::Bytes)?;
+        if by_bytes.wrong.is_empty() {
+            return Ok(Some(by_bytes));
         }
-        let others = replay::originals(peer, own)?;
-        replay::check(party, own, &others).map(Some)
+        check_replays_of(party, own, peer, Form::Values).map(Some)
     };
     both(|| check(a, one, b), || check(b, other, a))
 }
 
-/// Reads both sources at once.
-fn both<T: Send>(
-    of_a: impl FnOnce() -> io::Result<T> + Send,
-    of_b: impl FnOnce() -> io::Result<T>,
-) -> io::Result<[T; 2]> {
-    std::thread::scope(|scope| {
-        let of_a = scope.spawn(of_a);
-        let of_b = of_b()?;
-        let lost = |_| io::Error::other("the reading thread ended without a word");
-        Ok([of_a.join().map_err(lost)??, of_b])
-    })
+fn check_replays_of(
+    party: &Party,
+    own: &replay::Deliveries,
+    peer: &Party,
+    form: Form,
+) -> io::Result<Replays> {
+    let alone = replay::check(party, own, &Originals::default(), form)?;
+    if alone.unknown == 0 || peer.source.is_fingerprint() {
+        return Ok(alone);
+    }
+    let others = replay::originals(peer, own, form)?;
+    replay::check(party, own, &others, form)
 }
 
 fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
@@ -162,11 +181,13 @@ fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
 }
 
 impl Document {
-    fn new(a: &Party, b: &Party, comparison: &Comparison) -> Document {
+    fn new(a: &Party, b: &Party, settled: &Settled) -> Document {
+        let comparison = &settled.comparison;
         let [one, other] = &comparison.sides;
         let heights = comparison.rows.iter().map(|row| HeightFacts {
             height: row.height,
             cranks: row.cranks,
+            whole: row.whole,
             same: match row.agreement {
                 Agreement::Same => Some(true),
                 Agreement::Different => Some(false),
@@ -197,7 +218,7 @@ impl Document {
             },
             heights: heights.collect(),
             environment: environment(a, b),
-            notes: notes(&comparison.sides),
+            notes: notes([a, b], settled),
             collect: Vec::new(),
         }
     }
@@ -264,40 +285,33 @@ impl Document {
         a: &Party,
         b: &Party,
         parting: &Parting,
-        sides: &[Side; 2],
+        evidence: &[Evidence; 2],
+        comparison: &Comparison,
     ) -> io::Result<()> {
-        let (block_a, at_a) = &parting.a;
-        let (block_b, at_b) = &parting.b;
-        let [of_a, of_b] = both(
-            || evidence::gather(a, block_a, *at_a),
-            || evidence::gather(b, block_b, *at_b),
-        )?;
-        let case = Case {
-            profile: &a.profile,
-            parting,
-            evidence: [&of_a, &of_b],
-            sides: [&sides[0], &sides[1]],
-        };
-        let mut finding = case.judge();
+        let [(block_a, at_a), (block_b, at_b)] = [&parting.a, &parting.b];
+        let mut finding = settle::case(a, parting, evidence, comparison).judge();
         if finding.role == Role::Result
             && Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true)
         {
             finding.verdict = Verdict::ResultsOnly;
             finding.summary += ", and the AppHash is the same";
         }
+        let heights = comparison.rows.iter().map(|row| row.height).collect();
+        if matches!(finding.verdict, Verdict::Execution | Verdict::Inputs)
+            && let Some(words) = version::of_every_entry(a, b, &finding, &heights)?
+        {
+            finding.summary = format!("{words}; the first place: {}", finding.summary);
+        }
         self.decide(finding.verdict, finding.summary.clone());
-        let first = if finding.steps[0].is_some() {
-            &of_a
-        } else {
-            &of_b
-        };
+        let told = &evidence[finding.told_by.index()];
+        let before = cranks_before(block_a, *at_a).max(cranks_before(block_b, *at_b));
         self.place = Some(Place {
             height: block_a.height,
-            attempt: block_a.attempt,
-            input: first.input.clone(),
-            run: first.run,
+            attempt: block_a.attempt.max(block_b.attempt),
+            input: told.input.clone(),
+            run: told.run,
             crank: finding.numbers.crank,
-            crank_in_block: finding.numbers.crank.map(|_| cranks_before(block_a, *at_a)),
+            crank_in_block: finding.numbers.crank.map(|_| before),
             vat: finding.numbers.vat.clone(),
             delivery: finding.numbers.delivery,
             syscall: finding.numbers.syscall,
@@ -305,13 +319,15 @@ impl Document {
             op: finding.numbers.op,
             kind: finding.kind.clone(),
         });
+        self.sides.a.attempt = Some(block_a.attempt);
+        self.sides.b.attempt = Some(block_b.attempt);
         self.inserted_on = finding.inserted_on;
         self.show_steps(&finding, &a.profile);
         self.notes.extend(finding.notes.clone());
         if finding.verdict == Verdict::State {
             self.find_last_write(a, b, &finding)?;
         }
-        for (name, side) in [("A", &of_a), ("B", &of_b)] {
+        for (name, side) in [("A", &evidence[0]), ("B", &evidence[1])] {
             if let Some(vat) = &finding.numbers.vat
                 && let Some((_, line)) = side.vat_loads.iter().find(|(of, _)| of == vat)
             {
@@ -319,15 +335,22 @@ impl Document {
                     .push(format!("{name} last loaded {vat} at line {line}"));
             }
         }
-        self.warn_of_gaps(parting, sides);
+        self.warn_of_gaps(parting, &comparison.sides);
         Ok(())
     }
 
     /// Digests tell where, not what.
-    fn parting_of_digests(&mut self, parting: &Parting, without: &[&str]) {
-        let (block, at) = &parting.a;
-        let crank = block.units.get(*at).and_then(Unit::crank);
-        let whose = without.join(" and ");
+    fn parting_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) {
+        let (block_a, at_a) = &parting.a;
+        let (block_b, at_b) = &parting.b;
+        let crank_of = |block: &BlockTape, at: usize| block.units.get(at).and_then(Unit::crank);
+        let cranks = [crank_of(block_a, *at_a), crank_of(block_b, *at_b)];
+        let crank = cranks[0].filter(|_| cranks[0] == cranks[1]);
+        let block = block_a;
+        let prints = [("A", a), ("B", b)].into_iter();
+        let prints = prints.filter(|(_, party)| party.source.is_fingerprint());
+        let whose: Vec<&str> = prints.map(|(name, _)| name).collect();
+        let whose = whose.join(" and ");
         let place = match crank {
             Some(crank) => format!("crank {crank}"),
             None => "an entry outside cranks".to_owned(),
@@ -345,11 +368,12 @@ impl Document {
             "height {} of {whose}: haltbox freeze --height {}, or haltbox extract",
             block.height, block.height
         ));
+        let before = cranks_before(block_a, *at_a).max(cranks_before(block_b, *at_b));
         self.place = Some(Place {
             height: block.height,
-            attempt: block.attempt,
+            attempt: block_a.attempt.max(block_b.attempt),
             crank,
-            crank_in_block: crank.map(|_| cranks_before(block, *at)),
+            crank_in_block: crank.map(|_| before),
             ..Place::default()
         });
     }
@@ -370,7 +394,7 @@ impl Document {
             role::drop_value(&mut text, 0, "activityhash");
             text
         };
-        if let ([Some(one), Some(other)], None) = (&finding.steps, finding.inserted_on) {
+        if let ([Some(one), Some(other)], true) = (&finding.steps, finding.counterparts) {
             let (one, other) = (canonical(one), canonical(other));
             self.changes = changes::changes(&one, &other);
             if changes::has_lossy_number(&one) || changes::has_lossy_number(&other) {
@@ -471,7 +495,9 @@ impl Document {
                 .any(|side| side.chain_breaks.iter().any(|found| found.in_run));
             self.place = Some(Place {
                 height: activity.height,
+                attempt: activity.attempt,
                 crank: Some(activity.crank),
+                crank_in_block: Some(activity.before),
                 kind: "crank-finish".to_owned(),
                 ..Place::default()
             });
@@ -499,13 +525,12 @@ impl Document {
             }
             None => {
                 let whole = comparison.whole;
-                self.decide(
-                    Verdict::Identical,
-                    format!(
-                        "all that both cover is equal: {whole} whole blocks, {} cranks",
-                        comparison.cranks.0
-                    ),
+                let mut text = format!(
+                    "all that both cover is equal: {whole} whole blocks, {} cranks",
+                    comparison.cranks.0
                 );
+                text += &parts_words(comparison);
+                self.decide(Verdict::Identical, text);
             }
         }
     }
@@ -516,7 +541,25 @@ fn cranks_before(block: &BlockTape, unit: usize) -> u64 {
     before.filter(|unit| unit.crank().is_some()).count() as u64
 }
 
-/// A height missing in the middle, or damage, where all the rest is equal.
+/// Of which heights only a part was compared, in words.
+fn parts_words(comparison: &Comparison) -> String {
+    let rows = comparison.rows.iter();
+    let parts: Vec<String> = rows
+        .filter(|row| !row.whole)
+        .map(|row| row.height.to_string())
+        .collect();
+    match parts.as_slice() {
+        [] => String::new(),
+        [height] => format!("; height {height} was compared in part only"),
+        [first, .., last] => format!(
+            "; {} heights from {first} to {last} were compared in part only",
+            parts.len()
+        ),
+    }
+}
+
+/// A height missing in the middle, or damage, where all the rest is equal. Of several
+/// the lowest, whichever source was named first.
 fn uncovered(comparison: &Comparison) -> Option<String> {
     let common = |height: &u64| {
         comparison.sides.iter().all(|side| {
@@ -524,24 +567,29 @@ fn uncovered(comparison: &Comparison) -> Option<String> {
                 .is_some_and(|(first, last)| (first..=last).contains(height))
         })
     };
-    for (name, side) in [("A", &comparison.sides[0]), ("B", &comparison.sides[1])] {
-        if let Some(missing) = side.missing.iter().find(|height| common(height)) {
-            return Some(format!(
-                "all else is equal, but {name} does not cover height {missing}; ask for it"
-            ));
-        }
-        let within = |height: &&u64| {
-            let is = |row: &pair::HeightRow| row.height == **height;
-            let at = comparison.rows.iter().position(is);
-            at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
+    let within = |height: &u64| {
+        let at = comparison.rows.iter().position(|row| row.height == *height);
+        at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
+    };
+    let lacking = |of: fn(&Side) -> &Vec<u64>, wanted: &dyn Fn(&u64) -> bool| {
+        let first = comparison.sides.each_ref().map(|side| {
+            let mut heights = of(side).iter().copied();
+            heights.find(|height| wanted(height))
+        });
+        let height = first.iter().flatten().copied().min()?;
+        let who = match first {
+            [Some(a), Some(b)] if a == b => "neither side covers all of",
+            [Some(a), _] if a == height => "A does not cover all of",
+            _ => "B does not cover all of",
         };
-        if let Some(height) = side.incomplete.iter().find(within) {
-            return Some(format!(
-                "all else is equal, but {name} has height {height} in part only; ask for it"
-            ));
-        }
-    }
-    None
+        Some((height, who))
+    };
+    let missing = lacking(|side| &side.missing, &common);
+    let partial = lacking(|side| &side.incomplete, &within);
+    let (height, who) = missing.into_iter().chain(partial).min()?;
+    Some(format!(
+        "all else is equal, but {who} height {height}; ask for it"
+    ))
 }
 
 fn facts(party: &Party, side: &Side) -> SideFacts {
@@ -555,7 +603,9 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
         lines: side.summary.lines,
         incomplete: side.incomplete.clone(),
         missing: side.missing.clone(),
-        again: side.again.clone(),
+        again: side.executions.again.clone(),
+        rewritten: side.summary.rewritten,
+        carried_by: side.summary.carrier.map(|by| by.to_string()),
         damage: side.summary.holes.clone(),
         kernel_starts: side.summary.kernel_starts.clone(),
         chain_breaks: side
@@ -571,20 +621,98 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
     }
 }
 
-fn notes(sides: &[Side; 2]) -> Vec<String> {
+fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
     let mut notes = Vec::new();
-    for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
-        if let Some(height) = side.again.first() {
-            notes.push(format!(
-                "{name} executed height {height} more than once: the last whole execution counts"
-            ));
-        }
+    let sides = &settled.comparison.sides;
+    for ((name, side), party) in [("A", &sides[0]), ("B", &sides[1])]
+        .into_iter()
+        .zip(parties)
+    {
+        notes.extend(execution_notes(name, side, party.attempt, settled.earlier));
         if let Some((first, _)) = side
             .heights
-            .filter(|(first, _)| side.incomplete.contains(first))
+            .filter(|(first, _)| side.incomplete.contains(first) && !side.begins_whole)
         {
             notes.push(format!("{name} begins in the middle of height {first}"));
         }
+        notes.extend(writing_notes(name, side, party));
+    }
+    let told = |side: &Side| side.summary.rewritten || side.summary.without_hashes > 0;
+    if parties[0].is_by_value() && !sides.iter().any(told) {
+        notes.push(
+            "the two differ in bytes where their values are equal: another JSON writer wrote one of them anew"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// What is to be known of heights that were executed more than once.
+fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let executions = &side.executions;
+    if let Some((height, attempt)) = executions.asked.first() {
+        notes.push(format!(
+            "{name} executed height {height} more than once: attempt {attempt} is compared, as asked"
+        ));
+    } else if let Some(attempt) = attempt {
+        notes.push(format!(
+            "{name} has no attempt {attempt} at a height that it executed more than once: what was asked for is not here"
+        ));
+    } else if let Some((height, attempt)) = executions.diverged.first() {
+        notes.push(format!(
+            "{name} executed height {height} more than once, and attempt {attempt} diverged: that attempt is \
+             compared; --attempt-{} N names another",
+            name.to_lowercase()
+        ));
+    } else if let Some(height) = executions.again.first() {
+        notes.push(format!(
+            "{name} executed height {height} more than once: the last whole execution counts"
+        ));
+    }
+    if let Some((height, other, counts)) = executions.otherwise.first() {
+        notes.push(format!(
+            "{name} did not do the same each time: attempt {other} at height {height} differs from attempt \
+             {counts}, which is compared here"
+        ));
+    }
+    if executions.legs > 1 {
+        let which = if earlier {
+            "what it executed last is equal, and what is told here stands before that"
+        } else {
+            "what it executed last is compared first"
+        };
+        let times = match executions.legs - 1 {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        notes.push(format!(
+            "{name} goes back to a lower height {times}, as a node does that was put back to an older state: {which}"
+        ));
+    }
+    notes
+}
+
+/// What is to be known of how a source was written.
+fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
+    let mut notes = Vec::new();
+    let summary = &side.summary;
+    if let Some(what) = summary.changed_by() {
+        notes.push(format!("{name}: {what}"));
+    }
+    if summary.without_hashes > 0 {
+        notes.push(format!(
+            "{name} tells no crankhash of {} cranks: a write that no entry shows cannot be seen there",
+            summary.without_hashes
+        ));
+    }
+    if let Source::Fingerprint(print) = &party.source
+        && !print.version.has_activity()
+    {
+        notes.push(format!(
+            "{name} is a fingerprint of version 1, without activityhashes: kernel work that no entry shows \
+             cannot be seen there; make it anew"
+        ));
     }
     notes
 }

@@ -27,6 +27,8 @@ impl Dispute {
         for (index, party) in [a, b].into_iter().enumerate() {
             dispute.read(index, party);
         }
+        // The same height is told whichever source was named first.
+        dispute.diverged.sort_unstable();
         dispute
     }
 

@@ -68,7 +68,7 @@ pub struct Sides<T> {
 pub struct Place {
     /// Height.
     pub height: u64,
-    /// Which execution of it, on side A.
+    /// Which execution of it: the later of the two sides'.
     pub attempt: u32,
     /// Number of the input whose run it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +113,15 @@ pub struct SideFacts {
     /// Its entry at the place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// Which execution of the height stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// Its lines are not the host's own bytes: another JSON writer wrote them anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rewritten: bool,
+    /// What carried its lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried_by: Option<String>,
     /// Number of that entry among the slog's lines, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line_number: Option<u64>,
@@ -210,6 +219,9 @@ pub struct HeightFacts {
     pub height: u64,
     /// Cranks.
     pub cranks: usize,
+    /// Whole on both sides.
+    #[serde(skip)]
+    pub whole: bool,
     /// Equal; absent where not comparable as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same: Option<bool>,

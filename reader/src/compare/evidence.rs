@@ -8,7 +8,7 @@ use haltbox_format::SlogRules;
 use super::cutter::{self, Depth};
 use super::party::Party;
 use super::role::{self, Role};
-use super::swingset;
+use super::{swingset, values};
 use crate::tape::{BlockTape, Finds, UnitDigest};
 
 /// Bytes of entries that are kept of one side.
@@ -57,6 +57,8 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
     };
     let mut gather = Gather {
         rules,
+        by_value: party.is_by_value(),
+        runs: 0,
         ordinal: block.ordinal,
         at,
         evidence: Evidence::default(),
@@ -71,6 +73,8 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
 
 struct Gather<'a> {
     rules: &'a SlogRules,
+    by_value: bool,
+    runs: u32,
     ordinal: u64,
     at: usize,
     evidence: Evidence,
@@ -88,9 +92,7 @@ impl Finds for Gather<'_> {
         if self.unit.is_some_and(|unit| unit >= self.at) {
             return;
         }
-        if line.starts_with(b"{\"type\":\"heap-snapshot-load\"")
-            || line.starts_with(b"{\"type\":\"start-replay\"")
-        {
+        if role::is_type(line, "heap-snapshot-load") || role::is_type(line, "start-replay") {
             let Some(vat) = role::numbers(line).vat else {
                 return;
             };
@@ -110,19 +112,26 @@ impl Finds for Gather<'_> {
         }
         let mut text = Vec::new();
         self.rules.canonical().cut(line, &mut text);
+        if self.by_value {
+            text = values::normal(&text).into_owned();
+        }
         role::drop_value(&mut text, 0, "activityhash");
         self.hasher.update(&role::without_numbers(&text));
         if unit <= self.at {
-            self.note_place(line);
+            self.note_place(line, unit < self.at);
         }
         self.keep(unit, line, number);
     }
 }
 
 impl Gather<'_> {
-    fn note_place(&mut self, line: &[u8]) {
+    fn note_place(&mut self, line: &[u8], before: bool) {
         match role::of(line) {
-            Role::RunStart => self.evidence.run = Some(self.evidence.run.map_or(0, |run| run + 1)),
+            Role::RunStart => {
+                self.evidence.run = Some(self.runs);
+                self.runs += 1;
+            }
+            Role::RunFinish if before => (self.evidence.run, self.evidence.input) = (None, None),
             Role::Input => self.evidence.input = swingset::input_number(line),
             _ => {}
         }

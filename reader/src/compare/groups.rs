@@ -1,63 +1,136 @@
 //! Any number of nodes: who agrees with whom at each height, and where each
 //! group leaves the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use serde::Serialize;
 
-use super::pair::TapeReader;
+use super::pair;
 use super::party::Party;
 use crate::fingerprint::{self, Fingerprint};
 use crate::source::Source;
 use crate::tape::UnitDigest;
 
-/// What one node executed, a digest by height; absent where it is not whole.
+/// What one node executed, digests by height; absent where it is not whole.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
     /// How people are told of it.
     pub name: String,
     /// Digests.
-    pub heights: BTreeMap<u64, UnitDigest>,
+    pub heights: BTreeMap<u64, Digests>,
     /// Its source has the entries too, not digests alone.
     pub has_entries: bool,
+    /// Heights that it has a part of.
+    pub parts: BTreeSet<u64>,
+    /// Its digests are not those of what its host wrote: only its entries tell
+    /// whether it agrees.
+    pub unsure: bool,
+    /// What its digests cannot tell.
+    pub notes: Vec<String>,
+}
+
+/// What tells one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// Of its units.
+    pub units: UnitDigest,
+    /// Of its activityhashes, where they are told.
+    pub activity: Option<UnitDigest>,
+}
+
+impl Digests {
+    /// Equal as far as both tell.
+    fn agrees(&self, other: &Digests) -> bool {
+        let activity = self.activity.zip(other.activity);
+        self.units == other.units && activity.is_none_or(|(own, other)| own == other)
+    }
 }
 
 impl Node {
-    /// Reads a node's digests: 56 bytes a block.
+    /// Reads a node's digests.
     ///
     /// # Errors
     /// What reading gives.
     pub fn read(name: String, party: &Party) -> io::Result<Node> {
-        let heights = match &party.source {
-            Source::Fingerprint(print) => of_fingerprint(print),
-            _ => of_tape(party)?,
+        match &party.source {
+            Source::Fingerprint(print) => Ok(of_fingerprint(name, print)),
+            _ => of_tape(name, party),
+        }
+    }
+
+    /// Both have some height whole.
+    pub fn shares(&self, other: &Node) -> bool {
+        let mut heights = self.heights.keys();
+        heights.any(|height| other.heights.contains_key(height))
+    }
+
+    /// Both have a height of which one has a part only.
+    pub fn shares_parts(&self, other: &Node) -> bool {
+        let has = |node: &Node, height: &u64| {
+            node.heights.contains_key(height) || node.parts.contains(height)
         };
-        Ok(Node {
-            name,
-            heights,
-            has_entries: !party.source.is_fingerprint(),
-        })
+        self.parts.iter().any(|height| has(other, height))
+            || other.parts.iter().any(|height| has(self, height))
     }
 }
 
-fn of_fingerprint(print: &Fingerprint) -> BTreeMap<u64, UnitDigest> {
-    let whole = print.blocks.iter().filter(|block| block.is_whole());
-    whole.map(|block| (block.height, block.digest)).collect()
+fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
+    let (whole, parts): (Vec<_>, Vec<_>) = print.blocks.iter().partition(|block| block.is_whole());
+    let digests = |block: &&fingerprint::BlockPrint| {
+        let (units, activity) = (block.digest, block.activity);
+        (block.height, Digests { units, activity })
+    };
+    let old = !print.version.has_activity();
+    let note = format!(
+        "{name} is a fingerprint of version 1: kernel work that no entry shows cannot be seen there"
+    );
+    Node {
+        heights: whole.iter().map(digests).collect(),
+        parts: parts.iter().map(|block| block.height).collect(),
+        notes: old.then_some(note).into_iter().collect(),
+        unsure: !print.blocks.is_sorted_by_key(|block| block.height)
+            || print
+                .blocks
+                .iter()
+                .any(fingerprint::BlockPrint::is_hashless),
+        name,
+        ..Node::default()
+    }
 }
 
-fn of_tape(party: &Party) -> io::Result<BTreeMap<u64, UnitDigest>> {
-    std::thread::scope(|scope| {
-        let mut heights = BTreeMap::new();
-        let mut tape = TapeReader::start(scope, party);
-        while let Some(block) = tape.next_height() {
-            if block.is_whole() {
-                heights.insert(block.height, fingerprint::block_digest(&block.units));
-            }
+fn of_tape(name: String, party: &Party) -> io::Result<Node> {
+    let mut node = Node {
+        name,
+        has_entries: true,
+        ..Node::default()
+    };
+    let (summary, executions) = pair::each_height(party, &mut |block| -> io::Result<()> {
+        let height = block.height;
+        node.heights.remove(&height);
+        node.parts.remove(&height);
+        if block.is_whole() {
+            let units = fingerprint::block_digest(&block.units);
+            let activity = Some(fingerprint::activity_digest(&block.units));
+            node.heights.insert(height, Digests { units, activity });
+        } else {
+            node.parts.insert(height);
         }
-        tape.finish()?;
-        Ok(heights)
-    })
+        Ok(())
+    })?;
+    if node.heights.is_empty() && node.parts.is_empty() && !party.is_by_value() {
+        // Another writer may have written the heights otherwise.
+        party.read_by_value();
+        return of_tape(node.name, party);
+    }
+    if let Some(what) = summary.changed_by() {
+        node.notes.push(format!("{}: {what}", node.name));
+    }
+    node.unsure = summary.rewritten
+        || summary.without_hashes > 0
+        || executions.legs > 1
+        || party.is_by_value();
+    Ok(node)
 }
 
 /// Nodes that agree wherever they can be compared.
@@ -85,20 +158,18 @@ pub struct Group {
     pub place: Option<String>,
 }
 
-/// Groups nodes by agreement, the largest group first.
+/// Groups the nodes whose digests tell by agreement.
 pub fn group(nodes: &[Node]) -> Vec<Group> {
-    let comparable = |node: &&usize| {
-        nodes
-            .get(**node)
-            .is_some_and(|node| !node.heights.is_empty())
-    };
-    let all: Vec<usize> = (0..nodes.len()).collect();
+    let comparable = |node: &&Node| !node.heights.is_empty() && !node.unsure;
+    let all = nodes.iter().enumerate();
+    let members = all.filter(|(_, node)| comparable(node)).map(|(at, _)| at);
     let mut groups = vec![Group {
-        members: all.iter().filter(comparable).copied().collect(),
+        members: members.collect(),
         ..Group::default()
     }];
-    let heights: std::collections::BTreeSet<u64> = nodes
+    let heights: BTreeSet<u64> = nodes
         .iter()
+        .filter(comparable)
         .flat_map(|node| node.heights.keys().copied())
         .collect();
     for height in heights {
@@ -107,7 +178,15 @@ pub fn group(nodes: &[Node]) -> Vec<Group> {
             .flat_map(|group| split(group, nodes, height))
             .collect();
     }
-    for group in &mut groups {
+    groups.retain(|group| !group.members.is_empty());
+    order(&mut groups, nodes);
+    groups
+}
+
+/// Names the members of groups, and puts the largest first.
+pub fn order(groups: &mut [Group], nodes: &[Node]) {
+    for group in groups.iter_mut() {
+        group.members.sort_unstable();
         group.nodes = group
             .members
             .iter()
@@ -124,27 +203,44 @@ pub fn group(nodes: &[Node]) -> Vec<Group> {
             group.members.first().copied(),
         )
     });
-    groups
 }
 
 /// Splits a group where its members' digests differ. Who does not cover the
 /// height stays with the most.
 fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
-    let mut parts: Vec<(UnitDigest, Vec<usize>)> = Vec::new();
+    let mut parts: Vec<(Digests, Vec<usize>)> = Vec::new();
     let mut unknown = Vec::new();
-    for member in &group.members {
-        match nodes[*member].heights.get(&height) {
-            None => unknown.push(*member),
-            Some(digest) => match parts.iter_mut().find(|(of, _)| of == digest) {
+    let of = |member: &usize| (*member, nodes[*member].heights.get(&height));
+    let known: Vec<(usize, Option<&Digests>)> = group.members.iter().map(of).collect();
+    unknown.extend(
+        known
+            .iter()
+            .filter(|(_, digests)| digests.is_none())
+            .map(|(of, _)| *of),
+    );
+    // Who does not tell its activityhashes goes with whom it agrees otherwise: last.
+    for told in [true, false] {
+        for (member, digests) in &known {
+            let Some(digests) = digests.filter(|found| found.activity.is_some() == told) else {
+                continue;
+            };
+            let agreeing = parts.iter_mut().filter(|(of, _)| of.agrees(digests));
+            match agreeing.max_by_key(|(_, members)| members.len()) {
                 Some((_, members)) => members.push(*member),
-                None => parts.push((*digest, vec![*member])),
-            },
+                None => parts.push((*digests, vec![*member])),
+            }
         }
     }
     if parts.len() < 2 {
         return vec![group];
     }
-    parts.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
+    let rank = |members: &[usize]| {
+        (
+            std::cmp::Reverse(members.len()),
+            members.iter().min().copied(),
+        )
+    };
+    parts.sort_by_key(|(_, members)| rank(members));
     let parts = parts.into_iter().enumerate();
     parts
         .map(|(index, (_, mut members))| {
@@ -175,11 +271,18 @@ mod tests {
             .bytes()
             .enumerate()
             .filter(|(_, byte)| *byte != b'.');
-        let heights = heights.map(|(at, byte)| (at as u64, [byte; 16])).collect();
+        let digests = |byte| Digests {
+            units: [byte; 16],
+            activity: None,
+        };
+        let heights = heights
+            .map(|(at, byte)| (at as u64, digests(byte)))
+            .collect();
         Node {
             name: name.to_owned(),
             heights,
             has_entries: true,
+            ..Node::default()
         }
     }
 

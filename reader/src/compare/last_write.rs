@@ -11,7 +11,8 @@ use super::cutter::{self, Depth};
 use super::party::Party;
 use super::role::{self, Role};
 use super::transactions::{self, Written};
-use crate::tape::{BlockTape, Finds};
+use super::values;
+use crate::tape::{BlockTape, Finds, Turn};
 
 /// Keys whose last value is remembered while reads are checked: 48 bytes each.
 const KEYS: usize = 1 << 22;
@@ -78,12 +79,15 @@ pub struct Write {
 pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
     let mut search = Search {
         key,
-        needle: memmem::Finder::new(&key.raw),
+        // Another JSON writer may have written the key otherwise.
+        needle: (!party.is_by_value()).then(|| memmem::Finder::new(&key.raw)),
         before,
+        over: false,
         pending: Vec::new(),
         aborted: false,
         last: None,
         at: None,
+        durable: None,
     };
     cutter::read(party, Depth::Places, &mut search)?;
     Ok(search.last)
@@ -91,14 +95,18 @@ pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Wri
 
 struct Search<'a> {
     key: &'a StoreKey,
-    needle: memmem::Finder<'a>,
+    needle: Option<memmem::Finder<'a>>,
     before: u64,
-    /// Writes that may still be thrown away.
+    /// The line was reached: what becomes of writes later says nothing of them there.
+    over: bool,
+    /// Writes of the crank or transaction, which may still be thrown away.
     pending: Vec<Pending>,
     aborted: bool,
     last: Option<Write>,
     /// Execution that `last` stands in, until its height is known.
     at: Option<u64>,
+    /// The last write that was committed.
+    durable: Option<Write>,
 }
 
 struct Pending {
@@ -119,10 +127,27 @@ impl Finds for Search<'_> {
         true
     }
 
+    fn turn(&mut self, turn: Turn) {
+        if self.over {
+            return;
+        }
+        match turn {
+            Turn::Committed => self.durable.clone_from(&self.last),
+            Turn::ThrownAway => self.last.clone_from(&self.durable),
+            Turn::Unknown => (self.last, self.durable) = (None, None),
+        }
+        if turn != Turn::Committed {
+            self.pending.clear();
+            self.aborted = false;
+            self.at = None;
+        }
+    }
+
     fn line(&mut self, ordinal: u64, _unit: usize, line: &[u8], number: u64) {
         if number >= self.before {
             // The crank or transaction that reads sees its own writes.
             self.keep_pending();
+            self.over = true;
             return;
         }
         if settles_writes(line) {
@@ -135,10 +160,11 @@ impl Finds for Search<'_> {
         if let Some((tx, true)) = transactions::outcome(line) {
             self.pending.retain(|pending| pending.tx != Some(tx));
         }
-        if self.needle.find(line).is_some()
+        let sighted = |needle: &memmem::Finder<'_>| needle.find(line).is_some();
+        if self.needle.as_ref().is_none_or(sighted)
             && let Some((store, key, value)) = written(line)
             && store == self.key.store
-            && key == self.key.raw
+            && values::normal_string(key) == values::normal_string(&self.key.raw)
         {
             let crank = role::numbers(line).crank;
             let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
@@ -165,23 +191,23 @@ impl Search<'_> {
 
 /// What was written before stands from here on, unless it was thrown away.
 fn settles_writes(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"crank-finish\"") || transactions::ends_block(line)
+    role::is_type(line, "crank-finish") || transactions::ends_block(line)
 }
 
 /// The crank's writes are thrown away: the delivery failed, or the vat was
 /// terminated with a rejection.
 fn aborts(line: &[u8]) -> bool {
-    if line.starts_with(b"{\"type\":\"deliver-result\"") {
+    if role::is_type(line, "deliver-result") {
         let status = json::find(line, b"dr").and_then(|dr| json::elements(dr).next()?.ok());
         return status != Some(b"\"ok\"");
     }
-    line.starts_with(b"{\"type\":\"terminate\"")
+    role::is_type(line, "terminate")
         && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
 }
 
 /// What a syscall or an operation writes.
 fn written(line: &[u8]) -> Option<Written<'_>> {
-    if !line.starts_with(b"{\"type\":\"syscall\",") {
+    if !role::is_type(line, "syscall") {
         return transactions::written(line);
     }
     let mut parts = json::elements(json::find(line, b"ksc")?);
@@ -241,11 +267,16 @@ pub fn check_reads(party: &Party) -> io::Result<Reads> {
 struct Check {
     known: HashMap<[u8; 16], Known>,
     /// Values before the crank that is running wrote over them.
-    undo: Vec<([u8; 16], Option<Known>)>,
+    undo: Vec<Undo>,
+    /// Values before what was executed since the last commit wrote over them.
+    uncommitted: Vec<Undo>,
     aborted: bool,
     asked: Option<StoreKey>,
     reads: Reads,
 }
+
+/// A key, and what was known of it before.
+type Undo = ([u8; 16], Option<Known>);
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -258,8 +289,21 @@ struct Known {
 
 impl Finds for Check {
     fn block(&mut self, _block: BlockTape) -> bool {
-        self.undo.clear();
         true
+    }
+
+    /// A node that starts again goes on from its last commit: what it wrote since
+    /// then is gone, and reading the older value proves nothing against it.
+    fn turn(&mut self, turn: Turn) {
+        self.uncommitted.append(&mut self.undo);
+        match turn {
+            Turn::Committed => {}
+            Turn::ThrownAway => undo(&mut self.known, std::mem::take(&mut self.uncommitted)),
+            Turn::Unknown => self.known.clear(),
+        }
+        self.uncommitted.clear();
+        self.aborted = false;
+        self.asked = None;
     }
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], number: u64) {
@@ -272,11 +316,14 @@ impl Finds for Check {
         }
         if let Some((store, key, value)) = written(line) {
             let known = Known {
-                value: digest(&[value.unwrap_or(b"null")]),
+                value: digest(&[&values::normal_string(value.unwrap_or(b"null"))]),
                 line: number,
                 unsettled: transactions::of(line),
             };
-            self.learn(digest(&[store.as_bytes(), key]), known);
+            self.write(
+                digest(&[store.as_bytes(), &values::normal_string(key)]),
+                known,
+            );
         }
         match role::of(line) {
             Role::Syscall => self.asked = StoreKey::of_read(line),
@@ -293,12 +340,16 @@ impl Finds for Check {
 }
 
 impl Check {
+    /// A write, which may still be thrown away.
+    fn write(&mut self, key: [u8; 16], known: Known) {
+        self.undo.push((key, self.known.get(&key).copied()));
+        self.learn(key, known);
+    }
+
     fn learn(&mut self, key: [u8; 16], known: Known) {
-        if self.known.len() >= KEYS && !self.known.contains_key(&key) {
-            return;
+        if self.known.len() < KEYS || self.known.contains_key(&key) {
+            self.known.insert(key, known);
         }
-        let before = self.known.insert(key, known);
-        self.undo.push((key, before));
     }
 
     /// What a failed transaction wrote is gone, but for what was written before
@@ -317,19 +368,15 @@ impl Check {
     }
 
     fn settle(&mut self) {
-        let undo = std::mem::take(&mut self.undo);
-        for (key, _) in &undo {
+        let mut done = std::mem::take(&mut self.undo);
+        for (key, _) in &done {
             if let Some(known) = self.known.get_mut(key) {
                 known.unsettled = None;
             }
         }
-        if std::mem::take(&mut self.aborted) {
-            for (key, before) in undo.into_iter().rev() {
-                match before {
-                    Some(known) => self.known.insert(key, known),
-                    None => self.known.remove(&key),
-                };
-            }
+        match std::mem::take(&mut self.aborted) {
+            true => undo(&mut self.known, done),
+            false => self.uncommitted.append(&mut done),
         }
     }
 
@@ -345,9 +392,9 @@ impl Check {
     }
 
     fn compare(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64) {
-        let key = digest(&[asked.store.as_bytes(), &asked.raw]);
+        let key = digest(&[asked.store.as_bytes(), &values::normal_string(&asked.raw)]);
         let read = Known {
-            value: digest(&[value]),
+            value: digest(&[&values::normal_string(value)]),
             line: number,
             unsettled: None,
         };
@@ -378,6 +425,15 @@ impl Check {
                 known_from,
             });
         }
+    }
+}
+
+fn undo(known: &mut HashMap<[u8; 16], Known>, done: Vec<Undo>) {
+    for (key, before) in done.into_iter().rev() {
+        match before {
+            Some(value) => known.insert(key, value),
+            None => known.remove(&key),
+        };
     }
 }
 

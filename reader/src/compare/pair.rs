@@ -1,6 +1,7 @@
 //! Two tapes side by side: which heights both have, where they part first, and
 //! how much differs from there on. Holds two blocks at a time.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -16,6 +17,8 @@ const AHEAD: usize = 2;
 const TOLD: usize = 10_000;
 /// Blocks after the first difference in which a carried-over input is looked for.
 const CARRIED: u64 = 4;
+/// Places before the first difference that only entries can decide.
+const DOUBTS: usize = 16;
 
 /// Where the tapes part: unit indices in the two executions.
 #[derive(Clone, Debug)]
@@ -53,6 +56,8 @@ pub struct HeightRow {
     pub cranks: usize,
     /// How it compares.
     pub agreement: Agreement,
+    /// Whole on both sides.
+    pub whole: bool,
 }
 
 /// A crank from which on the activityhashes differ though all steps are equal.
@@ -60,6 +65,10 @@ pub struct HeightRow {
 pub struct ActivityParting {
     /// Height.
     pub height: u64,
+    /// Which execution of it: the later of the two sides'.
+    pub attempt: u32,
+    /// Cranks before it in the block.
+    pub before: u64,
     /// Crank.
     pub crank: u64,
     /// First crank of its run.
@@ -73,6 +82,8 @@ pub struct Side {
     pub summary: Summary,
     /// Lowest and highest height.
     pub heights: Option<(u64, u64)>,
+    /// The beginning of the first height is there.
+    pub begins_whole: bool,
     /// Executions taken for their height.
     pub blocks: u64,
     /// Heights without a whole execution.
@@ -80,10 +91,14 @@ pub struct Side {
     /// Heights missing between two that are there.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
-    pub again: Vec<u64>,
+    pub executions: Executions,
     /// Breaks of the activityhash chain, and their heights.
     pub breaks: Vec<(u64, ChainBreak)>,
 }
+
+/// Heights at which the entries of an unfinished crank were found to differ, which
+/// its digest cannot tell.
+pub type Known = BTreeSet<u64>;
 
 /// Everything that comparing tapes tells.
 #[derive(Debug, Default)]
@@ -92,6 +107,9 @@ pub struct Comparison {
     pub sides: [Side; 2],
     /// The first difference.
     pub parting: Option<Parting>,
+    /// Where both are equal up to a crank that a side does not have to its end: only
+    /// its entries tell whether they part there. Those before the first difference.
+    pub doubts: Vec<Parting>,
     /// The first difference of activityhashes alone.
     pub activity: Option<ActivityParting>,
     /// Heights both have.
@@ -114,7 +132,28 @@ pub struct TapeReader<'scope> {
     blocks: Receiver<BlockTape>,
     thread: ScopedJoinHandle<'scope, io::Result<Summary>>,
     held: Option<BlockTape>,
-    pub(crate) again: Vec<u64>,
+    /// Which leg is handed out, and which one the newest block stands in.
+    leg: (usize, usize),
+    newest: Option<u64>,
+    attempt: Option<u32>,
+    executions: Executions,
+}
+
+/// Heights that a source has more than once.
+#[derive(Clone, Debug, Default)]
+pub struct Executions {
+    /// Heights executed more than once in a row; at most ten thousand.
+    pub again: Vec<u64>,
+    /// Executions that count because they were asked for: height and attempt.
+    pub asked: Vec<(u64, u32)>,
+    /// Executions that count because they diverged, though another one came after:
+    /// height and attempt.
+    pub diverged: Vec<(u64, u32)>,
+    /// Executions that do not count and that did something else than the one that
+    /// does: height, its attempt, the attempt that counts.
+    pub otherwise: Vec<(u64, u32, u32)>,
+    /// How often heights rise from a lower one: once, unless the node went back.
+    pub legs: usize,
 }
 
 struct Send(std::sync::mpsc::SyncSender<BlockTape>);
@@ -126,10 +165,12 @@ impl Finds for Send {
 }
 
 impl<'scope> TapeReader<'scope> {
-    /// Begins to read.
+    /// Begins to read. `leg`: where a node went back to a lower height, which of the
+    /// rises between, from 0.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         party: &'env Party,
+        leg: usize,
     ) -> TapeReader<'scope> {
         let (sender, blocks) = sync_channel(AHEAD);
         let thread = scope.spawn(move || cutter::read(party, Depth::Digests, &mut Send(sender)));
@@ -137,56 +178,131 @@ impl<'scope> TapeReader<'scope> {
             blocks,
             thread,
             held: None,
-            again: Vec::new(),
+            leg: (leg, 0),
+            newest: None,
+            attempt: party.attempt,
+            executions: Executions::default(),
         }
     }
 
-    /// The execution that counts at the next height: the last whole one that
-    /// executed, else the last whole one, else the longest.
+    /// The execution that counts at the next height: the one that was asked for, else
+    /// one that diverged, else the last whole one that executed, else the last whole
+    /// one, else the longest.
     pub fn next_height(&mut self) -> Option<BlockTape> {
-        let mut best = self.held.take().or_else(|| self.blocks.recv().ok())?;
-        while let Ok(block) = self.blocks.recv() {
+        let mut best = self.held.take().or_else(|| self.next_block())?;
+        let mut others = Vec::new();
+        while let Some(block) = self.next_block() {
             if block.height != best.height {
                 self.held = Some(block);
                 break;
             }
-            if self.again.last() != Some(&block.height) {
-                self.again.push(block.height);
+            if self.executions.again.last() != Some(&block.height) {
+                self.executions.again.push(block.height);
             }
-            if rank(&block) >= rank(&best) {
-                best = block;
+            let better = self.rank(&block) >= self.rank(&best);
+            others.push(match better {
+                true => std::mem::replace(&mut best, block),
+                false => block,
+            });
+        }
+        self.note_others(&best, &others);
+        Some(best)
+    }
+
+    /// The next execution of the leg.
+    fn next_block(&mut self) -> Option<BlockTape> {
+        while let Ok(block) = self.blocks.recv() {
+            if self.newest.is_some_and(|newest| block.height < newest) {
+                // A block that was saved runs again empty.
+                if !block.executed {
+                    continue;
+                }
+                self.leg.1 += 1;
+            }
+            self.newest = Some(block.height);
+            if self.leg.0 == self.leg.1 {
+                return Some(block);
             }
         }
-        Some(best)
+        None
+    }
+
+    fn rank(&self, block: &BlockTape) -> (bool, bool, bool, bool, usize) {
+        let whole = block.is_whole();
+        (
+            self.attempt == Some(block.attempt),
+            block.diverged,
+            whole && block.executed,
+            whole,
+            if whole { 0 } else { block.units.len() },
+        )
+    }
+
+    fn note_others(&mut self, best: &BlockTape, others: &[BlockTape]) {
+        let height = best.height;
+        if self.attempt == Some(best.attempt) && !others.is_empty() {
+            self.executions.asked.push((height, best.attempt));
+        } else if best.diverged && !others.is_empty() {
+            self.executions.diverged.push((height, best.attempt));
+        }
+        let executed = others
+            .iter()
+            .filter(|other| other.executed && best.executed);
+        let otherwise = executed.filter(|other| matches!(meet(best, other), Met::Parts(..)));
+        let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
+        let room = TOLD.saturating_sub(self.executions.otherwise.len());
+        self.executions.otherwise.extend(otherwise.take(room));
     }
 
     /// What else the source told, once its tape is over.
     ///
     /// # Errors
     /// What reading gives.
-    pub fn finish(self) -> io::Result<(Summary, Vec<u64>)> {
+    pub fn finish(mut self) -> io::Result<(Summary, Executions)> {
+        while self.next_block().is_some() {}
         drop(self.blocks);
         let ended = self.thread.join();
         let summary =
             ended.map_err(|_| io::Error::other("the reading thread ended without a word"))??;
-        Ok((summary, self.again))
+        self.executions.legs = self.leg.1 + 1;
+        Ok((summary, self.executions))
     }
 }
 
-fn rank(block: &BlockTape) -> (bool, bool, usize) {
-    let whole = block.is_whole();
-    (
-        whole && block.executed,
-        whole,
-        if whole { 0 } else { block.units.len() },
-    )
+/// Hands on the execution that counts of each height. Where the node went back, heights
+/// come again, and what comes last is what it executed last.
+///
+/// # Errors
+/// What reading gives, or the sink.
+pub fn each_height<E: From<io::Error>>(
+    party: &Party,
+    sink: &mut dyn FnMut(BlockTape) -> Result<(), E>,
+) -> Result<(Summary, Executions), E> {
+    let mut leg = 0;
+    loop {
+        let (summary, executions) = std::thread::scope(|scope| -> Result<_, E> {
+            let mut tape = TapeReader::start(scope, party, leg);
+            while let Some(block) = tape.next_height() {
+                sink(block)?;
+            }
+            Ok(tape.finish()?)
+        })?;
+        leg += 1;
+        if leg >= executions.legs {
+            return Ok((summary, executions));
+        }
+    }
 }
 
 /// Compares two tapes to their ends.
 ///
 /// # Errors
 /// What reading gives.
-pub fn compare(mut a: TapeReader<'_>, mut b: TapeReader<'_>) -> io::Result<Comparison> {
+pub fn compare(
+    mut a: TapeReader<'_>,
+    mut b: TapeReader<'_>,
+    known: &Known,
+) -> io::Result<Comparison> {
     let mut comparison = Comparison::default();
     let (mut left, mut right) = (a.next_height(), b.next_height());
     loop {
@@ -213,11 +329,11 @@ pub fn compare(mut a: TapeReader<'_>, mut b: TapeReader<'_>) -> io::Result<Compa
         }
         comparison.note_inputs([block_a.as_ref(), block_b.as_ref()]);
         if let (Some(a), Some(b)) = (block_a, block_b) {
-            comparison.block(a, b);
+            comparison.block(a, b, known);
         }
     }
     for (side, reader) in comparison.sides.iter_mut().zip([a, b]) {
-        (side.summary, side.again) = reader.finish()?;
+        (side.summary, side.executions) = reader.finish()?;
     }
     Ok(comparison)
 }
@@ -228,6 +344,9 @@ impl Side {
             let between = last.saturating_add(1)..block.height;
             self.missing
                 .extend(between.take(TOLD.saturating_sub(self.missing.len())));
+        }
+        if self.heights.is_none() {
+            self.begins_whole = block.begun;
         }
         let first = self.heights.map_or(block.height, |(first, _)| first);
         self.heights = Some((first.min(block.height), block.height));
@@ -247,60 +366,80 @@ impl Side {
 }
 
 impl Comparison {
-    fn block(&mut self, a: BlockTape, b: BlockTape) {
+    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
-        let met = meet(&a, &b);
+        let met = match meet(&a, &b) {
+            Met::Doubt(at_a, at_b) if known.contains(&a.height) => Met::Parts(at_a, at_b),
+            met => met,
+        };
+        let apart = (a.narrow || b.narrow) && a.hashless != b.hashless;
+        let whole = a.is_whole() && b.is_whole() && !apart;
         let agreement = match met {
-            Met::Equal if a.is_whole() && b.is_whole() => Agreement::Same,
-            Met::Equal => Agreement::Partial,
+            Met::Equal if whole => Agreement::Same,
+            Met::Equal | Met::Doubt(..) => Agreement::Partial,
             Met::Parts(..) => Agreement::Different,
             Met::Nowhere => Agreement::Unknown,
         };
-        self.whole += u64::from(a.is_whole() && b.is_whole());
+        self.whole += u64::from(whole);
         self.differing += u64::from(agreement == Agreement::Different);
         if self.rows.len() < TOLD {
             self.rows.push(HeightRow {
                 height: a.height,
                 cranks,
                 agreement,
+                whole,
             });
         }
-        if agreement == Agreement::Same && self.activity.is_none() && self.parting.is_none() {
+        let equal = !matches!(met, Met::Parts(..) | Met::Nowhere);
+        if equal && self.activity.is_none() && self.parting.is_none() {
             self.activity = activity_parting(&a, &b);
         }
         self.count_cranks(&a, &b, &met);
-        if let (Met::Parts(at_a, at_b), None) = (met, &self.parting) {
-            let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height));
-            let first_seen = at_a == 0 || at_b == 0;
-            self.parting = Some(Parting {
-                behind_gap: behind_gap && first_seen,
-                a: (a, at_a),
-                b: (b, at_b),
-                later: Default::default(),
-            });
+        if self.parting.is_some() {
+            return;
+        }
+        match met {
+            Met::Parts(at_a, at_b) => self.parting = Some(self.parting_at(a, at_a, b, at_b)),
+            Met::Doubt(at_a, at_b) if self.doubts.len() < DOUBTS => {
+                let doubt = self.parting_at(a, at_a, b, at_b);
+                self.doubts.push(doubt);
+            }
+            _ => {}
+        }
+    }
+
+    fn parting_at(&self, a: BlockTape, at_a: usize, b: BlockTape, at_b: usize) -> Parting {
+        let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height));
+        let first_seen = at_a == 0 || at_b == 0;
+        Parting {
+            behind_gap: behind_gap && first_seen,
+            a: (a, at_a),
+            b: (b, at_b),
+            later: Default::default(),
         }
     }
 
     /// Cranks side by side, by their place in the block: after the parting the
-    /// numbers tell nothing.
+    /// numbers tell nothing. What a side does not cover is not compared.
     fn count_cranks(&mut self, a: &BlockTape, b: &BlockTape, met: &Met) {
-        if !a.begun || !b.begun {
+        let Some((from_a, from_b)) = common_start(a, b).filter(|_| !matches!(met, Met::Nowhere))
+        else {
             return;
-        }
-        let parts = |unit: usize| matches!(met, Met::Parts(at, _) if unit >= *at);
-        let of = |tape: &BlockTape| -> Vec<(usize, Unit)> {
-            let units = tape.units.iter().copied().enumerate();
-            units.filter(|(_, unit)| unit.crank().is_some()).collect()
         };
-        let (of_a, of_b) = (of(a), of(b));
+        let parts = |unit: usize| matches!(met, Met::Parts(at, _) if unit >= *at);
+        let (of_a, of_b) = (covered_cranks(a, from_a), covered_cranks(b, from_b));
         let narrow = a.narrow || b.narrow;
-        self.cranks.0 += of_a.len().max(of_b.len()) as u64;
-        self.cranks.1 += of_a.len().abs_diff(of_b.len()) as u64;
+        let before = a.units[..from_a]
+            .iter()
+            .filter(|unit| unit.crank().is_some());
+        let first = before.count();
+        let mut pairs = 0;
         for (ordinal, ((index, one), (_, other))) in of_a.iter().zip(&of_b).enumerate() {
+            pairs = ordinal + 1;
             let same = is_equal(one, other, narrow);
             self.cranks.1 += u64::from(!same);
             if !same && self.parting.is_none() && self.in_block.len() < TOLD {
-                self.in_block.push(ordinal as u64);
+                self.in_block.push((first + ordinal) as u64);
             }
             if self.parting.is_none() && !parts(*index) {
                 continue;
@@ -310,6 +449,15 @@ impl Comparison {
             }
             self.since_parting += 1;
         }
+        let surplus = surplus(a, of_a.len(), b, of_b.len(), met);
+        let room = TOLD.saturating_sub(self.in_block.len());
+        if self.parting.is_none() {
+            let more = (first + pairs)..(first + pairs + surplus);
+            self.in_block
+                .extend(more.map(|ordinal| ordinal as u64).take(room));
+        }
+        self.cranks.0 += (pairs + surplus) as u64;
+        self.cranks.1 += surplus as u64;
     }
 
     /// Remembers the inputs of the few blocks after the parting.
@@ -342,39 +490,96 @@ enum Met {
     Equal,
     /// At these units.
     Parts(usize, usize),
+    /// Nowhere before these units, of which one is not there to its end.
+    Doubt(usize, usize),
     /// They have nothing in common to begin from.
     Nowhere,
 }
 
 fn meet(a: &BlockTape, b: &BlockTape) -> Met {
+    // A digest with a crankhash in it says nothing of one without.
+    if (a.narrow || b.narrow) && a.hashless != b.hashless {
+        return Met::Nowhere;
+    }
     let Some((from_a, from_b)) = common_start(a, b) else {
         return Met::Nowhere;
     };
     let narrow = a.narrow || b.narrow;
-    let (rest_a, rest_b) = (&a.units[from_a..], &b.units[from_b..]);
+    let covered = |tape: &BlockTape, from: usize| from..tape.covered().max(from);
+    let (rest_a, rest_b) = (&a.units[covered(a, from_a)], &b.units[covered(b, from_b)]);
     let equal = rest_a
         .iter()
         .zip(rest_b)
         .take_while(|(x, y)| is_equal(x, y, narrow))
         .count();
     let (at_a, at_b) = (from_a + equal, from_b + equal);
-    let known = |tape: &BlockTape, at: usize| tape.holes.iter().all(|hole| *hole > at);
-    if !known(a, at_a) || !known(b, at_b) {
-        return if equal > 0 { Met::Equal } else { Met::Nowhere };
+    let [of_a, of_b] = [Next::of(a, at_a), Next::of(b, at_b)];
+    match (of_a, of_b) {
+        (Next::Unit | Next::End, Next::Unit | Next::End)
+            if (of_a, of_b) != (Next::End, Next::End) =>
+        {
+            Met::Parts(at_a, at_b)
+        }
+        // Nothing of a crank that it does not have to its end is in a fingerprint.
+        (Next::Part, Next::Unit | Next::Part) | (Next::Unit, Next::Part) if !narrow => {
+            Met::Doubt(at_a, at_b)
+        }
+        _ if equal > 0 => Met::Equal,
+        (Next::End, Next::End) => Met::Equal,
+        _ => Met::Nowhere,
     }
-    match (a.units.get(at_a), b.units.get(at_b)) {
-        (None, None) => Met::Equal,
-        // A recording that ends inside the block says nothing of the rest, not
-        // even of the crank it ends in.
-        (None, _) if !a.ended => Met::Equal,
-        (_, None) if !b.ended => Met::Equal,
-        (Some(unit), _) if !a.ended && is_unfinished(unit) && at_a + 1 == a.units.len() => {
-            Met::Equal
+}
+
+/// What a tape has at a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A unit that is there whole.
+    Unit,
+    /// The beginning of a crank.
+    Part,
+    /// The block's end.
+    End,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl Next {
+    fn of(tape: &BlockTape, at: usize) -> Next {
+        if at < tape.covered() {
+            return Next::Unit;
         }
-        (_, Some(unit)) if !b.ended && is_unfinished(unit) && at_b + 1 == b.units.len() => {
-            Met::Equal
+        if tape.ended && tape.holes.is_empty() {
+            return Next::End;
         }
-        _ => Met::Parts(at_a, at_b),
+        let behind_hole = tape.holes.iter().any(|hole| *hole <= at);
+        match tape.units.get(at) {
+            Some(unit) if unit.is_unfinished() && !behind_hole => Next::Part,
+            _ => Next::Unknown,
+        }
+    }
+}
+
+/// Cranks behind a unit that are there whole, and their units.
+fn covered_cranks(tape: &BlockTape, from: usize) -> Vec<(usize, Unit)> {
+    let units = tape.units.iter().copied().enumerate();
+    let covered = units.take(tape.covered()).skip(from);
+    covered.filter(|(_, unit)| unit.crank().is_some()).collect()
+}
+
+/// Cranks of one side that are known to have no counterpart on the other.
+fn surplus(a: &BlockTape, of_a: usize, b: &BlockTape, of_b: usize, met: &Met) -> usize {
+    let shorter = if of_a < of_b { a } else { b };
+    let ends = shorter.ended && shorter.holes.is_empty();
+    let unfinished = match met {
+        Met::Parts(at_a, at_b) => {
+            let part = |tape: &BlockTape, at: usize| Next::of(tape, at) == Next::Part;
+            part(a, *at_a) || part(b, *at_b)
+        }
+        _ => false,
+    };
+    match ends {
+        true => of_a.abs_diff(of_b),
+        false => usize::from(unfinished),
     }
 }
 
@@ -383,12 +588,8 @@ fn is_equal(a: &Unit, b: &Unit, narrow: bool) -> bool {
     if narrow {
         fingerprint::narrow(a) == fingerprint::narrow(b)
     } else {
-        a.digest == b.digest
+        a.digest == b.digest && !parted(a.crankhash(), b.crankhash())
     }
-}
-
-fn is_unfinished(unit: &Unit) -> bool {
-    matches!(unit.what, What::Crank { hashes: None, .. })
 }
 
 /// Where both begin: at the block's beginning, else at the first crank that
@@ -419,22 +620,38 @@ fn common_start(a: &BlockTape, b: &BlockTape) -> Option<(usize, usize)> {
     None
 }
 
+/// The first crank with another activityhash, where all units are equal.
 fn activity_parting(a: &BlockTape, b: &BlockTape) -> Option<ActivityParting> {
+    // What began in mid-block may have parted before.
+    if !a.begun || !b.begun {
+        return None;
+    }
+    let narrow = a.narrow || b.narrow;
     let mut between_runs = true;
-    for (one, other) in a.units.iter().zip(&b.units) {
+    let mut before = 0;
+    let covered = a.covered().min(b.covered());
+    for (one, other) in a.units.iter().zip(&b.units).take(covered) {
         if one.crank().is_none() {
             between_runs |= one.what == What::RunStart;
             continue;
         }
-        if parted(one.activityhash(), other.activityhash()) {
+        let word = |unit: &Unit| unit.activityhash().map(|hash| fingerprint::word_of(&hash));
+        let other_hash = match narrow {
+            true => parted(word(one), word(other)),
+            false => parted(one.activityhash(), other.activityhash()),
+        };
+        if other_hash {
             let crank = one.crank().unwrap_or(0);
             return Some(ActivityParting {
                 height: a.height,
+                attempt: a.attempt.max(b.attempt),
+                before,
                 crank,
                 between_runs,
             });
         }
         between_runs = false;
+        before += 1;
     }
     None
 }

@@ -1,7 +1,7 @@
 //! One source of a comparison: where it is, and how it is read.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use haltbox_format::{Digest, Profile};
 
@@ -15,9 +15,13 @@ pub struct Party {
     pub source: Source,
     /// How it is read.
     pub profile: Profile,
+    /// The execution that is compared of heights with more than one, if one is asked
+    /// for.
+    pub attempt: Option<u32>,
     /// Bytes of lines that one reading gives, where that is known beforehand.
     size: Option<u64>,
     taken: AtomicU64,
+    by_value: AtomicBool,
 }
 
 /// How far the reading of a source is.
@@ -37,9 +41,11 @@ impl Party {
         Party {
             size: source.size().filter(|size| *size > 0),
             taken: AtomicU64::new(0),
+            by_value: AtomicBool::new(false),
             path,
             source,
             profile,
+            attempt: None,
         }
     }
 
@@ -52,6 +58,17 @@ impl Party {
                 slog.map(|slog| slog.canonical().digest())
             }
         }
+    }
+
+    /// Entries are compared by their values, not by their bytes: slower, and asked
+    /// for only where bytes differ and values do not.
+    pub fn is_by_value(&self) -> bool {
+        self.by_value.load(Ordering::Relaxed)
+    }
+
+    /// From here on it is read so.
+    pub fn read_by_value(&self) {
+        self.by_value.store(true, Ordering::Relaxed);
     }
 
     /// A line was read.

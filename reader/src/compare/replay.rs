@@ -1,6 +1,7 @@
 //! Replayed deliveries against their originals: when a vat is loaded again, its
 //! last deliveries are executed once more, and must do the same.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -11,7 +12,8 @@ use serde::Serialize;
 use super::cutter::{self, Depth};
 use super::party::Party;
 use super::role::{self, Role};
-use crate::tape::{BlockTape, Finds};
+use super::values;
+use crate::tape::{BlockTape, Finds, Turn};
 
 /// Mismatches that are told one by one.
 const TOLD: usize = 100;
@@ -49,6 +51,15 @@ pub struct Replays {
     pub wrong: Vec<Mismatch>,
 }
 
+/// What of a step is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Its bytes.
+    Bytes,
+    /// What they mean: before anybody is accused, where other JSON writers wrote.
+    Values,
+}
+
 /// Deliveries, by vat and number.
 pub type Deliveries = HashSet<(String, u64)>;
 
@@ -67,8 +78,8 @@ struct Original {
 ///
 /// # Errors
 /// What reading gives.
-pub fn originals(party: &Party, wanted: &Deliveries) -> io::Result<Originals> {
-    let mut walk = Walk::new(wanted, None);
+pub fn originals(party: &Party, wanted: &Deliveries, form: Form) -> io::Result<Originals> {
+    let mut walk = Walk::new(wanted, None, form);
     cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.originals)
 }
@@ -78,8 +89,13 @@ pub fn originals(party: &Party, wanted: &Deliveries) -> io::Result<Originals> {
 ///
 /// # Errors
 /// What reading gives.
-pub fn check(party: &Party, wanted: &Deliveries, others: &Originals) -> io::Result<Replays> {
-    let mut walk = Walk::new(wanted, Some(others));
+pub fn check(
+    party: &Party,
+    wanted: &Deliveries,
+    others: &Originals,
+    form: Form,
+) -> io::Result<Replays> {
+    let mut walk = Walk::new(wanted, Some(others), form);
     cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.replays)
 }
@@ -91,6 +107,9 @@ struct Walk<'a> {
     live: Option<Delivery>,
     replay: Option<Delivery>,
     replays: Replays,
+    form: Form,
+    /// Originals that are not committed yet.
+    fresh: Vec<(String, u64)>,
     /// Mismatches whose next height is not known yet.
     waiting: usize,
 }
@@ -111,9 +130,18 @@ impl Finds for Walk<'_> {
         true
     }
 
+    /// A delivery that was thrown away is nobody's original.
+    fn turn(&mut self, turn: Turn) {
+        for key in self.fresh.drain(..) {
+            if turn == Turn::ThrownAway {
+                self.originals.known.remove(&key);
+            }
+        }
+    }
+
     fn any_line(&mut self, line: &[u8], number: u64) {
-        if !line.starts_with(b"{\"type\":\"deliver") && self.live.is_none() && self.replay.is_none()
-        {
+        let begun = self.live.is_some() || self.replay.is_some();
+        if !begun && !role::type_starts(line, "deliver") {
             return;
         }
         let kind = role::type_of(line);
@@ -144,9 +172,12 @@ impl Finds for Walk<'_> {
         }
         let Some(delivery) = slot else { return };
         let syscall = role::numbers(line).syscall;
-        delivery
-            .steps
-            .push((step(line, role), number, kind.into_owned(), syscall));
+        delivery.steps.push((
+            step(line, role, self.form),
+            number,
+            kind.into_owned(),
+            syscall,
+        ));
         if role == Role::DeliverResult
             && let Some(delivery) = slot.take()
         {
@@ -160,7 +191,7 @@ impl Finds for Walk<'_> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(wanted: &'a Deliveries, others: Option<&'a Originals>) -> Walk<'a> {
+    fn new(wanted: &'a Deliveries, others: Option<&'a Originals>, form: Form) -> Walk<'a> {
         Walk {
             wanted,
             originals: Originals::default(),
@@ -168,18 +199,21 @@ impl<'a> Walk<'a> {
             live: None,
             replay: None,
             replays: Replays::default(),
+            form,
+            fresh: Vec::new(),
             waiting: 0,
         }
     }
 
-    /// The first execution is the original; another attempt repeats it.
+    /// The last execution that stands is the original.
     fn keep(&mut self, delivery: Delivery) {
         let steps = delivery.steps.iter().map(|step| step.0).collect();
         let original = Original {
             steps,
             line: delivery.line,
         };
-        self.originals.known.entry(delivery.key).or_insert(original);
+        self.fresh.push(delivery.key.clone());
+        self.originals.known.insert(delivery.key, original);
     }
 
     fn judge(&mut self, delivery: &Delivery) {
@@ -217,7 +251,7 @@ impl<'a> Walk<'a> {
 
 /// Digest of what a replay must repeat: what the vat was told, asked and was
 /// answered, and the compute it took.
-fn step(line: &[u8], role: Role) -> u64 {
+fn step(line: &[u8], role: Role, form: Form) -> u64 {
     let member: &[u8] = match role {
         Role::Deliver => b"vd",
         Role::Syscall => b"vsc",
@@ -225,15 +259,19 @@ fn step(line: &[u8], role: Role) -> u64 {
         _ => b"dr",
     };
     let value = json::find(line, member).unwrap_or_default();
+    let value = match form {
+        Form::Bytes => Cow::Borrowed(value),
+        Form::Values => values::normal(value),
+    };
     let mut hasher = Hasher::new();
     hasher.update(member);
     if role == Role::DeliverResult {
-        let mut parts = json::elements(value).flatten();
+        let mut parts = json::elements(&value).flatten();
         hasher.update(parts.next().unwrap_or_default());
         let meter = parts.nth(1).unwrap_or_default();
         hasher.update(json::find(meter, b"compute").unwrap_or_default());
     } else {
-        hasher.update(value);
+        hasher.update(&value);
     }
     let mut short = [0; 8];
     short.copy_from_slice(&hasher.finalize().as_bytes()[..8]);

@@ -7,13 +7,17 @@ use std::borrow::Cow;
 use haltbox_format::json;
 use memchr::memmem;
 
-use super::{swingset, transactions};
+use super::{swingset, transactions, values};
 
 /// What an entry is for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Something that came in from outside: matched by its body.
     Input,
+    /// Another trigger from outside the kernel.
+    Trigger,
+    /// A vat's heap is written down.
+    Snapshot,
     /// The block's own parameters.
     Begin,
     /// A kernel run begins.
@@ -39,6 +43,17 @@ pub enum Role {
     /// Any other entry.
     Other,
 }
+
+impl Role {
+    /// It comes from outside the kernel: what is not the same here is no fault of an
+    /// execution.
+    pub fn is_from_outside(self) -> bool {
+        matches!(self, Role::Input | Role::Trigger | Role::Begin)
+    }
+}
+
+/// Members that hold what a crank wrote, and all before it.
+pub const HASHES: [&str; 2] = ["crankhash", "activityhash"];
 
 /// The entry's type; empty if it has none.
 pub fn type_of(line: &[u8]) -> Cow<'_, str> {
@@ -80,7 +95,7 @@ pub struct Numbers {
 /// Reads them from an entry.
 pub fn numbers(line: &[u8]) -> Numbers {
     if transactions::is_step(line) {
-        let [tx, op] = json::pick(line, [b"tx", b"op"]).map(|n| n.and_then(json::read_u64));
+        let [tx, op] = json::pick(line, [b"tx", b"op"]).map(|n| n.and_then(values::read_u64));
         return Numbers {
             tx,
             op,
@@ -90,10 +105,10 @@ pub fn numbers(line: &[u8]) -> Numbers {
     let [crank, vat, delivery, syscall] =
         json::pick(line, [b"crankNum", b"vatID", b"deliveryNum", b"syscallNum"]);
     Numbers {
-        crank: crank.and_then(json::read_u64),
+        crank: crank.and_then(values::read_u64),
         vat: vat.and_then(json::read_str).map(Cow::into_owned),
-        delivery: delivery.and_then(json::read_u64),
-        syscall: syscall.and_then(json::read_u64),
+        delivery: delivery.and_then(values::read_u64),
+        syscall: syscall.and_then(values::read_u64),
         ..Numbers::default()
     }
 }
@@ -116,6 +131,48 @@ pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
     {
         let end = begin + value.len();
         text.splice(begin..end, *b"0");
+    }
+}
+
+/// An entry without the hashes at a crank's end, where absence is not to be seen;
+/// with its blanks between members gone.
+pub fn without_hashes(entry: &[u8]) -> Vec<u8> {
+    let kept = json::members(entry).flatten();
+    let kept = kept.filter(|member| !HASHES.iter().any(|name| name.as_bytes() == member.key));
+    let texts: Vec<&[u8]> = kept.map(|member| member.text).collect();
+    [b"{".as_slice(), &texts.join(&b','), b"}"].concat()
+}
+
+/// Whether a line begins as hosts write it: its type first, without a blank.
+pub fn opens_as_written(line: &[u8]) -> bool {
+    line.starts_with(b"{\"type\":\"")
+}
+
+/// Whether a line can be as its host wrote it, and not as another JSON writer did
+/// behind it.
+pub fn is_as_written(line: &[u8]) -> bool {
+    let mut rest = line.strip_prefix(b"{\"type\":\"").unwrap_or_default();
+    let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());
+    rest = rest.get(end..).unwrap_or_default();
+    let compact = rest.starts_with(b"\",\"") || rest == b"\"}";
+    compact && swingset::is_as_written(line)
+}
+
+/// Whether an entry is of this type.
+pub fn is_type(line: &[u8], name: &str) -> bool {
+    match line.strip_prefix(b"{\"type\":\"") {
+        Some(rest) => rest
+            .strip_prefix(name.as_bytes())
+            .is_some_and(|rest| rest.starts_with(b"\"")),
+        None => type_of(line) == name,
+    }
+}
+
+/// Whether an entry's type begins so.
+pub fn type_starts(line: &[u8], start: &str) -> bool {
+    match line.strip_prefix(b"{\"type\":\"") {
+        Some(rest) => rest.starts_with(start.as_bytes()),
+        None => type_of(line).starts_with(start),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the entries of a SwingSet slog mean to a comparison.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use haltbox_format::json;
 use memchr::memmem;
 
 use super::role::{self, Numbers, Role, numbers, type_of};
+use super::values;
 
 /// What a syscall is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +24,11 @@ pub enum Asked {
 pub const INPUT_NUMBER: &str = "inboundNum";
 
 /// Members that number an entry, and what follows from its numbers.
-pub(super) const OWN_NUMBERS: [&str; 5] = [
+pub(super) const OWN_NUMBERS: [&str; 6] = [
     "crankNum",
     "deliveryNum",
     "syscallNum",
+    "runNum",
     "crankhash",
     INPUT_NUMBER,
 ];
@@ -39,7 +42,9 @@ pub(super) fn role(name: &str) -> Role {
         | "cosmic-swingset-inject-kernel-upgrade-events"
         | "cosmic-swingset-upgrade-start"
         | "cosmic-swingset-bootstrap-block-start" => Role::Input,
+        "cosmic-swingset-timer-poll" => Role::Trigger,
         "cosmic-swingset-begin-block" => Role::Begin,
+        "heap-snapshot-save" => Role::Snapshot,
         "cosmic-swingset-run-start" => Role::RunStart,
         "cosmic-swingset-run-finish" => Role::RunFinish,
         "crank-start" => Role::CrankStart,
@@ -101,6 +106,28 @@ fn reference_prefix(text: &[u8], at: usize) -> Option<usize> {
 
 fn digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// Whether a line can be as the kernel's `JSON.stringify` wrote it: the time stands
+/// before the monotonic one at its end, and only what JavaScript escapes is escaped.
+pub(super) fn is_as_written(line: &[u8]) -> bool {
+    let Some(monotime) = memmem::rfind(line, b",\"monotime\":") else {
+        return true;
+    };
+    let time = memmem::rfind(line, b",\"time\":");
+    time.is_some_and(|time| time < monotime)
+        && values::has_javascript_escapes(line)
+        && has_whole_numbers(line)
+}
+
+/// JavaScript writes whole numbers without a fraction or an exponent.
+fn has_whole_numbers(line: &[u8]) -> bool {
+    let names: [&[u8]; 2] = [b"\"crankNum\":", b"\"blockHeight\":"];
+    names.iter().all(|name| {
+        let value = memmem::find(line, name).and_then(|at| line.get(at + name.len()..));
+        let end = value.and_then(|value| value.iter().find(|byte| !byte.is_ascii_digit()));
+        end.is_none_or(|byte| matches!(byte, b',' | b'}'))
+    })
 }
 
 /// A chain's very first block begins with its bootstrap.
@@ -207,6 +234,44 @@ pub fn brief(line: &str) -> String {
     match telling.iter().find_map(|name| member(name)) {
         Some(value) => format!("{kind}{syscall} {value}"),
         None => line.to_owned(),
+    }
+}
+
+/// The member that names a heap snapshot by its content.
+pub const SNAPSHOT_ID: &str = "snapshotID";
+
+/// What an entry tells of a heap snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    id: Option<String>,
+    /// Bytes, plain and compressed.
+    sizes: [Option<u64>; 2],
+}
+
+impl Snapshot {
+    /// Reads it.
+    pub fn read(line: &[u8]) -> Snapshot {
+        let [id, plain, compressed] = json::pick(
+            line,
+            [
+                SNAPSHOT_ID.as_bytes(),
+                b"uncompressedSize",
+                b"compressedSize",
+            ],
+        );
+        Snapshot {
+            id: id.and_then(json::read_str).map(Cow::into_owned),
+            sizes: [plain, compressed].map(|size| size.and_then(json::read_u64)),
+        }
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |size: Option<u64>| size.map_or("unknown".to_owned(), |size| size.to_string());
+        let [plain, compressed] = self.sizes.map(size);
+        let id = self.id.as_deref().unwrap_or("unknown");
+        write!(f, "snapshot {id}, {plain} bytes, {compressed} compressed")
     }
 }
 

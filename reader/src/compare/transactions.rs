@@ -3,7 +3,7 @@
 
 use haltbox_format::json;
 
-use super::role::Role;
+use super::role::{self, Role};
 
 /// Members that number an entry. A transaction's own number is not among them:
 /// it is its place in the block, which consensus decides.
@@ -31,12 +31,12 @@ pub(super) fn role(name: &str) -> Role {
 
 /// Whether an entry is a step of a transaction.
 pub(super) fn is_step(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"op-") || line.starts_with(b"{\"type\":\"tx-")
+    role::type_starts(line, "op-") || role::type_starts(line, "tx-")
 }
 
 /// A crank of which only its hashes are told.
 pub(super) fn is_crank(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"crank\"")
+    role::is_type(line, "crank")
 }
 
 /// The same read on both sides, which gave something else.
@@ -44,7 +44,7 @@ pub(super) fn is_same_read(a: &[u8], b: &[u8]) -> bool {
     let without_answer = |line: &[u8]| {
         let mut text = line.to_vec();
         for member in [VALUE, FOUND] {
-            super::role::drop_value(&mut text, 0, member);
+            role::drop_value(&mut text, 0, member);
         }
         text
     };
@@ -64,8 +64,8 @@ pub(super) fn value(line: &[u8]) -> Option<&[u8]> {
 
 /// What an operation writes.
 pub(super) fn written(line: &[u8]) -> Option<Written<'_>> {
-    let deletes = line.starts_with(b"{\"type\":\"op-delete\"");
-    if !deletes && !line.starts_with(b"{\"type\":\"op-write\"") {
+    let deletes = role::is_type(line, "op-delete");
+    if !deletes && !role::is_type(line, "op-write") {
         return None;
     }
     let (store, key) = key(line)?;
@@ -75,7 +75,7 @@ pub(super) fn written(line: &[u8]) -> Option<Written<'_>> {
 
 /// The block's execution ends: what was written in it stands.
 pub(super) fn ends_block(line: &[u8]) -> bool {
-    line.starts_with(b"{\"type\":\"end-block\"")
+    role::is_type(line, "end-block")
 }
 
 /// The transaction that an operation is of; `None` outside of them.
@@ -86,7 +86,7 @@ pub(super) fn of(line: &[u8]) -> Option<u64> {
 /// Whether a transaction failed, once that is told: right behind its operations, or
 /// behind those of all.
 pub(super) fn outcome(line: &[u8]) -> Option<(u64, bool)> {
-    if !line.starts_with(b"{\"type\":\"tx-result\"") {
+    if !role::is_type(line, "tx-result") {
         return None;
     }
     let code = json::find(line, b"code").and_then(json::read_u64);
@@ -97,7 +97,7 @@ pub(super) fn outcome(line: &[u8]) -> Option<(u64, bool)> {
 pub(super) fn brief(line: &[u8]) -> Option<String> {
     let (store, key) = key(line)?;
     let number = json::find(line, b"op").and_then(json::read_u64)?;
-    let kind = super::role::type_of(line);
+    let kind = role::type_of(line);
     let value = value(line).map_or(String::new(), |value| {
         format!(" {}", String::from_utf8_lossy(value))
     });

@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use super::evidence::{Entry, Evidence};
 use super::pair::{Parting, Side};
 use super::role::{self, Numbers, Role};
+use super::standing::{Standing, standing};
 use super::swingset::{self, Asked};
-use super::transactions;
+use super::{transactions, values};
 use crate::tape::{BlockTape, Unit, UnitDigest, What};
 
 /// What two sources say together.
@@ -25,6 +26,8 @@ pub enum Verdict {
     Execution,
     /// The same steps in another order.
     Order,
+    /// A heap snapshot has another ID though every delivery before is equal.
+    Snapshot,
     /// A replayed delivery does not match its original.
     Replay,
     /// Equal steps, other crankhash, or a chain that does not follow.
@@ -49,6 +52,7 @@ impl Verdict {
             Verdict::State => "state differs",
             Verdict::Execution => "execution differs",
             Verdict::Order => "order differs",
+            Verdict::Snapshot => "snapshot differs",
             Verdict::Replay => "replay differs",
             Verdict::HashOnly => "hash only",
             Verdict::HiddenCrank => "hidden crank",
@@ -85,6 +89,21 @@ pub enum Which {
 }
 
 impl Which {
+    /// The side at this place.
+    pub fn at(index: usize) -> Which {
+        if index == 0 { Which::A } else { Which::B }
+    }
+
+    /// Its place.
+    pub fn index(self) -> usize {
+        usize::from(self == Which::B)
+    }
+
+    /// The other one.
+    pub fn other(self) -> Which {
+        Which::at(1 - self.index())
+    }
+
     /// As people are told.
     pub fn name(self) -> &'static str {
         match self {
@@ -111,6 +130,11 @@ pub struct Finding {
     pub trailing: [Vec<Entry>; 2],
     /// The step stands on this side only.
     pub inserted_on: Option<Which>,
+    /// The side whose step gives the place its numbers.
+    pub told_by: Which,
+    /// The two steps are one another's counterparts: what differs in them can be
+    /// told.
+    pub counterparts: bool,
     /// The step, in the words of the entry that both or one side has.
     pub numbers: Numbers,
     /// Type of that entry.
@@ -125,6 +149,8 @@ pub struct Finding {
 pub struct Case<'a> {
     /// How entries are read.
     pub profile: &'a Profile,
+    /// They are compared by their values.
+    pub by_value: bool,
     /// Where the tapes part.
     pub parting: &'a Parting,
     /// The entries there.
@@ -137,12 +163,34 @@ impl Case<'_> {
     /// The class of the parting.
     pub fn judge(&self) -> Finding {
         let mut finding = self.first_difference();
-        if let Some((side, why)) = self.damage(&finding) {
+        if let Some(why) = self.damage(&finding) {
             finding.verdict = Verdict::Insufficient;
-            finding.summary = format!("the recording of {} is broken here: {why}", side.name());
+            finding.summary = why;
             finding.inserted_on = None;
         }
+        finding.numbers.crank = finding.numbers.crank.or(self.crank_of(finding.told_by));
         finding
+    }
+
+    /// The crank around the step, for entries that do not name it.
+    fn crank_of(&self, side: Which) -> Option<u64> {
+        self.units()[side.index()]?.crank()
+    }
+
+    /// What differs here differs in bytes alone: another JSON writer, or an older
+    /// kernel that writes no hashes.
+    pub fn is_equal_by_value(&self) -> bool {
+        let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
+        let other = a.iter().zip(b).find(|(x, y)| !self.same(x, y));
+        other.is_some_and(|(x, y)| self.same_by_value(x, y))
+    }
+
+    /// Of a crank that a side does not have to its end: some entry that both have
+    /// says another thing.
+    pub fn differs_in_part(&self) -> bool {
+        let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
+        let mut pairs = a.iter().zip(b);
+        pairs.any(|(x, y)| !self.same(x, y) && !self.same_by_value(x, y))
     }
 
     fn units(&self) -> [Option<Unit>; 2] {
@@ -175,47 +223,87 @@ impl Case<'_> {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let equal = a.iter().zip(b).take_while(|(x, y)| self.same(x, y)).count();
         let mut finding = self.finding_at(equal);
-        let roles = [a, b].map(|side| side.get(equal).map(|entry| role::of(&entry.line)));
-        (finding.verdict, finding.summary) = match roles {
-            [Some(Role::SyscallResult), Some(Role::SyscallResult)] => result_class(&a[equal].line),
-            [Some(Role::CrankFinish), Some(Role::CrankFinish)] => (
-                Verdict::HashOnly,
-                "every step of the crank is equal, its crankhash is not: a write that no entry shows".into(),
-            ),
-            [Some(Role::CrankStart), Some(Role::CrankStart)] => self.routing(&a[equal], &b[equal]),
-            _ => self.steps(equal, &mut finding.inserted_on),
-        };
-        if let Some(side) = finding.inserted_on {
-            finding.keep_step_of(side);
+        let steps = [a, b].map(|side| side.get(equal));
+        match steps.map(|step| step.map(|entry| role::of(&entry.line))) {
+            [Some(Role::SyscallResult), Some(Role::SyscallResult)] => {
+                (finding.verdict, finding.summary) = result_class(&a[equal].line);
+            }
+            [Some(Role::CrankFinish), Some(Role::CrankFinish)] => {
+                finding.verdict = Verdict::HashOnly;
+                finding.summary =
+                    "every step of the crank is equal, its crankhash is not: a write that no entry shows"
+                        .into();
+            }
+            [Some(Role::CrankStart), Some(Role::CrankStart)] => self.routing(&mut finding),
+            [Some(Role::Snapshot), Some(Role::Snapshot)] if self.is_snapshot(steps) => {
+                self.snapshot(&mut finding);
+            }
+            _ => self.steps(equal, &mut finding),
         }
         finding
     }
 
     /// The crank's own message differs.
-    fn routing(&self, a: &Entry, b: &Entry) -> (Verdict, String) {
-        let [one, other] = [a, b].map(|entry| {
-            let mut text = self.canonical(&entry.line);
+    fn routing(&self, finding: &mut Finding) {
+        let [one, other] = finding.steps.each_ref().map(|entry| {
+            let mut text = entry
+                .as_ref()
+                .map_or(Vec::new(), |entry| self.canonical(&entry.line));
             role::drop_value(&mut text, 0, "crankNum");
             text
         });
         if one == other {
-            let text = "the kernel counts this crank differently though everything before is equal";
-            return (Verdict::HiddenCrank, text.into());
+            finding.verdict = Verdict::HiddenCrank;
+            finding.summary =
+                "the kernel counts this crank differently though everything before is equal".into();
+            return;
         }
-        if self.unit_moved() {
-            return (
-                Verdict::Order,
-                "the same cranks ran in another order".into(),
-            );
+        match self.standing() {
+            Standing::Moved => {
+                finding.verdict = Verdict::Order;
+                finding.summary = "the same cranks ran in another order".into();
+                finding.counterparts = false;
+            }
+            Standing::Only(side, count) => {
+                finding.insert(side, count);
+                finding.summary = more_cranks(side, count);
+            }
+            Standing::Other => finding.summary = "the kernel went on with another message".into(),
         }
-        (
-            Verdict::Execution,
-            "the kernel went on with another message".into(),
-        )
+    }
+
+    /// The same vat was written down at the same place, with another ID.
+    fn is_snapshot(&self, steps: [Option<&Entry>; 2]) -> bool {
+        let [one, other] = steps.map(|step| {
+            let mut text = step.map_or(Vec::new(), |entry| self.canonical(&entry.line));
+            role::drop_value(&mut text, 0, swingset::SNAPSHOT_ID);
+            text
+        });
+        one == other
+    }
+
+    fn snapshot(&self, finding: &mut Finding) {
+        finding.verdict = Verdict::Snapshot;
+        let lines = finding.steps.each_ref().map(|step| {
+            let line = step.as_ref().map(|entry| entry.line.as_slice());
+            swingset::Snapshot::read(line.unwrap_or_default())
+        });
+        let vat = finding.numbers.vat.clone();
+        finding.summary = format!(
+            "the heap snapshot of {} has another ID though every delivery to it before is equal here",
+            vat.as_deref().unwrap_or("a vat")
+        );
+        for (index, snapshot) in lines.iter().enumerate() {
+            let side = Which::at(index).name();
+            finding.notes.push(format!("{side}: {snapshot}"));
+        }
+        finding.notes.push(
+            "the heap is not the same, or another build wrote it down: compare the builds of xsnap first".into(),
+        );
     }
 
     /// Other steps inside a delivery.
-    fn steps(&self, at: usize, inserted: &mut Option<Which>) -> (Verdict, String) {
+    fn steps(&self, at: usize, finding: &mut Finding) {
         let of = |form: fn(&[u8]) -> Vec<u8>| {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
@@ -224,28 +312,34 @@ impl Case<'_> {
         // Steps that differ in references alone are told apart by these.
         let [told_a, told_b] = of(role::without_own_numbers);
         if moved(&a, &b) || moved(&told_a, &told_b) {
-            return (Verdict::Order, "the same steps ran in another order".into());
+            finding.verdict = Verdict::Order;
+            finding.summary = "the same steps ran in another order".into();
+            finding.counterparts = false;
+            return;
         }
-        *inserted = inserted_steps(&a, &b);
-        match inserted {
-            Some(side) => (
-                Verdict::Execution,
-                format!("{} has steps here that the other side has not", side.name()),
-            ),
-            None if self.evidence[0]
-                .unit
-                .get(at)
-                .is_some_and(|e| role::of(&e.line) == Role::DeliverResult) =>
-            {
-                (
-                    Verdict::Execution,
-                    "the same delivery ended differently".into(),
-                )
-            }
-            None => (
-                Verdict::Execution,
-                "same inputs and reads before, another step here".into(),
-            ),
+        if let Some((side, count)) = self.inserted_steps(&a, &b) {
+            finding.insert(side, count);
+            return;
+        }
+        let ended = finding
+            .kinds()
+            .all(|kind| role::of_type(&kind) == Role::DeliverResult);
+        finding.summary = match ended {
+            true => "the same delivery ended differently".into(),
+            false => "same inputs and reads before, another step here".into(),
+        };
+    }
+
+    /// The side that has more steps here, and how many, if those behind them stand
+    /// on both.
+    fn inserted_steps(&self, a: &[Vec<u8>], b: &[Vec<u8>]) -> Option<(Which, usize)> {
+        if let Some(side) = inserted_steps(a, b) {
+            return Some((side, a.len().abs_diff(b.len())));
+        }
+        let equal = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+        match standing(&a[equal..], &b[equal..]) {
+            Standing::Only(side, count) if equal == 0 => Some((side, count)),
+            _ => None,
         }
     }
 
@@ -270,46 +364,36 @@ impl Case<'_> {
             .collect()
     }
 
-    /// The unit of each side stands further on in the other side's block, and
-    /// as often as in its own: nothing is missing, only moved.
-    fn unit_moved(&self) -> bool {
-        let [(_, at_a), (_, at_b)] = self.blocks();
-        let [a, b] = self.evidence.map(|evidence| evidence.loose.as_slice());
-        let moved = |own: &[UnitDigest], at: usize, other: &[UnitDigest], from: usize| {
-            own.get(at).is_some_and(|unit| {
-                let later = other.get(from + 1..).unwrap_or_default();
-                later.contains(unit) && count(own, *unit) == count(other, *unit)
-            })
-        };
-        moved(a, at_a, b, at_b) && moved(b, at_b, a, at_a)
+    /// How the blocks stand from here on, by what their units say without numbers.
+    fn standing(&self) -> Standing {
+        let [a, b] = [0, 1].map(|side| {
+            let (_, at) = self.blocks()[side];
+            self.evidence[side].loose.get(at..).unwrap_or_default()
+        });
+        standing(a, b)
     }
 
     // ---- outside cranks ----
 
     fn between_cranks(&self) -> Finding {
         let mut finding = self.finding_at(0);
-        let [a, b] = self.units();
-        let is_input = |unit: Option<Unit>| unit.is_some_and(|u| matches!(u.what, What::Input(_)));
-        let begins_with = |wanted: Role| {
-            let firsts = self.evidence.map(|evidence| evidence.unit.first());
-            firsts
-                .iter()
-                .flatten()
-                .filter(|entry| role::of(&entry.line) == wanted)
-                .count()
-                == 2
-        };
-        if is_input(a) || is_input(b) {
-            self.inputs(&mut finding);
-        } else if begins_with(Role::Begin) {
+        let [a, b] = self.units().map(body);
+        let roles = finding.steps.each_ref().map(|step| {
+            let role = step.as_ref().map(|entry| role::of(&entry.line));
+            role.unwrap_or(Role::Other)
+        });
+        if a.is_some() && a == b {
+            finding.verdict = Verdict::Inputs;
+            finding.summary = "the same input came with another number".into();
+        } else if roles == [Role::Begin; 2] {
             finding.verdict = Verdict::Inputs;
             finding.summary = "the block itself came with other parameters".into();
         } else if self.is_same_read() {
             (finding.verdict, finding.summary) = read_class();
-        } else if begins_with(Role::Result) {
+        } else if roles == [Role::Result; 2] {
             finding.summary = "the same transaction ended differently".into();
         } else {
-            self.other_units(&mut finding);
+            self.other_units(&mut finding, roles);
         }
         finding
     }
@@ -325,132 +409,165 @@ impl Case<'_> {
         read && transactions::is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
     }
 
-    fn other_units(&self, finding: &mut Finding) {
-        finding.verdict = Verdict::Execution;
-        let cranks = self
-            .units()
-            .map(|unit| unit.is_some_and(|unit| unit.crank().is_some()));
-        finding.inserted_on = match cranks {
-            [true, false] => Some(Which::A),
-            [false, true] => Some(Which::B),
-            _ => None,
-        };
-        finding.summary = match finding.inserted_on {
-            Some(side) => format!(
-                "{} ran a crank here that the other side did not",
-                side.name()
-            ),
-            None if self.unit_moved() => {
+    fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {
+        let outside = roles.map(Role::is_from_outside);
+        match (self.standing(), outside) {
+            (Standing::Only(side, count), _) => self.more_on(side, count, finding),
+            (Standing::Moved, [false, false]) => {
                 finding.verdict = Verdict::Order;
-                "the same entries stand in another order".into()
+                finding.summary = "the same entries stand in another order".into();
+                finding.counterparts = false;
             }
-            None => "same inputs, another course of the block".into(),
-        };
-        if let Some(side) = finding.inserted_on {
-            finding.keep_step_of(side);
+            (Standing::Moved, _) => {
+                finding.verdict = Verdict::Inputs;
+                finding.summary = match roles {
+                    [Role::Input, Role::Input] => "the same inputs came in another order".into(),
+                    _ => "what came from outside the kernel came in another order".into(),
+                };
+                finding.counterparts = false;
+            }
+            // What follows from an input differs too: that it has no counterpart
+            // does not make it one of the input.
+            (Standing::Other, [true, false]) => self.more_on(Which::A, 1, finding),
+            (Standing::Other, [false, true]) => self.more_on(Which::B, 1, finding),
+            (Standing::Other, [true, true]) => self.other_trigger(finding),
+            (Standing::Other, [false, false]) => self.other_course(finding),
         }
     }
 
-    fn inputs(&self, finding: &mut Finding) {
+    fn other_course(&self, finding: &mut Finding) {
+        let kinds = [Which::A, Which::B].into_iter().zip(finding.kinds());
+        let mut kinds: Vec<(String, &str)> =
+            kinds.map(|(side, kind)| (kind, side.name())).collect();
+        // The same sentence whichever source was named first.
+        kinds.sort_unstable();
+        finding.summary = match kinds.as_slice() {
+            [(one, x), (other, y)] if one != other => {
+                format!("same inputs, another course of the block: {one} on {x}, {other} on {y}")
+            }
+            _ => "same inputs, another course of the block".into(),
+        };
+    }
+
+    /// What came from outside the kernel is not the same on the two sides.
+    fn other_trigger(&self, finding: &mut Finding) {
         let [body_a, body_b] = self.units().map(body);
-        let [here_a, here_b] = self
+        let carried = [(Which::A, body_a), (Which::B, body_b)]
+            .map(|(side, body)| Some((side, self.carried_to(side, body?)?)));
+        if let [Some((side, to)), None] | [None, Some((side, to))] = carried {
+            return self.carried_over(finding, side, to);
+        }
+        finding.verdict = Verdict::Inputs;
+        let same_place = |name: &str| {
+            let values = finding.steps.each_ref().map(|step| {
+                let line = step.as_ref().map(|entry| entry.line.as_slice());
+                haltbox_format::json::find(line.unwrap_or_default(), name.as_bytes())
+            });
+            values[0] == values[1]
+        };
+        finding.summary = "another input came in here".into();
+        if body_a.is_none() && body_b.is_none() {
+            finding.summary = "another trigger came in here".into();
+            // The same poll: what it found is the kernel's own.
+            if finding.counterparts && same_place("blockTime") && same_place("blockHeight") {
+                finding.verdict = Verdict::Execution;
+                finding.summary = "the same trigger came and found another thing".into();
+            }
+        }
+    }
+
+    /// A side has more here.
+    fn more_on(&self, side: Which, count: usize, finding: &mut Finding) {
+        finding.insert(side, count);
+        let unit = self.units()[side.index()];
+        if unit.is_some_and(|unit| unit.crank().is_some()) {
+            finding.summary = more_cranks(side, count);
+        }
+        if !finding.role.is_from_outside() {
+            return;
+        }
+        finding.verdict = Verdict::Inputs;
+        if let Some(body) = body(unit) {
+            if let Some(to) = self.carried_to(side, body) {
+                return self.carried_over(finding, side, to);
+            }
+            finding.summary = format!(
+                "{} took an input here that {} did not",
+                side.name(),
+                side.other().name()
+            );
+        }
+    }
+
+    /// The height to which the other side carried an input over that this side ran
+    /// here: more of its body there than here, later.
+    fn carried_to(&self, side: Which, body: UnitDigest) -> Option<u64> {
+        let lists = self
             .blocks()
             .map(|(block, at)| bodies(&block.units[at.min(block.units.len())..]));
-        finding.verdict = Verdict::Inputs;
-        if body_a.is_some() && body_a == body_b {
-            finding.summary = "the same input came with another number".into();
-            return;
-        }
-        let mut sorted = [here_a.clone(), here_b.clone()];
-        sorted.iter_mut().for_each(|list| list.sort_unstable());
-        if body_a.is_some() && body_b.is_some() && sorted[0] == sorted[1] {
-            finding.summary = "the same inputs came in another order".into();
-            return;
-        }
-        // More of one body on a side than on the other: is it missing there,
-        // or only later?
-        let lists = [&here_a, &here_b];
-        for (side, (own, other)) in [(body_a, 0, 1), (body_b, 1, 0)].map(|(b, o, x)| (b, (o, x))) {
-            let Some(body) = side else { continue };
-            let surplus = count(lists[own], body) > count(lists[other], body);
-            let later = self.parting.later[other]
+        let (own, other) = (side.index(), side.other().index());
+        let later = |of: usize| {
+            self.parting.later[of]
                 .iter()
                 .filter(|(_, found)| *found == body)
-                .count();
-            let own_later = self.parting.later[own]
-                .iter()
-                .filter(|(_, found)| *found == body)
-                .count();
-            if surplus && later > own_later {
-                let height = self.parting.later[other]
-                    .iter()
-                    .find(|(_, found)| *found == body);
-                return self.carried_over(finding, own, height.map(|(height, _)| *height));
-            }
-        }
-        finding.inserted_on = match (body_a, body_b) {
-            (Some(a), Some(b)) => {
-                let (extra_a, extra_b) = (!here_b.contains(&a), !here_a.contains(&b));
-                match (extra_a, extra_b) {
-                    (true, false) => Some(Which::A),
-                    (false, true) => Some(Which::B),
-                    _ => None,
-                }
-            }
-            (Some(_), None) => Some(Which::A),
-            (None, Some(_)) => Some(Which::B),
-            (None, None) => None,
         };
-        finding.summary = match finding.inserted_on {
-            Some(side) => format!(
-                "{} took an input here that the other side did not",
-                side.name()
-            ),
-            None => "another input came in here".into(),
-        };
-        if let Some(side) = finding.inserted_on {
-            finding.keep_step_of(side);
-        }
+        let surplus = count(&lists[own], body) > count(&lists[other], body);
+        let more = later(other).count() > later(own).count();
+        later(other)
+            .next()
+            .filter(|_| surplus && more)
+            .map(|(height, _)| *height)
     }
 
-    fn carried_over(&self, finding: &mut Finding, own: usize, height: Option<u64>) {
-        let (side, other) = if own == 0 {
-            (Which::A, Which::B)
-        } else {
-            (Which::B, Which::A)
-        };
+    fn carried_over(&self, finding: &mut Finding, side: Which, to: u64) {
         finding.verdict = Verdict::Execution;
-        let to = height.map_or(String::new(), |height| format!(" to height {height}"));
         finding.summary = format!(
-            "{} carried an input over{to} that {} ran here",
-            other.name(),
+            "{} carried an input over to height {to} that {} ran here",
+            side.other().name(),
             side.name()
         );
         finding.notes.push(
             "carried over for want of compute: the run policy stopped one side earlier, no input is missing"
                 .into(),
         );
+        finding.inserted_on = None;
+        finding.counterparts = false;
         finding.keep_step_of(side);
     }
 
     // ---- damage ----
 
     /// A recording whose own structure breaks at the step proves nothing there.
-    fn damage(&self, finding: &Finding) -> Option<(Which, String)> {
+    fn damage(&self, finding: &Finding) -> Option<String> {
         if finding.verdict == Verdict::HashOnly {
             return None;
         }
-        let faults = [0, 1].map(|side| self.fault(side, finding.index));
+        let faults = [0, 1].map(|side| self.fault(side, finding));
+        let broken =
+            |side: Which, why| format!("the recording of {} is broken here: {why}", side.name());
         match faults {
-            [Some(why), None] => Some((Which::A, why)),
-            [None, Some(why)] => Some((Which::B, why)),
-            [Some(why), Some(_)] => Some((Which::A, format!("{why}, and so is that of B"))),
+            [Some(why), None] => Some(broken(Which::A, why)),
+            [None, Some(why)] => Some(broken(Which::B, why)),
+            [Some(a), Some(b)] => {
+                let mut both = [(a, "A"), (b, "B")];
+                both.sort_unstable();
+                let [(one, x), (other, y)] = both;
+                Some(format!(
+                    "the recordings of both are broken here: {x}: {one}; {y}: {other}"
+                ))
+            }
             [None, None] => None,
         }
     }
 
-    fn fault(&self, side: usize, step: usize) -> Option<String> {
+    fn fault(&self, side: usize, finding: &Finding) -> Option<String> {
+        let step = finding.index;
         let (block, at) = self.blocks()[side];
+        if let Some(entry) = &finding.steps[side]
+            && haltbox_format::json::members(&entry.line).any(|member| member.is_err())
+        {
+            return Some(format!("line {} is no whole JSON object", entry.number));
+        }
         let lines: Vec<&[u8]> = self.evidence[side]
             .unit
             .iter()
@@ -460,11 +577,7 @@ impl Case<'_> {
             .units
             .get(at)
             .is_some_and(|unit| unit.crank().is_some());
-        let unfinished = block
-            .units
-            .get(at)
-            .is_some_and(|unit| unit.crankhash().is_none())
-            && !block.ended;
+        let unfinished = block.units.get(at).is_some_and(Unit::is_unfinished) && !block.ended;
         if is_crank
             && !lines.iter().any(|line| transactions::is_crank(line))
             && !self.evidence[side].cut
@@ -523,12 +636,38 @@ impl Case<'_> {
         if let Some(rules) = self.rules() {
             rules.canonical().cut(line, &mut text);
         }
+        if self.by_value {
+            text = values::normal(&text).into_owned();
+        }
         role::drop_value(&mut text, 0, "activityhash");
         text
     }
 
     fn same(&self, a: &Entry, b: &Entry) -> bool {
-        a.line == b.line || self.canonical(&a.line) == self.canonical(&b.line)
+        match self.by_value {
+            true => self.same_by_value(a, b),
+            false => a.line == b.line || self.canonical(&a.line) == self.canonical(&b.line),
+        }
+    }
+
+    /// Equal as far as both tell: a hash that a side does not write is not another.
+    fn same_by_value(&self, a: &Entry, b: &Entry) -> bool {
+        let [one, other] =
+            [a, b].map(|entry| values::normal(&self.canonical(&entry.line)).into_owned());
+        if one == other {
+            return true;
+        }
+        let [here, there] = [a, b].map(|entry| {
+            let rules = self
+                .rules()
+                .filter(|rules| rules.read(&entry.line).ends_crank());
+            rules.map(|rules| rules.crank_hashes(&entry.line)[0])
+        });
+        let (Some(here), Some(there)) = (here, there) else {
+            return false;
+        };
+        let known_and_other = here.zip(there).is_some_and(|(here, there)| here != there);
+        !known_and_other && role::without_hashes(&one) == role::without_hashes(&other)
     }
 
     fn finding_at(&self, index: usize) -> Finding {
@@ -552,7 +691,13 @@ impl Case<'_> {
                 .cloned()
                 .collect()
         });
-        let told = step_a.as_ref().or(step_b.as_ref());
+        let steps = [step_a, step_b];
+        let told_by = told_by(&steps);
+        let told = steps[told_by.index()].as_ref();
+        let kinds = steps.each_ref().map(|step| {
+            let line = step.as_ref().map(|entry| entry.line.as_slice());
+            role::type_of(line.unwrap_or_default()).into_owned()
+        });
         Finding {
             verdict: Verdict::Execution,
             summary: String::new(),
@@ -564,7 +709,9 @@ impl Case<'_> {
                 .map(|entry| role::type_of(&entry.line).into_owned())
                 .unwrap_or_default(),
             role: told.map_or(Role::Other, |entry| role::of(&entry.line)),
-            steps: [step_a, step_b],
+            counterparts: steps.iter().all(Option::is_some) && kinds[0] == kinds[1],
+            told_by,
+            steps,
             leading: [leading_a, leading_b],
             trailing: [trailing_a, trailing_b],
             inserted_on: None,
@@ -573,15 +720,71 @@ impl Case<'_> {
     }
 }
 
+/// The side whose step gives the place its numbers: the one that has it, and of two
+/// the same one whichever source was named first.
+fn told_by(steps: &[Option<Entry>; 2]) -> Which {
+    let key = |entry: &Entry| {
+        let numbers = role::numbers(&entry.line);
+        let place = (
+            numbers.crank,
+            numbers.delivery,
+            numbers.syscall,
+            numbers.tx,
+            numbers.op,
+        );
+        (
+            place,
+            role::type_of(&entry.line).into_owned(),
+            entry.line.clone(),
+        )
+    };
+    match steps {
+        [Some(a), Some(b)] if key(b) < key(a) => Which::B,
+        [None, Some(_)] => Which::B,
+        _ => Which::A,
+    }
+}
+
 impl Finding {
     /// The step is the one of this side.
     fn keep_step_of(&mut self, side: Which) {
-        let index = usize::from(side == Which::B);
-        if let Some(entry) = &self.steps[index] {
+        if let Some(entry) = &self.steps[side.index()] {
             self.numbers = role::numbers(&entry.line);
             self.kind = role::type_of(&entry.line).into_owned();
+            self.role = role::of(&entry.line);
+            self.told_by = side;
         }
     }
+
+    /// A side has so many more here.
+    fn insert(&mut self, side: Which, count: usize) {
+        self.inserted_on = Some(side);
+        self.counterparts = false;
+        self.keep_step_of(side);
+        let (name, kind) = (side.name(), &self.kind);
+        self.summary = match count {
+            1 => format!("{name} has one more entry here: {kind}"),
+            _ => format!("{name} has more here, beginning with {kind}"),
+        };
+    }
+
+    /// The types of the steps that are there.
+    fn kinds(&self) -> impl Iterator<Item = String> + use<'_> {
+        let steps = self.steps.iter().flatten();
+        steps.map(|entry| role::type_of(&entry.line).into_owned())
+    }
+}
+
+fn more_cranks(side: Which, count: usize) -> String {
+    let what = match count {
+        1 => "a crank".to_owned(),
+        _ => format!("{count} cranks or entries"),
+    };
+    format!(
+        "{} ran {what} here that {} did not",
+        side.name(),
+        side.other().name()
+    )
 }
 
 fn read_class() -> (Verdict, String) {

@@ -37,7 +37,10 @@ fn number(bytes: &[u8], (at, size): (usize, usize)) -> u64 {
 fn block(height: u64, whole: bool) -> BlockTape {
     let crank = What::Crank {
         number: 40 + height,
-        hashes: None,
+        end: Some(CrankEnd {
+            crankhash: None,
+            activityhash: Some(Digest([5; 32])),
+        }),
     };
     let kinds = [What::Input([3; 16]), What::RunStart, crank, What::Entry];
     let unit = |(n, what)| Unit {
@@ -84,7 +87,7 @@ fn opened(bytes: &[u8]) -> io::Result<Fingerprint> {
 fn bytes_stand_where_the_document_says() {
     let bytes = written();
     let head = |field| number(&bytes, place("head", field));
-    assert_eq!(bytes[..8], *b"HBXFPRT\x01");
+    assert_eq!(bytes[..8], *b"HBXFPRT\x02");
     assert_eq!((head("blocks"), head("units"), head("reserved")), (2, 8, 0));
     let (at, size) = place("head", "rules");
     assert_eq!(bytes[at..at + size], [7; 32]);
@@ -106,6 +109,9 @@ fn bytes_stand_where_the_document_says() {
         .collect();
     assert_eq!(kinds, [2, 3, 1, 0, 2, 3, 1, 0]);
     assert_eq!(word(units, 0) >> 2, 0x1616_1616_1616_1616 >> 2);
+    let activity = units.chunks(UNIT).map(|unit| unit[8]);
+    assert_eq!(activity.collect::<Vec<_>>(), [0, 0, 5, 0, 0, 0, 5, 0]);
+    assert_ne!(of(0, "activity"), 0);
 }
 
 #[test]

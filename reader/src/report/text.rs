@@ -345,7 +345,7 @@ fn sides(out: &mut String, document: &Document, colour: Colour) {
 /// What both sources cover, in words.
 fn common(document: &Document) -> String {
     let heights = &document.heights;
-    let whole = heights.iter().filter(|row| row.same.is_some()).count();
+    let whole = heights.iter().filter(|row| row.whole).count();
     match (heights.first(), heights.last()) {
         (Some(first), Some(last)) => format!(
             "heights {} to {}, {whole} of {} compared as a whole",
@@ -380,6 +380,12 @@ pub(super) fn covers(side: &SideFacts) -> String {
             text,
             "; node started before height {height}, {place} blocks before the end"
         );
+    }
+    if let Some(by) = &side.carried_by {
+        let _ = write!(text, "; entries taken out of {by}");
+    }
+    if side.rewritten {
+        text += "; written anew by another JSON writer: not the host's own bytes";
     }
     if !side.damage.is_empty() {
         let _ = write!(

@@ -75,6 +75,8 @@ pub struct SlogRules {
     types: TypeTable<TypeRule>,
     canonical: CanonicalRules,
     crank_key: Option<Key>,
+    /// Of crankhash and activityhash.
+    crank_hash_keys: [Option<Key>; 2],
     redact: Option<RedactRules>,
 }
 
@@ -137,6 +139,13 @@ pub struct SlogEntry<'a> {
 }
 
 impl<'a> SlogEntry<'a> {
+    /// Whether entries of its type end a crank, even if this one lacks the hashes
+    /// that make it an event: older kernels write none.
+    pub fn ends_crank(&self) -> bool {
+        let crank = |rule: &EventRule| matches!(rule, EventRule::Crank { .. });
+        self.rules.iter().any(crank)
+    }
+
     /// What the entry tells, in the order in which it is to be taken. Most
     /// entries tell nothing. One that does not hold what its type promises (no
     /// height, a hash that is not 64 hex digits) gives no event.
@@ -154,20 +163,28 @@ impl SlogRules {
         json::read_u64(json::find(line, key.as_bytes())?)
     }
 
+    /// What the entry that ends a crank tells of it: crankhash and activityhash,
+    /// each if it is there.
+    pub fn crank_hashes(&self, line: &[u8]) -> [Option<Digest>; 2] {
+        let keys = self.crank_hash_keys.each_ref();
+        keys.map(|key| read_digest(json::find(line, key.as_ref()?.as_bytes())?))
+    }
+
     pub(crate) fn new(mut section: SlogSection) -> Result<SlogRules, Fault> {
         check_apart(&section.local, section.canonical.types())?;
         let type_key = TypeKey::new(section.r#type.clone());
         let redact = section.redact.take();
+        let crank = section.events.crank.first();
         Ok(SlogRules {
             redact: redact
                 .map(|redact| RedactRules::new(redact, type_key.clone()))
                 .transpose()?,
             canonical: CanonicalRules::new(&section.canonical, type_key.clone())?,
-            crank_key: section
-                .events
-                .crank
-                .first()
-                .map(|crank| crank.number.clone()),
+            crank_hash_keys: [
+                crank.map(|crank| crank.crankhash.clone()),
+                crank.map(|crank| crank.activityhash.clone()),
+            ],
+            crank_key: crank.map(|crank| crank.number.clone()),
             types: section.into_table(),
             type_key,
         })

@@ -4,7 +4,7 @@ use crate::Random;
 
 use super::renumber::{link, rechain, renumber, renumber_syscalls};
 use super::slog::{Crank, Slog, element, kind_of, number, raw, replaced, with_member};
-use super::{Case, Expected};
+use super::{Case, Expected, writers};
 
 /// Makes `share` cases of the usual kinds, and fewer or more of others, as
 /// there are places for them. Each is handed on as it is made: all together
@@ -22,6 +22,13 @@ pub fn cases(base: &Slog, random: &mut Random, share: usize, give: &mut dyn FnMu
     maker.windows(share);
     maker.two_at_once(share);
     maker.replays(share);
+    maker.cut(share);
+    maker.rewritten(share);
+    maker.shipped(share);
+    maker.triggers(share);
+    maker.snapshots();
+    maker.executed_again(share);
+    maker.other_versions();
 }
 
 struct Maker<'a> {
@@ -32,11 +39,15 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn add(&mut self, kind: &'static str, at: usize, slog: &Slog, expected: Expected) {
+        self.add_bytes(kind, at, slog.bytes(), expected);
+    }
+
+    fn add_bytes(&mut self, kind: &'static str, at: usize, bytes: Vec<u8>, expected: Expected) {
         let name = format!("{kind} at line {}", at + 1);
         (self.give)(Case {
             name,
             kind,
-            bytes: slog.bytes(),
+            bytes,
             expected,
         });
     }
@@ -169,7 +180,9 @@ impl Maker<'_> {
                     &self.base.spliced(at, at + 1, &[]),
                     expected.clone(),
                 );
-                let twice = [self.base.lines[at].clone(), self.base.lines[at].clone()];
+                // At another time: no shipper sent the same line again.
+                let other = with_member(&self.base.lines[at], "monotime", b"1.5");
+                let twice = [self.base.lines[at].clone(), other];
                 self.add(
                     "an entry twice",
                     at,
@@ -501,6 +514,262 @@ impl Maker<'_> {
             );
         }
     }
+
+    /// Recordings that end inside a line: equal as far as they go, and what differs
+    /// before the cut differs.
+    fn cut(&mut self, share: usize) {
+        let blocks = self.base.blocks();
+        let (last, last_end) = blocks[blocks.len() - 1];
+        for at in self.pick((last + 1..last_end).collect(), share) {
+            let mut slog = self.base.clone();
+            slog.lines.truncate(at + 1);
+            let mut bytes = slog.bytes();
+            let line = slog.lines[at].len() + 1;
+            bytes.truncate(bytes.len() - line + 1 + self.random.below(line as u64 - 2) as usize);
+            self.add_bytes("cut in a line", at, bytes, Expected::new("identical"));
+        }
+        let reads = self.in_cranks("syscall-result", |line| {
+            raw(line, "syscall") == Some(b"\"vatstoreGet\"")
+        });
+        let reads: Vec<usize> = reads.into_iter().filter(|at| *at > last).collect();
+        for at in self.pick(reads, share) {
+            let line = self.base.lines[at].clone();
+            let line = replace_element(&line, "ksr", 1, br#""another""#);
+            let mut slog = self.base.with_line(at, line);
+            slog.lines.truncate(at + 1);
+            let expected = self.base.expect("state differs", at);
+            self.add("ends behind a read that differs", at, &slog, expected);
+        }
+    }
+
+    /// The same entries as other JSON writers write them, and one that differs in
+    /// truth.
+    fn rewritten(&mut self, share: usize) {
+        for (kind, write) in writers::ALL {
+            let all = |slog: &Slog| Slog {
+                lines: slog.lines.iter().map(|line| write(line)).collect(),
+            };
+            self.add(kind, 0, &all(self.base), Expected::new("identical"));
+            let reads = self.in_cranks("syscall-result", |line| {
+                raw(line, "syscall") == Some(b"\"vatstoreGet\"")
+            });
+            for at in self.pick(reads, share / 6 + 1) {
+                let line = replace_element(&self.base.lines[at], "ksr", 1, br#""another""#);
+                let slog = all(&self.base.with_line(at, line));
+                let expected = self.base.expect("state differs", at);
+                self.add(kind, at, &slog, expected);
+            }
+            let inputs = self.base.of_type("cosmic-swingset-bridge-inbound");
+            for at in self.pick(inputs, share / 6 + 1) {
+                let line = with_member(&self.base.lines[at], "body", br#"{"type":"OTHER"}"#);
+                let slog = all(&self.base.with_line(at, line));
+                let expected = self.base.expect("inputs differ", at);
+                self.add(kind, at, &slog, expected);
+            }
+        }
+    }
+
+    /// What carries lines puts something before them, and sends some twice.
+    fn shipped(&mut self, share: usize) {
+        let identical = || Expected::new("identical");
+        let prefixes = [
+            "Nov 28 10:00:00 host agd[77]: ",
+            "<14>1 2026-11-28T10:00:00Z host agd 7 - - ",
+            "2026-11-28T10:00:00.123456789Z ",
+            "2026-11-28T10:00:00.1Z stdout F ",
+            "agd-1  | ",
+        ];
+        for prefix in prefixes {
+            let lines = self.base.lines.iter();
+            let lines = lines
+                .map(|line| [prefix.as_bytes(), line].concat())
+                .collect();
+            self.add("with a prefix", 0, &Slog { lines }, identical());
+        }
+        let marked = [b"\xef\xbb\xbf".as_slice(), &self.base.bytes()].concat();
+        self.add_bytes("behind a byte order mark", 0, marked, identical());
+        let twice = self
+            .base
+            .lines
+            .iter()
+            .flat_map(|line| [line.clone(), line.clone()]);
+        let all = Slog {
+            lines: twice.collect(),
+        };
+        self.add("every line twice", 0, &all, identical());
+        let mut kinds: Vec<String> = self
+            .base
+            .lines
+            .iter()
+            .map(|line| kind_of(line).to_owned())
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        for kind in kinds {
+            for at in self.pick(self.base.of_type(&kind), share / 12 + 1) {
+                let again = [self.base.lines[at].clone()];
+                let slog = self.base.spliced(at, at, &again);
+                self.add("a line sent twice", at, &slog, identical());
+            }
+        }
+    }
+
+    /// Triggers from outside the kernel, more of them and fewer.
+    fn triggers(&mut self, share: usize) {
+        let poll = self.base.of_type("cosmic-swingset-timer-poll");
+        let Some(first) = poll.first().copied() else {
+            return;
+        };
+        let inputs = self.base.of_type("cosmic-swingset-bridge-inbound");
+        for at in self.pick(inputs, share) {
+            let mut line = with_member(&self.base.lines[first], "monotime", b"7.25");
+            let height = self.base.height_at(at).to_string();
+            line = with_member(&line, "blockHeight", height.as_bytes());
+            line = with_member(&line, "blockTime", b"1234567890");
+            let slog = self.base.spliced(at, at, &[line]);
+            let expected = Expected {
+                height: Some(self.base.height_at(at)),
+                kind: Some("cosmic-swingset-timer-poll".to_owned()),
+                ..Expected::new("inputs differ")
+            };
+            self.add("a timer poll more", at, &slog, expected);
+        }
+        for at in self.pick(poll, share) {
+            let slog = self.base.spliced(at, at + 1, &[]);
+            let expected = self.base.expect("inputs differ", at);
+            self.add("a timer poll less", at, &slog, expected);
+        }
+    }
+
+    fn snapshots(&mut self) {
+        for at in self.base.of_type("heap-snapshot-save") {
+            let id = format!("\"{}\"", "0e".repeat(32));
+            let line = with_member(&self.base.lines[at], "snapshotID", id.as_bytes());
+            let crank = self.base.lines[..at].iter().rev();
+            let crank = crank.filter(|line| kind_of(line) == "crank-start");
+            let expected = Expected {
+                crank: crank.filter_map(|line| number(line, "crankNum")).next(),
+                ..self.base.expect("snapshot differs", at)
+            };
+            self.add(
+                "another heap snapshot",
+                at,
+                &self.base.with_line(at, line),
+                expected,
+            );
+        }
+    }
+
+    /// A node that dies executes a block again; one that is put back, many.
+    fn executed_again(&mut self, share: usize) {
+        let blocks = self.base.blocks();
+        let start = br#"{"type":"kernel-init-start","time":1.5,"monotime":0.001}"#.to_vec();
+        let (last, last_end) = blocks[blocks.len() - 1];
+        for at in self.pick((last + 1..last_end).collect(), share / 3 + 1) {
+            let begun = self.base.lines[last..at].iter();
+            let mut again: Vec<Vec<u8>> = begun.map(|line| later(line)).collect();
+            again.push(start.clone());
+            let slog = self.base.spliced(last, last, &again);
+            self.add("died in a block", at, &slog, Expected::new("identical"));
+        }
+        let whole: Vec<Vec<u8>> = self.base.lines[blocks[0].0..].to_vec();
+        let second: Vec<Vec<u8>> = whole.iter().map(|line| later(line)).collect();
+        let end = self.base.lines.len();
+        let twice = self.base.spliced(end, end, &second);
+        self.add("went back", end, &twice, Expected::new("identical"));
+        let computes = self.in_cranks("deliver-result", |line| compute(line).is_some());
+        for at in self.pick(computes, share / 3 + 1) {
+            let other = replaced(
+                &self.base.lines[at],
+                compute(&self.base.lines[at]).expect("metering"),
+                b"7",
+            );
+            let expected = self.base.expect("execution differs", at);
+            let mut first = twice.clone();
+            first.lines[at] = other.clone();
+            self.add(
+                "went back, and did otherwise before",
+                at,
+                &first,
+                expected.clone(),
+            );
+            let mut last = twice.clone();
+            let offset = end - blocks[0].0;
+            last.lines[at + offset] = later(&other);
+            self.add("went back, and did otherwise then", at, &last, expected);
+        }
+    }
+
+    /// Kernels of other versions.
+    fn other_versions(&mut self) {
+        let changed = |kind: &str, change: &dyn Fn(&[u8]) -> Vec<u8>| Slog {
+            lines: self
+                .base
+                .lines
+                .iter()
+                .map(|line| match kind_of(line) == kind {
+                    true => change(line),
+                    false => line.clone(),
+                })
+                .collect(),
+        };
+        let without =
+            |line: &[u8]| without_member(&without_member(line, "crankhash"), "activityhash");
+        let hashless = changed("crank-finish", &without);
+        let deliver = changed("deliver", &|line| with_more(line, br#""novel":true"#));
+        let lines = self.base.lines.iter().flat_map(|line| {
+            let note = (kind_of(line) == "crank-start").then(|| {
+                let number = number(line, "crankNum").unwrap_or(0);
+                format!(r#"{{"type":"crank-novel","crankNum":{number},"time":1.5,"monotime":{number}.25}}"#)
+            });
+            std::iter::once(line.clone()).chain(note.map(String::into_bytes))
+        });
+        let novel = Slog {
+            lines: lines.collect(),
+        };
+        self.add("no crankhashes", 0, &hashless, Expected::new("identical"));
+        let first = |kind: &str| self.base.of_type(kind)[0];
+        let (at, start) = (first("deliver"), first("crank-start"));
+        let expected = Expected {
+            words: Some("another version"),
+            ..self.base.expect("execution differs", at)
+        };
+        self.add("a new member in every deliver", at, &deliver, expected);
+        let expected = Expected {
+            words: Some("another version"),
+            height: Some(self.base.height_at(start)),
+            crank: number(&self.base.lines[start], "crankNum"),
+            kind: Some("crank-novel".to_owned()),
+            ..Expected::new("execution differs")
+        };
+        self.add("a new type in every crank", start, &novel, expected);
+    }
+}
+
+/// The entry at a later time of the same process.
+fn later(line: &[u8]) -> Vec<u8> {
+    let time = raw(line, "monotime")
+        .map(<[u8]>::to_vec)
+        .unwrap_or_default();
+    match time.is_empty() {
+        true => line.to_vec(),
+        false => with_member(line, "monotime", &[b"9".as_slice(), &time].concat()),
+    }
+}
+
+fn with_more(line: &[u8], member: &[u8]) -> Vec<u8> {
+    let mut line = line.to_vec();
+    let at = line.iter().position(|byte| *byte == b',').expect("members");
+    line.splice(at..at, [b",".as_slice(), member].concat());
+    line
+}
+
+fn without_member(line: &[u8], member: &str) -> Vec<u8> {
+    let value = raw(line, member).expect("the member");
+    let from = value.as_ptr() as usize - line.as_ptr() as usize - member.len() - 4;
+    let mut out = line.to_vec();
+    out.drain(from..from + member.len() + 4 + value.len());
+    out
 }
 
 fn compute(line: &[u8]) -> Option<&[u8]> {

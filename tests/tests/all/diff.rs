@@ -702,3 +702,105 @@ fn damage_at_the_place_is_told_as_such() {
     }
     assert!(told > 0, "no damage was at the place");
 }
+
+/// A node that recovered from a divergence: what went wrong is what is asked for.
+#[test]
+fn the_attempt_that_diverged_is_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (healthy, dir) = (folder.path().join("healthy"), folder.path().join("node"));
+    let honest = excerpt("honest-a");
+    fs::write(&healthy, &honest).expect("a slog");
+    record_all(&dir, &excerpt("divergent-kv"), Some(&failure(13)), "16MiB").wait();
+    let begin = honest
+        .windows(55)
+        .position(|w| w == b"{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":13,")
+        .expect("block 13");
+    let start = b"{\"type\":\"kernel-init-start\",\"time\":1.5,\"monotime\":0.001}\n";
+    let again = [start.as_slice(), &honest[begin..]].concat();
+    record_all(&dir, &again, None, "16MiB").wait();
+    let listed = String::from_utf8(output(0, &["ls", text(&dir.join("ring"))])).expect("UTF-8");
+    assert!(
+        listed.contains("13   1 diverged") && listed.contains("13   2"),
+        "{listed}"
+    );
+    for source in [dir.join("ring"), dir.clone()] {
+        let (a, b) = (diff(&healthy, &source), diff(&source, &healthy));
+        expect_kv(&a, "the attempt that diverged");
+        expect_kv(&b, "the attempt that diverged");
+        assert!(
+            a.1["notes"].to_string().contains("attempt 1 diverged"),
+            "{a:?}"
+        );
+        assert_eq!(a.1["sides"]["b"]["attempt"], 1);
+        let named = ["diff", "--attempt-b", "2", text(&healthy), text(&source)];
+        output(0, &named);
+        let named = ["diff", "--attempt-a", "2", text(&source), text(&healthy)];
+        output(0, &named);
+    }
+}
+
+/// Small recordings as kernels, crashes and log shippers leave them; in each the truth
+/// is known.
+#[test]
+fn what_a_file_does_not_cover_is_neither_equal_nor_different() {
+    let Some(whole) = recording("divergent-kv") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (honest, cut) = (folder.path().join("honest"), folder.path().join("cut"));
+    fs::write(&honest, recording("honest-a").expect("a recording")).expect("a slog");
+    fs::write(&cut, &whole[..20_000_000]).expect("a slog");
+    for (a, b) in [(&honest, &cut), (&cut, &honest)] {
+        let (code, json) = diff(a, b);
+        assert_eq!((code, &json["verdict"]), (0, &"identical".into()), "{json}");
+        assert_eq!(json["consequence"]["cranks_differing"], 0);
+        let summary = json["summary"].as_str().unwrap_or_default();
+        assert!(summary.contains("compared in part only"), "{summary}");
+    }
+}
+
+/// A fingerprint of the first version is read, and says what it does not hold.
+#[test]
+fn an_old_fingerprint_says_what_it_cannot_see() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slog = folder.path().join("slog");
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    let (new, print) = (folder.path().join("new"), folder.path().join("old"));
+    output(0, &["fingerprint", text(&slog), "-o", text(&new)]);
+    fs::write(
+        &print,
+        first_version(&fs::read(&new).expect("a fingerprint")),
+    )
+    .expect("written");
+    output(0, &["verify", text(&print)]);
+    for (a, b) in [(&slog, &print), (&print, &slog)] {
+        let (code, json) = diff(a, b);
+        assert_eq!((code, &json["verdict"]), (0, &"identical".into()), "{json}");
+        let notes = json["notes"].to_string();
+        assert!(notes.contains("fingerprint of version 1"), "{notes}");
+    }
+    output(0, &["compare", text(&slog), text(&print)]);
+    let other = folder.path().join("other");
+    fs::write(&other, excerpt("divergent-kv")).expect("a slog");
+    assert_eq!(diff(&other, &print).1["place"]["crank"], 5105);
+}
+
+/// A fingerprint as the first version wrote it: without activityhashes.
+fn first_version(print: &[u8]) -> Vec<u8> {
+    let word = |at: usize| u64::from_le_bytes(print[at..at + 8].try_into().expect("8 bytes"));
+    let blocks = word(8) as usize;
+    let (table, units) = print[96..].split_at(80 * blocks);
+    let table: Vec<u8> = table
+        .chunks(80)
+        .flat_map(|block| block[..64].to_vec())
+        .collect();
+    let units: Vec<u8> = units
+        .chunks(12)
+        .flat_map(|unit| unit[..8].to_vec())
+        .collect();
+    let short = |bytes: &[u8]| blake3::hash(bytes).as_bytes()[..16].to_vec();
+    let mut head = [b"HBXFPRT\x01".as_slice(), &print[8..56], &short(&units)].concat();
+    head.extend(short(&[head.as_slice(), &table].concat()));
+    head.resize(96, 0);
+    [head, table, units].concat()
+}

@@ -1,0 +1,174 @@
+//! Where two sources part, for certain: digests say where bytes differ first, and
+//! the entries there say whether they mean another thing.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::cutter::{self, Depth};
+use super::evidence::{self, Evidence};
+use super::pair::{self, Comparison, Known, Parting, TapeReader};
+use super::party::Party;
+use super::verdict::Case;
+use crate::tape::{BlockTape, Finds};
+
+/// Rises of one source that are compared where its node went back, the last ones.
+const LEGS: usize = 4;
+
+/// Two tapes and what stands where they part.
+pub struct Settled {
+    /// The tapes side by side.
+    pub comparison: Comparison,
+    /// The entries at the parting, if there is one and both sides have entries.
+    pub evidence: Option<[Evidence; 2]>,
+    /// Of sources whose nodes went back, the rises that were compared here are not
+    /// the last ones.
+    pub earlier: bool,
+}
+
+/// Compares two sources: where a node went back to a lower height, what it executed
+/// last, and if that is equal, what it executed before.
+///
+/// # Errors
+/// What reading gives.
+pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
+    let first = of_legs(a, b, [0, 0])?;
+    let [legs_a, legs_b] = [0, 1].map(|side| first.comparison.sides[side].executions.legs);
+    if legs_a <= 1 && legs_b <= 1 {
+        return Ok(first);
+    }
+    let legs = |count: usize| (count.saturating_sub(LEGS)..count).rev();
+    let mut best: Option<Settled> = None;
+    for (one, other) in legs(legs_a).flat_map(|one| legs(legs_b).map(move |other| (one, other))) {
+        let last = (one + 1, other + 1) == (legs_a, legs_b);
+        let found = of_legs(a, b, [one, other])?;
+        if found.comparison.parting.is_some() || found.comparison.activity.is_some() {
+            return Ok(Settled {
+                earlier: !last,
+                ..found
+            });
+        }
+        let more = |best: &Settled| found.comparison.whole > best.comparison.whole;
+        if best.as_ref().is_none_or(more) {
+            best = Some(found);
+        }
+    }
+    Ok(best.unwrap_or(first))
+}
+
+fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
+    let mut known = Known::new();
+    let mut equal = BTreeSet::new();
+    loop {
+        let comparison = std::thread::scope(|scope| {
+            let left = TapeReader::start(scope, a, legs[0]);
+            let right = TapeReader::start(scope, b, legs[1]);
+            pair::compare(left, right, &known)
+        })?;
+        let settled = |comparison, evidence| Settled {
+            comparison,
+            evidence,
+            earlier: false,
+        };
+        if a.source.is_fingerprint() || b.source.is_fingerprint() {
+            return weigh_digests([a, b], comparison);
+        }
+        if !a.is_by_value() && comparison.sides.iter().any(|side| side.blocks == 0) {
+            // Another writer may have written the heights otherwise.
+            a.read_by_value();
+            b.read_by_value();
+            continue;
+        }
+        let doubts = comparison.doubts.iter();
+        let open = doubts.map(|doubt| (doubt.a.0.height, doubt));
+        let mut open = open.filter(|(height, _)| !equal.contains(height));
+        if let Some((height, doubt)) = open.next() {
+            match differs(a, b, doubt, &comparison)? {
+                true => known.insert(height),
+                false => equal.insert(height),
+            };
+            continue;
+        }
+        let Some(parting) = &comparison.parting else {
+            return Ok(settled(comparison, None));
+        };
+        let found = gather(a, b, parting)?;
+        if !a.is_by_value() && case(a, parting, &found, &comparison).is_equal_by_value() {
+            a.read_by_value();
+            b.read_by_value();
+            equal.clear();
+            known.clear();
+            continue;
+        }
+        return Ok(settled(comparison, Some(found)));
+    }
+}
+
+/// Digests that differ accuse nobody if another JSON writer wrote the entries anew.
+fn weigh_digests(parties: [&Party; 2], mut comparison: Comparison) -> io::Result<Settled> {
+    let has_entries = |party: &Party| !party.source.is_fingerprint();
+    for (side, party) in comparison.sides.iter_mut().zip(parties) {
+        if comparison.parting.is_some() && has_entries(party) {
+            // Looks at every line, not at its beginning alone.
+            party.read_by_value();
+            let summary = cutter::read(party, Depth::Places, &mut Nothing)?;
+            side.summary.rewritten |= summary.rewritten;
+        }
+    }
+    Ok(Settled {
+        comparison,
+        evidence: None,
+        earlier: false,
+    })
+}
+
+struct Nothing;
+
+impl Finds for Nothing {
+    fn block(&mut self, _block: BlockTape) -> bool {
+        true
+    }
+}
+
+/// Whether the entries that both have of a crank differ.
+fn differs(a: &Party, b: &Party, doubt: &Parting, comparison: &Comparison) -> io::Result<bool> {
+    let found = gather(a, b, doubt)?;
+    Ok(case(a, doubt, &found, comparison).differs_in_part())
+}
+
+fn gather(a: &Party, b: &Party, at: &Parting) -> io::Result<[Evidence; 2]> {
+    both(
+        || evidence::gather(a, &at.a.0, at.a.1),
+        || evidence::gather(b, &at.b.0, at.b.1),
+    )
+}
+
+/// The case of a parting.
+pub fn case<'a>(
+    a: &'a Party,
+    parting: &'a Parting,
+    evidence: &'a [Evidence; 2],
+    comparison: &'a Comparison,
+) -> Case<'a> {
+    let [of_a, of_b] = evidence;
+    let [one, other] = &comparison.sides;
+    Case {
+        profile: &a.profile,
+        by_value: a.is_by_value(),
+        parting,
+        evidence: [of_a, of_b],
+        sides: [one, other],
+    }
+}
+
+/// Reads both sources at once.
+pub fn both<T: Send>(
+    of_a: impl FnOnce() -> io::Result<T> + Send,
+    of_b: impl FnOnce() -> io::Result<T>,
+) -> io::Result<[T; 2]> {
+    std::thread::scope(|scope| {
+        let of_a = scope.spawn(of_a);
+        let of_b = of_b()?;
+        let lost = |_| io::Error::other("the reading thread ended without a word");
+        Ok([of_a.join().map_err(lost)??, of_b])
+    })
+}

@@ -1,0 +1,68 @@
+//! How two lists stand to one another from the place on where they part: has one
+//! something more, are the same things in another order, or is it something else?
+//! Whatever is said of A and B is said of B and A, turned round.
+
+use super::verdict::Which;
+
+/// What stands at the place where two lists part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// So many are on this side alone; behind them both go on together.
+    Only(Which, usize),
+    /// What stands here on either side follows on the other.
+    Moved,
+    /// Neither follows on the other.
+    Other,
+}
+
+/// How two lists whose first elements differ stand.
+pub fn standing<T: PartialEq>(a: &[T], b: &[T]) -> Standing {
+    let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
+        return match (a.is_empty(), b.is_empty()) {
+            (false, true) => Standing::Only(Which::A, a.len()),
+            (true, false) => Standing::Only(Which::B, b.len()),
+            _ => Standing::Other,
+        };
+    };
+    let more_on_a = count(a, first_a) > count(b, first_a);
+    let more_on_b = count(b, first_b) > count(a, first_b);
+    let at = |list: &[T], wanted: &T| list.iter().position(|found| found == wanted);
+    match (more_on_a, more_on_b) {
+        (true, false) => Standing::Only(Which::A, at(a, first_b).unwrap_or(1)),
+        (false, true) => Standing::Only(Which::B, at(b, first_a).unwrap_or(1)),
+        (false, false) => Standing::Moved,
+        (true, true) => Standing::Other,
+    }
+}
+
+fn count<T: PartialEq>(list: &[T], wanted: &T) -> usize {
+    list.iter().filter(|found| *found == wanted).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_two_is_said_of_them_turned_round() {
+        let table = [
+            ("xab", "ab", Standing::Only(Which::A, 1)),
+            ("xyab", "ab", Standing::Only(Which::A, 2)),
+            ("aab", "b", Standing::Only(Which::A, 2)),
+            ("x", "", Standing::Only(Which::A, 1)),
+            ("ab", "ba", Standing::Moved),
+            ("abz", "bac", Standing::Moved),
+            ("xab", "yab", Standing::Other),
+            // One more of what both have.
+            ("xyx", "yx", Standing::Only(Which::A, 1)),
+        ];
+        for (a, b, expected) in table {
+            assert_eq!(standing(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+            let turned = match expected {
+                Standing::Only(_, count) => Standing::Only(Which::B, count),
+                same => same,
+            };
+            assert_eq!(standing(b.as_bytes(), a.as_bytes()), turned, "{b} {a}");
+        }
+    }
+}

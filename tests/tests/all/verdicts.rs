@@ -1,0 +1,293 @@
+//! Heights 1 to 7 of a real recording, cut to the blocks that matter and edited as a
+//! kernel, a crash or a log shipper would: what the commands must say of each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use haltbox_tests::*;
+use serde_json::Value;
+
+/// A file, the one it is compared with, and what is true of the two.
+struct Truth {
+    name: &'static str,
+    other: &'static str,
+    verdict: &'static str,
+    exit: i32,
+    /// Words of the answer, by JSON pointer.
+    told: &'static [(&'static str, &'static str)],
+}
+
+const fn truth(
+    name: &'static str,
+    verdict: &'static str,
+    exit: i32,
+    told: &'static [(&'static str, &'static str)],
+) -> Truth {
+    Truth {
+        name,
+        other: "base",
+        verdict,
+        exit,
+        told,
+    }
+}
+
+const TRUTHS: [Truth; 12] = [
+    truth(
+        "1-snapshotID",
+        "snapshot differs",
+        1,
+        &[
+            ("/place/vat", "v6"),
+            ("/place/crank", "137"),
+            ("/notes", "13114059 bytes"),
+        ],
+    ),
+    truth(
+        "4a-extra-timer-poll",
+        "inputs differ",
+        1,
+        &[(
+            "/summary",
+            "one more entry here: cosmic-swingset-timer-poll",
+        )],
+    ),
+    truth(
+        "4d-missing-input",
+        "inputs differ",
+        1,
+        &[("/place/input", "2-2-"), ("/place/type", "bridge-inbound")],
+    ),
+    Truth {
+        other: "8-base",
+        ..truth("8a-crash-mid-block", "identical", 0, &[])
+    },
+    truth(
+        "8l-reexecuted-uncommitted",
+        "execution differs",
+        1,
+        &[
+            ("/place/crank", "130"),
+            ("/notes", "attempt 1 at height 2 differs"),
+        ],
+    ),
+    truth(
+        "10a-truncated",
+        "identical",
+        0,
+        &[("/summary", "height 2 was compared in part only")],
+    ),
+    truth(
+        "10b-unfinished-crank",
+        "state differs",
+        1,
+        &[("/place/crank", "131"), ("/place/type", "syscall-result")],
+    ),
+    truth(
+        "11d-dup-input",
+        "identical",
+        0,
+        &[("/notes", "1 lines stand there twice")],
+    ),
+    truth(
+        "12b-jqS",
+        "identical",
+        0,
+        &[("/notes", "written anew by another JSON writer")],
+    ),
+    truth(
+        "13b-hidden-crank",
+        "hidden crank",
+        1,
+        &[("/place/crank", "148")],
+    ),
+    truth(
+        "14-no-crankhash",
+        "identical",
+        0,
+        &[("/notes", "tells no crankhash of 16 cranks")],
+    ),
+    Truth {
+        other: "20b-a",
+        ..truth(
+            "20b-b",
+            "evidence insufficient",
+            2,
+            &[("/summary", "no height is whole on both")],
+        )
+    },
+];
+
+fn unpacked(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    let packed = root().join(format!("tests/data/verdicts/{name}.slog.zst"));
+    fs::write(&path, zstd_dc(&packed)).expect("a slog");
+    path
+}
+
+fn diff(a: &Path, b: &Path) -> (i32, Value) {
+    let done = run(&["diff", "--json", text(a), text(b)]);
+    let json = serde_json::from_slice(&done.stdout).expect("JSON");
+    (done.status.code().expect("a code"), json)
+}
+
+#[test]
+fn every_small_recording_is_told_for_what_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for truth in TRUTHS {
+        let (own, other) = (
+            unpacked(folder.path(), truth.name),
+            unpacked(folder.path(), truth.other),
+        );
+        for (a, b) in [(&other, &own), (&own, &other)] {
+            let (code, json) = diff(a, b);
+            let name = truth.name;
+            assert_eq!(
+                (code, json["verdict"].as_str()),
+                (truth.exit, Some(truth.verdict)),
+                "{name}: {json:#}"
+            );
+            for (pointer, words) in truth.told {
+                let found = json
+                    .pointer(pointer)
+                    .map(Value::to_string)
+                    .unwrap_or_default();
+                assert!(found.contains(words), "{name}: {pointer} is {found}");
+            }
+            let differing = json["consequence"]["cranks_differing"].as_u64();
+            assert!(code == 1 || differing == Some(0), "{name}: {json:#}");
+            let compared = run(&["compare", text(a), text(b)]);
+            assert_eq!(
+                compared.status.code(),
+                Some(truth.exit),
+                "{name}: {compared:?}"
+            );
+        }
+        let reads = run(&["verify", "--reads", text(&own)]);
+        assert_ne!(reads.status.code(), Some(1), "{}: {reads:?}", truth.name);
+    }
+    // What the node read after it died in a block is what was committed before.
+    let died = unpacked(folder.path(), "8a-crash-mid-block");
+    output(0, &["verify", "--reads", text(&died)]);
+}
+
+/// A HASH names what a host executed. Bytes that another program wrote have none.
+#[test]
+fn what_is_not_the_hosts_own_has_no_hash() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = unpacked(folder.path(), "base");
+    let listed = |path: &Path| String::from_utf8(output(0, &["ls", text(path)])).expect("UTF-8");
+    let known = listed(&base);
+    let hashes: Vec<&str> = known
+        .split_whitespace()
+        .filter(|word| word.len() > 30 && word.contains('-'))
+        .collect();
+    assert_eq!(hashes.len(), 2, "{known}");
+    let slog = fs::read_to_string(&base).expect("a slog");
+    let with = |name: &str, change: &dyn Fn(&str) -> String| {
+        let path = folder.path().join(name);
+        let lines: Vec<String> = slog.lines().map(change).collect();
+        fs::write(&path, lines.join("\n") + "\n").expect("a slog");
+        path
+    };
+    let rewritten = [
+        unpacked(folder.path(), "12b-jqS"),
+        with("blanks", &|line| line.replacen("\":", "\": ", 1)),
+        with("slashes", &|line| line.replace('/', "\\/")),
+    ];
+    for path in &rewritten {
+        assert!(!listed(path).contains("2-5404"), "{}", listed(path));
+        let info = String::from_utf8(output(0, &["info", text(path)])).expect("UTF-8");
+        assert!(info.contains("no HASH"), "{info}");
+        let print = path.with_extension("print");
+        let refused = run(&["fingerprint", text(path), "-o", text(&print)]);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let cut = path.with_extension("box");
+        output(0, &["extract", text(path), "-o", text(&cut)]);
+        assert!(listed(&cut).contains("2-incomplete"), "{}", listed(&cut));
+        assert_eq!(diff(&base, &cut).0, 0);
+    }
+    // A fingerprint of the host's bytes accuses nobody who wrote them anew.
+    let print = folder.path().join("print");
+    output(0, &["fingerprint", text(&base), "-o", text(&print)]);
+    for path in &rewritten {
+        let (code, json) = diff(&print, path);
+        assert_eq!(code, 2, "{json}");
+    }
+    let marked = folder.path().join("marked");
+    fs::write(&marked, format!("\u{feff}{slog}")).expect("a slog");
+    assert_eq!(listed(&marked), known, "a byte order mark costs nothing");
+    let carried = with("carried", &|line| {
+        format!("Nov 28 10:00:00 host agd[7]: {line}")
+    });
+    assert!(
+        listed(&carried).contains("3-altered"),
+        "{}",
+        listed(&carried)
+    );
+    assert_eq!(
+        diff(&base, &carried).1["sides"]["b"]["carried_by"],
+        "syslog or journald"
+    );
+    let unknown = with("unknown", &|line| format!("weird> {line}"));
+    let (code, json) = diff(&base, &unknown);
+    let summary = json["summary"].to_string();
+    assert!(
+        code == 2 && summary.contains("something before their entry"),
+        "{summary}"
+    );
+}
+
+/// Any number of nodes: one that is written anew is in its group, one that differs in
+/// half a block is not, and who shares no height is in none.
+#[test]
+fn groups_are_what_comparing_two_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths: Vec<PathBuf> = [
+        "base",
+        "12b-jqS",
+        "14-no-crankhash",
+        "11d-dup-input",
+        "10b-unfinished-crank",
+    ]
+    .iter()
+    .map(|name| unpacked(folder.path(), name))
+    .collect();
+    let mut arguments = vec!["compare", "--json"];
+    arguments.extend(paths.iter().map(|path| text(path)));
+    let done = run(&arguments);
+    let json: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(done.status.code(), Some(1), "{json:#}");
+    let sizes = [0, 1].map(|group| {
+        json["groups"][group]["nodes"]
+            .as_array()
+            .map_or(0, Vec::len)
+    });
+    assert_eq!(sizes, [4, 1], "{json:#}");
+    assert_eq!(json["groups"][1]["difference"], "state differs");
+    assert_eq!(json["groups"][1]["leaves_at"], 2);
+}
+
+/// How a host writes is known of the builtin profiles' alone: no other one's file
+/// is called rewritten.
+#[test]
+fn a_host_with_a_profile_of_its_own_writes_as_it_likes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (profile, slog) = (folder.path().join("own.json"), folder.path().join("slog"));
+    let agoric = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let own = agoric
+        .expect("the profile")
+        .replace("\"name\": \"agoric\"", "\"name\": \"own\"")
+        .replace("\"type\": \"type\"", "\"type\": \"kind\"");
+    fs::write(&profile, own).expect("a profile");
+    let lines = String::from_utf8(excerpt("honest-a")).expect("UTF-8");
+    fs::write(&slog, lines.replace("{\"type\":", "{\"kind\":")).expect("a slog");
+    let listed = output(0, &["ls", "--profile", text(&profile), text(&slog)]);
+    let listed = String::from_utf8(listed).expect("UTF-8");
+    assert!(
+        listed.contains(" 13-") || listed.contains("13-"),
+        "{listed}"
+    );
+    assert!(!listed.contains("altered"), "{listed}");
+    assert!(!listed.contains("13-incomplete"), "{listed}");
+}
