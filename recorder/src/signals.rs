@@ -87,9 +87,9 @@ mod tests {
             of_terminal: false,
         };
         assert_eq!(came, [expected]);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "grep ^Sig /proc/$$/status"]);
-        let shown = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        let mut grep = Command::new("grep");
+        grep.args(["^Sig", "/proc/self/status"]);
+        let shown = String::from_utf8(grep.output().unwrap().stdout).unwrap();
         let caught = 1 << (Signal::SIGUSR1 as u32 - 1) | 1 << (Signal::SIGHUP as u32 - 1);
         for mask in ["SigBlk:", "SigIgn:"] {
             let found = shown.lines().find_map(|line| line.strip_prefix(mask));

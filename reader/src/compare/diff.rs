@@ -20,7 +20,7 @@ use super::settle::{self, Settled, both, settle};
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
 use crate::source::Source;
-use crate::tape::{BlockTape, Unit};
+use crate::tape::{BlockTape, Summary, Unit};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -84,14 +84,7 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     }
     for (side, name) in [(one, "A"), (other, "B")] {
         if side.blocks == 0 {
-            let prefixed = side.summary.prefixed;
-            let behind = match prefixed {
-                0 => String::new(),
-                _ => format!(
-                    ": {prefixed} lines have something before their entry that is not known here; take it away \
-                     first, as sed 's/^[^{{]*//' does"
-                ),
-            };
+            let behind = why_no_block(&side.summary);
             return Some(format!("{name} holds no execution of any block{behind}"));
         }
     }
@@ -120,6 +113,21 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
         ));
     }
     None
+}
+
+/// What a source without blocks holds, and what to do about it.
+fn why_no_block(summary: &Summary) -> String {
+    match (summary.prefixed, summary.cranks) {
+        (0, 0) => String::new(),
+        (0, cranks) => format!(
+            ", only {cranks} cranks without the block that they are of; take the whole block: \
+             haltbox extract --height H"
+        ),
+        (prefixed, _) => format!(
+            ": {prefixed} lines have something before their entry that is not known here; take it \
+             away first, as sed 's/^[^{{]*//' does"
+        ),
+    }
 }
 
 fn ranges(a: &Side, b: &Side) -> String {
@@ -638,7 +646,7 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
         notes.extend(writing_notes(name, side, party));
     }
     let told = |side: &Side| side.summary.rewritten || side.summary.without_hashes > 0;
-    if parties[0].is_by_value() && !sides.iter().any(told) {
+    if settled.same_values && !sides.iter().any(told) {
         notes.push(
             "the two differ in bytes where their values are equal: another JSON writer wrote one of them anew"
                 .to_owned(),

@@ -23,6 +23,8 @@ pub struct Settled {
     /// Of sources whose nodes went back, the rises that were compared here are not
     /// the last ones.
     pub earlier: bool,
+    /// Entries were seen that differ in bytes and mean the same.
+    pub same_values: bool,
 }
 
 /// Compares two sources: where a node went back to a lower height, what it executed
@@ -58,6 +60,7 @@ pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
 fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
+    let mut same_values = false;
     loop {
         let comparison = std::thread::scope(|scope| {
             let left = TapeReader::start(scope, a, legs[0]);
@@ -68,6 +71,7 @@ fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
             comparison,
             evidence,
             earlier: false,
+            same_values,
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
             return weigh_digests([a, b], comparison);
@@ -93,6 +97,7 @@ fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
         };
         let found = gather(a, b, parting)?;
         if !a.is_by_value() && case(a, parting, &found, &comparison).is_equal_by_value() {
+            same_values = true;
             a.read_by_value();
             b.read_by_value();
             equal.clear();
@@ -118,6 +123,7 @@ fn weigh_digests(parties: [&Party; 2], mut comparison: Comparison) -> io::Result
         comparison,
         evidence: None,
         earlier: false,
+        same_values: false,
     })
 }
 

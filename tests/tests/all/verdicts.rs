@@ -291,3 +291,31 @@ fn a_host_with_a_profile_of_its_own_writes_as_it_likes() {
     assert!(!listed.contains("altered"), "{listed}");
     assert!(!listed.contains("13-incomplete"), "{listed}");
 }
+
+/// A crank alone has no block to be compared in: that is said with the next step,
+/// and of nobody that another writer wrote it.
+#[test]
+fn a_crank_alone_is_told_for_what_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (slog, crank) = (at("slog"), at("crank"));
+    fs::write(&slog, excerpt("honest-a")).expect("a slog");
+    output(
+        0,
+        &[
+            "extract",
+            text(&slog),
+            "--crank",
+            "5034",
+            "-o",
+            text(&crank),
+        ],
+    );
+    for pair in [[&slog, &crank], [&crank, &slog]] {
+        let told = output(2, &["diff", text(pair[0]), text(pair[1])]);
+        let told = String::from_utf8(told).expect("UTF-8");
+        assert!(told.contains("EVIDENCE INSUFFICIENT"), "{told}");
+        assert!(told.contains("take the whole block"), "{told}");
+        assert!(!told.contains("JSON writer"), "{told}");
+    }
+}
