@@ -73,7 +73,15 @@ impl Lifecycle {
         self.blocks[index..=index + after].rotate_left(1);
     }
 
+    /// No other block is open. Behind a gap the stream may be back in an earlier one:
+    /// what follows its end goes to the block that is still open, and may be the next
+    /// one's first work.
+    fn is_current(&self, of: Attempt) -> bool {
+        self.open(Stream::Slog).is_none_or(|open| open.of == of)
+    }
+
     fn apply_end(&mut self, told: &Told, at: Position) {
+        let is_current = self.is_current(told.of);
         self.change(told.of, |block| {
             block.ended.add(told.by);
             if block.follows(told.by) {
@@ -81,7 +89,7 @@ impl Lifecycle {
             }
         });
         if told.by == Stream::Slog {
-            self.set_boundary(at, true);
+            self.set_boundary(at, is_current);
         }
     }
 
@@ -94,13 +102,14 @@ impl Lifecycle {
     }
 
     fn apply_pin(&mut self, pin: &Pin, at: Position) {
+        let is_current = self.is_current(pin.of);
         self.change(pin.of, |block| block.pin(pin, at));
         if pin.over
             && self
                 .block(pin.of)
                 .is_some_and(|b| b.begun.has(Stream::Slog))
         {
-            self.set_boundary(at, true);
+            self.set_boundary(at, is_current);
         }
     }
 

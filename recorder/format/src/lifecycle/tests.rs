@@ -548,6 +548,10 @@ const TABLE: &[Row] = &[
         "start; run 1; work; gap; work; run 2; run 3",
         "1.1 confirmed WCX; 2.1 confirmed X; 3.1 committed WCXP",
         "1.1 1..5..6; 2.1 8..13..14; 3.1 14..18..19", &[]),
+    row("a gap behind which the stream is back in an earlier block: what follows that may be of the open one",
+        "start; run 10; begin 11; exec; begin 12; exec; begin 13; exec; gap; work; end 11; commit 11; work; \
+         begin 12; exec; end 12; commit 12",
+        "10.1 confirmed WCX; 11.1 confirmed X; 12.1 pinned XP; 13.1 pinned XP; 12.2 committed XP", "", &[]),
     row("a gap in the node's log takes nothing from the slog",
         "start; begin 1; n gap; exec; end 1; n gap; commit 1; run 2",
         "1.1 confirmed WCX; 2.1 committed WCXP", "", &[]),
