@@ -33,8 +33,11 @@ fn said(dir: &Path) -> String {
     fs::read_to_string(said_path(dir)).unwrap_or_default()
 }
 
+/// The whole lines of the log: it is read while it is written.
 fn log(dir: &Path) -> String {
-    fs::read_to_string(dir.join("node.log")).unwrap_or_default()
+    let mut log = fs::read_to_string(dir.join("node.log")).unwrap_or_default();
+    log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+    log
 }
 
 /// Prints numbered lines until `stop` is there, and counts the writes that fail.
