@@ -15,7 +15,7 @@
 //! | [`beside`] | the thread that looks after the recorder |
 //! | [`link`] | what wrapper and recorder share, and how the node's end is told |
 //! | [`output`] | the node's output, with `--tee` |
-//! | [`pump`] | the node's slog, with `--fifo` |
+//! | `pump` | the node's slog, with `--fifo` |
 
 pub mod beside;
 pub mod link;
