@@ -178,11 +178,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let blocks = history.life.blocks();
     let folder = ring.parent().unwrap_or(Path::new("."));
-    let held = Held::look(&folder.join("boxes"), view.superblock.as_ref());
-    let in_boxes: Vec<Block> = blocks
-        .iter()
-        .map(|block| held_in(&held, block, &history))
-        .collect();
+    let in_boxes = in_boxes(folder, &view, &history);
     let first = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let heights = |wanted: &dyn Fn(&Block) -> bool| {
         blocks
@@ -299,6 +295,13 @@ fn source_state(mark: SourceMark) -> SourceState {
         is_followed: true,
         is_read: true,
     }
+}
+
+/// The blocks, each with its box.
+fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
+    let held = Held::look(&folder.join("boxes"), view.superblock.as_ref());
+    let blocks = history.life.blocks().iter();
+    blocks.map(|block| held_in(&held, block, history)).collect()
 }
 
 /// The block, with the box that holds it if somebody froze it who could not note

@@ -113,7 +113,7 @@ enum Another {
     /// It reads the FIFO of another node, until that ends.
     OtherFifo,
     /// It records something else.
-    Other { pid: u32, arguments: String },
+    Other { who: String, end_it: String },
 }
 
 impl Recorder {
@@ -152,10 +152,10 @@ impl Recorder {
             Another::OtherFifo => "the recorder of a haltbox run that is gone reads the FIFO of \
                                    its node; this node's slog waits until it ends"
                 .to_owned(),
-            Another::Other { pid, arguments } => format!(
+            Another::Other { who, end_it } => format!(
                 "THIS NODE IS NOT RECORDED: a recorder with other options is at work in {dir} \
-                 (process {pid}: {arguments}). End it (kill {pid}), and one for this node starts \
-                 by itself; or give this run another --dir"
+                 ({who}). End it ({end_it}), and one for this node starts by itself; or give this \
+                 run another --dir"
             ),
         }
     }
@@ -167,14 +167,22 @@ impl Recorder {
         let asked = control::ask_within(&self.options.dir, &Request::Who { waiting }, Some(ANSWER));
         let (pid, arguments) = match asked {
             Ok(Some(Reply::AtWork { pid, arguments, .. })) => (pid, arguments),
-            // An older one, which cannot tell what it records.
-            Ok(Some(_)) => (0, vec!["an older version".to_owned()]),
+            // It cannot tell what it records, nor which process it is.
+            Ok(Some(_)) => {
+                let who = "of an older version".to_owned();
+                let end_it = format!(
+                    "its process is the pid in haltbox status --json {}",
+                    self.options.dir.shown()
+                );
+                return Some(Another::Other { who, end_it });
+            }
             // None, or one that hangs: the ring's lock tells of that.
             Ok(None) | Err(_) => return None,
         };
         Some(if arguments != own {
-            let arguments = arguments.join(" ");
-            Another::Other { pid, arguments }
+            let who = format!("process {pid}: {}", arguments.join(" "));
+            let end_it = format!("kill {pid}");
+            Another::Other { who, end_it }
         } else if self.stdin.is_some() {
             Another::OtherFifo
         } else {
