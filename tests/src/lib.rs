@@ -6,6 +6,7 @@ pub mod comet;
 pub mod divergence;
 pub mod go_module;
 pub mod kernel;
+pub mod log_case;
 pub mod loop_disk;
 pub mod mutation;
 pub mod node;

@@ -49,6 +49,8 @@ mod outside; // text that others wrote, sources that can be read once, output no
 mod packaging; // the unit, completions, the manual
 #[path = "all/power_cut.rs"]
 mod power_cut; // pages of different times in one image
+#[path = "all/real_logs.rs"]
+mod real_logs; // failures of real chains, in every layout of a log
 #[path = "all/recordings.rs"]
 mod recordings; // real slogs through the recorder and back, byte for byte
 #[path = "all/recovery.rs"]

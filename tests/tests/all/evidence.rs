@@ -379,6 +379,8 @@ impl History {
     fn diverge(&mut self) {
         let height = self.a_height();
         let event = Event::Mismatch(Mismatch {
+            carried: None,
+            round: None,
             height: Some(height),
             field: "AppHash".to_owned(),
             local: app_hash(height),
