@@ -222,8 +222,8 @@ pub(crate) fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
 /// one was there already.
 ///
 /// The same name means the same execution, so what is there stays; a box that
-/// reaches further back than every one there is stands beside them under the
-/// next number.
+/// proves what the others doubt, or that reaches further back than every one there
+/// is, stands beside them under the next number.
 pub(crate) fn publish(
     file: blackbox::Unpublished<'_>,
     folder: &BoxFolder,
@@ -233,8 +233,7 @@ pub(crate) fn publish(
     let failed = |error| FreezeError::of_io("publish a box in", boxes, error);
     let name = blackbox::BoxName::new(&identity.name);
     let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    let evidence = identity.evidence.unwrap_or(0);
-    let published = publish_as(file, folder, &name, evidence).map_err(failed)?;
+    let published = publish_as(file, folder, &name, identity).map_err(failed)?;
     Ok(match published {
         Published::As(name) => (boxes.join(name), false),
         Published::AlreadyThere(name) => (boxes.join(name), true),
@@ -245,18 +244,22 @@ fn publish_as(
     file: blackbox::Unpublished<'_>,
     folder: &BoxFolder,
     name: &blackbox::BoxName,
-    evidence: u64,
+    identity: &Identity,
 ) -> io::Result<Published> {
     let there = folder.editions(name)?;
-    let evidence_of = |edition: &u32| folder.identity(&name.edition(*edition))?.evidence;
-    let most = there
-        .iter()
-        .max_by_key(|edition| evidence_of(edition).unwrap_or(0));
-    match most {
+    let of = |edition: u32| folder.identity(&name.edition(edition));
+    let weight = |edition: &u32| of(*edition).map_or((false, 0), |there| weight(&there));
+    match there.iter().max_by_key(|edition| weight(edition)) {
         None => file.publish(name),
-        Some(edition) if evidence > evidence_of(edition).unwrap_or(0) => file.publish_next(name),
+        Some(edition) if self::weight(identity) > weight(edition) => file.publish_next(name),
         Some(edition) => Ok(Published::AlreadyThere(name.edition(*edition))),
     }
+}
+
+/// Proof weighs more than a doubt, and then the one that reaches further back.
+fn weight(identity: &Identity) -> (bool, u64) {
+    let proved = identity.state == Some(State::Diverged);
+    (proved, identity.evidence.unwrap_or(0))
 }
 
 fn name_of(height: u64, hash: Option<BlockHash>) -> String {

@@ -396,6 +396,8 @@ impl HostRecorder {
         what: &str,
     ) -> Result<(), HostError> {
         let event = Event::Mismatch(Mismatch {
+            carried: None,
+            round: None,
             height: Some(height),
             field: what.to_owned(),
             local: expected,

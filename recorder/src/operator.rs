@@ -3,7 +3,7 @@
 pub mod after_freeze;
 mod callers;
 pub mod concerns;
-mod contents;
+pub(crate) mod contents;
 pub mod control;
 pub mod doctor;
 pub mod message;

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::lifecycle::{Block, Lifecycle};
+use haltbox_format::lifecycle::{Accused, Block, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, Tail, encode_mark, encode_stamp,
@@ -18,7 +18,7 @@ use haltbox_format::ring::{
     CutHeader, Entry, Flags, History, Hole, HoleKind, Line, MarkedSource, RingView, Timeline,
 };
 use haltbox_format::{Digest, Event, Lane, Stream};
-use haltbox_format::{Profile, SlogEntry};
+use haltbox_format::{NodeLog, Profile, SlogEntry, Unread};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
@@ -28,7 +28,6 @@ use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
-use crate::triggers::Triggers;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
@@ -60,8 +59,10 @@ pub enum News {
     Diverged(Diverged),
     /// Records could not be kept.
     Lost(Loss),
-    /// The node's log told of trouble about a block.
-    Trouble(Event, Attempt),
+    /// The node's log told of trouble; `None` if no block is recorded.
+    Trouble(Event, Option<Accused>),
+    /// The node's log cannot be read.
+    Unread(Unread),
     /// The node's process started again.
     NodeStarted,
     /// The node announced that it will stop.
@@ -98,6 +99,9 @@ pub struct Recorder {
     config: Config,
     group: Vec<u8>,
     news: Vec<News>,
+    /// What is remembered of the node's log.
+    node_log: NodeLog,
+    told_unread: bool,
     dropping: Option<Loss>,
     _populating: Option<Populating>,
 }
@@ -139,6 +143,8 @@ impl Recorder {
             config,
             group: Vec::new(),
             news: Vec::new(),
+            node_log: NodeLog::default(),
+            told_unread: false,
             dropping: None,
             _populating: populating.flatten(),
         };
@@ -346,17 +352,26 @@ impl Recorder {
         let profile = Arc::clone(&self.config.profile);
         let Some(rules) = &profile.node else { return };
         let (mut marks, mut news) = (Vec::new(), Vec::new());
-        rules.read(bytes, complete, &mut |event| {
+        rules.read(&mut self.node_log, bytes, complete, &mut |event| {
             marks.extend(self.life.on(&event, Stream::Node, before, after));
-            match (Triggers::accused(&event, &self.life), event) {
-                (Some(of), event) => news.push(News::Trouble(event, of)),
-                (None, Event::Farewell { why }) => news.push(News::Farewell(why)),
-                (None, Event::ProcessStart) => news.push(News::NodeStarted),
-                (None, _) => {}
+            let of = self.life.accused(&event);
+            match event {
+                Event::Farewell { why } => news.push(News::Farewell(why)),
+                Event::ProcessStart => news.push(News::NodeStarted),
+                event if event.is_trouble() => news.push(News::Trouble(event, of)),
+                _ => {}
             }
         });
+        news.extend(self.unread());
         self.news.extend(news);
         self.publish(&marks);
+    }
+
+    /// A node's log in which nothing is understood, told once.
+    fn unread(&mut self) -> Option<News> {
+        let unread = self.node_log.unread();
+        let told = std::mem::replace(&mut self.told_unread, unread.is_some());
+        unread.filter(|_| !told).map(News::Unread)
     }
 
     /// Tells of something that no entry says: the end of a stream, a gap.
@@ -397,8 +412,8 @@ impl Recorder {
     /// news, as if the node's log had told it.
     pub fn testimony(&mut self, event: Event) {
         self.event(&event, Stream::Node);
-        if let Some(of) = Triggers::accused(&event, &self.life) {
-            self.news.push(News::Trouble(event, of));
+        if let Some(of) = self.life.accused(&event).filter(|_| event.is_trouble()) {
+            self.news.push(News::Trouble(event, Some(of)));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::intake::given::LeftOut;
 use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
 use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::operator::contents;
 use crate::operator::control::{self, Control, Reply, Request};
 use crate::operator::message::{self, say};
 use crate::recorder::{Config, News, Opened, Recorder};
@@ -415,6 +416,11 @@ impl Server {
                     self.triggers.node_ended();
                     self.farewell = None;
                 }
+                News::Unread(unread) => {
+                    let told = contents::words(&unread);
+                    say(&told);
+                    self.note(told);
+                }
                 News::Farewell(why) => {
                     say(&format!("the node announced that it stops: {why}"));
                     self.farewell = Some(why);
@@ -444,6 +450,12 @@ impl Server {
         }
     }
 
+    fn note(&mut self, text: String) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(text);
+        }
+    }
+
     /// An end that was announced is no alarm.
     fn tell_pinned(&self, of: Attempt, why: &str) {
         match &self.farewell {
@@ -460,8 +472,13 @@ impl Server {
             return;
         };
         for due in self.triggers.due(recorder.life(), Instant::now()) {
-            say(&format!("height {}: {}", due.of.height, due.reason));
-            self.want(due.of, due.reason);
+            match due.of {
+                Some(of) => {
+                    say(&format!("height {}: {}", of.height, due.reason));
+                    self.want(of, due.reason);
+                }
+                None => after_freeze::tell_without_a_box(&self.boxes(), &due.reason),
+            }
         }
     }
 

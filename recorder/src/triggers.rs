@@ -7,18 +7,20 @@
 //! the node refuses a proposal    pinned; frozen if the same goes on for some rounds or seconds
 //! the node blames its peers      pinned; frozen the third time
 //! first words of a panic, alarms pinned; frozen if the node then ends or gets no further
-//! failure without two hashes     frozen at once, and said to be no divergence
+//! failure without two hashes     frozen at once, with what the node gives as the reason
+//! proof of an unknown height     frozen at once: the newest block
 //! text that others chose         pinned at most, until the next block is agreed
 //! ```
 //!
 //! What the network agrees with is no longer watched: a healthy node sees the
-//! same lines when a divergent one proposes.
+//! same lines when a divergent one proposes. Trouble of which no block is recorded
+//! is told, and nothing is frozen.
 
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Lifecycle, State};
+use haltbox_format::lifecycle::{Accused, Lifecycle, State};
 use haltbox_format::mark::Attempt;
-use haltbox_format::{AppHash, Event, Mismatch, Weight};
+use haltbox_format::{AppHash, Event, FailedOver, Mismatch, Refusal, Weight};
 
 /// Things watched at once; the oldest gives way to another. A log that others
 /// write into must not cost memory.
@@ -49,8 +51,8 @@ impl Default for Policy {
 /// A block that has to be frozen now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which.
-    pub of: Attempt,
+    /// Which; `None` if none is recorded: the operator is told.
+    pub of: Option<Attempt>,
     /// Why, in words for the operator.
     pub reason: String,
 }
@@ -64,13 +66,17 @@ pub struct Triggers {
 
 #[derive(Debug)]
 struct Watch {
-    of: Attempt,
+    of: Option<Accused>,
     cause: Cause,
     first: Instant,
     last: Instant,
     times: u32,
+    /// The round of consensus it was seen in last, where that was told.
+    round: Option<u64>,
     /// The node ended since.
     ended: bool,
+    /// Told already: nothing is recorded that could be frozen.
+    told: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +84,18 @@ enum Cause {
     Sighting(Pair),
     Blame(Pair),
     LastWords(Pair),
+    /// Proof of a divergence, at a height that is not told.
+    Proof(Pair),
+    Refusal {
+        text: String,
+        why: Option<String>,
+        blamed: bool,
+    },
     Alarm(String),
-    Failure { text: String, of_hashes: bool },
+    Failure {
+        text: String,
+        over: FailedOver,
+    },
 }
 
 /// Two hashes of one header field.
@@ -99,23 +115,18 @@ impl Triggers {
         }
     }
 
-    /// The attempt that an event is about, if it is trouble to be watched.
-    pub fn accused(event: &Event, life: &Lifecycle) -> Option<Attempt> {
-        match event {
-            Event::Mismatch(seen) => life.accused(seen),
-            Event::Failure { .. } | Event::Alarm { .. } => life.newest_accused(),
-            _ => None,
-        }
-    }
-
-    /// Takes trouble about a block.
-    pub fn hear(&mut self, event: &Event, of: Attempt, now: Instant) {
-        let Some(cause) = Cause::of(event) else {
+    /// Takes trouble about a block; what is no trouble is left alone.
+    pub fn hear(&mut self, event: &Event, of: Option<Accused>, now: Instant) {
+        let Some(cause) = Cause::of(event, of) else {
             return;
         };
-        let same = |watch: &&mut Watch| watch.of == of && watch.cause == cause;
-        if let Some(watch) = self.watches.iter_mut().find(same) {
-            watch.times += 1;
+        let round = round_of(event);
+        if let Some(watch) = self.watched(of, &cause) {
+            // Two writers may print one line, and a node may refuse one proposal
+            // in several places.
+            let counted = round.is_none() || round != watch.round;
+            watch.times += u32::from(counted);
+            watch.round = round;
             watch.last = now;
             return;
         }
@@ -128,15 +139,24 @@ impl Triggers {
             first: now,
             last: now,
             times: 1,
+            round,
             ended: false,
+            told: false,
         });
+    }
+
+    fn watched(&mut self, of: Option<Accused>, cause: &Cause) -> Option<&mut Watch> {
+        let attempt = of.map(Accused::of);
+        let same =
+            |watch: &&mut Watch| watch.of.map(Accused::of) == attempt && watch.cause == *cause;
+        self.watches.iter_mut().find(same)
     }
 
     /// What was heard of before stands unchanged: it lasts, and counts no more.
     pub fn still(&mut self, event: &Event, of: Attempt, now: Instant) {
-        let cause = Cause::of(event);
-        let same = |watch: &&mut Watch| watch.of == of && Some(&watch.cause) == cause.as_ref();
-        if let Some(watch) = self.watches.iter_mut().find(same) {
+        let of = Some(Accused::Of(of));
+        let cause = Cause::of(event, of);
+        if let Some(watch) = cause.and_then(|cause| self.watched(of, &cause)) {
             watch.last = now;
         }
     }
@@ -149,21 +169,24 @@ impl Triggers {
     /// Blocks whose time has come. Each is given once; what the network agreed
     /// with, or a box holds, is watched no longer.
     pub fn due(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
-        self.watches.retain(|watch| is_open(life, watch.of));
+        self.watches.retain(|watch| watch.is_open(life));
         let policy = self.policy;
         let ripe = self.watches.iter().filter(|w| w.is_ripe(&policy, now));
         let mut due: Vec<Due> = Vec::new();
         for watch in ripe {
-            if due.iter().all(|known| known.of != watch.of) {
+            let of = watch.of.map(Accused::of);
+            if due.iter().all(|known| known.of != of || of.is_none()) {
                 let reason = watch.reason(now);
-                due.push(Due {
-                    of: watch.of,
-                    reason,
-                });
+                due.push(Due { of, reason });
             }
         }
-        let told = |of: Attempt| due.iter().any(|due| due.of == of);
-        self.watches.retain(|watch| !told(watch.of));
+        let told = |of: Option<Attempt>| due.iter().any(|due| due.of == of);
+        for watch in &mut self.watches {
+            // What has no block to be frozen is told once.
+            watch.told |= watch.of.is_none() && watch.is_ripe(&policy, now);
+        }
+        self.watches
+            .retain(|watch| watch.of.is_none() || !told(watch.of.map(Accused::of)));
         due
     }
 }
@@ -177,19 +200,39 @@ fn is_open(life: &Lifecycle, of: Attempt) -> bool {
     })
 }
 
+/// The round of consensus that an event was seen in.
+fn round_of(event: &Event) -> Option<u64> {
+    match event {
+        Event::Mismatch(seen) => seen.round,
+        Event::Refused(refusal) => refusal.round,
+        _ => None,
+    }
+}
+
 impl Cause {
-    fn of(event: &Event) -> Option<Cause> {
+    fn of(event: &Event, accused: Option<Accused>) -> Option<Cause> {
         Some(match event {
             Event::Mismatch(seen) => match seen.weight {
                 Weight::Seen => Cause::Sighting(Pair::of(seen)),
                 Weight::Blamed => Cause::Blame(Pair::of(seen)),
                 Weight::LastWords => Cause::LastWords(Pair::of(seen)),
-                Weight::Quoted | Weight::Proved => return None,
+                // Of a known block the block's own life sees to it.
+                Weight::Proved if matches!(accused, Some(Accused::Of(_))) => return None,
+                Weight::Proved => Cause::Proof(Pair::of(seen)),
+                Weight::Quoted => return None,
             },
-            Event::Alarm { why } => Cause::Alarm(why.clone()),
-            Event::Failure { text, of_hashes } => Cause::Failure {
+            Event::Refused(Refusal {
+                text, why, blamed, ..
+            }) => Cause::Refusal {
                 text: text.clone(),
-                of_hashes: *of_hashes,
+                why: why.clone(),
+                blamed: *blamed,
+            },
+            Event::Alarm { quoted: true, .. } => return None,
+            Event::Alarm { why, .. } => Cause::Alarm(why.clone()),
+            Event::Failure { text, over } => Cause::Failure {
+                text: text.clone(),
+                over: over.clone(),
             },
             _ => return None,
         })
@@ -214,12 +257,24 @@ impl Pair {
 }
 
 impl Watch {
+    fn is_open(&self, life: &Lifecycle) -> bool {
+        match self.of {
+            Some(of) => is_open(life, of.of()),
+            None => true,
+        }
+    }
+
     fn is_ripe(&self, policy: &Policy, now: Instant) -> bool {
+        if self.told {
+            return false;
+        }
         let lasted = self.last.duration_since(self.first) >= policy.time;
         match self.cause {
-            Cause::Failure { .. } => true,
-            Cause::Sighting(_) => self.times >= policy.rounds || lasted,
-            Cause::Blame(_) => self.times >= BLAMES || lasted,
+            Cause::Failure { .. } | Cause::Proof(_) => true,
+            Cause::Sighting(_) | Cause::Refusal { blamed: false, .. } => {
+                self.times >= policy.rounds || lasted
+            }
+            Cause::Blame(_) | Cause::Refusal { blamed: true, .. } => self.times >= BLAMES || lasted,
             Cause::LastWords(_) | Cause::Alarm(_) => {
                 self.ended || now.duration_since(self.first) >= policy.time
             }
@@ -227,35 +282,75 @@ impl Watch {
     }
 
     fn reason(&self, now: Instant) -> String {
-        let seconds = now.duration_since(self.first).as_secs();
-        let then = match self.ended {
+        let reason = self.cause.words(self, now);
+        match self.of {
+            Some(Accused::Of(_)) => reason,
+            Some(Accused::Newest(_)) => format!(
+                "{reason} (the log does not tell at which height: this is the newest block that \
+                 is recorded)"
+            ),
+            None => format!("{reason} (the log does not tell at which height)"),
+        }
+    }
+}
+
+impl Cause {
+    fn words(&self, watch: &Watch, now: Instant) -> String {
+        let seconds = now.duration_since(watch.first).as_secs();
+        let then = match watch.ended {
             true => "then the node ended".to_owned(),
             false => format!("and no block was agreed for {seconds} s"),
         };
-        match &self.cause {
+        let times = watch.times;
+        match self {
             Cause::Sighting(pair) => format!(
-                "{}: seen {} times in {seconds} s without a decision; who is right is not known yet",
-                pair.words(),
-                self.times
+                "{}: seen {times} times in {seconds} s without a decision; who is right is not \
+                 known yet",
+                pair.words()
             ),
             Cause::Blame(pair) => format!(
                 "{}: the node refuses the next block while it syncs and blames the peers that send it",
                 pair.words()
             ),
             Cause::LastWords(pair) => format!("{}: the node's last words, {then}", pair.words()),
+            Cause::Proof(pair) => format!("consensus failed: {}", pair.words()),
+            Cause::Refusal {
+                text,
+                why,
+                blamed: true,
+            } => format!(
+                "the node refuses the next block while it syncs and blames the peers that send \
+                 it: {text}{}",
+                meaning(why.as_ref())
+            ),
+            Cause::Refusal { text, why, .. } => format!(
+                "the node refuses the blocks of the others, {times} times in {seconds} s: \
+                 {text}{}",
+                meaning(why.as_ref())
+            ),
             Cause::Alarm(why) => format!("{why}, {then}"),
             Cause::Failure { text, .. } if text.is_empty() => {
                 "consensus failed; the line that says why was cut".to_owned()
             }
-            Cause::Failure {
-                text,
-                of_hashes: true,
-            } => format!("consensus failed over hashes that could not be read: {text}"),
-            Cause::Failure { text, .. } => {
-                format!("consensus failed, and not over a hash: no divergence, but {text}")
-            }
+            Cause::Failure { text, over } => match over {
+                FailedOver::Hashes => {
+                    format!("consensus failed over hashes that could not be read: {text}")
+                }
+                FailedOver::Refusal(why) => format!(
+                    "consensus failed: the others accept a block that this node refuses: \
+                     {text}{}",
+                    meaning(why.as_ref())
+                ),
+                FailedOver::Other => {
+                    format!("consensus failed, and not over a hash: no divergence, but {text}")
+                }
+            },
         }
     }
+}
+
+fn meaning(why: Option<&String>) -> String {
+    why.map_or_else(String::new, |why| format!(" ({why})"))
 }
 
 #[cfg(test)]

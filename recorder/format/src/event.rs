@@ -61,18 +61,22 @@ pub enum Event {
     },
     /// The node saw a hash that is not its own.
     Mismatch(Mismatch),
+    /// The node refuses a block of the others, and not over two hashes.
+    Refused(Refusal),
     /// The node's consensus ended, and no two hashes tell why: a deterministic
     /// panic, or a line that was cut.
     Failure {
         /// Its own words, cut short; empty if the line was cut before them.
         text: String,
-        /// They speak of hashes that differ, but no two could be read.
-        of_hashes: bool,
+        /// What it failed over.
+        over: FailedOver,
     },
-    /// A text that only a host in trouble prints, wherever it stands.
+    /// A text that a host in trouble prints.
     Alarm {
         /// What it means, in the profile's words.
         why: String,
+        /// It stands where somebody else may have chosen it.
+        quoted: bool,
     },
     /// The host announced that it will stop: an upgrade, a halt height.
     Farewell {
@@ -86,6 +90,14 @@ pub enum Event {
 }
 
 impl Event {
+    /// The node is in trouble, or somebody says that it is.
+    pub fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            Event::Mismatch(_) | Event::Refused(_) | Event::Failure { .. } | Event::Alarm { .. }
+        )
+    }
+
     /// The height that its entry names as the host's own progress. A mismatch
     /// has none: it names the height that is in dispute.
     pub fn height(&self) -> Option<u64> {
@@ -100,6 +112,7 @@ impl Event {
             | Event::Executed
             | Event::Crank { .. }
             | Event::Mismatch(_)
+            | Event::Refused(_)
             | Event::Failure { .. }
             | Event::Alarm { .. }
             | Event::Farewell { .. }
@@ -109,11 +122,43 @@ impl Event {
     }
 }
 
+/// What consensus failed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailedOver {
+    /// Hashes that differ, but no two could be read.
+    Hashes,
+    /// A block that the others accept and this node refuses: what the reason that
+    /// it gives usually means, where the profile knows.
+    Refusal(Option<String>),
+    /// Something else.
+    Other,
+}
+
+/// A block of the others that the node refuses, for a reason that is no hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Height that was executed before it, where the entry tells.
+    pub height: Option<u64>,
+    /// Round of consensus, where the entry tells.
+    pub round: Option<u64>,
+    /// The node's own words.
+    pub text: String,
+    /// What they usually mean, where the profile knows.
+    pub why: Option<String>,
+    /// The node was catching up, and blames the peers that sent it.
+    pub blamed: bool,
+}
+
 /// A sighting of two hashes that should have been one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// Height that was executed (header height - 1), where the entry tells.
     pub height: Option<u64>,
+    /// The same by an earlier entry, where this one does not tell: less certain
+    /// than what is known of the hashes.
+    pub carried: Option<u64>,
+    /// Round of consensus, where the entry tells.
+    pub round: Option<u64>,
     /// Header field that differs, e.g. `AppHash` or `LastResultsHash`.
     pub field: String,
     /// This node's value ("Expected" in CometBFT's line).

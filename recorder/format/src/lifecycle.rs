@@ -269,20 +269,64 @@ impl Lifecycle {
         open.or(self.blocks.last()).map(|b| b.of)
     }
 
-    /// The attempt a mismatch is about.
-    pub fn accused(&self, seen: &Mismatch) -> Option<Attempt> {
-        let height = seen.height.or_else(|| self.accused_height(seen))?;
-        self.subject(height).map(|b| b.of)
+    /// The attempt that trouble is about.
+    pub fn accused(&self, event: &Event) -> Option<Accused> {
+        let height = match event {
+            Event::Mismatch(seen) => self.accused_height(seen),
+            Event::Refused(refusal) => refusal.height,
+            Event::Failure { .. } | Event::Alarm { .. } => {
+                return self.newest_accused().map(Accused::Of);
+            }
+            _ => return None,
+        };
+        let subject = height.and_then(|height| self.subject(height));
+        match subject {
+            Some(block) => Some(Accused::Of(block.of)),
+            None => self.newest_accused().map(Accused::Newest),
+        }
     }
 
-    /// The height a mismatch speaks of whose line names none: the one whose
-    /// result it quotes, else the one that was executed last.
+    /// The height a mismatch speaks of. What its line tells counts first, then
+    /// whose hash is known to be the one it has, then what an earlier line told.
     fn accused_height(&self, seen: &Mismatch) -> Option<u64> {
+        if let Some(height) = seen.height {
+            return Some(height);
+        }
         let newest = |wanted: &dyn Fn(&&Block) -> bool| self.blocks.iter().rev().find(wanted);
+        let height = |block: &Block| block.of.height;
         newest(&|b| seen.field == APP_HASH && b.app_hash == Some(seen.local))
-            .or_else(|| newest(&|b| b.ended.any() || b.committed.any()))
-            .or(self.blocks.last())
-            .map(|b| b.of.height)
+            .map(height)
+            .or_else(|| seen.carried.filter(|height| self.may_be_of(seen, *height)))
+            .or_else(|| {
+                newest(&|b| b.ended.any() || b.committed.any())
+                    .or(self.blocks.last())
+                    .map(height)
+                    .filter(|height| self.may_be_of(seen, *height))
+            })
+    }
+
+    /// The AppHash that is known of the height is not another than the one told.
+    fn may_be_of(&self, seen: &Mismatch, height: u64) -> bool {
+        let known = self.subject(height).and_then(|block| block.app_hash);
+        seen.field != APP_HASH || known.is_none_or(|known| known == seen.local)
+    }
+}
+
+/// Whom trouble is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accused {
+    /// This attempt.
+    Of(Attempt),
+    /// Nothing tells which height: the newest that is recorded is kept.
+    Newest(Attempt),
+}
+
+impl Accused {
+    /// The attempt that is kept.
+    pub fn of(self) -> Attempt {
+        match self {
+            Accused::Of(of) | Accused::Newest(of) => of,
+        }
     }
 }
 

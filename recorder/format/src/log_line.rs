@@ -1,19 +1,25 @@
 //! Message and fields of one line of a node's log, in any grammar nodes print.
 //!
-//! Grammars: CometBFT's plain and JSON forms, zerolog's console and JSON
-//! forms, zap's console and JSON forms, logfmt; behind the prefixes of
-//! journald, docker and Kubernetes, and inside docker's json-file. What is
-//! read here decides whether evidence is released or frozen, so a line that
-//! was cut gives fewer fields, never shorter values.
+//! Grammars: a level and a message, then `key=value` or a JSON object (the
+//! consoles of CometBFT, zerolog, zap, charmbracelet, logrus, slog, geth); logfmt
+//! alone; JSON objects (the same loggers, OpenTelemetry); behind whatever a
+//! collector puts before a line, and inside the objects that collectors wrap it
+//! into. What is read here decides whether evidence is released or frozen, so a
+//! line that was cut gives fewer fields, never shorter values.
 
+mod colours;
 mod head;
 mod json;
 mod logfmt;
+mod parts;
+mod prefix;
 
 use std::borrow::Cow;
 
 use crate::app_hash::AppHash;
 use head::Head;
+pub(crate) use parts::Parts;
+pub(crate) use prefix::Shape;
 
 /// Entries looked for in one line: more than that never come from lost newlines.
 const MAX_ENTRIES: usize = 8;
@@ -45,13 +51,25 @@ pub(crate) struct LogLine<'a> {
 }
 
 impl<'a> LogLine<'a> {
-    /// `line` has no newline at its end; `complete` says that there was one.
-    pub(crate) fn new(line: &'a [u8], complete: bool) -> LogLine<'a> {
+    /// The lines that `line` is: one, unless a collector wrapped several into
+    /// one object. `line` has no newline at its end; `complete` says that there
+    /// was one.
+    pub(crate) fn all(line: &'a [u8], complete: bool) -> Vec<LogLine<'a>> {
         let end = if complete { End::Newline } else { End::Cut };
-        let (text, end) = json::collected(line).unwrap_or((Cow::Borrowed(line), end));
-        let text = without_colours(trim_carriage_return(text));
-        let partial = head::skip_collector(&text).partial;
-        let end = if partial { End::Cut } else { end };
+        let mut collected = json::collected(line);
+        if collected.is_empty() {
+            collected.push((Cow::Borrowed(line), end));
+        }
+        let each = collected.into_iter();
+        each.map(|(text, end)| LogLine::of(text, end)).collect()
+    }
+
+    fn of(text: Cow<'a, [u8]>, end: End) -> LogLine<'a> {
+        let text = colours::taken_out(trim_carriage_return(text));
+        let end = match prefix::read(&text).partial {
+            true => End::Cut,
+            false => end,
+        };
         LogLine { text, end }
     }
 
@@ -67,8 +85,18 @@ impl<'a> LogLine<'a> {
 
     /// Its first words, behind what a collector put before them.
     pub(crate) fn begins_with(&self, start: &str) -> bool {
-        let text = head::skip_collector(self.text()).rest;
-        text.starts_with(start.as_bytes())
+        let mut beginnings = prefix::beginnings(self.text());
+        beginnings.any(|text| text.starts_with(start.as_bytes()))
+    }
+
+    /// What stands before its own text.
+    pub(crate) fn shape(&self) -> Shape {
+        prefix::read(self.text()).shape
+    }
+
+    /// Its own text, behind what a collector put before it.
+    pub(crate) fn own_text(&self) -> &[u8] {
+        prefix::read(self.text()).rest
     }
 
     /// The line's entries: none if its grammar is unknown, one as a rule, and
@@ -79,7 +107,7 @@ impl<'a> LogLine<'a> {
         let mut entries = Vec::new();
         let mut text = self.text();
         while entries.len() < MAX_ENTRIES {
-            let rest = head::skip_collector(text).rest;
+            let rest = prefix::read(text).rest;
             let headed = Entry::read(rest, self.end, loggers);
             let entry = headed.or_else(|| {
                 let first = entries.is_empty();
@@ -163,10 +191,33 @@ impl<'a> Entry<'a> {
         self.value(key).map(|value| value.text.clone())
     }
 
-    /// The message is exactly one of `texts`.
+    /// The message is exactly one of `texts`. Loggers capitalise it or not.
     pub(crate) fn says(&self, texts: &[String]) -> bool {
         let message = self.message.as_deref();
-        message.is_some_and(|message| texts.iter().any(|text| text.as_bytes() == message))
+        message.is_some_and(|message| {
+            let mut texts = texts.iter();
+            texts.any(|text| message.eq_ignore_ascii_case(text.as_bytes()))
+        })
+    }
+
+    /// The message; empty if it has none.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// Some field of that name has a value that begins with one of `starts`.
+    pub(crate) fn any_begins(&self, key: &str, starts: &[String]) -> bool {
+        let values = self.fields.iter().filter(|field| field.is(key));
+        let mut texts = values.filter_map(|field| field.value.as_ref());
+        texts.any(|value| {
+            let mut starts = starts.iter();
+            starts.any(|start| value.text.starts_with(start.as_bytes()))
+        })
+    }
+
+    /// A number in a field.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.value(key)?.height()
     }
 
     /// A field of that name stands in the entry, readable or not.
@@ -259,43 +310,4 @@ fn trim_carriage_return(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
             Cow::Owned(line)
         }
     }
-}
-
-/// Takes out colour codes (`ESC [ ... m`), which zerolog also puts between a
-/// key and its value. One between two letters or digits stays: taking it out
-/// would make one value of two.
-fn without_colours(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    const ESC: u8 = 0x1b;
-    if memchr::memchr(ESC, &text).is_none() {
-        return text;
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest: &[u8] = &text;
-    while let Some(at) = memchr::memchr(ESC, rest) {
-        let (before, code) = rest.split_at(at);
-        plain.extend_from_slice(before);
-        let mut after = code;
-        while let Some(next) = after_colour(after) {
-            after = next;
-        }
-        if is_word(plain.last()) && is_word(after.first()) || after.len() == code.len() {
-            plain.push(ESC);
-            after = code.get(1..).unwrap_or_default();
-        }
-        rest = after;
-    }
-    plain.extend_from_slice(rest);
-    Cow::Owned(plain)
-}
-
-fn after_colour(text: &[u8]) -> Option<&[u8]> {
-    let codes = text.strip_prefix(b"\x1b[")?;
-    let end = codes.iter().take(16).position(|b| *b == b'm')?;
-    let (codes, rest) = codes.split_at(end);
-    let numbers = codes.iter().all(|b| b.is_ascii_digit() || *b == b';');
-    numbers.then(|| rest.get(1..).unwrap_or_default())
-}
-
-fn is_word(byte: Option<&u8>) -> bool {
-    byte.is_some_and(u8::is_ascii_alphanumeric)
 }

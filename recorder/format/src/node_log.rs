@@ -3,26 +3,29 @@
 //!
 //! `docs/profile.md` describes the section. Two levels of trust:
 //! a text counts as what the node says only where a logger's message stands
-//! (`log_line` knows where that is); anywhere else on a line it may have been
-//! chosen by somebody else, and gives at most a sighting of a mismatch.
+//! (`log_line` knows where that is), where a dying process leaves its last words,
+//! or in the fields that the profile names; anywhere else on a line it may have
+//! been chosen by somebody else, and is quoted at most.
 
+mod check;
+mod memory;
 mod mismatch;
+mod notice;
 #[cfg(test)]
 mod tests;
+
+pub use memory::{NodeLog, Unread};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 use serde::Deserialize;
 
-use crate::event::{Event, Mismatch, Weight};
+use crate::app_hash::AppHash;
+use crate::event::{Event, FailedOver, Mismatch, Refusal, Weight};
 use crate::log_line::{Entry, LogLine};
+use check::MAX_TEXT;
 use mismatch::{Found, Pattern};
-
-/// Texts shorter than this would let most lines through the gate.
-const MIN_TEXT: usize = 6;
-const MAX_TEXT: usize = 200;
-/// Rules, and mismatches, of one profile.
-const MAX_RULES: usize = 64;
+use notice::Notice;
 
 /// The `node` section of a profile: which lines of a node's log mean what.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,11 +44,25 @@ pub struct NodeRules {
 struct NodeSection {
     #[serde(default)]
     loggers: Vec<String>,
+    /// What the names of modules begin with that decide about blocks.
+    #[serde(default)]
+    own_modules: Vec<String>,
+    /// What the names of modules begin with that log what others chose.
+    #[serde(default)]
+    foreign_modules: Vec<String>,
     rules: Vec<Rule>,
     #[serde(default)]
     mismatches: Vec<MismatchRule>,
     #[serde(default)]
+    refusals: Vec<RefusalRule>,
+    #[serde(default)]
     failures: Vec<FailureRule>,
+    /// What reasons usually mean.
+    #[serde(default)]
+    meanings: Vec<Meaning>,
+    /// How messages at error level begin of a node that cannot start.
+    #[serde(default)]
+    last_messages: Vec<String>,
     #[serde(default)]
     alarms: Vec<Notice>,
     #[serde(default)]
@@ -71,18 +88,44 @@ enum EventRule {
     },
     Commit {
         height: HeightField,
-        hash: Option<String>,
-        when: Option<String>,
+        hash: Option<Keys>,
+        when: Option<Keys>,
     },
     LocalHash {
         height: HeightField,
-        hash: String,
+        hash: Keys,
     },
     Confirm {
         height: HeightField,
-        hash: Option<String>,
-        when: Option<String>,
+        hash: Option<Keys>,
+        when: Option<Keys>,
     },
+}
+
+/// One key, or several of which a line has one: versions name it differently.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    One(String),
+    OneOf(Vec<String>),
+}
+
+impl Keys {
+    fn all(&self) -> &[String] {
+        match self {
+            Keys::One(key) => std::slice::from_ref(key),
+            Keys::OneOf(keys) => keys,
+        }
+    }
+
+    fn of(&self, entry: &Entry<'_>) -> Option<AppHash> {
+        let key = self.all().iter().find(|key| entry.has(key))?;
+        entry.value(key)?.hash()
+    }
+
+    fn are_in(&self, entry: &Entry<'_>) -> bool {
+        self.all().iter().any(|key| entry.has(key))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +146,19 @@ struct MismatchRule {
     last_words: Vec<String>,
 }
 
+/// Messages at error level of a node that refuses a block of the others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusalRule {
+    texts: Vec<String>,
+    #[serde(rename = "in")]
+    inside: Vec<String>,
+    height: Option<HeightField>,
+    /// It is catching up, and blames the peers that sent the block.
+    #[serde(default)]
+    blames: bool,
+}
+
 /// Messages at error level that end consensus for other reasons than a hash.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,12 +166,15 @@ struct FailureRule {
     texts: Vec<String>,
     #[serde(rename = "in")]
     inside: Vec<String>,
+    /// What is in the reason where the others accept the block.
+    #[serde(default)]
+    refused: Vec<String>,
 }
 
-/// Texts that mean something wherever they stand.
+/// What a reason usually means.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Notice {
+struct Meaning {
     texts: Vec<String>,
     why: String,
 }
@@ -155,8 +214,8 @@ impl HeightField {
 
 impl EventRule {
     fn event(&self, entry: &Entry<'_>) -> Option<Event> {
-        let hash_in = |key: &Option<String>| entry.value(key.as_deref()?)?.hash();
-        let given = |key: &Option<String>| key.as_deref().is_none_or(|key| entry.has(key));
+        let hash_in = |keys: &Option<Keys>| keys.as_ref()?.of(entry);
+        let given = |keys: &Option<Keys>| keys.as_ref().is_none_or(|keys| keys.are_in(entry));
         Some(match self {
             EventRule::ProcessStart {} => Event::ProcessStart,
             EventRule::Begin { height } => Event::Begin {
@@ -172,7 +231,7 @@ impl EventRule {
             },
             EventRule::LocalHash { height, hash } => Event::LocalHash {
                 height: height.of(entry)?,
-                app_hash: entry.value(hash)?.hash()?,
+                app_hash: hash.of(entry)?,
             },
             EventRule::Confirm { height, hash, when } => Event::Confirm {
                 height: height.of(entry).filter(|_| given(when))?,
@@ -191,8 +250,16 @@ impl EventRule {
             | EventRule::Confirm { height, hash, when } => (height, hash.as_ref(), when.as_ref()),
         };
         let mut keys = vec![("height", height.key.as_str())];
-        keys.extend(hash.map(|hash| ("hash", hash.as_str())));
-        keys.extend(when.map(|when| ("when", when.as_str())));
+        keys.extend(
+            hash.into_iter()
+                .flat_map(Keys::all)
+                .map(|key| ("hash", key.as_str())),
+        );
+        keys.extend(
+            when.into_iter()
+                .flat_map(Keys::all)
+                .map(|key| ("when", key.as_str())),
+        );
         keys
     }
 }
@@ -204,9 +271,11 @@ impl From<NodeSection> for NodeRules {
         let leads = patterns.iter().flatten().map(Pattern::lead);
         let texts = section.rules.iter().flat_map(|rule| &rule.texts);
         let failures = section.failures.iter().flat_map(|rule| &rule.texts);
+        let refusals = section.refusals.iter().flat_map(|rule| &rule.texts);
         let notices = section.alarms.iter().chain(&section.farewells);
         let texts = texts
             .chain(failures)
+            .chain(refusals)
             .chain(notices.flat_map(|notice| &notice.texts));
         let gate = gate(texts.map(String::as_str).chain(leads).collect());
         NodeRules {
@@ -229,152 +298,47 @@ fn gate(texts: Vec<&str>) -> Option<AhoCorasick> {
 }
 
 impl NodeRules {
-    /// Checks what the types cannot; the error begins with the key at fault,
-    /// such as `node.rules[2].texts[0]`.
-    pub fn check(&self) -> Result<(), String> {
-        let NodeSection {
-            loggers,
-            rules,
-            mismatches,
-            failures,
-            alarms,
-            farewells,
-        } = &self.section;
-        count("node.rules", rules.len())?;
-        if mismatches.len() > MAX_RULES {
-            count("node.mismatches", mismatches.len())?;
-        }
-        names("node.loggers", loggers)?;
-        for (i, rule) in rules.iter().enumerate() {
-            rule.check(&format!("node.rules[{i}]"))?;
-        }
-        for (i, rule) in mismatches.iter().enumerate() {
-            rule.check(&format!("node.mismatches[{i}]"))?;
-        }
-        for (i, rule) in failures.iter().enumerate() {
-            rule.check(&format!("node.failures[{i}]"))?;
-        }
-        for (name, notices) in [("alarms", alarms), ("farewells", farewells)] {
-            for (i, notice) in notices.iter().enumerate() {
-                notice.check(&format!("node.{name}[{i}]"))?;
-            }
-        }
-        match self.gate {
-            Some(_) => Ok(()),
-            None => Err("node: the texts could not be made into one search; use fewer".into()),
-        }
-    }
-
     /// The events one line tells of, in their order.
     ///
-    /// `line` has no newline; `complete` says that one followed it. Without
-    /// it, a value that touches the line's end is not believed. A line that
-    /// matches nothing costs one pass and no allocation.
-    pub fn read(&self, line: &[u8], complete: bool, sink: &mut dyn FnMut(Event)) {
-        if self.gate.as_ref().is_some_and(|gate| gate.is_match(line)) {
-            self.read_matching(&LogLine::new(line, complete), sink);
+    /// `log` is what is remembered of the lines before. `line` has no newline;
+    /// `complete` says that one followed it. Without it, a value that touches the
+    /// line's end is not believed. A line that matches nothing costs one pass and
+    /// no allocation.
+    pub fn read(
+        &self,
+        log: &mut NodeLog,
+        line: &[u8],
+        complete: bool,
+        sink: &mut dyn FnMut(Event),
+    ) {
+        let Some(line) = log.whole(line) else {
+            return;
+        };
+        if log.is_repetition(&line) || self.gate.as_ref().is_none_or(|gate| !gate.is_match(&line)) {
+            return log.leave(line);
         }
+        self.read_matching(log, &line, complete, sink);
+        log.leave(line);
     }
 
     #[cold]
-    fn read_matching(&self, line: &LogLine<'_>, sink: &mut dyn FnMut(Event)) {
-        let mut told = false;
-        for entry in line.entries(&self.section.loggers) {
-            let known = self.block_events(&entry, sink);
-            let mismatch = self.mismatch(&entry).map(Event::Mismatch);
-            let trouble = mismatch.or_else(|| self.failure(&entry));
-            // A failure whose reason was cut may still show two hashes.
-            told |= !matches!(trouble, None | Some(Event::Failure { .. }));
-            trouble.into_iter().for_each(&mut *sink);
-            if !known {
-                // Text that the node prints unquoted can look like the next
-                // line; the messages known here hold none.
-                break;
-            }
-        }
-        if !told {
-            self.sighting(line).into_iter().for_each(&mut *sink);
-            self.notice(line).into_iter().for_each(&mut *sink);
-        }
-    }
-
-    /// Consensus that ended for another reason than a hash.
-    fn failure(&self, entry: &Entry<'_>) -> Option<Event> {
-        let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
-        let rule = self.section.failures.iter().find(said)?;
-        // Without the field that says why, the message may go on elsewhere.
-        rule.inside.iter().find(|key| entry.has(key))?;
-        let value = rule.inside.iter().find_map(|key| entry.value(key));
-        let text = value.map_or(&[][..], |value| value.text());
-        let mut farewells = self.section.farewells.iter();
-        if let Some(notice) = farewells.find(|notice| notice.stands_in(text)) {
-            let why = notice.why.clone();
-            return Some(Event::Farewell { why });
-        }
-        let lead = |(_, pattern): (&MismatchRule, &Pattern)| {
-            memmem::find(text, pattern.lead().as_bytes()).is_some()
-        };
-        let shown = String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text));
-        Some(Event::Failure {
-            text: shown.into_owned(),
-            of_hashes: self.with_patterns().any(lead),
-        })
-    }
-
-    /// A text that means something wherever it stands.
-    fn notice(&self, line: &LogLine<'_>) -> Option<Event> {
-        let NodeSection {
-            alarms, farewells, ..
-        } = &self.section;
-        let why_of = |notices: &[Notice]| {
-            let found = notices.iter().find(|notice| notice.stands_in(line.text()));
-            found.map(|notice| notice.why.clone())
-        };
-        let alarm = why_of(alarms).map(|why| Event::Alarm { why });
-        alarm.or_else(|| why_of(farewells).map(|why| Event::Farewell { why }))
-    }
-
-    /// Gives the entry's block events; says whether its message is known.
-    fn block_events(&self, entry: &Entry<'_>, sink: &mut dyn FnMut(Event)) -> bool {
-        let rule = self
-            .section
-            .rules
-            .iter()
-            .find(|rule| entry.says(&rule.texts));
-        let events = rule.into_iter().flat_map(|rule| &rule.events);
-        events.filter_map(|event| event.event(entry)).for_each(sink);
-        let mismatches = self.section.mismatches.iter();
-        let own = mismatches.flat_map(|rule| [&rule.proof, &rule.blames]);
-        let failures = self.section.failures.iter().map(|rule| &rule.texts);
-        rule.is_some() || own.chain(failures).any(|texts| entry.says(texts))
-    }
-
-    /// The mismatch in a field the profile names.
-    fn mismatch(&self, entry: &Entry<'_>) -> Option<Mismatch> {
-        self.with_patterns().find_map(|(rule, pattern)| {
-            let values = rule.inside.iter().filter_map(|key| entry.value(key));
-            let mut found = values.filter_map(|value| pattern.find(value.text(), value.end()));
-            let height = rule.height.as_ref().and_then(|height| height.of(entry));
-            let weight = match entry.error {
-                true if entry.says(&rule.proof) => Weight::Proved,
-                true if entry.says(&rule.blames) => Weight::Blamed,
-                _ => Weight::Seen,
+    fn read_matching(
+        &self,
+        log: &mut NodeLog,
+        line: &[u8],
+        complete: bool,
+        sink: &mut dyn FnMut(Event),
+    ) {
+        for line in LogLine::all(line, complete) {
+            let reading = Reading {
+                rules: self,
+                line: &line,
+                believed: log.believes(line.shape()),
+                log: &mut *log,
+                sink: &mut *sink,
             };
-            found.next().map(|found| mismatch_of(found, height, weight))
-        })
-    }
-
-    /// A mismatch anywhere on the line, whoever wrote it there.
-    fn sighting(&self, line: &LogLine<'_>) -> Option<Event> {
-        self.with_patterns().find_map(|(rule, pattern)| {
-            let found = pattern.find(line.text(), line.end())?;
-            let begins = |start: &String| line.begins_with(start);
-            let weight = match rule.last_words.iter().any(begins) {
-                true => Weight::LastWords,
-                false => Weight::Quoted,
-            };
-            Some(Event::Mismatch(mismatch_of(found, None, weight)))
-        })
+            reading.read();
+        }
     }
 
     fn with_patterns(&self) -> impl Iterator<Item = (&MismatchRule, &Pattern)> {
@@ -383,121 +347,299 @@ impl NodeRules {
             .zip(&self.patterns)
             .filter_map(|(rule, pattern)| Some((rule, pattern.as_ref()?)))
     }
+
+    /// What a reason usually means.
+    fn meaning(&self, reason: &[u8]) -> Option<String> {
+        let stands = |text: &String| memmem::find(reason, text.as_bytes()).is_some();
+        let mut meanings = self.section.meanings.iter();
+        let known = meanings.find(|meaning| meaning.texts.iter().any(stands));
+        known.map(|meaning| meaning.why.clone())
+    }
 }
 
-fn mismatch_of(found: Found<'_>, height: Option<u64>, weight: Weight) -> Mismatch {
+/// One line, and where what it tells goes.
+struct Reading<'a, 'l> {
+    rules: &'a NodeRules,
+    line: &'a LogLine<'l>,
+    /// It looks like the node's own lines.
+    believed: bool,
+    log: &'a mut NodeLog,
+    sink: &'a mut dyn FnMut(Event),
+}
+
+impl<'a, 'l> Reading<'a, 'l> {
+    fn read(mut self) {
+        let line = self.line;
+        let entries = line.entries(&self.rules.section.loggers);
+        let mut told = false;
+        if self.believed {
+            for entry in &entries {
+                let (known, trouble) = self.entry(entry);
+                told |= trouble;
+                if !known {
+                    // Text that the node prints unquoted can look like the next
+                    // line; the messages known here hold none.
+                    break;
+                }
+            }
+        }
+        if !told {
+            let raw = self.believed && entries.is_empty();
+            let sighting = self.sighting(raw);
+            let notice = self.notice(raw);
+            sighting
+                .into_iter()
+                .chain(notice)
+                .for_each(|event| self.tell(event));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some(event) = self.log.placed(event) {
+            (self.sink)(event);
+        }
+    }
+
+    /// Tells what an entry says; gives whether its message is known, and whether
+    /// it told of trouble whose reason is whole.
+    fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
+        let notice = self.rules.notice_of(entry, self.log.newest());
+        if self.rules.is_foreign(entry) {
+            let farewell = notice.filter(|event| matches!(event, Event::Farewell { .. }));
+            let told = farewell.is_some();
+            farewell.into_iter().for_each(|event| self.tell(event));
+            return (false, told);
+        }
+        let known = self.block_events(entry);
+        let mismatch = self.rules.mismatch(entry).map(Event::Mismatch);
+        let trouble = mismatch
+            .or_else(|| self.rules.failure(entry, self.log.newest()))
+            .or_else(|| self.rules.refusal(entry).map(Event::Refused))
+            .or(notice);
+        // A failure whose reason was cut may still show two hashes.
+        let told = !matches!(trouble, None | Some(Event::Failure { .. }));
+        trouble.into_iter().for_each(|event| self.tell(event));
+        (known, told)
+    }
+
+    /// Tells the entry's block events; gives whether its message is known.
+    fn block_events(&mut self, entry: &Entry<'_>) -> bool {
+        let rules = self.rules;
+        let rule = rules.section.rules.iter();
+        let rule = rule.filter(|rule| entry.says(&rule.texts)).next();
+        let events = rule.into_iter().flat_map(|rule| &rule.events);
+        let events: Vec<Event> = events.filter_map(|event| event.event(entry)).collect();
+        if events.iter().any(|event| event.height().is_some()) {
+            self.log.told_of_a_block(self.line.shape());
+        }
+        events.into_iter().for_each(|event| self.tell(event));
+        rule.is_some() || rules.is_known(entry)
+    }
+
+    /// A mismatch anywhere on the line, whoever wrote it there.
+    fn sighting(&self, raw: bool) -> Option<Event> {
+        let line = self.line;
+        self.rules.with_patterns().find_map(|(rule, pattern)| {
+            let found = pattern.find(line.text(), line.end())?;
+            let begins = |start: &String| line.begins_with(start);
+            let weight = match raw && rule.last_words.iter().any(begins) {
+                true => Weight::LastWords,
+                false => Weight::Quoted,
+            };
+            Some(Event::Mismatch(mismatch_of(found, None, None, weight)))
+        })
+    }
+
+    /// A notice anywhere on the line: what a dying process printed, or a quote.
+    fn notice(&self, raw: bool) -> Option<Event> {
+        let NodeSection {
+            alarms, farewells, ..
+        } = &self.rules.section;
+        let text = self.line.own_text();
+        if raw
+            && farewells
+                .iter()
+                .any(|notice| notice.is_said_by(text, self.log.newest()))
+        {
+            let said = |notice: &&Notice| notice.is_said_by(text, self.log.newest());
+            let notice = farewells.iter().find(said)?;
+            return Some(Event::Farewell {
+                why: notice.why.clone(),
+            });
+        }
+        let alarm = alarms
+            .iter()
+            .find(|notice| notice.stands_in(self.line.text()))?;
+        Some(Event::Alarm {
+            why: alarm.why.clone(),
+            quoted: !(raw && alarm.is_said_by(text, None)),
+        })
+    }
+}
+
+impl NodeRules {
+    /// Its module logs what others chose.
+    fn is_foreign(&self, entry: &Entry<'_>) -> bool {
+        entry.any_begins("module", &self.section.foreign_modules)
+    }
+
+    /// Its module decides about blocks.
+    fn is_own(&self, entry: &Entry<'_>) -> bool {
+        entry.any_begins("module", &self.section.own_modules)
+    }
+
+    /// Its message is one of the profile's, whatever it tells.
+    fn is_known(&self, entry: &Entry<'_>) -> bool {
+        let NodeSection {
+            mismatches,
+            refusals,
+            failures,
+            ..
+        } = &self.section;
+        let own = mismatches
+            .iter()
+            .flat_map(|rule| [&rule.proof, &rule.blames]);
+        let refusals = refusals.iter().map(|rule| &rule.texts);
+        let failures = failures.iter().map(|rule| &rule.texts);
+        own.chain(refusals)
+            .chain(failures)
+            .any(|texts| entry.says(texts))
+    }
+
+    /// An entry of a node that cannot start.
+    fn is_last_message(&self, entry: &Entry<'_>) -> bool {
+        let message = entry.message();
+        let begins = |start: &String| {
+            let begin = message.get(..start.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
+        };
+        entry.error && self.section.last_messages.iter().any(begins)
+    }
+
+    /// The mismatch in a field the profile names, or in a last message.
+    fn mismatch(&self, entry: &Entry<'_>) -> Option<Mismatch> {
+        self.with_patterns().find_map(|(rule, pattern)| {
+            let values = rule.inside.iter().filter_map(|key| entry.value(key));
+            let mut found = values.filter_map(|value| pattern.find(value.text(), value.end()));
+            let height = rule.height.as_ref().and_then(|height| height.of(entry));
+            let last = self.is_last_message(entry);
+            let weight = match entry.error {
+                true if entry.says(&rule.proof) => Weight::Proved,
+                true if entry.says(&rule.blames) => Weight::Blamed,
+                true if last => Weight::LastWords,
+                _ if self.is_known(entry) || self.is_own(entry) => Weight::Seen,
+                _ => Weight::Quoted,
+            };
+            let found = found.next().or_else(|| {
+                let message = last.then(|| entry.message())?;
+                pattern.find(message, crate::log_line::End::Newline)
+            })?;
+            let round = entry.number("round");
+            // The height of such a line is that of the handshake, if anything.
+            let height = height.filter(|_| weight != Weight::LastWords && weight != Weight::Quoted);
+            Some(mismatch_of(found, height, round, weight))
+        })
+    }
+
+    /// A block of the others that is refused for a reason that is no hash.
+    fn refusal(&self, entry: &Entry<'_>) -> Option<Refusal> {
+        let said = |rule: &&RefusalRule| entry.error && entry.says(&rule.texts);
+        let rule = self.section.refusals.iter().find(said)?;
+        // Without the field that says why, two hashes may stand in it.
+        let reason = rule.inside.iter().find_map(|key| entry.value(key))?.text();
+        let is_told = !reason.is_empty() && reason != b"null" && reason != b"<nil>";
+        let text = if is_told { reason } else { entry.message() };
+        Some(Refusal {
+            height: rule.height.as_ref().and_then(|height| height.of(entry)),
+            round: entry.number("round"),
+            text: shown(text),
+            why: self.meaning(text),
+            blamed: rule.blames,
+        })
+    }
+
+    /// Consensus that ended for another reason than a hash.
+    fn failure(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
+        let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
+        let rule = self.section.failures.iter().find(said)?;
+        // Without the field that says why, the message may go on elsewhere.
+        rule.inside.iter().find(|key| entry.has(key))?;
+        let value = rule.inside.iter().find_map(|key| entry.value(key));
+        let text = value.map_or(&[][..], |value| value.text());
+        let mut farewells = self.section.farewells.iter();
+        if let Some(notice) = farewells.find(|notice| notice.is_reason(text, newest)) {
+            let why = notice.why.clone();
+            return Some(Event::Farewell { why });
+        }
+        Some(Event::Failure {
+            text: shown(text),
+            over: self.failed_over(rule, text),
+        })
+    }
+
+    fn failed_over(&self, rule: &FailureRule, text: &[u8]) -> FailedOver {
+        let stands = |part: &str| memmem::find(text, part.as_bytes()).is_some();
+        let of_hashes = |(mismatch, pattern): (&MismatchRule, &Pattern)| {
+            let field = |field: &String| stands(&format!("{}{field}", pattern.lead()));
+            stands(pattern.lead()) && mismatch.fields.iter().any(field)
+        };
+        if self.with_patterns().any(of_hashes) {
+            return FailedOver::Hashes;
+        }
+        match rule.refused.iter().any(|part| stands(part)) {
+            true => FailedOver::Refusal(self.meaning(text)),
+            false => FailedOver::Other,
+        }
+    }
+
+    /// What the node itself announces, or is alarmed by.
+    fn notice_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
+        let NodeSection {
+            alarms, farewells, ..
+        } = &self.section;
+        let message = entry.message();
+        if let Some(notice) = farewells
+            .iter()
+            .find(|notice| notice.is_message(message, newest))
+        {
+            return Some(Event::Farewell {
+                why: notice.why.clone(),
+            });
+        }
+        let last = self.is_last_message(entry);
+        let reasons = ["err", "error"]
+            .into_iter()
+            .filter_map(|key| entry.value(key));
+        let reasons: Vec<&[u8]> = reasons.filter(|_| last).map(|value| value.text()).collect();
+        let said = |notice: &&Notice| {
+            let own = entry.error && notice.is_message(message, None);
+            own || reasons.iter().any(|reason| notice.stands_in(reason))
+        };
+        let alarm = alarms.iter().find(said)?;
+        Some(Event::Alarm {
+            why: alarm.why.clone(),
+            quoted: false,
+        })
+    }
+}
+
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text)).into_owned()
+}
+
+fn mismatch_of(
+    found: Found<'_>,
+    height: Option<u64>,
+    round: Option<u64>,
+    weight: Weight,
+) -> Mismatch {
     Mismatch {
         height,
+        carried: None,
+        round,
         field: found.field.to_owned(),
         local: found.local,
         network: found.network,
         weight,
-    }
-}
-
-impl Rule {
-    fn check(&self, path: &str) -> Result<(), String> {
-        count(&format!("{path}.texts"), self.texts.len())?;
-        count(&format!("{path}.events"), self.events.len())?;
-        messages(&format!("{path}.texts"), &self.texts)?;
-        for (i, event) in self.events.iter().enumerate() {
-            for (name, key) in event.keys() {
-                key_name(&format!("{path}.events[{i}].{name}"), key)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl MismatchRule {
-    fn check(&self, path: &str) -> Result<(), String> {
-        let pattern = Pattern::new(&self.pattern, &self.fields);
-        let pattern = pattern.map_err(|what| format!("{path}.pattern: {what}"))?;
-        text(&format!("{path}.pattern"), pattern.lead().trim_end())?;
-        count(&format!("{path}.fields"), self.fields.len())?;
-        names(&format!("{path}.fields"), &self.fields)?;
-        names(&format!("{path}.in"), &self.inside)?;
-        messages(&format!("{path}.proof"), &self.proof)?;
-        messages(&format!("{path}.blames"), &self.blames)?;
-        messages(&format!("{path}.last_words"), &self.last_words)?;
-        match &self.height {
-            Some(height) => key_name(&format!("{path}.height"), &height.key),
-            None => Ok(()),
-        }
-    }
-}
-
-impl FailureRule {
-    fn check(&self, path: &str) -> Result<(), String> {
-        count(&format!("{path}.texts"), self.texts.len())?;
-        messages(&format!("{path}.texts"), &self.texts)?;
-        names(&format!("{path}.in"), &self.inside)
-    }
-}
-
-impl Notice {
-    fn stands_in(&self, line: &[u8]) -> bool {
-        let mut texts = self.texts.iter();
-        texts.any(|text| memmem::find(line, text.as_bytes()).is_some())
-    }
-
-    fn check(&self, path: &str) -> Result<(), String> {
-        count(&format!("{path}.texts"), self.texts.len())?;
-        messages(&format!("{path}.texts"), &self.texts)?;
-        text(&format!("{path}.why"), &self.why)
-    }
-}
-
-fn count(path: &str, found: usize) -> Result<(), String> {
-    match found {
-        1..=MAX_RULES => Ok(()),
-        _ => Err(format!(
-            "{path}: expected 1 to {MAX_RULES} items, found {found}"
-        )),
-    }
-}
-
-/// Messages: those of plain lines end where the first `key=` begins.
-fn messages(path: &str, messages: &[String]) -> Result<(), String> {
-    for (i, message) in messages.iter().enumerate() {
-        let path = format!("{path}[{i}]");
-        text(&path, message)?;
-        if message.contains('=') {
-            return Err(format!("{path}: expected no =, found {message:?}"));
-        }
-    }
-    Ok(())
-}
-
-/// A text must look the same when a collector puts the line into JSON.
-fn text(path: &str, text: &str) -> Result<(), String> {
-    let plain = |b: u8| (b' '..=b'~').contains(&b) && !b"\"\\<>&".contains(&b);
-    if !(MIN_TEXT..=MAX_TEXT).contains(&text.len()) || text.trim() != text {
-        return Err(format!(
-            "{path}: expected {MIN_TEXT} to {MAX_TEXT} characters without spaces at the ends, \
-             found {text:?} ({} characters)",
-            text.len()
-        ));
-    }
-    match text.bytes().all(plain) {
-        true => Ok(()),
-        false => Err(format!(
-            "{path}: expected printable ASCII without \" \\ < > &, found {text:?}"
-        )),
-    }
-}
-
-fn names(path: &str, names: &[String]) -> Result<(), String> {
-    let mut each = names.iter().enumerate();
-    each.try_for_each(|(i, name)| key_name(&format!("{path}[{i}]"), name))
-}
-
-fn key_name(path: &str, name: &str) -> Result<(), String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
-    match (1..=64).contains(&name.len()) && name.bytes().all(plain) {
-        true => Ok(()),
-        false => Err(format!(
-            "{path}: expected a name of 1 to 64 letters, digits or _ - . /, found {name:?}"
-        )),
     }
 }

@@ -113,11 +113,13 @@ impl Work<'_> {
                 }
                 News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
                 News::NodeStarted => self.triggers.node_ended(),
-                News::Pinned(_) | News::Lost(_) | News::Farewell(_) => {}
+                News::Pinned(_) | News::Lost(_) | News::Farewell(_) | News::Unread(_) => {}
             }
         }
         let due = self.triggers.due(open.recorder.life(), Instant::now());
-        let due = due.into_iter().map(|due| (due.of, due.reason));
+        let due = due
+            .into_iter()
+            .filter_map(|due| Some((due.of?, due.reason)));
         self.wanted.extend(due);
         let recorded = open.stats.bytes;
         if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use haltbox_format::AppHash;
-use haltbox_format::blackbox::ALERT_FILE;
+use haltbox_format::blackbox::{ALERT_FILE, Identity};
+use haltbox_format::lifecycle::State;
 use haltbox_format::outside::visible;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -89,15 +90,24 @@ pub fn follow_up(after: &AfterFreeze, boxes: &Path, frozen: &Frozen, unasked: bo
 /// # Errors
 /// What writing gives: the alert is then only on standard error.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
+    put_on_top(boxes, &message::frozen(frozen, upload_hint))
+}
+
+/// Trouble of which no block is recorded: there is no box, and yet nobody may
+/// miss it.
+pub fn tell_without_a_box(boxes: &Path, reason: &str) {
+    let told = message::without_a_box(reason);
+    message::tell(&told);
+    if let Err(error) = put_on_top(boxes, &told) {
+        say(&format!("no {ALERT_FILE} could be written: {error}"));
+    }
+}
+
+fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
     let path = boxes.join(ALERT_FILE);
     let before = regular::read(&path).unwrap_or_default();
-    let mut text = format!(
-        "{}\n{}{}",
-        clock::rfc3339(clock::now_ms()),
-        message::frozen(frozen, upload_hint),
-        message::WHAT_TO_DO
-    )
-    .into_bytes();
+    let time = clock::rfc3339(clock::now_ms());
+    let mut text = format!("{time}\n{message}{}", message::WHAT_TO_DO).into_bytes();
     text.extend_from_slice(b"\n");
     text.extend(before);
     text.truncate(ALERT_MAX);
@@ -205,17 +215,25 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
                 path: entry.path(),
                 bytes: metadata.len(),
                 written: metadata.modified()?,
-                proof: identity.network_app_hash.is_some(),
+                proof: is_proof(&identity),
             });
         }
     }
     Ok(kept)
 }
 
+/// Older boxes have no state; a network's hash was in those of proof.
+fn is_proof(identity: &Identity) -> bool {
+    match identity.state {
+        Some(state) => state == State::Diverged,
+        None => identity.network_app_hash.is_some(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haltbox_format::blackbox::{BoxWriter, Identity, ManifestFields, Options};
+    use haltbox_format::blackbox::{BoxWriter, ManifestFields, Options};
     use haltbox_format::mark::Attempt;
 
     fn put(folder: &Path, name: &str, age: u64, proof: bool) {
@@ -223,6 +241,11 @@ mod tests {
         let file = fs::File::create(&path).unwrap();
         let writer = BoxWriter::new(&file, &Options::default()).unwrap();
         let identity = Identity {
+            state: Some(if proof {
+                State::Diverged
+            } else {
+                State::Pinned
+            }),
             network_app_hash: proof.then(|| AppHash::new(&[1; 32]).unwrap()),
             ..Identity::default()
         };

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use haltbox_format::{Event, Profile, Stream};
+use haltbox_format::{Event, NodeLog, Profile, Stream, Unread};
 
 /// Bytes of a file's end that are looked at: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;
@@ -68,6 +68,26 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
     })
 }
 
+/// What a recorder says of a log in which it understands nothing.
+pub(crate) fn words(unread: &Unread) -> String {
+    let again = match unread.was_read {
+        true => " any more",
+        false => "",
+    };
+    let shown: Vec<String> = unread
+        .shown
+        .iter()
+        .map(|line| format!("\n    {line}"))
+        .collect();
+    format!(
+        "the node's log is not understood{again}: no height in {} lines, such as{}\n  looked for: \
+         a level, a message such as \"committed state\", and height=NUMBER, or JSON with the same; \
+         haltbox doctor --try-log FILE shows what is read of a log",
+        unread.lines,
+        shown.concat()
+    )
+}
+
 fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let from = file.metadata()?.len().saturating_sub(LOOKED_AT);
@@ -84,11 +104,14 @@ fn has_blocks(profile: &Profile, stream: Stream, bytes: &[u8]) -> bool {
         (Stream::Slog, Some(rules), _) => {
             lines.any(|line| rules.read(line).events().any(|event| is_block(&event)))
         }
-        (Stream::Node, _, Some(rules)) => lines.any(|line| {
-            let mut found = false;
-            rules.read(line, true, &mut |event| found |= is_block(&event));
-            found
-        }),
+        (Stream::Node, _, Some(rules)) => {
+            let mut log = NodeLog::default();
+            lines.any(|line| {
+                let mut found = false;
+                rules.read(&mut log, line, true, &mut |event| found |= is_block(&event));
+                found
+            })
+        }
         (Stream::Slog, None, _) | (Stream::Node, _, None) => false,
     }
 }

@@ -109,6 +109,15 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// Trouble of which no block is recorded.
+pub fn without_a_box(reason: &str) -> String {
+    let reason = Outside::text(reason);
+    format!(
+        "haltbox: TROUBLE, and no block of it is recorded: {reason}\n  there is no black box; \
+         keep the node's log, it is in the ring as well\n"
+    )
+}
+
 fn hint(upload_hint: Option<&str>) -> String {
     upload_hint.map_or_else(String::new, |hint| format!(": {}", Outside::text(hint)))
 }

@@ -132,6 +132,8 @@ fn is_undecided(block: &Block) -> bool {
 
 fn mismatch(block: &Block, local: AppHash, network: AppHash, weight: Weight) -> Event {
     Event::Mismatch(Mismatch {
+        carried: None,
+        round: None,
         height: Some(block.of.height),
         field: "AppHash".to_owned(),
         local,

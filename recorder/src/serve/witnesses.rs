@@ -7,7 +7,6 @@ use super::Server;
 use crate::operator::message::say;
 use crate::operator::metrics;
 use crate::rpc::{Options, Outcome, Watch};
-use crate::triggers::Triggers;
 
 /// Begins to ask nodes. A recorder that cannot ask still records.
 pub(super) fn watch(options: &Options) -> Option<Watch> {
@@ -37,8 +36,8 @@ impl Server {
                     recorder.testimony(event);
                 }
                 Outcome::Still(event) => {
-                    if let Some(of) = Triggers::accused(&event, recorder.life()) {
-                        self.triggers.still(&event, of, Instant::now());
+                    if let Some(of) = recorder.life().accused(&event) {
+                        self.triggers.still(&event, of.of(), Instant::now());
                     }
                 }
             }

@@ -30,17 +30,19 @@ impl Scene {
         let place = |main| Position { main, local: 0 };
         self.life
             .on(event, Stream::Node, place(before), place(after));
-        if let Some(of) = Triggers::accused(event, &self.life) {
-            self.triggers.hear(event, of, self.now);
-        }
+        let of = self.life.accused(event);
+        self.triggers.hear(event, of, self.now);
         self.look();
     }
 
     fn look(&mut self) {
         for due in self.triggers.due(&self.life, self.now) {
             let reason: Vec<&str> = due.reason.split_whitespace().collect();
-            self.told
-                .push(format!("{} {}", due.of.height, reason.join(" ")));
+            self.told.push(format!(
+                "{} {}",
+                due.of.map_or(0, |of| of.height),
+                reason.join(" ")
+            ));
         }
     }
 
@@ -56,6 +58,8 @@ impl Scene {
 
     fn mismatch(&mut self, height: u64, weight: Weight, other: u8) {
         self.event(&Event::Mismatch(Mismatch {
+            carried: None,
+            round: None,
             height: Some(height),
             field: "AppHash".to_owned(),
             local: AppHash::new(&[height as u8; 32]).expect("a hash"),
@@ -78,18 +82,23 @@ impl Scene {
             "proved" => self.mismatch(number, Weight::Proved, other),
             "alarm" => self.event(&Event::Alarm {
                 why: "trouble".to_owned(),
+                quoted: false,
+            }),
+            "memo" => self.event(&Event::Alarm {
+                why: "trouble".to_owned(),
+                quoted: true,
             }),
             "failure" => self.event(&Event::Failure {
                 text: "out of range".to_owned(),
-                of_hashes: false,
+                over: FailedOver::Other,
             }),
             "unread" => self.event(&Event::Failure {
                 text: "wrong hash".to_owned(),
-                of_hashes: true,
+                over: FailedOver::Hashes,
             }),
             "cut" => self.event(&Event::Failure {
                 text: String::new(),
-                of_hashes: false,
+                over: FailedOver::Other,
             }),
             "farewell" => self.event(&Event::Farewell {
                 why: "an upgrade".to_owned(),
@@ -239,9 +248,14 @@ fn trouble() -> Vec<Row> {
             &[],
         ),
         (
-            "trouble before any block",
-            "alarm; failure; ended; wait 90".into(),
+            "an alarm in somebody's words",
+            "run 7; memo; wait 61; memo; ended; wait 90".into(),
             &[],
+        ),
+        (
+            "trouble before any block is told",
+            "alarm; failure; ended; wait 90".into(),
+            &["0 consensus failed", "0 trouble, then the node ended"],
         ),
     ]
 }
@@ -273,6 +287,8 @@ fn a_hostile_log_is_watched_in_bounded_memory() {
     for n in 0..10_000_u32 {
         let network = AppHash::new(&n.to_le_bytes()).expect("a hash");
         scene.event(&Event::Mismatch(Mismatch {
+            carried: None,
+            round: None,
             height: Some(7),
             field: "AppHash".to_owned(),
             local: network,

@@ -1,9 +1,9 @@
 //! Deciding: what an event means for the blocks, as marks.
 
 use super::block::{Block, State};
-use super::{APP_HASH, Lifecycle};
+use super::{APP_HASH, Accused, Lifecycle};
 use crate::app_hash::AppHash;
-use crate::event::{Event, Mismatch, Weight};
+use crate::event::{Event, Mismatch, Refusal, Weight};
 use crate::mark::{
     Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
     ReleasedBy, Told,
@@ -48,7 +48,8 @@ impl Decision<'_> {
             Event::Failure { text, .. } => {
                 self.accuse_newest(&format!("the node's consensus failed: {text}"));
             }
-            Event::Alarm { why } => self.accuse_newest(why),
+            Event::Refused(refusal) => self.refused(refusal),
+            Event::Alarm { why, .. } => self.accuse_newest(why),
             Event::Farewell { .. } => {}
             Event::Gap => self.gap(),
             Event::StreamEnd => self.pin_unfinished(self.by, "the stream ended in mid-block"),
@@ -228,6 +229,19 @@ impl Decision<'_> {
 
     fn local_hash(&mut self, height: u64, app_hash: AppHash) {
         let of = self.known_or_attached(height);
+        let other = |of: &Attempt| {
+            let block = self.life.block(*of);
+            block.is_some_and(|b| b.app_hash.is_some_and(|known| known != app_hash))
+        };
+        // A height that is executed again as a node catches up is not told to begin.
+        let again = of.filter(other).filter(|_| !self.life.is_told_by_slog());
+        let of = match again {
+            Some(_) => {
+                self.begin_another(height, false);
+                self.life.latest(height).map(|b| b.of)
+            }
+            None => of,
+        };
         let news = |of: &Attempt| {
             self.life
                 .block(*of)
@@ -314,22 +328,70 @@ impl Decision<'_> {
     }
 
     fn mismatch(&mut self, seen: &Mismatch) {
-        let height = seen.height.or_else(|| self.life.accused_height(seen));
-        let subject = height.and_then(|h| self.life.subject(h)).map(|b| b.of);
-        match subject {
-            Some(of) if seen.weight == Weight::Proved => self.diverge(of, seen),
-            None if seen.weight == Weight::Proved => {
-                let of = self.attach_anyway(height.unwrap_or(0));
-                self.diverge(of, seen);
+        let height = seen.height.or(seen.carried);
+        match self.life.accused(&Event::Mismatch(seen.clone())) {
+            Some(Accused::Of(of)) if seen.weight == Weight::Proved => self.diverge(of, seen),
+            Some(Accused::Of(of)) => self.suspect_of(of, seen),
+            _ if self.is_attachable(height, seen.weight) => {
+                let of = self.attach_anyway(height.unwrap_or_default());
+                match seen.weight {
+                    Weight::Proved => self.diverge(of, seen),
+                    _ => self.suspect_of(of, seen),
+                }
             }
-            Some(of) => {
-                let network = Some(seen.network).filter(|_| seen.field == APP_HASH);
-                let why = format!("a {} mismatch was seen, unproven", seen.field);
-                self.suspect(of, &why, network);
+            Some(Accused::Newest(of)) if height.is_none() && seen.weight != Weight::Quoted => {
+                let why = format!("a {} mismatch, at a height that is not told", seen.field);
+                self.suspect(of, &why, None);
             }
-            None => self.doubt(
+            _ => self.doubt(
                 "a mismatch was seen there, and nothing is recorded of it",
                 height,
+            ),
+        }
+    }
+
+    /// The node itself speaks of a height of which nothing is recorded: at its log
+    /// level, or behind a gap, nothing else tells of the block.
+    fn is_attachable(&self, height: Option<u64>, weight: Weight) -> bool {
+        let newest = self.life.blocks.iter().map(|b| b.of.height).max();
+        match weight {
+            Weight::Quoted => false,
+            Weight::Proved => height.is_some(),
+            Weight::Seen | Weight::Blamed | Weight::LastWords => {
+                height.is_some_and(|height| newest.is_none_or(|newest| height > newest))
+            }
+        }
+    }
+
+    /// What others may have written says nothing of the network's hash.
+    fn suspect_of(&mut self, of: Attempt, seen: &Mismatch) {
+        let own = seen.weight != Weight::Quoted && seen.field == APP_HASH;
+        let unknown = self.life.block(of).is_some_and(|b| {
+            b.app_hash.is_none()
+                && matches!(b.state, State::Open | State::Committed | State::Pinned)
+        });
+        if own && unknown {
+            self.emit(Mark::LocalHash(LocalHash {
+                of,
+                app_hash: seen.local,
+            }));
+        }
+        let why = format!("a {} mismatch was seen, unproven", seen.field);
+        self.suspect(of, &why, Some(seen.network).filter(|_| own));
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        let why = format!("a block of the others was refused: {}", refusal.text);
+        match self.life.accused(&Event::Refused(refusal.clone())) {
+            Some(Accused::Of(of)) => self.suspect(of, &why, None),
+            _ if self.is_attachable(refusal.height, Weight::Seen) => {
+                let of = self.attach_anyway(refusal.height.unwrap_or_default());
+                self.suspect(of, &why, None);
+            }
+            Some(Accused::Newest(of)) => self.suspect(of, &why, None),
+            None => self.doubt(
+                "a block was refused, and nothing is recorded",
+                refusal.height,
             ),
         }
     }

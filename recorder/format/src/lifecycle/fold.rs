@@ -268,6 +268,10 @@ impl Block {
     }
 
     fn diverge(&mut self, diverged: &Diverged, at: Position) {
+        if self.state != State::Diverged {
+            // A box that was written before holds a doubt, not the proof.
+            self.frozen = None;
+        }
         self.state = State::Diverged;
         self.why = Some(diverged.field.clone());
         if diverged.field == APP_HASH {

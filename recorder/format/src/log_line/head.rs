@@ -1,25 +1,48 @@
-//! What stands on a line before the message: the collector's prefix, then the
-//! logger's own head with time and level.
+//! The head of an entry: what its logger prints before the message.
 //!
-//! A message position is where one of these heads ends. Everything else on a
-//! line may be text that somebody else chose.
+//! A message position is where a head ends. Everything else on a line may be
+//! text that somebody else chose.
 
-/// Tokens of a collector's prefix: journald's longest form has seven.
-const MAX_PREFIX_TOKENS: usize = 12;
-const MAX_TIME: usize = 40;
+/// What a time in a head is at most long.
+pub(super) const MAX_TIME: usize = 40;
+/// What brackets behind a level hold at most: `[2025-10-02T13:00:00.123+02:00]`.
+const MAX_BRACKET: usize = 48;
 
-const CONSOLE_LEVELS: [&[u8]; 7] = [b"TRC", b"DBG", b"INF", b"WRN", b"ERR", b"FTL", b"PNC"];
-const COLUMN_LEVELS: [&[u8]; 7] = [
-    b"DEBUG", b"INFO", b"WARN", b"ERROR", b"DPANIC", b"PANIC", b"FATAL",
-];
-const CALENDAR: [&[u8]; 19] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-    b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun",
+/// Names of levels as loggers print them before a message, and whether they say
+/// error or worse.
+const LEVELS: [(&[u8], bool); 27] = [
+    (b"TRC", false),
+    (b"TRAC", false),
+    (b"TRACE", false),
+    (b"DBG", false),
+    (b"DEBU", false),
+    (b"DBUG", false),
+    (b"DEBUG", false),
+    (b"INF", false),
+    (b"INFO", false),
+    (b"NOTICE", false),
+    (b"WRN", false),
+    (b"WARN", false),
+    (b"WARNING", false),
+    (b"ERR", true),
+    (b"ERRO", true),
+    (b"ERRR", true),
+    (b"EROR", true),
+    (b"ERROR", true),
+    (b"FTL", true),
+    (b"FATA", true),
+    (b"FATAL", true),
+    (b"PNC", true),
+    (b"PANI", true),
+    (b"PANIC", true),
+    (b"DPANIC", true),
+    (b"CRIT", true),
+    (b"CRITICAL", true),
 ];
 
 /// The logger's own head of an entry.
 pub(super) enum Head<'a> {
-    /// A message, then logfmt fields: CometBFT's plain form, zerolog's console.
+    /// A message, then logfmt fields: CometBFT's plain form, consoles.
     Message {
         error: bool,
         /// From the message on.
@@ -39,20 +62,43 @@ impl<'a> Head<'a> {
         if let Some((error, rest)) = native(text) {
             return Some(Head::Message { error, rest });
         }
-        if let Some((error, rest)) = console(text) {
-            let rest = skip_logger(rest, loggers);
-            return Some(Head::Message { error, rest });
+        let (error, rest) = level(text)?;
+        if let Some((message, fields)) = columns(rest, loggers) {
+            return Some(Head::Columns {
+                error,
+                message,
+                fields,
+            });
         }
-        columns(text, loggers)
+        let rest = skip_names(rest.trim_ascii_start(), loggers);
+        Some(Head::Message { error, rest })
     }
+}
+
+/// Fields that logfmt begins with, of loggers that print nothing else.
+const FIRST_FIELDS: [&[u8]; 7] = [
+    b"time=",
+    b"ts=",
+    b"t=",
+    b"timestamp=",
+    b"level=",
+    b"lvl=",
+    b"msg=",
+];
+
+/// A head, a JSON object or a line of logfmt stands at the beginning.
+pub(super) fn stands_at(text: &[u8]) -> bool {
+    let mut firsts = FIRST_FIELDS.iter();
+    text.starts_with(b"{")
+        || native(text).is_some()
+        || level(text).is_some()
+        || firsts.any(|first| text.starts_with(first))
 }
 
 /// The names loggers give to error and what is worse.
 pub(super) fn is_error_level(level: &[u8]) -> bool {
-    let names: [&[u8]; 8] = [
-        b"err", b"error", b"ftl", b"fatal", b"pnc", b"panic", b"dpanic", b"crit",
-    ];
-    names.iter().any(|name| level.eq_ignore_ascii_case(name))
+    let mut levels = LEVELS.iter();
+    levels.any(|(name, error)| *error && level.eq_ignore_ascii_case(name))
 }
 
 /// `E[2022-05-29|16:33:12.561] `: CometBFT's plain form; the year may be missing.
@@ -69,21 +115,51 @@ pub(super) fn native(text: &[u8]) -> Option<(bool, &[u8])> {
     (level.is_ascii_uppercase() && is_date).then_some((*level == b'E', rest))
 }
 
-/// `ERR `: zerolog's console, behind its time.
-pub(super) fn console(text: &[u8]) -> Option<(bool, &[u8])> {
-    let (level, rest) = text.split_at_checked(3)?;
-    let rest = rest.strip_prefix(b" ")?;
-    CONSOLE_LEVELS
-        .contains(&level)
-        .then(|| (is_error_level(level), rest))
+/// A level as consoles print it: `ERR `, `[ERROR] `, `ERRO[0042] `,
+/// `ERROR[10-02|13:00:00.123] `, `error<TAB>`. Gives what follows, from its first
+/// space on.
+pub(super) fn level(text: &[u8]) -> Option<(bool, &[u8])> {
+    let bracketed = text.strip_prefix(b"[");
+    let name = bracketed.unwrap_or(text);
+    let len = name.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let (name, rest) = name.split_at_checked(len)?;
+    let rest = match bracketed {
+        Some(_) => rest.strip_prefix(b"]")?,
+        None => rest,
+    };
+    // Words in small letters are levels only where a logger's form says so.
+    let small = bracketed.is_some() || rest.starts_with(b"\t");
+    let is_name = |known: &&(&[u8], bool)| match small {
+        true => name.eq_ignore_ascii_case(known.0),
+        false => name == known.0,
+    };
+    let (_, error) = LEVELS.iter().find(is_name)?;
+    let rest = skip_time_in_brackets(rest);
+    rest.first().is_some_and(is_space).then_some((*error, rest))
 }
 
-/// Behind zap's time: level, logger, caller, message, fields. Logger and
-/// caller are optional; only known loggers count, or a message that somebody
-/// else chose could pass for one.
-fn columns<'a>(text: &'a [u8], loggers: &[String]) -> Option<Head<'a>> {
-    let (level, mut rest) = split_column(text)?;
-    COLUMN_LEVELS.contains(&level).then_some(())?;
+/// geth and logrus put the time, or the seconds since the start, behind the level.
+fn skip_time_in_brackets(text: &[u8]) -> &[u8] {
+    let after = || {
+        let inside = text.trim_ascii_start().strip_prefix(b"[")?;
+        let len = inside.iter().take(MAX_BRACKET).position(|b| *b == b']')?;
+        let (time, rest) = inside.split_at(len);
+        let is_part = |b: &u8| b.is_ascii_digit() || b"-|:.,+/TZ ".contains(b);
+        (!time.is_empty() && time.iter().all(is_part)).then_some(rest.get(1..)?)
+    };
+    after().unwrap_or(text)
+}
+
+/// Behind zap's level: logger, caller, message, fields. Logger and caller are
+/// optional; only known loggers count, or a message that somebody else chose
+/// could pass for one.
+///
+/// Other consoles pad their messages, too: without a tab behind the level only a
+/// JSON object at the end tells columns.
+fn columns<'a>(text: &'a [u8], loggers: &[String]) -> Option<(&'a [u8], &'a [u8])> {
+    let tab = text.starts_with(b"\t");
+    (tab || text.starts_with(b"  ")).then_some(())?;
+    let mut rest = text.trim_ascii_start();
     for passes in [is_logger, is_caller] {
         if let Some((column, after)) = split_column(rest)
             && passes(column, loggers)
@@ -91,12 +167,8 @@ fn columns<'a>(text: &'a [u8], loggers: &[String]) -> Option<Head<'a>> {
             rest = after;
         }
     }
-    let (message, fields) = split_column(rest)?;
-    Some(Head::Columns {
-        error: is_error_level(level),
-        message,
-        fields,
-    })
+    let (message, fields) = split_column(rest).unwrap_or((rest, &[]));
+    (tab || fields.starts_with(b"{")).then_some((message, fields))
 }
 
 /// Columns stand apart by a tab, or by spaces where a terminal expanded it.
@@ -123,94 +195,27 @@ fn is_caller(column: &[u8], _loggers: &[String]) -> bool {
     file.ends_with(b".go") && is_line && !file.contains(&b' ')
 }
 
-/// `comet: ` before a message.
-fn skip_logger<'a>(text: &'a [u8], loggers: &[String]) -> &'a [u8] {
+/// `consensus/state.go:732 > `, `<state.go:732> `, `comet: ` before a message.
+fn skip_names<'a>(text: &'a [u8], loggers: &[String]) -> &'a [u8] {
+    let (word, rest) = split_word(text);
+    let caller = word.strip_prefix(b"<").unwrap_or(word);
+    let caller = caller.strip_suffix(b">").unwrap_or(caller);
+    let text = match is_caller(caller, loggers) {
+        true => {
+            let rest = rest.trim_ascii_start();
+            rest.strip_prefix(b"> ").unwrap_or(rest)
+        }
+        false => text,
+    };
     let after = |logger: &String| text.strip_prefix(logger.as_bytes())?.strip_prefix(b": ");
     loggers.iter().find_map(after).unwrap_or(text)
 }
 
-/// A line behind its collector's prefix.
-pub(super) struct Prefix<'a> {
-    pub(super) rest: &'a [u8],
-    /// Kubernetes marked the line as a part of one.
-    pub(super) partial: bool,
-}
-
-/// Skips what journald, syslog, docker, docker compose and Kubernetes put
-/// before a line, and the time that zerolog and zap begin with.
-///
-/// Only tokens of known shape are skipped: a console line such as
-/// `SwingSet: vat: v9: ERR ...` must not end in a message position.
-pub(super) fn skip_collector(text: &[u8]) -> Prefix<'_> {
-    let mut prefix = Prefix {
-        rest: text.trim_ascii_start(),
-        partial: false,
-    };
-    for _ in 0..MAX_PREFIX_TOKENS {
-        if prefix.rest.starts_with(b"{") || console(prefix.rest).is_some() {
-            break;
-        }
-        let Some(rest) = after_token(prefix.rest, &mut prefix.partial) else {
-            break;
-        };
-        prefix.rest = rest.trim_ascii_start();
-    }
-    prefix
-}
-
-fn after_token<'a>(text: &'a [u8], partial: &mut bool) -> Option<&'a [u8]> {
-    let (word, rest) = split_word(text);
-    let next = rest.trim_ascii_start();
-    if let Some(after) = next.strip_prefix(b"| ") {
-        return Some(after);
-    }
-    if word == b"stdout" || word == b"stderr" {
-        *partial = next.starts_with(b"P ");
-        return next.strip_prefix(b"P ").or(next.strip_prefix(b"F "));
-    }
-    if is_time(word) || is_zone(word) || is_bracketed(word) || is_process(word) {
-        return Some(rest);
-    }
-    let (process, after) = split_word(next);
-    is_process(process).then_some(after)
-}
-
-fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let len = memchr::memchr2(b' ', b'\t', text).unwrap_or(text.len());
     text.split_at(len)
 }
 
-/// `2:28PM`, `2023-08-30T11:55:49.071Z`, `16:33:12`, `20`, `Nov`
-fn is_time(word: &[u8]) -> bool {
-    let is_part = |b: &u8| b.is_ascii_digit() || b":.,+-/TZ".contains(b);
-    let clock = word
-        .strip_suffix(b"AM")
-        .or(word.strip_suffix(b"PM"))
-        .unwrap_or(word);
-    CALENDAR.contains(&word)
-        || clock.len() <= MAX_TIME
-            && clock.first().is_some_and(u8::is_ascii_digit)
-            && clock.iter().all(is_part)
-}
-
-/// `UTC`, `CEST`: journald's `short-full` names the zone.
-fn is_zone(word: &[u8]) -> bool {
-    (2..=5).contains(&word.len())
-        && word.iter().all(u8::is_ascii_uppercase)
-        && !COLUMN_LEVELS.contains(&word)
-}
-
-/// `[AGD]`
-fn is_bracketed(word: &[u8]) -> bool {
-    word.len() <= MAX_TIME && word.starts_with(b"[") && word.ends_with(b"]")
-}
-
-/// `agd[123]:`
-fn is_process(word: &[u8]) -> bool {
-    let pid = word
-        .strip_suffix(b"]:")
-        .and_then(|word| word.rsplit(|b| *b == b'[').next());
-    pid.is_some_and(|pid| {
-        !pid.is_empty() && pid.len() + 2 < word.len() && pid.iter().all(u8::is_ascii_digit)
-    })
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }

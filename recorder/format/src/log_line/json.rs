@@ -5,14 +5,52 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
 
 use super::{End, Field, MAX_FIELDS, Value};
 
-/// Where loggers put the message: CometBFT, zerolog, zap and slog.
-pub(super) const MESSAGE_KEYS: [&str; 3] = ["_msg", "message", "msg"];
+/// Where loggers put the message: CometBFT, zerolog, zap and slog, OpenTelemetry.
+pub(super) const MESSAGE_KEYS: [&str; 4] = ["_msg", "message", "msg", "body"];
 
 /// Where they put the level.
-pub(super) const LEVEL_KEYS: [&str; 2] = ["level", "lvl"];
+pub(super) const LEVEL_KEYS: [&str; 5] = ["level", "lvl", "severity", "severityText", "@l"];
+
+/// Where collectors put the line that they were given.
+const LINE_KEYS: [&str; 7] = [
+    "log",
+    "message",
+    "MESSAGE",
+    "body",
+    "msg",
+    "line",
+    "textPayload",
+];
+
+/// What shippers of logs put beside a line: one of them tells that an object is no
+/// text of the node's.
+const SHIPPERS_KEYS: [&str; 14] = [
+    "source_type",
+    "@timestamp",
+    "kubernetes",
+    "docker",
+    "container_id",
+    "container_name",
+    "logName",
+    "insertId",
+    "logStream",
+    "observedTimeUnixNano",
+    "timeUnixNano",
+    "observedTimestamp",
+    "_SYSTEMD_UNIT",
+    "SYSLOG_IDENTIFIER",
+];
+
+/// Objects whose members are fields of the entry itself: OpenTelemetry, tracing,
+/// Google's logs.
+const INNER_KEYS: [&str; 4] = ["attributes", "fields", "jsonPayload", "body"];
+
+/// Records that one line of OpenTelemetry's protocol may hold.
+const MAX_RECORDS: usize = 4096;
 
 /// The fields of the object `text` begins with, and what follows it; `None`
 /// if the object is cut or broken.
@@ -25,33 +63,164 @@ pub(super) fn object(text: &[u8]) -> Option<(Vec<Field<'_>>, &[u8])> {
     Some((fields, rest))
 }
 
-/// The line inside docker's json-file (`log`) or journald's JSON (`MESSAGE`);
-/// `None` for any other line.
-///
-/// Docker cuts a line after 16 KiB; only the last part ends in a newline.
-pub(super) fn collected(line: &[u8]) -> Option<(Cow<'_, [u8]>, End)> {
+/// The lines that a collector wrapped into the object `line` is; none for any
+/// other line.
+pub(super) fn collected(line: &[u8]) -> Vec<(Cow<'_, [u8]>, End)> {
     let text = line.trim_ascii_start();
-    text.starts_with(b"{").then_some(())?;
+    if !text.starts_with(b"{") {
+        return Vec::new();
+    }
     let Some((fields, _)) = object(text) else {
         // Of a torn json-file line nothing tells whether docker cut the text
         // in it, so there is nothing to believe.
         let torn = text.starts_with(br#"{"log":"#);
-        return torn.then_some((Cow::Borrowed(&[]), End::Cut));
+        return Vec::from_iter(torn.then_some((Cow::Borrowed(&[][..]), End::Cut)));
     };
     let has = |key: &str| fields.iter().any(|field| field.is(key));
-    let is_docker = has("log") && has("stream");
-    let key = if is_docker { "log" } else { "MESSAGE" };
-    // A logger's own entry may have a field of that name with any text in it.
-    let collected = is_docker || has("__REALTIME_TIMESTAMP");
     let logged = MESSAGE_KEYS.iter().chain(&LEVEL_KEYS).any(|key| has(key));
-    (collected && !logged).then_some(())?;
-    let field = fields.into_iter().find(|field| field.is(key))?;
-    let text = field.value?.text;
+    // A logger's own entry may have a field of that name with any text in it.
+    if !logged && has("log") && has("stream") {
+        return Vec::from_iter(of_docker(fields));
+    }
+    if !logged && has("__REALTIME_TIMESTAMP") {
+        return Vec::from_iter(of_journald(text, fields));
+    }
+    if [
+        "resourceLogs",
+        "attributes",
+        "fields",
+        "jsonPayload",
+        "timeUnixNano",
+    ]
+    .iter()
+    .any(|key| has(key))
+    {
+        let records = of_records(text);
+        if !records.is_empty() {
+            return records;
+        }
+    }
+    Vec::from_iter(of_shipper(fields))
+}
+
+/// Docker cuts a line after 16 KiB; only the last part ends in a newline.
+fn of_docker(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
+    let text = fields
+        .into_iter()
+        .find(|field| field.is("log"))?
+        .value?
+        .text;
     Some(match text.strip_suffix(b"\n") {
         Some(line) => (Cow::Owned(line.to_vec()), End::Newline),
-        None if is_docker => (text, End::Cut),
-        None => (text, End::Newline),
+        None => (text, End::Cut),
     })
+}
+
+/// journald gives bytes that no terminal shows, such as colours, as numbers.
+fn of_journald<'a>(text: &'a [u8], fields: Vec<Field<'a>>) -> Option<(Cow<'a, [u8]>, End)> {
+    let message = fields.into_iter().find(|field| field.is("MESSAGE"))?;
+    let text = match message.value {
+        Some(value) => value.text,
+        None => {
+            let entry: Map<String, Json> = serde_json::from_slice(text).ok()?;
+            let bytes = entry.get("MESSAGE")?.as_array()?.iter();
+            let byte = |number: &Json| u8::try_from(number.as_u64()?).ok();
+            Cow::Owned(bytes.map(byte).collect::<Option<Vec<u8>>>()?)
+        }
+    };
+    let line = text.strip_suffix(b"\n").map(<[u8]>::to_vec);
+    Some((line.map_or(text, Cow::Owned), End::Newline))
+}
+
+/// A line of its own behind one member, and no level beside it: what a shipper
+/// was given as text.
+fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
+    let has = |key: &&str| fields.iter().any(|field| field.is(key));
+    if LEVEL_KEYS.iter().any(|key| has(key)) || !SHIPPERS_KEYS.iter().any(|key| has(key)) {
+        return None;
+    }
+    let is_line = |field: &Field<'_>| LINE_KEYS.iter().any(|key| field.is(key));
+    let line = fields.into_iter().find(is_line)?.value?.text;
+    let headed = super::head::stands_at(super::prefix::read(&line).rest);
+    headed.then(|| (Cow::Owned(line.trim_ascii_end().to_vec()), End::Newline))
+}
+
+/// Records that keep their fields in an object of their own, as lines of plain
+/// JSON; where a record holds a line of text, that line.
+fn of_records(text: &[u8]) -> Vec<(Cow<'static, [u8]>, End)> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Json>();
+    let Some(Ok(value)) = values.next() else {
+        return Vec::new();
+    };
+    let lists = |value: &Json, key: &str| -> Vec<Json> {
+        let list = value.get(key).and_then(Json::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let records: Vec<Json> = match value.get("resourceLogs") {
+        Some(_) => lists(&value, "resourceLogs")
+            .iter()
+            .flat_map(|resource| lists(resource, "scopeLogs"))
+            .flat_map(|scope| lists(&scope, "logRecords"))
+            .take(MAX_RECORDS)
+            .collect(),
+        None => vec![value],
+    };
+    let flat = records.into_iter().filter_map(flat_record);
+    flat.map(|line| (Cow::Owned(line), End::Newline)).collect()
+}
+
+/// `None` if it has no inner fields, or a message of its own beside them.
+fn flat_record(record: Json) -> Option<Vec<u8>> {
+    let Json::Object(record) = record else {
+        return None;
+    };
+    let mut flat = Map::new();
+    let own = ["_msg", "message", "msg"];
+    let has_message = own.iter().any(|key| record.contains_key(*key));
+    let mut found = false;
+    for (key, value) in record {
+        let value = plain(value);
+        match value {
+            Json::Object(inner) if !has_message && INNER_KEYS.contains(&key.as_str()) => {
+                found = true;
+                flat.extend(inner);
+            }
+            value => {
+                found |= key == "body";
+                flat.insert(key, value);
+            }
+        }
+    }
+    if !found || has_message {
+        return None;
+    }
+    let body = flat.get("body").and_then(Json::as_str);
+    let line =
+        body.filter(|body| super::head::stands_at(super::prefix::read(body.as_bytes()).rest));
+    Some(match line {
+        Some(line) => line.trim_end().as_bytes().to_vec(),
+        None => Json::Object(flat).to_string().into_bytes(),
+    })
+}
+
+/// A value of OpenTelemetry's protocol as JSON has it: `{"stringValue": ...}`,
+/// and lists of `{"key": ..., "value": ...}`.
+fn plain(value: Json) -> Json {
+    match value {
+        Json::Object(object) if object.len() == 1 => {
+            let known = ["stringValue", "intValue", "boolValue", "doubleValue"];
+            let first = known.iter().find_map(|key| object.get(*key));
+            first.cloned().unwrap_or(Json::Object(object))
+        }
+        Json::Array(list) if list.iter().all(|item| item.get("key").is_some()) => {
+            let pair = |item: Json| {
+                let key = item.get("key")?.as_str()?.to_owned();
+                Some((key, plain(item.get("value")?.clone())))
+            };
+            Json::Object(list.into_iter().filter_map(pair).collect())
+        }
+        value => value,
+    }
 }
 
 struct Object<'a>(Vec<Field<'a>>);

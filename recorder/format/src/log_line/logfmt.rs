@@ -1,13 +1,16 @@
 //! Fields as `key=value`: go-kit's logfmt and zerolog's console.
 //!
-//! Values with spaces are quoted, or are JSON; so a word without `=` ends the
-//! fields, and what stands inside quotes or braces is never a field.
+//! Values with spaces are quoted, or are JSON, and what stands inside quotes or
+//! braces is never a field. Some consoles quote nothing: there a value goes on to
+//! the next `key=`, or to a head, where a newline was lost.
 
 use std::borrow::Cow;
 
-use super::{End, Field, MAX_FIELDS, Value, head};
+use super::{End, Field, MAX_FIELDS, Value, head, prefix};
 
 const MAX_KEY: usize = 64;
+/// Bytes of a value without quotes, behind its first word: an error's text.
+const MAX_UNQUOTED: usize = 4096;
 
 /// The message, and the fields behind it.
 pub(super) fn split_message(text: &[u8]) -> (&[u8], &[u8]) {
@@ -57,7 +60,7 @@ pub(super) fn fields(text: &[u8], end: End) -> (Vec<Field<'_>>, &[u8]) {
         fields.push(Field { key, value });
         rest = after.trim_ascii_start();
     }
-    if head::console(rest).is_some() {
+    if head::level(rest).is_some() {
         // The time before this level was printed right behind the last value.
         fields.pop();
     }
@@ -119,16 +122,33 @@ fn after_json(text: &[u8]) -> &[u8] {
 
 fn bare(text: &[u8], end: End) -> (Option<Value<'_>>, &[u8]) {
     let len = text.iter().position(is_space).unwrap_or(text.len());
-    let (word, rest) = text.split_at(len);
+    let (word, _) = text.split_at(len);
     if let Some(glued) = next_line(text, word) {
         return (None, glued);
     }
+    let (word, rest) = text.split_at(len + unquoted(text.get(len..).unwrap_or_default()));
     let end = if rest.is_empty() { end } else { End::Closed };
     let value = Value {
         end,
-        ..closed(word)
+        ..closed(word.trim_ascii_end())
     };
     ((end != End::Cut).then_some(value), rest)
+}
+
+/// How far a value without quotes goes on behind its first word: to the next
+/// field, or to where another line begins whose newline was lost.
+fn unquoted(text: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let next = rest.trim_ascii_start();
+        let over = next.is_empty() || at > MAX_UNQUOTED;
+        if over || starts_with_field(next) || prefix::is_headed(next) {
+            return at;
+        }
+        at += rest.len() - next.len();
+        at += next.iter().position(is_space).unwrap_or(next.len());
+    }
 }
 
 /// `height=18I[2022-10-18|16:19:56.128] ...`: a cut value and the next line.

@@ -52,7 +52,8 @@ fn fixtures() -> Vec<Fixture> {
 
 fn read(rules: &NodeRules, line: &[u8], complete: bool) -> Vec<Event> {
     let mut events = Vec::new();
-    rules.read(line, complete, &mut |event| events.push(event));
+    let mut log = NodeLog::default();
+    rules.read(&mut log, line, complete, &mut |event| events.push(event));
     events
 }
 
@@ -81,14 +82,26 @@ fn show(event: &Event) -> String {
             hash(Some(found.local)),
             hash(Some(found.network)),
         ),
-        Event::Failure { text, of_hashes } => {
+        Event::Refused(refusal) => {
+            let words: Vec<&str> = refusal.text.split(' ').take(4).collect();
+            let height = refusal
+                .height
+                .map_or("-".into(), |height| height.to_string());
+            format!("refused {height} {}", words.join(" "))
+        }
+        Event::Failure { text, over } => {
             let words: Vec<&str> = text.split(' ').take(4).collect();
-            let of = if *of_hashes { "of hashes" } else { "of else" };
+            let of = match over {
+                FailedOver::Hashes => "of hashes",
+                FailedOver::Refusal(_) => "of a refusal",
+                FailedOver::Other => "of else",
+            };
             format!("failure {of} {}", words.join(" "))
                 .trim_end()
                 .to_owned()
         }
-        Event::Alarm { why } => format!("alarm {why}"),
+        Event::Alarm { why, quoted: false } => format!("alarm {why}"),
+        Event::Alarm { why, .. } => format!("quoted alarm {why}"),
         Event::Farewell { why } => format!("farewell {why}"),
         other => panic!("no line of a node's log gives {other:?}"),
     }
@@ -215,6 +228,7 @@ fn tells_less(event: &Event, whole: &Event) -> bool {
         (Event::Mismatch(weaker), Event::Mismatch(found)) => {
             weaker.weight = weaker.weight.min(found.weight);
             weaker.height = weaker.height.filter(|_| found.height.is_some());
+            weaker.round = weaker.round.filter(|_| found.round.is_some());
         }
         _ => {}
     }

@@ -1,0 +1,185 @@
+//! What of a profile's `node` section the types cannot check.
+
+use super::mismatch::Pattern;
+use super::notice::Notice;
+use super::{FailureRule, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
+
+/// Texts shorter than this would let most lines through the gate.
+const MIN_TEXT: usize = 6;
+pub(super) const MAX_TEXT: usize = 200;
+/// Rules, and mismatches, of one profile.
+const MAX_RULES: usize = 64;
+
+impl NodeRules {
+    /// Checks what the types cannot; the error begins with the key at fault,
+    /// such as `node.rules[2].texts[0]`.
+    pub fn check(&self) -> Result<(), String> {
+        let NodeSection {
+            loggers,
+            own_modules,
+            foreign_modules,
+            rules,
+            mismatches,
+            refusals,
+            failures,
+            meanings,
+            last_messages,
+            alarms,
+            farewells,
+        } = &self.section;
+        count("node.rules", rules.len())?;
+        if mismatches.len() > MAX_RULES {
+            count("node.mismatches", mismatches.len())?;
+        }
+        names("node.loggers", loggers)?;
+        names("node.own_modules", own_modules)?;
+        names("node.foreign_modules", foreign_modules)?;
+        messages("node.last_messages", last_messages)?;
+        for (i, rule) in rules.iter().enumerate() {
+            rule.check(&format!("node.rules[{i}]"))?;
+        }
+        for (i, rule) in mismatches.iter().enumerate() {
+            rule.check(&format!("node.mismatches[{i}]"))?;
+        }
+        for (i, rule) in failures.iter().enumerate() {
+            rule.check(&format!("node.failures[{i}]"))?;
+        }
+        for (i, rule) in refusals.iter().enumerate() {
+            rule.check(&format!("node.refusals[{i}]"))?;
+        }
+        for (i, meaning) in meanings.iter().enumerate() {
+            meaning.check(&format!("node.meanings[{i}]"))?;
+        }
+        for (name, notices) in [("alarms", alarms), ("farewells", farewells)] {
+            for (i, notice) in notices.iter().enumerate() {
+                notice.check(&format!("node.{name}[{i}]"))?;
+            }
+        }
+        match self.gate {
+            Some(_) => Ok(()),
+            None => Err("node: the texts could not be made into one search; use fewer".into()),
+        }
+    }
+}
+
+impl Rule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        count(&format!("{path}.events"), self.events.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        for (i, event) in self.events.iter().enumerate() {
+            for (name, key) in event.keys() {
+                key_name(&format!("{path}.events[{i}].{name}"), key)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MismatchRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        let pattern = Pattern::new(&self.pattern, &self.fields);
+        let pattern = pattern.map_err(|what| format!("{path}.pattern: {what}"))?;
+        text(&format!("{path}.pattern"), pattern.lead().trim_end())?;
+        count(&format!("{path}.fields"), self.fields.len())?;
+        names(&format!("{path}.fields"), &self.fields)?;
+        names(&format!("{path}.in"), &self.inside)?;
+        messages(&format!("{path}.proof"), &self.proof)?;
+        messages(&format!("{path}.blames"), &self.blames)?;
+        messages(&format!("{path}.last_words"), &self.last_words)?;
+        match &self.height {
+            Some(height) => key_name(&format!("{path}.height"), &height.key),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FailureRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        names(&format!("{path}.in"), &self.inside)
+    }
+}
+
+impl RefusalRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        names(&format!("{path}.in"), &self.inside)?;
+        match &self.height {
+            Some(height) => key_name(&format!("{path}.height"), &height.key),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Meaning {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        text(&format!("{path}.why"), &self.why)
+    }
+}
+
+impl Notice {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        text(&format!("{path}.why"), &self.why)
+    }
+}
+
+fn count(path: &str, found: usize) -> Result<(), String> {
+    match found {
+        1..=MAX_RULES => Ok(()),
+        _ => Err(format!(
+            "{path}: expected 1 to {MAX_RULES} items, found {found}"
+        )),
+    }
+}
+
+/// Messages: those of plain lines end where the first `key=` begins.
+fn messages(path: &str, messages: &[String]) -> Result<(), String> {
+    for (i, message) in messages.iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        text(&path, message)?;
+        if message.contains('=') {
+            return Err(format!("{path}: expected no =, found {message:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A text must look the same when a collector puts the line into JSON.
+fn text(path: &str, text: &str) -> Result<(), String> {
+    let plain = |b: u8| (b' '..=b'~').contains(&b) && !b"\"\\<>&".contains(&b);
+    if !(MIN_TEXT..=MAX_TEXT).contains(&text.len()) || text.trim() != text {
+        return Err(format!(
+            "{path}: expected {MIN_TEXT} to {MAX_TEXT} characters without spaces at the ends, \
+             found {text:?} ({} characters)",
+            text.len()
+        ));
+    }
+    match text.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "{path}: expected printable ASCII without \" \\ < > &, found {text:?}"
+        )),
+    }
+}
+
+fn names(path: &str, names: &[String]) -> Result<(), String> {
+    let mut each = names.iter().enumerate();
+    each.try_for_each(|(i, name)| key_name(&format!("{path}[{i}]"), name))
+}
+
+fn key_name(path: &str, name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
+    match (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "{path}: expected a name of 1 to 64 letters, digits or _ - . /, found {name:?}"
+        )),
+    }
+}

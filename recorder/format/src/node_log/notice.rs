@@ -1,0 +1,105 @@
+//! Texts that a node in trouble, or one that stops on purpose, prints.
+//!
+//! Anybody can have them printed: in a memo, a contract's log, a name. They count
+//! where the node itself speaks: as a message, as what a dying process leaves, as
+//! the reason of a failure.
+
+use memchr::memmem;
+use serde::Deserialize;
+
+/// How a dying process begins its last words.
+const DYING: [&[u8]; 8] = [
+    b"panic: ",
+    b"Error: ",
+    b"ERROR: ",
+    b"error: ",
+    b"fatal error: ",
+    b"Fatal: ",
+    b"FATAL: ",
+    b"(Error",
+];
+/// How far behind the first words of a panic a text may stand: others may have
+/// chosen what is quoted further on.
+const NEAR: usize = 96;
+/// Heights by which an announcement may be beside the newest block.
+const BESIDE: u64 = 2;
+
+/// Some texts, and what they mean.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notice {
+    pub(super) texts: Vec<String>,
+    /// What a message or a reason begins with that has one of the texts further
+    /// on; without it the texts are the beginning themselves.
+    #[serde(default)]
+    pub(super) begins: Vec<String>,
+    pub(super) why: String,
+}
+
+impl Notice {
+    /// One of the texts is in there, wherever.
+    pub(super) fn stands_in(&self, text: &[u8]) -> bool {
+        let mut texts = self.texts.iter();
+        texts.any(|known| memmem::find(text, known.as_bytes()).is_some())
+    }
+
+    /// A message that says it.
+    pub(super) fn is_message(&self, message: &[u8], newest: Option<u64>) -> bool {
+        self.begins(message) && self.is_of_now(message, newest)
+    }
+
+    /// A reason, or a part of it behind a colon, that says it.
+    pub(super) fn is_reason(&self, reason: &[u8], newest: Option<u64>) -> bool {
+        let parts = memmem::find_iter(reason, b": ").map(|at| at + 2);
+        let errors = memmem::find_iter(reason, b"; error ").map(|at| at + 8);
+        let mut starts = [0].into_iter().chain(parts).chain(errors);
+        starts.any(|at| self.is_message(reason.get(at..).unwrap_or_default(), newest))
+    }
+
+    /// A line without a head that says it: itself, or a dying process.
+    pub(super) fn is_said_by(&self, line: &[u8], newest: Option<u64>) -> bool {
+        let dying = DYING.iter().find_map(|start| line.strip_prefix(*start));
+        let panics = dying.is_some_and(|rest| {
+            let near = rest.get(..NEAR).unwrap_or(rest);
+            match self.begins.is_empty() {
+                true => self.stands_in(near),
+                false => self.is_reason(rest, None),
+            }
+        });
+        (panics || self.begins(line)) && self.is_of_now(line, newest)
+    }
+
+    fn begins(&self, text: &[u8]) -> bool {
+        match self.begins.is_empty() {
+            true => {
+                let mut texts = self.texts.iter();
+                texts.any(|known| text.starts_with(known.as_bytes()))
+            }
+            false => {
+                let mut begins = self.begins.iter();
+                begins.any(|begin| text.starts_with(begin.as_bytes())) && self.stands_in(text)
+            }
+        }
+    }
+
+    /// The height behind the text is about the newest block's, where both are known.
+    fn is_of_now(&self, text: &[u8], newest: Option<u64>) -> bool {
+        let height = self.texts.iter().find_map(|known| {
+            let at = memmem::find(text, known.as_bytes())?;
+            height_behind(text.get(at + known.len()..)?)
+        });
+        match (height, newest) {
+            (Some(height), Some(newest)) => height.abs_diff(newest) <= BESIDE,
+            _ => true,
+        }
+    }
+}
+
+/// ` height 6915785`, `: 322000:`
+fn height_behind(text: &[u8]) -> Option<u64> {
+    let text = text.strip_prefix(b" height").unwrap_or(text);
+    let start = text.iter().take(3).position(u8::is_ascii_digit)?;
+    let digits = text.get(start..)?;
+    let len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    std::str::from_utf8(digits.get(..len)?).ok()?.parse().ok()
+}
