@@ -3,6 +3,7 @@
 
 use haltbox_format::ShowPath;
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use haltbox_recorder::operator::concerns::Judging;
 use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
 use haltbox_recorder::operator::size::parse_size;
+use haltbox_recorder::operator::try_log::Reading;
 use haltbox_recorder::operator::{message, prometheus, status};
 use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::run::link::Handed;
@@ -256,7 +258,15 @@ struct StatusArgs {
 #[derive(Args)]
 struct DoctorArgs {
     /// The recorder's folder.
-    dir: PathBuf,
+    #[arg(required_unless_present = "try_log")]
+    dir: Option<PathBuf>,
+    /// Show what a recorder reads of a node's log, and what it does about each
+    /// failure in it; - reads standard input. Exit code 1 if it is not understood.
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    try_log: Option<PathBuf>,
+    /// How to read that log: agoric, cosmos, host, or a profile file.
+    #[arg(long, value_name = "NAME|FILE", requires = "try_log")]
+    profile: Option<String>,
 }
 
 /// Help, or what is wrong with the arguments: names that others chose may be among
@@ -507,7 +517,12 @@ fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
 }
 
 fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
-    let findings = doctor::examine(&args.dir)?;
+    let dir = match (&args.dir, &args.try_log) {
+        (_, Some(log)) => return show_log(log, args.profile.as_deref()),
+        (Some(dir), None) => dir,
+        (None, None) => return Err("expected the recorder's folder, or --try-log FILE".to_owned()),
+    };
+    let findings = doctor::examine(dir)?;
     let (mut wrong, mut text) = (false, String::new());
     for finding in findings {
         match finding {
@@ -520,6 +535,21 @@ fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
     }
     message::print(&text)?;
     Ok(ExitCode::from(u8::from(wrong)))
+}
+
+fn show_log(log: &Path, profile: Option<&str>) -> Result<ExitCode, String> {
+    let profile = load_profile(profile.unwrap_or("cosmos"))?;
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", log.shown());
+    let mut input: Box<dyn BufRead> = match log == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => {
+            let file = std::fs::File::open(log).map_err(|error| cannot(&error))?;
+            Box::new(BufReader::new(file))
+        }
+    };
+    let reading = Reading::of(&mut input, &profile).map_err(|error| cannot(&error))?;
+    message::print(&reading.text())?;
+    Ok(ExitCode::from(u8::from(!reading.is_understood())))
 }
 
 /// One page for each command that this program does. The page of `haltbox`

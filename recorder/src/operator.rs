@@ -11,3 +11,4 @@ pub(crate) mod metrics;
 pub mod prometheus;
 pub mod size;
 pub mod status;
+pub mod try_log;

@@ -471,13 +471,17 @@ impl Server {
         let Some(recorder) = &self.recorder else {
             return;
         };
-        for due in self.triggers.due(recorder.life(), Instant::now()) {
+        let due = self.triggers.due(recorder.life(), Instant::now());
+        for due in due {
             match due.of {
                 Some(of) => {
                     say(&format!("height {}: {}", of.height, due.reason));
                     self.want(of, due.reason);
                 }
-                None => after_freeze::tell_without_a_box(&self.boxes(), &due.reason),
+                None => {
+                    after_freeze::tell_without_a_box(&self.boxes(), &due.reason);
+                    self.note(format!("{}: {}", message::WITHOUT_A_BOX, due.reason));
+                }
             }
         }
     }

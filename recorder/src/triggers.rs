@@ -200,6 +200,57 @@ fn is_open(life: &Lifecycle, of: Attempt) -> bool {
     })
 }
 
+/// What becomes of trouble, in words: the guide's table has the same. `None` of
+/// what is no trouble.
+pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<String> {
+    let (rounds, seconds) = (policy.rounds, policy.time.as_secs());
+    let lasting = format!("pinned; frozen after {rounds} rounds or {seconds} s of the same");
+    let (what, then) = match event {
+        Event::Farewell { why } => (why.clone(), "nothing: that end was announced".to_owned()),
+        Event::Alarm { why, quoted: false } => {
+            (why.clone(), LAST.replace("{seconds}", &seconds.to_string()))
+        }
+        Event::Alarm { why, .. } => (format!("{why}, in words of others"), QUOTED.to_owned()),
+        Event::Mismatch(seen) => {
+            let words = Pair::of(seen).words();
+            let then = match seen.weight {
+                Weight::Proved => "frozen at once: DIVERGED".to_owned(),
+                Weight::Seen => lasting,
+                Weight::Blamed => BLAMED.to_owned(),
+                Weight::LastWords => LAST.replace("{seconds}", &seconds.to_string()),
+                Weight::Quoted => QUOTED.to_owned(),
+            };
+            (words, then)
+        }
+        Event::Refused(refusal) => {
+            let words = format!("a block is refused: {}", refusal.text);
+            let then = if refusal.blamed {
+                BLAMED.to_owned()
+            } else {
+                lasting
+            };
+            (words, then)
+        }
+        Event::Failure { text, .. } => (
+            format!("consensus failed: {text}"),
+            "frozen at once, as no divergence that is proved".to_owned(),
+        ),
+        _ => return None,
+    };
+    let of = match accused {
+        Some(Accused::Of(of)) => format!("height {}: ", of.height),
+        Some(Accused::Newest(of)) if event.is_trouble() => {
+            format!("height not told, {} is the newest: ", of.height)
+        }
+        _ => String::new(),
+    };
+    Some(format!("{of}{what}: {then}"))
+}
+
+const BLAMED: &str = "pinned; frozen the third time";
+const LAST: &str = "pinned; frozen if the process ends, or gets no further for {seconds} s";
+const QUOTED: &str = "pinned at most, until the next agreed block";
+
 /// The round of consensus that an event was seen in.
 fn round_of(event: &Event) -> Option<u64> {
     match event {

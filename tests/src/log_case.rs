@@ -160,6 +160,11 @@ impl Case {
         })
     }
 
+    /// Whether it can come this way: `haltbox run` makes the slog itself.
+    pub fn comes_by(&self, way: Way) -> bool {
+        way != Way::Run || self.slog().is_none()
+    }
+
     /// Plays it in a folder; gives what is wrong with the outcome.
     pub fn play(&self, folder: &Path, way: Way) -> Vec<String> {
         let stage = Stage::open(self, folder, way);

@@ -17,8 +17,9 @@ use serde::Serialize;
 use crate::archive;
 use crate::clock;
 use crate::intake::journal::SCHEME;
+use crate::operator::contents::NOT_UNDERSTOOD;
 use crate::operator::control::{self, Reply, Request};
-use crate::operator::message::human_bytes;
+use crate::operator::message::{WITHOUT_A_BOX, human_bytes};
 use crate::operator::status::{SourceState, Status};
 
 /// No chain is slow before its last block is so old ...
@@ -78,6 +79,7 @@ pub(crate) fn of(status: &Status, history: &History, judging: &Judging) -> Vec<C
     found.extend(answering(status, judging.answers));
     found.extend(sources(status));
     found.extend(blocks(status));
+    found.extend(told(status, history));
     found.extend(clock_set_back(status, now));
     found.extend(room(status));
     found.extend(losses(history, now));
@@ -285,6 +287,31 @@ fn blocks(status: &Status) -> Option<Concern> {
             "is the node at work, and does the chain go on? haltbox doctor looks at what it writes",
         )
     })
+}
+
+/// What the recorder noted of the node's log, and no block since that it read.
+fn told(status: &Status, history: &History) -> Vec<Concern> {
+    let since = status.last_block_ms.unwrap_or(0);
+    let notes = history.notes.iter().rev();
+    let news = notes.filter(|(stamp, _)| stamp.time_ms >= since);
+    let news: Vec<&str> = news.map(|(_, note)| note.text.as_str()).collect();
+    let last = |begin: &str| news.iter().find(|text| text.starts_with(begin)).copied();
+    let unread = last(NOT_UNDERSTOOD).map(|text| {
+        concern(
+            "log-not-understood",
+            text,
+            "haltbox doctor --try-log FILE shows what is read of a log; a layout that is not \
+             known needs a --profile of its own, or --rpc beside the log",
+        )
+    });
+    let trouble = last(WITHOUT_A_BOX).map(|text| {
+        concern(
+            "trouble-without-block",
+            text,
+            "look into the node's log; have it log at level info, or the node asked by --rpc",
+        )
+    });
+    unread.into_iter().chain(trouble).collect()
 }
 
 /// Whatever counts from the last mark would look fresh for ever.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use haltbox_format::{Event, NodeLog, Profile, Stream, Unread};
+use haltbox_format::{Event, NodeLog, Outside, Profile, Stream, Unread};
 
 /// Bytes of a file's end that are looked at: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;
@@ -68,7 +68,10 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
     })
 }
 
-/// What a recorder says of a log in which it understands nothing.
+/// How a recorder's words of a log begin in which it understands nothing.
+pub(crate) const NOT_UNDERSTOOD: &str = "the node's log is not understood";
+
+/// What a recorder says of such a log.
 pub(crate) fn words(unread: &Unread) -> String {
     let again = match unread.was_read {
         true => " any more",
@@ -77,10 +80,10 @@ pub(crate) fn words(unread: &Unread) -> String {
     let shown: Vec<String> = unread
         .shown
         .iter()
-        .map(|line| format!("\n    {line}"))
+        .map(|line| format!("\n    {}", Outside::text(line)))
         .collect();
     format!(
-        "the node's log is not understood{again}: no height in {} lines, such as{}\n  looked for: \
+        "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  looked for: \
          a level, a message such as \"committed state\", and height=NUMBER, or JSON with the same; \
          haltbox doctor --try-log FILE shows what is read of a log",
         unread.lines,

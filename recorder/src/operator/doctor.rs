@@ -90,6 +90,8 @@ fn concerns(status: &Status) -> Vec<Finding> {
                 | "old-block"
                 | "loss"
                 | "archive-behind"
+                | "log-not-understood"
+                | "trouble-without-block"
         ) || concern.word == "no-block" && status.is_linked()
     };
     let told = status.concerns.iter().filter(told);

@@ -109,11 +109,14 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// How a recorder's words of such trouble begin.
+pub(crate) const WITHOUT_A_BOX: &str = "TROUBLE, and no block of it is recorded";
+
 /// Trouble of which no block is recorded.
 pub fn without_a_box(reason: &str) -> String {
     let reason = Outside::text(reason);
     format!(
-        "haltbox: TROUBLE, and no block of it is recorded: {reason}\n  there is no black box; \
+        "haltbox: {WITHOUT_A_BOX}: {reason}\n  there is no black box; \
          keep the node's log, it is in the ring as well\n"
     )
 }

@@ -40,7 +40,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 10] {
+fn counts(status: &Status) -> [Gauge; 11] {
     [
         (
             "up",
@@ -51,6 +51,11 @@ fn counts(status: &Status) -> [Gauge; 10] {
             "needs_attention",
             "Something needs the operator: haltbox status says what.",
             Some(u64::from(status.needs_attention)),
+        ),
+        (
+            "log_not_understood",
+            "The node's log has many lines, and none of a height.",
+            Some(u64::from(status.has_concern("log-not-understood"))),
         ),
         (
             "last_block_timestamp_seconds",

@@ -370,6 +370,11 @@ impl Status {
         self.needs_attention = !(self.attention.is_empty() && self.concerns.is_empty());
     }
 
+    /// Something of this kind needs attention.
+    pub(crate) fn has_concern(&self, word: &str) -> bool {
+        self.concerns.iter().any(|concern| concern.word == word)
+    }
+
     /// Something needs the operator: exit code 1.
     pub fn needs_attention(&self) -> bool {
         self.needs_attention

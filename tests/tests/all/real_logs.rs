@@ -91,7 +91,7 @@ fn every_layout_and_way_in_comes_out_the_same() {
             };
             let wanted =
                 std::env::var("HALTBOX_LAYOUT").map_or(true, |only| layout.name.contains(&only));
-            for way in WAYS {
+            for way in WAYS.into_iter().filter(|way| laid_out.comes_by(*way)) {
                 let drawn = random.below(WAYS.len() as u64 * 20) == 0;
                 let whole = long() && (way == Way::File || random.below(8) == 0);
                 if wanted && (whole || drawn) {

@@ -340,7 +340,7 @@ impl Decision<'_> {
                 }
             }
             Some(Accused::Newest(of)) if height.is_none() && seen.weight != Weight::Quoted => {
-                let why = format!("a {} mismatch, at a height that is not told", seen.field);
+                let why = format!("a mismatch of {}, at a height that is not told", seen.field);
                 self.suspect(of, &why, None);
             }
             _ => self.doubt(
@@ -376,7 +376,7 @@ impl Decision<'_> {
                 app_hash: seen.local,
             }));
         }
-        let why = format!("a {} mismatch was seen, unproven", seen.field);
+        let why = format!("a mismatch of {} was seen, unproven", seen.field);
         self.suspect(of, &why, Some(seen.network).filter(|_| own));
     }
 

@@ -450,7 +450,7 @@ const TABLE: &[Row] = &[
     // Mismatches.
     row("a sighting pins",
         "start; run 1; n soft 1 AA/BB; n soft 1 AA/BB",
-        "1.1 pinned WCXP", "", &["1 pin 1.1 a AppHash mismatch was seen, unproven", "0 diverged"]),
+        "1.1 pinned WCXP", "", &["1 pin 1.1 a mismatch of AppHash was seen, unproven", "0 diverged"]),
     row("a sighting is dropped by the next commit, not by its begin",
         "start; run 1; n soft 1 AA/BB; begin 2; exec; end 2",
         "1.1 pinned WCXP; 2.1 open WCXP", "", &["0 release"]),
@@ -471,7 +471,7 @@ const TABLE: &[Row] = &[
         "5.1 committed WCXP; 9.1 pinned P", "", &["1 pin"]),
     row("a failure without a height whose hash is not that of the block executed last",
         "start; run 1; n hash 1 CC; n hard ? AA/BB",
-        "1.1 pinned WCXP", "", &["0 diverged", "1 pin 1.1 a AppHash mismatch, at a height that is not told"]),
+        "1.1 pinned WCXP", "", &["0 diverged", "1 pin 1.1 a mismatch of AppHash, at a height that is not told"]),
     row("a failure with its height",
         "start; run 1; n hard 1 AA/BB", "1.1 diverged WCXP", "1.1 1..5..6", &["1 diverged 1.1 AppHash AA/BB"]),
     row("a failure without a height: the block whose hash it quotes",

@@ -190,10 +190,15 @@ impl NodeLog {
             true => UNREAD_AGAIN.max(self.longest.saturating_mul(20)),
             false => UNREAD,
         };
-        (self.since_height >= enough).then(|| Unread {
+        (self.since_height >= enough).then(|| self.so_far())
+    }
+
+    /// The lines since a height was understood, however few.
+    pub fn so_far(&self) -> Unread {
+        Unread {
             lines: self.since_height,
             shown: self.shown.clone(),
-            was_read,
-        })
+            was_read: self.heights > 0,
+        }
     }
 }
