@@ -118,6 +118,11 @@ fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> 
 }
 
 impl Survey {
+    /// It holds lines of the node's log, and not one record of a block.
+    pub fn is_of_a_log_alone(&self) -> bool {
+        self.blocks.is_empty() && self.records == 0 && self.node_records > 0
+    }
+
     /// Reads a source once, from beginning to end.
     ///
     /// # Errors

@@ -235,24 +235,20 @@ impl Info {
                 .iter()
                 .for_each(|origin| line("origin", origin.clone()));
         }
-        line("covers", covers(&survey.blocks));
-        line(
-            "records",
-            format!(
-                "{} ({}), {} cranks",
-                survey.records,
-                human_bytes(survey.bytes),
-                survey.cranks
-            ),
-        );
-        if survey.node_records + survey.context_records + survey.outside > 0 {
+        if survey.is_of_a_log_alone() {
+            line("holds", holds(survey));
+        } else {
+            line("covers", covers(&survey.blocks));
             line(
-                "besides",
+                "records",
                 format!(
-                    "{} entries of the node's log, {} outside any block, {} node-local ones outside what is covered",
-                    survey.node_records, survey.outside, survey.context_records
+                    "{} ({}), {} cranks",
+                    survey.records,
+                    human_bytes(survey.bytes),
+                    survey.cranks
                 ),
             );
+            also(survey).into_iter().for_each(|text| line("also", text));
         }
         altered(survey)
             .into_iter()
@@ -314,6 +310,31 @@ fn altered(survey: &Survey) -> Option<String> {
     };
     (altered > 0)
         .then(|| format!("of {altered} blocks: {what}; their lines are not the host's own"))
+}
+
+/// What a recorder kept of a node that has no slog, or whose slog it was not given.
+fn holds(survey: &Survey) -> String {
+    let lines = survey.node_records;
+    format!(
+        "{lines} lines of the node's log; no slog was recorded, so there are no steps to compare"
+    )
+}
+
+/// What stands beside the records of blocks.
+fn also(survey: &Survey) -> Option<String> {
+    let counts = [
+        (survey.node_records, "node-log lines"),
+        (survey.outside, "entries outside blocks"),
+        (
+            survey.context_records,
+            "node-local entries outside what is covered",
+        ),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 fn covers(rows: &[Row]) -> String {

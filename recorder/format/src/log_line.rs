@@ -27,6 +27,10 @@ const MAX_ENTRIES: usize = 8;
 /// lines have at most a dozen.
 const MAX_FIELDS: usize = 256;
 
+/// Wraps around a line that are taken off: a container's log in a journal, in what
+/// a shipper sends.
+const MAX_WRAPS: usize = 3;
+
 /// Lengths of the digests in use as AppHash, in bytes. Asked for only where
 /// nothing but the line's end says that a hash is whole.
 const DIGEST_LENGTHS: [usize; 5] = [8, 20, 32, 48, 64];
@@ -48,6 +52,8 @@ pub(crate) enum End {
 pub(crate) struct LogLine<'a> {
     text: Cow<'a, [u8]>,
     end: End,
+    /// The prefix of what it was wrapped into.
+    around: Shape,
 }
 
 impl<'a> LogLine<'a> {
@@ -56,21 +62,9 @@ impl<'a> LogLine<'a> {
     /// was one.
     pub(crate) fn all(line: &'a [u8], complete: bool) -> Vec<LogLine<'a>> {
         let end = if complete { End::Newline } else { End::Cut };
-        let mut collected = json::collected(line);
-        if collected.is_empty() {
-            collected.push((Cow::Borrowed(line), end));
-        }
-        let each = collected.into_iter();
-        each.map(|(text, end)| LogLine::of(text, end)).collect()
-    }
-
-    fn of(text: Cow<'a, [u8]>, end: End) -> LogLine<'a> {
-        let text = colours::taken_out(trim_carriage_return(text));
-        let end = match prefix::read(&text).partial {
-            true => End::Cut,
-            false => end,
-        };
-        LogLine { text, end }
+        let mut lines = Vec::new();
+        unwrap(Cow::Borrowed(line), end, Shape::NONE, MAX_WRAPS, &mut lines);
+        lines
     }
 
     /// All of the text, whatever its grammar.
@@ -89,9 +83,9 @@ impl<'a> LogLine<'a> {
         beginnings.any(|text| text.starts_with(start.as_bytes()))
     }
 
-    /// What stands before its own text.
+    /// What stands before its own text, and around it.
     pub(crate) fn shape(&self) -> Shape {
-        prefix::read(self.text()).shape
+        self.around.with(prefix::read(self.text()).shape)
     }
 
     /// Its own text, behind what a collector put before it.
@@ -120,6 +114,31 @@ impl<'a> LogLine<'a> {
             text = rest;
         }
         entries
+    }
+}
+
+/// Takes a line out of all that collectors wrapped it into.
+fn unwrap<'a>(
+    text: Cow<'a, [u8]>,
+    end: End,
+    around: Shape,
+    wraps: usize,
+    lines: &mut Vec<LogLine<'a>>,
+) {
+    let text = colours::taken_out(trim_carriage_return(text));
+    let prefix = prefix::read(&text);
+    let end = if prefix.partial { End::Cut } else { end };
+    let collected = match wraps {
+        0 => Vec::new(),
+        _ => json::collected(prefix.rest),
+    };
+    if collected.is_empty() {
+        return lines.push(LogLine { text, end, around });
+    }
+    let around = around.with(prefix.shape);
+    for (inner, end) in collected {
+        let inner = Cow::Owned(inner.into_owned());
+        unwrap(inner, end, around, wraps - 1, lines);
     }
 }
 

@@ -302,3 +302,57 @@ fn a_hostile_log_is_watched_in_bounded_memory() {
         scene.triggers.watches.len()
     );
 }
+
+/// The guide's table says what the code does.
+#[test]
+fn the_guide_has_the_words_of_the_policy() {
+    let guide = include_str!("../../../validator-guide.md");
+    let mismatch = |weight| {
+        Event::Mismatch(Mismatch {
+            height: Some(7),
+            carried: None,
+            round: None,
+            field: "AppHash".to_owned(),
+            local: AppHash::new(&[1; 32]).expect("a hash"),
+            network: AppHash::new(&[2; 32]).expect("a hash"),
+            weight,
+        })
+    };
+    let refused = |blamed| {
+        Event::Refused(Refusal {
+            height: Some(7),
+            round: None,
+            text: "a reason".to_owned(),
+            why: None,
+            blamed,
+        })
+    };
+    let alarm = |quoted| Event::Alarm {
+        why: "trouble".to_owned(),
+        quoted,
+    };
+    let events = [
+        mismatch(Weight::Proved),
+        mismatch(Weight::Seen),
+        mismatch(Weight::Blamed),
+        mismatch(Weight::LastWords),
+        mismatch(Weight::Quoted),
+        refused(false),
+        refused(true),
+        alarm(false),
+        alarm(true),
+        Event::Failure {
+            text: "a reason".to_owned(),
+            over: FailedOver::Other,
+        },
+        Event::Farewell {
+            why: "an upgrade".to_owned(),
+        },
+    ];
+    for event in events {
+        let words = then(&event, None, &Policy::default()).expect("trouble");
+        let mut parts = words.match_indices(": ").map(|(at, _)| &words[at + 2..]);
+        let known = parts.any(|then| guide.contains(&format!("| {then}")));
+        assert!(known, "the guide has no row that says: {words}");
+    }
+}

@@ -132,8 +132,8 @@ fn of_journald<'a>(text: &'a [u8], fields: Vec<Field<'a>>) -> Option<(Cow<'a, [u
     Some((line.map_or(text, Cow::Owned), End::Newline))
 }
 
-/// A line of its own behind one member, and no level beside it: what a shipper
-/// was given as text.
+/// A text behind one member, what a shipper adds beside it, and no level: the line
+/// that it was given.
 fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     let has = |key: &&str| fields.iter().any(|field| field.is(key));
     if LEVEL_KEYS.iter().any(|key| has(key)) || !SHIPPERS_KEYS.iter().any(|key| has(key)) {
@@ -141,8 +141,7 @@ fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     }
     let is_line = |field: &Field<'_>| LINE_KEYS.iter().any(|key| field.is(key));
     let line = fields.into_iter().find(is_line)?.value?.text;
-    let headed = super::head::stands_at(super::prefix::read(&line).rest);
-    headed.then(|| (Cow::Owned(line.trim_ascii_end().to_vec()), End::Newline))
+    Some((Cow::Owned(line.trim_ascii_end().to_vec()), End::Newline))
 }
 
 /// Records that keep their fields in an object of their own, as lines of plain

@@ -46,10 +46,18 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    const NONE: Shape = Shape {
+    pub(super) const NONE: Shape = Shape {
         digest: 0xcbf2_9ce4_8422_2325,
         is_loose: false,
     };
+
+    /// This one, and `inner` behind it.
+    pub(super) fn with(self, inner: Shape) -> Shape {
+        let mut both = self;
+        both.add(b'{', &inner.digest.to_le_bytes());
+        both.is_loose |= inner.is_loose;
+        both
+    }
 
     /// FNV-1a: a few bytes a line, held against one other.
     fn add(&mut self, kind: u8, name: &[u8]) {
@@ -73,7 +81,10 @@ pub(super) fn read(text: &[u8]) -> Prefix<'_> {
             strict = walk.prefix();
         }
     }
-    walk.prefix()
+    match walk.says {
+        0 => walk.prefix(),
+        _ => strict,
+    }
 }
 
 /// A head stands at the beginning, or behind a prefix that is no words.
@@ -85,12 +96,13 @@ pub(super) fn is_headed(text: &[u8]) -> bool {
 /// Every place at which the text behind a prefix may begin.
 pub(super) fn beginnings(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut walk = Walk::new(text);
-    let mut next = Some(walk.rest);
-    std::iter::from_fn(move || {
+    let mut next = Some((walk.rest, 0));
+    let places = std::iter::from_fn(move || {
         let now = next?;
-        next = walk.step().then_some(walk.rest);
+        next = walk.step().then_some((walk.rest, walk.says));
         Some(now)
-    })
+    });
+    places.filter_map(|(rest, says)| (says == 0).then_some(rest))
 }
 
 struct Walk<'a> {
@@ -102,6 +114,8 @@ struct Walk<'a> {
     /// Since the last process or bar, which they belong to.
     words: usize,
     names: usize,
+    /// Words behind a name, which are what it says unless a process follows.
+    says: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -115,6 +129,7 @@ impl<'a> Walk<'a> {
             tokens: 0,
             words: 0,
             names: 0,
+            says: 0,
         }
     }
 
@@ -202,6 +217,7 @@ impl<'a> Walk<'a> {
     fn settled(&mut self, kind: u8, after: &'a [u8]) -> &'a [u8] {
         self.shape.add(kind, &[]);
         self.words = 0;
+        self.says = 0;
         after
     }
 
@@ -212,8 +228,7 @@ impl<'a> Walk<'a> {
             None => (word, false),
         };
         let fits = (1..=MAX_WORD).contains(&name.len()) && name.iter().all(plain);
-        // Behind a name stands what it says.
-        (fits && self.names == 0 && !after.is_empty()).then_some(())?;
+        (fits && !after.is_empty()).then_some(())?;
         match rest {
             true => {
                 self.names += 1;
@@ -222,6 +237,7 @@ impl<'a> Walk<'a> {
             }
             false => {
                 self.words += 1;
+                self.says += usize::from(self.names > 0);
                 self.shape.add(b'w', &[]);
                 (self.words <= MAX_WORDS).then_some(after)
             }
