@@ -1,14 +1,19 @@
 //! `haltbox run`: nothing of Haltbox stands in the node's way, whatever dies.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use haltbox_tests::node::{Format, Node, Version, wrong};
 use haltbox_tests::slog_writer::{Report, SlogWriter};
 use haltbox_tests::*;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -246,6 +251,68 @@ fn a_recorder_with_other_options_is_not_taken_for_the_node_s() {
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
     let kept = String::from_utf8(cat(&dir)).expect("UTF-8");
     assert!(kept.contains("\"own\""), "{kept}{}", said(&dir));
+}
+
+/// A recorder that cannot say what it records is taken by nobody for this node's, and
+/// is asked nothing more. A stand-in: it holds the ring and answers as one that does
+/// not know the question.
+#[test]
+fn an_older_recorder_is_named_and_left_at_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let slog = folder.path().join("other.slog");
+    let real = Recorder::start(&dir, &["--slog", text(&slog)], Stdio::null());
+    real.wait_for("recording into");
+    let pid = real.id();
+    real.stop();
+    let ring = fs::File::open(dir.join("ring")).expect("a ring");
+    let held = Flock::lock(ring, FlockArg::LockExclusiveNonblock);
+    let held = held.map_err(|(_, errno)| errno).expect("nobody holds it");
+    let socket = UnixListener::bind(dir.join("control")).expect("a socket");
+    let (tell, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.expect("a caller");
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let _ = stream.write_all(b"{\"failed\":\"the request is not understood\"}\n");
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut wrapper = start(&dir, &[], WAITING);
+    wait_until("the word", || said(&dir).contains("older version"));
+    let words = said(&dir);
+    assert!(words.contains("THIS NODE IS NOT RECORDED"), "{words}");
+    let end_it = format!(
+        "(its process is the pid in haltbox status --json {})",
+        text(&dir)
+    );
+    assert!(words.contains(&end_it), "{words}");
+    assert!(!words.contains("kill "), "{words}");
+    let status = status(&dir);
+    assert_eq!(status["pid"], pid, "{status}");
+    // Some seconds later it is still asked, and nothing but who it is.
+    let mut questions = 0;
+    while questions < 3 {
+        let question = asked.recv_timeout(Duration::from_secs(60)).expect("asked");
+        // The status asks whether it lives.
+        assert!(
+            question.contains("who") || question.contains("hello"),
+            "{question}"
+        );
+        questions += usize::from(question.contains("who"));
+    }
+    assert!(!said(&dir).contains("recording into"), "{}", said(&dir));
+    // It ends by itself, and only then has the node a recorder.
+    drop(held);
+    fs::remove_file(dir.join("control")).expect("a socket");
+    wait_until("a recorder of its own", || {
+        said(&dir).contains("recording into")
+    });
+    kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
 }
 
 const WAITING: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
