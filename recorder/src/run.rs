@@ -59,15 +59,14 @@ const UNREAD: Duration = Duration::from_secs(1);
 /// ... and how long for all of it.
 const SHOWN: Duration = Duration::from_secs(15);
 
-/// Signals that are the node's, and the one that tells of its end.
-const FORWARDED: [Signal; 7] = [
+/// Signals that are the node's.
+const FORWARDED: [Signal; 6] = [
     Signal::SIGTERM,
     Signal::SIGINT,
     Signal::SIGHUP,
     Signal::SIGQUIT,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
-    Signal::SIGCHLD,
 ];
 
 /// What to run.
@@ -219,7 +218,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// Hands signals on. One from the terminal reached the node by itself.
 fn forward(signals: &mut Signals, node: &Child) {
     for came in signals.arrived() {
-        if came.signal != Signal::SIGCHLD && !came.of_terminal {
+        if !came.of_terminal {
             let _ = kill(Pid::from_raw(node.id() as i32), came.signal);
         }
     }

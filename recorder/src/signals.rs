@@ -17,7 +17,7 @@ use signal_hook::iterator::exfiltrator::raw::WithRawSiginfo;
 /// Those that end the recording.
 pub const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Signals that come here from now on.
+/// Signals that come here from now on. SIGCHLD does too: it only wakes whoever waits.
 pub struct Signals(SignalDelivery<UnixStream, WithRawSiginfo>);
 
 /// One that came.
@@ -31,7 +31,8 @@ pub struct Arrived {
 
 impl Signals {
     /// Catches signals. One that is ignored stays so, here and in what is started
-    /// from here, as `nohup` wants it.
+    /// from here, as `nohup` wants it. But where SIGCHLD is ignored the system keeps
+    /// no exit code of any child.
     ///
     /// # Errors
     /// What the system says.
@@ -40,12 +41,17 @@ impl Signals {
         let ignored = ignored();
         let caught = signals.iter().map(|signal| *signal as libc::c_int);
         let caught = caught.filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let caught = caught.chain([libc::SIGCHLD]);
         SignalDelivery::with_pipe(read, write, WithRawSiginfo, caught).map(Signals)
     }
 
     /// Those that came since the last call.
     pub fn arrived(&mut self) -> impl Iterator<Item = Arrived> {
-        self.0.pending().filter_map(|info| {
+        let told = self
+            .0
+            .pending()
+            .filter(|info| info.si_signo != libc::SIGCHLD);
+        told.filter_map(|info| {
             Some(Arrived {
                 signal: Signal::try_from(info.si_signo).ok()?,
                 of_terminal: info.si_code == libc::SI_KERNEL,

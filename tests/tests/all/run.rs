@@ -315,6 +315,25 @@ fn an_older_recorder_is_named_and_left_at_work() {
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
 }
 
+/// Some parents ignore the ends of their children, and what they start does too.
+#[test]
+fn the_exit_code_comes_though_whoever_starts_it_ignores_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let status = Command::new("env")
+        .arg("--ignore-signal=CHLD")
+        .arg(haltbox().get_program())
+        .args(["run", "--dir", text(&dir), "--size", "8MiB"])
+        .args(["--", "sh", "-c", "sleep 0.2; exit 7"])
+        .stderr(fs::File::create(said_path(&dir)).expect("stderr"))
+        .status()
+        .expect("env runs");
+    assert_eq!(status.code(), Some(7), "{}", said(&dir));
+    wait_until("the recorder's end", || {
+        processes(&format!("record --dir {}", text(&dir))).is_empty()
+    });
+}
+
 const WAITING: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 
 /// Supervisors wait for the exit code. The recorder does what is left as soon as
