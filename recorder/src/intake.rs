@@ -341,12 +341,15 @@ impl Source {
             return;
         };
         let end = self.consumed.saturating_sub(KEPT_BEHIND) / PAGE * PAGE;
-        let Ok(file) = OpenOptions::new().write(true).open(path) else {
+        // Another may be at the path by now: a FIFO would be waited for.
+        let mut options = OpenOptions::new();
+        options.write(true).custom_flags(libc::O_NONBLOCK);
+        let Ok(file) = options.open(path) else {
             return;
         };
         let same = file
             .metadata()
-            .is_ok_and(|found| found.ino() == followed.inode());
+            .is_ok_and(|found| followed.reads(found.ino(), found.dev()));
         if let (true, Ok(end)) = (same && end > 0, i64::try_from(end)) {
             let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
             let _ = fallocate(&file, punch, 0, end);

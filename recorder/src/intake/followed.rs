@@ -246,6 +246,12 @@ impl Followed {
         self.reading.as_ref().map_or(0, FollowedFile::inode)
     }
 
+    /// Whether this is the file that is read.
+    pub(super) fn reads(&self, inode: u64, device: u64) -> bool {
+        let reading = self.reading.as_ref();
+        reading.is_some_and(|file| file.is(inode, device))
+    }
+
     /// For a mark: what stood before the last whole line's end.
     pub(super) fn before(&self) -> Option<Before> {
         self.reading.as_ref().and_then(FollowedFile::before)

@@ -334,6 +334,28 @@ fn the_exit_code_comes_though_whoever_starts_it_ignores_ends() {
     });
 }
 
+/// A FIFO that takes the place of a followed slog is not waited for.
+#[test]
+fn giving_back_does_not_wait_for_what_is_at_the_path_by_now() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
+    let line = format!("{{\"type\":\"console\",\"x\":\"{}\"}}\n", "y".repeat(960));
+    fs::write(&slog, &line).expect("a slog");
+    let arguments = ["--size", "32MiB", "--slog", text(&slog), "--give-back"];
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    wait_until("a line", || {
+        dir.join("ring").exists() && !cat(&dir).is_empty()
+    });
+    let mut file = fs::File::options();
+    let mut file = file.append(true).open(&slog).expect("a slog");
+    fs::rename(&slog, folder.path().join("slog.1")).expect("renamed");
+    nix::unistd::mkfifo(&slog, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let more = line.repeat(12 * 1024);
+    file.write_all(more.as_bytes()).expect("written");
+    wait_until("all of it", || cat(&dir).len() == line.len() + more.len());
+    recorder.stop();
+}
+
 const WAITING: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 
 /// Supervisors wait for the exit code. The recorder does what is left as soon as
