@@ -269,6 +269,8 @@ impl Server {
             }
         }
         self.mark_sources();
+        // Before the ring is free: the next one's socket has the same name.
+        self.control = None;
         if let Some(recorder) = self.recorder.take() {
             recorder.close();
         }
