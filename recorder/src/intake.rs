@@ -32,6 +32,8 @@ use lines::LineSplitter;
 use pipe::{read_now, widen};
 use trouble::{Failure, News, Trouble};
 
+use crate::run::link::Rest;
+
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;
 /// Bytes of a followed file that stay behind what was read of it: should the
@@ -136,7 +138,7 @@ enum Input {
     /// The node ended, and its wrapper left what the pipe had no room for.
     Rest {
         pipe: File,
-        rest: File,
+        rest: Rest,
     },
     Followed {
         path: PathBuf,
@@ -245,7 +247,7 @@ impl Source {
     }
 
     /// The node ended, and its wrapper will say no more.
-    pub fn wrapper_ended(&mut self, rest: File) {
+    pub fn wrapper_ended(&mut self, rest: Rest) {
         self.input = match std::mem::replace(&mut self.input, Input::Over) {
             Input::Wrapped { pipe, .. } => Input::Rest { pipe, rest },
             other => other,
@@ -391,10 +393,9 @@ impl Source {
             },
             Input::Rest { pipe, rest } => match read_ready(pipe, &mut self.chunk)? {
                 Some(count @ 1..) => self.take(count, sink),
-                Some(0) | None => match read_now(rest, &mut self.chunk)? {
-                    Some(0) => Turn::Over,
-                    Some(count) => self.take(count, sink),
-                    None => Turn::Quiet,
+                Some(0) | None => match rest.read(&mut self.chunk)? {
+                    0 => Turn::Over,
+                    count => self.take(count, sink),
                 },
             },
             Input::Fifo {

@@ -153,8 +153,8 @@ impl Streams {
 
     /// The node runs without a recorder if there is none to be had.
     fn start_recorder(&self, options: &Options) -> Option<Beside> {
-        let handed = self.link.hand_on().map_err(|error| error.to_string());
-        let started = handed.and_then(|handed| Beside::start(options, self.pump.as_ref(), handed));
+        let shared = self.link.hand_on().map_err(|error| error.to_string());
+        let started = shared.and_then(|shared| Beside::start(options, self.pump.as_ref(), shared));
         started
             .map_err(|error| say(&format!("no recorder: {error}; the node runs without one")))
             .ok()

@@ -5,14 +5,16 @@
 //! end waits for a recorder that hangs.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use haltbox_format::ShowPath;
 
-use super::link::Handed;
+use super::link::Shared;
 use super::output::NODE_LOG;
 use super::pump::Pump;
 use super::{LOOK, Options};
@@ -46,13 +48,13 @@ impl Beside {
     pub(super) fn start(
         options: &Options,
         pump: Option<&Pump>,
-        handed: Handed,
+        shared: Shared,
     ) -> Result<Beside, String> {
         let stdin = pump.map(Pump::for_recorder).transpose();
         let stdin = stdin.map_err(|error| format!("no pipe to the recorder: {error}"))?;
         let mut recorder = Recorder {
             options: options.clone(),
-            handed,
+            shared,
             stdin,
             child: None,
             another: None,
@@ -97,7 +99,7 @@ impl Beside {
 /// must not end it before it has read the rest.
 struct Recorder {
     options: Options,
-    handed: Handed,
+    shared: Shared,
     /// Its slog, if that is not a file.
     stdin: Option<std::io::PipeReader>,
     child: Option<Child>,
@@ -204,11 +206,14 @@ impl Recorder {
         loop {
             match self.child.as_mut().map(Child::try_wait) {
                 Some(Ok(None)) => std::thread::sleep(LOOK),
-                Some(Ok(Some(status))) if status.success() => return Outcome::Over,
+                // One that somebody ended may not have heard of the node's end.
+                Some(Ok(Some(status))) if status.success() && !self.shared.is_unheard() => {
+                    return Outcome::Over;
+                }
                 // One that died has left what it did not read to another, once.
                 _ if !started && self.another.is_none() => {
                     started = true;
-                    self.child = self.spawn();
+                    self.child = self.spawn_again(&how);
                 }
                 _ if self.stdin.is_some() => return Outcome::NoneCame,
                 _ => return Outcome::Over,
@@ -235,13 +240,25 @@ impl Recorder {
         arguments
     }
 
+    fn spawn_again(&mut self, how: &str) -> Option<Child> {
+        if let Err(error) = self.shared.tell_again(how) {
+            say(&format!("no recorder: {error}"));
+            return None;
+        }
+        self.spawn()
+    }
+
     fn spawn(&self) -> Option<Child> {
-        let program = std::env::current_exe().ok()?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(own_program());
         command
+            .arg0(std::env::args_os().next().unwrap_or_default())
             .args(self.arguments())
             .arg(OF_RUN)
-            .arg(self.handed.to_string())
+            .arg(self.shared.handed().to_string())
+            .stdin(Stdio::null())
+            // Whoever reads the node's output waits for its end, and not for the
+            // recorder's.
+            .stdout(io::stderr())
             .process_group(0);
         if let Some(pipe) = &self.stdin {
             match pipe.try_clone() {
@@ -257,6 +274,13 @@ impl Recorder {
             .map_err(|error| say(&format!("no recorder: {error}; the node runs without one")))
             .ok()
     }
+}
+
+/// This very program. An update may have put another one in its place by now, and
+/// what wrapper and recorder share is of one version.
+fn own_program() -> PathBuf {
+    let found = std::env::current_exe().ok().filter(|path| path.exists());
+    found.unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
 
 /// What this process records, and how: its arguments, but for what it inherits.

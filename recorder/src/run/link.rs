@@ -10,12 +10,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -23,6 +24,8 @@ use crate::intake::pipe::read_now;
 
 /// Longest line about the node's end.
 const LONGEST: usize = 4096;
+/// The memory of what is left begins with how much of it was taken.
+const TAKEN: usize = size_of::<u64>();
 
 /// The wrapper's side.
 pub struct Link {
@@ -53,7 +56,8 @@ impl Link {
     /// # Errors
     /// There is no memory, or no descriptor.
     pub fn add_rest(&mut self) -> io::Result<File> {
-        let rest = memory("haltbox-rest")?;
+        let mut rest = memory("haltbox-rest")?;
+        rest.write_all(&[0; TAKEN])?;
         self.rest = Some(rest.try_clone()?);
         Ok(rest)
     }
@@ -72,18 +76,15 @@ impl Link {
     ///
     /// # Errors
     /// What the system says.
-    pub fn hand_on(&self) -> io::Result<Handed> {
-        let inherited = |file: &dyn AsFd| -> io::Result<RawFd> {
-            let file = file.as_fd();
-            fcntl_setfd(file, FdFlags::empty())?;
-            Ok(file.as_raw_fd())
-        };
+    pub fn hand_on(&self) -> io::Result<Shared> {
         let of = |file: &Option<File>| file.as_ref().map(|file| inherited(file)).transpose();
-        Ok(Handed {
-            end: inherited(&self.reader)?,
+        let word = self.reader.try_clone()?;
+        let handed = Handed {
+            end: inherited(&word)?,
             rest: of(&self.rest)?,
             output: of(&self.output)?,
-        })
+        };
+        Ok(Shared { handed, word })
     }
 
     /// Tells how the node ended, once. A pipe without readers, or one that is
@@ -92,6 +93,69 @@ impl Link {
         if let Some(mut end) = self.end.take() {
             let _ = end.write_all(format!("{how}\n").as_bytes());
         }
+    }
+}
+
+/// What each recorder inherits, whichever is started.
+pub struct Shared {
+    handed: Handed,
+    word: PipeReader,
+}
+
+impl Shared {
+    /// The numbers for the recorder that is started next.
+    pub fn handed(&self) -> Handed {
+        self.handed
+    }
+
+    /// Nobody has taken the word of the node's end.
+    pub fn is_unheard(&self) -> bool {
+        let mut waiting = [PollFd::new(self.word.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut waiting, PollTimeout::ZERO);
+        let [waiting] = waiting;
+        let found = waiting.revents().unwrap_or(PollFlags::empty());
+        found.contains(PollFlags::POLLIN)
+    }
+
+    /// Has the next recorder hear how the node ended, whoever heard it before and
+    /// died of it: one that hears nothing would take the wrapper for killed, and
+    /// wait for a node that is gone.
+    ///
+    /// # Errors
+    /// No pipe can be made.
+    pub fn tell_again(&mut self, how: &str) -> io::Result<()> {
+        let (word, mut end) = io::pipe()?;
+        end.write_all(format!("{how}\n").as_bytes())?;
+        self.handed.end = inherited(&word)?;
+        self.word = word;
+        Ok(())
+    }
+}
+
+/// Lets the programs that are started from now on inherit a descriptor.
+fn inherited(file: &dyn AsFd) -> io::Result<RawFd> {
+    let file = file.as_fd();
+    fcntl_setfd(file, FdFlags::empty())?;
+    Ok(file.as_raw_fd())
+}
+
+/// What the wrapper could not hand on, for one recorder after the other.
+pub struct Rest(File);
+
+impl Rest {
+    /// Reads on behind what was taken. What is read counts as taken at once, as in
+    /// a pipe: the next recorder reads no line again, and tells of a gap.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
+        let mut taken = [0; TAKEN];
+        self.0.read_exact_at(&mut taken, 0)?;
+        let taken = u64::from_le_bytes(taken);
+        let count = self.0.read_at(chunk, TAKEN as u64 + taken)?;
+        let taken = taken + count as u64;
+        self.0.write_all_at(&taken.to_le_bytes(), 0)?;
+        Ok(count)
     }
 }
 
@@ -202,9 +266,9 @@ impl Wrapper {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn rest(&self) -> io::Result<Option<File>> {
-        let open = |number| File::open(path(number));
-        self.handed.rest.map(open).transpose()
+    pub fn rest(&self) -> io::Result<Option<Rest>> {
+        let open = |number| File::options().read(true).write(true).open(path(number));
+        Ok(self.handed.rest.map(open).transpose()?.map(Rest))
     }
 
     /// The memory that the node writes its output into, and how far the wrapper
@@ -238,7 +302,7 @@ fn position(number: RawFd) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Seek, SeekFrom};
+    use std::io::{Seek, SeekFrom};
 
     #[test]
     fn numbers_are_read_as_they_are_written() {
@@ -262,7 +326,8 @@ mod tests {
         let mut output = memory("output").unwrap();
         link.add_output(&output).unwrap();
         let mut rest = link.add_rest().unwrap();
-        let mut recorder = Wrapper::open(link.hand_on().unwrap()).unwrap();
+        let mut shared = link.hand_on().unwrap();
+        let mut recorder = Wrapper::open(shared.handed()).unwrap();
         assert_eq!(recorder.word(), None);
         rest.write_all(b"last\n").unwrap();
         output.write_all(b"0123456789").unwrap();
@@ -271,10 +336,21 @@ mod tests {
         let ended = Word::Ended("the node ended in order".to_owned());
         assert_eq!(recorder.word(), Some(ended));
         assert_eq!(recorder.word(), None, "once");
-        let mut left = String::new();
-        let rest = recorder.rest().unwrap();
-        rest.unwrap().read_to_string(&mut left).unwrap();
-        assert_eq!(left, "last\n");
+        let take = |recorder: &Wrapper, most: usize| {
+            let mut chunk = vec![0; most];
+            let count = recorder.rest().unwrap().unwrap().read(&mut chunk).unwrap();
+            String::from_utf8(chunk[..count].to_vec()).unwrap()
+        };
+        assert_eq!(take(&recorder, 2), "la");
+        // Killed here, it leaves the rest and the word to the next.
+        assert!(!shared.is_unheard());
+        shared.tell_again("the node ended in order").unwrap();
+        assert!(shared.is_unheard());
+        let mut recorder = Wrapper::open(shared.handed()).unwrap();
+        let ended = Word::Ended("the node ended in order".to_owned());
+        assert_eq!(recorder.word(), Some(ended));
+        assert_eq!(take(&recorder, 9), "st\n");
+        assert_eq!(take(&recorder, 9), "");
         let (_, copied) = recorder.output().unwrap().unwrap();
         assert_eq!(copied, 7);
     }
@@ -282,7 +358,8 @@ mod tests {
     #[test]
     fn a_wrapper_that_was_killed_is_gone() {
         let link = Link::new().unwrap();
-        let mut recorder = Wrapper::open(link.hand_on().unwrap()).unwrap();
+        let shared = link.hand_on().unwrap();
+        let mut recorder = Wrapper::open(shared.handed()).unwrap();
         assert_eq!(recorder.word(), None);
         drop(link);
         assert_eq!(recorder.word(), Some(Word::Gone));

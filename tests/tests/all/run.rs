@@ -315,6 +315,36 @@ fn an_older_recorder_is_named_and_left_at_work() {
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
 }
 
+/// An update replaces the program while a node is at work for weeks.
+#[test]
+fn a_recorder_is_started_again_though_its_program_was_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, bin) = (folder.path().join("node"), folder.path().join("bin"));
+    fs::create_dir(&bin).expect("a folder");
+    let put = |name: &str| fs::copy(programs().join(name), bin.join(name)).expect("a program");
+    for name in ["haltbox", "haltbox-record"] {
+        put(name);
+    }
+    let mut wrapper = Command::new(bin.join("haltbox"))
+        .args(["run", "--dir", text(&dir), "--size", "8MiB"])
+        .args(["--", "sh", "-c", WAITING])
+        .stderr(fs::File::create(said_path(&dir)).expect("stderr"))
+        .spawn()
+        .expect("haltbox runs");
+    wait_until("a recorder", || said(&dir).contains("recording into"));
+    fs::remove_file(bin.join("haltbox-record")).expect("a program");
+    fs::write(bin.join("haltbox-record"), "another version").expect("a program");
+    signal(
+        &processes(&format!("record --dir {}", text(&dir))),
+        Signal::SIGKILL,
+    );
+    wait_until("another recorder", || {
+        said(&dir).matches("recording into").count() == 2
+    });
+    kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+}
+
 /// Some parents ignore the ends of their children, and what they start does too.
 #[test]
 fn the_exit_code_comes_though_whoever_starts_it_ignores_ends() {
@@ -332,6 +362,72 @@ fn the_exit_code_comes_though_whoever_starts_it_ignores_ends() {
     wait_until("the recorder's end", || {
         processes(&format!("record --dir {}", text(&dir))).is_empty()
     });
+}
+
+/// Whoever reads the node's output to its end, as a shell does, waits for no recorder
+/// that is still at work then.
+#[test]
+fn the_recorder_does_not_hold_the_node_s_output_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, options) in [&["--fifo"][..], &["--tee"], &[]].into_iter().enumerate() {
+        let dir = folder.path().join(format!("node-{number}"));
+        let mut wrapper = start(&dir, options, WAITING);
+        wait_until("a recorder", || said(&dir).contains("recording into"));
+        let output = wrapper.stdout.as_ref().expect("a pipe").as_raw_fd();
+        let output = fs::read_link(format!("/proc/self/fd/{output}")).expect("a link");
+        for pid in processes(&format!("record --dir {}", text(&dir))) {
+            let held = entries(Path::new(&format!("/proc/{pid}/fd")));
+            let mut held = held.into_iter().filter_map(|fd| fs::read_link(fd).ok());
+            assert!(held.all(|held| held != output), "{options:?}");
+        }
+        kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
+        assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+    }
+}
+
+/// A recorder that is killed while it reads the last words leaves them to another,
+/// which must hear that the node is gone: else it would wait for it for ever.
+#[test]
+fn a_recorder_killed_behind_the_node_s_end_leaves_the_rest_to_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, go) = (folder.path().join("node"), folder.path().join("go"));
+    let script = format!(
+        "echo '{{\"type\":\"first\"}}' >> \"$SLOGFILE\"; \
+         while [ ! -e {} ]; do sleep 0.05; done; exit 5",
+        text(&go)
+    );
+    let mut wrapper = start(&dir, &["--wait-seconds", "40"], &script);
+    let recorders = || processes(&format!("record --dir {}", text(&dir)));
+    wait_until("a line", || {
+        dir.join("ring").exists() && !cat(&dir).is_empty()
+    });
+    let first = recorders();
+    fs::write(&go, "").expect("a file");
+    wait_until("the end", || said(&dir).contains("ended with exit code 5"));
+    // While more comes it reads on, some seconds at most.
+    let mut slog = fs::File::options();
+    let mut slog = slog
+        .append(true)
+        .open(dir.join("slog.jsonl"))
+        .expect("a slog");
+    for _ in 0..20 {
+        slog.write_all(b"{\"type\":\"more\"}\n").expect("written");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal(&first, Signal::SIGKILL);
+    slog.write_all(b"{\"type\":\"last\"}\n").expect("written");
+    let killed = Instant::now();
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(5));
+    let (waited, left) = (killed.elapsed(), recorders());
+    left.iter()
+        .for_each(|pid| kill(*pid, Signal::SIGKILL).expect("it runs"));
+    assert!(left.is_empty(), "after {waited:?}: {}", said(&dir));
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
+    let kept = String::from_utf8(cat(&dir)).expect("UTF-8");
+    assert!(kept.ends_with("{\"type\":\"last\"}\n"), "{kept}");
+    let info = run(&["info", text(&dir.join("ring"))]).stdout;
+    let info = String::from_utf8_lossy(&info);
+    assert!(info.contains("ended with exit code 5"), "{info}");
 }
 
 /// A FIFO that takes the place of a followed slog is not waited for.
