@@ -177,6 +177,7 @@ impl Streams {
     fn show_the_rest(&self) {
         if let Some(output) = &self.output {
             output.show_the_rest(UNREAD, SHOWN);
+            output.tell_unlogged();
         }
     }
 }

@@ -22,7 +22,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use haltbox_format::mark::Tail;
 use nix::fcntl::{FallocateFlags, fallocate};
+use rustix::process::{Resource, getrlimit};
 
 use super::link;
 use log::Log;
@@ -38,6 +40,9 @@ const UNSHOWN: u64 = 64 << 20;
 /// How many bytes are given back at once.
 const GIVE_BACK: u64 = 1 << 20;
 const PAGE: u64 = 4096;
+/// The first bytes, and the last ones before the place that was reached, by which
+/// output that was cut and grew again is known.
+const KNOWN_BY: usize = 256;
 
 /// The memory, seen by the threads that copy out of it.
 struct Memory {
@@ -65,6 +70,7 @@ impl Output {
     /// # Errors
     /// In words: there is no memory, no thread, or no log at this place.
     pub fn start(folder: &Path, say: fn(&str)) -> Result<Output, String> {
+        unlimited()?;
         let file = link::memory("haltbox-output")
             .map_err(|error| format!("cannot keep the node's output in memory: {error}"))?;
         let own = file
@@ -112,6 +118,18 @@ impl Output {
         let _ = self.logged.recv_timeout(patience);
     }
 
+    /// Says what the log did not get till now: from here on nobody copies.
+    pub fn tell_unlogged(&self) {
+        let all = length(&self.memory.file);
+        let left = all.saturating_sub(self.memory.logged.load(Ordering::SeqCst));
+        if left > 0 {
+            (self.memory.say)(&format!(
+                "the last {left} bytes of the node's output are missing in node.log: the disk is \
+                 slow, or a process that the node left behind writes on"
+            ));
+        }
+    }
+
     /// Waits until all is shown, as long as somebody reads it.
     pub fn show_the_rest(&self, idle: Duration, most: Duration) {
         let begun = Instant::now();
@@ -124,6 +142,19 @@ impl Output {
         }
         (self.memory.say)("nobody reads the node's output: its last lines are in node.log alone");
     }
+}
+
+/// The memory is as long as all that the node prints, and a limit of the sizes of
+/// files would end it there.
+fn unlimited() -> Result<(), String> {
+    let limit = getrlimit(Resource::Fsize).current;
+    limit.map_or(Ok(()), |bytes| {
+        Err(format!(
+            "a limit of file sizes ({bytes} bytes) would end the node when it has printed as \
+             much into memory: lift it (ulimit -f unlimited, LimitFSIZE=infinity), or leave \
+             --tee out"
+        ))
+    })
 }
 
 /// Starts a thread; what is received tells that it is done.
@@ -143,9 +174,11 @@ impl Memory {
     fn log(&self, copying: &mut Copying) {
         loop {
             let over = self.over.load(Ordering::SeqCst);
+            let cuts = copying.cuts;
             let copied = copying.turn();
-            if copying.at < self.logged.load(Ordering::SeqCst) {
+            if copying.cuts > cuts {
                 self.freed.store(0, Ordering::SeqCst);
+                self.shown.store(0, Ordering::SeqCst);
             }
             self.logged.store(copying.at, Ordering::SeqCst);
             self.give_back();
@@ -162,13 +195,19 @@ impl Memory {
     fn give_back(&self) {
         let logged = self.logged.load(Ordering::SeqCst);
         let shown = self.shown.load(Ordering::SeqCst).min(logged);
-        let until = shown.max(logged.saturating_sub(UNSHOWN)) / PAGE * PAGE;
+        let until = no_more_needed(shown.max(logged.saturating_sub(UNSHOWN)));
         let freed = self.freed.load(Ordering::SeqCst);
         if until >= freed + GIVE_BACK {
             // First told, then done: a reader looks behind what it read.
             self.freed.store(until, Ordering::SeqCst);
             give_back(&self.file, until);
         }
+    }
+
+    /// Unless the other thread saw that the output begins anew.
+    fn shown_to(&self, from: u64, until: u64) {
+        let order = Ordering::SeqCst;
+        let _ = self.shown.compare_exchange(from, until, order, order);
     }
 
     fn show(&self, mut output: File) {
@@ -182,12 +221,12 @@ impl Memory {
             let bytes = chunk.get(..count).unwrap_or_default();
             if freed > at {
                 lost.skipped(freed - at, self.say);
-                self.shown.store(freed, Ordering::SeqCst);
+                self.shown_to(at, freed);
             } else if count > 0 {
                 lost.shown(show(bytes, &mut output, &self.over), self.say);
-                self.shown.store(at + count as u64, Ordering::SeqCst);
+                self.shown_to(at, at + count as u64);
             } else if length(&self.file) < at {
-                self.shown.store(0, Ordering::SeqCst);
+                self.shown_to(at, 0);
             } else if over {
                 return;
             } else {
@@ -195,6 +234,11 @@ impl Memory {
             }
         }
     }
+}
+
+/// A page before the place is kept: it tells whether somebody wrote there anew.
+fn no_more_needed(place: u64) -> u64 {
+    (place / PAGE).saturating_sub(1) * PAGE
 }
 
 fn length(memory: &File) -> u64 {
@@ -253,6 +297,12 @@ impl Unshown {
 pub struct Copying {
     memory: File,
     at: u64,
+    /// What it begins with, and what stood before that place: both stand there still
+    /// unless somebody wrote there anew.
+    head: Vec<u8>,
+    before: Tail,
+    /// How often it was.
+    cuts: u64,
     log: Log,
     chunk: Vec<u8>,
 }
@@ -273,6 +323,9 @@ impl Copying {
         Ok(Copying {
             memory,
             at: copied,
+            head: Vec::new(),
+            before: Tail::default(),
+            cuts: 0,
             log,
             chunk: vec![0; CHUNK],
         })
@@ -280,25 +333,49 @@ impl Copying {
 
     /// Copies what is there, at most one chunk; whether there was anything.
     pub fn turn(&mut self) -> bool {
-        if length(&self.memory) < self.at {
+        if self.was_cut() {
             // The node opened its output anew, which cut it to nothing.
             self.at = 0;
+            self.head.clear();
+            self.before.clear();
+            self.cuts += 1;
+            self.log.gap();
+        } else if !self.stand(self.before.last(KNOWN_BY), self.at) {
+            // Somebody writes into the middle, over what others wrote.
+            self.before.clear();
             self.log.gap();
         }
         let count = self.memory.read_at(&mut self.chunk, self.at).unwrap_or(0);
         let bytes = self.chunk.get(..count).unwrap_or_default();
         self.log.write(bytes);
+        self.before.push(bytes);
+        let room = KNOWN_BY.saturating_sub(self.head.len());
+        if self.at == self.head.len() as u64 {
+            self.head.extend(bytes.iter().take(room));
+        }
         self.at += count as u64;
         // Last: killed before it, the next who copies repeats these lines.
         let _ = self.memory.seek(SeekFrom::Start(self.at));
         count > 0
     }
 
+    /// It is shorter than it was, or grew again to other bytes.
+    fn was_cut(&self) -> bool {
+        length(&self.memory) < self.at || !self.stand(&self.head, self.head.len() as u64)
+    }
+
+    /// Whether these bytes stand before a place.
+    fn stand(&self, bytes: &[u8], before: u64) -> bool {
+        let mut found = vec![0; bytes.len()];
+        let at = before.saturating_sub(bytes.len() as u64);
+        self.memory.read_exact_at(&mut found, at).is_err() || found == bytes
+    }
+
     /// As [`Copying::turn`], where nobody shows what is copied.
     pub fn turn_alone(&mut self) -> bool {
         let copied = self.turn();
         if copied && self.at % GIVE_BACK < CHUNK as u64 {
-            give_back(&self.memory, self.at / PAGE * PAGE);
+            give_back(&self.memory, no_more_needed(self.at));
         }
         copied
     }
@@ -309,7 +386,9 @@ impl Copying {
     }
 }
 
+/// The first page stays: it tells whether the output begins anew.
 fn give_back(memory: &File, until: u64) {
     let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    let _ = fallocate(memory, punch, 0, i64::try_from(until).unwrap_or(0));
+    let length = i64::try_from(until.saturating_sub(PAGE)).unwrap_or(0);
+    let _ = fallocate(memory, punch, PAGE as i64, length);
 }

@@ -257,3 +257,65 @@ fn what_the_node_prints_is_shown_at_once() {
     kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(143));
 }
+
+/// A script that opens its output by name cuts it: what follows is read from its
+/// beginning, and the log says that something may be missing before.
+#[test]
+fn output_that_is_opened_anew_is_read_from_its_beginning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, seen) = (folder.path().join("node"), folder.path().join("seen"));
+    let line = "INF committed state app_hash=ABCDEF0123456789";
+    let script = format!(
+        "echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo '{line}' > /dev/stderr; \
+         sleep 1; echo done",
+        text(&seen)
+    );
+    let mut wrapper = start(&dir, Stdio::piped(), &script);
+    wait_until("the first line", || log(&dir) == "begun\n");
+    fs::write(&seen, "").expect("a file");
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+    let log = log(&dir);
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(
+        lines,
+        ["begun", "\u{1e}left out 1 0", line, "done"],
+        "{log}"
+    );
+}
+
+/// Nobody copies what is printed behind the end of `haltbox run`: it says so.
+#[test]
+fn output_of_a_process_that_the_node_left_behind_is_no_silent_loss() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let script =
+        "(n=0; while [ $n -lt 200 ]; do n=$((n+1)); echo late $n; sleep 0.02; done) & exit 0";
+    let mut wrapper = start(&dir, Stdio::null(), script);
+    assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
+    let said = said(&dir);
+    assert!(said.contains("are missing in node.log"), "{said}");
+}
+
+/// What the node prints into memory counts as a file of its own.
+#[test]
+fn a_node_that_a_limit_of_file_sizes_would_end_is_not_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, started) = (folder.path().join("node"), folder.path().join("started"));
+    let script = format!(
+        "ulimit -f 100; exec {} run --tee --dir {} -- touch {}",
+        text(&programs().join("haltbox")),
+        text(&dir),
+        text(&started)
+    );
+    let done = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(
+        (done.status.code(), started.exists()),
+        (Some(2), false),
+        "{said}"
+    );
+    assert!(said.contains("LimitFSIZE=infinity"), "{said}");
+}
