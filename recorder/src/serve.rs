@@ -97,6 +97,11 @@ pub struct Options {
 
 /// Records until every source is over or a signal ends it.
 pub fn serve(options: Options) -> Result<(), String> {
+    // `haltbox run` starts it in a process group of its own.
+    if options.of_run.is_some() {
+        let allowed = signals::speak_from_the_background();
+        allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
+    }
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut server = Server::start(options)?;

@@ -385,6 +385,39 @@ fn the_recorder_does_not_hold_the_node_s_output_open() {
     }
 }
 
+/// The terminal stops whatever writes from its background, if the operator set it so.
+/// That must not stop the recorder at its first word.
+#[test]
+fn a_terminal_that_stops_background_output_stops_no_recorder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, stop) = (folder.path().join("node"), folder.path().join("stop"));
+    let node = format!(
+        "stty tostop; {} run --dir {} --size 8MiB -- \
+         sh -c \"while [ ! -e {} ]; do sleep 0.05; done\"",
+        text(&programs().join("haltbox")),
+        text(&dir),
+        text(&stop)
+    );
+    let shown = folder.path().join("shown");
+    let terminal = Command::new("script")
+        .args(["-qefc", &node, text(&shown)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(mut terminal) = terminal else {
+        return println!("skipped: there is no script(1) to make a terminal");
+    };
+    let begun = Instant::now();
+    let said = || fs::read_to_string(&shown).unwrap_or_default();
+    while !said().contains("recording into") && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = said();
+    fs::write(&stop, "").expect("a file");
+    assert!(terminal.wait().expect("it ends").success());
+    assert!(said.contains("recording into"), "{said}");
+}
+
 /// A recorder that is killed while it reads the last words leaves them to another,
 /// which must hear that the node is gone: else it would wait for it for ever.
 #[test]
