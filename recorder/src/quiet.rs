@@ -55,6 +55,18 @@ pub(crate) fn outside<R>(start: impl FnOnce() -> R) -> R {
     started
 }
 
+/// Lets this thread and those that it starts write to a terminal in whose background
+/// they are. With `stty tostop` the first word would stop the process, unheard. What this
+/// thread starts by [`outside`] begins without it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn speak_from_the_background() -> io::Result<()> {
+    let blocked = SigSet::from(Signal::SIGTTOU);
+    OUTSIDE.set(Some(blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?));
+    Ok(())
+}
+
 /// While this lives, a file that grows beyond `RLIMIT_FSIZE` is an error for this thread; else
 /// the kernel would send SIGXFSZ, which ends the process.
 pub(crate) struct SizeLimit {
@@ -105,6 +117,23 @@ fn taken() -> nix::Result<()> {
 mod tests {
     use super::*;
     use nix::sys::signal::raise;
+
+    #[test]
+    fn a_program_begins_without_what_lets_its_parent_speak() {
+        let test = || {
+            speak_from_the_background().unwrap();
+            let mut grep = std::process::Command::new("grep");
+            grep.args(["^SigBlk", "/proc/self/status"]);
+            let blocked = |done: io::Result<std::process::Output>| {
+                let shown = String::from_utf8(done.unwrap().stdout).unwrap();
+                let mask = shown.trim().rsplit('\t').next().unwrap().to_owned();
+                u64::from_str_radix(&mask, 16).unwrap() & (1 << (Signal::SIGTTOU as u32 - 1))
+            };
+            assert_ne!(blocked(grep.output()), 0);
+            assert_eq!(blocked(outside(|| grep.output())), 0);
+        };
+        std::thread::spawn(test).join().unwrap();
+    }
 
     #[test]
     fn a_signal_of_the_call_goes_and_one_of_the_hosts_stays() {

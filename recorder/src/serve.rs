@@ -30,6 +30,7 @@ use crate::operator::after_freeze::{self, AfterFreeze};
 use crate::operator::contents;
 use crate::operator::control::{self, Control, Reply, Request};
 use crate::operator::message::{self, say};
+use crate::quiet;
 use crate::recorder::{Config, News, Opened, Recorder};
 use crate::ring::file::RingOptions;
 use crate::ring::old_rings::{self, OldRing};
@@ -99,7 +100,7 @@ pub struct Options {
 pub fn serve(options: Options) -> Result<(), String> {
     // `haltbox run` starts it in a process group of its own.
     if options.of_run.is_some() {
-        let allowed = signals::speak_from_the_background();
+        let allowed = quiet::speak_from_the_background();
         allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
     }
     let signals = Signals::catch(&signals::ENDING);
