@@ -79,8 +79,8 @@ impl<'a> LogLine<'a> {
 
     /// Its first words, behind what a collector put before them.
     pub(crate) fn begins_with(&self, start: &str) -> bool {
-        let mut beginnings = prefix::beginnings(self.text());
-        beginnings.any(|text| text.starts_with(start.as_bytes()))
+        self.beginnings()
+            .any(|text| text.starts_with(start.as_bytes()))
     }
 
     /// What stands before its own text, and around it.
@@ -88,9 +88,10 @@ impl<'a> LogLine<'a> {
         self.around.with(prefix::read(self.text()).shape)
     }
 
-    /// Its own text, behind what a collector put before it.
-    pub(crate) fn own_text(&self) -> &[u8] {
-        prefix::read(self.text()).rest
+    /// Every place at which its own text may begin, behind what a collector put
+    /// before it.
+    pub(crate) fn beginnings(&self) -> impl Iterator<Item = &[u8]> {
+        prefix::beginnings(self.text())
     }
 
     /// The line's entries: none if its grammar is unknown, one as a rule, and
@@ -125,21 +126,34 @@ fn unwrap<'a>(
     wraps: usize,
     lines: &mut Vec<LogLine<'a>>,
 ) {
-    let text = colours::taken_out(trim_carriage_return(text));
+    let text = trim_carriage_return(text);
+    // Colours inside an object are part of its strings.
+    let mut collected = collected_from(&text, wraps);
+    let text = match collected.is_empty() {
+        true => colours::taken_out(text),
+        false => text,
+    };
+    if collected.is_empty() {
+        collected = collected_from(&text, wraps);
+    }
     let prefix = prefix::read(&text);
     let end = if prefix.partial { End::Cut } else { end };
-    let collected = match wraps {
-        0 => Vec::new(),
-        _ => json::collected(prefix.rest),
-    };
     if collected.is_empty() {
         return lines.push(LogLine { text, end, around });
     }
     let around = around.with(prefix.shape);
     for (inner, end) in collected {
-        let inner = Cow::Owned(inner.into_owned());
         unwrap(inner, end, around, wraps - 1, lines);
     }
+}
+
+fn collected_from(text: &[u8], wraps: usize) -> Vec<(Cow<'static, [u8]>, End)> {
+    if wraps == 0 {
+        return Vec::new();
+    }
+    let collected = json::collected(prefix::read(text).rest).into_iter();
+    let owned = collected.map(|(text, end)| (Cow::Owned(text.into_owned()), end));
+    owned.collect()
 }
 
 /// One call of a node's logger.

@@ -455,14 +455,12 @@ impl<'a, 'l> Reading<'a, 'l> {
         let NodeSection {
             alarms, farewells, ..
         } = &self.rules.section;
-        let text = self.line.own_text();
-        if raw
-            && farewells
-                .iter()
-                .any(|notice| notice.is_said_by(text, self.log.newest()))
-        {
-            let said = |notice: &&Notice| notice.is_said_by(text, self.log.newest());
-            let notice = farewells.iter().find(said)?;
+        let newest = self.log.newest();
+        let said = |notice: &&Notice, newest| {
+            let mut texts = self.line.beginnings();
+            raw && texts.any(|text| notice.is_said_by(text, newest))
+        };
+        if let Some(notice) = farewells.iter().find(|notice| said(notice, newest)) {
             return Some(Event::Farewell {
                 why: notice.why.clone(),
             });
@@ -472,7 +470,7 @@ impl<'a, 'l> Reading<'a, 'l> {
             .find(|notice| notice.stands_in(self.line.text()))?;
         Some(Event::Alarm {
             why: alarm.why.clone(),
-            quoted: !(raw && alarm.is_said_by(text, None)),
+            quoted: !said(&alarm, None),
         })
     }
 }

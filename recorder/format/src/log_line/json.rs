@@ -193,9 +193,17 @@ fn flat_record(record: Json) -> Option<Vec<u8>> {
     if !found || has_message {
         return None;
     }
+    // A record without a level is a line that was read from a file.
+    let levelled = LEVEL_KEYS.iter().any(|key| {
+        let level = flat.get(*key).and_then(Json::as_str);
+        level.is_some_and(|level| !level.is_empty())
+    });
     let body = flat.get("body").and_then(Json::as_str);
-    let line =
-        body.filter(|body| super::head::stands_at(super::prefix::read(body.as_bytes()).rest));
+    let headed = |body: &&str| {
+        let own = super::prefix::read(body.as_bytes()).rest;
+        super::head::stands_at(own)
+    };
+    let line = body.filter(|body| !levelled || headed(body));
     Some(match line {
         Some(line) => line.trim_end().as_bytes().to_vec(),
         None => Json::Object(flat).to_string().into_bytes(),
