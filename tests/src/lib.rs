@@ -263,6 +263,11 @@ impl Recorder {
         self.child.wait().expect("it ends");
     }
 
+    /// Waits for its end, whatever its exit code.
+    pub fn wait_however(mut self) {
+        self.child.wait().expect("it ends");
+    }
+
     /// Waits for its end, which must be in order.
     pub fn wait(mut self) {
         let status = self.child.wait().expect("it ends");

@@ -290,6 +290,7 @@ struct Stage {
     recorder: Recorder,
     dir: PathBuf,
     sink: Sink,
+    way: Way,
     hook: PathBuf,
 }
 
@@ -352,6 +353,7 @@ impl Stage {
             recorder,
             dir,
             sink,
+            way,
             hook,
         }
     }
@@ -372,6 +374,16 @@ impl Stage {
             hook: fs::read_to_string(&self.hook).unwrap_or_default(),
             boxes: boxes(&self.dir),
             status: status(&self.dir),
+        }
+    }
+
+    /// Ends the node, and with it a recorder that `haltbox run` started: one that is
+    /// killed leaves its recorder to go on.
+    fn close(self) {
+        drop(self.sink);
+        match self.way {
+            Way::Run | Way::Pipe => self.recorder.wait_however(),
+            Way::File => self.recorder.kill(),
         }
     }
 
@@ -399,6 +411,7 @@ impl Stage {
         loop {
             let outcome = self.outcome();
             if case.is_complete(&outcome) || begun.elapsed() >= PATIENCE {
+                self.close();
                 return outcome;
             }
             std::thread::sleep(Duration::from_millis(200));

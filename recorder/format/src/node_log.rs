@@ -403,14 +403,15 @@ impl<'a, 'l> Reading<'a, 'l> {
     /// Tells what an entry says; gives whether its message is known, and whether
     /// it told of trouble whose reason is whole.
     fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
-        let notice = self.rules.notice_of(entry, self.log.newest());
         if self.rules.is_foreign(entry) {
-            let farewell = notice.filter(|event| matches!(event, Event::Farewell { .. }));
+            // The module that says it is trusted with this alone.
+            let farewell = self.rules.farewell_of(entry, self.log.newest());
             let told = farewell.is_some();
             farewell.into_iter().for_each(|event| self.tell(event));
             return (false, told);
         }
         let known = self.block_events(entry);
+        let notice = self.rules.notice_of(entry, self.log.newest());
         let mismatch = self.rules.mismatch(entry).map(Event::Mismatch);
         let trouble = mismatch
             .or_else(|| self.rules.failure(entry, self.log.newest()))
@@ -590,20 +591,25 @@ impl NodeRules {
         }
     }
 
+    /// What the node announces, if its module may.
+    fn farewell_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
+        let may = |notice: &&Notice| {
+            let own = entry.any_begins("module", &notice.modules);
+            own || !self.is_foreign(entry)
+        };
+        let mut farewells = self.section.farewells.iter().filter(may);
+        let said = farewells.find(|notice| notice.is_message(entry.message(), newest))?;
+        Some(Event::Farewell {
+            why: said.why.clone(),
+        })
+    }
+
     /// What the node itself announces, or is alarmed by.
     fn notice_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
-        let NodeSection {
-            alarms, farewells, ..
-        } = &self.section;
-        let message = entry.message();
-        if let Some(notice) = farewells
-            .iter()
-            .find(|notice| notice.is_message(message, newest))
-        {
-            return Some(Event::Farewell {
-                why: notice.why.clone(),
-            });
+        if let Some(farewell) = self.farewell_of(entry, newest) {
+            return Some(farewell);
         }
+        let message = entry.message();
         let last = self.is_last_message(entry);
         let reasons = ["err", "error"]
             .into_iter()
@@ -613,7 +619,7 @@ impl NodeRules {
             let own = entry.error && notice.is_message(message, None);
             own || reasons.iter().any(|reason| notice.stands_in(reason))
         };
-        let alarm = alarms.iter().find(said)?;
+        let alarm = self.section.alarms.iter().find(said)?;
         Some(Event::Alarm {
             why: alarm.why.clone(),
             quoted: false,

@@ -126,6 +126,7 @@ impl Notice {
     fn check(&self, path: &str) -> Result<(), String> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
+        names(&format!("{path}.modules"), &self.modules)?;
         text(&format!("{path}.why"), &self.why)
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Notice {
     /// on; without it the texts are the beginning themselves.
     #[serde(default)]
     pub(super) begins: Vec<String>,
+    /// What the names of modules begin with that may say it, also where they log
+    /// what others chose.
+    #[serde(default)]
+    pub(super) modules: Vec<String>,
     pub(super) why: String,
 }
 
