@@ -426,8 +426,8 @@ impl<'a, 'l> Reading<'a, 'l> {
     /// Tells the entry's block events; gives whether its message is known.
     fn block_events(&mut self, entry: &Entry<'_>) -> bool {
         let rules = self.rules;
-        let rule = rules.section.rules.iter();
-        let rule = rule.filter(|rule| entry.says(&rule.texts)).next();
+        let mut known = rules.section.rules.iter();
+        let rule = known.find(|rule| entry.says(&rule.texts));
         let events = rule.into_iter().flat_map(|rule| &rule.events);
         let events: Vec<Event> = events.filter_map(|event| event.event(entry)).collect();
         if events.iter().any(|event| event.height().is_some()) {

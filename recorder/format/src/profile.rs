@@ -54,7 +54,7 @@ struct Version {
 enum NodeSection {
     /// The node section of a builtin profile.
     Builtin(String),
-    Own(NodeRules),
+    Own(Box<NodeRules>),
 }
 
 impl Profile {
@@ -163,7 +163,7 @@ fn builtin_names() -> String {
 impl NodeSection {
     fn into_rules(self) -> Result<NodeRules, Fault> {
         let name = match self {
-            NodeSection::Own(rules) => return Ok(rules),
+            NodeSection::Own(rules) => return Ok(*rules),
             NodeSection::Builtin(name) => name,
         };
         let builtin = BUILTIN.iter().find(|(own, _)| *own == name);
@@ -203,7 +203,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NodeSection, A::Error> {
-        NodeRules::deserialize(MapAccessDeserializer::new(map)).map(NodeSection::Own)
+        NodeRules::deserialize(MapAccessDeserializer::new(map))
+            .map(|rules| NodeSection::Own(Box::new(rules)))
     }
 }
 

@@ -136,7 +136,7 @@ fn of_journald<'a>(text: &'a [u8], fields: Vec<Field<'a>>) -> Option<(Cow<'a, [u
 /// that it was given.
 fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     let has = |key: &&str| fields.iter().any(|field| field.is(key));
-    if LEVEL_KEYS.iter().any(|key| has(key)) || !SHIPPERS_KEYS.iter().any(|key| has(key)) {
+    if LEVEL_KEYS.iter().any(has) || !SHIPPERS_KEYS.iter().any(has) {
         return None;
     }
     let is_line = |field: &Field<'_>| LINE_KEYS.iter().any(|key| field.is(key));
