@@ -358,7 +358,9 @@ impl Recorder {
             match event {
                 Event::Farewell { why } => news.push(News::Farewell(why)),
                 Event::ProcessStart => news.push(News::NodeStarted),
-                event if event.is_trouble() => news.push(News::Trouble(event, of)),
+                event if event.is_trouble() && (of.is_some() || self.life.blocks().is_empty()) => {
+                    news.push(News::Trouble(event, of));
+                }
                 _ => {}
             }
         });
@@ -369,9 +371,9 @@ impl Recorder {
 
     /// A node's log in which nothing is understood, told once.
     fn unread(&mut self) -> Option<News> {
-        let unread = self.node_log.unread();
-        let told = std::mem::replace(&mut self.told_unread, unread.is_some());
-        unread.filter(|_| !told).map(News::Unread)
+        let is_unread = self.node_log.is_unread();
+        let told = std::mem::replace(&mut self.told_unread, is_unread);
+        (is_unread && !told).then(|| News::Unread(self.node_log.so_far()))
     }
 
     /// Tells of something that no entry says: the end of a stream, a gap.

@@ -169,24 +169,21 @@ impl Triggers {
     /// Blocks whose time has come. Each is given once; what the network agreed
     /// with, or a box holds, is watched no longer.
     pub fn due(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
-        self.watches.retain(|watch| watch.is_open(life));
+        self.watches.retain(|watch| watch.is_watched(life));
         let policy = self.policy;
-        let ripe = self.watches.iter().filter(|w| w.is_ripe(&policy, now));
         let mut due: Vec<Due> = Vec::new();
-        for watch in ripe {
-            let of = watch.of.map(Accused::of);
-            if due.iter().all(|known| known.of != of || of.is_none()) {
+        for watch in self.watches.iter_mut().filter(|w| w.is_ripe(&policy, now)) {
+            let of = watch.of_open(life);
+            // What has no block to be frozen is told once.
+            watch.told = of.is_none();
+            if of.is_none() || due.iter().all(|known| known.of != of) {
                 let reason = watch.reason(now);
                 due.push(Due { of, reason });
             }
         }
-        let told = |of: Option<Attempt>| due.iter().any(|due| due.of == of);
-        for watch in &mut self.watches {
-            // What has no block to be frozen is told once.
-            watch.told |= watch.of.is_none() && watch.is_ripe(&policy, now);
-        }
+        let wanted = |of: Attempt| due.iter().any(|due| due.of == Some(of));
         self.watches
-            .retain(|watch| watch.of.is_none() || !told(watch.of.map(Accused::of)));
+            .retain(|watch| watch.of_open(life).is_none_or(|of| !wanted(of)));
         due
     }
 }
@@ -308,11 +305,21 @@ impl Pair {
 }
 
 impl Watch {
-    fn is_open(&self, life: &Lifecycle) -> bool {
-        match self.of {
-            Some(of) => is_open(life, of.of()),
+    /// The attempt that can be frozen for it.
+    fn of_open(&self, life: &Lifecycle) -> Option<Attempt> {
+        let of = self.of.map(Accused::of);
+        of.filter(|of| is_open(life, *of))
+    }
+
+    /// Trouble of no known block, and proof of one, are told whatever became of the
+    /// newest.
+    fn is_watched(&self, life: &Lifecycle) -> bool {
+        let unplaced = match self.of {
             None => true,
-        }
+            Some(Accused::Newest(_)) => matches!(self.cause, Cause::Proof(_)),
+            Some(Accused::Of(_)) => false,
+        };
+        unplaced || self.of_open(life).is_some()
     }
 
     fn is_ripe(&self, policy: &Policy, now: Instant) -> bool {

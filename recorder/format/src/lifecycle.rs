@@ -279,9 +279,9 @@ impl Lifecycle {
             }
             _ => return None,
         };
-        let subject = height.and_then(|height| self.subject(height));
-        match subject {
-            Some(block) => Some(Accused::Of(block.of)),
+        match height {
+            // Of a height that is told and not recorded nobody else is to blame.
+            Some(height) => self.subject(height).map(|block| Accused::Of(block.of)),
             None => self.newest_accused().map(Accused::Newest),
         }
     }

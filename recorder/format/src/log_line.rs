@@ -141,7 +141,7 @@ fn unwrap<'a>(
     if collected.is_empty() {
         return lines.push(LogLine { text, end, around });
     }
-    let around = around.with(prefix.shape);
+    let around = around.with(prefix.shape).around();
     for (inner, end) in collected {
         unwrap(inner, end, around, wraps - 1, lines);
     }

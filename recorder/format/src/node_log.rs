@@ -414,7 +414,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         let notice = self.rules.notice_of(entry, self.log.newest());
         let mismatch = self.rules.mismatch(entry).map(Event::Mismatch);
         let trouble = mismatch
-            .or_else(|| self.rules.failure(entry, self.log.newest()))
+            .or_else(|| self.rules.failure(entry, self.log))
             .or_else(|| self.rules.refusal(entry).map(Event::Refused))
             .or(notice);
         // A failure whose reason was cut may still show two hashes.
@@ -457,11 +457,9 @@ impl<'a, 'l> Reading<'a, 'l> {
             alarms, farewells, ..
         } = &self.rules.section;
         let newest = self.log.newest();
-        let said = |notice: &&Notice, newest| {
-            let mut texts = self.line.beginnings();
-            raw && texts.any(|text| notice.is_said_by(text, newest))
-        };
-        if let Some(notice) = farewells.iter().find(|notice| said(notice, newest)) {
+        let any = |says: &dyn Fn(&[u8]) -> bool| raw && self.line.beginnings().any(says);
+        let dies = |notice: &&Notice| any(&|text| notice.is_dying_of(text, newest));
+        if let Some(notice) = farewells.iter().find(dies) {
             return Some(Event::Farewell {
                 why: notice.why.clone(),
             });
@@ -471,7 +469,7 @@ impl<'a, 'l> Reading<'a, 'l> {
             .find(|notice| notice.stands_in(self.line.text()))?;
         Some(Event::Alarm {
             why: alarm.why.clone(),
-            quoted: !said(&alarm, None),
+            quoted: !any(&|text| alarm.is_said_by(text)),
         })
     }
 }
@@ -558,7 +556,7 @@ impl NodeRules {
     }
 
     /// Consensus that ended for another reason than a hash.
-    fn failure(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
+    fn failure(&self, entry: &Entry<'_>, log: &NodeLog) -> Option<Event> {
         let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
         let rule = self.section.failures.iter().find(said)?;
         // Without the field that says why, the message may go on elsewhere.
@@ -566,7 +564,9 @@ impl NodeRules {
         let value = rule.inside.iter().find_map(|key| entry.value(key));
         let text = value.map_or(&[][..], |value| value.text());
         let mut farewells = self.section.farewells.iter();
-        if let Some(notice) = farewells.find(|notice| notice.is_reason(text, newest)) {
+        if let Some(notice) =
+            farewells.find(|notice| notice.is_reason(text, log.newest(), log.has_announced()))
+        {
             let why = notice.why.clone();
             return Some(Event::Farewell { why });
         }

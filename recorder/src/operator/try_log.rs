@@ -73,10 +73,8 @@ impl Reading {
             });
             reading.telling += u64::from(told);
         }
-        reading.unread = memory.unread();
-        if reading.blocks.is_empty() && reading.unread.is_none() && reading.lines > 0 {
-            reading.unread = Some(memory.so_far());
-        }
+        let nothing = reading.blocks.is_empty() && reading.lines > 0;
+        reading.unread = (nothing || memory.is_unread()).then(|| memory.so_far());
         Ok(reading)
     }
 

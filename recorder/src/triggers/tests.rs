@@ -31,7 +31,9 @@ impl Scene {
         self.life
             .on(event, Stream::Node, place(before), place(after));
         let of = self.life.accused(event);
-        self.triggers.hear(event, of, self.now);
+        if of.is_some() || self.life.blocks().is_empty() {
+            self.triggers.hear(event, of, self.now);
+        }
         self.look();
     }
 
@@ -54,6 +56,20 @@ impl Scene {
         });
         self.event(&Event::End { height });
         self.event(&Event::Commit { height, app_hash });
+    }
+
+    /// Proof of a height that is not told: nobody has the hash of `height`.
+    fn lost(&mut self, height: u64) {
+        let hash = |byte| AppHash::new(&[byte; 32]).expect("a hash");
+        self.event(&Event::Mismatch(Mismatch {
+            carried: None,
+            round: None,
+            height: None,
+            field: "AppHash".to_owned(),
+            local: hash(height as u8),
+            network: hash(200),
+            weight: Weight::Proved,
+        }));
     }
 
     fn mismatch(&mut self, height: u64, weight: Weight, other: u8) {
@@ -80,6 +96,7 @@ impl Scene {
             "blamed" => self.mismatch(number, Weight::Blamed, other),
             "last" => self.mismatch(number, Weight::LastWords, other),
             "proved" => self.mismatch(number, Weight::Proved, other),
+            "lost" => self.lost(number),
             "alarm" => self.event(&Event::Alarm {
                 why: "trouble".to_owned(),
                 quoted: false,
@@ -250,6 +267,21 @@ fn trouble() -> Vec<Row> {
         (
             "an alarm in somebody's words",
             "run 7; memo; wait 61; memo; ended; wait 90".into(),
+            &[],
+        ),
+        (
+            "proof of a height that is not told: the newest is kept",
+            "run 7; lost 90".into(),
+            &["7 consensus failed: AppHash differs"],
+        ),
+        (
+            "another one is told, though a box holds the newest; and once",
+            "run 7; lost 90; frozen 7; lost 91; lost 91; wait 90; lost 91".into(),
+            &["7 consensus failed", "0 consensus failed: AppHash differs"],
+        ),
+        (
+            "of an old height that nobody recorded the newest is not to blame",
+            "run 7; run 8; ".to_owned() + &"seen 3; blamed 3; wait 9; ".repeat(9) + "ended",
             &[],
         ),
         (

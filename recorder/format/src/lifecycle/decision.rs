@@ -339,7 +339,7 @@ impl Decision<'_> {
                     _ => self.suspect_of(of, seen),
                 }
             }
-            Some(Accused::Newest(of)) if height.is_none() && seen.weight != Weight::Quoted => {
+            Some(Accused::Newest(of)) if seen.weight != Weight::Quoted => {
                 let why = format!("a mismatch of {}, at a height that is not told", seen.field);
                 self.suspect(of, &why, None);
             }
@@ -366,11 +366,13 @@ impl Decision<'_> {
     /// What others may have written says nothing of the network's hash.
     fn suspect_of(&mut self, of: Attempt, seen: &Mismatch) {
         let own = seen.weight != Weight::Quoted && seen.field == APP_HASH;
+        // First words of a panic are believed once the process ends.
+        let spoken = matches!(seen.weight, Weight::Seen | Weight::Blamed);
         let unknown = self.life.block(of).is_some_and(|b| {
             b.app_hash.is_none()
                 && matches!(b.state, State::Open | State::Committed | State::Pinned)
         });
-        if own && unknown {
+        if own && spoken && unknown {
             self.emit(Mark::LocalHash(LocalHash {
                 of,
                 app_hash: seen.local,

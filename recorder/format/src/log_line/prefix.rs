@@ -51,10 +51,19 @@ impl Shape {
         is_loose: false,
     };
 
-    /// This one, and `inner` behind it.
+    /// The shape of what is wrapped into an object behind this one. A node that prints
+    /// its lines plainly does not wrap one of them, so this may be anybody's.
+    pub(super) fn around(self) -> Shape {
+        let mut shape = self;
+        shape.add(b'{', &[]);
+        shape.is_loose = true;
+        shape
+    }
+
+    /// This one, and `inner` in it.
     pub(super) fn with(self, inner: Shape) -> Shape {
         let mut both = self;
-        both.add(b'{', &inner.digest.to_le_bytes());
+        both.add(b'i', &inner.digest.to_le_bytes());
         both.is_loose |= inner.is_loose;
         both
     }

@@ -40,6 +40,8 @@ pub struct NodeLog {
     disputed: Option<Dispute>,
     /// The last refused block's height.
     refused: Option<u64>,
+    /// The node announced an end, and did not start again.
+    announced: bool,
     lines: u64,
     heights: u64,
     since_height: u64,
@@ -133,12 +135,22 @@ impl NodeLog {
         self.newest
     }
 
+    /// The node announced that it will stop, since it started.
+    pub(super) fn has_announced(&self) -> bool {
+        self.announced
+    }
+
     /// The event with what earlier lines told of it; `None` if they told it.
     pub(super) fn placed(&mut self, event: Event) -> Option<Event> {
-        self.newest = self.newest.max(event.height());
+        self.go_on_to(event.height());
         Some(match event {
             Event::ProcessStart => {
                 self.begun = None;
+                self.announced = false;
+                event
+            }
+            Event::Farewell { .. } => {
+                self.announced = true;
                 event
             }
             Event::Begin { height, .. } => {
@@ -152,11 +164,27 @@ impl NodeLog {
             Event::Mismatch(seen) => Event::Mismatch(self.placed_mismatch(seen)),
             Event::Refused(refusal) => {
                 self.refused = refusal.height.or(self.refused);
-                let height = refusal.height.or(self.refused);
+                let height = refusal.height.or(self.refused_last());
                 Event::Refused(Refusal { height, ..refusal })
             }
             event => event,
         })
+    }
+
+    /// What was said of a height before a later one was told is over: a divergent
+    /// proposer was refused, and the chain went on.
+    fn go_on_to(&mut self, height: Option<u64>) {
+        self.newest = self.newest.max(height);
+        let is_over = |of: u64| height.is_some_and(|height| height > of);
+        self.refused = self.refused.filter(|of| !is_over(*of));
+        let disputed = self.disputed.take();
+        self.disputed = disputed.filter(|known| !is_over(known.height));
+    }
+
+    /// The last refused block's height, where the log tells how far the chain is:
+    /// without that it may be an old one.
+    fn refused_last(&self) -> Option<u64> {
+        self.refused.filter(|_| self.newest.is_some())
     }
 
     fn placed_mismatch(&mut self, mut seen: Mismatch) -> Mismatch {
@@ -179,18 +207,17 @@ impl NodeLog {
             known.field == seen.field && known.local == seen.local && known.network == seen.network
         };
         let disputed = self.disputed.as_ref().filter(same);
-        seen.carried = disputed.map(|known| known.height).or(self.refused);
+        seen.carried = disputed.map(|known| known.height).or(self.refused_last());
         seen
     }
 
-    /// What stands in the log where nothing in it is understood.
-    pub fn unread(&self) -> Option<Unread> {
-        let was_read = self.heights > 0;
-        let enough = match was_read {
-            true => UNREAD_AGAIN.max(self.longest.saturating_mul(20)),
-            false => UNREAD,
+    /// Nothing in the log is understood, and it has lines enough.
+    pub fn is_unread(&self) -> bool {
+        let enough = match self.heights {
+            0 => UNREAD,
+            _ => UNREAD_AGAIN.max(self.longest.saturating_mul(20)),
         };
-        (self.since_height >= enough).then(|| self.so_far())
+        self.since_height >= enough
     }
 
     /// The lines since a height was understood, however few.

@@ -18,6 +18,8 @@ const DYING: [&[u8]; 8] = [
     b"FATAL: ",
     b"(Error",
 ];
+/// What CometBFT puts before the application's own words.
+const APPLYING: &[u8] = b"failed to apply block; error ";
 /// How far behind the first words of a panic a text may stand: others may have
 /// chosen what is quoted further on.
 const NEAR: usize = 96;
@@ -52,25 +54,30 @@ impl Notice {
         self.begins(message) && self.is_of_now(message, newest)
     }
 
-    /// A reason, or a part of it behind a colon, that says it.
-    pub(super) fn is_reason(&self, reason: &[u8], newest: Option<u64>) -> bool {
+    /// The reason of a failure that says it. Further on in a reason others may have
+    /// chosen what stands there: `announced` says that the node said it itself before.
+    pub(super) fn is_reason(&self, reason: &[u8], newest: Option<u64>, announced: bool) -> bool {
+        let own = reason.strip_prefix(APPLYING).unwrap_or(reason);
         let parts = memmem::find_iter(reason, b": ").map(|at| at + 2);
-        let errors = memmem::find_iter(reason, b"; error ").map(|at| at + 8);
-        let mut starts = [0].into_iter().chain(parts).chain(errors);
-        starts.any(|at| self.is_message(reason.get(at..).unwrap_or_default(), newest))
+        let mut parts = parts.filter_map(|at| reason.get(at..));
+        self.is_message(own, newest) || announced && parts.any(|part| self.is_message(part, newest))
+    }
+
+    /// A dying process says it.
+    pub(super) fn is_dying_of(&self, line: &[u8], newest: Option<u64>) -> bool {
+        let dying = DYING.iter().find_map(|start| line.strip_prefix(*start));
+        dying.is_some_and(|rest| match self.begins.is_empty() {
+            true => {
+                let near = rest.get(..NEAR).unwrap_or(rest);
+                self.stands_in(near) && self.is_of_now(rest, newest)
+            }
+            false => self.is_message(rest, newest),
+        })
     }
 
     /// A line without a head that says it: itself, or a dying process.
-    pub(super) fn is_said_by(&self, line: &[u8], newest: Option<u64>) -> bool {
-        let dying = DYING.iter().find_map(|start| line.strip_prefix(*start));
-        let panics = dying.is_some_and(|rest| {
-            let near = rest.get(..NEAR).unwrap_or(rest);
-            match self.begins.is_empty() {
-                true => self.stands_in(near),
-                false => self.is_reason(rest, None),
-            }
-        });
-        (panics || self.begins(line)) && self.is_of_now(line, newest)
+    pub(super) fn is_said_by(&self, line: &[u8]) -> bool {
+        self.begins(line) || self.is_dying_of(line, None)
     }
 
     fn begins(&self, text: &[u8]) -> bool {

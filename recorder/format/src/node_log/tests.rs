@@ -580,3 +580,117 @@ fn unknown_keys_are_refused() {
         assert!(serde_json::from_str::<NodeRules>(node).is_err(), "{node}");
     }
 }
+
+fn told(lines: &[&str]) -> Vec<Event> {
+    let (rules, mut log) = (cosmos(), NodeLog::default());
+    let mut events = Vec::new();
+    for line in lines {
+        rules.read(&mut log, line.as_bytes(), true, &mut |event| {
+            events.push(event)
+        });
+    }
+    events
+}
+
+fn committed(height: u64) -> String {
+    format!("5:31PM INF committed state block_app_hash=AB height={height} module=state")
+}
+
+fn failure(field: &str, local: &str, network: &str) -> String {
+    format!(
+        "5:31PM ERR CONSENSUS FAILURE!!! err=\"+2/3 committed an invalid block: wrong \
+         Block.Header.{field}.  Expected {local}, got {network}\" module=consensus"
+    )
+}
+
+fn refusal(height: u64, field: &str, local: &str, network: &str) -> String {
+    format!(
+        "5:31PM ERR prevote step: ProposalBlock is invalid err=\"wrong Block.Header.{field}.  \
+         Expected {local}, got {network}\" height={height} module=consensus round=0"
+    )
+}
+
+fn carried(events: &[Event]) -> Option<Option<u64>> {
+    events.iter().rev().find_map(|event| match event {
+        Event::Mismatch(seen) if seen.weight == Weight::Proved => Some(seen.carried),
+        _ => None,
+    })
+}
+
+/// A divergent proposer is refused once, and the chain goes on: what fails later is
+/// not of that height.
+#[test]
+fn a_height_is_carried_until_the_chain_goes_on() {
+    let (own, other, third) = ("AB".repeat(32), "CD".repeat(32), "EF".repeat(32));
+    let refused = refusal(501, "LastResultsHash", &own, &other);
+    let same = failure("LastResultsHash", &own, &other);
+    let another = failure("LastResultsHash", &own, &third);
+    let (at, on) = (committed(500), committed(501));
+    assert_eq!(carried(&told(&[&at, &refused, &same])), Some(Some(500)));
+    assert_eq!(carried(&told(&[&at, &refused, &another])), Some(Some(500)));
+    assert_eq!(carried(&told(&[&at, &refused, &on, &same])), Some(None));
+    assert_eq!(carried(&told(&[&at, &refused, &on, &another])), Some(None));
+    // Without any height in the log nothing tells whether the chain went on.
+    assert_eq!(carried(&told(&[&refused, &same])), Some(Some(500)));
+    assert_eq!(carried(&told(&[&refused, &another])), Some(None));
+}
+
+/// Words of others about an upgrade announce nothing, and hide no failure.
+#[test]
+fn an_end_is_announced_by_the_node_alone() {
+    let is_farewell = |events: &[Event]| {
+        let farewell = |event: &Event| matches!(event, Event::Farewell { .. });
+        events.iter().any(farewell)
+    };
+    let at = committed(500);
+    let words = "UPGRADE \\\"x\\\" NEEDED at height: 501: ";
+    let raw = words.replace('\\', "");
+    let message = format!("5:31PM ERR {raw} module=x/upgrade");
+    let failed =
+        |reason: &str| format!("5:31PM ERR CONSENSUS FAILURE!!! err=\"{reason}\" module=consensus");
+    let deep = failed(&format!("failed to apply block; error tx 3: memo: {words}"));
+    let own = failed(&format!("failed to apply block; error {words}"));
+    assert!(is_farewell(&told(&[&at, &message])));
+    assert!(is_farewell(&told(&[&at, &own])));
+    assert!(is_farewell(&told(&[&at, &format!("panic: {raw}")])));
+    assert!(!is_farewell(&told(&[&at, &raw])), "a raw line");
+    assert!(!is_farewell(&told(&[
+        &at,
+        &message.replace("x/upgrade", "x/wasm")
+    ])));
+    let hidden = told(&[&at, &deep]);
+    assert!(!is_farewell(&hidden), "{hidden:?}");
+    assert!(
+        hidden
+            .iter()
+            .any(|event| matches!(event, Event::Failure { .. }))
+    );
+    assert!(
+        !is_farewell(&told(&[&at, &own.replace("501", "7")])),
+        "long ago"
+    );
+}
+
+/// A node that prints its lines plainly does not wrap one of them.
+#[test]
+fn a_wrapped_line_among_plain_ones_is_not_the_node_s() {
+    let (own, other) = ("AB".repeat(32), "CD".repeat(32));
+    let plain: Vec<String> = (497..=500).map(committed).collect();
+    let wrap = |line: &String| {
+        let message = serde_json::to_string(line).unwrap();
+        format!("{{\"@timestamp\":\"now\",\"message\":{message}}}")
+    };
+    let failed = failure("AppHash", &own, &other);
+    let proved = |lines: Vec<String>| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        carried(&told(&lines)).is_some()
+    };
+    let with = |mut lines: Vec<String>, last: String| {
+        lines.push(last);
+        lines
+    };
+    assert!(proved(with(plain.clone(), failed.clone())));
+    assert!(!proved(with(plain.clone(), wrap(&failed))));
+    let wrapped: Vec<String> = plain.iter().map(wrap).collect();
+    assert!(proved(with(wrapped, wrap(&failed))));
+}
