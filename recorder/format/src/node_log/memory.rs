@@ -31,6 +31,10 @@ pub struct NodeLog {
     parts: Parts,
     last: Vec<u8>,
     repeats: u32,
+    /// The last line told of a block.
+    told: bool,
+    /// Each line comes twice.
+    doubled: bool,
     shape: Option<(Shape, u32)>,
     strangers: u32,
     newest: Option<u64>,
@@ -82,14 +86,20 @@ impl NodeLog {
 
     /// Two writers, or two collectors, gave it: each line comes twice.
     ///
-    /// Of a line that comes again and again every second one counts: a node that
-    /// refuses a block may say so in the same words.
+    /// A node that refuses a block may say so again and again in the same words, so a
+    /// line alone does not tell. One that tells of a block never comes twice by itself:
+    /// where those do, every line does.
     pub(super) fn is_repetition(&mut self, line: &[u8]) -> bool {
         let last = &self.last;
         let shorter = line.len().min(last.len());
         let same = shorter >= MIN_REPEATED && (line.ends_with(last) || last.ends_with(line));
         self.repeats = if same { self.repeats + 1 } else { 0 };
-        self.repeats % 2 == 1
+        let told = std::mem::take(&mut self.told);
+        let even = self.repeats % 2 == 1;
+        if told {
+            self.doubled = even;
+        }
+        even && self.doubled
     }
 
     /// Remembers a line that was read.
@@ -111,6 +121,7 @@ impl NodeLog {
 
     /// A line of this shape told of a block.
     pub(super) fn told_of_a_block(&mut self, shape: Shape) {
+        self.told = true;
         self.heights += 1;
         self.longest = self.longest.max(self.since_height);
         self.since_height = 0;

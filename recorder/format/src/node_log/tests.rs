@@ -694,3 +694,23 @@ fn a_wrapped_line_among_plain_ones_is_not_the_node_s() {
     let wrapped: Vec<String> = plain.iter().map(wrap).collect();
     assert!(proved(with(wrapped, wrap(&failed))));
 }
+
+#[test]
+fn a_line_that_comes_twice_counts_once_where_all_do() {
+    let blamed = "5:31PM ERR Error in validation err=\"wrong Block.Header.AppHash.  Expected AB, \
+                  got CD\" module=blocksync";
+    let count = |lines: Vec<&str>| {
+        let events = told(&lines);
+        let mismatch = |event: &&Event| matches!(event, Event::Mismatch(_));
+        let begin = |event: &&Event| matches!(event, Event::Commit { .. });
+        let mismatches = events.iter().filter(mismatch).count();
+        (events.iter().filter(begin).count(), mismatches)
+    };
+    let (one, two) = (committed(500), committed(501));
+    assert_eq!(count(vec![&one, &two, blamed, blamed, blamed]), (2, 3));
+    let twice = [one.as_str(), &two, blamed, blamed, blamed].map(|line| [line, line]);
+    assert_eq!(count(twice.concat()), (2, 3));
+    let tagged = format!("[AGD] {one}");
+    let by_two = vec![one.as_str(), &tagged, blamed, blamed];
+    assert_eq!(count(by_two), (1, 1));
+}
