@@ -88,6 +88,11 @@ impl<'a> LogLine<'a> {
         self.around.with(prefix::read(self.text()).shape)
     }
 
+    /// Its own text is a JSON object, in which names and texts are told apart.
+    pub(crate) fn is_json(&self) -> bool {
+        prefix::read(self.text()).rest.starts_with(b"{")
+    }
+
     /// Every place at which its own text may begin, behind what a collector put
     /// before it.
     pub(crate) fn beginnings(&self) -> impl Iterator<Item = &[u8]> {

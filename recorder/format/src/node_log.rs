@@ -334,6 +334,7 @@ impl NodeRules {
                 rules: self,
                 line: &line,
                 believed: log.believes(line.shape()),
+                foreign: self.names_a_foreign_module(&line),
                 log: &mut *log,
                 sink: &mut *sink,
             };
@@ -363,6 +364,8 @@ struct Reading<'a, 'l> {
     line: &'a LogLine<'l>,
     /// It looks like the node's own lines.
     believed: bool,
+    /// A foreign module's name stands on it.
+    foreign: bool,
     log: &'a mut NodeLog,
     sink: &'a mut dyn FnMut(Event),
 }
@@ -403,7 +406,7 @@ impl<'a, 'l> Reading<'a, 'l> {
     /// Tells what an entry says; gives whether its message is known, and whether
     /// it told of trouble whose reason is whole.
     fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
-        if self.rules.is_foreign(entry) {
+        if self.foreign || self.rules.is_foreign(entry) {
             // The module that says it is trusted with this alone.
             let farewell = self.rules.farewell_of(entry, self.log.newest());
             let told = farewell.is_some();
@@ -475,6 +478,22 @@ impl<'a, 'l> Reading<'a, 'l> {
 }
 
 impl NodeRules {
+    /// A foreign module's name stands anywhere on a line without JSON. What it prints as
+    /// its message may look like fields, or like another line's head, before its name.
+    fn names_a_foreign_module(&self, line: &LogLine<'_>) -> bool {
+        const KEY: &[u8] = b"module=";
+        let text = line.text();
+        let names = memmem::find_iter(text, KEY).filter_map(|at| text.get(at + KEY.len()..));
+        let mut names = names.map(|name| name.strip_prefix(b"\"").unwrap_or(name));
+        let foreign = &self.section.foreign_modules;
+        let is_foreign = |name: &[u8]| {
+            foreign
+                .iter()
+                .any(|start| name.starts_with(start.as_bytes()))
+        };
+        !line.is_json() && names.any(is_foreign)
+    }
+
     /// Its module logs what others chose.
     fn is_foreign(&self, entry: &Entry<'_>) -> bool {
         entry.any_begins("module", &self.section.foreign_modules)

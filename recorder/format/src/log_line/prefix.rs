@@ -60,11 +60,14 @@ impl Shape {
         shape
     }
 
-    /// This one, and `inner` in it.
+    /// This one, and `inner` in it. What is no words says nothing of who wrote it: a
+    /// dying process prints no time.
     pub(super) fn with(self, inner: Shape) -> Shape {
         let mut both = self;
-        both.add(b'i', &inner.digest.to_le_bytes());
-        both.is_loose |= inner.is_loose;
+        if inner.is_loose {
+            both.add(b'i', &inner.digest.to_le_bytes());
+            both.is_loose = true;
+        }
         both
     }
 

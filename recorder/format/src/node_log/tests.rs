@@ -714,3 +714,27 @@ fn a_line_that_comes_twice_counts_once_where_all_do() {
     let by_two = vec![one.as_str(), &tagged, blamed, blamed];
     assert_eq!(count(by_two), (1, 1));
 }
+
+/// A module that logs what others chose may print it as its message, whole fields and
+/// all: its own name stands behind them.
+#[test]
+fn fields_in_a_message_do_not_hide_whose_it_is() {
+    let (own, other) = ("AB".repeat(32), "CD".repeat(32));
+    let real = failure("AppHash", &own, &other);
+    assert!(carried(&told(&[&real])).is_some());
+    for hiding in [
+        "",
+        " module=consensus",
+        " junk",
+        " 5:31PM INF committed state",
+        " a=\"b\" junk",
+    ] {
+        let line = format!("{real}{hiding} height=9 module=x/wasm");
+        let events = told(&[&line]);
+        let quoted = |event: &Event| match event {
+            Event::Mismatch(seen) => seen.weight == Weight::Quoted,
+            _ => false,
+        };
+        assert!(events.iter().all(quoted), "{line}: {events:?}");
+    }
+}
