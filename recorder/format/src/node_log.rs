@@ -406,9 +406,10 @@ impl<'a, 'l> Reading<'a, 'l> {
     /// Tells what an entry says; gives whether its message is known, and whether
     /// it told of trouble whose reason is whole.
     fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
-        if self.foreign || self.rules.is_foreign(entry) {
+        let foreign = self.foreign || self.rules.is_foreign(entry);
+        if foreign {
             // The module that says it is trusted with this alone.
-            let farewell = self.rules.farewell_of(entry, self.log.newest());
+            let farewell = self.rules.farewell_of(entry, foreign, self.log.newest());
             let told = farewell.is_some();
             farewell.into_iter().for_each(|event| self.tell(event));
             return (false, told);
@@ -610,12 +611,9 @@ impl NodeRules {
         }
     }
 
-    /// What the node announces, if its module may.
-    fn farewell_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
-        let may = |notice: &&Notice| {
-            let own = entry.any_begins("module", &notice.modules);
-            own || !self.is_foreign(entry)
-        };
+    /// What the node announces; a foreign module only what is its own to say.
+    fn farewell_of(&self, entry: &Entry<'_>, foreign: bool, newest: Option<u64>) -> Option<Event> {
+        let may = |notice: &&Notice| !foreign || entry.any_begins("module", &notice.modules);
         let mut farewells = self.section.farewells.iter().filter(may);
         let said = farewells.find(|notice| notice.is_message(entry.message(), newest))?;
         Some(Event::Farewell {
@@ -625,7 +623,7 @@ impl NodeRules {
 
     /// What the node itself announces, or is alarmed by.
     fn notice_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
-        if let Some(farewell) = self.farewell_of(entry, newest) {
+        if let Some(farewell) = self.farewell_of(entry, false, newest) {
             return Some(farewell);
         }
         let message = entry.message();

@@ -658,6 +658,11 @@ fn an_end_is_announced_by_the_node_alone() {
         &at,
         &message.replace("x/upgrade", "x/wasm")
     ])));
+    let posing = format!("5:31PM ERR {raw}a=\"b\" 5:31PM INF x height=9 module=x/wasm");
+    assert!(
+        !is_farewell(&told(&[&at, &posing])),
+        "its module stands behind"
+    );
     let hidden = told(&[&at, &deep]);
     assert!(!is_farewell(&hidden), "{hidden:?}");
     assert!(
