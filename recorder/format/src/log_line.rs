@@ -52,8 +52,10 @@ pub(crate) enum End {
 pub(crate) struct LogLine<'a> {
     text: Cow<'a, [u8]>,
     end: End,
-    /// The prefix of what it was wrapped into.
-    around: Shape,
+    /// What stands before its own text, and around it.
+    shape: Shape,
+    /// Where its own text begins.
+    own: usize,
 }
 
 impl<'a> LogLine<'a> {
@@ -85,12 +87,16 @@ impl<'a> LogLine<'a> {
 
     /// What stands before its own text, and around it.
     pub(crate) fn shape(&self) -> Shape {
-        self.around.with(prefix::read(self.text()).shape)
+        self.shape
+    }
+
+    fn own_text(&self) -> &[u8] {
+        self.text.get(self.own..).unwrap_or_default()
     }
 
     /// Its own text is a JSON object, in which names and texts are told apart.
     pub(crate) fn is_json(&self) -> bool {
-        prefix::read(self.text()).rest.starts_with(b"{")
+        self.own_text().starts_with(b"{")
     }
 
     /// Every place at which its own text may begin, behind what a collector put
@@ -105,19 +111,21 @@ impl<'a> LogLine<'a> {
     /// `loggers` are the names that may stand before a message.
     pub(crate) fn entries(&self, loggers: &[String]) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
-        let mut text = self.text();
+        let mut rest = self.own_text();
         while entries.len() < MAX_ENTRIES {
-            let rest = prefix::read(text).rest;
             let headed = Entry::read(rest, self.end, loggers);
             let entry = headed.or_else(|| {
                 let first = entries.is_empty();
                 first.then(|| Entry::of_logfmt(rest, self.end)).flatten()
             });
-            let Some((entry, rest)) = entry else {
+            let Some((entry, behind)) = entry else {
                 break;
             };
             entries.push(entry);
-            text = rest;
+            if behind.is_empty() {
+                break;
+            }
+            rest = prefix::read(behind).rest;
         }
         entries
     }
@@ -132,33 +140,60 @@ fn unwrap<'a>(
     lines: &mut Vec<LogLine<'a>>,
 ) {
     let text = trim_carriage_return(text);
+    let mut start = Start::of(&text);
     // Colours inside an object are part of its strings.
-    let mut collected = collected_from(&text, wraps);
-    let text = match collected.is_empty() {
-        true => colours::taken_out(text),
+    let mut collected = start.collected(&text, wraps);
+    let text = match collected.is_empty() && colours::are_in(&text) {
+        true => {
+            let plain = colours::taken_out(text);
+            start = Start::of(&plain);
+            collected = start.collected(&plain, wraps);
+            plain
+        }
         false => text,
     };
+    let shape = around.with(start.shape);
     if collected.is_empty() {
-        collected = collected_from(&text, wraps);
+        return lines.push(LogLine {
+            text,
+            end: if start.partial { End::Cut } else { end },
+            shape,
+            own: start.own,
+        });
     }
-    let prefix = prefix::read(&text);
-    let end = if prefix.partial { End::Cut } else { end };
-    if collected.is_empty() {
-        return lines.push(LogLine { text, end, around });
-    }
-    let around = around.with(prefix.shape).around();
     for (inner, end) in collected {
-        unwrap(inner, end, around, wraps - 1, lines);
+        unwrap(inner, end, shape.around(), wraps - 1, lines);
     }
 }
 
-fn collected_from(text: &[u8], wraps: usize) -> Vec<(Cow<'static, [u8]>, End)> {
-    if wraps == 0 {
-        return Vec::new();
+/// What is known of a line once its prefix is read.
+struct Start {
+    /// Where its own text begins.
+    own: usize,
+    shape: Shape,
+    partial: bool,
+}
+
+impl Start {
+    fn of(text: &[u8]) -> Start {
+        let prefix = prefix::read(text);
+        Start {
+            own: text.len() - prefix.rest.len(),
+            shape: prefix.shape,
+            partial: prefix.partial,
+        }
     }
-    let collected = json::collected(prefix::read(text).rest).into_iter();
-    let owned = collected.map(|(text, end)| (Cow::Owned(text.into_owned()), end));
-    owned.collect()
+
+    /// The lines that a collector wrapped into the object of which `text` is.
+    fn collected(&self, text: &[u8], wraps: usize) -> Vec<(Cow<'static, [u8]>, End)> {
+        let own = text.get(self.own..).unwrap_or_default();
+        if wraps == 0 || !own.starts_with(b"{") {
+            return Vec::new();
+        }
+        let collected = json::collected(own).into_iter();
+        let owned = collected.map(|(text, end)| (Cow::Owned(text.into_owned()), end));
+        owned.collect()
+    }
 }
 
 /// One call of a node's logger.

@@ -16,6 +16,8 @@ mod tests;
 
 pub use memory::{NodeLog, Unread};
 
+use std::sync::LazyLock;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 use serde::Deserialize;
@@ -37,7 +39,13 @@ pub struct NodeRules {
     patterns: Vec<Option<Pattern>>,
     /// All texts at once; `None` if there is none to look for.
     gate: Option<AhoCorasick>,
+    /// Those of alarms and farewells, which the lines of blocks have not.
+    notices: Option<AhoCorasick>,
 }
+
+/// The field that names who logs.
+static MODULE: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"module="));
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -277,17 +285,21 @@ impl From<NodeSection> for NodeRules {
             .chain(failures)
             .chain(refusals)
             .chain(notices.flat_map(|notice| &notice.texts));
-        let gate = gate(texts.map(String::as_str).chain(leads).collect());
+        let gate = search(texts.map(String::as_str).chain(leads).collect());
+        let notices = section.alarms.iter().chain(&section.farewells);
+        let notices = notices.flat_map(|notice| &notice.texts);
+        let notices = search(notices.map(String::as_str).collect());
         NodeRules {
             section,
             patterns,
             gate,
+            notices,
         }
     }
 }
 
 /// Says in one pass over a line whether any of `texts` is in it.
-fn gate(texts: Vec<&str>) -> Option<AhoCorasick> {
+fn search(texts: Vec<&str>) -> Option<AhoCorasick> {
     (!texts.is_empty()).then_some(())?;
     // Only with leftmost matching does the crate search with vector
     // instructions; which match it finds does not matter here.
@@ -460,6 +472,8 @@ impl<'a, 'l> Reading<'a, 'l> {
         let NodeSection {
             alarms, farewells, ..
         } = &self.rules.section;
+        let searched = self.rules.notices.as_ref()?;
+        searched.is_match(self.line.text()).then_some(())?;
         let newest = self.log.newest();
         let any = |says: &dyn Fn(&[u8]) -> bool| raw && self.line.beginnings().any(says);
         let dies = |notice: &&Notice| any(&|text| notice.is_dying_of(text, newest));
@@ -482,9 +496,9 @@ impl NodeRules {
     /// A foreign module's name stands anywhere on a line without JSON. What it prints as
     /// its message may look like fields, or like another line's head, before its name.
     fn names_a_foreign_module(&self, line: &LogLine<'_>) -> bool {
-        const KEY: &[u8] = b"module=";
         let text = line.text();
-        let names = memmem::find_iter(text, KEY).filter_map(|at| text.get(at + KEY.len()..));
+        let behind = |at| text.get(at + MODULE.needle().len()..);
+        let names = MODULE.find_iter(text).filter_map(behind);
         let mut names = names.map(|name| name.strip_prefix(b"\"").unwrap_or(name));
         let foreign = &self.section.foreign_modules;
         let is_foreign = |name: &[u8]| {

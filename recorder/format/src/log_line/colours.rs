@@ -2,6 +2,7 @@
 //! value, and what collectors make of their ESC.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -11,11 +12,18 @@ const ESCAPES: [&[u8]; 8] = [
     b"\x1b", b"#033", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\033", b"",
 ];
 
+/// Every coloured line sets the colours back.
+static RESET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"[0m"));
+
+/// There may be codes in it: each begins with ESC, however that is written, and `[`.
+pub(super) fn are_in(text: &[u8]) -> bool {
+    memchr::memchr(0x1b, text).is_some() || RESET.find(text).is_some()
+}
+
 /// Takes the codes out. One between two letters or digits stays: taking it out
 /// would make one value of two.
 pub(super) fn taken_out(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    // Every coloured line sets the colours back.
-    let Some(escape) = memmem::find(&text, b"[0m").and_then(|at| escape_before(&text, at)) else {
+    let Some(escape) = RESET.find(&text).and_then(|at| escape_before(&text, at)) else {
         return without(text, ESCAPES[0]);
     };
     without(text, escape)

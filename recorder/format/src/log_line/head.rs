@@ -88,11 +88,18 @@ const FIRST_FIELDS: [&[u8]; 7] = [
 
 /// A head, a JSON object or a line of logfmt stands at the beginning.
 pub(super) fn stands_at(text: &[u8]) -> bool {
-    let mut firsts = FIRST_FIELDS.iter();
-    text.starts_with(b"{")
-        || native(text).is_some()
-        || level(text).is_some()
-        || firsts.any(|first| text.starts_with(first))
+    let field = || {
+        let mut firsts = FIRST_FIELDS.iter();
+        firsts.any(|first| text.starts_with(first))
+    };
+    match text.first() {
+        Some(b'{') => true,
+        Some(b'[') => level(text).is_some(),
+        Some(byte) if byte.is_ascii_alphabetic() => {
+            level(text).is_some() || native(text).is_some() || field()
+        }
+        _ => false,
+    }
 }
 
 /// The names loggers give to error and what is worse.
@@ -119,9 +126,13 @@ pub(super) fn native(text: &[u8]) -> Option<(bool, &[u8])> {
 /// `ERROR[10-02|13:00:00.123] `, `error<TAB>`. Gives what follows, from its first
 /// space on.
 pub(super) fn level(text: &[u8]) -> Option<(bool, &[u8])> {
+    // Most of what is asked about is a time or a word.
+    let first = text.first()?;
+    (first.is_ascii_alphabetic() || *first == b'[').then_some(())?;
     let bracketed = text.strip_prefix(b"[");
     let name = bracketed.unwrap_or(text);
     let len = name.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    (3..=8).contains(&len).then_some(())?;
     let (name, rest) = name.split_at_checked(len)?;
     let rest = match bracketed {
         Some(_) => rest.strip_prefix(b"]")?,
