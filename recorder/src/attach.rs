@@ -21,7 +21,7 @@ use haltbox_format::{Lane, Profile, RingId};
 
 use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
-use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::operator::after_freeze::AfterFreeze;
 use crate::operator::message::{self, say};
 use crate::operator::status::is_held;
 use crate::regular;
@@ -264,9 +264,8 @@ fn freeze(options: &Options, profile: &Arc<Profile>, ring: &File, of: Attempt, r
     };
     match freeze::freeze(ring, &plan) {
         Ok(frozen) => {
-            after_freeze::follow_up(&options.after_freeze, &plan.boxes, &frozen, true);
-            let hint = options.after_freeze.upload_hint.as_deref();
-            message::tell(&message::frozen(&frozen, hint));
+            let told = options.after_freeze.follow_up(&plan.boxes, &frozen, true);
+            message::tell(&told);
         }
         Err(error) => say(&format!("NOT FROZEN: {error}")),
     }

@@ -4,6 +4,7 @@
 //! can: a node that writes into a pipe nobody drains stops. validator-guide.md
 //! says when to use which.
 
+pub(crate) mod draining;
 mod followed;
 pub mod given;
 pub(crate) mod journal;

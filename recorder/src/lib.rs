@@ -12,6 +12,7 @@
 //! | [`ring`], [`ring_profile`] | the ring: its writer, its file, its map (all unsafe code); how another program reads its entries |
 //! | [`intake`] | where entries come from |
 //! | [`triggers`], [`rpc`] | when trouble becomes a freeze; what other nodes say of it |
+//! | `alarms` | what news brings about: words for the operator, boxes |
 //! | [`freeze`], [`subject`], [`blackbox`] | black boxes: copied out of the ring, of what, into which folder |
 //! | [`archive`] | what the ring lets go |
 //! | [`serve`], [`attach`], [`run`] | the programs: beside a node, beside a host, around a node |
@@ -22,6 +23,7 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+mod alarms;
 pub mod archive;
 pub mod attach;
 pub mod blackbox;

@@ -69,6 +69,37 @@ pub enum News {
     Farewell(String),
 }
 
+impl News {
+    /// What an entry of the node's log is to the operator, once its marks are applied.
+    pub(crate) fn of_event(event: Event, life: &Lifecycle) -> Option<News> {
+        let of = life.accused(&event);
+        match event {
+            Event::Farewell { why } => Some(News::Farewell(why)),
+            Event::ProcessStart => Some(News::NodeStarted),
+            event if event.is_trouble() && (of.is_some() || life.blocks().is_empty()) => {
+                Some(News::Trouble(event, of))
+            }
+            _ => None,
+        }
+    }
+
+    /// What another witness told, as if the node's log had.
+    pub(crate) fn of_testimony(event: Event, life: &Lifecycle) -> Option<News> {
+        let of = life.accused(&event).filter(|_| event.is_trouble())?;
+        Some(News::Trouble(event, Some(of)))
+    }
+
+    /// What a mark is to the operator.
+    pub(crate) fn of_mark(mark: &Mark) -> Option<News> {
+        match mark {
+            Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
+            Mark::Diverged(diverged) => Some(News::Diverged(diverged.clone())),
+            Mark::NodeStart => Some(News::NodeStarted),
+            _ => None,
+        }
+    }
+}
+
 /// A recorder that was opened, and what was found.
 pub struct Opened {
     /// The recorder.
@@ -354,15 +385,7 @@ impl Recorder {
         let (mut marks, mut news) = (Vec::new(), Vec::new());
         rules.read(&mut self.node_log, bytes, complete, &mut |event| {
             marks.extend(self.life.on(&event, Stream::Node, before, after));
-            let of = self.life.accused(&event);
-            match event {
-                Event::Farewell { why } => news.push(News::Farewell(why)),
-                Event::ProcessStart => news.push(News::NodeStarted),
-                event if event.is_trouble() && (of.is_some() || self.life.blocks().is_empty()) => {
-                    news.push(News::Trouble(event, of));
-                }
-                _ => {}
-            }
+            news.extend(News::of_event(event, &self.life));
         });
         news.extend(self.unread());
         self.news.extend(news);
@@ -414,9 +437,7 @@ impl Recorder {
     /// news, as if the node's log had told it.
     pub fn testimony(&mut self, event: Event) {
         self.event(&event, Stream::Node);
-        if let Some(of) = self.life.accused(&event).filter(|_| event.is_trouble()) {
-            self.news.push(News::Trouble(event, Some(of)));
-        }
+        self.news.extend(News::of_testimony(event, &self.life));
     }
 
     /// Notes how far a source was read. From here on the recorder counts along.
@@ -662,7 +683,7 @@ impl Recorder {
         if marks.iter().any(changes_protection) {
             self.protect();
         }
-        self.news.extend(marks.iter().filter_map(news_of));
+        self.news.extend(marks.iter().filter_map(News::of_mark));
     }
 
     fn append_marks(&mut self, marks: &[Mark]) -> Appended {
@@ -741,15 +762,6 @@ fn changes_protection(mark: &Mark) -> bool {
         mark,
         Mark::Crank(_) | Mark::Executed(_) | Mark::Note(_) | Mark::Source(_)
     )
-}
-
-fn news_of(mark: &Mark) -> Option<News> {
-    match mark {
-        Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
-        Mark::Diverged(diverged) => Some(News::Diverged(diverged.clone())),
-        Mark::NodeStart => Some(News::NodeStarted),
-        _ => None,
-    }
 }
 
 /// The same loss, behind what was counted.

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::Lifecycle;
 
+use crate::operator::message::say;
 pub use client::Endpoint;
 use poll::Pollers;
 pub use weigh::Outcome;
@@ -111,6 +112,13 @@ impl Watch {
             witnesses: Witnesses::new(options),
             weighed: Instant::now(),
         }))
+    }
+
+    /// The same for a recorder, which goes on where nobody can be asked.
+    pub(crate) fn or_say(options: &Options) -> Option<Watch> {
+        let started = Watch::start(options);
+        let told = started.map_err(|error| say(&format!("no node is asked by RPC: {error}")));
+        told.ok().flatten()
     }
 
     /// What follows from what was told since the last call.

@@ -16,22 +16,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::State;
-use haltbox_format::mark::{Attempt, Pin};
+use haltbox_format::mark::Attempt;
 use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::alarms::{Alarms, Brings};
 use crate::archive::{self, Archiving};
 use crate::blackbox::held::learn_of_boxes;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::intake::draining::Draining;
 use crate::intake::given::LeftOut;
 use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
-use crate::operator::after_freeze::{self, AfterFreeze};
-use crate::operator::contents;
+use crate::operator::after_freeze::AfterFreeze;
 use crate::operator::control::{self, Control, Reply, Request};
 use crate::operator::message::{self, say};
 use crate::quiet;
-use crate::recorder::{Config, News, Opened, Recorder};
+use crate::recorder::{Config, Opened, Recorder};
 use crate::ring::file::RingOptions;
 use crate::ring::old_rings::{self, OldRing};
 use crate::rpc::{self, Watch};
@@ -41,14 +42,10 @@ use crate::run::output::Copying;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
 use crate::subject::{BY_REQUEST, Holder, Subject};
-use crate::triggers::{Policy, Triggers};
+use crate::triggers::Policy;
 use freezing::{Freezing, HeldBy, Wanted};
 use opening::{FirstBlock, followed, keep_profile, make_folder, open_sources};
 
-/// Sources are drained before a freeze until they were quiet this long ...
-const QUIET: Duration = Duration::from_millis(250);
-/// ... but no longer than this.
-const DRAIN_AT_MOST: Duration = Duration::from_secs(5);
 /// How often followed files are looked at.
 const LOOK: Duration = Duration::from_millis(25);
 /// Others ask so often whether this recorder is still there that one who asked is
@@ -119,11 +116,9 @@ struct Server {
     /// Bytes recorded since the archive was woken.
     unarchived: u64,
     old_rings: Vec<OldRing>,
-    triggers: Triggers,
+    alarms: Alarms,
     watch: Option<Watch>,
-    /// What the node said before it stopped, if it announced that.
-    farewell: Option<String>,
-    last_progress: Instant,
+    draining: Draining,
     pulse: Pulse,
     first_block: FirstBlock,
     /// `haltbox run`, if it started this recorder.
@@ -177,10 +172,9 @@ impl Server {
             archiving: None,
             unarchived: 0,
             old_rings: old_rings::find(&ring),
-            triggers: Triggers::new(options.triggers),
-            watch: witnesses::watch(&options.rpc),
-            farewell: None,
-            last_progress: Instant::now(),
+            alarms: Alarms::new(options.triggers),
+            watch: Watch::or_say(&options.rpc),
+            draining: Draining::default(),
             pulse: Pulse::new(),
             first_block: FirstBlock::default(),
             wrapper,
@@ -293,9 +287,8 @@ impl Server {
         if self.sources.iter().any(Source::has_rest) {
             return false;
         }
-        let quiet = self.last_progress.max(since).elapsed() >= QUIET;
         let all = !self.sources.iter().any(Source::holds_back);
-        quiet && all || since.elapsed() >= DRAIN_AT_MOST
+        self.draining.is_over(since, all)
     }
 
     fn read_sources(&mut self) -> bool {
@@ -314,7 +307,7 @@ impl Server {
             }
         }
         if progress {
-            self.last_progress = Instant::now();
+            self.draining.progress();
         }
         progress
     }
@@ -341,7 +334,7 @@ impl Server {
         match &turn {
             Turn::Over | Turn::WriterGone => {
                 recorder.event(&Event::StreamEnd, stream);
-                self.triggers.node_ended();
+                self.alarms.node_ended();
             }
             Turn::Rotated(why) => {
                 recorder.note(why.clone());
@@ -417,78 +410,27 @@ impl Server {
             .map(Recorder::take_news)
             .unwrap_or_default();
         for piece in news {
-            match piece {
-                News::Pinned(Pin { of, why, .. }) => self.tell_pinned(of, &why),
-                News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
-                News::NodeStarted => {
-                    self.triggers.node_ended();
-                    self.farewell = None;
-                }
-                News::Unread(unread) => {
-                    let told = contents::words(&unread);
-                    say(&told);
-                    self.note(told);
-                }
-                News::Farewell(why) => {
-                    say(&format!("the node announced that it stops: {why}"));
-                    self.farewell = Some(why);
-                }
-                News::Lost(loss) if loss.records > 0 => {
-                    say(&format!(
-                        "{} records in the {} lane: {}",
-                        loss.records,
-                        loss.lane.name(),
-                        loss.why
-                    ));
-                }
-                News::Lost(_) => {}
-                News::Diverged(diverged) => {
-                    let (local, network) = (diverged.local, diverged.network);
-                    let reason = format!(
-                        "{} differs, this node has {local}, the network {network}",
-                        diverged.field
-                    );
-                    say(&format!(
-                        "consensus failure at height {}: {reason}",
-                        diverged.of.height
-                    ));
-                    self.want(diverged.of, reason);
-                }
+            if let Some(brings) = self.alarms.hear(piece) {
+                self.bring(brings);
             }
         }
     }
 
-    fn note(&mut self, text: String) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.note(text);
-        }
-    }
-
-    /// An end that was announced is no alarm.
-    fn tell_pinned(&self, of: Attempt, why: &str) {
-        match &self.farewell {
-            Some(farewell) => say(&format!(
-                "height {} is kept until it is executed again; the node stopped as announced: {farewell}",
-                of.height
-            )),
-            None => say(&format!("height {} is pinned: {why}", of.height)),
-        }
-    }
-
     fn pull_triggers(&mut self) {
+        let boxes = self.boxes();
         let Some(recorder) = &self.recorder else {
             return;
         };
-        let due = self.triggers.due(recorder.life(), Instant::now());
-        for due in due {
-            match due.of {
-                Some(of) => {
-                    say(&format!("height {}: {}", of.height, due.reason));
-                    self.want(of, due.reason);
-                }
-                None => {
-                    after_freeze::tell_without_a_box(&self.boxes(), &due.reason);
-                    self.note(format!("{}: {}", message::WITHOUT_A_BOX, due.reason));
+        let due = self.alarms.due(recorder.life(), &boxes);
+        due.into_iter().for_each(|brings| self.bring(brings));
+    }
+
+    fn bring(&mut self, brings: Brings) {
+        match brings {
+            Brings::Box(of, reason) => self.want(of, reason),
+            Brings::Note(text) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.note(text);
                 }
             }
         }
@@ -597,7 +539,7 @@ impl Server {
         if let Some(output) = &mut self.output
             && output.turn_alone()
         {
-            self.last_progress = Instant::now();
+            self.draining.progress();
         }
         match self.wrapper.as_mut().and_then(Wrapper::word) {
             None => false,
@@ -668,7 +610,7 @@ impl Server {
         if let Some(recorder) = &mut self.recorder {
             recorder.note(how);
         }
-        self.triggers.node_ended();
+        self.alarms.node_ended();
         self.pull_triggers();
     }
 
@@ -718,9 +660,7 @@ impl Server {
                 self.mark_frozen(&wanted, &frozen);
                 let after = &self.options.after_freeze;
                 let unasked = wanted.asked_by.is_none();
-                after_freeze::follow_up(after, &wanted.boxes, &frozen, unasked);
-                let hint = after.upload_hint.as_deref();
-                Reply::Done(message::frozen(&frozen, hint))
+                Reply::Done(after.follow_up(&wanted.boxes, &frozen, unasked))
             }
             Err(error) => Reply::Failed(error.to_string()),
         };

@@ -11,8 +11,7 @@ use haltbox_format::mark::Attempt;
 
 use super::Shared;
 use crate::archive::{self, Archiving};
-use crate::operator::after_freeze::{self, AfterFreeze};
-use crate::operator::message;
+use crate::operator::after_freeze::AfterFreeze;
 use crate::quiet;
 use crate::recorder::News;
 use crate::triggers::{Policy, Triggers};
@@ -136,10 +135,7 @@ impl Work<'_> {
     fn freeze(&self, of: Attempt, reason: String) {
         let after = &self.background.after_freeze;
         let message = match self.shared.freeze(of, reason) {
-            Ok(frozen) => {
-                after_freeze::follow_up(after, &self.shared.boxes(), &frozen, true);
-                message::frozen(&frozen, after.upload_hint.as_deref())
-            }
+            Ok(frozen) => after.follow_up(&self.shared.boxes(), &frozen, true),
             Err(error) => format!("haltbox: NOT FROZEN: {error}\n"),
         };
         self.shared.messages.put(message);

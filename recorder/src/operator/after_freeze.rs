@@ -60,28 +60,33 @@ pub struct AfterFreeze {
     pub upload_hint: Option<String>,
 }
 
-/// What a durable box brings about. Who asked for it needs no alert, and a box
-/// that was there already was told of. Trouble is told.
-pub fn follow_up(after: &AfterFreeze, boxes: &Path, frozen: &Frozen, unasked: bool) {
-    if unasked && !frozen.existed {
-        if let Err(error) = alert(boxes, frozen, after.upload_hint.as_deref()) {
-            say(&format!("no {ALERT_FILE} could be written: {error}"));
+impl AfterFreeze {
+    /// What a durable box brings about; gives the words for the operator. Who asked
+    /// for it needs no alert, and a box that was there already was told of. Trouble
+    /// is told.
+    pub fn follow_up(&self, boxes: &Path, frozen: &Frozen, unasked: bool) -> String {
+        let hint = self.upload_hint.as_deref();
+        if unasked && !frozen.existed {
+            if let Err(error) = alert(boxes, frozen, hint) {
+                say(&format!("no {ALERT_FILE} could be written: {error}"));
+            }
+            let run = self.on_freeze.as_deref();
+            if let Some(Err(error)) = run.map(|command| run_command(command, frozen)) {
+                say(&format!(
+                    "the command of --on-freeze cannot be started: {error}"
+                ));
+            }
         }
-        let run = after.on_freeze.as_deref();
-        if let Some(Err(error)) = run.map(|command| run_command(command, frozen)) {
-            say(&format!(
-                "the command of --on-freeze cannot be started: {error}"
-            ));
+        match keep_budget(boxes, self.budget) {
+            Ok(removed) => removed.iter().for_each(|path| {
+                say(&format!(
+                    "{} was removed to keep the budget of boxes",
+                    path.shown()
+                ));
+            }),
+            Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
         }
-    }
-    match keep_budget(boxes, after.budget) {
-        Ok(removed) => removed.iter().for_each(|path| {
-            say(&format!(
-                "{} was removed to keep the budget of boxes",
-                path.shown()
-            ));
-        }),
-        Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
+        message::frozen(frozen, hint)
     }
 }
 

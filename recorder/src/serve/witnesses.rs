@@ -1,19 +1,10 @@
 //! What other witnesses than the streams tell: nodes that are asked by RPC. And
 //! who else is told how the recorder is.
 
-use std::time::Instant;
-
 use super::Server;
 use crate::operator::message::say;
 use crate::operator::metrics;
-use crate::rpc::{Options, Outcome, Watch};
-
-/// Begins to ask nodes. A recorder that cannot ask still records.
-pub(super) fn watch(options: &Options) -> Option<Watch> {
-    let started = Watch::start(options);
-    let told = started.map_err(|error| say(&format!("no node is asked by RPC: {error}")));
-    told.ok().flatten()
-}
+use crate::rpc::Outcome;
 
 impl Server {
     /// Takes what the nodes that are asked told since the last call.
@@ -35,11 +26,7 @@ impl Server {
                     }
                     recorder.testimony(event);
                 }
-                Outcome::Still(event) => {
-                    if let Some(of) = recorder.life().accused(&event) {
-                        self.triggers.still(&event, of.of(), Instant::now());
-                    }
-                }
+                Outcome::Still(event) => self.alarms.still(&event, recorder.life()),
             }
         }
         self.tell_news();
