@@ -127,6 +127,7 @@ pub struct Recorder {
     /// A segment was begun since the sources were marked.
     switched: bool,
     life: Lifecycle,
+    session: Session,
     config: Config,
     group: Vec<u8>,
     news: Vec<News>,
@@ -171,6 +172,7 @@ impl Recorder {
             sources: Vec::new(),
             switched: false,
             life: history.life.clone(),
+            session: session_of(&config.profile),
             config,
             group: Vec::new(),
             news: Vec::new(),
@@ -246,14 +248,7 @@ impl Recorder {
     }
 
     fn begin_session(&mut self) {
-        let session = Session {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            boot: machine::boot(),
-            profile: self.config.profile.name.clone(),
-            rules: rules_of(&self.config.profile),
-        };
-        self.publish(&[Mark::Session(session)]);
+        self.publish(&[Mark::Session(self.session.clone())]);
         self.protect();
     }
 
@@ -675,6 +670,7 @@ impl Recorder {
             self.flush_loss();
             let checkpoint = Checkpoint {
                 sources: self.sources.iter().map(Reached::now).collect(),
+                session: Some(self.session.clone()),
                 ..self.life.checkpoint()
             };
             self.append_marks(&[Mark::Checkpoint(checkpoint)]);
@@ -711,6 +707,17 @@ impl Recorder {
             .iter()
             .filter(|block| block.is_protected());
         self.writer.protect(protected.map(protection_of).collect());
+    }
+}
+
+/// This process, as it records by a profile.
+pub(crate) fn session_of(profile: &Profile) -> Session {
+    Session {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        boot: machine::boot(),
+        profile: profile.name.clone(),
+        rules: rules_of(profile),
     }
 }
 

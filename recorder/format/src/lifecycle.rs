@@ -155,6 +155,7 @@ impl Lifecycle {
             sources: self.sources.clone(),
             boundary: self.boundary,
             dropped: self.dropped.to_vec(),
+            session: None,
         }
     }
 

@@ -315,6 +315,11 @@ pub struct Checkpoint {
     /// a pinned block beside the gap may stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Dropped>,
+    /// The session that goes on: its own mark goes by age, too, and without it
+    /// nobody knows by which profile the ring is read. Absent in rings of older
+    /// recorders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
 }
 
 /// A place between two executions: canonical entries behind it belong to the
@@ -704,6 +709,7 @@ mod tests {
                     lane: Lane::Main,
                     counters: Counters { from: 1, until: 2 },
                 }],
+                session: Some(session()),
             }),
             Some(Mark::Checkpoint(_)) => Mark::Frozen(Frozen {
                 of: of(),

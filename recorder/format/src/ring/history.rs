@@ -134,6 +134,11 @@ impl History {
                     .sources
                     .iter()
                     .for_each(|source| self.keep_source(stamp.at, source));
+                if self.sessions.is_empty() {
+                    let session = checkpoint.session.clone();
+                    self.sessions
+                        .extend(session.map(|session| (stamp, session)));
+                }
             }
             Mark::Crank(_) => self.cranks += 1,
             _ => {}
