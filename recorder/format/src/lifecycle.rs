@@ -61,6 +61,8 @@ struct Trust {
     reach: Option<u64>,
     /// The slog told of a block.
     slog: bool,
+    /// The height that the node's log told of last, believed or not.
+    log_at: Option<u64>,
     /// A doubt was noted since `reach` last grew: one note is enough.
     noted: bool,
 }
@@ -99,6 +101,17 @@ impl Trust {
 }
 
 impl Lifecycle {
+    /// The ring's own marks tell how far the slog is: what another witness tells
+    /// beside a ring is weighed as if this had heard the slog itself. `log_at`: the
+    /// height that the node's log told of last.
+    pub fn trust_slog_of_marks(&mut self, log_at: Option<u64>) {
+        self.trust.log_at = log_at;
+        let told = self.blocks.iter().filter(|b| b.begun.has(Stream::Slog));
+        let reach = told.map(|block| block.of.height).max();
+        self.trust.slog |= reach.is_some();
+        self.trust.reach = self.trust.reach.max(reach);
+    }
+
     /// All blocks, in the order in which they began.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
@@ -218,6 +231,9 @@ impl Lifecycle {
         before: Position,
         after: Position,
     ) -> Vec<Mark> {
+        if by == Stream::Node {
+            self.trust.log_at = event.height().or(self.trust.log_at);
+        }
         let admitted = self.trust.admits(event, by);
         let mut decide = Decision {
             life: self,
@@ -302,8 +318,15 @@ impl Lifecycle {
                 newest(&|b| b.ended.any() || b.committed.any())
                     .or(self.blocks.last())
                     .map(height)
-                    .filter(|height| self.may_be_of(seen, *height))
+                    .filter(|height| self.may_be_of(seen, *height) && !self.lags(*height))
             })
+    }
+
+    /// The node's log is further than the block behind this height: what it says of a
+    /// height that it does not tell is of one that is not recorded yet.
+    fn lags(&self, height: u64) -> bool {
+        let log_at = self.trust.log_at;
+        log_at.is_some_and(|log_at| log_at > height.saturating_add(1))
     }
 
     /// The AppHash that is known of the height is not another than the one told.

@@ -324,6 +324,18 @@ const TABLE: &[Row] = &[
         "start; run 18446744073709551614; run 18446744073709551615; n commit 18446744073709551615",
         "18446744073709551614.1 confirmed WCX; 18446744073709551615.1 committed WCXP", "", &[]),
 
+    // The node's log is far ahead of the slog, as after a time without a recorder: of
+    // whom a line without a height speaks is not recorded yet.
+    row("a failure of a height that is not recorded yet accuses no block",
+        "start; run 1; n hash 6 AA; n hard ? AA/BB",
+        "1.1 pinned WCXP", "", &["0 diverged", "1 pin 1.1 a mismatch of AppHash, at a height that is not told"]),
+    row("one block ahead the hash tells which it is",
+        "start; run 1; n hash 2 AA; n hard ? AA/BB",
+        "1.1 committed WCXP; 2.1 diverged P", "", &["1 diverged 2.1"]),
+    row("a log that tells its heights again is believed",
+        "start; run 1; n hash 6 AA; run 2; n hash 2 CC; n hard ? CC/BB",
+        "1.1 confirmed WCX; 2.1 diverged WCXP", "", &["1 diverged 2.1"]),
+
     // The network's word.
     row("confirmed by an equal hash",
         "start; run 1; n hash 1 AA; n confirm 1 AA",
