@@ -7,6 +7,7 @@ use std::io::{self, BufRead};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use haltbox_format::attached::{self, Told};
 use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
 use haltbox_format::mark::{Mark, Position};
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
@@ -269,12 +270,23 @@ fn open_ring(path: &Path) -> Result<Source, SourceError> {
         RingError::Io(error) => io_error(error),
         other => SourceError::Foreign(path.to_owned(), other.to_string()),
     })?;
-    let history = History::read(&file, &view).map_err(io_error)?;
+    let mut history = History::read(&file, &view).map_err(io_error)?;
+    if let Some(told) = told_beside(path) {
+        let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+        told.apply(id, &mut history.life, history.last.at);
+    }
     Ok(Source::Ring(Box::new(RingSource {
         file,
         view,
         history,
     })))
+}
+
+/// What an attached recorder was told of the ring's blocks.
+fn told_beside(ring: &Path) -> Option<Told> {
+    let at = ring.parent()?.join(attached::FOLDER).join(attached::TOLD);
+    let is_file = std::fs::metadata(&at).is_ok_and(|found| found.is_file());
+    Told::decode(&is_file.then(|| std::fs::read(at).ok())??)
 }
 
 fn open_folder(path: &Path) -> Result<Source, SourceError> {

@@ -2,38 +2,42 @@
 //! not do is done here, freezing and archiving.
 //!
 //! The ring is read through its file, never locked, so that the host finds it
-//! free whenever it starts. Therefore nothing can be noted in it: whether a
-//! block was frozen is told by the folder of boxes.
+//! free whenever it starts. Therefore nothing can be noted in it: what was frozen
+//! is told by the folder of boxes, and what the node's log and other nodes tell is
+//! kept in a folder of its own.
+
+mod beside;
+pub mod folder;
+mod watched;
 
 use haltbox_format::ShowPath;
-use std::collections::HashSet;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::Attempt;
+use haltbox_format::Profile;
+use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Lane, Profile, RingId};
 
-use crate::archive::{self, Archiving};
 use crate::freeze::{self, Plan};
+use crate::intake::Place;
 use crate::operator::after_freeze::AfterFreeze;
 use crate::operator::message::{self, say};
-use crate::operator::status::is_held;
-use crate::regular;
-use crate::ring::machine::machine;
-use crate::ring_profile::of_ring;
+use crate::rpc;
 use crate::service::Service;
 use crate::signals::{self, Signals};
+use crate::triggers::Policy;
+use beside::Beside;
+use watched::Watched;
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Parts of the main lane that are recorded between two parts of the archive.
-const ARCHIVED_IN: u64 = 6;
+/// How often the log is read: a file that nobody looked at for longer may have been
+/// cut meanwhile. And how often the marks are looked at while something is waited for.
+const SOON: Duration = Duration::from_millis(300);
+/// How long the end is put off for what is still to be frozen.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What to attach to, and how.
 pub struct Options {
@@ -43,12 +47,34 @@ pub struct Options {
     pub profile: Option<Profile>,
     /// The node's executable, whose digest goes into the boxes.
     pub node_program: Option<PathBuf>,
-    /// How long a mismatch that is not proved has to last.
-    pub persist: Duration,
+    /// The node's log: a file that is followed, or the journal.
+    pub node_log: Option<Place>,
+    /// Nodes that are asked by RPC.
+    pub rpc: rpc::Options,
+    /// When trouble becomes a freeze.
+    pub triggers: Policy,
     /// What a durable box brings about.
     pub after_freeze: AfterFreeze,
     /// Bytes the archive may have; 0 for none.
     pub archive_bytes: u64,
+}
+
+impl Options {
+    fn boxes(&self) -> PathBuf {
+        folder_of(&self.ring).join("boxes")
+    }
+}
+
+/// Why a look came to nothing.
+enum Trouble {
+    /// It may be mended by the time of the next look.
+    Passing(String),
+    /// It will not be.
+    Lasting(String),
+}
+
+fn passing(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Passing(error.to_string())
 }
 
 /// Watches a ring until a signal ends it.
@@ -58,223 +84,206 @@ pub struct Options {
 pub fn attach(options: Options) -> Result<(), String> {
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    refuse_pipe(options.node_log.as_ref())?;
     let mut watcher = Watcher {
         options,
         watched: None,
+        beside: None,
+        at: Position::default(),
+        looked: None,
         waiting_told: false,
     };
     let mut service = Service::ready();
     while signals.arrived().next().is_none() {
         service.live();
-        if let Err(error) = watcher.look() {
-            watcher.trouble(&error);
-        }
-        wait(&signals);
+        watcher.turn()?;
+        wait(&signals, watcher.pause());
     }
     service.stopping();
-    Ok(())
+    watcher.finish()
+}
+
+/// Nobody drains a pipe while a box is written, and the node would wait for it.
+fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
+    use std::os::unix::fs::FileTypeExt;
+    let fifo = |path: &Path| std::fs::metadata(path).is_ok_and(|at| at.file_type().is_fifo());
+    match log {
+        None | Some(Place::Journal(_)) => Ok(()),
+        Some(Place::Path(path)) if !fifo(path) => Ok(()),
+        Some(_) => Err(
+            "with --attach the node's log is a file that is followed, or --journal: a pipe would \
+             hold the node up while a box is written"
+                .to_owned(),
+        ),
+    }
 }
 
 struct Watcher {
     options: Options,
     watched: Option<Watched>,
+    /// From the first ring on.
+    beside: Option<Beside>,
+    /// Where the ring stood at the last look.
+    at: Position,
+    /// When that was.
+    looked: Option<Instant>,
     waiting_told: bool,
 }
 
-/// A ring that was found.
-struct Watched {
-    file: File,
-    inode: u64,
-    profile: Arc<Profile>,
-    archiving: Option<Archiving>,
-    /// Attempts that a box was written of, or tried to.
-    done: HashSet<(Option<RingId>, Attempt)>,
-    /// Since when a mismatch is seen that is not proved.
-    doubts: Vec<(Attempt, Instant)>,
-    /// Main records between two parts of the archive, and where the last was.
-    records: u64,
-    archived_at: u64,
-}
-
 impl Watcher {
-    fn look(&mut self) -> Result<(), String> {
-        self.find()?;
-        let Some(watched) = &mut self.watched else {
-            return Ok(());
-        };
-        let view = RingView::read_marks(&watched.file).map_err(|error| error.to_string())?;
-        let history = History::read(&watched.file, &view).map_err(|error| error.to_string())?;
-        watched.wake(history.last.at.main);
-        let ring = view.superblock.map(|superblock| RingId(superblock.uuid));
-        for (of, reason) in watched.due(history.life.blocks(), self.options.persist) {
-            if watched.done.insert((ring, of)) {
-                freeze(&self.options, &watched.profile, &watched.file, of, reason);
+    fn turn(&mut self) -> Result<(), String> {
+        if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
+            beside.read(&watched.profile);
+            let lately = self.looked.is_some_and(|at| at.elapsed() < LOOK);
+            let pressing = watched.wants() || beside.is_alarmed() || beside.has_more();
+            if lately && !pressing {
+                return Ok(());
             }
         }
+        self.looked = Some(Instant::now());
+        match self.look() {
+            Ok(()) => Ok(()),
+            Err(Trouble::Lasting(text)) => Err(text),
+            // Told once: it is looked again every second.
+            Err(Trouble::Passing(text)) => {
+                if !std::mem::replace(&mut self.waiting_told, true) {
+                    say(&format!("{text}; waiting for it"));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self.beside.as_ref().is_some_and(Beside::has_more) {
+            true => Duration::ZERO,
+            false => SOON,
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Trouble> {
+        self.find()?;
+        let (Some(watched), Some(beside)) = (&mut self.watched, &mut self.beside) else {
+            return Ok(());
+        };
+        let view = RingView::read_marks(&watched.file).map_err(passing)?;
+        let history = History::read(&watched.file, &view).map_err(passing)?;
+        let (at, ring) = (history.last.at, watched::id_of(&view));
+        watched.wake(at.main);
+        beside.of_ring(ring);
+        let mut life = history.life.clone();
+        beside.trust(&mut life);
+        beside.told().apply(ring, &mut life, at);
+        let boxes = self.options.boxes();
+        let mut wanted = beside.hear(&mut life, at, &boxes);
+        // What the log told of comes before the end of the process that wrote it.
+        if watched.node_ended(&history) {
+            beside.node_ended();
+        }
+        wanted.extend(watched.due(history.life.blocks(), &life, self.options.triggers.time));
+        watched.want(ring, wanted, &life);
+        let stands = std::mem::replace(&mut self.at, at) == at;
+        // Before a box is written, which a kill may cut short.
+        beside.save(at);
+        for (of, reason) in watched.ready(|since| beside.is_drained(since, stands)) {
+            let held = watched.held(&boxes, &view, life.block(of), at);
+            let frozen = held.or_else(|| freeze(&self.options, watched, beside, of, reason));
+            frozen.into_iter().for_each(|name| beside.frozen(of, name));
+        }
+        beside.save(at);
         Ok(())
     }
 
     /// Opens the ring, again if the host put another in its place.
-    fn find(&mut self) -> Result<(), String> {
+    fn find(&mut self) -> Result<(), Trouble> {
         let path = &self.options.ring;
         let found = match std::fs::metadata(path) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.watched = None;
-                return Err(format!("{} is not there yet", path.shown()));
+                return Err(passing(format!("{} is not there yet", path.shown())));
             }
-            Err(error) => return Err(format!("{}: {error}", path.shown())),
+            Err(error) => return Err(passing(format!("{}: {error}", path.shown()))),
         };
-        let same = |watched: &Watched| watched.inode == found.ino();
-        if self.watched.as_ref().is_some_and(same) {
+        if self
+            .watched
+            .as_ref()
+            .is_some_and(|watched| watched.is(found.ino()))
+        {
             return Ok(());
         }
-        let cannot = |error: io::Error| format!("{}: {error}", path.shown());
-        let file = regular::open(path).map_err(cannot)?;
-        let view = RingView::read(&file).map_err(|error| format!("{} {error}", path.shown()))?;
-        if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {
-            return Err(format!(
-                "{} was made on another machine, and no host writes it here (haltbox freeze \
-                 reads it)",
-                path.shown()
-            ));
+        let mut watched = Watched::open(path, self.options.profile.as_ref())?;
+        if self.beside.is_none() {
+            let (log, rpc) = (self.options.node_log.as_ref(), &self.options.rpc);
+            let policy = self.options.triggers;
+            let beside = Beside::open(path, log, rpc, policy, &watched.profile);
+            self.beside = Some(beside.map_err(Trouble::Lasting)?);
         }
-        let history = History::read(&file, &view).map_err(|error| error.to_string())?;
-        let profile = match &self.options.profile {
-            Some(asked) => asked.clone(),
-            None if history.sessions.is_empty() => {
-                return Err(format!("{} is not begun yet", path.shown()));
-            }
-            None => of_ring(path, &history)?,
-        };
-        let profile = Arc::new(profile);
+        watched.archive(&self.options);
         say(&format!("attached to {}", path.shown()));
         self.waiting_told = false;
-        self.watched = Some(Watched {
-            archiving: self.archive(&file, &profile),
-            profile,
-            inode: found.ino(),
-            file,
-            done: HashSet::new(),
-            doubts: Vec::new(),
-            records: between_parts(&view),
-            archived_at: 0,
-        });
+        self.watched = Some(watched);
         Ok(())
     }
 
-    fn archive(&self, ring: &File, profile: &Arc<Profile>) -> Option<Archiving> {
-        (self.options.archive_bytes > 0).then_some(())?;
-        Archiving::beside(folder_of(&self.options.ring), ring.try_clone(), |ring| {
-            archive::Plan {
-                ring,
-                old_rings: Vec::new(),
-                profile: Arc::clone(profile),
-                node_program: self.options.node_program.clone(),
-                budget: self.options.archive_bytes,
+    /// The node's end often is this one's, too: its last words come first.
+    fn finish(mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            self.looked = None;
+            self.turn()?;
+            let wants = self.watched.as_ref().is_some_and(Watched::wants);
+            let beside = self.beside.as_ref();
+            let drained = beside.is_none_or(|beside| beside.is_drained(begun, true));
+            if drained && !wants || begun.elapsed() >= LAST_WORDS {
+                break;
             }
-        })
-    }
-
-    /// Told once: it is looked again every second.
-    fn trouble(&mut self, text: &str) {
-        if !std::mem::replace(&mut self.waiting_told, true) {
-            say(&format!("{text}; waiting for it"));
+            std::thread::sleep(SOON);
         }
+        let at = self.at;
+        self.beside.into_iter().for_each(|beside| beside.close(at));
+        Ok(())
     }
 }
 
-impl Watched {
-    fn wake(&mut self, at: u64) {
-        if at.saturating_sub(self.archived_at) >= self.records {
-            self.archived_at = at;
-            self.archiving.iter().for_each(Archiving::wake);
-        }
-    }
-
-    /// Attempts that a box is wanted of: those that diverged, and those whose
-    /// mismatch is not proved but lasts.
-    fn due(&mut self, blocks: &[Block], persist: Duration) -> Vec<(Attempt, String)> {
-        let doubtful = |block: &&Block| block.state == State::Pinned && differs(block);
-        let doubted: Vec<Attempt> = blocks.iter().filter(doubtful).map(|b| b.of).collect();
-        self.doubts.retain(|(of, _)| doubted.contains(of));
-        for of in doubted {
-            if self.doubts.iter().all(|(known, _)| *known != of) {
-                self.doubts.push((of, Instant::now()));
-            }
-        }
-        let lasts = |of: Attempt| {
-            let mut doubts = self.doubts.iter();
-            doubts.any(|(known, since)| *known == of && since.elapsed() >= persist)
-        };
-        let due = blocks.iter().filter(|block| {
-            let wanted = block.state == State::Diverged || lasts(block.of);
-            wanted && block.frozen.is_none()
-        });
-        due.map(|block| (block.of, reason_of(block))).collect()
-    }
-}
-
-/// A copy of another node's ring, or one of a host in another container.
-fn is_from_elsewhere(view: &RingView) -> bool {
-    let made_on = view.superblock.map_or([0; 32], |found| found.machine);
-    let here = machine();
-    made_on != here && made_on != [0; 32] && here != [0; 32]
-}
-
-fn differs(block: &Block) -> bool {
-    let hashes = block.app_hash.zip(block.network);
-    hashes.is_some_and(|(local, network)| local != network)
-}
-
-fn reason_of(block: &Block) -> String {
-    let field = block.why.as_deref().unwrap_or("AppHash");
-    match block.app_hash.zip(block.network) {
-        Some((local, network)) => {
-            format!("{field} differs, this node has {local}, the network {network}")
-        }
-        None => format!("{field} differs"),
-    }
-}
-
-/// A sixth of the records that fit the main lane, by the size of those there.
-fn between_parts(view: &RingView) -> u64 {
-    let runs = &view.lane(Lane::Main).runs;
-    let records: u64 = runs.iter().map(|run| run.last - run.first + 1).sum();
-    let bytes: u64 = runs.iter().map(|run| (run.to - run.from) as u64).sum();
-    let lane = u64::from(view.geometry.main) * u64::from(view.geometry.segment_size);
-    let each = bytes.checked_div(records).unwrap_or(300).max(16);
-    (lane / each / ARCHIVED_IN).max(1)
-}
-
+/// The folder of a ring.
 fn folder_of(ring: &Path) -> &Path {
     let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
 }
 
-fn freeze(options: &Options, profile: &Arc<Profile>, ring: &File, of: Attempt, reason: String) {
-    let boxes = folder_of(&options.ring).join("boxes");
-    say(&format!("height {}: {reason}", of.height));
+/// Writes a box; its name, if there is one.
+fn freeze(
+    options: &Options,
+    watched: &Watched,
+    beside: &Beside,
+    of: Attempt,
+    reason: String,
+) -> Option<String> {
     let plan = Plan {
         of,
         reason,
-        boxes,
-        profile: Arc::clone(profile),
+        boxes: options.boxes(),
+        profile: watched.profile.clone(),
         node_program: options.node_program.clone(),
     };
-    match freeze::freeze(ring, &plan) {
+    match freeze::freeze_told(&watched.file, &plan, &options.ring, beside.told()) {
         Ok(frozen) => {
             let told = options.after_freeze.follow_up(&plan.boxes, &frozen, true);
             message::tell(&told);
+            Some(frozen.name())
         }
-        Err(error) => say(&format!("NOT FROZEN: {error}")),
+        Err(error) => {
+            say(&format!("NOT FROZEN: {error}"));
+            None
+        }
     }
 }
 
-fn wait(signals: &Signals) {
+fn wait(signals: &Signals, pause: Duration) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
     let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    let look = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
-    let _ = poll(&mut waiting, look);
+    let pause = PollTimeout::try_from(pause).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut waiting, pause);
 }

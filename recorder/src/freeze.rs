@@ -14,12 +14,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use haltbox_format::attached::Told;
 use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingError, RingView};
-use haltbox_format::{AppHash, BlockHash, BoxName, Profile};
+use haltbox_format::{AppHash, BlockHash, BoxName, Profile, RingId};
 
+use crate::attach;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
 use crate::private;
@@ -151,15 +153,44 @@ impl std::error::Error for FreezeError {}
 
 /// Writes the box. On a full disk first history is given up, never the block.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
-    match freeze_scope(ring, plan, Scope::Everything) {
-        Err(FreezeError::NoSpace { .. }) => freeze_scope(ring, plan, Scope::Block(plan.of)),
+    freeze_with(ring, plan, None)
+}
+
+/// The same, with what is told beside the ring at `path`: judged by it, and with the
+/// lines of the node's log that are kept there. The HASH is of the ring's records
+/// alone.
+pub fn freeze_told(
+    ring: &File,
+    plan: &Plan,
+    path: &Path,
+    told: &Told,
+) -> Result<Frozen, FreezeError> {
+    freeze_with(ring, plan, Some((path, told)))
+}
+
+/// A ring's path, and what is told beside it.
+type Beside<'a> = Option<(&'a Path, &'a Told)>;
+
+fn freeze_with(ring: &File, plan: &Plan, beside: Beside<'_>) -> Result<Frozen, FreezeError> {
+    match freeze_scope(ring, plan, Scope::Everything, beside) {
+        Err(FreezeError::NoSpace { .. }) => freeze_scope(ring, plan, Scope::Block(plan.of), beside),
         other => other,
     }
 }
 
-fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, FreezeError> {
+fn freeze_scope(
+    ring: &File,
+    plan: &Plan,
+    scope: Scope,
+    beside: Beside<'_>,
+) -> Result<Frozen, FreezeError> {
     let view = RingView::read(ring).map_err(FreezeError::Ring)?;
-    let history = History::read(ring, &view).map_err(|e| FreezeError::Ring(e.into()))?;
+    let mut history = History::read(ring, &view).map_err(|e| FreezeError::Ring(e.into()))?;
+    let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+    let beside = beside.filter(|(_, told)| told.is_of(id));
+    if let Some((_, told)) = beside {
+        told.apply(id, &mut history.life, history.last.at);
+    }
     let subject = history
         .life
         .block(plan.of)
@@ -188,7 +219,13 @@ fn freeze_scope(ring: &File, plan: &Plan, scope: Scope) -> Result<Frozen, Freeze
     };
     let host = machine::fingerprint(plan.node_program.as_deref());
     let copied = ring_copy::copy(reading, scope, Some(plan.of), host, writer);
-    let copied = copied.map_err(|error| copy_error(&plan.boxes, error))?;
+    let mut copied = copied.map_err(|error| copy_error(&plan.boxes, error))?;
+    if let Some((path, _)) = beside {
+        let lines = attach::folder::lines(path, |line, terminated| {
+            copied.writer.node(line, terminated)
+        });
+        lines.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
+    }
     let identity = Identity {
         evidence: Some(copied.evidence),
         ..identity(plan, &subject, copied.hash)

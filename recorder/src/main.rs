@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Lane, Profile};
+use haltbox_format::{Lane, Profile, RingId};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::intake::Place;
@@ -59,20 +59,18 @@ enum Command {
     },
 }
 
+/// Sightings that freeze a block by default, and seconds between two questions.
+const ROUNDS: u32 = 8;
+const RPC_SECONDS: u64 = 2;
+
 /// Options of a recorder that reads sources and writes its ring itself.
-const ATTACHED_HAS_NO: [&str; 14] = [
+const ATTACHED_HAS_NO: [&str; 8] = [
     "dir",
     "slog",
     "wrapped_fifo",
     "of_run",
-    "node_log",
-    "journal",
     "give_back",
     "size",
-    "persist_rounds",
-    "rpc",
-    "peer_rpc",
-    "rpc_seconds",
     "metrics",
     "max_block_age",
 ];
@@ -82,7 +80,8 @@ struct RecordArgs {
     /// Folder of the ring and the boxes; never under the node's data/.
     #[arg(long, required_unless_present = "attach")]
     dir: Option<PathBuf>,
-    /// Beside a host that writes its ring itself: freeze and archive for it.
+    /// Beside a host that writes its ring itself: freeze and archive for it. Where the
+    /// host knows no AppHash, give --node-log, --journal or --rpc too.
     #[arg(long, value_name = "RING", conflicts_with_all = ATTACHED_HAS_NO)]
     attach: Option<PathBuf>,
     /// The host's slog: a file that is followed, a FIFO, - for standard input, or
@@ -96,7 +95,7 @@ struct RecordArgs {
     /// What `haltbox run` leaves to its recorder: numbers of descriptors.
     #[arg(long, value_name = "end=N,...", hide = true)]
     of_run: Option<Handed>,
-    /// The node's log: the same.
+    /// The node's log: the same. With --attach a file that is followed.
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
     /// The node's log out of systemd's journal: what this unit prints.
@@ -124,9 +123,9 @@ struct RecordingArgs {
     /// into the boxes, so that builds can be told apart.
     #[arg(long, value_name = "PATH")]
     node_program: Option<PathBuf>,
-    /// Sightings of the same mismatch, one a round, that freeze its block.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..))]
-    persist_rounds: u32,
+    /// Sightings of the same mismatch, one a round, that freeze its block; by default 8.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    persist_rounds: Option<u32>,
     /// Seconds that the same mismatch, or trouble without progress, has to last.
     #[arg(long, value_name = "N", default_value = "60")]
     persist_seconds: u64,
@@ -151,9 +150,9 @@ struct RecordingArgs {
     /// The RPC of a node you trust, to compare AppHashes with; may be given again.
     #[arg(long, value_name = "URL")]
     peer_rpc: Vec<rpc::Endpoint>,
-    /// Seconds between two questions to one of them.
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u64).range(1..))]
-    rpc_seconds: u64,
+    /// Seconds between two questions to one of them; by default 2.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rpc_seconds: Option<u64>,
     /// Serve metrics for Prometheus at http://ADDR/metrics, for example at
     /// 127.0.0.1:9464.
     #[arg(long, value_name = "ADDR")]
@@ -176,7 +175,7 @@ impl RecordingArgs {
         let options = rpc::Options {
             own: self.rpc.clone(),
             peers: self.peer_rpc.clone(),
-            every: Duration::from_secs(self.rpc_seconds),
+            every: Duration::from_secs(self.rpc_seconds.unwrap_or(RPC_SECONDS)),
         };
         options.check()?;
         Ok(options)
@@ -299,20 +298,46 @@ fn main() -> ExitCode {
     })
 }
 
+/// An attached recorder follows a log and asks nodes only if it is told to.
+fn check_attached(args: &RecordArgs) {
+    let asks = args.recording.rpc.is_some() || !args.recording.peer_rpc.is_empty();
+    let hears = args.node_log.is_some() || args.journal.is_some() || asks;
+    let refused = match args.attach.is_some() {
+        true if args.recording.persist_rounds.is_some() && !hears => "--persist-rounds",
+        true if args.recording.rpc_seconds.is_some() && !asks => "--rpc-seconds",
+        _ => return,
+    };
+    let text = format!(
+        "the argument '--attach <RING>' cannot be used with '{refused}' unless it follows what \
+         that is about: give --node-log, --journal or --rpc"
+    );
+    let kind = clap::error::ErrorKind::ArgumentConflict;
+    Cli::command().error(kind, text).exit()
+}
+
 fn record(args: &RecordArgs) -> Result<ExitCode, String> {
+    check_attached(args);
     match (&args.attach, &args.dir) {
-        (Some(ring), _) => attach_to(ring, &args.recording),
+        (Some(ring), _) => attach_to(ring, args),
         (None, Some(dir)) => record_into(dir, args),
         (None, None) => Err("nowhere to record: give --dir".to_owned()),
     }
 }
 
-fn attach_to(ring: &Path, args: &RecordingArgs) -> Result<ExitCode, String> {
+fn attach_to(ring: &Path, given: &RecordArgs) -> Result<ExitCode, String> {
+    let args = &given.recording;
+    let node_log = given.node_log.as_deref().map(Place::from);
+    let node_log = node_log.or(given.journal.clone().map(Place::Journal));
     attach::attach(attach::Options {
+        node_log,
+        rpc: args.rpc()?,
         ring: absolute(ring)?,
         profile: args.profile.as_deref().map(load_profile).transpose()?,
         node_program: args.node_program.clone(),
-        persist: Duration::from_secs(args.persist_seconds),
+        triggers: Policy {
+            rounds: args.persist_rounds.unwrap_or(ROUNDS),
+            time: Duration::from_secs(args.persist_seconds),
+        },
         after_freeze: args.after_freeze(),
         archive_bytes: args.archive_bytes,
     })?;
@@ -344,7 +369,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
             .flatten(),
         node_program: args.recording.node_program.clone(),
         triggers: Policy {
-            rounds: args.recording.persist_rounds,
+            rounds: args.recording.persist_rounds.unwrap_or(ROUNDS),
             time: Duration::from_secs(args.recording.persist_seconds),
         },
         after_freeze: args.recording.after_freeze(),
@@ -447,8 +472,11 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let file = std::fs::File::open(ring)
         .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
-    let history = History::read(&file, &view).map_err(|error| error.to_string())?;
+    let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
+    let told = attach::folder::told(ring).unwrap_or_default();
+    let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+    told.apply(id, &mut history.life, history.last.at);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));
@@ -463,7 +491,8 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         profile: Arc::clone(&profile),
         node_program: None,
     };
-    let frozen = freeze::freeze(&file, &plan).map_err(|error| error.to_string())?;
+    let frozen =
+        freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
     message::print(&message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! What the operator asks, sees and is told.
 
 pub mod after_freeze;
+pub mod attached;
 mod callers;
 pub mod concerns;
 pub(crate) mod contents;

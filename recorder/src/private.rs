@@ -40,13 +40,27 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_already(path, bytes) {
         return Ok(());
     }
+    in_place(path, bytes, File::sync_data)
+}
+
+/// The same without a wait for the disk: a kill leaves one of them, a power cut may
+/// leave neither.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    in_place(path, bytes, |_| Ok(()))
+}
+
+fn in_place(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.new"));
     // What a kill left, or a link; its target stays.
     let _ = fs::remove_file(&temporary);
     let mut file = writing().create_new(true).open(&temporary)?;
     file.write_all(bytes)?;
-    file.sync_data()?;
+    settle(&file)?;
     fs::rename(&temporary, path)
 }
 

@@ -57,6 +57,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whom it asks, as it may be shown.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let all = self.own.iter().chain(&self.peers);
+        all.map(Endpoint::to_string).collect()
+    }
+
     /// Whether each is a witness of its own: one that is named twice would prove
     /// what only two can.
     ///

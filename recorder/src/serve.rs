@@ -44,7 +44,8 @@ use crate::signals::{self, Signals};
 use crate::subject::{BY_REQUEST, Holder, Subject};
 use crate::triggers::Policy;
 use freezing::{Freezing, HeldBy, Wanted};
-use opening::{FirstBlock, followed, keep_profile, make_folder, open_sources};
+pub(crate) use opening::followed;
+use opening::{FirstBlock, keep_profile, make_folder, open_sources};
 
 /// How often followed files are looked at.
 const LOOK: Duration = Duration::from_millis(25);

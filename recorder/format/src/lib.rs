@@ -17,6 +17,7 @@ compile_error!(
 
 mod app_hash;
 pub mod archive_name;
+pub mod attached;
 pub mod blackbox;
 mod canonical;
 mod entry_type;

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::archive;
 use crate::clock;
 use crate::intake::journal::SCHEME;
+use crate::operator::attached::Attached;
 use crate::operator::contents::NOT_UNDERSTOOD;
 use crate::operator::control::{self, Reply, Request};
 use crate::operator::message::{WITHOUT_A_BOX, human_bytes};
@@ -77,6 +78,7 @@ pub(crate) fn of(status: &Status, history: &History, judging: &Judging) -> Vec<C
     let mut found = Vec::new();
     found.extend(recording(status));
     found.extend(answering(status, judging.answers));
+    found.extend(attached(status));
     found.extend(sources(status));
     found.extend(blocks(status));
     found.extend(told(status, history));
@@ -167,14 +169,51 @@ fn is_stopped(pid: u32) -> bool {
     state.is_some_and(|state| state.starts_with(['T', 't']))
 }
 
+/// Who stands beside a host's ring, and whether anything tells of its AppHash.
+fn attached(status: &Status) -> Option<Concern> {
+    let attached = status.attached.as_ref().filter(|_| status.is_linked());
+    let stopped =
+        attached.filter(|attached| attached.alive && attached.pid.is_some_and(is_stopped));
+    if let Some(stopped) = stopped {
+        let what = format!("haltbox record --attach{} is stopped", stopped.process());
+        return Some(concern("not-answering", what, "let it go on: kill -CONT"));
+    }
+    let gone = attached.filter(|attached| !attached.alive && !attached.closed);
+    if let Some(gone) = gone {
+        let (process, follows) = (gone.process(), gone.follows());
+        let what = format!("haltbox record --attach{process} is gone, which {follows}");
+        let mend = "start it again, with the same options: it goes on where it stopped";
+        return Some(concern("attached-gone", what, mend));
+    }
+    let hears = attached.is_some_and(Attached::hears);
+    let deaf = status.is_linked() && status.lacks_app_hash && !hears;
+    let ring = status.ring.shown();
+    deaf.then(|| {
+        concern(
+            "not-followed",
+            "nothing here tells this ring's AppHash: no box comes by itself at a halt",
+            format!(
+                "have the node's log followed: haltbox record --attach {ring} --node-log FILE \
+                 (or --journal UNIT); without that run haltbox freeze at a halt"
+            ),
+        )
+    })
+}
+
 fn sources(status: &Status) -> Vec<Concern> {
-    let read = status
-        .sources
-        .iter()
-        .filter(|source| source.is_followed && source.is_read);
-    let concern = |source: &SourceState| {
-        let told = told_unread(source).filter(|_| status.recording);
-        told.or_else(|| source_concern(source, status.pid))
+    let attached = status.attached.as_ref().filter(|attached| attached.alive);
+    let beside = attached.iter().flat_map(|attached| {
+        let sources = attached.sources.iter();
+        sources.map(|source| (source, attached.pid, attached.alive))
+    });
+    let own = status.sources.iter();
+    let own = own.map(|source| (source, status.pid, status.recording));
+    let read = own
+        .chain(beside)
+        .filter(|(source, ..)| source.is_followed && source.is_read);
+    let concern = |(source, pid, alive): (&SourceState, Option<u32>, bool)| {
+        let told = told_unread(source).filter(|_| alive);
+        told.or_else(|| source_concern(source, pid))
     };
     read.filter_map(concern).collect()
 }
@@ -292,10 +331,19 @@ fn blocks(status: &Status) -> Option<Concern> {
 /// What the recorder noted of the node's log, and no block since that it read.
 fn told(status: &Status, history: &History) -> Vec<Concern> {
     let since = status.last_block_ms.unwrap_or(0);
-    let notes = history.notes.iter().rev();
-    let news = notes.filter(|(stamp, _)| stamp.time_ms >= since);
-    let news: Vec<&str> = news.map(|(_, note)| note.text.as_str()).collect();
-    let last = |begin: &str| news.iter().find(|text| text.starts_with(begin)).copied();
+    let attached = status.attached.iter();
+    let beside = attached.flat_map(|attached| &attached.notes);
+    let beside = beside.map(|noted| (noted.at_ms, noted.text.as_str()));
+    let own = history.notes.iter();
+    let own = own.map(|(stamp, note)| (stamp.time_ms, note.text.as_str()));
+    let news = own.chain(beside).filter(|(at_ms, _)| *at_ms >= since);
+    let news: Vec<&str> = news.map(|(_, text)| text).collect();
+    let last = |begin: &str| {
+        news.iter()
+            .rev()
+            .find(|text| text.starts_with(begin))
+            .copied()
+    };
     let unread = last(NOT_UNDERSTOOD).map(|text| {
         concern(
             "log-not-understood",

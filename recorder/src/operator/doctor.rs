@@ -57,6 +57,7 @@ pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
     findings.extend([file_system(dir), room(dir, &status)]);
     findings.push(time(&status, clock::now_ms()));
     findings.extend(memory(dir, &status));
+    findings.extend(attached(&status));
     findings.extend(sources(&status));
     findings.extend(contents_of(&status));
     findings.extend(concerns(&status));
@@ -86,6 +87,8 @@ fn concerns(status: &Status) -> Vec<Finding> {
             concern.word,
             "not-answering"
                 | "node-not-recorded"
+                | "attached-gone"
+                | "not-followed"
                 | "source-unreadable"
                 | "old-block"
                 | "loss"
@@ -96,6 +99,21 @@ fn concerns(status: &Status) -> Vec<Finding> {
     };
     let told = status.concerns.iter().filter(told);
     told.map(|concern| wrong(concern.what.clone(), concern.mend.clone()))
+        .collect()
+}
+
+/// Who stands beside a host's ring; that nobody does is a concern of its own.
+fn attached(status: &Status) -> Vec<Finding> {
+    let attached = status.attached.as_ref();
+    let Some(attached) = attached.filter(|attached| status.is_linked() && attached.alive) else {
+        return Vec::new();
+    };
+    let (process, follows) = (attached.process(), attached.follows());
+    let at_work = format!("haltbox record --attach{process} is at work and {follows}");
+    let sources = attached.sources.iter();
+    let sources = sources.map(|found| source(found, attached.pid));
+    std::iter::once(Finding::Good(at_work))
+        .chain(sources)
         .collect()
 }
 
@@ -217,9 +235,12 @@ fn contents_of(status: &Status) -> Vec<Finding> {
         Ok(profile) => profile,
         Err(error) => return vec![wrong(error, "give the recorder its --profile file again")],
     };
-    let followed = status.sources.iter().filter(|source| source.is_followed);
-    let looked = followed.filter_map(|source| {
-        let place = place_of(source, status.pid).filter(|place| place.is_file())?;
+    let attached = status.attached.iter().filter(|attached| attached.alive);
+    let beside = attached.flat_map(|attached| attached.sources.iter().map(|s| (s, attached.pid)));
+    let own = status.sources.iter().filter(|source| source.is_followed);
+    let followed = own.map(|source| (source, status.pid)).chain(beside);
+    let looked = followed.filter_map(|(source, pid)| {
+        let place = place_of(source, pid).filter(|place| place.is_file())?;
         let stream = stream_of(source)?;
         let contents = contents::of(&place, stream, &profile).ok()?;
         Some((source, stream, contents))

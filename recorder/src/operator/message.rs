@@ -117,7 +117,7 @@ pub fn without_a_box(reason: &str) -> String {
     let reason = Outside::text(reason);
     format!(
         "haltbox: {WITHOUT_A_BOX}: {reason}\n  there is no black box; \
-         keep the node's log, it is in the ring as well\n"
+         keep the node's log, its last lines are recorded as well\n"
     )
 }
 

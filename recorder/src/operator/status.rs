@@ -11,15 +11,17 @@ use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Loss, SourceMark, Unread};
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{AppHash, Lane, Profile, Stream};
+use haltbox_format::{AppHash, Lane, Profile, RingId, Stream};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
+use crate::attach::folder;
 use crate::blackbox::held::Held;
 use crate::clock;
 use crate::intake::journal::shown_path;
+use crate::operator::attached::Attached;
 use crate::operator::concerns::{self, Concern, Judging};
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
@@ -93,6 +95,12 @@ pub struct Status {
     pub boxes: Vec<String>,
     /// Where entries come from.
     pub sources: Vec<SourceState>,
+    /// Who stands beside a ring that its host writes; absent where nobody ever did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attached>,
+    /// The ring itself tells no AppHash of its blocks.
+    #[serde(skip)]
+    pub(crate) lacks_app_hash: bool,
 }
 
 /// How far a source was read.
@@ -175,7 +183,14 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.shown());
     let file = regular::open(&ring).map_err(|error| cannot(&not_opened(&error)))?;
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
-    let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
+    let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
+    let lacks_app_hash = lacks_app_hash(&history);
+    let told = folder::told(&ring);
+    if let Some(told) = &told {
+        let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+        told.apply(id, &mut history.life, history.last.at);
+    }
+    let profile = of_ring(&ring, &history).ok();
     let blocks = history.life.blocks();
     let folder = ring.parent().unwrap_or(Path::new("."));
     let in_boxes = in_boxes(folder, &view, &history);
@@ -203,7 +218,9 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
         last_block_seconds: None,
         max_block_seconds: 0,
         archived: archive.iter().map(|file| file.name.last).max(),
-        sources: source_states(sources, &history, of_ring(&ring, &history).ok().as_ref()),
+        sources: source_states(sources, &history, profile.as_ref()),
+        attached: told.map(|told| Attached::of(&ring, &told, profile.as_ref())),
+        lacks_app_hash,
         version: 1,
         bytes: view.length,
         recording: is_held(file),
@@ -283,7 +300,7 @@ fn last_frozen(folder: &Path) -> Option<u64> {
     times.max()
 }
 
-fn source_state(mark: SourceMark) -> SourceState {
+pub(crate) fn source_state(mark: SourceMark) -> SourceState {
     let found = std::fs::metadata(&mark.path).ok();
     let same = found.filter(|found| found.is_file() && found.ino() == mark.inode);
     SourceState {
@@ -295,6 +312,12 @@ fn source_state(mark: SourceMark) -> SourceState {
         is_followed: true,
         is_read: true,
     }
+}
+
+/// Blocks were committed, and the ring tells of none what AppHash it has.
+fn lacks_app_hash(history: &History) -> bool {
+    let blocks = || history.life.blocks().iter();
+    blocks().any(|block| block.committed.any()) && blocks().all(|block| block.app_hash.is_none())
 }
 
 /// The blocks, each with its box.
@@ -434,6 +457,7 @@ impl Status {
             height(self.oldest),
             height(self.obtainable)
         ));
+        lines.extend(self.attached.as_ref().map(Attached::text));
         lines.push(match self.archive_files {
             0 => "archive    none".to_owned(),
             1 => format!("archive    1 file, {}", human_bytes(self.archive_bytes)),

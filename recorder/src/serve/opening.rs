@@ -48,7 +48,7 @@ pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Sou
 }
 
 /// What is followed, and from where it goes on.
-pub(super) fn followed(mark: &SourceMark) -> String {
+pub(crate) fn followed(mark: &SourceMark) -> String {
     let stream = match mark.stream {
         Stream::Slog => "slog",
         Stream::Node => "node log",

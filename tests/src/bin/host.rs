@@ -1,19 +1,24 @@
 //! A host that links the recorder: writes its ring in its own process.
 //!
-//! `host FOLDER`: standard input holds slog lines, and what a host calls:
+//! `host FOLDER [MIB [background]]`: a ring of 8 MiB or so many; with `background` it
+//! freezes by a thread of its own. Standard input holds slog lines, and what a host calls:
 //! `!local HEIGHT HEX`, `!confirm HEIGHT HEX`, `!diverged HEIGHT LOCAL NETWORK`.
 
 use std::io::BufRead;
 use std::path::Path;
 
 use haltbox_format::{AppHash, Profile};
-use haltbox_recorder::host::{HostError, HostRecorder, Options};
+use haltbox_recorder::host::{Background, HostError, HostRecorder, Options};
 
 fn main() {
     let folder = std::env::args().nth(1).expect("usage: host FOLDER");
     let profile = Profile::builtin("agoric").expect("the profile");
+    let size = std::env::args().nth(2);
+    let size: u64 = size.map_or(8, |size| size.parse().expect("a size"));
+    let background = std::env::args().nth(3).is_some();
     let options = Options {
-        size: 8 << 20,
+        size: size << 20,
+        background: background.then(Background::default),
         ..Options::new(Path::new(&folder), profile)
     };
     let (recorder, _) = HostRecorder::open(options).expect("the ring opens");

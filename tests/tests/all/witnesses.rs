@@ -315,7 +315,11 @@ fn wrong_places_are_refused_at_start() {
         assert!(refused, "{more:?}: {said}");
     }
     let ring = dir.join("ring");
-    let done = run(&["record", "--attach", text(&ring), "--rpc", peer]);
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(said.contains("cannot be used with"), "{said}");
+    // What nobody is asked for, or serves, beside a host's ring.
+    let unasked: [&[&str]; 2] = [&["--rpc-seconds", "1"], &["--metrics", "127.0.0.1:0"]];
+    for more in unasked {
+        let done = run(&[&["record", "--attach", text(&ring)], more].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(said.contains("cannot be used with"), "{said}");
+    }
 }

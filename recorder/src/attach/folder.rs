@@ -1,0 +1,273 @@
+//! The folder beside a ring that an attached recorder keeps: who it is, what was
+//! told, and the lines of the node's log.
+//!
+//! No call here waits for a disk unless something is wrong with a block: the node's
+//! own writes stand behind it in the same journal.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use haltbox_format::ShowPath;
+use haltbox_format::attached::{FOLDER, LINES, Lines, LinesEnd, TOLD, Told};
+use haltbox_format::mark::Position;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::operator::status::is_held;
+use crate::{private, regular};
+
+/// Held by the recorder that is attached.
+const LOCK: &str = "lock";
+/// Bytes of one file of lines; two are kept.
+const MOST: u64 = 8 << 20;
+
+/// The folder, held by this process.
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: Flock<File>,
+    lines: Option<File>,
+    end: LinesEnd,
+}
+
+/// The folder beside a ring.
+pub(crate) fn beside(ring: &Path) -> PathBuf {
+    super::folder_of(ring).join(FOLDER)
+}
+
+/// What an attached recorder left, or tells now; nothing if it cannot be read.
+pub fn told(ring: &Path) -> Option<Told> {
+    let bytes = regular::read(&beside(ring).join(TOLD)).ok()?;
+    Told::decode(&bytes)
+}
+
+/// Whether one is attached now.
+pub(crate) fn is_attached(ring: &Path) -> bool {
+    regular::open(&beside(ring).join(LOCK)).is_ok_and(is_held)
+}
+
+/// Hands on the lines that are kept beside a ring, oldest first, each with whether
+/// it ended.
+pub(crate) fn lines<E>(
+    ring: &Path,
+    mut take: impl FnMut(&[u8], bool) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = beside(ring);
+    for number in numbers(&folder) {
+        let bytes = regular::read(&file_of(&folder, number)).unwrap_or_default();
+        for (line, terminated) in Lines::of(&bytes) {
+            take(line, terminated)?;
+        }
+    }
+    Ok(())
+}
+
+impl Folder {
+    /// Takes the folder beside a ring, and reads what was left in it.
+    ///
+    /// # Errors
+    /// Another recorder has it, or it cannot be made.
+    pub(super) fn take(ring: &Path) -> Result<(Folder, Told), String> {
+        let path = beside(ring);
+        let cannot = |error: io::Error| format!("{}: {error}", path.shown());
+        private::folder(&path).map_err(cannot)?;
+        let lock = private::append(&path.join(LOCK)).map_err(cannot)?;
+        let told = told(ring).unwrap_or_default();
+        let lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => return Err(taken(ring, &told)),
+            Err((_, error)) => return Err(cannot(error.into())),
+        };
+        let mut folder = Folder {
+            end: told.lines,
+            path,
+            _lock: lock,
+            lines: None,
+        };
+        folder.go_on();
+        Ok((folder, told))
+    }
+
+    /// What was written of lines after the marks were is read of the log again.
+    fn go_on(&mut self) {
+        let numbers = numbers(&self.path);
+        if self.end == LinesEnd::default() {
+            // What it told is lost: none of what is there may be cut.
+            self.end.file = numbers.last().map_or(0, |newest| newest + 1);
+            return;
+        }
+        let newer = numbers.iter().filter(|number| **number > self.end.file);
+        newer.for_each(|number| drop(fs::remove_file(file_of(&self.path, *number))));
+        let file = private::append(&file_of(&self.path, self.end.file));
+        let length = |file: &File| file.metadata().map(|found| found.len());
+        self.lines = file.ok().filter(|file| {
+            let end = length(file).unwrap_or(0).min(self.end.bytes);
+            self.end.bytes = end;
+            file.set_len(end).is_ok()
+        });
+    }
+
+    /// Keeps lines as [`haltbox_format::attached::encode_line`] has them.
+    ///
+    /// # Errors
+    /// What writing gives: these are lost.
+    pub(super) fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if self.end.bytes >= MOST {
+            self.begin_another();
+        }
+        let file = match &mut self.lines {
+            Some(file) => file,
+            none => none.insert(private::append(&file_of(&self.path, self.end.file))?),
+        };
+        let written = file.write_all(lines);
+        if written.is_err() {
+            // Half a line would hide all behind it.
+            let _ = file.set_len(self.end.bytes);
+        }
+        written?;
+        self.end.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    fn begin_another(&mut self) {
+        self.lines = None;
+        self.end = LinesEnd {
+            file: self.end.file + 1,
+            bytes: 0,
+        };
+        let numbers = numbers(&self.path).into_iter();
+        let old = numbers.filter(|number| number + 1 < self.end.file);
+        old.for_each(|number| drop(fs::remove_file(file_of(&self.path, number))));
+    }
+
+    /// Leaves what was told. What is serious outlives a power cut, too.
+    pub(super) fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
+        told.lines = self.end;
+        let (path, bytes) = (self.path.join(TOLD), told.encode(at));
+        match serious {
+            true => private::replace(&path, &bytes),
+            false => private::put(&path, &bytes),
+        }
+    }
+}
+
+fn taken(ring: &Path, told: &Told) -> String {
+    let process = told.session.as_ref();
+    let process = process.map_or(String::new(), |session| {
+        format!(" (process {})", session.pid)
+    });
+    format!(
+        "another haltbox record --attach{process} stands beside {} already: end it first, or \
+         leave it the work",
+        ring.shown()
+    )
+}
+
+fn file_of(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{LINES}{number}"))
+}
+
+/// Of the files of lines, the oldest first.
+fn numbers(folder: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.strip_prefix(LINES)?.parse().ok()
+    });
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haltbox_format::attached;
+
+    fn line(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        attached::encode_line(text.as_bytes(), true, &mut bytes);
+        bytes
+    }
+
+    fn kept(ring: &Path) -> Vec<String> {
+        let mut kept = Vec::new();
+        let taken: Result<(), ()> = lines(ring, |line, _| {
+            kept.push(String::from_utf8(line.to_vec()).unwrap());
+            Ok(())
+        });
+        taken.unwrap();
+        kept
+    }
+
+    #[test]
+    fn lines_that_no_marks_tell_of_are_read_again_and_stand_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = folder.path().join("ring");
+        let (mut first, mut told) = Folder::take(&ring).unwrap();
+        first.keep(&line("one")).unwrap();
+        first.save(&mut told, Position::default(), false).unwrap();
+        first.keep(&line("two")).unwrap();
+        // Killed: what was told does not count the second line.
+        drop(first);
+        let (mut next, told) = Folder::take(&ring).unwrap();
+        assert_eq!(kept(&ring), ["one"]);
+        next.keep(&line("two")).unwrap();
+        next.keep(&line("three")).unwrap();
+        assert_eq!(kept(&ring), ["one", "two", "three"]);
+        assert_eq!(told.lines.bytes, line("one").len() as u64);
+    }
+
+    #[test]
+    fn two_files_are_kept_and_a_kill_between_them_doubles_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = folder.path().join("ring");
+        let (mut first, mut told) = Folder::take(&ring).unwrap();
+        let long = line(&"x".repeat(MOST as usize));
+        first.keep(&line("one")).unwrap();
+        first.keep(&long).unwrap();
+        first.save(&mut told, Position::default(), false).unwrap();
+        first.keep(&line("two")).unwrap();
+        drop(first);
+        let (mut next, mut told) = Folder::take(&ring).unwrap();
+        assert_eq!(kept(&ring).len(), 2);
+        next.keep(&line("two")).unwrap();
+        next.keep(&long).unwrap();
+        next.save(&mut told, Position::default(), false).unwrap();
+        next.keep(&line("three")).unwrap();
+        let kept = kept(&ring);
+        assert_eq!(kept.len(), 3, "the oldest file went");
+        assert_eq!((&*kept[0], &*kept[2]), ("two", "three"));
+    }
+
+    #[test]
+    fn what_was_told_and_is_damaged_costs_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = folder.path().join("ring");
+        let (mut first, mut told) = Folder::take(&ring).unwrap();
+        first.keep(&line("one")).unwrap();
+        first.save(&mut told, Position::default(), true).unwrap();
+        drop(first);
+        fs::write(beside(&ring).join(TOLD), vec![0; 99]).unwrap();
+        let (mut next, _) = Folder::take(&ring).unwrap();
+        next.keep(&line("two")).unwrap();
+        assert_eq!(kept(&ring), ["one", "two"]);
+    }
+
+    #[test]
+    fn one_recorder_stands_beside_a_ring() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = folder.path().join("ring");
+        assert!(!is_attached(&ring));
+        let first = Folder::take(&ring).unwrap();
+        assert!(is_attached(&ring));
+        let refused = Folder::take(&ring).err().unwrap();
+        assert!(refused.contains("already"), "{refused}");
+        drop(first);
+        assert!(!is_attached(&ring));
+        assert!(Folder::take(&ring).is_ok());
+    }
+}
