@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 
 import { loadAddon } from './addon.js';
+import { attachBeside } from './attach.js';
 import { folderFor, isOff } from './settings.js';
 
 // A node that is started again at once may find the process before it still ending, its slog agent above all.
@@ -36,7 +37,7 @@ const openRecorder = async (env, dir) => {
   }
 };
 
-const senderOf = recorder => {
+const senderOf = (recorder, endAttached) => {
   const told = new Set();
   const tellOnce = reason => {
     if (told.has(reason)) return;
@@ -62,6 +63,7 @@ const senderOf = recorder => {
     shutdown: async () => {
       open = false;
       recorder.close();
+      endAttached();
     },
     usesJsonObject: true,
   });
@@ -76,7 +78,7 @@ export const makeSlogSender = async ({ env = process.env, stateDir } = {}) => {
     if (dir === undefined) throw Error('neither HALTBOX_DIR nor a stateDir says where to record');
     const recorder = await openRecorder(env, dir);
     recorder.notices.forEach(say);
-    return senderOf(recorder);
+    return senderOf(recorder, attachBeside(env, dir, say));
   } catch (error) {
     say(`not recording: ${firstLine(error)}`);
     return undefined;

@@ -360,6 +360,135 @@ fn the_sender_archives() {
     assert!(parts.count() > 0);
 }
 
+/// What tells the sender's own process what is followed.
+struct Beside {
+    home: tempfile::TempDir,
+    log: std::path::PathBuf,
+}
+
+impl Beside {
+    fn start(&self, host: &NodeHost) -> Child {
+        let mut program = host.program("beside.mjs", self.home.path());
+        program
+            .env("HALTBOX_NODE_LOG", &self.log)
+            .env("HALTBOX_PROGRAM", programs().join("haltbox"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = program.spawn().expect("node starts");
+        let mut said = String::new();
+        let out = child.stdout.as_mut().expect("a pipe");
+        BufReader::new(out).read_line(&mut said).expect("a line");
+        assert_eq!(said, "recording\n");
+        child
+    }
+
+    fn dir(&self) -> std::path::PathBuf {
+        self.home.path().join("haltbox")
+    }
+
+    fn attached(&self) -> serde_json::Value {
+        status(&self.dir())["attached"].clone()
+    }
+
+    fn wait_for(&self, pid: impl Fn(u64) -> bool) -> u64 {
+        let mut found = 0;
+        wait_until("one that is attached", || {
+            let attached = self.attached();
+            found = attached["pid"].as_u64().unwrap_or(0);
+            attached["alive"] == true && pid(found)
+        });
+        found
+    }
+
+    fn say(&self, lines: &[u8]) {
+        let log = fs::OpenOptions::new().append(true).open(&self.log);
+        log.expect("a log").write_all(lines).expect("written");
+    }
+}
+
+fn end(pid: u64, signal: nix::sys::signal::Signal) {
+    let pid = nix::unistd::Pid::from_raw(pid as i32);
+    nix::sys::signal::kill(pid, signal).expect("it runs");
+}
+
+/// A setting of the node's environment is all it takes: its log is followed by a process
+/// that outlives it, comes back when it is killed, and ends with it in order.
+#[test]
+fn a_failure_in_the_node_s_log_is_frozen_beside_the_sender() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let log = home.path().join("node.log");
+    fs::write(&log, "").expect("a log");
+    let beside = Beside { home, log };
+    let mut node = beside.start(host);
+    let mut feed = |heights: std::ops::RangeInclusive<u64>| {
+        let slog: Vec<u8> = heights.flat_map(block).collect();
+        node.stdin
+            .as_mut()
+            .expect("a pipe")
+            .write_all(&slog)
+            .expect("it reads");
+    };
+    feed(1..=3);
+    let first = beside.wait_for(|_| true);
+    end(first, nix::sys::signal::Signal::SIGKILL);
+    let second = beside.wait_for(|pid| pid != first);
+    feed(4..=5);
+    wait_until("height 5", || status(&beside.dir())["head"] == 5);
+    // The node is killed, and only then its last words are read.
+    node.kill().expect("it runs");
+    node.wait().expect("it ends");
+    beside.say(&failure(5));
+    wait_until("a box", || !boxes(&beside.dir()).is_empty());
+    let found = boxes(&beside.dir());
+    assert_eq!(found.len(), 1, "{found:?}");
+    let slog: Vec<u8> = (1..=5).flat_map(block).collect();
+    assert_same(&zstd_dc(&found[0]), &slog);
+    let info = output(0, &["info", "--json", text(&found[0])]);
+    let info: serde_json::Value = serde_json::from_slice(&info).expect("JSON");
+    let identity = &info["sources"][0]["identity"];
+    assert_eq!(
+        (&identity["state"], &identity["height"]),
+        (&"diverged".into(), &5.into())
+    );
+    assert!(!text(&found[0]).contains("incomplete"), "{found:?}");
+    assert_eq!(
+        output(0, &["cat", "--stream", "node", text(&found[0])]),
+        failure(5)
+    );
+    // The next node finds it there, and its end in order is the end of what it started.
+    end(second, nix::sys::signal::Signal::SIGTERM);
+    wait_until("its end", || beside.attached()["alive"] == false);
+    let mut node = beside.start(host);
+    beside.wait_for(|pid| pid != second);
+    drop(node.stdin.take());
+    assert!(node.wait().expect("it ends").success());
+    wait_until("its end", || beside.attached()["closed"] == true);
+    assert_eq!(boxes(&beside.dir()), found);
+}
+
+/// What cannot be started is said once, and the node goes on.
+#[test]
+fn a_program_that_is_not_there_is_told_and_the_sender_records() {
+    let Some(host) = NodeHost::installed() else {
+        return;
+    };
+    let home = tempfile::tempdir().expect("a folder");
+    let mut program = host.program("beside.mjs", home.path());
+    program.env("HALTBOX_JOURNAL", "agd.service");
+    program.env("HALTBOX_PROGRAM", "/nowhere/haltbox");
+    let (printed, said) = finish(&mut program);
+    assert_eq!(printed, "recording\n");
+    let own = own_lines(&said);
+    assert_eq!(own.len(), 1, "{said:?}");
+    assert!(
+        own[0].contains("/nowhere/haltbox cannot be started"),
+        "{own:?}"
+    );
+}
+
 /// The tarball is all that a machine needs.
 #[test]
 fn the_package_installs_with_nothing_but_itself() {
