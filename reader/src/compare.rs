@@ -27,6 +27,7 @@ pub mod role;
 pub mod settle;
 mod standing;
 pub mod swingset;
+mod told;
 pub mod transactions;
 pub mod values;
 pub mod verdict;

@@ -59,7 +59,8 @@ impl Execution {
         }
         match &mut self.hasher {
             Some(hasher) if whole => {
-                if hasher.line(line) {
+                // A line with a context has no HASH anyhow, and its own layout.
+                if hasher.line(line) && !hasher.is_wrapped() {
                     self.weigh(line, origin);
                 }
             }
@@ -113,7 +114,7 @@ impl Execution {
         let altered = self.is_altered();
         let all_there = known.lines.is_none_or(|lines| lines == self.lines);
         let whole = known.whole && self.ended && all_there && !missing.costs_beginning(known);
-        Some(self.hasher.filter(|_| whole && !altered)?.finish())
+        self.hasher.filter(|_| whole && !altered)?.finish()
     }
 }
 

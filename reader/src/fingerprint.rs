@@ -354,6 +354,7 @@ impl Fingerprint {
             units,
             breaks: Vec::new(),
             narrow: true,
+            wrapped: false,
         })
     }
 

@@ -7,6 +7,7 @@
 
 pub mod agoric_ring;
 pub mod blackbox;
+mod block_files;
 pub mod carrier;
 pub mod commands;
 pub mod compare;

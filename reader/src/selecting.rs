@@ -135,6 +135,8 @@ struct HeldLine {
     newline: bool,
     whole: bool,
     origin: Origin,
+    /// The line as it stands, if that is not its bytes.
+    wrapped: Option<Vec<u8>>,
 }
 
 impl<'a> Selector<'a> {
@@ -164,6 +166,7 @@ impl<'a> Selector<'a> {
                 newline: line.newline,
                 whole: line.whole,
                 origin: line.origin,
+                wrapped: line.wrapped.map(<[u8]>::to_vec),
             });
             return Ok(());
         }
@@ -235,6 +238,7 @@ impl HeldLine {
             goes_on: false,
             context: false,
             origin: self.origin,
+            wrapped: self.wrapped.as_deref(),
         }
     }
 }

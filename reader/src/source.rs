@@ -11,10 +11,11 @@ use haltbox_format::attached::{self, Told};
 use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
 use haltbox_format::mark::{Mark, Position};
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
-use haltbox_format::{Lane, RingId, Stream};
+use haltbox_format::{Lane, Profile, RingId, Stream};
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
+use crate::block_files::{self, BlockFiles};
 use crate::carrier::{Origin, carried};
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
@@ -45,6 +46,16 @@ pub struct Line<'a> {
     pub context: bool,
     /// Who answers for its bytes.
     pub origin: Origin,
+    /// The line as it stands in the source, if that is one that holds an entry and its
+    /// context; `bytes` is what it tells of the entry then.
+    pub wrapped: Option<&'a [u8]>,
+}
+
+impl<'a> Line<'a> {
+    /// Its bytes as they stand in the source.
+    pub fn as_it_stands(&self) -> &'a [u8] {
+        self.wrapped.unwrap_or(self.bytes)
+    }
 }
 
 /// Something that is not there.
@@ -161,6 +172,8 @@ pub enum Source {
     Folder(Box<Folder>),
     /// Agoric's `flight-recorder.bin`.
     Agoric(PathBuf),
+    /// A folder of slog files, one for each block.
+    BlockFiles(BlockFiles),
     /// A slog file.
     Slog(PathBuf),
     /// A slog from standard input.
@@ -295,6 +308,13 @@ fn open_folder(path: &Path) -> Result<Source, SourceError> {
         Some(Source::Ring(ring)) => Some(*ring),
         _ => None,
     };
+    if ring.is_none() {
+        let files = BlockFiles::in_folder(path);
+        let files = files.map_err(|error| SourceError::Io(path.to_owned(), error))?;
+        if let Some(files) = files {
+            return Ok(Source::BlockFiles(files));
+        }
+    }
     Ok(Source::Folder(Box::new(Folder::open(path, ring)?)))
 }
 
@@ -314,6 +334,11 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
+    // Files of single blocks are one recording.
+    let io_error = |error| SourceError::Io(path.to_owned(), error);
+    if !path.join("ring").is_file() && BlockFiles::in_folder(path).map_err(io_error)?.is_some() {
+        found.push(path.to_owned());
+    }
     for folder in [path.to_owned(), path.join("boxes"), path.join("archive")] {
         if folder.is_dir() {
             found.extend(files_in(&folder)?);
@@ -335,7 +360,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
         let hidden = name.to_string_lossy().starts_with('.') || name == ALERT_FILE;
         let kind = entry.file_type().map_err(io_error)?;
         let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
-        if !hidden && kind.is_file() && known() {
+        let of_a_block = block_files::is_one(&entry.path());
+        if !hidden && !of_a_block && kind.is_file() && known() {
             files.push(entry.path());
         }
     }
@@ -358,6 +384,7 @@ impl Source {
             Source::BlackBox(_) => "box",
             Source::Folder(_) => "folder",
             Source::Agoric(_) => "agoric-ring",
+            Source::BlockFiles(_) => "block-slog",
             Source::Slog(_) | Source::Stdin => "slog",
             Source::Fingerprint(_) => "fingerprint",
         }
@@ -375,7 +402,9 @@ impl Source {
             Source::Folder(folder) => folder.profile(),
             Source::BlackBox(bx) => bx.identity().map(|identity| identity.profile.as_str()),
             Source::Agoric(_) => Some("agoric"),
-            Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => None,
+            Source::BlockFiles(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {
+                None
+            }
         }
     }
 
@@ -399,23 +428,52 @@ impl Source {
                     false => Blocks::Told(blocks),
                 }
             }
-            Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Fingerprint(_) => {
-                Blocks::Untold
-            }
+            Source::Agoric(_)
+            | Source::BlockFiles(_)
+            | Source::Slog(_)
+            | Source::Stdin
+            | Source::Fingerprint(_) => Blocks::Untold,
         }
     }
 
-    /// Hands every item to `sink`, oldest first, until it says false. Memory:
-    /// one segment, frame or line at a time.
+    /// Hands every item to `sink`, oldest first, until it says false; of a line that holds
+    /// an entry and its context, what it tells of the entry. Memory: one segment, frame or
+    /// line at a time.
     ///
     /// # Errors
     /// What reading gives, or `sink`.
-    pub fn read(&self, sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>) -> io::Result<()> {
+    pub fn read(
+        &self,
+        profile: &Profile,
+        sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let Some(rules) = &profile.slog else {
+            return self.read_lines(sink);
+        };
+        self.read_lines(&mut |item| match item {
+            Item::Line(line) if line.whole && line.stream == Stream::Slog => {
+                let told = rules.unwrap(line.bytes);
+                sink(Item::Line(Line {
+                    wrapped: told.as_ref().map(|_| line.bytes),
+                    bytes: told.as_deref().unwrap_or(line.bytes),
+                    ..line
+                }))
+            }
+            other => sink(other),
+        })
+    }
+
+    /// As [`Source::read`], every line as it stands.
+    ///
+    /// # Errors
+    /// What reading gives, or `sink`.
+    pub fn read_lines(&self, sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>) -> io::Result<()> {
         match self {
             Source::Ring(ring) => read_ring(ring, None, sink),
             Source::Folder(folder) => folder.read(sink),
             Source::BlackBox(bx) => read_box(bx, sink),
             Source::Agoric(path) => read_agoric(path, sink),
+            Source::BlockFiles(files) => files.read(sink),
             Source::Slog(path) => read_slog(SlogFile::open(path)?, sink),
             Source::Stdin => read_slog(SlogFile::new(io::stdin().lock())?, sink),
             Source::Fingerprint(_) => Err(io::Error::other(
@@ -461,6 +519,7 @@ pub(crate) fn read_ring(
                 goes_on: false,
                 context: line.context,
                 origin: Origin::Recorded,
+                wrapped: None,
             }))?,
             Entry::Marks(_, marks, _) => losses(&marks, sink)?,
             Entry::Hole(hole) => sink(Item::Hole(Hole {
@@ -561,6 +620,7 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
                 goes_on,
                 context: which == BoxStream::Context,
                 origin: Origin::Recorded,
+                wrapped: None,
             };
             let (item, ended) = match item {
                 BoxItem::Line { bytes, newline } => {
@@ -637,7 +697,7 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<()> {
+pub(crate) fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<()> {
     let mut counter = 0;
     while let Some(item) = file.next()? {
         let item = match item {
@@ -699,6 +759,7 @@ fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_
         goes_on: false,
         context,
         origin: Origin::Recorded,
+        wrapped: None,
     }
 }
 
@@ -744,7 +805,7 @@ impl Source {
             }
             Source::Slog(path) if Compression::of(path).ok()? != Compression::Plain => None,
             Source::Slog(path) | Source::Agoric(path) => Some(path.metadata().ok()?.len()),
-            Source::Stdin | Source::Fingerprint(_) => None,
+            Source::BlockFiles(_) | Source::Stdin | Source::Fingerprint(_) => None,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 
 use haltbox_format::lifecycle::State;
 use haltbox_format::mark::Attempt;
-use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Event, Lane, Profile, Stream};
+use haltbox_format::{
+    AppHash, BlockHash, BoxName, Digest, Event, Lane, Profile, SlogRules, Stream,
+};
 use serde::Serialize;
 
 use crate::carrier::Origin;
@@ -102,6 +104,12 @@ pub struct Survey {
     /// Lines that stand there twice, byte for byte.
     #[serde(skip_serializing_if = "is_none")]
     pub doubled: u64,
+    /// Entries that stood in a line with their context.
+    #[serde(skip_serializing_if = "is_none")]
+    pub wrapped: u64,
+    /// Entries of a type that the profile knows.
+    #[serde(skip)]
+    pub known: u64,
     #[serde(skip)]
     repeats: Repeats,
     #[serde(skip)]
@@ -123,6 +131,12 @@ impl Survey {
         self.blocks.is_empty() && self.records == 0 && self.node_records > 0
     }
 
+    /// It has many lines, and not one is an entry that the profile knows: it is another
+    /// form, or another host's.
+    pub fn is_not_understood(&self) -> bool {
+        self.known == 0 && self.records >= SlogRules::MANY
+    }
+
     /// Reads a source once, from beginning to end.
     ///
     /// # Errors
@@ -132,7 +146,7 @@ impl Survey {
         let everything = Selection::default();
         let mut selector = Selector::new(&everything, profile, source.blocks());
         let mut last: Option<usize> = None;
-        source.read(&mut |item| {
+        source.read(profile, &mut |item| {
             match item {
                 Item::Line(line) if survey.is_repeat(&line, last) => {}
                 Item::Line(line) => selector.line(&line, &mut |picked| {
@@ -182,10 +196,13 @@ impl Survey {
             self.context_records += 1;
             return;
         }
-        let bytes = line.bytes.len() as u64 + u64::from(line.newline);
+        let bytes = line.as_it_stands().len() as u64 + u64::from(line.newline);
         self.records += 1;
         self.bytes += bytes;
         self.not_json += u64::from(!line.bytes.starts_with(b"{"));
+        self.wrapped += u64::from(line.wrapped.is_some());
+        let rules = profile.slog.as_ref();
+        self.known += u64::from(rules.is_some_and(|rules| rules.read(line.bytes).known));
         let Some(of) = place.of else {
             self.outside += 1;
             return;
@@ -284,7 +301,7 @@ impl Row {
     fn take(&mut self, line: &Line<'_>, profile: &Profile) {
         let Some(rules) = &profile.slog else { return };
         if let Some(execution) = &mut self.execution {
-            execution.line(line.bytes, line.whole, line.origin);
+            execution.line(line.as_it_stands(), line.whole, line.origin);
         }
         for event in rules.read(line.bytes).events() {
             match event {

@@ -107,6 +107,8 @@ pub struct BlockTape {
     pub diverged: bool,
     /// Cranks of it have no crankhash: an older kernel wrote none.
     pub hashless: bool,
+    /// Its sender leaves out what cannot be seen to be missing.
+    pub wrapped: bool,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -165,6 +167,10 @@ pub struct Summary {
     pub rewritten: bool,
     /// What carried its lines.
     pub carrier: Option<Carrier>,
+    /// Lines that held an entry with its context.
+    pub wrapped: u64,
+    /// Entries of a type that the profile knows.
+    pub known: u64,
     /// Lines that hold an entry behind something that is not known.
     pub prefixed: u64,
     /// Heights before whose execution a kernel started.
@@ -185,6 +191,12 @@ impl Summary {
             words.push("written anew by another JSON writer, and compared by values".to_owned());
         }
         words.extend(self.carrier.map(|by| format!("entries taken out of {by}")));
+        if self.wrapped > 0 {
+            words.push(
+                "its sender takes members out of entries and leaves entries out (lines with a context)"
+                    .to_owned(),
+            );
+        }
         if self.doubled > 0 {
             words.push(format!(
                 "{} lines stand there twice, byte for byte and with the same clock: something behind the node \

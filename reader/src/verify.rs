@@ -5,7 +5,7 @@ use std::path::Path;
 
 use haltbox_format::blackbox::Manifest;
 use haltbox_format::ring::{self as ring_format, Hole as RecordHole, HoleKind, SlotState};
-use haltbox_format::{BoxName, Lane, Profile};
+use haltbox_format::{BoxName, Lane, Profile, SlogRules};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;
@@ -94,9 +94,11 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
     match source {
         Source::Ring(ring) => Ok(verify_ring(ring)),
         Source::BlackBox(bx) => verify_box(path, source, bx, profile),
-        Source::Agoric(_) | Source::Slog(_) | Source::Stdin | Source::Folder(_) => {
-            verify_lines(source)
-        }
+        Source::Agoric(_)
+        | Source::BlockFiles(_)
+        | Source::Slog(_)
+        | Source::Stdin
+        | Source::Folder(_) => verify_lines(source, profile),
         Source::Fingerprint(fingerprint) => verify_fingerprint(fingerprint),
     }
 }
@@ -294,9 +296,11 @@ fn verify_names(
     Ok(findings)
 }
 
-fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
+fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let (mut lines, mut not_json, mut cut) = (0_u64, 0_u64, false);
+    let mut known = 0_u64;
+    let rules = profile.slog.as_ref();
     if let Source::Agoric(path) = source {
         let ring = crate::agoric_ring::AgoricRing::open(path);
         let ring = ring.map_err(|error| io::Error::other(error.to_string()))?;
@@ -306,12 +310,13 @@ fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
                 .map(|fault| Finding::damage("header", fault.to_string())),
         );
     }
-    source.read(&mut |item| {
+    source.read_lines(&mut |item| {
         match item {
             Item::Line(line) => {
                 lines += 1;
                 not_json += u64::from(!line.bytes.starts_with(b"{"));
                 cut = !line.newline;
+                known += u64::from(rules.is_some_and(|rules| rules.read(line.bytes).known));
             }
             Item::Hole(hole) => findings.extend(Finding::of_hole(hole)),
         }
@@ -321,6 +326,16 @@ fn verify_lines(source: &Source) -> io::Result<Vec<Finding>> {
         findings.push(Finding {
             nothing: true,
             ..Finding::note("content", "holds no line: there was nothing to check")
+        });
+    }
+    if rules.is_some() && known == 0 && lines >= SlogRules::MANY {
+        let text = format!(
+            "{lines} lines, and not one is an entry that the profile {} knows: nothing could be checked",
+            profile.name
+        );
+        findings.push(Finding {
+            nothing: true,
+            ..Finding::note("content", text)
         });
     }
     if not_json > 0 {

@@ -590,7 +590,11 @@ fn open_path(
             return Ok(Begins::new(name, fifo));
         }
         Ok(found) if found.is_dir() => {
-            return Err(format!("{name} is a folder, not a file or FIFO"));
+            return Err(format!(
+                "{name} is a folder, not a file or FIFO; a folder of files of single blocks can be read \
+                 (haltbox info, diff), not recorded: give the plain {}",
+                stream.name()
+            ));
         }
         // Followed from its first byte on once it is there.
         _ => {}

@@ -3,6 +3,7 @@
 
 pub mod c_library;
 pub mod comet;
+pub mod context_sender;
 pub mod divergence;
 pub mod go_module;
 pub mod kernel;

@@ -57,6 +57,8 @@ mod recordings; // real slogs through the recorder and back, byte for byte
 mod recovery; // rings as kills, power cuts and strangers leave them
 #[path = "all/run.rs"]
 mod run; // a node and its recorder, and whatever kills either
+#[path = "all/slog_forms.rs"]
+mod slog_forms; // lines with their context, and a file for each block
 #[path = "all/states.rs"]
 mod states; // when an operator may be told that nothing needs attention
 #[path = "all/tee.rs"]

@@ -51,7 +51,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let mut cat = Cat::new(args, &profile, &source);
-    source.read(&mut |item| {
+    source.read(&profile, &mut |item| {
         match item {
             Item::Line(line) => cat.line(&line, &mut out)?,
             Item::Hole(hole) => {
@@ -138,7 +138,7 @@ impl<'a> Cat<'a> {
 }
 
 fn print(line: &Line<'_>, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(line.bytes)?;
+    out.write_all(line.as_it_stands())?;
     if line.newline {
         out.write_all(b"\n")
     } else {

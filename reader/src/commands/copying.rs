@@ -157,6 +157,7 @@ struct Open {
 
 /// One pass over a source into a box.
 struct Copy<'a> {
+    profile: &'a Profile,
     making: &'a Making<'a>,
     selector: Selector<'a>,
     /// The source tells by itself where lines of the node's log belong.
@@ -178,6 +179,7 @@ impl<'a> Copy<'a> {
         target: Target<'a>,
     ) -> Copy<'a> {
         Copy {
+            profile,
             making,
             selector: Selector::new(making.selection, profile, source.blocks()),
             places_node: matches!(source, Source::Ring(_)),
@@ -189,7 +191,7 @@ impl<'a> Copy<'a> {
     }
 
     fn run(mut self, source: &Source) -> io::Result<Target<'a>> {
-        source.read(&mut |item| {
+        source.read(self.profile, &mut |item| {
             match item {
                 Item::Line(line) => self.part(&line)?,
                 Item::Hole(hole) => self.hole(&hole),
@@ -342,7 +344,7 @@ impl<'a> Target<'a> {
 
     fn context(&mut self, line: &Line<'_>) -> io::Result<()> {
         self.context_lines += 1;
-        let bytes = self.redact(line.bytes);
+        let bytes = self.redact(line.as_it_stands());
         let done = self.writer.context(&bytes, line.newline);
         self.redacted = bytes;
         done.map_err(io::Error::other)
@@ -363,7 +365,7 @@ impl<'a> Target<'a> {
             let (from, to) = (line.counter, line.counter);
             self.main.get_or_insert(Span { from, to }).to = to;
         }
-        let bytes = self.redact(line.bytes);
+        let bytes = self.redact(line.as_it_stands());
         let done = self.writer.slog(&bytes, line.newline);
         self.index(&bytes, line.whole, line.origin);
         self.redacted = bytes;
@@ -582,6 +584,7 @@ impl<'a> Target<'a> {
             }
             Source::Folder(_)
             | Source::Agoric(_)
+            | Source::BlockFiles(_)
             | Source::Slog(_)
             | Source::Stdin
             | Source::Fingerprint(_) => {}

@@ -92,6 +92,14 @@ fn hashes(party: &Party) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
             shown(&party.path)
         );
     }
+    if survey.wrapped > 0 {
+        anyhow::bail!(
+            "the sender of {} takes members out of entries and leaves entries out: digests of what it \
+             tells are not those of the node, and a fingerprint of them would accuse it; take the plain \
+             slog",
+            shown(&party.path)
+        );
+    }
     let whole = survey.blocks.iter();
     Ok(whole
         .filter_map(|row| Some(((row.height, row.attempt), row.hash?)))

@@ -205,6 +205,9 @@ fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> Str
         );
     }
     match source {
+        _ if survey.is_not_understood() => {
+            "NOT UNDERSTOOD: not one line is an entry that the profile knows".to_owned()
+        }
         _ if survey.blocks.is_empty() => "no block is told of".to_owned(),
         Source::Ring(_) => "nothing needs attention".to_owned(),
         _ => "no verdict: a slog carries no AppHash".to_owned(),
@@ -214,6 +217,7 @@ fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> Str
 impl Info {
     fn is_damaged(&self) -> bool {
         self.survey.holes.iter().any(Hole::needs_attention)
+            || self.survey.is_not_understood()
             || self
                 .identity
                 .as_ref()
@@ -258,6 +262,19 @@ impl Info {
                 "not JSON",
                 format!("{} lines, kept as they came", survey.not_json),
             );
+        }
+        if survey.wrapped > 0 {
+            let text = "lines hold an entry and its context: their sender takes members out of entries and \
+                        leaves entries out, so no block has a HASH, and diff never says identical";
+            line("wrapped", format!("{} {text}", survey.wrapped));
+        }
+        if survey.is_not_understood() {
+            let text = format!(
+                "{} lines, and not one is an entry that the profile {} knows: another form of slog, or \
+                 another host's; give its profile: --profile FILE",
+                survey.records, self.profile
+            );
+            line("unknown", text);
         }
         if let Some(text) = self.host.as_ref().and_then(host_text) {
             line("recorded", text);

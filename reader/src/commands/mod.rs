@@ -88,6 +88,8 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
         return Ok(ring);
     }
     match source::members(path)?.as_slice() {
+        // The files of its blocks, as one.
+        [own, ..] if own == path => Ok(path.to_owned()),
         [only] => Ok(only.clone()),
         many => {
             let names: Vec<String> = many.iter().map(|member| shown(member)).collect();

@@ -11,6 +11,7 @@ use super::durable::Durable;
 use super::party::Party;
 use super::repeats::Repeats;
 use super::role::{self, Role};
+use super::told::{Told, Worth};
 use super::{swingset, values};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Item, Line, Source};
@@ -29,6 +30,7 @@ pub struct Cutter<'a> {
     rules: &'a SlogRules,
     depth: Depth,
     by_value: bool,
+    told: Option<Told>,
     summary: Summary,
     repeats: Repeats,
     open: BlockTape,
@@ -73,7 +75,7 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
         return Ok(Summary::default());
     };
     let mut cutter = Cutter::new(rules, depth, party);
-    party.source.read(&mut |item| {
+    party.source.read(&party.profile, &mut |item| {
         if let Item::Line(line) = &item {
             party.took(line.bytes.len());
         }
@@ -98,6 +100,7 @@ impl<'a> Cutter<'a> {
             rules,
             depth,
             by_value: party.is_by_value(),
+            told: party.is_told().then(Told::default),
             summary: Summary::default(),
             repeats: Repeats::default(),
             open: BlockTape::default(),
@@ -126,6 +129,7 @@ impl<'a> Cutter<'a> {
         if let Origin::Carried(by) = line.origin {
             self.summary.carrier = Some(by);
         }
+        self.summary.wrapped += u64::from(line.wrapped.is_some());
         if !line.whole {
             self.hole("an entry that could not be read in one piece", finds);
             return true;
@@ -136,27 +140,57 @@ impl<'a> Cutter<'a> {
             return true;
         }
         // Another writer may have written heights and numbers otherwise.
-        let value = self.by_value.then(|| values::normal(line.bytes));
-        let read = value.as_deref().unwrap_or(line.bytes);
+        let plain = self.told.is_some() && line.wrapped.is_none();
+        let told = plain.then(|| self.rules.told(line.bytes));
+        let bytes = told.as_deref().unwrap_or(line.bytes);
+        let value = self.by_value.then(|| values::normal(bytes));
+        let read = value.as_deref().unwrap_or(bytes);
         let entry = self.rules.read(read);
+        self.summary.known += u64::from(entry.known);
         if entry.lane == Lane::Local {
-            return self.local(line.bytes, entry.events(), finds);
+            return self.local(bytes, entry.events(), finds);
         }
         if !entry.canonical {
-            self.summary.prefixed += u64::from(is_prefixed(line.bytes));
+            self.summary.prefixed += u64::from(is_prefixed(bytes));
             entry.events().for_each(|event| self.settle(event, finds));
             return true;
         }
-        self.summary.rewritten |= match self.by_value {
-            true => !role::is_as_written(line.bytes),
-            false => !role::opens_as_written(line.bytes),
+        self.summary.rewritten |= match (line.wrapped, self.by_value) {
+            (Some(_), _) => false,
+            (None, true) => !role::is_as_written(line.bytes),
+            (None, false) => !role::opens_as_written(line.bytes),
         };
+        let (more, end, mut crank_end) = self.follow(entry.events(), line.counter, finds);
+        if crank_end.is_none() && entry.ends_crank() {
+            let [crankhash, activityhash] = self.rules.crank_hashes(read);
+            crank_end = Some(CrankEnd {
+                crankhash,
+                activityhash,
+            });
+        }
+        if self.counts(bytes, line.wrapped.is_some()) {
+            self.take(bytes, read, crank_end, finds);
+        }
+        match end {
+            Some(height) => self.end(height, finds),
+            None => more,
+        }
+    }
+
+    /// Takes what a canonical entry says of its block: whether more is wanted, the
+    /// height that ends with it, and the crank that does.
+    fn follow(
+        &mut self,
+        events: impl Iterator<Item = Event>,
+        at: u64,
+        finds: &mut dyn Finds,
+    ) -> (bool, Option<u64>, Option<CrankEnd>) {
         let mut more = true;
         let (mut end, mut crank_end) = (None, None);
-        for event in entry.events() {
+        for event in events {
             match event {
                 Event::Begin { height, early } => {
-                    more &= self.begin(height, early, line.counter, finds);
+                    more &= self.begin(height, early, at, finds);
                 }
                 Event::Executed => self.executed(finds),
                 Event::End { height } => end = Some(height),
@@ -173,18 +207,29 @@ impl<'a> Cutter<'a> {
                 other => self.settle(other, finds),
             }
         }
-        if crank_end.is_none() && entry.ends_crank() {
-            let [crankhash, activityhash] = self.rules.crank_hashes(read);
-            crank_end = Some(CrankEnd {
-                crankhash,
-                activityhash,
-            });
+        (more, end, crank_end)
+    }
+
+    /// Whether an entry counts beside a sender that leaves entries out.
+    fn counts(&mut self, entry: &[u8], wrapped: bool) -> bool {
+        let worth = self.told.as_mut().map(|told| told.weigh(entry, wrapped));
+        match worth {
+            Some(Worth::Unseen) => false,
+            Some(Worth::Lacks(why)) => {
+                self.lack(&why);
+                true
+            }
+            Some(Worth::Counts) | None => true,
         }
-        self.take(line.bytes, read, crank_end, finds);
-        match end {
-            Some(height) => self.end(height, finds),
-            None => more,
+    }
+
+    /// An entry is missing somewhere in the open block.
+    fn lack(&mut self, why: &str) {
+        let first = self.open.holes.is_empty();
+        if first && !why.is_empty() && self.summary.holes.len() < TOLD {
+            self.summary.holes.push(why.to_owned());
         }
+        self.open.holes.push(0);
     }
 
     /// What was executed is made durable, or thrown away.
@@ -233,6 +278,7 @@ impl<'a> Cutter<'a> {
         self.close_crank(None);
         let open = self.open.begun || !self.open.units.is_empty();
         let more = !self.open.begun || self.give(finds);
+        self.told = self.told.take().map(|_| Told::default());
         self.open = BlockTape::default();
         self.height = None;
         if open {
@@ -272,6 +318,9 @@ impl<'a> Cutter<'a> {
         self.begun_at = at;
         self.height = Some(height);
         self.open.begun = true;
+        if let Some(why) = self.told.as_mut().and_then(Told::begin) {
+            self.lack(&why);
+        }
         more
     }
 
@@ -389,7 +438,8 @@ impl<'a> Cutter<'a> {
             self.open.breaks.push(ChainBreak {
                 unit: self.open.units.len(),
                 crank: number,
-                in_run: self.cranks_in_run,
+                // The start of a run may be among what its sender left out.
+                in_run: self.cranks_in_run && self.told.is_none(),
             });
         }
         self.cranks_in_run = true;
@@ -434,6 +484,11 @@ impl<'a> Cutter<'a> {
     /// Hands the open execution on and begins another.
     fn give(&mut self, finds: &mut dyn Finds) -> bool {
         self.close_crank(None);
+        let ended = self.open.ended;
+        if let Some((wrapped, why)) = self.told.as_mut().map(|told| told.end(ended)) {
+            self.open.wrapped = wrapped;
+            why.into_iter().for_each(|why| self.lack(why));
+        }
         let mut block = std::mem::take(&mut self.open);
         let Some(height) = self.height.take() else {
             return true;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use haltbox_format::Profile;
+use haltbox_format::{Profile, SlogRules};
 
 use super::changes;
 use super::dispute::Dispute;
@@ -12,7 +12,7 @@ use super::document::{
 use super::environment::environment;
 use super::evidence::{Entry, Evidence};
 use super::last_write::{self, StoreKey};
-use super::pair::{Agreement, Comparison, Parting, Side};
+use super::pair::{Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::role::{self, Role};
@@ -98,6 +98,14 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
              fingerprint; take the entries of both"
         ));
     }
+    let wrapped = [one, other].map(|side| side.summary.wrapped > 0);
+    if prints[0] && wrapped[1] || prints[1] && wrapped[0] {
+        let name = if wrapped[0] { "A" } else { "B" };
+        return Some(format!(
+            "the sender of {name} takes members out of entries and leaves entries out: its lines cannot be \
+             compared with digests; take the entries of both"
+        ));
+    }
     let hashless = |side: &Side| side.summary.without_hashes > 0;
     if (prints[0] || prints[1]) && hashless(one) != hashless(other) && comparison.whole == 0 {
         let name = if hashless(one) { "A" } else { "B" };
@@ -106,7 +114,9 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
              the entries of both"
         ));
     }
-    if comparison.whole == 0 && comparison.parting.is_none() {
+    let in_part = |row: &HeightRow| row.agreement == Agreement::Partial;
+    let in_part = wrapped != [false; 2] && comparison.rows.iter().any(in_part);
+    if comparison.whole == 0 && comparison.parting.is_none() && !in_part {
         return Some(format!(
             "no height is whole on both sides: {}",
             ranges(one, other)
@@ -146,7 +156,8 @@ fn check_replays(
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
     let check = |party: &Party, own: &replay::Deliveries, peer: &Party| {
-        if own.is_empty() {
+        // Which delivery a replayed step is of may not be told.
+        if own.is_empty() || party.is_told() {
             return Ok(None);
         }
         let by_bytes = check_replays_of(party, own, peer, Form::Bytes)?;
@@ -343,6 +354,13 @@ impl Document {
                     .push(format!("{name} last loaded {vat} at line {line}"));
             }
         }
+        if is_left_out(comparison) {
+            self.notes.push(
+                "equal before this is what both tell: in what a sender left out the nodes may have parted \
+                 already"
+                    .to_owned(),
+            );
+        }
         self.warn_of_gaps(parting, &comparison.sides);
         Ok(())
     }
@@ -509,6 +527,14 @@ impl Document {
                 kind: "crank-finish".to_owned(),
                 ..Place::default()
             });
+            let unseen = is_left_out(comparison) && has_gaps_before(comparison, activity.height);
+            if unseen {
+                return self.decide(
+                    Verdict::Insufficient,
+                    "the steps that both tell are equal, and the activityhashes are not: what differs may stand \
+                     in what a sender left out",
+                );
+            }
             if activity.between_runs && !in_run {
                 return self.decide(
                     Verdict::HiddenCrank,
@@ -521,6 +547,9 @@ impl Document {
                 "equal steps, but the activityhash does not follow from them",
             );
             return self.chain_words();
+        }
+        if is_left_out(comparison) {
+            return self.decide(Verdict::Insufficient, left_out(comparison));
         }
         if let Some(why) = uncovered(comparison) {
             return self.decide(Verdict::Insufficient, why);
@@ -564,6 +593,36 @@ fn parts_words(comparison: &Comparison) -> String {
             parts.len()
         ),
     }
+}
+
+/// A side's sender leaves out what cannot be seen to be missing.
+fn is_left_out(comparison: &Comparison) -> bool {
+    comparison.sides.iter().any(|side| side.summary.wrapped > 0)
+}
+
+/// Some height before this one is not there, or nothing of it could be compared.
+fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
+    let missing = |side: &Side| side.missing.iter().any(|missing| *missing < height);
+    let mut rows = comparison.rows.iter();
+    comparison.sides.iter().any(missing)
+        || rows.any(|row| row.height < height && row.agreement == Agreement::Unknown)
+}
+
+/// Why nobody can say that two sources are equal, though all that both tell is.
+fn left_out(comparison: &Comparison) -> String {
+    let wrapped = |at: usize| comparison.sides[at].summary.wrapped > 0;
+    let who = match (wrapped(0), wrapped(1)) {
+        (true, true) => "the senders of both take members out of entries and leave",
+        (true, false) => "the sender of A takes members out of entries and leaves",
+        _ => "the sender of B takes members out of entries and leaves",
+    };
+    let told = |row: &&HeightRow| row.agreement == Agreement::Partial;
+    let heights = comparison.rows.iter().filter(told).count();
+    format!(
+        "all that both tell of {heights} heights is equal ({} cranks), but {who} \
+         entries out: what differs there cannot be seen; compare the plain slogs",
+        comparison.cranks.0
+    )
 }
 
 /// A height missing in the middle, or damage, where all the rest is equal. Of several
@@ -707,6 +766,13 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
     let summary = &side.summary;
     if let Some(what) = summary.changed_by() {
         notes.push(format!("{name}: {what}"));
+    }
+    if summary.known == 0 && summary.lines >= SlogRules::MANY && !party.source.is_fingerprint() {
+        notes.push(format!(
+            "{name} has {} lines, and not one is an entry that the profile {} knows: another form of slog, or \
+             another host's",
+            summary.lines, party.profile.name
+        ));
     }
     if summary.without_hashes > 0 {
         notes.push(format!(

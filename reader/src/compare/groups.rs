@@ -127,6 +127,7 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
         node.notes.push(format!("{}: {what}", node.name));
     }
     node.unsure = summary.rewritten
+        || summary.wrapped > 0
         || summary.without_hashes > 0
         || executions.legs > 1
         || party.is_by_value();

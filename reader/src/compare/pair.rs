@@ -372,7 +372,9 @@ impl Comparison {
             Met::Doubt(at_a, at_b) if known.contains(&a.height) => Met::Parts(at_a, at_b),
             met => met,
         };
-        let apart = (a.narrow || b.narrow) && a.hashless != b.hashless;
+        // What a sender left out may differ.
+        let wrapped = a.wrapped || b.wrapped;
+        let apart = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
         let whole = a.is_whole() && b.is_whole() && !apart;
         let agreement = match met {
             Met::Equal if whole => Agreement::Same,

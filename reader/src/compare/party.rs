@@ -22,6 +22,7 @@ pub struct Party {
     size: Option<u64>,
     taken: AtomicU64,
     by_value: AtomicBool,
+    told: AtomicBool,
 }
 
 /// How far the reading of a source is.
@@ -42,6 +43,7 @@ impl Party {
             size: source.size().filter(|size| *size > 0),
             taken: AtomicU64::new(0),
             by_value: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             path,
             source,
             profile,
@@ -69,6 +71,18 @@ impl Party {
     /// From here on it is read so.
     pub fn read_by_value(&self) {
         self.by_value.store(true, Ordering::Relaxed);
+    }
+
+    /// It is compared by what a sender tells that takes members out of entries and
+    /// leaves entries out.
+    pub fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// From here on it is read so, and by value: where the members stood is not told.
+    pub fn read_as_told(&self) {
+        self.told.store(true, Ordering::Relaxed);
+        self.read_by_value();
     }
 
     /// A line was read.

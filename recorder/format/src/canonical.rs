@@ -14,6 +14,7 @@ use crate::app_hash::Digest;
 use crate::entry_type::{TypeKey, TypeName, TypePattern, TypeTable};
 use crate::fault::Fault;
 use crate::json::{self, Key, Malformed, Member};
+use crate::wrapped::WrapRules;
 
 /// The `canonical` section of a profile. Its fields are declared in the order
 /// of their names, and so is everything inside it: the digest depends on that.
@@ -74,12 +75,14 @@ struct Rules {
     cuts: TypeTable<Cut>,
     replay: Option<Replay>,
     digest: Digest,
+    wrapped: Option<WrapRules>,
 }
 
 impl CanonicalRules {
     pub(crate) fn new(
         section: &CanonicalSection,
         type_key: TypeKey,
+        wrapped: Option<WrapRules>,
     ) -> Result<CanonicalRules, Fault> {
         section.check()?;
         let of_name = |name: TypeName| {
@@ -96,7 +99,13 @@ impl CanonicalRules {
             ),
             replay: section.replay.as_ref().map(Replay::new),
             digest: section.digest()?,
+            wrapped,
         })))
+    }
+
+    /// How entries stand in lines that hold more than them.
+    pub(crate) fn wrapped(&self) -> Option<&WrapRules> {
+        self.0.wrapped.as_ref()
     }
 
     /// Appends the line's canonical form to `out`, without a newline. `false`,

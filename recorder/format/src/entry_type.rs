@@ -24,6 +24,16 @@ impl TypeKey {
         TypeKey { key, opening }
     }
 
+    /// The type is the line's first member.
+    pub(crate) fn opens(&self, line: &[u8]) -> bool {
+        line.starts_with(&self.opening)
+    }
+
+    /// It is a member of this name.
+    pub(crate) fn is(&self, name: &[u8]) -> bool {
+        self.key.as_bytes() == name
+    }
+
     /// The raw bytes of the line's type. `None` if it has none that can be
     /// read: not an object, not UTF-8, cut before the type's end.
     pub(crate) fn of<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {

@@ -37,6 +37,7 @@ mod redact;
 pub mod ring;
 mod slog;
 mod stream;
+mod wrapped;
 
 pub use app_hash::{AppHash, Digest, RingId};
 pub use archive_name::ArchiveName;

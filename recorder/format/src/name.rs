@@ -58,6 +58,9 @@ pub struct BlockHasher {
     /// Canonical lines that are still to be hashed: BLAKE3 is several times
     /// faster over long input than line by line.
     lines: Vec<u8>,
+    /// An entry was in a line with its context: what its sender took out of it or left
+    /// out cannot be seen.
+    wrapped: bool,
 }
 
 /// How much is gathered before it is hashed.
@@ -73,13 +76,24 @@ impl BlockHasher {
             rules: rules.clone(),
             hasher,
             lines: Vec::new(),
+            wrapped: false,
         }
     }
 
     /// Takes one line, without its newline; `false` if it is not canonical and
-    /// so does not count.
+    /// so does not count. Of a line that holds an entry and its context the entry
+    /// counts, and costs the HASH: it is not there as its host wrote it.
     pub fn line(&mut self, line: &[u8]) -> bool {
-        let canonical = self.rules.cut(line, &mut self.lines);
+        let rules = self.rules.wrapped();
+        let told = rules.and_then(|rules| rules.of(line).map(|wrapped| rules.told(&wrapped)));
+        let canonical = match told {
+            Some(told) => {
+                let canonical = self.rules.cut(&told, &mut self.lines);
+                self.wrapped |= canonical;
+                canonical
+            }
+            None => self.rules.cut(line, &mut self.lines),
+        };
         if canonical {
             self.lines.push(b'\n');
         }
@@ -90,12 +104,20 @@ impl BlockHasher {
         canonical
     }
 
-    /// The HASH of the lines taken.
-    pub fn finish(mut self) -> BlockHash {
+    /// Some canonical line was one that holds an entry and its context.
+    pub fn is_wrapped(&self) -> bool {
+        self.wrapped
+    }
+
+    /// The HASH of the lines taken; `None` if they are not the host's own.
+    pub fn finish(mut self) -> Option<BlockHash> {
+        if self.wrapped {
+            return None;
+        }
         self.hasher.update(&self.lines);
         let mut hash = [0; 16];
         self.hasher.finalize_xof().fill(&mut hash);
-        BlockHash(hash)
+        Some(BlockHash(hash))
     }
 }
 

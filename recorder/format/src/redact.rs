@@ -16,6 +16,7 @@ use crate::canonical::{DEEPEST, Step};
 use crate::entry_type::TypeKey;
 use crate::fault::Fault;
 use crate::json::{self, Key, Malformed};
+use crate::wrapped::WrapRules;
 
 /// Fewer bytes than this could be guessed.
 pub const KEY_MIN: usize = 16;
@@ -62,6 +63,7 @@ struct Rules {
     /// Names of members that stay as they are, at any depth.
     names: HashSet<Vec<u8>>,
     references: Vec<Reference>,
+    wrapped: Option<WrapRules>,
 }
 
 /// What becomes of a value.
@@ -75,7 +77,11 @@ enum Rule {
 static REPLACED: Rule = Rule::Replaced(Vec::new());
 
 impl RedactRules {
-    pub(crate) fn new(section: RedactSection, type_key: TypeKey) -> Result<RedactRules, Fault> {
+    pub(crate) fn new(
+        section: RedactSection,
+        type_key: TypeKey,
+        wrapped: Option<WrapRules>,
+    ) -> Result<RedactRules, Fault> {
         let bytes = |key: &Key| key.as_bytes().to_vec();
         let mut names: HashSet<_> = section.names.iter().map(bytes).collect();
         let mut members = HashMap::new();
@@ -100,6 +106,7 @@ impl RedactRules {
             members,
             names,
             references: section.references,
+            wrapped,
         })))
     }
 }
@@ -237,7 +244,7 @@ impl Redactor {
     /// so became one token.
     pub fn line(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
         let before = out.len();
-        if is_json(line) && self.entry(line, out).is_ok() {
+        if is_json(line) && self.any_form(line, out).is_ok() {
             return true;
         }
         out.truncate(before);
@@ -245,10 +252,55 @@ impl Redactor {
         false
     }
 
+    fn any_form(&self, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let wrapped = self.rules.0.wrapped.as_ref();
+        match wrapped.filter(|rules| rules.of(line).is_some()) {
+            Some(rules) => self.wrapped(rules, line, out),
+            None => self.entry(line, out),
+        }
+    }
+
+    /// Entry and context stay apart: whoever reads the box must see that members were
+    /// taken out of the entry.
+    fn wrapped(&self, rules: &WrapRules, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        out.push(b'{');
+        for (n, member) in json::members(line).enumerate() {
+            let member = member?;
+            out.extend_from_slice(if n > 0 { b"," } else { b"" });
+            let own = rules.holds_entry(member.key) || rules.holds_context(member.key);
+            let name = member.text.get(..member.key.len() + 2).unwrap_or_default();
+            match own {
+                true => out.extend_from_slice(name),
+                false => self.name(name, out),
+            }
+            out.push(b':');
+            match own {
+                true => self.object(member.value, true, out)?,
+                false => self.member(member.key, member.value, out)?,
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn member(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut walk = Walk {
+            redactor: self,
+            text: value,
+            at: 0,
+            out,
+        };
+        walk.value(self.rules.0.members.get(key).unwrap_or(&REPLACED))
+    }
+
     /// A line that does not say what it is has nothing that may stay.
     fn entry(&self, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let typed = self.rules.0.type_key.of(line).is_some();
+        self.object(line, typed, out)
+    }
+
+    fn object(&self, line: &[u8], typed: bool, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let rules = &self.rules.0;
-        let typed = rules.type_key.of(line).is_some();
         let mut walk = Walk {
             redactor: self,
             text: line,

@@ -4,6 +4,8 @@
 //! A type that says nothing more is settled by itself; only the few entries
 //! that mark blocks and cranks have members read.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::app_hash::{AppHash, Digest};
@@ -14,6 +16,7 @@ use crate::fault::Fault;
 use crate::json::{self, Key};
 use crate::redact::{RedactRules, RedactSection};
 use crate::stream::Lane;
+use crate::wrapped::{WrapRules, WrappedSection};
 
 /// The `slog` section of a profile.
 #[derive(Debug, Deserialize)]
@@ -27,6 +30,7 @@ pub(crate) struct SlogSection {
     local: Vec<TypePattern>,
     canonical: CanonicalSection,
     redact: Option<RedactSection>,
+    wrapped: Option<WrappedSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -134,6 +138,8 @@ pub struct SlogEntry<'a> {
     pub lane: Lane,
     /// Whether the entry counts for the HASH. Never so in the local lane.
     pub canonical: bool,
+    /// The profile says something of its type.
+    pub known: bool,
     rules: &'a [EventRule],
     line: &'a [u8],
 }
@@ -156,6 +162,10 @@ impl<'a> SlogEntry<'a> {
 }
 
 impl SlogRules {
+    /// So many lines without one entry that the profile knows are another form of
+    /// slog, or another host's.
+    pub const MANY: u64 = 100;
+
     /// The crank a line names as its own, in the member that crank entries
     /// carry their number in.
     pub fn crank_of(&self, line: &[u8]) -> Option<u64> {
@@ -173,13 +183,15 @@ impl SlogRules {
     pub(crate) fn new(mut section: SlogSection) -> Result<SlogRules, Fault> {
         check_apart(&section.local, section.canonical.types())?;
         let type_key = TypeKey::new(section.r#type.clone());
+        let wrapped = section.wrapped.take();
+        let wrapped = wrapped.map(|wrapped| WrapRules::new(wrapped, type_key.clone()));
         let redact = section.redact.take();
         let crank = section.events.crank.first();
         Ok(SlogRules {
             redact: redact
-                .map(|redact| RedactRules::new(redact, type_key.clone()))
+                .map(|redact| RedactRules::new(redact, type_key.clone(), wrapped.clone()))
                 .transpose()?,
-            canonical: CanonicalRules::new(&section.canonical, type_key.clone())?,
+            canonical: CanonicalRules::new(&section.canonical, type_key.clone(), wrapped)?,
             crank_hash_keys: [
                 crank.map(|crank| crank.crankhash.clone()),
                 crank.map(|crank| crank.activityhash.clone()),
@@ -192,46 +204,54 @@ impl SlogRules {
 
     /// What this line is. A line that is no entry (not JSON, not UTF-8, no
     /// type) belongs to the main lane, is not canonical and tells nothing.
+    /// A line that holds an entry with its context is what the entry is.
     ///
     /// Takes no memory and, for most entries, reads little more than the type.
     pub fn read<'a>(&'a self, line: &'a [u8]) -> SlogEntry<'a> {
-        let Some(name) = self.type_key.of(line) else {
-            return SlogEntry {
-                lane: Lane::Main,
-                canonical: false,
-                rules: &[],
-                line,
-            };
-        };
-        let (class, rules) = match self.types.get(name) {
+        let told = self.unwrapped(line);
+        let line = told.as_ref().map_or(line, |(entry, _)| entry);
+        let rule = self.type_key.of(line).map(|name| self.types.get(name));
+        let (class, rules) = match rule.flatten() {
             Some(rule) => (rule.class, &*rule.events),
             None => (Class::Block, [].as_slice()),
         };
-        match class {
-            Class::Local => SlogEntry {
-                lane: Lane::Local,
-                canonical: false,
-                rules,
-                line,
-            },
-            Class::Block => SlogEntry {
-                lane: Lane::Main,
-                canonical: false,
-                rules,
-                line,
-            },
-            Class::Canonical if self.canonical.is_replay(line) => SlogEntry {
-                lane: Lane::Local,
-                canonical: false,
-                rules: &[],
-                line,
-            },
-            Class::Canonical => SlogEntry {
-                lane: Lane::Main,
-                canonical: true,
-                rules,
-                line,
-            },
+        let repeats = || {
+            let told = told.as_ref().map_or(line, |(_, told)| told);
+            self.canonical.is_replay(told)
+        };
+        let (lane, canonical, rules) = match class {
+            Class::Local => (Lane::Local, false, rules),
+            Class::Block => (Lane::Main, false, rules),
+            Class::Canonical if repeats() => (Lane::Local, false, [].as_slice()),
+            Class::Canonical => (Lane::Main, true, rules),
+        };
+        SlogEntry {
+            lane,
+            canonical,
+            known: rule.flatten().is_some(),
+            rules,
+            line,
+        }
+    }
+
+    /// The entry in a wrapped line, as it stands there and as the line tells it.
+    fn unwrapped<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
+        let rules = self.canonical.wrapped()?;
+        let wrapped = rules.of(line)?;
+        Some((wrapped.entry, rules.told(&wrapped)))
+    }
+
+    /// What a line that holds an entry and its context tells of the entry; `None`: it
+    /// is not such a line.
+    pub fn unwrap(&self, line: &[u8]) -> Option<Vec<u8>> {
+        self.unwrapped(line).map(|(_, told)| told)
+    }
+
+    /// What such a line would tell of this entry.
+    pub fn told<'a>(&self, entry: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.canonical.wrapped() {
+            Some(rules) => rules.told_of(entry),
+            None => Cow::Borrowed(entry),
         }
     }
 

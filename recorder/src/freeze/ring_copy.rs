@@ -294,7 +294,7 @@ impl<'a> RingCopy<'a> {
         let Some(Open { block, hasher }) = self.open.take() else {
             return;
         };
-        let hash = hasher.map(BlockHasher::finish);
+        let hash = hasher.and_then(BlockHasher::finish);
         if Some(block.of) == self.about {
             self.hash = hash;
         }

@@ -131,7 +131,7 @@ impl Node {
         self.since.drain(..).for_each(|line| {
             hasher.line(&line);
         });
-        let hash = hasher.finish().to_string();
+        let hash = hasher.finish().expect("a HASH").to_string();
         self.hashes.entry(height).or_default().insert(hash);
     }
 
