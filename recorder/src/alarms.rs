@@ -53,6 +53,15 @@ impl Alarms {
                 say(&told);
                 return Some(Brings::Note(told));
             }
+            News::SlogUnread(unread, wanted) => {
+                let told = contents::slog_words(&unread, &wanted);
+                say(&told);
+                return Some(Brings::Note(told));
+            }
+            News::SlogRead => {
+                say(contents::SLOG_UNDERSTOOD);
+                return Some(Brings::Note(contents::SLOG_UNDERSTOOD.to_owned()));
+            }
             News::Farewell(why) => {
                 say(&format!("the node announced that it stops: {why}"));
                 self.farewell = Some(why);

@@ -31,6 +31,7 @@ mod clock;
 pub mod freeze;
 pub mod host;
 pub mod intake;
+mod known_entries;
 mod memory;
 pub mod operator;
 mod private;

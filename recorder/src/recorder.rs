@@ -22,6 +22,7 @@ use haltbox_format::{NodeLog, Profile, SlogEntry, Unread};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
+use crate::known_entries::{Heard, KnownEntries};
 use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::machine;
@@ -63,6 +64,10 @@ pub enum News {
     Trouble(Event, Option<Accused>),
     /// The node's log cannot be read.
     Unread(Unread),
+    /// The slog cannot be read, and what was looked for in it.
+    SlogUnread(Unread, String),
+    /// After that, an entry of it can.
+    SlogRead,
     /// The node's process started again.
     NodeStarted,
     /// The node announced that it will stop.
@@ -134,6 +139,8 @@ pub struct Recorder {
     /// What is remembered of the node's log.
     node_log: NodeLog,
     told_unread: bool,
+    /// What was seen of the slog.
+    slog: KnownEntries,
     dropping: Option<Loss>,
     _populating: Option<Populating>,
 }
@@ -178,6 +185,7 @@ impl Recorder {
             news: Vec::new(),
             node_log: NodeLog::default(),
             told_unread: false,
+            slog: KnownEntries::default(),
             dropping: None,
             _populating: populating.flatten(),
         };
@@ -332,6 +340,11 @@ impl Recorder {
             return self.append(Lane::Main, Stream::Slog, given);
         };
         let entry = rules.read(given.bytes);
+        let heard = self.slog.take(given.bytes, entry.known);
+        self.news.extend(heard.map(|heard| match heard {
+            Heard::Unread(unread) => News::SlogUnread(unread, rules.looked_for()),
+            Heard::Again => News::SlogRead,
+        }));
         let kept = self.append(entry.lane, Stream::Slog, given);
         if given.cut.is_none() {
             let after = self.position();

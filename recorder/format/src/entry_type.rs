@@ -29,6 +29,10 @@ impl TypeKey {
         line.starts_with(&self.opening)
     }
 
+    pub(crate) fn name(&self) -> &Key {
+        &self.key
+    }
+
     /// It is a member of this name.
     pub(crate) fn is(&self, name: &[u8]) -> bool {
         self.key.as_bytes() == name

@@ -82,6 +82,8 @@ pub struct SlogRules {
     /// Of crankhash and activityhash.
     crank_hash_keys: [Option<Key>; 2],
     redact: Option<RedactRules>,
+    /// The type of an entry that begins a block.
+    begin: Option<TypeName>,
 }
 
 #[derive(Clone, Debug)]
@@ -166,6 +168,15 @@ impl SlogRules {
     /// slog, or another host's.
     pub const MANY: u64 = 100;
 
+    /// What a slog of this profile shows, in words: for who is told that another does
+    /// not.
+    pub fn looked_for(&self) -> String {
+        let such = self.begin.as_ref().map_or(String::new(), |name| {
+            format!(", such as {{\"{}\":\"{name}\", ...", self.type_key.name())
+        });
+        format!("an entry of a type that the profile knows{such}")
+    }
+
     /// The crank a line names as its own, in the member that crank entries
     /// carry their number in.
     pub fn crank_of(&self, line: &[u8]) -> Option<u64> {
@@ -197,6 +208,11 @@ impl SlogRules {
                 crank.map(|crank| crank.activityhash.clone()),
             ],
             crank_key: crank.map(|crank| crank.number.clone()),
+            begin: section
+                .events
+                .begin
+                .first()
+                .map(|begin| begin.r#type.clone()),
             types: section.into_table(),
             type_key,
         })

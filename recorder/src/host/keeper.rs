@@ -112,7 +112,12 @@ impl Work<'_> {
                 }
                 News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
                 News::NodeStarted => self.triggers.node_ended(),
-                News::Pinned(_) | News::Lost(_) | News::Farewell(_) | News::Unread(_) => {}
+                News::Pinned(_)
+                | News::Lost(_)
+                | News::Farewell(_)
+                | News::Unread(_)
+                | News::SlogUnread(..)
+                | News::SlogRead => {}
             }
         }
         let due = self.triggers.due(open.recorder.life(), Instant::now());

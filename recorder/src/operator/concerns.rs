@@ -18,7 +18,7 @@ use crate::archive;
 use crate::clock;
 use crate::intake::journal::SCHEME;
 use crate::operator::attached::Attached;
-use crate::operator::contents::NOT_UNDERSTOOD;
+use crate::operator::contents::{NOT_UNDERSTOOD, SLOG_NOT_UNDERSTOOD, SLOG_UNDERSTOOD};
 use crate::operator::control::{self, Reply, Request};
 use crate::operator::message::{WITHOUT_A_BOX, human_bytes};
 use crate::operator::status::{SourceState, Status};
@@ -81,6 +81,7 @@ pub(crate) fn of(status: &Status, history: &History, judging: &Judging) -> Vec<C
     found.extend(attached(status));
     found.extend(sources(status));
     found.extend(blocks(status));
+    found.extend(slog_unread(history));
     found.extend(told(status, history));
     found.extend(clock_set_back(status, now));
     found.extend(room(status));
@@ -324,6 +325,26 @@ fn blocks(status: &Status) -> Option<Concern> {
             "old-block",
             format!("the last new block came {age} s ago, more than {bound} s"),
             "is the node at work, and does the chain go on? haltbox doctor looks at what it writes",
+        )
+    })
+}
+
+/// What the last recorder noted of the slog. Blocks that the node's log tells of do
+/// not make it readable.
+fn slog_unread(history: &History) -> Option<Concern> {
+    let since = history.sessions.last().map_or(0, |(at, _)| at.time_ms);
+    let notes = history.notes.iter().rev();
+    let mut texts = notes
+        .take_while(|(stamp, _)| stamp.time_ms >= since)
+        .map(|(_, note)| note.text.as_str());
+    let last = texts
+        .find(|text| text.starts_with(SLOG_NOT_UNDERSTOOD) || text.starts_with(SLOG_UNDERSTOOD))?;
+    last.starts_with(SLOG_NOT_UNDERSTOOD).then(|| {
+        concern(
+            "slog-not-understood",
+            last,
+            "give the recorder the slog that the node writes (SLOGFILE), and of another host its own \
+             --profile: without it there are no steps to compare",
         )
     })
 }

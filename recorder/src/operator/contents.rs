@@ -71,23 +71,45 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
 /// How a recorder's words of a log begin in which it understands nothing.
 pub(crate) const NOT_UNDERSTOOD: &str = "the node's log is not understood";
 
-/// What a recorder says of such a log.
-pub(crate) fn words(unread: &Unread) -> String {
-    let again = match unread.was_read {
+/// How its words of such a slog begin.
+pub(crate) const SLOG_NOT_UNDERSTOOD: &str = "the slog is not understood";
+/// What it says once an entry of it is known after all.
+pub(crate) const SLOG_UNDERSTOOD: &str = "the slog is understood again";
+
+/// What a recorder says of a slog without one known entry.
+pub(crate) fn slog_words(unread: &Unread, wanted: &str) -> String {
+    let again = again(unread);
+    format!(
+        "{SLOG_NOT_UNDERSTOOD}{again}: not one known entry in {} lines, such as{}\n  looked for: {wanted}; \
+         haltbox info FILE shows what is read of a slog",
+        unread.lines,
+        shown(unread)
+    )
+}
+
+fn again(unread: &Unread) -> &'static str {
+    match unread.was_read {
         true => " any more",
         false => "",
-    };
-    let shown: Vec<String> = unread
-        .shown
-        .iter()
+    }
+}
+
+fn shown(unread: &Unread) -> String {
+    let lines = unread.shown.iter();
+    lines
         .map(|line| format!("\n    {}", Outside::text(line)))
-        .collect();
+        .collect()
+}
+
+/// What a recorder says of such a log.
+pub(crate) fn words(unread: &Unread) -> String {
+    let again = again(unread);
     format!(
         "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  looked for: \
          a level, a message such as \"committed state\", and height=NUMBER, or JSON with the same; \
          haltbox doctor --try-log FILE shows what is read of a log",
         unread.lines,
-        shown.concat()
+        shown(unread)
     )
 }
 

@@ -94,6 +94,7 @@ fn concerns(status: &Status) -> Vec<Finding> {
                 | "loss"
                 | "archive-behind"
                 | "log-not-understood"
+                | "slog-not-understood"
                 | "trouble-without-block"
         ) || concern.word == "no-block" && status.is_linked()
     };

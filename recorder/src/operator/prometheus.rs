@@ -40,7 +40,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 11] {
+fn counts(status: &Status) -> [Gauge; 12] {
     [
         (
             "up",
@@ -56,6 +56,11 @@ fn counts(status: &Status) -> [Gauge; 11] {
             "log_not_understood",
             "The node's log has many lines, and none of a height.",
             Some(u64::from(status.has_concern("log-not-understood"))),
+        ),
+        (
+            "slog_not_understood",
+            "The slog has many lines, and no known entry.",
+            Some(u64::from(status.has_concern("slog-not-understood"))),
         ),
         (
             "last_block_timestamp_seconds",

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use haltbox_tests::context_sender::wrap;
 use haltbox_tests::mutation::{Slog, cases};
@@ -507,4 +508,56 @@ fn block_files_of_a_node_that_was_started_again() {
     );
     let found = hashes(&parts);
     assert!(found.iter().all(|found| whole.contains(found)), "{found:?}");
+}
+
+/// An operator who gave the recorder another form of slog must not hear that all is
+/// well.
+#[test]
+fn a_slog_without_one_known_entry_is_told_everywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines: String = (0..150)
+        .map(|n| format!("{{\"event\":\"block\",\"payload\":{{\"n\":{n}}}}}\n"))
+        .collect();
+    let slog = written(folder.path(), "slog", lines.as_bytes());
+    let dir = folder.path().join("haltbox");
+    let arguments = ["--slog", text(&slog)];
+    let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("the slog is not understood");
+    wait_until("the note", || {
+        status(&dir)["concerns"]
+            .to_string()
+            .contains("slog-not-understood")
+    });
+    for command in ["status", "doctor"] {
+        let done = run(&[command, text(&dir)]);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            flat.contains("the slog is not understood: not one known entry in 100 lines"),
+            "{said}"
+        );
+        for shown in [
+            "\"payload\":{\"n\":0}",
+            "\"payload\":{\"n\":1}",
+            "cosmic-swingset-begin-block",
+        ] {
+            assert!(flat.contains(shown), "{command}: {said}");
+        }
+    }
+    let done = run(&["info", text(&slog)]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("NOT UNDERSTOOD"), "{said}");
+    // An entry comes after all.
+    let mut more = lines.into_bytes();
+    more.extend_from_slice(&block(7));
+    fs::write(&slog, &more).expect("a file");
+    recorder.wait_for("the slog is understood again");
+    wait_until("the note", || {
+        !status(&dir)["concerns"]
+            .to_string()
+            .contains("slog-not-understood")
+    });
+    recorder.stop();
 }

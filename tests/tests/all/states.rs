@@ -200,7 +200,9 @@ fn sources_that_give_nothing_are_told() {
                 .all(|source| source["lag"] == 0 && source["offset"] != 0)
         })
     });
-    assert_eq!(words(&dir), ["no-block"]);
+    wait_until("what they hold", || {
+        words(&dir) == ["no-block", "slog-not-understood"]
+    });
     let (code, said) = asked(&dir, &[]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("contains none"), "{said}");
@@ -211,7 +213,8 @@ fn sources_that_give_nothing_are_told() {
     );
     fs::remove_file(&slog).expect("a file");
     fs::create_dir(&slog).expect("a folder");
-    assert_eq!(words(&dir), ["source-unreadable", "no-block"]);
+    let expected = ["source-unreadable", "no-block", "slog-not-understood"];
+    assert_eq!(words(&dir), expected);
     recorder.stop();
 }
 

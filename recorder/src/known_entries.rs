@@ -1,0 +1,125 @@
+//! Whether anything of a slog is understood: another form of it, or another host's,
+//! is recorded line by line and tells of no block.
+//!
+//! Nothing of this is in the marks: a recorder that was away begins anew.
+
+use haltbox_format::{SlogRules, Unread};
+
+/// Lines without one known entry, of a slog that had some before.
+const UNREAD_AGAIN: u64 = 2000;
+/// It is told again after so many times the lines: marks go by age.
+const TOLD_AGAIN: u64 = 10;
+/// Lines shown, and bytes of each.
+const SHOWN: usize = 2;
+const SHOWN_BYTES: usize = 160;
+
+/// What was seen of one slog.
+#[derive(Debug, Default)]
+pub(crate) struct KnownEntries {
+    /// Some entry was known.
+    known: bool,
+    /// Lines since.
+    since: u64,
+    /// The most lines between two known entries.
+    longest: u64,
+    /// The first lines since, cut short. They stay allocated: a host's entry must not
+    /// cost an allocation.
+    shown: [Vec<u8>; SHOWN],
+    /// Lines at which it was told last that nothing is understood.
+    told: Option<u64>,
+}
+
+/// What the operator has to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing is understood.
+    Unread(Unread),
+    /// After that was told, an entry is.
+    Again,
+}
+
+impl KnownEntries {
+    /// Takes the next line; `known`: the profile says something of its type.
+    pub(crate) fn take(&mut self, line: &[u8], known: bool) -> Option<Heard> {
+        if known {
+            self.known = true;
+            self.longest = self.longest.max(std::mem::take(&mut self.since));
+            self.shown.iter_mut().for_each(Vec::clear);
+            return self.told.take().map(|_| Heard::Again);
+        }
+        self.since += 1;
+        self.show(line);
+        let enough = match (self.told, self.known) {
+            (Some(told), _) => told.saturating_mul(TOLD_AGAIN),
+            (None, false) => SlogRules::MANY,
+            (None, true) => UNREAD_AGAIN.max(self.longest.saturating_mul(20)),
+        };
+        (self.since >= enough).then(|| {
+            self.told = Some(self.since);
+            Heard::Unread(Unread {
+                lines: self.since,
+                shown: self.shown(),
+                was_read: self.known,
+            })
+        })
+    }
+
+    fn show(&mut self, line: &[u8]) {
+        let free = self.shown.iter_mut().find(|shown| shown.is_empty());
+        let Some(free) = free.filter(|_| !line.trim_ascii().is_empty()) else {
+            return;
+        };
+        free.reserve(SHOWN_BYTES);
+        free.extend_from_slice(line.get(..SHOWN_BYTES).unwrap_or(line));
+    }
+
+    fn shown(&self) -> Vec<String> {
+        let shown = self.shown.iter().filter(|shown| !shown.is_empty());
+        shown
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(seen: &mut KnownEntries, count: u64) -> Vec<Heard> {
+        let line = |n| seen.take(format!("line {n}").as_bytes(), false);
+        (0..count).filter_map(line).collect()
+    }
+
+    #[test]
+    fn a_slog_without_a_known_entry_is_told() {
+        let mut seen = KnownEntries::default();
+        assert_eq!(lines(&mut seen, 99), []);
+        let told = lines(&mut seen, 1);
+        let unread = Unread {
+            lines: 100,
+            shown: vec!["line 0".to_owned(), "line 1".to_owned()],
+            was_read: false,
+        };
+        assert_eq!(told, [Heard::Unread(unread)]);
+        // Marks go by age, and this is still so.
+        assert_eq!(lines(&mut seen, 899), []);
+        assert_eq!(lines(&mut seen, 1).len(), 1);
+        assert_eq!(seen.take(b"{}", true), Some(Heard::Again));
+        assert_eq!(seen.take(b"{}", true), None);
+    }
+
+    #[test]
+    fn a_slog_that_was_understood_is_believed_for_longer() {
+        let mut seen = KnownEntries::default();
+        seen.take(b"{}", true);
+        assert_eq!(lines(&mut seen, 1999), []);
+        let told = lines(&mut seen, 1);
+        assert!(matches!(&told[..], [Heard::Unread(unread)] if unread.was_read));
+        // One whose blocks hold thousands of entries that the profile does not name.
+        let mut seen = KnownEntries::default();
+        seen.take(b"{}", true);
+        lines(&mut seen, 1500);
+        seen.take(b"{}", true);
+        assert_eq!(lines(&mut seen, 29_999), []);
+    }
+}
