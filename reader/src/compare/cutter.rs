@@ -279,8 +279,7 @@ impl<'a> Cutter<'a> {
         let open = self.open.begun || !self.open.units.is_empty();
         let more = !self.open.begun || self.give(finds);
         self.told = self.told.take().map(|_| Told::default());
-        self.open = BlockTape::default();
-        self.height = None;
+        self.forget_open();
         if open {
             self.throw_away(finds);
         }
@@ -302,6 +301,9 @@ impl<'a> Cutter<'a> {
             self.height.get_or_insert(height);
             return true;
         }
+        if !self.open.begun && self.ordinal == 0 {
+            self.begins_behind_a_rest(finds);
+        }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
         let mut more = true;
         if again {
@@ -322,6 +324,27 @@ impl<'a> Cutter<'a> {
             self.lack(&why);
         }
         more
+    }
+
+    /// The recording began inside an execution, and the node died in it: the block
+    /// begins once more. Work that prepares a block begins with an input.
+    fn begins_behind_a_rest(&mut self, finds: &mut dyn Finds) {
+        self.close_crank(None);
+        match self.open.units.first().map(|unit| unit.what) {
+            None => {}
+            Some(What::Input(_)) => self.lose_track(finds),
+            Some(_) => {
+                self.forget_open();
+                self.throw_away(finds);
+            }
+        }
+    }
+
+    /// The open execution goes to nobody; its lines are not those of the next one.
+    fn forget_open(&mut self) {
+        self.ordinal += u64::from(!self.open.units.is_empty());
+        self.open = BlockTape::default();
+        self.height = None;
     }
 
     fn begins(&mut self, height: u64, finds: &mut dyn Finds) {

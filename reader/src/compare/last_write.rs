@@ -260,7 +260,13 @@ pub struct Reads {
 pub fn check_reads(party: &Party) -> io::Result<Reads> {
     let mut check = Check::default();
     cutter::read(party, Depth::Places, &mut check)?;
-    Ok(check.reads)
+    if check.reads.wrong_count == 0 || party.is_by_value() {
+        return Ok(check.reads);
+    }
+    // Another writer may have written a height so that its block was not known to
+    // begin again.
+    party.read_by_value();
+    check_reads(party)
 }
 
 #[derive(Default)]
@@ -270,6 +276,8 @@ struct Check {
     undo: Vec<Undo>,
     /// Values before what was executed since the last commit wrote over them.
     uncommitted: Vec<Undo>,
+    /// A commit was seen since the recording began, or since something was missing.
+    settled: bool,
     aborted: bool,
     asked: Option<StoreKey>,
     reads: Reads,
@@ -297,9 +305,15 @@ impl Finds for Check {
     fn turn(&mut self, turn: Turn) {
         self.uncommitted.append(&mut self.undo);
         match turn {
-            Turn::Committed => {}
+            Turn::Committed => self.settled = true,
+            // What was read of an execution that is gone may be its own write, which
+            // nobody saw.
+            Turn::ThrownAway if !self.settled => self.known.clear(),
             Turn::ThrownAway => undo(&mut self.known, std::mem::take(&mut self.uncommitted)),
-            Turn::Unknown => self.known.clear(),
+            Turn::Unknown => {
+                self.known.clear();
+                self.settled = false;
+            }
         }
         self.uncommitted.clear();
         self.aborted = false;

@@ -319,3 +319,41 @@ fn a_crank_alone_is_told_for_what_it_is() {
         assert!(!told.contains("JSON writer"), "{told}");
     }
 }
+
+/// A node that dies in mid-block and executes it again reads what stood there before,
+/// wherever its recording begins and whoever wrote its lines anew.
+#[test]
+fn what_was_executed_again_accuses_nobody_wherever_the_recording_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = unpacked(folder.path(), "8-base");
+    let crashed = fs::read_to_string(unpacked(folder.path(), "8a-crash-mid-block"));
+    let crashed = crashed
+        .expect("a slog")
+        .replace("\"blockHeight\":5,", "\"blockHeight\":5.0,");
+    let lines: Vec<&str> = crashed.lines().collect();
+    let started = lines
+        .iter()
+        .position(|line| line.contains("kernel-init-start"));
+    let started = started.expect("a start");
+    for from in [0, 8, 16, 24] {
+        // A process that is killed leaves half a line, and the next one writes behind it.
+        let half = &lines[started - 3][..lines[started - 3].len() / 2];
+        let torn = [half, lines[started]].concat();
+        let died = [
+            &lines[from..started - 3],
+            &[torn.as_str()],
+            &lines[started + 2..],
+        ]
+        .concat();
+        for lines in [&lines[from..], died.as_slice()] {
+            let node = folder.path().join("node");
+            fs::write(&node, lines.join("\n") + "\n").expect("a slog");
+            let reads = run(&["verify", "--reads", text(&node)]);
+            assert_eq!(reads.status.code(), Some(0), "from line {from}: {reads:?}");
+            for (a, b) in [(&base, &node), (&node, &base)] {
+                let (code, json) = diff(a, b);
+                assert_ne!(code, 1, "from line {from}: {json}");
+            }
+        }
+    }
+}
