@@ -327,16 +327,18 @@ impl<'a> Cutter<'a> {
     }
 
     /// The recording began inside an execution, and the node died in it: the block
-    /// begins once more. Work that prepares a block begins with an input.
+    /// begins once more. Work that prepares a block begins with an input, and what a host
+    /// does before its first block runs no crank: both are the block's own.
     fn begins_behind_a_rest(&mut self, finds: &mut dyn Finds) {
         self.close_crank(None);
-        match self.open.units.first().map(|unit| unit.what) {
-            None => {}
+        let units = &self.open.units;
+        match units.first().map(|unit| unit.what) {
             Some(What::Input(_)) => self.lose_track(finds),
-            Some(_) => {
+            Some(_) if units.iter().any(|unit| unit.crank().is_some()) => {
                 self.forget_open();
                 self.throw_away(finds);
             }
+            _ => {}
         }
     }
 
