@@ -246,18 +246,42 @@ struct Cut {
 
 #[derive(Clone, Debug)]
 enum List {
-    Keep(Vec<Key>),
-    Remove(Vec<Key>),
+    Keep(Names),
+    Remove(Names),
 }
 
 impl List {
     fn lets_stay(&self, key: &[u8]) -> bool {
-        let names = |list: &[Key]| list.iter().any(|name| name.as_bytes() == key);
         match self {
-            List::Keep(list) => names(list),
-            List::Remove(list) => !names(list),
+            List::Keep(names) => names.have(key),
+            List::Remove(names) => !names.have(key),
         }
     }
+}
+
+/// Names, and a bit for each of their lengths: most keys have another one.
+#[derive(Clone, Debug)]
+struct Names {
+    names: Vec<Key>,
+    lengths: u64,
+}
+
+impl Names {
+    fn new(names: &[Key]) -> Names {
+        let lengths = names.iter().map(|name| length_bit(name.as_bytes()));
+        Names {
+            names: names.to_vec(),
+            lengths: lengths.fold(0, |bits, bit| bits | bit),
+        }
+    }
+
+    fn have(&self, key: &[u8]) -> bool {
+        self.lengths & length_bit(key) != 0 && self.names.iter().any(|name| name.as_bytes() == key)
+    }
+}
+
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl Cut {
@@ -267,8 +291,8 @@ impl Cut {
             cut.at(&section.at)
                 .lists
                 .push(match section.keep.is_empty() {
-                    true => List::Remove(section.remove.clone()),
-                    false => List::Keep(section.keep.clone()),
+                    true => List::Remove(Names::new(&section.remove)),
+                    false => List::Keep(Names::new(&section.keep)),
                 });
         }
         cut
