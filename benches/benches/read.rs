@@ -147,7 +147,7 @@ fn compare(haltbox: &Path, folder: &Path) {
         let mut writer = Writer::new(rules);
         for height in 1..=10_000_u64 {
             let left = node == 99 && height >= 7000;
-            writer.block(&block(height, u8::from(left)), None);
+            writer.block(&block(height, u8::from(left)), None, false);
         }
         let path = folder.join(format!("{node}.fingerprint"));
         writer

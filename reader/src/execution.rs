@@ -6,7 +6,8 @@
 use haltbox_format::{BlockHash, BlockHasher, Profile};
 
 use crate::carrier::Origin;
-use crate::compare::repeats::Repeats;
+use crate::compare::course::{Course, Entry};
+use crate::compare::repeats::{Repeats, Resent};
 use crate::compare::role;
 use crate::known_block::KnownBlock;
 
@@ -17,6 +18,8 @@ pub struct Execution {
     lines: u64,
     ended: bool,
     repeats: Repeats,
+    resent: Resent,
+    course: Course,
     altered: bool,
     rewritten: bool,
     /// It is known how its host writes: of a host with a profile of its own it is not.
@@ -32,6 +35,8 @@ impl Execution {
             lines: 0,
             ended: false,
             repeats: Repeats::default(),
+            resent: Resent::default(),
+            course: Course::default(),
             altered: false,
             rewritten: false,
             writer_known: Profile::is_builtin(&profile.name),
@@ -45,6 +50,8 @@ impl Execution {
             lines: 0,
             ended: false,
             repeats: Repeats::default(),
+            resent: Resent::default(),
+            course: Course::default(),
             altered: false,
             rewritten: false,
             writer_known: false,
@@ -69,16 +76,19 @@ impl Execution {
     }
 
     /// A text file is what is left of what a host wrote, and anybody may have written
-    /// it anew.
+    /// it anew. What was recorded has the HASH that its recorder gave.
     fn weigh(&mut self, line: &[u8], origin: Origin) {
-        match origin {
-            Origin::Recorded => {}
+        self.rewritten |= self.writer_known && !role::is_as_written(line);
+        self.altered |= match origin {
+            Origin::Recorded => false,
             Origin::Text => {
-                self.altered |= self.repeats.is_repeat(line);
-                self.rewritten |= self.writer_known && !role::is_as_written(line);
+                self.repeats.is_repeat(line)
+                    | self.resent.is_resent(line)
+                    | self.course.take(Entry::new(line)).is_some()
+                    | self.rewritten
             }
-            Origin::Carried(_) => self.altered = true,
-        }
+            Origin::Carried(_) => true,
+        };
     }
 
     /// Something behind the host handled its lines.
@@ -94,7 +104,7 @@ impl Execution {
     /// Its bytes are not the host's own, or lines may be missing or doubled: a HASH
     /// of them would name another execution.
     pub fn is_altered(&self) -> bool {
-        self.altered || self.rewritten
+        self.altered
     }
 
     /// The line that was taken last ends it: what follows is not hashed.

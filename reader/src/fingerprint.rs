@@ -31,6 +31,12 @@ const EXECUTED: u16 = 4;
 const HOLES: u16 = 8;
 const DIVERGED: u16 = 16;
 const HASHLESS: u16 = 32;
+const BROKEN: u16 = 64;
+const NEWER: u16 = 128;
+
+/// What a fingerprint tells of a block whose entries do not stand as the kernel wrote
+/// them.
+const DISORDER: &str = "its entries do not stand behind one another as a kernel writes them";
 
 /// How a fingerprint is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +166,12 @@ impl BlockPrint {
         self.flags & (BEGUN | ENDED | HOLES) == BEGUN | ENDED
     }
 
+    /// It holds entries, or members of them, that no kernel writes that was known where
+    /// it was made.
+    pub fn is_newer(&self) -> bool {
+        self.flags & NEWER != 0
+    }
+
     /// Cranks of it have no crankhash.
     pub fn is_hashless(&self) -> bool {
         self.flags & HASHLESS != 0
@@ -176,7 +188,8 @@ impl Writer {
     }
 
     /// Adds an execution and its HASH. Of one that is not whole, the units that are.
-    pub fn block(&mut self, block: &BlockTape, hash: Option<BlockHash>) {
+    /// `newer`: a kernel wrote it that is not known here.
+    pub fn block(&mut self, block: &BlockTape, hash: Option<BlockHash>, newer: bool) {
         let units = &block.units[..block.covered()];
         let first_crank = units.iter().find_map(Unit::crank);
         let flag = |set: bool, flag: u16| if set { flag } else { 0 };
@@ -185,7 +198,9 @@ impl Writer {
             | flag(block.executed, EXECUTED)
             | flag(!block.holes.is_empty(), HOLES)
             | flag(block.diverged, DIVERGED)
-            | flag(block.hashless, HASHLESS);
+            | flag(block.hashless, HASHLESS)
+            | flag(block.fault.is_some(), BROKEN)
+            | flag(newer, NEWER);
         let attempt = u16::try_from(block.attempt).unwrap_or(u16::MAX);
         let mut record = Vec::with_capacity(BLOCK);
         record.extend((units.len() as u32).to_le_bytes());
@@ -315,6 +330,9 @@ impl Fingerprint {
             if tape.hashless {
                 summary.without_hashes += tape.cranks() as u64;
             }
+            if let (Some(why), 0) = (&tape.fault, tape.units.len()) {
+                summary.disorder.get_or_insert(why.clone());
+            }
             if !finds.block(tape) {
                 break;
             }
@@ -355,6 +373,7 @@ impl Fingerprint {
             breaks: Vec::new(),
             narrow: true,
             wrapped: false,
+            fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
         })
     }
 

@@ -33,4 +33,4 @@ pub use selecting::{Picked, Selection, Selector, Wanted};
 pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};
 pub use source::{Blocks, Hole, Item, Line, Source, SourceError, members, open};
 pub use survey::{Row, Survey};
-pub use verify::{Finding, verify};
+pub use verify::{Finding, ReadsFound, verify, verify_reads};

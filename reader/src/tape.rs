@@ -92,7 +92,7 @@ pub struct BlockTape {
     pub begun: bool,
     /// Its end is there.
     pub ended: bool,
-    /// The kernel ran.
+    /// The beginning of the kernel's run is there.
     pub executed: bool,
     /// Units before which something is missing.
     pub holes: Vec<usize>,
@@ -109,6 +109,8 @@ pub struct BlockTape {
     pub hashless: bool,
     /// Its sender leaves out what cannot be seen to be missing.
     pub wrapped: bool,
+    /// Why its entries cannot all stand as the kernel wrote them.
+    pub fault: Option<String>,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -138,6 +140,12 @@ impl BlockTape {
         until - usize::from(cut && last.is_some_and(Unit::is_unfinished))
     }
 
+    /// The kernel ran: the beginning of its run is there, or cranks of it are. A block
+    /// that was saved already runs again empty.
+    pub fn ran(&self) -> bool {
+        self.executed || self.units.iter().any(|unit| unit.crank().is_some())
+    }
+
     /// Number of cranks.
     pub fn cranks(&self) -> usize {
         self.units
@@ -165,6 +173,9 @@ pub struct Summary {
     pub doubled: u64,
     /// Lines are not as the host writes them.
     pub rewritten: bool,
+    /// A block's beginning or end tells a height that could not be read: another writer
+    /// writes it otherwise.
+    pub unread: bool,
     /// What carried its lines.
     pub carrier: Option<Carrier>,
     /// Lines that held an entry with its context.
@@ -179,6 +190,9 @@ pub struct Summary {
     pub replays: HashSet<(String, u64)>,
     /// What is damaged or missing, in words; at most a hundred.
     pub holes: Vec<String>,
+    /// Why its entries are known to stand in another order than they were written in:
+    /// what is not where it belongs may stand elsewhere.
+    pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
 }

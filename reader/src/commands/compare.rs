@@ -31,17 +31,21 @@ pub struct CompareArgs {
 /// Letters of names of one group in the table.
 const NAMES: usize = 400;
 
+/// What is said of any number of sources.
 #[derive(Serialize)]
-struct Answer {
+pub struct Answer {
     version: u32,
-    exit: u8,
-    summary: String,
+    /// How the command ends.
+    pub exit: u8,
+    /// One sentence.
+    pub summary: String,
     nodes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_height: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_height: Option<u64>,
-    groups: Vec<Group>,
+    /// Who agrees, the largest group first.
+    pub groups: Vec<Group>,
     /// Nodes that cover no whole block.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     without_blocks: Vec<String>,
@@ -58,7 +62,7 @@ struct Answer {
 
 /// Runs the command.
 pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
-    let answer = compare(args)?;
+    let answer = compare(&args.sources, args.profile.as_deref())?;
     if args.json {
         output::json(&answer)?;
     } else {
@@ -71,11 +75,15 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
+/// Groups sources, read with the profile that is asked for.
+///
+/// # Errors
+/// What reading gives, or sources that were recorded by different rules.
+pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Answer> {
     let (mut nodes, mut paths, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let mut rules = None;
-    for path in &args.sources {
-        match read(args, path) {
+    for path in sources {
+        match read(path, profile) {
             Ok((node, digest)) => {
                 if *rules.get_or_insert(digest) != digest {
                     anyhow::bail!(
@@ -90,7 +98,7 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
         }
     }
     let mut judged = Judging {
-        args,
+        profile,
         nodes: &nodes,
         paths: &paths,
         groups: groups::group(&nodes),
@@ -105,12 +113,12 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
         .map(|node| node.name.clone())
         .collect();
     let unknown = without.len() + unreadable.len() + undecided.len();
-    let (exit, summary) = conclude(args.sources.len(), &groups, unknown);
+    let (exit, summary) = conclude(sources.len(), &groups, unknown);
     Ok(Answer {
         version: 1,
         exit,
         summary,
-        nodes: args.sources.len(),
+        nodes: sources.len(),
         first_height: heights().min(),
         last_height: heights().max(),
         groups,
@@ -121,8 +129,11 @@ fn compare(args: &CompareArgs) -> anyhow::Result<Answer> {
     })
 }
 
-fn read(args: &CompareArgs, path: &Path) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
-    let party = party(path, args.profile.as_deref())?;
+fn read(
+    path: &Path,
+    profile: Option<&str>,
+) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
+    let party = party(path, profile)?;
     let node = watched(&[&party], || Node::read(shown(path), &party));
     let node = node.map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
     Ok((node, party.rules()))
@@ -134,7 +145,7 @@ const SPEAKERS: usize = 3;
 /// Digests say who agrees, and what they say is held to what comparing two sources
 /// says: neither may contradict the other.
 struct Judging<'a> {
-    args: &'a CompareArgs,
+    profile: Option<&'a str>,
     nodes: &'a [Node],
     paths: &'a [&'a PathBuf],
     groups: Vec<Group>,
@@ -152,7 +163,7 @@ impl Judging<'_> {
     }
 
     fn diff(&self, one: usize, other: usize) -> anyhow::Result<Document> {
-        difference(self.args, self.paths[one], self.paths[other])
+        difference(self.profile, self.paths[one], self.paths[other])
     }
 
     /// Whole blocks with equal digests are equal; what else a node tells, only its
@@ -286,7 +297,10 @@ impl Judging<'_> {
     /// differs.
     fn speakers(&self, group: usize) -> Vec<usize> {
         let mut members = self.groups[group].members.clone();
-        members.sort_by_key(|member| !self.nodes[*member].has_entries);
+        members.sort_by_key(|member| {
+            let node = &self.nodes[*member];
+            (!node.has_entries, std::cmp::Reverse(node.heights.len()))
+        });
         members.truncate(SPEAKERS);
         members
     }
@@ -320,20 +334,22 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// The first comparison that decides, else the last one.
+    /// The first comparison that tells a difference: who covers too little to see it
+    /// does not speak against it. Else the first that decides, else the last one.
     fn difference_of(&self, group: usize) -> anyhow::Result<Option<Document>> {
-        let Some(reference) = self.speakers(0).first().copied() else {
-            return Ok(None);
-        };
-        let mut last = None;
-        for speaker in self.speakers(group) {
-            let document = self.diff(reference, speaker)?;
-            if document.exit != 2 {
-                return Ok(Some(document));
+        let mut best: Option<Document> = None;
+        for reference in self.speakers(0) {
+            for speaker in self.speakers(group) {
+                let document = self.diff(reference, speaker)?;
+                if document.exit == 1 {
+                    return Ok(Some(document));
+                }
+                if best.as_ref().is_none_or(|best| best.exit == 2) {
+                    best = Some(document);
+                }
             }
-            last = Some(document);
         }
-        Ok(last)
+        Ok(best)
     }
 }
 
@@ -363,8 +379,8 @@ fn name_difference(group: &mut Group, document: &Document) {
     group.place = document.place.as_ref().map(text::place_words);
 }
 
-fn difference(args: &CompareArgs, a: &Path, b: &Path) -> anyhow::Result<Document> {
-    let open = |path| party(path, args.profile.as_deref());
+fn difference(profile: Option<&str>, a: &Path, b: &Path) -> anyhow::Result<Document> {
+    let open = |path| party(path, profile);
     let (a, b) = (open(a)?, open(b)?);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }

@@ -12,6 +12,7 @@ use super::progress::watched;
 use super::{Outcome, human_bytes, output, party, shown};
 use crate::compare::pair;
 use crate::compare::party::Party;
+use crate::compare::version;
 use crate::fingerprint::Writer;
 use crate::source::Source;
 use crate::survey::Survey;
@@ -56,7 +57,11 @@ fn default_name(source: &Path) -> PathBuf {
     PathBuf::from(format!("{name}.fingerprint"))
 }
 
-fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
+/// The bytes of a source's fingerprint, and how many blocks are in it.
+///
+/// # Errors
+/// What reading gives, or why there is nothing to digest.
+pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let Some(rules) = &party.profile.slog else {
         anyhow::bail!(
             "the profile {} reads no slog, so there is nothing to digest",
@@ -65,9 +70,11 @@ fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     };
     let mut writer = Writer::new(rules.canonical().digest());
     let hashes = hashes(party)?;
+    let newer = version::newer_heights(party)?;
     pair::each_height(party, &mut |block| -> anyhow::Result<()> {
         let hash = hashes.get(&(block.height, block.attempt)).copied();
-        writer.block(&block, hash.filter(|_| block.is_whole()));
+        let hash = hash.filter(|_| block.is_whole());
+        writer.block(&block, hash, newer.contains(&block.height));
         Ok(())
     })?;
     let blocks = writer.blocks();

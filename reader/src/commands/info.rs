@@ -320,8 +320,9 @@ impl Info {
 
 /// Why blocks that are whole have no HASH.
 fn altered(survey: &Survey) -> Option<String> {
-    let altered = survey.blocks.iter().filter(|row| row.altered).count();
-    let what = match survey.blocks.iter().any(|row| row.rewritten) {
+    let blocks = || survey.blocks.iter().filter(|row| row.altered);
+    let altered = blocks().count();
+    let what = match blocks().any(|row| row.rewritten) {
         true => "another JSON writer wrote them anew",
         false => "something carried them here, and may have lost or doubled lines",
     };

@@ -45,11 +45,12 @@ fn next(before: Digest, crankhash: Digest) -> Digest {
 
 fn hex(digest: Digest, out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in out.chunks_exact_mut(2).zip(digest.0) {
-        pair.copy_from_slice(&[
+    let (pairs, _) = out.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(digest.0) {
+        *pair = [
             DIGITS[usize::from(byte >> 4)],
             DIGITS[usize::from(byte & 15)],
-        ]);
+        ];
     }
 }
 

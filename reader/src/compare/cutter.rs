@@ -7,9 +7,10 @@ use haltbox_format::{Event, Lane, SlogRules, Stream, json};
 
 use super::attempts::Attempts;
 use super::chain::Chain;
+use super::course::{self, Course, Fault};
 use super::durable::Durable;
 use super::party::Party;
-use super::repeats::Repeats;
+use super::repeats::{Repeats, Resent};
 use super::role::{self, Role};
 use super::told::{Told, Worth};
 use super::{swingset, values};
@@ -33,6 +34,9 @@ pub struct Cutter<'a> {
     told: Option<Told>,
     summary: Summary,
     repeats: Repeats,
+    resent: Resent,
+    again: Again,
+    course: Course,
     open: BlockTape,
     height: Option<u64>,
     /// Counter of the line that began the open execution.
@@ -51,6 +55,16 @@ pub struct Cutter<'a> {
 struct OpenCrank {
     number: u64,
     hasher: Hasher,
+}
+
+/// Whether the line before stood there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    None,
+    /// It did, and not the one before it: a trigger or an input can come once more.
+    Alone,
+    /// It is of a part that stands there twice.
+    Part,
 }
 
 /// How much of a source is worked out.
@@ -103,6 +117,9 @@ impl<'a> Cutter<'a> {
             told: party.is_told().then(Told::default),
             summary: Summary::default(),
             repeats: Repeats::default(),
+            resent: Resent::default(),
+            again: Again::None,
+            course: Course::default(),
             open: BlockTape::default(),
             height: None,
             begun_at: 0,
@@ -125,7 +142,6 @@ impl<'a> Cutter<'a> {
             self.summary.doubled += 1;
             return true;
         }
-        finds.any_line(line.bytes, self.summary.lines);
         if let Origin::Carried(by) = line.origin {
             self.summary.carrier = Some(by);
         }
@@ -147,12 +163,29 @@ impl<'a> Cutter<'a> {
         let read = value.as_deref().unwrap_or(bytes);
         let entry = self.rules.read(read);
         self.summary.known += u64::from(entry.known);
-        if entry.lane == Lane::Local {
-            return self.local(bytes, entry.events(), finds);
+        let events: Vec<Event> = entry.events().collect();
+        let local = entry.lane == Lane::Local;
+        // What has its own numbers is out of course where it stands twice.
+        let own = course::Entry::new(read);
+        let placed =
+            self.told.is_none() && line.wrapped.is_none() && swingset::is_numbered(own.role);
+        let text = if self.by_value { read } else { line.bytes };
+        let resent = (local || !placed) && self.is_resent(text, &events);
+        if local && resent {
+            return true;
+        }
+        if !local {
+            self.place_again(resent, line.bytes, finds);
+        }
+        finds.any_line(line.bytes, self.summary.lines);
+        if local {
+            return self.local(bytes, events, finds);
         }
         if !entry.canonical {
             self.summary.prefixed += u64::from(is_prefixed(bytes));
-            entry.events().for_each(|event| self.settle(event, finds));
+            events
+                .into_iter()
+                .for_each(|event| self.settle(event, finds));
             return true;
         }
         self.summary.rewritten |= match (line.wrapped, self.by_value) {
@@ -160,7 +193,16 @@ impl<'a> Cutter<'a> {
             (None, true) => !role::is_as_written(line.bytes),
             (None, false) => !role::opens_as_written(line.bytes),
         };
-        let (more, end, mut crank_end) = self.follow(entry.events(), line.counter, finds);
+        self.summary.unread |= matches!(own.role, Role::Begin | Role::End) && events.is_empty();
+        // A sender that leaves entries out tells no course.
+        let course = match (&self.told, line.wrapped) {
+            (None, None) => self.course.take(own),
+            _ => None,
+        };
+        if let Some(fault) = course {
+            self.out_of_course(fault, &events, finds);
+        }
+        let (more, end, mut crank_end) = self.follow(events, line.counter, finds);
         if crank_end.is_none() && entry.ends_crank() {
             let [crankhash, activityhash] = self.rules.crank_hashes(read);
             crank_end = Some(CrankEnd {
@@ -181,7 +223,7 @@ impl<'a> Cutter<'a> {
     /// height that ends with it, and the crank that does.
     fn follow(
         &mut self,
-        events: impl Iterator<Item = Event>,
+        events: Vec<Event>,
         at: u64,
         finds: &mut dyn Finds,
     ) -> (bool, Option<u64>, Option<CrankEnd>) {
@@ -232,6 +274,103 @@ impl<'a> Cutter<'a> {
         self.open.holes.push(0);
     }
 
+    /// A line that stood there already, and is not executed again.
+    fn is_resent(&mut self, text: &[u8], events: &[Event]) -> bool {
+        let resent = self.resent.is_resent(text);
+        let begins = |event: &Event| {
+            matches!(
+                event,
+                Event::Begin { early: false, .. } | Event::ProcessStart
+            )
+        };
+        let begins = events.iter().any(begins);
+        if begins {
+            self.resent.begins(resent);
+        }
+        resent && !begins
+    }
+
+    /// Parts of a recording that stand there twice: which of the two stands where it was
+    /// written nobody knows, nor what was stored when it was.
+    fn place_again(&mut self, resent: bool, line: &[u8], finds: &mut dyn Finds) {
+        let before = std::mem::replace(&mut self.again, Again::None);
+        if resent || before != Again::None {
+            self.lose_track(finds);
+        }
+        if !resent {
+            return;
+        }
+        self.again = match before {
+            Again::None if role::of(line).is_from_outside() => Again::Alone,
+            _ => Again::Part,
+        };
+        if self.again == Again::Part {
+            self.course = Course::default();
+            if before != Again::Part {
+                self.broken(Fault::resent(), finds);
+            }
+        }
+    }
+
+    /// An entry cannot stand where it does.
+    fn out_of_course(&mut self, fault: Fault, events: &[Event], finds: &mut dyn Finds) {
+        let begins = events.iter().find_map(|event| match event {
+            Event::Begin {
+                height,
+                early: false,
+            } => Some(*height),
+            _ => None,
+        });
+        match begins {
+            Some(height) => self.stray(height, fault, finds),
+            None => self.broken(fault, finds),
+        }
+    }
+
+    /// Entries do not stand here as the kernel wrote them.
+    fn broken(&mut self, fault: Fault, finds: &mut dyn Finds) {
+        let text = match self.height {
+            Some(height) => format!("height {height}: {}", fault.why),
+            None => fault.why.clone(),
+        };
+        let sound = match (fault.here, &self.crank) {
+            (false, _) => 0,
+            (true, Some(_)) => self.open.units.len(),
+            (true, None) => self.numbered(),
+        };
+        if !fault.here {
+            self.summary.disorder.get_or_insert_with(|| text.clone());
+        }
+        self.hole(&text, finds);
+        self.open.holes.push(sound);
+        self.open.fault.get_or_insert(fault.why);
+    }
+
+    /// Units up to the last one whose number or height tells that it stands where it
+    /// was written.
+    fn numbered(&self) -> usize {
+        let tells = |unit: &Unit| matches!(unit.what, What::Crank { .. } | What::RunStart);
+        let last = self.open.units.iter().rposition(tells);
+        last.map_or(0, |last| last + 1)
+    }
+
+    /// What stands before a block's beginning is of another one, or of nobody knows
+    /// which: then the beginning may be missing.
+    fn stray(&mut self, height: u64, fault: Fault, finds: &mut dyn Finds) {
+        self.close_crank(None);
+        let other = self.height.is_some_and(|open| open != height);
+        if other {
+            self.summary.disorder.get_or_insert(fault.why.clone());
+            self.open.holes.push(0);
+            self.give(finds);
+        }
+        (self.open, self.height) = (BlockTape::default(), None);
+        match other {
+            true => self.lose_track(finds),
+            false => self.broken(fault, finds),
+        }
+    }
+
     /// What was executed is made durable, or thrown away.
     fn settle(&mut self, event: Event, finds: &mut dyn Finds) {
         match event {
@@ -251,12 +390,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Node-local entries: a process that starts throws the open execution away.
-    fn local(
-        &mut self,
-        line: &[u8],
-        events: impl Iterator<Item = Event>,
-        finds: &mut dyn Finds,
-    ) -> bool {
+    fn local(&mut self, line: &[u8], events: Vec<Event>, finds: &mut dyn Finds) -> bool {
         let mut more = true;
         for event in events {
             if event == Event::ProcessStart && !self.started {
@@ -276,6 +410,7 @@ impl<'a> Cutter<'a> {
     /// What was open will not be finished.
     fn abandon(&mut self, finds: &mut dyn Finds) -> bool {
         self.close_crank(None);
+        self.course = Course::behind();
         let open = self.open.begun || !self.open.units.is_empty();
         let more = !self.open.begun || self.give(finds);
         self.told = self.told.take().map(|_| Told::default());
@@ -450,8 +585,9 @@ impl<'a> Cutter<'a> {
     /// A crank ended: does its activityhash follow from the one before?
     fn link(&mut self, number: u64, end: CrankEnd) {
         self.summary.cranks += 1;
-        self.summary.without_hashes += u64::from(end.crankhash.is_none());
-        self.open.hashless |= end.crankhash.is_none();
+        let hashless = end.crankhash.is_none() || end.activityhash.is_none();
+        self.summary.without_hashes += u64::from(hashless);
+        self.open.hashless |= hashless;
         let follows = match (end.crankhash, end.activityhash) {
             (Some(crankhash), Some(activityhash)) => self.chain.follows(crankhash, activityhash),
             _ => {
@@ -500,6 +636,10 @@ impl<'a> Cutter<'a> {
 
     fn end(&mut self, height: u64, finds: &mut dyn Finds) -> bool {
         self.close_crank(None);
+        // Another block's end: what is open goes by its own height, unfinished.
+        if self.open.begun && self.height.is_some_and(|open| open != height) {
+            self.give(finds);
+        }
         self.height = Some(height);
         self.open.ended = true;
         self.durable.end(height);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use haltbox_format::{Profile, SlogRules};
+use haltbox_format::{Profile, SlogRules, json};
 
 use super::changes;
 use super::dispute::Dispute;
@@ -20,7 +20,7 @@ use super::settle::{self, Settled, both, settle};
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
 use crate::source::Source;
-use crate::tape::{BlockTape, Summary, Unit};
+use crate::tape::{BlockTape, Unit};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -37,7 +37,13 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
         document.decide(Verdict::Insufficient, why);
         return Ok(document);
     }
-    let replays = check_replays(a, b, comparison)?;
+    let mut replays = check_replays(a, b, comparison)?;
+    if comparison.parting.is_some() {
+        replays
+            .iter_mut()
+            .flatten()
+            .for_each(Replays::forget_others);
+    }
     document.take_replays(&replays);
     let parting_height = comparison
         .parting
@@ -51,11 +57,15 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     } else if let Some(parting) = &comparison.parting {
         match &settled.evidence {
             Some(evidence) => document.parting(a, b, parting, evidence, comparison)?,
-            None => document.parting_of_digests(a, b, parting),
+            None => match version::of_digests(a, b, parting.a.0.height)? {
+                Some(why) => document.decide(Verdict::Insufficient, why),
+                None => document.parting_of_digests(a, b, parting),
+            },
         }
     } else {
         document.no_parting(a, b, comparison);
     }
+    document.weigh_disorder(comparison);
     Ok(document)
 }
 
@@ -82,11 +92,8 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     if let Some((x, y)) = chains.filter(|(x, y)| x != y) {
         return Some(format!("the sources are of different chains, {x} and {y}"));
     }
-    for (side, name) in [(one, "A"), (other, "B")] {
-        if side.blocks == 0 {
-            let behind = why_no_block(&side.summary);
-            return Some(format!("{name} holds no execution of any block{behind}"));
-        }
+    if let Some(why) = without_blocks(one, other) {
+        return Some(why);
     }
     let prints = [a, b].map(|party| party.source.is_fingerprint());
     let rewritten = [one, other].map(|side| side.summary.rewritten);
@@ -107,10 +114,20 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
         ));
     }
     let hashless = |side: &Side| side.summary.without_hashes > 0;
-    if (prints[0] || prints[1]) && hashless(one) != hashless(other) && comparison.whole == 0 {
-        let name = if hashless(one) { "A" } else { "B" };
+    let apart = comparison.apart > 0 || comparison.whole == 0 && hashless(one) != hashless(other);
+    if (prints[0] || prints[1]) && apart && comparison.parting.is_none() {
+        let name = match (hashless(one), hashless(other)) {
+            (true, true) => "neither side",
+            (true, false) => "A",
+            _ => "B",
+        };
+        let tells = if name == "neither side" {
+            "tells all"
+        } else {
+            "tells no"
+        };
         return Some(format!(
-            "{name} tells no crankhashes, and digests with them cannot be compared with digests without: take \
+            "{name} {tells} crankhashes, and digests with them cannot be compared with digests without: take \
              the entries of both"
         ));
     }
@@ -125,9 +142,27 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     None
 }
 
+/// Which sources hold no block.
+fn without_blocks(a: &Side, b: &Side) -> Option<String> {
+    let who = match (a.blocks, b.blocks) {
+        (0, 0) => "neither side",
+        (0, _) => "A",
+        (_, 0) => "B",
+        _ => return None,
+    };
+    let lacking = || [a, b].into_iter().filter(|side| side.blocks == 0);
+    let prefixed = lacking().map(|side| side.summary.prefixed).max();
+    let cranks = lacking().map(|side| side.summary.cranks).max();
+    let behind = why_no_block(prefixed.unwrap_or(0), cranks.unwrap_or(0));
+    let article = if who == "neither side" { "an" } else { "no" };
+    Some(format!(
+        "{who} holds {article} execution of any block{behind}"
+    ))
+}
+
 /// What a source without blocks holds, and what to do about it.
-fn why_no_block(summary: &Summary) -> String {
-    match (summary.prefixed, summary.cranks) {
+fn why_no_block(prefixed: u64, cranks: u64) -> String {
+    match (prefixed, cranks) {
         (0, 0) => String::new(),
         (0, cranks) => format!(
             ", only {cranks} cranks without the block that they are of; take the whole block: \
@@ -181,6 +216,21 @@ fn check_replays_of(
     }
     let others = replay::originals(peer, own, form)?;
     replay::check(party, own, &others, form)
+}
+
+/// In words, that an entry where two sources part is no JSON to its end: a process that is
+/// killed while it writes leaves half a line, and the next one goes on in it.
+fn torn(evidence: &[Evidence; 2]) -> Option<String> {
+    let cut = |entry: &&Entry| json::members(&entry.line).any(|member| member.is_err());
+    let [of_a, of_b] = evidence.each_ref().map(|of| of.unit.iter().find(cut));
+    let place = |entry: &Entry, name| format!("line {} of {name}", entry.number);
+    let holds = "holds an entry that is cut off";
+    match (of_a, of_b) {
+        (None, None) => None,
+        (Some(entry), None) => Some(format!("{} {holds}", place(entry, "A"))),
+        (None, Some(entry)) => Some(format!("{} {holds}", place(entry, "B"))),
+        (Some(_), Some(_)) => Some("both hold an entry that is cut off".to_owned()),
+    }
 }
 
 fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
@@ -246,6 +296,32 @@ impl Document {
         self.verdict = verdict;
         self.exit = verdict.exit();
         self.summary = summary.into();
+    }
+
+    /// Where parts of a recording stand in another order, what differs may stand
+    /// elsewhere: nobody is accused of it.
+    fn weigh_disorder(&mut self, comparison: &Comparison) {
+        let disorder = comparison.sides.each_ref();
+        let (who, why) = match disorder.map(|side| side.summary.disorder.as_ref()) {
+            [Some(one), Some(other)] => ("both", (one == other).then_some(one)),
+            [Some(why), None] => ("A", Some(why)),
+            [None, Some(why)] => ("B", Some(why)),
+            [None, None] => return,
+        };
+        if self.exit != Verdict::Execution.exit() {
+            return;
+        }
+        let why = why.map_or(String::new(), |why| format!(" ({why})"));
+        let summary = format!(
+            "entries of {who} stand in another order than a kernel writes them{why}, and what differs may stand \
+             elsewhere; the first place: {}",
+            self.summary
+        );
+        self.decide(Verdict::Insufficient, summary);
+        self.collect.push(
+            "the files of that recording in the order in which they were written, each of them once"
+                .to_owned(),
+        );
     }
 
     fn take_replays(&mut self, replays: &[Option<Replays>; 2]) {
@@ -316,10 +392,16 @@ impl Document {
             finding.summary += ", and the AppHash is the same";
         }
         let heights = comparison.rows.iter().map(|row| row.height).collect();
-        if matches!(finding.verdict, Verdict::Execution | Verdict::Inputs)
-            && let Some(words) = version::of_every_entry(a, b, &finding, &heights)?
-        {
+        if let Some(words) = torn(evidence) {
+            finding.verdict = Verdict::Insufficient;
             finding.summary = format!("{words}; the first place: {}", finding.summary);
+        } else if finding.verdict != Verdict::Insufficient
+            && let Some(version) = version::of_every_entry(a, b, &finding, evidence, &heights)?
+        {
+            finding.summary = format!("{}; the first place: {}", version.words, finding.summary);
+            if version.unknown {
+                finding.verdict = Verdict::Insufficient;
+            }
         }
         self.decide(finding.verdict, finding.summary.clone());
         let told = &evidence[finding.told_by.index()];
@@ -551,6 +633,13 @@ impl Document {
         if is_left_out(comparison) {
             return self.decide(Verdict::Insufficient, left_out(comparison));
         }
+        if let Some((height, why)) = broken(comparison) {
+            self.place = Some(Place {
+                height,
+                ..Place::default()
+            });
+            return self.decide(Verdict::Insufficient, why);
+        }
         if let Some(why) = uncovered(comparison) {
             return self.decide(Verdict::Insufficient, why);
         }
@@ -623,6 +712,30 @@ fn left_out(comparison: &Comparison) -> String {
          entries out: what differs there cannot be seen; compare the plain slogs",
         comparison.cranks.0
     )
+}
+
+/// The first height that both have and of which a side's entries do not stand as its
+/// kernel wrote them.
+fn broken(comparison: &Comparison) -> Option<(u64, String)> {
+    let common = |height: u64| comparison.rows.iter().any(|row| row.height == height);
+    let first = comparison.sides.each_ref().map(|side| {
+        let mut faults = side.faults.iter();
+        faults.find(|(height, _)| common(*height))
+    });
+    let (height, who, why) = match first {
+        [Some((a, why)), Some((b, other))] if a == b && why == other => (*a, "both", why),
+        [Some((a, why)), other] if other.is_none_or(|(b, of_b)| (a, why) < (b, of_b)) => {
+            (*a, "A", why)
+        }
+        [_, Some((b, why))] => (*b, "B", why),
+        _ => return None,
+    };
+    Some((
+        height,
+        format!(
+            "all else is equal, but the recording of {who} is broken at height {height}: {why}"
+        ),
+    ))
 }
 
 /// A height missing in the middle, or damage, where all the rest is equal. Of several

@@ -45,7 +45,9 @@ impl Durable {
             Some(ended) if height == ended => None,
             Some(_) => self.lose(),
             None => {
-                let next = |last: u64| height <= last.saturating_add(1);
+                // Below the last commit the node was put back, even if that block ran
+                // nothing.
+                let next = |last: u64| height == last || Some(height) == last.checked_add(1);
                 match self.height.is_none_or(next) {
                     true => None,
                     false => self.lose(),

@@ -92,6 +92,8 @@ pub struct Side {
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
     pub executions: Executions,
+    /// Heights whose entries do not stand as the kernel wrote them, and why.
+    pub faults: Vec<(u64, String)>,
     /// Breaks of the activityhash chain, and their heights.
     pub breaks: Vec<(u64, ChainBreak)>,
 }
@@ -116,6 +118,9 @@ pub struct Comparison {
     pub rows: Vec<HeightRow>,
     /// Heights both have whole.
     pub whole: u64,
+    /// Heights that are whole on both sides and whose digests cannot be compared: in
+    /// one of them are hashes that the other does not tell.
+    pub apart: u64,
     /// Heights that differ.
     pub differing: u64,
     /// Cranks compared, and of these: cranks that differ.
@@ -186,8 +191,8 @@ impl<'scope> TapeReader<'scope> {
     }
 
     /// The execution that counts at the next height: the one that was asked for, else
-    /// one that diverged, else the last whole one that executed, else the last whole
-    /// one, else the longest.
+    /// one that diverged, else the last whole one in which the kernel ran, else one in which
+    /// it ran, else the last whole one, else the longest.
     pub fn next_height(&mut self) -> Option<BlockTape> {
         let mut best = self.held.take().or_else(|| self.next_block())?;
         let mut others = Vec::new();
@@ -214,7 +219,7 @@ impl<'scope> TapeReader<'scope> {
         while let Ok(block) = self.blocks.recv() {
             if self.newest.is_some_and(|newest| block.height < newest) {
                 // A block that was saved runs again empty.
-                if !block.executed {
+                if !block.ran() {
                     continue;
                 }
                 self.leg.1 += 1;
@@ -227,12 +232,13 @@ impl<'scope> TapeReader<'scope> {
         None
     }
 
-    fn rank(&self, block: &BlockTape) -> (bool, bool, bool, bool, usize) {
+    fn rank(&self, block: &BlockTape) -> (bool, bool, bool, bool, bool, usize) {
         let whole = block.is_whole();
         (
             self.attempt == Some(block.attempt),
             block.diverged,
             whole && block.executed,
+            block.ran(),
             whole,
             if whole { 0 } else { block.units.len() },
         )
@@ -245,9 +251,7 @@ impl<'scope> TapeReader<'scope> {
         } else if best.diverged && !others.is_empty() {
             self.executions.diverged.push((height, best.attempt));
         }
-        let executed = others
-            .iter()
-            .filter(|other| other.executed && best.executed);
+        let executed = others.iter().filter(|other| other.ran() && best.ran());
         let otherwise = executed.filter(|other| matches!(meet(best, other), Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
@@ -354,6 +358,9 @@ impl Side {
         if !block.is_whole() && self.incomplete.len() < TOLD {
             self.incomplete.push(block.height);
         }
+        let fault = block.fault.iter().map(|why| (block.height, why.clone()));
+        self.faults
+            .extend(fault.take(TOLD.saturating_sub(self.faults.len())));
         let breaks = block.breaks.iter().map(|found| (block.height, *found));
         self.breaks
             .extend(breaks.take(TOLD.saturating_sub(self.breaks.len())));
@@ -361,7 +368,8 @@ impl Side {
 
     fn has_gap_before(&self, height: u64) -> bool {
         let before = height.checked_sub(1);
-        before.is_some_and(|before| self.missing.contains(&before))
+        let broken = |before: u64| self.faults.iter().any(|(height, _)| *height == before);
+        before.is_some_and(|before| self.missing.contains(&before) || broken(before))
     }
 }
 
@@ -383,6 +391,7 @@ impl Comparison {
             Met::Nowhere => Agreement::Unknown,
         };
         self.whole += u64::from(whole);
+        self.apart += u64::from(a.is_whole() && b.is_whole() && apart);
         self.differing += u64::from(agreement == Agreement::Different);
         if self.rows.len() < TOLD {
             self.rows.push(HeightRow {
@@ -431,10 +440,11 @@ impl Comparison {
         let parts = |unit: usize| matches!(met, Met::Parts(at, _) if unit >= *at);
         let (of_a, of_b) = (covered_cranks(a, from_a), covered_cranks(b, from_b));
         let narrow = a.narrow || b.narrow;
-        let before = a.units[..from_a]
-            .iter()
-            .filter(|unit| unit.crank().is_some());
-        let first = before.count();
+        let before = [&a.units[..from_a], &b.units[..from_b]].map(|units| {
+            let cranks = units.iter().filter(|unit| unit.crank().is_some());
+            cranks.count()
+        });
+        let first = before[0].max(before[1]);
         let mut pairs = 0;
         for (ordinal, ((index, one), (_, other))) in of_a.iter().zip(&of_b).enumerate() {
             pairs = ordinal + 1;

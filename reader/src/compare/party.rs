@@ -36,6 +36,13 @@ pub struct Progress {
     pub size: Option<u64>,
 }
 
+/// What of entries is compared; by default their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    by_value: bool,
+    told: bool,
+}
+
 impl Party {
     /// A source that nothing was read of yet.
     pub fn new(path: PathBuf, source: Source, profile: Profile) -> Party {
@@ -71,6 +78,26 @@ impl Party {
     /// From here on it is read so.
     pub fn read_by_value(&self) {
         self.by_value.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on it is read as its bytes are: what is compared with digests of others
+    /// has to be.
+    pub fn read_by_bytes(&self) {
+        self.read_as(Reading::default());
+    }
+
+    /// How it is read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            by_value: self.is_by_value(),
+            told: self.is_told(),
+        }
+    }
+
+    /// From here on it is read so.
+    pub fn read_as(&self, reading: Reading) {
+        self.by_value.store(reading.by_value, Ordering::Relaxed);
+        self.told.store(reading.told, Ordering::Relaxed);
     }
 
     /// It is compared by what a sender tells that takes members out of entries and

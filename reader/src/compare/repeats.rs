@@ -1,5 +1,9 @@
 //! Entries that a log shipper sent twice.
 
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
 use haltbox_format::json;
 
 /// Bytes of a line's beginning and end that are remembered: its type and numbers, and
@@ -34,7 +38,7 @@ impl Repeats {
         let same =
             self.length == line.len() && self.begin.starts_with(begin) && self.end.starts_with(end);
         if same {
-            return tells_time(line);
+            return clock(line).is_some();
         }
         self.length = line.len();
         self.begin[..begin.len()].copy_from_slice(begin);
@@ -43,13 +47,178 @@ impl Repeats {
     }
 }
 
-fn tells_time(line: &[u8]) -> bool {
-    json::find(line, b"monotime").is_some()
+/// Lines of a block that are remembered, and blocks: one that is executed again and the
+/// process that starts before it count too.
+const LINES: usize = 1 << 20;
+const BLOCKS: usize = 5;
+
+/// The lines of the open block and of the few before: what a log shipper that lost its
+/// place sends again, and what two rotated files have both, stands farther behind.
+#[derive(Clone, Debug, Default)]
+pub struct Resent {
+    open: Lines,
+    before: VecDeque<Lines>,
+}
+
+impl Resent {
+    /// Whether this line, or this value of one that another writer may have written
+    /// anew, stood there already, with the same clock.
+    pub fn is_resent(&mut self, line: &[u8]) -> bool {
+        let Some(clock) = clock(line) else {
+            return false;
+        };
+        let mark = Mark {
+            clock,
+            key: key(line),
+        };
+        if self.open.has(mark) || self.before.iter().any(|lines| lines.has(mark)) {
+            return true;
+        }
+        self.open.add(mark);
+        false
+    }
+
+    /// A block begins, or a process: what begins once more is all there once more.
+    pub fn begins(&mut self, resent: bool) {
+        let lines = std::mem::take(&mut self.open);
+        if resent {
+            return self.before.clear();
+        }
+        self.before.push_front(lines);
+        self.before.truncate(BLOCKS);
+    }
+}
+
+/// What tells a line from others: no two have the same numbers and the same clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Mark {
+    clock: u64,
+    key: u64,
+}
+
+/// Lines of one block. A clock goes on from line to line, so that most lines are behind
+/// all that stood before and nothing has to be looked up.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    in_order: Vec<Mark>,
+    back: HashSet<Mark>,
+}
+
+impl Lines {
+    fn has(&self, mark: Mark) -> bool {
+        let reached = self.in_order.last().is_some_and(|last| mark <= *last);
+        reached && (self.in_order.binary_search(&mark).is_ok() || self.back.contains(&mark))
+    }
+
+    fn add(&mut self, mark: Mark) {
+        if self.in_order.len() + self.back.len() >= LINES {
+            return;
+        }
+        match self.in_order.last() {
+            Some(last) if mark <= *last => {
+                self.back.insert(mark);
+            }
+            _ => self.in_order.push(mark),
+        }
+    }
+}
+
+/// Bytes of a line's beginning that tell it from another one of the same clock.
+const OPENING: usize = 96;
+
+/// Of a line's length and its beginning.
+fn key(line: &[u8]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write_usize(line.len());
+    hasher.write(line.get(..OPENING).unwrap_or(line));
+    hasher.finish()
+}
+
+/// A line's clock in nanoseconds.
+fn clock(line: &[u8]) -> Option<u64> {
+    let seconds = closing_clock(line).or_else(|| json::find(line, b"monotime"))?;
+    nanoseconds(seconds).or_else(|| {
+        let seconds: f64 = str::from_utf8(seconds).ok()?.parse().ok()?;
+        (seconds >= 0.0).then_some((seconds * 1e9) as u64)
+    })
+}
+
+/// Of seconds that are written as digits and a point; what is finer is left out.
+fn nanoseconds(seconds: &[u8]) -> Option<u64> {
+    let whole = seconds.iter().position(|byte| *byte == b'.');
+    let (whole, part) = seconds.split_at_checked(whole.unwrap_or(seconds.len()))?;
+    let part = part.get(1..).unwrap_or_default();
+    let places = part.len().min(9);
+    let part = decimal(part.get(..places)?)? * NANOS.get(places)?;
+    Some(decimal(whole)?.wrapping_mul(NANOS[0]).wrapping_add(part))
+}
+
+/// Nanoseconds of the last digit of a number with so many decimal places.
+const NANOS: [u64; 10] = [
+    1_000_000_000,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+    1,
+];
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = u64::from(byte.wrapping_sub(b'0'));
+        (digit < 10).then_some(number.wrapping_mul(10).wrapping_add(digit))
+    })
+}
+
+/// The clock, if it is the last member of a line or the one before, as hosts write it.
+fn closing_clock(line: &[u8]) -> Option<&[u8]> {
+    let mut text = line.strip_suffix(b"}")?;
+    for _ in 0..2 {
+        let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+        let colon = text.iter().rposition(|byte| !plain(byte))?;
+        let (before, number) = text.split_at_checked(colon + 1)?;
+        let name = before.strip_suffix(b"\":")?;
+        if name.ends_with(b"\"monotime") {
+            return Some(number);
+        }
+        text = text.get(..name.iter().rposition(|byte| *byte == b',')?)?;
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_again_is_known_until_a_block_begins_anew() {
+        let entry =
+            |number: u64| format!("{{\"type\":\"x\",\"n\":{number},\"monotime\":{number}.5}}");
+        let mut resent = Resent::default();
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        assert_eq!(
+            [1, 2, 1, 2, 3].map(&mut told),
+            [false, false, true, true, false]
+        );
+        resent.begins(false);
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        assert_eq!(
+            [3, 4].map(&mut told),
+            [true, false],
+            "the block before is known"
+        );
+        resent.begins(true);
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        assert_eq!([3, 4].map(&mut told), [false; 2], "executed again");
+        let value = b"{\"monotime\":15e-1,\"type\":\"x\"}";
+        assert_eq!([0; 2].map(|_| resent.is_resent(value)), [false, true]);
+        let timeless = b"{\"type\":\"x\"}";
+        assert_eq!([0; 2].map(|_| resent.is_resent(timeless)), [false; 2]);
+    }
 
     #[test]
     fn only_the_same_entry_at_the_same_time_is_a_repeat() {

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::role::{self, Role};
+use super::role::{self, Numbers, Role};
+use super::swingset::Steps;
 use super::values;
 use crate::tape::{BlockTape, Finds, Turn};
 
@@ -38,6 +39,9 @@ pub struct Mismatch {
     /// Height that was executed next after the replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_height: Option<u64>,
+    /// The original is the other source's: which of the two did otherwise it does not tell.
+    #[serde(skip)]
+    pub of_other: bool,
 }
 
 /// What the replays of a source told.
@@ -49,6 +53,14 @@ pub struct Replays {
     pub unknown: u64,
     /// Those that do not match; at most a hundred.
     pub wrong: Vec<Mismatch>,
+}
+
+impl Replays {
+    /// Leaves out what does not match the other source's original: where the two part
+    /// anyhow, that tells more, and a replay of what only one of them did is no fault.
+    pub fn forget_others(&mut self) {
+        self.wrong.retain(|mismatch| !mismatch.of_other);
+    }
 }
 
 /// What of a step is compared.
@@ -117,7 +129,18 @@ struct Walk<'a> {
 struct Delivery {
     key: (String, u64),
     line: u64,
+    course: Steps,
     steps: Vec<(u64, u64, String, Option<u64>)>,
+}
+
+impl Delivery {
+    /// Whether an entry is its next step. Where it is not, something behind the host
+    /// lost or moved entries, and the rest of the delivery is not known.
+    fn goes_on(&mut self, role: Role, numbers: &Numbers) -> bool {
+        let vat = numbers.vat.as_deref() == Some(self.key.0.as_str());
+        let own = vat && numbers.delivery == Some(self.key.1);
+        own && self.course.take(role, numbers.syscall).is_none()
+    }
 }
 
 impl Finds for Walk<'_> {
@@ -132,6 +155,9 @@ impl Finds for Walk<'_> {
 
     /// A delivery that was thrown away is nobody's original.
     fn turn(&mut self, turn: Turn) {
+        if turn == Turn::Unknown {
+            (self.live, self.replay) = (None, None);
+        }
         for key in self.fresh.drain(..) {
             if turn == Turn::ThrownAway {
                 self.originals.known.remove(&key);
@@ -158,34 +184,33 @@ impl Finds for Walk<'_> {
         } else {
             &mut self.live
         };
+        let numbers = role::numbers(line);
         if role == Role::Deliver {
-            let numbers = role::numbers(line);
-            let key = numbers
-                .vat
-                .zip(numbers.delivery)
-                .filter(|key| self.wanted.contains(key));
+            let key = numbers.vat.clone().zip(numbers.delivery);
+            let key = key.filter(|key| self.wanted.contains(key));
             *slot = key.map(|key| Delivery {
                 key,
                 line: number,
+                course: Steps::default(),
                 steps: Vec::new(),
             });
         }
-        let Some(delivery) = slot else { return };
-        let syscall = role::numbers(line).syscall;
+        let Some(mut delivery) = slot.take() else {
+            return;
+        };
+        if !delivery.goes_on(role, &numbers) {
+            return;
+        }
         delivery.steps.push((
             step(line, role, self.form),
             number,
             kind.into_owned(),
-            syscall,
+            numbers.syscall,
         ));
-        if role == Role::DeliverResult
-            && let Some(delivery) = slot.take()
-        {
-            if is_replay {
-                self.judge(&delivery)
-            } else {
-                self.keep(delivery)
-            }
+        match (role, is_replay) {
+            (Role::DeliverResult, true) => self.judge(&delivery),
+            (Role::DeliverResult, false) => self.keep(delivery),
+            _ => *slot = Some(delivery),
         }
     }
 }
@@ -244,6 +269,7 @@ impl<'a> Walk<'a> {
                 line_number: *number,
                 original_line: original.line,
                 before_height: None,
+                of_other: own.is_none(),
             });
         }
     }

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use haltbox_format::json;
-use memchr::memmem;
 
+use super::opening::Opening;
 use super::{swingset, transactions, values};
 
 /// What an entry is for a comparison.
@@ -40,6 +40,8 @@ pub enum Role {
     Read,
     /// What came of a transaction.
     Result,
+    /// The block ends.
+    End,
     /// Any other entry.
     Other,
 }
@@ -57,6 +59,19 @@ pub const HASHES: [&str; 2] = ["crankhash", "activityhash"];
 
 /// The entry's type; empty if it has none.
 pub fn type_of(line: &[u8]) -> Cow<'_, str> {
+    let opening = Opening::new(line).and_then(|opening| str::from_utf8(opening.name).ok());
+    opening.map_or_else(|| any_type(line), Cow::Borrowed)
+}
+
+/// The role of a kernel's entry; of other hosts' there is none.
+pub(crate) fn of_kernel(line: &[u8], opening: Option<&Opening<'_>>) -> Role {
+    match opening {
+        Some(opening) => swingset::role(opening.name),
+        None => swingset::role(any_type(line).as_bytes()),
+    }
+}
+
+fn any_type(line: &[u8]) -> Cow<'_, str> {
     json::find(line, b"type")
         .and_then(json::read_str)
         .unwrap_or_default()
@@ -70,7 +85,7 @@ pub fn of(line: &[u8]) -> Role {
 /// The role of entries of a type.
 pub fn of_type(name: &str) -> Role {
     match transactions::role(name) {
-        Role::Other => swingset::role(name),
+        Role::Other => swingset::role(name.as_bytes()),
         role => role,
     }
 }
@@ -94,6 +109,15 @@ pub struct Numbers {
 
 /// Reads them from an entry.
 pub fn numbers(line: &[u8]) -> Numbers {
+    if let Some(step) = Opening::new(line).and_then(Opening::step) {
+        return Numbers {
+            crank: step.crank,
+            vat: Some(step.vat.to_owned()),
+            delivery: Some(step.delivery),
+            syscall: step.syscall,
+            ..Numbers::default()
+        };
+    }
     if transactions::is_step(line) {
         let [tx, op] = json::pick(line, [b"tx", b"op"]).map(|n| n.and_then(values::read_u64));
         return Numbers {
@@ -116,19 +140,11 @@ pub fn numbers(line: &[u8]) -> Numbers {
 /// Puts 0 in place of the value of a member of the entry that begins at `from`
 /// of `text`: it stays JSON, and absence is still seen.
 pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
-    let Some(tail) = text.get(from..) else { return };
-    let name = format!("\"{member}\":");
-    let Some(at) = memmem::find(tail, name.as_bytes()) else {
+    let Some(entry) = text.get(from..) else {
         return;
     };
-    let Some(value) = json::find(tail, member.as_bytes()) else {
-        return;
-    };
-    let begin = from + at + name.len();
-    if text
-        .get(begin..)
-        .is_some_and(|rest| rest.starts_with(value))
-    {
+    if let Some(value) = json::find(entry, member.as_bytes()) {
+        let begin = from + (value.as_ptr().addr() - entry.as_ptr().addr());
         let end = begin + value.len();
         text.splice(begin..end, *b"0");
     }
@@ -141,6 +157,12 @@ pub fn without_hashes(entry: &[u8]) -> Vec<u8> {
     let kept = kept.filter(|member| !HASHES.iter().any(|name| name.as_bytes() == member.key));
     let texts: Vec<&[u8]> = kept.map(|member| member.text).collect();
     [b"{".as_slice(), &texts.join(&b','), b"}"].concat()
+}
+
+/// Whether no version of a kernel that is known here writes such entries, or this
+/// member into them. What other hosts write is theirs to choose.
+pub fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
+    swingset::is_of_unknown_version(name, member)
 }
 
 /// Whether a line begins as hosts write it: its type first, without a blank.

@@ -7,7 +7,7 @@ use std::io;
 use super::cutter::{self, Depth};
 use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, TapeReader};
-use super::party::Party;
+use super::party::{Party, Reading};
 use super::verdict::Case;
 use crate::tape::{BlockTape, Finds};
 
@@ -25,6 +25,8 @@ pub struct Settled {
     pub earlier: bool,
     /// Entries were seen that differ in bytes and mean the same.
     pub same_values: bool,
+    /// How the sources were read.
+    readings: [Reading; 2],
 }
 
 /// Compares two sources: where a node went back to a lower height, what it executed
@@ -38,29 +40,65 @@ pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
     if legs_a <= 1 && legs_b <= 1 {
         return Ok(first);
     }
-    let legs = |count: usize| (count.saturating_sub(LEGS)..count).rev();
     let mut best: Option<Settled> = None;
-    for (one, other) in legs(legs_a).flat_map(|one| legs(legs_b).map(move |other| (one, other))) {
-        let last = (one + 1, other + 1) == (legs_a, legs_b);
-        let found = of_legs(a, b, [one, other])?;
-        if found.comparison.parting.is_some() || found.comparison.activity.is_some() {
-            return Ok(Settled {
-                earlier: !last,
-                ..found
-            });
+    for pairs in pairs_of_legs([legs_a, legs_b]) {
+        let mut parted: Option<Settled> = None;
+        for [one, other] in pairs {
+            let earlier = (one + 1, other + 1) != (legs_a, legs_b);
+            let found = of_legs(a, b, [one, other])?;
+            if let Some(place) = place(&found.comparison) {
+                let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
+                if before.is_none_or(|before| place < before) {
+                    parted = Some(Settled { earlier, ..found });
+                }
+                continue;
+            }
+            let more = |best: &Settled| found.comparison.whole > best.comparison.whole;
+            if best.as_ref().is_none_or(more) {
+                best = Some(found);
+            }
         }
-        let more = |best: &Settled| found.comparison.whole > best.comparison.whole;
-        if best.as_ref().is_none_or(more) {
-            best = Some(found);
+        if parted.is_some() {
+            best = parted;
+            break;
         }
     }
-    Ok(best.unwrap_or(first))
+    let settled = best.unwrap_or(first);
+    let [of_a, of_b] = settled.readings;
+    a.read_as(of_a);
+    b.read_as(of_b);
+    Ok(settled)
+}
+
+/// The rises to be compared, the last ones first: those that stand equally far from the
+/// last ones go together, whichever source was named first.
+fn pairs_of_legs(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
+    let of = counts.map(|count| count.min(LEGS));
+    let at = |distance: usize| {
+        let pairs = (0..=distance).map(|one| [one, distance - one]);
+        let pairs = pairs.filter(|back| back[0] < of[0] && back[1] < of[1]);
+        pairs
+            .map(|back| [counts[0] - 1 - back[0], counts[1] - 1 - back[1]])
+            .collect()
+    };
+    (0..of[0] + of[1] - 1).map(at).collect()
+}
+
+/// Where two tapes part.
+fn place(comparison: &Comparison) -> Option<(u64, usize)> {
+    let parting = comparison.parting.as_ref();
+    let parting = parting.map(|parting| (parting.a.0.height, parting.a.1.min(parting.b.1)));
+    let activity = comparison.activity.as_ref();
+    parting.or_else(|| activity.map(|of| (of.height, of.before as usize)))
 }
 
 fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
+    // They were compared with other sources before, or in other legs.
+    a.read_by_bytes();
+    b.read_by_bytes();
     loop {
         let comparison = std::thread::scope(|scope| {
             let left = TapeReader::start(scope, a, legs[0]);
@@ -72,6 +110,7 @@ fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
             evidence,
             earlier: false,
             same_values,
+            readings: [a, b].map(Party::reading),
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
             return weigh_digests([a, b], comparison);
@@ -85,7 +124,8 @@ fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
             known.clear();
             continue;
         }
-        if !a.is_by_value() && comparison.sides.iter().any(|side| side.blocks == 0) {
+        let unread = |side: &pair::Side| side.blocks == 0 || side.summary.unread;
+        if !a.is_by_value() && comparison.sides.iter().any(unread) {
             // Another writer may have written the heights otherwise.
             a.read_by_value();
             b.read_by_value();
@@ -124,8 +164,9 @@ fn weigh_digests(parties: [&Party; 2], mut comparison: Comparison) -> io::Result
         if comparison.parting.is_some() && has_entries(party) {
             // Looks at every line, not at its beginning alone.
             party.read_by_value();
-            let summary = cutter::read(party, Depth::Places, &mut Nothing)?;
-            side.summary.rewritten |= summary.rewritten;
+            let summary = cutter::read(party, Depth::Places, &mut Nothing);
+            party.read_by_bytes();
+            side.summary.rewritten |= summary?.rewritten;
         }
     }
     Ok(Settled {
@@ -133,6 +174,7 @@ fn weigh_digests(parties: [&Party; 2], mut comparison: Comparison) -> io::Result
         evidence: None,
         earlier: false,
         same_values: false,
+        readings: parties.map(Party::reading),
     })
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use haltbox_format::json;
 use memchr::memmem;
 
-use super::role::{self, Numbers, Role, numbers, type_of};
+use super::role::{self, Role, numbers, type_of};
 use super::values;
 
 /// What a syscall is for.
@@ -34,26 +34,126 @@ pub(super) const OWN_NUMBERS: [&str; 6] = [
 ];
 
 /// The role of entries of a type.
-pub(super) fn role(name: &str) -> Role {
+pub(crate) fn role(name: &[u8]) -> Role {
     match name {
-        "cosmic-swingset-bridge-inbound"
-        | "cosmic-swingset-deliver-inbound"
-        | "cosmic-swingset-install-bundle"
-        | "cosmic-swingset-inject-kernel-upgrade-events"
-        | "cosmic-swingset-upgrade-start"
-        | "cosmic-swingset-bootstrap-block-start" => Role::Input,
-        "cosmic-swingset-timer-poll" => Role::Trigger,
-        "cosmic-swingset-begin-block" => Role::Begin,
-        "heap-snapshot-save" => Role::Snapshot,
-        "cosmic-swingset-run-start" => Role::RunStart,
-        "cosmic-swingset-run-finish" => Role::RunFinish,
-        "crank-start" => Role::CrankStart,
-        "crank-finish" => Role::CrankFinish,
-        "deliver" => Role::Deliver,
-        "deliver-result" => Role::DeliverResult,
-        "syscall" => Role::Syscall,
-        "syscall-result" => Role::SyscallResult,
+        b"cosmic-swingset-bridge-inbound"
+        | b"cosmic-swingset-deliver-inbound"
+        | b"cosmic-swingset-install-bundle"
+        | b"cosmic-swingset-inject-kernel-upgrade-events"
+        | b"cosmic-swingset-upgrade-start"
+        | b"cosmic-swingset-bootstrap-block-start" => Role::Input,
+        b"cosmic-swingset-timer-poll" => Role::Trigger,
+        b"cosmic-swingset-begin-block" => Role::Begin,
+        b"cosmic-swingset-end-block-finish" => Role::End,
+        b"heap-snapshot-save" => Role::Snapshot,
+        b"cosmic-swingset-run-start" => Role::RunStart,
+        b"cosmic-swingset-run-finish" => Role::RunFinish,
+        b"crank-start" => Role::CrankStart,
+        b"crank-finish" => Role::CrankFinish,
+        b"deliver" => Role::Deliver,
+        b"deliver-result" => Role::DeliverResult,
+        b"syscall" => Role::Syscall,
+        b"syscall-result" => Role::SyscallResult,
         _ => Role::Other,
+    }
+}
+
+/// Members of canonical entries that known kernels write, in order.
+const MEMBERS: [&str; 66] = [
+    "ack",
+    "activityhash",
+    "added",
+    "afterCommitHangoverSeconds",
+    "args",
+    "blockHeight",
+    "blockLagSeconds",
+    "blockTime",
+    "body",
+    "compressSeconds",
+    "compressedSize",
+    "coreProposals",
+    "count",
+    "crankNum",
+    "crankType",
+    "crankhash",
+    "dbSaveSeconds",
+    "deliveryNum",
+    "dispatch",
+    "dr",
+    "endPosition",
+    "endoZipBase64Sha512",
+    "error",
+    "finishBeans",
+    "inboundNum",
+    "inboundQueueStartLengths",
+    "inboundQueueStats",
+    "info",
+    "interBlockSeconds",
+    "kd",
+    "kobj",
+    "ksc",
+    "ksr",
+    "level",
+    "message",
+    "messageType",
+    "messages",
+    "mode",
+    "monotime",
+    "phase",
+    "processedActionCounts",
+    "remainingBeans",
+    "replay",
+    "restartWorker",
+    "runNum",
+    "seconds",
+    "sender",
+    "shouldReject",
+    "snapshotID",
+    "source",
+    "startBeans",
+    "state",
+    "stats",
+    "syscall",
+    "syscallNum",
+    "time",
+    "type",
+    "uncompressedSize",
+    "uncompressedSizeDelta",
+    "usedBeans",
+    "vatID",
+    "vd",
+    "vobj",
+    "vsc",
+    "vsr",
+    "work",
+];
+
+/// Types of canonical entries, or how they begin, and whether a kernel writes entries
+/// that begin so and are not called so.
+const TYPES: [(&str, bool); 12] = [
+    ("cosmic-swingset-", true),
+    ("kernel-stats", false),
+    ("crank-start", false),
+    ("crank-finish", false),
+    ("deliver", false),
+    ("deliver-result", false),
+    ("syscall", false),
+    ("syscall-result", false),
+    ("clist", false),
+    ("terminate", false),
+    ("vat-cleanup", true),
+    ("heap-snapshot-save", false),
+];
+
+/// Whether no kernel that is known here writes such entries, or this member into them.
+pub(super) fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
+    let own = ["crank-", "deliver", "syscall"];
+    let known = TYPES
+        .iter()
+        .any(|(of, more)| *of == name || *more && name.starts_with(of));
+    match member {
+        Some(member) => known && MEMBERS.binary_search(&member).is_err(),
+        None => !known && own.iter().any(|start| name.starts_with(start)),
     }
 }
 
@@ -145,63 +245,101 @@ pub fn chain_id(line: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&rest[..end.min(64)]).into_owned())
 }
 
+/// Whether the numbers of such entries tell where in their crank they belong.
+pub(super) fn is_numbered(role: Role) -> bool {
+    matches!(
+        role,
+        Role::Deliver
+            | Role::DeliverResult
+            | Role::Syscall
+            | Role::SyscallResult
+            | Role::CrankFinish
+    )
+}
+
+/// Deliveries and syscalls of one crank, as far as they were followed.
+#[derive(Clone, Debug, Default)]
+pub struct Steps {
+    /// What waits for its result; of a syscall, its number.
+    waits: Option<(Role, Option<u64>)>,
+    next_syscall: u64,
+}
+
+impl Steps {
+    /// Followed from this entry on: what stood before it was not seen.
+    pub fn from(role: Role, syscall: Option<u64>) -> Steps {
+        let next_syscall = syscall.map_or(0, |number| number.saturating_add(1));
+        let waits = match role {
+            Role::Syscall => Some((Role::Syscall, syscall)),
+            Role::SyscallResult | Role::Deliver => Some((Role::Deliver, None)),
+            _ => None,
+        };
+        Steps {
+            waits,
+            next_syscall,
+        }
+    }
+
+    /// Takes the next entry of the crank; says why it cannot follow.
+    pub fn take(&mut self, role: Role, syscall: Option<u64>) -> Option<String> {
+        let fault = |what: &str| Some(what.to_owned());
+        match (role, self.waits) {
+            (Role::Deliver, Some(_)) => {
+                return fault("a delivery begins before the last one ended");
+            }
+            (Role::Syscall, Some((Role::Syscall, _))) => {
+                return fault("a syscall follows one without its result");
+            }
+            (Role::SyscallResult, Some((Role::Syscall, of))) if of == syscall => {
+                self.waits = Some((Role::Deliver, None));
+            }
+            (Role::SyscallResult, _) => {
+                return fault("a syscall's result stands without its syscall");
+            }
+            (Role::Syscall, None) => return fault("a syscall stands outside a delivery"),
+            (Role::Syscall, Some(_)) => {
+                let next = self.next_syscall;
+                if syscall != Some(next) {
+                    let number = syscall.map_or("none".to_owned(), |n| n.to_string());
+                    return Some(format!("syscall {number} stands where {next} was expected"));
+                }
+                self.next_syscall += 1;
+                self.waits = Some((Role::Syscall, syscall));
+            }
+            (Role::Deliver, _) => {
+                self.next_syscall = 0;
+                self.waits = Some((Role::Deliver, None));
+            }
+            (Role::DeliverResult, Some((Role::Deliver, _))) => self.waits = None,
+            (Role::DeliverResult, _) => {
+                return fault("a delivery's result does not follow its delivery");
+            }
+            (Role::CrankFinish, Some(_)) => return fault("a crank ends inside a delivery"),
+            _ => {}
+        }
+        None
+    }
+}
+
 /// Why the entries of one crank cannot all be there as they were written: the
 /// index of the first that does not follow.
 pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
-    let mut waits: Option<(Role, Numbers)> = None;
-    let mut next_syscall = 0;
-    if lines
-        .first()
-        .is_some_and(|line| role::of(line) != Role::CrankStart)
-    {
+    let starts = |line: &&[u8]| role::of(line) == Role::CrankStart;
+    if lines.first().is_some_and(|line| !starts(line)) {
         return Some((0, "the crank's start is missing".to_owned()));
     }
+    let mut steps = Steps::default();
     for (index, line) in lines.iter().enumerate() {
         let role = role::of(line);
-        let numbers = numbers(line);
-        let fault = |what: String| Some((index, what));
-        match (role, waits.as_ref().map(|(role, _)| *role)) {
-            (Role::CrankStart, _) if index > 0 => {
-                return fault("a crank begins inside a crank".into());
-            }
-            (Role::Deliver, Some(Role::Deliver)) => {
-                return fault("a delivery begins before the last one ended".into());
-            }
-            (Role::Syscall, Some(Role::Syscall)) => {
-                return fault("a syscall follows one without its result".into());
-            }
-            (Role::SyscallResult, _) => match waits.take() {
-                Some((Role::Syscall, of)) if of.syscall == numbers.syscall => {
-                    waits = Some((Role::Deliver, of));
-                }
-                _ => return fault("a syscall's result stands without its syscall".into()),
-            },
-            (Role::Syscall, found) => {
-                if found.is_none() {
-                    return fault("a syscall stands outside a delivery".into());
-                }
-                if numbers.syscall != Some(next_syscall) {
-                    let number = numbers.syscall.map_or("none".to_owned(), |n| n.to_string());
-                    return fault(format!(
-                        "syscall {number} stands where {next_syscall} was expected"
-                    ));
-                }
-                next_syscall += 1;
-                waits = Some((Role::Syscall, numbers));
-            }
-            (Role::Deliver, _) => {
-                next_syscall = 0;
-                waits = Some((Role::Deliver, numbers));
-            }
-            (Role::DeliverResult, Some(Role::Deliver)) => waits = None,
-            (Role::DeliverResult, _) => {
-                return fault("a delivery's result does not follow its delivery".into());
-            }
-            (Role::CrankFinish, Some(_)) => return fault("a crank ends inside a delivery".into()),
-            (Role::CrankFinish, None) if index + 1 < lines.len() => {
-                return fault("entries follow the crank's end".into());
-            }
-            _ => {}
+        let what = match role {
+            Role::CrankStart if index > 0 => Some("a crank begins inside a crank".to_owned()),
+            _ => steps.take(role, numbers(line).syscall),
+        };
+        if let Some(what) = what {
+            return Some((index, what));
+        }
+        if role == Role::CrankFinish && index + 1 < lines.len() {
+            return Some((index, "entries follow the crank's end".to_owned()));
         }
     }
     let whole = lines

@@ -228,7 +228,7 @@ impl Case<'_> {
             [Some(Role::SyscallResult), Some(Role::SyscallResult)] => {
                 (finding.verdict, finding.summary) = result_class(&a[equal].line);
             }
-            [Some(Role::CrankFinish), Some(Role::CrankFinish)] => {
+            [Some(Role::CrankFinish), Some(Role::CrankFinish)] if !self.same_crankhash(steps) => {
                 finding.verdict = Verdict::HashOnly;
                 finding.summary =
                     "every step of the crank is equal, its crankhash is not: a write that no entry shows"
@@ -241,6 +241,15 @@ impl Case<'_> {
             _ => self.steps(equal, &mut finding),
         }
         finding
+    }
+
+    /// What differs at the crank's end is not what it wrote.
+    fn same_crankhash(&self, steps: [Option<&Entry>; 2]) -> bool {
+        let hashes = steps.map(|step| {
+            let step = step.zip(self.rules());
+            step.and_then(|(entry, rules)| rules.crank_hashes(&entry.line)[0])
+        });
+        hashes[0].is_some() && hashes[0] == hashes[1]
     }
 
     /// The crank's own message differs.

@@ -7,10 +7,12 @@ use std::io;
 use haltbox_format::json;
 
 use super::cutter::{self, Depth};
+use super::evidence::Evidence;
 use super::party::Party;
 use super::role;
 use super::settle::both;
 use super::verdict::Finding;
+use crate::source::Source;
 use crate::tape::{BlockTape, Finds};
 
 /// Entries of a type from which on one can speak of every entry.
@@ -23,8 +25,17 @@ struct Count {
     with: u64,
 }
 
-/// In words, how all entries of the step's type differ between the sources, if they
-/// do.
+/// How all entries of a type differ.
+pub struct Version {
+    /// In words.
+    pub words: String,
+    /// A kernel of the version that is known here writes nothing of the kind: it tells
+    /// of the version, and nothing of the execution.
+    pub unknown: bool,
+}
+
+/// In words, how all entries of the step's type, or of a type beside it, differ between
+/// the sources, if they do.
 ///
 /// # Errors
 /// What reading gives.
@@ -32,8 +43,91 @@ pub fn of_every_entry(
     a: &Party,
     b: &Party,
     finding: &Finding,
+    evidence: &[Evidence; 2],
     heights: &BTreeSet<u64>,
-) -> io::Result<Option<String>> {
+) -> io::Result<Option<Version>> {
+    let step = of_step(finding).map(|member| (finding.kind.clone(), member));
+    let unit = of_unit(evidence).map(|(kind, member)| (kind, Some(member)));
+    for (kind, member) in step.into_iter().chain(unit) {
+        let member = member.as_deref();
+        let count = |party: &Party| count(party, &kind, member, heights);
+        let [of_a, of_b] = both(|| count(a), || count(b))?;
+        let unknown = role::is_of_unknown_version(&kind, member);
+        let every = if unknown { 1 } else { EVERY };
+        if let Some(words) = words(&kind, member, every, of_a, of_b) {
+            return Ok(Some(Version { words, unknown }));
+        }
+    }
+    Ok(None)
+}
+
+/// In words, that a kernel wrote the block at this height that is not known here: digests
+/// cannot tell another version from another execution.
+///
+/// # Errors
+/// What reading gives.
+pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<String>> {
+    let [of_a, of_b] = both(|| newer_heights(a), || newer_heights(b))?;
+    let who = match [of_a, of_b].map(|heights| heights.contains(&height)) {
+        [true, false] => "A holds",
+        [false, true] => "B holds",
+        [true, true] => "both hold",
+        [false, false] => return Ok(None),
+    };
+    Ok(Some(format!(
+        "they differ at height {height}, where {who} entries or members that no kernel known here writes: \
+         digests cannot tell another version from another execution; take the entries of both"
+    )))
+}
+
+/// Heights whose entries, or members of them, no kernel writes that is known here.
+///
+/// # Errors
+/// What reading gives.
+pub fn newer_heights(party: &Party) -> io::Result<BTreeSet<u64>> {
+    if let Source::Fingerprint(fingerprint) = &party.source {
+        let newer = fingerprint.blocks.iter().filter(|block| block.is_newer());
+        return Ok(newer.map(|block| block.height).collect());
+    }
+    let mut newer = Newer::default();
+    cutter::read(party, Depth::Places, &mut newer)?;
+    Ok(newer.heights)
+}
+
+#[derive(Default)]
+struct Newer {
+    open: bool,
+    heights: BTreeSet<u64>,
+}
+
+impl Finds for Newer {
+    fn block(&mut self, block: BlockTape) -> bool {
+        if std::mem::take(&mut self.open) {
+            self.heights.insert(block.height);
+        }
+        true
+    }
+
+    fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], _number: u64) {
+        self.open = self.open || is_newer(line);
+    }
+}
+
+/// An entry that is cut off counts too: what the next process wrote stands in its line.
+fn is_newer(line: &[u8]) -> bool {
+    let kind = role::type_of(line);
+    let newer = |member: Result<json::Member<'_>, _>| {
+        let name = member.map(|member| str::from_utf8(member.key));
+        match name {
+            Ok(name) => name.is_ok_and(|name| role::is_of_unknown_version(&kind, Some(name))),
+            Err(_) => true,
+        }
+    };
+    role::is_of_unknown_version(&kind, None) || json::members(line).any(newer)
+}
+
+/// What the step that differs has on one side only: a member, or (`None`) itself.
+fn of_step(finding: &Finding) -> Option<Option<String>> {
     let [one, other] = finding.steps.each_ref().map(|step| {
         let line = step.as_ref().map(|entry| entry.line.as_slice());
         names(line.unwrap_or_default())
@@ -41,22 +135,35 @@ pub fn of_every_entry(
     let own = |these: &[String], those: &[String]| {
         these.iter().find(|name| !those.contains(name)).cloned()
     };
-    let member = match (finding.counterparts, own(&one, &other), own(&other, &one)) {
-        (true, Some(member), None) | (true, None, Some(member)) => Some(member),
-        (false, ..) if finding.inserted_on.is_some() => None,
-        _ => return Ok(None),
-    };
-    let kind = &finding.kind;
-    let count = |party: &Party| count(party, kind, member.as_deref(), heights);
-    let [of_a, of_b] = both(|| count(a), || count(b))?;
-    Ok(words(kind, member.as_deref(), of_a, of_b))
+    match (finding.counterparts, own(&one, &other), own(&other, &one)) {
+        (true, Some(member), None) | (true, None, Some(member)) => Some(Some(member)),
+        (false, ..) if finding.inserted_on.is_some() => Some(None),
+        _ => None,
+    }
+}
+
+/// A member that no known kernel writes into entries of a type, though one side does:
+/// then no crank is equal, and a crank that was moved looks like one that was not run.
+fn of_unit(evidence: &[Evidence; 2]) -> Option<(String, String)> {
+    let entries = evidence
+        .iter()
+        .flat_map(|of| of.before.iter().chain(&of.unit).chain(&of.after));
+    let unknown = entries.flat_map(|entry| {
+        let kind = role::type_of(&entry.line).into_owned();
+        let names = names(&entry.line).into_iter();
+        names
+            .filter(|name| role::is_of_unknown_version(&kind, Some(name)))
+            .map(|name| (kind.clone(), name))
+            .collect::<Vec<_>>()
+    });
+    unknown.min()
 }
 
 /// Turned round, the same is said with the sides turned round.
-fn words(kind: &str, member: Option<&str>, a: Count, b: Count) -> Option<String> {
+fn words(kind: &str, member: Option<&str>, least: u64, a: Count, b: Count) -> Option<String> {
     let every = |has: Count, lacks: Count| match member {
-        Some(_) => has.all >= EVERY && has.with == has.all && lacks.all >= EVERY && lacks.with == 0,
-        None => has.all >= EVERY && lacks.all == 0,
+        Some(_) => has.all >= least && has.with == has.all && lacks.all >= least && lacks.with == 0,
+        None => has.all >= least && lacks.all == 0,
     };
     let (name, other, count) = match (every(a, b), every(b, a)) {
         (true, _) => ("A", "B", a.all),

@@ -60,8 +60,8 @@ fn block(height: u64, whole: bool) -> BlockTape {
 
 fn written() -> Vec<u8> {
     let mut writer = Writer::new(Digest([7; 32]));
-    writer.block(&block(5, true), Some(BlockHash([9; 16])));
-    writer.block(&block(6, false), None);
+    writer.block(&block(5, true), Some(BlockHash([9; 16])), false);
+    writer.block(&block(6, false), None, true);
     let mut bytes = Vec::new();
     writer.finish(&mut bytes).expect("written");
     bytes
@@ -98,7 +98,7 @@ fn bytes_stand_where_the_document_says() {
         (second("first unit"), second("units"), second("attempt")),
         (4, 4, 2)
     );
-    assert_eq!((of(0, "flags"), second("flags")), (7, 5));
+    assert_eq!((of(0, "flags"), second("flags")), (7, 5 | 128));
     assert_eq!(second("first crank"), 46);
     assert_eq!((of(0, "HASH") as u8, second("HASH")), (9, 0));
     let units = &bytes[HEAD + 2 * BLOCK..];
@@ -153,7 +153,7 @@ fn claims_are_not_believed() {
     many[8..16].fill(0xff);
     assert!(opened(&many).is_err(), "more blocks than a file can hold");
     let mut writer = Writer::new(Digest([7; 32]));
-    writer.block(&block(5, true), None);
+    writer.block(&block(5, true), None, false);
     let mut bytes = Vec::new();
     writer.finish(&mut bytes).expect("written");
     // Units that are not there, under a digest that is right.

@@ -77,8 +77,10 @@ impl Maker<'_> {
                 .any(|crank| (crank.from..=crank.to).contains(at))
         };
         let lines = self.base.of_type(kind).into_iter();
+        // What is replayed inside a crank is none of its steps.
+        let replayed = |at: &usize| raw(&self.base.lines[*at], "replay") == Some(b"true");
         lines
-            .filter(|at| wanted(&self.base.lines[*at]))
+            .filter(|at| !replayed(at) && wanted(&self.base.lines[*at]))
             .filter(inside)
             .collect()
     }
@@ -274,7 +276,13 @@ impl Maker<'_> {
             let Some(input) = inputs.into_iter().rfind(|at| (from..to).contains(at)) else {
                 continue;
             };
-            let moved: Vec<Vec<u8>> = self.base.lines[input..to].to_vec();
+            let height = self.base.height_at(next).to_string();
+            // The kernel writes the height of the block that runs it.
+            let at_height = |line: &Vec<u8>| match raw(line, "blockHeight") {
+                Some(_) => with_member(line, "blockHeight", height.as_bytes()),
+                None => line.clone(),
+            };
+            let moved: Vec<Vec<u8>> = self.base.lines[input..to].iter().map(at_height).collect();
             let rest = self.base.lines[to..next + 2].to_vec();
             let mut slog = self.base.spliced(input, next + 2, &[rest, moved].concat());
             renumber(&mut slog, input);
@@ -732,7 +740,7 @@ impl Maker<'_> {
         let (at, start) = (first("deliver"), first("crank-start"));
         let expected = Expected {
             words: Some("another version"),
-            ..self.base.expect("execution differs", at)
+            ..self.base.expect("evidence insufficient", at)
         };
         self.add("a new member in every deliver", at, &deliver, expected);
         let expected = Expected {
@@ -740,14 +748,14 @@ impl Maker<'_> {
             height: Some(self.base.height_at(start)),
             crank: number(&self.base.lines[start], "crankNum"),
             kind: Some("crank-novel".to_owned()),
-            ..Expected::new("execution differs")
+            ..Expected::new("evidence insufficient")
         };
         self.add("a new type in every crank", start, &novel, expected);
     }
 }
 
 /// The entry at a later time of the same process.
-fn later(line: &[u8]) -> Vec<u8> {
+pub(super) fn later(line: &[u8]) -> Vec<u8> {
     let time = raw(line, "monotime")
         .map(<[u8]>::to_vec)
         .unwrap_or_default();
@@ -757,22 +765,24 @@ fn later(line: &[u8]) -> Vec<u8> {
     }
 }
 
-fn with_more(line: &[u8], member: &[u8]) -> Vec<u8> {
+pub(super) fn with_more(line: &[u8], member: &[u8]) -> Vec<u8> {
     let mut line = line.to_vec();
     let at = line.iter().position(|byte| *byte == b',').expect("members");
     line.splice(at..at, [b",".as_slice(), member].concat());
     line
 }
 
-fn without_member(line: &[u8], member: &str) -> Vec<u8> {
-    let value = raw(line, member).expect("the member");
+pub(super) fn without_member(line: &[u8], member: &str) -> Vec<u8> {
+    let Some(value) = raw(line, member) else {
+        return line.to_vec();
+    };
     let from = value.as_ptr() as usize - line.as_ptr() as usize - member.len() - 4;
     let mut out = line.to_vec();
     out.drain(from..from + member.len() + 4 + value.len());
     out
 }
 
-fn compute(line: &[u8]) -> Option<&[u8]> {
+pub(super) fn compute(line: &[u8]) -> Option<&[u8]> {
     raw(element(line, "dr", 2)?, "compute")
 }
 
@@ -814,7 +824,7 @@ fn swapped_with_next(base: &Slog, crank: Crank) -> Slog {
 }
 
 /// The entry as the kernel writes it while it replays.
-fn as_replay(line: &[u8]) -> Vec<u8> {
+pub(super) fn as_replay(line: &[u8]) -> Vec<u8> {
     let mut line = with_member(line, "replay", b"true");
     for member in ["crankNum", "kd", "ksc", "ksr"] {
         if let Some(value) = raw(&line, member) {

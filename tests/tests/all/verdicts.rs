@@ -268,6 +268,236 @@ fn groups_are_what_comparing_two_says() {
     assert_eq!(json["groups"][1]["leaves_at"], 2);
 }
 
+/// The lines of a recording of five blocks.
+fn five_blocks() -> Vec<String> {
+    let unpack = |name: &str| {
+        let packed = root().join(format!("tests/data/verdicts/{name}.slog.zst"));
+        String::from_utf8(zstd_dc(&packed)).expect("UTF-8")
+    };
+    let text = unpack("base") + &unpack("8-base");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The index of the first line from `from` on that holds these words.
+fn line_of(lines: &[String], words: &str, from: usize) -> usize {
+    let mut all = lines.iter().enumerate().skip(from);
+    let found = all.find(|(_, line)| line.contains(words));
+    found.expect("the line").0
+}
+
+/// At another time of the same process.
+fn later(lines: &[String]) -> Vec<String> {
+    let later = |line: &String| line.replace("\"monotime\":", "\"monotime\":9");
+    lines.iter().map(later).collect()
+}
+
+/// What somebody behind an honest node does to its recording, or the node itself goes
+/// through, and the exit code of comparing it: nobody is accused of any of it, neither by
+/// entries nor by digests nor by `verify --reads`.
+#[test]
+fn what_is_not_in_order_accuses_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let at = |words: &str| line_of(&lines, words, 0);
+    let start = |crank: u64| {
+        at(&format!(
+            "crank-start\",\"crankType\":\"delivery\",\"crankNum\":{crank},"
+        ))
+    };
+    let (third, fourth) = (
+        at("begin-block\",\"blockHeight\":3"),
+        at("begin-block\",\"blockHeight\":4"),
+    );
+    let fifth = at("begin-block\",\"blockHeight\":5");
+    let mid = start(579) + 20;
+    let start_of_process = "{\"type\":\"kernel-init-start\",\"time\":1.5,\"monotime\":0.001}";
+    let finish = start(579) + 64;
+    assert!(lines[finish].contains("crank-finish"), "{}", lines[finish]);
+    let half = format!("{}{start_of_process}", &lines[finish][..150]);
+    let third_end = at("end-block-finish\",\"blockHeight\":3");
+    let cases: [(&str, i32, Vec<String>); 11] = [
+        (
+            "half an entry, and the next process in its line",
+            2,
+            [&lines[..finish], &[half]].concat(),
+        ),
+        (
+            "saved in mid-recording, and run again empty",
+            0,
+            [
+                &lines[mid..=third_end],
+                &[start_of_process.to_owned()],
+                &later(&lines[third..third + 2]),
+                &later(&lines[third_end..fourth]),
+                &lines[fourth..],
+            ]
+            .concat(),
+        ),
+        (
+            "a chunk sent again",
+            0,
+            [&lines[..mid], &lines[mid - 30..]].concat(),
+        ),
+        (
+            "a chunk of two blocks sent again",
+            0,
+            [&lines[..third + 4], &lines[third - 9..]].concat(),
+        ),
+        (
+            "halves in the other order",
+            2,
+            [&lines[mid..fourth], &lines[third..mid]].concat(),
+        ),
+        (
+            "a half behind a block",
+            2,
+            [&lines[mid..fourth - 8], &lines[third..]].concat(),
+        ),
+        (
+            "the end of another block",
+            2,
+            [&lines[third..mid], &lines[start(1467) + 9..]].concat(),
+        ),
+        (
+            "half a crank lost",
+            2,
+            [&lines[..mid], &lines[mid + 9..]].concat(),
+        ),
+        (
+            "a whole crank lost",
+            2,
+            [&lines[..start(579)], &lines[start(579) + 65..]].concat(),
+        ),
+        (
+            "put back to the block before",
+            0,
+            [&lines[..], &later(&lines[fourth..])].concat(),
+        ),
+        (
+            "put back by one",
+            0,
+            [&lines[..], &later(&lines[fifth..])].concat(),
+        ),
+    ];
+    let path = |name: &str| folder.path().join(name);
+    let write = |name: &str, lines: &[String]| {
+        fs::write(path(name), lines.join("\n") + "\n").expect("a slog")
+    };
+    write("base", &lines);
+    output(
+        0,
+        &[
+            "fingerprint",
+            text(&path("base")),
+            "-o",
+            text(&path("base.print")),
+        ],
+    );
+    for (name, exit, case) in cases {
+        write("case", &case);
+        let print = path("case.print");
+        fs::remove_file(&print).ok();
+        for (a, b) in [("base", "case"), ("case", "base")] {
+            let (code, json) = diff(&path(a), &path(b));
+            assert_eq!(code, exit, "{name}: {json:#}");
+            let compared = run(&["compare", text(&path(a)), text(&path(b))]);
+            assert_eq!(compared.status.code(), Some(exit), "{name}: {compared:?}");
+        }
+        let reads = run(&["verify", "--reads", text(&path("case"))]);
+        let said = String::from_utf8_lossy(&reads.stdout).into_owned();
+        assert!(!said.contains("READS DIFFER"), "{name}: {said}");
+        run(&["fingerprint", text(&path("case")), "-o", text(&print)]);
+        for b in ["base", "base.print"] {
+            let (code, json) = diff(&print, &path(b));
+            assert_ne!(code, 1, "{name}, its fingerprint: {json:#}");
+        }
+        let (code, json) = diff(&path("case"), &path("base.print"));
+        assert_ne!(code, 1, "{name}, beside a fingerprint: {json:#}");
+    }
+}
+
+/// A member or a type of entry that no known kernel writes tells of the version that
+/// wrote it, and of no execution: also where there are only a few of them.
+#[test]
+fn another_version_is_not_another_execution() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let path = |name: &str| folder.path().join(name);
+    let write = |name: &str, lines: &[String]| {
+        fs::write(path(name), lines.join("\n") + "\n").expect("a slog")
+    };
+    let last = &lines[line_of(&lines, "begin-block\",\"blockHeight\":4", 0)..];
+    write("base", last);
+    for kind in [
+        "deliver",
+        "crank-start",
+        "crank-finish",
+        "cosmic-swingset-begin-block",
+    ] {
+        let head = format!("{{\"type\":\"{kind}\",");
+        let with = format!("{head}\"novel\":true,");
+        let changed: Vec<String> = last.iter().map(|line| line.replace(&head, &with)).collect();
+        write("case", &changed);
+        for (a, b) in [("base", "case"), ("case", "base")] {
+            let (code, json) = diff(&path(a), &path(b));
+            let summary = json["summary"].to_string();
+            assert!(
+                code == 2 && summary.contains("another version"),
+                "{kind}: {json:#}"
+            );
+        }
+    }
+    // What known kernels write differs in what they did.
+    let changed = last
+        .iter()
+        .map(|line| line.replace("\"added\":", "\"error\":\"x\",\"added\":"));
+    let changed: Vec<String> = changed
+        .map(|line| {
+            line.replace(
+                "\"dispatch\":\"message\",\"dr\"",
+                "\"dispatch\":\"message\",\"error\":1,\"dr\"",
+            )
+        })
+        .collect();
+    write("case", &changed);
+    assert_eq!(diff(&path("base"), &path("case")).0, 1);
+}
+
+/// A node that covers too little to see a difference does not speak for the others.
+#[test]
+fn who_sees_too_little_hides_no_difference() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let path = |name: &str| folder.path().join(name);
+    let write = |name: &str, lines: &[String]| {
+        fs::write(path(name), lines.join("\n") + "\n").expect("a slog")
+    };
+    write("base", &lines);
+    let fifth = line_of(&lines, "begin-block\",\"blockHeight\":5", 0);
+    write("late", &lines[fifth + 3..]);
+    let mut hidden = lines.clone();
+    let mut hash = 0;
+    for line in &mut hidden[fifth..] {
+        if let Some(at) = line.find("\"activityhash\":\"") {
+            hash += 1;
+            line.replace_range(at + 16..at + 24, &format!("{hash:08}"));
+        }
+    }
+    write("hidden", &hidden);
+    assert_eq!(diff(&path("base"), &path("hidden")).0, 1);
+    for names in [
+        ["late", "hidden", "base"],
+        ["base", "hidden", "late"],
+        ["hidden", "late", "base"],
+    ] {
+        let paths = names.map(path);
+        let mut arguments = vec!["compare"];
+        arguments.extend(paths.iter().map(|path| text(path)));
+        let done = run(&arguments);
+        assert_eq!(done.status.code(), Some(1), "{names:?}: {done:?}");
+    }
+}
+
 /// How a host writes is known of the builtin profiles' alone: no other one's file
 /// is called rewritten.
 #[test]

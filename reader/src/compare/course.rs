@@ -1,0 +1,453 @@
+//! Whether the entries of a block stand behind one another as a kernel wrote them.
+//! Where they do not, something behind the host lost, moved or mixed them, and what
+//! they tell there is of no execution.
+//!
+//! Entries of cranks are numbered, so that what is wrong with them is known to be wrong
+//! where it stands. Entries outside cranks are not: where one of these cannot stand,
+//! the ones before it may be another block's already.
+
+use haltbox_format::json;
+
+use super::opening::{Delivery, Opening};
+use super::role::{self, Role};
+use super::swingset::Steps;
+use super::values;
+
+/// How far a block is.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    /// The block's beginning was seen, and its height.
+    height: Option<u64>,
+    /// Any entry was.
+    seen: bool,
+    /// A block ended before, or a process started: what follows begins outside cranks.
+    behind: bool,
+    /// The first one was an upgrade's or a chain's beginning: work that prepares a block
+    /// stands before the block's own first entry.
+    prepares: bool,
+    /// Height of the work that prepares a block.
+    prepared: Option<u64>,
+    run: bool,
+    crank: Option<Crank>,
+    delivery: Delivery,
+    /// The last crank that ended.
+    before: Option<u64>,
+    /// It is of the open run.
+    in_run: bool,
+}
+
+/// A canonical entry, as far as its course is told by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    line: &'a [u8],
+    opening: Option<Opening<'a>>,
+    /// Its role in a kernel.
+    pub role: Role,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads its beginning.
+    pub fn new(line: &'a [u8]) -> Entry<'a> {
+        let opening = Opening::new(line);
+        Entry {
+            line,
+            opening,
+            role: role::of_kernel(line, opening.as_ref()),
+        }
+    }
+
+    fn crank(&self) -> Option<u64> {
+        let opening = self.opening.and_then(Opening::crank);
+        opening.or_else(|| number(self.line, "crankNum"))
+    }
+}
+
+/// Why an entry cannot stand where it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// In words.
+    pub why: String,
+    /// All before it in its block stands as it was written.
+    pub here: bool,
+}
+
+impl Fault {
+    /// Lines came again, and not right behind themselves.
+    pub fn resent() -> Fault {
+        Fault {
+            why: "entries stand here that stood before, with the same clock".to_owned(),
+            here: false,
+        }
+    }
+
+    fn here(why: impl Into<String>) -> Option<Fault> {
+        Some(Fault {
+            why: why.into(),
+            here: true,
+        })
+    }
+
+    fn before(why: impl Into<String>) -> Option<Fault> {
+        Some(Fault {
+            why: why.into(),
+            here: false,
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Crank {
+    number: Option<u64>,
+    /// None before the first one that was seen.
+    steps: Option<Steps>,
+    /// Vat and number of the last delivery.
+    delivered: Option<(String, u64)>,
+}
+
+impl Crank {
+    /// A delivery begins. One crank can deliver more than once, and each time another
+    /// delivery.
+    fn delivers(&mut self, line: &[u8]) -> Option<String> {
+        let numbers = role::numbers(line);
+        let own = numbers.vat.zip(numbers.delivery);
+        let before = std::mem::replace(&mut self.delivered, own);
+        let ((vat, number), (before_vat, before)) = (self.delivered.as_ref()?, before?);
+        (*vat == before_vat && *number <= before)
+            .then(|| format!("delivery {number} to {vat} stands behind delivery {before}"))
+    }
+}
+
+impl Course {
+    /// Behind a block's end, or where a process starts: no block is open.
+    pub fn behind() -> Course {
+        Course {
+            behind: true,
+            ..Course::default()
+        }
+    }
+
+    /// Takes the next canonical entry; says why it cannot stand here. What follows
+    /// is then looked at as if the recording began behind it.
+    pub fn take(&mut self, entry: Entry<'_>) -> Option<Fault> {
+        let Entry { line, role, .. } = entry;
+        let fault = match role {
+            Role::Begin => self.block_begins(line),
+            Role::RunStart => self.run_begins(line),
+            Role::RunFinish => self.run_ends(),
+            Role::Input | Role::Trigger => self.outside("what came from outside the kernel stands"),
+            Role::CrankStart => self.crank_begins(entry),
+            Role::End => self.block_ends(line),
+            Role::Other | Role::Snapshot => self.of_crank(entry),
+            _ => self.step(entry),
+        };
+        self.prepares |= !self.seen && role == Role::Input;
+        self.seen = role != Role::End;
+        if fault.is_some() {
+            let height = self.height.filter(|_| role == Role::Begin);
+            *self = Course {
+                height,
+                ..Course::default()
+            };
+        }
+        fault
+    }
+
+    fn block_begins(&mut self, line: &[u8]) -> Option<Fault> {
+        let height = number(line, "blockHeight");
+        let before = std::mem::take(self);
+        self.height = height;
+        let own = before
+            .prepared
+            .is_none_or(|prepared| Some(prepared) == height);
+        let prepares = before.prepares && own && before.crank.is_none() && !before.run;
+        (before.seen && before.height.is_none() && !prepares)
+            .then(|| Fault::before("a block begins behind entries that are not its own"))?
+    }
+
+    fn outside(&self, what: &str) -> Option<Fault> {
+        self.crank.as_ref()?;
+        Fault::here(format!("{what} inside a crank"))
+    }
+
+    fn run_begins(&mut self, line: &[u8]) -> Option<Fault> {
+        if let Some(why) = self.outside("a run begins") {
+            return Some(why);
+        }
+        if self.run {
+            return Fault::before("a run begins inside a run");
+        }
+        (self.run, self.in_run) = (true, false);
+        if self.height.is_none() {
+            self.prepared = number(line, "blockHeight");
+        }
+        self.other_height(line)
+    }
+
+    fn run_ends(&mut self) -> Option<Fault> {
+        if let Some(why) = self.outside("a run ends") {
+            return Some(why);
+        }
+        let known = self.run || self.height.is_none();
+        (self.run, self.in_run) = (false, false);
+        if known {
+            return None;
+        }
+        Fault::before("a run ends that did not begin")
+    }
+
+    fn block_ends(&mut self, line: &[u8]) -> Option<Fault> {
+        if let Some(why) = self.outside("the block ends") {
+            return Some(why);
+        }
+        if self.run {
+            return Fault::before("the block ends inside a run");
+        }
+        let fault = match self.behind {
+            true => Fault::before("a block ends that did not begin"),
+            false => self.other_height(line),
+        };
+        *self = Course::behind();
+        fault
+    }
+
+    fn other_height(&self, line: &[u8]) -> Option<Fault> {
+        let (own, found) = (self.height?, number(line, "blockHeight")?);
+        if own == found {
+            return None;
+        }
+        Fault::before(format!("an entry of height {found} stands in height {own}"))
+    }
+
+    fn crank_begins(&mut self, entry: Entry<'_>) -> Option<Fault> {
+        if let Some(why) = self.outside("a crank begins") {
+            return Some(why);
+        }
+        let own = entry.crank();
+        if let (Some(before), Some(own)) = (self.before, own) {
+            let follows = match self.in_run {
+                true => Some(own) == before.checked_add(1),
+                false => own > before,
+            };
+            if !follows {
+                return Fault::here(format!("crank {own} stands behind crank {before}"));
+            }
+        }
+        self.crank = Some(Crank {
+            number: own,
+            steps: Some(Steps::default()),
+            delivered: None,
+        });
+        None
+    }
+
+    /// A step of a delivery, or the end of its crank.
+    fn step(&mut self, entry: Entry<'_>) -> Option<Fault> {
+        let begun = self.height.is_some() || self.before.is_some() || self.run || self.behind;
+        if self.crank.is_none() && begun {
+            return Fault::before("an entry of a crank stands outside cranks");
+        }
+        let role = entry.role;
+        let [own, syscall] = match role {
+            Role::Syscall | Role::SyscallResult => self.numbers(entry),
+            _ => [entry.crank(), None],
+        };
+        // The recording begins inside it.
+        let crank = self.crank.get_or_insert(Crank {
+            number: own,
+            steps: None,
+            delivered: None,
+        });
+        if let Some(why) = other_crank(crank.number, own) {
+            return Some(why);
+        }
+        match &mut crank.steps {
+            Some(steps) => {
+                if let Some(why) = steps.take(role, syscall) {
+                    return Fault::here(why);
+                }
+            }
+            unseen => *unseen = Some(Steps::from(role, syscall)),
+        }
+        if role == Role::Deliver
+            && let Some(why) = crank.delivers(entry.line)
+        {
+            return Fault::here(why);
+        }
+        if role == Role::CrankFinish {
+            (self.before, self.in_run, self.crank) = (own, self.run, None);
+        }
+        None
+    }
+
+    /// Crank and syscall of an entry of a delivery.
+    fn numbers(&mut self, entry: Entry<'_>) -> [Option<u64>; 2] {
+        let opening = entry.opening;
+        let numbers = opening.and_then(|opening| self.delivery.numbers(opening));
+        numbers.unwrap_or_else(|| {
+            json::pick(entry.line, [b"crankNum", b"syscallNum"])
+                .map(|value| value.and_then(values::read_u64))
+        })
+    }
+
+    /// Any other entry that names its crank.
+    fn of_crank(&self, entry: Entry<'_>) -> Option<Fault> {
+        let crank = self.crank.as_ref()?;
+        other_crank(crank.number, entry.crank())
+    }
+}
+
+fn other_crank(open: Option<u64>, own: Option<u64>) -> Option<Fault> {
+    let (open, own) = open.zip(own)?;
+    if open == own {
+        return None;
+    }
+    Fault::here(format!("an entry of crank {own} stands in crank {open}"))
+}
+
+fn number(line: &[u8], member: &str) -> Option<u64> {
+    json::find(line, member.as_bytes()).and_then(values::read_u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(word: &str) -> String {
+        let (kind, number) = word.split_at(1);
+        match kind {
+            "B" => format!("{{\"type\":\"cosmic-swingset-begin-block\",\"blockHeight\":{number}}}"),
+            "R" => format!("{{\"type\":\"cosmic-swingset-run-start\",\"blockHeight\":{number}}}"),
+            "r" => "{\"type\":\"cosmic-swingset-run-finish\"}".to_owned(),
+            "E" => format!(
+                "{{\"type\":\"cosmic-swingset-end-block-finish\",\"blockHeight\":{number}}}"
+            ),
+            "C" => format!("{{\"type\":\"crank-start\",\"crankNum\":{number}}}"),
+            "c" => format!("{{\"type\":\"crank-finish\",\"crankNum\":{number}}}"),
+            "D" => format!("{{\"type\":\"deliver\",\"crankNum\":{number}}}"),
+            "V" => format!(
+                "{{\"type\":\"deliver\",\"crankNum\":6,\"vatID\":\"v1\",\"deliveryNum\":{number}}}"
+            ),
+            "d" => format!("{{\"type\":\"deliver-result\",\"crankNum\":{number}}}"),
+            "S" | "s" => {
+                let (crank, number) = number.split_once(',').expect("two numbers");
+                let name = if kind == "S" {
+                    "syscall"
+                } else {
+                    "syscall-result"
+                };
+                format!("{{\"type\":\"{name}\",\"crankNum\":{crank},\"syscallNum\":{number}}}")
+            }
+            "l" => format!("{{\"type\":\"clist\",\"crankNum\":{number}}}"),
+            _ => "{\"type\":\"cosmic-swingset-bridge-inbound\"}".to_owned(),
+        }
+    }
+
+    /// At which entry of a course something is wrong, and what.
+    fn faults(course: &str) -> Vec<(usize, String)> {
+        let mut followed = Course::default();
+        let words = course.split(' ').enumerate();
+        let told = words.filter_map(|(at, word)| {
+            Some((at, followed.take(Entry::new(entry(word).as_bytes()))?.why))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn what_a_kernel_writes_is_sound() {
+        for course in [
+            "B1 I R1 C5 c5 C6 D6 l6 d6 c6 r I R1 C7 c7 r E1",
+            // A recording that begins inside a crank, or inside a run.
+            "d6 c6 C7 c7 r E1 B2 R2 C8 c8 r E2",
+            "C7 c7 r E1",
+            // Kernel work between runs counts cranks.
+            "B1 R1 C5 c5 r R1 C9 c9 r E1",
+            // Work that prepares a block.
+            "I R1 C5 c5 r B1 R1 C6 c6 r E1",
+            // A vat that is upgraded in one crank.
+            "B1 R1 C6 V7 d6 V8 d6 c6 r E1",
+            // A recording that begins inside a delivery.
+            "S6,4 s6,4 S6,5 s6,5 d6 c6 C7 c7 r E1",
+            "s6,4 S6,5 s6,5 d6 c6 C7 c7 r E1",
+            // Died in a crank, and executed again.
+            "B1 R1 C5 D5 B1 R1 C5 D5 d5 c5 r E1",
+        ] {
+            assert_eq!(faults(course), [], "{course}");
+        }
+    }
+
+    #[test]
+    fn what_was_lost_moved_or_mixed_is_told_where_it_stands() {
+        for (course, at, why) in [
+            ("B1 R1 C5 c5 C7 c7 r E1", 4, "crank 7 stands behind crank 5"),
+            (
+                "B1 R1 C5 c5 r R1 C5 c5 r E1",
+                6,
+                "crank 5 stands behind crank 5",
+            ),
+            ("B1 R1 C5 D5 C6 c6", 4, "a crank begins inside a crank"),
+            (
+                "B1 R1 C5 D5 d6 c6",
+                4,
+                "an entry of crank 6 stands in crank 5",
+            ),
+            ("B1 R1 C5 D5 c5", 4, "a crank ends inside a delivery"),
+            (
+                "B1 R1 C6 V7 d6 V7",
+                5,
+                "delivery 7 to v1 stands behind delivery 7",
+            ),
+            (
+                "B1 R1 C6 V7 S6,0 V7",
+                5,
+                "a delivery begins before the last one ended",
+            ),
+            (
+                "S6,4 s6,4 S6,5 s6,4",
+                3,
+                "a syscall's result stands without its syscall",
+            ),
+            ("s6,4 S6,6 s6,6", 1, "syscall 6 stands where 5 was expected"),
+            ("B1 R1 C5 l7 c5", 3, "an entry of crank 7 stands in crank 5"),
+            (
+                "B1 R1 d5 c5",
+                2,
+                "an entry of a crank stands outside cranks",
+            ),
+            ("B1 R1 C5 c5 E1", 4, "the block ends inside a run"),
+            (
+                "B1 R1 C5 c5 r E2",
+                5,
+                "an entry of height 2 stands in height 1",
+            ),
+            ("B1 R1 R1", 2, "a run begins inside a run"),
+            ("c7 r E5 E4", 3, "a block ends that did not begin"),
+            ("B1 r", 1, "a run ends that did not begin"),
+            (
+                "C5 c5 B2",
+                2,
+                "a block begins behind entries that are not its own",
+            ),
+            (
+                "R1 r B2",
+                2,
+                "a block begins behind entries that are not its own",
+            ),
+            (
+                "I R1 r B2",
+                3,
+                "a block begins behind entries that are not its own",
+            ),
+            (
+                "B1 R1 C5 I c5",
+                3,
+                "what came from outside the kernel stands inside a crank",
+            ),
+        ] {
+            assert_eq!(
+                faults(course).first(),
+                Some(&(at, why.to_owned())),
+                "{course}"
+            );
+        }
+    }
+}
