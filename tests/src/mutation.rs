@@ -5,11 +5,15 @@
 //! case differs from its base in what its name says and in nothing else.
 
 mod cases;
+pub mod forms;
+pub mod honest;
+pub mod mirror;
 mod renumber;
 mod slog;
 mod writers;
 
 pub use cases::cases;
+pub use renumber::renumber;
 pub use slog::Slog;
 
 /// What `haltbox diff` must say of a case against its base.
