@@ -83,7 +83,7 @@ impl Execution {
             Origin::Recorded => false,
             Origin::Text => {
                 self.repeats.is_repeat(line)
-                    | self.resent.is_resent(line)
+                    | self.resent.is_resent(line, false)
                     | self.course.take(Entry::new(line)).is_some()
                     | self.rewritten
             }

@@ -170,7 +170,7 @@ impl<'a> Cutter<'a> {
         let placed =
             self.told.is_none() && line.wrapped.is_none() && swingset::is_numbered(own.role);
         let text = if self.by_value { read } else { line.bytes };
-        let resent = (local || !placed) && self.is_resent(text, &events);
+        let resent = (local || !placed) && self.is_resent(text, own.role, &events);
         if local && resent {
             return true;
         }
@@ -275,19 +275,20 @@ impl<'a> Cutter<'a> {
     }
 
     /// A line that stood there already, and is not executed again.
-    fn is_resent(&mut self, text: &[u8], events: &[Event]) -> bool {
-        let resent = self.resent.is_resent(text);
-        let begins = |event: &Event| {
-            matches!(
-                event,
-                Event::Begin { early: false, .. } | Event::ProcessStart
-            )
-        };
-        let begins = events.iter().any(begins);
-        if begins {
-            self.resent.begins(resent);
+    fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
+        let resent = self.resent.is_resent(text, role.is_from_outside());
+        let begins = events.iter().find_map(|event| match event {
+            Event::Begin {
+                height,
+                early: false,
+            } => Some(Some(*height)),
+            Event::ProcessStart => Some(None),
+            _ => None,
+        });
+        if let Some(height) = begins {
+            self.resent.begins(resent, height);
         }
-        resent && !begins
+        resent && begins.is_none()
     }
 
     /// Parts of a recording that stand there twice: which of the two stands where it was
@@ -329,6 +330,7 @@ impl<'a> Cutter<'a> {
 
     /// Entries do not stand here as the kernel wrote them.
     fn broken(&mut self, fault: Fault, finds: &mut dyn Finds) {
+        self.resent.lose_height();
         let text = match self.height {
             Some(height) => format!("height {height}: {}", fault.why),
             None => fault.why.clone(),

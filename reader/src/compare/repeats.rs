@@ -62,8 +62,9 @@ pub struct Resent {
 
 impl Resent {
     /// Whether this line, or this value of one that another writer may have written
-    /// anew, stood there already, with the same clock.
-    pub fn is_resent(&mut self, line: &[u8]) -> bool {
+    /// anew, stood there already, with the same clock. In a block of another height it
+    /// is another entry, unless it came from outside the kernel.
+    pub fn is_resent(&mut self, line: &[u8], from_outside: bool) -> bool {
         let Some(clock) = clock(line) else {
             return false;
         };
@@ -71,7 +72,12 @@ impl Resent {
             clock,
             key: key(line),
         };
-        if self.open.has(mark) || self.before.iter().any(|lines| lines.has(mark)) {
+        let height = self.open.height;
+        let near = |lines: &Lines| {
+            from_outside || lines.height.is_none() || height.is_none() || lines.height == height
+        };
+        let mut before = self.before.iter().filter(|lines| near(lines));
+        if self.open.has(mark) || before.any(|lines| lines.has(mark)) {
             return true;
         }
         self.open.add(mark);
@@ -79,13 +85,22 @@ impl Resent {
     }
 
     /// A block begins, or a process: what begins once more is all there once more.
-    pub fn begins(&mut self, resent: bool) {
-        let lines = std::mem::take(&mut self.open);
+    pub fn begins(&mut self, resent: bool, height: Option<u64>) {
+        let next = Lines {
+            height,
+            ..Lines::default()
+        };
+        let lines = std::mem::replace(&mut self.open, next);
         if resent {
             return self.before.clear();
         }
         self.before.push_front(lines);
         self.before.truncate(BLOCKS);
+    }
+
+    /// Nobody knows which block the lines are of that stand here.
+    pub fn lose_height(&mut self) {
+        self.open.height = None;
     }
 }
 
@@ -100,6 +115,7 @@ struct Mark {
 /// all that stood before and nothing has to be looked up.
 #[derive(Clone, Debug, Default)]
 struct Lines {
+    height: Option<u64>,
     in_order: Vec<Mark>,
     back: HashSet<Mark>,
 }
@@ -199,25 +215,49 @@ mod tests {
         let entry =
             |number: u64| format!("{{\"type\":\"x\",\"n\":{number},\"monotime\":{number}.5}}");
         let mut resent = Resent::default();
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
             [1, 2, 1, 2, 3].map(&mut told),
             [false, false, true, true, false]
         );
-        resent.begins(false);
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        resent.begins(false, None);
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
             [3, 4].map(&mut told),
             [true, false],
             "the block before is known"
         );
-        resent.begins(true);
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes());
+        resent.begins(true, None);
+        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
         assert_eq!([3, 4].map(&mut told), [false; 2], "executed again");
+        resent.begins(false, Some(7));
+        assert!(
+            resent.is_resent(entry(4).as_bytes(), false),
+            "of any height"
+        );
+        assert!(!resent.is_resent(entry(9).as_bytes(), false));
+        resent.begins(false, Some(8));
+        assert!(
+            !resent.is_resent(entry(9).as_bytes(), false),
+            "in another block"
+        );
+        resent.begins(false, Some(9));
+        assert!(resent.is_resent(entry(9).as_bytes(), true), "from outside");
+        resent.lose_height();
+        assert!(
+            resent.is_resent(entry(9).as_bytes(), false),
+            "of some block"
+        );
         let value = b"{\"monotime\":15e-1,\"type\":\"x\"}";
-        assert_eq!([0; 2].map(|_| resent.is_resent(value)), [false, true]);
+        assert_eq!(
+            [0; 2].map(|_| resent.is_resent(value, false)),
+            [false, true]
+        );
         let timeless = b"{\"type\":\"x\"}";
-        assert_eq!([0; 2].map(|_| resent.is_resent(timeless)), [false; 2]);
+        assert_eq!(
+            [0; 2].map(|_| resent.is_resent(timeless, false)),
+            [false; 2]
+        );
     }
 
     #[test]
