@@ -268,6 +268,9 @@ fn every_member_that_a_line_tells_is_compared() {
         match (known, found.0) {
             (0, 2) => {}
             (1, 2) => untold.push((kind, key)),
+            // A number that does not follow is out of course. A sender that leaves entries
+            // out tells no course: there it is a difference.
+            (2, 1) => {}
             (known, code) if known == code => told += usize::from(code == 1),
             _ => wrong.push(format!("{kind}.{key}: plain {known}, {}", verdict(&found))),
         }
