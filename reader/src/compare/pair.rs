@@ -374,6 +374,14 @@ impl Side {
 }
 
 impl Comparison {
+    /// Of a height that both have, a side's entries do not stand as its kernel wrote
+    /// them: what differs there was not seen.
+    pub fn is_broken(&self) -> bool {
+        let common = |height: u64| self.rows.iter().any(|row| row.height == height);
+        let mut faults = self.sides.iter().flat_map(|side| &side.faults);
+        faults.any(|(height, _)| common(*height))
+    }
+
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
         let met = match meet(&a, &b) {

@@ -53,8 +53,9 @@ pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
                 }
                 continue;
             }
-            let more = |best: &Settled| found.comparison.whole > best.comparison.whole;
-            if best.as_ref().is_none_or(more) {
+            // What is broken in one rise is not equal because another one is.
+            let rank = |of: &Settled| (of.comparison.is_broken(), of.comparison.whole);
+            if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
                 best = Some(found);
             }
         }
