@@ -8,7 +8,7 @@
 
 use haltbox_format::json;
 
-use super::opening::{Delivery, Opening};
+use super::opening::{DeliveryNumbers, Opening};
 use super::role::{self, Role};
 use super::swingset::Steps;
 use super::values;
@@ -29,11 +29,13 @@ pub struct Course {
     prepared: Option<u64>,
     run: bool,
     crank: Option<Crank>,
-    delivery: Delivery,
+    delivery: DeliveryNumbers,
     /// The last crank that ended.
     before: Option<u64>,
     /// It is of the open run.
     in_run: bool,
+    /// The last block before that ran cranks: its height and its last crank.
+    ended: Option<(u64, u64)>,
 }
 
 /// A canonical entry, as far as its course is told by it.
@@ -152,10 +154,26 @@ impl Course {
         fault
     }
 
+    /// Whether a crank begins that is not counted on from the block before, though its
+    /// height is: what was executed between the two does not stand between them, and what
+    /// was stored then is not known.
+    pub fn goes_back(&mut self, entry: Entry<'_>) -> bool {
+        if entry.role != Role::CrankStart {
+            return false;
+        }
+        let before = self.ended.take();
+        before
+            .zip(entry.crank())
+            .is_some_and(|((_, before), own)| own <= before)
+    }
+
     fn block_begins(&mut self, line: &[u8]) -> Option<Fault> {
         let height = number(line, "blockHeight");
         let before = std::mem::take(self);
         self.height = height;
+        // Cranks are counted on from block to block, but for a node that was put back.
+        let below = |(ended, _): &(u64, u64)| height.is_some_and(|own| own > *ended);
+        self.ended = before.ended.filter(below);
         let own = before
             .prepared
             .is_none_or(|prepared| Some(prepared) == height);
@@ -206,7 +224,10 @@ impl Course {
             true => Fault::before("a block ends that did not begin"),
             false => self.other_height(line),
         };
-        *self = Course::behind();
+        *self = Course {
+            ended: number(line, "blockHeight").zip(self.before).or(self.ended),
+            ..Course::behind()
+        };
         fault
     }
 
@@ -363,6 +384,8 @@ mod tests {
             "B1 R1 C5 c5 r R1 C9 c9 r E1",
             // Work that prepares a block.
             "I R1 C5 c5 r B1 R1 C6 c6 r E1",
+            // From block to block; a node that was put back.
+            "B1 R1 C5 c5 r E1 B2 R2 C9 c9 r E2 B2 R2 C6 c6 r E2",
             // A vat that is upgraded in one crank.
             "B1 R1 C6 V7 d6 V8 d6 c6 r E1",
             // A recording that begins inside a delivery.
@@ -372,6 +395,30 @@ mod tests {
             "B1 R1 C5 D5 B1 R1 C5 D5 d5 c5 r E1",
         ] {
             assert_eq!(faults(course), [], "{course}");
+        }
+    }
+
+    #[test]
+    fn cranks_are_counted_on_from_block_to_block() {
+        let goes_back = |course: &str| {
+            let mut followed = Course::default();
+            let back = course.split(' ').map(|word| {
+                let line = entry(word);
+                let entry = Entry::new(line.as_bytes());
+                let back = followed.goes_back(entry);
+                followed.take(entry);
+                back
+            });
+            back.filter(|back| *back).count()
+        };
+        for (course, times) in [
+            ("c9 r E1 B2 R2 C5 c5 C6 c6", 1),
+            ("c9 r E1 B2 E2 B3 R3 C5 c5", 1),
+            ("c9 r E1 B2 R2 C12 c12", 0),
+            ("c9 r E2 B2 R2 C5 c5", 0),
+            ("c9 r E2 B1 R1 C5 c5", 0),
+        ] {
+            assert_eq!(goes_back(course), times, "{course}");
         }
     }
 

@@ -165,12 +165,10 @@ impl<'a> Cutter<'a> {
         self.summary.known += u64::from(entry.known);
         let events: Vec<Event> = entry.events().collect();
         let local = entry.lane == Lane::Local;
-        // What has its own numbers is out of course where it stands twice.
         let own = course::Entry::new(read);
-        let placed =
-            self.told.is_none() && line.wrapped.is_none() && swingset::is_numbered(own.role);
         let text = if self.by_value { read } else { line.bytes };
-        let resent = (local || !placed) && self.is_resent(text, own.role, &events);
+        let resent =
+            (local || !self.is_placed(line, own.role)) && self.is_resent(text, own.role, &events);
         if local && resent {
             return true;
         }
@@ -188,19 +186,9 @@ impl<'a> Cutter<'a> {
                 .for_each(|event| self.settle(event, finds));
             return true;
         }
-        self.summary.rewritten |= match (line.wrapped, self.by_value) {
-            (Some(_), _) => false,
-            (None, true) => !role::is_as_written(line.bytes),
-            (None, false) => !role::opens_as_written(line.bytes),
-        };
-        self.summary.unread |= matches!(own.role, Role::Begin | Role::End) && events.is_empty();
-        // A sender that leaves entries out tells no course.
-        let course = match (&self.told, line.wrapped) {
-            (None, None) => self.course.take(own),
-            _ => None,
-        };
-        if let Some(fault) = course {
-            self.out_of_course(fault, &events, finds);
+        self.note_writer(line, own.role, &events);
+        if self.tells_course(line) {
+            self.follow_course(own, &events, finds);
         }
         let (more, end, mut crank_end) = self.follow(events, line.counter, finds);
         if crank_end.is_none() && entry.ends_crank() {
@@ -217,6 +205,36 @@ impl<'a> Cutter<'a> {
             Some(height) => self.end(height, finds),
             None => more,
         }
+    }
+
+    /// The sender of a line writes every entry: one that leaves entries out tells no
+    /// course.
+    fn tells_course(&self, line: &Line<'_>) -> bool {
+        self.told.is_none() && line.wrapped.is_none()
+    }
+
+    /// What has its own numbers is out of course where it stands twice.
+    fn is_placed(&self, line: &Line<'_>, role: Role) -> bool {
+        self.tells_course(line) && swingset::is_numbered(role)
+    }
+
+    fn follow_course(&mut self, entry: course::Entry<'_>, events: &[Event], finds: &mut dyn Finds) {
+        if self.course.goes_back(entry) {
+            self.lose_track(finds);
+        }
+        if let Some(fault) = self.course.take(entry) {
+            self.out_of_course(fault, events, finds);
+        }
+    }
+
+    /// Whether another writer wrote a canonical entry.
+    fn note_writer(&mut self, line: &Line<'_>, role: Role, events: &[Event]) {
+        self.summary.rewritten |= match (line.wrapped, self.by_value) {
+            (Some(_), _) => false,
+            (None, true) => !role::is_as_written(line.bytes),
+            (None, false) => !role::opens_as_written(line.bytes),
+        };
+        self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
     }
 
     /// Takes what a canonical entry says of its block: whether more is wanted, the

@@ -57,10 +57,7 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     } else if let Some(parting) = &comparison.parting {
         match &settled.evidence {
             Some(evidence) => document.parting(a, b, parting, evidence, comparison)?,
-            None => match version::of_digests(a, b, parting.a.0.height)? {
-                Some(why) => document.decide(Verdict::Insufficient, why),
-                None => document.parting_of_digests(a, b, parting),
-            },
+            None => document.parting_of_digests(a, b, parting)?,
         }
     } else {
         document.no_parting(a, b, comparison);
@@ -216,6 +213,33 @@ fn check_replays_of(
     }
     let others = replay::originals(peer, own, form)?;
     replay::check(party, own, &others, form)
+}
+
+/// What differs tells of a kill or of a version, and not of an execution, or not of it
+/// alone.
+fn caution(
+    a: &Party,
+    b: &Party,
+    finding: &mut Finding,
+    evidence: &[Evidence; 2],
+    comparison: &Comparison,
+) -> io::Result<()> {
+    let (words, nothing_else) = if let Some(words) = torn(evidence) {
+        (words, true)
+    } else if finding.verdict == Verdict::Insufficient {
+        return Ok(());
+    } else {
+        let heights = comparison.rows.iter().map(|row| row.height).collect();
+        match version::of_every_entry(a, b, finding, evidence, &heights)? {
+            Some(version) => (version.words, version.unknown),
+            None => return Ok(()),
+        }
+    };
+    finding.summary = format!("{words}; the first place: {}", finding.summary);
+    if nothing_else {
+        finding.verdict = Verdict::Insufficient;
+    }
+    Ok(())
 }
 
 /// In words, that an entry where two sources part is no JSON to its end: a process that is
@@ -391,18 +415,7 @@ impl Document {
             finding.verdict = Verdict::ResultsOnly;
             finding.summary += ", and the AppHash is the same";
         }
-        let heights = comparison.rows.iter().map(|row| row.height).collect();
-        if let Some(words) = torn(evidence) {
-            finding.verdict = Verdict::Insufficient;
-            finding.summary = format!("{words}; the first place: {}", finding.summary);
-        } else if finding.verdict != Verdict::Insufficient
-            && let Some(version) = version::of_every_entry(a, b, &finding, evidence, &heights)?
-        {
-            finding.summary = format!("{}; the first place: {}", version.words, finding.summary);
-            if version.unknown {
-                finding.verdict = Verdict::Insufficient;
-            }
-        }
+        caution(a, b, &mut finding, evidence, comparison)?;
         self.decide(finding.verdict, finding.summary.clone());
         let told = &evidence[finding.told_by.index()];
         let before = cranks_before(block_a, *at_a).max(cranks_before(block_b, *at_b));
@@ -447,8 +460,16 @@ impl Document {
         Ok(())
     }
 
-    /// Digests tell where, not what.
-    fn parting_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) {
+    /// Digests tell where, not what, and of a version that is not known here not even that.
+    fn parting_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) -> io::Result<()> {
+        match version::of_digests(a, b, parting.a.0.height)? {
+            Some(why) => self.decide(Verdict::Insufficient, why),
+            None => self.place_of_digests(a, b, parting),
+        }
+        Ok(())
+    }
+
+    fn place_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) {
         let (block_a, at_a) = &parting.a;
         let (block_b, at_b) = &parting.b;
         let crank_of = |block: &BlockTape, at: usize| block.units.get(at).and_then(Unit::crank);

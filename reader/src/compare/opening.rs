@@ -17,7 +17,7 @@ pub struct Step<'a> {
     pub crank: Option<u64>,
     /// Vat.
     pub vat: &'a str,
-    /// Delivery to the vat.
+    /// DeliveryNumbers to the vat.
     pub delivery: u64,
     /// Syscall within the delivery.
     pub syscall: Option<u64>,
@@ -63,12 +63,12 @@ impl<'a> Opening<'a> {
 /// Numbers of one delivery, and how its entries write them: all but the syscall's own are
 /// the same in all of them.
 #[derive(Clone, Debug, Default)]
-pub struct Delivery {
+pub struct DeliveryNumbers {
     written: Vec<u8>,
     crank: Option<u64>,
 }
 
-impl Delivery {
+impl DeliveryNumbers {
     /// Crank and syscall that an entry of a delivery names, which may be the same one as
     /// before or another.
     pub fn numbers(&mut self, opening: Opening<'_>) -> Option<[Option<u64>; 2]> {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn another_delivery_has_other_numbers() {
-        let mut delivery = Delivery::default();
+        let mut delivery = DeliveryNumbers::default();
         let mut numbers = |crank: u64, number: u64, syscall: u64| {
             let line = format!(
                 "{{\"type\":\"syscall\",\"crankNum\":{crank},\"vatID\":\"v7\",\"deliveryNum\":{number},\"syscallNum\":{syscall},\"x\":1}}"
