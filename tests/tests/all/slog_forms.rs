@@ -201,6 +201,9 @@ const UNTOLD: [(&str, &str); 7] = [
     ("syscall-result", "replay"),
 ];
 
+/// Members that tell where an entry belongs.
+const PLACING: [&str; 4] = ["blockHeight", "crankNum", "deliveryNum", "syscallNum"];
+
 /// Another value of the same kind.
 fn other(value: &str) -> String {
     match value {
@@ -270,7 +273,7 @@ fn every_member_that_a_line_tells_is_compared() {
             (1, 2) => untold.push((kind, key)),
             // A number that does not follow is out of course. A sender that leaves entries
             // out tells no course: there it is a difference.
-            (2, 1) => {}
+            (2, 1) if PLACING.contains(&key.as_str()) => {}
             (known, code) if known == code => told += usize::from(code == 1),
             _ => wrong.push(format!("{kind}.{key}: plain {known}, {}", verdict(&found))),
         }
