@@ -186,8 +186,8 @@ pub struct Summary {
     pub prefixed: u64,
     /// Heights before whose execution a kernel started.
     pub kernel_starts: Vec<u64>,
-    /// Replayed deliveries, vat and number, in no order; at most a million.
-    pub replays: HashSet<(String, u64)>,
+    /// Deliveries that it replays.
+    pub replays: Replayed,
     /// What is damaged or missing, in words; at most a hundred.
     pub holes: Vec<String>,
     /// Why its entries are known to stand in another order than they were written in:
@@ -195,6 +195,15 @@ pub struct Summary {
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
+}
+
+/// Deliveries that a source replays.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// Vat and number, in no order; at most a million.
+    pub deliveries: HashSet<(String, u64)>,
+    /// Slog line at which the last one begins; behind its end there is nothing to check.
+    pub last: u64,
 }
 
 impl Summary {

@@ -418,11 +418,13 @@ impl<'a> Cutter<'a> {
                 more = self.abandon(finds);
             }
         }
-        if role::of(line) == Role::Deliver && self.summary.replays.len() < REPLAYS {
-            let numbers = role::numbers(line);
-            self.summary
-                .replays
-                .extend(numbers.vat.zip(numbers.delivery));
+        if role::of(line) == Role::Deliver {
+            let replays = &mut self.summary.replays;
+            replays.last = self.summary.lines;
+            if replays.deliveries.len() < REPLAYS {
+                let numbers = role::numbers(line);
+                replays.deliveries.extend(numbers.vat.zip(numbers.delivery));
+            }
         }
         more
     }

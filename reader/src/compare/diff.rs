@@ -20,7 +20,7 @@ use super::settle::{self, Settled, both, settle};
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
 use crate::source::Source;
-use crate::tape::{BlockTape, Unit};
+use crate::tape::{BlockTape, Replayed, Unit};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -187,9 +187,9 @@ fn check_replays(
     comparison: &Comparison,
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
-    let check = |party: &Party, own: &replay::Deliveries, peer: &Party| {
+    let check = |party: &Party, own: &Replayed, peer: &Party| {
         // Which delivery a replayed step is of may not be told.
-        if own.is_empty() || party.is_told() {
+        if own.deliveries.is_empty() || party.is_told() {
             return Ok(None);
         }
         let by_bytes = check_replays_of(party, own, peer, Form::Bytes)?;
@@ -203,7 +203,7 @@ fn check_replays(
 
 fn check_replays_of(
     party: &Party,
-    own: &replay::Deliveries,
+    own: &Replayed,
     peer: &Party,
     form: Form,
 ) -> io::Result<Replays> {

@@ -2,7 +2,7 @@
 //! last deliveries are executed once more, and must do the same.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 
 use blake3::Hasher;
@@ -14,7 +14,7 @@ use super::party::Party;
 use super::role::{self, Numbers, Role};
 use super::swingset::Steps;
 use super::values;
-use crate::tape::{BlockTape, Finds, Turn};
+use crate::tape::{BlockTape, Finds, Replayed, Turn};
 
 /// Mismatches that are told one by one.
 const TOLD: usize = 100;
@@ -72,9 +72,6 @@ pub enum Form {
     Values,
 }
 
-/// Deliveries, by vat and number.
-pub type Deliveries = HashSet<(String, u64)>;
-
 /// Original deliveries by vat and number: digests of their steps.
 #[derive(Default)]
 pub struct Originals {
@@ -90,7 +87,7 @@ struct Original {
 ///
 /// # Errors
 /// What reading gives.
-pub fn originals(party: &Party, wanted: &Deliveries, form: Form) -> io::Result<Originals> {
+pub fn originals(party: &Party, wanted: &Replayed, form: Form) -> io::Result<Originals> {
     let mut walk = Walk::new(wanted, None, form);
     cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.originals)
@@ -103,7 +100,7 @@ pub fn originals(party: &Party, wanted: &Deliveries, form: Form) -> io::Result<O
 /// What reading gives.
 pub fn check(
     party: &Party,
-    wanted: &Deliveries,
+    wanted: &Replayed,
     others: &Originals,
     form: Form,
 ) -> io::Result<Replays> {
@@ -113,13 +110,15 @@ pub fn check(
 }
 
 struct Walk<'a> {
-    wanted: &'a Deliveries,
+    wanted: &'a Replayed,
     originals: Originals,
     others: Option<&'a Originals>,
     live: Option<Delivery>,
     replay: Option<Delivery>,
     replays: Replays,
     form: Form,
+    /// The last line that was read.
+    reached: u64,
     /// Originals that are not committed yet.
     fresh: Vec<(String, u64)>,
     /// Mismatches whose next height is not known yet.
@@ -150,7 +149,7 @@ impl Finds for Walk<'_> {
             mismatch.before_height = Some(block.height);
         }
         self.waiting = 0;
-        true
+        self.others.is_none() || self.replay.is_some() || self.reached < self.wanted.last
     }
 
     /// A delivery that was thrown away is nobody's original.
@@ -166,6 +165,7 @@ impl Finds for Walk<'_> {
     }
 
     fn any_line(&mut self, line: &[u8], number: u64) {
+        self.reached = number;
         let begun = self.live.is_some() || self.replay.is_some();
         if !begun && !role::type_starts(line, "deliver") {
             return;
@@ -187,7 +187,7 @@ impl Finds for Walk<'_> {
         let numbers = role::numbers(line);
         if role == Role::Deliver {
             let key = numbers.vat.clone().zip(numbers.delivery);
-            let key = key.filter(|key| self.wanted.contains(key));
+            let key = key.filter(|key| self.wanted.deliveries.contains(key));
             *slot = key.map(|key| Delivery {
                 key,
                 line: number,
@@ -216,7 +216,7 @@ impl Finds for Walk<'_> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(wanted: &'a Deliveries, others: Option<&'a Originals>, form: Form) -> Walk<'a> {
+    fn new(wanted: &'a Replayed, others: Option<&'a Originals>, form: Form) -> Walk<'a> {
         Walk {
             wanted,
             originals: Originals::default(),
@@ -225,6 +225,7 @@ impl<'a> Walk<'a> {
             replay: None,
             replays: Replays::default(),
             form,
+            reached: 0,
             fresh: Vec::new(),
             waiting: 0,
         }
