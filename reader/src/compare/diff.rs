@@ -877,13 +877,13 @@ fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool)
              {counts}, which is compared here"
         ));
     }
-    if executions.legs > 1 {
+    if executions.rises > 1 {
         let which = if earlier {
-            "what it executed last is equal, and what is told here stands before that"
+            "what stands is equal, and what is told here was executed before that"
         } else {
-            "what it executed last is compared first"
+            "what stands of what it executed is compared first"
         };
-        let times = match executions.legs - 1 {
+        let times = match executions.rises - 1 {
             1 => "once".to_owned(),
             times => format!("{times} times"),
         };

@@ -129,7 +129,7 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
     node.unsure = summary.rewritten
         || summary.wrapped > 0
         || summary.without_hashes > 0
-        || executions.legs > 1
+        || executions.rises > 1
         || party.is_by_value();
     Ok(node)
 }

@@ -137,11 +137,43 @@ pub struct TapeReader<'scope> {
     blocks: Receiver<BlockTape>,
     thread: ScopedJoinHandle<'scope, io::Result<Summary>>,
     held: Option<BlockTape>,
-    /// Which leg is handed out, and which one the newest block stands in.
-    leg: (usize, usize),
+    rises: Rises,
     newest: Option<u64>,
     attempt: Option<u32>,
     executions: Executions,
+}
+
+/// What is handed out of a source whose node went back to lower heights: its heights rise
+/// more than once.
+#[derive(Clone, Debug)]
+pub enum Rises {
+    /// One rise, from 0.
+    One(usize),
+    /// What stands: of each rise the heights below all later ones. Holds where these
+    /// begin at the lowest, by rise.
+    Standing(Vec<u64>),
+}
+
+impl Rises {
+    /// What stands of rises that begin at these heights.
+    pub fn standing(starts: &[u64]) -> Rises {
+        let mut lowest = u64::MAX;
+        let below = starts.iter().rev().map(|start| {
+            let above = lowest;
+            lowest = lowest.min(*start);
+            above
+        });
+        let mut below: Vec<u64> = below.collect();
+        below.reverse();
+        Rises::Standing(below)
+    }
+
+    fn have(&self, rise: usize, height: u64) -> bool {
+        match self {
+            Rises::One(of) => *of == rise,
+            Rises::Standing(below) => below.get(rise).is_some_and(|below| height < *below),
+        }
+    }
 }
 
 /// Heights that a source has more than once.
@@ -158,7 +190,9 @@ pub struct Executions {
     /// does: height, its attempt, the attempt that counts.
     pub otherwise: Vec<(u64, u32, u32)>,
     /// How often heights rise from a lower one: once, unless the node went back.
-    pub legs: usize,
+    pub rises: usize,
+    /// Where the rises begin; at most ten thousand.
+    pub starts: Vec<u64>,
 }
 
 struct Send(std::sync::mpsc::SyncSender<BlockTape>);
@@ -169,13 +203,21 @@ impl Finds for Send {
     }
 }
 
+impl Executions {
+    fn rises_from(&mut self, height: u64) {
+        self.rises += 1;
+        if self.starts.len() < TOLD {
+            self.starts.push(height);
+        }
+    }
+}
+
 impl<'scope> TapeReader<'scope> {
-    /// Begins to read. `leg`: where a node went back to a lower height, which of the
-    /// rises between, from 0.
+    /// Begins to read.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         party: &'env Party,
-        leg: usize,
+        rises: Rises,
     ) -> TapeReader<'scope> {
         let (sender, blocks) = sync_channel(AHEAD);
         let thread = scope.spawn(move || cutter::read(party, Depth::Digests, &mut Send(sender)));
@@ -183,7 +225,7 @@ impl<'scope> TapeReader<'scope> {
             blocks,
             thread,
             held: None,
-            leg: (leg, 0),
+            rises,
             newest: None,
             attempt: party.attempt,
             executions: Executions::default(),
@@ -214,18 +256,22 @@ impl<'scope> TapeReader<'scope> {
         Some(best)
     }
 
-    /// The next execution of the leg.
+    /// The next execution that is asked for.
     fn next_block(&mut self) -> Option<BlockTape> {
         while let Ok(block) = self.blocks.recv() {
-            if self.newest.is_some_and(|newest| block.height < newest) {
-                // A block that was saved runs again empty.
-                if !block.ran() {
-                    continue;
-                }
-                self.leg.1 += 1;
+            let goes_back = self.newest.is_some_and(|newest| block.height < newest);
+            // A block that was saved runs again empty.
+            if goes_back && !block.ran() {
+                continue;
+            }
+            if goes_back || self.newest.is_none() {
+                self.executions.rises_from(block.height);
             }
             self.newest = Some(block.height);
-            if self.leg.0 == self.leg.1 {
+            if self
+                .rises
+                .have(self.executions.rises.saturating_sub(1), block.height)
+            {
                 return Some(block);
             }
         }
@@ -268,7 +314,6 @@ impl<'scope> TapeReader<'scope> {
         let ended = self.thread.join();
         let summary =
             ended.map_err(|_| io::Error::other("the reading thread ended without a word"))??;
-        self.executions.legs = self.leg.1 + 1;
         Ok((summary, self.executions))
     }
 }
@@ -282,17 +327,17 @@ pub fn each_height<E: From<io::Error>>(
     party: &Party,
     sink: &mut dyn FnMut(BlockTape) -> Result<(), E>,
 ) -> Result<(Summary, Executions), E> {
-    let mut leg = 0;
+    let mut rise = 0;
     loop {
         let (summary, executions) = std::thread::scope(|scope| -> Result<_, E> {
-            let mut tape = TapeReader::start(scope, party, leg);
+            let mut tape = TapeReader::start(scope, party, Rises::One(rise));
             while let Some(block) = tape.next_height() {
                 sink(block)?;
             }
             Ok(tape.finish()?)
         })?;
-        leg += 1;
-        if leg >= executions.legs {
+        rise += 1;
+        if rise >= executions.rises {
             return Ok((summary, executions));
         }
     }

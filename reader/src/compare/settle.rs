@@ -6,13 +6,13 @@ use std::io;
 
 use super::cutter::{self, Depth};
 use super::evidence::{self, Evidence};
-use super::pair::{self, Comparison, Known, Parting, TapeReader};
+use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
 use super::verdict::Case;
 use crate::tape::{BlockTape, Finds};
 
 /// Rises of one source that are compared where its node went back, the last ones.
-const LEGS: usize = 4;
+const RISES: usize = 4;
 
 /// Two tapes and what stands where they part.
 pub struct Settled {
@@ -21,7 +21,7 @@ pub struct Settled {
     /// The entries at the parting, if there is one and both sides have entries.
     pub evidence: Option<[Evidence; 2]>,
     /// Of sources whose nodes went back, the rises that were compared here are not
-    /// the last ones.
+    /// the last ones: what stands is equal.
     pub earlier: bool,
     /// Entries were seen that differ in bytes and mean the same.
     pub same_values: bool,
@@ -29,52 +29,78 @@ pub struct Settled {
     readings: [Reading; 2],
 }
 
-/// Compares two sources: where a node went back to a lower height, what it executed
-/// last, and if that is equal, what it executed before.
+/// Compares two sources: where a node went back to a lower height, what stands of what
+/// it executed, and if that is equal, what it executed before.
 ///
 /// # Errors
 /// What reading gives.
 pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
-    let first = of_legs(a, b, [0, 0])?;
-    let [legs_a, legs_b] = [0, 1].map(|side| first.comparison.sides[side].executions.legs);
-    if legs_a <= 1 && legs_b <= 1 {
+    let first = of_rises(a, b, [Rises::One(0), Rises::One(0)])?;
+    let of = [0, 1].map(|side| &first.comparison.sides[side].executions);
+    let counts = of.map(|of| of.rises);
+    if counts.iter().all(|count| *count <= 1) {
         return Ok(first);
     }
-    let mut best: Option<Settled> = None;
-    for pairs in pairs_of_legs([legs_a, legs_b]) {
-        let mut parted: Option<Settled> = None;
-        for [one, other] in pairs {
-            let earlier = (one + 1, other + 1) != (legs_a, legs_b);
-            let found = of_legs(a, b, [one, other])?;
-            if let Some(place) = place(&found.comparison) {
-                let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
-                if before.is_none_or(|before| place < before) {
-                    parted = Some(Settled { earlier, ..found });
-                }
-                continue;
-            }
-            // What is broken in one rise is not equal because another one is.
-            let rank = |of: &Settled| (of.comparison.is_broken(), of.comparison.whole);
-            if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
-                best = Some(found);
-            }
-        }
-        if parted.is_some() {
-            best = parted;
-            break;
-        }
-    }
-    let settled = best.unwrap_or(first);
+    let known = of.iter().all(|of| of.rises == of.starts.len());
+    let standing = known.then(|| of.map(|of| Rises::standing(&of.starts)));
+    let settled = of_many(a, b, standing, counts)?.unwrap_or(first);
     let [of_a, of_b] = settled.readings;
     a.read_as(of_a);
     b.read_as(of_b);
     Ok(settled)
 }
 
+/// Compares what stands of two sources, then their rises one by one, until something
+/// differs.
+fn of_many(
+    a: &Party,
+    b: &Party,
+    standing: Option<[Rises; 2]>,
+    counts: [usize; 2],
+) -> io::Result<Option<Settled>> {
+    let mut best: Option<Settled> = None;
+    if let Some(standing) = standing {
+        let found = of_rises(a, b, standing)?;
+        if place(&found.comparison).is_some() {
+            return Ok(Some(found));
+        }
+        best = Some(found);
+    }
+    for pairs in pairs_of_rises(counts) {
+        let mut parted: Option<Settled> = None;
+        for [one, other] in pairs {
+            let found = of_rises(a, b, [Rises::One(one), Rises::One(other)])?;
+            if let Some(place) = place(&found.comparison) {
+                let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
+                if before.is_none_or(|before| place < before) {
+                    let earlier = [one + 1, other + 1] != counts;
+                    parted = Some(Settled { earlier, ..found });
+                }
+            } else if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
+                best = Some(found);
+            }
+        }
+        if parted.is_some() {
+            return Ok(parted);
+        }
+    }
+    Ok(best)
+}
+
+/// Which of two comparisons that found nothing tells more, whichever source was named
+/// first. What is broken in one rise, or cannot be compared, is not equal because
+/// another one is.
+fn rank(of: &Settled) -> (bool, u64, u64, usize) {
+    let comparison = &of.comparison;
+    let open = comparison.is_broken() || comparison.apart > 0;
+    let (whole, cranks) = (comparison.whole, comparison.cranks.0);
+    (open, whole, cranks, comparison.rows.len())
+}
+
 /// The rises to be compared, the last ones first: those that stand equally far from the
 /// last ones go together, whichever source was named first.
-fn pairs_of_legs(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
-    let of = counts.map(|count| count.min(LEGS));
+fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
+    let of = counts.map(|count| count.min(RISES));
     let at = |distance: usize| {
         let pairs = (0..=distance).map(|one| [one, distance - one]);
         let pairs = pairs.filter(|back| back[0] < of[0] && back[1] < of[1]);
@@ -93,17 +119,18 @@ fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     parting.or_else(|| activity.map(|of| (of.height, of.before as usize)))
 }
 
-fn of_legs(a: &Party, b: &Party, legs: [usize; 2]) -> io::Result<Settled> {
+fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
-    // They were compared with other sources before, or in other legs.
+    // They were compared with other sources before, or in other rises.
     a.read_by_bytes();
     b.read_by_bytes();
     loop {
+        let [of_a, of_b] = rises.clone();
         let comparison = std::thread::scope(|scope| {
-            let left = TapeReader::start(scope, a, legs[0]);
-            let right = TapeReader::start(scope, b, legs[1]);
+            let left = TapeReader::start(scope, a, of_a);
+            let right = TapeReader::start(scope, b, of_b);
             pair::compare(left, right, &known)
         })?;
         let settled = |comparison, evidence| Settled {

@@ -587,3 +587,83 @@ fn what_was_executed_again_accuses_nobody_wherever_the_recording_begins() {
         }
     }
 }
+
+/// Lines of which the one at `index` tells another compute, as an execution that differs.
+fn executed_otherwise(lines: &[String], index: usize) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    let at = lines[index].find("\"compute\":").expect("a compute") + 10;
+    let end = lines[index][at..].find(',').expect("its end") + at;
+    lines[index].replace_range(at..end, "7");
+    lines
+}
+
+/// A node that was put back executes some heights again. Those below stand as they were
+/// executed before: what parted there is the first place, whatever parts above.
+#[test]
+fn what_stands_below_a_rollback_is_compared_with_what_was_executed_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let [base, back] = ["base", "back"].map(|name| folder.path().join(name));
+    fs::write(&base, lines.join("\n") + "\n").expect("a slog");
+    let third = line_of(&lines, "begin-block\",\"blockHeight\":3", 0);
+    let of = |crank: u64| {
+        line_of(
+            &lines,
+            &format!("\"deliver-result\",\"crankNum\":{crank},"),
+            0,
+        )
+    };
+    let first = executed_otherwise(&lines, of(149));
+    let last = executed_otherwise(&lines, of(1467));
+    for (before, after, height) in [
+        (&first, &last, 2),
+        (&first, &lines, 2),
+        (&lines, &last, 5),
+        // Thrown away, and told where nothing else differs.
+        (&last, &lines, 5),
+    ] {
+        let again = later(&after[third..]);
+        let slog = [before.as_slice(), &again].concat().join("\n") + "\n";
+        fs::write(&back, slog).expect("a slog");
+        for (a, b) in [(&base, &back), (&back, &base)] {
+            let (code, json) = diff(a, b);
+            assert_eq!(code, 1, "{json:#}");
+            assert_eq!(json["place"]["height"], height, "{json:#}");
+        }
+    }
+}
+
+/// What was executed before a rollback, and cannot be compared, is not equal because
+/// what was executed last is.
+#[test]
+fn an_earlier_execution_that_cannot_be_compared_is_not_equal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let [base, back] = ["base", "back"].map(|name| folder.path().join(name));
+    fs::write(&base, lines.join("\n") + "\n").expect("a slog");
+    let hash = |line: &String| -> String {
+        let without = |line: &str, name: &str| match line.find(name) {
+            Some(at) => line[..at].to_owned() + &line[at + name.len() + 66..],
+            None => line.to_owned(),
+        };
+        without(&without(line, ",\"crankhash\":"), ",\"activityhash\":")
+    };
+    let crank = line_of(&lines, "\"deliver-result\",\"crankNum\":149,", 0);
+    let before: Vec<String> = executed_otherwise(&lines, crank).iter().map(hash).collect();
+    let slog = [before, later(&lines)].concat().join("\n") + "\n";
+    fs::write(&back, slog).expect("a slog");
+    let prints = [(&base, "a.fp"), (&back, "b.fp")].map(|(slog, name)| {
+        let print = folder.path().join(name);
+        let done = run(&["fingerprint", text(slog), "-o", text(&print)]);
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        print
+    });
+    let [of_base, of_back] = &prints;
+    for (a, b) in [(of_base, of_back), (of_back, of_base), (of_base, &back)] {
+        let (code, json) = diff(a, b);
+        assert_eq!(code, 2, "{json:#}");
+        let together = run(&["compare", text(a), text(b)]);
+        assert_eq!(together.status.code(), Some(2), "{together:?}");
+    }
+    assert_eq!(diff(&base, &back).0, 1);
+}
