@@ -102,6 +102,7 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         nodes: &nodes,
         paths: &paths,
         groups: groups::group(&nodes),
+        homeless: Vec::new(),
         undecided: Vec::new(),
     };
     judged.confirm()?;
@@ -121,12 +122,22 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         nodes: sources.len(),
         first_height: heights().min(),
         last_height: heights().max(),
-        groups,
         without_blocks: without,
         undecided,
-        notes: nodes.iter().flat_map(|node| node.notes.clone()).collect(),
+        notes: notes_of(&nodes, &groups),
+        groups,
         unreadable,
     })
+}
+
+fn notes_of(nodes: &[Node], groups: &[Group]) -> Vec<String> {
+    let own = nodes.iter().flat_map(|node| node.notes.clone());
+    let parted = groups.iter().filter(|_| groups.len() > 1);
+    let silent = parted.flat_map(|group| &group.silent).map(|member| {
+        let name = &nodes[*member].name;
+        format!("{name} covers no height at which the groups part, and agrees with more than one of them")
+    });
+    own.chain(silent).collect()
 }
 
 fn read(
@@ -149,13 +160,15 @@ struct Judging<'a> {
     nodes: &'a [Node],
     paths: &'a [&'a PathBuf],
     groups: Vec<Group>,
+    /// Nodes that differ from the group that their digests put them in.
+    homeless: Vec<usize>,
     undecided: Vec<String>,
 }
 
 impl Judging<'_> {
     fn confirm(&mut self) -> anyhow::Result<()> {
         self.check_members()?;
-        self.place_unsure()?;
+        self.place_others()?;
         groups::order(&mut self.groups, self.nodes);
         self.name_differences()?;
         groups::order(&mut self.groups, self.nodes);
@@ -172,7 +185,10 @@ impl Judging<'_> {
         for at in 0..self.groups.len() {
             let mut members = self.groups[at].members.clone();
             members.sort_by_key(|member| std::cmp::Reverse(self.nodes[*member].heights.len()));
-            self.groups[at].members = self.connected(members)?;
+            let kept = self.connected(members)?;
+            let group = &mut self.groups[at];
+            group.silent.retain(|member| kept.contains(member));
+            group.members = kept;
         }
         self.groups.retain(|group| !group.members.is_empty());
         Ok(())
@@ -222,39 +238,29 @@ impl Judging<'_> {
             return Ok(());
         }
         let document = self.diff(partner, member)?;
-        let leaves = match document.exit {
-            0 => {
-                kept.push(member);
-                return Ok(());
-            }
+        match document.exit {
+            0 => kept.push(member),
             1 if is_of_a(&document) => {
                 kept.retain(|of| *of != partner);
                 kept.push(member);
-                partner
+                self.groups.push(left(vec![partner], &document));
             }
-            1 => member,
-            _ => {
-                self.undecided
-                    .push(format!("{}: {}", own.name, document.summary));
-                return Ok(());
-            }
-        };
-        self.groups.push(left(vec![leaves], &document));
+            // It may agree with those that left before: it covers no height at which they did.
+            1 => self.homeless.push(member),
+            _ => self
+                .undecided
+                .push(format!("{}: {}", own.name, document.summary)),
+        }
         Ok(())
     }
 
-    /// Nodes whose digests tell nothing go where their entries agree.
-    fn place_unsure(&mut self) -> anyhow::Result<()> {
-        let unsure = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.unsure);
-        let unsure: Vec<usize> = unsure.map(|(at, _)| at).collect();
-        for member in unsure
-            .into_iter()
-            .filter(|at| !self.nodes[*at].heights.is_empty())
-        {
+    /// Nodes whose digests tell nothing, or not enough, go where their entries agree.
+    fn place_others(&mut self) -> anyhow::Result<()> {
+        let all = self.nodes.iter().enumerate();
+        let unsure = all.filter(|(_, node)| node.unsure && !node.heights.is_empty());
+        let mut members = std::mem::take(&mut self.homeless);
+        members.extend(unsure.map(|(at, _)| at));
+        for member in members {
             self.place(member)?;
         }
         Ok(())
@@ -268,27 +274,31 @@ impl Judging<'_> {
             });
             return Ok(());
         }
-        let mut first = None;
+        let (mut first, mut agreeing) = (None, Vec::new());
         for at in 0..self.groups.len() {
             let Some(partner) = self.speakers(at).first().copied() else {
                 continue;
             };
             let document = self.diff(partner, member)?;
-            if document.exit == 0 {
-                self.groups[at].members.push(member);
-                return Ok(());
+            match document.exit {
+                0 => agreeing.push(at),
+                _ => _ = first.get_or_insert(document),
             }
-            first.get_or_insert(document);
         }
-        match first {
-            Some(document) if document.exit == 1 => {
+        match (agreeing.first(), first) {
+            (Some(at), _) => {
+                let group = &mut self.groups[*at];
+                group.members.push(member);
+                group.silent.extend((agreeing.len() > 1).then_some(member));
+            }
+            (None, Some(document)) if document.exit == 1 => {
                 self.groups.push(left(vec![member], &document));
             }
-            Some(document) => {
+            (None, Some(document)) => {
                 let name = &self.nodes[member].name;
                 self.undecided.push(format!("{name}: {}", document.summary));
             }
-            None => {}
+            (None, None) => {}
         }
         Ok(())
     }
@@ -317,6 +327,7 @@ impl Judging<'_> {
                 0 => {
                     let merged = self.groups.remove(at);
                     self.groups[0].members.extend(merged.members);
+                    self.groups[0].silent.extend(merged.silent);
                 }
                 1 => {
                     name_difference(&mut self.groups[at], &document);
@@ -355,8 +366,9 @@ impl Judging<'_> {
 
 /// A comparison in which the first source alone is at fault.
 fn is_of_a(document: &Document) -> bool {
+    let mut replays = document.replays.iter();
     document.verdict == Verdict::Replay
-        && document.replays.iter().all(|(which, _)| *which == Which::A)
+        && replays.all(|(which, replay)| *which == Which::A && !replay.of_other)
 }
 
 /// Nodes that leave the others where a comparison says so.

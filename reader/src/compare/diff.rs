@@ -265,8 +265,10 @@ fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
             .flat_map(|r| &r.wrong)
             .map(move |mismatch| (which, mismatch.clone()))
     });
+    // What a source's own original tells is certain.
     found.min_by_key(|(_, mismatch)| {
         (
+            mismatch.of_other,
             mismatch.before_height.unwrap_or(u64::MAX),
             mismatch.line_number,
         )
@@ -373,16 +375,19 @@ impl Document {
 
     fn replay(&mut self, which: Which, mismatch: &Mismatch) {
         let height = mismatch.before_height;
-        let before = height.map_or(String::new(), |height| format!(", before height {height}"));
-        self.decide(
-            Verdict::Replay,
-            format!(
-                "{} replayed delivery {} of {}{before} and it did not do what it did at first",
-                which.name(),
-                mismatch.delivery,
-                mismatch.vat
+        let before = height.map_or(String::new(), |height| format!(" before height {height}"));
+        let (own, delivery, vat) = (which.name(), mismatch.delivery, &mismatch.vat);
+        let words = match mismatch.of_other {
+            false => format!(
+                "{own} replayed delivery {delivery} of {vat}{before}, and it did not do what it did at first"
             ),
-        );
+            true => format!(
+                "{own} replayed delivery {delivery} of {vat}{before}, and {} executed it otherwise; what {own} did at \
+                 first is not here, so that nobody knows which of the two did otherwise",
+                which.other().name()
+            ),
+        };
+        self.decide(Verdict::Replay, words);
         self.place = Some(Place {
             height: height.unwrap_or(0),
             vat: Some(mismatch.vat.clone()),

@@ -1,8 +1,10 @@
 //! Any number of nodes: who agrees with whom at each height, and where each
 //! group leaves the others.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 
 use serde::Serialize;
 
@@ -142,6 +144,10 @@ pub struct Group {
     /// Their places among the sources.
     #[serde(skip)]
     pub members: Vec<usize>,
+    /// Those of them that cover no height at which it and the others part: they agree with
+    /// all of these.
+    #[serde(skip)]
+    pub silent: Vec<usize>,
     /// Height at which it leaves the group it was part of; absent for the
     /// group that the others leave.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +155,7 @@ pub struct Group {
     /// The last height it is known at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_height: Option<u64>,
-    /// More than half of all nodes.
+    /// More than half of all nodes are in it and cover heights at which the others part.
     pub majority: bool,
     /// What the first difference from the first group is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +190,8 @@ pub fn group(nodes: &[Node]) -> Vec<Group> {
     groups
 }
 
-/// Names the members of groups, and puts the largest first.
+/// Names the members of groups, and puts the largest first: that is the one that the
+/// others leave.
 pub fn order(groups: &mut [Group], nodes: &[Node]) {
     for group in groups.iter_mut() {
         group.members.sort_unstable();
@@ -193,38 +200,82 @@ pub fn order(groups: &mut [Group], nodes: &[Node]) {
             .iter()
             .map(|member| nodes[*member].name.clone())
             .collect();
-        group.majority = group.members.len() * 2 > nodes.len();
+        group.majority = group.speaking() * 2 > nodes.len();
         let last = |member: &usize| nodes[*member].heights.keys().next_back().copied();
         group.last_height = group.members.iter().filter_map(last).max();
     }
     groups.sort_by_key(|group| {
         (
-            std::cmp::Reverse(group.members.len()),
+            Reverse(group.speaking()),
+            Reverse(group.members.len()),
             group.leaves_at,
             group.members.first().copied(),
         )
     });
+    let left = groups.iter().position(|group| group.leaves_at.is_none());
+    if let Some(left) = left.filter(|left| *left > 0) {
+        groups[left].leaves_at = groups[0].leaves_at.take();
+    }
+    if let Some(first) = groups.first_mut() {
+        (first.difference, first.place) = (None, None);
+    }
 }
 
-/// Splits a group where its members' digests differ. Who does not cover the
-/// height stays with the most.
+impl Group {
+    /// Members that cover heights at which it and the others part.
+    fn speaking(&self) -> usize {
+        let silent = |member: &&usize| self.silent.contains(member);
+        self.members.len() - self.members.iter().filter(silent).count()
+    }
+}
+
+/// Splits a group where its members' digests differ. Who does not cover the height goes
+/// where it agrees longest; who agrees with several stays with the most.
 fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
+    let digests = |member: &usize| nodes[*member].heights.get(&height).copied();
+    let known = group.members.iter().copied();
+    let known = known.filter_map(|member| Some((member, digests(&member)?)));
+    let mut parts = by_digests(&known.collect::<Vec<_>>());
+    if parts.len() < 2 {
+        return vec![group];
+    }
+    let unknown = group.members.iter().filter(|of| digests(of).is_none());
+    let placed: Vec<_> = unknown
+        .map(|member| (*member, part_of(*member, &parts, nodes, height)))
+        .collect();
+    let mut undecided = Vec::new();
+    for (member, part) in placed {
+        part.map_or(&mut undecided, |part| &mut parts[part])
+            .push(member);
+    }
+    let silent = |of: &usize| group.silent.contains(of) || undecided.contains(of);
+    parts.sort_by_key(|members| {
+        let speak = members.iter().filter(|member| !silent(member));
+        (Reverse(speak.count()), members.iter().min().copied())
+    });
+    parts[0].extend(&undecided);
+    parts[0].sort_unstable();
+    let parts = parts.into_iter().enumerate();
+    parts
+        .map(|(index, members)| Group {
+            silent: members.iter().copied().filter(silent).collect(),
+            members,
+            leaves_at: match index {
+                0 => group.leaves_at,
+                _ => Some(height),
+            },
+            ..Group::default()
+        })
+        .collect()
+}
+
+/// Those whose digests of a height agree. Who does not tell its activityhashes goes with
+/// whom it agrees otherwise: last.
+fn by_digests(known: &[(usize, Digests)]) -> Vec<Vec<usize>> {
     let mut parts: Vec<(Digests, Vec<usize>)> = Vec::new();
-    let mut unknown = Vec::new();
-    let of = |member: &usize| (*member, nodes[*member].heights.get(&height));
-    let known: Vec<(usize, Option<&Digests>)> = group.members.iter().map(of).collect();
-    unknown.extend(
-        known
-            .iter()
-            .filter(|(_, digests)| digests.is_none())
-            .map(|(of, _)| *of),
-    );
-    // Who does not tell its activityhashes goes with whom it agrees otherwise: last.
     for told in [true, false] {
-        for (member, digests) in &known {
-            let Some(digests) = digests.filter(|found| found.activity.is_some() == told) else {
-                continue;
-            };
+        let of = known.iter().filter(|(_, of)| of.activity.is_some() == told);
+        for (member, digests) in of {
             let agreeing = parts.iter_mut().filter(|(of, _)| of.agrees(digests));
             match agreeing.max_by_key(|(_, members)| members.len()) {
                 Some((_, members)) => members.push(*member),
@@ -232,35 +283,37 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
             }
         }
     }
-    if parts.len() < 2 {
-        return vec![group];
-    }
-    let rank = |members: &[usize]| {
-        (
-            std::cmp::Reverse(members.len()),
-            members.iter().min().copied(),
-        )
+    parts.into_iter().map(|(_, members)| members).collect()
+}
+
+/// The part that a node agrees with longest above a height, if that is one alone.
+fn part_of(member: usize, parts: &[Vec<usize>], nodes: &[Node], height: u64) -> Option<usize> {
+    let until = parts
+        .iter()
+        .map(|part| agrees_until(member, part, nodes, height));
+    let until: Vec<u64> = until.collect();
+    let longest = until.iter().max()?;
+    let mut best = until.iter().enumerate().filter(|(_, of)| *of == longest);
+    let (part, _) = best.next()?;
+    best.next().is_none().then_some(part)
+}
+
+/// The first height above this one at which a node agrees with none of those that cover
+/// it.
+fn agrees_until(member: usize, others: &[usize], nodes: &[Node], height: u64) -> u64 {
+    let above = nodes[member]
+        .heights
+        .range((Bound::Excluded(height), Bound::Unbounded));
+    let parts_at = |(height, own): (&u64, &Digests)| {
+        let digests = |other: &usize| nodes[*other].heights.get(height);
+        let mut covering = others.iter().filter_map(digests).peekable();
+        covering.peek()?;
+        (!covering.any(|other| other.agrees(own))).then_some(*height)
     };
-    parts.sort_by_key(|(_, members)| rank(members));
-    let parts = parts.into_iter().enumerate();
-    parts
-        .map(|(index, (_, mut members))| {
-            if index == 0 {
-                members.append(&mut unknown);
-                members.sort_unstable();
-            }
-            let leaves_at = if index == 0 {
-                group.leaves_at
-            } else {
-                Some(height)
-            };
-            Group {
-                members,
-                leaves_at,
-                ..Group::default()
-            }
-        })
-        .collect()
+    above
+        .filter_map(|at| parts_at(at))
+        .next()
+        .unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -322,6 +375,52 @@ mod tests {
         ];
         let expected = vec![
             ("a b d".to_owned(), None, true),
+            ("c".to_owned(), Some(1), false),
+        ];
+        assert_eq!(told(&nodes), expected);
+    }
+
+    #[test]
+    fn who_does_not_cover_the_height_goes_where_it_agrees_later() {
+        for nodes in [
+            [
+                node("b", "xbbbb"),
+                node("o", "xoooo"),
+                node("a", "...oo"),
+                node("c", "....o"),
+            ],
+            [
+                node("a", "...oo"),
+                node("c", "....o"),
+                node("o", "xoooo"),
+                node("b", "xbbbb"),
+            ],
+        ] {
+            let groups = group(&nodes);
+            let names: Vec<Vec<&str>> = groups
+                .iter()
+                .map(|group| {
+                    let mut names: Vec<&str> = group.nodes.iter().map(String::as_str).collect();
+                    names.sort_unstable();
+                    names
+                })
+                .collect();
+            assert_eq!(names, [vec!["a", "c", "o"], vec!["b"]]);
+            assert_eq!(groups[0].leaves_at, None);
+            assert!(groups[0].majority);
+        }
+    }
+
+    #[test]
+    fn who_covers_no_height_at_which_they_part_makes_no_majority() {
+        let nodes = [
+            node("a", "xx"),
+            node("b", "xx"),
+            node("c", "xy"),
+            node("d", "x."),
+        ];
+        let expected = vec![
+            ("a b d".to_owned(), None, false),
             ("c".to_owned(), Some(1), false),
         ];
         assert_eq!(told(&nodes), expected);

@@ -40,7 +40,7 @@ pub struct Mismatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_height: Option<u64>,
     /// The original is the other source's: which of the two did otherwise it does not tell.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub of_other: bool,
 }
 

@@ -667,3 +667,68 @@ fn an_earlier_execution_that_cannot_be_compared_is_not_equal() {
     }
     assert_eq!(diff(&base, &back).0, 1);
 }
+
+/// A replay that does not match what another node executed: one of the two did otherwise,
+/// and only who has the original too tells which. A node goes to the group that its
+/// entries agree with, though its blocks agree with all.
+#[test]
+fn a_replay_held_to_another_nodes_original_accuses_neither() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let third = line_of(&lines, "begin-block\",\"blockHeight\":3", 0);
+    let crank = "\"crankNum\":149,";
+    let steps = lines.iter().filter(|line| {
+        let step = line.contains("\"type\":\"deliver") || line.contains("\"type\":\"syscall");
+        step && line.contains(crank)
+    });
+    let replayed = steps.map(|line| {
+        line.replace(crank, "")
+            .replace("\"replay\":false", "\"replay\":true")
+    });
+    let mut replays =
+        vec!["{\"type\":\"kernel-init-start\",\"time\":1.5,\"monotime\":0.001}".to_owned()];
+    replays.extend(replayed);
+    replays.extend_from_slice(&lines[third..]);
+    let of = line_of(&lines, "\"deliver-result\",\"crankNum\":149,", 0);
+    let write = |name: &str, lines: &[String]| {
+        let path = folder.path().join(name);
+        fs::write(&path, lines.join("\n") + "\n").expect("a slog");
+        path
+    };
+    let replays = write("replays", &replays);
+    let original = write("original", &lines);
+    let otherwise = write("otherwise", &executed_otherwise(&lines, of));
+    let late = write("late", &lines[third..]);
+    assert_eq!(diff(&replays, &original).0, 0);
+    for (a, b) in [(&replays, &otherwise), (&otherwise, &replays)] {
+        let (code, json) = diff(a, b);
+        assert_eq!(code, 1, "{json:#}");
+        let words = json["summary"].as_str().unwrap_or_default();
+        assert!(words.contains("nobody knows which of the two"), "{words}");
+        assert_eq!(json["replays"][0][1]["of_other"], true, "{json:#}");
+    }
+    for order in [
+        [&replays, &otherwise, &original, &late],
+        [&late, &otherwise, &original, &replays],
+        [&original, &otherwise, &late, &replays],
+    ] {
+        let mut arguments = vec!["compare", "--json"];
+        arguments.extend(order.iter().map(|path| text(path)));
+        let done = run(&arguments);
+        let json: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        assert_eq!(done.status.code(), Some(1), "{json:#}");
+        let group_of = |path: &PathBuf| {
+            let groups = json["groups"].as_array().expect("groups");
+            let has = |group: &Value| {
+                let nodes = group["nodes"].as_array().expect("nodes");
+                nodes.iter().any(|node| *node == text(path))
+            };
+            groups.iter().position(has)
+        };
+        assert_eq!(group_of(&replays), group_of(&original), "{json:#}");
+        assert_ne!(group_of(&otherwise), group_of(&original), "{json:#}");
+        let notes = json["notes"].to_string();
+        assert!(notes.contains("late covers no height"), "{notes}");
+        assert_eq!(json["groups"][0]["majority"], false, "{json:#}");
+    }
+}
