@@ -5,12 +5,11 @@
 //! digest for each crank ([`crate::tape`], cut by [`cutter`]), and lays the tapes side by side
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
 //! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
-//! What an entry means is the business of [`role`] and its vocabularies alone.
+//! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
 
 mod attempts;
 pub mod chain;
 pub mod changes;
-pub mod course;
 pub mod cutter;
 pub mod diff;
 mod dispute;
@@ -20,17 +19,12 @@ mod environment;
 pub mod evidence;
 pub mod groups;
 pub mod last_write;
-mod opening;
 pub mod pair;
 pub mod party;
 pub mod repeats;
 pub mod replay;
-pub mod role;
 pub mod settle;
 mod standing;
-pub mod swingset;
 mod told;
-pub mod transactions;
-pub mod values;
 pub mod verdict;
 pub mod version;

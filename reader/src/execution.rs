@@ -6,10 +6,9 @@
 use haltbox_format::{BlockHash, BlockHasher, Profile};
 
 use crate::carrier::Origin;
-use crate::compare::course::{Course, Entry};
 use crate::compare::repeats::{Repeats, Resent};
-use crate::compare::role;
 use crate::known_block::KnownBlock;
+use crate::vocabulary::{self, Course, Entry, Vocabulary};
 
 /// One execution, read line by line.
 #[derive(Clone, Debug)]
@@ -19,7 +18,8 @@ pub struct Execution {
     ended: bool,
     repeats: Repeats,
     resent: Resent,
-    course: Course,
+    vocabulary: &'static dyn Vocabulary,
+    course: Box<dyn Course>,
     altered: bool,
     rewritten: bool,
     /// It is known how its host writes: of a host with a profile of its own it is not.
@@ -30,13 +30,15 @@ impl Execution {
     /// None of its lines is read yet.
     pub fn new(height: u64, profile: &Profile) -> Execution {
         let rules = profile.slog.as_ref();
+        let vocabulary = vocabulary::of(profile);
         Execution {
             hasher: rules.map(|rules| BlockHasher::new(rules.canonical(), height)),
             lines: 0,
             ended: false,
             repeats: Repeats::default(),
             resent: Resent::default(),
-            course: Course::default(),
+            vocabulary,
+            course: vocabulary.course(),
             altered: false,
             rewritten: false,
             writer_known: Profile::is_builtin(&profile.name),
@@ -44,17 +46,11 @@ impl Execution {
     }
 
     /// Of a part of an execution there is no HASH.
-    pub fn of_a_part() -> Execution {
+    pub fn of_a_part(profile: &Profile) -> Execution {
         Execution {
             hasher: None,
-            lines: 0,
-            ended: false,
-            repeats: Repeats::default(),
-            resent: Resent::default(),
-            course: Course::default(),
-            altered: false,
-            rewritten: false,
             writer_known: false,
+            ..Execution::new(0, profile)
         }
     }
 
@@ -78,13 +74,16 @@ impl Execution {
     /// A text file is what is left of what a host wrote, and anybody may have written
     /// it anew. What was recorded has the HASH that its recorder gave.
     fn weigh(&mut self, line: &[u8], origin: Origin) {
-        self.rewritten |= self.writer_known && !role::is_as_written(line);
+        self.rewritten |= self.writer_known && !self.vocabulary.is_as_written(line);
         self.altered |= match origin {
             Origin::Recorded => false,
             Origin::Text => {
                 self.repeats.is_repeat(line)
                     | self.resent.is_resent(line, false)
-                    | self.course.take(Entry::new(line)).is_some()
+                    | self
+                        .course
+                        .take(Entry::new(self.vocabulary, line))
+                        .is_some()
                     | self.rewritten
             }
             Origin::Carried(_) => true,

@@ -24,7 +24,9 @@ mod source;
 mod spool;
 mod survey;
 pub mod tape;
+pub mod values;
 mod verify;
+pub mod vocabulary;
 
 pub use kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
 pub use known_block::KnownBlock;

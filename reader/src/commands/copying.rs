@@ -421,7 +421,7 @@ impl<'a> Target<'a> {
     fn begin_block(&mut self, of: Attempt) {
         self.writer.block_begin(of.height, of.attempt);
         let execution = match self.making.selection.selects_cranks() {
-            true => Execution::of_a_part(),
+            true => Execution::of_a_part(self.profile),
             false => Execution::new(of.height, self.profile),
         };
         self.open = Some(Open { of, execution });

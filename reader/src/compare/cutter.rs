@@ -7,16 +7,15 @@ use haltbox_format::{Event, Lane, SlogRules, Stream, json};
 
 use super::attempts::Attempts;
 use super::chain::Chain;
-use super::course::{self, Course, Fault};
 use super::durable::Durable;
 use super::party::Party;
 use super::repeats::{Repeats, Resent};
-use super::role::{self, Role};
 use super::told::{Told, Worth};
-use super::{swingset, values};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Item, Line, Source};
 use crate::tape::{BlockTape, ChainBreak, CrankEnd, Finds, Summary, Turn, Unit, UnitDigest, What};
+use crate::values;
+use crate::vocabulary::{Course, Entry, Fault, Role, Vocabulary, entry};
 
 /// Canonical bytes gathered before they are hashed.
 const BATCH: usize = 64 << 10;
@@ -29,6 +28,7 @@ const REPLAYS: usize = 1 << 20;
 /// Cuts the lines of a source into blocks and units.
 pub struct Cutter<'a> {
     rules: &'a SlogRules,
+    vocabulary: &'static dyn Vocabulary,
     depth: Depth,
     by_value: bool,
     told: Option<Told>,
@@ -36,7 +36,7 @@ pub struct Cutter<'a> {
     repeats: Repeats,
     resent: Resent,
     again: Again,
-    course: Course,
+    course: Box<dyn Course>,
     open: BlockTape,
     height: Option<u64>,
     /// Counter of the line that began the open execution.
@@ -112,14 +112,15 @@ impl<'a> Cutter<'a> {
     fn new(rules: &'a SlogRules, depth: Depth, party: &Party) -> Cutter<'a> {
         Cutter {
             rules,
+            vocabulary: party.vocabulary,
             depth,
             by_value: party.is_by_value(),
-            told: party.is_told().then(Told::default),
+            told: party.is_told().then(|| Told::new(party.vocabulary)),
             summary: Summary::default(),
             repeats: Repeats::default(),
             resent: Resent::default(),
             again: Again::None,
-            course: Course::default(),
+            course: party.vocabulary.course(),
             open: BlockTape::default(),
             height: None,
             begun_at: 0,
@@ -165,7 +166,7 @@ impl<'a> Cutter<'a> {
         self.summary.known += u64::from(entry.known);
         let events: Vec<Event> = entry.events().collect();
         let local = entry.lane == Lane::Local;
-        let own = course::Entry::new(read);
+        let own = Entry::new(self.vocabulary, read);
         let text = if self.by_value { read } else { line.bytes };
         let resent =
             (local || !self.is_placed(line, own.role)) && self.is_resent(text, own.role, &events);
@@ -215,10 +216,10 @@ impl<'a> Cutter<'a> {
 
     /// What has its own numbers is out of course where it stands twice.
     fn is_placed(&self, line: &Line<'_>, role: Role) -> bool {
-        self.tells_course(line) && swingset::is_numbered(role)
+        self.tells_course(line) && self.vocabulary.is_numbered(role)
     }
 
-    fn follow_course(&mut self, entry: course::Entry<'_>, events: &[Event], finds: &mut dyn Finds) {
+    fn follow_course(&mut self, entry: Entry<'_>, events: &[Event], finds: &mut dyn Finds) {
         if self.course.goes_back(entry) {
             self.lose_track(finds);
         }
@@ -231,8 +232,8 @@ impl<'a> Cutter<'a> {
     fn note_writer(&mut self, line: &Line<'_>, role: Role, events: &[Event]) {
         self.summary.rewritten |= match (line.wrapped, self.by_value) {
             (Some(_), _) => false,
-            (None, true) => !role::is_as_written(line.bytes),
-            (None, false) => !role::opens_as_written(line.bytes),
+            (None, true) => !self.vocabulary.is_as_written(line.bytes),
+            (None, false) => !entry::opens_as_written(line.bytes),
         };
         self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
     }
@@ -320,11 +321,11 @@ impl<'a> Cutter<'a> {
             return;
         }
         self.again = match before {
-            Again::None if role::of(line).is_from_outside() => Again::Alone,
+            Again::None if self.vocabulary.role_of(line).is_from_outside() => Again::Alone,
             _ => Again::Part,
         };
         if self.again == Again::Part {
-            self.course = Course::default();
+            self.course.forget();
             if before != Again::Part {
                 self.broken(Fault::resent(), finds);
             }
@@ -418,11 +419,11 @@ impl<'a> Cutter<'a> {
                 more = self.abandon(finds);
             }
         }
-        if role::of(line) == Role::Deliver {
+        if self.vocabulary.role_of(line) == Role::Deliver {
             let replays = &mut self.summary.replays;
             replays.last = self.summary.lines;
             if replays.deliveries.len() < REPLAYS {
-                let numbers = role::numbers(line);
+                let numbers = self.vocabulary.numbers(line);
                 replays.deliveries.extend(numbers.vat.zip(numbers.delivery));
             }
         }
@@ -432,10 +433,10 @@ impl<'a> Cutter<'a> {
     /// What was open will not be finished.
     fn abandon(&mut self, finds: &mut dyn Finds) -> bool {
         self.close_crank(None);
-        self.course = Course::behind();
+        self.course.starts_anew();
         let open = self.open.begun || !self.open.units.is_empty();
         let more = !self.open.begun || self.give(finds);
-        self.told = self.told.take().map(|_| Told::default());
+        self.told = self.told.take().map(|_| Told::new(self.vocabulary));
         self.forget_open();
         if open {
             self.throw_away(finds);
@@ -548,7 +549,7 @@ impl<'a> Cutter<'a> {
                 hasher: Hasher::new(),
             });
             if number == 0 && self.summary.chain_id.is_none() {
-                self.summary.chain_id = swingset::chain_id(line);
+                self.summary.chain_id = self.vocabulary.chain_id(line);
             }
         }
         finds.line(
@@ -575,12 +576,12 @@ impl<'a> Cutter<'a> {
             let mut value = values::normal(&self.batch[before..]).into_owned();
             if ends_crank {
                 // Compared by itself: a kernel that writes none has not another one.
-                value = role::without_hashes(&value);
+                value = entry::without_hashes(&value);
             }
             self.batch.truncate(before);
             self.batch.extend(value);
         } else if ends_crank {
-            role::drop_value(&mut self.batch, before, "activityhash");
+            entry::drop_value(&mut self.batch, before, "activityhash");
         }
         self.batch.push(b'\n');
         if let (Some(crank), true) = (&mut self.crank, self.batch.len() >= BATCH) {
@@ -636,11 +637,11 @@ impl<'a> Cutter<'a> {
             text = values::normal(&text).into_owned();
         }
         let digest = short(blake3::hash(&text));
-        let what = match role::of(line) {
+        let what = match self.vocabulary.role_of(line) {
             Role::Input => {
-                self.bootstrapped = swingset::begins_chain(line);
+                self.bootstrapped = self.vocabulary.begins_chain(line);
                 self.open.begun |= self.bootstrapped;
-                role::drop_value(&mut text, 0, role::input_number_member(line));
+                entry::drop_value(&mut text, 0, self.vocabulary.input_number());
                 What::Input(short(blake3::hash(&text)))
             }
             Role::RunStart => {

@@ -15,12 +15,12 @@ use super::last_write::{self, StoreKey};
 use super::pair::{Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
-use super::role::{self, Role};
 use super::settle::{self, Settled, both, settle};
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
 use crate::source::Source;
 use crate::tape::{BlockTape, Replayed, Unit};
+use crate::vocabulary::{Role, entry};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -315,6 +315,7 @@ impl Document {
             environment: environment(a, b),
             notes: notes([a, b], settled),
             collect: Vec::new(),
+            vocabulary: a.vocabulary,
         }
     }
 
@@ -525,7 +526,7 @@ impl Document {
             if let Some(slog) = &profile.slog {
                 slog.canonical().cut(&entry.line, &mut text);
             }
-            role::drop_value(&mut text, 0, "activityhash");
+            entry::drop_value(&mut text, 0, "activityhash");
             text
         };
         if let ([Some(one), Some(other)], true) = (&finding.steps, finding.counterparts) {
@@ -556,9 +557,9 @@ impl Document {
 
     fn find_last_write(&mut self, a: &Party, b: &Party, finding: &Finding) -> io::Result<()> {
         let own = finding.steps[0].as_ref();
-        let read = own.filter(|step| role::of(&step.line) == Role::Read);
+        let read = own.filter(|step| a.vocabulary.role_of(&step.line) == Role::Read);
         let asked = read.or(finding.leading[0].last());
-        let Some(key) = asked.and_then(|entry| StoreKey::of_read(&entry.line)) else {
+        let Some(key) = asked.and_then(|entry| StoreKey::of_read(a.vocabulary, &entry.line)) else {
             return Ok(());
         };
         let find = |party: &Party, side: usize| {

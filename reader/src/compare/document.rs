@@ -7,6 +7,7 @@ use super::changes::Change;
 use super::last_write::Write;
 use super::replay::{Mismatch, Replays};
 use super::verdict::{Verdict, Which};
+use crate::vocabulary::Vocabulary;
 
 /// The whole answer; `docs/json.md` describes it.
 #[derive(Debug, Serialize)]
@@ -52,6 +53,9 @@ pub struct Document {
     /// What to collect next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<String>,
+    /// What the entries mean.
+    #[serde(skip)]
+    pub vocabulary: &'static dyn Vocabulary,
 }
 
 /// One of something for each side.

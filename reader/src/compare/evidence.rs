@@ -7,9 +7,9 @@ use haltbox_format::SlogRules;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::role::{self, Role};
-use super::{swingset, values};
 use crate::tape::{BlockTape, Finds, UnitDigest};
+use crate::values;
+use crate::vocabulary::{Role, Vocabulary, entry};
 
 /// Bytes of entries that are kept of one side.
 pub const KEPT: usize = 64 << 20;
@@ -57,6 +57,7 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
     };
     let mut gather = Gather {
         rules,
+        vocabulary: party.vocabulary,
         by_value: party.is_by_value(),
         runs: 0,
         ordinal: block.ordinal,
@@ -73,6 +74,7 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
 
 struct Gather<'a> {
     rules: &'a SlogRules,
+    vocabulary: &'static dyn Vocabulary,
     by_value: bool,
     runs: u32,
     ordinal: u64,
@@ -92,10 +94,7 @@ impl Finds for Gather<'_> {
         if self.unit.is_some_and(|unit| unit >= self.at) {
             return;
         }
-        if role::is_type(line, "heap-snapshot-load") || role::is_type(line, "start-replay") {
-            let Some(vat) = role::numbers(line).vat else {
-                return;
-            };
+        if let Some(vat) = self.vocabulary.loaded(line) {
             let loads = &mut self.evidence.vat_loads;
             loads.retain(|(of, _)| *of != vat);
             loads.push((vat, number));
@@ -115,11 +114,11 @@ impl Finds for Gather<'_> {
         if self.by_value {
             text = values::normal(&text).into_owned();
         }
-        if role::of(line) == role::Role::CrankFinish {
+        if self.vocabulary.role_of(line) == Role::CrankFinish {
             // A kernel that writes no hashes ran the same crank.
-            text = role::without_hashes(&text);
+            text = entry::without_hashes(&text);
         }
-        self.hasher.update(&role::without_numbers(&text));
+        self.hasher.update(&self.vocabulary.without_numbers(&text));
         if unit <= self.at {
             self.note_place(line, unit < self.at);
         }
@@ -129,13 +128,13 @@ impl Finds for Gather<'_> {
 
 impl Gather<'_> {
     fn note_place(&mut self, line: &[u8], before: bool) {
-        match role::of(line) {
+        match self.vocabulary.role_of(line) {
             Role::RunStart => {
                 self.evidence.run = Some(self.runs);
                 self.runs += 1;
             }
             Role::RunFinish if before => (self.evidence.run, self.evidence.input) = (None, None),
-            Role::Input => self.evidence.input = swingset::input_number(line),
+            Role::Input => self.evidence.input = self.vocabulary.input_name(line),
             _ => {}
         }
     }

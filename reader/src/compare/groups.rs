@@ -310,10 +310,7 @@ fn agrees_until(member: usize, others: &[usize], nodes: &[Node], height: u64) ->
         covering.peek()?;
         (!covering.any(|other| other.agrees(own))).then_some(*height)
     };
-    above
-        .filter_map(|at| parts_at(at))
-        .next()
-        .unwrap_or(u64::MAX)
+    above.filter_map(parts_at).next().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

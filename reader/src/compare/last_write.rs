@@ -9,10 +9,9 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::role::{self, Role};
-use super::transactions::{self, Written};
-use super::values;
 use crate::tape::{BlockTape, Finds, Turn};
+use crate::values;
+use crate::vocabulary::{Role, Vocabulary};
 
 /// Keys whose last value is remembered while reads are checked: 48 bytes each.
 const KEYS: usize = 1 << 22;
@@ -29,23 +28,11 @@ pub struct StoreKey {
 }
 
 impl StoreKey {
-    /// The key that a vatstoreGet, its answer, or another read is about.
-    pub fn of_read(line: &[u8]) -> Option<StoreKey> {
-        if role::of(line) == Role::Read {
-            let (store, key) = transactions::key(line)?;
-            let raw = key.to_vec();
-            return Some(StoreKey { store, raw });
-        }
-        let mut asked = json::elements(json::find(line, b"ksc")?);
-        let name = json::read_str(asked.next()?.ok()?)?;
-        if name != "vatstoreGet" {
-            return None;
-        }
-        let store = json::read_str(asked.next()?.ok()?)?.into_owned();
-        Some(StoreKey {
-            store,
-            raw: asked.next()?.ok()?.to_vec(),
-        })
+    /// The key that a read is about, or a request for one.
+    pub fn of_read(vocabulary: &dyn Vocabulary, line: &[u8]) -> Option<StoreKey> {
+        let (store, key) = vocabulary.asked_key(line)?;
+        let raw = key.to_vec();
+        Some(StoreKey { store, raw })
     }
 
     /// As people are told.
@@ -78,6 +65,7 @@ pub struct Write {
 /// What reading gives.
 pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
     let mut search = Search {
+        vocabulary: party.vocabulary,
         key,
         // Another JSON writer may have written the key otherwise.
         needle: (!party.is_by_value()).then(|| memmem::Finder::new(&key.raw)),
@@ -94,6 +82,7 @@ pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Wri
 }
 
 struct Search<'a> {
+    vocabulary: &'static dyn Vocabulary,
     key: &'a StoreKey,
     needle: Option<memmem::Finder<'a>>,
     before: u64,
@@ -150,23 +139,24 @@ impl Finds for Search<'_> {
             self.over = true;
             return;
         }
-        if settles_writes(line) {
+        let vocabulary = self.vocabulary;
+        if vocabulary.settles_writes(line) {
             if std::mem::take(&mut self.aborted) {
                 self.pending.clear();
             }
             self.keep_pending();
         }
-        self.aborted |= aborts(line);
-        if let Some((tx, true)) = transactions::outcome(line) {
+        self.aborted |= vocabulary.aborts(line);
+        if let Some((tx, true)) = vocabulary.outcome(line) {
             self.pending.retain(|pending| pending.tx != Some(tx));
         }
         let sighted = |needle: &memmem::Finder<'_>| needle.find(line).is_some();
         if self.needle.as_ref().is_none_or(sighted)
-            && let Some((store, key, value)) = written(line)
+            && let Some((store, key, value)) = vocabulary.written(line)
             && store == self.key.store
             && values::normal_string(key) == values::normal_string(&self.key.raw)
         {
-            let crank = role::numbers(line).crank;
+            let crank = vocabulary.numbers(line).crank;
             let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
             let write = Write {
                 height: None,
@@ -174,7 +164,7 @@ impl Finds for Search<'_> {
                 line_number: number,
                 value,
             };
-            let tx = transactions::of(line);
+            let tx = vocabulary.transaction(line);
             self.pending.push(Pending { write, ordinal, tx });
         }
     }
@@ -186,38 +176,6 @@ impl Search<'_> {
             self.last = Some(newest.write);
             self.at = Some(newest.ordinal);
         }
-    }
-}
-
-/// What was written before stands from here on, unless it was thrown away.
-fn settles_writes(line: &[u8]) -> bool {
-    role::is_type(line, "crank-finish") || transactions::ends_block(line)
-}
-
-/// The crank's writes are thrown away: the delivery failed, or the vat was
-/// terminated with a rejection.
-fn aborts(line: &[u8]) -> bool {
-    if role::is_type(line, "deliver-result") {
-        let status = json::find(line, b"dr").and_then(|dr| json::elements(dr).next()?.ok());
-        return status != Some(b"\"ok\"");
-    }
-    role::is_type(line, "terminate")
-        && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
-}
-
-/// What a syscall or an operation writes.
-fn written(line: &[u8]) -> Option<Written<'_>> {
-    if !role::is_type(line, "syscall") {
-        return transactions::written(line);
-    }
-    let mut parts = json::elements(json::find(line, b"ksc")?);
-    let name = json::read_str(parts.next()?.ok()?)?;
-    let vat = json::read_str(parts.next()?.ok()?)?.into_owned();
-    let key = parts.next()?.ok()?;
-    match &*name {
-        "vatstoreSet" => Some((vat, key, Some(parts.next()?.ok()?))),
-        "vatstoreDelete" => Some((vat, key, None)),
-        _ => None,
     }
 }
 
@@ -258,7 +216,7 @@ pub struct Reads {
 /// # Errors
 /// What reading gives.
 pub fn check_reads(party: &Party) -> io::Result<Reads> {
-    let mut check = Check::default();
+    let mut check = Check::new(party.vocabulary);
     cutter::read(party, Depth::Places, &mut check)?;
     if check.reads.wrong_count == 0 || party.is_by_value() {
         return Ok(check.reads);
@@ -269,8 +227,8 @@ pub fn check_reads(party: &Party) -> io::Result<Reads> {
     check_reads(party)
 }
 
-#[derive(Default)]
 struct Check {
+    vocabulary: &'static dyn Vocabulary,
     known: HashMap<[u8; 16], Known>,
     /// Values before the crank that is running wrote over them.
     undo: Vec<Undo>,
@@ -321,29 +279,30 @@ impl Finds for Check {
     }
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], number: u64) {
-        if settles_writes(line) {
+        let vocabulary = self.vocabulary;
+        if vocabulary.settles_writes(line) {
             self.settle();
         }
-        self.aborted |= aborts(line);
-        if let Some((tx, failed)) = transactions::outcome(line) {
+        self.aborted |= vocabulary.aborts(line);
+        if let Some((tx, failed)) = vocabulary.outcome(line) {
             self.settle_transaction(tx, failed);
         }
-        if let Some((store, key, value)) = written(line) {
+        if let Some((store, key, value)) = vocabulary.written(line) {
             let known = Known {
                 value: digest(&[&values::normal_string(value.unwrap_or(b"null"))]),
                 line: number,
-                unsettled: transactions::of(line),
+                unsettled: vocabulary.transaction(line),
             };
             self.write(
                 digest(&[store.as_bytes(), &values::normal_string(key)]),
                 known,
             );
         }
-        match role::of(line) {
-            Role::Syscall => self.asked = StoreKey::of_read(line),
+        match vocabulary.role_of(line) {
+            Role::Syscall => self.asked = StoreKey::of_read(vocabulary, line),
             Role::SyscallResult => self.answer(line, number),
             Role::Read => {
-                let read = StoreKey::of_read(line).zip(transactions::value(line));
+                let read = StoreKey::of_read(vocabulary, line).zip(vocabulary.answer(line));
                 if let Some((asked, value)) = read {
                     self.compare(&asked, value, line, number);
                 }
@@ -354,6 +313,19 @@ impl Finds for Check {
 }
 
 impl Check {
+    fn new(vocabulary: &'static dyn Vocabulary) -> Check {
+        Check {
+            vocabulary,
+            known: HashMap::new(),
+            undo: Vec::new(),
+            uncommitted: Vec::new(),
+            settled: false,
+            aborted: false,
+            asked: None,
+            reads: Reads::default(),
+        }
+    }
+
     /// A write, which may still be thrown away.
     fn write(&mut self, key: [u8; 16], known: Known) {
         self.undo.push((key, self.known.get(&key).copied()));
@@ -398,8 +370,7 @@ impl Check {
         let Some(asked) = self.asked.take() else {
             return;
         };
-        let result = json::find(line, b"ksr").map(json::elements);
-        let Some(value) = result.and_then(|mut parts| parts.nth(1)?.ok()) else {
+        let Some(value) = self.vocabulary.answer(line) else {
             return;
         };
         self.compare(&asked, value, line, number);
@@ -412,7 +383,7 @@ impl Check {
             line: number,
             unsettled: None,
         };
-        let reader = transactions::of(line);
+        let reader = self.vocabulary.transaction(line);
         let known = self.known.get(&key).copied();
         match known.filter(|known| known.unsettled.is_none() || known.unsettled == reader) {
             None => {
@@ -433,7 +404,7 @@ impl Check {
         if self.reads.wrong.len() < TOLD {
             self.reads.wrong.push(WrongRead {
                 line_number: number,
-                crank: role::numbers(line).crank,
+                crank: self.vocabulary.numbers(line).crank,
                 key: asked.text(),
                 read: (value != b"null").then(|| String::from_utf8_lossy(value).into_owned()),
                 known_from,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use haltbox_format::{Digest, Profile};
 
 use crate::source::Source;
+use crate::vocabulary::{self, Vocabulary};
 
 /// A source, how its lines are read, and how far they were.
 pub struct Party {
@@ -15,6 +16,8 @@ pub struct Party {
     pub source: Source,
     /// How it is read.
     pub profile: Profile,
+    /// What its entries mean.
+    pub vocabulary: &'static dyn Vocabulary,
     /// The execution that is compared of heights with more than one, if one is asked
     /// for.
     pub attempt: Option<u32>,
@@ -53,6 +56,7 @@ impl Party {
             told: AtomicBool::new(false),
             path,
             source,
+            vocabulary: vocabulary::of(&profile),
             profile,
             attempt: None,
         }

@@ -11,10 +11,9 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::party::Party;
-use super::role::{self, Numbers, Role};
-use super::swingset::Steps;
-use super::values;
 use crate::tape::{BlockTape, Finds, Replayed, Turn};
+use crate::values;
+use crate::vocabulary::{Numbers, Role, Steps, Vocabulary, entry};
 
 /// Mismatches that are told one by one.
 const TOLD: usize = 100;
@@ -88,7 +87,7 @@ struct Original {
 /// # Errors
 /// What reading gives.
 pub fn originals(party: &Party, wanted: &Replayed, form: Form) -> io::Result<Originals> {
-    let mut walk = Walk::new(wanted, None, form);
+    let mut walk = Walk::new(party.vocabulary, wanted, None, form);
     cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.originals)
 }
@@ -104,12 +103,13 @@ pub fn check(
     others: &Originals,
     form: Form,
 ) -> io::Result<Replays> {
-    let mut walk = Walk::new(wanted, Some(others), form);
+    let mut walk = Walk::new(party.vocabulary, wanted, Some(others), form);
     cutter::read(party, Depth::Places, &mut walk)?;
     Ok(walk.replays)
 }
 
 struct Walk<'a> {
+    vocabulary: &'static dyn Vocabulary,
     wanted: &'a Replayed,
     originals: Originals,
     others: Option<&'a Originals>,
@@ -167,11 +167,10 @@ impl Finds for Walk<'_> {
     fn any_line(&mut self, line: &[u8], number: u64) {
         self.reached = number;
         let begun = self.live.is_some() || self.replay.is_some();
-        if !begun && !role::type_starts(line, "deliver") {
+        let role = self.vocabulary.role_of(line);
+        if !begun && role != Role::Deliver {
             return;
         }
-        let kind = role::type_of(line);
-        let role = role::of_type(&kind);
         if !matches!(
             role,
             Role::Deliver | Role::DeliverResult | Role::Syscall | Role::SyscallResult
@@ -179,45 +178,39 @@ impl Finds for Walk<'_> {
             return;
         }
         let is_replay = json::find(line, b"replay").and_then(json::read_bool) == Some(true);
-        let slot = if is_replay {
-            &mut self.replay
-        } else {
-            &mut self.live
-        };
-        let numbers = role::numbers(line);
+        let numbers = self.vocabulary.numbers(line);
         if role == Role::Deliver {
-            let key = numbers.vat.clone().zip(numbers.delivery);
-            let key = key.filter(|key| self.wanted.deliveries.contains(key));
-            *slot = key.map(|key| Delivery {
-                key,
-                line: number,
-                course: Steps::default(),
-                steps: Vec::new(),
-            });
+            *self.slot(is_replay) = self.begin(&numbers, number);
         }
-        let Some(mut delivery) = slot.take() else {
+        let Some(mut delivery) = self.slot(is_replay).take() else {
             return;
         };
         if !delivery.goes_on(role, &numbers) {
             return;
         }
         delivery.steps.push((
-            step(line, role, self.form),
+            self.step(line, role),
             number,
-            kind.into_owned(),
+            entry::type_of(line).into_owned(),
             numbers.syscall,
         ));
         match (role, is_replay) {
             (Role::DeliverResult, true) => self.judge(&delivery),
             (Role::DeliverResult, false) => self.keep(delivery),
-            _ => *slot = Some(delivery),
+            _ => *self.slot(is_replay) = Some(delivery),
         }
     }
 }
 
 impl<'a> Walk<'a> {
-    fn new(wanted: &'a Replayed, others: Option<&'a Originals>, form: Form) -> Walk<'a> {
+    fn new(
+        vocabulary: &'static dyn Vocabulary,
+        wanted: &'a Replayed,
+        others: Option<&'a Originals>,
+        form: Form,
+    ) -> Walk<'a> {
         Walk {
+            vocabulary,
             wanted,
             originals: Originals::default(),
             others,
@@ -229,6 +222,25 @@ impl<'a> Walk<'a> {
             fresh: Vec::new(),
             waiting: 0,
         }
+    }
+
+    /// The delivery that is open, of the two that can be.
+    fn slot(&mut self, is_replay: bool) -> &mut Option<Delivery> {
+        match is_replay {
+            true => &mut self.replay,
+            false => &mut self.live,
+        }
+    }
+
+    /// A delivery begins, if it is asked for.
+    fn begin(&self, numbers: &Numbers, line: u64) -> Option<Delivery> {
+        let key = numbers.vat.clone().zip(numbers.delivery)?;
+        self.wanted.deliveries.contains(&key).then(|| Delivery {
+            key,
+            line,
+            course: Steps::default(),
+            steps: Vec::new(),
+        })
     }
 
     /// The last execution that stands is the original.
@@ -274,33 +286,20 @@ impl<'a> Walk<'a> {
             });
         }
     }
-}
 
-/// Digest of what a replay must repeat: what the vat was told, asked and was
-/// answered, and the compute it took.
-fn step(line: &[u8], role: Role, form: Form) -> u64 {
-    let member: &[u8] = match role {
-        Role::Deliver => b"vd",
-        Role::Syscall => b"vsc",
-        Role::SyscallResult => b"vsr",
-        _ => b"dr",
-    };
-    let value = json::find(line, member).unwrap_or_default();
-    let value = match form {
-        Form::Bytes => Cow::Borrowed(value),
-        Form::Values => values::normal(value),
-    };
-    let mut hasher = Hasher::new();
-    hasher.update(member);
-    if role == Role::DeliverResult {
-        let mut parts = json::elements(&value).flatten();
-        hasher.update(parts.next().unwrap_or_default());
-        let meter = parts.nth(1).unwrap_or_default();
-        hasher.update(json::find(meter, b"compute").unwrap_or_default());
-    } else {
-        hasher.update(&value);
+    /// Digest of what a replay must repeat.
+    fn step(&self, line: &[u8], role: Role) -> u64 {
+        let mut hasher = Hasher::new();
+        hasher.update(&[role as u8]);
+        for part in self.vocabulary.repeated(line, role) {
+            let part = match self.form {
+                Form::Bytes => Cow::Borrowed(part),
+                Form::Values => values::normal(part),
+            };
+            hasher.update(&part);
+        }
+        let mut short = [0; 8];
+        short.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(short)
     }
-    let mut short = [0; 8];
-    short.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(short)
 }

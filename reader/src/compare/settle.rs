@@ -238,6 +238,7 @@ pub fn case<'a>(
     let [one, other] = &comparison.sides;
     Case {
         profile: &a.profile,
+        vocabulary: a.vocabulary,
         by_value: a.is_by_value(),
         parting,
         evidence: [of_a, of_b],

@@ -4,45 +4,11 @@
 //! Nobody is accused of what a sender did not write. What it leaves out without a
 //! trace counts on neither side; where its absence shows, the block is not compared.
 
-use haltbox_format::json;
-
-use super::role::{self, Role};
-use super::swingset;
-
-/// Two types of entries that only come in pairs.
-struct Span {
-    opening: &'static str,
-    closing: &'static str,
-    /// Before its block begins the sender may leave out both.
-    of_begun: bool,
-}
-
-const SPANS: [Span; 4] = [
-    Span {
-        opening: "cosmic-swingset-end-block-start",
-        closing: "cosmic-swingset-end-block-finish",
-        of_begun: true,
-    },
-    Span {
-        opening: "cosmic-swingset-run-start",
-        closing: "cosmic-swingset-run-finish",
-        of_begun: true,
-    },
-    Span {
-        opening: "crank-start",
-        closing: "crank-finish",
-        of_begun: false,
-    },
-    Span {
-        opening: "deliver",
-        closing: "deliver-result",
-        of_begun: false,
-    },
-];
+use crate::vocabulary::{Role, Span, Vocabulary, entry};
 
 /// What the open block showed so far.
-#[derive(Default)]
 pub struct Told {
+    vocabulary: &'static dyn Vocabulary,
     begun: bool,
     in_crank: bool,
     open: Vec<usize>,
@@ -62,22 +28,34 @@ pub enum Worth {
 }
 
 impl Told {
+    /// Nothing of a block yet.
+    pub fn new(vocabulary: &'static dyn Vocabulary) -> Told {
+        Told {
+            vocabulary,
+            begun: false,
+            in_crank: false,
+            open: Vec::new(),
+            forms: [false; 2],
+        }
+    }
+
     /// The block begins; what is missing before.
     pub fn begin(&mut self) -> Option<String> {
         self.begun = true;
         self.in_crank = false;
         let open = self.open.drain(..).next();
-        open.and_then(|span| Some(missing(SPANS.get(span)?.closing)))
+        open.and_then(|span| Some(missing(self.vocabulary.spans().get(span)?.closing)))
     }
 
     /// Weighs the next canonical entry.
-    pub fn weigh(&mut self, entry: &[u8], wrapped: bool) -> Worth {
+    pub fn weigh(&mut self, line: &[u8], wrapped: bool) -> Worth {
         self.forms[usize::from(wrapped)] = true;
-        let kind = role::type_of(entry);
-        if self.is_unseen(&kind, entry) {
+        let vocabulary = self.vocabulary;
+        if vocabulary.leaves_no_trace(line, self.begun, self.in_crank) {
             return Worth::Unseen;
         }
-        match role::of_type(&kind) {
+        let kind = entry::type_of(line);
+        match vocabulary.role(kind.as_bytes()) {
             Role::CrankStart => self.in_crank = true,
             Role::CrankFinish => self.in_crank = false,
             _ => {}
@@ -88,26 +66,12 @@ impl Told {
         }
     }
 
-    fn is_unseen(&self, kind: &str, entry: &[u8]) -> bool {
-        match kind {
-            "clist" => !self.in_crank,
-            "cosmic-swingset-run-start"
-            | "cosmic-swingset-run-finish"
-            | "cosmic-swingset-bootstrap-block-finish" => !self.begun,
-            // The sender splits the number, and fails on anything but text.
-            _ if role::of_type(kind) == Role::Input => {
-                let number = json::find(entry, swingset::INPUT_NUMBER.as_bytes());
-                number.is_some_and(|number| !number.starts_with(b"\""))
-            }
-            _ => false,
-        }
-    }
-
     /// The type of an entry that is missing before this one.
     fn pair(&mut self, kind: &str) -> Option<&'static str> {
         let is_of = |span: &Span| span.opening == kind || span.closing == kind;
-        let at = SPANS.iter().position(is_of)?;
-        let span = SPANS.get(at).filter(|span| self.begun || !span.of_begun)?;
+        let spans = self.vocabulary.spans();
+        let at = spans.iter().position(is_of)?;
+        let span = spans.get(at).filter(|span| self.begun || !span.of_begun)?;
         let place = self.open.iter().position(|open| *open == at);
         if span.opening == kind {
             self.open.truncate(place.unwrap_or(self.open.len()));
@@ -117,7 +81,7 @@ impl Told {
         let Some(place) = place else {
             return Some(span.opening);
         };
-        let inner = self.open.get(place + 1).and_then(|inner| SPANS.get(*inner));
+        let inner = self.open.get(place + 1).and_then(|inner| spans.get(*inner));
         self.open.truncate(place);
         inner.map(|inner| inner.closing)
     }
@@ -125,7 +89,7 @@ impl Told {
     /// The block is over: whether it has lines with a context, and why nothing of it
     /// can be compared.
     pub fn end(&mut self, ended: bool) -> (bool, Option<&'static str>) {
-        let told = std::mem::take(self);
+        let told = std::mem::replace(self, Told::new(self.vocabulary));
         let [plain, wrapped] = told.forms;
         let why = match (plain, wrapped) {
             (true, true) => Some("lines with and without their context stand in one block"),
@@ -143,7 +107,14 @@ fn missing(kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use haltbox_format::Profile;
+
     use super::*;
+
+    fn vocabulary() -> &'static dyn Vocabulary {
+        let profile = Profile::builtin("agoric").expect("a builtin profile");
+        crate::vocabulary::of(&profile)
+    }
 
     fn weigh(told: &mut Told, entries: &[&str]) -> Vec<Worth> {
         let line = |kind: &str| format!(r#"{{"type":"{kind}","crankNum":1}}"#);
@@ -153,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_leaves_no_trace_counts_on_neither_side() {
-        let mut told = Told::default();
+        let mut told = Told::new(vocabulary());
         let early = weigh(&mut told, &["clist", "cosmic-swingset-run-start"]);
         assert_eq!(early, [Worth::Unseen, Worth::Unseen]);
         assert_eq!(told.begin(), None);
@@ -175,7 +146,7 @@ mod tests {
             "cosmic-swingset-end-block-finish",
         ];
         let lacks = |entries: &[&str]| {
-            let mut told = Told::default();
+            let mut told = Told::new(vocabulary());
             told.begin();
             let worth = weigh(&mut told, entries);
             worth.iter().any(|worth| matches!(worth, Worth::Lacks(_)))
@@ -187,7 +158,7 @@ mod tests {
             assert!(lacks(&rest), "without {out}");
         }
         // Without its end a block is not compared.
-        let mut told = Told::default();
+        let mut told = Told::new(vocabulary());
         told.begin();
         weigh(&mut told, &WHOLE[..7]);
         assert!(told.end(false).1.is_some());

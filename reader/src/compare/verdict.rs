@@ -5,11 +5,10 @@ use serde::{Serialize, Serializer};
 
 use super::evidence::{Entry, Evidence};
 use super::pair::{Parting, Side};
-use super::role::{self, Numbers, Role};
 use super::standing::{Standing, standing};
-use super::swingset::{self, Asked};
-use super::{transactions, values};
 use crate::tape::{BlockTape, Unit, UnitDigest, What};
+use crate::values;
+use crate::vocabulary::{Asked, Numbers, Role, Vocabulary, entry};
 
 /// What two sources say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,12 +142,18 @@ pub struct Finding {
     pub role: Role,
     /// What should be known besides.
     pub notes: Vec<String>,
+    vocabulary: &'static dyn Vocabulary,
 }
+
+/// An entry without something that shifts.
+type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
 
 /// Everything that the class of a parting is told by.
 pub struct Case<'a> {
     /// How entries are read.
     pub profile: &'a Profile,
+    /// What they mean.
+    pub vocabulary: &'static dyn Vocabulary,
     /// They are compared by their values.
     pub by_value: bool,
     /// Where the tapes part.
@@ -224,9 +229,10 @@ impl Case<'_> {
         let equal = a.iter().zip(b).take_while(|(x, y)| self.same(x, y)).count();
         let mut finding = self.finding_at(equal);
         let steps = [a, b].map(|side| side.get(equal));
-        match steps.map(|step| step.map(|entry| role::of(&entry.line))) {
+        match steps.map(|step| step.map(|entry| self.role(entry))) {
             [Some(Role::SyscallResult), Some(Role::SyscallResult)] => {
-                (finding.verdict, finding.summary) = result_class(&a[equal].line);
+                (finding.verdict, finding.summary) =
+                    result_class(self.vocabulary.asked(&a[equal].line));
             }
             [Some(Role::CrankFinish), Some(Role::CrankFinish)] if !self.same_crankhash(steps) => {
                 finding.verdict = Verdict::HashOnly;
@@ -258,7 +264,7 @@ impl Case<'_> {
             let mut text = entry
                 .as_ref()
                 .map_or(Vec::new(), |entry| self.canonical(&entry.line));
-            role::drop_value(&mut text, 0, "crankNum");
+            entry::drop_value(&mut text, 0, "crankNum");
             text
         });
         if one == other {
@@ -283,9 +289,12 @@ impl Case<'_> {
 
     /// The same vat was written down at the same place, with another ID.
     fn is_snapshot(&self, steps: [Option<&Entry>; 2]) -> bool {
+        let Some(id) = self.vocabulary.snapshot_id() else {
+            return false;
+        };
         let [one, other] = steps.map(|step| {
             let mut text = step.map_or(Vec::new(), |entry| self.canonical(&entry.line));
-            role::drop_value(&mut text, 0, swingset::SNAPSHOT_ID);
+            entry::drop_value(&mut text, 0, id);
             text
         });
         one == other
@@ -295,7 +304,7 @@ impl Case<'_> {
         finding.verdict = Verdict::Snapshot;
         let lines = finding.steps.each_ref().map(|step| {
             let line = step.as_ref().map(|entry| entry.line.as_slice());
-            swingset::Snapshot::read(line.unwrap_or_default())
+            self.vocabulary.snapshot(line.unwrap_or_default())
         });
         let vat = finding.numbers.vat.clone();
         finding.summary = format!(
@@ -313,13 +322,13 @@ impl Case<'_> {
 
     /// Other steps inside a delivery.
     fn steps(&self, at: usize, finding: &mut Finding) {
-        let of = |form: fn(&[u8]) -> Vec<u8>| {
+        let of = |form: Form| {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
         };
-        let [a, b] = of(role::without_numbers);
+        let [a, b] = of(<dyn Vocabulary>::without_numbers);
         // Steps that differ in references alone are told apart by these.
-        let [told_a, told_b] = of(role::without_own_numbers);
+        let [told_a, told_b] = of(<dyn Vocabulary>::without_own_numbers);
         if moved(&a, &b) || moved(&told_a, &told_b) {
             finding.verdict = Verdict::Order;
             finding.summary = "the same steps ran in another order".into();
@@ -332,7 +341,7 @@ impl Case<'_> {
         }
         let ended = finding
             .kinds()
-            .all(|kind| role::of_type(&kind) == Role::DeliverResult);
+            .all(|kind| self.vocabulary.role(kind.as_bytes()) == Role::DeliverResult);
         finding.summary = match ended {
             true => "the same delivery ended differently".into(),
             false => "same inputs and reads before, another step here".into(),
@@ -355,21 +364,12 @@ impl Case<'_> {
     /// What is left of a crank from an entry on, in a form without numbers, its
     /// end and the results of its deliveries left out: they follow from the
     /// steps.
-    fn loose_steps(
-        &self,
-        lines: &[Entry],
-        from: usize,
-        form: fn(&[u8]) -> Vec<u8>,
-    ) -> Vec<Vec<u8>> {
+    fn loose_steps(&self, lines: &[Entry], from: usize, form: Form) -> Vec<Vec<u8>> {
         let rest = lines.iter().skip(from);
-        let steps = rest.filter(|entry| {
-            !matches!(
-                role::of(&entry.line),
-                Role::CrankFinish | Role::DeliverResult
-            )
-        });
+        let steps = rest
+            .filter(|entry| !matches!(self.role(entry), Role::CrankFinish | Role::DeliverResult));
         steps
-            .map(|entry| form(&self.canonical(&entry.line)))
+            .map(|entry| form(self.vocabulary, &self.canonical(&entry.line)))
             .collect()
     }
 
@@ -388,7 +388,7 @@ impl Case<'_> {
         let mut finding = self.finding_at(0);
         let [a, b] = self.units().map(body);
         let roles = finding.steps.each_ref().map(|step| {
-            let role = step.as_ref().map(|entry| role::of(&entry.line));
+            let role = step.as_ref().map(|entry| self.role(entry));
             role.unwrap_or(Role::Other)
         });
         if a.is_some() && a == b {
@@ -412,10 +412,10 @@ impl Case<'_> {
         let [Some(a), Some(b)] = self.evidence.map(|evidence| evidence.unit.first()) else {
             return false;
         };
-        let read = [a, b]
-            .iter()
-            .all(|entry| role::of(&entry.line) == Role::Read);
-        read && transactions::is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
+        let read = [a, b].iter().all(|entry| self.role(entry) == Role::Read);
+        read && self
+            .vocabulary
+            .is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
     }
 
     fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {
@@ -588,10 +588,9 @@ impl Case<'_> {
             .is_some_and(|unit| unit.crank().is_some());
         let unfinished = block.units.get(at).is_some_and(Unit::is_unfinished) && !block.ended;
         if is_crank
-            && !lines.iter().any(|line| transactions::is_crank(line))
             && !self.evidence[side].cut
             && !unfinished
-            && let Some((index, what)) = swingset::structure_fault(&lines)
+            && let Some((index, what)) = self.vocabulary.structure_fault(&lines)
             && index + 1 >= step
         {
             return Some(what);
@@ -636,6 +635,10 @@ impl Case<'_> {
 
     // ---- entries ----
 
+    fn role(&self, entry: &Entry) -> Role {
+        self.vocabulary.role_of(&entry.line)
+    }
+
     fn rules(&self) -> Option<&SlogRules> {
         self.profile.slog.as_ref()
     }
@@ -648,7 +651,7 @@ impl Case<'_> {
         if self.by_value {
             text = values::normal(&text).into_owned();
         }
-        role::drop_value(&mut text, 0, "activityhash");
+        entry::drop_value(&mut text, 0, "activityhash");
         text
     }
 
@@ -676,7 +679,7 @@ impl Case<'_> {
             return false;
         };
         let known_and_other = here.zip(there).is_some_and(|(here, there)| here != there);
-        !known_and_other && role::without_hashes(&one) == role::without_hashes(&other)
+        !known_and_other && entry::without_hashes(&one) == entry::without_hashes(&other)
     }
 
     fn finding_at(&self, index: usize) -> Finding {
@@ -701,23 +704,23 @@ impl Case<'_> {
                 .collect()
         });
         let steps = [step_a, step_b];
-        let told_by = told_by(&steps);
+        let told_by = told_by(self.vocabulary, &steps);
         let told = steps[told_by.index()].as_ref();
         let kinds = steps.each_ref().map(|step| {
             let line = step.as_ref().map(|entry| entry.line.as_slice());
-            role::type_of(line.unwrap_or_default()).into_owned()
+            entry::type_of(line.unwrap_or_default()).into_owned()
         });
         Finding {
             verdict: Verdict::Execution,
             summary: String::new(),
             index,
             numbers: told
-                .map(|entry| role::numbers(&entry.line))
+                .map(|entry| self.vocabulary.numbers(&entry.line))
                 .unwrap_or_default(),
             kind: told
-                .map(|entry| role::type_of(&entry.line).into_owned())
+                .map(|entry| entry::type_of(&entry.line).into_owned())
                 .unwrap_or_default(),
-            role: told.map_or(Role::Other, |entry| role::of(&entry.line)),
+            role: told.map_or(Role::Other, |entry| self.role(entry)),
             counterparts: steps.iter().all(Option::is_some) && kinds[0] == kinds[1],
             told_by,
             steps,
@@ -725,15 +728,16 @@ impl Case<'_> {
             trailing: [trailing_a, trailing_b],
             inserted_on: None,
             notes: Vec::new(),
+            vocabulary: self.vocabulary,
         }
     }
 }
 
 /// The side whose step gives the place its numbers: the one that has it, and of two
 /// the same one whichever source was named first.
-fn told_by(steps: &[Option<Entry>; 2]) -> Which {
+fn told_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2]) -> Which {
     let key = |entry: &Entry| {
-        let numbers = role::numbers(&entry.line);
+        let numbers = vocabulary.numbers(&entry.line);
         let place = (
             numbers.crank,
             numbers.delivery,
@@ -743,7 +747,7 @@ fn told_by(steps: &[Option<Entry>; 2]) -> Which {
         );
         (
             place,
-            role::type_of(&entry.line).into_owned(),
+            entry::type_of(&entry.line).into_owned(),
             entry.line.clone(),
         )
     };
@@ -758,9 +762,9 @@ impl Finding {
     /// The step is the one of this side.
     fn keep_step_of(&mut self, side: Which) {
         if let Some(entry) = &self.steps[side.index()] {
-            self.numbers = role::numbers(&entry.line);
-            self.kind = role::type_of(&entry.line).into_owned();
-            self.role = role::of(&entry.line);
+            self.numbers = self.vocabulary.numbers(&entry.line);
+            self.kind = entry::type_of(&entry.line).into_owned();
+            self.role = self.vocabulary.role_of(&entry.line);
             self.told_by = side;
         }
     }
@@ -780,7 +784,7 @@ impl Finding {
     /// The types of the steps that are there.
     fn kinds(&self) -> impl Iterator<Item = String> + use<'_> {
         let steps = self.steps.iter().flatten();
-        steps.map(|entry| role::type_of(&entry.line).into_owned())
+        steps.map(|entry| entry::type_of(&entry.line).into_owned())
     }
 }
 
@@ -801,8 +805,8 @@ fn read_class() -> (Verdict, String) {
     (Verdict::State, text.into())
 }
 
-fn result_class(line: &[u8]) -> (Verdict, String) {
-    match swingset::asked(line) {
+fn result_class(asked: Asked) -> (Verdict, String) {
+    match asked {
         Asked::Read => read_class(),
         Asked::Device => (Verdict::HostAnswer, "a device answered differently".into()),
         Asked::Other => (

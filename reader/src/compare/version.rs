@@ -9,11 +9,11 @@ use haltbox_format::json;
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
 use super::party::Party;
-use super::role;
 use super::settle::both;
 use super::verdict::Finding;
 use crate::source::Source;
 use crate::tape::{BlockTape, Finds};
+use crate::vocabulary::{Vocabulary, entry};
 
 /// Entries of a type from which on one can speak of every entry.
 const EVERY: u64 = 3;
@@ -47,12 +47,12 @@ pub fn of_every_entry(
     heights: &BTreeSet<u64>,
 ) -> io::Result<Option<Version>> {
     let step = of_step(finding).map(|member| (finding.kind.clone(), member));
-    let unit = of_unit(evidence).map(|(kind, member)| (kind, Some(member)));
+    let unit = of_unit(a.vocabulary, evidence).map(|(kind, member)| (kind, Some(member)));
     for (kind, member) in step.into_iter().chain(unit) {
         let member = member.as_deref();
         let count = |party: &Party| count(party, &kind, member, heights);
         let [of_a, of_b] = both(|| count(a), || count(b))?;
-        let unknown = role::is_of_unknown_version(&kind, member);
+        let unknown = a.vocabulary.is_of_unknown_version(&kind, member);
         let every = if unknown { 1 } else { EVERY };
         if let Some(words) = words(&kind, member, every, of_a, of_b) {
             return Ok(Some(Version { words, unknown }));
@@ -89,13 +89,17 @@ pub fn newer_heights(party: &Party) -> io::Result<BTreeSet<u64>> {
         let newer = fingerprint.blocks.iter().filter(|block| block.is_newer());
         return Ok(newer.map(|block| block.height).collect());
     }
-    let mut newer = Newer::default();
+    let mut newer = Newer {
+        vocabulary: party.vocabulary,
+        open: false,
+        heights: BTreeSet::new(),
+    };
     cutter::read(party, Depth::Places, &mut newer)?;
     Ok(newer.heights)
 }
 
-#[derive(Default)]
 struct Newer {
+    vocabulary: &'static dyn Vocabulary,
     open: bool,
     heights: BTreeSet<u64>,
 }
@@ -109,21 +113,21 @@ impl Finds for Newer {
     }
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], _number: u64) {
-        self.open = self.open || is_newer(line);
+        self.open = self.open || is_newer(self.vocabulary, line);
     }
 }
 
 /// An entry that is cut off counts too: what the next process wrote stands in its line.
-fn is_newer(line: &[u8]) -> bool {
-    let kind = role::type_of(line);
+fn is_newer(vocabulary: &dyn Vocabulary, line: &[u8]) -> bool {
+    let kind = entry::type_of(line);
     let newer = |member: Result<json::Member<'_>, _>| {
         let name = member.map(|member| str::from_utf8(member.key));
         match name {
-            Ok(name) => name.is_ok_and(|name| role::is_of_unknown_version(&kind, Some(name))),
+            Ok(name) => name.is_ok_and(|name| vocabulary.is_of_unknown_version(&kind, Some(name))),
             Err(_) => true,
         }
     };
-    role::is_of_unknown_version(&kind, None) || json::members(line).any(newer)
+    vocabulary.is_of_unknown_version(&kind, None) || json::members(line).any(newer)
 }
 
 /// What the step that differs has on one side only: a member, or (`None`) itself.
@@ -144,15 +148,15 @@ fn of_step(finding: &Finding) -> Option<Option<String>> {
 
 /// A member that no known kernel writes into entries of a type, though one side does:
 /// then no crank is equal, and a crank that was moved looks like one that was not run.
-fn of_unit(evidence: &[Evidence; 2]) -> Option<(String, String)> {
+fn of_unit(vocabulary: &dyn Vocabulary, evidence: &[Evidence; 2]) -> Option<(String, String)> {
     let entries = evidence
         .iter()
         .flat_map(|of| of.before.iter().chain(&of.unit).chain(&of.after));
     let unknown = entries.flat_map(|entry| {
-        let kind = role::type_of(&entry.line).into_owned();
+        let kind = entry::type_of(&entry.line).into_owned();
         let names = names(&entry.line).into_iter();
         names
-            .filter(|name| role::is_of_unknown_version(&kind, Some(name)))
+            .filter(|name| vocabulary.is_of_unknown_version(&kind, Some(name)))
             .map(|name| (kind.clone(), name))
             .collect::<Vec<_>>()
     });
@@ -226,7 +230,7 @@ impl Finds for Counting<'_> {
     }
 
     fn line(&mut self, _ordinal: u64, _unit: usize, line: &[u8], _number: u64) {
-        if !role::is_type(line, self.kind) {
+        if !entry::is_type(line, self.kind) {
             return;
         }
         self.open.all += 1;

@@ -10,7 +10,6 @@ use super::timeline::timeline;
 use crate::compare::changes::Change;
 use crate::compare::document::{Document, SideFacts};
 use crate::compare::last_write::Write;
-use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
 use haltbox_format::outside::visible;
 
@@ -165,6 +164,7 @@ fn step(out: &mut String, document: &Document) {
         (Which::A, &document.sides.a, &context.a),
         (Which::B, &document.sides.b, &context.b),
     ];
+    let brief = |line: &str| document.vocabulary.brief(line);
     for (which, side, context) in sides {
         let name = which.name();
         let _ = writeln!(
@@ -173,12 +173,18 @@ fn step(out: &mut String, document: &Document) {
             name.to_lowercase(),
             title(name, side)
         );
-        context.before.iter().for_each(|line| entry(out, "", line));
+        context
+            .before
+            .iter()
+            .for_each(|line| entry(out, "", line, &brief(line)));
         match &side.line {
-            Some(line) => entry(out, "step", line),
+            Some(line) => entry(out, "step", line, &brief(line)),
             None => out.push_str("<p class=dim>the step is not on this side</p>\n"),
         }
-        context.after.iter().for_each(|line| entry(out, "", line));
+        context
+            .after
+            .iter()
+            .for_each(|line| entry(out, "", line, &brief(line)));
         out.push_str("</div>\n");
     }
     out.push_str("</div></section>\n");
@@ -190,8 +196,8 @@ fn title(name: &str, side: &SideFacts) -> String {
 }
 
 /// An entry: one line, and all of it when it is opened.
-fn entry(out: &mut String, class: &str, line: &str) {
-    let brief: String = role::brief(line).chars().take(BRIEF).collect();
+fn entry(out: &mut String, class: &str, line: &str, brief: &str) {
+    let brief: String = brief.chars().take(BRIEF).collect();
     let open = if class == "step" { " open" } else { "" };
     let _ = writeln!(
         out,
@@ -304,8 +310,10 @@ mod tests {
         let shown = escaped(hostile);
         assert_eq!(shown, "&lt;script&gt;&quot;&#39;&amp;\\u{202e}\\x1b[2J");
         let mut out = String::new();
-        entry(&mut out, "step", "{\"type\":\"<b>\",\"x<i>\":\"<u>\"}");
-        entry(&mut out, "", "<script>no JSON</script>");
+        let line = "{\"type\":\"<b>\",\"x<i>\":\"<u>\"}";
+        entry(&mut out, "step", line, line);
+        let line = "<script>no JSON</script>";
+        entry(&mut out, "", line, line);
         for tag in ["<b>", "<i>", "<u>", "<script>"] {
             assert!(!out.contains(tag), "{tag} in {out}");
         }

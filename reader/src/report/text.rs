@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 
 use crate::compare::document::{Document, Place, SideFacts};
 use crate::compare::last_write::Write;
-use crate::compare::role;
 use crate::compare::verdict::{Verdict, Which};
 use haltbox_format::Outside;
 
@@ -263,7 +262,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
             out,
             "{}{}",
             colour.paint("2", &format!("{name:INDENT$}")),
-            cut(&role::brief(line), width)
+            cut(&document.vocabulary.brief(line), width)
         );
     }
     let sides = [
@@ -272,7 +271,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
     ];
     for (name, side, context, style) in sides {
         for line in side.line.iter().chain(context.after.iter().take(2)) {
-            let text = cut(&role::brief(line), width - 3);
+            let text = cut(&document.vocabulary.brief(line), width - 3);
             let _ = writeln!(
                 out,
                 "{:INDENT$}{}",

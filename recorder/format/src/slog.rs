@@ -177,6 +177,17 @@ impl SlogRules {
         format!("an entry of a type that the profile knows{such}")
     }
 
+    /// Whether entries of this type begin its blocks.
+    pub fn begins_with(&self, kind: &str) -> bool {
+        let own = self.begin.as_ref();
+        own.is_some_and(|begin| begin.as_bytes() == kind.as_bytes())
+    }
+
+    /// Whether it says something of entries of this type.
+    pub fn knows(&self, kind: &str) -> bool {
+        self.types.get(kind.as_bytes()).is_some()
+    }
+
     /// The crank a line names as its own, in the member that crank entries
     /// carry their number in.
     pub fn crank_of(&self, line: &[u8]) -> Option<u64> {

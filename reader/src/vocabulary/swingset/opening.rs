@@ -2,11 +2,13 @@
 //! numbers. Where an entry begins otherwise than hosts write it, nothing is found here,
 //! and the caller looks through all of it.
 
+use crate::vocabulary::entry::{Entry, written_type};
+
 /// The type that a line begins with, and what follows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
     /// The type, which has no escapes.
-    pub name: &'a [u8],
+    name: &'a [u8],
     rest: Rest<'a>,
 }
 
@@ -26,8 +28,15 @@ pub struct Step<'a> {
 impl<'a> Opening<'a> {
     /// Of an entry whose first member is its type.
     pub fn new(line: &'a [u8]) -> Option<Opening<'a>> {
-        let mut rest = Rest(line.strip_prefix(b"{\"type\":\"")?);
-        let name = rest.text()?;
+        let (name, rest) = written_type(line)?;
+        let rest = Rest(rest);
+        Some(Opening { name, rest })
+    }
+
+    /// Of an entry whose type was read.
+    pub fn of(entry: Entry<'a>) -> Option<Opening<'a>> {
+        let (name, rest) = entry.written?;
+        let rest = Rest(rest);
         Some(Opening { name, rest })
     }
 

@@ -1,6 +1,4 @@
 //! Whether the entries of a block stand behind one another as a kernel wrote them.
-//! Where they do not, something behind the host lost, moved or mixed them, and what
-//! they tell there is of no execution.
 //!
 //! Entries of cranks are numbered, so that what is wrong with them is known to be wrong
 //! where it stands. Entries outside cranks are not: where one of these cannot stand,
@@ -9,13 +7,12 @@
 use haltbox_format::json;
 
 use super::opening::{DeliveryNumbers, Opening};
-use super::role::{self, Role};
-use super::swingset::Steps;
-use super::values;
+use crate::values;
+use crate::vocabulary::{Course, Entry, Fault, Role, Steps};
 
 /// How far a block is.
 #[derive(Clone, Debug, Default)]
-pub struct Course {
+pub struct OfKernel {
     /// The block's beginning was seen, and its height.
     height: Option<u64>,
     /// Any entry was.
@@ -38,63 +35,23 @@ pub struct Course {
     ended: Option<(u64, u64)>,
 }
 
-/// A canonical entry, as far as its course is told by it.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    line: &'a [u8],
-    opening: Option<Opening<'a>>,
-    /// Its role in a kernel.
-    pub role: Role,
+fn crank_of(entry: Entry<'_>) -> Option<u64> {
+    let opening = Opening::of(entry).and_then(Opening::crank);
+    opening.or_else(|| number(entry.line, "crankNum"))
 }
 
-impl<'a> Entry<'a> {
-    /// Reads its beginning.
-    pub fn new(line: &'a [u8]) -> Entry<'a> {
-        let opening = Opening::new(line);
-        Entry {
-            line,
-            opening,
-            role: role::of_kernel(line, opening.as_ref()),
-        }
-    }
-
-    fn crank(&self) -> Option<u64> {
-        let opening = self.opening.and_then(Opening::crank);
-        opening.or_else(|| number(self.line, "crankNum"))
-    }
+fn fault_here(why: impl Into<String>) -> Option<Fault> {
+    Some(Fault {
+        why: why.into(),
+        here: true,
+    })
 }
 
-/// Why an entry cannot stand where it does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// In words.
-    pub why: String,
-    /// All before it in its block stands as it was written.
-    pub here: bool,
-}
-
-impl Fault {
-    /// Lines came again, and not right behind themselves.
-    pub fn resent() -> Fault {
-        Fault {
-            why: "entries stand here that stood before, with the same clock".to_owned(),
-            here: false,
-        }
-    }
-
-    fn here(why: impl Into<String>) -> Option<Fault> {
-        Some(Fault {
-            why: why.into(),
-            here: true,
-        })
-    }
-
-    fn before(why: impl Into<String>) -> Option<Fault> {
-        Some(Fault {
-            why: why.into(),
-            here: false,
-        })
-    }
+fn fault_before(why: impl Into<String>) -> Option<Fault> {
+    Some(Fault {
+        why: why.into(),
+        here: false,
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +67,7 @@ impl Crank {
     /// A delivery begins. One crank can deliver more than once, and each time another
     /// delivery.
     fn delivers(&mut self, line: &[u8]) -> Option<String> {
-        let numbers = role::numbers(line);
+        let numbers = super::numbers(line);
         let own = numbers.vat.zip(numbers.delivery);
         let before = std::mem::replace(&mut self.delivered, own);
         let ((vat, number), (before_vat, before)) = (self.delivered.as_ref()?, before?);
@@ -119,18 +76,8 @@ impl Crank {
     }
 }
 
-impl Course {
-    /// Behind a block's end, or where a process starts: no block is open.
-    pub fn behind() -> Course {
-        Course {
-            behind: true,
-            ..Course::default()
-        }
-    }
-
-    /// Takes the next canonical entry; says why it cannot stand here. What follows
-    /// is then looked at as if the recording began behind it.
-    pub fn take(&mut self, entry: Entry<'_>) -> Option<Fault> {
+impl Course for OfKernel {
+    fn take(&mut self, entry: Entry<'_>) -> Option<Fault> {
         let Entry { line, role, .. } = entry;
         let fault = match role {
             Role::Begin => self.block_begins(line),
@@ -146,25 +93,46 @@ impl Course {
         self.seen = role != Role::End;
         if fault.is_some() {
             let height = self.height.filter(|_| role == Role::Begin);
-            *self = Course {
+            *self = OfKernel {
                 height,
-                ..Course::default()
+                ..OfKernel::default()
             };
         }
         fault
     }
 
-    /// Whether a crank begins that is not counted on from the block before, though its
-    /// height is: what was executed between the two does not stand between them, and what
-    /// was stored then is not known.
-    pub fn goes_back(&mut self, entry: Entry<'_>) -> bool {
+    /// A crank begins that is not counted on from the block before, though its height
+    /// is.
+    fn goes_back(&mut self, entry: Entry<'_>) -> bool {
         if entry.role != Role::CrankStart {
             return false;
         }
         let before = self.ended.take();
         before
-            .zip(entry.crank())
+            .zip(crank_of(entry))
             .is_some_and(|((_, before), own)| own <= before)
+    }
+
+    fn starts_anew(&mut self) {
+        *self = OfKernel::behind();
+    }
+
+    fn forget(&mut self) {
+        *self = OfKernel::default();
+    }
+
+    fn boxed(&self) -> Box<dyn Course> {
+        Box::new(self.clone())
+    }
+}
+
+impl OfKernel {
+    /// Behind a block's end, or where a process starts: no block is open.
+    fn behind() -> OfKernel {
+        OfKernel {
+            behind: true,
+            ..OfKernel::default()
+        }
     }
 
     fn block_begins(&mut self, line: &[u8]) -> Option<Fault> {
@@ -179,12 +147,12 @@ impl Course {
             .is_none_or(|prepared| Some(prepared) == height);
         let prepares = before.prepares && own && before.crank.is_none() && !before.run;
         (before.seen && before.height.is_none() && !prepares)
-            .then(|| Fault::before("a block begins behind entries that are not its own"))?
+            .then(|| fault_before("a block begins behind entries that are not its own"))?
     }
 
     fn outside(&self, what: &str) -> Option<Fault> {
         self.crank.as_ref()?;
-        Fault::here(format!("{what} inside a crank"))
+        fault_here(format!("{what} inside a crank"))
     }
 
     fn run_begins(&mut self, line: &[u8]) -> Option<Fault> {
@@ -192,7 +160,7 @@ impl Course {
             return Some(why);
         }
         if self.run {
-            return Fault::before("a run begins inside a run");
+            return fault_before("a run begins inside a run");
         }
         (self.run, self.in_run) = (true, false);
         if self.height.is_none() {
@@ -210,7 +178,7 @@ impl Course {
         if known {
             return None;
         }
-        Fault::before("a run ends that did not begin")
+        fault_before("a run ends that did not begin")
     }
 
     fn block_ends(&mut self, line: &[u8]) -> Option<Fault> {
@@ -218,15 +186,15 @@ impl Course {
             return Some(why);
         }
         if self.run {
-            return Fault::before("the block ends inside a run");
+            return fault_before("the block ends inside a run");
         }
         let fault = match self.behind {
-            true => Fault::before("a block ends that did not begin"),
+            true => fault_before("a block ends that did not begin"),
             false => self.other_height(line),
         };
-        *self = Course {
+        *self = OfKernel {
             ended: number(line, "blockHeight").zip(self.before).or(self.ended),
-            ..Course::behind()
+            ..OfKernel::behind()
         };
         fault
     }
@@ -236,21 +204,21 @@ impl Course {
         if own == found {
             return None;
         }
-        Fault::before(format!("an entry of height {found} stands in height {own}"))
+        fault_before(format!("an entry of height {found} stands in height {own}"))
     }
 
     fn crank_begins(&mut self, entry: Entry<'_>) -> Option<Fault> {
         if let Some(why) = self.outside("a crank begins") {
             return Some(why);
         }
-        let own = entry.crank();
+        let own = crank_of(entry);
         if let (Some(before), Some(own)) = (self.before, own) {
             let follows = match self.in_run {
                 true => Some(own) == before.checked_add(1),
                 false => own > before,
             };
             if !follows {
-                return Fault::here(format!("crank {own} stands behind crank {before}"));
+                return fault_here(format!("crank {own} stands behind crank {before}"));
             }
         }
         self.crank = Some(Crank {
@@ -265,12 +233,12 @@ impl Course {
     fn step(&mut self, entry: Entry<'_>) -> Option<Fault> {
         let begun = self.height.is_some() || self.before.is_some() || self.run || self.behind;
         if self.crank.is_none() && begun {
-            return Fault::before("an entry of a crank stands outside cranks");
+            return fault_before("an entry of a crank stands outside cranks");
         }
         let role = entry.role;
         let [own, syscall] = match role {
             Role::Syscall | Role::SyscallResult => self.numbers(entry),
-            _ => [entry.crank(), None],
+            _ => [crank_of(entry), None],
         };
         // The recording begins inside it.
         let crank = self.crank.get_or_insert(Crank {
@@ -284,7 +252,7 @@ impl Course {
         match &mut crank.steps {
             Some(steps) => {
                 if let Some(why) = steps.take(role, syscall) {
-                    return Fault::here(why);
+                    return fault_here(why);
                 }
             }
             unseen => *unseen = Some(Steps::from(role, syscall)),
@@ -292,7 +260,7 @@ impl Course {
         if role == Role::Deliver
             && let Some(why) = crank.delivers(entry.line)
         {
-            return Fault::here(why);
+            return fault_here(why);
         }
         if role == Role::CrankFinish {
             (self.before, self.in_run, self.crank) = (own, self.run, None);
@@ -302,8 +270,7 @@ impl Course {
 
     /// Crank and syscall of an entry of a delivery.
     fn numbers(&mut self, entry: Entry<'_>) -> [Option<u64>; 2] {
-        let opening = entry.opening;
-        let numbers = opening.and_then(|opening| self.delivery.numbers(opening));
+        let numbers = Opening::of(entry).and_then(|opening| self.delivery.numbers(opening));
         numbers.unwrap_or_else(|| {
             json::pick(entry.line, [b"crankNum", b"syscallNum"])
                 .map(|value| value.and_then(values::read_u64))
@@ -313,7 +280,7 @@ impl Course {
     /// Any other entry that names its crank.
     fn of_crank(&self, entry: Entry<'_>) -> Option<Fault> {
         let crank = self.crank.as_ref()?;
-        other_crank(crank.number, entry.crank())
+        other_crank(crank.number, crank_of(entry))
     }
 }
 
@@ -322,7 +289,7 @@ fn other_crank(open: Option<u64>, own: Option<u64>) -> Option<Fault> {
     if open == own {
         return None;
     }
-    Fault::here(format!("an entry of crank {own} stands in crank {open}"))
+    fault_here(format!("an entry of crank {own} stands in crank {open}"))
 }
 
 fn number(line: &[u8], member: &str) -> Option<u64> {
@@ -331,6 +298,7 @@ fn number(line: &[u8], member: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SwingSet;
     use super::*;
 
     fn entry(word: &str) -> String {
@@ -365,10 +333,15 @@ mod tests {
 
     /// At which entry of a course something is wrong, and what.
     fn faults(course: &str) -> Vec<(usize, String)> {
-        let mut followed = Course::default();
+        let mut followed = OfKernel::default();
         let words = course.split(' ').enumerate();
         let told = words.filter_map(|(at, word)| {
-            Some((at, followed.take(Entry::new(entry(word).as_bytes()))?.why))
+            Some((
+                at,
+                followed
+                    .take(Entry::new(&SwingSet, entry(word).as_bytes()))?
+                    .why,
+            ))
         });
         told.collect()
     }
@@ -401,10 +374,10 @@ mod tests {
     #[test]
     fn cranks_are_counted_on_from_block_to_block() {
         let goes_back = |course: &str| {
-            let mut followed = Course::default();
+            let mut followed = OfKernel::default();
             let back = course.split(' ').map(|word| {
                 let line = entry(word);
-                let entry = Entry::new(line.as_bytes());
+                let entry = Entry::new(&SwingSet, line.as_bytes());
                 let back = followed.goes_back(entry);
                 followed.take(entry);
                 back

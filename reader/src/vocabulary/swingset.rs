@@ -1,4 +1,7 @@
-//! What the entries of a SwingSet slog mean to a comparison.
+//! Agoric's SwingSet: a kernel that runs vats, and the slog that it writes.
+
+mod course;
+mod opening;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,25 +9,185 @@ use std::fmt;
 use haltbox_format::json;
 use memchr::memmem;
 
-use super::role::{self, Role, numbers, type_of};
-use super::values;
+use super::entry::{self, is_type, type_of};
+use super::{Asked, Course, Numbers, Role, Span, Steps, Vocabulary, Written};
+use crate::values;
+use opening::Opening;
 
-/// What a syscall is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// It reads the vat's own store.
-    Read,
-    /// It asks a device, and so the host.
-    Device,
-    /// Anything else.
-    Other,
+/// Entries of a kernel of vats.
+#[derive(Debug)]
+pub struct SwingSet;
+
+const BEGIN: &str = "cosmic-swingset-begin-block";
+
+impl Vocabulary for SwingSet {
+    fn block_begins(&self) -> &'static str {
+        BEGIN
+    }
+
+    fn role(&self, kind: &[u8]) -> Role {
+        role(kind)
+    }
+
+    fn numbers(&self, line: &[u8]) -> Numbers {
+        numbers(line)
+    }
+
+    fn brief(&self, line: &str) -> String {
+        brief(line)
+    }
+
+    fn own_numbers(&self) -> &'static [&'static str] {
+        &OWN_NUMBERS
+    }
+
+    fn without_references(&self, entry: Vec<u8>) -> Vec<u8> {
+        without_references(&entry)
+    }
+
+    fn input_number(&self) -> &'static str {
+        INPUT_NUMBER
+    }
+
+    fn input_name(&self, line: &[u8]) -> Option<String> {
+        let value = json::find(line, INPUT_NUMBER.as_bytes())?;
+        json::read_str(value).map(Cow::into_owned)
+    }
+
+    fn is_numbered(&self, role: Role) -> bool {
+        is_numbered(role)
+    }
+
+    fn asked_key<'a>(&self, line: &'a [u8]) -> Option<(String, &'a [u8])> {
+        let [name, vat, key] = syscall(line)?;
+        (json::read_str(name)? == "vatstoreGet").then_some(())?;
+        Some((json::read_str(vat)?.into_owned(), key))
+    }
+
+    fn answer<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        json::elements(json::find(line, b"ksr")?).nth(1)?.ok()
+    }
+
+    fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>> {
+        if !is_type(line, "syscall") {
+            return None;
+        }
+        let [name, vat, key] = syscall(line)?;
+        let value = match &*json::read_str(name)? {
+            "vatstoreSet" => Some(json::elements(json::find(line, b"ksc")?).nth(3)?.ok()?),
+            "vatstoreDelete" => None,
+            _ => return None,
+        };
+        Some((json::read_str(vat)?.into_owned(), key, value))
+    }
+
+    fn settles_writes(&self, line: &[u8]) -> bool {
+        is_type(line, "crank-finish")
+    }
+
+    /// The delivery failed, or the vat was terminated with a rejection.
+    fn aborts(&self, line: &[u8]) -> bool {
+        if is_type(line, "deliver-result") {
+            let status = json::find(line, b"dr").and_then(|dr| json::elements(dr).next()?.ok());
+            return status != Some(b"\"ok\"");
+        }
+        is_type(line, "terminate")
+            && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
+    }
+
+    fn asked(&self, line: &[u8]) -> Asked {
+        asked(line)
+    }
+
+    /// What the vat was told, asked and was answered, and the compute it took.
+    fn repeated<'a>(&self, line: &'a [u8], role: Role) -> Vec<&'a [u8]> {
+        let member: &[u8] = match role {
+            Role::Deliver => b"vd",
+            Role::Syscall => b"vsc",
+            Role::SyscallResult => b"vsr",
+            _ => b"dr",
+        };
+        let value = json::find(line, member).unwrap_or_default();
+        if role != Role::DeliverResult {
+            return vec![value];
+        }
+        let mut parts = json::elements(value).flatten();
+        let status = parts.next().unwrap_or_default();
+        let meter = parts.nth(1).unwrap_or_default();
+        vec![status, json::find(meter, b"compute").unwrap_or_default()]
+    }
+
+    fn course(&self) -> Box<dyn Course> {
+        Box::new(course::OfKernel::default())
+    }
+
+    fn structure_fault(&self, lines: &[&[u8]]) -> Option<(usize, String)> {
+        structure_fault(lines)
+    }
+
+    fn spans(&self) -> &'static [Span] {
+        &SPANS
+    }
+
+    fn leaves_no_trace(&self, entry: &[u8], begun: bool, in_crank: bool) -> bool {
+        let kind = type_of(entry);
+        match &*kind {
+            "clist" => !in_crank,
+            "cosmic-swingset-run-start"
+            | "cosmic-swingset-run-finish"
+            | "cosmic-swingset-bootstrap-block-finish" => !begun,
+            // The sender splits the number, and fails on anything but text.
+            _ if role(kind.as_bytes()) == Role::Input => {
+                let number = json::find(entry, INPUT_NUMBER.as_bytes());
+                number.is_some_and(|number| !number.starts_with(b"\""))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_as_written(&self, line: &[u8]) -> bool {
+        is_as_written(line)
+    }
+
+    fn is_of_unknown_version(&self, kind: &str, member: Option<&str>) -> bool {
+        is_of_unknown_version(kind, member)
+    }
+
+    fn begins_chain(&self, line: &[u8]) -> bool {
+        is_type(line, "cosmic-swingset-bootstrap-block-start")
+    }
+
+    /// Only the first crank of a chain tells.
+    fn chain_id(&self, line: &[u8]) -> Option<String> {
+        chain_id(line)
+    }
+
+    fn loaded(&self, line: &[u8]) -> Option<String> {
+        let loads = is_type(line, "heap-snapshot-load") || is_type(line, "start-replay");
+        loads.then(|| numbers(line).vat)?
+    }
+
+    fn snapshot_id(&self) -> Option<&'static str> {
+        Some(SNAPSHOT_ID)
+    }
+
+    fn snapshot(&self, line: &[u8]) -> String {
+        Snapshot::read(line).to_string()
+    }
+}
+
+/// Name, vat and key of a syscall that a vat makes of its store.
+fn syscall(line: &[u8]) -> Option<[&[u8]; 3]> {
+    let mut parts = json::elements(json::find(line, b"ksc")?);
+    let mut next = || parts.next()?.ok();
+    Some([next()?, next()?, next()?])
 }
 
 /// The member that numbers an input: where it came in, not what it is.
-pub const INPUT_NUMBER: &str = "inboundNum";
+const INPUT_NUMBER: &str = "inboundNum";
 
 /// Members that number an entry, and what follows from its numbers.
-pub(super) const OWN_NUMBERS: [&str; 6] = [
+const OWN_NUMBERS: [&str; 6] = [
     "crankNum",
     "deliveryNum",
     "syscallNum",
@@ -33,8 +196,7 @@ pub(super) const OWN_NUMBERS: [&str; 6] = [
     INPUT_NUMBER,
 ];
 
-/// The role of entries of a type.
-pub(crate) fn role(name: &[u8]) -> Role {
+fn role(name: &[u8]) -> Role {
     match name {
         b"cosmic-swingset-bridge-inbound"
         | b"cosmic-swingset-deliver-inbound"
@@ -146,7 +308,7 @@ const TYPES: [(&str, bool); 12] = [
 ];
 
 /// Whether no kernel that is known here writes such entries, or this member into them.
-pub(super) fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
+fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
     let own = ["crank-", "deliver", "syscall"];
     let known = TYPES
         .iter()
@@ -157,8 +319,33 @@ pub(super) fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
     }
 }
 
+fn role_of(line: &[u8]) -> Role {
+    role(type_of(line).as_bytes())
+}
+
+fn numbers(line: &[u8]) -> Numbers {
+    if let Some(step) = Opening::new(line).and_then(Opening::step) {
+        return Numbers {
+            crank: step.crank,
+            vat: Some(step.vat.to_owned()),
+            delivery: Some(step.delivery),
+            syscall: step.syscall,
+            ..Numbers::default()
+        };
+    }
+    let [crank, vat, delivery, syscall] =
+        json::pick(line, [b"crankNum", b"vatID", b"deliveryNum", b"syscallNum"]);
+    Numbers {
+        crank: crank.and_then(values::read_u64),
+        vat: vat.and_then(json::read_str).map(Cow::into_owned),
+        delivery: delivery.and_then(values::read_u64),
+        syscall: syscall.and_then(values::read_u64),
+        ..Numbers::default()
+    }
+}
+
 /// What the syscall of an entry, or of its answer, is for.
-pub fn asked(line: &[u8]) -> Asked {
+fn asked(line: &[u8]) -> Asked {
     let name = json::find(line, b"syscall").and_then(json::read_str);
     match name.as_deref() {
         Some("vatstoreGet" | "vatstoreGetNextKey" | "vatstoreGetAfter") => Asked::Read,
@@ -168,7 +355,7 @@ pub fn asked(line: &[u8]) -> Asked {
 }
 
 /// `kp12` becomes `kp`, `o-34` becomes `o-`: only as whole words.
-pub(super) fn without_references(text: &[u8]) -> Vec<u8> {
+fn without_references(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -210,7 +397,11 @@ fn digits(text: &[u8]) -> usize {
 
 /// Whether a line can be as the kernel's `JSON.stringify` wrote it: the time stands
 /// before the monotonic one at its end, and only what JavaScript escapes is escaped.
-pub(super) fn is_as_written(line: &[u8]) -> bool {
+fn is_as_written(line: &[u8]) -> bool {
+    entry::is_compact(line) && has_times_in_order(line)
+}
+
+fn has_times_in_order(line: &[u8]) -> bool {
     let Some(monotime) = memmem::rfind(line, b",\"monotime\":") else {
         return true;
     };
@@ -230,14 +421,9 @@ fn has_whole_numbers(line: &[u8]) -> bool {
     })
 }
 
-/// A chain's very first block begins with its bootstrap.
-pub fn begins_chain(line: &[u8]) -> bool {
-    type_of(line) == "cosmic-swingset-bootstrap-block-start"
-}
-
 /// The chain a source is of, if the entry tells: only the first crank of a
 /// chain does.
-pub fn chain_id(line: &[u8]) -> Option<String> {
+fn chain_id(line: &[u8]) -> Option<String> {
     let text = &line[..line.len().min(1 << 20)];
     let at = memmem::find(text, br#"chainID\":\""#)?;
     let rest = text.get(at + 12..)?;
@@ -245,8 +431,7 @@ pub fn chain_id(line: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&rest[..end.min(64)]).into_owned())
 }
 
-/// Whether the numbers of such entries tell where in their crank they belong.
-pub(super) fn is_numbered(role: Role) -> bool {
+fn is_numbered(role: Role) -> bool {
     matches!(
         role,
         Role::Deliver
@@ -257,80 +442,16 @@ pub(super) fn is_numbered(role: Role) -> bool {
     )
 }
 
-/// Deliveries and syscalls of one crank, as far as they were followed.
-#[derive(Clone, Debug, Default)]
-pub struct Steps {
-    /// What waits for its result; of a syscall, its number.
-    waits: Option<(Role, Option<u64>)>,
-    next_syscall: u64,
-}
-
-impl Steps {
-    /// Followed from this entry on: what stood before it was not seen.
-    pub fn from(role: Role, syscall: Option<u64>) -> Steps {
-        let next_syscall = syscall.map_or(0, |number| number.saturating_add(1));
-        let waits = match role {
-            Role::Syscall => Some((Role::Syscall, syscall)),
-            Role::SyscallResult | Role::Deliver => Some((Role::Deliver, None)),
-            _ => None,
-        };
-        Steps {
-            waits,
-            next_syscall,
-        }
-    }
-
-    /// Takes the next entry of the crank; says why it cannot follow.
-    pub fn take(&mut self, role: Role, syscall: Option<u64>) -> Option<String> {
-        let fault = |what: &str| Some(what.to_owned());
-        match (role, self.waits) {
-            (Role::Deliver, Some(_)) => {
-                return fault("a delivery begins before the last one ended");
-            }
-            (Role::Syscall, Some((Role::Syscall, _))) => {
-                return fault("a syscall follows one without its result");
-            }
-            (Role::SyscallResult, Some((Role::Syscall, of))) if of == syscall => {
-                self.waits = Some((Role::Deliver, None));
-            }
-            (Role::SyscallResult, _) => {
-                return fault("a syscall's result stands without its syscall");
-            }
-            (Role::Syscall, None) => return fault("a syscall stands outside a delivery"),
-            (Role::Syscall, Some(_)) => {
-                let next = self.next_syscall;
-                if syscall != Some(next) {
-                    let number = syscall.map_or("none".to_owned(), |n| n.to_string());
-                    return Some(format!("syscall {number} stands where {next} was expected"));
-                }
-                self.next_syscall += 1;
-                self.waits = Some((Role::Syscall, syscall));
-            }
-            (Role::Deliver, _) => {
-                self.next_syscall = 0;
-                self.waits = Some((Role::Deliver, None));
-            }
-            (Role::DeliverResult, Some((Role::Deliver, _))) => self.waits = None,
-            (Role::DeliverResult, _) => {
-                return fault("a delivery's result does not follow its delivery");
-            }
-            (Role::CrankFinish, Some(_)) => return fault("a crank ends inside a delivery"),
-            _ => {}
-        }
-        None
-    }
-}
-
 /// Why the entries of one crank cannot all be there as they were written: the
 /// index of the first that does not follow.
-pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
-    let starts = |line: &&[u8]| role::of(line) == Role::CrankStart;
+fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
+    let starts = |line: &&[u8]| role_of(line) == Role::CrankStart;
     if lines.first().is_some_and(|line| !starts(line)) {
         return Some((0, "the crank's start is missing".to_owned()));
     }
     let mut steps = Steps::default();
     for (index, line) in lines.iter().enumerate() {
-        let role = role::of(line);
+        let role = role_of(line);
         let what = match role {
             Role::CrankStart if index > 0 => Some("a crank begins inside a crank".to_owned()),
             _ => steps.take(role, numbers(line).syscall),
@@ -344,12 +465,12 @@ pub fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     }
     let whole = lines
         .last()
-        .is_some_and(|line| role::of(line) == Role::CrankFinish);
+        .is_some_and(|line| role_of(line) == Role::CrankFinish);
     (!whole).then(|| (lines.len(), "the crank's end is missing".to_owned()))
 }
 
 /// An entry in one line for people: its type, and the member that says most.
-pub fn brief(line: &str) -> String {
+fn brief(line: &str) -> String {
     let bytes = line.as_bytes();
     let kind = type_of(bytes);
     let member = |name: &str| json::find(bytes, name.as_bytes()).map(String::from_utf8_lossy);
@@ -376,11 +497,11 @@ pub fn brief(line: &str) -> String {
 }
 
 /// The member that names a heap snapshot by its content.
-pub const SNAPSHOT_ID: &str = "snapshotID";
+const SNAPSHOT_ID: &str = "snapshotID";
 
 /// What an entry tells of a heap snapshot.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+struct Snapshot {
     id: Option<String>,
     /// Bytes, plain and compressed.
     sizes: [Option<u64>; 2],
@@ -388,7 +509,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Reads it.
-    pub fn read(line: &[u8]) -> Snapshot {
+    fn read(line: &[u8]) -> Snapshot {
         let [id, plain, compressed] = json::pick(
             line,
             [
@@ -413,8 +534,25 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The number an input came with.
-pub fn input_number(line: &[u8]) -> Option<String> {
-    let value = json::find(line, INPUT_NUMBER.as_bytes())?;
-    json::read_str(value).map(Cow::into_owned)
-}
+const SPANS: [Span; 4] = [
+    Span {
+        opening: "cosmic-swingset-end-block-start",
+        closing: "cosmic-swingset-end-block-finish",
+        of_begun: true,
+    },
+    Span {
+        opening: "cosmic-swingset-run-start",
+        closing: "cosmic-swingset-run-finish",
+        of_begun: true,
+    },
+    Span {
+        opening: "crank-start",
+        closing: "crank-finish",
+        of_begun: false,
+    },
+    Span {
+        opening: "deliver",
+        closing: "deliver-result",
+        of_begun: false,
+    },
+];

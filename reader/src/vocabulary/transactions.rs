@@ -1,0 +1,131 @@
+//! Transactions, and the reads and writes that they make: the entries of the `host`
+//! profile. docs/embedding.md describes them.
+
+use haltbox_format::json;
+
+use super::entry::{self, is_type, type_of};
+use super::{Numbers, Role, Vocabulary, Written};
+use crate::values;
+
+/// Entries of a host that runs transactions.
+#[derive(Debug)]
+pub struct Transactions;
+
+/// The member that holds what was read or written.
+const VALUE: &str = "value";
+/// The member that says whether a key is there.
+const FOUND: &str = "found";
+
+impl Vocabulary for Transactions {
+    fn block_begins(&self) -> &'static str {
+        "begin-block"
+    }
+
+    fn role(&self, kind: &[u8]) -> Role {
+        match kind {
+            b"begin-block" => Role::Begin,
+            b"tx-input" => Role::Input,
+            b"tx-result" => Role::Result,
+            b"crank" => Role::CrankFinish,
+            b"op-read" | b"op-has" | b"op-next" => Role::Read,
+            _ => Role::Other,
+        }
+    }
+
+    fn numbers(&self, line: &[u8]) -> Numbers {
+        let [tx, op] = json::pick(line, [b"tx", b"op"]).map(|n| n.and_then(values::read_u64));
+        Numbers {
+            tx,
+            op,
+            ..Numbers::default()
+        }
+    }
+
+    /// An operation in words; another entry as it stands.
+    fn brief(&self, line: &str) -> String {
+        brief(line.as_bytes()).unwrap_or_else(|| line.to_owned())
+    }
+
+    /// A transaction's own number is not among them: it is its place in the block, which
+    /// consensus decides.
+    fn own_numbers(&self) -> &'static [&'static str] {
+        &["op"]
+    }
+
+    fn input_number(&self) -> &'static str {
+        "tx"
+    }
+
+    fn asked_key<'a>(&self, line: &'a [u8]) -> Option<(String, &'a [u8])> {
+        (self.role_of(line) == Role::Read).then(|| key(line))?
+    }
+
+    fn answer<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        value(line)
+    }
+
+    fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>> {
+        let deletes = is_type(line, "op-delete");
+        if !deletes && !is_type(line, "op-write") {
+            return None;
+        }
+        let (store, key) = key(line)?;
+        let value = if deletes { None } else { Some(value(line)?) };
+        Some((store, key, value))
+    }
+
+    /// The block's execution ends: what was written in it stands.
+    fn settles_writes(&self, line: &[u8]) -> bool {
+        is_type(line, "end-block")
+    }
+
+    fn transaction(&self, line: &[u8]) -> Option<u64> {
+        json::find(line, b"tx").and_then(json::read_u64)
+    }
+
+    /// Told right behind its operations, or behind those of all.
+    fn outcome(&self, line: &[u8]) -> Option<(u64, bool)> {
+        if !is_type(line, "tx-result") {
+            return None;
+        }
+        let code = json::find(line, b"code").and_then(json::read_u64);
+        Some((self.transaction(line)?, code != Some(0)))
+    }
+
+    fn is_same_read(&self, a: &[u8], b: &[u8]) -> bool {
+        let without_answer = |line: &[u8]| {
+            let mut text = line.to_vec();
+            for member in [VALUE, FOUND] {
+                entry::drop_value(&mut text, 0, member);
+            }
+            text
+        };
+        a != b && without_answer(a) == without_answer(b)
+    }
+
+    fn is_as_written(&self, line: &[u8]) -> bool {
+        entry::is_compact(line)
+    }
+}
+
+/// Store and key of an operation, the key as it stands in the entry.
+fn key(line: &[u8]) -> Option<(String, &[u8])> {
+    let [store, key] = json::pick(line, [b"store", b"key"]);
+    Some((json::read_str(store?)?.into_owned(), key?))
+}
+
+/// The value that an operation read or wrote.
+fn value(line: &[u8]) -> Option<&[u8]> {
+    json::find(line, VALUE.as_bytes())
+}
+
+fn brief(line: &[u8]) -> Option<String> {
+    let (store, key) = key(line)?;
+    let number = json::find(line, b"op").and_then(json::read_u64)?;
+    let kind = type_of(line);
+    let value = value(line).map_or(String::new(), |value| {
+        format!(" {}", String::from_utf8_lossy(value))
+    });
+    let key = String::from_utf8_lossy(key);
+    Some(format!("{kind} {number} {store} {key}{value}"))
+}
