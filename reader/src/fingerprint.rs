@@ -33,6 +33,9 @@ const DIVERGED: u16 = 16;
 const HASHLESS: u16 = 32;
 const BROKEN: u16 = 64;
 const NEWER: u16 = 128;
+const DISORDERED: u16 = 256;
+/// Where they stand behind a block's height and first unit.
+const FLAGS: usize = 6;
 
 /// What a fingerprint tells of a block whose entries do not stand as the kernel wrote
 /// them.
@@ -218,6 +221,17 @@ impl Writer {
         self.blocks.push((block.height, record, words));
     }
 
+    /// Entries of the recording do not stand in the order they were written in: what
+    /// differs in any of its blocks may stand elsewhere.
+    pub fn disordered(&mut self) {
+        for (_, record, _) in &mut self.blocks {
+            let flags = record.get_mut(FLAGS..FLAGS + 2);
+            if let Some(flags) = flags.and_then(|flags| <&mut [u8; 2]>::try_from(flags).ok()) {
+                *flags = (u16::from_le_bytes(*flags) | DISORDERED).to_le_bytes();
+            }
+        }
+    }
+
     /// How many blocks it has.
     pub fn blocks(&self) -> usize {
         self.blocks.len()
@@ -330,8 +344,8 @@ impl Fingerprint {
             if tape.hashless {
                 summary.without_hashes += tape.cranks() as u64;
             }
-            if let (Some(why), 0) = (&tape.fault, tape.units.len()) {
-                summary.disorder.get_or_insert(why.clone());
+            if block.flags & DISORDERED != 0 || tape.fault.is_some() {
+                summary.disorder.get_or_insert(DISORDER.to_owned());
             }
             if !finds.block(tape) {
                 break;

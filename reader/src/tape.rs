@@ -140,6 +140,14 @@ impl BlockTape {
         until - usize::from(cut && last.is_some_and(Unit::is_unfinished))
     }
 
+    /// Something is missing inside: entries stand behind the place. The beginning of a
+    /// recording is no such place. Digests alone hold nothing of what stands behind it.
+    pub fn is_torn(&self) -> bool {
+        let inside = |hole: &usize| *hole < self.units.len() && (self.begun || *hole > 0);
+        let untold = self.narrow && self.begun && self.ended && !self.holes.is_empty();
+        untold || self.holes.iter().any(inside)
+    }
+
     /// The kernel ran: the beginning of its run is there, or cranks of it are. A block
     /// that was saved already runs again empty.
     pub fn ran(&self) -> bool {

@@ -71,12 +71,15 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let mut writer = Writer::new(rules.canonical().digest());
     let hashes = hashes(party)?;
     let newer = version::newer_heights(party)?;
-    pair::each_height(party, &mut |block| -> anyhow::Result<()> {
+    let (summary, _) = pair::each_height(party, &mut |block| -> anyhow::Result<()> {
         let hash = hashes.get(&(block.height, block.attempt)).copied();
         let hash = hash.filter(|_| block.is_whole());
         writer.block(&block, hash, newer.contains(&block.height));
         Ok(())
     })?;
+    if summary.disorder.is_some() {
+        writer.disordered();
+    }
     let blocks = writer.blocks();
     if blocks == 0 {
         anyhow::bail!(

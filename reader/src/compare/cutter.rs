@@ -359,9 +359,7 @@ impl<'a> Cutter<'a> {
             (true, Some(_)) => self.open.units.len(),
             (true, None) => self.numbered(),
         };
-        if !fault.here {
-            self.summary.disorder.get_or_insert_with(|| text.clone());
-        }
+        self.summary.disorder.get_or_insert_with(|| text.clone());
         self.hole(&text, finds);
         self.open.holes.push(sound);
         self.open.fault.get_or_insert(fault.why);

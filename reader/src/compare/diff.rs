@@ -793,7 +793,9 @@ fn uncovered(comparison: &Comparison) -> Option<String> {
     };
     let missing = lacking(|side| &side.missing, &common);
     let partial = lacking(|side| &side.incomplete, &within);
-    let (height, who) = missing.into_iter().chain(partial).min()?;
+    // At the edges of a recording a beginning or an end may be missing, and no more.
+    let torn = lacking(|side| &side.torn, &common);
+    let (height, who) = missing.into_iter().chain(partial).chain(torn).min()?;
     Some(format!(
         "all else is equal, but {who} height {height}; ask for it"
     ))

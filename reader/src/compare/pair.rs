@@ -88,6 +88,9 @@ pub struct Side {
     pub blocks: u64,
     /// Heights without a whole execution.
     pub incomplete: Vec<u64>,
+    /// Heights of which something inside is missing: what stands behind it is not
+    /// compared.
+    pub torn: Vec<u64>,
     /// Heights missing between two that are there.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
@@ -402,6 +405,9 @@ impl Side {
         self.blocks += 1;
         if !block.is_whole() && self.incomplete.len() < TOLD {
             self.incomplete.push(block.height);
+        }
+        if block.is_torn() && self.torn.len() < TOLD {
+            self.torn.push(block.height);
         }
         let fault = block.fault.iter().map(|why| (block.height, why.clone()));
         self.faults

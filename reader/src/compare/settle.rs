@@ -90,11 +90,12 @@ fn of_many(
 /// Which of two comparisons that found nothing tells more, whichever source was named
 /// first. What is broken in one rise, or cannot be compared, is not equal because
 /// another one is.
-fn rank(of: &Settled) -> (bool, u64, u64, usize) {
+fn rank(of: &Settled) -> (bool, u64, u64, usize, u64) {
     let comparison = &of.comparison;
     let open = comparison.is_broken() || comparison.apart > 0;
     let (whole, cranks) = (comparison.whole, comparison.cranks.0);
-    (open, whole, cranks, comparison.rows.len())
+    let blocks = comparison.sides.iter().map(|side| side.blocks).sum();
+    (open, whole, cranks, comparison.rows.len(), blocks)
 }
 
 /// The rises to be compared, the last ones first: those that stand equally far from the
@@ -152,11 +153,17 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
             known.clear();
             continue;
         }
-        let unread = |side: &pair::Side| side.blocks == 0 || side.summary.unread;
-        if !a.is_by_value() && comparison.sides.iter().any(unread) {
-            // Another writer may have written the heights otherwise.
+        let parted = comparison.parting.is_some();
+        // Another writer may have written the heights otherwise, or what stands behind
+        // the place where they part.
+        let by_value = |side: &pair::Side| {
+            side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
+        };
+        if !a.is_by_value() && comparison.sides.iter().any(by_value) {
             a.read_by_value();
             b.read_by_value();
+            equal.clear();
+            known.clear();
             continue;
         }
         let doubts = comparison.doubts.iter();

@@ -234,7 +234,7 @@ impl Case<'_> {
                 (finding.verdict, finding.summary) =
                     result_class(self.vocabulary.asked(&a[equal].line));
             }
-            [Some(Role::CrankFinish), Some(Role::CrankFinish)] if !self.same_crankhash(steps) => {
+            [Some(Role::CrankFinish), Some(Role::CrankFinish)] if self.other_crankhash(steps) => {
                 finding.verdict = Verdict::HashOnly;
                 finding.summary =
                     "every step of the crank is equal, its crankhash is not: a write that no entry shows"
@@ -249,13 +249,15 @@ impl Case<'_> {
         finding
     }
 
-    /// What differs at the crank's end is not what it wrote.
-    fn same_crankhash(&self, steps: [Option<&Entry>; 2]) -> bool {
+    /// What differs at the crank's end is what it wrote: one that is not told is not
+    /// another one.
+    fn other_crankhash(&self, steps: [Option<&Entry>; 2]) -> bool {
         let hashes = steps.map(|step| {
             let step = step.zip(self.rules());
             step.and_then(|(entry, rules)| rules.crank_hashes(&entry.line)[0])
         });
-        hashes[0].is_some() && hashes[0] == hashes[1]
+        let [one, other] = hashes;
+        one.zip(other).is_some_and(|(one, other)| one != other)
     }
 
     /// The crank's own message differs.

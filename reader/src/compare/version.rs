@@ -134,7 +134,10 @@ fn is_newer(vocabulary: &dyn Vocabulary, line: &[u8]) -> bool {
 fn of_step(finding: &Finding) -> Option<Option<String>> {
     let [one, other] = finding.steps.each_ref().map(|step| {
         let line = step.as_ref().map(|entry| entry.line.as_slice());
-        names(line.unwrap_or_default())
+        let mut names = names(line.unwrap_or_default());
+        // A kernel that writes none says nothing else by it.
+        names.retain(|name| !entry::HASHES.contains(&name.as_str()));
+        names
     });
     let own = |these: &[String], those: &[String]| {
         these.iter().find(|name| !those.contains(name)).cloned()

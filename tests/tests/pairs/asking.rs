@@ -100,7 +100,11 @@ impl Asked<'_> {
             (_, Some(height)) => node.recording.whole.contains(&height),
         };
         let covered = height(a) && height(b) && !hashes;
-        let wrong = differences(expected, said.0, &said.1);
+        let mut wrong = differences(expected, said.0, &said.1);
+        if expected.verdict == "replay differs" && b.recording.has("rollback") {
+            // What is executed next after it is another height.
+            wrong.retain(|of| !of.starts_with("height:"));
+        }
         let figures = &mut counts.different;
         figures.pairs += 1;
         match (said.0, wrong.is_empty()) {

@@ -24,7 +24,7 @@ pub struct OfKernel {
     prepares: bool,
     /// Height of the work that prepares a block.
     prepared: Option<u64>,
-    run: bool,
+    run: Option<Run>,
     crank: Option<Crank>,
     delivery: DeliveryNumbers,
     /// The last crank that ended.
@@ -52,6 +52,12 @@ fn fault_before(why: impl Into<String>) -> Option<Fault> {
         why: why.into(),
         here: false,
     })
+}
+
+/// A run that began, and its number.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    number: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +88,7 @@ impl Course for OfKernel {
         let fault = match role {
             Role::Begin => self.block_begins(line),
             Role::RunStart => self.run_begins(line),
-            Role::RunFinish => self.run_ends(),
+            Role::RunFinish => self.run_ends(line),
             Role::Input | Role::Trigger => self.outside("what came from outside the kernel stands"),
             Role::CrankStart => self.crank_begins(entry),
             Role::End => self.block_ends(line),
@@ -145,7 +151,7 @@ impl OfKernel {
         let own = before
             .prepared
             .is_none_or(|prepared| Some(prepared) == height);
-        let prepares = before.prepares && own && before.crank.is_none() && !before.run;
+        let prepares = before.prepares && own && before.crank.is_none() && before.run.is_none();
         (before.seen && before.height.is_none() && !prepares)
             .then(|| fault_before("a block begins behind entries that are not its own"))?
     }
@@ -159,33 +165,42 @@ impl OfKernel {
         if let Some(why) = self.outside("a run begins") {
             return Some(why);
         }
-        if self.run {
+        if self.run.is_some() {
             return fault_before("a run begins inside a run");
         }
-        (self.run, self.in_run) = (true, false);
+        let run = Run {
+            number: number(line, "runNum"),
+        };
+        (self.run, self.in_run) = (Some(run), false);
         if self.height.is_none() {
             self.prepared = number(line, "blockHeight");
         }
         self.other_height(line)
     }
 
-    fn run_ends(&mut self) -> Option<Fault> {
+    fn run_ends(&mut self, line: &[u8]) -> Option<Fault> {
         if let Some(why) = self.outside("a run ends") {
             return Some(why);
         }
-        let known = self.run || self.height.is_none();
-        (self.run, self.in_run) = (false, false);
-        if known {
-            return None;
+        let run = self.run.take();
+        self.in_run = false;
+        let Some(run) = run else {
+            // The recording may begin inside it.
+            let begun = self.height.is_some() || self.behind;
+            return fault_before("a run ends that did not begin").filter(|_| begun);
+        };
+        let (began, ends) = run.number.zip(number(line, "runNum"))?;
+        if began == ends {
+            return self.other_height(line);
         }
-        fault_before("a run ends that did not begin")
+        fault_before(format!("run {ends} ends where run {began} began"))
     }
 
     fn block_ends(&mut self, line: &[u8]) -> Option<Fault> {
         if let Some(why) = self.outside("the block ends") {
             return Some(why);
         }
-        if self.run {
+        if self.run.is_some() {
             return fault_before("the block ends inside a run");
         }
         let fault = match self.behind {
@@ -231,7 +246,8 @@ impl OfKernel {
 
     /// A step of a delivery, or the end of its crank.
     fn step(&mut self, entry: Entry<'_>) -> Option<Fault> {
-        let begun = self.height.is_some() || self.before.is_some() || self.run || self.behind;
+        let begun =
+            self.height.is_some() || self.before.is_some() || self.run.is_some() || self.behind;
         if self.crank.is_none() && begun {
             return fault_before("an entry of a crank stands outside cranks");
         }
@@ -263,7 +279,7 @@ impl OfKernel {
             return fault_here(why);
         }
         if role == Role::CrankFinish {
-            (self.before, self.in_run, self.crank) = (own, self.run, None);
+            (self.before, self.in_run, self.crank) = (own, self.run.is_some(), None);
         }
         None
     }
