@@ -263,3 +263,30 @@ pub trait Finds {
     /// Any slog line, before what it means is known.
     fn any_line(&mut self, _line: &[u8], _number: u64) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_torn_where_entries_stand_behind_what_is_missing() {
+        let unit = Unit {
+            digest: [0; 16],
+            what: What::Entry,
+        };
+        let block = |begun, ended, narrow, hole| BlockTape {
+            begun,
+            ended,
+            narrow,
+            holes: vec![hole],
+            units: vec![unit; 3],
+            ..BlockTape::default()
+        };
+        assert!(block(true, true, false, 0).is_torn());
+        assert!(block(true, false, false, 2).is_torn());
+        assert!(!block(true, false, false, 3).is_torn(), "cut off");
+        assert!(!block(false, true, false, 0).is_torn(), "begins inside");
+        assert!(block(true, true, true, 3).is_torn(), "digests alone");
+        assert!(!block(true, false, true, 3).is_torn());
+    }
+}

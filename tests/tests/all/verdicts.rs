@@ -315,7 +315,10 @@ fn what_is_not_in_order_accuses_nobody() {
     assert!(lines[finish].contains("crank-finish"), "{}", lines[finish]);
     let half = format!("{}{start_of_process}", &lines[finish][..150]);
     let third_end = at("end-block-finish\",\"blockHeight\":3");
-    let cases: [(&str, i32, Vec<String>); 11] = [
+    let second = at("begin-block\",\"blockHeight\":2");
+    let run_ends = line_of(&lines, "run-finish", second);
+    let inner = start(1467) + 5;
+    let cases: [(&str, i32, Vec<String>); 13] = [
         (
             "half an entry, and the next process in its line",
             2,
@@ -367,6 +370,27 @@ fn what_is_not_in_order_accuses_nobody() {
             "a whole crank lost",
             2,
             [&lines[..start(579)], &lines[start(579) + 65..]].concat(),
+        ),
+        (
+            "a piece whose place looks whole, at the end",
+            2,
+            [
+                &lines[..run_ends],
+                &lines[start(131)..],
+                &lines[run_ends..start(131)],
+            ]
+            .concat(),
+        ),
+        (
+            "steps of a delivery in another crank",
+            2,
+            [
+                &lines[..mid],
+                &lines[inner..inner + 8],
+                &lines[mid..inner],
+                &lines[inner + 8..],
+            ]
+            .concat(),
         ),
         (
             "put back to the block before",
@@ -446,6 +470,24 @@ fn another_version_is_not_another_execution() {
                 "{kind}: {json:#}"
             );
         }
+    }
+    // A kernel that writes no hashes has no other ones.
+    let hashless: Vec<String> = last
+        .iter()
+        .map(|line| match line.find(",\"crankhash\":") {
+            Some(at) => line[..at].to_owned() + &line[line.find(",\"time\":").expect("a time")..],
+            None => line.clone(),
+        })
+        .collect();
+    let novel = "{\"type\":\"crank-finish\",\"novel\":true,";
+    let changed = last
+        .iter()
+        .map(|line| line.replace("{\"type\":\"crank-finish\",", novel));
+    write("hashless", &hashless);
+    write("case", &changed.collect::<Vec<_>>());
+    for (a, b) in [("hashless", "case"), ("case", "hashless")] {
+        let (code, json) = diff(&path(a), &path(b));
+        assert_eq!(code, 2, "{json:#}");
     }
     // What known kernels write differs in what they did.
     let changed = last

@@ -388,6 +388,36 @@ mod tests {
     }
 
     #[test]
+    fn a_run_ends_that_began() {
+        let line = |kind: &str, number: u64| {
+            format!("{{\"type\":\"cosmic-swingset-run-{kind}\",\"runNum\":{number}}}")
+        };
+        let begins = entry("B1");
+        let fault = |lines: &[String]| {
+            let mut followed = OfKernel::default();
+            let entries = lines
+                .iter()
+                .map(|line| Entry::new(&SwingSet, line.as_bytes()));
+            entries.filter_map(|entry| followed.take(entry)).count()
+        };
+        let (start, end, block) = (line("start", 0), line("finish", 0), entry("E1"));
+        assert_eq!(
+            fault(&[begins.clone(), start.clone(), end.clone(), block.clone()]),
+            0
+        );
+        assert_eq!(
+            fault(std::slice::from_ref(&end)),
+            0,
+            "it began before the recording"
+        );
+        assert_eq!(
+            fault(&[begins.clone(), start.clone(), line("finish", 1)]),
+            1
+        );
+        assert_eq!(fault(&[begins, block, end]), 1, "behind a block");
+    }
+
+    #[test]
     fn cranks_are_counted_on_from_block_to_block() {
         let goes_back = |course: &str| {
             let mut followed = OfKernel::default();
