@@ -90,12 +90,17 @@ fn of_many(
 /// Which of two comparisons that found nothing tells more, whichever source was named
 /// first. What is broken in one rise, or cannot be compared, is not equal because
 /// another one is.
-fn rank(of: &Settled) -> (bool, u64, u64, usize, u64) {
+fn rank(of: &Settled) -> impl Ord + use<> {
     let comparison = &of.comparison;
     let open = comparison.is_broken() || comparison.apart > 0;
-    let (whole, cranks) = (comparison.whole, comparison.cranks.0);
-    let blocks = comparison.sides.iter().map(|side| side.blocks).sum();
-    (open, whole, cranks, comparison.rows.len(), blocks)
+    let [one, other] = &comparison.sides;
+    let size = |side: &pair::Side| (side.summary.lines, side.summary.cranks);
+    let larger = if size(one) < size(other) { other } else { one };
+    (
+        (open, comparison.whole, comparison.cranks.0),
+        (comparison.rows.len(), one.blocks + other.blocks),
+        larger.blocks,
+    )
 }
 
 /// The rises to be compared, the last ones first: those that stand equally far from the

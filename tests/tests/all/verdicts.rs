@@ -317,7 +317,8 @@ fn what_is_not_in_order_accuses_nobody() {
     let third_end = at("end-block-finish\",\"blockHeight\":3");
     let second = at("begin-block\",\"blockHeight\":2");
     let run_ends = line_of(&lines, "run-finish", second);
-    let inner = start(1467) + 5;
+    let inner = line_of(&lines, "\"syscall\",\"crankNum\":1467,", 0);
+    let result = line_of(&lines, "\"deliver-result\",\"crankNum\":1467,", 0);
     let cases: [(&str, i32, Vec<String>); 13] = [
         (
             "half an entry, and the next process in its line",
@@ -386,9 +387,9 @@ fn what_is_not_in_order_accuses_nobody() {
             2,
             [
                 &lines[..mid],
-                &lines[inner..inner + 8],
+                &lines[inner..result],
                 &lines[mid..inner],
-                &lines[inner + 8..],
+                &lines[result..],
             ]
             .concat(),
         ),
