@@ -19,6 +19,7 @@ mod app_hash;
 pub mod archive_name;
 pub mod attached;
 pub mod blackbox;
+pub mod block_files;
 mod canonical;
 mod entry_type;
 mod event;

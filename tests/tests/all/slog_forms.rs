@@ -483,6 +483,23 @@ fn a_folder_of_block_files_is_one_recording() {
     assert!(!found.iter().any(|(height, _)| *height == 15));
 }
 
+/// What a bootstrap prepared is not the next block's whose file happens to be there.
+#[test]
+fn a_block_behind_a_bootstrap_is_the_first_one() {
+    let Some(slog) = recording("honest-a") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = written(folder.path(), "plain", &slog);
+    let whole = hashes(&plain);
+    let parts = folder.path().join("parts");
+    fs::create_dir(&parts).expect("a folder");
+    let files = block_files(&slog, &parts);
+    check_block_files(&parts, &whole, &plain, &[]);
+    fs::remove_file(named(&files, "block_1_")).expect("a file");
+    check_block_files(&parts, &whole, &plain, &[1, 2]);
+}
+
 /// The sender does not tell whether an upgrade ran behind a start, so the first block
 /// behind one has no HASH.
 #[test]
