@@ -26,7 +26,8 @@ use haltbox_format::mark::{Before, SourceMark};
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 
-use followed::{Followed, Step};
+pub(crate) use followed::inflated;
+use followed::{BlockFolder, Follow, Followed, Step};
 use given::{Given, OWN_LINE};
 use journal::Journal;
 use lines::LineSplitter;
@@ -143,7 +144,7 @@ enum Input {
     },
     Followed {
         path: PathBuf,
-        followed: Box<Followed>,
+        followed: Box<dyn Follow>,
     },
     Journal(Box<Journal>),
     Over,
@@ -283,12 +284,14 @@ impl Source {
             path: self.name.clone(),
             inode: 0,
             offset: self.consumed,
+            file: None,
             before: None,
             trouble: self.trouble.mark(),
         };
         match &self.input {
             Input::Followed { followed, .. } => SourceMark {
                 inode: followed.inode(),
+                file: followed.file_name().map(str::to_owned),
                 before: followed.before(),
                 ..mark
             },
@@ -487,7 +490,7 @@ impl Source {
         };
         match followed.turn(&mut self.chunk) {
             Step::Read(count) => self.take(count, sink),
-            Step::Quiet => Turn::Quiet,
+            Step::Quiet => self.look_for_folder(),
             Step::Late(Some(what)) => Turn::Missed(what),
             Step::Late(None) => Turn::MissedMore,
             Step::Appeared { from } => {
@@ -506,6 +509,24 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// Where no file ever was a folder may come: all that is in it came since.
+    fn look_for_folder(&mut self) -> Turn {
+        let Input::Followed { path, followed } = &mut self.input else {
+            return Turn::Quiet;
+        };
+        if self.stream == Stream::Slog && followed.is_untouched() && path.is_dir() {
+            match BlockFolder::open_new(path) {
+                Ok(folder) => {
+                    *followed = Box::new(folder);
+                    return Turn::Appeared;
+                }
+                // It stays a file that cannot be read.
+                Err(_) => return Turn::Quiet,
+            }
+        }
+        Turn::Quiet
     }
 
     /// Another file is read from here on. What was read of a line is all that there
@@ -589,27 +610,44 @@ fn open_path(
             let fifo = fifo(path).map_err(cannot)?;
             return Ok(Begins::new(name, fifo));
         }
-        Ok(found) if found.is_dir() => {
-            return Err(format!(
-                "{name} is a folder, not a file or FIFO; a folder of files of single blocks can be read \
-                 (haltbox info, diff), not recorded: give the plain {}",
-                stream.name()
-            ));
-        }
+        Ok(found) if found.is_dir() => return open_folder(stream, path, resume),
+        // Away for now.
+        Err(_) if is_of_folder(resume, &name) => return open_folder(stream, path, resume),
         // Followed from its first byte on once it is there.
         _ => {}
     }
     let opened = Followed::open(path, resume, until_ms).map_err(cannot)?;
+    Ok(begins(path, opened))
+}
+
+/// A folder in which the node writes a file for each block.
+fn open_folder(stream: Stream, path: &Path, resume: Option<&SourceMark>) -> Result<Begins, String> {
+    let name = path.display().to_string();
+    if stream != Stream::Slog {
+        return Err(format!("{name} is a folder, not a file or FIFO"));
+    }
+    let resume = resume.filter(|mark| mark.path == name);
+    let opened = BlockFolder::open(path, resume)
+        .map_err(|error| format!("cannot open the {} source {name}: {error}", stream.name()))?;
+    Ok(begins(path, opened))
+}
+
+/// The last session read a folder here.
+fn is_of_folder(resume: Option<&SourceMark>, name: &str) -> bool {
+    resume.is_some_and(|mark| mark.path == name && mark.file.is_some())
+}
+
+fn begins(path: &Path, opened: followed::Opened<impl Follow + 'static>) -> Begins {
     let input = Input::Followed {
         path: path.to_owned(),
         followed: Box::new(opened.followed),
     };
-    Ok(Begins {
+    Begins {
         from: opened.from,
         goes_on: opened.goes_on,
         told: opened.told,
-        ..Begins::new(name, input)
-    })
+        ..Begins::new(path.display().to_string(), input)
+    }
 }
 
 /// Reads a descriptor that may be a terminal or belong to another process too,

@@ -84,8 +84,9 @@ struct RecordArgs {
     /// host knows no AppHash, give --node-log, --journal or --rpc too.
     #[arg(long, value_name = "RING", conflicts_with_all = ATTACHED_HAS_NO)]
     attach: Option<PathBuf>,
-    /// The host's slog: a file that is followed, a FIFO, - for standard input, or
-    /// the FIFO that systemd holds and passes (fd:NAME if there are several).
+    /// The host's slog: a file that is followed, a folder into which the node writes
+    /// a file for each block, a FIFO, - for standard input, or the FIFO that systemd
+    /// holds and passes (fd:NAME if there are several).
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     slog: Option<String>,
     /// Standard input is the slog, and comes from `haltbox run`, which reads
@@ -95,7 +96,7 @@ struct RecordArgs {
     /// What `haltbox run` leaves to its recorder: numbers of descriptors.
     #[arg(long, value_name = "end=N,...", hide = true)]
     of_run: Option<Handed>,
-    /// The node's log: the same. With --attach a file that is followed.
+    /// The node's log: the same, but no folder. With --attach a file that is followed.
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
     /// The node's log out of systemd's journal: what this unit prints.

@@ -2,6 +2,7 @@
 
 pub mod after_freeze;
 pub mod attached;
+mod block_folder;
 mod callers;
 pub mod concerns;
 pub(crate) mod contents;

@@ -7,6 +7,8 @@ mod archive; // released blocks, archived and had back
 mod attach; // beside a host that links the recorder
 #[path = "all/bad_input.rs"]
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
+#[path = "all/block_folder.rs"]
+mod block_folder; // a file for each block, recorded as the node writes them
 #[path = "all/commands.rs"]
 mod commands; // selection, exit codes, pipes, the demo
 #[path = "all/control.rs"]

@@ -553,6 +553,7 @@ mod tests {
             path: "/home/agoric/slög \"1\".jsonl".to_owned(),
             inode: u64::MAX,
             offset: 1 << 40,
+            file: None,
             before: Some(Before {
                 bytes: 4096,
                 behind: 12,

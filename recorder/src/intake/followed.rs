@@ -7,7 +7,9 @@
 //! seam between two of them is told as a gap there.
 
 mod beside;
+mod blocks;
 mod file;
+mod inflate;
 
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
@@ -21,7 +23,9 @@ use haltbox_format::mark::{Before, SourceMark};
 
 use super::trouble::Failure;
 use beside::{Between, Last};
+pub(super) use blocks::BlockFolder;
 use file::{FollowedFile, Got};
+pub(crate) use inflate::inflated;
 
 /// How often it is asked what is at the path.
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,6 +46,28 @@ const LEFT_FOR: Duration = Duration::from_secs(300);
 const LEFT_AT_MOST: usize = 8;
 /// Files that wait for their turn.
 const WAIT_AT_MOST: usize = 64;
+
+/// What another process writes, and how far it was read.
+pub(super) trait Follow: Send {
+    /// Reads what is there, at most one chunk.
+    fn turn(&mut self, chunk: &mut [u8]) -> Step;
+    /// For a mark: the file that is read; 0 for none.
+    fn inode(&self) -> u64;
+    /// For a mark: its name, where the path alone does not tell it.
+    fn file_name(&self) -> Option<&str>;
+    /// For a mark: what stood before the last whole line's end.
+    fn before(&self) -> Option<Before>;
+    /// How many bytes that are.
+    fn told_by(&self) -> u64;
+    /// Whether this is the file that is read.
+    fn reads(&self, inode: u64, device: u64) -> bool;
+    /// More is there than was read, in a file whose turn has not come.
+    fn holds_back(&self) -> bool;
+    /// Why it cannot be read.
+    fn failure(&self) -> Option<&Failure>;
+    /// There never was a file.
+    fn is_untouched(&self) -> bool;
+}
 
 /// A followed file.
 pub(super) struct Followed {
@@ -94,8 +120,8 @@ struct Closed {
 }
 
 /// Where a recorder finds what it read before.
-pub(super) struct Opened {
-    pub(super) followed: Followed,
+pub(super) struct Opened<F = Followed> {
+    pub(super) followed: F,
     /// Where reading begins.
     pub(super) from: u64,
     /// Nothing is missing between what was recorded and that place.
@@ -241,60 +267,6 @@ impl Followed {
         self.waiting.extend(waiting);
     }
 
-    /// For a mark: the file that is read.
-    pub(super) fn inode(&self) -> u64 {
-        self.reading.as_ref().map_or(0, FollowedFile::inode)
-    }
-
-    /// Whether this is the file that is read.
-    pub(super) fn reads(&self, inode: u64, device: u64) -> bool {
-        let reading = self.reading.as_ref();
-        reading.is_some_and(|file| file.is(inode, device))
-    }
-
-    /// For a mark: what stood before the last whole line's end.
-    pub(super) fn before(&self) -> Option<Before> {
-        self.reading.as_ref().and_then(FollowedFile::before)
-    }
-
-    /// How many bytes that are.
-    pub(super) fn told_by(&self) -> u64 {
-        self.reading.as_ref().map_or(0, FollowedFile::told_by)
-    }
-
-    /// More is there than was read, in a file whose turn has not come.
-    pub(super) fn holds_back(&self) -> bool {
-        self.waiting.iter().any(|next| next.file.length() > 0)
-    }
-
-    /// Why it cannot be read.
-    pub(super) fn failure(&self) -> Option<&Failure> {
-        let read = self.read_failure.as_ref().map(|(failure, _)| failure);
-        read.or(self.path_failure.as_ref())
-    }
-
-    /// Reads what is there, at most one chunk.
-    pub(super) fn turn(&mut self, chunk: &mut [u8]) -> Step {
-        self.look();
-        let late = self.late();
-        if late > 0 {
-            return Step::Late(self.tell_late(late));
-        }
-        let Some(file) = &mut self.reading else {
-            return self.next(None);
-        };
-        let got = file.read(chunk);
-        if got.is_ok() {
-            self.read_failure = None;
-        }
-        match got {
-            Ok(Got::Bytes(count)) => Step::Read(count),
-            Ok(Got::End) => self.at_end(),
-            Ok(Got::Cut) => self.anew(),
-            Err(error) => self.cannot_read(&error),
-        }
-    }
-
     fn anew(&mut self) -> Step {
         let file = self.reading.as_mut();
         match file.map_or(Ok(0), FollowedFile::begin_anew) {
@@ -312,7 +284,7 @@ impl Followed {
     /// Everything that is in this file now was read. Whether its writer went on to
     /// the next was asked before.
     fn at_end(&mut self) -> Step {
-        if !self.holds_back() {
+        if !Follow::holds_back(self) {
             return Step::Quiet;
         }
         let both = self.both.get_or_insert_with(Instant::now).elapsed();
@@ -332,7 +304,7 @@ impl Followed {
         let now = Instant::now();
         let since = self.read_failure.as_ref().map_or(now, |(_, since)| *since);
         self.read_failure = Some((Failure::of(error), since));
-        if !self.holds_back() || since.elapsed() < DONE_AFTER {
+        if !Follow::holds_back(self) || since.elapsed() < DONE_AFTER {
             return Step::Quiet;
         }
         self.next(Some(format!(
@@ -583,6 +555,63 @@ impl Followed {
             let why = || "more files came to the path than are held open".to_owned();
             next.missing.get_or_insert_with(why);
         }
+    }
+}
+
+impl Follow for Followed {
+    fn turn(&mut self, chunk: &mut [u8]) -> Step {
+        self.look();
+        let late = self.late();
+        if late > 0 {
+            return Step::Late(self.tell_late(late));
+        }
+        let Some(file) = &mut self.reading else {
+            return self.next(None);
+        };
+        let got = file.read(chunk);
+        if got.is_ok() {
+            self.read_failure = None;
+        }
+        match got {
+            Ok(Got::Bytes(count)) => Step::Read(count),
+            Ok(Got::End) => self.at_end(),
+            Ok(Got::Cut) => self.anew(),
+            Err(error) => self.cannot_read(&error),
+        }
+    }
+
+    fn inode(&self) -> u64 {
+        self.reading.as_ref().map_or(0, FollowedFile::inode)
+    }
+
+    fn file_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn before(&self) -> Option<Before> {
+        self.reading.as_ref().and_then(FollowedFile::before)
+    }
+
+    fn told_by(&self) -> u64 {
+        self.reading.as_ref().map_or(0, FollowedFile::told_by)
+    }
+
+    fn reads(&self, inode: u64, device: u64) -> bool {
+        let reading = self.reading.as_ref();
+        reading.is_some_and(|file| file.is(inode, device))
+    }
+
+    fn holds_back(&self) -> bool {
+        self.waiting.iter().any(|next| next.file.length() > 0)
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        let read = self.read_failure.as_ref().map(|(failure, _)| failure);
+        read.or(self.path_failure.as_ref())
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.reading.is_none() && self.waiting.is_empty() && self.left.is_empty()
     }
 }
 

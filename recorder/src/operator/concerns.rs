@@ -18,6 +18,7 @@ use crate::archive;
 use crate::clock;
 use crate::intake::journal::SCHEME;
 use crate::operator::attached::Attached;
+use crate::operator::block_folder;
 use crate::operator::contents::{NOT_UNDERSTOOD, SLOG_NOT_UNDERSTOOD, SLOG_UNDERSTOOD};
 use crate::operator::control::{self, Reply, Request};
 use crate::operator::message::{WITHOUT_A_BOX, human_bytes};
@@ -261,6 +262,9 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
         }
         Err(error) => return Some(unreadable(stream, &place, &error)),
     };
+    if found.is_dir() && source.is_folder() {
+        return folder_concern(source, &place, &found);
+    }
     if found.is_dir() {
         let error = std::io::Error::other("it is a folder");
         return Some(unreadable(stream, &place, &error));
@@ -272,21 +276,45 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
     if let Err(error) = fs::File::open(&place) {
         return Some(unreadable(stream, &place, &error));
     }
-    let since = found.modified().ok();
-    let since = since.and_then(|at| SystemTime::now().duration_since(at).ok());
-    if found.len() == 0 && since.is_some_and(|since| since > EMPTY) {
+    if found.len() == 0 && is_quiet(&found) {
         return Some(concern(
             "source-empty",
             format!("{stream}: {path} is empty"),
             "does the node write there (SLOGFILE, the unit's StandardOutput)?",
         ));
     }
+    unread(source, &path)
+}
+
+/// It was not written to for a while.
+fn is_quiet(found: &fs::Metadata) -> bool {
+    let since = found.modified().ok();
+    let since = since.and_then(|at| SystemTime::now().duration_since(at).ok());
+    since.is_some_and(|since| since > EMPTY)
+}
+
+fn unread(source: &SourceState, path: &str) -> Option<Concern> {
     let lag = source.lag.filter(|lag| *lag > LAGGING)?;
+    let stream = &source.stream;
     Some(concern(
         "source-unread",
         format!("{stream}: {} of {path} are unread", human_bytes(lag)),
         "is the recorder at work? A disk that is too slow shows in its unit's I/O",
     ))
+}
+
+/// A folder in which the node writes a file for each block.
+fn folder_concern(source: &SourceState, place: &Path, found: &fs::Metadata) -> Option<Concern> {
+    let (stream, path) = (&source.stream, place.shown().to_string());
+    match block_folder::files(place) {
+        Err(error) => Some(unreadable(stream, place, &error)),
+        Ok(files) if files.is_empty() && source.file.is_none() && is_quiet(found) => Some(concern(
+            "source-empty",
+            format!("{stream}: {path} holds no file of a block"),
+            "does the node's sender write there (block-slog writes into the node's state folder)?",
+        )),
+        Ok(_) => unread(source, &path),
+    }
 }
 
 fn unreadable(stream: &str, place: &Path, error: &std::io::Error) -> Concern {
@@ -572,6 +600,7 @@ mod tests {
         let of = |lag| SourceState {
             stream: "slog".to_owned(),
             path: slog.to_string_lossy().into_owned(),
+            file: None,
             offset: 3,
             lag: Some(lag),
             trouble: None,

@@ -5,10 +5,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::intake::inflated;
+use crate::operator::block_folder;
 use haltbox_format::{Event, NodeLog, Outside, Profile, Stream, Unread};
 
 /// Bytes of a file's end that are looked at: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;
+/// Files of a folder that are looked at: the newest may have no line yet.
+const NEWEST: usize = 3;
 /// The builtin profiles, those first that have more rules.
 const BUILTIN: [&str; 3] = ["agoric", "cosmos", "host"];
 
@@ -68,6 +72,15 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
     })
 }
 
+/// Looks into the newest file of a folder with a file for each block in which
+/// something stands; `None` if there is none.
+pub(crate) fn of_folder(folder: &Path, given: Stream, profile: &Profile) -> Option<Contents> {
+    let files = block_folder::files(folder).ok()?;
+    let newest = files.iter().rev().take(NEWEST);
+    let mut found = newest.filter_map(|(_, path)| of(path, given, profile).ok());
+    found.find(|found| *found != Contents::Nothing)
+}
+
 /// How a recorder's words of a log begin in which it understands nothing.
 pub(crate) const NOT_UNDERSTOOD: &str = "the node's log is not understood";
 
@@ -119,7 +132,10 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(LOOKED_AT).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    match from {
+        0 => Ok(inflated(&bytes, LOOKED_AT as usize)),
+        _ => Ok(bytes),
+    }
 }
 
 /// Some line tells of a block's begin, end or commit.

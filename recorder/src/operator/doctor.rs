@@ -241,9 +241,13 @@ fn contents_of(status: &Status) -> Vec<Finding> {
     let own = status.sources.iter().filter(|source| source.is_followed);
     let followed = own.map(|source| (source, status.pid)).chain(beside);
     let looked = followed.filter_map(|(source, pid)| {
-        let place = place_of(source, pid).filter(|place| place.is_file())?;
+        let place = place_of(source, pid)?;
         let stream = stream_of(source)?;
-        let contents = contents::of(&place, stream, &profile).ok()?;
+        let contents = match place.is_dir() {
+            true => contents::of_folder(&place, stream, &profile)?,
+            false if place.is_file() => contents::of(&place, stream, &profile).ok()?,
+            false => return None,
+        };
         Some((source, stream, contents))
     });
     let looked: Vec<_> = looked.collect();
@@ -443,6 +447,7 @@ mod tests {
         SourceState {
             stream: "slog".to_owned(),
             path: path.display().to_string(),
+            file: None,
             offset: 0,
             lag,
             trouble: None,

@@ -22,6 +22,7 @@ use crate::blackbox::held::Held;
 use crate::clock;
 use crate::intake::journal::shown_path;
 use crate::operator::attached::Attached;
+use crate::operator::block_folder::unread_behind;
 use crate::operator::concerns::{self, Concern, Judging};
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
@@ -110,10 +111,13 @@ pub struct SourceState {
     pub stream: String,
     /// Its path, `-` for a pipe.
     pub path: String,
+    /// The file that is read, if the path is a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Bytes of it that are recorded.
     pub offset: u64,
     /// Bytes of the file that are not; absent where it is no file, or another
-    /// one by now.
+    /// one by now. Of a folder those of the files behind the one that is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
     /// Why the recorder cannot read it, and since when; absent where it can.
@@ -125,6 +129,14 @@ pub struct SourceState {
     /// The profile has rules for it, or there is no telling.
     #[serde(skip)]
     pub(crate) is_read: bool,
+}
+
+impl SourceState {
+    /// Its path is, or may be, a folder with a file for each block.
+    pub(crate) fn is_folder(&self) -> bool {
+        let is_new = self.offset == 0 && self.stream == Stream::Slog.name();
+        self.file.is_some() || is_new
+    }
 }
 
 /// What the recorder says of a source that it cannot read.
@@ -305,8 +317,12 @@ pub(crate) fn source_state(mark: SourceMark) -> SourceState {
     let same = found.filter(|found| found.is_file() && found.ino() == mark.inode);
     SourceState {
         stream: mark.stream.name().to_owned(),
-        lag: same.map(|found| found.len().saturating_sub(mark.offset)),
+        lag: match &mark.file {
+            Some(name) => unread_behind(Path::new(&mark.path), name),
+            None => same.map(|found| found.len().saturating_sub(mark.offset)),
+        },
         path: shown_path(&mark.path).to_owned(),
+        file: mark.file,
         offset: mark.offset,
         trouble: mark.trouble.map(SourceTrouble::from),
         is_followed: true,

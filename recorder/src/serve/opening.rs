@@ -1,6 +1,6 @@
 //! What has to be there before the loop begins.
 
-use haltbox_format::ShowPath;
+use haltbox_format::{Outside, ShowPath};
 use std::fs;
 use std::path::Path;
 
@@ -54,7 +54,18 @@ pub(crate) fn followed(mark: &SourceMark) -> String {
         Stream::Node => "node log",
     };
     let path = shown_path(&mark.path);
+    if let Some(name) = &mark.file {
+        let name = Outside::text(name);
+        let from = match mark.offset {
+            0 => format!("from the beginning of {name}"),
+            offset => format!("from byte {offset} of {name} on"),
+        };
+        return format!("follows the {stream} {path}, a file for each block, {from}");
+    }
     let from = match (mark.inode, mark.offset) {
+        _ if fs::metadata(path).is_ok_and(|found| found.is_dir()) => {
+            "a file for each block, none of which is there yet".to_owned()
+        }
         _ if mark.path.starts_with(SCHEME) => "from the journal".to_owned(),
         _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path == "-" => {
             "as it comes".to_owned()

@@ -274,6 +274,7 @@ impl History {
                 path: "slog".to_owned(),
                 inode: 1,
                 offset,
+                file: None,
                 before: None,
                 trouble: None,
             });

@@ -333,6 +333,7 @@ fn a_mark_of_an_older_recorder_is_believed() {
         path: text(&scene.path("slog.jsonl")).to_owned(),
         inode: found.ino(),
         offset: found.len(),
+        file: None,
         before: None,
         trouble: None,
     });

@@ -327,6 +327,7 @@ fn mark(stream: Stream, offset: u64) -> SourceMark {
         path: "a file".into(),
         inode: 1,
         offset,
+        file: None,
         before: None,
         trouble: None,
     }

@@ -14,7 +14,10 @@ pub struct SourceMark {
     pub path: String,
     /// Inode of the followed file; 0 for pipes, and for a file that is not there.
     pub inode: u64,
-    /// Bytes consumed from it when the mark was made.
+    /// Its name, if `path` is a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Bytes consumed from it when the mark was made; plain ones, if it is compressed.
     pub offset: u64,
     /// What stood in the file before that place; rings of older recorders do not
     /// tell, nor does a file of which nothing was read.
@@ -124,6 +127,7 @@ mod tests {
             stream: Stream::Slog,
             path: "slog".to_owned(),
             inode: 7,
+            file: None,
             offset: 100,
             before: None,
             trouble: None,

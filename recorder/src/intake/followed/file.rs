@@ -30,14 +30,49 @@ pub(super) struct FollowedFile {
     looked: Instant,
     written: Option<SystemTime>,
     quiet_since: Instant,
+    is_written_once: bool,
     /// Its first bytes, as they were seen before its turn to be read came.
     head: Vec<u8>,
     /// Bytes read, those of an unfinished line included.
     read: u64,
     /// The last of them, which stand there still unless the file was cut.
+    passed: Passed,
+}
+
+/// The last bytes that were read of a file.
+#[derive(Default)]
+pub(super) struct Passed {
     recent: Tail,
     /// The last before the end of the last whole line.
     whole: Tail,
+}
+
+impl Passed {
+    /// All of them stand before a line.
+    fn all(bytes: &[u8]) -> Passed {
+        let mut recent = Tail::default();
+        recent.push(bytes);
+        let whole = recent.clone();
+        Passed { recent, whole }
+    }
+
+    pub(super) fn took(&mut self, bytes: &[u8]) {
+        if let Some(end) = memchr::memrchr(b'\n', bytes) {
+            self.whole.clone_from(&self.recent);
+            self.whole.push(bytes.get(..=end).unwrap_or_default());
+        }
+        self.recent.push(bytes);
+    }
+
+    /// What stood before the end of the last whole line.
+    pub(super) fn before(&self) -> Option<Before> {
+        self.whole.before()
+    }
+
+    /// How many bytes that are.
+    pub(super) fn told_by(&self) -> u64 {
+        self.whole.last(Before::MOST).len() as u64
+    }
 }
 
 /// What reading came to.
@@ -75,13 +110,23 @@ impl FollowedFile {
             looked: now,
             written: found.modified().ok(),
             quiet_since: now.checked_sub(quiet).unwrap_or(now),
+            is_written_once: false,
             head: Vec::new(),
             read: 0,
-            recent: Tail::default(),
-            whole: Tail::default(),
+            passed: Passed::default(),
         };
         opened.keep_head()?;
         Ok(opened)
+    }
+
+    /// Its writer begins it once and never cuts it: that nothing was in it at first
+    /// says nothing.
+    pub(super) fn written_once(self) -> FollowedFile {
+        let is_written_once = true;
+        FollowedFile {
+            is_written_once,
+            ..self
+        }
     }
 
     pub(super) fn inode(&self) -> u64 {
@@ -123,23 +168,22 @@ impl FollowedFile {
     /// Counts what was not read as read.
     pub(super) fn pass_over(&mut self) {
         self.read = self.length;
-        self.recent.clear();
-        self.whole.clear();
+        self.passed = Passed::default();
     }
 
     /// What stood before the end of the last whole line that was read.
     pub(super) fn before(&self) -> Option<Before> {
-        self.whole.before()
+        self.passed.before()
     }
 
     /// How many bytes that are.
     pub(super) fn told_by(&self) -> u64 {
-        self.whole.last(Before::MOST).len() as u64
+        self.passed.told_by()
     }
 
     /// A place that was read to, and what stood before it.
     pub(super) fn place(&self) -> Option<(u64, Before)> {
-        Some((self.read, self.recent.before()?))
+        Some((self.read, self.passed.recent.before()?))
     }
 
     /// Whether these bytes stand before a place in it.
@@ -170,14 +214,13 @@ impl FollowedFile {
     /// place.
     pub(super) fn begin(&mut self, place: u64) -> io::Result<u64> {
         let from = behind_hole(&mut self.file, place)?;
-        (self.recent, self.whole) = (Tail::default(), Tail::default());
+        self.passed = Passed::default();
         // What stands before the first line behind a hole is given back next.
         if from == place {
             let length = from.min(Before::MOST as u64);
             let mut bytes = vec![0; length as usize];
             self.file.read_exact_at(&mut bytes, from - length)?;
-            self.recent.push(&bytes);
-            self.whole.push(&bytes);
+            self.passed = Passed::all(&bytes);
         }
         self.read = from;
         if from > 0 {
@@ -206,11 +249,7 @@ impl FollowedFile {
     }
 
     fn took(&mut self, bytes: &[u8]) {
-        if let Some(end) = memchr::memrchr(b'\n', bytes) {
-            self.whole.clone_from(&self.recent);
-            self.whole.push(bytes.get(..=end).unwrap_or_default());
-        }
-        self.recent.push(bytes);
+        self.passed.took(bytes);
         self.read += bytes.len() as u64;
         self.length = self.length.max(self.read);
         self.head.clear();
@@ -236,8 +275,7 @@ impl FollowedFile {
     fn forget(&mut self) {
         (self.read, self.length) = (0, 0);
         self.head.clear();
-        self.recent.clear();
-        self.whole.clear();
+        self.passed = Passed::default();
     }
 
     /// It is shorter than it was, or has other bytes where some were seen. One that
@@ -250,6 +288,7 @@ impl FollowedFile {
         let (length, written) = (found.len(), found.modified().ok());
         let late = self.looked.elapsed() > LOOKED_LATELY;
         let had_none = self.length.max(self.read) == 0 && written != self.written;
+        let had_none = had_none && !self.is_written_once;
         (self.looked, self.written) = (now, written);
         if length > self.length {
             self.quiet_since = self.looked;
@@ -258,7 +297,7 @@ impl FollowedFile {
             return Ok(true);
         }
         self.length = length;
-        let last = self.recent.last(LAST);
+        let last = self.passed.recent.last(LAST);
         let at = self.read - (last.len() as u64).min(self.read);
         Ok(!self.stands(last, at)? || !self.stands(&self.head, 0)?)
     }

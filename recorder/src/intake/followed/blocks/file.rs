@@ -1,0 +1,282 @@
+//! One file of a block: plain bytes out of it as it grows, and how far they were
+//! handed on.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use haltbox_format::block_files::{Clocks, Part};
+use haltbox_format::mark::{Before, SourceMark};
+
+use super::super::file::{FollowedFile, Got, Passed};
+use super::super::inflate::Inflate;
+use super::arrivals::Arrived;
+
+/// Compressed bytes that are read at once.
+const COMPRESSED: usize = 64 << 10;
+/// A longer line tells no clocks and no block.
+const LINE_AT_MOST: usize = 1 << 20;
+
+pub(super) struct BlockFile {
+    found: Arrived,
+    file: FollowedFile,
+    inflate: Inflate,
+    /// What was read of the file and is not plain yet.
+    held: Vec<u8>,
+    /// Plain bytes of its first line, read before its turn came.
+    ahead: Vec<u8>,
+    handed: usize,
+    /// Plain bytes that were handed on.
+    read: u64,
+    passed: Passed,
+    last: LastLine,
+    broken: Option<String>,
+}
+
+/// Where reading goes on.
+pub(super) enum Resumed {
+    /// At the place. `certain`: what stood before it says so.
+    There { certain: bool },
+    /// At the end, which lies before the place.
+    Shorter,
+    /// Nowhere: it is another file.
+    Other,
+}
+
+impl BlockFile {
+    pub(super) fn open(folder: &Path, found: &Arrived) -> io::Result<BlockFile> {
+        let mut file = FollowedFile::open(&folder.join(&found.name))?.written_once();
+        file.begin(0)?;
+        Ok(BlockFile {
+            found: found.clone(),
+            file,
+            inflate: Inflate::new(),
+            held: Vec::new(),
+            ahead: Vec::new(),
+            handed: 0,
+            read: 0,
+            passed: Passed::default(),
+            last: LastLine::default(),
+            broken: None,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.found.name
+    }
+
+    pub(super) fn part(&self) -> Part {
+        self.found.key.part
+    }
+
+    pub(super) fn inode(&self) -> u64 {
+        self.file.inode()
+    }
+
+    pub(super) fn before(&self) -> Option<Before> {
+        self.passed.before()
+    }
+
+    pub(super) fn told_by(&self) -> u64 {
+        self.passed.told_by()
+    }
+
+    pub(super) fn quiet_for(&self) -> Duration {
+        self.file.quiet_for()
+    }
+
+    /// Its writer ended it, or nothing more can be made of it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.broken.is_some() || self.inflate.is_ended() == Some(true) && self.held.is_empty()
+    }
+
+    /// All that its writer meant to write is there, once nothing more comes.
+    pub(super) fn is_whole(&self) -> bool {
+        let ended = self.inflate.is_ended().unwrap_or(true);
+        ended && self.broken.is_none() && self.last.is_whole()
+    }
+
+    /// Why no more can be read of it.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// The clocks of its last entry.
+    pub(super) fn clocks(&self) -> Option<Clocks> {
+        Clocks::of(&self.last.whole)
+    }
+
+    /// Reads what is there, at most one chunk.
+    pub(super) fn read(&mut self, chunk: &mut [u8]) -> io::Result<Got> {
+        let ahead = self.ahead.get(self.handed..).unwrap_or_default();
+        let count = ahead.len().min(chunk.len());
+        if let (Some(to), Some(from), true) =
+            (chunk.get_mut(..count), ahead.get(..count), count > 0)
+        {
+            to.copy_from_slice(from);
+            self.handed += count;
+            self.took(chunk.get(..count).unwrap_or_default());
+            return Ok(Got::Bytes(count));
+        }
+        let got = self.make(chunk)?;
+        if let Got::Bytes(count) = got {
+            self.took(chunk.get(..count).unwrap_or_default());
+        }
+        Ok(got)
+    }
+
+    fn took(&mut self, bytes: &[u8]) {
+        self.read += bytes.len() as u64;
+        self.passed.took(bytes);
+        self.last.took(bytes);
+    }
+
+    /// Plain bytes that follow, or the end for now.
+    fn make(&mut self, chunk: &mut [u8]) -> io::Result<Got> {
+        while self.broken.is_none() {
+            match self.inflate.step(&self.held, chunk) {
+                Ok(step) => {
+                    self.held.drain(..step.used);
+                    if step.made > 0 {
+                        return Ok(Got::Bytes(step.made));
+                    }
+                    if step.used > 0 {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    self.broken = Some(format!("it is damaged: {error}"));
+                    break;
+                }
+            }
+            let had = self.held.len();
+            self.held.resize(had + COMPRESSED, 0);
+            let got = self.file.read(self.held.get_mut(had..).unwrap_or_default());
+            let count = match got {
+                Ok(Got::Bytes(count)) => count,
+                _ => 0,
+            };
+            self.held.truncate(had + count);
+            match got? {
+                Got::Bytes(_) => {}
+                Got::End => break,
+                Got::Cut => self.broken = Some("it was cut".to_owned()),
+            }
+        }
+        Ok(Got::End)
+    }
+
+    /// Reads on until its first line is there; whether it is.
+    pub(super) fn fill_line(&mut self) -> io::Result<bool> {
+        let mut more = vec![0; 4096];
+        while !self.has_line() {
+            match self.make(&mut more)? {
+                Got::Bytes(count) => self.ahead.extend(more.get(..count).unwrap_or_default()),
+                Got::End | Got::Cut => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether its first line is there.
+    pub(super) fn has_line(&self) -> bool {
+        self.ahead.len() > LINE_AT_MOST || self.ahead.contains(&b'\n')
+    }
+
+    /// Its first line, once it is there.
+    pub(super) fn first_line(&self) -> &[u8] {
+        let mut lines = self.ahead.split(|byte| *byte == b'\n');
+        lines.next().unwrap_or_default()
+    }
+
+    /// Passes over what was recorded of it.
+    pub(super) fn resume(&mut self, mark: &SourceMark) -> io::Result<Resumed> {
+        let place = mark.offset;
+        let begin = mark.before.as_ref().map(|before| before.begin(place));
+        let Some(begin) = begin.unwrap_or(Some(place)) else {
+            return Ok(Resumed::Other);
+        };
+        let (mut chunk, mut stood) = (vec![0; COMPRESSED], Vec::new());
+        while self.read < place {
+            let left = usize::try_from(place - self.read).unwrap_or(COMPRESSED);
+            let at = self.read;
+            let room = chunk.get_mut(..left.min(COMPRESSED)).unwrap_or_default();
+            let Got::Bytes(count) = self.read(room)? else {
+                return Ok(Resumed::Shorter);
+            };
+            let from = usize::try_from(begin.saturating_sub(at)).unwrap_or(count);
+            stood.extend_from_slice(chunk.get(from..count).unwrap_or_default());
+        }
+        let Some(before) = &mark.before else {
+            return Ok(Resumed::There { certain: false });
+        };
+        stood.truncate(usize::try_from(before.bytes).unwrap_or(0));
+        Ok(match before.are(&stood) {
+            true => Resumed::There { certain: true },
+            false => Resumed::Other,
+        })
+    }
+}
+
+/// The last whole line, as far as it is looked at.
+#[derive(Default)]
+struct LastLine {
+    whole: Vec<u8>,
+    open: Vec<u8>,
+    is_open: bool,
+}
+
+impl LastLine {
+    fn took(&mut self, bytes: &[u8]) {
+        let Some(end) = memchr::memrchr(b'\n', bytes) else {
+            self.extend(bytes);
+            return;
+        };
+        let (lines, rest) = bytes.split_at(end);
+        match memchr::memrchr(b'\n', lines) {
+            Some(begin) => {
+                self.whole.clear();
+                self.whole
+                    .extend_from_slice(lines.get(begin + 1..).unwrap_or_default());
+            }
+            None => {
+                self.extend(lines);
+                std::mem::swap(&mut self.whole, &mut self.open);
+            }
+        }
+        self.open.clear();
+        self.is_open = false;
+        self.extend(rest.get(1..).unwrap_or_default());
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.is_open |= !bytes.is_empty();
+        let room = LINE_AT_MOST.saturating_sub(self.open.len());
+        self.open
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    /// Nothing follows it.
+    fn is_whole(&self) -> bool {
+        !self.is_open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_known_however_the_bytes_come() {
+        let text = b"{\"a\":1}\n{\"b\":2}\n\n{\"c\":3}\n{\"d";
+        for size in 1..text.len() {
+            let mut last = LastLine::default();
+            text.chunks(size).for_each(|bytes| last.took(bytes));
+            assert_eq!(last.whole, b"{\"c\":3}", "chunks of {size}");
+            assert!(!last.is_whole());
+            last.took(b"\":4}\n");
+            assert_eq!(last.whole, b"{\"d\":4}", "chunks of {size}");
+            assert!(last.is_whole());
+        }
+    }
+}
