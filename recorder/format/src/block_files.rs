@@ -30,14 +30,20 @@ pub struct BlockFileName {
 }
 
 impl BlockFileName {
+    /// How names of files of the same content may end.
+    pub const ENDS: [&str; 3] = [".gz", ".zst", ""];
+
+    /// The name without its end.
+    pub fn stem(name: &str) -> &str {
+        let [gzip, zstd, _] = BlockFileName::ENDS;
+        let stem = name.strip_suffix(gzip).or(name.strip_suffix(zstd));
+        stem.unwrap_or(name)
+    }
+
     /// Reads `slogfile_block_HEIGHT_TIME.gz` and its kin, also decompressed or
     /// compressed anew; `None` if this is no such name.
     pub fn read(name: &str) -> Option<BlockFileName> {
-        let name = name.strip_prefix("slogfile_")?;
-        let name = [".gz", ".zst"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .unwrap_or(name);
+        let name = BlockFileName::stem(name).strip_prefix("slogfile_")?;
         let words: Vec<&str> = name.split('_').collect();
         let (part, at) = match words.as_slice() {
             ["init", at] => (Part::Init, at),

@@ -154,7 +154,7 @@ impl BlockFolder {
         let file = at.and_then(|at| found.get(at));
         let opened = file.map(|file| BlockFile::open(&self.folder, file));
         let (from, goes_on, told) = match opened.transpose() {
-            Ok(Some(mut file)) => match file.resume(mark)? {
+            Ok(Some(mut file)) => match self.resume(&mut file, mark)? {
                 Resumed::There { certain } => {
                     self.read(file);
                     (mark.offset, certain, None)
@@ -183,6 +183,15 @@ impl BlockFolder {
         self.take(rest);
         let told = told.map(|told| format!("{told}: its rest may be missing"));
         Ok(self.opened(from, goes_on, told))
+    }
+
+    fn resume(&mut self, file: &mut BlockFile, mark: &SourceMark) -> io::Result<Resumed> {
+        // What is missing before it was told when it was begun.
+        if file.fill_line()? {
+            let part = file.part();
+            self.seams.begin(part, "", file.first_line());
+        }
+        file.resume(mark)
     }
 
     fn know(&mut self, key: BlockFileName) {

@@ -45,6 +45,13 @@ impl Arrived {
         Some(Arrived { key, name })
     }
 
+    /// Its own name, and those that it has once it is compressed anew or not at all.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let stem = BlockFileName::stem(&self.name).to_owned();
+        let others = BlockFileName::ENDS.map(|end| format!("{stem}{end}"));
+        std::iter::once(self.name.clone()).chain(others)
+    }
+
     /// It was created just now, and at the time that its name tells.
     pub(super) fn is_made_within(&self, folder: &Path, most: Duration) -> bool {
         let Ok(created) = fs::metadata(folder.join(&self.name)).and_then(|found| found.created())

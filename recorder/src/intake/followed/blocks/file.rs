@@ -45,10 +45,14 @@ pub(super) enum Resumed {
 
 impl BlockFile {
     pub(super) fn open(folder: &Path, found: &Arrived) -> io::Result<BlockFile> {
-        let mut file = FollowedFile::open(&folder.join(&found.name))?.written_once();
+        let (name, file) = open(folder, found)?;
+        let mut file = file.written_once();
         file.begin(0)?;
         Ok(BlockFile {
-            found: found.clone(),
+            found: Arrived {
+                name,
+                ..found.clone()
+            },
             file,
             inflate: Inflate::new(),
             held: Vec::new(),
@@ -216,6 +220,18 @@ impl BlockFile {
             false => Resumed::Other,
         })
     }
+}
+
+/// By whichever of its names it has now.
+fn open(folder: &Path, found: &Arrived) -> io::Result<(String, FollowedFile)> {
+    let mut first = None;
+    for name in found.names() {
+        match FollowedFile::open(&folder.join(&name)) {
+            Ok(file) => return Ok((name, file)),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
 /// The last whole line, as far as it is looked at.
