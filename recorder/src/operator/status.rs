@@ -161,6 +161,9 @@ pub struct Attention {
     pub why: Option<String>,
     /// The box that holds it.
     pub frozen: Option<String>,
+    /// What the operator quotes of it: its name, and both AppHashes if they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
     /// This node's AppHash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_hash: Option<AppHash>,
@@ -375,6 +378,10 @@ fn attention(block: &Block) -> Attention {
         state: block.state,
         why: block.why.clone(),
         frozen: block.frozen.clone(),
+        quote: block
+            .frozen
+            .as_ref()
+            .map(|name| name.clone() + &hashes(block)),
         app_hash: block.app_hash,
         network_app_hash: block.network,
     }
@@ -498,20 +505,20 @@ impl Status {
     }
 }
 
-impl Attention {
-    /// What the operator quotes beside the name, if the hashes are known.
-    fn hashes(&self) -> String {
-        let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
-        match (self.app_hash, self.network_app_hash) {
-            (None, None) => String::new(),
-            (own, network) => format!(" app={}/{}", short(own), short(network)),
-        }
+/// What the operator quotes beside the name, if the hashes are known.
+fn hashes(block: &Block) -> String {
+    let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
+    match (block.app_hash, block.network) {
+        (None, None) => String::new(),
+        (own, network) => format!(" app={}/{}", short(own), short(network)),
     }
+}
 
+impl Attention {
     fn text(&self) -> String {
         let why = self.why.as_deref().unwrap_or("");
-        let frozen = match &self.frozen {
-            Some(name) => format!("; box {name}{}", self.hashes()),
+        let frozen = match &self.quote {
+            Some(quote) => format!("; box {quote}"),
             None => "; not frozen yet, run: haltbox freeze".to_owned(),
         };
         format!(

@@ -526,3 +526,191 @@ fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
     let files = std::fs::read_dir(&dir).expect("a folder").count();
     assert!(files < 8, "{files} files");
 }
+
+/// What a node prints that executed `H` by one hash, and finds in block sync that the
+/// network has another. `salt` makes both, and the execution, another one.
+fn in_block_sync(node: &mut Node, from: u64, salt: u8, network: u8, slog_differs: bool) {
+    node.start();
+    let (log, slog) = (node.log.len(), node.slog.len());
+    (from..=H).for_each(|height| node.block(height));
+    let (own, other) = (app_hash(H, salt), app_hash(H, network));
+    let printed = node.log.split_off(log).replace(&app_hash(H, 0), &own);
+    node.log += &printed;
+    if slog_differs {
+        let (was, is) = (
+            app_hash(H, 1).to_lowercase(),
+            app_hash(H, salt).to_lowercase(),
+        );
+        let executed = node.slog.split_off(slog).replace(&was, &is);
+        node.slog += &executed;
+    }
+    let wrong = format!("wrong Block.Header.AppHash.  Expected {own}, got {other}");
+    for _ in 0..3 {
+        node.say(
+            "ERR",
+            "Error in validation",
+            &[("err", &wrong), ("module", "blocksync")],
+        );
+    }
+    let next = H + 1;
+    node.raw(&format!(
+        "panic: Failed to process committed block ({next}:{}): {wrong}",
+        app_hash(next, 9)
+    ));
+}
+
+/// How the recorder hears of the node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Heard {
+    Files,
+    Pipe,
+    Run,
+}
+
+/// A node diverges, is rolled back by one height, executes it again and diverges at
+/// the very same height, with other hashes: that is told, and quoted.
+fn second_divergence(heard: Heard, slog_differs: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let mut parts = Vec::new();
+    let mut node = Node::new(Format::Console, Version::V038);
+    for (from, salt, network) in [(5, 0x10, 0xE0), (H, 0x20, 0xD0)] {
+        in_block_sync(&mut node, from, salt, network, slog_differs);
+        parts.push((
+            std::mem::take(&mut node.slog),
+            std::mem::take(&mut node.log),
+        ));
+    }
+    let quote = |salt, network| {
+        format!(
+            "app={}/{}",
+            &app_hash(H, salt)[..8],
+            &app_hash(H, network)[..8]
+        )
+    };
+    let quotes = [quote(0x10, 0xE0), quote(0x20, 0xD0)];
+    let said = match heard {
+        Heard::Files => told_by_files(folder.path(), &parts, &quotes),
+        Heard::Pipe => told_by_pipe(folder.path(), &parts, &quotes),
+        Heard::Run => told_by_run(folder.path(), &parts, &quotes),
+    };
+    let context = format!("{heard:?}, slog differs: {slog_differs}\n{said}");
+    for quote in &quotes {
+        assert!(said.contains(quote.as_str()), "{quote}: {context}");
+    }
+    let found = status(&dir);
+    let told = found["attention"].as_array().expect("a list");
+    let newest = told.last().expect("a block");
+    let (own, other) = (&newest["app_hash"], &newest["network_app_hash"]);
+    assert_eq!(newest["height"], H, "{found} {context}");
+    assert_eq!(*own, app_hash(H, 0x20), "{found} {context}");
+    assert_eq!(*other, app_hash(H, 0xD0), "{found} {context}");
+    // The box that it names is the one with these hashes.
+    let name = newest["frozen"].as_str().expect("a box");
+    let of_box = output(0, &["info", "--json", text(&dir.join("boxes").join(name))]);
+    let of_box: serde_json::Value = serde_json::from_slice(&of_box).expect("JSON");
+    let identity = &of_box["sources"][0]["identity"];
+    let quoted = identity["quote"].as_str().expect("a quote");
+    assert!(quoted.ends_with(quotes[1].as_str()), "{quoted}: {context}");
+    let told_of = |of: &serde_json::Value, hashes: &str| {
+        let name = of["frozen"].as_str().unwrap_or_default();
+        of["quote"] == format!("{name} {hashes}")
+    };
+    assert!(told_of(newest, &quotes[1]), "{found} {context}");
+    // The first evidence stands as it stood.
+    assert_eq!(told[0]["app_hash"], app_hash(H, 0x10), "{found} {context}");
+    assert!(told_of(&told[0], &quotes[0]), "{found} {context}");
+    assert!(
+        told[0]["frozen"]
+            .as_str()
+            .is_some_and(|first| first != name),
+        "{found}"
+    );
+    let alert = alert(&dir);
+    let at = |words: &str| alert.find(words).expect("it is in the alert");
+    assert!(at(&quotes[1]) < at(&quotes[0]), "the newest comes first");
+}
+
+type Parts = [(String, String)];
+
+fn told_by_files(folder: &Path, parts: &Parts, quotes: &[String; 2]) -> String {
+    let followed = follow(folder, &[]);
+    for ((slog, log), quote) in parts.iter().zip(quotes) {
+        append(&followed.slog, slog);
+        append(&followed.log, log);
+        // The next start says that the process ended.
+        append(&followed.log, &start_line());
+        followed.recorder.wait_for(quote);
+    }
+    said_until_the_end(followed.recorder)
+}
+
+/// What the node prints first when it is started again.
+fn start_line() -> String {
+    let mut node = Node::new(Format::Console, Version::V038);
+    node.start();
+    node.log
+}
+
+/// The log through standard input; the slog is followed.
+fn told_by_pipe(folder: &Path, parts: &Parts, quotes: &[String; 2]) -> String {
+    let slog = folder.join("slog");
+    let arguments = ["--size", "4MiB", "--slog", text(&slog), "--node-log", "-"];
+    let mut recorder = Recorder::start(&folder.join("node"), &arguments, Stdio::piped());
+    let mut pipe = recorder.child().stdin.take().expect("a pipe");
+    for ((slog_part, log), quote) in parts.iter().zip(quotes) {
+        append(&slog, slog_part);
+        pipe.write_all(log.as_bytes()).expect("it reads");
+        pipe.write_all(start_line().as_bytes()).expect("it reads");
+        recorder.wait_for(quote);
+    }
+    drop(pipe);
+    recorder.wait_however();
+    std::fs::read_to_string(folder.join("node.stderr")).expect("what it said")
+}
+
+/// One process after the other under `haltbox run`, as a service manager starts them.
+fn told_by_run(folder: &Path, parts: &Parts, _quotes: &[String; 2]) -> String {
+    let mut said = String::new();
+    for (n, (slog, log)) in parts.iter().enumerate() {
+        let (slog_part, log_part) = (
+            folder.join(format!("slog{n}")),
+            folder.join(format!("log{n}")),
+        );
+        std::fs::write(&slog_part, slog).expect("a file");
+        std::fs::write(&log_part, log).expect("a file");
+        let script = format!(
+            "cat {} >> $SLOGFILE; sleep 0.5; cat {}; exit 2",
+            text(&slog_part),
+            text(&log_part)
+        );
+        let dir = folder.join("node");
+        let arguments = [
+            "run",
+            "--size",
+            "4MiB",
+            "--tee",
+            "--wait-seconds",
+            "30",
+            "--dir",
+        ];
+        let mut command = haltbox();
+        command
+            .args(arguments)
+            .arg(&dir)
+            .args(["--", "sh", "-c", &script]);
+        let done = command.stdin(Stdio::null()).output().expect("haltbox run");
+        assert_eq!(done.status.code(), Some(2));
+        said += &String::from_utf8_lossy(&done.stderr);
+    }
+    said
+}
+
+#[test]
+fn a_second_divergence_at_one_height_is_told() {
+    for heard in [Heard::Files, Heard::Pipe, Heard::Run] {
+        for slog_differs in [true, false] {
+            second_divergence(heard, slog_differs);
+        }
+    }
+}
