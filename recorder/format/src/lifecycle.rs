@@ -35,6 +35,9 @@ use dropped::DroppedRecords;
 /// The header field that holds the result of the height before.
 const APP_HASH: &str = "AppHash";
 
+/// Settled blocks of either kind that a checkpoint tells of, at most.
+const RECALLED: usize = 32;
+
 /// The blocks of one recording and what is needed to follow the next entry.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
@@ -159,12 +162,16 @@ impl Lifecycle {
             .or_else(|| self.blocks.last())
     }
 
-    /// A checkpoint of everything that is not settled.
+    /// A checkpoint of everything that is not settled, and of settled blocks that are
+    /// asked for still when a loop of restarts has filled the spine with other marks:
+    /// the first that was found of each height, and the newest.
     pub fn checkpoint(&self) -> Checkpoint {
         let slog_at = self.slog_height();
-        let unsettled = self.blocks.iter().filter(|b| !b.is_settled(slog_at));
+        let recalled = self.recalled();
+        let told = self.blocks.iter();
+        let told = told.filter(|b| !b.is_settled(slog_at) || recalled.contains(&b.of));
         Checkpoint {
-            blocks: unsettled.cloned().collect(),
+            blocks: told.cloned().collect(),
             sources: self.sources.clone(),
             boundary: self.boundary,
             dropped: self.dropped.to_vec(),
@@ -192,12 +199,32 @@ impl Lifecycle {
         }
     }
 
+    /// Settled blocks that every checkpoint tells of.
+    fn recalled(&self) -> Vec<Attempt> {
+        let slog_at = self.slog_height();
+        let settled = || self.blocks.iter().filter(|b| b.is_settled(slog_at));
+        let newest = settled().rev().take(RECALLED).map(|b| b.of);
+        let mut found: Vec<Attempt> = Vec::new();
+        for of in settled().filter(|b| b.is_found()).map(|b| b.of) {
+            if found.iter().all(|known| known.height != of.height) {
+                found.push(of);
+            }
+        }
+        found
+            .into_iter()
+            .rev()
+            .take(RECALLED)
+            .chain(newest)
+            .collect()
+    }
+
     /// Forgets the oldest settled blocks beyond `keep`.
     pub fn forget(&mut self, keep: usize) {
         let slog_at = self.slog_height();
+        let recalled = self.recalled();
         let mut surplus = self.blocks.len().saturating_sub(keep);
         self.blocks.retain(|block| {
-            let goes = surplus > 0 && block.is_settled(slog_at);
+            let goes = surplus > 0 && block.is_settled(slog_at) && !recalled.contains(&block.of);
             surplus -= usize::from(goes);
             !goes
         });

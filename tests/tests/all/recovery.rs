@@ -335,6 +335,59 @@ fn mark(stream: Stream, offset: u64) -> SourceMark {
 
 const BEGIN: &str = r#"{"type":"cosmic-swingset-begin-block","blockHeight":7,"blockTime":17,"time":1,"monotime":1}"#;
 
+/// A node and its recorder are started again and again all night: the marks of a
+/// thousand sessions leave what was found where it was.
+#[test]
+fn a_thousand_sessions_leave_the_first_evidence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ring");
+    let mut ring = recorder(&path).recorder;
+    let give =
+        |ring: &mut Ring, line: &str| ring.record(Stream::Slog, Given::line(line.as_bytes()));
+    for height in 5..=7 {
+        for kind in [
+            "begin-block",
+            "end-block-start",
+            "end-block-finish",
+            "commit-block-finish",
+        ] {
+            give(
+                &mut ring,
+                &format!(
+                    r#"{{"type":"cosmic-swingset-{kind}","blockHeight":{height},"blockTime":1,"time":1,"monotime":1}}"#
+                ),
+            );
+        }
+    }
+    ring.event(&Event::StreamEnd, Stream::Slog);
+    let of = ring.life().blocks().last().expect("a block").of;
+    for line in failure(7).split(|byte| *byte == b'\n') {
+        ring.record(Stream::Node, Given::line(line));
+    }
+    ring.frozen(of, "7-box".to_owned());
+    let known = ring.life().block(of).cloned();
+    ring.close();
+    for _ in 0..1000 {
+        let mut ring = recorder(&path).recorder;
+        give(
+            &mut ring,
+            r#"{"type":"kernel-init-start","time":1,"monotime":1}"#,
+        );
+        (0..4).for_each(|offset| ring.source(mark(Stream::Slog, offset)));
+        // As a kill leaves it.
+        drop(ring);
+    }
+    let image = std::fs::read(&path).expect("a ring");
+    let view = RingView::read(&image).expect("a ring");
+    let history = History::read(&image, &view).expect("marks");
+    assert!(history.sessions.len() < 900, "the spine never wrapped");
+    assert_eq!(history.life.block(of).cloned(), known);
+    for height in ["5", "6", "7"] {
+        let lines = output(0, &["cat", "--height", height, text(&path)]);
+        assert!(String::from_utf8_lossy(&lines).contains("end-block-finish"));
+    }
+}
+
 /// While what is pinned fills the ring, entries are dropped: they count as read
 /// once, and once only.
 #[test]

@@ -163,6 +163,11 @@ impl Block {
         self.whole && self.end.is_some() && self.ended.slog
     }
 
+    /// Something is wrong with it, whether a box holds it or not.
+    pub(super) fn is_found(&self) -> bool {
+        matches!(self.state, State::Pinned | State::Diverged)
+    }
+
     /// Released, and no entry to come can belong to it: not one the slog, which
     /// is at `slog_at`, has still to begin.
     pub(super) fn is_settled(&self, slog_at: Option<u64>) -> bool {
