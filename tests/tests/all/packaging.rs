@@ -42,6 +42,21 @@ fn a_service_manager_is_told() {
     assert!(recorder.wait().expect("it ends").success());
 }
 
+/// Whoever copies a unit's file learns of it from the guide.
+#[test]
+fn every_unit_is_named_in_the_guide() {
+    let guide = std::fs::read_to_string(root().join("validator-guide.md")).expect("a guide");
+    let files = unit_files();
+    for path in &files {
+        let name = path.strip_prefix(units()).expect("one of them");
+        assert!(guide.contains(text(name)), "{}", name.display());
+    }
+    let attached = |path: &&PathBuf| {
+        options_of(&std::fs::read_to_string(path).expect("a unit")).contains(&"--attach")
+    };
+    assert_eq!(files.iter().filter(attached).count(), 1);
+}
+
 fn units() -> PathBuf {
     root().join("packaging/systemd")
 }
