@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use haltbox_format::Profile;
-use haltbox_format::mark::{Attempt, Position};
+use haltbox_format::mark::Position;
 use haltbox_format::ring::{History, RingView};
 
 use crate::freeze::{self, Plan};
@@ -29,7 +29,7 @@ use crate::service::Service;
 use crate::signals::{self, Signals};
 use crate::triggers::Policy;
 use beside::Beside;
-use watched::Watched;
+use watched::{Wanted, Watched};
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -185,9 +185,10 @@ impl Watcher {
         let stands = std::mem::replace(&mut self.at, at) == at;
         // Before a box is written, which a kill may cut short.
         beside.save(at);
-        for (of, reason) in watched.ready(|since| beside.is_drained(since, stands)) {
+        for wanted in watched.ready(|since| beside.is_drained(since, stands)) {
+            let of = wanted.of;
             let held = watched.held(&boxes, &view, life.block(of), at);
-            let frozen = held.or_else(|| freeze(&self.options, watched, beside, of, reason));
+            let frozen = held.or_else(|| freeze(&self.options, watched, beside, wanted));
             frozen.into_iter().for_each(|name| beside.frozen(of, name));
         }
         beside.save(at);
@@ -252,17 +253,16 @@ fn folder_of(ring: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// Writes a box; its name, if there is one.
+/// Writes a box; its name, if there is one. What may work later is put off.
 fn freeze(
     options: &Options,
-    watched: &Watched,
+    watched: &mut Watched,
     beside: &Beside,
-    of: Attempt,
-    reason: String,
+    wanted: Wanted,
 ) -> Option<String> {
     let plan = Plan {
-        of,
-        reason,
+        of: wanted.of,
+        reason: wanted.reason.clone(),
         boxes: options.boxes(),
         profile: watched.profile.clone(),
         node_program: options.node_program.clone(),
@@ -272,6 +272,11 @@ fn freeze(
             let told = options.after_freeze.follow_up(&plan.boxes, &frozen, true);
             message::tell(&told);
             Some(frozen.name())
+        }
+        Err(error) if error.may_pass() => {
+            let again = watched.postpone(wanted);
+            say(&format!("NOT FROZEN: {error}; {}", again.words()));
+            None
         }
         Err(error) => {
             say(&format!("NOT FROZEN: {error}"));

@@ -151,6 +151,13 @@ impl fmt::Display for FreezeError {
 
 impl std::error::Error for FreezeError {}
 
+impl FreezeError {
+    /// It may work later, without anybody having changed the ring.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::NoSpace { .. } | Self::Io { .. })
+    }
+}
+
 /// Writes the box. On a full disk first history is given up, never the block.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
     freeze_with(ring, plan, None)

@@ -23,6 +23,7 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+mod again;
 mod alarms;
 pub mod archive;
 pub mod attach;

@@ -618,6 +618,7 @@ impl Server {
     /// Begins to write the first wanted box, once what the sources still hold
     /// of it is in the ring.
     fn start_writing(&mut self) {
+        self.freezing.want_again();
         let next = self.freezing.next();
         let due = next.filter(|wanted| wanted.settled || self.is_drained(wanted.since));
         let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
@@ -659,20 +660,31 @@ impl Server {
         let reply = match outcome {
             Ok(frozen) => {
                 self.mark_frozen(&wanted, &frozen);
+                self.freezing.is_frozen(wanted.of);
                 let after = &self.options.after_freeze;
                 let unasked = wanted.asked_by.is_none();
                 Reply::Done(after.follow_up(&wanted.boxes, &frozen, unasked))
             }
+            Err(error) if wanted.asked_by.is_none() && error.may_pass() => {
+                let again = self.freezing.postpone(wanted);
+                tell(&Reply::Failed(format!("{error}; {}", again.words())));
+                return self.let_history_go();
+            }
             Err(error) => Reply::Failed(error.to_string()),
         };
+        self.let_history_go();
+        tell(&reply);
+        if let Some(stream) = wanted.asked_by {
+            control::answer(&stream, &reply);
+        }
+    }
+
+    /// No box needs what the ring holds beside what is pinned.
+    fn let_history_go(&mut self) {
         if self.freezing.is_idle()
             && let Some(recorder) = &mut self.recorder
         {
             recorder.release_history();
-        }
-        tell(&reply);
-        if let Some(stream) = wanted.asked_by {
-            control::answer(&stream, &reply);
         }
     }
 

@@ -15,6 +15,7 @@ use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
 
 use super::{Options, Trouble, folder_of, passing};
+use crate::again::Again;
 use crate::archive::{self, Archiving};
 use crate::blackbox::held::Held;
 use crate::operator::status::is_held;
@@ -41,8 +42,19 @@ pub(super) struct Watched {
     /// Whether the host's process held the ring at the last look, and which it was.
     held: bool,
     session: Option<Session>,
-    /// What waits until all that belongs to it was read, and since when.
-    wanted: Vec<(Attempt, String, Instant)>,
+    /// What waits until all that belongs to it was read.
+    wanted: Vec<Wanted>,
+    /// What failed, and waits for its next attempt.
+    postponed: Vec<Wanted>,
+}
+
+/// A box that is wanted.
+pub(super) struct Wanted {
+    pub(super) of: Attempt,
+    pub(super) reason: String,
+    since: Instant,
+    /// The attempt that this is, behind others that failed.
+    again: Option<Again>,
 }
 
 impl Watched {
@@ -79,6 +91,7 @@ impl Watched {
             held: false,
             session: last_session(&history),
             wanted: Vec::new(),
+            postponed: Vec::new(),
         })
     }
 
@@ -151,10 +164,26 @@ impl Watched {
             let block = life.block(of);
             let proved = block.is_some_and(|block| block.state == State::Diverged);
             if self.done.insert((ring, of, proved)) {
-                self.wanted.retain(|(known, ..)| *known != of);
-                self.wanted.push((of, reason, Instant::now()));
+                self.wanted.retain(|known| known.of != of);
+                self.postponed.retain(|known| known.of != of);
+                self.wanted.push(Wanted {
+                    of,
+                    reason,
+                    since: Instant::now(),
+                    again: None,
+                });
             }
         }
+        let is_due = |wanted: &mut Wanted| wanted.again.is_none_or(|again| again.is_due());
+        self.wanted.extend(self.postponed.extract_if(.., is_due));
+    }
+
+    /// Puts off what failed.
+    pub(super) fn postpone(&mut self, wanted: Wanted) -> Again {
+        let next = Again::after(wanted.again);
+        let again = Some(next);
+        self.postponed.push(Wanted { again, ..wanted });
+        next
     }
 
     /// Something waits to be frozen.
@@ -164,9 +193,9 @@ impl Watched {
 
     /// What need not be waited for any more. `drained`: whether all is there of what
     /// was wanted at that time.
-    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Vec<(Attempt, String)> {
-        let ready = self.wanted.extract_if(.., |(_, _, since)| drained(*since));
-        ready.map(|(of, reason, _)| (of, reason)).collect()
+    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Vec<Wanted> {
+        let ready = self.wanted.extract_if(.., |wanted| drained(wanted.since));
+        ready.collect()
     }
 
     /// The box that holds a block already: the host may freeze by a thread of its own,

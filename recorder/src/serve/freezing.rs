@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use haltbox_format::mark::Attempt;
 
+use crate::again::Again;
 use crate::archive::ArchivedBlock;
 use crate::freeze::reserve::Reserve;
 use crate::freeze::{FreezeError, Frozen};
@@ -27,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) settled: bool,
     pub(super) asked_by: Option<UnixStream>,
     pub(super) held_by: HeldBy,
+    /// The attempt that this is, behind others that failed.
+    pub(super) again: Option<Again>,
 }
 
 /// Where the records are that a box is made of.
@@ -61,6 +64,7 @@ impl Wanted {
             settled: false,
             asked_by: None,
             held_by: HeldBy::Ring,
+            again: None,
         }
     }
 }
@@ -74,6 +78,8 @@ struct Writing {
 /// What is to be frozen.
 pub(super) struct Freezing {
     wanted: Vec<Wanted>,
+    /// What failed, and waits for its next attempt.
+    postponed: Vec<Wanted>,
     writing: Option<Writing>,
     reserve: Option<Reserve>,
 }
@@ -90,12 +96,13 @@ impl Freezing {
         });
         Freezing {
             wanted: Vec::new(),
+            postponed: Vec::new(),
             writing: None,
             reserve: told.ok(),
         }
     }
 
-    /// Nothing is wanted, and nothing is being written.
+    /// Nothing is wanted now, and nothing is being written.
     pub(super) fn is_idle(&self) -> bool {
         self.wanted.is_empty() && self.writing.is_none()
     }
@@ -111,6 +118,26 @@ impl Freezing {
         if wanted.asked_by.is_some() || !being_done {
             self.wanted.push(wanted);
         }
+    }
+
+    /// Puts off what failed without anybody having asked for it.
+    pub(super) fn postpone(&mut self, wanted: Wanted) -> Again {
+        let next = Again::after(wanted.again);
+        let again = Some(next);
+        self.postponed.push(Wanted { again, ..wanted });
+        next
+    }
+
+    /// A box holds it now.
+    pub(super) fn is_frozen(&mut self, of: Attempt) {
+        self.postponed.retain(|wanted| wanted.of != of);
+    }
+
+    /// Wants once more what was put off until now.
+    pub(super) fn want_again(&mut self) {
+        let is_due = |wanted: &mut Wanted| wanted.again.is_none_or(|again| again.is_due());
+        let due: Vec<Wanted> = self.postponed.extract_if(.., is_due).collect();
+        due.into_iter().for_each(|wanted| self.want(wanted));
     }
 
     /// The next that could be begun.

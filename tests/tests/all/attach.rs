@@ -683,3 +683,31 @@ fn a_proposal_that_lasts_is_a_doubt_beside_a_ring_too() {
     assert!(!said.contains("DIVERGED"), "{said}");
     assert_eq!(names(&node.dir), [name_of(7)]);
 }
+
+/// Nobody is there at night to free some room and to start the recorder anew.
+#[test]
+fn a_box_that_finds_no_room_is_tried_again() {
+    let Some(disk) = SmallDisk::mount(14) else {
+        return;
+    };
+    let dir = disk.path().join("node");
+    let watcher = attached(&dir, &["--archive-bytes", "0"]);
+    let mut host = Host::start(&dir);
+    watcher.wait_for("attached to");
+    (1..=5).for_each(|height| host.execute(height));
+    let filler = disk.path().join("filler");
+    let mut file = std::fs::File::create(&filler).expect("a file");
+    let page = [1; 4096];
+    while file.write_all(&page).is_ok() {}
+    host.call(&format!("diverged 5 {} {}", hash(1), hash(2)));
+    watcher.wait_for("NOT FROZEN: ");
+    watcher.wait_for("it is tried again in 5 s");
+    assert!(boxes(&dir).is_empty());
+    std::fs::remove_file(&filler).expect("removed");
+    drop(file);
+    watcher.wait_for("DIVERGED at height 5");
+    assert_eq!(boxes(&dir).len(), 1);
+    host.end();
+    watcher.stop();
+    assert_eq!(boxes(&dir).len(), 1);
+}

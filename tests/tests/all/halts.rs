@@ -527,6 +527,35 @@ fn a_crash_loop_keeps_the_first_evidence_and_makes_one_box() {
     assert!(files < 8, "{files} files");
 }
 
+/// The folder of boxes cannot be written to for a while: nobody has to ask again.
+#[test]
+fn a_box_that_cannot_be_written_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let followed = follow(folder.path(), &["--archive-bytes", "0"]);
+    let mut node = Node::new(Format::Console, Version::V038);
+    blocks(&mut node);
+    append(&followed.slog, &node.slog);
+    append(&followed.log, &node.log);
+    let dir = folder.path().join("node");
+    let (there, away) = (dir.join("boxes"), dir.join("away"));
+    followed.recorder.wait_for("first block seen");
+    std::fs::rename(&there, &away).expect("renamed");
+    std::fs::write(&there, b"").expect("a file");
+    node.log.clear();
+    node.fail(&format!(
+        "precommit step; +2/3 prevoted for an invalid block: {}",
+        wrong("AppHash", H)
+    ));
+    append(&followed.log, &node.log);
+    followed.recorder.wait_for("NOT FROZEN: ");
+    followed.recorder.wait_for("it is tried again in 5 s");
+    std::fs::remove_file(&there).expect("removed");
+    std::fs::rename(&away, &there).expect("renamed");
+    followed.recorder.wait_for("DIVERGED at height 7");
+    followed.recorder.stop();
+    assert_eq!(boxes(&dir).len(), 1);
+}
+
 /// What a node prints that executed `H` by one hash, and finds in block sync that the
 /// network has another. `salt` makes both, and the execution, another one.
 fn in_block_sync(node: &mut Node, from: u64, salt: u8, network: u8, slog_differs: bool) {
