@@ -190,6 +190,8 @@ pub struct RingSource {
     pub view: RingView,
     /// Its marks.
     pub history: History,
+    /// Files of the node's log that an attached recorder keeps beside it.
+    beside: Vec<PathBuf>,
 }
 
 /// Opens a source for one reading of its lines, which standard input gives as
@@ -284,15 +286,34 @@ fn open_ring(path: &Path) -> Result<Source, SourceError> {
         other => SourceError::Foreign(path.to_owned(), other.to_string()),
     })?;
     let mut history = History::read(&file, &view).map_err(io_error)?;
-    if let Some(told) = told_beside(path) {
-        let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+    let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+    let told = told_beside(path).filter(|told| told.is_of(id));
+    if let Some(told) = &told {
         told.apply(id, &mut history.life, history.last.at);
     }
     Ok(Source::Ring(Box::new(RingSource {
         file,
         view,
         history,
+        beside: told.map_or(Vec::new(), |_| lines_beside(path)),
     })))
+}
+
+/// Files of the lines that an attached recorder keeps, the oldest first.
+fn lines_beside(ring: &Path) -> Vec<PathBuf> {
+    let folder = ring.parent().map(|folder| folder.join(attached::FOLDER));
+    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+    let entries = entries.into_iter().flatten().flatten();
+    let numbered = entries.filter_map(|entry| {
+        let is_file = entry.file_type().ok()?.is_file();
+        let name = entry.file_name();
+        let number = name.to_str()?.strip_prefix(attached::LINES)?;
+        let number: u64 = number.parse().ok().filter(|_| is_file)?;
+        Some((number, entry.path()))
+    });
+    let mut files: Vec<(u64, PathBuf)> = numbered.collect();
+    files.sort();
+    files.into_iter().map(|(_, path)| path).collect()
 }
 
 /// What an attached recorder was told of the ring's blocks.
@@ -531,7 +552,39 @@ pub(crate) fn read_ring(
             }))?,
         };
         if !more {
-            break;
+            return Ok(());
+        }
+    }
+    read_beside(ring, sink)
+}
+
+/// The node's log that is kept beside a ring. Where in the ring its lines stand is
+/// not known: they come last, as in a box.
+fn read_beside(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
+    let mut counter = ring.view.lane(Lane::Local).next_counter();
+    for path in &ring.beside {
+        // One that makes room for a newer meanwhile is not there any more.
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            bytes => bytes?,
+        };
+        for (line, newline) in attached::Lines::of(&bytes) {
+            let line = Line {
+                stream: Stream::Node,
+                lane: Lane::Local,
+                counter,
+                bytes: line,
+                newline,
+                whole: true,
+                goes_on: false,
+                context: false,
+                origin: Origin::Recorded,
+                wrapped: None,
+            };
+            counter += 1;
+            if !sink(Item::Line(line))? {
+                return Ok(());
+            }
         }
     }
     Ok(())

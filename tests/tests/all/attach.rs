@@ -711,3 +711,22 @@ fn a_box_that_finds_no_room_is_tried_again() {
     watcher.stop();
     assert_eq!(boxes(&dir).len(), 1);
 }
+
+/// What is kept beside the ring of the node's log is the node stream of all sources
+/// that hold it: the folder, the ring, the box.
+#[test]
+fn the_log_beside_a_live_ring_can_be_read() {
+    let mut node = Node::start();
+    let watcher = node.attach();
+    (1..=5).for_each(|height| node.host().execute(height));
+    node.say(&failure(5));
+    watcher.wait_for("DIVERGED at height 5");
+    let ring = node.dir.join("ring");
+    let cat = |source: &Path| output(0, &["cat", "--stream", "node", text(source)]);
+    assert_eq!(cat(&boxes(&node.dir)[0]), failure(5));
+    assert_eq!(cat(&ring), failure(5), "the ring");
+    assert_eq!(cat(&node.dir), failure(5), "the folder");
+    let all = output(0, &["cat", "--stream", "all", text(&node.dir)]);
+    let all = String::from_utf8_lossy(&all).into_owned();
+    assert!(all.contains("CONSENSUS FAILURE!!!") && all.contains("begin-block"));
+}
