@@ -202,32 +202,36 @@ impl Lifecycle {
     /// Settled blocks that every checkpoint tells of.
     fn recalled(&self) -> Vec<Attempt> {
         let slog_at = self.slog_height();
-        let settled = || self.blocks.iter().filter(|b| b.is_settled(slog_at));
-        let newest = settled().rev().take(RECALLED).map(|b| b.of);
+        let settled = self.blocks.iter().filter(|b| b.is_settled(slog_at));
+        let newest = settled.rev().take(RECALLED).map(|b| b.of);
+        self.first_found().into_iter().chain(newest).collect()
+    }
+
+    /// Of each height the first settled block with which something is wrong.
+    fn first_found(&self) -> Vec<Attempt> {
+        let slog_at = self.slog_height();
+        let settled = self.blocks.iter().filter(|b| b.is_settled(slog_at));
         let mut found: Vec<Attempt> = Vec::new();
-        for of in settled().filter(|b| b.is_found()).map(|b| b.of) {
+        for of in settled.filter(|b| b.is_found()).map(|b| b.of) {
             if found.iter().all(|known| known.height != of.height) {
                 found.push(of);
             }
         }
-        found
-            .into_iter()
-            .rev()
-            .take(RECALLED)
-            .chain(newest)
-            .collect()
+        let surplus = found.len().saturating_sub(RECALLED);
+        found.split_off(surplus)
     }
 
-    /// Forgets the oldest settled blocks beyond `keep`.
+    /// Forgets the oldest settled blocks beyond `keep`; what was found first goes last.
     pub fn forget(&mut self, keep: usize) {
         let slog_at = self.slog_height();
-        let recalled = self.recalled();
         let mut surplus = self.blocks.len().saturating_sub(keep);
-        self.blocks.retain(|block| {
-            let goes = surplus > 0 && block.is_settled(slog_at) && !recalled.contains(&block.of);
-            surplus -= usize::from(goes);
-            !goes
-        });
+        for but in [self.first_found(), Vec::new()] {
+            self.blocks.retain(|block| {
+                let goes = surplus > 0 && block.is_settled(slog_at) && !but.contains(&block.of);
+                surplus -= usize::from(goes);
+                !goes
+            });
+        }
     }
 
     fn slog_height(&self) -> Option<u64> {
