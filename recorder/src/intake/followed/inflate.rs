@@ -15,8 +15,9 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const TRAILER: usize = 8;
 /// A member's head has texts of any length; no sender writes one so long.
 const HEAD_AT_MOST: usize = 64 << 10;
-/// Windows up to 2 GiB, the most the format knows.
-const WINDOW_LOG_MAX: u32 = 31;
+/// Windows up to 128 MiB, as much as `zstd` itself takes unasked: a file from outside must
+/// not name how much memory the recorder takes.
+const WINDOW_LOG_MAX: u32 = 27;
 
 /// What a step came to.
 pub(super) struct Step {
