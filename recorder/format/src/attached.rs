@@ -131,9 +131,16 @@ impl Told {
         if !self.is_of(ring) {
             return;
         }
+        let oldest = life.blocks().iter().map(|block| block.of.height).min();
+        // The ring's own marks of it went by age, and a box holds it: where its entries
+        // stand is not known, and it stands nowhere else.
+        let is_gone = |of: Attempt| {
+            oldest.is_some_and(|oldest| of.height < oldest) && self.holds_a_box_of(of)
+        };
         for mark in &self.marks {
             let known = about(mark).and_then(|of| life.block(of));
             let stands = match mark {
+                _ if known.is_none() && about(mark).is_some_and(is_gone) => false,
                 Mark::Begin(_) => known.is_none(),
                 Mark::LocalHash(_) => known.is_some_and(|block| block.app_hash.is_none()),
                 Mark::Pin(_) => known.is_some_and(|block| {
@@ -145,6 +152,11 @@ impl Told {
                 life.apply(mark, at);
             }
         }
+    }
+
+    fn holds_a_box_of(&self, of: Attempt) -> bool {
+        let mut marks = self.marks.iter();
+        marks.any(|mark| matches!(mark, Mark::Frozen(frozen) if frozen.of == of))
     }
 
     /// The bytes of the file.

@@ -730,3 +730,69 @@ fn the_log_beside_a_live_ring_can_be_read() {
     let all = String::from_utf8_lossy(&all).into_owned();
     assert!(all.contains("CONSENSUS FAILURE!!!") && all.contains("begin-block"));
 }
+
+/// A host that is started again a thousand times, and goes on: the marks of its spine
+/// went by age, those beside the ring did not.
+#[test]
+fn a_spine_that_wrapped_leaves_what_was_told_beside_it_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, log) = (folder.path().join("node"), folder.path().join("node.log"));
+    std::fs::write(&log, b"").expect("a log");
+    let open = || {
+        let options = Options {
+            size: 4 << 20,
+            ..Options::new(&dir, Profile::builtin("agoric").expect("a profile"))
+        };
+        HostRecorder::open(options).expect("it opens").0
+    };
+    let entry = |host: &HostRecorder, kind: &str, height: u64| {
+        let line = format!(
+            "{{\"type\":\"cosmic-swingset-{kind}\",\"blockHeight\":{height},\"blockTime\":1,\"time\":1,\"monotime\":1}}"
+        );
+        host.record(line.as_bytes()).expect("recorded");
+    };
+    let execute = |host: &HostRecorder, height: u64| {
+        for kind in [
+            "begin-block",
+            "end-block-start",
+            "end-block-finish",
+            "commit-block-finish",
+        ] {
+            entry(host, kind, height);
+        }
+    };
+    let host = open();
+    (1..=5).for_each(|height| execute(&host, height));
+    let arguments = ["--node-log", text(&log), "--archive-bytes", "0"];
+    let watcher = attached(&dir, &arguments);
+    watcher.wait_for("attached to");
+    std::fs::write(&log, failure(5)).expect("a log");
+    watcher.wait_for("DIVERGED at height 5");
+    watcher.stop();
+    let found = boxes(&dir);
+    assert_eq!(found.len(), 1);
+    host.close();
+    for height in 6..1006 {
+        let host = open();
+        execute(&host, height);
+        drop(host);
+    }
+    let host = open();
+    execute(&host, 1006);
+    let watcher = attached(&dir, &arguments);
+    watcher.wait_for("attached to");
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!watcher.said().contains("NOT FROZEN"), "{}", watcher.said());
+    assert_eq!(boxes(&dir), found, "frozen twice");
+    let state = status(&dir);
+    assert_eq!(state["needs_attention"], false, "{state}");
+    assert!(state["oldest"].as_u64() > Some(5), "{state}");
+    // The box has it. Where its entries stand in the ring nothing tells any more.
+    let asked = run(&["freeze", text(&dir), "--height", "5"]);
+    let words = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert_eq!(asked.status.code(), Some(2), "{words}");
+    assert!(words.contains("nothing of height 5"), "{words}");
+    assert_eq!(boxes(&dir), found);
+    drop(host);
+    watcher.stop();
+}
