@@ -202,7 +202,13 @@ const UNTOLD: [(&str, &str); 7] = [
 ];
 
 /// Members that tell where an entry belongs.
-const PLACING: [&str; 4] = ["blockHeight", "crankNum", "deliveryNum", "syscallNum"];
+const PLACING: [&str; 5] = [
+    "blockHeight",
+    "runNum",
+    "crankNum",
+    "deliveryNum",
+    "syscallNum",
+];
 
 /// Another value of the same kind.
 fn other(value: &str) -> String {
