@@ -142,7 +142,7 @@ impl BlockTape {
 
     /// Something is missing inside: entries stand behind the place. The beginning of a
     /// recording is no such place. Digests alone hold nothing of what stands behind it.
-    pub fn is_torn(&self) -> bool {
+    pub fn has_hole_inside(&self) -> bool {
         let inside = |hole: &usize| *hole < self.units.len() && (self.begun || *hole > 0);
         let untold = self.narrow && self.begun && self.ended && !self.holes.is_empty();
         untold || self.holes.iter().any(inside)
@@ -198,8 +198,8 @@ pub struct Summary {
     pub replays: Replayed,
     /// What is damaged or missing, in words; at most a hundred.
     pub holes: Vec<String>,
-    /// Why its entries are known to stand in another order than they were written in:
-    /// what is not where it belongs may stand elsewhere.
+    /// Why its entries are known not to follow one another as they were written: what is
+    /// not where it belongs may stand elsewhere.
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_torn_where_entries_stand_behind_what_is_missing() {
+    fn a_hole_is_inside_where_entries_stand_behind_it() {
         let unit = Unit {
             digest: [0; 16],
             what: What::Entry,
@@ -282,11 +282,17 @@ mod tests {
             units: vec![unit; 3],
             ..BlockTape::default()
         };
-        assert!(block(true, true, false, 0).is_torn());
-        assert!(block(true, false, false, 2).is_torn());
-        assert!(!block(true, false, false, 3).is_torn(), "cut off");
-        assert!(!block(false, true, false, 0).is_torn(), "begins inside");
-        assert!(block(true, true, true, 3).is_torn(), "digests alone");
-        assert!(!block(true, false, true, 3).is_torn());
+        assert!(block(true, true, false, 0).has_hole_inside());
+        assert!(block(true, false, false, 2).has_hole_inside());
+        assert!(!block(true, false, false, 3).has_hole_inside(), "cut off");
+        assert!(
+            !block(false, true, false, 0).has_hole_inside(),
+            "begins inside"
+        );
+        assert!(
+            block(true, true, true, 3).has_hole_inside(),
+            "digests alone"
+        );
+        assert!(!block(true, false, true, 3).has_hole_inside());
     }
 }

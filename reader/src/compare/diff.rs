@@ -340,8 +340,8 @@ impl Document {
         }
         let why = why.map_or(String::new(), |why| format!(" ({why})"));
         let summary = format!(
-            "entries of {who} stand in another order than a kernel writes them{why}, and what differs may stand \
-             elsewhere; the first place: {}",
+            "entries of {who} do not follow one another as a kernel writes them{why}: some are missing or stand \
+             elsewhere, and what differs may come of that; the first place: {}",
             self.summary
         );
         self.decide(Verdict::Insufficient, summary);
@@ -794,8 +794,8 @@ fn uncovered(comparison: &Comparison) -> Option<String> {
     let missing = lacking(|side| &side.missing, &common);
     let partial = lacking(|side| &side.incomplete, &within);
     // At the edges of a recording a beginning or an end may be missing, and no more.
-    let torn = lacking(|side| &side.torn, &common);
-    let (height, who) = missing.into_iter().chain(partial).chain(torn).min()?;
+    let holed = lacking(|side| &side.holed, &common);
+    let (height, who) = missing.into_iter().chain(partial).chain(holed).min()?;
     Some(format!(
         "all else is equal, but {who} height {height}; ask for it"
     ))

@@ -90,7 +90,7 @@ pub struct Side {
     pub incomplete: Vec<u64>,
     /// Heights of which something inside is missing: what stands behind it is not
     /// compared.
-    pub torn: Vec<u64>,
+    pub holed: Vec<u64>,
     /// Heights missing between two that are there.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
@@ -406,8 +406,8 @@ impl Side {
         if !block.is_whole() && self.incomplete.len() < TOLD {
             self.incomplete.push(block.height);
         }
-        if block.is_torn() && self.torn.len() < TOLD {
-            self.torn.push(block.height);
+        if block.has_hole_inside() && self.holed.len() < TOLD {
+            self.holed.push(block.height);
         }
         let fault = block.fault.iter().map(|why| (block.height, why.clone()));
         self.faults

@@ -59,6 +59,8 @@ fn of_many(
     counts: [usize; 2],
 ) -> io::Result<Option<Settled>> {
     let mut best: Option<Settled> = None;
+    // The last rises stand whole: they are not compared again.
+    let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
         let found = of_rises(a, b, standing)?;
         if place(&found.comparison).is_some() {
@@ -66,7 +68,7 @@ fn of_many(
         }
         best = Some(found);
     }
-    for pairs in pairs_of_rises(counts) {
+    for pairs in pairs_of_rises(counts).into_iter().skip(compared) {
         let mut parted: Option<Settled> = None;
         for [one, other] in pairs {
             let found = of_rises(a, b, [Rises::One(one), Rises::One(other)])?;
@@ -149,24 +151,8 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
             return weigh_digests([a, b], comparison);
         }
-        let wrapped = |side: &pair::Side| side.summary.wrapped > 0;
-        if !a.is_told() && comparison.sides.iter().any(wrapped) {
+        if read_otherwise([a, b], &comparison) {
             same_values = false;
-            a.read_as_told();
-            b.read_as_told();
-            equal.clear();
-            known.clear();
-            continue;
-        }
-        let parted = comparison.parting.is_some();
-        // Another writer may have written the heights otherwise, or what stands behind
-        // the place where they part.
-        let by_value = |side: &pair::Side| {
-            side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
-        };
-        if !a.is_by_value() && comparison.sides.iter().any(by_value) {
-            a.read_by_value();
-            b.read_by_value();
             equal.clear();
             known.clear();
             continue;
@@ -195,6 +181,26 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         }
         return Ok(settled(comparison, Some(found)));
     }
+}
+
+/// Whether both have to be read in another way than they were, by what that told.
+fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
+    let any = |tells: &dyn Fn(&pair::Side) -> bool| comparison.sides.iter().any(tells);
+    let parted = comparison.parting.is_some();
+    if !parties[0].is_told() && any(&|side| side.summary.wrapped > 0) {
+        parties.iter().for_each(|party| party.read_as_told());
+        return true;
+    }
+    // Another writer may have written the heights otherwise, or what stands behind the
+    // place where they part.
+    let by_value = |side: &pair::Side| {
+        side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
+    };
+    if !parties[0].is_by_value() && any(&by_value) {
+        parties.iter().for_each(|party| party.read_by_value());
+        return true;
+    }
+    false
 }
 
 /// Digests that differ accuse nobody if another JSON writer wrote the entries anew.
