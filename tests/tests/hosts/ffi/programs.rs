@@ -163,13 +163,13 @@ fn the_child_of_a_fork_is_refused_and_the_parent_goes_on() {
         let times = if watch == Watch::Valgrind { 3 } else { 20 };
         program.run_silent(&[text(&own), &times.to_string()]);
         let recorded = program.recorded();
-        assert_eq!(recorded.matches("tx-parent").count(), times);
+        assert_eq!(recorded.matches("tx-parent").count(), 2 * times);
         assert!(!recorded.contains("tx-child"));
+        // Under the sanitizers no child allocates beside a thread that does: see fork.c.
+        let own_times = if watch == Watch::Sanitizers { 1 } else { 2 } * times;
         let own = output(0, &["cat", text(&own.join("ring"))]);
-        assert_eq!(
-            String::from_utf8_lossy(&own).matches("tx-child").count(),
-            times
-        );
+        let own = String::from_utf8_lossy(&own);
+        assert_eq!(own.matches("tx-child").count(), own_times);
     });
 }
 
