@@ -74,7 +74,7 @@ impl Execution {
     /// A text file is what is left of what a host wrote, and anybody may have written
     /// it anew. What was recorded has the HASH that its recorder gave.
     fn weigh(&mut self, line: &[u8], origin: Origin) {
-        self.rewritten |= self.writer_known && !self.vocabulary.is_as_written(line);
+        self.rewritten |= self.writer_known && !self.vocabulary.is_as_written(line, origin);
         self.altered |= match origin {
             Origin::Recorded => false,
             Origin::Text => {

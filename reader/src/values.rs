@@ -3,6 +3,7 @@
 //! same then, though their bytes are not.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use haltbox_format::json::{self, Malformed};
 use memchr::memmem;
@@ -157,6 +158,10 @@ impl Decimal {
     }
 }
 
+/// How the escapes begin that writers use differently.
+static ESCAPES: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| [b"\\u", b"\\/"].map(memmem::Finder::new));
+
 /// Whether JavaScript's `JSON.stringify` can have written the escapes of a line:
 /// it escapes quotes, backslashes, control letters and halves of surrogate pairs,
 /// and nothing else.
@@ -165,8 +170,9 @@ pub fn has_javascript_escapes(line: &[u8]) -> bool {
         let before = line.get(..*at).unwrap_or_default();
         before.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0
     };
-    let mut unicode = memmem::find_iter(line, b"\\u").filter(escaped);
-    let mut slashes = memmem::find_iter(line, b"\\/").filter(escaped);
+    let [unicode, slashes] = &*ESCAPES;
+    let mut unicode = unicode.find_iter(line).filter(escaped);
+    let mut slashes = slashes.find_iter(line).filter(escaped);
     slashes.next().is_none() && unicode.all(|at| is_javascript_escape(&line[at..]))
 }
 

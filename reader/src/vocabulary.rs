@@ -16,6 +16,8 @@ use std::fmt;
 
 use haltbox_format::Profile;
 
+use crate::carrier::Origin;
+
 pub use course::{Course, Fault};
 pub use entry::Entry;
 pub use role::{Numbers, Role};
@@ -179,8 +181,8 @@ pub trait Vocabulary: fmt::Debug + Sync {
     // ---- who wrote it ----
 
     /// Whether a line can be as its host wrote it, and not as another JSON writer did
-    /// behind it.
-    fn is_as_written(&self, _line: &[u8]) -> bool {
+    /// behind it; `origin`: who answers for its bytes.
+    fn is_as_written(&self, _line: &[u8], _origin: Origin) -> bool {
         true
     }
 

@@ -77,6 +77,13 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
         writer.block(&block, hash, newer.contains(&block.height));
         Ok(())
     })?;
+    if summary.rewritten {
+        anyhow::bail!(
+            "{} was written anew by another JSON writer: digests of its bytes are not those \
+             of the node, and a fingerprint of them would accuse it; take the node's own file",
+            shown(&party.path)
+        );
+    }
     if summary.disorder.is_some() {
         writer.disordered();
     }
@@ -95,13 +102,6 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
 /// HASH of each execution, if it is whole: another one's must not name it.
 fn hashes(party: &Party) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
     let survey = Survey::of(&party.source, &party.profile)?;
-    if survey.blocks.iter().any(|row| row.rewritten) {
-        anyhow::bail!(
-            "{} was written anew by another JSON writer: digests of its bytes are not those \
-             of the node, and a fingerprint of them would accuse it; take the node's own file",
-            shown(&party.path)
-        );
-    }
     if survey.wrapped > 0 {
         anyhow::bail!(
             "the sender of {} takes members out of entries and leaves entries out: digests of what it \

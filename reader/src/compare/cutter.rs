@@ -3,7 +3,7 @@
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Event, Lane, SlogRules, Stream, json};
+use haltbox_format::{Event, Lane, Profile, SlogRules, Stream, json};
 
 use super::attempts::Attempts;
 use super::chain::Chain;
@@ -12,7 +12,7 @@ use super::party::Party;
 use super::repeats::{Repeats, Resent};
 use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
-use crate::source::{Item, Line, Source};
+use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{BlockTape, ChainBreak, CrankEnd, Finds, Summary, Turn, Unit, UnitDigest, What};
 use crate::values;
 use crate::vocabulary::{Course, Entry, Fault, Role, Vocabulary, entry};
@@ -41,7 +41,6 @@ pub struct Cutter<'a> {
     height: Option<u64>,
     /// Counter of the line that began the open execution.
     begun_at: u64,
-    attempts: Attempts,
     ordinal: u64,
     crank: Option<OpenCrank>,
     cranks_in_run: bool,
@@ -49,6 +48,11 @@ pub struct Cutter<'a> {
     durable: Durable,
     started: bool,
     bootstrapped: bool,
+    /// The profile is one whose host's JSON writer is known.
+    writer_known: bool,
+    /// Only the lines tell in which order they were written.
+    untold: bool,
+    attempts: Attempts,
     batch: Vec<u8>,
 }
 
@@ -110,6 +114,7 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
 
 impl<'a> Cutter<'a> {
     fn new(rules: &'a SlogRules, depth: Depth, party: &Party) -> Cutter<'a> {
+        let blocks = party.source.blocks();
         Cutter {
             rules,
             vocabulary: party.vocabulary,
@@ -124,7 +129,6 @@ impl<'a> Cutter<'a> {
             open: BlockTape::default(),
             height: None,
             begun_at: 0,
-            attempts: Attempts::of(party.source.blocks()),
             ordinal: 0,
             crank: None,
             cranks_in_run: false,
@@ -132,6 +136,9 @@ impl<'a> Cutter<'a> {
             durable: Durable::default(),
             started: false,
             bootstrapped: false,
+            writer_known: Profile::is_builtin(&party.profile.name),
+            untold: matches!(blocks, Blocks::Untold),
+            attempts: Attempts::of(blocks),
             batch: Vec::new(),
         }
     }
@@ -220,7 +227,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn follow_course(&mut self, entry: Entry<'_>, events: &[Event], finds: &mut dyn Finds) {
-        if self.course.goes_back(entry) {
+        if let Some(why) = self.course.goes_back(entry) {
+            if self.untold {
+                self.summary.disorder.get_or_insert(why);
+            }
             self.lose_track(finds);
         }
         if let Some(fault) = self.course.take(entry) {
@@ -230,11 +240,11 @@ impl<'a> Cutter<'a> {
 
     /// Whether another writer wrote a canonical entry.
     fn note_writer(&mut self, line: &Line<'_>, role: Role, events: &[Event]) {
-        self.summary.rewritten |= match (line.wrapped, self.by_value) {
-            (Some(_), _) => false,
-            (None, true) => !self.vocabulary.is_as_written(line.bytes),
-            (None, false) => !entry::opens_as_written(line.bytes),
-        };
+        self.summary.rewritten |= line.wrapped.is_none()
+            && match self.writer_known {
+                true => !self.vocabulary.is_as_written(line.bytes, line.origin),
+                false => !entry::opens_as_written(line.bytes),
+            };
         self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
     }
 

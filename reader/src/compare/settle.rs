@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::cutter::{self, Depth};
 use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
 use super::verdict::Case;
-use crate::tape::{BlockTape, Finds};
 
 /// Rises of one source that are compared where its node went back, the last ones.
 const RISES: usize = 4;
@@ -149,7 +147,7 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
             readings: [a, b].map(Party::reading),
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
-            return weigh_digests([a, b], comparison);
+            return Ok(settled(comparison, None));
         }
         if read_otherwise([a, b], &comparison) {
             same_values = false;
@@ -201,35 +199,6 @@ fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
         return true;
     }
     false
-}
-
-/// Digests that differ accuse nobody if another JSON writer wrote the entries anew.
-fn weigh_digests(parties: [&Party; 2], mut comparison: Comparison) -> io::Result<Settled> {
-    let has_entries = |party: &Party| !party.source.is_fingerprint();
-    for (side, party) in comparison.sides.iter_mut().zip(parties) {
-        if comparison.parting.is_some() && has_entries(party) {
-            // Looks at every line, not at its beginning alone.
-            party.read_by_value();
-            let summary = cutter::read(party, Depth::Places, &mut Nothing);
-            party.read_by_bytes();
-            side.summary.rewritten |= summary?.rewritten;
-        }
-    }
-    Ok(Settled {
-        comparison,
-        evidence: None,
-        earlier: false,
-        same_values: false,
-        readings: parties.map(Party::reading),
-    })
-}
-
-struct Nothing;
-
-impl Finds for Nothing {
-    fn block(&mut self, _block: BlockTape) -> bool {
-        true
-    }
 }
 
 /// Whether the entries that both have of a crank differ.

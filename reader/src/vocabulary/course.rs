@@ -12,10 +12,9 @@ pub trait Course: fmt::Debug + Send {
     /// at as if the recording began behind it.
     fn take(&mut self, entry: Entry<'_>) -> Option<Fault>;
 
-    /// Whether this entry, the next one to be taken, goes back behind what stood before:
-    /// what was executed between the two does not stand between them, and what was
-    /// stored then is not known.
-    fn goes_back(&mut self, entry: Entry<'_>) -> bool;
+    /// Says why if this entry, the next one to be taken, goes back behind what stood
+    /// before, and no process starts between the two: what was stored then is not known.
+    fn goes_back(&mut self, entry: Entry<'_>) -> Option<String>;
 
     /// A process starts: no block is open.
     fn starts_anew(&mut self);
@@ -61,8 +60,8 @@ impl Course for Any {
         None
     }
 
-    fn goes_back(&mut self, _entry: Entry<'_>) -> bool {
-        false
+    fn goes_back(&mut self, _entry: Entry<'_>) -> Option<String> {
+        None
     }
 
     fn starts_anew(&mut self) {}

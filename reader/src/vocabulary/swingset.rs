@@ -5,12 +5,14 @@ mod opening;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use haltbox_format::json;
 use memchr::memmem;
 
 use super::entry::{self, is_type, type_of};
 use super::{Asked, Course, Numbers, Role, Span, Steps, Vocabulary, Written};
+use crate::carrier::Origin;
 use crate::values;
 use opening::Opening;
 
@@ -145,7 +147,7 @@ impl Vocabulary for SwingSet {
         }
     }
 
-    fn is_as_written(&self, line: &[u8]) -> bool {
+    fn is_as_written(&self, line: &[u8], _origin: Origin) -> bool {
         is_as_written(line)
     }
 
@@ -398,24 +400,41 @@ fn digits(text: &[u8]) -> usize {
 /// Whether a line can be as the kernel's `JSON.stringify` wrote it: the time stands
 /// before the monotonic one at its end, and only what JavaScript escapes is escaped.
 fn is_as_written(line: &[u8]) -> bool {
-    entry::is_compact(line) && has_times_in_order(line)
+    entry::is_compact(line)
+        && has_times_in_order(line)
+        && has_whole_numbers(line)
+        && values::has_javascript_escapes(line)
 }
 
 fn has_times_in_order(line: &[u8]) -> bool {
-    let Some(monotime) = memmem::rfind(line, b",\"monotime\":") else {
-        return true;
-    };
-    let time = memmem::rfind(line, b",\"time\":");
-    time.is_some_and(|time| time < monotime)
-        && values::has_javascript_escapes(line)
-        && has_whole_numbers(line)
+    ends_with_times(line) || {
+        let monotime = memmem::rfind(line, b",\"monotime\":");
+        let time = memmem::rfind(line, b",\"time\":");
+        monotime.is_none_or(|monotime| time.is_some_and(|time| time < monotime))
+    }
 }
+
+/// As nearly every line does, `seconds` behind them in some: no other member is
+/// looked at.
+fn ends_with_times(line: &[u8]) -> bool {
+    let before = |line: &[u8]| memchr::memrchr(b',', line).unwrap_or(0);
+    let last = before(line);
+    let second = before(&line[..last]);
+    let is_monotime = |at: usize| line[at..].starts_with(b",\"monotime\":");
+    let monotime = if is_monotime(last) { last } else { second };
+    let time = before(&line[..monotime]);
+    is_monotime(monotime) && line[time..].starts_with(b",\"time\":")
+}
+
+/// Members whose values are whole numbers.
+static WHOLE: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| [b"\"crankNum\":".as_slice(), b"\"blockHeight\":"].map(memmem::Finder::new));
 
 /// JavaScript writes whole numbers without a fraction or an exponent.
 fn has_whole_numbers(line: &[u8]) -> bool {
-    let names: [&[u8]; 2] = [b"\"crankNum\":", b"\"blockHeight\":"];
-    names.iter().all(|name| {
-        let value = memmem::find(line, name).and_then(|at| line.get(at + name.len()..));
+    WHOLE.iter().all(|name| {
+        let at = name.find(line).map(|at| at + name.needle().len());
+        let value = at.and_then(|at| line.get(at..));
         let end = value.and_then(|value| value.iter().find(|byte| !byte.is_ascii_digit()));
         end.is_none_or(|byte| matches!(byte, b',' | b'}'))
     })

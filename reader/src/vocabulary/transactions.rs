@@ -5,6 +5,7 @@ use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
 use super::{Numbers, Role, Vocabulary, Written};
+use crate::carrier::Origin;
 use crate::values;
 
 /// Entries of a host that runs transactions.
@@ -103,8 +104,9 @@ impl Vocabulary for Transactions {
         a != b && without_answer(a) == without_answer(b)
     }
 
-    fn is_as_written(&self, line: &[u8]) -> bool {
-        entry::is_compact(line)
+    /// Every host has a JSON writer of its own: what was recorded is as it wrote it.
+    fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
+        origin == Origin::Recorded || entry::is_compact(line)
     }
 }
 

@@ -319,7 +319,7 @@ fn what_is_not_in_order_accuses_nobody() {
     let run_ends = line_of(&lines, "run-finish", second);
     let inner = line_of(&lines, "\"syscall\",\"crankNum\":1467,", 0);
     let result = line_of(&lines, "\"deliver-result\",\"crankNum\":1467,", 0);
-    let cases: [(&str, i32, Vec<String>); 13] = [
+    let cases: [(&str, i32, Vec<String>); 15] = [
         (
             "half an entry, and the next process in its line",
             2,
@@ -379,6 +379,26 @@ fn what_is_not_in_order_accuses_nobody() {
                 &lines[..run_ends],
                 &lines[start(131)..],
                 &lines[run_ends..start(131)],
+            ]
+            .concat(),
+        ),
+        (
+            "blocks that stand behind later ones, cut where a process starts",
+            2,
+            [
+                &later(&lines[fifth..fifth + 2])[..],
+                &later(&lines[line_of(&lines, "end-block-finish", fifth)..]),
+                &lines[third..line_of(&lines, "end-block-finish", fifth)],
+            ]
+            .concat(),
+        ),
+        (
+            "a crank behind all blocks",
+            2,
+            [
+                &lines[..start(579)],
+                &lines[start(579) + 65..],
+                &lines[start(579)..start(579) + 65],
             ]
             .concat(),
         ),
@@ -631,6 +651,16 @@ fn what_was_executed_again_accuses_nobody_wherever_the_recording_begins() {
     }
 }
 
+/// As a kernel writes them that tells no hashes of cranks.
+fn without_hashes(lines: &[String]) -> Vec<String> {
+    let without = |line: &str, name: &str| match line.find(name) {
+        Some(at) => line[..at].to_owned() + &line[at + name.len() + 66..],
+        None => line.to_owned(),
+    };
+    let both = |line: &String| without(&without(line, ",\"crankhash\":"), ",\"activityhash\":");
+    lines.iter().map(both).collect()
+}
+
 /// Lines of which the one at `index` tells another compute, as an execution that differs.
 fn executed_otherwise(lines: &[String], index: usize) -> Vec<String> {
     let mut lines = lines.to_vec();
@@ -684,15 +714,8 @@ fn an_earlier_execution_that_cannot_be_compared_is_not_equal() {
     let lines = five_blocks();
     let [base, back] = ["base", "back"].map(|name| folder.path().join(name));
     fs::write(&base, lines.join("\n") + "\n").expect("a slog");
-    let hash = |line: &String| -> String {
-        let without = |line: &str, name: &str| match line.find(name) {
-            Some(at) => line[..at].to_owned() + &line[at + name.len() + 66..],
-            None => line.to_owned(),
-        };
-        without(&without(line, ",\"crankhash\":"), ",\"activityhash\":")
-    };
     let crank = line_of(&lines, "\"deliver-result\",\"crankNum\":149,", 0);
-    let before: Vec<String> = executed_otherwise(&lines, crank).iter().map(hash).collect();
+    let before: Vec<String> = without_hashes(&executed_otherwise(&lines, crank));
     let slog = [before, later(&lines)].concat().join("\n") + "\n";
     fs::write(&back, slog).expect("a slog");
     let prints = [(&base, "a.fp"), (&back, "b.fp")].map(|(slog, name)| {
@@ -774,4 +797,77 @@ fn a_replay_held_to_another_nodes_original_accuses_neither() {
         assert!(notes.contains("late covers no height"), "{notes}");
         assert_eq!(json["groups"][0]["majority"], false, "{json:#}");
     }
+}
+
+/// Another writer may have left every entry's beginning as it was: what was moved is told
+/// by what the entries mean, and no digest of them is taken.
+#[test]
+fn a_writer_that_escapes_otherwise_hides_no_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = without_hashes(&five_blocks());
+    let crank = |number: u64| {
+        line_of(
+            &lines,
+            &format!("crank-start\",\"crankType\":\"routing\",\"crankNum\":{number},"),
+            0,
+        )
+    };
+    let renumbered = |lines: &[String], from: u64, to: u64| -> Vec<String> {
+        let number = |of: u64| format!("\"crankNum\":{of},");
+        lines
+            .iter()
+            .map(|line| line.replace(&number(from), &number(to)))
+            .collect()
+    };
+    // Two cranks that only route, one behind the other.
+    let routed = |at: &u64| {
+        lines[crank(*at) + 1].contains("crank-finish")
+            && lines[crank(*at) + 2].contains("\"routing\"")
+    };
+    let first = (131..150)
+        .filter(|at| {
+            lines
+                .iter()
+                .any(|line| line.contains(&format!("\"routing\",\"crankNum\":{at},")))
+        })
+        .find(routed)
+        .expect("two cranks");
+    let at = crank(first);
+    let moved = [
+        &lines[..at],
+        &renumbered(&lines[at + 2..at + 4], first + 1, first),
+        &renumbered(&lines[at..at + 2], first, first + 1),
+        &lines[at + 4..],
+    ]
+    .concat();
+    let write = |name: &str, lines: &[String]| {
+        let path = folder.path().join(name);
+        fs::write(&path, lines.join("\n") + "\n").expect("a slog");
+        path
+    };
+    let base = write("base", &lines);
+    let escaped: Vec<String> = moved
+        .iter()
+        .map(|line| line.replace(":\"ko", ":\"k\\u006f"))
+        .collect();
+    for (name, lines) in [("moved", &moved), ("escaped", &escaped)] {
+        let other = write(name, lines);
+        for (a, b) in [(&base, &other), (&other, &base)] {
+            let (code, json) = diff(a, b);
+            assert_eq!(
+                (code, &json["verdict"]),
+                (1, &Value::from("order differs")),
+                "{name}: {json:#}"
+            );
+            assert_eq!(json["place"]["crank"], first, "{name}: {json:#}");
+        }
+    }
+    let print = folder.path().join("print");
+    let refused = run(&[
+        "fingerprint",
+        text(&folder.path().join("escaped")),
+        "-o",
+        text(&print),
+    ]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }

@@ -33,6 +33,37 @@ pub struct OfKernel {
     in_run: bool,
     /// The last block before that ran cranks: its height and its last crank.
     ended: Option<(u64, u64)>,
+    begun: Begun,
+}
+
+/// Ranges of heights that are remembered.
+const RANGES: usize = 1_000;
+
+/// Heights of the blocks that began since the process did.
+#[derive(Clone, Debug, Default)]
+struct Begun {
+    /// From lowest to highest, in the order in which they began.
+    ranges: Vec<(u64, u64)>,
+    last: Option<u64>,
+}
+
+impl Begun {
+    /// A block begins: the last one if it stands behind a higher one without being
+    /// executed before it. A node that was put back executes heights again that it had
+    /// executed.
+    fn begin(&mut self, height: u64) -> Option<u64> {
+        let before = self.last.replace(height);
+        let known = |(low, high): &(u64, u64)| (*low..=*high).contains(&height);
+        if self.ranges.iter().any(known) {
+            return None;
+        }
+        match self.ranges.last_mut() {
+            Some((_, high)) if high.checked_add(1) == Some(height) => *high = height,
+            _ => self.ranges.push((height, height)),
+        }
+        self.ranges.truncate(RANGES);
+        before.filter(|before| height < *before)
+    }
 }
 
 fn crank_of(entry: Entry<'_>) -> Option<u64> {
@@ -107,16 +138,22 @@ impl Course for OfKernel {
         fault
     }
 
-    /// A crank begins that is not counted on from the block before, though its height
-    /// is.
-    fn goes_back(&mut self, entry: Entry<'_>) -> bool {
-        if entry.role != Role::CrankStart {
-            return false;
+    fn goes_back(&mut self, entry: Entry<'_>) -> Option<String> {
+        match entry.role {
+            Role::Begin => {
+                let own = number(entry.line, "blockHeight")?;
+                let before = self.begun.begin(own)?;
+                Some(format!("block {own} begins behind block {before}"))
+            }
+            // A crank is counted on from the block before if its height is.
+            Role::CrankStart => {
+                let (_, before) = self.ended.take()?;
+                let own = crank_of(entry)?;
+                (own <= before)
+                    .then(|| format!("crank {own} stands behind an earlier block's crank {before}"))
+            }
+            _ => None,
         }
-        let before = self.ended.take();
-        before
-            .zip(crank_of(entry))
-            .is_some_and(|((_, before), own)| own <= before)
     }
 
     fn starts_anew(&mut self) {
@@ -144,7 +181,7 @@ impl OfKernel {
     fn block_begins(&mut self, line: &[u8]) -> Option<Fault> {
         let height = number(line, "blockHeight");
         let before = std::mem::take(self);
-        self.height = height;
+        (self.height, self.begun) = (height, before.begun);
         // Cranks are counted on from block to block, but for a node that was put back.
         let below = |(ended, _): &(u64, u64)| height.is_some_and(|own| own > *ended);
         self.ended = before.ended.filter(below);
@@ -209,6 +246,7 @@ impl OfKernel {
         };
         *self = OfKernel {
             ended: number(line, "blockHeight").zip(self.before).or(self.ended),
+            begun: std::mem::take(&mut self.begun),
             ..OfKernel::behind()
         };
         fault
@@ -225,6 +263,9 @@ impl OfKernel {
     fn crank_begins(&mut self, entry: Entry<'_>) -> Option<Fault> {
         if let Some(why) = self.outside("a crank begins") {
             return Some(why);
+        }
+        if self.behind && self.height.is_none() && self.run.is_none() && !self.seen {
+            return fault_before("a crank begins in no block");
         }
         let own = crank_of(entry);
         if let (Some(before), Some(own)) = (self.before, own) {
@@ -418,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn cranks_are_counted_on_from_block_to_block() {
+    fn heights_and_cranks_are_counted_on_from_block_to_block() {
         let goes_back = |course: &str| {
             let mut followed = OfKernel::default();
             let back = course.split(' ').map(|word| {
@@ -428,7 +469,7 @@ mod tests {
                 followed.take(entry);
                 back
             });
-            back.filter(|back| *back).count()
+            back.flatten().count()
         };
         for (course, times) in [
             ("c9 r E1 B2 R2 C5 c5 C6 c6", 1),
@@ -436,6 +477,11 @@ mod tests {
             ("c9 r E1 B2 R2 C12 c12", 0),
             ("c9 r E2 B2 R2 C5 c5", 0),
             ("c9 r E2 B1 R1 C5 c5", 0),
+            ("B2 R2 C7 c7 r E2 B1 R1 C5 c5", 1),
+            ("B2 E2 B2 E2 B3 E3", 0),
+            // Put back to blocks that it had executed.
+            ("B1 E1 B2 E2 B3 E3 B1 E1 B2 E2 B3 E3 B4 E4", 0),
+            ("B1 E1 B2 E2 B5 E5 B6 E6 B3 E3 B4 E4", 1),
         ] {
             assert_eq!(goes_back(course), times, "{course}");
         }
@@ -488,6 +534,7 @@ mod tests {
             ("B1 R1 R1", 2, "a run begins inside a run"),
             ("c7 r E5 E4", 3, "a block ends that did not begin"),
             ("B1 r", 1, "a run ends that did not begin"),
+            ("c7 r E5 C8 c8", 3, "a crank begins in no block"),
             (
                 "C5 c5 B2",
                 2,
