@@ -19,6 +19,7 @@
 //! freeze HEIGHT              an operator freezes it at the end
 //! ```
 
+pub mod journald;
 pub mod layout;
 
 use std::fs;
@@ -119,9 +120,11 @@ pub enum Way {
     Pipe,
     /// The output of a node that `haltbox run` started.
     Run,
+    /// The journal that a running journald keeps: [`journald::is_here`].
+    Journal,
 }
 
-/// All of them.
+/// All of them that any machine has.
 pub const WAYS: [Way; 3] = [Way::File, Way::Pipe, Way::Run];
 
 /// What came of a play.
@@ -333,6 +336,12 @@ impl Stage {
                 let pipe = recorder.child().stdin.take().expect("a pipe");
                 (recorder, Sink::Pipe(pipe))
             }
+            Way::Journal => {
+                let (unit, pipe) = journald::unit();
+                arguments.extend(["--journal", &unit]);
+                let recorder = Recorder::start(&dir, &arguments, Stdio::null());
+                (recorder, Sink::Pipe(pipe))
+            }
             Way::Run => {
                 arguments.extend(["--tee", "--", "cat"]);
                 let said = fs::File::create(dir.with_extension("stderr")).expect("a file");
@@ -383,7 +392,7 @@ impl Stage {
         drop(self.sink);
         match self.way {
             Way::Run | Way::Pipe => self.recorder.wait_however(),
-            Way::File => self.recorder.kill(),
+            Way::File | Way::Journal => self.recorder.kill(),
         }
     }
 

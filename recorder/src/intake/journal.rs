@@ -1,6 +1,8 @@
 //! The node's log out of systemd's journal, by way of `journalctl`.
 //!
-//! `journalctl --follow` runs as a child and is started again when it ends.
+//! `journalctl` runs as a child: first it gives what the unit said last, then it follows,
+//! and is started again when it ends. Asked for both at once it loses the first entry of a
+//! unit that has said nothing yet (systemd 252).
 //! Entries are handed on as the lines the node wrote; how the journal files them
 //! (its priority among it: of what a service prints it says nothing) is not
 //! looked at. The place in the journal is a cursor and the number of bytes that
@@ -61,6 +63,8 @@ pub(crate) struct Journal {
     /// Cuts what journalctl prints into entries.
     entries: LineSplitter,
     journalctl: Option<Running>,
+    /// What the unit said before was read: what it says from here on is followed.
+    follows: bool,
     again: Backoff,
     /// What is no entry is told once.
     told_nonsense: bool,
@@ -123,6 +127,7 @@ impl Journal {
         let place = left.and_then(|(path, offset)| Place::parse(unit, path, offset));
         Journal {
             unit: unit.to_owned(),
+            follows: place.is_some(),
             place: place.unwrap_or_default(),
             resuming: false,
             to_skip: 0,
@@ -183,6 +188,8 @@ impl Journal {
         if Instant::now() < self.again.at {
             return Read::Quiet;
         }
+        // It may have ended before all was read that the unit said last.
+        self.follows |= self.has_cursor();
         match self.spawn() {
             Ok(running) => {
                 self.begin_at_cursor();
@@ -203,13 +210,16 @@ impl Journal {
     fn spawn(&self) -> io::Result<Running> {
         let mut command = Command::new("journalctl");
         command
-            .args(["--follow", "--quiet", "--output=json", "--all"])
+            .args(["--quiet", "--output=json", "--all"])
             .arg("--output-fields=MESSAGE,_LINE_BREAK,_STREAM_ID")
             .arg(format!("--unit={}", self.unit));
-        match self.place.cursor.as_str() {
-            "" => command.arg(format!("--lines={FIRST_LINES}")),
-            cursor => command.arg("--no-tail").arg(format!("--cursor={cursor}")),
+        match self.follows {
+            true => command.args(["--follow", "--no-tail"]),
+            false => command.arg(format!("--lines={FIRST_LINES}")),
         };
+        if self.follows && self.has_cursor() {
+            command.arg(format!("--cursor={}", self.place.cursor));
+        }
         // What it complains of is worth reading once.
         if self.again.told {
             command.stderr(Stdio::null());
@@ -226,7 +236,12 @@ impl Journal {
 
     fn ended(&mut self) -> Read {
         let running = self.journalctl.take();
-        let status = running.and_then(|mut running| running.child.try_wait().ok().flatten());
+        // It closes its output when it ends.
+        let status = running.and_then(|mut running| running.child.wait().ok());
+        if !self.follows && status.is_some_and(|status| status.success()) {
+            self.follows = true;
+            return Read::Progress;
+        }
         let how = status.map_or(String::new(), |status| format!(" with {status}"));
         self.failed(&format!("journalctl ended{how}"))
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use haltbox_tests::log_case::journald;
 use haltbox_tests::log_case::layout::{Layout, layouts};
 use haltbox_tests::log_case::{Case, WAYS, Way, cases};
 use haltbox_tests::*;
@@ -69,6 +70,34 @@ fn every_case_comes_out_as_expected() {
         case,
         layout: "as it is",
         way: Way::File,
+    });
+    let wrong = play(plays.collect());
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+}
+
+/// A journald that runs here keeps other programs' lines too: only who asks for it has
+/// the cases written into its journal.
+#[test]
+fn every_case_comes_out_as_expected_by_a_real_journald() {
+    if std::env::var_os("HALTBOX_JOURNALD").is_none() {
+        println!(
+            "left out: HALTBOX_JOURNALD=1 plays the cases through the journald that runs here"
+        );
+        return;
+    }
+    assert!(
+        journald::is_here(),
+        "no journald takes lines here, or no control group can be made"
+    );
+    let plays = chosen_cases().into_iter().map(|case| Play {
+        case,
+        layout: "as it is",
+        way: Way::Journal,
     });
     let wrong = play(plays.collect());
     assert!(
