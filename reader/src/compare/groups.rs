@@ -77,6 +77,14 @@ impl Node {
     }
 }
 
+/// Heights between its lowest and its highest one that it does not have: where these
+/// matter only comparing two tells.
+fn has_gaps(node: &Node) -> bool {
+    let known: BTreeSet<&u64> = node.heights.keys().chain(&node.parts).collect();
+    let range = known.first().zip(known.last());
+    range.is_some_and(|(low, high)| *high - *low >= known.len() as u64)
+}
+
 fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
     let (whole, parts): (Vec<_>, Vec<_>) = print.blocks.iter().partition(|block| block.is_whole());
     let digests = |block: &&fingerprint::BlockPrint| {
@@ -87,7 +95,7 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
     let note = format!(
         "{name} is a fingerprint of version 1: kernel work that no entry shows cannot be seen there"
     );
-    Node {
+    let mut node = Node {
         heights: whole.iter().map(digests).collect(),
         parts: parts.iter().map(|block| block.height).collect(),
         notes: old.then_some(note).into_iter().collect(),
@@ -98,7 +106,9 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
                 .any(fingerprint::BlockPrint::is_hashless),
         name,
         ..Node::default()
-    }
+    };
+    node.unsure |= has_gaps(&node);
+    node
 }
 
 fn of_tape(name: String, party: &Party) -> io::Result<Node> {
@@ -132,6 +142,7 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
         || summary.wrapped > 0
         || summary.without_hashes > 0
         || executions.rises > 1
+        || has_gaps(&node)
         || party.is_by_value();
     Ok(node)
 }

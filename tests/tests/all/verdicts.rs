@@ -871,3 +871,42 @@ fn a_writer_that_escapes_otherwise_hides_no_order() {
     ]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }
+
+/// A height that one has in part and the other lacks between its own: comparing two and
+/// any number say the same of it, by entries and by digests.
+#[test]
+fn a_missing_height_is_told_alike_by_diff_and_compare() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = five_blocks();
+    let begins = |height: u64| {
+        line_of(
+            &lines,
+            &format!("begin-block\",\"blockHeight\":{height}"),
+            0,
+        )
+    };
+    let write = |name: &str, lines: &[String]| {
+        let path = folder.path().join(name);
+        fs::write(&path, lines.join("\n") + "\n").expect("a slog");
+        let print = path.with_extension("print");
+        output(0, &["fingerprint", text(&path), "-o", text(&print)]);
+        [path, print]
+    };
+    let [a, of_a] = write("a", &lines[begins(3)..begins(4) + 1]);
+    let [b, of_b] = write(
+        "b",
+        &[&lines[begins(3)..begins(4)], &lines[begins(5)..]].concat(),
+    );
+    for pair in [
+        [&a, &b],
+        [&b, &a],
+        [&of_a, &of_b],
+        [&of_b, &of_a],
+        [&a, &of_b],
+        [&of_a, &b],
+    ] {
+        let (code, json) = diff(pair[0], pair[1]);
+        let compared = run(&["compare", text(pair[0]), text(pair[1])]);
+        assert_eq!(compared.status.code(), Some(code), "{json:#}: {compared:?}");
+    }
+}
