@@ -1,0 +1,164 @@
+//! Chains that may send messages to one another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use alloy_primitives::U256;
+use serde::Deserialize;
+
+use crate::message::ChainId;
+
+/// Seconds for which a message can be executed, where the set does not say.
+pub const EXPIRY: u64 = 604_800;
+/// Seconds between two blocks, where the set does not say.
+pub const BLOCK_TIME: u64 = 2;
+
+/// The chains, and the rules they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DependencySet {
+    chains: BTreeMap<ChainId, Chain>,
+    /// Seconds from a log's block for which a message can be executed.
+    pub expiry: u64,
+}
+
+/// One chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Timestamp from which its first block may hold messages.
+    pub first: u64,
+}
+
+/// Why a file is no dependency set.
+#[derive(Debug)]
+pub enum BadSet {
+    /// It is not of this shape.
+    Json(serde_json::Error),
+    /// A chain is named by something else than its number.
+    Name(String),
+    /// It has no chains.
+    Empty,
+}
+
+impl fmt::Display for BadSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadSet::Json(error) => write!(f, "the dependency set cannot be read: {error}"),
+            BadSet::Name(name) => write!(
+                f,
+                "the dependency set names a chain {name:?}; expected its number, as \"901\" or \"0x385\""
+            ),
+            BadSet::Empty => write!(f, "the dependency set names no chains"),
+        }
+    }
+}
+
+impl std::error::Error for BadSet {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BadSet::Json(error) => Some(error),
+            BadSet::Name(_) | BadSet::Empty => None,
+        }
+    }
+}
+
+/// As op-node's file has it; members that concern nobody here are left alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    dependencies: BTreeMap<String, Dependency>,
+    override_message_expiry_window: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependency {
+    #[serde(default)]
+    activation_time: u64,
+    block_time: Option<u64>,
+}
+
+impl DependencySet {
+    /// Reads `{"dependencies": {"901": {"activationTime": 0, "blockTime": 2}, ...},
+    /// "overrideMessageExpiryWindow": 604800}`. All but the chains' numbers may be absent.
+    ///
+    /// # Errors
+    /// What is no dependency set.
+    pub fn read(json: &[u8]) -> Result<DependencySet, BadSet> {
+        let file: File = serde_json::from_slice(json).map_err(BadSet::Json)?;
+        let chains = file.dependencies.into_iter().map(|(name, dependency)| {
+            let id: Result<U256, _> = name.parse();
+            let id = id.map_err(|_| BadSet::Name(name))?;
+            Ok((ChainId(id), Chain::of(&dependency)))
+        });
+        let chains: BTreeMap<ChainId, Chain> = chains.collect::<Result<_, _>>()?;
+        if chains.is_empty() {
+            return Err(BadSet::Empty);
+        }
+        Ok(DependencySet {
+            chains,
+            // An override of 0 is no override.
+            expiry: file
+                .override_message_expiry_window
+                .filter(|window| *window > 0)
+                .unwrap_or(EXPIRY),
+        })
+    }
+
+    /// A chain of the set.
+    pub fn chain(&self, id: ChainId) -> Option<Chain> {
+        self.chains.get(&id).copied()
+    }
+}
+
+impl Chain {
+    /// The block that activates messages holds none.
+    fn of(dependency: &Dependency) -> Chain {
+        let block_time = dependency.block_time.unwrap_or(BLOCK_TIME);
+        Chain {
+            first: dependency.activation_time.saturating_add(block_time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<DependencySet, BadSet> {
+        DependencySet::read(json.as_bytes())
+    }
+
+    #[test]
+    fn a_set_is_read_as_op_node_writes_it() {
+        let set = read(
+            r#"{"dependencies": {"901": {}, "0x386": {"chainIndex": "902", "activationTime": 100, "blockTime": 1}},
+                "overrideMessageExpiryWindow": 60}"#,
+        );
+        let set = set.unwrap();
+        assert_eq!(set.expiry, 60);
+        assert_eq!(set.chain(901.into()), Some(Chain { first: 2 }));
+        assert_eq!(set.chain(902.into()), Some(Chain { first: 101 }));
+        assert_eq!(set.chain(903.into()), None);
+        let usual = read(r#"{"dependencies": {"901": {}}, "overrideMessageExpiryWindow": 0}"#);
+        assert_eq!(usual.unwrap().expiry, EXPIRY);
+    }
+
+    #[test]
+    fn what_is_no_set_says_why() {
+        for (json, words) in [
+            ("{}", "missing field `dependencies`"),
+            (r#"{"dependencies": {}}"#, "names no chains"),
+            (
+                r#"{"dependencies": {"base": {}}}"#,
+                "\"base\"; expected its number",
+            ),
+            (
+                r#"{"dependencies": {"-1": {}}}"#,
+                "\"-1\"; expected its number",
+            ),
+        ] {
+            let error = read(json).unwrap_err().to_string();
+            assert!(error.contains(words), "{json}: {error}");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Executing messages: a log of the inbox on one chain that names a log on another.
+#![expect(
+    clippy::big_endian_bytes,
+    reason = "words of the EVM are big-endian on every machine"
+)]
+
+use std::fmt;
+
+use alloy_primitives::{Address, B256, LogData, U256, address, keccak256};
+use alloy_sol_types::{SolEvent, sol};
+
+/// The contract whose logs are executing messages, on every chain.
+pub const INBOX: Address = address!("4200000000000000000000000000000000000022");
+
+/// First byte of a checksum: it is never another entry of an access list.
+pub const CHECKSUM: u8 = 3;
+
+/// Bytes of the log's data: five words.
+const DATA: usize = 5 * 32;
+
+sol! {
+    struct RawIdentifier {
+        address origin;
+        uint256 blockNumber;
+        uint256 logIndex;
+        uint256 timestamp;
+        uint256 chainId;
+    }
+
+    event ExecutingMessage(bytes32 indexed msgHash, RawIdentifier identifier);
+}
+
+/// A chain's number. It need not fit 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainId(pub U256);
+
+impl From<u64> for ChainId {
+    fn from(id: u64) -> ChainId {
+        ChainId(U256::from(id))
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a log stands. Its block may be another one tomorrow: a number is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The chain.
+    pub chain: ChainId,
+    /// Height of its block.
+    pub block: u64,
+    /// The block's timestamp, in seconds.
+    pub timestamp: u64,
+    /// Its number among all logs of the block.
+    pub log: u32,
+}
+
+/// A message as the chain that executes it names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Where the log that it names stands.
+    pub place: Place,
+    /// The contract that emitted that log.
+    pub origin: Address,
+    /// Digest of that log's topics and data.
+    pub payload: B256,
+}
+
+/// A log of any contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The contract.
+    pub address: Address,
+    /// Topics and data.
+    pub data: LogData,
+}
+
+/// Why a log of the inbox is no message. A contract that follows the standard emits none
+/// of these: each is worth an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// It has another number of topics than two, or of bytes than 160.
+    Shape {
+        /// Topics found.
+        topics: usize,
+        /// Bytes found.
+        data: usize,
+    },
+    /// A member does not fit its type.
+    TooLarge(&'static str),
+    /// The words of its data are no identifier.
+    Words,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Shape { topics, data } => write!(
+                f,
+                "the inbox's log has {topics} topics and {data} bytes, a message has 2 and {DATA}"
+            ),
+            Malformed::TooLarge(member) => {
+                write!(f, "{member} of the inbox's log does not fit its type")
+            }
+            Malformed::Words => write!(f, "the data of the inbox's log is no identifier"),
+        }
+    }
+}
+
+impl Log {
+    /// Digest of its topics and data; not of its contract, which a message names besides.
+    pub fn payload(&self) -> B256 {
+        let topics = self.data.topics().iter().flatten();
+        let bytes: Vec<u8> = topics.chain(self.data.data.iter()).copied().collect();
+        keccak256(bytes)
+    }
+}
+
+impl Message {
+    /// The message that a log tells of. `None` for the log of another contract, or of
+    /// another event of the inbox.
+    ///
+    /// # Errors
+    /// A log of this event that is no message.
+    pub fn read(log: &Log) -> Result<Option<Message>, Malformed> {
+        let topics = log.data.topics();
+        let executes = topics.first() == Some(&ExecutingMessage::SIGNATURE_HASH);
+        if log.address != INBOX || !executes {
+            return Ok(None);
+        }
+        let [_, payload] = topics else {
+            return Err(shape(log));
+        };
+        if log.data.data.len() != DATA {
+            return Err(shape(log));
+        }
+        let event = ExecutingMessage::decode_raw_log_validate(topics, &log.data.data);
+        let raw = event.map_err(|_| Malformed::Words)?.identifier;
+        Ok(Some(Message {
+            place: Place {
+                chain: ChainId(raw.chainId),
+                block: fits(raw.blockNumber, "blockNumber")?,
+                timestamp: fits(raw.timestamp, "timestamp")?,
+                log: fits(raw.logIndex, "logIndex")?,
+            },
+            origin: raw.origin,
+            payload: *payload,
+        }))
+    }
+
+    /// What a transaction has to declare to execute it: [`CHECKSUM`], and 31 bytes of a
+    /// digest of all its members.
+    pub fn checksum(&self) -> B256 {
+        let Place {
+            chain,
+            block,
+            timestamp,
+            log,
+        } = self.place;
+        let log_hash = keccak256([self.origin.as_slice(), self.payload.as_slice()].concat());
+        let mut id = [0; 32];
+        id[12..20].copy_from_slice(&block.to_be_bytes());
+        id[20..28].copy_from_slice(&timestamp.to_be_bytes());
+        id[28..].copy_from_slice(&log.to_be_bytes());
+        let id_hash = keccak256([log_hash.as_slice(), &id].concat());
+        let chain = chain.0.to_be_bytes::<32>();
+        let mut checksum = keccak256([id_hash.as_slice(), &chain].concat());
+        checksum[0] = CHECKSUM;
+        checksum
+    }
+}
+
+fn shape(log: &Log) -> Malformed {
+    Malformed::Shape {
+        topics: log.data.topics().len(),
+        data: log.data.data.len(),
+    }
+}
+
+fn fits<T: TryFrom<U256>>(value: U256, member: &'static str) -> Result<T, Malformed> {
+    T::try_from(value).map_err(|_| Malformed::TooLarge(member))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use alloy_primitives::{Bytes, b256, bytes};
+
+    use super::*;
+
+    /// A message that supersim's own tools answered for.
+    pub(crate) fn hello() -> (Message, Log) {
+        let log = Log {
+            address: address!("5FbDB2315678afecb367f032d93F642f64180aa3"),
+            data: LogData::new_unchecked(vec![keccak256("Hello(bytes)")], bytes!("deadbeef")),
+        };
+        let message = Message {
+            place: Place {
+                chain: 901.into(),
+                block: 48,
+                timestamp: 1_795_218_535,
+                log: 0,
+            },
+            origin: log.address,
+            payload: log.payload(),
+        };
+        (message, log)
+    }
+
+    /// The log that the inbox emits for a message.
+    fn emitted(message: &Message) -> Log {
+        let word = |value: u64| U256::from(value);
+        let event = ExecutingMessage {
+            msgHash: message.payload,
+            identifier: RawIdentifier {
+                origin: message.origin,
+                blockNumber: word(message.place.block),
+                logIndex: word(message.place.log.into()),
+                timestamp: word(message.place.timestamp),
+                chainId: message.place.chain.0,
+            },
+        };
+        Log {
+            address: INBOX,
+            data: event.encode_log_data(),
+        }
+    }
+
+    #[test]
+    fn digests_are_those_that_the_chains_compute() {
+        let (message, log) = hello();
+        assert_eq!(
+            ExecutingMessage::SIGNATURE_HASH,
+            b256!("5c37832d2e8d10e346e55ad62071a6a2f9fa5130614ef2ec6617555c6f467ba7")
+        );
+        assert_eq!(
+            log.payload(),
+            b256!("95b960236c7c97f3d650eb23316569d4c41c6e5ad8a78136f592ccc6663e0b95")
+        );
+        assert_eq!(
+            message.checksum(),
+            b256!("036d8b154667ca4df524e881ff3962964cc9e4fd312ef642835c95ca263a3875")
+        );
+    }
+
+    #[test]
+    fn every_member_is_in_the_checksum() {
+        let (message, _) = hello();
+        let place = message.place;
+        let others = [
+            Place {
+                chain: 902.into(),
+                ..place
+            },
+            Place { block: 49, ..place },
+            Place {
+                timestamp: 1_795_218_536,
+                ..place
+            },
+            Place { log: 1, ..place },
+        ];
+        let others = others.map(|place| Message { place, ..message });
+        let others = others.into_iter().chain([
+            Message {
+                origin: INBOX,
+                ..message
+            },
+            Message {
+                payload: B256::ZERO,
+                ..message
+            },
+        ]);
+        for other in others {
+            assert_ne!(other.checksum(), message.checksum(), "{other:?}");
+            assert_eq!(other.checksum()[0], CHECKSUM);
+        }
+    }
+
+    #[test]
+    fn what_the_inbox_emits_is_read_as_it_was_meant() {
+        let (message, own) = hello();
+        assert_eq!(Message::read(&emitted(&message)), Ok(Some(message)));
+        assert_eq!(Message::read(&own), Ok(None), "the log of another contract");
+        let other = LogData::new_unchecked(vec![B256::ZERO], Bytes::new());
+        let other = Log {
+            address: INBOX,
+            data: other,
+        };
+        assert_eq!(
+            Message::read(&other),
+            Ok(None),
+            "another event of the inbox"
+        );
+    }
+
+    #[test]
+    fn a_log_of_the_inbox_that_is_no_message_says_why() {
+        let (message, _) = hello();
+        let sound = emitted(&message).data;
+        let read = |topics: Vec<B256>, data: Vec<u8>| {
+            let data = LogData::new_unchecked(topics, data.into());
+            Message::read(&Log {
+                address: INBOX,
+                data,
+            })
+        };
+        let topics = sound.topics().to_vec();
+        let with = |at: usize, byte: u8| {
+            let mut data = sound.data.to_vec();
+            data[at] = byte;
+            read(topics.clone(), data)
+        };
+        let shape = |topics, data| Err(Malformed::Shape { topics, data });
+        assert_eq!(
+            read(topics.clone(), sound.data[..96].to_vec()),
+            shape(2, 96)
+        );
+        assert_eq!(
+            read(topics.clone(), [&sound.data[..], &[0]].concat()),
+            shape(2, 161)
+        );
+        assert_eq!(
+            read(topics[..1].to_vec(), sound.data.to_vec()),
+            shape(1, 160)
+        );
+        assert_eq!(with(0, 1), Err(Malformed::Words), "an address of 32 bytes");
+        assert_eq!(with(32, 1), Err(Malformed::TooLarge("blockNumber")));
+        assert_eq!(with(64 + 27, 1), Err(Malformed::TooLarge("logIndex")));
+        assert_eq!(with(96 + 23, 1), Err(Malformed::TooLarge("timestamp")));
+        assert!(
+            with(128, 1).is_ok_and(|read| read.is_some()),
+            "a chain of 256 bits"
+        );
+    }
+}
