@@ -240,12 +240,19 @@ impl<'a> Cutter<'a> {
 
     /// Whether another writer wrote a canonical entry.
     fn note_writer(&mut self, line: &Line<'_>, role: Role, events: &[Event]) {
-        self.summary.rewritten |= line.wrapped.is_none()
+        self.summary.rewritten |= self.is_rewritten(line);
+        self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
+    }
+
+    /// Once is enough, and who reads places has read digests before.
+    fn is_rewritten(&self, line: &Line<'_>) -> bool {
+        let asked = self.depth == Depth::Digests && !self.summary.rewritten;
+        asked
+            && line.wrapped.is_none()
             && match self.writer_known {
                 true => !self.vocabulary.is_as_written(line.bytes, line.origin),
                 false => !entry::opens_as_written(line.bytes),
-            };
-        self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
+            }
     }
 
     /// Takes what a canonical entry says of its block: whether more is wanted, the
