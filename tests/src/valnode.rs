@@ -236,11 +236,14 @@ impl Validator {
         names.flatten().collect()
     }
 
-    /// The path of its only box.
+    /// The path of the box of its only block: of the last edition, where a doubt was
+    /// frozen before it was proved.
     pub fn only_box(&self) -> PathBuf {
         let found = boxes(&self.haltbox());
-        assert_eq!(found.len(), 1, "{found:?}");
-        found.into_iter().next().expect("one")
+        let first = found.first().expect("a box").clone();
+        let edition = |path: &PathBuf| *path == first || path.with_extension("") == first;
+        assert!(found.iter().all(edition), "{found:?}");
+        found.into_iter().next_back().expect("one")
     }
 
     /// Puts a fault there.
