@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -100,9 +100,15 @@ impl Scene {
     }
 
     fn reopen(&mut self) {
+        self.reopen_with(0o644);
+    }
+
+    /// A file that is made has these permissions from its first moment on.
+    fn reopen_with(&mut self, mode: u32) {
         let file = File::options()
             .create(true)
             .append(true)
+            .mode(mode)
             .open(self.path("slog.jsonl"));
         self.writing = Some(file.expect("a slog"));
     }
@@ -424,8 +430,7 @@ fn a_file_that_may_not_be_read_is_read_later_or_missed() {
     let dir = scene.path("node");
     let closed = |scene: &mut Scene, name: &str| {
         scene.rename(name);
-        scene.reopen();
-        scene.allow(0o600);
+        scene.reopen_with(0o600);
         scene.write(10);
     };
     closed(&mut scene, "slog.jsonl.1");
