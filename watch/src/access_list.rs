@@ -69,20 +69,11 @@ impl Declared {
 
     /// As entries of an access list.
     pub fn entries(&self) -> Vec<B256> {
-        let Place {
-            chain,
-            block,
-            timestamp,
-            log,
-        } = self.place;
-        let chain = chain.0.to_be_bytes::<32>();
+        let chain = self.place.chain.0.to_be_bytes::<32>();
         let (upper, lower) = chain.split_at(24);
-        let mut lookup = B256::ZERO;
+        let mut lookup = self.place.word();
         lookup[0] = LOOKUP;
         lookup[4..12].copy_from_slice(lower);
-        lookup[12..20].copy_from_slice(&block.to_be_bytes());
-        lookup[20..28].copy_from_slice(&timestamp.to_be_bytes());
-        lookup[28..].copy_from_slice(&log.to_be_bytes());
         let mut entries = vec![lookup];
         if upper.iter().any(|byte| *byte != 0) {
             let mut entry = B256::ZERO;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use alloy_primitives::U256;
 use serde::Deserialize;
 
 use crate::message::ChainId;
@@ -35,6 +34,8 @@ pub enum BadSet {
     Json(serde_json::Error),
     /// A chain is named by something else than its number.
     Name(String),
+    /// It names a chain twice, in two ways of writing.
+    Twice(ChainId),
     /// It has no chains.
     Empty,
 }
@@ -47,6 +48,7 @@ impl fmt::Display for BadSet {
                 f,
                 "the dependency set names a chain {name:?}; expected its number, as \"901\" or \"0x385\""
             ),
+            BadSet::Twice(id) => write!(f, "the dependency set names chain {id} twice"),
             BadSet::Empty => write!(f, "the dependency set names no chains"),
         }
     }
@@ -56,7 +58,7 @@ impl std::error::Error for BadSet {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BadSet::Json(error) => Some(error),
-            BadSet::Name(_) | BadSet::Empty => None,
+            BadSet::Name(_) | BadSet::Twice(_) | BadSet::Empty => None,
         }
     }
 }
@@ -85,12 +87,13 @@ impl DependencySet {
     /// What is no dependency set.
     pub fn read(json: &[u8]) -> Result<DependencySet, BadSet> {
         let file: File = serde_json::from_slice(json).map_err(BadSet::Json)?;
-        let chains = file.dependencies.into_iter().map(|(name, dependency)| {
-            let id: Result<U256, _> = name.parse();
-            let id = id.map_err(|_| BadSet::Name(name))?;
-            Ok((ChainId(id), Chain::of(&dependency)))
-        });
-        let chains: BTreeMap<ChainId, Chain> = chains.collect::<Result<_, _>>()?;
+        let mut chains = BTreeMap::new();
+        for (name, dependency) in file.dependencies {
+            let id = number(&name).ok_or(BadSet::Name(name))?;
+            if chains.insert(id, Chain::of(&dependency)).is_some() {
+                return Err(BadSet::Twice(id));
+            }
+        }
         if chains.is_empty() {
             return Err(BadSet::Empty);
         }
@@ -108,6 +111,12 @@ impl DependencySet {
     pub fn chain(&self, id: ChainId) -> Option<Chain> {
         self.chains.get(&id).copied()
     }
+}
+
+fn number(name: &str) -> Option<ChainId> {
+    // An empty text would be 0.
+    let id = name.parse().ok().filter(|_| !name.is_empty())?;
+    Some(ChainId(id))
 }
 
 impl Chain {
@@ -151,6 +160,11 @@ mod tests {
             (
                 r#"{"dependencies": {"base": {}}}"#,
                 "\"base\"; expected its number",
+            ),
+            (r#"{"dependencies": {"": {}}}"#, "\"\"; expected its number"),
+            (
+                r#"{"dependencies": {"901": {}, "0x385": {"activationTime": 9}}}"#,
+                "names chain 901 twice",
             ),
             (
                 r#"{"dependencies": {"-1": {}}}"#,

@@ -59,6 +59,17 @@ pub struct Place {
     pub log: u32,
 }
 
+impl Place {
+    /// Block, timestamp and log, as they stand in the last 20 bytes of a word.
+    pub(crate) fn word(&self) -> B256 {
+        let mut word = B256::ZERO;
+        word[12..20].copy_from_slice(&self.block.to_be_bytes());
+        word[20..28].copy_from_slice(&self.timestamp.to_be_bytes());
+        word[28..].copy_from_slice(&self.log.to_be_bytes());
+        word
+    }
+}
+
 /// A message as the chain that executes it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
@@ -155,19 +166,9 @@ impl Message {
     /// What a transaction has to declare to execute it: [`CHECKSUM`], and 31 bytes of a
     /// digest of all its members.
     pub fn checksum(&self) -> B256 {
-        let Place {
-            chain,
-            block,
-            timestamp,
-            log,
-        } = self.place;
         let log_hash = keccak256([self.origin.as_slice(), self.payload.as_slice()].concat());
-        let mut id = [0; 32];
-        id[12..20].copy_from_slice(&block.to_be_bytes());
-        id[20..28].copy_from_slice(&timestamp.to_be_bytes());
-        id[28..].copy_from_slice(&log.to_be_bytes());
-        let id_hash = keccak256([log_hash.as_slice(), &id].concat());
-        let chain = chain.0.to_be_bytes::<32>();
+        let id_hash = keccak256([log_hash, self.place.word()].concat());
+        let chain = self.place.chain.0.to_be_bytes::<32>();
         let mut checksum = keccak256([id_hash.as_slice(), &chain].concat());
         checksum[0] = CHECKSUM;
         checksum
