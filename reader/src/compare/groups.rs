@@ -67,6 +67,14 @@ impl Node {
         heights.any(|height| other.heights.contains_key(height))
     }
 
+    /// It lacks heights between its lowest and its highest one: where these matter only
+    /// comparing two tells.
+    fn has_gaps(&self) -> bool {
+        let known: BTreeSet<&u64> = self.heights.keys().chain(&self.parts).collect();
+        let range = known.first().zip(known.last());
+        range.is_some_and(|(low, high)| *high - *low >= known.len() as u64)
+    }
+
     /// Both have a height of which one has a part only.
     pub fn shares_parts(&self, other: &Node) -> bool {
         let has = |node: &Node, height: &u64| {
@@ -75,14 +83,6 @@ impl Node {
         self.parts.iter().any(|height| has(other, height))
             || other.parts.iter().any(|height| has(self, height))
     }
-}
-
-/// Heights between its lowest and its highest one that it does not have: where these
-/// matter only comparing two tells.
-fn has_gaps(node: &Node) -> bool {
-    let known: BTreeSet<&u64> = node.heights.keys().chain(&node.parts).collect();
-    let range = known.first().zip(known.last());
-    range.is_some_and(|(low, high)| *high - *low >= known.len() as u64)
 }
 
 fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
@@ -107,7 +107,7 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
         name,
         ..Node::default()
     };
-    node.unsure |= has_gaps(&node);
+    node.unsure |= node.has_gaps();
     node
 }
 
@@ -142,7 +142,7 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
         || summary.wrapped > 0
         || summary.without_hashes > 0
         || executions.rises > 1
-        || has_gaps(&node)
+        || node.has_gaps()
         || party.is_by_value();
     Ok(node)
 }
