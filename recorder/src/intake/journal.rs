@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -34,6 +34,8 @@ const FIRST_LINES: u32 = 1000;
 const AGAIN: Duration = Duration::from_millis(500);
 /// ... up to this, until it gives an entry.
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+/// From the end of its output to its own.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// Lines held whose ends did not come yet; of more than that one is handed on
 /// as it is.
 const PARTS_MAX: usize = 64;
@@ -82,6 +84,21 @@ struct Place {
 struct Running {
     child: Child,
     output: File,
+}
+
+impl Running {
+    /// How it ended, now that its output is closed. The recorder waits a moment for it and
+    /// no longer: one that closed its output and goes on is ended.
+    fn ended(mut self) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            let status = self.child.try_wait().ok()?;
+            if status.is_some() || begun.elapsed() >= LAST_MOMENT {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 impl Drop for Running {
@@ -236,8 +253,7 @@ impl Journal {
 
     fn ended(&mut self) -> Read {
         let running = self.journalctl.take();
-        // It closes its output when it ends.
-        let status = running.and_then(|mut running| running.child.wait().ok());
+        let status = running.and_then(Running::ended);
         if !self.follows && status.is_some_and(|status| status.success()) {
             self.follows = true;
             return Read::Progress;

@@ -201,6 +201,17 @@ fn a_recorder_without_a_journal_says_so_once_and_goes_on() {
     assert_eq!(said.matches("no journal here").count(), 1, "{said}");
 }
 
+/// One that closes its output and lives on holds nobody up.
+#[test]
+fn a_journalctl_that_does_not_end_is_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let programs = install(folder.path(), "#!/bin/sh\nexec >&-\nexec sleep 4711\n");
+    let recorder = record(&folder.path().join("node"), &programs);
+    recorder.wait_for("journalctl ended");
+    recorder.stop();
+    assert!(processes("sleep 4711").is_empty());
+}
+
 #[test]
 fn a_unit_s_name_is_no_pattern() {
     let both = ["--journal", "agd", "--node-log", "x"];
