@@ -22,6 +22,8 @@
 )]
 
 pub mod access_list;
+pub mod chain;
 pub mod dependency_set;
 pub mod message;
+pub mod rpc;
 pub mod validity;

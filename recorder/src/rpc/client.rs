@@ -41,6 +41,16 @@ impl Endpoint {
     pub(super) fn is_at(&self, other: &Endpoint) -> bool {
         self.base.eq_ignore_ascii_case(&other.base)
     }
+
+    /// Where to ask. Its path can hold a key: never shown.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// The value of the header `Authorization`, if the URL had credentials. Never shown.
+    pub fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
 }
 
 impl fmt::Display for Endpoint {

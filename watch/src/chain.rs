@@ -1,0 +1,338 @@
+//! What the nodes of one chain tell: heads, blocks, the logs in them.
+
+use alloy_primitives::{Address, B256, Bytes, LogData, U64};
+use haltbox_recorder::rpc::Endpoint;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::message::{INBOX, Log};
+use crate::rpc::{Call, Client, Trouble, read};
+
+/// The type of a transaction that the chain's derivation put there: it declares nothing.
+const DEPOSIT: u64 = 0x7e;
+
+/// One block, without what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The hash of the block below it.
+    pub parent: B256,
+    /// Its timestamp, in seconds.
+    pub timestamp: u64,
+}
+
+/// How far a chain is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// The newest block.
+    pub latest: Header,
+    /// The newest block that the node calls safe, which is cross-safe where interop is on.
+    pub safe: Option<Header>,
+    /// The newest block that cannot be replaced any more.
+    pub finalized: Option<Header>,
+}
+
+/// A log and the transaction that emitted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emitted {
+    /// The log.
+    pub log: Log,
+    /// Its number among all logs of the block.
+    pub index: u32,
+    /// The transaction's hash.
+    pub transaction: B256,
+}
+
+/// One block and its logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The block.
+    pub header: Header,
+    /// All its logs, in their order.
+    pub logs: Vec<Emitted>,
+    /// Every transaction in it is a deposit, or there is none: the shape of a block that
+    /// replaces an invalid one.
+    pub deposits_only: bool,
+}
+
+/// What a transaction declares of the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declares {
+    /// The transaction's hash.
+    pub transaction: B256,
+    /// The storage keys of the inbox in its access list.
+    pub keys: Vec<B256>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawHeader {
+    number: U64,
+    hash: B256,
+    parent_hash: B256,
+    timestamp: U64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawReceipt {
+    transaction_hash: B256,
+    block_hash: B256,
+    #[serde(default)]
+    r#type: U64,
+    logs: Vec<RawLog>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawLog {
+    address: Address,
+    topics: Vec<B256>,
+    data: Bytes,
+    log_index: U64,
+}
+
+#[derive(Deserialize)]
+struct RawBlock {
+    transactions: Vec<RawTransaction>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTransaction {
+    hash: B256,
+    access_list: Option<Vec<RawAccess>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawAccess {
+    address: Address,
+    storage_keys: Vec<B256>,
+}
+
+impl From<RawHeader> for Header {
+    fn from(raw: RawHeader) -> Header {
+        Header {
+            number: raw.number.to(),
+            hash: raw.hash,
+            parent: raw.parent_hash,
+            timestamp: raw.timestamp.to(),
+        }
+    }
+}
+
+/// One node of a chain.
+#[derive(Clone)]
+pub struct Node {
+    client: Client,
+}
+
+impl Node {
+    /// At an endpoint. Nothing is asked yet.
+    pub fn new(endpoint: Endpoint) -> Node {
+        Node {
+            client: Client::new(endpoint),
+        }
+    }
+
+    /// Where it is asked.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
+    }
+
+    /// The number of the chain that it follows.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn chain_id(&self) -> Result<U64, Trouble> {
+        self.client.ask(Call::new("eth_chainId", []))
+    }
+
+    /// How far its chain is.
+    ///
+    /// # Errors
+    /// [`Trouble`]. A node that knows no safe or finalized block yet is none.
+    pub fn heads(&self) -> Result<Heads, Trouble> {
+        let calls = ["latest", "safe", "finalized"].map(|tag| header_call(json!(tag)));
+        let mut told = self.client.batch(&calls)?.into_iter();
+        let mut next = || told.next().map_or(Ok(None), read::<Option<RawHeader>>);
+        let latest =
+            next()?.ok_or_else(|| Trouble::Shape("there is no latest block".to_owned()))?;
+        let mut known = || next().ok().flatten().map(Header::from);
+        Ok(Heads {
+            latest: latest.into(),
+            safe: known(),
+            finalized: known(),
+        })
+    }
+
+    /// The header of a height, if the chain is that high.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn header(&self, number: u64) -> Result<Option<Header>, Trouble> {
+        let raw: Option<RawHeader> = self.client.ask(header_call(height(number)))?;
+        Ok(raw.map(Header::from))
+    }
+
+    /// The block at a height, if the chain is that high.
+    ///
+    /// # Errors
+    /// [`Trouble`]; that the chain changed between two questions is [`Trouble::Shape`].
+    pub fn block(&self, number: u64) -> Result<Option<Block>, Trouble> {
+        let blocks = self.blocks(number, number)?;
+        Ok(blocks.into_iter().next())
+    }
+
+    /// The blocks from one height to another, up to the first that is not there.
+    ///
+    /// # Errors
+    /// [`Trouble`]; that the chain changed between two questions is [`Trouble::Shape`].
+    pub fn blocks(&self, from: u64, to: u64) -> Result<Vec<Block>, Trouble> {
+        let calls = (from..=to).flat_map(|number| {
+            let receipts = Call::new("eth_getBlockReceipts", [height(number)]);
+            [header_call(height(number)), receipts]
+        });
+        let calls: Vec<Call> = calls.collect();
+        let mut told = self.client.batch(&calls)?.into_iter();
+        let mut blocks = Vec::new();
+        while let (Some(header), Some(receipts)) = (told.next(), told.next()) {
+            let Some(header) = read::<Option<RawHeader>>(header)? else {
+                break;
+            };
+            match read::<Option<Vec<RawReceipt>>>(receipts)? {
+                Some(receipts) => blocks.push(block(header.into(), receipts)?),
+                None => break,
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// What the transactions of a block declare of the inbox.
+    ///
+    /// # Errors
+    /// [`Trouble`]; a block that the node does not have any more is [`Trouble::Shape`].
+    pub fn declared(&self, block: B256) -> Result<Vec<Declares>, Trouble> {
+        let call = Call::new("eth_getBlockByHash", [json!(block), json!(true)]);
+        let raw: Option<RawBlock> = self.client.ask(call)?;
+        let gone = || Trouble::Shape(format!("the node has no block {block} any more"));
+        let transactions = raw.ok_or_else(gone)?.transactions;
+        Ok(transactions.into_iter().map(Declares::from).collect())
+    }
+}
+
+impl From<RawTransaction> for Declares {
+    fn from(raw: RawTransaction) -> Declares {
+        let lists = raw.access_list.into_iter().flatten();
+        let inbox = lists.filter(|list| list.address == INBOX);
+        Declares {
+            transaction: raw.hash,
+            keys: inbox.flat_map(|list| list.storage_keys).collect(),
+        }
+    }
+}
+
+fn header_call(tag: Value) -> Call {
+    Call::new("eth_getBlockByNumber", [tag, json!(false)])
+}
+
+fn height(number: u64) -> Value {
+    json!(U64::from(number))
+}
+
+/// Receipts are asked for by height: between both questions another block may have come
+/// to stand there.
+fn block(header: Header, receipts: Vec<RawReceipt>) -> Result<Block, Trouble> {
+    if receipts.iter().any(|one| one.block_hash != header.hash) {
+        let number = header.number;
+        return Err(Trouble::Shape(format!(
+            "block {number} changed between two questions"
+        )));
+    }
+    let deposits_only = receipts.iter().all(|one| one.r#type.to::<u64>() == DEPOSIT);
+    let mut logs = Vec::new();
+    for receipt in receipts {
+        for log in receipt.logs {
+            logs.push(emitted(log, receipt.transaction_hash, logs.len())?);
+        }
+    }
+    Ok(Block {
+        header,
+        logs,
+        deposits_only,
+    })
+}
+
+/// A log that is missing would give all others another number: they are counted.
+fn emitted(raw: RawLog, transaction: B256, expected: usize) -> Result<Emitted, Trouble> {
+    let index: u64 = raw.log_index.to();
+    let fits = u32::try_from(index)
+        .ok()
+        .filter(|_| index == expected as u64);
+    let index = fits.ok_or_else(|| {
+        Trouble::Shape(format!(
+            "found log {index}, expected log {expected} of the block"
+        ))
+    })?;
+    Ok(Emitted {
+        log: Log {
+            address: raw.address,
+            data: LogData::new_unchecked(raw.topics, raw.data),
+        },
+        index,
+        transaction,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            number: 7,
+            hash: B256::repeat_byte(7),
+            parent: B256::repeat_byte(6),
+            timestamp: 1000,
+        }
+    }
+
+    fn receipts(json: &str) -> Vec<RawReceipt> {
+        let hash = |byte| B256::repeat_byte(byte).to_string();
+        let json = json.replace("BLOCK", &hash(7)).replace("OTHER", &hash(8));
+        serde_json::from_str(&json.replace("TX", &hash(1))).unwrap()
+    }
+
+    const LOG: &str = r#"{"address":"0x4200000000000000000000000000000000000022","topics":[],
+        "data":"0x01","logIndex":"0xN"}"#;
+
+    fn with(block: &str, indexes: &[&str]) -> Vec<RawReceipt> {
+        let logs: Vec<String> = indexes.iter().map(|at| LOG.replace('N', at)).collect();
+        let logs = logs.join(",");
+        receipts(&format!(
+            r#"[{{"transactionHash":"TX","blockHash":"{block}","type":"0x2","logs":[{logs}]}}]"#
+        ))
+    }
+
+    #[test]
+    fn receipts_of_another_block_or_with_a_log_missing_are_none() {
+        let whole = block(header(), with("BLOCK", &["0", "1"])).unwrap();
+        assert_eq!(whole.logs.len(), 2);
+        assert!(!whole.deposits_only);
+        let words = |receipts| block(header(), receipts).unwrap_err().to_string();
+        assert!(words(with("OTHER", &["0"])).contains("block 7 changed"));
+        assert!(words(with("BLOCK", &["0", "2"])).contains("found log 2, expected log 1"));
+    }
+
+    #[test]
+    fn a_replacement_has_deposits_alone_or_nothing() {
+        assert!(block(header(), Vec::new()).unwrap().deposits_only);
+        let deposit =
+            receipts(r#"[{"transactionHash":"TX","blockHash":"BLOCK","type":"0x7e","logs":[]}]"#);
+        assert!(block(header(), deposit).unwrap().deposits_only);
+    }
+}
