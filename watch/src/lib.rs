@@ -24,6 +24,7 @@
 pub mod access_list;
 pub mod chain;
 pub mod dependency_set;
+pub mod finder;
 pub mod message;
 pub mod rpc;
 pub mod validity;

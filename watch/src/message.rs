@@ -90,6 +90,24 @@ pub struct Log {
     pub data: LogData,
 }
 
+/// A log by what a message names of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// The contract.
+    pub address: Address,
+    /// Digest of topics and data.
+    pub payload: B256,
+}
+
+impl From<&Log> for Digested {
+    fn from(log: &Log) -> Digested {
+        Digested {
+            address: log.address,
+            payload: log.payload(),
+        }
+    }
+}
+
 /// Why a log of the inbox is no message. A contract that follows the standard emits none
 /// of these: each is worth an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::fmt;
 use alloy_primitives::{Address, B256};
 
 use crate::dependency_set::DependencySet;
-use crate::message::{ChainId, Log, Message};
+use crate::message::{ChainId, Digested, Message};
 
 /// The block that executes a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Executing {
 
 /// What the chain that a message names tells of its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<'a> {
+pub enum Told {
     /// A block stands there.
     Block {
         /// Its timestamp, in seconds.
@@ -30,7 +30,7 @@ pub enum Told<'a> {
         /// Logs that it has.
         logs: u32,
         /// The one at the message's place.
-        log: Option<&'a Log>,
+        log: Option<Digested>,
     },
     /// The chain is not that high yet.
     Ahead {
@@ -91,6 +91,16 @@ pub enum Broken {
     },
     /// Messages are not active yet on this chain.
     Inactive(ChainId),
+    /// Blocks of one timestamp execute messages of one another in a circle.
+    Cycle,
+    /// It holds, but stands on a block that does not: that one will be replaced, and the
+    /// log that it names goes with it.
+    Doomed {
+        /// The chain of that block.
+        chain: ChainId,
+        /// Its height.
+        block: u64,
+    },
 }
 
 impl Broken {
@@ -106,6 +116,8 @@ impl Broken {
             Broken::Future => "future",
             Broken::Expired { .. } => "expired",
             Broken::Inactive(_) => "inactive",
+            Broken::Cycle => "cycle",
+            Broken::Doomed { .. } => "doomed",
         }
     }
 }
@@ -130,6 +142,14 @@ impl fmt::Display for Broken {
             ),
             Broken::Expired { by } => write!(f, "it expired {by} s before it was executed"),
             Broken::Inactive(chain) => write!(f, "messages are not active yet on chain {chain}"),
+            Broken::Cycle => write!(
+                f,
+                "blocks of one timestamp execute messages of one another in a circle"
+            ),
+            Broken::Doomed { chain, block } => write!(
+                f,
+                "block {block} of chain {chain}, on which its log stands, holds an invalid message"
+            ),
         }
     }
 }
@@ -138,7 +158,7 @@ impl fmt::Display for Broken {
 pub fn judge(
     message: &Message,
     executing: Executing,
-    told: &Told<'_>,
+    told: &Told,
     set: &DependencySet,
 ) -> Validity {
     if let Some(broken) = outside(message, executing, set) {
@@ -158,7 +178,7 @@ fn outside(message: &Message, executing: Executing, set: &DependencySet) -> Opti
 }
 
 /// By the log that stands where the message says.
-fn by_log(message: &Message, told: &Told<'_>) -> Validity {
+fn by_log(message: &Message, told: &Told) -> Validity {
     let place = message.place;
     let broken = match told {
         Told::Nothing => return Validity::Unknown,
@@ -175,11 +195,10 @@ fn by_log(message: &Message, told: &Told<'_>) -> Validity {
             Broken::Timestamp { found: *timestamp }
         }
         Told::Block { log: Some(log), .. } => {
-            let found = log.payload();
-            if found == message.payload {
+            if log.payload == message.payload {
                 return Validity::Valid;
             }
-            Broken::Payload { found }
+            Broken::Payload { found: log.payload }
         }
     };
     Validity::Invalid(broken)
@@ -234,7 +253,7 @@ mod tests {
         let told = Told::Block {
             timestamp,
             logs: 1,
-            log,
+            log: log.map(Digested::from),
         };
         judge(&message, executing, &told, &set())
     }
@@ -287,7 +306,7 @@ mod tests {
             let told = Told::Block {
                 timestamp: sent,
                 logs: 1,
-                log: Some(&log),
+                log: Some(Digested::from(&log)),
             };
             judge(&message, executing, &told, &set())
         };
@@ -307,7 +326,7 @@ mod tests {
     fn what_nobody_tells_yet_is_unknown_unless_no_answer_can_help() {
         let (message, _) = hello();
         let Place { timestamp, .. } = message.place;
-        let by = |told: &Told<'_>, executed: u64, of: &Message| {
+        let by = |told: &Told, executed: u64, of: &Message| {
             let executing = Executing {
                 chain: 902.into(),
                 timestamp: executed,

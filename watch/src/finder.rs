@@ -1,0 +1,439 @@
+//! One chain, followed block by block.
+//!
+//! A [`Finder`] holds the chain's blocks from the newest finalized one to the tip, each the
+//! child of the one below it. Where a node tells another block at a height, it walks back to
+//! the newest one that both have, and says that the chain was rewound. It asks for every
+//! block from where it begins: one that no node has any more is a gap, which it tells.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+
+use crate::access_list::Declared;
+use crate::chain::{Block, Declares, Header, Heads, Node};
+use crate::message::{Malformed, Message};
+use crate::rpc::Trouble;
+
+/// Blocks that are asked for at once.
+const AT_ONCE: u64 = 16;
+/// For so long a node may be behind what it told before: a balancer may have several
+/// behind one address.
+const BEHIND: Duration = Duration::from_millis(1500);
+/// So often a finalized block is asked for before it is a gap.
+const TRIES: u32 = 5;
+
+/// What a finder came upon.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sighting {
+    /// The next block of the chain.
+    Block(Box<Found>),
+    /// The blocks above this height are not the chain's any more.
+    Rewound {
+        /// Newest height that stays.
+        to: u64,
+    },
+    /// How far the chain is.
+    Heads(Heads),
+    /// Heights that nobody can tell of.
+    Gap {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+        /// Why.
+        why: String,
+    },
+    /// What stands at a height that is finalized, and was asked for.
+    Old {
+        /// The height.
+        number: u64,
+        /// `None`: no node has that block any more.
+        block: Option<Box<Block>>,
+    },
+    /// No node answers.
+    Down(String),
+    /// A node answers again.
+    Up,
+}
+
+/// A block, and the messages that it executes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The block.
+    pub block: Block,
+    /// Logs of its inbox that execute messages, or should.
+    pub messages: Vec<FoundMessage>,
+}
+
+/// A log of the inbox that executes a message, or should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundMessage {
+    /// Its number among all logs of the block.
+    pub log: u32,
+    /// The transaction that emitted it.
+    pub transaction: B256,
+    /// The message.
+    pub message: Result<Message, Malformed>,
+    /// What the transaction declares of it.
+    pub declared: Declaration,
+}
+
+/// What a transaction's access list says of a message that it executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declaration {
+    /// It declares the message.
+    Declared,
+    /// It declares it more than once.
+    Duplicate,
+    /// It declares nothing of the inbox.
+    Missing,
+    /// It declares other messages only.
+    Other,
+}
+
+impl Declaration {
+    fn of(message: &Message, keys: &[B256]) -> Declaration {
+        let checksum = Declared::of(message).checksum;
+        match keys.iter().filter(|key| **key == checksum).count() {
+            0 if keys.is_empty() => Declaration::Missing,
+            0 => Declaration::Other,
+            1 => Declaration::Declared,
+            _ => Declaration::Duplicate,
+        }
+    }
+
+    /// One word for metrics and records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Declaration::Declared => "declared",
+            Declaration::Duplicate => "duplicate",
+            Declaration::Missing => "missing",
+            Declaration::Other => "other",
+        }
+    }
+}
+
+/// A block that the chain is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    number: u64,
+    hash: B256,
+}
+
+impl From<Header> for Step {
+    fn from(header: Header) -> Step {
+        Step {
+            number: header.number,
+            hash: header.hash,
+        }
+    }
+}
+
+/// Follows one chain.
+pub struct Finder {
+    nodes: Vec<Node>,
+    /// The node that answered last.
+    current: usize,
+    /// Where to begin: below what was not finalized when the tape ended.
+    from: Option<u64>,
+    /// From the newest finalized block to the tip.
+    path: VecDeque<Step>,
+    behind_since: Option<Instant>,
+    up: Option<bool>,
+    tries: u32,
+}
+
+impl Finder {
+    /// Of one chain. `from`: the height to begin at where it lies below the newest finalized
+    /// block.
+    pub fn new(nodes: Vec<Node>, from: Option<u64>) -> Finder {
+        Finder {
+            nodes,
+            current: 0,
+            from,
+            path: VecDeque::new(),
+            behind_since: None,
+            up: None,
+            tries: 0,
+        }
+    }
+
+    /// One look at the chain. `told` takes what is found, in order. Whether there is more to
+    /// be had at once.
+    pub fn look(&mut self, told: &mut dyn FnMut(Sighting)) -> bool {
+        let heads = match self.heads() {
+            Ok(heads) => heads,
+            Err(trouble) => {
+                self.report(Some(&trouble), told);
+                return false;
+            }
+        };
+        self.report(None, told);
+        told(Sighting::Heads(heads));
+        match self.follow(&heads, told) {
+            Ok(more) => more,
+            // The chain changed under the questions, or the node went away: the next look
+            // finds out.
+            Err(_) => false,
+        }
+    }
+
+    /// What stands at a finalized height.
+    pub fn old(&self, number: u64) -> Sighting {
+        let mut found = self.nodes.iter().map(|node| node.block(number));
+        let block = found.find_map(|told| told.ok().flatten()).map(Box::new);
+        Sighting::Old { number, block }
+    }
+
+    fn report(&mut self, trouble: Option<&Trouble>, told: &mut dyn FnMut(Sighting)) {
+        let up = trouble.is_none();
+        if self.up != Some(up) {
+            told(trouble.map_or(Sighting::Up, |why| Sighting::Down(why.to_string())));
+        }
+        self.up = Some(up);
+    }
+
+    /// The first node that answers tells, beginning with the one that did last.
+    fn heads(&mut self) -> Result<Heads, Trouble> {
+        let mut last = Trouble::Unreached("no node is named".to_owned());
+        for turn in 0..self.nodes.len() {
+            let at = (self.current + turn) % self.nodes.len();
+            match self.nodes[at].heads() {
+                Ok(heads) => {
+                    self.current = at;
+                    return Ok(heads);
+                }
+                Err(trouble) => last = trouble,
+            }
+        }
+        Err(last)
+    }
+
+    fn node(&self) -> &Node {
+        &self.nodes[self.current]
+    }
+
+    fn follow(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<bool, Trouble> {
+        if self.path.is_empty() {
+            self.begin(heads, told)?;
+        }
+        if !self.stand(heads, told)? {
+            return Ok(false);
+        }
+        let more = self.advance(heads, told)?;
+        self.forget(heads);
+        Ok(more)
+    }
+
+    /// Begins at the newest finalized block, or below it.
+    fn begin(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<(), Trouble> {
+        let finalized = heads.finalized.unwrap_or(heads.latest);
+        let from = self.from.unwrap_or(finalized.number).min(finalized.number);
+        let first = match self.node().header(from)? {
+            Some(header) => header,
+            None => {
+                told(lost(from, finalized.number));
+                finalized
+            }
+        };
+        self.path.push_back(first.into());
+        Ok(())
+    }
+
+    /// Stands on a block that the node has too. False: not yet.
+    fn stand(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<bool, Trouble> {
+        let Some(tip) = self.path.back().copied() else {
+            return Ok(false);
+        };
+        let latest = heads.latest;
+        if latest.number > tip.number {
+            self.behind_since = None;
+            // What comes next tells by its parent.
+            return Ok(true);
+        }
+        if self.at(latest.number) == Some(latest.hash) {
+            return Ok(self.may_cut(latest.number, tip.number, told));
+        }
+        self.walk_back(heads, told)?;
+        Ok(true)
+    }
+
+    /// A node that tells a lower block of the same chain is slow, or its chain was cut.
+    fn may_cut(&mut self, latest: u64, tip: u64, told: &mut dyn FnMut(Sighting)) -> bool {
+        if latest == tip {
+            self.behind_since = None;
+            return true;
+        }
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= BEHIND {
+            self.cut(latest, told);
+        }
+        false
+    }
+
+    fn at(&self, number: u64) -> Option<B256> {
+        let at = self.path.binary_search_by_key(&number, |step| step.number);
+        at.ok().map(|at| self.path[at].hash)
+    }
+
+    fn cut(&mut self, to: u64, told: &mut dyn FnMut(Sighting)) {
+        self.behind_since = None;
+        self.path.retain(|step| step.number <= to);
+        told(Sighting::Rewound { to });
+    }
+
+    /// Finds the newest block of the path that the node has. Blocks agree up to a height and
+    /// not above it, so that a search by halves finds that height.
+    fn walk_back(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<(), Trouble> {
+        let (mut agree, mut differ) = (0, self.path.len());
+        while agree < differ {
+            let middle = (agree + differ) / 2;
+            let step = self.path[middle];
+            let header = self.node().header(step.number)?;
+            match header.is_some_and(|header| header.hash == step.hash) {
+                true => agree = middle + 1,
+                false => differ = middle,
+            }
+        }
+        match agree.checked_sub(1).map(|at| self.path[at].number) {
+            Some(to) => self.cut(to, told),
+            None => self.begin_again(heads, told),
+        }
+        Ok(())
+    }
+
+    /// The node has none of the path: not even what was finalized.
+    fn begin_again(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) {
+        let first = self.path.front().map_or(0, |step| step.number);
+        let to = first.saturating_sub(1);
+        self.cut(to, told);
+        let finalized = heads.finalized.unwrap_or(heads.latest);
+        if finalized.number > first {
+            told(lost(first, finalized.number));
+        }
+        let other = finalized.number.min(first);
+        told(Sighting::Gap {
+            from: other,
+            to: first,
+            why: "the node has another finalized block there than it told before".to_owned(),
+        });
+        self.path.push_back(finalized.into());
+    }
+
+    fn advance(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<bool, Trouble> {
+        let Some(tip) = self.path.back().copied() else {
+            return Ok(false);
+        };
+        let to = heads.latest.number.min(tip.number + AT_ONCE);
+        if to <= tip.number {
+            return Ok(false);
+        }
+        let blocks = self.node().blocks(tip.number + 1, to)?;
+        if blocks.is_empty() {
+            self.missing(tip.number + 1, heads, told);
+            return Ok(false);
+        }
+        self.tries = 0;
+        for block in blocks {
+            if !self.take(block, heads, told)? {
+                return Ok(true);
+            }
+        }
+        Ok(to < heads.latest.number)
+    }
+
+    /// Takes the next block. False: it is no child of the tip.
+    fn take(
+        &mut self,
+        block: Block,
+        heads: &Heads,
+        told: &mut dyn FnMut(Sighting),
+    ) -> Result<bool, Trouble> {
+        let header = block.header;
+        if self
+            .path
+            .back()
+            .is_some_and(|tip| tip.hash != header.parent)
+        {
+            self.walk_back(heads, told)?;
+            return Ok(false);
+        }
+        let messages = self.messages(&block)?;
+        self.path.push_back(header.into());
+        told(Sighting::Block(Box::new(Found { block, messages })));
+        Ok(true)
+    }
+
+    /// The transactions are asked for only where one executes a message.
+    fn messages(&self, block: &Block) -> Result<Vec<FoundMessage>, Trouble> {
+        let read = |emitted: &crate::chain::Emitted| match Message::read(&emitted.log) {
+            Ok(None) => None,
+            Ok(Some(message)) => Some((emitted.index, emitted.transaction, Ok(message))),
+            Err(malformed) => Some((emitted.index, emitted.transaction, Err(malformed))),
+        };
+        let found: Vec<_> = block.logs.iter().filter_map(read).collect();
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut declares = self.node().declared(block.header.hash)?;
+        declares.sort_by_key(|declares| declares.transaction);
+        let found = found.into_iter().map(|(log, transaction, message)| {
+            let declared = declaration(&declares, transaction, &message);
+            FoundMessage {
+                log,
+                transaction,
+                message,
+                declared,
+            }
+        });
+        Ok(found.collect())
+    }
+
+    /// A block that is finalized and not to be had will not come.
+    fn missing(&mut self, number: u64, heads: &Heads, told: &mut dyn FnMut(Sighting)) {
+        let Some(finalized) = heads.finalized.filter(|block| block.number > number) else {
+            return;
+        };
+        self.tries += 1;
+        if self.tries >= TRIES {
+            self.tries = 0;
+            told(lost(number, finalized.number));
+            self.path.clear();
+            self.path.push_back(finalized.into());
+        }
+    }
+
+    /// What is finalized is not replaced any more: the newest such block is kept.
+    fn forget(&mut self, heads: &Heads) {
+        let Some(finalized) = heads.finalized else {
+            return;
+        };
+        if self.at(finalized.number) == Some(finalized.hash) {
+            self.path.retain(|step| step.number >= finalized.number);
+        }
+    }
+}
+
+fn declaration(
+    declares: &[Declares],
+    transaction: B256,
+    message: &Result<Message, Malformed>,
+) -> Declaration {
+    let at = declares.binary_search_by_key(&transaction, |declares| declares.transaction);
+    let keys = at.map_or(&[][..], |at| &declares[at].keys[..]);
+    match message {
+        Ok(message) => Declaration::of(message, keys),
+        Err(_) if keys.is_empty() => Declaration::Missing,
+        Err(_) => Declaration::Other,
+    }
+}
+
+/// No node has the blocks below the finalized one any more.
+fn lost(from: u64, finalized: u64) -> Sighting {
+    Sighting::Gap {
+        from,
+        to: finalized.saturating_sub(1),
+        why: "the node does not have these blocks any more".to_owned(),
+    }
+}
