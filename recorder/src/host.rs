@@ -368,6 +368,33 @@ impl HostRecorder {
         })
     }
 
+    /// A height and all below it need no more protection: for a host that decides this by
+    /// something else than an AppHash.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
+    pub fn release(&self, height: u64) -> Result<(), HostError> {
+        let event = Event::Confirm {
+            height,
+            app_hash: None,
+        };
+        self.with(|open| {
+            open.recorder.event(&event, Stream::Slog);
+            open.settle(())
+        })
+    }
+
+    /// The newest attempt at a height.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
+    pub fn attempt(&self, height: u64) -> Result<Option<Attempt>, HostError> {
+        self.with(|open| {
+            let latest = open.recorder.life().latest(height);
+            latest.map(|block| block.of)
+        })
+    }
+
     /// The execution of a height was thrown away: an optimistic one whose
     /// proposal was not decided. It stays until the height is executed again.
     ///
@@ -438,6 +465,16 @@ impl HostRecorder {
                 block.freeze(&boxes, reason).map_err(HostError::Freeze)
             }
         }
+    }
+
+    /// Writes the black box of one attempt, and why. **Waits for the disk**, as
+    /// [`HostRecorder::freeze`] does.
+    ///
+    /// # Errors
+    /// [`HostError::Freeze`] and those of all calls.
+    pub fn freeze_attempt(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
+        let _limit = SizeLimit::begin();
+        self.shared.freeze(of, reason)
     }
 
     /// Takes what the background thread has to tell the operator: the message of

@@ -89,7 +89,7 @@ impl DependencySet {
         let file: File = serde_json::from_slice(json).map_err(BadSet::Json)?;
         let mut chains = BTreeMap::new();
         for (name, dependency) in file.dependencies {
-            let id = number(&name).ok_or(BadSet::Name(name))?;
+            let id = name.parse().map_err(|_| BadSet::Name(name))?;
             if chains.insert(id, Chain::of(&dependency)).is_some() {
                 return Err(BadSet::Twice(id));
             }
@@ -111,12 +111,6 @@ impl DependencySet {
     pub fn chain(&self, id: ChainId) -> Option<Chain> {
         self.chains.get(&id).copied()
     }
-}
-
-fn number(name: &str) -> Option<ChainId> {
-    // An empty text would be 0.
-    let id = name.parse().ok().filter(|_| !name.is_empty())?;
-    Some(ChainId(id))
 }
 
 impl Chain {

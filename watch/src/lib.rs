@@ -22,9 +22,16 @@
 )]
 
 pub mod access_list;
+pub mod alert;
+pub mod book;
 pub mod chain;
 pub mod dependency_set;
 pub mod finder;
+pub mod incident;
 pub mod message;
+pub mod metrics;
+pub mod pages;
 pub mod rpc;
+pub mod tape;
 pub mod validity;
+pub mod watcher;

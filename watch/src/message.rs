@@ -5,6 +5,7 @@
 )]
 
 use std::fmt;
+use std::str::FromStr;
 
 use alloy_primitives::{Address, B256, LogData, U256, address, keccak256};
 use alloy_sol_types::{SolEvent, sol};
@@ -43,6 +44,18 @@ impl From<u64> for ChainId {
 impl fmt::Display for ChainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// As `901` or `0x385`.
+impl FromStr for ChainId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ChainId, String> {
+        // An empty text would be 0.
+        let id = text.parse().ok().filter(|_| !text.is_empty());
+        id.map(ChainId)
+            .ok_or_else(|| format!("expected a chain's number, as 901 or 0x385, found {text:?}"))
     }
 }
 

@@ -16,10 +16,11 @@ use crate::slog::{SlogRules, SlogSection};
 /// The version of the profile file that this code reads.
 const VERSION: u64 = 1;
 
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("agoric", include_str!("../profiles/agoric.json")),
     ("cosmos", include_str!("../profiles/cosmos.json")),
     ("host", include_str!("../profiles/host.json")),
+    ("messages", include_str!("../profiles/messages.json")),
 ];
 
 /// How the streams of one kind of host are read.
@@ -82,7 +83,7 @@ impl Profile {
         Profile::from_file(file).map_err(at_key)
     }
 
-    /// One of the profiles that Haltbox brings along: `agoric`, `cosmos` or `host`.
+    /// One of the profiles that Haltbox brings along: `agoric`, `cosmos`, `host` or `messages`.
     pub fn builtin(name: &str) -> Result<Profile, ProfileError> {
         let own = BUILTIN.iter().find(|(own, _)| *own == name);
         let (own, text) = own.ok_or_else(|| ProfileError {

@@ -1,0 +1,104 @@
+//! What the operator is told, and the command that tells others.
+
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+
+use haltbox_recorder::operator::message::tell;
+
+use crate::incident::{self, Record, Step};
+use crate::message::ChainId;
+
+/// Tells the operator, on standard error and by a command.
+pub struct Alerts {
+    command: Option<Sender<Alert>>,
+}
+
+/// One alert, for the command.
+struct Alert {
+    chain: String,
+    kind: String,
+    level: String,
+    text: String,
+    transaction: String,
+}
+
+impl Alerts {
+    /// `command`: run by a shell for each alert, one after another, with
+    /// `HALTBOX_ALERT_KIND`, `_CHAIN`, `_LEVEL`, `_TEXT` and `_TRANSACTION`.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn new(command: Option<String>) -> std::io::Result<Alerts> {
+        let started = command.map(|command| -> std::io::Result<Sender<Alert>> {
+            let (sender, alerts) = channel::<Alert>();
+            let thread = std::thread::Builder::new().name("alerts".to_owned());
+            thread.spawn(move || {
+                for alert in alerts {
+                    alert.run(&command);
+                }
+            })?;
+            Ok(sender)
+        });
+        Ok(Alerts {
+            command: started.transpose()?,
+        })
+    }
+
+    /// A sentence that asks for nothing.
+    pub fn note(&mut self, text: &str) {
+        tell(&format!("haltbox: {text}\n"));
+    }
+
+    /// Something the operator has to look at.
+    pub fn alert(&mut self, chain: ChainId, kind: &str, text: &str) {
+        self.send(chain, kind, "", text, "");
+    }
+
+    /// A step of an incident.
+    pub fn step(&mut self, chain: ChainId, record: &Record, step: &Step) {
+        let text = incident::tell(chain, record, step);
+        let urgent = matches!(
+            step,
+            Step::Opened | Step::Rose | Step::CameBack | Step::NotReplaced
+        );
+        if !urgent {
+            return self.note(&text);
+        }
+        let text = format!("{text}\n  what to do: {}", record.level.what_to_do());
+        let transaction = record.transaction.to_string();
+        self.send(chain, &record.why, record.level.word(), &text, &transaction);
+    }
+
+    fn send(&mut self, chain: ChainId, kind: &str, level: &str, text: &str, transaction: &str) {
+        tell(&format!("haltbox: ALERT {text}\n"));
+        let Some(command) = &self.command else { return };
+        // A thread that is not there any more said why.
+        let _ = command.send(Alert {
+            chain: chain.to_string(),
+            kind: kind.to_owned(),
+            level: level.to_owned(),
+            text: text.to_owned(),
+            transaction: transaction.to_owned(),
+        });
+    }
+}
+
+impl Alert {
+    fn run(&self, command: &str) {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", command])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .env("HALTBOX_ALERT_KIND", &self.kind)
+            .env("HALTBOX_ALERT_CHAIN", &self.chain)
+            .env("HALTBOX_ALERT_LEVEL", &self.level)
+            .env("HALTBOX_ALERT_TEXT", &self.text)
+            .env("HALTBOX_ALERT_TRANSACTION", &self.transaction);
+        match shell.status() {
+            Ok(status) if status.success() => {}
+            Ok(status) => tell(&format!("haltbox: the alert command ended with {status}\n")),
+            Err(error) => tell(&format!("haltbox: cannot run the alert command: {error}\n")),
+        }
+    }
+}

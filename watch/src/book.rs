@@ -1,0 +1,577 @@
+//! Messages that are not settled: what is known of each, and what changes it.
+//!
+//! ```text
+//! block, rewind, head, old block --> messages that this can change --> judged again
+//! ```
+//!
+//! A message is asked about again only when something that it rests on changed: the block
+//! it names came, went or was answered for, the head of that chain passed its time, or a
+//! block below it turned bad. What is open therefore costs memory and no work.
+//!
+//! A message is settled when the block that executes it and the block that it names are
+//! both finalized.
+
+mod chain;
+mod cycle;
+mod doom;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::B256;
+
+use crate::chain::Heads;
+use crate::dependency_set::DependencySet;
+use crate::finder::{Declaration, Found};
+use crate::message::{ChainId, Digested, Malformed, Message};
+use crate::validity::{Broken, Executing, Told, Validity, judge};
+use chain::{Chain, Held};
+use doom::Doom;
+
+/// Where a message is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// The chain.
+    pub chain: ChainId,
+    /// Height of the block.
+    pub number: u64,
+    /// Its hash.
+    pub block: B256,
+    /// Number of the executing log among all logs of the block.
+    pub log: u32,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+/// What a log of the inbox executes.
+pub type Executed = Result<Message, Malformed>;
+
+/// A message that is judged otherwise than before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where it is executed.
+    pub site: Site,
+    /// The message, or why it is none.
+    pub executed: Executed,
+    /// What its transaction declares of it.
+    pub declared: Declaration,
+    /// What was known before.
+    pub from: Standing,
+    /// What is known now.
+    pub to: Standing,
+    /// It was known to hold once and does not, or the other way round.
+    pub flip: bool,
+}
+
+/// What is known of a message, in the manner of records: a malformed log is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody can tell yet.
+    Unknown,
+    /// All rules hold.
+    Valid,
+    /// A rule does not.
+    Invalid(Fault),
+}
+
+/// Why a message is invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It breaks a rule.
+    Broken(Broken),
+    /// The log of the inbox is no message.
+    Malformed(Malformed),
+}
+
+impl Standing {
+    /// One word for metrics and records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Standing::Unknown => "unknown",
+            Standing::Valid => "valid",
+            Standing::Invalid(_) => "invalid",
+        }
+    }
+
+    fn holds(&self) -> Option<bool> {
+        match self {
+            Standing::Unknown => None,
+            Standing::Valid => Some(true),
+            Standing::Invalid(_) => Some(false),
+        }
+    }
+}
+
+impl Fault {
+    /// One word for metrics and records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Fault::Broken(broken) => broken.word(),
+            Fault::Malformed(_) => "malformed",
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Broken(broken) => broken.fmt(f),
+            Fault::Malformed(malformed) => malformed.fmt(f),
+        }
+    }
+}
+
+/// Finalized heights that are asked for at a time: whoever names thousands of old blocks
+/// must not hold up those that are asked for new ones.
+const ASKED: usize = 64;
+
+/// The place of a message in the book.
+type Id = usize;
+
+struct Open {
+    site: Site,
+    timestamp: u64,
+    executed: Executed,
+    declared: Declaration,
+    /// By the rules alone.
+    alone: Standing,
+    /// With what it stands on.
+    told: Standing,
+    /// Whether it held when that was known last.
+    held: Option<bool>,
+}
+
+/// Open messages by executing chain, named chain (`None`: the log is no message), and
+/// standing in a word.
+pub type Tally = BTreeMap<(ChainId, Option<ChainId>, &'static str), u64>;
+
+/// All messages that are not settled.
+pub struct Book {
+    set: DependencySet,
+    chains: BTreeMap<ChainId, Chain>,
+    open: Vec<Option<Open>>,
+    free: Vec<Id>,
+    /// Messages by the block that they name.
+    by_named: BTreeMap<(ChainId, u64), BTreeSet<Id>>,
+    /// Messages that nobody can tell of yet, by the chain that they name.
+    waiting: BTreeSet<(ChainId, Id)>,
+    /// Messages of a block that execute one of the same timestamp.
+    same_time: BTreeMap<u64, BTreeSet<Id>>,
+    /// In a circle with others.
+    in_cycle: BTreeSet<Id>,
+    doom: Doom,
+    /// Open messages by executing chain, named chain and standing.
+    tally: Tally,
+    /// To be judged again.
+    dirty: BTreeSet<Id>,
+    /// Finalized heights that are to be asked for.
+    wanted: BTreeSet<(ChainId, u64)>,
+}
+
+/// Messages of a block that is settled or gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    /// Height of the block.
+    pub number: u64,
+    /// Its hash.
+    pub block: B256,
+    /// Its messages and what was known of them last.
+    pub messages: Vec<(Site, Executed, Standing)>,
+}
+
+impl Book {
+    /// Of the chains that are followed.
+    pub fn new(set: DependencySet, chains: impl IntoIterator<Item = ChainId>) -> Book {
+        let chains = chains.into_iter().map(|id| (id, Chain::default()));
+        Book {
+            set,
+            chains: chains.collect(),
+            open: Vec::new(),
+            free: Vec::new(),
+            by_named: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            same_time: BTreeMap::new(),
+            in_cycle: BTreeSet::new(),
+            doom: Doom::default(),
+            tally: Tally::new(),
+            dirty: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
+
+    /// The rules in force.
+    pub fn set(&self) -> &DependencySet {
+        &self.set
+    }
+
+    /// Messages that are open.
+    pub fn len(&self) -> usize {
+        self.open.len() - self.free.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The hash of a height of a chain, as far as it is held.
+    pub fn hash(&self, chain: ChainId, number: u64) -> Option<B256> {
+        let held = self.chains.get(&chain)?.blocks.get(&number)?;
+        Some(held.hash)
+    }
+
+    /// The next block of a chain. `held`: whether a message of it held when that was known
+    /// last, in an earlier session.
+    pub fn block(&mut self, chain: ChainId, found: &Found, held: impl Fn(&Site) -> Option<bool>) {
+        let header = found.block.header;
+        let mut messages = Vec::with_capacity(found.messages.len());
+        for message in &found.messages {
+            let site = Site {
+                chain,
+                number: header.number,
+                block: header.hash,
+                log: message.log,
+                transaction: message.transaction,
+            };
+            messages.push(self.insert(Open {
+                held: held(&site),
+                site,
+                timestamp: header.timestamp,
+                executed: message.message,
+                declared: message.declared,
+                alone: Standing::Unknown,
+                told: Standing::Unknown,
+            }));
+        }
+        let logs = found.block.logs.iter();
+        let held = Held {
+            hash: header.hash,
+            timestamp: header.timestamp,
+            logs: logs.map(|log| Digested::from(&log.log)).collect(),
+            messages,
+        };
+        if let Some(known) = self.chains.get_mut(&chain) {
+            known.tip = Some((header.number, header.timestamp));
+            known.blocks.insert(header.number, held);
+        }
+        self.touch(chain, header.number);
+        self.ask_again(chain);
+    }
+
+    fn insert(&mut self, open: Open) -> Id {
+        let (executed, timestamp) = (open.executed, open.timestamp);
+        *self.tally.entry(open.counted_as()).or_default() += 1;
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.open[id] = Some(open);
+                id
+            }
+            None => {
+                self.open.push(Some(open));
+                self.open.len() - 1
+            }
+        };
+        if let Ok(message) = executed {
+            let named = (message.place.chain, message.place.block);
+            self.by_named.entry(named).or_default().insert(id);
+            if message.place.timestamp == timestamp {
+                self.same_time.entry(timestamp).or_default().insert(id);
+                self.look_for_cycle(timestamp);
+            }
+        }
+        self.dirty.insert(id);
+        id
+    }
+
+    /// The blocks of a chain above a height are gone. Their messages, newest block last.
+    pub fn rewound(&mut self, chain: ChainId, to: u64) -> Vec<Left> {
+        let Some(known) = self.chains.get_mut(&chain) else {
+            return Vec::new();
+        };
+        let gone = known.rewind(to);
+        let mut left = Vec::new();
+        for (number, held) in gone {
+            self.touch(chain, number);
+            left.push(self.leave(number, held));
+        }
+        self.doom.rewound(chain, to);
+        left.retain(|left| !left.messages.is_empty());
+        left
+    }
+
+    fn leave(&mut self, number: u64, held: Held) -> Left {
+        let messages = held.messages.iter().filter_map(|id| {
+            let open = self.remove(*id)?;
+            Some((open.site, open.executed, open.told))
+        });
+        Left {
+            number,
+            block: held.hash,
+            messages: messages.collect(),
+        }
+    }
+
+    fn remove(&mut self, id: Id) -> Option<Open> {
+        let open = self.open.get_mut(id)?.take()?;
+        self.free.push(id);
+        uncount(&mut self.tally, open.counted_as());
+        self.dirty.remove(&id);
+        self.doom.forget(id, open.site.chain, open.site.number);
+        if let Ok(message) = open.executed {
+            let named = (message.place.chain, message.place.block);
+            if let Some(ids) = self.by_named.get_mut(&named) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.by_named.remove(&named);
+                }
+            }
+            self.waiting.remove(&(message.place.chain, id));
+            self.leave_time(id, open.timestamp);
+        }
+        Some(open)
+    }
+
+    fn leave_time(&mut self, id: Id, timestamp: u64) {
+        if let Some(ids) = self.same_time.get_mut(&timestamp)
+            && ids.remove(&id)
+        {
+            if ids.is_empty() {
+                self.same_time.remove(&timestamp);
+            }
+            self.in_cycle.remove(&id);
+            self.look_for_cycle(timestamp);
+        }
+    }
+
+    /// How far a chain is.
+    pub fn heads(&mut self, chain: ChainId, heads: &Heads) {
+        let Some(known) = self.chains.get_mut(&chain) else {
+            return;
+        };
+        known.finalized = known
+            .finalized
+            .max(heads.finalized.map(|block| block.number));
+        if let (None, Some(finalized)) = (known.tip, heads.finalized) {
+            // Up to there it can be asked, before the first block comes.
+            known.tip = Some((finalized.number, finalized.timestamp));
+            self.ask_again(chain);
+        }
+    }
+
+    /// What stands at a finalized height of a chain.
+    pub fn old(&mut self, chain: ChainId, number: u64, block: Option<&crate::chain::Block>) {
+        // What is not to be had now may be later: the next block asks again.
+        let Some(block) = block else { return };
+        let held = Held {
+            hash: block.header.hash,
+            timestamp: block.header.timestamp,
+            logs: block.logs.iter().map(|log| (&log.log).into()).collect(),
+            messages: Vec::new(),
+        };
+        if let Some(known) = self.chains.get_mut(&chain) {
+            known.remember(number, held);
+        }
+        self.touch(chain, number);
+    }
+
+    /// Everything that names this block is judged again.
+    fn touch(&mut self, chain: ChainId, number: u64) {
+        if let Some(ids) = self.by_named.get(&(chain, number)) {
+            self.dirty.extend(ids);
+        }
+    }
+
+    /// What nobody could tell of is judged again: the chain it names went on.
+    fn ask_again(&mut self, chain: ChainId) {
+        let waiting = self.waiting.range((chain, 0)..=(chain, Id::MAX));
+        self.dirty.extend(waiting.map(|(_, id)| *id));
+    }
+
+    /// Finalized heights that somebody names and that are not held. What is beyond
+    /// [`ASKED`] is asked for with the next block.
+    pub fn take_wanted(&mut self) -> Vec<(ChainId, u64)> {
+        let wanted = std::mem::take(&mut self.wanted);
+        wanted.into_iter().take(ASKED).collect()
+    }
+
+    /// Judges what may have changed. What did, in the order of the blocks.
+    pub fn judge(&mut self) -> Vec<Change> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut looked = dirty.clone();
+        for id in dirty {
+            self.judge_alone(id);
+        }
+        looked.extend(self.spread_doom());
+        let mut changes: Vec<Change> = looked.into_iter().filter_map(|id| self.told(id)).collect();
+        changes.sort_by_key(|change| change.site);
+        changes
+    }
+
+    /// By the rules, and whether it makes its block bad.
+    fn judge_alone(&mut self, id: Id) {
+        let Some(open) = self.open.get(id).and_then(Option::as_ref) else {
+            return;
+        };
+        let (site, executed, timestamp) = (open.site, open.executed, open.timestamp);
+        let alone = match executed {
+            Err(malformed) => Standing::Invalid(Fault::Malformed(malformed)),
+            Ok(_) if self.in_cycle.contains(&id) => Standing::Invalid(Fault::Broken(Broken::Cycle)),
+            Ok(message) => self.by_rules(&message, site.chain, timestamp),
+        };
+        match alone {
+            Standing::Invalid(_) => self.doom.blame(id, site.chain, site.number),
+            Standing::Valid | Standing::Unknown => {
+                self.doom.forget(id, site.chain, site.number);
+            }
+        }
+        if let Ok(message) = executed {
+            let named = message.place.chain;
+            match alone {
+                Standing::Unknown => self.waiting.insert((named, id)),
+                Standing::Valid | Standing::Invalid(_) => self.waiting.remove(&(named, id)),
+            };
+            if alone == Standing::Valid && self.doom.of(&message).is_some() {
+                self.doom.spreads(site.chain, site.number);
+            }
+        }
+        if let Some(open) = self.open.get_mut(id).and_then(Option::as_mut) {
+            let was = std::mem::replace(&mut open.alone, alone);
+            // It may have doomed its block, and does so no more.
+            if was == Standing::Valid && open.alone != was {
+                self.doom.recompute();
+            }
+        }
+    }
+
+    fn by_rules(&mut self, message: &Message, chain: ChainId, timestamp: u64) -> Standing {
+        let executing = Executing { chain, timestamp };
+        let place = message.place;
+        let told = match self.chains.get(&place.chain) {
+            Some(known) => known.told(place),
+            None => Some(Told::Nothing),
+        };
+        let told = told.unwrap_or_else(|| {
+            self.wanted.insert((place.chain, place.block));
+            Told::Nothing
+        });
+        match judge(message, executing, &told, &self.set) {
+            Validity::Unknown => Standing::Unknown,
+            Validity::Valid => Standing::Valid,
+            Validity::Invalid(broken) => Standing::Invalid(Fault::Broken(broken)),
+        }
+    }
+
+    /// What a message stands on joins what is known of it.
+    fn told(&mut self, id: Id) -> Option<Change> {
+        let open = self.open.get_mut(id)?.as_mut()?;
+        let doomed = match (&open.alone, open.executed) {
+            (Standing::Valid, Ok(message)) => self.doom.of(&message),
+            _ => None,
+        };
+        let to = match doomed {
+            Some(broken) => Standing::Invalid(Fault::Broken(broken)),
+            None => open.alone.clone(),
+        };
+        if to == open.told {
+            return None;
+        }
+        uncount(&mut self.tally, open.counted_as());
+        let from = std::mem::replace(&mut open.told, to.clone());
+        *self.tally.entry(open.counted_as()).or_default() += 1;
+        let holds = to.holds();
+        let flip = matches!((open.held, holds), (Some(was), Some(is)) if was != is);
+        open.held = holds.or(open.held);
+        Some(Change {
+            site: open.site,
+            executed: open.executed,
+            declared: open.declared,
+            from,
+            to,
+            flip,
+        })
+    }
+
+    /// Blocks of a chain whose messages are settled, from the oldest on. What they hold is
+    /// forgotten.
+    pub fn settled(&mut self, chain: ChainId) -> Vec<Left> {
+        let mut settled = Vec::new();
+        while let Some(number) = self.next_settled(chain) {
+            let known = self.chains.get_mut(&chain);
+            let Some(held) = known.and_then(|known| known.blocks.remove(&number)) else {
+                break;
+            };
+            let left = self.leave(number, held);
+            if !left.messages.is_empty() {
+                settled.push(left);
+            }
+        }
+        settled
+    }
+
+    /// The oldest block, if all that it holds is settled. The newest finalized one stays.
+    fn next_settled(&self, chain: ChainId) -> Option<u64> {
+        let known = self.chains.get(&chain)?;
+        let (number, held) = known.blocks.first_key_value()?;
+        let finalized = known.finalized?;
+        let is_settled = |id: &Id| {
+            let open = self.open.get(*id).and_then(Option::as_ref);
+            open.is_none_or(|open| self.is_settled(open))
+        };
+        (*number < finalized && held.messages.iter().all(is_settled)).then_some(*number)
+    }
+
+    fn is_settled(&self, open: &Open) -> bool {
+        let Ok(message) = open.executed else {
+            return true;
+        };
+        // What names a chain that nobody follows stays what it is.
+        let Some(named) = self.chains.get(&message.place.chain) else {
+            return true;
+        };
+        let finalized = named.finalized.is_some_and(|at| at >= message.place.block);
+        finalized && open.told != Standing::Unknown || open.timestamp < message.place.timestamp
+    }
+
+    /// All messages of a block, with what is known of each.
+    pub fn of_block(&self, chain: ChainId, number: u64) -> Vec<(Site, Standing)> {
+        let known = self.chains.get(&chain);
+        let held = known.and_then(|known| known.blocks.get(&number));
+        let ids = held.map_or(&[][..], |held| &held.messages);
+        let open = ids.iter().filter_map(|id| self.open.get(*id)?.as_ref());
+        open.map(|open| (open.site, open.told.clone())).collect()
+    }
+
+    /// Open messages, counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Messages that nobody can tell of yet.
+    pub fn unjudged(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The least timestamp of a block with a message that nobody can tell of yet.
+    pub fn oldest_unjudged(&self) -> Option<u64> {
+        let waiting = self.waiting.iter();
+        let open = waiting.filter_map(|(_, id)| self.open.get(*id)?.as_ref());
+        open.map(|open| open.timestamp).min()
+    }
+}
+
+impl Open {
+    fn counted_as(&self) -> (ChainId, Option<ChainId>, &'static str) {
+        let named = self.executed.ok().map(|message| message.place.chain);
+        (self.site.chain, named, self.told.word())
+    }
+}
+
+fn uncount(tally: &mut Tally, key: (ChainId, Option<ChainId>, &'static str)) {
+    if let Some(count) = tally.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            tally.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Circles among messages of one timestamp.
+//!
+//! Blocks of one timestamp may execute messages of one another, and each log stands on
+//! those before it in its block. Messages that stand on one another in a circle can none
+//! of them be executed first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::message::ChainId;
+
+use super::{Book, Id};
+
+impl Book {
+    /// Finds the messages of a timestamp that stand in a circle, or on one.
+    pub(super) fn look_for_cycle(&mut self, timestamp: u64) {
+        let ids = self.same_time.get(&timestamp).cloned().unwrap_or_default();
+        let circle = self.circle(&ids);
+        for id in ids {
+            let changed = match circle.contains(&id) {
+                true => self.in_cycle.insert(id),
+                false => self.in_cycle.remove(&id),
+            };
+            if changed {
+                self.dirty.insert(id);
+            }
+        }
+    }
+
+    /// Takes away what stands on nothing that is left, until nothing more goes.
+    fn circle(&self, ids: &BTreeSet<Id>) -> BTreeSet<Id> {
+        let rests = self.rests(ids);
+        let mut left = ids.clone();
+        loop {
+            let stands = |id: &Id| {
+                let on = rests.get(id).into_iter().flatten();
+                on.copied().any(|on| left.contains(&on))
+            };
+            let stays: BTreeSet<Id> = left.iter().copied().filter(stands).collect();
+            if stays.len() == left.len() {
+                return left;
+            }
+            left = stays;
+        }
+    }
+
+    /// What each message stands on: the one before it in its block, and the last one that
+    /// is executed up to the log that it names.
+    fn rests(&self, ids: &BTreeSet<Id>) -> BTreeMap<Id, Vec<Id>> {
+        let mut places: BTreeMap<(ChainId, u32), Id> = BTreeMap::new();
+        for id in ids {
+            if let Some(open) = self.open.get(*id).and_then(Option::as_ref) {
+                places.insert((open.site.chain, open.site.log), *id);
+            }
+        }
+        let last = |chain: ChainId, below: u32| {
+            let before = places.range((chain, 0)..(chain, below)).next_back();
+            before.map(|(_, id)| *id)
+        };
+        let rests = ids.iter().filter_map(|id| {
+            let open = self.open.get(*id)?.as_ref()?;
+            let place = open.executed.ok()?.place;
+            let before = last(open.site.chain, open.site.log);
+            let named = last(place.chain, place.log.saturating_add(1));
+            Some((*id, before.into_iter().chain(named).collect()))
+        });
+        rests.collect()
+    }
+}

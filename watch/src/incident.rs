@@ -1,0 +1,422 @@
+//! An invalid message from the block that executes it to the end of the affair.
+//!
+//! An incident is known by what does not change when the transaction comes back: the log
+//! that it names, the message's digest and the transaction. However often a sequencer takes
+//! it out of its pool again, it is one incident and one box; each return is counted.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, keccak256};
+use serde::{Deserialize, Serialize};
+
+use crate::book::{Change, Executed, Site, Standing};
+use crate::message::ChainId;
+
+/// How far an invalid message got. The order is that of what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// The sequencer's block alone: the batcher may still be kept from it.
+    Unsafe,
+    /// Derived from L1: a block of deposits only has to replace it.
+    LocalSafe,
+    /// Cross-safe, with the hash of the block that holds it: consensus is broken.
+    CrossSafe,
+}
+
+impl Level {
+    /// One word for metrics and records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Unsafe => "unsafe",
+            Level::LocalSafe => "local-safe",
+            Level::CrossSafe => "cross-safe",
+        }
+    }
+
+    /// What the operator does, from the document's alert behaviours.
+    pub fn what_to_do(self) -> &'static str {
+        match self {
+            Level::Unsafe => {
+                "call the operator on duty; close the ingress of executing messages at proxyd and remove them \
+                 from the builders' pools; consider to submit the batch sooner, which makes the reorg smaller; \
+                 warn the chains that take messages of this one"
+            }
+            Level::LocalSafe => {
+                "page the operator; watch that a block of deposits only replaces it and that the message is \
+                 not canonical any more"
+            }
+            Level::CrossSafe => {
+                "all hands on deck: there is no benign version of this; engage the failsafe, escalate to the \
+                 engineering manager, keep the boxes of every watcher"
+            }
+        }
+    }
+}
+
+/// One block that held the message, or took the place of one that did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its hash; `None`: for a while there was no block at that height.
+    pub hash: Option<B256>,
+    /// What it is.
+    pub shape: Shape,
+    /// Milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What stands at the height of an invalid message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// A block that holds the message.
+    Holds,
+    /// No block.
+    Null,
+    /// A block of deposits alone: the replacement that the protocol makes.
+    DepositsOnly,
+    /// Another block without the message.
+    Other,
+}
+
+/// Everything that stood at one height in turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Height {
+    /// The height.
+    pub block: u64,
+    /// What stood there, the first first.
+    pub seen: Vec<Seen>,
+    /// Milliseconds since 1970 when a block of deposits only was cross-safe there.
+    pub closed: Option<u64>,
+}
+
+impl Height {
+    fn holds(&self) -> bool {
+        let last = self.seen.last();
+        last.is_some_and(|seen| seen.shape == Shape::Holds)
+    }
+}
+
+/// An incident as the tape tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its identity: a digest of what does not change when the transaction comes back.
+    pub id: B256,
+    /// The transaction.
+    pub transaction: B256,
+    /// The executing chain, in decimal.
+    pub chain: String,
+    /// The message, in words.
+    pub message: String,
+    /// Why it is invalid, in a word ...
+    pub why: String,
+    /// ... and in words.
+    pub text: String,
+    /// How far it got.
+    pub level: Level,
+    /// The heights at which it stood, the first first.
+    pub heights: Vec<Height>,
+    /// Milliseconds since 1970 when it was seen first.
+    pub opened: u64,
+    /// So often the transaction came back.
+    pub returns: u64,
+    /// The box that was frozen of it.
+    pub frozen: Option<String>,
+    /// Nothing more is expected of it.
+    pub ended: Option<End>,
+}
+
+/// How an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Blocks of deposits only stand at all its heights, cross-safe.
+    Replaced,
+    /// What it names came to be: it holds now.
+    Holds,
+}
+
+/// What an incident brings about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It begins.
+    Opened,
+    /// It got further.
+    Rose,
+    /// The transaction is in another block.
+    CameBack,
+    /// Another block, or none, stands where it stood.
+    Changed(Shape),
+    /// It ended.
+    Ended(End),
+    /// Nothing replaced it in time.
+    NotReplaced,
+}
+
+/// The incidents of one executing chain.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    open: BTreeMap<B256, Record>,
+    /// Those of which it was told that nothing replaces them.
+    overdue: std::collections::BTreeSet<B256>,
+}
+
+/// The identity of a message in one transaction.
+pub fn identity(executed: &Executed, site: &Site) -> B256 {
+    let message = match executed {
+        Ok(message) => format!("{message:?}"),
+        Err(malformed) => format!("{malformed:?}"),
+    };
+    keccak256(format!("{} {message} {}", site.chain, site.transaction))
+}
+
+/// A message in words.
+pub fn words(executed: &Executed) -> String {
+    match executed {
+        Ok(message) => {
+            let place = message.place;
+            format!(
+                "log {} of block {} of chain {}",
+                place.log, place.block, place.chain
+            )
+        }
+        Err(_) => "a log of the inbox that is no message".to_owned(),
+    }
+}
+
+impl Incidents {
+    /// Those that a tape held.
+    pub fn recalled(records: BTreeMap<B256, Record>) -> Incidents {
+        let open = records
+            .into_iter()
+            .filter(|(_, record)| record.ended.is_none());
+        Incidents {
+            open: open.collect(),
+            ..Incidents::default()
+        }
+    }
+
+    /// All that have not ended.
+    pub fn open(&self) -> impl Iterator<Item = &Record> {
+        self.open.values()
+    }
+
+    /// A message is judged otherwise than before.
+    pub fn judged(&mut self, change: &Change, at: u64) -> Option<(Record, Step)> {
+        match &change.to {
+            Standing::Invalid(fault) => {
+                let (why, text) = (fault.word().to_owned(), fault.to_string());
+                self.invalid(&change.site, &change.executed, (why, text), at)
+            }
+            Standing::Valid => self.holds(&change.site, &change.executed, at),
+            Standing::Unknown => None,
+        }
+    }
+
+    /// A message of a block is invalid, or not declared as it must be.
+    pub fn invalid(
+        &mut self,
+        site: &Site,
+        executed: &Executed,
+        (why, text): (String, String),
+        at: u64,
+    ) -> Option<(Record, Step)> {
+        let id = identity(executed, site);
+        let seen = Seen {
+            hash: Some(site.block),
+            shape: Shape::Holds,
+            at,
+        };
+        if let Some(record) = self.open.get_mut(&id) {
+            let step = record.again(site.number, seen)?;
+            return Some((record.clone(), step));
+        }
+        let record = Record {
+            id,
+            transaction: site.transaction,
+            chain: site.chain.to_string(),
+            message: words(executed),
+            why,
+            text,
+            level: Level::Unsafe,
+            heights: vec![Height {
+                block: site.number,
+                seen: vec![seen],
+                closed: None,
+            }],
+            opened: at,
+            returns: 0,
+            frozen: None,
+            ended: None,
+        };
+        self.open.insert(id, record.clone());
+        Some((record, Step::Opened))
+    }
+
+    fn holds(&mut self, site: &Site, executed: &Executed, _at: u64) -> Option<(Record, Step)> {
+        let id = identity(executed, site);
+        let mut record = self.open.remove(&id)?;
+        record.ended = Some(End::Holds);
+        Some((record, Step::Ended(End::Holds)))
+    }
+
+    /// What stands at a height now. `hash`: `None` if no block does; `holds`: the
+    /// identities of all messages in it.
+    pub fn stands(
+        &mut self,
+        block: u64,
+        hash: Option<B256>,
+        shape: Shape,
+        holds: &[B256],
+        at: u64,
+    ) -> Vec<(Record, Step)> {
+        let records = self.open.values_mut();
+        let without = records.filter(|record| !holds.contains(&record.id));
+        let changed = without.filter_map(|record| {
+            let height = record
+                .heights
+                .iter_mut()
+                .find(|known| known.block == block)?;
+            let last = height.seen.last();
+            if last.is_some_and(|last| last.hash == hash) {
+                return None;
+            }
+            height.seen.push(Seen { hash, shape, at });
+            Some((record.clone(), Step::Changed(shape)))
+        });
+        changed.collect()
+    }
+
+    /// A chain got further: `level` stands at `head`, and `canonical` tells the hash of each
+    /// height on the way there, as far as it is known.
+    pub fn reached(
+        &mut self,
+        level: Level,
+        head: u64,
+        canonical: impl Fn(u64) -> Option<B256>,
+        at: u64,
+    ) -> Vec<(Record, Step)> {
+        let mut steps = Vec::new();
+        for record in self.open.values_mut() {
+            let stands = |height: &Height| {
+                let last = height.seen.last();
+                let own = last.and_then(|seen| seen.hash);
+                height.block <= head && own.is_some() && canonical(height.block) == own
+            };
+            if record.level < level
+                && record
+                    .heights
+                    .iter()
+                    .any(|height| height.holds() && stands(height))
+            {
+                record.level = level;
+                steps.push((record.clone(), Step::Rose));
+            }
+            if level == Level::CrossSafe {
+                steps.extend(record.close(stands, at).map(|step| (record.clone(), step)));
+            }
+        }
+        self.open.retain(|_, record| record.ended.is_none());
+        steps
+    }
+
+    /// Incidents whose block still stands `within` blocks below the tip.
+    pub fn overdue(&mut self, tip: u64, within: u64) -> Vec<(Record, Step)> {
+        let late = |height: &Height| height.holds() && height.block.saturating_add(within) < tip;
+        let open = self.open.values();
+        let late = open.filter(|record| record.heights.iter().any(late));
+        let late: Vec<Record> = late.cloned().collect();
+        let news = late
+            .into_iter()
+            .filter(|record| self.overdue.insert(record.id));
+        news.map(|record| (record, Step::NotReplaced)).collect()
+    }
+
+    /// A box of it was written.
+    pub fn frozen(&mut self, id: B256, name: String) -> Option<Record> {
+        let record = self.open.get_mut(&id)?;
+        record.frozen = Some(name);
+        Some(record.clone())
+    }
+}
+
+impl Record {
+    /// The message is in a block again, perhaps in the same.
+    fn again(&mut self, block: u64, seen: Seen) -> Option<Step> {
+        let known = self.heights.iter().flat_map(|height| &height.seen);
+        if known.into_iter().any(|known| known.hash == seen.hash) {
+            return None;
+        }
+        self.returns += 1;
+        match self.heights.iter_mut().find(|height| height.block == block) {
+            Some(height) => height.seen.push(seen),
+            None => self.heights.push(Height {
+                block,
+                seen: vec![seen],
+                closed: None,
+            }),
+        }
+        Some(Step::CameBack)
+    }
+
+    /// Heights at which a block of deposits only is cross-safe need nothing more.
+    fn close(&mut self, stands: impl Fn(&Height) -> bool, at: u64) -> Option<Step> {
+        let replaced = |height: &Height| {
+            let last = height.seen.last();
+            last.is_some_and(|seen| seen.shape == Shape::DepositsOnly) && stands(height)
+        };
+        for height in &mut self.heights {
+            if height.closed.is_none() && replaced(height) {
+                height.closed = Some(at);
+            }
+        }
+        if self.heights.iter().all(|height| height.closed.is_some()) {
+            self.ended = Some(End::Replaced);
+            return Some(Step::Ended(End::Replaced));
+        }
+        None
+    }
+
+    /// The block in which the message stood first.
+    pub fn first(&self) -> Option<(u64, B256)> {
+        let height = self.heights.first()?;
+        let seen = height.seen.first()?;
+        Some((height.block, seen.hash?))
+    }
+}
+
+/// What to say of a step, in one line.
+pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
+    let Record {
+        transaction, text, ..
+    } = record;
+    let block = record.heights.last().map_or(0, |height| height.block);
+    let what = format!(
+        "chain {chain} block {block} tx {transaction}: {}: {text}",
+        record.message
+    );
+    match step {
+        Step::Opened => format!("INVALID MESSAGE in an unsafe block: {what}"),
+        Step::Rose if record.level == Level::CrossSafe => {
+            format!("CRITICAL, an invalid message is CROSS-SAFE: {what}")
+        }
+        Step::Rose => format!("an invalid message is {}: {what}", record.level.word()),
+        Step::CameBack => format!(
+            "the transaction came back ({} times): drop it, engage the failsafe: {what}",
+            record.returns
+        ),
+        Step::Changed(Shape::Null) => format!("its block is gone: {what}"),
+        Step::Changed(Shape::DepositsOnly) => {
+            format!("a block of deposits only stands in its place: {what}")
+        }
+        Step::Changed(_) => format!("another block without it stands in its place: {what}"),
+        Step::Ended(End::Replaced) => format!("replaced and cross-safe: {what}"),
+        Step::Ended(End::Holds) => format!("it holds now: {what}"),
+        Step::NotReplaced => {
+            format!("CRITICAL, nothing replaced the block of an invalid message: {what}")
+        }
+    }
+}

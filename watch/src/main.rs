@@ -1,0 +1,68 @@
+//! `haltbox-watch`: the program for chains that send messages to one another.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use haltbox_format::ShowPath;
+use haltbox_recorder::operator::message;
+use haltbox_watch::watcher::command::{self as watch, WatchArgs};
+
+/// Looks after cross-chain messages between OP Stack chains.
+#[derive(Parser)]
+#[command(name = "haltbox", version, bin_name = "haltbox")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Watch(WatchArgs),
+    /// Write the manual's pages of these commands into a folder.
+    #[command(hide = true)]
+    Manual {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// Help, or what is wrong with the arguments: names that others chose may be among
+/// them.
+fn refused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    message::tell(&error.render().to_string());
+    ExitCode::from(2)
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let outcome = match cli.command {
+        Command::Watch(args) => watch::run(&args),
+        Command::Manual { folder } => write_manual(&folder),
+    };
+    outcome.unwrap_or_else(|error| {
+        message::tell(&format!("haltbox: {error}\n"));
+        ExitCode::from(2)
+    })
+}
+
+/// One page for each command that this program does. The page of `haltbox`
+/// itself is the reader's, which knows all of them.
+fn write_manual(folder: &Path) -> Result<ExitCode, String> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    for command in program.get_subcommands().filter(|c| !c.is_hide_set()) {
+        clap_mangen::Man::new(command.clone())
+            .generate_to(folder)
+            .map_err(|error| format!("cannot write into {}: {error}", folder.shown()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,234 @@
+//! What a scraper reads: the statistics of the monitoring document, and whether the
+//! watcher sees anything at all.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use crate::book::{Book, Change, Left, Standing};
+use crate::finder::{Declaration, Found};
+use crate::incident::{Record, Step};
+use crate::message::ChainId;
+use crate::watcher::{Watched, now};
+
+/// An unjudged message of this age, in seconds, is a backlog that needs attention.
+const LATE: u64 = 30;
+
+/// What happened since the watcher started.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    counters: BTreeMap<(&'static str, String), u64>,
+}
+
+impl Metrics {
+    fn add(&mut self, name: &'static str, labels: String, count: usize) {
+        *self.counters.entry((name, labels)).or_default() += count as u64;
+    }
+
+    pub(crate) fn block(&mut self, chain: ChainId, found: &Found, is_new: bool, orphans: usize) {
+        self.add("blocks_total", of(chain), 1);
+        self.add("orphaned_blocks_total", of(chain), orphans);
+        if !is_new {
+            return self.add("recalled_messages_total", of(chain), found.messages.len());
+        }
+        for message in &found.messages {
+            let named = message.message.ok().map(|message| message.place.chain);
+            self.add("executing_messages_total", both(chain, named), 1);
+        }
+    }
+
+    pub(crate) fn undeclared(&mut self, chain: ChainId, declared: Declaration) {
+        let labels = format!("{},kind=\"{}\"", of(chain), declared.word());
+        self.add("access_list_violations_total", labels, 1);
+    }
+
+    pub(crate) fn rewound(&mut self, chain: ChainId, left: &[Left]) {
+        self.add("rewinds_total", of(chain), 1);
+        self.add("orphaned_blocks_total", of(chain), left.len());
+    }
+
+    pub(crate) fn gap(&mut self, chain: ChainId, from: u64, to: u64) {
+        self.add("gaps_total", of(chain), 1);
+        let blocks = usize::try_from(to.saturating_sub(from) + 1).unwrap_or(usize::MAX);
+        self.add("gap_blocks_total", of(chain), blocks);
+    }
+
+    pub(crate) fn settled(&mut self, chain: ChainId, settled: &[Left]) {
+        let messages = settled.iter().flat_map(|left| &left.messages);
+        for (_, executed, standing) in messages {
+            let named = executed.ok().map(|message| message.place.chain);
+            let labels = format!("{},status=\"{}\"", both(chain, named), standing.word());
+            self.add("settled_messages_total", labels, 1);
+        }
+    }
+
+    pub(crate) fn judged(&mut self, change: &Change, recalled: bool) {
+        let named = change.executed.ok().map(|message| message.place.chain);
+        let labels = both(change.site.chain, named);
+        if change.flip {
+            self.add("validity_flips_total", labels.clone(), 1);
+        }
+        if let (Standing::Invalid(fault), false) = (&change.to, recalled) {
+            let labels = format!("{labels},why=\"{}\"", fault.word());
+            self.add("invalid_messages_total", labels, 1);
+        }
+    }
+
+    pub(crate) fn step(&mut self, chain: ChainId, record: &Record, step: &Step) {
+        let what = match step {
+            Step::Opened => "opened",
+            Step::Rose => "rose",
+            Step::CameBack => "came-back",
+            Step::Changed(_) => "block-changed",
+            Step::Ended(_) => "ended",
+            Step::NotReplaced => "not-replaced",
+        };
+        let level = record.level.word();
+        let labels = format!("{},step=\"{what}\",level=\"{level}\"", of(chain));
+        self.add("incident_steps_total", labels, 1);
+    }
+
+    fn text<'a>(&self, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) -> String {
+        let mut text = String::new();
+        let mut last = "";
+        for ((name, labels), count) in &self.counters {
+            if *name != last {
+                let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
+            }
+            last = name;
+            let _ = writeln!(text, "haltbox_watch_{name}{{{labels}}} {count}");
+        }
+        gauges(&mut text, book, chains);
+        text
+    }
+}
+
+fn of(chain: ChainId) -> String {
+    format!("executing_chain_id=\"{chain}\"")
+}
+
+fn both(executing: ChainId, named: Option<ChainId>) -> String {
+    let named = named.map_or("none".to_owned(), |named| named.to_string());
+    format!("{},initiating_chain_id=\"{named}\"", of(executing))
+}
+
+/// One gauge and all its values.
+fn gauge(text: &mut String, name: &str, values: impl IntoIterator<Item = (String, u64)>) {
+    let _ = writeln!(text, "# TYPE haltbox_watch_{name} gauge");
+    for (labels, value) in values {
+        let _ = match labels.is_empty() {
+            true => writeln!(text, "haltbox_watch_{name} {value}"),
+            false => writeln!(text, "haltbox_watch_{name}{{{labels}}} {value}"),
+        };
+    }
+}
+
+fn gauges<'a>(text: &mut String, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) {
+    let tally = book.tally().iter().map(|((chain, named, status), count)| {
+        let labels = format!("{},status=\"{status}\"", both(*chain, *named));
+        (labels, *count)
+    });
+    gauge(text, "message_status", tally);
+    let each = |value: fn(&Watched) -> Option<u64>| {
+        let chains = chains.clone();
+        chains.filter_map(move |watched| Some((of(watched.id), value(watched)?)))
+    };
+    gauge(text, "node_up", each(|watched| Some(watched.up.into())));
+    gauge(text, "read_block", each(|w| w.tip.map(|tip| tip.number)));
+    gauge(
+        text,
+        "read_timestamp",
+        each(|w| w.tip.map(|tip| tip.timestamp)),
+    );
+    gauge(
+        text,
+        "head_block",
+        each(|w| w.heads.map(|heads| heads.latest.number)),
+    );
+    gauge(text, "safe_block", each(|w| Some(w.heads?.safe?.number)));
+    gauge(
+        text,
+        "finalized_block",
+        each(|w| Some(w.heads?.finalized?.number)),
+    );
+    gauge(text, "resetting", each(|w| Some(w.is_resetting().into())));
+    gauge(
+        text,
+        "incidents_open",
+        each(|w| Some(w.incidents.open().count() as u64)),
+    );
+    gauge(text, "dropped_entries", each(|w| Some(w.tape.dropped())));
+    let one = |value| [(String::new(), value)];
+    gauge(text, "unjudged_messages", one(book.unjudged() as u64));
+    gauge(text, "oldest_unjudged_seconds", one(oldest(book)));
+    gauge(text, "heartbeat_timestamp", one(now() / 1000));
+}
+
+fn oldest(book: &Book) -> u64 {
+    let oldest = book.oldest_unjudged();
+    oldest.map_or(0, |oldest| (now() / 1000).saturating_sub(oldest))
+}
+
+/// Why the watcher does not watch, if it does not.
+fn concerns<'a>(book: &Book, chains: impl Iterator<Item = &'a Watched>) -> Vec<String> {
+    let mut concerns: Vec<String> = Vec::new();
+    for watched in chains {
+        let chain = watched.id;
+        if !watched.up {
+            concerns.push(format!("chain {chain}: no node answers"));
+        }
+        if watched.incidents.open().count() > 0 {
+            concerns.push(format!("chain {chain}: an incident is open"));
+        }
+        if watched.tape.dropped() > 0 {
+            concerns.push(format!(
+                "chain {chain}: the ring was full, give a larger --size"
+            ));
+        }
+    }
+    let age = oldest(book);
+    if age > LATE {
+        concerns.push(format!("a message of {age} s ago is not judged yet"));
+    }
+    concerns
+}
+
+/// What the server shows, written by the watcher.
+#[derive(Clone, Default)]
+pub struct Shown(Arc<Mutex<Page>>);
+
+/// The two pages.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// For Prometheus.
+    pub metrics: String,
+    /// What needs attention.
+    pub concerns: Vec<String>,
+    /// Milliseconds since 1970 when it was written.
+    pub at: u64,
+}
+
+impl Shown {
+    pub(crate) fn set<'a>(
+        &self,
+        metrics: &Metrics,
+        book: &Book,
+        chains: impl Iterator<Item = &'a Watched> + Clone,
+    ) {
+        let page = Page {
+            metrics: metrics.text(book, chains.clone()),
+            concerns: concerns(book, chains),
+            at: now(),
+        };
+        if let Ok(mut shown) = self.0.lock() {
+            *shown = page;
+        }
+    }
+
+    /// As it was written last.
+    pub fn page(&self) -> Page {
+        self.0
+            .lock()
+            .map_or_else(|_| Page::default(), |page| page.clone())
+    }
+}

@@ -1,0 +1,217 @@
+//! What a watcher saw of one chain, in a ring.
+//!
+//! One ring for each executing chain: a ring's blocks are of one chain, and what protects
+//! them is their height. A block that executes messages is a block of the ring. It is
+//! released when all its messages are settled; until then its records are not overwritten,
+//! so that what is open survives every end of the process.
+//!
+//! The entries are lines of JSON, so that `zstd -dc BOX` shows them and every command of
+//! the reader reads them. Cursors, gaps and incidents are such lines too, and no marks: the
+//! ring's format stays what it is. `docs/op-stack.md` lists them.
+
+mod entry;
+mod recall;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+use haltbox_format::mark::Attempt;
+use haltbox_format::{Profile, ShowPath};
+use haltbox_recorder::host::{HostError, HostRecorder, Kept, Options};
+
+use crate::book::{Change, Left};
+use crate::chain::Header;
+use crate::finder::Found;
+use crate::incident::Record;
+
+pub use entry::{Cursor, Entry};
+pub use recall::{Recalled, RecalledBlock};
+
+/// The profile by which the ring is read.
+const PROFILE: &str = "messages";
+
+/// The ring of one chain.
+pub struct Tape {
+    recorder: Arc<HostRecorder>,
+    /// The attempt of each block that is not settled.
+    attempts: BTreeMap<(u64, B256), Attempt>,
+    /// Entries that found no room.
+    dropped: u64,
+}
+
+/// A tape that was opened.
+pub struct Opened {
+    /// The tape.
+    pub tape: Tape,
+    /// What it held.
+    pub recalled: Recalled,
+    /// Sentences for the operator.
+    pub notices: Vec<String>,
+}
+
+impl Tape {
+    /// Opens or makes the ring in a folder, and reads what is open in it.
+    ///
+    /// # Errors
+    /// In words: the ring is another program's, or cannot be had.
+    pub fn open(dir: &Path, size: u64) -> Result<Opened, String> {
+        let recalled = recall::of_ring(&dir.join("ring"))
+            .map_err(|error| format!("{}: {error}", dir.join("ring").shown()))?;
+        let profile = Profile::builtin(PROFILE).map_err(|error| error.to_string())?;
+        let mut options = Options::new(dir, profile);
+        options.size = size;
+        let (recorder, notices) = HostRecorder::open(options).map_err(|error| error.to_string())?;
+        let blocks = recalled.blocks.iter();
+        let attempts = blocks.filter_map(|((number, hash), block)| {
+            let attempt = block.attempt?;
+            Some(((*number, *hash), attempt))
+        });
+        Ok(Opened {
+            tape: Tape {
+                recorder: Arc::new(recorder),
+                attempts: attempts.collect(),
+                dropped: 0,
+            },
+            recalled,
+            notices,
+        })
+    }
+
+    /// The folder of ring and boxes.
+    pub fn dir(&self) -> PathBuf {
+        self.recorder.dir().to_owned()
+    }
+
+    /// Entries that found no room: nothing that they tell of survives.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The recorder, for whoever writes a box beside the watcher.
+    pub fn recorder(&self) -> Arc<HostRecorder> {
+        Arc::clone(&self.recorder)
+    }
+
+    /// The attempt of a block that is not settled.
+    pub fn attempt(&self, number: u64, block: B256) -> Option<Attempt> {
+        self.attempts.get(&(number, block)).copied()
+    }
+
+    /// A block that executes messages.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn block(&mut self, found: &Found) -> Result<(), HostError> {
+        let header = found.block.header;
+        self.put(&Entry::seen(&header))?;
+        for message in &found.messages {
+            self.put(&Entry::of_message(message))?;
+        }
+        self.put(&Entry::BlockRead {
+            block: header.number,
+        })?;
+        if let Some(attempt) = self.recorder.attempt(header.number)? {
+            self.attempts.insert((header.number, header.hash), attempt);
+        }
+        Ok(())
+    }
+
+    /// Messages that are judged otherwise than before: those of a block that are judged
+    /// alike stand in one entry.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn changes(&mut self, changes: &[Change], at: u64) -> Result<(), HostError> {
+        for entry in entry::statuses(changes, at) {
+            self.put(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// A block with messages that is not the chain's any more.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn orphan(&mut self, block: u64, hash: B256, why: &str, at: u64) -> Result<(), HostError> {
+        self.attempts.remove(&(block, hash));
+        let why = why.to_owned();
+        self.put(&Entry::Orphan {
+            block,
+            hash,
+            why,
+            at,
+        })
+    }
+
+    /// Blocks whose messages are settled, the oldest first.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn settled(&mut self, settled: &[Left], at: u64) -> Result<(), HostError> {
+        let Some(last) = settled.last() else {
+            return Ok(());
+        };
+        self.put(&Entry::Settled {
+            block: last.number,
+            at,
+        })?;
+        self.attempts.retain(|(number, _), _| *number > last.number);
+        self.recorder.release(last.number)
+    }
+
+    /// How far the chain was read.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn cursor(
+        &mut self,
+        tip: &Header,
+        finalized: Option<u64>,
+        at: u64,
+    ) -> Result<(), HostError> {
+        self.put(&Entry::Cursor(Cursor {
+            block: tip.number,
+            hash: tip.hash,
+            finalized,
+            at,
+        }))
+    }
+
+    /// Heights that nobody can tell of.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn gap(&mut self, from: u64, to: u64, why: &str, at: u64) -> Result<(), HostError> {
+        let why = why.to_owned();
+        self.put(&Entry::Gap { from, to, why, at })
+    }
+
+    /// The chain's nodes went away, or came back.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn node(&mut self, up: bool, why: &str, at: u64) -> Result<(), HostError> {
+        let why = why.to_owned();
+        self.put(&Entry::Node { up, why, at })
+    }
+
+    /// How an incident stands.
+    ///
+    /// # Errors
+    /// The recorder is off.
+    pub fn incident(&mut self, record: &Record, at: u64) -> Result<(), HostError> {
+        self.put(&Entry::Incident {
+            incident: Box::new(record.clone()),
+            at,
+        })
+    }
+
+    fn put(&mut self, entry: &Entry) -> Result<(), HostError> {
+        if self.recorder.record(&entry.line())? == Kept::Dropped {
+            self.dropped += 1;
+        }
+        Ok(())
+    }
+}

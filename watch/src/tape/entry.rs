@@ -1,0 +1,237 @@
+//! The entries of a tape.
+
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+use crate::book::{Change, Standing};
+use crate::chain::Header;
+use crate::finder::FoundMessage;
+use crate::incident::Record;
+
+/// One entry. The order of the members is that in which they stand in the line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Entry {
+    /// A block that executes messages begins.
+    BlockSeen {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: B256,
+        /// The hash of the block below it.
+        parent: B256,
+        /// Its timestamp, in seconds.
+        timestamp: u64,
+    },
+    /// A message that it executes.
+    Message {
+        /// Number of the executing log among all logs of the block.
+        log: u32,
+        /// The transaction.
+        tx: B256,
+        /// What its access list says of the message.
+        declared: String,
+        /// The chain of the log that it names, in decimal.
+        chain: String,
+        /// The height of that log's block.
+        named: u64,
+        /// The timestamp of that block.
+        timestamp: u64,
+        /// The log's number.
+        index: u32,
+        /// The contract that emitted it.
+        origin: Address,
+        /// Digest of its topics and data.
+        payload: B256,
+    },
+    /// A log of the inbox that is no message.
+    Malformed {
+        /// Its number among all logs of the block.
+        log: u32,
+        /// The transaction.
+        tx: B256,
+        /// Why.
+        why: String,
+    },
+    /// The block ends.
+    BlockRead {
+        /// Its height.
+        block: u64,
+    },
+    /// Messages of a block are judged.
+    Status {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: B256,
+        /// The executing logs.
+        logs: Vec<u32>,
+        /// `unknown`, `valid` or `invalid`.
+        is: String,
+        /// The rule that they break, in a word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        /// The same in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// They were known to be otherwise.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        flip: bool,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// A block with messages is not the chain's any more.
+    Orphan {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: B256,
+        /// How that is known.
+        why: String,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// All messages up to a height are settled.
+    Settled {
+        /// That height.
+        block: u64,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// How far the chain was read.
+    Cursor(Cursor),
+    /// Heights that nobody can tell of.
+    Gap {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+        /// Why.
+        why: String,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// The chain's nodes went away, or came back.
+    Node {
+        /// Whether one answers.
+        up: bool,
+        /// What was told.
+        why: String,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// How an incident stands.
+    Incident {
+        /// The incident.
+        incident: Box<Record>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+}
+
+/// How far a chain was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Height of the newest block.
+    pub block: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Height of the newest finalized block, if the node told.
+    pub finalized: Option<u64>,
+    /// Milliseconds since 1970.
+    pub at: u64,
+}
+
+impl Entry {
+    pub(super) fn seen(header: &Header) -> Entry {
+        Entry::BlockSeen {
+            block: header.number,
+            hash: header.hash,
+            parent: header.parent,
+            timestamp: header.timestamp,
+        }
+    }
+
+    pub(super) fn of_message(found: &FoundMessage) -> Entry {
+        let (log, tx) = (found.log, found.transaction);
+        match found.message {
+            Ok(message) => Entry::Message {
+                log,
+                tx,
+                declared: found.declared.word().to_owned(),
+                chain: message.place.chain.to_string(),
+                named: message.place.block,
+                timestamp: message.place.timestamp,
+                index: message.place.log,
+                origin: message.origin,
+                payload: message.payload,
+            },
+            Err(malformed) => Entry::Malformed {
+                log,
+                tx,
+                why: malformed.to_string(),
+            },
+        }
+    }
+
+    /// The entry as it stands in the ring.
+    pub(super) fn line(&self) -> Vec<u8> {
+        // Nothing in it can fail to be written: names are text, numbers are whole.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// `None`: a line of another version, or no entry.
+    pub(super) fn read(line: &[u8]) -> Option<Entry> {
+        serde_json::from_slice(line).ok()
+    }
+}
+
+/// Changes of a block that say the same become one entry.
+pub(super) fn statuses(changes: &[Change], at: u64) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for change in changes {
+        let one = status(change, at);
+        match entries
+            .iter_mut()
+            .rev()
+            .find_map(|entry| joined(entry, &one))
+        {
+            Some(logs) => logs.push(change.site.log),
+            None => entries.push(one),
+        }
+    }
+    entries
+}
+
+/// The logs of an entry, if it says of another block's messages what this one does.
+fn joined<'a>(entry: &'a mut Entry, one: &Entry) -> Option<&'a mut Vec<u32>> {
+    let without = |entry: &Entry| {
+        let mut entry = entry.clone();
+        if let Entry::Status { logs, .. } = &mut entry {
+            logs.clear();
+        }
+        entry
+    };
+    let same = without(entry) == without(one);
+    match entry {
+        Entry::Status { logs, .. } if same => Some(logs),
+        _ => None,
+    }
+}
+
+fn status(change: &Change, at: u64) -> Entry {
+    let fault = match &change.to {
+        Standing::Invalid(fault) => Some(fault),
+        Standing::Unknown | Standing::Valid => None,
+    };
+    Entry::Status {
+        block: change.site.number,
+        hash: change.site.block,
+        logs: vec![change.site.log],
+        is: change.to.word().to_owned(),
+        why: fault.map(|fault| fault.word().to_owned()),
+        text: fault.map(ToString::to_string),
+        flip: change.flip,
+        at,
+    }
+}

@@ -1,0 +1,166 @@
+//! What a tape holds, read back when it is opened.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use alloy_primitives::B256;
+use haltbox_format::Lane;
+use haltbox_format::mark::{Attempt, Mark};
+use haltbox_format::ring::{Entry as RingEntry, History, RingView, Timeline};
+
+use super::entry::{Cursor, Entry};
+use crate::incident::Record;
+
+/// What was open when the tape ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recalled {
+    /// Blocks with messages that are not settled, by height and hash.
+    pub blocks: BTreeMap<(u64, B256), RecalledBlock>,
+    /// How far the chain was read.
+    pub cursor: Option<Cursor>,
+    /// Incidents by their identity, as they stood last.
+    pub incidents: BTreeMap<B256, Record>,
+    /// Records of the ring that are missing where nothing was released: what they told of
+    /// is not known.
+    pub missing: Vec<String>,
+}
+
+/// A block with messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecalledBlock {
+    /// What the ring calls it.
+    pub attempt: Option<Attempt>,
+    /// Its messages by their executing log: what was known of them last, and why.
+    pub messages: BTreeMap<u32, (String, Option<String>)>,
+    /// Its last entry is there.
+    pub whole: bool,
+}
+
+impl Recalled {
+    /// The least height that has to be read again.
+    pub fn from(&self) -> Option<u64> {
+        let open = self.blocks.keys().next().map(|(number, _)| *number);
+        let cursor = self.cursor.as_ref().map(|cursor| cursor.block + 1);
+        let from = open.into_iter().chain(cursor).min()?;
+        Some(from.saturating_sub(1))
+    }
+}
+
+/// Reads a ring. One that does not exist holds nothing.
+pub(super) fn of_ring(path: &Path) -> io::Result<Recalled> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recalled::default()),
+        Err(error) => return Err(error),
+    };
+    // Opening it for writing says what is wrong with it, and moves it aside.
+    let Ok(view) = RingView::read(&file) else {
+        return Ok(Recalled::default());
+    };
+    let history = History::read(&file, &view)?;
+    let mut timeline = Timeline::new(&file, &view, &history);
+    let mut reading = Reading::default();
+    while let Some(entry) = timeline.next()? {
+        match entry {
+            RingEntry::Line(line) if line.cut.is_none() => reading.take(line.bytes),
+            RingEntry::Line(_) => {}
+            RingEntry::Marks(_, marks, _) => marks.iter().for_each(|mark| reading.mark(mark)),
+            RingEntry::Hole(hole) if hole.lane == Lane::Main => reading.hole(&hole),
+            RingEntry::Hole(_) => {}
+        }
+    }
+    Ok(reading.end())
+}
+
+#[derive(Default)]
+struct Reading {
+    recalled: Recalled,
+    /// The block whose messages follow.
+    current: Option<(u64, B256)>,
+}
+
+impl Reading {
+    fn take(&mut self, line: &[u8]) {
+        let Some(entry) = Entry::read(line) else {
+            return;
+        };
+        match entry {
+            Entry::BlockSeen { block, hash, .. } => {
+                self.current = Some((block, hash));
+                self.recalled
+                    .blocks
+                    .insert((block, hash), RecalledBlock::default());
+            }
+            Entry::Message { log, .. } | Entry::Malformed { log, .. } => {
+                if let Some(block) = self.current() {
+                    block.messages.insert(log, ("unknown".to_owned(), None));
+                }
+            }
+            Entry::BlockRead { .. } => {
+                if let Some(block) = self.current() {
+                    block.whole = true;
+                }
+                self.current = None;
+            }
+            Entry::Status {
+                block,
+                hash,
+                logs,
+                is,
+                why,
+                ..
+            } => self.status((block, hash), &logs, &is, why.as_deref()),
+            Entry::Orphan { block, hash, .. } => {
+                self.recalled.blocks.remove(&(block, hash));
+            }
+            Entry::Settled { block, .. } => {
+                self.recalled
+                    .blocks
+                    .retain(|(number, _), _| *number > block);
+            }
+            Entry::Cursor(cursor) => self.recalled.cursor = Some(cursor),
+            Entry::Incident { incident, .. } => {
+                self.recalled.incidents.insert(incident.id, *incident);
+            }
+            Entry::Gap { .. } | Entry::Node { .. } => {}
+        }
+    }
+
+    fn current(&mut self) -> Option<&mut RecalledBlock> {
+        self.recalled.blocks.get_mut(self.current.as_ref()?)
+    }
+
+    fn status(&mut self, of: (u64, B256), logs: &[u32], is: &str, why: Option<&str>) {
+        let Some(block) = self.recalled.blocks.get_mut(&of) else {
+            return;
+        };
+        for log in logs {
+            let told = (is.to_owned(), why.map(str::to_owned));
+            block.messages.insert(*log, told);
+        }
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        let Mark::Begin(begin) = mark else { return };
+        let of = begin.of;
+        let current = self.current.filter(|(number, _)| *number == of.height);
+        if let Some(block) = current.and_then(|of| self.recalled.blocks.get_mut(&of)) {
+            block.attempt = Some(of);
+        }
+    }
+
+    fn hole(&mut self, hole: &haltbox_format::ring::Hole) {
+        self.current = None;
+        if hole.why != haltbox_format::ring::HoleKind::Evicted {
+            self.recalled.missing.push(hole.to_string());
+        }
+    }
+
+    /// A block whose last entry is missing is read again as a new one.
+    fn end(mut self) -> Recalled {
+        self.recalled.blocks.retain(|_, block| block.whole);
+        self.recalled
+    }
+}

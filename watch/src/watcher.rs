@@ -1,0 +1,484 @@
+//! The watcher: what finders tell goes into the book and onto the tapes, and what is wrong
+//! to the operator.
+//!
+//! ```text
+//! finder of each chain --> watcher --> book (what is known)
+//!                             |------> tape of each chain (what survives)
+//!                             '------> alerts, boxes, metrics
+//! ```
+//!
+//! One thread holds all of it; finders and the writer of boxes have threads of their own,
+//! so that neither a slow node nor a slow disk holds up what the others tell.
+
+pub mod command;
+mod finding;
+mod freezing;
+mod watched;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::B256;
+use haltbox_recorder::host::HostError;
+use haltbox_recorder::rpc::Endpoint;
+
+use crate::alert::Alerts;
+use crate::book::{Book, Change, Standing};
+use crate::chain::{Heads, Node};
+use crate::dependency_set::DependencySet;
+use crate::finder::{Declaration, Finder, Found, FoundMessage, Sighting};
+use crate::incident::{self, Level, Record, Shape, Step};
+use crate::message::ChainId;
+use crate::metrics::{Metrics, Shown};
+use crate::tape::Tape;
+use finding::Finding;
+use freezing::Freezing;
+pub(crate) use watched::Watched;
+
+/// What finders tell and has not been heard yet, in sightings: a finder waits beyond that.
+const HEARD: usize = 64;
+/// How often the metrics are written anew, and the alarm clock looked at.
+const TURN: Duration = Duration::from_millis(500);
+
+/// What to watch, and how.
+pub struct Options {
+    /// Folder of the tapes: a folder of each chain, by its number.
+    pub dir: PathBuf,
+    /// The chains, and the nodes of each.
+    pub chains: BTreeMap<ChainId, Vec<Endpoint>>,
+    /// The rules.
+    pub set: DependencySet,
+    /// Bytes of each chain's ring.
+    pub size: u64,
+    /// Between two looks at a chain.
+    pub every: Duration,
+    /// Blocks within which an invalid block has to be replaced.
+    pub replace_within: u64,
+}
+
+/// What the threads tell the watcher.
+enum Input {
+    /// Of a chain.
+    Sighting(ChainId, Sighting),
+    /// A box was written, or not.
+    Frozen {
+        chain: ChainId,
+        incident: B256,
+        outcome: Result<String, String>,
+    },
+}
+
+/// Watches until it is told to stop.
+///
+/// # Errors
+/// In words: a tape cannot be had, or the recorder of one is off.
+pub fn run(
+    options: Options,
+    mut alerts: Alerts,
+    shown: &Shown,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let (sender, inputs) = sync_channel(HEARD);
+    let mut chains = BTreeMap::new();
+    let mut findings = BTreeMap::new();
+    let freezing = Freezing::start(sender.clone()).map_err(|error| no_thread(&error))?;
+    for (id, endpoints) in &options.chains {
+        let dir = options.dir.join(id.to_string());
+        let opened = Tape::open(&dir, options.size)?;
+        let notices = opened.notices.iter().chain(&opened.recalled.missing);
+        notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
+        let nodes = endpoints.iter().cloned().map(Node::new).collect();
+        let finder = Finder::new(nodes, opened.recalled.from());
+        let finding = Finding::start(*id, finder, options.every, sender.clone());
+        findings.insert(*id, finding.map_err(|error| no_thread(&error))?);
+        chains.insert(*id, Watched::new(*id, opened));
+    }
+    drop(sender);
+    let mut watcher = Watcher {
+        book: Book::new(options.set, options.chains.keys().copied()),
+        chains,
+        findings,
+        freezing,
+        metrics: Metrics::default(),
+        alerts,
+        replace_within: options.replace_within,
+    };
+    watcher.freeze_left();
+    let outcome = watcher.listen(&inputs, shown, stop);
+    watcher.end();
+    outcome.map_err(|error| error.to_string())
+}
+
+fn no_thread(error: &std::io::Error) -> String {
+    format!("cannot start a thread: {error}")
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+struct Watcher {
+    book: Book,
+    chains: BTreeMap<ChainId, Watched>,
+    findings: BTreeMap<ChainId, Finding>,
+    freezing: Freezing,
+    metrics: Metrics,
+    alerts: Alerts,
+    replace_within: u64,
+}
+
+impl Watcher {
+    fn listen(
+        &mut self,
+        inputs: &Receiver<Input>,
+        shown: &Shown,
+        stop: &AtomicBool,
+    ) -> Result<(), HostError> {
+        let mut shown_at: Option<Instant> = None;
+        while !stop.load(Ordering::Relaxed) {
+            match inputs.recv_timeout(TURN) {
+                Ok(input) => self.hear(input)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if shown_at.is_none_or(|at| at.elapsed() >= TURN) {
+                shown_at = Some(Instant::now());
+                shown.set(&self.metrics, &self.book, self.chains.values());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the finders, and writes how far each chain was read.
+    fn end(self) {
+        for (_, finding) in self.findings {
+            finding.end();
+        }
+        for (_, mut watched) in self.chains {
+            // Without a cursor the next session reads some blocks again.
+            let _ = watched.cursor(now());
+        }
+    }
+
+    /// Boxes that an earlier session did not finish.
+    fn freeze_left(&mut self) {
+        for watched in self.chains.values() {
+            let due = watched.incidents.open();
+            let due = due.filter(|record| record.frozen.is_none() && record.level > Level::Unsafe);
+            for record in due {
+                self.freezing.ask(watched, record);
+            }
+        }
+    }
+
+    fn hear(&mut self, input: Input) -> Result<(), HostError> {
+        match input {
+            Input::Sighting(chain, sighting) => self.sighting(chain, sighting)?,
+            Input::Frozen {
+                chain,
+                incident,
+                outcome,
+            } => self.frozen(chain, incident, outcome)?,
+        }
+        self.judge()
+    }
+
+    fn sighting(&mut self, chain: ChainId, sighting: Sighting) -> Result<(), HostError> {
+        match sighting {
+            Sighting::Block(found) => self.block(chain, &found),
+            Sighting::Rewound { to } => self.rewound(chain, to),
+            Sighting::Heads(heads) => self.heads(chain, &heads),
+            Sighting::Gap { from, to, why } => self.gap(chain, from, to, &why),
+            Sighting::Old { number, block } => {
+                self.book.old(chain, number, block.as_deref());
+                Ok(())
+            }
+            Sighting::Down(why) => self.node(chain, false, &why),
+            Sighting::Up => self.node(chain, true, "a node answers"),
+        }
+    }
+
+    fn block(&mut self, chain: ChainId, found: &Found) -> Result<(), HostError> {
+        let at = now();
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        let orphans = watched.met(found, at)?;
+        let is_new = watched.is_new(found);
+        self.metrics.block(chain, found, is_new, orphans);
+        if is_new && !found.messages.is_empty() {
+            watched.tape.block(found)?;
+        }
+        self.book.block(chain, found, |site| watched.held(site));
+        let shape = match found.block.deposits_only {
+            true => Shape::DepositsOnly,
+            false => Shape::Other,
+        };
+        let (number, hash) = (found.block.header.number, found.block.header.hash);
+        let holds = watched.identities(found);
+        let steps = watched
+            .incidents
+            .stands(number, Some(hash), shape, &holds, at);
+        self.steps(chain, steps, at)?;
+        if is_new {
+            for message in &found.messages {
+                self.declared(chain, found, message, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Once for each message, when it is seen first.
+    fn declared(
+        &mut self,
+        chain: ChainId,
+        found: &Found,
+        message: &FoundMessage,
+        at: u64,
+    ) -> Result<(), HostError> {
+        if message.declared == Declaration::Declared || message.message.is_err() {
+            return Ok(());
+        }
+        self.metrics.undeclared(chain, message.declared);
+        let why = match message.declared {
+            Declaration::Declared => return Ok(()),
+            Declaration::Missing => "its transaction declares no message",
+            Declaration::Other => "its transaction declares other messages and not this one",
+            Declaration::Duplicate => "its transaction declares it more than once",
+        };
+        let word = format!("access-list-{}", message.declared.word());
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        let site = watched.site(found, message);
+        let reason = (word, why.to_owned());
+        let step = watched
+            .incidents
+            .invalid(&site, &message.message, reason, at);
+        self.steps(chain, step.into_iter().collect(), at)
+    }
+
+    fn rewound(&mut self, chain: ChainId, to: u64) -> Result<(), HostError> {
+        let at = now();
+        let left = self.book.rewound(chain, to);
+        self.metrics.rewound(chain, &left);
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        for block in &left {
+            let why = "the chain was rewound below it";
+            watched.tape.orphan(block.number, block.block, why, at)?;
+        }
+        if !left.is_empty() {
+            let count: usize = left.iter().map(|block| block.messages.len()).sum();
+            self.alerts.note(&format!(
+                "chain {chain} was rewound to block {to}: {} blocks with {count} messages are gone",
+                left.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self, chain: ChainId, heads: &Heads) -> Result<(), HostError> {
+        let at = now();
+        self.book.heads(chain, heads);
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        watched.heads(heads, &mut self.alerts);
+        let mut steps = watched.null_above(heads.latest.number, at);
+        // A node that tells a safe block of another fork tells nothing of this one.
+        let safe = heads.safe.filter(|safe| {
+            !watched.is_resetting() && self.book.hash(chain, safe.number) == Some(safe.hash)
+        });
+        if let Some(safe) = safe {
+            let canonical = |number| self.book.hash(chain, number);
+            let level = Level::CrossSafe;
+            steps.extend(watched.incidents.reached(level, safe.number, canonical, at));
+        }
+        steps.extend(
+            watched
+                .incidents
+                .overdue(heads.latest.number, self.replace_within),
+        );
+        self.steps(chain, steps, at)?;
+        self.settle(at)?;
+        match self.chains.get_mut(&chain) {
+            Some(watched) => watched.cursor_if_due(at),
+            None => Ok(()),
+        }
+    }
+
+    /// A block that one chain finalizes may settle messages of any.
+    fn settle(&mut self, at: u64) -> Result<(), HostError> {
+        for (chain, watched) in &mut self.chains {
+            let settled = self.book.settled(*chain);
+            self.metrics.settled(*chain, &settled);
+            watched.tape.settled(&settled, at)?;
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, chain: ChainId, from: u64, to: u64, why: &str) -> Result<(), HostError> {
+        let at = now();
+        self.metrics.gap(chain, from, to);
+        self.alerts.alert(
+            chain,
+            "gap",
+            &format!("chain {chain}: blocks {from} to {to} were not seen: {why}"),
+        );
+        match self.chains.get_mut(&chain) {
+            Some(watched) => watched.gap(from, to, why, at),
+            None => Ok(()),
+        }
+    }
+
+    fn node(&mut self, chain: ChainId, up: bool, why: &str) -> Result<(), HostError> {
+        let text = match up {
+            true => format!("chain {chain}: {why}"),
+            false => format!("chain {chain}: flying blind, no node answers: {why}"),
+        };
+        match up {
+            true => self.alerts.note(&text),
+            false => self.alerts.alert(chain, "node-down", &text),
+        }
+        match self.chains.get_mut(&chain) {
+            Some(watched) => watched.node(up, why, now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges what may have changed, and asks for what is missing to do so.
+    fn judge(&mut self) -> Result<(), HostError> {
+        let at = now();
+        let changes = self.book.judge();
+        for (chain, number) in self.book.take_wanted() {
+            if let Some(finding) = self.findings.get(&chain) {
+                finding.ask(number);
+            }
+        }
+        for (chain, watched) in &mut self.chains {
+            let own = changes.iter().filter(|change| change.site.chain == *chain);
+            let own: Vec<Change> = own
+                .filter(|change| watched.is_news(change))
+                .cloned()
+                .collect();
+            watched.tape.changes(&own, at)?;
+        }
+        for change in &changes {
+            self.changed(change, at)?;
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, change: &Change, at: u64) -> Result<(), HostError> {
+        let chain = change.site.chain;
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        let recalled = watched.forget_recalled(change);
+        self.metrics.judged(change, recalled);
+        if recalled {
+            return Ok(());
+        }
+        if change.flip {
+            self.alerts.alert(chain, "flip", &flip(change));
+        }
+        if let Standing::Invalid(fault) = &change.to
+            && fault.word() == "doomed"
+        {
+            self.alerts.alert(chain, "doomed", &doomed(change));
+            return Ok(());
+        }
+        let step = watched.incidents.judged(change, at);
+        self.steps(chain, step.into_iter().collect(), at)
+    }
+
+    /// Each step of an incident goes onto the tape, to the operator, and into a box if the
+    /// message got that far.
+    fn steps(
+        &mut self,
+        chain: ChainId,
+        steps: Vec<(Record, Step)>,
+        at: u64,
+    ) -> Result<(), HostError> {
+        for (record, step) in steps {
+            let Some(watched) = self.chains.get_mut(&chain) else {
+                return Ok(());
+            };
+            watched.tape.incident(&record, at)?;
+            self.metrics.step(chain, &record, &step);
+            self.alerts.step(chain, &record, &step);
+            let freezes = matches!(step, Step::NotReplaced) || record.level > Level::Unsafe;
+            if freezes && record.frozen.is_none() && record.ended.is_none() {
+                self.freezing.ask(watched, &record);
+            }
+        }
+        Ok(())
+    }
+
+    fn frozen(
+        &mut self,
+        chain: ChainId,
+        id: B256,
+        outcome: Result<String, String>,
+    ) -> Result<(), HostError> {
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        match outcome {
+            Ok(name) => {
+                let at = watched.tape.dir().join("boxes").join(&name);
+                self.alerts
+                    .note(&format!("chain {chain}: black box {}", at.display()));
+                match watched.incidents.frozen(id, name) {
+                    Some(record) => watched.tape.incident(&record, now()),
+                    None => Ok(()),
+                }
+            }
+            Err(why) => {
+                let text = format!("chain {chain}: NO BLACK BOX of an incident: {why}");
+                self.alerts.alert(chain, "no-box", &text);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn place(change: &Change) -> String {
+    let site = change.site;
+    format!(
+        "chain {} block {} log {} tx {}: {}",
+        site.chain,
+        site.number,
+        site.log,
+        site.transaction,
+        incident::words(&change.executed)
+    )
+}
+
+fn flip(change: &Change) -> String {
+    let why = match &change.to {
+        Standing::Invalid(fault) => format!("invalid now: {fault}"),
+        Standing::Valid => "valid now".to_owned(),
+        Standing::Unknown => "unknown now".to_owned(),
+    };
+    format!(
+        "THE VALIDITY OF A MESSAGE CHANGED, the chain that it names was likely reorganized: {}: {why}",
+        place(change)
+    )
+}
+
+fn doomed(change: &Change) -> String {
+    match &change.to {
+        Standing::Invalid(fault) => format!("a message is doomed: {}: {fault}", place(change)),
+        Standing::Valid | Standing::Unknown => place(change),
+    }
+}

@@ -1,0 +1,81 @@
+//! The thread that writes boxes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, channel};
+
+use alloy_primitives::B256;
+use haltbox_format::mark::Attempt;
+use haltbox_recorder::host::HostRecorder;
+
+use super::Input;
+use super::watched::Watched;
+use crate::incident::Record;
+use crate::message::ChainId;
+
+/// A box to write.
+pub(super) struct Job {
+    chain: ChainId,
+    incident: B256,
+    recorder: Arc<HostRecorder>,
+    of: Option<Attempt>,
+    reason: String,
+}
+
+pub(super) struct Freezing {
+    jobs: Sender<Job>,
+}
+
+impl Freezing {
+    pub(super) fn start(told: SyncSender<Input>) -> io::Result<Freezing> {
+        let (jobs, asked) = channel::<Job>();
+        let work = move || {
+            for job in asked {
+                let (chain, incident) = (job.chain, job.incident);
+                let outcome = job.freeze();
+                // Nobody listens: the watcher ends, and the next one asks again.
+                let _ = told.send(Input::Frozen {
+                    chain,
+                    incident,
+                    outcome,
+                });
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("boxes".to_owned())
+            .stack_size(haltbox_format::blackbox::THREAD_STACK);
+        thread.spawn(work)?;
+        Ok(Freezing { jobs })
+    }
+
+    /// Asks for the box of the block in which an incident began.
+    pub(super) fn ask(&self, watched: &Watched, record: &Record) {
+        let first = record.first();
+        let of = first.and_then(|(number, hash)| watched.attempt(number, hash));
+        let reason = format!(
+            "{} message, {}: {}: {}",
+            record.level.word(),
+            record.why,
+            record.message,
+            record.text
+        );
+        // A thread that is not there any more wrote what it could.
+        let _ = self.jobs.send(Job {
+            chain: watched.id,
+            incident: record.id,
+            recorder: watched.tape.recorder(),
+            of,
+            reason,
+        });
+    }
+}
+
+impl Job {
+    fn freeze(self) -> Result<String, String> {
+        let of = self.of.ok_or("its block is not on the tape any more")?;
+        let frozen = self.recorder.freeze_attempt(of, self.reason);
+        frozen
+            .map(|frozen| frozen.name())
+            .map_err(|error| error.to_string())
+    }
+}

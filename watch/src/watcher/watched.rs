@@ -1,0 +1,217 @@
+//! One chain as the watcher knows it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use haltbox_format::mark::Attempt;
+use haltbox_recorder::host::HostError;
+
+use crate::alert::Alerts;
+use crate::book::{Change, Site, Standing};
+use crate::chain::{Header, Heads};
+use crate::finder::{Found, FoundMessage};
+use crate::incident::{Incidents, Record, Shape, Step, identity};
+use crate::message::ChainId;
+use crate::tape::{Opened, Recalled, Tape};
+
+/// Between two cursors.
+const CURSOR: Duration = Duration::from_secs(2);
+
+pub(crate) struct Watched {
+    pub(crate) id: ChainId,
+    pub(crate) tape: Tape,
+    pub(crate) incidents: Incidents,
+    /// What the last session left and this one has not come upon yet.
+    recalled: Recalled,
+    /// What was known of messages in the last session, until they are judged in this one.
+    known: BTreeMap<(u64, B256, u32), (String, Option<String>)>,
+    /// What the ring calls the blocks of an earlier session, also those that are gone: a
+    /// box may still be asked for.
+    attempts: BTreeMap<(u64, B256), Attempt>,
+    pub(crate) heads: Option<Heads>,
+    pub(crate) tip: Option<Header>,
+    pub(crate) up: bool,
+    /// The highest block that the node told of before it went back.
+    reset: Option<(u64, Instant)>,
+    cursor_at: Option<Instant>,
+}
+
+impl Watched {
+    pub(crate) fn new(id: ChainId, opened: Opened) -> Watched {
+        let Opened { tape, recalled, .. } = opened;
+        let mut known = BTreeMap::new();
+        for ((number, hash), block) in &recalled.blocks {
+            for (log, told) in &block.messages {
+                known.insert((*number, *hash, *log), told.clone());
+            }
+        }
+        let attempts = recalled.blocks.iter();
+        let attempts = attempts.filter_map(|(of, block)| Some((*of, block.attempt?)));
+        Watched {
+            id,
+            tape,
+            incidents: Incidents::recalled(recalled.incidents.clone()),
+            attempts: attempts.collect(),
+            recalled,
+            known,
+            heads: None,
+            tip: None,
+            up: false,
+            reset: None,
+            cursor_at: None,
+        }
+    }
+
+    /// A block that was not recorded by an earlier session.
+    pub(crate) fn is_new(&self, found: &Found) -> bool {
+        let header = found.block.header;
+        let logs = found.messages.first().map(|message| message.log);
+        let of = |log| (header.number, header.hash, log);
+        logs.is_none_or(|log| !self.known.contains_key(&of(log)))
+    }
+
+    /// The finder came to this block: what an earlier session recorded at its height, or
+    /// below it and did not meet again, is not the chain's any more.
+    pub(crate) fn met(&mut self, found: &Found, at: u64) -> Result<usize, HostError> {
+        let header = found.block.header;
+        self.tip = Some(header);
+        let own = (header.number, header.hash);
+        self.recalled.blocks.remove(&own);
+        let passed = self.recalled.blocks.keys().copied();
+        let passed: Vec<(u64, B256)> = passed.take_while(|of| of.0 <= header.number).collect();
+        for (number, hash) in &passed {
+            self.recalled.blocks.remove(&(*number, *hash));
+            let why = "another block stood there when the watcher came back";
+            self.tape.orphan(*number, *hash, why, at)?;
+        }
+        Ok(passed.len())
+    }
+
+    /// Whether a message held when an earlier session knew that last.
+    pub(crate) fn held(&self, site: &Site) -> Option<bool> {
+        let (is, _) = self.known.get(&(site.number, site.block, site.log))?;
+        match is.as_str() {
+            "valid" => Some(true),
+            "invalid" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A change is news unless an earlier session told the same.
+    pub(crate) fn is_news(&self, change: &Change) -> bool {
+        let site = change.site;
+        let known = self.known.get(&(site.number, site.block, site.log));
+        let why = match &change.to {
+            Standing::Invalid(fault) => Some(fault.word()),
+            Standing::Valid | Standing::Unknown => None,
+        };
+        known.is_none_or(|(is, known)| is != change.to.word() || known.as_deref() != why)
+    }
+
+    /// Whether an earlier session told the same. From here on this session knows.
+    pub(crate) fn forget_recalled(&mut self, change: &Change) -> bool {
+        let recalled = !self.is_news(change);
+        let site = change.site;
+        self.known.remove(&(site.number, site.block, site.log));
+        recalled
+    }
+
+    /// Of all messages in a block.
+    pub(crate) fn identities(&self, found: &Found) -> Vec<B256> {
+        let messages = found.messages.iter();
+        let ids = messages.map(|message| identity(&message.message, &self.site(found, message)));
+        ids.collect()
+    }
+
+    pub(crate) fn site(&self, found: &Found, message: &FoundMessage) -> Site {
+        Site {
+            chain: self.id,
+            number: found.block.header.number,
+            block: found.block.header.hash,
+            log: message.log,
+            transaction: message.transaction,
+        }
+    }
+
+    /// What a ring calls the block.
+    pub(crate) fn attempt(&self, number: u64, hash: B256) -> Option<Attempt> {
+        let own = self.tape.attempt(number, hash);
+        own.or_else(|| self.attempts.get(&(number, hash)).copied())
+    }
+
+    /// A node that goes back rewinds: nothing it tells until it is where it was proves
+    /// anything.
+    pub(crate) fn heads(&mut self, heads: &Heads, alerts: &mut Alerts) {
+        let was = self.heads.as_ref().map(|heads| heads.latest.number);
+        let is = heads.latest.number;
+        match (self.reset, was) {
+            (None, Some(was)) if is < was => {
+                self.reset = Some((was, Instant::now()));
+                let chain = self.id;
+                alerts.note(&format!(
+                    "chain {chain}: the node goes back from block {was} to {is}: nothing is concluded until it is \
+                     where it was"
+                ));
+            }
+            (Some((until, since)), _) if is >= until => {
+                self.reset = None;
+                let (chain, took) = (self.id, since.elapsed().as_secs_f64());
+                alerts.note(&format!(
+                    "chain {chain}: the node is at block {is} again, after {took:.1} s"
+                ));
+            }
+            _ => {}
+        }
+        self.heads = Some(*heads);
+    }
+
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.reset.is_some()
+    }
+
+    /// Incidents whose height has no block.
+    pub(crate) fn null_above(&mut self, latest: u64, at: u64) -> Vec<(Record, Step)> {
+        let heights = self.incidents.open().flat_map(|record| &record.heights);
+        let above: Vec<u64> = heights
+            .map(|height| height.block)
+            .filter(|block| *block > latest)
+            .collect();
+        let mut steps = Vec::new();
+        for block in above {
+            steps.extend(self.incidents.stands(block, None, Shape::Null, &[], at));
+        }
+        steps
+    }
+
+    pub(crate) fn gap(&mut self, from: u64, to: u64, why: &str, at: u64) -> Result<(), HostError> {
+        self.tape.gap(from, to, why, at)?;
+        let lost = self.recalled.blocks.keys().copied();
+        let lost: Vec<(u64, B256)> = lost.filter(|of| (from..=to).contains(&of.0)).collect();
+        for (number, hash) in lost {
+            self.recalled.blocks.remove(&(number, hash));
+            self.tape.orphan(number, hash, why, at)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn node(&mut self, up: bool, why: &str, at: u64) -> Result<(), HostError> {
+        self.up = up;
+        self.tape.node(up, why, at)
+    }
+
+    pub(crate) fn cursor_if_due(&mut self, at: u64) -> Result<(), HostError> {
+        if self.cursor_at.is_some_and(|last| last.elapsed() < CURSOR) {
+            return Ok(());
+        }
+        self.cursor(at)
+    }
+
+    pub(crate) fn cursor(&mut self, at: u64) -> Result<(), HostError> {
+        self.cursor_at = Some(Instant::now());
+        let Some(tip) = self.tip else { return Ok(()) };
+        let finalized = self.heads.and_then(|heads| heads.finalized);
+        self.tape
+            .cursor(&tip, finalized.map(|block| block.number), at)
+    }
+}
