@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::npm::run;
 use crate::root;
-use crate::slog_sender::{NodeHost, build_addon, copy_all, run};
+use crate::slog_sender::{NodeHost, build_addon, copy_all};
 use crate::toolchain::toolchain;
 
 /// What runs begin with.

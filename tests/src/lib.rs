@@ -11,6 +11,7 @@ pub mod log_case;
 pub mod loop_disk;
 pub mod mutation;
 pub mod node;
+mod npm;
 pub mod slog_sender;
 pub mod slog_writer;
 pub mod toolchain;

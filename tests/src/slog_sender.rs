@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::toolchain::toolchain;
+use crate::npm::{self, run};
 use crate::{forget_package, programs, root, text};
 
 /// A folder with the package, the aggregator and the programs of `tests/node`.
@@ -16,7 +16,7 @@ impl NodeHost {
     /// `None`, and a printed line, without Node and npm.
     pub fn installed() -> Option<&'static NodeHost> {
         static INSTALLED: OnceLock<Option<NodeHost>> = OnceLock::new();
-        let install = || (toolchain("node") && toolchain("npm")).then(install);
+        let install = || npm::found().then(install);
         INSTALLED.get_or_init(install).as_ref()
     }
 
@@ -50,17 +50,7 @@ fn folder() -> PathBuf {
 
 fn install() -> NodeHost {
     let host = folder().join("host");
-    fs::create_dir_all(&host).expect("a folder");
-    let wanted = ["package.json", "package-lock.json", ".npmrc"];
-    let sources = wanted.map(|name| root().join("tests/node").join(name));
-    let is_there = |path: &PathBuf| fs::read(path).ok() == fs::read(host.join(name_of(path))).ok();
-    if !sources.iter().all(is_there) || !host.join("node_modules").is_dir() {
-        // Copied last, what was asked for tells that the installation was finished.
-        for path in &sources {
-            fs::copy(path, host.join(name_of(path))).expect("a copy");
-        }
-        npm(&host, &["ci", "--ignore-scripts"]);
-    }
+    npm::ci(&root().join("tests/node"), &host);
     copy_all(&root().join("tests/node"), &host, ".mjs");
     let modules = host.join("node_modules/@haltbox");
     let _ = fs::remove_dir_all(&modules);
@@ -83,7 +73,7 @@ fn unpack_into(modules: &Path) {
 pub fn install_packed(folder: &Path) {
     fs::create_dir_all(folder).expect("a folder");
     let install = ["install", "--ignore-scripts", "--offline", text(packed())];
-    npm(folder, &install);
+    npm::npm(folder, &install);
 }
 
 /// The tarball that `npm pack` makes of what `ffi/node/build` built.
@@ -101,18 +91,9 @@ pub fn packed() -> &'static Path {
         let profile = if release { "release" } else { "dev" };
         let mut build = Command::new(source.join("build"));
         run(forget_package(&mut build).args([profile, text(&package)]));
-        let name = npm(&package, &["pack", "--silent"]);
+        let name = npm::npm(&package, &["pack", "--silent"]);
         package.join(name.trim())
     })
-}
-
-fn npm(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("npm");
-    command
-        .args(arguments)
-        .args(["--no-audit", "--no-fund"])
-        .current_dir(folder);
-    run(&mut command)
 }
 
 /// Runs the install script of one package, which `--ignore-scripts` left out:
@@ -134,23 +115,11 @@ fn node_prefix() -> Option<PathBuf> {
     Some(Path::new(path.trim()).ancestors().nth(2)?.to_owned())
 }
 
-/// Standard output of a program, which must succeed.
-pub(crate) fn run(command: &mut Command) -> String {
-    let done = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{command:?}: {said}");
-    String::from_utf8(done.stdout).expect("UTF-8")
-}
-
-fn name_of(path: &Path) -> &std::ffi::OsStr {
-    path.file_name().expect("a file")
-}
-
 /// Copies the files of a folder whose names end so.
 pub(crate) fn copy_all(from: &Path, to: &Path, kind: &str) {
     let entries = fs::read_dir(from).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     for path in paths.filter(|path| text(path).ends_with(kind)) {
-        fs::copy(&path, to.join(name_of(&path))).expect("a copy");
+        fs::copy(&path, to.join(npm::name_of(&path))).expect("a copy");
     }
 }
