@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the built programs, the recordings, a
 //! small random generator, and a recorder that is driven as a user would.
 
+pub mod anvil;
 pub mod c_library;
 pub mod comet;
 pub mod context_sender;

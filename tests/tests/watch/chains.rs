@@ -1,0 +1,97 @@
+use haltbox_tests::anvil::{Anvil, Mining, Options, number, word};
+use haltbox_watch::access_list::{self, Declared};
+use haltbox_watch::message::{Malformed, Message};
+
+/// The chain that sends and the chain that executes.
+fn chains() -> Option<(Anvil, Anvil)> {
+    let from = Anvil::start(901, Options::default())?;
+    from.install_emitter();
+    let to = Anvil::start(902, Options::default())?;
+    to.install_inbox();
+    Some((from, to))
+}
+
+#[test]
+fn a_message_is_read_back_as_it_was_meant() {
+    let Some((from, to)) = chains() else { return };
+    let placed = from.emit_many(&[b"first", b"second"])[1];
+    assert_eq!(placed.place.log, 1, "numbered in the block");
+    let logs = from.logs(placed.place.block);
+    assert_eq!(logs[1].payload(), placed.payload);
+    assert_eq!(logs[1].address, placed.origin);
+    let block = from.block_at(placed.place.block);
+    assert_eq!(word(&block["hash"]), placed.block_hash);
+    assert_eq!(number(&block["timestamp"]), placed.place.timestamp);
+
+    let message = placed.message();
+    let declared = Declared::of(&message);
+    let executed = to.execute(&message, &declared.entries());
+    let log = &to.logs(executed.block)[executed.log as usize];
+    assert_eq!(Message::read(log), Ok(Some(message)));
+    let keys = to.declared(executed.transaction);
+    assert_eq!(access_list::read(&keys), Ok(vec![declared]));
+}
+
+#[test]
+fn a_message_need_not_be_declared() {
+    let Some((from, to)) = chains() else { return };
+    let executed = to.execute(&from.emit(b"hello").message(), &[]);
+    assert!(to.declared(executed.transaction).is_empty());
+}
+
+#[test]
+fn a_malformed_log_is_in_its_block() {
+    let Some((_, to)) = chains() else { return };
+    let executed = to.malformed(96);
+    let shape = Malformed::Shape {
+        topics: 2,
+        data: 96,
+    };
+    let log = &to.logs(executed.block)[executed.log as usize];
+    assert_eq!(Message::read(log), Err(shape));
+}
+
+#[test]
+fn a_reorg_replaces_a_block_and_takes_its_logs() {
+    let Some((from, _)) = chains() else { return };
+    let placed = from.emit(b"hello");
+    from.mine(2);
+    from.reorg(3);
+    let block = from.block_at(placed.place.block);
+    assert_ne!(word(&block["hash"]), placed.block_hash);
+    assert_eq!(from.logs(placed.place.block), []);
+    assert_eq!(from.height("latest"), placed.place.block + 2);
+}
+
+#[test]
+fn five_hundred_messages_fit_a_block() {
+    let Some((from, to)) = chains() else { return };
+    let message = from.emit(b"hello").message();
+    let entries = Declared::of(&message).entries();
+    let begun = std::time::Instant::now();
+    let executed = to.execute_many(&vec![(message, entries); 500]);
+    println!("{:?}", begun.elapsed());
+    let block = executed[0].block;
+    assert!(
+        executed
+            .iter()
+            .enumerate()
+            .all(|(at, e)| e.block == block && e.log as usize == at)
+    );
+    let read = to.logs(block).into_iter().map(|log| Message::read(&log));
+    assert!(read.eq(vec![Ok(Some(message)); 500]));
+}
+
+#[test]
+fn safe_and_finalized_follow_the_newest_block() {
+    let options = Options {
+        mining: Mining::Every(1),
+        ..Options::default()
+    };
+    let Some(chain) = Anvil::start(901, options) else {
+        return;
+    };
+    haltbox_tests::wait_until("block 5", || chain.height("latest") >= 5);
+    assert!(chain.height("finalized") < chain.height("safe"));
+    assert!(chain.height("safe") < chain.height("latest"));
+}
