@@ -28,7 +28,8 @@ const BATCH: usize = 500;
 pub enum Mining {
     /// Every so many seconds.
     Every(u64),
-    /// When a test asks: [`Anvil::mine`], and each call that waits for a receipt.
+    /// When a test asks: [`Anvil::mine`], and each call that waits for a receipt. A second
+    /// goes by from one to the next.
     Demand,
 }
 
@@ -64,6 +65,8 @@ pub struct Placed {
     pub payload: B256,
     /// The block it stands in.
     pub block_hash: B256,
+    /// The transaction that emitted it.
+    pub transaction: B256,
 }
 
 impl Placed {
@@ -130,7 +133,18 @@ impl Anvil {
             Value::Array(accounts) => accounts,
             other => panic!("anvil's accounts: {other}"),
         };
+        anvil.tick(options.mining);
         Some(anvil)
+    }
+
+    /// Has each block be later than the one before by the block time, as on an OP Stack
+    /// chain: without it, blocks that come on demand have the same second.
+    fn tick(&self, mining: Mining) {
+        let seconds = match mining {
+            Mining::Every(seconds) => seconds,
+            Mining::Demand => 1,
+        };
+        self.rpc("anvil_setBlockTimestampInterval", json!([seconds]));
     }
 
     /// Its number.
@@ -239,6 +253,7 @@ impl Anvil {
             origin: log.address,
             payload: log.payload(),
             block_hash: word(&emitted["blockHash"]),
+            transaction: word(&emitted["transactionHash"]),
         }
     }
 
@@ -264,12 +279,12 @@ impl Anvil {
         receipts.iter().map(executed).collect()
     }
 
-    /// Has the inbox emit a log with both topics of a message and `length` bytes of data:
-    /// any other number than 160 is no message.
-    pub fn malformed(&self, length: usize) -> Executed {
+    /// Has the inbox emit a log with both topics of a message and this data: any other
+    /// number of bytes than 160 is no message, nor are most of that number.
+    pub fn malformed(&self, data: &[u8]) -> Executed {
         let call = Call {
             to: INBOX,
-            input: contracts::call(&vec![0; length], &B256::repeat_byte(0x11)),
+            input: contracts::call(data, &B256::repeat_byte(0x11)),
             declared: &[],
         };
         executed(&self.send(vec![call])[0])
@@ -317,9 +332,21 @@ impl Anvil {
         self.rpc("anvil_mine", json!([blocks]));
     }
 
-    /// Replaces the newest `depth` blocks by empty ones.
+    /// Replaces the newest `depth` blocks by empty ones; their transactions are gone, and
+    /// their timestamps stay.
     pub fn reorg(&self, depth: u64) {
-        self.rpc("anvil_reorg", json!([depth, []]));
+        self.reorg_with(depth, &[]);
+    }
+
+    /// As [`Anvil::reorg`]; these transactions stand in the new blocks, each in the one of
+    /// this number, from 0.
+    pub fn reorg_with(&self, depth: u64, transactions: &[(B256, u64)]) {
+        let kept = transactions.iter().map(|(hash, block)| {
+            let raw = self.rpc("eth_getRawTransactionByHash", json!([hash.to_string()]));
+            json!([raw, block])
+        });
+        let kept: Vec<Value> = kept.collect();
+        self.rpc("anvil_reorg", json!([depth, kept]));
     }
 
     /// Takes the newest `depth` blocks away: there is nothing at their heights.
@@ -327,7 +354,18 @@ impl Anvil {
         self.rpc("anvil_rollback", json!([depth]));
     }
 
-    /// The next block's timestamp, in seconds.
+    /// Lets no later block be older than the newest one of another chain, which may have
+    /// more blocks: a message that is executed before it was sent is invalid.
+    pub fn catch_up_with(&self, other: &Anvil) {
+        let newest = |chain: &Anvil| number(&chain.block("latest")["timestamp"]);
+        let seconds = newest(other);
+        if newest(self) < seconds {
+            self.set_next_timestamp(seconds);
+            self.mine(1);
+        }
+    }
+
+    /// The next block's timestamp, in seconds; it must not be before the newest block's.
     pub fn set_next_timestamp(&self, seconds: u64) {
         self.rpc("evm_setNextBlockTimestamp", json!([seconds]));
     }

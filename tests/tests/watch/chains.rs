@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use haltbox_tests::anvil::{Anvil, Mining, Options, number, word};
 use haltbox_watch::access_list::{self, Declared};
 use haltbox_watch::message::{Malformed, Message};
@@ -42,13 +44,16 @@ fn a_message_need_not_be_declared() {
 #[test]
 fn a_malformed_log_is_in_its_block() {
     let Some((_, to)) = chains() else { return };
-    let executed = to.malformed(96);
+    let executed = to.malformed(&[0; 96]);
     let shape = Malformed::Shape {
         topics: 2,
         data: 96,
     };
     let log = &to.logs(executed.block)[executed.log as usize];
     assert_eq!(Message::read(log), Err(shape));
+    let executed = to.malformed(&[0xff; 160]);
+    let log = &to.logs(executed.block)[executed.log as usize];
+    assert_eq!(Message::read(log), Err(Malformed::Words));
 }
 
 #[test]
@@ -64,20 +69,72 @@ fn a_reorg_replaces_a_block_and_takes_its_logs() {
 }
 
 #[test]
+fn a_reorg_may_keep_a_log_in_another_block() {
+    let Some((from, _)) = chains() else { return };
+    let placed = from.emit(b"hello");
+    from.mine(1);
+    let height = placed.place.block;
+    from.reorg_with(2, &[(placed.transaction, 0)]);
+    assert_eq!(from.logs(height)[0].payload(), placed.payload);
+    assert_ne!(
+        word(&from.block_at(height)["hash"]),
+        placed.block_hash,
+        "the same transaction, another block"
+    );
+    from.reorg_with(2, &[(placed.transaction, 1)]);
+    assert_eq!(from.logs(height), []);
+    assert_eq!(from.logs(height + 1)[0].payload(), placed.payload);
+}
+
+#[test]
+fn nothing_is_at_a_height_that_was_rolled_back() {
+    let Some((from, _)) = chains() else { return };
+    let placed = from.emit(b"hello");
+    from.rollback(1);
+    assert!(from.block_at(placed.place.block).is_null());
+    let again = from.emit(b"hello");
+    assert_eq!(again.place.block, placed.place.block);
+}
+
+#[test]
+fn timestamps_follow_the_blocks() {
+    let Some((from, to)) = chains() else { return };
+    from.mine(7);
+    let first = from.emit(b"hello").place;
+    let second = from.emit(b"hello").place;
+    assert_eq!(second.timestamp, first.timestamp + 1);
+    to.catch_up_with(&from);
+    let newest = to.block("latest");
+    assert_eq!(number(&newest["timestamp"]), second.timestamp);
+}
+
+#[test]
+fn a_chain_that_hangs_goes_on_where_it_was() {
+    let Some((from, _)) = chains() else { return };
+    let before = from.emit(b"hello").place;
+    from.stop();
+    let hangs = || from.rpc("eth_chainId", serde_json::json!([]));
+    let asked = std::thread::scope(|scope| {
+        let asked = scope.spawn(hangs);
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!asked.is_finished(), "it answers");
+        from.cont();
+        asked.join().expect("an answer")
+    });
+    assert_eq!(number(&asked), from.id());
+    assert_eq!(from.emit(b"hello").place.block, before.block + 1);
+}
+
+#[test]
 fn five_hundred_messages_fit_a_block() {
     let Some((from, to)) = chains() else { return };
     let message = from.emit(b"hello").message();
     let entries = Declared::of(&message).entries();
-    let begun = std::time::Instant::now();
     let executed = to.execute_many(&vec![(message, entries); 500]);
-    println!("{:?}", begun.elapsed());
     let block = executed[0].block;
-    assert!(
-        executed
-            .iter()
-            .enumerate()
-            .all(|(at, e)| e.block == block && e.log as usize == at)
-    );
+    for (at, one) in executed.iter().enumerate() {
+        assert_eq!((one.block, one.log as usize), (block, at));
+    }
     let read = to.logs(block).into_iter().map(|log| Message::read(&log));
     assert!(read.eq(vec![Ok(Some(message)); 500]));
 }
