@@ -207,9 +207,10 @@ impl Anvil {
     }
 
     /// Puts the inbox of the tests where the real one stands: it emits the same event and
-    /// checks nothing.
+    /// checks nothing. A contract that calls it many times stands beside it.
     pub fn install_inbox(&self) {
         self.set_code(INBOX, &contracts::inbox());
+        self.set_code(contracts::RELAYER, &contracts::relayer());
     }
 
     /// Puts the emitter at [`EMITTER`].
@@ -276,7 +277,22 @@ impl Anvil {
             declared,
         });
         let receipts = self.send(calls.collect());
-        receipts.iter().map(executed).collect()
+        receipts.iter().flat_map(executed).collect()
+    }
+
+    /// Executes these messages in one transaction, which goes to a contract that calls the
+    /// inbox for each and declares what all of them declare.
+    pub fn execute_together(&self, messages: &[(Message, Vec<B256>)]) -> Vec<Executed> {
+        let inputs = messages
+            .iter()
+            .map(|(message, _)| contracts::execute(message));
+        let declared = messages.iter().flat_map(|(_, declared)| declared);
+        let call = Call {
+            to: contracts::RELAYER,
+            input: inputs.flatten().collect(),
+            declared: &declared.copied().collect::<Vec<_>>(),
+        };
+        executed(&self.send(vec![call])[0])
     }
 
     /// Has the inbox emit a log with both topics of a message and this data: any other
@@ -287,7 +303,7 @@ impl Anvil {
             input: contracts::call(data, &B256::repeat_byte(0x11)),
             declared: &[],
         };
-        executed(&self.send(vec![call])[0])
+        executed(&self.send(vec![call])[0])[0]
     }
 
     /// Receipts of these calls, which must succeed. One account sends them: its nonces
@@ -493,14 +509,16 @@ fn address_in(stdout: ChildStdout) -> String {
     address
 }
 
-fn executed(receipt: &Value) -> Executed {
-    let log = &receipt["logs"][0];
-    Executed {
+/// The logs of a transaction that executes messages and has no other.
+fn executed(receipt: &Value) -> Vec<Executed> {
+    let logs = receipt["logs"].as_array().expect("logs");
+    let of = |log: &Value| Executed {
         transaction: word(&receipt["transactionHash"]),
         block: number(&receipt["blockNumber"]),
         block_hash: word(&receipt["blockHash"]),
         log: number(&log["logIndex"]) as u32,
-    }
+    };
+    logs.iter().map(of).collect()
 }
 
 fn log(value: &Value) -> Log {

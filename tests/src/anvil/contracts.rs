@@ -7,6 +7,9 @@ use haltbox_watch::message::{INBOX, Log, Message};
 /// Where the emitter stands.
 pub const EMITTER: Address = address!("00000000000000000000000000000000000e3177");
 
+/// Where the relayer stands.
+pub(super) const RELAYER: Address = address!("00000000000000000000000000000000000e3178");
+
 /// First four bytes of a call of the inbox: `validateMessage(Identifier,bytes32)`.
 const VALIDATE: [u8; 4] = hex!("ab4d6f75");
 
@@ -38,6 +41,37 @@ pub(super) fn inbox() -> Vec<u8> {
     );
     let topic = keccak256("ExecutingMessage(bytes32,(address,uint256,uint256,uint256,uint256))");
     [&before[..], topic.as_slice(), &after].concat()
+}
+
+/// Calls the inbox with each 196 bytes of what it is called with: many messages in one
+/// transaction, none of which goes to the inbox itself.
+pub(super) fn relayer() -> Vec<u8> {
+    let before = hex!(
+        "5f"   // PUSH0               at = 0
+        "5b"   // JUMPDEST            place 1
+        "60c4" // PUSH1 196           at 196
+        "81"   // DUP2                at 196 at
+        "5f"   // PUSH0               at 196 at 0
+        "37"   // CALLDATACOPY        at; memory[0..196] = calldata[at..at + 196]
+        "5f5f" // PUSH0 PUSH0         at, no place for an answer
+        "60c4" // PUSH1 196           and the call's length,
+        "5f"   // PUSH0               its place in memory,
+        "5f"   // PUSH0               no value,
+        "73"   // PUSH20 INBOX        whom to call
+    );
+    let after = hex!(
+        "5a"     // GAS               and all the gas there is
+        "f1"     // CALL              at success
+        "50"     // POP               at
+        "60c401" // PUSH1 196 ADD     at = at + 196
+        "36"     // CALLDATASIZE      at size
+        "81"     // DUP2              at size at
+        "10"     // LT                at (at < size)
+        "6001"   // PUSH1 1           at (at < size) 1
+        "57"     // JUMPI             at; to place 1 while there is more
+        "00"     // STOP
+    );
+    [&before[..], INBOX.as_slice(), &after].concat()
 }
 
 /// Emits a log with one topic, the first word of the call; the rest is its data.

@@ -140,6 +140,25 @@ fn five_hundred_messages_fit_a_block() {
 }
 
 #[test]
+fn one_transaction_executes_many_messages() {
+    let Some((from, to)) = chains() else { return };
+    let placed = from.emit_many(&[b"first", b"second", b"third"]);
+    let declared: Vec<Declared> = placed.iter().map(|p| Declared::of(&p.message())).collect();
+    let messages = placed.iter().zip(&declared);
+    let messages: Vec<_> = messages
+        .map(|(placed, declared)| (placed.message(), declared.entries()))
+        .collect();
+    let executed = to.execute_together(&messages);
+    let read = to.logs(executed[0].block);
+    let read = read.iter().map(Message::read);
+    assert!(read.eq(placed.iter().map(|p| Ok(Some(p.message())))));
+    assert_eq!(executed[2].transaction, executed[0].transaction);
+    assert_eq!(executed[2].log, 2);
+    let keys = to.declared(executed[0].transaction);
+    assert_eq!(access_list::read(&keys), Ok(declared));
+}
+
+#[test]
 fn safe_and_finalized_follow_the_newest_block() {
     let options = Options {
         mining: Mining::Every(1),
