@@ -17,6 +17,7 @@ pub mod slog_sender;
 pub mod slog_writer;
 pub mod toolchain;
 pub mod valnode;
+pub mod watcher;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};

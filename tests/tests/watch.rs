@@ -1,4 +1,6 @@
-//! Chains that send messages to one another: real nodes, and what is read of them.
+//! Chains that send messages to one another: real nodes, and what is said of them.
 
 #[path = "watch/chains.rs"]
 mod chains; // the chains of the tests themselves: what they were asked for happens
+#[path = "watch/watching.rs"]
+mod watching; // what the watcher says of them

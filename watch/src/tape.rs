@@ -68,12 +68,18 @@ impl Tape {
             let attempt = block.attempt?;
             Some(((*number, *hash), attempt))
         });
+        let mut tape = Tape {
+            recorder: Arc::new(recorder),
+            attempts: attempts.collect(),
+            dropped: 0,
+        };
+        if recalled.is_empty() {
+            let haltbox = env!("CARGO_PKG_VERSION").to_owned();
+            let started = tape.put(&Entry::TapeStart { haltbox });
+            started.map_err(|error| error.to_string())?;
+        }
         Ok(Opened {
-            tape: Tape {
-                recorder: Arc::new(recorder),
-                attempts: attempts.collect(),
-                dropped: 0,
-            },
+            tape,
             recalled,
             notices,
         })

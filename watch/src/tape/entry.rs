@@ -12,6 +12,11 @@ use crate::incident::Record;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Entry {
+    /// A new tape begins: nothing before its first block can be missing.
+    TapeStart {
+        /// The version that writes it.
+        haltbox: String,
+    },
     /// A block that executes messages begins.
     BlockSeen {
         /// Its height.

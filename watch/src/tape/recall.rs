@@ -39,6 +39,11 @@ pub struct RecalledBlock {
 }
 
 impl Recalled {
+    /// The tape is new.
+    pub fn is_empty(&self) -> bool {
+        *self == Recalled::default()
+    }
+
     /// The least height that has to be read again.
     pub fn from(&self) -> Option<u64> {
         let open = self.blocks.keys().next().map(|(number, _)| *number);
@@ -124,7 +129,7 @@ impl Reading {
             Entry::Incident { incident, .. } => {
                 self.recalled.incidents.insert(incident.id, *incident);
             }
-            Entry::Gap { .. } | Entry::Node { .. } => {}
+            Entry::TapeStart { .. } | Entry::Gap { .. } | Entry::Node { .. } => {}
         }
     }
 

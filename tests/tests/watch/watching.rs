@@ -1,0 +1,328 @@
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{B256, address};
+use haltbox_tests::anvil::{Anvil, Mining, Options, Placed};
+use haltbox_tests::watcher::{Watcher, Watching};
+use haltbox_watch::access_list::Declared;
+use haltbox_watch::message::Message;
+use tempfile::TempDir;
+
+/// From a block to what the watcher says of it.
+const SOON: Duration = Duration::from_secs(2);
+/// Long enough for anything on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A chain that sends and one that executes, with a block each second.
+struct Chains {
+    from: Anvil,
+    to: Anvil,
+    folder: TempDir,
+}
+
+fn chains(epoch: u64) -> Option<Chains> {
+    let options = Options {
+        mining: Mining::Every(1),
+        epoch,
+        ..Options::default()
+    };
+    let from = Anvil::start(901, options)?;
+    from.install_emitter();
+    let to = Anvil::start(902, options)?;
+    to.install_inbox();
+    to.install_emitter();
+    let folder = tempfile::tempdir().expect("a folder");
+    Some(Chains { from, to, folder })
+}
+
+impl Chains {
+    fn watch(&self, expiry: u64) -> Watcher {
+        let chains = [(901, self.from.url()), (902, self.to.url())];
+        let watching = Watching {
+            dir: self.folder.path(),
+            chains: &chains,
+            expiry,
+            arguments: &[],
+        };
+        watching.start()
+    }
+
+    /// Executes a message as its standard says.
+    fn execute(&self, message: &Message) -> haltbox_tests::anvil::Executed {
+        self.to.execute(message, &Declared::of(message).entries())
+    }
+}
+
+fn with(placed: &Placed, change: impl Fn(&mut Message)) -> Message {
+    let mut message = placed.message();
+    change(&mut message);
+    message
+}
+
+/// Waits for an alert of a transaction, and says how long after `since` it came.
+fn alert(watcher: &Watcher, transaction: B256, words: &str, since: Instant) -> Duration {
+    let text = format!("tx {transaction}: ");
+    let line = watcher.wait_for(&text, PATIENCE);
+    assert!(line.contains(words), "expected {words:?}: {line}");
+    watcher
+        .when(&text)
+        .expect("it was said")
+        .duration_since(since)
+}
+
+#[test]
+fn every_kind_of_invalid_message_has_its_reason_and_one_alert() {
+    let Some(chains) = chains(2) else { return };
+    let old = chains.from.emit(b"old");
+    for chain in [&chains.from, &chains.to] {
+        chain.set_next_timestamp(old.place.timestamp + 1000);
+    }
+    let watcher = chains.watch(600);
+    let placed = chains.from.emit(b"hello");
+    type Kind = (&'static str, Message);
+    let kinds: Vec<Kind> = vec![
+        ("none of that number", with(&placed, |m| m.place.log = 7)),
+        (
+            "payload has the digest",
+            with(&placed, |m| m.payload = B256::repeat_byte(1)),
+        ),
+        (
+            "emitted that log",
+            with(&placed, |m| {
+                m.origin = address!("00000000000000000000000000000000000000aa")
+            }),
+        ),
+        (
+            "the block has timestamp",
+            with(&placed, |m| m.place.timestamp -= 1),
+        ),
+        ("it expired", old.message()),
+        (
+            "not in the dependency set",
+            with(&placed, |m| m.place.chain = 999.into()),
+        ),
+        (
+            "it names a time behind",
+            with(&placed, |m| {
+                m.place.block += 1000;
+                m.place.timestamp += 1000;
+            }),
+        ),
+        (
+            "there is no such block",
+            with(&placed, |m| m.place.block += 1000),
+        ),
+    ];
+    let mut all = Vec::new();
+    for (words, message) in &kinds {
+        let executed = chains.execute(message);
+        let took = alert(&watcher, executed.transaction, words, Instant::now());
+        println!("{words}: {took:?}");
+        assert!(took <= SOON, "{words}: {took:?}");
+        all.push(executed.transaction);
+    }
+    let malformed = chains.to.malformed(&[0; 96]);
+    alert(
+        &watcher,
+        malformed.transaction,
+        "has 2 topics and 96 bytes",
+        Instant::now(),
+    );
+    all.push(malformed.transaction);
+    let valid = chains.execute(&placed.message());
+    let judged = || watcher.sum("message_status", "status=\"valid\"") == 1;
+    haltbox_tests::wait_until("the valid one is judged", judged);
+    for transaction in all {
+        let alerts = watcher.alerts("INVALID MESSAGE in an unsafe block");
+        let own = alerts
+            .iter()
+            .filter(|line| line.contains(&transaction.to_string()));
+        assert_eq!(own.count(), 1, "{transaction}: {:#?}", watcher.said());
+    }
+    assert!(watcher.alerts(&valid.transaction.to_string()).is_empty());
+    assert_eq!(watcher.sum("unjudged_messages", ""), 0);
+    watcher.end();
+}
+
+#[test]
+fn a_message_that_is_not_declared_is_an_alert() {
+    let Some(chains) = chains(2) else { return };
+    let watcher = chains.watch(600);
+    let placed = chains.from.emit(b"hello");
+    let other = with(&placed, |m| m.place.log = 9);
+    let entries = Declared::of(&placed.message()).entries();
+    let twice = [entries.clone(), entries].concat();
+    let rows = [
+        (Vec::new(), "declares no message"),
+        (Declared::of(&other).entries(), "declares other messages"),
+        (twice, "declares it more than once"),
+    ];
+    for (keys, words) in rows {
+        let executed = chains.to.execute(&placed.message(), &keys);
+        let took = alert(&watcher, executed.transaction, words, Instant::now());
+        println!("{words}: {took:?}");
+    }
+    let counted = || watcher.sum("access_list_violations_total", "") == 3;
+    haltbox_tests::wait_until("all are counted", counted);
+    assert_eq!(watcher.sum("invalid_messages_total", ""), 0);
+    watcher.end();
+}
+
+#[test]
+fn an_invalid_message_that_is_safe_is_frozen() {
+    let Some(chains) = chains(2) else { return };
+    let watcher = chains.watch(600);
+    let placed = chains.from.emit(b"hello");
+    let forged = with(&placed, |m| m.place.log = 7);
+    let executed = chains.execute(&forged);
+    watcher.wait_for("CROSS-SAFE", PATIENCE);
+    let line = watcher.wait_for("black box", PATIENCE);
+    let (_, path) = line.split_once("black box ").expect("its path");
+    let name = std::path::Path::new(path).file_name().expect("its name");
+    let name = name.to_string_lossy();
+    assert!(name.starts_with(&format!("{}-", executed.block)), "{name}");
+    assert!(!name.contains("incomplete"), "{name}");
+    let bytes = std::fs::read(path).expect("the box");
+    let text = zstd::decode_all(&bytes[..]).expect("a Zstandard file");
+    let text = String::from_utf8(text).expect("lines");
+    assert!(text.contains(&executed.transaction.to_string()), "{text}");
+    watcher.end();
+}
+
+#[test]
+fn a_reorg_on_either_side_is_told() {
+    let Some(chains) = chains(32) else { return };
+    let watcher = chains.watch(600);
+    let placed = chains.from.emit(b"hello");
+    let executed = chains.execute(&placed.message());
+    let valid = || watcher.sum("message_status", "status=\"valid\"") == 1;
+    haltbox_tests::wait_until("the message is valid", valid);
+    let depth = chains.from.height("latest") - placed.place.block + 1;
+    chains.from.reorg(depth);
+    let took = alert(
+        &watcher,
+        executed.transaction,
+        "invalid now",
+        Instant::now(),
+    );
+    println!("flip: {took:?}");
+    assert!(took <= SOON, "{took:?}");
+
+    let depth = chains.to.height("latest") - executed.block + 1;
+    let since = Instant::now();
+    chains.to.reorg(depth);
+    watcher.wait_for("1 blocks with 1 messages are gone", PATIENCE);
+    let gone = watcher.when("messages are gone").expect("it was said");
+    println!("orphan: {:?}", gone.duration_since(since));
+    assert!(gone.duration_since(since) <= SOON);
+    let none = || watcher.sum("message_status", "") == 0;
+    haltbox_tests::wait_until("nothing is open", none);
+    watcher.end();
+}
+
+/// What `haltbox cat` shows of the ring of the chain that executes, as entries of a type.
+fn entries(chains: &Chains, kind: &str) -> Vec<serde_json::Value> {
+    let ring = chains.folder.path().join("902/ring");
+    let told = haltbox_tests::output(0, &["cat", haltbox_tests::text(&ring)]);
+    let told = String::from_utf8(told).expect("lines");
+    let entries = told
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut entries: Vec<serde_json::Value> = entries.collect();
+    entries.retain(|entry| entry["type"] == kind);
+    entries
+}
+
+#[test]
+fn no_message_is_forgotten_by_a_watcher_that_is_killed() {
+    let Some(chains) = chains(200) else { return };
+    let placed = chains.from.emit(b"hello");
+    let mut executed = Vec::new();
+    let rounds = 6;
+    for round in 0..rounds {
+        let watcher = chains.watch(6000);
+        let wrong = with(&placed, |m| m.place.log = 100 + round);
+        executed.push(chains.execute(&wrong));
+        executed.push(chains.execute(&placed.message()));
+        // Anywhere from the block's first look to long behind it.
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 311 % 1500));
+        watcher.kill();
+    }
+    let watcher = chains.watch(6000);
+    let all = || {
+        let open = watcher.sum("message_status", "");
+        open == executed.len() as u64
+    };
+    haltbox_tests::wait_until("all are open again", all);
+    let of = |status: &str| watcher.sum("message_status", &format!("status=\"{status}\""));
+    haltbox_tests::wait_until("all are judged", || of("unknown") == 0);
+    assert_eq!((of("valid"), of("invalid")), (rounds.into(), rounds.into()));
+    assert_eq!(watcher.sum("incidents_open", ""), u64::from(rounds));
+    let said = watcher.end();
+    let told = |transaction: B256| {
+        let text = transaction.to_string();
+        said.iter().filter(|line| line.contains(&text)).count()
+    };
+    // What an earlier watcher told is not told again.
+    let twice: Vec<B256> = executed.iter().map(|one| one.transaction).collect();
+    let again: usize = twice[..2 * rounds as usize - 4]
+        .iter()
+        .map(|of| told(*of))
+        .sum();
+    assert_eq!(again, 0, "{said:#?}");
+    let seen = entries(&chains, "message");
+    for one in &executed {
+        let own = seen
+            .iter()
+            .filter(|entry| entry["tx"] == one.transaction.to_string());
+        assert!(own.count() >= 1, "{} is not on the tape", one.transaction);
+    }
+}
+
+#[test]
+fn a_node_that_hangs_is_told_and_caught_up_with() {
+    let Some(chains) = chains(200) else { return };
+    let watcher = chains.watch(6000);
+    let placed = chains.from.emit(b"hello");
+    let up = || watcher.sum("node_up", "902") == 1;
+    haltbox_tests::wait_until("the node answers", up);
+    chains.to.stop();
+    watcher.wait_for("flying blind", PATIENCE);
+    haltbox_tests::wait_until("it is down", || !up());
+    assert!(
+        watcher
+            .page("health")
+            .contains("chain 902: no node answers")
+    );
+    chains.to.cont();
+    let wrong = chains.execute(&with(&placed, |m| m.place.log = 7));
+    alert(
+        &watcher,
+        wrong.transaction,
+        "none of that number",
+        Instant::now(),
+    );
+    haltbox_tests::wait_until("it is up", up);
+    watcher.end();
+    let nodes = entries(&chains, "node");
+    let up: Vec<bool> = nodes
+        .iter()
+        .filter_map(|entry| entry["up"].as_bool())
+        .collect();
+    assert_eq!(up, [true, false, true]);
+}
+
+#[test]
+fn a_watcher_starts_and_lives_with_every_node_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let watching = Watching {
+        dir: folder.path(),
+        chains: &[(901, "http://127.0.0.1:1"), (902, "http://127.0.0.1:1")],
+        expiry: 600,
+        arguments: &[],
+    };
+    let watcher = watching.start();
+    watcher.wait_for("chain 901: flying blind", PATIENCE);
+    watcher.wait_for("chain 902: flying blind", PATIENCE);
+    assert_eq!(watcher.sum("node_up", ""), 0);
+    watcher.end();
+}
