@@ -51,7 +51,10 @@ impl Watching<'_> {
         let mut command = Command::new(programs().join("haltbox-watch"));
         command.arg("watch").arg("--dir").arg(self.dir);
         command.arg("--depset").arg(depset);
-        command.args(["--metrics", "127.0.0.1:0", "--size", "16MiB"]);
+        command.args(["--metrics", "127.0.0.1:0"]);
+        if !self.arguments.contains(&"--size") {
+            command.args(["--size", "16MiB"]);
+        }
         for (id, url) in self.chains {
             command.arg("--chain").arg(format!("{id}={url}"));
         }
@@ -157,17 +160,25 @@ impl Watcher {
         self.said()
     }
 
-    /// Its resident memory and CPU time, in bytes and seconds.
+    /// Memory of its own in bytes, the mapped rings left out, and its CPU time in seconds.
     pub fn cost(&self) -> (u64, f64) {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("it runs");
+        let of = |file: &str| {
+            let path = format!("/proc/{}/{file}", self.child.id());
+            std::fs::read_to_string(path).expect("it runs")
+        };
+        let status = of("status");
+        let own = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = own.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+        let stat = of("stat");
         let (_, fields) = stat.rsplit_once(')').expect("a name");
         let field = |at: usize| -> u64 {
             let text = fields.split_whitespace().nth(at - 3).expect("a field");
             text.parse().expect("a number")
         };
         let seconds = (field(14) + field(15)) as f64 / 100.0;
-        (field(24) * 4096, seconds)
+        (kib.expect("its memory") * 1024, seconds)
     }
 }
 

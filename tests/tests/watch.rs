@@ -2,5 +2,7 @@
 
 #[path = "watch/chains.rs"]
 mod chains; // the chains of the tests themselves: what they were asked for happens
+#[path = "watch/load.rs"]
+mod load;
 #[path = "watch/watching.rs"]
-mod watching; // what the watcher says of them
+mod watching; // what the watcher says of them // hundreds of messages a block

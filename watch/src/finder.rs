@@ -5,7 +5,7 @@
 //! the newest one that both have, and says that the chain was rewound. It asks for every
 //! block from where it begins: one that no node has any more is a gap, which it tells.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
@@ -84,7 +84,7 @@ pub struct FoundMessage {
 pub enum Declaration {
     /// It declares the message.
     Declared,
-    /// It declares it more than once.
+    /// It declares it more often than it executes it.
     Duplicate,
     /// It declares nothing of the inbox.
     Missing,
@@ -93,12 +93,14 @@ pub enum Declaration {
 }
 
 impl Declaration {
-    fn of(message: &Message, keys: &[B256]) -> Declaration {
+    /// `times`: how often the transaction executes the message.
+    fn of(message: &Message, keys: &[B256], times: usize) -> Declaration {
         let checksum = Declared::of(message).checksum;
         match keys.iter().filter(|key| **key == checksum).count() {
             0 if keys.is_empty() => Declaration::Missing,
             0 => Declaration::Other,
-            1 => Declaration::Declared,
+            // One entry is enough for all.
+            declared if declared <= times => Declaration::Declared,
             _ => Declaration::Duplicate,
         }
     }
@@ -378,8 +380,19 @@ impl Finder {
         }
         let mut declares = self.node().declared(block.header.hash)?;
         declares.sort_by_key(|declares| declares.transaction);
+        let mut times: HashMap<(B256, Message), usize> = HashMap::new();
+        for (_, transaction, message) in &found {
+            if let Ok(message) = message {
+                *times.entry((*transaction, *message)).or_default() += 1;
+            }
+        }
         let found = found.into_iter().map(|(log, transaction, message)| {
-            let declared = declaration(&declares, transaction, &message);
+            let keys = keys_of(&declares, transaction);
+            let declared = match &message {
+                Ok(own) => Declaration::of(own, keys, times[&(transaction, *own)]),
+                Err(_) if keys.is_empty() => Declaration::Missing,
+                Err(_) => Declaration::Other,
+            };
             FoundMessage {
                 log,
                 transaction,
@@ -415,18 +428,10 @@ impl Finder {
     }
 }
 
-fn declaration(
-    declares: &[Declares],
-    transaction: B256,
-    message: &Result<Message, Malformed>,
-) -> Declaration {
+/// What a transaction declares, in declarations that are sorted by it.
+fn keys_of(declares: &[Declares], transaction: B256) -> &[B256] {
     let at = declares.binary_search_by_key(&transaction, |declares| declares.transaction);
-    let keys = at.map_or(&[][..], |at| &declares[at].keys[..]);
-    match message {
-        Ok(message) => Declaration::of(message, keys),
-        Err(_) if keys.is_empty() => Declaration::Missing,
-        Err(_) => Declaration::Other,
-    }
+    at.map_or(&[], |at| &declares[at].keys)
 }
 
 /// No node has the blocks below the finalized one any more.

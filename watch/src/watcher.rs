@@ -251,7 +251,7 @@ impl Watcher {
             Declaration::Declared => return Ok(()),
             Declaration::Missing => "its transaction declares no message",
             Declaration::Other => "its transaction declares other messages and not this one",
-            Declaration::Duplicate => "its transaction declares it more than once",
+            Declaration::Duplicate => "its transaction declares it more often than it executes it",
         };
         let word = format!("access-list-{}", message.declared.word());
         let Some(watched) = self.chains.get_mut(&chain) else {

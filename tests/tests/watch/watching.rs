@@ -154,7 +154,7 @@ fn a_message_that_is_not_declared_is_an_alert() {
     let rows = [
         (Vec::new(), "declares no message"),
         (Declared::of(&other).entries(), "declares other messages"),
-        (twice, "declares it more than once"),
+        (twice, "declares it more often than it executes it"),
     ];
     for (keys, words) in rows {
         let executed = chains.to.execute(&placed.message(), &keys);
