@@ -213,6 +213,15 @@ impl Watcher {
         let orphans = watched.met(found, at)?;
         let is_new = watched.is_new(found);
         self.metrics.block(chain, found, is_new, orphans);
+        // Before the block is on the tape: a block that is there was looked at.
+        if is_new {
+            for message in &found.messages {
+                self.declared(chain, found, message, at)?;
+            }
+        }
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
         if is_new && !found.messages.is_empty() {
             watched.tape.block(found)?;
         }
@@ -226,13 +235,7 @@ impl Watcher {
         let steps = watched
             .incidents
             .stands(number, Some(hash), shape, &holds, at);
-        self.steps(chain, steps, at)?;
-        if is_new {
-            for message in &found.messages {
-                self.declared(chain, found, message, at)?;
-            }
-        }
-        Ok(())
+        self.steps(chain, steps, at)
     }
 
     /// Once for each message, when it is seen first.
@@ -364,16 +367,24 @@ impl Watcher {
                 finding.ask(number);
             }
         }
-        for (chain, watched) in &mut self.chains {
-            let own = changes.iter().filter(|change| change.site.chain == *chain);
-            let own: Vec<Change> = own
-                .filter(|change| watched.is_news(change))
-                .cloned()
-                .collect();
-            watched.tape.changes(&own, at)?;
+        let mut news = Vec::new();
+        for change in changes {
+            let watched = self.chains.get_mut(&change.site.chain);
+            let recalled = watched.is_some_and(|watched| watched.forget_recalled(&change));
+            self.metrics.judged(&change, recalled);
+            if !recalled {
+                news.push(change);
+            }
         }
-        for change in &changes {
+        // Whoever is killed between the two tells it twice: the other way round he would
+        // never tell it.
+        for change in &news {
             self.changed(change, at)?;
+        }
+        for of_chain in news.chunk_by(|a, b| a.site.chain == b.site.chain) {
+            if let Some(watched) = self.chains.get_mut(&of_chain[0].site.chain) {
+                watched.tape.changes(of_chain, at)?;
+            }
         }
         Ok(())
     }
@@ -383,11 +394,6 @@ impl Watcher {
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());
         };
-        let recalled = watched.forget_recalled(change);
-        self.metrics.judged(change, recalled);
-        if recalled {
-            return Ok(());
-        }
         if change.flip {
             self.alerts.alert(chain, "flip", &flip(change));
         }
@@ -401,7 +407,7 @@ impl Watcher {
         self.steps(chain, step.into_iter().collect(), at)
     }
 
-    /// Each step of an incident goes onto the tape, to the operator, and into a box if the
+    /// Each step of an incident goes to the operator, onto the tape, and into a box if the
     /// message got that far.
     fn steps(
         &mut self,
@@ -413,9 +419,9 @@ impl Watcher {
             let Some(watched) = self.chains.get_mut(&chain) else {
                 return Ok(());
             };
+            self.alerts.step(chain, &record, &step);
             watched.tape.incident(&record, at)?;
             self.metrics.step(chain, &record, &step);
-            self.alerts.step(chain, &record, &step);
             let freezes = matches!(step, Step::NotReplaced) || record.level > Level::Unsafe;
             if freezes && record.frozen.is_none() && record.ended.is_none() {
                 self.freezing.ask(watched, &record);
