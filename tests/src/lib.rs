@@ -15,6 +15,7 @@ pub mod node;
 mod npm;
 pub mod slog_sender;
 pub mod slog_writer;
+pub mod stub_node;
 pub mod toolchain;
 pub mod valnode;
 pub mod watcher;

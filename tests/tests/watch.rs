@@ -4,5 +4,7 @@
 mod chains; // the chains of the tests themselves: what they were asked for happens
 #[path = "watch/load.rs"]
 mod load;
+#[path = "watch/rewind.rs"]
+mod rewind;
 #[path = "watch/watching.rs"]
-mod watching; // what the watcher says of them // hundreds of messages a block
+mod watching; // what the watcher says of them // hundreds of messages a block // a chain that is rewound, again and again

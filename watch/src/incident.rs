@@ -405,7 +405,7 @@ pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
         }
         Step::Rose => format!("an invalid message is {}: {what}", record.level.word()),
         Step::CameBack => format!(
-            "the transaction came back ({} times): drop it, engage the failsafe: {what}",
+            "the transaction came back ({} so far): drop it, engage the failsafe: {what}",
             record.returns
         ),
         Step::Changed(Shape::Null) => format!("its block is gone: {what}"),

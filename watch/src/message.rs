@@ -194,6 +194,24 @@ impl Message {
         }))
     }
 
+    /// The log that the inbox emits where it is executed.
+    pub fn emitted(&self) -> Log {
+        let event = ExecutingMessage {
+            msgHash: self.payload,
+            identifier: RawIdentifier {
+                origin: self.origin,
+                blockNumber: U256::from(self.place.block),
+                logIndex: U256::from(self.place.log),
+                timestamp: U256::from(self.place.timestamp),
+                chainId: self.place.chain.0,
+            },
+        };
+        Log {
+            address: INBOX,
+            data: event.encode_log_data(),
+        }
+    }
+
     /// What a transaction has to declare to execute it: [`CHECKSUM`], and 31 bytes of a
     /// digest of all its members.
     pub fn checksum(&self) -> B256 {
@@ -240,25 +258,6 @@ pub(crate) mod tests {
             payload: log.payload(),
         };
         (message, log)
-    }
-
-    /// The log that the inbox emits for a message.
-    fn emitted(message: &Message) -> Log {
-        let word = |value: u64| U256::from(value);
-        let event = ExecutingMessage {
-            msgHash: message.payload,
-            identifier: RawIdentifier {
-                origin: message.origin,
-                blockNumber: word(message.place.block),
-                logIndex: word(message.place.log.into()),
-                timestamp: word(message.place.timestamp),
-                chainId: message.place.chain.0,
-            },
-        };
-        Log {
-            address: INBOX,
-            data: event.encode_log_data(),
-        }
     }
 
     #[test]
@@ -314,7 +313,7 @@ pub(crate) mod tests {
     #[test]
     fn what_the_inbox_emits_is_read_as_it_was_meant() {
         let (message, own) = hello();
-        assert_eq!(Message::read(&emitted(&message)), Ok(Some(message)));
+        assert_eq!(Message::read(&message.emitted()), Ok(Some(message)));
         assert_eq!(Message::read(&own), Ok(None), "the log of another contract");
         let other = LogData::new_unchecked(vec![B256::ZERO], Bytes::new());
         let other = Log {
@@ -331,7 +330,7 @@ pub(crate) mod tests {
     #[test]
     fn a_log_of_the_inbox_that_is_no_message_says_why() {
         let (message, _) = hello();
-        let sound = emitted(&message).data;
+        let sound = message.emitted().data;
         let read = |topics: Vec<B256>, data: Vec<u8>| {
             let data = LogData::new_unchecked(topics, data.into());
             Message::read(&Log {

@@ -422,7 +422,9 @@ impl Watcher {
             self.alerts.step(chain, &record, &step);
             watched.tape.incident(&record, at)?;
             self.metrics.step(chain, &record, &step);
-            let freezes = matches!(step, Step::NotReplaced) || record.level > Level::Unsafe;
+            // A block that goes was derived and found invalid, whether or not a node told.
+            let freezes = matches!(step, Step::NotReplaced | Step::Changed(_))
+                || record.level > Level::Unsafe;
             if freezes && record.frozen.is_none() && record.ended.is_none() {
                 self.freezing.ask(watched, &record);
             }
