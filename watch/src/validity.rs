@@ -3,13 +3,18 @@
 //! The rules are those of op-supernode and op-core in 2026. A message is valid if all of
 //! them hold; the first that does not is the reason, in the order in which an operator
 //! looks: is there such a log, is it this one, may it be executed then.
+//!
+//! A declaration is judged before its block is built, by the same rules and two more: see
+//! [`refused_at_once`]. What it says of itself comes first, because each lookup costs a
+//! node work, and anyone may send declarations.
 
 use std::fmt;
 
 use alloy_primitives::{Address, B256};
 
+use crate::access_list::Declared;
 use crate::dependency_set::DependencySet;
-use crate::message::{ChainId, Digested, Message};
+use crate::message::{ChainId, Digested, Message, Place};
 
 /// The block that executes a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +25,21 @@ pub struct Executing {
     pub timestamp: u64,
 }
 
-/// What the chain that a message names tells of its place.
+/// Who is going to execute what a transaction declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The chain, where the caller tells it: rules about it are left out otherwise.
+    pub chain: Option<ChainId>,
+    /// Timestamp of the earliest block that can, in seconds.
+    pub timestamp: u64,
+    /// Seconds behind that, until which it has to be valid.
+    pub timeout: u64,
+}
+
+/// What the chain that a message names tells of its place; of a log all of it, or what a
+/// declaration is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Told<L = Digested> {
     /// A block stands there.
     Block {
         /// Its timestamp, in seconds.
@@ -30,7 +47,7 @@ pub enum Told {
         /// Logs that it has.
         logs: u32,
         /// The one at the message's place.
-        log: Option<Digested>,
+        log: Option<L>,
     },
     /// The chain is not that high yet.
     Ahead {
@@ -82,11 +99,24 @@ pub enum Broken {
         /// Their digest.
         found: B256,
     },
+    /// The log's checksum is another one: another contract emitted it, or it has other
+    /// topics or data. A declaration does not tell which.
+    Checksum {
+        /// That checksum.
+        found: B256,
+    },
     /// It names a time behind that of the block that executes it.
     Future,
     /// It is older than a message may be.
     Expired {
         /// Seconds that it was too old.
+        by: u64,
+    },
+    /// It is declared for the very time of its log, where nobody can check it in advance.
+    SameTime,
+    /// It is declared for longer than it lives.
+    ExpiresWithin {
+        /// Seconds that it would be too old at the end.
         by: u64,
     },
     /// Messages are not active yet on this chain.
@@ -113,8 +143,11 @@ impl Broken {
             Broken::Origin { .. } => "other-origin",
             Broken::Timestamp { .. } => "other-timestamp",
             Broken::Payload { .. } => "other-payload",
+            Broken::Checksum { .. } => "other-checksum",
             Broken::Future => "future",
+            Broken::SameTime => "same-time",
             Broken::Expired { .. } => "expired",
+            Broken::ExpiresWithin { .. } => "expires-within",
             Broken::Inactive(_) => "inactive",
             Broken::Cycle => "cycle",
             Broken::Doomed { .. } => "doomed",
@@ -136,11 +169,19 @@ impl fmt::Display for Broken {
             Broken::Origin { found } => write!(f, "contract {found} emitted that log"),
             Broken::Timestamp { found } => write!(f, "the block has timestamp {found}"),
             Broken::Payload { found } => write!(f, "that log's payload has the digest {found}"),
+            Broken::Checksum { found } => write!(f, "checksum mismatch: the log's is {found}"),
             Broken::Future => write!(
                 f,
                 "it names a time behind that of the block that executes it"
             ),
             Broken::Expired { by } => write!(f, "it expired {by} s before it was executed"),
+            Broken::SameTime => write!(
+                f,
+                "it names the very time of the block that executes it, which is not checked in advance"
+            ),
+            Broken::ExpiresWithin { by } => {
+                write!(f, "it expires {by} s before the declared timeout ends")
+            }
             Broken::Inactive(chain) => write!(f, "messages are not active yet on chain {chain}"),
             Broken::Cycle => write!(
                 f,
@@ -161,69 +202,128 @@ pub fn judge(
     told: &Told,
     set: &DependencySet,
 ) -> Validity {
-    if let Some(broken) = outside(message, executing, set) {
+    let place = &message.place;
+    let Executing { chain, timestamp } = executing;
+    if let Some(broken) = outside(place, Some(chain), set) {
         return Validity::Invalid(broken);
     }
-    match by_log(message, told) {
-        Validity::Invalid(broken) => Validity::Invalid(broken),
+    match of_log(place, told).and_then(|found| by_log(message, found)) {
+        Err(Validity::Invalid(broken)) => Validity::Invalid(broken),
         // What breaks a rule without its log breaks it with any.
-        otherwise => by_time(message, executing, set).map_or(otherwise, Validity::Invalid),
+        Err(otherwise) => {
+            by_time(place, Some(chain), timestamp, set).map_or(otherwise, Validity::Invalid)
+        }
+        Ok(()) => {
+            by_time(place, Some(chain), timestamp, set).map_or(Validity::Valid, Validity::Invalid)
+        }
     }
 }
 
-fn outside(message: &Message, executing: Executing, set: &DependencySet) -> Option<Broken> {
-    let both = [message.place.chain, executing.chain];
-    let unknown = both.into_iter().find(|chain| set.chain(*chain).is_none());
+/// The rule that a declaration breaks whatever any chain tells. Two more than a block has:
+/// it may not name the time of the block that executes it, as two blocks of one time can
+/// be checked by nobody before both exist; and it has to live until the timeout.
+pub fn refused_at_once(
+    declared: &Declared,
+    descriptor: &Descriptor,
+    set: &DependencySet,
+) -> Option<Broken> {
+    let place = &declared.place;
+    let Descriptor {
+        chain, timestamp, ..
+    } = *descriptor;
+    outside(place, chain, set)
+        .or_else(|| by_time(place, chain, timestamp, set))
+        .or_else(|| (timestamp == place.timestamp).then_some(Broken::SameTime))
+        .or_else(|| {
+            let until = timestamp.saturating_add(descriptor.timeout);
+            too_old(place, until, set).map(|by| Broken::ExpiresWithin { by })
+        })
+}
+
+/// Judges a declaration that is not [`refused_at_once`], by the checksum of the log that
+/// stands at its place.
+pub fn judge_declared(declared: &Declared, told: &Told<B256>) -> Validity {
+    let place = &declared.place;
+    match of_log(place, told) {
+        Err(otherwise) => otherwise,
+        Ok((timestamp, _)) if timestamp != place.timestamp => {
+            Validity::Invalid(Broken::Timestamp { found: timestamp })
+        }
+        Ok((_, found)) if found != declared.checksum => {
+            Validity::Invalid(Broken::Checksum { found })
+        }
+        Ok(_) => Validity::Valid,
+    }
+}
+
+fn outside(place: &Place, executing: Option<ChainId>, set: &DependencySet) -> Option<Broken> {
+    let mut both = [Some(place.chain), executing].into_iter().flatten();
+    let unknown = both.find(|chain| set.chain(*chain).is_none());
     unknown.map(Broken::UnknownChain)
 }
 
-/// By the log that stands where the message says.
-fn by_log(message: &Message, told: &Told) -> Validity {
-    let place = message.place;
+/// The log that stands at a place, and the timestamp of its block.
+fn of_log<L: Copy>(place: &Place, told: &Told<L>) -> Result<(u64, L), Validity> {
     let broken = match told {
-        Told::Nothing => return Validity::Unknown,
-        // The block may still come, with this timestamp or an earlier one.
-        Told::Ahead { head } if *head < place.timestamp => return Validity::Unknown,
-        Told::Ahead { head } => Broken::NoBlock { head: *head },
         Told::Block {
-            log: None, logs, ..
-        } => Broken::NoLog { logs: *logs },
-        Told::Block { log: Some(log), .. } if log.address != message.origin => {
-            Broken::Origin { found: log.address }
-        }
-        Told::Block { timestamp, .. } if *timestamp != place.timestamp => {
-            Broken::Timestamp { found: *timestamp }
-        }
-        Told::Block { log: Some(log), .. } => {
-            if log.payload == message.payload {
-                return Validity::Valid;
-            }
-            Broken::Payload { found: log.payload }
-        }
+            log: Some(log),
+            timestamp,
+            ..
+        } => return Ok((*timestamp, *log)),
+        Told::Nothing => return Err(Validity::Unknown),
+        // The block may still come, with this timestamp or an earlier one.
+        Told::Ahead { head } if *head < place.timestamp => return Err(Validity::Unknown),
+        Told::Ahead { head } => Broken::NoBlock { head: *head },
+        Told::Block { logs, .. } => Broken::NoLog { logs: *logs },
     };
-    Validity::Invalid(broken)
+    Err(Validity::Invalid(broken))
+}
+
+/// By the log that stands where the message says.
+fn by_log(message: &Message, (timestamp, log): (u64, Digested)) -> Result<(), Validity> {
+    let broken = |broken| Err(Validity::Invalid(broken));
+    if log.address != message.origin {
+        return broken(Broken::Origin { found: log.address });
+    }
+    if timestamp != message.place.timestamp {
+        return broken(Broken::Timestamp { found: timestamp });
+    }
+    match log.payload {
+        found if found == message.payload => Ok(()),
+        found => broken(Broken::Payload { found }),
+    }
 }
 
 /// By what the message says of itself.
-fn by_time(message: &Message, executing: Executing, set: &DependencySet) -> Option<Broken> {
-    let place = message.place;
+fn by_time(
+    place: &Place,
+    executing: Option<ChainId>,
+    timestamp: u64,
+    set: &DependencySet,
+) -> Option<Broken> {
     let sides = [
-        (place.chain, place.timestamp),
-        (executing.chain, executing.timestamp),
+        Some((place.chain, place.timestamp)),
+        executing.map(|chain| (chain, timestamp)),
     ];
-    if let Some((chain, _)) = sides.into_iter().find(|(chain, timestamp)| {
-        set.chain(*chain)
-            .is_some_and(|chain| *timestamp < chain.first)
-    }) {
+    let early = |(chain, timestamp): &(ChainId, u64)| {
+        let chain = set.chain(*chain);
+        chain.is_some_and(|chain| *timestamp < chain.first)
+    };
+    if let Some((chain, _)) = sides.into_iter().flatten().find(early) {
         return Some(Broken::Inactive(chain));
     }
     // Two blocks of one timestamp may send each other messages.
-    let Some(age) = executing.timestamp.checked_sub(place.timestamp) else {
+    if timestamp < place.timestamp {
         return Some(Broken::Future);
-    };
-    // A message of exactly that age is valid: the code says so, the specification both.
-    let by = age.checked_sub(set.expiry).filter(|by| *by > 0)?;
-    Some(Broken::Expired { by })
+    }
+    too_old(place, timestamp, set).map(|by| Broken::Expired { by })
+}
+
+/// Seconds by which it is. A message of exactly that age is valid: the code says so, the
+/// specification both.
+fn too_old(place: &Place, timestamp: u64, set: &DependencySet) -> Option<u64> {
+    let age = timestamp.saturating_sub(place.timestamp);
+    age.checked_sub(set.expiry).filter(|by| *by > 0)
 }
 
 #[cfg(test)]
@@ -354,5 +454,69 @@ mod tests {
             word(&by(&Told::Nothing, timestamp, &elsewhere)),
             "unknown-chain"
         );
+    }
+
+    fn declared_for(change: impl Fn(&mut Place, &mut Descriptor)) -> Option<Broken> {
+        let (message, _) = hello();
+        let mut declared = Declared::of(&message);
+        let mut descriptor = Descriptor {
+            chain: Some(902.into()),
+            timestamp: message.place.timestamp + 50,
+            timeout: 0,
+        };
+        change(&mut declared.place, &mut descriptor);
+        refused_at_once(&declared, &descriptor, &set())
+    }
+
+    #[test]
+    fn a_declaration_is_refused_by_what_it_says_of_itself() {
+        type Change = fn(&mut Place, &mut Descriptor);
+        let table: [(Option<&str>, Change); 14] = [
+            (None, |_, _| {}),
+            (Some("unknown-chain"), |p, _| p.chain = 903.into()),
+            (Some("unknown-chain"), |_, d| d.chain = Some(903.into())),
+            (Some("inactive"), |p, _| p.timestamp = 1001),
+            (Some("inactive"), |_, d| d.timestamp = 1001),
+            (Some("future"), |p, d| d.timestamp = p.timestamp - 1),
+            (Some("same-time"), |p, d| d.timestamp = p.timestamp),
+            (None, |p, d| d.timestamp = p.timestamp + 100),
+            (Some("expired"), |p, d| d.timestamp = p.timestamp + 101),
+            (None, |_, d| d.timeout = 50),
+            (Some("expires-within"), |_, d| d.timeout = 51),
+            (Some("expires-within"), |_, d| d.timeout = u64::MAX),
+            // Nobody says who executes it: what it says of itself stands.
+            (None, |_, d| d.chain = None),
+            (Some("expired"), |_, d| {
+                (d.chain, d.timestamp) = (None, u64::MAX)
+            }),
+        ];
+        for (at, (expected, change)) in table.into_iter().enumerate() {
+            let broken = declared_for(change);
+            assert_eq!(broken.as_ref().map(Broken::word), expected, "row {at}");
+        }
+    }
+
+    #[test]
+    fn a_declaration_is_judged_by_its_checksum() {
+        let (message, _) = hello();
+        let declared = Declared::of(&message);
+        let timestamp = message.place.timestamp;
+        let by = |timestamp, log: Option<B256>| {
+            let logs = 1;
+            let told = Told::Block {
+                timestamp,
+                logs,
+                log,
+            };
+            word(&judge_declared(&declared, &told))
+        };
+        assert_eq!(by(timestamp, Some(declared.checksum)), "valid");
+        assert_eq!(by(timestamp, Some(B256::ZERO)), "other-checksum");
+        assert_eq!(by(timestamp + 1, Some(B256::ZERO)), "other-timestamp");
+        assert_eq!(by(timestamp, None), "no-log");
+        let ahead = |head| word(&judge_declared(&declared, &Told::Ahead { head }));
+        assert_eq!(ahead(timestamp - 1), "unknown");
+        assert_eq!(ahead(timestamp), "no-block");
+        assert_eq!(word(&judge_declared(&declared, &Told::Nothing)), "unknown");
     }
 }
