@@ -1,12 +1,12 @@
 //! What the nodes of one chain tell: heads, blocks, the logs in them.
 
-use alloy_primitives::{Address, B256, Bytes, LogData, U64};
+use alloy_primitives::{Address, B256, Bytes, LogData, U64, U256};
 use haltbox_recorder::rpc::Endpoint;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::message::{INBOX, Log};
-use crate::rpc::{Call, Client, Trouble, read};
+use crate::message::{ChainId, INBOX, Log};
+use crate::rpc::{Call, Client, Told, Trouble, read};
 
 /// The type of a transaction that the chain's derivation put there: it declares nothing.
 const DEPOSIT: u64 = 0x7e;
@@ -56,6 +56,20 @@ pub struct Block {
     /// Every transaction in it is a deposit, or there is none: the shape of a block that
     /// replaces an invalid one.
     pub deposits_only: bool,
+}
+
+/// Blocks of some heights, and what says how far to trust that they stay: all of one
+/// answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// The chain that the node follows.
+    pub chain: ChainId,
+    /// Its newest block.
+    pub latest: Header,
+    /// Its newest block that cannot be replaced any more.
+    pub finalized: Option<Header>,
+    /// In the order of the heights; `None` where the node has no such block.
+    pub blocks: Vec<Result<Option<Block>, Trouble>>,
 }
 
 /// What a transaction declares of the inbox.
@@ -160,8 +174,7 @@ impl Node {
         let calls = ["latest", "safe", "finalized"].map(|tag| header_call(json!(tag)));
         let mut told = self.client.batch(&calls)?.into_iter();
         let mut next = || told.next().map_or(Ok(None), read::<Option<RawHeader>>);
-        let latest =
-            next()?.ok_or_else(|| Trouble::Shape("there is no latest block".to_owned()))?;
+        let latest = next()?.ok_or_else(no_latest)?;
         let mut known = || next().ok().flatten().map(Header::from);
         Ok(Heads {
             latest: latest.into(),
@@ -193,23 +206,40 @@ impl Node {
     /// # Errors
     /// [`Trouble`]; that the chain changed between two questions is [`Trouble::Shape`].
     pub fn blocks(&self, from: u64, to: u64) -> Result<Vec<Block>, Trouble> {
-        let calls = (from..=to).flat_map(|number| {
-            let receipts = Call::new("eth_getBlockReceipts", [height(number)]);
-            [header_call(height(number)), receipts]
-        });
-        let calls: Vec<Call> = calls.collect();
+        let calls: Vec<Call> = (from..=to).flat_map(block_calls).collect();
         let mut told = self.client.batch(&calls)?.into_iter();
         let mut blocks = Vec::new();
         while let (Some(header), Some(receipts)) = (told.next(), told.next()) {
-            let Some(header) = read::<Option<RawHeader>>(header)? else {
-                break;
-            };
-            match read::<Option<Vec<RawReceipt>>>(receipts)? {
-                Some(receipts) => blocks.push(block(header.into(), receipts)?),
+            match read_block(header, receipts)? {
+                Some(block) => blocks.push(block),
                 None => break,
             }
         }
         Ok(blocks)
+    }
+
+    /// The blocks at some heights, each of which may be there or not, in one batch.
+    ///
+    /// # Errors
+    /// [`Trouble`] of all of them; each may have one of its own besides.
+    pub fn blocks_at(&self, numbers: &[u64]) -> Result<Glance, Trouble> {
+        let heads = ["latest", "finalized"].map(|tag| header_call(json!(tag)));
+        let calls = std::iter::once(Call::new("eth_chainId", [])).chain(heads);
+        let calls = calls.chain(numbers.iter().copied().flat_map(block_calls));
+        let calls: Vec<Call> = calls.collect();
+        let mut told = self.client.batch(&calls)?.into_iter();
+        let mut next = || told.next().unwrap_or_else(|| Err(no_answer()));
+        Ok(Glance {
+            chain: ChainId(read::<U256>(next())?),
+            latest: read::<Option<RawHeader>>(next())?
+                .ok_or_else(no_latest)?
+                .into(),
+            finalized: read::<Option<RawHeader>>(next())
+                .ok()
+                .flatten()
+                .map(Header::from),
+            blocks: numbers.iter().map(|_| read_block(next(), next())).collect(),
+        })
     }
 
     /// What the transactions of a block declare of the inbox.
@@ -242,6 +272,29 @@ fn header_call(tag: Value) -> Call {
 
 fn height(number: u64) -> Value {
     json!(U64::from(number))
+}
+
+fn block_calls(number: u64) -> [Call; 2] {
+    let receipts = Call::new("eth_getBlockReceipts", [height(number)]);
+    [header_call(height(number)), receipts]
+}
+
+fn no_latest() -> Trouble {
+    Trouble::Shape("there is no latest block".to_owned())
+}
+
+fn no_answer() -> Trouble {
+    Trouble::Shape("a call of the batch has no answer".to_owned())
+}
+
+fn read_block(header: Told, receipts: Told) -> Result<Option<Block>, Trouble> {
+    let Some(header) = read::<Option<RawHeader>>(header)? else {
+        return Ok(None);
+    };
+    let receipts = read::<Option<Vec<RawReceipt>>>(receipts)?;
+    receipts
+        .map(|receipts| block(header.into(), receipts))
+        .transpose()
 }
 
 /// Receipts are asked for by height: between both questions another block may have come
