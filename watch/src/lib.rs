@@ -13,8 +13,11 @@
 //! | [`access_list`] | what a transaction has to declare of the messages it executes |
 //! | [`dependency_set`] | chains that may send messages to one another, and for how long |
 //! | [`validity`] | whether a message holds: the rules, and a reason for each that is broken |
+//! | [`rpc`], [`chain`] | JSON-RPC, and what the nodes of a chain tell |
+//! | [`check`] | the light check of an access list, as a command and as a server |
 //!
-//! Nothing here asks a node: what chains tell is handed in.
+//! Only [`rpc`] opens a connection, and only the server of [`check`] takes one: the rules
+//! are handed what chains tell.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),
@@ -25,6 +28,7 @@ pub mod access_list;
 pub mod alert;
 pub mod book;
 pub mod chain;
+pub mod check;
 pub mod dependency_set;
 pub mod finder;
 pub mod incident;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_format::ShowPath;
 use haltbox_recorder::operator::message;
+use haltbox_watch::check::command::{self as check, CheckArgs};
 use haltbox_watch::watcher::command::{self as watch, WatchArgs};
 
 /// Looks after cross-chain messages between OP Stack chains.
@@ -19,6 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(CheckArgs),
     Watch(WatchArgs),
     /// Write the manual's pages of these commands into a folder.
     #[command(hide = true)]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error),
     };
     let outcome = match cli.command {
+        Command::Check(args) => check::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Manual { folder } => write_manual(&folder),
     };

@@ -1,0 +1,390 @@
+//! The light check: whether the messages that an access list declares exist, by the
+//! receipts of plain nodes alone.
+//!
+//! It has nothing in common with the programs that index a chain for this: what they
+//! would all take for a message, because of one fault in all of them, this one refuses.
+//! It cannot tell whether a block holds: a receipt of an unsafe block is one.
+//!
+//! ```text
+//! entries -> declarations -> rules that need no chain -> blocks of each chain, one batch
+//!                                                          -> checksum of each log
+//! ```
+
+pub mod command;
+mod finals;
+mod http;
+mod server;
+mod stages;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use alloy_primitives::B256;
+
+use crate::access_list::Declared;
+use crate::chain::{Block, Glance, Node};
+use crate::dependency_set::DependencySet;
+use crate::message::{ChainId, Message, Place};
+use crate::validity::{Broken, Descriptor, Told, Validity, judge_declared, refused_at_once};
+
+use finals::Finals;
+
+/// Blocks that are asked for in one batch: nodes bound the size of their answers.
+const BATCH: usize = 64;
+
+/// What one access list declares, and for whom.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The messages.
+    pub declared: Vec<Declared>,
+    /// Who executes them.
+    pub descriptor: Descriptor,
+}
+
+/// What is known of a declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its log stands where it says, and all rules hold.
+    Accepted,
+    /// A rule does not hold.
+    Refused(Broken),
+    /// Nobody told what is needed: no verdict.
+    Undecided(Undecided),
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// The block may still come.
+    Ahead {
+        /// Timestamp of the chain's newest block.
+        head: u64,
+    },
+    /// No node told; in words.
+    Untold(String),
+}
+
+impl Verdict {
+    /// One word for metrics and documents.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Accepted => "accepted",
+            Verdict::Refused(_) => "refused",
+            Verdict::Undecided(_) => "undecided",
+        }
+    }
+
+    /// One word for the reason, where there is one.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Verdict::Accepted => None,
+            Verdict::Refused(broken) => Some(broken.word()),
+            Verdict::Undecided(Undecided::Ahead { .. }) => Some("ahead"),
+            Verdict::Undecided(Undecided::Untold(_)) => Some("untold"),
+        }
+    }
+
+    /// The reason as a sentence, where there is one.
+    pub fn what(&self) -> Option<String> {
+        match self {
+            Verdict::Accepted => None,
+            Verdict::Refused(broken) => Some(broken.to_string()),
+            Verdict::Undecided(why) => Some(why.to_string()),
+        }
+    }
+
+    /// Of all of them: what one breaks, no other mends.
+    pub fn of_all<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> &'a Verdict {
+        let weight = |verdict: &&Verdict| match verdict {
+            Verdict::Refused(_) => 0,
+            Verdict::Undecided(_) => 1,
+            Verdict::Accepted => 2,
+        };
+        // The first of those that weigh most.
+        let heaviest = verdicts.into_iter().min_by_key(weight);
+        heaviest.unwrap_or(&Verdict::Accepted)
+    }
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Undecided::Ahead { head } => write!(
+                f,
+                "the block is not there yet: the chain's newest one has timestamp {head}"
+            ),
+            Undecided::Untold(why) => f.write_str(why),
+        }
+    }
+}
+
+/// One block as declarations are compared with it.
+#[derive(Debug)]
+struct Known {
+    timestamp: u64,
+    /// Of the messages that would execute its logs, in their order.
+    checksums: Vec<B256>,
+    /// It cannot be replaced any more.
+    is_final: bool,
+}
+
+impl Known {
+    fn of(chain: ChainId, block: &Block, finalized: Option<u64>) -> Known {
+        let header = block.header;
+        let checksum = |emitted: &crate::chain::Emitted| {
+            let message = Message {
+                place: Place {
+                    chain,
+                    block: header.number,
+                    timestamp: header.timestamp,
+                    log: emitted.index,
+                },
+                origin: emitted.log.address,
+                payload: emitted.log.payload(),
+            };
+            message.checksum()
+        };
+        Known {
+            timestamp: header.timestamp,
+            checksums: block.logs.iter().map(checksum).collect(),
+            is_final: finalized.is_some_and(|finalized| header.number <= finalized),
+        }
+    }
+
+    fn told(&self, log: u32) -> Told<'_, B256> {
+        let at = usize::try_from(log).ok();
+        Told::Block {
+            timestamp: self.timestamp,
+            logs: u32::try_from(self.checksums.len()).unwrap_or(u32::MAX),
+            log: at.and_then(|at| self.checksums.get(at)),
+        }
+    }
+}
+
+/// What the nodes of a chain tell of a height.
+#[derive(Clone, Debug)]
+enum Seen {
+    Block(Arc<Known>),
+    Ahead { head: u64 },
+    Nothing(String),
+}
+
+impl Seen {
+    /// The better one of what two nodes tell.
+    fn or(self, other: Seen) -> Seen {
+        match (self, other) {
+            (Seen::Block(known), _) | (_, Seen::Block(known)) => Seen::Block(known),
+            (Seen::Ahead { head }, Seen::Ahead { head: other }) => Seen::Ahead {
+                head: head.max(other),
+            },
+            (ahead @ Seen::Ahead { .. }, _) | (_, ahead @ Seen::Ahead { .. }) => ahead,
+            (_, nothing) => nothing,
+        }
+    }
+
+    fn is_block(&self) -> bool {
+        matches!(self, Seen::Block(_))
+    }
+}
+
+/// Heights of several chains.
+type Heights = BTreeMap<ChainId, BTreeSet<u64>>;
+type Sights = BTreeMap<(ChainId, u64), Seen>;
+
+/// A declaration on its way to a verdict.
+struct Ruling {
+    declared: Declared,
+    verdict: Verdict,
+    /// Another look may give another verdict.
+    is_open: bool,
+}
+
+/// Checks declarations against the nodes of their chains.
+pub struct Checker {
+    set: DependencySet,
+    nodes: BTreeMap<ChainId, Vec<Node>>,
+    /// After which what was not there is looked for once more; zero: never.
+    retest: Duration,
+    finals: Finals,
+}
+
+impl Checker {
+    /// Of a dependency set, by the nodes of its chains: of each the first that tells.
+    pub fn new(
+        set: DependencySet,
+        nodes: BTreeMap<ChainId, Vec<Node>>,
+        retest: Duration,
+    ) -> Checker {
+        Checker {
+            set,
+            nodes,
+            retest,
+            finals: Finals::default(),
+        }
+    }
+
+    /// The verdicts on all declarations of all questions, in their order. A block that
+    /// several of them name is asked for once.
+    pub fn check(&self, questions: &[Question]) -> Vec<Vec<Verdict>> {
+        let all = questions.iter().flat_map(|question| {
+            let rule = |declared| self.rule(declared, &question.descriptor);
+            question.declared.iter().map(rule)
+        });
+        let mut rulings: Vec<Ruling> = all.collect();
+        self.look(&mut rulings);
+        let is_open = rulings.iter().any(|ruling| ruling.is_open);
+        if is_open && !self.retest.is_zero() {
+            thread::sleep(self.retest);
+            self.look(&mut rulings);
+        }
+        let mut verdicts = rulings.into_iter().map(|ruling| ruling.verdict);
+        let of = |question: &Question| verdicts.by_ref().take(question.declared.len()).collect();
+        questions.iter().map(of).collect()
+    }
+
+    fn rule(&self, declared: &Declared, descriptor: &Descriptor) -> Ruling {
+        let broken = refused_at_once(declared, descriptor, &self.set);
+        let untold = || Verdict::Undecided(Undecided::Untold("no node was asked".to_owned()));
+        Ruling {
+            declared: *declared,
+            is_open: broken.is_none(),
+            verdict: broken.map_or_else(untold, Verdict::Refused),
+        }
+    }
+
+    fn look(&self, rulings: &mut [Ruling]) {
+        let mut wanted = Heights::new();
+        for Place { chain, block, .. } in open_places(rulings) {
+            wanted.entry(chain).or_default().insert(block);
+        }
+        let sights = self.sights(&wanted);
+        for ruling in rulings.iter_mut().filter(|ruling| ruling.is_open) {
+            let Place { chain, block, .. } = ruling.declared.place;
+            if let Some(seen) = sights.get(&(chain, block)) {
+                (ruling.verdict, ruling.is_open) = ruled(&ruling.declared, seen);
+            }
+        }
+    }
+
+    /// Chains are asked at the same time.
+    fn sights(&self, wanted: &Heights) -> Sights {
+        thread::scope(|scope| {
+            let ask = |(chain, heights): (&ChainId, _)| {
+                let chain = *chain;
+                scope.spawn(move || self.sights_of(chain, heights))
+            };
+            let asked: Vec<_> = wanted.iter().map(ask).collect();
+            let told = asked.into_iter().filter_map(|thread| thread.join().ok());
+            told.flatten().collect()
+        })
+    }
+
+    fn sights_of(&self, chain: ChainId, heights: &BTreeSet<u64>) -> Sights {
+        let none = format!("no node of chain {chain} is given: --chain {chain}=URL gives one");
+        let first = |height: &u64| {
+            let known = self.finals.get(chain, *height);
+            let seen = known.map_or_else(|| Seen::Nothing(none.clone()), Seen::Block);
+            ((chain, *height), seen)
+        };
+        let mut sights: Sights = heights.iter().map(first).collect();
+        for node in self.nodes.get(&chain).into_iter().flatten() {
+            let open = sights.iter().filter(|(_, seen)| !seen.is_block());
+            let open: Vec<u64> = open.map(|((_, height), _)| *height).collect();
+            for heights in open.chunks(BATCH) {
+                for (height, seen) in self.ask(chain, node, heights) {
+                    if let Some(known) = sights.get_mut(&(chain, height)) {
+                        *known = known.clone().or(seen);
+                    }
+                }
+            }
+        }
+        sights
+    }
+
+    fn ask(&self, chain: ChainId, node: &Node, heights: &[u64]) -> Vec<(u64, Seen)> {
+        let endpoint = node.endpoint();
+        let glance = match node.blocks_at(heights) {
+            Ok(glance) if glance.chain == chain => glance,
+            Ok(glance) => {
+                let found = glance.chain;
+                let why = format!("{endpoint} follows chain {found}, expected chain {chain}");
+                return nothing(heights, &why);
+            }
+            Err(trouble) => return nothing(heights, &format!("{endpoint}: {trouble}")),
+        };
+        let mut blocks = glance.blocks.iter();
+        let seen = heights.iter().map(|height| {
+            let block = blocks.next().cloned().unwrap_or(Ok(None));
+            let seen = match block {
+                Ok(Some(block)) => Seen::Block(self.known(chain, &block, &glance)),
+                Ok(None) if *height > glance.latest.number => Seen::Ahead {
+                    head: glance.latest.timestamp,
+                },
+                Ok(None) => Seen::Nothing(format!("{endpoint} has no block {height} any more")),
+                Err(trouble) => Seen::Nothing(format!("{endpoint}: block {height}: {trouble}")),
+            };
+            (*height, seen)
+        });
+        seen.collect()
+    }
+
+    fn known(&self, chain: ChainId, block: &Block, glance: &Glance) -> Arc<Known> {
+        let finalized = glance.finalized.map(|header| header.number);
+        let known = Arc::new(Known::of(chain, block, finalized));
+        if known.is_final {
+            self.finals
+                .put(chain, block.header.number, Arc::clone(&known));
+        }
+        known
+    }
+}
+
+/// A place in words.
+fn shown(place: &Place) -> String {
+    let Place {
+        chain, block, log, ..
+    } = place;
+    format!("chain {chain}, block {block}, log {log}")
+}
+
+fn open_places(rulings: &[Ruling]) -> impl Iterator<Item = Place> {
+    let open = rulings.iter().filter(|ruling| ruling.is_open);
+    open.map(|ruling| ruling.declared.place)
+}
+
+fn nothing(heights: &[u64], why: &str) -> Vec<(u64, Seen)> {
+    let seen = |height: &u64| (*height, Seen::Nothing(why.to_owned()));
+    heights.iter().map(seen).collect()
+}
+
+/// The verdict, and whether another look may give another one: what is not there may
+/// come, and what is there may be another block's tomorrow only while it is not final.
+fn ruled(declared: &Declared, seen: &Seen) -> (Verdict, bool) {
+    let (told, untold, is_final) = match seen {
+        Seen::Block(known) => (known.told(declared.place.log), None, known.is_final),
+        Seen::Ahead { head } => {
+            let ahead = Undecided::Ahead { head: *head };
+            (Told::Ahead { head: *head }, Some(ahead), false)
+        }
+        Seen::Nothing(why) => (Told::Nothing, Some(Undecided::Untold(why.clone())), false),
+    };
+    match judge_declared(declared, &told) {
+        Validity::Valid => (Verdict::Accepted, false),
+        Validity::Invalid(broken) => {
+            let absent = matches!(broken, Broken::NoBlock { .. } | Broken::NoLog { .. });
+            (Verdict::Refused(broken), absent && !is_final)
+        }
+        Validity::Unknown => {
+            let why = untold.unwrap_or_else(|| Undecided::Untold("nothing was told".to_owned()));
+            (Verdict::Undecided(why), true)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod stub;
+#[cfg(test)]
+mod tests;

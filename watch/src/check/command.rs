@@ -1,0 +1,306 @@
+//! `haltbox check`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use clap::Args;
+use haltbox_format::ShowPath;
+use haltbox_recorder::operator::message::{print, print_json, say};
+use haltbox_recorder::rpc::Endpoint;
+use serde::Serialize;
+
+use super::server::{cannot_tell, serve};
+use super::{Checker, Question, Verdict, shown};
+use crate::access_list::{self, Declared};
+use crate::chain::Node;
+use crate::dependency_set::DependencySet;
+use crate::message::ChainId;
+use crate::validity::Descriptor;
+
+/// Of the JSON document.
+const VERSION: u32 = 1;
+/// Largest list on standard input.
+const LARGEST: u64 = 16 << 20;
+
+/// Check the messages that an access list declares, by receipts alone: does each log that
+/// it names exist, and may it be executed then?
+///
+/// Exit codes: 0 all are accepted; 1 one is refused; 2 nobody can tell, or trouble.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The dependency set, as op-node reads it.
+    #[arg(long, value_name = "FILE")]
+    depset: PathBuf,
+    /// A chain's nodes; of several the first that tells is heard. Once for each chain.
+    #[arg(long = "chain", value_name = "ID=RPC[,RPC]", required = true)]
+    chains: Vec<Nodes>,
+    /// Look once more for what is not there, after so many milliseconds; 0: never.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    retest_ms: u64,
+    /// The chain that executes the messages.
+    #[arg(long, value_name = "ID", required_unless_present = "serve")]
+    executing_chain: Option<ChainId>,
+    /// Timestamp of the earliest block that can, in seconds.
+    #[arg(long, value_name = "N", required_unless_present = "serve")]
+    timestamp: Option<u64>,
+    /// Seconds behind that, until which they have to be valid.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "serve")]
+    timeout: u64,
+    /// How safe the blocks of the logs have to be. Receipts tell no more than unsafe.
+    #[arg(
+        long,
+        value_name = "unsafe|cross-unsafe|safe",
+        default_value = "unsafe"
+    )]
+    min_safety: Level,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long, conflicts_with = "serve")]
+    json: bool,
+    /// Answer interop_checkAccessList and supervisor_checkAccessList at this address, and
+    /// metrics at /metrics.
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["entries", "executing_chain", "timestamp"])]
+    serve: Option<SocketAddr>,
+    /// Entries of the access list, in their order; - reads them from standard input, one
+    /// a line or as a JSON array.
+    #[arg(value_name = "ENTRY", required_unless_present = "serve")]
+    entries: Vec<String>,
+}
+
+/// `ID=RPC[,RPC]`.
+#[derive(Clone)]
+struct Nodes {
+    chain: ChainId,
+    endpoints: Vec<Endpoint>,
+}
+
+impl FromStr for Nodes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Nodes, String> {
+        let (chain, nodes) = text
+            .split_once('=')
+            .ok_or("expected ID=RPC, as 901=http://127.0.0.1:8545")?;
+        let endpoints = nodes.split(',').map(str::parse);
+        Ok(Nodes {
+            chain: chain.parse()?,
+            endpoints: endpoints.collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+/// How safe a block is.
+#[derive(Clone)]
+enum Level {
+    Unsafe,
+    /// One that receipts do not tell.
+    Other(String),
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Level, String> {
+        match text {
+            "unsafe" => Ok(Level::Unsafe),
+            "cross-unsafe" | "local-safe" | "safe" | "finalized" => {
+                Ok(Level::Other(text.to_owned()))
+            }
+            _ => Err("expected unsafe, cross-unsafe or safe".to_owned()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document {
+    version: u32,
+    verdict: &'static str,
+    declarations: Vec<Row>,
+    milliseconds: u64,
+}
+
+#[derive(Serialize)]
+struct Row {
+    chain: String,
+    block: u64,
+    timestamp: u64,
+    log: u32,
+    checksum: B256,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<String>,
+}
+
+impl Row {
+    fn of(declared: &Declared, verdict: &Verdict) -> Row {
+        let place = declared.place;
+        Row {
+            chain: place.chain.to_string(),
+            block: place.block,
+            timestamp: place.timestamp,
+            log: place.log,
+            checksum: declared.checksum,
+            verdict: verdict.word(),
+            reason: verdict.reason(),
+            what: verdict.what(),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// In words, for the operator.
+pub fn run(args: &CheckArgs) -> Result<ExitCode, String> {
+    if let Level::Other(level) = &args.min_safety {
+        return Err(format!("--min-safety {level}: {}", cannot_tell(level)));
+    }
+    let set = read_set(&args.depset)?;
+    let nodes = nodes(&args.chains, &set)?;
+    let checker = Checker::new(set, nodes, Duration::from_millis(args.retest_ms));
+    match args.serve {
+        Some(address) => serve_at(address, checker),
+        None => check(args, &checker),
+    }
+}
+
+fn read_set(file: &Path) -> Result<DependencySet, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", file.shown());
+    let json = std::fs::read(file).map_err(|error| cannot(&error))?;
+    DependencySet::read(&json).map_err(|error| cannot(&error))
+}
+
+fn nodes(given: &[Nodes], set: &DependencySet) -> Result<BTreeMap<ChainId, Vec<Node>>, String> {
+    let mut nodes: BTreeMap<ChainId, Vec<Node>> = BTreeMap::new();
+    for Nodes { chain, endpoints } in given {
+        if set.chain(*chain).is_none() {
+            return Err(format!(
+                "--chain {chain} is not in the dependency set: leave it out, or give the set that has it"
+            ));
+        }
+        let of_chain = nodes.entry(*chain).or_default();
+        of_chain.extend(endpoints.iter().cloned().map(Node::new));
+    }
+    Ok(nodes)
+}
+
+fn serve_at(address: SocketAddr, checker: Checker) -> Result<ExitCode, String> {
+    let listener = TcpListener::bind(address)
+        .map_err(|error| format!("--serve {address}: {error}; give an address that is free"))?;
+    let at = listener.local_addr().unwrap_or(address);
+    say(&format!(
+        "checks at http://{at}/, metrics at http://{at}/metrics"
+    ));
+    serve(&listener, checker)
+}
+
+fn check(args: &CheckArgs, checker: &Checker) -> Result<ExitCode, String> {
+    let entries = entries(&args.entries)?;
+    let question = Question {
+        declared: access_list::read(&entries).map_err(|error| error.to_string())?,
+        descriptor: Descriptor {
+            chain: args.executing_chain,
+            timestamp: args.timestamp.unwrap_or_default(),
+            timeout: args.timeout,
+        },
+    };
+    let begun = Instant::now();
+    let verdicts = checker.check(std::slice::from_ref(&question)).concat();
+    let worst = Verdict::of_all(&verdicts);
+    let both = question.declared.iter().zip(&verdicts);
+    if args.json {
+        print_json(&Document {
+            version: VERSION,
+            verdict: worst.word(),
+            declarations: both
+                .map(|(declared, verdict)| Row::of(declared, verdict))
+                .collect(),
+            milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })?;
+    } else {
+        let lines = both.map(|(declared, verdict)| line(declared, verdict));
+        print(&lines.collect::<String>())?;
+    }
+    Ok(ExitCode::from(match worst {
+        Verdict::Accepted => 0,
+        Verdict::Refused(_) => 1,
+        Verdict::Undecided(_) => 2,
+    }))
+}
+
+fn line(declared: &Declared, verdict: &Verdict) -> String {
+    let what = verdict
+        .what()
+        .map_or_else(String::new, |what| format!(": {what}"));
+    let word = verdict.word();
+    format!("{word:<9}  {}{what}\n", shown(&declared.place))
+}
+
+fn entries(given: &[String]) -> Result<Vec<B256>, String> {
+    match given {
+        [only] if only == "-" => {
+            let mut text = String::new();
+            let input = std::io::stdin()
+                .lock()
+                .take(LARGEST)
+                .read_to_string(&mut text);
+            input.map_err(|error| format!("cannot read standard input: {error}"))?;
+            listed(&text)
+        }
+        given => given.iter().map(|entry| read_entry(entry)).collect(),
+    }
+}
+
+fn listed(text: &str) -> Result<Vec<B256>, String> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text)
+            .map_err(|error| format!("standard input is no JSON array of entries: {error}"));
+    }
+    text.split_whitespace().map(read_entry).collect()
+}
+
+fn read_entry(text: &str) -> Result<B256, String> {
+    text.parse().map_err(|_| {
+        format!("expected an entry of 32 bytes, as 0x and 64 hexadecimal digits, found {text:?}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_either_way() {
+        let entry = format!("0x{}", "01".repeat(32));
+        let expected = Ok(vec![B256::repeat_byte(1); 2]);
+        assert_eq!(listed(&format!("{entry}\n  {entry}\n")), expected);
+        assert_eq!(listed(&format!("\n[\"{entry}\", \"{entry}\"]")), expected);
+        assert_eq!(listed(""), Ok(Vec::new()));
+        assert!(listed("[1]").unwrap_err().contains("JSON array"));
+        assert!(listed("0x01").unwrap_err().contains("32 bytes"));
+    }
+
+    #[test]
+    fn nodes_are_given_by_chain() {
+        let nodes: Nodes = "0x385=http://a:1,http://b:2".parse().unwrap();
+        assert_eq!(nodes.chain, ChainId::from(901));
+        let shown: Vec<String> = nodes.endpoints.iter().map(Endpoint::to_string).collect();
+        assert_eq!(shown, ["http://a:1", "http://b:2"]);
+        for (text, words) in [
+            ("http://a:1", "expected ID=RPC"),
+            ("x=http://a:1", "a chain's number"),
+            ("901=", "no scheme"),
+            ("901=http://a:1,", "no scheme"),
+        ] {
+            let error = text.parse::<Nodes>().err().unwrap();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The check as the chains' own programs ask for it: JSON-RPC over HTTP.
+//!
+//! ```text
+//! interop_checkAccessList     [entries, "unsafe", {"chainID", "timestamp", "timeout"?}]
+//! supervisor_checkAccessList  the same of the generation before: "chainID" may be absent
+//! ```
+//!
+//! What is no verdict gets a code that callers ask again for: 320400 where no node told,
+//! 321401 where the block may still come, 321100 where this check cannot tell at all.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Instant;
+
+use alloy_primitives::B256;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::http::{self, Answers, Refusal, Reply, Request};
+use super::stages::{Board, Outcome, Stage};
+use super::{Checker, Question, Undecided, Verdict, shown};
+use crate::access_list;
+use crate::message::{ChainId, Place};
+use crate::validity::{Broken, Descriptor};
+
+/// Calls of one batch.
+const CALLS: usize = 1000;
+/// Blocks that the calls of one request may name.
+const BLOCKS: usize = 512;
+
+const PARSE: i64 = -32700;
+const REQUEST: i64 = -32600;
+const METHOD: i64 = -32601;
+const PARAMS: i64 = -32602;
+const UNINITIALIZED: i64 = -320_400;
+const UNKNOWN_CHAIN: i64 = -320_501;
+const CONFLICT: i64 = -320_600;
+const OUT_OF_SCOPE: i64 = -321_100;
+const FUTURE: i64 = -321_401;
+
+/// How safe a block has to be, by the words of either generation.
+const TELLABLE: &str = "unsafe";
+const OF_INTEROP: [&str; 1] = ["cross-unsafe"];
+const OF_SUPERVISOR: [&str; 4] = ["cross-unsafe", "local-safe", "safe", "finalized"];
+
+/// What a level asks for that receipts do not tell.
+pub(super) fn cannot_tell(level: &str) -> String {
+    format!(
+        "the light check reads receipts and cannot tell {level}: ask it for {TELLABLE}, and an \
+         op-interop-filter for {level}"
+    )
+}
+
+const JSON: &str = "application/json";
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// The text exposition format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers until the process ends.
+pub(super) fn serve(listener: &TcpListener, checker: Checker) -> ! {
+    http::serve(listener, Arc::new(Server::new(checker)))
+}
+
+pub(super) struct Server {
+    checker: Checker,
+    board: Board,
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure {
+    code: i64,
+    message: String,
+}
+
+fn failure(code: i64, message: impl Into<String>) -> Failure {
+    let message = message.into();
+    Failure { code, message }
+}
+
+#[derive(Deserialize)]
+struct Call {
+    /// Absent: nobody waits for an answer.
+    #[serde(default, deserialize_with = "given")]
+    id: Option<Value>,
+    method: String,
+    #[serde(default)]
+    params: Option<Value>,
+}
+
+/// `"id": null` is an id.
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+/// A call on its way to an answer.
+struct Taken {
+    id: Option<Value>,
+    asked: Result<Question, Failure>,
+    is_check: bool,
+}
+
+impl Server {
+    pub(super) fn new(checker: Checker) -> Server {
+        let board = Board::default();
+        Server { checker, board }
+    }
+
+    fn call(&self, request: &Request) -> Reply {
+        let named = request.stage.as_deref();
+        let named = named.unwrap_or(request.path.trim_start_matches('/'));
+        let stage = match named {
+            "" => Ok(Stage::Proxyd),
+            named => named.parse(),
+        };
+        match stage {
+            Ok(stage) => self.calls(stage, &request.body),
+            Err(error) => one("404 Not Found", &failed(None, &failure(REQUEST, error))),
+        }
+    }
+
+    fn calls(&self, stage: Stage, body: &[u8]) -> Reply {
+        let begun = Instant::now();
+        let (calls, is_batch) = match calls(body) {
+            Ok(calls) => calls,
+            Err(error) => return one("200 OK", &failed(None, &error)),
+        };
+        let mut taken: Vec<Taken> = calls.into_iter().map(take).collect();
+        bound(&mut taken);
+        let results = self.results(&taken);
+        let took = begun.elapsed();
+        let mut answers = Vec::new();
+        for (taken, result) in taken.into_iter().zip(results) {
+            if taken.is_check {
+                self.board.count(stage, outcome(&result), took);
+            }
+            if let Some(id) = taken.id {
+                answers.push(match result {
+                    Ok(()) => json!({"jsonrpc": "2.0", "id": id, "result": null}),
+                    Err(error) => failed(Some(id), &error),
+                });
+            }
+        }
+        match (is_batch, answers.pop()) {
+            // Nobody waits for an answer.
+            (_, None) => reply("200 OK", JSON, String::new()),
+            (false, Some(answer)) => one("200 OK", &answer),
+            (true, Some(last)) => {
+                answers.push(last);
+                one("200 OK", &Value::Array(answers))
+            }
+        }
+    }
+
+    /// Of all calls of a request together: they share what is looked up.
+    fn results(&self, taken: &[Taken]) -> Vec<Result<(), Failure>> {
+        let asked = taken.iter().filter_map(|taken| taken.asked.as_ref().ok());
+        let questions: Vec<Question> = asked.cloned().collect();
+        let mut verdicts = questions.iter().zip(self.checker.check(&questions));
+        let result = |taken: &Taken| match &taken.asked {
+            Err(error) => Err(error.clone()),
+            Ok(_) => verdicts.next().map_or_else(
+                || Err(failure(UNINITIALIZED, "nothing was told")),
+                |(question, verdicts)| decided(question, &verdicts),
+            ),
+        };
+        taken.iter().map(result).collect()
+    }
+}
+
+impl Answers for Server {
+    fn answer(&self, request: &Request) -> Reply {
+        match (request.is_get, request.path.as_str()) {
+            (false, _) => self.call(request),
+            (true, "/metrics") => reply("200 OK", METRICS, self.board.text()),
+            (true, _) => {
+                let text = "metrics are at /metrics; checks come by POST\n";
+                reply("404 Not Found", PLAIN, text.to_owned())
+            }
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        let code = match refusal {
+            Refusal::Busy => UNINITIALIZED,
+            _ => REQUEST,
+        };
+        one("", &failed(None, &failure(code, refusal.what())))
+    }
+}
+
+fn reply(status: &'static str, kind: &'static str, body: String) -> Reply {
+    Reply { status, kind, body }
+}
+
+fn one(status: &'static str, answer: &Value) -> Reply {
+    reply(status, JSON, answer.to_string())
+}
+
+fn failed(id: Option<Value>, error: &Failure) -> Value {
+    let Failure { code, message } = error;
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+}
+
+/// The calls of a body, each of which may be none, and whether it is a batch.
+type Calls = (Vec<Result<Call, Failure>>, bool);
+
+fn calls(body: &[u8]) -> Result<Calls, Failure> {
+    let no_json = |error| failure(PARSE, format!("the body is no JSON: {error}"));
+    let whole: &RawValue = serde_json::from_slice(body).map_err(no_json)?;
+    if !whole.get().starts_with('[') {
+        return Ok((vec![read(whole)], false));
+    }
+    let all: Vec<&RawValue> = serde_json::from_str(whole.get()).map_err(no_json)?;
+    match all.len() {
+        0 => Err(failure(REQUEST, "the batch is empty")),
+        1..=CALLS => Ok((all.into_iter().map(read).collect(), true)),
+        found => {
+            let message = format!("the batch has {found} calls: at most {CALLS} are taken");
+            Err(failure(REQUEST, message))
+        }
+    }
+}
+
+fn read(call: &RawValue) -> Result<Call, Failure> {
+    let no_call = |error| failure(REQUEST, format!("no JSON-RPC call: {error}"));
+    serde_json::from_str(call.get()).map_err(no_call)
+}
+
+fn take(call: Result<Call, Failure>) -> Taken {
+    let call = match call {
+        Ok(call) => call,
+        // Who asked is not known: null says so.
+        Err(error) => {
+            return Taken {
+                id: Some(Value::Null),
+                asked: Err(error),
+                is_check: false,
+            };
+        }
+    };
+    let asked = match call.method.as_str() {
+        "interop_checkAccessList" => question(call.params, true),
+        "supervisor_checkAccessList" => question(call.params, false),
+        other => {
+            let other: String = other.chars().take(80).collect();
+            Err(failure(
+                METHOD,
+                format!("the method {other:?} does not exist; interop_checkAccessList does"),
+            ))
+        }
+    };
+    Taken {
+        id: call.id,
+        is_check: asked
+            .as_ref()
+            .err()
+            .is_none_or(|error| error.code != METHOD),
+        asked,
+    }
+}
+
+/// All calls of a request together may make nodes answer for so many blocks.
+fn bound(taken: &mut [Taken]) {
+    let mut blocks: HashSet<(ChainId, u64)> = HashSet::new();
+    for taken in taken {
+        let Ok(question) = &taken.asked else {
+            continue;
+        };
+        let places = question.declared.iter().map(|declared| declared.place);
+        blocks.extend(places.map(|Place { chain, block, .. }| (chain, block)));
+        if blocks.len() > BLOCKS {
+            let message = format!(
+                "the calls of this request name more than {BLOCKS} blocks: ask in several requests"
+            );
+            taken.asked = Err(failure(OUT_OF_SCOPE, message));
+        }
+    }
+}
+
+fn question(params: Option<Value>, is_interop: bool) -> Result<Question, Failure> {
+    let Some(Value::Array(params)) = params else {
+        return Err(failure(
+            PARAMS,
+            "expected params: [entries, level, descriptor]",
+        ));
+    };
+    let [entries, level, descriptor] = <[Value; 3]>::try_from(params).map_err(|params| {
+        let found = params.len();
+        let message = format!("expected 3 params (entries, level, descriptor), found {found}");
+        failure(PARAMS, message)
+    })?;
+    let entries: Vec<B256> = serde_json::from_value(entries)
+        .map_err(|error| failure(PARAMS, format!("entries of the access list: {error}")))?;
+    let declared =
+        access_list::read(&entries).map_err(|error| failure(PARAMS, error.to_string()))?;
+    let descriptor = read_descriptor(descriptor, is_interop)?;
+    is_tellable(&level, is_interop)?;
+    Ok(Question {
+        declared,
+        descriptor,
+    })
+}
+
+fn is_tellable(level: &Value, is_interop: bool) -> Result<(), Failure> {
+    let level = level.as_str().unwrap_or_default();
+    let known: &[&str] = match is_interop {
+        true => &OF_INTEROP,
+        false => &OF_SUPERVISOR,
+    };
+    match level {
+        TELLABLE => Ok(()),
+        level if known.contains(&level) => Err(failure(OUT_OF_SCOPE, cannot_tell(level))),
+        _ => {
+            let known = known.join(", ");
+            let message = format!("expected a safety level: {TELLABLE}, {known}");
+            Err(failure(PARAMS, message))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawDescriptor {
+    #[serde(rename = "chainID")]
+    chain_id: Option<String>,
+    timestamp: Quantity,
+    #[serde(default)]
+    timeout: Option<Quantity>,
+}
+
+/// A number as a text, `"0x64"`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Quantity(u64);
+
+impl TryFrom<String> for Quantity {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Quantity, String> {
+        let digits = text.strip_prefix("0x");
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let signed = digits.is_some_and(|digits| digits.starts_with('+'));
+        let number = number.filter(|_| !signed).map(Quantity);
+        number.ok_or_else(|| format!("expected a number as \"0x64\", found {text:?}"))
+    }
+}
+
+fn read_descriptor(descriptor: Value, is_interop: bool) -> Result<Descriptor, Failure> {
+    let raw: RawDescriptor = serde_json::from_value(descriptor)
+        .map_err(|error| failure(PARAMS, format!("the executing descriptor: {error}")))?;
+    let chain = raw.chain_id.map(|name| {
+        let message = format!("expected a chainID as \"902\" or \"0x386\", found {name:?}");
+        name.parse().map_err(|_| failure(PARAMS, message))
+    });
+    let chain: Option<ChainId> = chain.transpose()?;
+    if chain.is_none() && is_interop {
+        let message = "the executing descriptor names no chain: expected \"chainID\"";
+        return Err(failure(UNKNOWN_CHAIN, message));
+    }
+    Ok(Descriptor {
+        chain,
+        timestamp: raw.timestamp.0,
+        timeout: raw.timeout.map_or(0, |timeout| timeout.0),
+    })
+}
+
+/// The verdict that decides, with the declaration that it is about.
+fn decided(question: &Question, verdicts: &[Verdict]) -> Result<(), Failure> {
+    let worst = Verdict::of_all(verdicts);
+    let code = match worst {
+        Verdict::Accepted => return Ok(()),
+        Verdict::Refused(Broken::UnknownChain(_)) => UNKNOWN_CHAIN,
+        Verdict::Refused(_) => CONFLICT,
+        Verdict::Undecided(Undecided::Ahead { .. }) => FUTURE,
+        Verdict::Undecided(Undecided::Untold(_)) => UNINITIALIZED,
+    };
+    let at = verdicts.iter().position(|verdict| verdict == worst);
+    let declared = at.and_then(|at| question.declared.get(at));
+    let place = declared.map_or_else(String::new, |declared| {
+        format!("{}: ", shown(&declared.place))
+    });
+    let what = worst.what().unwrap_or_default();
+    Err(failure(code, format!("{place}{what}")))
+}
+
+fn outcome(result: &Result<(), Failure>) -> Outcome {
+    match result.as_ref().err().map(|error| error.code) {
+        None => Outcome::Accepted,
+        Some(CONFLICT | UNKNOWN_CHAIN) => Outcome::Refused,
+        Some(UNINITIALIZED | FUTURE | OUT_OF_SCOPE) => Outcome::Undecided,
+        Some(_) => Outcome::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

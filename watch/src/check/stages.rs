@@ -1,0 +1,308 @@
+//! How often and how long each stage on a transaction's way asks for a check.
+//!
+//! Quantiles are those of the last five to ten minutes: two histograms take turns, and
+//! the older one is emptied each time.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use haltbox_recorder::operator::message::say;
+use hdrhistogram::Histogram;
+
+/// How long one of both histograms takes what comes.
+const TURN: Duration = Duration::from_secs(300);
+/// Longest time that is told apart, in microseconds.
+const LONGEST: u64 = 60_000_000;
+/// Between two lines of the same alarm.
+const AGAIN: Duration = Duration::from_secs(60);
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
+
+/// Where a transaction stands when it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The proxy in front of all nodes.
+    Proxyd,
+    /// A node takes it into its mempool.
+    MempoolIngress,
+    /// A node looks at its mempool again.
+    MempoolInterval,
+    /// The sequencer takes it into its mempool.
+    SequencerIngress,
+    /// A block is built.
+    Builder,
+    /// A monitor looks on.
+    Monitor,
+}
+
+impl Stage {
+    const ALL: [Stage; 6] = [
+        Stage::Proxyd,
+        Stage::MempoolIngress,
+        Stage::MempoolInterval,
+        Stage::SequencerIngress,
+        Stage::Builder,
+        Stage::Monitor,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Stage::Proxyd => "proxyd",
+            Stage::MempoolIngress => "mempool-ingress",
+            Stage::MempoolInterval => "mempool-interval",
+            Stage::SequencerIngress => "sequencer-ingress",
+            Stage::Builder => "builder",
+            Stage::Monitor => "monitor",
+        }
+    }
+
+    /// A check there holds up the making of blocks: the topology of the chains forbids it.
+    fn is_forbidden(self) -> bool {
+        matches!(self, Stage::SequencerIngress | Stage::Builder)
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Stage, String> {
+        let known = Stage::ALL.into_iter().find(|stage| stage.word() == text);
+        known.ok_or_else(|| {
+            let words = Stage::ALL.map(Stage::word).join(", ");
+            format!("expected a stage ({words}), found {text:?}")
+        })
+    }
+}
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Accepted,
+    Refused,
+    Undecided,
+    /// It was no question that has an answer here.
+    Malformed,
+}
+
+impl Outcome {
+    const ALL: [(Outcome, &'static str); 4] = [
+        (Outcome::Accepted, "accepted"),
+        (Outcome::Refused, "refused"),
+        (Outcome::Undecided, "undecided"),
+        (Outcome::Malformed, "malformed"),
+    ];
+}
+
+/// The tallies of all stages.
+#[derive(Default)]
+pub(super) struct Board([Mutex<Tally>; 6]);
+
+#[derive(Default)]
+struct Tally {
+    outcomes: [u64; 4],
+    sum: Duration,
+    times: Option<Times>,
+    alarm: Option<Instant>,
+}
+
+struct Times {
+    now: Histogram<u64>,
+    before: Histogram<u64>,
+    turned: Instant,
+}
+
+impl Board {
+    fn tally(&self, stage: Stage) -> std::sync::MutexGuard<'_, Tally> {
+        let tally = &self.0[stage as usize];
+        tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a check, and says it where there should be none.
+    pub(super) fn count(&self, stage: Stage, outcome: Outcome, took: Duration) {
+        let mut tally = self.tally(stage);
+        tally.count(outcome, took);
+        if stage.is_forbidden() && tally.is_alarm_due(Instant::now()) {
+            let word = stage.word();
+            let count = tally.count_all();
+            drop(tally);
+            say(&format!(
+                "ALARM: stage {word} asked for a check ({count} so far): a check there holds up the \
+                 making of blocks. Check before, in proxyd and in the mempools of other nodes, and \
+                 switch it off at the sequencer"
+            ));
+        }
+    }
+
+    /// All of it, in the text exposition format.
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        head(
+            &mut out,
+            "haltbox_check_total",
+            "counter",
+            "Checks of an access list.",
+        );
+        for stage in Stage::ALL {
+            let tally = self.tally(stage);
+            for (outcome, word) in Outcome::ALL {
+                let count = tally.outcomes[outcome as usize];
+                let stage = stage.word();
+                let _ = writeln!(
+                    out,
+                    "haltbox_check_total{{stage=\"{stage}\",verdict=\"{word}\"}} {count}"
+                );
+            }
+        }
+        let help = "How long its caller waited; quantiles of the last five to ten minutes.";
+        head(&mut out, "haltbox_check_seconds", "summary", help);
+        for stage in Stage::ALL {
+            self.tally(stage).seconds(&mut out, stage.word());
+        }
+        let help = "Checks at a stage where there should be none.";
+        let name = "haltbox_check_forbidden_stage_total";
+        head(&mut out, name, "counter", help);
+        for stage in Stage::ALL.into_iter().filter(|stage| stage.is_forbidden()) {
+            let count = self.tally(stage).count_all();
+            let _ = writeln!(out, "{name}{{stage=\"{}\"}} {count}", stage.word());
+        }
+        out
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+impl Tally {
+    fn count(&mut self, outcome: Outcome, took: Duration) {
+        self.outcomes[outcome as usize] += 1;
+        self.sum = self.sum.saturating_add(took);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if self.times.is_none() {
+            self.times = Times::new();
+        }
+        if let Some(times) = &mut self.times {
+            times.turn(Instant::now());
+            times.now.saturating_record(micros);
+        }
+    }
+
+    fn count_all(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    fn is_alarm_due(&mut self, now: Instant) -> bool {
+        let due = self.alarm.is_none_or(|last| now - last >= AGAIN);
+        if due {
+            self.alarm = Some(now);
+        }
+        due
+    }
+
+    fn seconds(&mut self, out: &mut String, stage: &str) {
+        let name = "haltbox_check_seconds";
+        let recent = self.times.as_mut().and_then(Times::recent);
+        for quantile in QUANTILES {
+            // Nothing has no quantile: that is how Prometheus writes it.
+            let value = recent.as_ref().map_or("NaN".to_owned(), |recent| {
+                (recent.value_at_quantile(quantile) as f64 / 1e6).to_string()
+            });
+            let _ = writeln!(
+                out,
+                "{name}{{stage=\"{stage}\",quantile=\"{quantile}\"}} {value}"
+            );
+        }
+        let (count, sum) = (self.count_all(), self.sum.as_secs_f64());
+        let _ = writeln!(out, "{name}_count{{stage=\"{stage}\"}} {count}");
+        let _ = writeln!(out, "{name}_sum{{stage=\"{stage}\"}} {sum}");
+    }
+}
+
+impl Times {
+    fn new() -> Option<Times> {
+        let histogram = Histogram::new_with_bounds(1, LONGEST, 2).ok()?;
+        Some(Times {
+            before: histogram.clone(),
+            now: histogram,
+            turned: Instant::now(),
+        })
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let turns = (now - self.turned).as_secs() / TURN.as_secs();
+        if turns == 0 {
+            return;
+        }
+        std::mem::swap(&mut self.now, &mut self.before);
+        self.now.reset();
+        if turns > 1 {
+            self.before.reset();
+        }
+        self.turned = now;
+    }
+
+    /// Both together, if there is anything in them.
+    fn recent(&mut self) -> Option<Histogram<u64>> {
+        self.turn(Instant::now());
+        let mut both = self.now.clone();
+        both.add(&self.before).ok()?;
+        (!both.is_empty()).then_some(both)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_read_as_they_are_written() {
+        for (at, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stage.word().parse(), Ok(stage));
+            assert_eq!(stage as usize, at);
+        }
+        let error = "mempool".parse::<Stage>().unwrap_err();
+        assert!(error.contains("mempool-ingress, "), "{error}");
+    }
+
+    #[test]
+    fn checks_are_counted_and_timed_by_stage() {
+        let board = Board::default();
+        for millis in 1..=100 {
+            let took = Duration::from_millis(millis);
+            board.count(Stage::Monitor, Outcome::Refused, took);
+        }
+        board.count(Stage::Builder, Outcome::Accepted, Duration::ZERO);
+        let text = board.text();
+        for line in [
+            "haltbox_check_total{stage=\"monitor\",verdict=\"refused\"} 100",
+            "haltbox_check_total{stage=\"monitor\",verdict=\"accepted\"} 0",
+            "haltbox_check_total{stage=\"builder\",verdict=\"accepted\"} 1",
+            "haltbox_check_seconds{stage=\"proxyd\",quantile=\"0.5\"} NaN",
+            "haltbox_check_seconds_count{stage=\"monitor\"} 100",
+            "haltbox_check_seconds_sum{stage=\"monitor\"} 5.05",
+            "haltbox_check_forbidden_stage_total{stage=\"builder\"} 1",
+            "haltbox_check_forbidden_stage_total{stage=\"sequencer-ingress\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        let median = "haltbox_check_seconds{stage=\"monitor\",quantile=\"0.5\"} ";
+        let median = text.lines().find_map(|line| line.strip_prefix(median));
+        let median: f64 = median.unwrap().parse().unwrap();
+        assert!((0.049..0.052).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn old_times_go_and_an_alarm_sounds_once_a_minute() {
+        let mut times = Times::new().unwrap();
+        let begun = times.turned;
+        times.now.saturating_record(7);
+        times.turn(begun + TURN);
+        assert_eq!((times.now.len(), times.before.len()), (0, 1));
+        times.turn(begun + 3 * TURN);
+        assert!(times.recent().is_none());
+        let mut tally = Tally::default();
+        let due = [0, 59, 60, 61].map(|s| tally.is_alarm_due(begun + Duration::from_secs(s)));
+        assert_eq!(due, [true, false, true, false]);
+    }
+}
