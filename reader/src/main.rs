@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_reader::commands::{
-    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, record, redact,
-    verify,
+    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, redact,
+    sibling::Sibling, verify,
 };
 
 /// A flight recorder for consensus failures: records what a node executes,
@@ -39,6 +39,12 @@ enum Command {
     /// Say what keeps a recorder from helping at a halt, and how to mend it.
     #[command(disable_help_flag = true)]
     Doctor(Forwarded),
+    /// Check the messages that an access list declares, by receipts alone.
+    #[command(disable_help_flag = true)]
+    Check(Forwarded),
+    /// Watch the cross-chain messages of OP Stack chains, and record them.
+    #[command(disable_help_flag = true)]
+    Watch(Forwarded),
     Cat(cat::CatArgs),
     Info(info::InfoArgs),
     Ls(ls::LsArgs),
@@ -62,7 +68,7 @@ enum Command {
     },
 }
 
-/// Arguments that haltbox-record reads.
+/// Arguments that another program reads.
 #[derive(clap::Args)]
 struct Forwarded {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -103,10 +109,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         | Command::Run(_)
         | Command::Freeze(_)
         | Command::Status(_)
-        | Command::Doctor(_) => {
-            let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-            Err(record::exec(&arguments))
-        }
+        | Command::Doctor(_) => Err(Sibling::Record.exec(&arguments())),
+        Command::Check(_) | Command::Watch(_) => Err(Sibling::Watch.exec(&arguments())),
         Command::Cat(args) => cat::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Ls(args) => ls::run(&args),
@@ -129,10 +133,21 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         }
         Command::Manual { folder } => {
             clap_mangen::generate_to(Cli::command(), &folder)?;
-            // The pages of the commands it does itself are the sibling's.
-            Err(record::exec(&["manual".into(), folder.into()]))
+            // The pages of the commands that they do are the siblings' own.
+            let arguments = ["manual".into(), folder.into()];
+            match Sibling::Watch.run(&arguments) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Outcome::Trouble),
+                // A package may leave it out.
+                Err(error) => output::say(&format!("no pages of check and watch: {error:#}")),
+            }
+            Err(Sibling::Record.exec(&arguments))
         }
     }
+}
+
+fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
 }
 
 /// Whoever read the output has seen enough: that is success.

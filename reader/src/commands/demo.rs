@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use haltbox_format::{Event, Profile};
 
-use super::record::sibling;
+use super::sibling::Sibling;
 use super::{Outcome, output, shown};
 use crate::slog_file::{SlogFile, SlogItem};
 use crate::source;
@@ -103,7 +103,7 @@ fn play(name: &str, slog: &[u8], folder: &Path) -> anyhow::Result<Validator> {
     fs::create_dir(&dir)?;
     let (log, stderr) = (dir.join("node.log"), dir.join("recorder.stderr"));
     let node_log = File::create(&log)?;
-    let program = sibling();
+    let program = Sibling::Record.program();
     let mut recorder = Command::new(&program)
         .args(["record", "--size", "16MiB", "--slog", "-", "--upload-hint"])
         .arg("to the thread your chain's developers opened")
@@ -198,7 +198,7 @@ impl Validator {
 
     /// Asks the running recorder, as an operator would.
     fn freeze(&self) -> anyhow::Result<PathBuf> {
-        let asked = Command::new(sibling())
+        let asked = Command::new(Sibling::Record.program())
             .args(["freeze", "--height", "13"])
             .arg(&self.dir)
             .output()?;

@@ -13,8 +13,8 @@ pub mod ls;
 mod new_file;
 pub mod output;
 mod progress;
-pub mod record;
 pub mod redact;
+pub mod sibling;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `haltbox record|freeze|status`: done by the sibling program.
+//! Commands that other programs do: `haltbox record` is `haltbox-record record`.
 
 use haltbox_format::ShowPath;
 use std::ffi::OsString;
@@ -6,24 +6,52 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The recorder's program.
-const SIBLING: &str = "haltbox-record";
-
-/// The sibling beside this executable, else the one on PATH.
-pub fn sibling() -> PathBuf {
-    let here = std::env::current_exe().ok();
-    let beside = here.and_then(|path| Some(path.parent()?.join(SIBLING)));
-    beside
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| PathBuf::from(SIBLING))
+/// A program that comes with this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sibling {
+    /// Runs beside a validator.
+    Record,
+    /// Looks after cross-chain messages.
+    Watch,
 }
 
-/// Becomes the sibling. Comes back only if that fails.
-pub fn exec(arguments: &[OsString]) -> anyhow::Error {
-    let program = sibling();
-    let error = Command::new(&program).args(arguments).exec();
-    anyhow::anyhow!(
-        "cannot start {}: {error}; it is looked for beside haltbox and on PATH, and comes with it",
-        program.shown()
-    )
+impl Sibling {
+    fn name(self) -> &'static str {
+        match self {
+            Sibling::Record => "haltbox-record",
+            Sibling::Watch => "haltbox-watch",
+        }
+    }
+
+    /// Beside this executable, else on PATH.
+    pub fn program(self) -> PathBuf {
+        let here = std::env::current_exe().ok();
+        let beside = here.and_then(|path| Some(path.parent()?.join(self.name())));
+        beside
+            .filter(|path| path.is_file())
+            .unwrap_or_else(|| PathBuf::from(self.name()))
+    }
+
+    /// Becomes it. Comes back only if that fails.
+    pub fn exec(self, arguments: &[OsString]) -> anyhow::Error {
+        let error = Command::new(self.program()).args(arguments).exec();
+        self.cannot_start(&error)
+    }
+
+    /// Runs it until it ends; whether that was well.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run(self, arguments: &[OsString]) -> anyhow::Result<bool> {
+        let status = Command::new(self.program()).args(arguments).status();
+        let status = status.map_err(|error| self.cannot_start(&error))?;
+        Ok(status.success())
+    }
+
+    fn cannot_start(self, error: &std::io::Error) -> anyhow::Error {
+        anyhow::anyhow!(
+            "cannot start {}: {error}; it is looked for beside haltbox and on PATH, and comes with it",
+            self.program().shown()
+        )
+    }
 }

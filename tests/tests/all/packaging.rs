@@ -181,8 +181,13 @@ fn completions_and_manual_name_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     output(0, &["manual", text(folder.path())]);
     let page = std::fs::read_to_string(folder.path().join("haltbox.1")).expect("a page");
-    // Whichever of the two programs does it: its options are on its page.
-    for (command, option) in [("record", "slog"), ("run", "tee"), ("cat", "crank")] {
+    // Whichever of the programs does it: its options are on its page.
+    for (command, option) in [
+        ("record", "slog"),
+        ("run", "tee"),
+        ("cat", "crank"),
+        ("check", "depset"),
+    ] {
         let page = folder.path().join(format!("haltbox-{command}.1"));
         let page = std::fs::read_to_string(page).expect("a page");
         assert!(
@@ -191,7 +196,7 @@ fn completions_and_manual_name_every_command() {
         );
     }
     for command in [
-        "cat", "diff", "compare", "doctor", "freeze", "run", "status", "verify",
+        "cat", "check", "diff", "compare", "doctor", "freeze", "run", "status", "verify",
     ] {
         assert!(
             bash.contains(&format!("haltbox__{command}"))
