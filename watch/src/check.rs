@@ -10,6 +10,7 @@
 //!                                                          -> checksum of each log
 //! ```
 
+mod bench;
 pub mod command;
 mod finals;
 mod http;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use alloy_primitives::B256;
 
 use crate::access_list::Declared;
-use crate::chain::{Block, Glance, Node};
+use crate::chain::{Block, Emitted, Node};
 use crate::dependency_set::DependencySet;
 use crate::message::{ChainId, Message, Place};
 use crate::validity::{Broken, Descriptor, Told, Validity, judge_declared, refused_at_once};
@@ -134,7 +135,7 @@ struct Known {
 impl Known {
     fn of(chain: ChainId, block: &Block, finalized: Option<u64>) -> Known {
         let header = block.header;
-        let checksum = |emitted: &crate::chain::Emitted| {
+        let checksum = |emitted: &Emitted| {
             let message = Message {
                 place: Place {
                     chain,
@@ -154,12 +155,12 @@ impl Known {
         }
     }
 
-    fn told(&self, log: u32) -> Told<'_, B256> {
+    fn told(&self, log: u32) -> Told<B256> {
         let at = usize::try_from(log).ok();
         Told::Block {
             timestamp: self.timestamp,
             logs: u32::try_from(self.checksums.len()).unwrap_or(u32::MAX),
-            log: at.and_then(|at| self.checksums.get(at)),
+            log: at.and_then(|at| self.checksums.get(at)).copied(),
         }
     }
 }
@@ -315,13 +316,13 @@ impl Checker {
             }
             Err(trouble) => return nothing(heights, &format!("{endpoint}: {trouble}")),
         };
-        let mut blocks = glance.blocks.iter();
-        let seen = heights.iter().map(|height| {
-            let block = blocks.next().cloned().unwrap_or(Ok(None));
+        let finalized = glance.finalized.map(|header| header.number);
+        let latest = glance.latest;
+        let seen = heights.iter().zip(glance.blocks).map(|(height, block)| {
             let seen = match block {
-                Ok(Some(block)) => Seen::Block(self.known(chain, &block, &glance)),
-                Ok(None) if *height > glance.latest.number => Seen::Ahead {
-                    head: glance.latest.timestamp,
+                Ok(Some(block)) => Seen::Block(self.known(chain, &block, finalized)),
+                Ok(None) if *height > latest.number => Seen::Ahead {
+                    head: latest.timestamp,
                 },
                 Ok(None) => Seen::Nothing(format!("{endpoint} has no block {height} any more")),
                 Err(trouble) => Seen::Nothing(format!("{endpoint}: block {height}: {trouble}")),
@@ -331,12 +332,11 @@ impl Checker {
         seen.collect()
     }
 
-    fn known(&self, chain: ChainId, block: &Block, glance: &Glance) -> Arc<Known> {
-        let finalized = glance.finalized.map(|header| header.number);
+    fn known(&self, chain: ChainId, block: &Block, finalized: Option<u64>) -> Arc<Known> {
         let known = Arc::new(Known::of(chain, block, finalized));
         if known.is_final {
-            self.finals
-                .put(chain, block.header.number, Arc::clone(&known));
+            let height = block.header.number;
+            self.finals.put(chain, height, Arc::clone(&known));
         }
         known
     }

@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     Watch(WatchArgs),
     /// Write the manual's pages of these commands into a folder.
     #[command(hide = true)]

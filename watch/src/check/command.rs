@@ -15,6 +15,7 @@ use haltbox_recorder::operator::message::{print, print_json, say};
 use haltbox_recorder::rpc::Endpoint;
 use serde::Serialize;
 
+use super::bench::{self, Indexed};
 use super::server::{cannot_tell, serve};
 use super::{Checker, Question, Verdict, shown};
 use crate::access_list::{self, Declared};
@@ -25,6 +26,8 @@ use crate::validity::Descriptor;
 
 /// Of the JSON document.
 const VERSION: u32 = 1;
+/// What endpoints call the check.
+const METHODS: [&str; 2] = ["interop_checkAccessList", "supervisor_checkAccessList"];
 /// Largest list on standard input.
 const LARGEST: u64 = 16 << 20;
 
@@ -66,6 +69,16 @@ pub struct CheckArgs {
     /// metrics at /metrics.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["entries", "executing_chain", "timestamp"])]
     serve: Option<SocketAddr>,
+    /// Ask for so many seconds, and print how long it took: one declaration after the other
+    /// against all of them in one request. Exit code 0 whatever the verdicts are.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "serve", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    bench: Option<u64>,
+    /// With --bench: another endpoint that answers the same, such as an op-interop-filter.
+    #[arg(long, value_name = "URL", requires = "bench")]
+    indexed: Option<Endpoint>,
+    /// What that endpoint calls it.
+    #[arg(long, value_name = "METHOD", requires = "indexed", default_value = METHODS[0], value_parser = METHODS)]
+    indexed_method: String,
     /// Entries of the access list, in their order; - reads them from standard input, one
     /// a line or as a JSON array.
     #[arg(value_name = "ENTRY", required_unless_present = "serve")]
@@ -122,6 +135,13 @@ struct Document {
     verdict: &'static str,
     declarations: Vec<Row>,
     milliseconds: u64,
+}
+
+#[derive(Serialize)]
+struct Times {
+    version: u32,
+    seconds: u64,
+    rows: Vec<bench::Row>,
 }
 
 #[derive(Serialize)]
@@ -211,6 +231,9 @@ fn check(args: &CheckArgs, checker: &Checker) -> Result<ExitCode, String> {
             timeout: args.timeout,
         },
     };
+    if let Some(seconds) = args.bench {
+        return measure(args, checker, &question, seconds);
+    }
     let begun = Instant::now();
     let verdicts = checker.check(std::slice::from_ref(&question)).concat();
     let worst = Verdict::of_all(&verdicts);
@@ -233,6 +256,31 @@ fn check(args: &CheckArgs, checker: &Checker) -> Result<ExitCode, String> {
         Verdict::Refused(_) => 1,
         Verdict::Undecided(_) => 2,
     }))
+}
+
+fn measure(
+    args: &CheckArgs,
+    checker: &Checker,
+    question: &Question,
+    seconds: u64,
+) -> Result<ExitCode, String> {
+    let method = METHODS
+        .into_iter()
+        .find(|method| *method == args.indexed_method);
+    let indexed = args.indexed.clone().zip(method);
+    let indexed = indexed.map(|(endpoint, method)| Indexed { endpoint, method });
+    let time = Duration::from_secs(seconds);
+    let rows = bench::run(checker, question, indexed.as_ref(), time)?;
+    if args.json {
+        print_json(&Times {
+            version: VERSION,
+            seconds,
+            rows,
+        })?;
+    } else {
+        print(&bench::text(&rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn line(declared: &Declared, verdict: &Verdict) -> String {

@@ -10,16 +10,17 @@
 
 use std::collections::HashSet;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use alloy_primitives::B256;
+use haltbox_recorder::operator::message::say;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::http::{self, Answers, Refusal, Reply, Request};
-use super::stages::{Board, Outcome, Stage};
+use super::stages::{Board, Outcome, Seldom, Stage};
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
 use crate::message::{ChainId, Place};
@@ -53,6 +54,11 @@ pub(super) fn cannot_tell(level: &str) -> String {
     )
 }
 
+/// Whether an error says that a message does not hold: -32602 does, of a list that is none.
+pub(super) fn is_verdict(code: i64) -> bool {
+    matches!(code, CONFLICT | UNKNOWN_CHAIN | PARAMS)
+}
+
 const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// The text exposition format.
@@ -66,6 +72,8 @@ pub(super) fn serve(listener: &TcpListener, checker: Checker) -> ! {
 pub(super) struct Server {
     checker: Checker,
     board: Board,
+    /// Why there is no verdict.
+    trouble: Mutex<Seldom>,
 }
 
 /// Why a call has no result.
@@ -104,8 +112,11 @@ struct Taken {
 
 impl Server {
     pub(super) fn new(checker: Checker) -> Server {
-        let board = Board::default();
-        Server { checker, board }
+        Server {
+            checker,
+            board: Board::default(),
+            trouble: Mutex::default(),
+        }
     }
 
     fn call(&self, request: &Request) -> Reply {
@@ -163,10 +174,41 @@ impl Server {
             Err(error) => Err(error.clone()),
             Ok(_) => verdicts.next().map_or_else(
                 || Err(failure(UNINITIALIZED, "nothing was told")),
-                |(question, verdicts)| decided(question, &verdicts),
+                |(question, verdicts)| self.decided(question, &verdicts),
             ),
         };
         taken.iter().map(result).collect()
+    }
+}
+
+impl Server {
+    /// The verdict that decides, with the declaration that it is about.
+    fn decided(&self, question: &Question, verdicts: &[Verdict]) -> Result<(), Failure> {
+        let worst = Verdict::of_all(verdicts);
+        let code = match worst {
+            Verdict::Accepted => return Ok(()),
+            Verdict::Refused(Broken::UnknownChain(_)) => UNKNOWN_CHAIN,
+            Verdict::Refused(_) => CONFLICT,
+            Verdict::Undecided(Undecided::Ahead { .. }) => FUTURE,
+            Verdict::Undecided(Undecided::Untold(_)) => UNINITIALIZED,
+        };
+        let at = verdicts.iter().position(|verdict| verdict == worst);
+        let declared = at.and_then(|at| question.declared.get(at));
+        let place = declared.map_or_else(String::new, |declared| shown(&declared.place));
+        let what = match worst {
+            Verdict::Undecided(Undecided::Untold(why)) => self.untold(&place, why),
+            otherwise => otherwise.what().unwrap_or_default(),
+        };
+        Err(failure(code, format!("{place}: {what}")))
+    }
+
+    /// Which node failed, and how, is the operator's: the caller may be anyone.
+    fn untold(&self, place: &str, why: &str) -> String {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.is_due(Instant::now()) {
+            say(&format!("a check has no verdict: {place}: {why}"));
+        }
+        "no node told; ask again".to_owned()
     }
 }
 
@@ -364,25 +406,6 @@ fn read_descriptor(descriptor: Value, is_interop: bool) -> Result<Descriptor, Fa
         timestamp: raw.timestamp.0,
         timeout: raw.timeout.map_or(0, |timeout| timeout.0),
     })
-}
-
-/// The verdict that decides, with the declaration that it is about.
-fn decided(question: &Question, verdicts: &[Verdict]) -> Result<(), Failure> {
-    let worst = Verdict::of_all(verdicts);
-    let code = match worst {
-        Verdict::Accepted => return Ok(()),
-        Verdict::Refused(Broken::UnknownChain(_)) => UNKNOWN_CHAIN,
-        Verdict::Refused(_) => CONFLICT,
-        Verdict::Undecided(Undecided::Ahead { .. }) => FUTURE,
-        Verdict::Undecided(Undecided::Untold(_)) => UNINITIALIZED,
-    };
-    let at = verdicts.iter().position(|verdict| verdict == worst);
-    let declared = at.and_then(|at| question.declared.get(at));
-    let place = declared.map_or_else(String::new, |declared| {
-        format!("{}: ", shown(&declared.place))
-    });
-    let what = worst.what().unwrap_or_default();
-    Err(failure(code, format!("{place}{what}")))
 }
 
 fn outcome(result: &Result<(), Failure>) -> Outcome {

@@ -94,6 +94,20 @@ impl Outcome {
     ];
 }
 
+/// What is said once a minute at most.
+#[derive(Default)]
+pub(super) struct Seldom(Option<Instant>);
+
+impl Seldom {
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.0.is_none_or(|last| now - last >= AGAIN);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
 /// The tallies of all stages.
 #[derive(Default)]
 pub(super) struct Board([Mutex<Tally>; 6]);
@@ -103,7 +117,7 @@ struct Tally {
     outcomes: [u64; 4],
     sum: Duration,
     times: Option<Times>,
-    alarm: Option<Instant>,
+    alarm: Seldom,
 }
 
 struct Times {
@@ -122,7 +136,7 @@ impl Board {
     pub(super) fn count(&self, stage: Stage, outcome: Outcome, took: Duration) {
         let mut tally = self.tally(stage);
         tally.count(outcome, took);
-        if stage.is_forbidden() && tally.is_alarm_due(Instant::now()) {
+        if stage.is_forbidden() && tally.alarm.is_due(Instant::now()) {
             let word = stage.word();
             let count = tally.count_all();
             drop(tally);
@@ -190,14 +204,6 @@ impl Tally {
 
     fn count_all(&self) -> u64 {
         self.outcomes.iter().sum()
-    }
-
-    fn is_alarm_due(&mut self, now: Instant) -> bool {
-        let due = self.alarm.is_none_or(|last| now - last >= AGAIN);
-        if due {
-            self.alarm = Some(now);
-        }
-        due
     }
 
     fn seconds(&mut self, out: &mut String, stage: &str) {
@@ -301,8 +307,8 @@ mod tests {
         assert_eq!((times.now.len(), times.before.len()), (0, 1));
         times.turn(begun + 3 * TURN);
         assert!(times.recent().is_none());
-        let mut tally = Tally::default();
-        let due = [0, 59, 60, 61].map(|s| tally.is_alarm_due(begun + Duration::from_secs(s)));
+        let mut alarm = Seldom::default();
+        let due = [0, 59, 60, 61].map(|s| alarm.is_due(begun + Duration::from_secs(s)));
         assert_eq!(due, [true, false, true, false]);
     }
 }

@@ -207,3 +207,26 @@ fn a_final_block_without_the_log_is_not_looked_at_again() {
     let checker = checker(&[(901, &[&stub])], 60_000);
     assert_eq!(one(&checker, at(|p| p.log = 2)).reason(), Some("no-log"));
 }
+
+#[test]
+fn times_are_taken_of_each_way_to_ask() {
+    let stub = Stub::start(chain());
+    let checker = checker(&[(901, &[&stub])], 0);
+    let question = question(vec![declared(), at(|p| p.log = 1)]);
+    let rows = bench::run(&checker, &question, None, Duration::from_millis(100)).unwrap();
+    let json = serde_json::to_value(&rows).unwrap();
+    assert_eq!(json[0]["of"], "light");
+    assert_eq!(json[1]["declarations"], 2);
+    assert_eq!(
+        json[1]["refused"], json[1]["requests"],
+        "one of both is forged"
+    );
+    let of_first = |word: &str| json[0][word].as_u64().unwrap();
+    assert!(
+        of_first("accepted").abs_diff(of_first("refused")) <= 1,
+        "{json}"
+    );
+    let asked = of_first("requests") + json[1]["requests"].as_u64().unwrap();
+    assert_eq!(stub.asked().len() as u64, asked);
+    assert!(json[0]["p50_ms"].as_f64() <= json[0]["max_ms"].as_f64());
+}

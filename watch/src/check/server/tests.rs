@@ -142,6 +142,12 @@ fn what_nobody_tells_is_no_verdict() {
         ..chain()
     });
     assert_eq!(code(&broken, INTEROP, &params), UNINITIALIZED);
+    let answer = ask(&broken, &call(INTEROP, &params)).to_string();
+    assert!(answer.contains("no node told"), "{answer}");
+    assert!(
+        !answer.contains("127.0.0.1"),
+        "a node's place is not told: {answer}"
+    );
     let (behind, _stub) = server(Script {
         latest: (47, NOW - 60),
         blocks: Default::default(),

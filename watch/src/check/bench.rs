@@ -1,0 +1,190 @@
+//! How long checks take: one at a time against all at once, and this check against
+//! another endpoint that answers the same question out of an index.
+
+use std::time::{Duration, Instant};
+
+use haltbox_recorder::rpc::Endpoint;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Checker, Question, Verdict};
+use crate::rpc::{Call, Client, Trouble};
+
+/// Longest time that is told apart, in microseconds.
+const LONGEST: u64 = 60_000_000;
+
+/// Another endpoint, and what it calls the check.
+#[derive(Clone, Debug)]
+pub(super) struct Indexed {
+    pub(super) endpoint: Endpoint,
+    pub(super) method: &'static str,
+}
+
+/// Times of one way to ask.
+#[derive(Serialize)]
+pub(super) struct Row {
+    of: &'static str,
+    requests: u64,
+    /// In one request.
+    declarations: usize,
+    accepted: u64,
+    refused: u64,
+    undecided: u64,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+/// What a request came to.
+enum Came {
+    Accepted,
+    Refused,
+    Undecided,
+}
+
+impl Came {
+    fn of(verdicts: &[Vec<Verdict>]) -> Came {
+        match Verdict::of_all(verdicts.iter().flatten()) {
+            Verdict::Accepted => Came::Accepted,
+            Verdict::Refused(_) => Came::Refused,
+            Verdict::Undecided(_) => Came::Undecided,
+        }
+    }
+}
+
+/// Asks each way for a share of the time: by one declaration after the other, and by all of
+/// them in one request.
+///
+/// # Errors
+/// In words.
+pub(super) fn run(
+    checker: &Checker,
+    question: &Question,
+    indexed: Option<&Indexed>,
+    time: Duration,
+) -> Result<Vec<Row>, String> {
+    let single = |declared: &_| Question {
+        declared: vec![*declared],
+        descriptor: question.descriptor,
+    };
+    let singles: Vec<Question> = question.declared.iter().map(single).collect();
+    if singles.is_empty() {
+        return Err("nothing to measure: the access list declares no message".to_owned());
+    }
+    let share = time / if indexed.is_some() { 4 } else { 2 };
+    let light = |questions: &[Question]| Came::of(&checker.check(questions));
+    let mut rows = vec![
+        measure("light", singles.chunks(1), share, light)?,
+        measure(
+            "light-batch",
+            [singles.as_slice()].into_iter(),
+            share,
+            light,
+        )?,
+    ];
+    if let Some(indexed) = indexed {
+        let client = Client::new(indexed.endpoint.clone());
+        let ask = |questions: &[Question]| ask(&client, indexed.method, questions);
+        rows.push(measure("indexed", singles.chunks(1), share, ask)?);
+        let all = [singles.as_slice()].into_iter();
+        rows.push(measure("indexed-batch", all, share, ask)?);
+    }
+    Ok(rows)
+}
+
+fn measure<'a>(
+    of: &'static str,
+    requests: impl Iterator<Item = &'a [Question]> + Clone,
+    time: Duration,
+    ask: impl Fn(&[Question]) -> Came,
+) -> Result<Row, String> {
+    let histogram = Histogram::<u64>::new_with_bounds(1, LONGEST, 3);
+    let mut times = histogram.map_err(|error| error.to_string())?;
+    let (mut counts, mut declarations) = ([0; 3], 0);
+    let end = Instant::now() + time;
+    for questions in requests.cycle() {
+        declarations = questions.len();
+        let begun = Instant::now();
+        counts[ask(questions) as usize] += 1;
+        let took = begun.elapsed();
+        times.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if Instant::now() >= end {
+            break;
+        }
+    }
+    let [accepted, refused, undecided] = counts;
+    let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
+    Ok(Row {
+        of,
+        requests: times.len(),
+        declarations,
+        accepted,
+        refused,
+        undecided,
+        p50_ms: ms(0.5),
+        p90_ms: ms(0.9),
+        p99_ms: ms(0.99),
+        max_ms: ms(1.0),
+    })
+}
+
+/// Any error is a refusal but those that are known to be none.
+fn ask(client: &Client, method: &'static str, questions: &[Question]) -> Came {
+    let calls = questions.iter().map(|question| call(method, question));
+    let calls: Vec<Call> = calls.collect();
+    let Ok(told) = client.batch(&calls) else {
+        return Came::Undecided;
+    };
+    let mut came = Came::Accepted;
+    for told in told {
+        match told {
+            Ok(_) => {}
+            Err(Trouble::Refused { code, .. }) if super::server::is_verdict(code) => {
+                return Came::Refused;
+            }
+            Err(_) => came = Came::Undecided,
+        }
+    }
+    came
+}
+
+fn call(method: &'static str, question: &Question) -> Call {
+    let entries: Vec<_> = question
+        .declared
+        .iter()
+        .flat_map(|one| one.entries())
+        .collect();
+    let hex = |number: u64| format!("{number:#x}");
+    let descriptor = question.descriptor;
+    let mut told =
+        json!({"timestamp": hex(descriptor.timestamp), "timeout": hex(descriptor.timeout)});
+    if let Some(chain) = descriptor.chain {
+        told["chainID"] = Value::from(chain.to_string());
+    }
+    Call::new(method, [json!(entries), json!("unsafe"), told])
+}
+
+/// As people read it.
+pub(super) fn text(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "way            declared  requests  accepted  refused  undecided    p50 ms    p90 ms    p99 ms    max ms\n",
+    );
+    for row in rows {
+        text += &format!(
+            "{:<13}  {:>8}  {:>8}  {:>8}  {:>7}  {:>9}  {:>8.2}  {:>8.2}  {:>8.2}  {:>8.2}\n",
+            row.of,
+            row.declarations,
+            row.requests,
+            row.accepted,
+            row.refused,
+            row.undecided,
+            row.p50_ms,
+            row.p90_ms,
+            row.p99_ms,
+            row.max_ms
+        );
+    }
+    text
+}
