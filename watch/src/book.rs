@@ -14,10 +14,12 @@
 mod chain;
 mod cycle;
 mod doom;
+mod open;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 
@@ -28,6 +30,7 @@ use crate::message::{ChainId, Digested, Malformed, Message};
 use crate::validity::{Broken, Executing, Told, Validity, judge};
 use chain::{Chain, Held};
 use doom::Doom;
+use open::{Open, Seat};
 
 /// Where a message is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +75,7 @@ pub enum Standing {
     /// All rules hold.
     Valid,
     /// A rule does not.
-    Invalid(Fault),
+    Invalid(Box<Fault>),
 }
 
 /// Why a message is invalid.
@@ -104,6 +107,10 @@ impl Standing {
 }
 
 impl Fault {
+    fn stands(self) -> Standing {
+        Standing::Invalid(Box::new(self))
+    }
+
     /// One word for metrics and records.
     pub fn word(&self) -> &'static str {
         match self {
@@ -127,20 +134,7 @@ impl std::fmt::Display for Fault {
 const ASKED: usize = 64;
 
 /// The place of a message in the book.
-type Id = usize;
-
-struct Open {
-    site: Site,
-    timestamp: u64,
-    executed: Executed,
-    declared: Declaration,
-    /// By the rules alone.
-    alone: Standing,
-    /// With what it stands on.
-    told: Standing,
-    /// Whether it held when that was known last.
-    held: Option<bool>,
-}
+type Id = u32;
 
 /// Open messages by executing chain, named chain (`None`: the log is no message), and
 /// standing in a word.
@@ -183,7 +177,7 @@ pub struct Left {
 impl Book {
     /// Of the chains that are followed.
     pub fn new(set: DependencySet, chains: impl IntoIterator<Item = ChainId>) -> Book {
-        let chains = chains.into_iter().map(|id| (id, Chain::default()));
+        let chains = chains.into_iter().map(|id| (id, Chain::new(id)));
         Book {
             set,
             chains: chains.collect(),
@@ -225,6 +219,12 @@ impl Book {
     /// last, in an earlier session.
     pub fn block(&mut self, chain: ChainId, found: &Found, held: impl Fn(&Site) -> Option<bool>) {
         let header = found.block.header;
+        let seat = Arc::new(Seat {
+            chain,
+            number: header.number,
+            hash: header.hash,
+            timestamp: header.timestamp,
+        });
         let mut messages = Vec::with_capacity(found.messages.len());
         for message in &found.messages {
             let site = Site {
@@ -234,42 +234,35 @@ impl Book {
                 log: message.log,
                 transaction: message.transaction,
             };
-            messages.push(self.insert(Open {
-                held: held(&site),
-                site,
-                timestamp: header.timestamp,
-                executed: message.message,
-                declared: message.declared,
-                alone: Standing::Unknown,
-                told: Standing::Unknown,
-            }));
+            let open = Open::new(&seat, message, |chain| self.shared(chain), held(&site));
+            messages.push(self.insert(open));
         }
         let logs = found.block.logs.iter();
         let held = Held {
             hash: header.hash,
             timestamp: header.timestamp,
-            logs: logs.map(|log| Digested::from(&log.log)).collect(),
+            logs: Some(logs.map(|log| Digested::from(&log.log)).collect()),
             messages,
         };
         if let Some(known) = self.chains.get_mut(&chain) {
-            known.tip = Some((header.number, header.timestamp));
-            known.blocks.insert(header.number, held);
+            known.push(header.number, held);
         }
         self.touch(chain, header.number);
         self.ask_again(chain);
     }
 
     fn insert(&mut self, open: Open) -> Id {
-        let (executed, timestamp) = (open.executed, open.timestamp);
+        let (executed, timestamp) = (open.executed(), open.timestamp());
         *self.tally.entry(open.counted_as()).or_default() += 1;
         let id = match self.free.pop() {
             Some(id) => {
-                self.open[id] = Some(open);
+                self.open[id as usize] = Some(open);
                 id
             }
             None => {
                 self.open.push(Some(open));
-                self.open.len() - 1
+                // Four thousand million messages do not fit any memory.
+                (self.open.len() - 1) as Id
             }
         };
         if let Ok(message) = executed {
@@ -282,6 +275,14 @@ impl Book {
         }
         self.dirty.insert(id);
         id
+    }
+
+    /// The chain's number, held once for all messages that name it. Of a chain that is not
+    /// in the set each has its own: whoever makes numbers up must not fill the memory for
+    /// good.
+    fn shared(&self, chain: ChainId) -> Arc<ChainId> {
+        let known = self.chains.get(&chain);
+        known.map_or_else(|| Arc::new(chain), |known| Arc::clone(&known.id))
     }
 
     /// The blocks of a chain above a height are gone. Their messages, newest block last.
@@ -303,7 +304,7 @@ impl Book {
     fn leave(&mut self, number: u64, held: Held) -> Left {
         let messages = held.messages.iter().filter_map(|id| {
             let open = self.remove(*id)?;
-            Some((open.site, open.executed, open.told))
+            Some((open.site(), open.executed(), open.told))
         });
         Left {
             number,
@@ -313,12 +314,12 @@ impl Book {
     }
 
     fn remove(&mut self, id: Id) -> Option<Open> {
-        let open = self.open.get_mut(id)?.take()?;
+        let open = self.open.get_mut(id as usize)?.take()?;
         self.free.push(id);
         uncount(&mut self.tally, open.counted_as());
         self.dirty.remove(&id);
-        self.doom.forget(id, open.site.chain, open.site.number);
-        if let Ok(message) = open.executed {
+        self.doom.forget(id, open.site().chain, open.site().number);
+        if let Ok(message) = open.executed() {
             let named = (message.place.chain, message.place.block);
             if let Some(ids) = self.by_named.get_mut(&named) {
                 ids.remove(&id);
@@ -327,7 +328,7 @@ impl Book {
                 }
             }
             self.waiting.remove(&(message.place.chain, id));
-            self.leave_time(id, open.timestamp);
+            self.leave_time(id, open.timestamp());
         }
         Some(open)
     }
@@ -366,7 +367,7 @@ impl Book {
         let held = Held {
             hash: block.header.hash,
             timestamp: block.header.timestamp,
-            logs: block.logs.iter().map(|log| (&log.log).into()).collect(),
+            logs: Some(block.logs.iter().map(|log| (&log.log).into()).collect()),
             messages: Vec::new(),
         };
         if let Some(known) = self.chains.get_mut(&chain) {
@@ -410,13 +411,13 @@ impl Book {
 
     /// By the rules, and whether it makes its block bad.
     fn judge_alone(&mut self, id: Id) {
-        let Some(open) = self.open.get(id).and_then(Option::as_ref) else {
+        let Some(open) = self.open.get(id as usize).and_then(Option::as_ref) else {
             return;
         };
-        let (site, executed, timestamp) = (open.site, open.executed, open.timestamp);
+        let (site, executed, timestamp) = (open.site(), open.executed(), open.timestamp());
         let alone = match executed {
-            Err(malformed) => Standing::Invalid(Fault::Malformed(malformed)),
-            Ok(_) if self.in_cycle.contains(&id) => Standing::Invalid(Fault::Broken(Broken::Cycle)),
+            Err(malformed) => Fault::Malformed(malformed).stands(),
+            Ok(_) if self.in_cycle.contains(&id) => Fault::Broken(Broken::Cycle).stands(),
             Ok(message) => self.by_rules(&message, site.chain, timestamp),
         };
         match alone {
@@ -435,7 +436,7 @@ impl Book {
                 self.doom.spreads(site.chain, site.number);
             }
         }
-        if let Some(open) = self.open.get_mut(id).and_then(Option::as_mut) {
+        if let Some(open) = self.open.get_mut(id as usize).and_then(Option::as_mut) {
             let was = std::mem::replace(&mut open.alone, alone);
             // It may have doomed its block, and does so no more.
             if was == Standing::Valid && open.alone != was {
@@ -458,19 +459,19 @@ impl Book {
         match judge(message, executing, &told, &self.set) {
             Validity::Unknown => Standing::Unknown,
             Validity::Valid => Standing::Valid,
-            Validity::Invalid(broken) => Standing::Invalid(Fault::Broken(broken)),
+            Validity::Invalid(broken) => Fault::Broken(broken).stands(),
         }
     }
 
     /// What a message stands on joins what is known of it.
     fn told(&mut self, id: Id) -> Option<Change> {
-        let open = self.open.get_mut(id)?.as_mut()?;
-        let doomed = match (&open.alone, open.executed) {
+        let open = self.open.get_mut(id as usize)?.as_mut()?;
+        let doomed = match (&open.alone, open.executed()) {
             (Standing::Valid, Ok(message)) => self.doom.of(&message),
             _ => None,
         };
         let to = match doomed {
-            Some(broken) => Standing::Invalid(Fault::Broken(broken)),
+            Some(broken) => Fault::Broken(broken).stands(),
             None => open.alone.clone(),
         };
         if to == open.told {
@@ -483,8 +484,8 @@ impl Book {
         let flip = matches!((open.held, holds), (Some(was), Some(is)) if was != is);
         open.held = holds.or(open.held);
         Some(Change {
-            site: open.site,
-            executed: open.executed,
+            site: open.site(),
+            executed: open.executed(),
             declared: open.declared,
             from,
             to,
@@ -515,14 +516,14 @@ impl Book {
         let (number, held) = known.blocks.first_key_value()?;
         let finalized = known.finalized?;
         let is_settled = |id: &Id| {
-            let open = self.open.get(*id).and_then(Option::as_ref);
+            let open = self.open.get(*id as usize).and_then(Option::as_ref);
             open.is_none_or(|open| self.is_settled(open))
         };
         (*number < finalized && held.messages.iter().all(is_settled)).then_some(*number)
     }
 
     fn is_settled(&self, open: &Open) -> bool {
-        let Ok(message) = open.executed else {
+        let Ok(message) = open.executed() else {
             return true;
         };
         // What names a chain that nobody follows stays what it is.
@@ -530,7 +531,7 @@ impl Book {
             return true;
         };
         let finalized = named.finalized.is_some_and(|at| at >= message.place.block);
-        finalized && open.told != Standing::Unknown || open.timestamp < message.place.timestamp
+        finalized && open.told != Standing::Unknown || open.timestamp() < message.place.timestamp
     }
 
     /// All messages of a block, with what is known of each.
@@ -538,8 +539,10 @@ impl Book {
         let known = self.chains.get(&chain);
         let held = known.and_then(|known| known.blocks.get(&number));
         let ids = held.map_or(&[][..], |held| &held.messages);
-        let open = ids.iter().filter_map(|id| self.open.get(*id)?.as_ref());
-        open.map(|open| (open.site, open.told.clone())).collect()
+        let open = ids
+            .iter()
+            .filter_map(|id| self.open.get(*id as usize)?.as_ref());
+        open.map(|open| (open.site(), open.told.clone())).collect()
     }
 
     /// Open messages, counted.
@@ -555,15 +558,8 @@ impl Book {
     /// The least timestamp of a block with a message that nobody can tell of yet.
     pub fn oldest_unjudged(&self) -> Option<u64> {
         let waiting = self.waiting.iter();
-        let open = waiting.filter_map(|(_, id)| self.open.get(*id)?.as_ref());
-        open.map(|open| open.timestamp).min()
-    }
-}
-
-impl Open {
-    fn counted_as(&self) -> (ChainId, Option<ChainId>, &'static str) {
-        let named = self.executed.ok().map(|message| message.place.chain);
-        (self.site.chain, named, self.told.word())
+        let open = waiting.filter_map(|(_, id)| self.open.get(*id as usize)?.as_ref());
+        open.map(Open::timestamp).min()
     }
 }
 

@@ -13,7 +13,6 @@
 mod bench;
 pub mod command;
 mod finals;
-mod http;
 mod server;
 mod stages;
 

@@ -34,7 +34,7 @@ pub enum Sighting {
         to: u64,
     },
     /// How far the chain is.
-    Heads(Heads),
+    Heads(Box<Heads>),
     /// Heights that nobody can tell of.
     Gap {
         /// The first.
@@ -172,13 +172,10 @@ impl Finder {
             }
         };
         self.report(None, told);
-        told(Sighting::Heads(heads));
-        match self.follow(&heads, told) {
-            Ok(more) => more,
-            // The chain changed under the questions, or the node went away: the next look
-            // finds out.
-            Err(_) => false,
-        }
+        told(Sighting::Heads(Box::new(heads)));
+        // The chain changed under the questions, or the node went away: the next look finds
+        // out.
+        self.follow(&heads, told).unwrap_or(false)
     }
 
     /// What stands at a finalized height.

@@ -15,9 +15,14 @@
 //! | [`validity`] | whether a message holds: the rules, and a reason for each that is broken |
 //! | [`rpc`], [`chain`] | JSON-RPC, and what the nodes of a chain tell |
 //! | [`check`] | the light check of an access list, as a command and as a server |
+//! | [`finder`] | one chain, block by block, and back where it was replaced |
+//! | [`book`] | what is known of messages that are not settled, and what changes it |
+//! | [`incident`] | an invalid message until it is replaced for good |
+//! | [`tape`] | what was seen, in a ring for each chain |
+//! | [`watcher`] | the loop that joins them; [`alert`], [`metrics`], [`pages`] tell of it |
 //!
-//! Only [`rpc`] opens a connection, and only the server of [`check`] takes one: the rules
-//! are handed what chains tell.
+//! Only [`rpc`] opens a connection, and only the servers of [`check`] and [`pages`] take
+//! one. The rules and the book are handed what chains tell.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),
@@ -26,11 +31,13 @@
 
 pub mod access_list;
 pub mod alert;
+mod arguments;
 pub mod book;
 pub mod chain;
 pub mod check;
 pub mod dependency_set;
 pub mod finder;
+mod http;
 pub mod incident;
 pub mod message;
 pub mod metrics;

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
-use haltbox_recorder::rpc::Endpoint;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Standing};
@@ -48,7 +47,7 @@ pub struct Options {
     /// Folder of the tapes: a folder of each chain, by its number.
     pub dir: PathBuf,
     /// The chains, and the nodes of each.
-    pub chains: BTreeMap<ChainId, Vec<Endpoint>>,
+    pub chains: BTreeMap<ChainId, Vec<Node>>,
     /// The rules.
     pub set: DependencySet,
     /// Bytes of each chain's ring.
@@ -85,13 +84,12 @@ pub fn run(
     let mut chains = BTreeMap::new();
     let mut findings = BTreeMap::new();
     let freezing = Freezing::start(sender.clone()).map_err(|error| no_thread(&error))?;
-    for (id, endpoints) in &options.chains {
+    for (id, nodes) in &options.chains {
         let dir = options.dir.join(id.to_string());
         let opened = Tape::open(&dir, options.size)?;
         let notices = opened.notices.iter().chain(&opened.recalled.missing);
         notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
-        let nodes = endpoints.iter().cloned().map(Node::new).collect();
-        let finder = Finder::new(nodes, opened.recalled.from());
+        let finder = Finder::new(nodes.clone(), opened.recalled.from());
         let finding = Finding::start(*id, finder, options.every, sender.clone());
         findings.insert(*id, finding.map_err(|error| no_thread(&error))?);
         chains.insert(*id, Watched::new(*id, opened));

@@ -1,15 +1,16 @@
 //! What is held of one chain.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 
-use crate::message::{Digested, Place};
+use crate::message::{ChainId, Digested, Place};
 use crate::validity::Told;
 
 use super::Id;
 
-/// Answers of finalized heights that are kept: messages that follow one another often name
+/// Answers of older heights that are kept: messages that follow one another often name
 /// the same block.
 const OLD: usize = 512;
 
@@ -17,39 +18,66 @@ const OLD: usize = 512;
 pub(super) struct Held {
     pub(super) hash: B256,
     pub(super) timestamp: u64,
-    /// All its logs: a message may name any.
-    pub(super) logs: Box<[Digested]>,
+    /// All its logs: a message may name any. Those of older blocks are asked for again.
+    pub(super) logs: Option<Box<[Digested]>>,
     /// Those that it executes.
     pub(super) messages: Vec<Id>,
 }
 
+/// Newest blocks whose logs are held: most messages name one of these.
+const NEW: usize = 128;
+
 /// A chain.
-#[derive(Default)]
 pub(super) struct Chain {
+    pub(super) id: Arc<ChainId>,
     /// From the newest finalized block, or the oldest that holds an open message, to the tip.
     pub(super) blocks: BTreeMap<u64, Held>,
     /// Height and timestamp of the newest block.
     pub(super) tip: Option<(u64, u64)>,
     pub(super) finalized: Option<u64>,
-    /// Finalized blocks that were asked for.
+    /// Older blocks that were asked for.
     old: BTreeMap<u64, Held>,
     /// Their heights, the oldest question first.
     asked: VecDeque<u64>,
 }
 
 impl Chain {
+    pub(super) fn new(id: ChainId) -> Chain {
+        Chain {
+            id: Arc::new(id),
+            blocks: BTreeMap::new(),
+            tip: None,
+            finalized: None,
+            old: BTreeMap::new(),
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// The next block.
+    pub(super) fn push(&mut self, number: u64, held: Held) {
+        self.tip = Some((number, held.timestamp));
+        self.blocks.insert(number, held);
+        if let Some((_, older)) = self.blocks.iter_mut().rev().nth(NEW) {
+            older.logs = None;
+        }
+    }
+
     /// What the chain tells of a place. `None`: it has to be asked for.
     pub(super) fn told(&self, place: Place) -> Option<Told> {
         let Some((tip, head)) = self.tip else {
             return Some(Told::Nothing);
         };
-        if let Some(held) = self.blocks.get(&place.block) {
-            return Some(held.told(place));
+        let held = self.blocks.get(&place.block);
+        if let Some(told) = held.and_then(|held| held.told(place)) {
+            return Some(told);
         }
         if place.block > tip {
             return Some(Told::Ahead { head });
         }
-        self.old.get(&place.block).map(|held| held.told(place))
+        let old = self.old.get(&place.block);
+        // What was told of a block that was replaced since tells nothing.
+        let same = old.filter(|old| held.is_none_or(|held| held.hash == old.hash));
+        same.and_then(|old| old.told(place))
     }
 
     pub(super) fn remember(&mut self, number: u64, held: Held) {
@@ -73,11 +101,13 @@ impl Chain {
 }
 
 impl Held {
-    fn told(&self, place: Place) -> Told {
-        Told::Block {
+    /// `None`: its logs are not held.
+    fn told(&self, place: Place) -> Option<Told> {
+        let logs = self.logs.as_ref()?;
+        Some(Told::Block {
             timestamp: self.timestamp,
-            logs: u32::try_from(self.logs.len()).unwrap_or(u32::MAX),
-            log: self.logs.get(place.log as usize).copied(),
-        }
+            logs: u32::try_from(logs.len()).unwrap_or(u32::MAX),
+            log: logs.get(place.log as usize).copied(),
+        })
     }
 }

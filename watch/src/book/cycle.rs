@@ -48,8 +48,8 @@ impl Book {
     fn rests(&self, ids: &BTreeSet<Id>) -> BTreeMap<Id, Vec<Id>> {
         let mut places: BTreeMap<(ChainId, u32), Id> = BTreeMap::new();
         for id in ids {
-            if let Some(open) = self.open.get(*id).and_then(Option::as_ref) {
-                places.insert((open.site.chain, open.site.log), *id);
+            if let Some(open) = self.open.get(*id as usize).and_then(Option::as_ref) {
+                places.insert((open.site().chain, open.site().log), *id);
             }
         }
         let last = |chain: ChainId, below: u32| {
@@ -57,9 +57,9 @@ impl Book {
             before.map(|(_, id)| *id)
         };
         let rests = ids.iter().filter_map(|id| {
-            let open = self.open.get(*id)?.as_ref()?;
-            let place = open.executed.ok()?.place;
-            let before = last(open.site.chain, open.site.log);
+            let open = self.open.get(*id as usize)?.as_ref()?;
+            let place = open.executed().ok()?.place;
+            let before = last(open.site().chain, open.site().log);
             let named = last(place.chain, place.log.saturating_add(1));
             Some((*id, before.into_iter().chain(named).collect()))
         });

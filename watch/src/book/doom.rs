@@ -86,10 +86,10 @@ impl Book {
         let mut next: Vec<(ChainId, u64)> = from.iter().map(|(c, n)| (*c, *n)).collect();
         while let Some((chain, number)) = next.pop() {
             for id in self.named_from(chain, number) {
-                let Some(open) = self.open.get(id).and_then(Option::as_ref) else {
+                let Some(open) = self.open.get(id as usize).and_then(Option::as_ref) else {
                     continue;
                 };
-                let site = open.site;
+                let site = open.site();
                 let lower = from.get(&site.chain).is_none_or(|from| site.number < *from);
                 if open.alone == Standing::Valid && lower {
                     from.insert(site.chain, site.number);

@@ -301,3 +301,31 @@ fn a_finalized_block_that_is_not_held_is_asked_for() {
     world.book.old(A.into(), 50, Some(&block));
     assert_eq!(world.judged(), ["902/105 valid"]);
 }
+
+#[test]
+fn the_logs_of_an_older_block_are_asked_for_again() {
+    let mut world = World::new();
+    world.block(A, 1, 0, "hello", &[]);
+    for number in 2..300 {
+        world.block(A, number, 0, "a", &[]);
+    }
+    world.block(B, 300, 0, "b", &[message(A, 1, 0, "hello")]);
+    assert!(world.judged().is_empty());
+    assert_eq!(world.book.take_wanted(), [(A.into(), 1)]);
+    let told = |fork, text| Block {
+        header: header(A, 1, fork),
+        logs: vec![Emitted {
+            log: log(text),
+            index: 0,
+            transaction: B256::ZERO,
+        }],
+        deposits_only: false,
+    };
+    world.book.old(A.into(), 1, Some(&told(1, "other")));
+    assert!(
+        world.judged().is_empty(),
+        "the block of another fork tells nothing"
+    );
+    world.book.old(A.into(), 1, Some(&told(0, "hello")));
+    assert_eq!(world.judged(), ["902/300 valid"]);
+}

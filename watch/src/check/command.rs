@@ -1,16 +1,14 @@
 //! `haltbox check`.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use clap::Args;
-use haltbox_format::ShowPath;
 use haltbox_recorder::operator::message::{print, print_json, say};
 use haltbox_recorder::rpc::Endpoint;
 use serde::Serialize;
@@ -19,8 +17,7 @@ use super::bench::{self, Indexed};
 use super::server::{cannot_tell, serve};
 use super::{Checker, Question, Verdict, shown};
 use crate::access_list::{self, Declared};
-use crate::chain::Node;
-use crate::dependency_set::DependencySet;
+use crate::arguments::{Nodes, by_chain, read_set};
 use crate::message::ChainId;
 use crate::validity::Descriptor;
 
@@ -83,28 +80,6 @@ pub struct CheckArgs {
     /// a line or as a JSON array.
     #[arg(value_name = "ENTRY", required_unless_present = "serve")]
     entries: Vec<String>,
-}
-
-/// `ID=RPC[,RPC]`.
-#[derive(Clone)]
-struct Nodes {
-    chain: ChainId,
-    endpoints: Vec<Endpoint>,
-}
-
-impl FromStr for Nodes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Nodes, String> {
-        let (chain, nodes) = text
-            .split_once('=')
-            .ok_or("expected ID=RPC, as 901=http://127.0.0.1:8545")?;
-        let endpoints = nodes.split(',').map(str::parse);
-        Ok(Nodes {
-            chain: chain.parse()?,
-            endpoints: endpoints.collect::<Result<_, String>>()?,
-        })
-    }
 }
 
 /// How safe a block is.
@@ -183,32 +158,12 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, String> {
         return Err(format!("--min-safety {level}: {}", cannot_tell(level)));
     }
     let set = read_set(&args.depset)?;
-    let nodes = nodes(&args.chains, &set)?;
+    let nodes = by_chain(&args.chains, &set)?;
     let checker = Checker::new(set, nodes, Duration::from_millis(args.retest_ms));
     match args.serve {
         Some(address) => serve_at(address, checker),
         None => check(args, &checker),
     }
-}
-
-fn read_set(file: &Path) -> Result<DependencySet, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", file.shown());
-    let json = std::fs::read(file).map_err(|error| cannot(&error))?;
-    DependencySet::read(&json).map_err(|error| cannot(&error))
-}
-
-fn nodes(given: &[Nodes], set: &DependencySet) -> Result<BTreeMap<ChainId, Vec<Node>>, String> {
-    let mut nodes: BTreeMap<ChainId, Vec<Node>> = BTreeMap::new();
-    for Nodes { chain, endpoints } in given {
-        if set.chain(*chain).is_none() {
-            return Err(format!(
-                "--chain {chain} is not in the dependency set: leave it out, or give the set that has it"
-            ));
-        }
-        let of_chain = nodes.entry(*chain).or_default();
-        of_chain.extend(endpoints.iter().cloned().map(Node::new));
-    }
-    Ok(nodes)
 }
 
 fn serve_at(address: SocketAddr, checker: Checker) -> Result<ExitCode, String> {
@@ -333,22 +288,5 @@ mod tests {
         assert_eq!(listed(""), Ok(Vec::new()));
         assert!(listed("[1]").unwrap_err().contains("JSON array"));
         assert!(listed("0x01").unwrap_err().contains("32 bytes"));
-    }
-
-    #[test]
-    fn nodes_are_given_by_chain() {
-        let nodes: Nodes = "0x385=http://a:1,http://b:2".parse().unwrap();
-        assert_eq!(nodes.chain, ChainId::from(901));
-        let shown: Vec<String> = nodes.endpoints.iter().map(Endpoint::to_string).collect();
-        assert_eq!(shown, ["http://a:1", "http://b:2"]);
-        for (text, words) in [
-            ("http://a:1", "expected ID=RPC"),
-            ("x=http://a:1", "a chain's number"),
-            ("901=", "no scheme"),
-            ("901=http://a:1,", "no scheme"),
-        ] {
-            let error = text.parse::<Nodes>().err().unwrap();
-            assert!(error.contains(words), "{text}: {error}");
-        }
     }
 }

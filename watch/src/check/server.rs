@@ -19,10 +19,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::http::{self, Answers, Refusal, Reply, Request};
 use super::stages::{Board, Outcome, Seldom, Stage};
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
+use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::{ChainId, Place};
 use crate::validity::{Broken, Descriptor};
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use alloy_primitives::{B256, U64};
 use serde_json::{Value, json};
 
-use super::http::{self, Answers, Refusal, Reply, Request};
 use crate::chain::Node;
+use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::Log;
 
 /// What the stub answers.

@@ -1,6 +1,5 @@
 //! `haltbox watch`.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,19 +8,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use haltbox_format::ShowPath;
 use haltbox_recorder::operator::size::parse_size;
-use haltbox_recorder::rpc::Endpoint;
 
 use super::Options;
 use crate::alert::Alerts;
-use crate::dependency_set::DependencySet;
-use crate::message::ChainId;
+use crate::arguments::{Nodes, by_chain, read_set};
 use crate::metrics::Shown;
 use crate::pages;
-
-/// Largest file of a dependency set.
-const SET: u64 = 4 << 20;
 
 /// Watch cross-chain messages of OP Stack chains: judge each until it is finalized, keep
 /// what was seen in a ring, and freeze a black box of one that is invalid and got past the
@@ -32,8 +25,8 @@ pub struct WatchArgs {
     #[arg(long)]
     dir: PathBuf,
     /// A chain and its nodes, the first that answers is asked; may be given again.
-    #[arg(long, value_name = "ID=RPC[,RPC...]", required = true, value_parser = parse_chain)]
-    chain: Vec<(ChainId, Vec<Endpoint>)>,
+    #[arg(long, value_name = "ID=RPC[,RPC...]", required = true)]
+    chain: Vec<Nodes>,
     /// The dependency set, as op-node's file has it.
     #[arg(long, value_name = "FILE")]
     depset: PathBuf,
@@ -56,26 +49,13 @@ pub struct WatchArgs {
     on_alert: Option<String>,
 }
 
-/// `901=http://a:1,http://b:2`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn parse_chain(text: &str) -> Result<(ChainId, Vec<Endpoint>), String> {
-    let expected = "expected ID=RPC[,RPC...], as in 901=http://127.0.0.1:8545";
-    let (id, nodes) = text.split_once('=').ok_or(expected)?;
-    let id: ChainId = id.parse()?;
-    let nodes = nodes.split(',').map(str::parse);
-    let nodes: Result<Vec<Endpoint>, String> = nodes.collect();
-    Ok((id, nodes?))
-}
-
 /// Watches until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// In words.
 pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let set = read_set(&args.depset)?;
-    let chains = chains(&args.chain, &set)?;
+    let chains = by_chain(&args.chain, &set)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
@@ -99,62 +79,4 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     };
     super::run(options, alerts, &shown, &stop)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads the file of a dependency set.
-///
-/// # Errors
-/// In words, with the file's name.
-pub fn read_set(path: &std::path::Path) -> Result<DependencySet, String> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.shown());
-    let length = std::fs::metadata(path)
-        .map_err(|error| named(&error))?
-        .len();
-    if length > SET {
-        return Err(named(&format!("{length} bytes are no dependency set")));
-    }
-    let json = std::fs::read(path).map_err(|error| named(&error))?;
-    DependencySet::read(&json).map_err(|error| named(&error))
-}
-
-/// Every chain is named once, and is in the set; a chain of the set that nobody watches is
-/// said by the caller's log of its messages.
-fn chains(
-    given: &[(ChainId, Vec<Endpoint>)],
-    set: &DependencySet,
-) -> Result<BTreeMap<ChainId, Vec<Endpoint>>, String> {
-    let mut chains = BTreeMap::new();
-    for (id, nodes) in given {
-        if set.chain(*id).is_none() {
-            return Err(format!(
-                "chain {id} is not in the dependency set; add it there, or leave out --chain {id}=..."
-            ));
-        }
-        if chains.insert(*id, nodes.clone()).is_some() {
-            return Err(format!(
-                "--chain names {id} twice; name all its nodes at once"
-            ));
-        }
-    }
-    Ok(chains)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_has_a_number_and_nodes() {
-        let (id, nodes) = parse_chain("0x385=http://a:1,http://b:2").unwrap();
-        assert_eq!((id, nodes.len()), (901.into(), 2));
-        for (text, words) in [
-            ("901", "expected ID=RPC"),
-            ("base=http://a:1", "found \"base\""),
-            ("901=a:1", "no scheme"),
-            ("901=", "no scheme"),
-        ] {
-            let error = parse_chain(text).unwrap_err();
-            assert!(error.contains(words), "{text}: {error}");
-        }
-    }
 }

@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Connections at a time; each has a thread.
-pub(super) const CALLERS: usize = 256;
+pub(crate) const CALLERS: usize = 256;
 /// Bytes of a request's head ...
 const HEAD: usize = 16 << 10;
 /// ... and its members ...
 const MEMBERS: usize = 64;
 /// ... and bytes of its body: about fifteen thousand entries.
-pub(super) const BODY: usize = 1 << 20;
+pub(crate) const BODY: usize = 1 << 20;
 /// A connection may wait this long for its next request ...
 const IDLE: Duration = Duration::from_secs(90);
 /// ... which has this long to come, or to be taken.
@@ -28,18 +28,18 @@ const REST_BYTES: usize = 16 * BODY;
 const NONE_TO_SPARE: Duration = Duration::from_millis(200);
 
 /// What is asked.
-pub(super) struct Request {
-    pub(super) is_get: bool,
+pub(crate) struct Request {
+    pub(crate) is_get: bool,
     /// Without what stands behind `?`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Of the member `x-haltbox-stage`.
-    pub(super) stage: Option<String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) stage: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why a request cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// It is no HTTP, or its head is too long.
     Nonsense,
     /// Its method is neither POST nor GET.
@@ -53,7 +53,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    pub(super) fn what(self) -> String {
+    pub(crate) fn what(self) -> String {
         match self {
             Refusal::Nonsense => "expected an HTTP/1 request".to_owned(),
             Refusal::Method => "expected POST, or GET for /metrics".to_owned(),
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    fn status(self) -> &'static str {
+    pub(crate) fn status(self) -> &'static str {
         match self {
             Refusal::Nonsense => "400 Bad Request",
             Refusal::Method => "405 Method Not Allowed",
@@ -76,21 +76,21 @@ impl Refusal {
 
 /// What is answered.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) body: String,
+pub(crate) struct Reply {
+    pub(crate) status: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
 }
 
 /// Who answers.
-pub(super) trait Answers: Send + Sync + 'static {
+pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(&self, request: &Request) -> Reply;
     /// The body that goes with a refusal, and its kind.
     fn refuse(&self, refusal: Refusal) -> Reply;
 }
 
 /// Serves until the process ends.
-pub(super) fn serve(listener: &TcpListener, answers: Arc<impl Answers>) -> ! {
+pub(crate) fn serve(listener: &TcpListener, answers: Arc<impl Answers>) -> ! {
     let callers = Arc::new(AtomicUsize::new(0));
     loop {
         let Ok((stream, _)) = listener.accept() else {
@@ -107,7 +107,7 @@ pub(super) fn serve(listener: &TcpListener, answers: Arc<impl Answers>) -> ! {
             // Whoever went away does not matter.
             let _ = Caller::new(stream).and_then(|mut caller| caller.serve(&*answers));
         };
-        let thread = thread::Builder::new().name("haltbox-check".to_owned());
+        let thread = thread::Builder::new().name("caller".to_owned());
         if thread.spawn(work).is_err() {
             thread::sleep(NONE_TO_SPARE);
         }

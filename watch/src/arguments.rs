@@ -1,0 +1,91 @@
+//! What the commands are given: chains with their nodes, and the dependency set.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use haltbox_format::ShowPath;
+use haltbox_recorder::rpc::Endpoint;
+
+use crate::chain::Node;
+use crate::dependency_set::DependencySet;
+use crate::message::ChainId;
+
+/// Largest file of a dependency set, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// `ID=RPC[,RPC]`.
+#[derive(Clone)]
+pub(crate) struct Nodes {
+    chain: ChainId,
+    endpoints: Vec<Endpoint>,
+}
+
+impl FromStr for Nodes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Nodes, String> {
+        let (chain, nodes) = text
+            .split_once('=')
+            .ok_or("expected ID=RPC, as 901=http://127.0.0.1:8545")?;
+        let endpoints = nodes.split(',').map(str::parse);
+        Ok(Nodes {
+            chain: chain.parse()?,
+            endpoints: endpoints.collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+/// Reads the file of a dependency set.
+pub(crate) fn read_set(file: &Path) -> Result<DependencySet, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", file.shown());
+    let length = std::fs::metadata(file)
+        .map_err(|error| cannot(&error))?
+        .len();
+    if length > LARGEST {
+        let why = format!("found {length} bytes, expected a dependency set of at most {LARGEST}");
+        return Err(cannot(&why));
+    }
+    let json = std::fs::read(file).map_err(|error| cannot(&error))?;
+    DependencySet::read(&json).map_err(|error| cannot(&error))
+}
+
+/// The nodes of each chain, all of the set.
+pub(crate) fn by_chain(
+    given: &[Nodes],
+    set: &DependencySet,
+) -> Result<BTreeMap<ChainId, Vec<Node>>, String> {
+    let mut nodes: BTreeMap<ChainId, Vec<Node>> = BTreeMap::new();
+    for Nodes { chain, endpoints } in given {
+        if set.chain(*chain).is_none() {
+            return Err(format!(
+                "--chain {chain} is not in the dependency set: leave it out, or give the set that has it"
+            ));
+        }
+        let of_chain = nodes.entry(*chain).or_default();
+        of_chain.extend(endpoints.iter().cloned().map(Node::new));
+    }
+    Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_given_by_chain() {
+        let nodes: Nodes = "0x385=http://a:1,http://b:2".parse().unwrap();
+        assert_eq!(nodes.chain, ChainId::from(901));
+        let shown: Vec<String> = nodes.endpoints.iter().map(Endpoint::to_string).collect();
+        assert_eq!(shown, ["http://a:1", "http://b:2"]);
+        for (text, words) in [
+            ("http://a:1", "expected ID=RPC"),
+            ("x=http://a:1", "a chain's number"),
+            ("901=", "no scheme"),
+            ("901=http://a:1,", "no scheme"),
+        ] {
+            let error = text.parse::<Nodes>().err().unwrap();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}
