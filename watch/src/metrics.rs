@@ -14,6 +14,23 @@ use crate::watcher::{Watched, now};
 /// An unjudged message of this age, in seconds, is a backlog that needs attention.
 const LATE: u64 = 30;
 
+/// What is counted. Each is on the page from the start, so that a rule that names it finds it.
+const COUNTERS: [&str; 13] = [
+    "access_list_violations_total",
+    "blocks_total",
+    "executing_messages_total",
+    "gap_blocks_total",
+    "gaps_total",
+    "incident_steps_total",
+    "invalid_messages_total",
+    "orphaned_blocks_total",
+    "recalled_messages_total",
+    "rewinds_total",
+    "settled_messages_total",
+    "validity_flips_total",
+    "boxes_total",
+];
+
 /// What happened since the watcher started.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -22,6 +39,7 @@ pub struct Metrics {
 
 impl Metrics {
     fn add(&mut self, name: &'static str, labels: String, count: usize) {
+        debug_assert!(COUNTERS.contains(&name), "{name} is on no page");
         *self.counters.entry((name, labels)).or_default() += count as u64;
     }
 
@@ -88,15 +106,18 @@ impl Metrics {
         self.add("incident_steps_total", labels, 1);
     }
 
+    pub(crate) fn frozen(&mut self, chain: ChainId) {
+        self.add("boxes_total", of(chain), 1);
+    }
+
     fn text<'a>(&self, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) -> String {
         let mut text = String::new();
-        let mut last = "";
-        for ((name, labels), count) in &self.counters {
-            if *name != last {
-                let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
+        for name in COUNTERS {
+            let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
+            let own = self.counters.range((name, String::new())..);
+            for ((_, labels), count) in own.take_while(|((other, _), _)| *other == name) {
+                let _ = writeln!(text, "haltbox_watch_{name}{{{labels}}} {count}");
             }
-            last = name;
-            let _ = writeln!(text, "haltbox_watch_{name}{{{labels}}} {count}");
         }
         gauges(&mut text, book, chains);
         text

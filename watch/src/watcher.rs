@@ -441,6 +441,7 @@ impl Watcher {
         };
         match outcome {
             Ok(name) => {
+                self.metrics.frozen(chain);
                 let at = watched.tape.dir().join("boxes").join(&name);
                 self.alerts
                     .note(&format!("chain {chain}: black box {}", at.display()));

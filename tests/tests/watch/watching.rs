@@ -316,6 +316,18 @@ fn a_watcher_starts_and_lives_with_every_node_down() {
     let watcher = watching.start();
     watcher.wait_for("chain 901: flying blind", PATIENCE);
     watcher.wait_for("chain 902: flying blind", PATIENCE);
+    let page = watcher.page("metrics");
+    for file in [
+        "packaging/op-stack/alerts.yml",
+        "packaging/op-stack/dashboard.json",
+    ] {
+        let text = std::fs::read_to_string(haltbox_tests::root().join(file)).expect("a file");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in words.filter(|word| word.starts_with("haltbox_watch_")) {
+            let shown = page.contains(&format!("# TYPE {name} "));
+            assert!(shown, "{file} names {name}, which is on no page");
+        }
+    }
     assert_eq!(watcher.sum("node_up", ""), 0);
     watcher.end();
 }
