@@ -215,6 +215,12 @@ impl Book {
         Some(held.hash)
     }
 
+    /// The oldest height of a chain that is held: all messages below it are settled.
+    pub fn first(&self, chain: ChainId) -> Option<u64> {
+        let held = self.chains.get(&chain)?.blocks.first_key_value()?;
+        Some(*held.0)
+    }
+
     /// The next block of a chain. `held`: whether a message of it held when that was known
     /// last, in an earlier session.
     pub fn block(&mut self, chain: ChainId, found: &Found, held: impl Fn(&Site) -> Option<bool>) {

@@ -179,6 +179,7 @@ fn gauges<'a>(text: &mut String, book: &Book, chains: impl Iterator<Item = &'a W
         each(|w| Some(w.incidents.open().count() as u64)),
     );
     gauge(text, "dropped_entries", each(|w| Some(w.tape.dropped())));
+    gauge(text, "tape_short", each(|w| Some(w.tape.is_short().into())));
     let one = |value| [(String::new(), value)];
     gauge(text, "unjudged_messages", one(book.unjudged() as u64));
     gauge(text, "oldest_unjudged_seconds", one(oldest(book)));
@@ -201,9 +202,9 @@ fn concerns<'a>(book: &Book, chains: impl Iterator<Item = &'a Watched>) -> Vec<S
         if watched.incidents.open().count() > 0 {
             concerns.push(format!("chain {chain}: an incident is open"));
         }
-        if watched.tape.dropped() > 0 {
+        if watched.tape.dropped() > 0 || watched.tape.is_short() {
             concerns.push(format!(
-                "chain {chain}: the ring was full, give a larger --size"
+                "chain {chain}: the ring is too small for what is open, give a larger --size"
             ));
         }
     }

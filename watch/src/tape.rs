@@ -2,8 +2,11 @@
 //!
 //! One ring for each executing chain: a ring's blocks are of one chain, and what protects
 //! them is their height. A block that executes messages is a block of the ring. It is
-//! released when all its messages are settled; until then its records are not overwritten,
-//! so that what is open survives every end of the process.
+//! released when all its messages are settled; until then what is released goes first.
+//!
+//! What is open survives every end of the process: the cursor has the height below which
+//! all is settled, and the chain is read again from there. What the ring holds of these
+//! blocks tells what was known of them, and what the operator was told.
 //!
 //! The entries are lines of JSON, so that `zstd -dc BOX` shows them and every command of
 //! the reader reads them. Cursors, gaps and incidents are such lines too, and no marks: the
@@ -11,6 +14,8 @@
 
 mod entry;
 mod recall;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +44,7 @@ pub struct Tape {
     attempts: BTreeMap<(u64, B256), Attempt>,
     /// Entries that found no room.
     dropped: u64,
+    is_short: bool,
 }
 
 /// A tape that was opened.
@@ -72,6 +78,7 @@ impl Tape {
             recorder: Arc::new(recorder),
             attempts: attempts.collect(),
             dropped: 0,
+            is_short: false,
         };
         if recalled.is_empty() {
             let haltbox = env!("CARGO_PKG_VERSION").to_owned();
@@ -171,18 +178,17 @@ impl Tape {
     ///
     /// # Errors
     /// The recorder is off.
-    pub fn cursor(
-        &mut self,
-        tip: &Header,
-        finalized: Option<u64>,
-        at: u64,
-    ) -> Result<(), HostError> {
-        self.put(&Entry::Cursor(Cursor {
-            block: tip.number,
-            hash: tip.hash,
-            finalized,
-            at,
-        }))
+    pub fn cursor(&mut self, cursor: Cursor) -> Result<(), HostError> {
+        let oldest = self.attempts.keys().next().map(|(number, _)| *number);
+        let held = self.recorder.stats()?.oldest;
+        self.is_short = oldest.is_some_and(|oldest| oldest < held);
+        self.put(&Entry::Cursor(cursor))
+    }
+
+    /// The ring is too small for what is open: entries of the oldest open blocks are
+    /// overwritten.
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// Heights that nobody can tell of.

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
+use haltbox_recorder::operator::after_freeze::Budget;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Standing};
@@ -52,6 +53,8 @@ pub struct Options {
     pub set: DependencySet,
     /// Bytes of each chain's ring.
     pub size: u64,
+    /// Boxes kept of each chain.
+    pub budget: Budget,
     /// Between two looks at a chain.
     pub every: Duration,
     /// Blocks within which an invalid block has to be replaced.
@@ -83,7 +86,8 @@ pub fn run(
     let (sender, inputs) = sync_channel(HEARD);
     let mut chains = BTreeMap::new();
     let mut findings = BTreeMap::new();
-    let freezing = Freezing::start(sender.clone()).map_err(|error| no_thread(&error))?;
+    let freezing =
+        Freezing::start(options.budget, sender.clone()).map_err(|error| no_thread(&error))?;
     for (id, nodes) in &options.chains {
         let dir = options.dir.join(id.to_string());
         let opened = Tape::open(&dir, options.size)?;
@@ -159,9 +163,9 @@ impl Watcher {
         for (_, finding) in self.findings {
             finding.end();
         }
-        for (_, mut watched) in self.chains {
+        for (chain, mut watched) in self.chains {
             // Without a cursor the next session reads some blocks again.
-            let _ = watched.cursor(now());
+            let _ = watched.cursor(self.book.first(chain), now());
         }
     }
 
@@ -312,7 +316,7 @@ impl Watcher {
         self.steps(chain, steps, at)?;
         self.settle(at)?;
         match self.chains.get_mut(&chain) {
-            Some(watched) => watched.cursor_if_due(at),
+            Some(watched) => watched.cursor_if_due(self.book.first(chain), at),
             None => Ok(()),
         }
     }

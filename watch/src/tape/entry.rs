@@ -143,6 +143,8 @@ pub struct Cursor {
     pub hash: B256,
     /// Height of the newest finalized block, if the node told.
     pub finalized: Option<u64>,
+    /// All messages below this height are settled.
+    pub from: u64,
     /// Milliseconds since 1970.
     pub at: u64,
 }

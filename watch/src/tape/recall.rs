@@ -44,10 +44,11 @@ impl Recalled {
         *self == Recalled::default()
     }
 
-    /// The least height that has to be read again.
+    /// The block above which all have to be read again. What the ring holds does not
+    /// decide it: where it was too small, open blocks are missing in it.
     pub fn from(&self) -> Option<u64> {
         let open = self.blocks.keys().next().map(|(number, _)| *number);
-        let cursor = self.cursor.as_ref().map(|cursor| cursor.block + 1);
+        let cursor = self.cursor.as_ref().map(|cursor| cursor.from);
         let from = open.into_iter().chain(cursor).min()?;
         Some(from.saturating_sub(1))
     }

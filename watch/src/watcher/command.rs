@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
+use haltbox_recorder::operator::after_freeze::Budget;
 use haltbox_recorder::operator::size::parse_size;
 
 use super::Options;
@@ -33,6 +34,12 @@ pub struct WatchArgs {
     /// Size of each chain's ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "256MiB", value_parser = parse_size)]
     size: u64,
+    /// Boxes kept of each chain; beyond that the oldest go.
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    max_boxes: u32,
+    /// Bytes of boxes kept of each chain.
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size)]
+    max_bytes: u64,
     /// Milliseconds between two looks at a chain.
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u64).range(50..=60_000))]
     every_ms: u64,
@@ -74,6 +81,10 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
         chains,
         set,
         size: args.size,
+        budget: Budget {
+            boxes: args.max_boxes as usize,
+            bytes: args.max_bytes,
+        },
         every: Duration::from_millis(args.every_ms),
         replace_within: args.replace_within,
     };

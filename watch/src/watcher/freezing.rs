@@ -1,12 +1,16 @@
 //! The thread that writes boxes.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel};
 
 use alloy_primitives::B256;
+use haltbox_format::ShowPath;
 use haltbox_format::mark::Attempt;
 use haltbox_recorder::host::HostRecorder;
+use haltbox_recorder::operator::after_freeze::{Budget, keep_budget};
+use haltbox_recorder::operator::message::tell;
 
 use super::Input;
 use super::watched::Watched;
@@ -27,12 +31,13 @@ pub(super) struct Freezing {
 }
 
 impl Freezing {
-    pub(super) fn start(told: SyncSender<Input>) -> io::Result<Freezing> {
+    pub(super) fn start(budget: Budget, told: SyncSender<Input>) -> io::Result<Freezing> {
         let (jobs, asked) = channel::<Job>();
         let work = move || {
+            let mut written = HashMap::new();
             for job in asked {
                 let (chain, incident) = (job.chain, job.incident);
-                let outcome = job.freeze();
+                let outcome = job.freeze(&mut written, budget);
                 // Nobody listens: the watcher ends, and the next one asks again.
                 let _ = told.send(Input::Frozen {
                     chain,
@@ -70,12 +75,31 @@ impl Freezing {
     }
 }
 
+/// Boxes by what they hold: all invalid messages of a block are in one.
+type Written = HashMap<(ChainId, Attempt), String>;
+
 impl Job {
-    fn freeze(self) -> Result<String, String> {
+    fn freeze(self, written: &mut Written, budget: Budget) -> Result<String, String> {
         let of = self.of.ok_or("its block is not on the tape any more")?;
+        if let Some(name) = written.get(&(self.chain, of)) {
+            return Ok(name.clone());
+        }
         let frozen = self.recorder.freeze_attempt(of, self.reason);
-        frozen
-            .map(|frozen| frozen.name())
-            .map_err(|error| error.to_string())
+        let name = frozen.map_err(|error| error.to_string())?.name();
+        written.insert((self.chain, of), name.clone());
+        let boxes = self.recorder.dir().join("boxes");
+        match keep_budget(&boxes, budget) {
+            Ok(gone) => gone.iter().for_each(|path| {
+                tell(&format!(
+                    "haltbox: {} went, to keep the budget of boxes\n",
+                    path.shown()
+                ));
+            }),
+            Err(error) => tell(&format!(
+                "haltbox: cannot look at {}: {error}\n",
+                boxes.shown()
+            )),
+        }
+        Ok(name)
     }
 }

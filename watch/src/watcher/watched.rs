@@ -13,7 +13,7 @@ use crate::chain::{Header, Heads};
 use crate::finder::{Found, FoundMessage};
 use crate::incident::{Incidents, Record, Shape, Step, identity};
 use crate::message::ChainId;
-use crate::tape::{Opened, Recalled, Tape};
+use crate::tape::{Cursor, Opened, Recalled, Tape};
 
 /// Between two cursors.
 const CURSOR: Duration = Duration::from_secs(2);
@@ -200,18 +200,26 @@ impl Watched {
         self.tape.node(up, why, at)
     }
 
-    pub(crate) fn cursor_if_due(&mut self, at: u64) -> Result<(), HostError> {
+    /// `from`: all messages below it are settled.
+    pub(crate) fn cursor_if_due(&mut self, from: Option<u64>, at: u64) -> Result<(), HostError> {
         if self.cursor_at.is_some_and(|last| last.elapsed() < CURSOR) {
             return Ok(());
         }
-        self.cursor(at)
+        self.cursor(from, at)
     }
 
-    pub(crate) fn cursor(&mut self, at: u64) -> Result<(), HostError> {
+    pub(crate) fn cursor(&mut self, from: Option<u64>, at: u64) -> Result<(), HostError> {
+        let (Some(tip), Some(from)) = (self.tip, from) else {
+            return Ok(());
+        };
         self.cursor_at = Some(Instant::now());
-        let Some(tip) = self.tip else { return Ok(()) };
         let finalized = self.heads.and_then(|heads| heads.finalized);
-        self.tape
-            .cursor(&tip, finalized.map(|block| block.number), at)
+        self.tape.cursor(Cursor {
+            block: tip.number,
+            hash: tip.hash,
+            finalized: finalized.map(|block| block.number),
+            from,
+            at,
+        })
     }
 }
