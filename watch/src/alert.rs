@@ -51,7 +51,12 @@ impl Alerts {
 
     /// Something the operator has to look at.
     pub fn alert(&mut self, chain: ChainId, kind: &str, text: &str) {
-        self.send(chain, kind, "", text, "");
+        self.send(&chain.to_string(), kind, "", text, "");
+    }
+
+    /// As [`Alerts::alert`], of something that belongs to no single chain.
+    pub fn of_all(&mut self, kind: &str, text: &str) {
+        self.send("", kind, "", text, "");
     }
 
     /// A step of an incident.
@@ -66,15 +71,16 @@ impl Alerts {
         }
         let text = format!("{text}\n  what to do: {}", record.level.what_to_do());
         let transaction = record.transaction.to_string();
-        self.send(chain, &record.why, record.level.word(), &text, &transaction);
+        let (chain, level) = (chain.to_string(), record.level.word());
+        self.send(&chain, &record.why, level, &text, &transaction);
     }
 
-    fn send(&mut self, chain: ChainId, kind: &str, level: &str, text: &str, transaction: &str) {
+    fn send(&mut self, chain: &str, kind: &str, level: &str, text: &str, transaction: &str) {
         tell(&format!("haltbox: ALERT {text}\n"));
         let Some(command) = &self.command else { return };
         // A thread that is not there any more said why.
         let _ = command.send(Alert {
-            chain: chain.to_string(),
+            chain: chain.to_owned(),
             kind: kind.to_owned(),
             level: level.to_owned(),
             text: text.to_owned(),

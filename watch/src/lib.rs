@@ -39,6 +39,7 @@ pub mod dependency_set;
 pub mod finder;
 mod http;
 pub mod incident;
+pub mod level;
 pub mod message;
 pub mod metrics;
 pub mod pages;

@@ -35,12 +35,19 @@ const COUNTERS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub struct Metrics {
     counters: BTreeMap<(&'static str, String), u64>,
+    gauges: BTreeMap<(&'static str, String), u64>,
+    /// What needs attention besides what chains and the book tell.
+    pub(crate) concerns: Vec<String>,
 }
 
 impl Metrics {
-    fn add(&mut self, name: &'static str, labels: String, count: usize) {
+    pub(crate) fn add(&mut self, name: &'static str, labels: String, count: usize) {
         debug_assert!(COUNTERS.contains(&name), "{name} is on no page");
         *self.counters.entry((name, labels)).or_default() += count as u64;
+    }
+
+    pub(crate) fn set(&mut self, name: &'static str, labels: String, value: u64) {
+        self.gauges.insert((name, labels), value);
     }
 
     pub(crate) fn block(&mut self, chain: ChainId, found: &Found, is_new: bool, orphans: usize) {
@@ -119,6 +126,7 @@ impl Metrics {
                 let _ = writeln!(text, "haltbox_watch_{name}{{{labels}}} {count}");
             }
         }
+        values(&mut text, "gauge", &self.gauges);
         gauges(&mut text, book, chains);
         text
     }
@@ -131,6 +139,21 @@ fn of(chain: ChainId) -> String {
 fn both(executing: ChainId, named: Option<ChainId>) -> String {
     let named = named.map_or("none".to_owned(), |named| named.to_string());
     format!("{},initiating_chain_id=\"{named}\"", of(executing))
+}
+
+/// Values by name and labels.
+fn values(text: &mut String, kind: &str, values: &BTreeMap<(&'static str, String), u64>) {
+    let mut last = "";
+    for ((name, labels), value) in values {
+        if *name != last {
+            let _ = writeln!(text, "# TYPE haltbox_watch_{name} {kind}");
+        }
+        last = name;
+        let _ = match labels.is_empty() {
+            true => writeln!(text, "haltbox_watch_{name} {value}"),
+            false => writeln!(text, "haltbox_watch_{name}{{{labels}}} {value}"),
+        };
+    }
 }
 
 /// One gauge and all its values.
@@ -192,8 +215,12 @@ fn oldest(book: &Book) -> u64 {
 }
 
 /// Why the watcher does not watch, if it does not.
-fn concerns<'a>(book: &Book, chains: impl Iterator<Item = &'a Watched>) -> Vec<String> {
-    let mut concerns: Vec<String> = Vec::new();
+fn concerns<'a>(
+    others: &[String],
+    book: &Book,
+    chains: impl Iterator<Item = &'a Watched>,
+) -> Vec<String> {
+    let mut concerns = others.to_vec();
     for watched in chains {
         let chain = watched.id;
         if !watched.up {
@@ -239,7 +266,7 @@ impl Shown {
     ) {
         let page = Page {
             metrics: metrics.text(book, chains.clone()),
-            concerns: concerns(book, chains),
+            concerns: concerns(&metrics.concerns, book, chains),
             at: now(),
         };
         if let Ok(mut shown) = self.0.lock() {

@@ -31,7 +31,7 @@ use crate::chain::Header;
 use crate::finder::Found;
 use crate::incident::Record;
 
-pub use entry::{Cursor, Entry};
+pub use entry::{Cursor, Entry, RootTold};
 pub use recall::{Recalled, RecalledBlock};
 
 /// The profile by which the ring is read.
@@ -220,7 +220,7 @@ impl Tape {
         })
     }
 
-    fn put(&mut self, entry: &Entry) -> Result<(), HostError> {
+    pub(crate) fn put(&mut self, entry: &Entry) -> Result<(), HostError> {
         if self.recorder.record(&entry.line())? == Kept::Dropped {
             self.dropped += 1;
         }

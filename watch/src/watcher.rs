@@ -13,6 +13,8 @@
 pub mod command;
 mod finding;
 mod freezing;
+mod levels;
+mod super_roots;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -31,11 +33,15 @@ use crate::chain::{Heads, Node};
 use crate::dependency_set::DependencySet;
 use crate::finder::{Declaration, Finder, Found, FoundMessage, Sighting};
 use crate::incident::{self, Level, Record, Shape, Step};
+use crate::level::{Source, Status};
 use crate::message::ChainId;
 use crate::metrics::{Metrics, Shown};
+use crate::rpc::Trouble;
 use crate::tape::Tape;
 use finding::Finding;
 use freezing::Freezing;
+use levels::Sources;
+use super_roots::SuperRoots;
 pub(crate) use watched::Watched;
 
 /// What finders tell and has not been heard yet, in sightings: a finder waits beyond that.
@@ -59,6 +65,10 @@ pub struct Options {
     pub every: Duration,
     /// Blocks within which an invalid block has to be replaced.
     pub replace_within: u64,
+    /// Op-nodes and supernodes that tell how far chains are.
+    pub sources: Vec<Source>,
+    /// Between two questions of the same thing to a second opinion.
+    pub ask_again: Duration,
 }
 
 /// What the threads tell the watcher.
@@ -71,6 +81,10 @@ enum Input {
         incident: B256,
         outcome: Result<String, String>,
     },
+    /// How far chains are, of a source.
+    Levels(usize, Result<Status, Trouble>),
+    /// The super root of a timestamp, of a source.
+    SuperRoot(usize, super_roots::Answer),
 }
 
 /// Watches until it is told to stop.
@@ -98,6 +112,8 @@ pub fn run(
         findings.insert(*id, finding.map_err(|error| no_thread(&error))?);
         chains.insert(*id, Watched::new(*id, opened));
     }
+    let sources = Sources::start(options.sources, options.every, &sender);
+    let sources = sources.map_err(|error| no_thread(&error))?;
     drop(sender);
     let mut watcher = Watcher {
         book: Book::new(options.set, options.chains.keys().copied()),
@@ -107,6 +123,9 @@ pub fn run(
         metrics: Metrics::default(),
         alerts,
         replace_within: options.replace_within,
+        sources,
+        roots: SuperRoots::default(),
+        ask_again: options.ask_again,
     };
     watcher.freeze_left();
     let outcome = watcher.listen(&inputs, shown, stop);
@@ -126,6 +145,10 @@ pub(crate) fn now() -> u64 {
     })
 }
 
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
 struct Watcher {
     book: Book,
     chains: BTreeMap<ChainId, Watched>,
@@ -134,6 +157,9 @@ struct Watcher {
     metrics: Metrics,
     alerts: Alerts,
     replace_within: u64,
+    sources: Sources,
+    roots: SuperRoots,
+    ask_again: Duration,
 }
 
 impl Watcher {
@@ -152,10 +178,25 @@ impl Watcher {
             }
             if shown_at.is_none_or(|at| at.elapsed() >= TURN) {
                 shown_at = Some(Instant::now());
+                self.look_around()?;
                 shown.set(&self.metrics, &self.book, self.chains.values());
             }
         }
         Ok(())
+    }
+
+    /// What is due by the clock alone.
+    fn look_around(&mut self) -> Result<(), HostError> {
+        self.look_at_levels();
+        self.metrics.concerns = self.concerns();
+        Ok(())
+    }
+
+    /// What second opinions give reason to look at.
+    fn concerns(&self) -> Vec<String> {
+        let roots = "supernodes tell two roots of a timestamp that both have finalized";
+        let roots = self.roots.differ.then(|| roots.to_owned());
+        roots.into_iter().collect()
     }
 
     /// Ends the finders, and writes how far each chain was read.
@@ -188,6 +229,8 @@ impl Watcher {
                 incident,
                 outcome,
             } => self.frozen(chain, incident, outcome)?,
+            Input::Levels(source, told) => self.levels(source, told)?,
+            Input::SuperRoot(source, answer) => self.super_root(source, answer)?,
         }
         self.judge()
     }

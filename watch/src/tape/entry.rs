@@ -132,6 +132,61 @@ pub enum Entry {
         /// Milliseconds since 1970.
         at: u64,
     },
+    /// An endpoint that is asked for a second opinion, or for levels, is in another state.
+    Endpoint {
+        /// Its kind and where it is.
+        endpoint: String,
+        /// `answers`, `failsafe`, `not-ready`, `refuses` or `down`.
+        is: String,
+        /// What it told, or how that is known.
+        text: String,
+        /// The number of its error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i64>,
+        /// Microseconds from the question to the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_us: Option<u64>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// A window in which nothing is concluded begins or ends.
+    Reset {
+        /// What rewinds.
+        source: String,
+        /// It begins.
+        open: bool,
+        /// Why.
+        why: String,
+        /// Milliseconds that it was open.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_ms: Option<u64>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// Supernodes tell two roots of a timestamp that all of them have finalized, or one again.
+    SuperRoots {
+        /// That timestamp, in seconds.
+        timestamp: u64,
+        /// They are not the same.
+        differ: bool,
+        /// What each told.
+        answers: Vec<RootTold>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+}
+
+/// What a supernode told of a timestamp.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootTold {
+    /// Where it is.
+    pub endpoint: String,
+    /// The root, if it told one.
+    pub super_root: Option<String>,
+    /// Its answer, cut off where it is long.
+    pub answer: String,
+    /// Microseconds from the question to the answer.
+    pub took_us: u64,
 }
 
 /// How far a chain was read.

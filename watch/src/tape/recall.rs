@@ -130,7 +130,12 @@ impl Reading {
             Entry::Incident { incident, .. } => {
                 self.recalled.incidents.insert(incident.id, *incident);
             }
-            Entry::TapeStart { .. } | Entry::Gap { .. } | Entry::Node { .. } => {}
+            Entry::TapeStart { .. }
+            | Entry::Gap { .. }
+            | Entry::Node { .. }
+            | Entry::Endpoint { .. }
+            | Entry::Reset { .. }
+            | Entry::SuperRoots { .. } => {}
         }
     }
 

@@ -14,6 +14,9 @@ use haltbox_recorder::operator::size::parse_size;
 use super::Options;
 use crate::alert::Alerts;
 use crate::arguments::{Nodes, by_chain, read_set};
+use crate::chain::Node;
+use crate::level::Source;
+use crate::message::ChainId;
 use crate::metrics::Shown;
 use crate::pages;
 
@@ -46,6 +49,17 @@ pub struct WatchArgs {
     /// Blocks within which a block with an invalid message has to be replaced.
     #[arg(long, value_name = "N", default_value = "1800", value_parser = clap::value_parser!(u64).range(1..))]
     replace_within: u64,
+    /// An op-node of a chain, which tells how far it is derived and cross-safe; may be given
+    /// again.
+    #[arg(long, value_name = "ID=URL", value_parser = parse_op_node)]
+    op_node: Vec<(ChainId, Endpoint)>,
+    /// A supernode, which tells the same of all chains; several are compared with one
+    /// another.
+    #[arg(long, value_name = "URL")]
+    supernode: Vec<Endpoint>,
+    /// Seconds between two questions of the same thing to a second opinion.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    ask_again_seconds: u64,
     /// Serve metrics for Prometheus at http://ADDR/metrics, and whether anything needs
     /// attention at http://ADDR/health.
     #[arg(long, value_name = "ADDR")]
@@ -56,6 +70,45 @@ pub struct WatchArgs {
     on_alert: Option<String>,
 }
 
+/// `901=http://a:1`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
+    let expected = "expected ID=URL, as in 901=http://127.0.0.1:9545";
+    let (id, node) = text.split_once('=').ok_or(expected)?;
+    Ok((id.parse()?, node.parse()?))
+}
+
+/// Whom to ask how far chains are.
+fn sources(
+    args: &WatchArgs,
+    chains: &BTreeMap<ChainId, Vec<Node>>,
+) -> Result<Vec<Source>, String> {
+    each_once("--supernode", &args.supernode)?;
+    let mut sources = Vec::new();
+    for (id, node) in &args.op_node {
+        if !chains.contains_key(id) {
+            return Err(format!(
+                "--op-node {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
+            ));
+        }
+        sources.push(Source::OpNode(*id, node.clone()));
+    }
+    sources.extend(args.supernode.iter().cloned().map(Source::Supernode));
+    Ok(sources)
+}
+
+/// One that is named twice would be compared with itself.
+fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
+    for (at, one) in endpoints.iter().enumerate() {
+        if endpoints[..at].iter().any(|other| other.url() == one.url()) {
+            return Err(format!("{option} {one} is given twice; leave one out"));
+        }
+    }
+    Ok(())
+}
+
 /// Watches until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -63,6 +116,7 @@ pub struct WatchArgs {
 pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let set = read_set(&args.depset)?;
     let chains = by_chain(&args.chain, &set)?;
+    let sources = sources(args, &chains)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
@@ -87,6 +141,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
         },
         every: Duration::from_millis(args.every_ms),
         replace_within: args.replace_within,
+        sources,
+        ask_again: Duration::from_secs(args.ask_again_seconds),
     };
     super::run(options, alerts, &shown, &stop)?;
     Ok(ExitCode::SUCCESS)

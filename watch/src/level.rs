@@ -1,0 +1,212 @@
+//! How far op-nodes and supernodes say that chains are.
+//!
+//! An op-node follows one chain, a supernode all chains of a dependency set. Either tells
+//! heads by height and hash. Height 0 is what both tell while they rewind.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use alloy_primitives::B256;
+use haltbox_recorder::rpc::Endpoint;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::message::ChainId;
+use crate::rpc::{Call, Client, Trouble};
+
+/// Whom to ask.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// `optimism_syncStatus` of the node of one chain.
+    OpNode(ChainId, Endpoint),
+    /// `supernode_syncStatus` of all chains.
+    Supernode(Endpoint),
+}
+
+/// A block that a level stands at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// Its hash.
+    pub hash: B256,
+    /// Its height.
+    pub number: u64,
+}
+
+/// How far one chain is, as one source tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Levels {
+    /// The newest block.
+    #[serde(default, rename = "unsafe_l2")]
+    pub newest: Option<Head>,
+    /// The newest block that is derived from L1.
+    #[serde(default, rename = "local_safe_l2")]
+    pub local_safe: Option<Head>,
+    /// The newest cross-safe block.
+    #[serde(default, rename = "safe_l2")]
+    pub safe: Option<Head>,
+    /// The newest block that cannot be replaced any more.
+    #[serde(default, rename = "finalized_l2")]
+    pub finalized: Option<Head>,
+}
+
+/// What a source tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Of each chain.
+    pub chains: BTreeMap<ChainId, Levels>,
+    /// The timestamp up to which all chains are finalized, if a supernode tells it.
+    pub finalized: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawSupernode {
+    chains: BTreeMap<String, Levels>,
+    #[serde(default)]
+    finalized_timestamp: Value,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::OpNode(_, endpoint) => write!(f, "op-node {endpoint}"),
+            Source::Supernode(endpoint) => write!(f, "supernode {endpoint}"),
+        }
+    }
+}
+
+impl Source {
+    /// Where it is asked.
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Source::OpNode(_, endpoint) | Source::Supernode(endpoint) => endpoint,
+        }
+    }
+
+    /// Asks how far the chains are.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn status(&self, client: &Client) -> Result<Status, Trouble> {
+        match self {
+            Source::OpNode(chain, _) => {
+                let levels = client.ask(Call::new("optimism_syncStatus", []))?;
+                Ok(Status {
+                    chains: BTreeMap::from([(*chain, levels)]),
+                    finalized: None,
+                })
+            }
+            Source::Supernode(_) => {
+                let raw: RawSupernode = client.ask(Call::new("supernode_syncStatus", []))?;
+                raw.try_into()
+            }
+        }
+    }
+}
+
+impl TryFrom<RawSupernode> for Status {
+    type Error = Trouble;
+
+    fn try_from(raw: RawSupernode) -> Result<Status, Trouble> {
+        let chains = raw.chains.into_iter().map(|(id, levels)| {
+            let id = ChainId::from_str(&id).map_err(Trouble::Shape)?;
+            Ok((id, levels))
+        });
+        Ok(Status {
+            chains: chains.collect::<Result<_, Trouble>>()?,
+            // Timestamp 0 is that of a supernode that has finalized nothing yet.
+            finalized: number(&raw.finalized_timestamp).filter(|at| *at > 0),
+        })
+    }
+}
+
+/// A number as Go writes it, plain or as a quantity.
+pub(crate) fn number(value: &Value) -> Option<u64> {
+    let quantity = || u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok();
+    value.as_u64().or_else(quantity)
+}
+
+impl Levels {
+    /// Why these levels prove nothing, if they do not: the source rewinds, or follows
+    /// another fork than the one on which `own` tells the hash of a height. `was`: the
+    /// source told of a safe block before.
+    pub fn doubt(&self, was: bool, own: impl Fn(u64) -> Option<B256>) -> Option<String> {
+        let zero = |head: Option<Head>| head.is_some_and(|head| head.number == 0);
+        if zero(self.safe) && (was || zero(self.newest)) {
+            return Some("it tells 0 as the safe block".to_owned());
+        }
+        let heads = [
+            ("finalized", self.finalized),
+            ("safe", self.safe),
+            ("local-safe", self.local_safe),
+        ];
+        heads.into_iter().find_map(|(level, head)| {
+            let Head { hash, number } = head?;
+            let own = own(number).filter(|own| *own != hash)?;
+            Some(format!(
+                "its {level} block {number} is {hash}, the watched chain has {own} there"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn head(number: u64) -> Option<Head> {
+        let hash = B256::repeat_byte(u8::try_from(number).unwrap());
+        Some(Head { hash, number })
+    }
+
+    fn levels(newest: u64, local_safe: u64, safe: u64) -> Levels {
+        Levels {
+            newest: head(newest),
+            local_safe: head(local_safe),
+            safe: head(safe),
+            finalized: None,
+        }
+    }
+
+    #[test]
+    fn a_supernode_tells_of_each_chain() {
+        let safe =
+            json!({"hash": B256::repeat_byte(7), "number": 7, "timestamp": 1, "parentHash": "0x"});
+        let raw =
+            json!({"chains": {"901": {"safe_l2": safe}, "0x386": {}}, "finalized_timestamp": 5});
+        let raw: RawSupernode = serde_json::from_value(raw).unwrap();
+        let status = Status::try_from(raw).unwrap();
+        assert_eq!(status.finalized, Some(5));
+        assert_eq!(status.chains[&901.into()].safe, head(7));
+        assert_eq!(status.chains[&902.into()].safe, None);
+        let raw = json!({"chains": {"base": {}}});
+        let raw: RawSupernode = serde_json::from_value(raw).unwrap();
+        assert!(Status::try_from(raw).is_err());
+    }
+
+    #[test]
+    fn numbers_are_plain_or_quantities() {
+        assert_eq!(number(&json!(31)), Some(31));
+        assert_eq!(number(&json!("0x1f")), Some(31));
+        assert_eq!(number(&json!("31")), None);
+        assert_eq!(number(&json!(null)), None);
+    }
+
+    #[test]
+    fn heads_of_a_rewind_or_of_another_fork_prove_nothing() {
+        let own = |number: u64| Some(B256::repeat_byte(u8::try_from(number).unwrap()));
+        assert_eq!(levels(9, 8, 7).doubt(true, own), None);
+        let unread = |_| None;
+        assert_eq!(levels(9, 8, 7).doubt(true, unread), None, "not read yet");
+        let zero = |newest, was| levels(newest, 0, 0).doubt(was, own);
+        assert!(zero(9, true).unwrap().contains("tells 0"));
+        assert!(zero(0, false).unwrap().contains("tells 0"));
+        assert_eq!(zero(9, false), None, "a chain that has just begun");
+        let other = |number: u64| Some(B256::repeat_byte(u8::try_from(number * 8).unwrap()));
+        let doubt = levels(9, 8, 7).doubt(true, other).unwrap();
+        assert!(doubt.contains("its safe block 7 is 0x0707"), "{doubt}");
+        assert!(doubt.contains("the watched chain has 0x3838"), "{doubt}");
+    }
+}

@@ -1,0 +1,378 @@
+//! Levels that op-nodes and supernodes tell, and the windows in which nothing is concluded
+//! from them.
+//!
+//! A source that rewinds tells errors, or 0 as the safe block of every chain, also of those
+//! that have nothing to do with it. From the first such answer to the first sound one a
+//! window is open for that source and chain.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
+use std::time::{Duration, Instant};
+
+use haltbox_recorder::host::HostError;
+use haltbox_recorder::rpc::Endpoint;
+
+use super::{Input, Watcher, now};
+use crate::incident::Level;
+use crate::level::{Head, Levels, Source, Status};
+use crate::message::ChainId;
+use crate::metrics::Metrics;
+use crate::rpc::{Client, Trouble};
+use crate::tape::Entry;
+
+/// A window of this length is an alert: nothing is concluded for too long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// All sources.
+pub(super) struct Sources(pub(super) Vec<Followed>);
+
+/// One source.
+pub(super) struct Followed {
+    pub(super) name: String,
+    source: Source,
+    /// Timestamps of which the super root is asked. Closed: the thread ends.
+    asked: Sender<u64>,
+    up: Option<bool>,
+    /// Whether its last status was sound.
+    pub(super) sound: bool,
+    pub(super) finalized: Option<u64>,
+    chains: BTreeMap<ChainId, Told>,
+}
+
+/// What it told of one chain.
+#[derive(Default)]
+struct Told {
+    levels: Option<Levels>,
+    /// It told of a safe block once.
+    was: bool,
+    window: Option<Window>,
+}
+
+struct Window {
+    since: Instant,
+    why: String,
+    alerted: bool,
+}
+
+impl Sources {
+    /// Starts to ask each in a thread of its own.
+    pub(super) fn start(
+        sources: Vec<Source>,
+        every: Duration,
+        told: &SyncSender<Input>,
+    ) -> io::Result<Sources> {
+        let numbered = sources.into_iter().enumerate();
+        let followed =
+            numbered.map(|(at, source)| Followed::start(at, source, every, told.clone()));
+        Ok(Sources(followed.collect::<io::Result<_>>()?))
+    }
+}
+
+impl Followed {
+    fn start(
+        at: usize,
+        source: Source,
+        every: Duration,
+        told: SyncSender<Input>,
+    ) -> io::Result<Followed> {
+        let (asked, wanted) = channel();
+        let name = source.to_string();
+        let client = Client::new(source.endpoint().clone());
+        let (of, asking) = (source.clone(), client.clone());
+        let work = move || {
+            let mut rest = Duration::ZERO;
+            loop {
+                let input = match wanted.recv_timeout(rest) {
+                    Ok(timestamp) => {
+                        Input::SuperRoot(at, super::super_roots::ask(&client, timestamp))
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        rest = every;
+                        Input::Levels(at, of.status(&asking))
+                    }
+                };
+                // Nobody listens: the watcher ends.
+                let _ = told.send(input);
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("levels-{at}"));
+        thread.spawn(work)?;
+        Ok(Followed {
+            name,
+            source,
+            asked,
+            up: None,
+            sound: false,
+            finalized: None,
+            chains: BTreeMap::new(),
+        })
+    }
+
+    /// Where it is asked.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        self.source.endpoint()
+    }
+
+    pub(super) fn is_supernode(&self) -> bool {
+        matches!(self.source, Source::Supernode(_))
+    }
+
+    /// Whether it rewinds any chain.
+    pub(super) fn is_resetting(&self) -> bool {
+        self.chains.values().any(|told| told.window.is_some())
+    }
+
+    /// Asks for the super root of a timestamp.
+    pub(super) fn ask_root(&self, timestamp: u64) {
+        // A thread that is not there any more ends the watcher anyway.
+        let _ = self.asked.send(timestamp);
+    }
+
+    /// The chains that it should tell of.
+    fn of(&self, watched: impl Iterator<Item = ChainId>) -> Vec<ChainId> {
+        match self.source {
+            Source::OpNode(chain, _) => vec![chain],
+            Source::Supernode(_) => watched.collect(),
+        }
+    }
+}
+
+impl Watcher {
+    /// A source told how far chains are, or did not.
+    pub(super) fn levels(
+        &mut self,
+        source: usize,
+        told: Result<Status, Trouble>,
+    ) -> Result<(), HostError> {
+        let Some(known) = self.sources.0.get_mut(source) else {
+            return Ok(());
+        };
+        known.sound = told.is_ok();
+        let reached = !matches!(told, Err(Trouble::Unreached(_)));
+        if known.up.replace(reached) != Some(reached) {
+            let (name, why) = (known.name.clone(), told.as_ref().err());
+            let why = why.map_or("it answers".to_owned(), ToString::to_string);
+            self.source_up(&name, reached, &why)?;
+        }
+        match told {
+            Ok(status) => self.status(source, status),
+            // What is not reached does not rewind; a window that is open stays open.
+            Err(Trouble::Unreached(_)) => Ok(()),
+            Err(trouble) => self.no_status(source, &trouble),
+        }
+    }
+
+    fn source_up(&mut self, name: &str, up: bool, why: &str) -> Result<(), HostError> {
+        match up {
+            true => self.alerts.note(&format!("{name} answers")),
+            false => {
+                let text = format!("{name} cannot be asked: {why}");
+                self.alerts.of_all("endpoint-down", &text);
+            }
+        }
+        let is = if up { "answers" } else { "down" };
+        self.everywhere(&Entry::Endpoint {
+            endpoint: name.to_owned(),
+            is: is.to_owned(),
+            text: why.to_owned(),
+            code: None,
+            took_us: None,
+            at: now(),
+        })
+    }
+
+    /// An entry that is of no chain goes onto the tape of each.
+    pub(super) fn everywhere(&mut self, entry: &Entry) -> Result<(), HostError> {
+        let mut chains = self.chains.values_mut();
+        chains.try_for_each(|watched| watched.tape.put(entry))
+    }
+
+    fn no_status(&mut self, source: usize, trouble: &Trouble) -> Result<(), HostError> {
+        let why = format!("it tells no status: {trouble}");
+        let watched = self.chains.keys().copied();
+        let Some(known) = self.sources.0.get(source) else {
+            return Ok(());
+        };
+        for chain in known.of(watched) {
+            self.window(source, chain, Some(why.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, source: usize, status: Status) -> Result<(), HostError> {
+        if let Some(known) = self.sources.0.get_mut(source) {
+            known.finalized = status.finalized;
+        }
+        for (chain, levels) in status.chains {
+            if self.chains.contains_key(&chain) {
+                self.chain_levels(source, chain, levels)?;
+            }
+        }
+        self.settle_roots()
+    }
+
+    fn chain_levels(
+        &mut self,
+        source: usize,
+        chain: ChainId,
+        levels: Levels,
+    ) -> Result<(), HostError> {
+        let Some(known) = self.sources.0.get_mut(source) else {
+            return Ok(());
+        };
+        let told = known.chains.entry(chain).or_default();
+        let doubt = levels.doubt(told.was, |number| self.book.hash(chain, number));
+        told.was |= levels.safe.is_some_and(|safe| safe.number > 0);
+        told.levels = Some(levels);
+        let is_sound = doubt.is_none();
+        self.window(source, chain, doubt)?;
+        match is_sound {
+            true => self.level_reached(chain, levels),
+            false => Ok(()),
+        }
+    }
+
+    /// Heads that stand on the watched chain raise its incidents.
+    fn level_reached(&mut self, chain: ChainId, levels: Levels) -> Result<(), HostError> {
+        let at = now();
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        if watched.is_resetting() {
+            return Ok(());
+        }
+        let canonical = |number| self.book.hash(chain, number);
+        let stands = |head: &Head| canonical(head.number) == Some(head.hash);
+        let mut steps = Vec::new();
+        for (level, head) in [
+            (Level::LocalSafe, levels.local_safe),
+            (Level::CrossSafe, levels.safe),
+            (Level::CrossSafe, levels.finalized),
+        ] {
+            if let Some(head) = head.filter(stands) {
+                steps.extend(watched.incidents.reached(level, head.number, canonical, at));
+            }
+        }
+        self.steps(chain, steps, at)
+    }
+
+    /// `doubt`: why a window has to be open; `None`: it ends.
+    fn window(
+        &mut self,
+        source: usize,
+        chain: ChainId,
+        doubt: Option<String>,
+    ) -> Result<(), HostError> {
+        let Some(known) = self.sources.0.get_mut(source) else {
+            return Ok(());
+        };
+        let name = known.name.clone();
+        let told = known.chains.entry(chain).or_default();
+        match (&mut told.window, doubt) {
+            (Some(window), Some(why)) => {
+                window.why = why;
+                Ok(())
+            }
+            (None, None) => Ok(()),
+            (None, Some(why)) => {
+                told.window = Some(Window {
+                    since: Instant::now(),
+                    why: why.clone(),
+                    alerted: false,
+                });
+                self.alerts.note(&format!(
+                    "chain {chain}: {name} proves nothing for now, {why}: nothing is concluded until it does"
+                ));
+                self.reset(chain, name, why, None)
+            }
+            (Some(window), None) => {
+                let (took, why) = (window.since.elapsed(), std::mem::take(&mut window.why));
+                told.window = None;
+                self.alerts.note(&format!(
+                    "chain {chain}: {name} is sound again, after {:.1} s",
+                    took.as_secs_f64()
+                ));
+                self.reset(chain, name, why, Some(took))
+            }
+        }
+    }
+
+    fn reset(
+        &mut self,
+        chain: ChainId,
+        source: String,
+        why: String,
+        took: Option<Duration>,
+    ) -> Result<(), HostError> {
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        let millis = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        watched.tape.put(&Entry::Reset {
+            source,
+            open: took.is_none(),
+            why,
+            took_ms: took.map(millis),
+            at: now(),
+        })
+    }
+
+    /// Alerts of windows that are open for long, and shows what the sources told.
+    pub(super) fn look_at_levels(&mut self) {
+        for known in &mut self.sources.0 {
+            let (name, up) = (&known.name, known.up == Some(true));
+            let endpoint = format!("endpoint=\"{name}\"");
+            self.metrics.set("endpoint_up", endpoint.clone(), up.into());
+            for (chain, told) in &mut known.chains {
+                told.show(
+                    &format!("{endpoint},chain_id=\"{chain}\""),
+                    &mut self.metrics,
+                );
+                if let Some((seconds, why)) = told.overlong() {
+                    let text = format!(
+                        "chain {chain}: {name} proves nothing since {seconds} s, {why}: look at it, no violation \
+                         can be concluded from it"
+                    );
+                    self.alerts.alert(*chain, "reset-window", &text);
+                }
+            }
+        }
+    }
+}
+
+impl Told {
+    fn show(&self, labels: &str, metrics: &mut Metrics) {
+        let open = self.window.as_ref().map(|window| window.since.elapsed());
+        let seconds = open.map_or(0, |open| open.as_secs());
+        metrics.set("reset_window", labels.to_owned(), open.is_some().into());
+        metrics.set("reset_window_seconds", labels.to_owned(), seconds);
+        for (level, head) in self.heads() {
+            let labels = format!("{labels},level=\"{level}\"");
+            metrics.set("level_block", labels, head.number);
+        }
+    }
+
+    /// For how long a window is open and why, once when it is long.
+    fn overlong(&mut self) -> Option<(u64, &str)> {
+        let window = self.window.as_mut()?;
+        let open = window.since.elapsed();
+        if open < LONG || std::mem::replace(&mut window.alerted, true) {
+            return None;
+        }
+        Some((open.as_secs(), &window.why))
+    }
+    fn heads(&self) -> impl Iterator<Item = (&'static str, Head)> {
+        let levels = self.levels;
+        let heads = levels.map(|levels| {
+            [
+                ("local-safe", levels.local_safe),
+                ("cross-safe", levels.safe),
+                ("finalized", levels.finalized),
+            ]
+        });
+        let heads = heads.into_iter().flatten();
+        heads.filter_map(|(level, head)| Some((level, head?)))
+    }
+}

@@ -1,0 +1,236 @@
+//! Supernodes compared with one another, at a timestamp that all of them have finalized.
+//!
+//! One that lags is waited for, one that does not tell the root is left out, and one of
+//! another dependency set is compared with its like only: none of that is a divergence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::U64;
+use haltbox_recorder::host::HostError;
+use serde_json::{Value, json};
+
+use super::{Watcher, now};
+use crate::rpc::{Call, Client, Trouble};
+use crate::tape::{Entry, RootTold};
+
+/// Kept of an answer, in characters.
+const KEPT: usize = 2048;
+
+/// What one supernode told of a timestamp.
+pub(super) struct Answer {
+    timestamp: u64,
+    took: Duration,
+    told: Result<Value, Trouble>,
+}
+
+/// The comparison under way.
+#[derive(Default)]
+pub(super) struct SuperRoots {
+    asked: Option<Asked>,
+    asked_at: Option<Instant>,
+    /// The timestamp that was compared last.
+    compared: Option<u64>,
+    /// The last comparison found two roots.
+    pub(super) differ: bool,
+}
+
+struct Asked {
+    timestamp: u64,
+    answers: BTreeMap<usize, Option<Answer>>,
+}
+
+/// Asks a supernode for the super root of a timestamp.
+pub(super) fn ask(client: &Client, timestamp: u64) -> Answer {
+    let since = Instant::now();
+    let call = Call::new("superroot_atTimestamp", [json!(U64::from(timestamp))]);
+    let told = client.ask(call);
+    Answer {
+        timestamp,
+        took: since.elapsed(),
+        told,
+    }
+}
+
+impl Answer {
+    /// The chains and their root, if it is one.
+    fn root(&self) -> Option<(String, String)> {
+        let told = self.told.as_ref().ok()?;
+        let root = told["data"]["super_root"].as_str()?;
+        Some((chains(&told["chain_ids"]), root.to_lowercase()))
+    }
+
+    fn text(&self) -> String {
+        let text = match &self.told {
+            Ok(told) => told.to_string(),
+            Err(trouble) => trouble.to_string(),
+        };
+        text.chars().take(KEPT).collect()
+    }
+}
+
+/// Numbers of chains in one way of writing.
+fn chains(told: &Value) -> String {
+    let ids = told.as_array().into_iter().flatten();
+    let ids: BTreeSet<String> = ids
+        .map(|id| id.as_str().map_or(id.to_string(), str::to_owned))
+        .collect();
+    Vec::from_iter(ids).join(",")
+}
+
+/// Whether two of the same chains have another root; `None`: no two can be compared.
+fn differ<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<bool> {
+    let mut roots: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (chains, root) in answers.filter_map(Answer::root) {
+        roots.entry(chains).or_default().push(root);
+    }
+    let comparable = roots.into_values().filter(|roots| roots.len() > 1);
+    let each = comparable.map(|roots| roots.iter().any(|root| *root != roots[0]));
+    each.reduce(|one, other| one | other)
+}
+
+impl Watcher {
+    /// Asks for the root of the least commonly finalized timestamp, if it is another one
+    /// than before.
+    pub(super) fn settle_roots(&mut self) -> Result<(), HostError> {
+        let sources = self.sources.0.iter().enumerate();
+        let able = sources
+            .filter(|(_, known)| known.is_supernode() && known.sound && !known.is_resetting());
+        let able: Vec<(usize, u64)> = able
+            .filter_map(|(at, known)| Some((at, known.finalized?)))
+            .collect();
+        let Some(timestamp) = able.iter().map(|(_, finalized)| *finalized).min() else {
+            return Ok(());
+        };
+        let waits = self.roots.asked_at.map(|at| at.elapsed()) < Some(self.ask_again);
+        let waits = waits && self.roots.asked_at.is_some();
+        if able.len() < 2 || waits || self.roots.compared == Some(timestamp) {
+            return Ok(());
+        }
+        self.roots.asked_at = Some(Instant::now());
+        self.roots.asked = Some(Asked {
+            timestamp,
+            answers: able.iter().map(|(at, _)| (*at, None)).collect(),
+        });
+        for (at, _) in able {
+            self.sources.0[at].ask_root(timestamp);
+        }
+        Ok(())
+    }
+
+    /// A supernode answered. The last one to do so has all of them compared.
+    pub(super) fn super_root(&mut self, source: usize, answer: Answer) -> Result<(), HostError> {
+        let Some(asked) = &mut self.roots.asked else {
+            return Ok(());
+        };
+        if asked.timestamp != answer.timestamp {
+            return Ok(());
+        }
+        asked.answers.insert(source, Some(answer));
+        if asked.answers.values().any(Option::is_none) {
+            return Ok(());
+        }
+        match self.roots.asked.take() {
+            Some(asked) => self.compare_roots(asked),
+            None => Ok(()),
+        }
+    }
+
+    fn compare_roots(&mut self, asked: Asked) -> Result<(), HostError> {
+        let rewinds = |at: &usize| self.sources.0.get(*at).is_none_or(|one| one.is_resetting());
+        if asked.answers.keys().any(rewinds) {
+            return Ok(());
+        }
+        let Some(differ) = differ(asked.answers.values().flatten()) else {
+            return Ok(());
+        };
+        self.roots.compared = Some(asked.timestamp);
+        let was = std::mem::replace(&mut self.roots.differ, differ);
+        if differ == was {
+            return Ok(());
+        }
+        self.roots_changed(&asked, differ)
+    }
+
+    fn roots_changed(&mut self, asked: &Asked, differ: bool) -> Result<(), HostError> {
+        let answers: Vec<RootTold> = asked
+            .answers
+            .iter()
+            .filter_map(|(at, answer)| self.root_told(*at, answer.as_ref()?))
+            .collect();
+        let roots = answers.iter().map(|told| {
+            let root = told.super_root.as_deref().unwrap_or("no root");
+            format!("{}: {root}", told.endpoint)
+        });
+        let roots = Vec::from_iter(roots).join("; ");
+        let timestamp = asked.timestamp;
+        if differ {
+            self.metrics
+                .add("super_root_divergence_total", String::new(), 1);
+            let text = format!(
+                "SUPERNODES DIFFER at timestamp {timestamp}, which all of them have finalized: {roots}: compare \
+                 their chains, and trust neither until that is explained"
+            );
+            self.alerts.of_all("super-root-divergence", &text);
+        } else {
+            self.alerts.note(&format!(
+                "supernodes agree at timestamp {timestamp}: {roots}"
+            ));
+        }
+        self.everywhere(&Entry::SuperRoots {
+            timestamp,
+            differ,
+            answers,
+            at: now(),
+        })
+    }
+
+    fn root_told(&self, at: usize, answer: &Answer) -> Option<RootTold> {
+        Some(RootTold {
+            endpoint: self.sources.0.get(at)?.endpoint().to_string(),
+            super_root: answer.root().map(|(_, root)| root),
+            answer: answer.text(),
+            took_us: super::micros(answer.took),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(told: Result<Value, Trouble>) -> Answer {
+        Answer {
+            timestamp: 7,
+            took: Duration::ZERO,
+            told,
+        }
+    }
+
+    fn of(chains: Value, root: &str) -> Answer {
+        answer(Ok(
+            json!({"chain_ids": chains, "data": {"super_root": root}}),
+        ))
+    }
+
+    #[test]
+    fn only_roots_of_the_same_chains_are_compared() {
+        let one = || of(json!(["901", "902"]), "0xaa");
+        let same = || of(json!([902, 901]), "0xAA");
+        let other = || of(json!(["901", "902"]), "0xbb");
+        let set = || of(json!(["901"]), "0xcc");
+        let null = || answer(Ok(json!({"chain_ids": ["901", "902"], "data": null})));
+        let error = || answer(Err(Trouble::Unreached("gone".to_owned())));
+        let rows = [
+            (vec![one(), same()], Some(false)),
+            (vec![one(), other()], Some(true)),
+            (vec![one(), set()], None),
+            (vec![one(), null()], None),
+            (vec![one(), error()], None),
+            (vec![one(), null(), error(), set(), other()], Some(true)),
+        ];
+        for (at, (answers, expected)) in rows.iter().enumerate() {
+            assert_eq!(differ(answers.iter()), *expected, "row {at}");
+        }
+    }
+}
