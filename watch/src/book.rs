@@ -11,6 +11,7 @@
 //! A message is settled when the block that executes it and the block that it names are
 //! both finalized.
 
+mod asked;
 mod chain;
 mod cycle;
 mod doom;

@@ -42,6 +42,7 @@ pub mod incident;
 pub mod level;
 pub mod message;
 pub mod metrics;
+pub mod opinion;
 pub mod pages;
 pub mod rpc;
 pub mod tape;

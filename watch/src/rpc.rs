@@ -18,7 +18,7 @@ const WHOLE: Duration = Duration::from_secs(10);
 /// Largest answer that is read: a full block with its receipts.
 const LARGEST: u64 = 128 << 20;
 /// Shown of what others wrote.
-const SHOWN: usize = 200;
+const SHOWN: usize = 500;
 
 /// One call of a batch.
 #[derive(Clone, Debug)]
@@ -88,6 +88,17 @@ struct Refusal {
     code: i64,
     #[serde(default)]
     message: String,
+    data: Option<Box<RawValue>>,
+}
+
+impl Refusal {
+    /// Its words, and what came with them.
+    fn words(&self) -> String {
+        match &self.data {
+            Some(data) => shown(&format!("{} {data}", self.message)),
+            None => shown(&self.message),
+        }
+    }
 }
 
 /// What one call of a batch gave: its result as it stands in the answer.
@@ -189,7 +200,7 @@ fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<Told>, Trouble
         let one = match (response.result, response.error) {
             (_, Some(error)) => Err(Trouble::Refused {
                 code: error.code,
-                message: shown(&error.message),
+                message: error.words(),
             }),
             (Some(result), None) => Ok(result),
             // `"result": null` reads as none.

@@ -14,6 +14,7 @@ pub mod command;
 mod finding;
 mod freezing;
 mod levels;
+mod opinions;
 mod super_roots;
 mod watched;
 
@@ -36,11 +37,13 @@ use crate::incident::{self, Level, Record, Shape, Step};
 use crate::level::{Source, Status};
 use crate::message::ChainId;
 use crate::metrics::{Metrics, Shown};
+use crate::opinion::{Asked, Opinions};
 use crate::rpc::Trouble;
 use crate::tape::Tape;
 use finding::Finding;
 use freezing::Freezing;
 use levels::Sources;
+use opinions::Second;
 use super_roots::SuperRoots;
 pub(crate) use watched::Watched;
 
@@ -67,6 +70,8 @@ pub struct Options {
     pub replace_within: u64,
     /// Op-nodes and supernodes that tell how far chains are.
     pub sources: Vec<Source>,
+    /// Filters and supervisors that are asked for a second opinion of each message.
+    pub asked: Vec<Asked>,
     /// Between two questions of the same thing to a second opinion.
     pub ask_again: Duration,
 }
@@ -85,6 +90,8 @@ enum Input {
     Levels(usize, Result<Status, Trouble>),
     /// The super root of a timestamp, of a source.
     SuperRoot(usize, super_roots::Answer),
+    /// What an endpoint says of messages.
+    Opinions(usize, Opinions),
 }
 
 /// Watches until it is told to stop.
@@ -114,6 +121,8 @@ pub fn run(
     }
     let sources = Sources::start(options.sources, options.every, &sender);
     let sources = sources.map_err(|error| no_thread(&error))?;
+    let second = Second::start(options.asked, options.ask_again, &sender);
+    let second = second.map_err(|error| no_thread(&error))?;
     drop(sender);
     let mut watcher = Watcher {
         book: Book::new(options.set, options.chains.keys().copied()),
@@ -125,6 +134,7 @@ pub fn run(
         replace_within: options.replace_within,
         sources,
         roots: SuperRoots::default(),
+        second,
         ask_again: options.ask_again,
     };
     watcher.freeze_left();
@@ -159,6 +169,7 @@ struct Watcher {
     replace_within: u64,
     sources: Sources,
     roots: SuperRoots,
+    second: Second,
     ask_again: Duration,
 }
 
@@ -188,6 +199,7 @@ impl Watcher {
     /// What is due by the clock alone.
     fn look_around(&mut self) -> Result<(), HostError> {
         self.look_at_levels();
+        self.look_at_opinions();
         self.metrics.concerns = self.concerns();
         Ok(())
     }
@@ -196,11 +208,12 @@ impl Watcher {
     fn concerns(&self) -> Vec<String> {
         let roots = "supernodes tell two roots of a timestamp that both have finalized";
         let roots = self.roots.differ.then(|| roots.to_owned());
-        roots.into_iter().collect()
+        roots.into_iter().chain(self.second.concerns()).collect()
     }
 
     /// Ends the finders, and writes how far each chain was read.
     fn end(self) {
+        self.second.end();
         for (_, finding) in self.findings {
             finding.end();
         }
@@ -223,7 +236,10 @@ impl Watcher {
 
     fn hear(&mut self, input: Input) -> Result<(), HostError> {
         match input {
-            Input::Sighting(chain, sighting) => self.sighting(chain, sighting)?,
+            Input::Sighting(chain, sighting) => {
+                self.sighting(chain, sighting)?;
+                self.rewind_window(chain)?;
+            }
             Input::Frozen {
                 chain,
                 incident,
@@ -231,6 +247,7 @@ impl Watcher {
             } => self.frozen(chain, incident, outcome)?,
             Input::Levels(source, told) => self.levels(source, told)?,
             Input::SuperRoot(source, answer) => self.super_root(source, answer)?,
+            Input::Opinions(endpoint, told) => self.opinions(endpoint, told)?,
         }
         self.judge()
     }
@@ -412,6 +429,7 @@ impl Watcher {
                 finding.ask(number);
             }
         }
+        self.ask_others(&changes);
         let mut news = Vec::new();
         for change in changes {
             let watched = self.chains.get_mut(&change.site.chain);

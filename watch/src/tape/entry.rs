@@ -7,6 +7,7 @@ use crate::book::{Change, Standing};
 use crate::chain::Header;
 use crate::finder::FoundMessage;
 use crate::incident::Record;
+use crate::opinion::{Opinion, Question, Says};
 
 /// One entry. The order of the members is that in which they stand in the line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,6 +150,35 @@ pub enum Entry {
         /// Milliseconds since 1970.
         at: u64,
     },
+    /// An endpoint says otherwise of a message than the watcher, or the same again.
+    Opinion {
+        /// Height of the block that executes it.
+        block: u64,
+        /// The block's hash.
+        hash: B256,
+        /// The executing log.
+        log: u32,
+        /// The transaction.
+        tx: B256,
+        /// Who says so.
+        endpoint: String,
+        /// The watcher's own verdict: `valid` or `invalid`.
+        own: String,
+        /// The endpoint's.
+        other: String,
+        /// The number of its error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i64>,
+        /// Its error in its own words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// So often it disagreed.
+        asks: u32,
+        /// Microseconds from the question to the answer.
+        took_us: u64,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
     /// A window in which nothing is concluded begins or ends.
     Reset {
         /// What rewinds.
@@ -233,6 +263,31 @@ impl Entry {
                 tx,
                 why: malformed.to_string(),
             },
+        }
+    }
+
+    pub(crate) fn opinion(
+        question: &Question,
+        opinion: &Opinion,
+        endpoint: String,
+        asks: u32,
+        at: u64,
+    ) -> Entry {
+        let site = question.site;
+        let other = opinion.says.map_or("nothing", Says::word);
+        Entry::Opinion {
+            block: site.number,
+            hash: site.block,
+            log: site.log,
+            tx: site.transaction,
+            endpoint,
+            own: question.own.word().to_owned(),
+            other: other.to_owned(),
+            code: opinion.code,
+            error: opinion.error.clone(),
+            asks,
+            took_us: u64::try_from(opinion.took.as_micros()).unwrap_or(u64::MAX),
+            at,
         }
     }
 

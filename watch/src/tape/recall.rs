@@ -133,6 +133,7 @@ impl Reading {
             Entry::TapeStart { .. }
             | Entry::Gap { .. }
             | Entry::Node { .. }
+            | Entry::Opinion { .. }
             | Entry::Endpoint { .. }
             | Entry::Reset { .. }
             | Entry::SuperRoots { .. } => {}

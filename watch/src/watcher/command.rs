@@ -18,6 +18,7 @@ use crate::chain::Node;
 use crate::level::Source;
 use crate::message::ChainId;
 use crate::metrics::Shown;
+use crate::opinion::{Asked, Kind};
 use crate::pages;
 
 /// Watch cross-chain messages of OP Stack chains: judge each until it is finalized, keep
@@ -57,6 +58,17 @@ pub struct WatchArgs {
     /// another.
     #[arg(long, value_name = "URL")]
     supernode: Vec<Endpoint>,
+    /// An op-interop-filter that is asked of each message too; may be given again.
+    #[arg(long, value_name = "URL")]
+    filter: Vec<Endpoint>,
+    /// An op-supervisor that is asked of each message too; may be given again.
+    #[arg(long, value_name = "URL")]
+    supervisor: Vec<Endpoint>,
+    /// The least safety that filters and supervisors are asked for; a filter takes the first
+    /// two alone.
+    #[arg(long, value_name = "LEVEL", default_value = "cross-unsafe",
+          value_parser = ["unsafe", "cross-unsafe", "local-safe", "safe", "finalized"])]
+    min_safety: String,
     /// Seconds between two questions of the same thing to a second opinion.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     ask_again_seconds: u64,
@@ -99,6 +111,29 @@ fn sources(
     Ok(sources)
 }
 
+/// Whom to ask of each message.
+fn asked(
+    args: &WatchArgs,
+    chains: &BTreeMap<ChainId, Vec<Endpoint>>,
+) -> Result<Vec<Asked>, String> {
+    each_once("--filter", &args.filter)?;
+    each_once("--supervisor", &args.supervisor)?;
+    let level = &args.min_safety;
+    if !args.filter.is_empty() && !["unsafe", "cross-unsafe"].contains(&level.as_str()) {
+        return Err(format!(
+            "--min-safety {level} is none that a filter knows; give unsafe or cross-unsafe"
+        ));
+    }
+    let Some(chain) = chains.keys().next() else {
+        return Ok(Vec::new());
+    };
+    let filters = args.filter.iter().map(|one| (Kind::Filter, one));
+    let supervisors = args.supervisor.iter().map(|one| (Kind::Supervisor, one));
+    let all = filters.chain(supervisors);
+    let asked = all.map(|(kind, one)| Asked::new(kind, one.clone(), level.clone(), *chain));
+    Ok(asked.collect())
+}
+
 /// One that is named twice would be compared with itself.
 fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
     for (at, one) in endpoints.iter().enumerate() {
@@ -117,6 +152,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let set = read_set(&args.depset)?;
     let chains = by_chain(&args.chain, &set)?;
     let sources = sources(args, &chains)?;
+    let asked = asked(args, &chains)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
@@ -142,6 +178,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
         every: Duration::from_millis(args.every_ms),
         replace_within: args.replace_within,
         sources,
+        asked,
         ask_again: Duration::from_secs(args.ask_again_seconds),
     };
     super::run(options, alerts, &shown, &stop)?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use haltbox_recorder::host::HostError;
 use haltbox_recorder::rpc::Endpoint;
 
-use super::{Input, Watcher, now};
+use super::{Input, Watched, Watcher, now};
 use crate::incident::Level;
 use crate::level::{Head, Levels, Source, Status};
 use crate::message::ChainId;
@@ -25,7 +25,11 @@ use crate::tape::Entry;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All sources.
-pub(super) struct Sources(pub(super) Vec<Followed>);
+pub(super) struct Sources {
+    pub(super) all: Vec<Followed>,
+    /// Chains whose own node rewinds, and since when.
+    rewinding: BTreeMap<ChainId, Instant>,
+}
 
 /// One source.
 pub(super) struct Followed {
@@ -65,7 +69,16 @@ impl Sources {
         let numbered = sources.into_iter().enumerate();
         let followed =
             numbered.map(|(at, source)| Followed::start(at, source, every, told.clone()));
-        Ok(Sources(followed.collect::<io::Result<_>>()?))
+        Ok(Sources {
+            all: followed.collect::<io::Result<_>>()?,
+            rewinding: BTreeMap::new(),
+        })
+    }
+
+    /// Whether a source rewinds a chain.
+    pub(super) fn is_resetting(&self, chain: ChainId) -> bool {
+        let mut told = self.all.iter().filter_map(|known| known.chains.get(&chain));
+        told.any(|told| told.window.is_some())
     }
 }
 
@@ -146,7 +159,7 @@ impl Watcher {
         source: usize,
         told: Result<Status, Trouble>,
     ) -> Result<(), HostError> {
-        let Some(known) = self.sources.0.get_mut(source) else {
+        let Some(known) = self.sources.all.get_mut(source) else {
             return Ok(());
         };
         known.sound = told.is_ok();
@@ -192,7 +205,7 @@ impl Watcher {
     fn no_status(&mut self, source: usize, trouble: &Trouble) -> Result<(), HostError> {
         let why = format!("it tells no status: {trouble}");
         let watched = self.chains.keys().copied();
-        let Some(known) = self.sources.0.get(source) else {
+        let Some(known) = self.sources.all.get(source) else {
             return Ok(());
         };
         for chain in known.of(watched) {
@@ -202,7 +215,7 @@ impl Watcher {
     }
 
     fn status(&mut self, source: usize, status: Status) -> Result<(), HostError> {
-        if let Some(known) = self.sources.0.get_mut(source) {
+        if let Some(known) = self.sources.all.get_mut(source) {
             known.finalized = status.finalized;
         }
         for (chain, levels) in status.chains {
@@ -219,7 +232,7 @@ impl Watcher {
         chain: ChainId,
         levels: Levels,
     ) -> Result<(), HostError> {
-        let Some(known) = self.sources.0.get_mut(source) else {
+        let Some(known) = self.sources.all.get_mut(source) else {
             return Ok(());
         };
         let told = known.chains.entry(chain).or_default();
@@ -265,7 +278,7 @@ impl Watcher {
         chain: ChainId,
         doubt: Option<String>,
     ) -> Result<(), HostError> {
-        let Some(known) = self.sources.0.get_mut(source) else {
+        let Some(known) = self.sources.all.get_mut(source) else {
             return Ok(());
         };
         let name = known.name.clone();
@@ -299,6 +312,26 @@ impl Watcher {
         }
     }
 
+    /// The window of a chain's own node, on the tape too.
+    pub(super) fn rewind_window(&mut self, chain: ChainId) -> Result<(), HostError> {
+        let watched = self.chains.get(&chain);
+        let is_open = watched.is_some_and(Watched::is_resetting);
+        let since = self.sources.rewinding.get(&chain).copied();
+        if is_open == since.is_some() {
+            return Ok(());
+        }
+        let why = match is_open {
+            true => "the node tells a lower block than before",
+            false => "the node is where it was",
+        };
+        match is_open {
+            true => self.sources.rewinding.insert(chain, Instant::now()),
+            false => self.sources.rewinding.remove(&chain),
+        };
+        let took = since.map(|since| since.elapsed());
+        self.reset(chain, "the chain's node".to_owned(), why.to_owned(), took)
+    }
+
     fn reset(
         &mut self,
         chain: ChainId,
@@ -321,7 +354,7 @@ impl Watcher {
 
     /// Alerts of windows that are open for long, and shows what the sources told.
     pub(super) fn look_at_levels(&mut self) {
-        for known in &mut self.sources.0 {
+        for known in &mut self.sources.all {
             let (name, up) = (&known.name, known.up == Some(true));
             let endpoint = format!("endpoint=\"{name}\"");
             self.metrics.set("endpoint_up", endpoint.clone(), up.into());

@@ -93,7 +93,7 @@ impl Watcher {
     /// Asks for the root of the least commonly finalized timestamp, if it is another one
     /// than before.
     pub(super) fn settle_roots(&mut self) -> Result<(), HostError> {
-        let sources = self.sources.0.iter().enumerate();
+        let sources = self.sources.all.iter().enumerate();
         let able = sources
             .filter(|(_, known)| known.is_supernode() && known.sound && !known.is_resetting());
         let able: Vec<(usize, u64)> = able
@@ -113,7 +113,7 @@ impl Watcher {
             answers: able.iter().map(|(at, _)| (*at, None)).collect(),
         });
         for (at, _) in able {
-            self.sources.0[at].ask_root(timestamp);
+            self.sources.all[at].ask_root(timestamp);
         }
         Ok(())
     }
@@ -137,7 +137,12 @@ impl Watcher {
     }
 
     fn compare_roots(&mut self, asked: Asked) -> Result<(), HostError> {
-        let rewinds = |at: &usize| self.sources.0.get(*at).is_none_or(|one| one.is_resetting());
+        let rewinds = |at: &usize| {
+            self.sources
+                .all
+                .get(*at)
+                .is_none_or(|one| one.is_resetting())
+        };
         if asked.answers.keys().any(rewinds) {
             return Ok(());
         }
@@ -187,7 +192,7 @@ impl Watcher {
 
     fn root_told(&self, at: usize, answer: &Answer) -> Option<RootTold> {
         Some(RootTold {
-            endpoint: self.sources.0.get(at)?.endpoint().to_string(),
+            endpoint: self.sources.all.get(at)?.endpoint().to_string(),
             super_root: answer.root().map(|(_, root)| root),
             answer: answer.text(),
             took_us: super::micros(answer.took),

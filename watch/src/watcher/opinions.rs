@@ -1,0 +1,536 @@
+//! Second opinions: whom the watcher asks, when, and what it makes of the answers.
+//!
+//! A message is asked about when its own verdict is another one, and again in rounds while
+//! it is open: whoever was asked may change its mind too. A round takes so many questions
+//! a second and no more; with many open messages it takes longer.
+//!
+//! An endpoint that disagrees is asked once more. Only then is it a divergence, and none in
+//! a window in which a node rewinds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use haltbox_recorder::host::HostError;
+
+use super::{Input, Watcher, micros, now};
+use crate::book::{Book, Change, Site};
+use crate::incident;
+use crate::message::ChainId;
+use crate::metrics::Metrics;
+use crate::opinion::{Answer, Asked, Health, Opinion, Opinions, Question, Queue, Says};
+use crate::tape::Entry;
+
+/// Questions of a round in each second, to each endpoint.
+const PER_SECOND: usize = 100;
+/// Before an endpoint that disagrees is asked once more.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+/// Disagreements that are followed at a time: whoever disagrees with everything is one
+/// divergence, not a million.
+const DOUBTS: usize = 4096;
+/// Alerts of one endpoint in a minute; more are counted and on the tape.
+const ALERTS: usize = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) struct Second {
+    endpoints: Vec<Asking>,
+    doubts: BTreeMap<(usize, Site), Doubt>,
+    round: Round,
+}
+
+/// One endpoint.
+struct Asking {
+    name: String,
+    queue: Arc<Queue>,
+    health: Option<Health>,
+    failsafe: Option<Failsafe>,
+    /// The question of no message was refused by the failsafe too: its answer tells when
+    /// that is off.
+    probe_tells: bool,
+    alerted: VecDeque<Instant>,
+}
+
+/// A failsafe that is on.
+struct Failsafe {
+    since: Instant,
+    /// The endpoint was not there in the meantime.
+    was_away: bool,
+}
+
+/// An endpoint that disagrees.
+struct Doubt {
+    own: Says,
+    since: Instant,
+    asks: u32,
+    /// It is a divergence.
+    told: bool,
+    /// When to ask once more.
+    again: Instant,
+}
+
+/// All open messages in turn.
+struct Round {
+    every: Duration,
+    begun: Instant,
+    /// Where it goes on; `None`: it waits for the next one.
+    at: Option<usize>,
+    looked: Instant,
+    /// How long the last one took.
+    took: Duration,
+}
+
+impl Second {
+    /// Starts to ask each endpoint in a thread of its own.
+    pub(super) fn start(
+        asked: Vec<Asked>,
+        every: Duration,
+        told: &SyncSender<Input>,
+    ) -> io::Result<Second> {
+        let numbered = asked.into_iter().enumerate();
+        let endpoints = numbered.map(|(at, asked)| Asking::start(at, asked, told.clone()));
+        let at = Instant::now();
+        Ok(Second {
+            endpoints: endpoints.collect::<io::Result<_>>()?,
+            doubts: BTreeMap::new(),
+            round: Round {
+                every,
+                begun: at,
+                at: Some(0),
+                looked: at,
+                took: Duration::ZERO,
+            },
+        })
+    }
+
+    /// Lets go of the threads.
+    pub(super) fn end(&self) {
+        self.endpoints
+            .iter()
+            .for_each(|asking| asking.queue.close());
+    }
+
+    fn ask(&self, question: Question, metrics: &mut Metrics) {
+        self.endpoints
+            .iter()
+            .for_each(|asking| asking.ask(question, metrics));
+    }
+
+    /// What is due of the round and of the doubts.
+    fn go_on(&mut self, book: &Book, metrics: &mut Metrics) {
+        self.once_more(book, metrics);
+        let is_new = self.round.begin_if_due();
+        if is_new {
+            self.doubts
+                .retain(|(_, site), _| book.question(site).is_some());
+            self.endpoints
+                .iter()
+                .for_each(|asking| asking.queue.probe());
+        }
+        let (from, most) = self.round.due();
+        let Some(from) = from.filter(|_| most > 0) else {
+            return;
+        };
+        let (questions, next) = book.questions(from, most);
+        for (number, question) in questions.into_iter().enumerate() {
+            let able = self.endpoints.iter().filter(|asking| {
+                // One that refuses everything is asked about one message in each round.
+                asking.is_able() || from == 0 && number == 0
+            });
+            able.for_each(|asking| asking.ask(question, metrics));
+        }
+        self.round.reached(next);
+    }
+
+    fn once_more(&mut self, book: &Book, metrics: &mut Metrics) {
+        let at = Instant::now();
+        for ((endpoint, site), doubt) in &mut self.doubts {
+            if doubt.told || doubt.again > at {
+                continue;
+            }
+            doubt.again = at + self.round.every;
+            let question = book.question(site);
+            if let (Some(asking), Some(question)) = (self.endpoints.get(*endpoint), question) {
+                asking.ask(question, metrics);
+            }
+        }
+    }
+
+    fn show(&self, metrics: &mut Metrics) {
+        for (at, asking) in self.endpoints.iter().enumerate() {
+            let of = format!("endpoint=\"{}\"", asking.name);
+            let (backlog, age) = asking.queue.backlog();
+            let told = self.doubts.iter();
+            let told = told.filter(|((endpoint, _), doubt)| *endpoint == at && doubt.told);
+            let up = asking.health.is_some_and(|is| is != Health::Down);
+            for (name, value) in [
+                ("endpoint_up", u64::from(up)),
+                ("opinion_backlog", backlog as u64),
+                ("opinion_backlog_age_seconds", age.as_secs()),
+                ("opinion_failsafe", asking.failsafe.is_some().into()),
+                ("opinion_divergences", told.count() as u64),
+            ] {
+                metrics.set(name, of.clone(), value);
+            }
+        }
+        if !self.endpoints.is_empty() {
+            let seconds = self.round.took.as_secs();
+            metrics.set("opinion_round_seconds", String::new(), seconds);
+        }
+    }
+
+    pub(super) fn concerns(&self) -> Vec<String> {
+        let mut concerns = Vec::new();
+        for (at, asking) in self.endpoints.iter().enumerate() {
+            let name = &asking.name;
+            if asking.failsafe.is_some() {
+                concerns.push(format!("{name}: its failsafe is on"));
+            }
+            let mut doubts = self.doubts.iter();
+            if doubts.any(|((endpoint, _), doubt)| *endpoint == at && doubt.told) {
+                concerns.push(format!("{name}: it says otherwise of a message"));
+            }
+        }
+        concerns
+    }
+}
+
+impl Round {
+    fn begin_if_due(&mut self) -> bool {
+        let first = self.looked == self.begun;
+        if !first && (self.at.is_some() || self.begun.elapsed() < self.every) {
+            return false;
+        }
+        let at = Instant::now();
+        (self.begun, self.looked, self.at) = (at, at, Some(0));
+        // The first second's questions are due at once.
+        self.looked = at.checked_sub(Duration::from_secs(1)).unwrap_or(at);
+        true
+    }
+
+    /// Where to go on, and with how many.
+    fn due(&mut self) -> (Option<usize>, usize) {
+        let elapsed = self.looked.elapsed().min(Duration::from_secs(1));
+        self.looked = Instant::now();
+        let most = PER_SECOND as u128 * elapsed.as_millis() / 1000;
+        (self.at, usize::try_from(most).unwrap_or(PER_SECOND))
+    }
+
+    fn reached(&mut self, next: Option<usize>) {
+        self.at = next;
+        if next.is_none() {
+            self.took = self.begun.elapsed();
+        }
+    }
+
+    /// The next one begins at once.
+    fn restart(&mut self) {
+        self.at = None;
+        self.begun = self.begun.checked_sub(self.every).unwrap_or(self.begun);
+    }
+}
+
+impl Asking {
+    fn start(at: usize, asked: Asked, told: SyncSender<Input>) -> io::Result<Asking> {
+        let (name, queue) = (asked.to_string(), Arc::new(Queue::default()));
+        let questions = Arc::clone(&queue);
+        let work = move || {
+            asked.work(&questions, |opinions| {
+                // Nobody listens: the watcher ends.
+                let _ = told.send(Input::Opinions(at, opinions));
+            });
+        };
+        let thread = std::thread::Builder::new().name(format!("opinion-{at}"));
+        thread.spawn(work)?;
+        Ok(Asking {
+            name,
+            queue,
+            health: None,
+            failsafe: None,
+            probe_tells: false,
+            alerted: VecDeque::new(),
+        })
+    }
+
+    fn ask(&self, question: Question, metrics: &mut Metrics) {
+        if !self.queue.push(question) {
+            let of = format!("endpoint=\"{}\"", self.name);
+            metrics.add("opinion_dropped_total", of, 1);
+        }
+    }
+
+    fn is_able(&self) -> bool {
+        self.health.is_none_or(|is| is == Health::Answers) && self.failsafe.is_none()
+    }
+
+    /// What an answer tells of the endpoint, if that is news.
+    fn heard(&mut self, is_probe: bool, opinion: &Opinion) -> Option<Health> {
+        let is = opinion.health();
+        self.probe_tells |= is_probe && is == Health::Failsafe;
+        if is_probe && is == Health::Answers && self.failsafe.is_some() && !self.probe_tells {
+            return None;
+        }
+        if let Some(failsafe) = &mut self.failsafe {
+            failsafe.was_away |= matches!(is, Health::Down | Health::NotReady);
+        }
+        (self.health.replace(is) != Some(is)).then_some(is)
+    }
+
+    /// Whether one more alert is not too many.
+    fn may_alert(&mut self) -> bool {
+        self.alerted.retain(|at| at.elapsed() < MINUTE);
+        let may = self.alerted.len() < ALERTS;
+        if may {
+            self.alerted.push_back(Instant::now());
+        }
+        may
+    }
+}
+
+impl Watcher {
+    /// Asks others about messages that are judged otherwise than before.
+    pub(super) fn ask_others(&mut self, changes: &[Change]) {
+        if self.second.endpoints.is_empty() {
+            return;
+        }
+        for change in changes {
+            if let Some(question) = self.book.question(&change.site) {
+                self.second.ask(question, &mut self.metrics);
+            }
+        }
+    }
+
+    /// What is due by the clock.
+    pub(super) fn look_at_opinions(&mut self) {
+        if !self.second.endpoints.is_empty() {
+            self.second.go_on(&self.book, &mut self.metrics);
+            self.second.show(&mut self.metrics);
+        }
+    }
+
+    /// An endpoint answered, or did not.
+    pub(super) fn opinions(&mut self, endpoint: usize, told: Opinions) -> Result<(), HostError> {
+        for (question, opinion) in told {
+            let Some(asking) = self.second.endpoints.get_mut(endpoint) else {
+                return Ok(());
+            };
+            if let Some(is) = asking.heard(question.is_none(), &opinion) {
+                self.health(endpoint, is, &opinion)?;
+            }
+            if let Some(question) = question {
+                self.opinion(endpoint, &question, &opinion)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn health(&mut self, at: usize, is: Health, opinion: &Opinion) -> Result<(), HostError> {
+        let Some(asking) = self.second.endpoints.get_mut(at) else {
+            return Ok(());
+        };
+        let (name, why) = (asking.name.clone(), opinion.text());
+        let mut text = why.clone();
+        match is {
+            Health::Failsafe if asking.failsafe.is_none() => {
+                asking.failsafe = Some(Failsafe {
+                    since: Instant::now(),
+                    was_away: false,
+                });
+                self.alerts.of_all(
+                    "failsafe-on",
+                    &format!("THE FAILSAFE of {name} is on, it refuses every message: {why}"),
+                );
+            }
+            Health::Answers => match asking.failsafe.take() {
+                Some(failsafe) => {
+                    text = failsafe.cleared();
+                    self.second.round.restart();
+                    self.alerts.of_all(
+                        "failsafe-off",
+                        &format!("the failsafe of {name} is off: {text}"),
+                    );
+                }
+                None => self.alerts.note(&format!("{name} answers")),
+            },
+            Health::Failsafe => {}
+            Health::Down | Health::NotReady | Health::Refuses => {
+                let text = format!("{name} gives no second opinion: {why}");
+                self.alerts.of_all("endpoint-down", &text);
+            }
+        }
+        self.everywhere(&Entry::Endpoint {
+            endpoint: name,
+            is: is.word().to_owned(),
+            text,
+            code: opinion.code,
+            took_us: Some(micros(opinion.took)),
+            at: now(),
+        })
+    }
+
+    fn opinion(
+        &mut self,
+        endpoint: usize,
+        question: &Question,
+        opinion: &Opinion,
+    ) -> Result<(), HostError> {
+        let answer = opinion.answer(question.own);
+        self.count(endpoint, answer, opinion);
+        let key = (endpoint, question.site);
+        match answer {
+            Answer::NoVerdict => Ok(()),
+            Answer::Agrees => match self.second.doubts.remove(&key) {
+                Some(doubt) if doubt.told => self.diverges(endpoint, question, opinion, doubt.asks),
+                _ => Ok(()),
+            },
+            Answer::Disagrees => self.disagrees(endpoint, question, opinion),
+        }
+    }
+
+    fn count(&mut self, endpoint: usize, answer: Answer, opinion: &Opinion) {
+        let Some(asking) = self.second.endpoints.get(endpoint) else {
+            return;
+        };
+        let word = match answer {
+            Answer::Agrees => "agrees",
+            Answer::Disagrees => "disagrees",
+            Answer::NoVerdict => "no-verdict",
+        };
+        let code = opinion.code.map_or(String::new(), |code| code.to_string());
+        let labels = format!(
+            "endpoint=\"{}\",answer=\"{word}\",code=\"{code}\"",
+            asking.name
+        );
+        self.metrics.add("opinions_total", labels, 1);
+    }
+
+    /// A node rewinds, so that nothing is concluded of a chain.
+    fn rewinds(&self, chain: ChainId) -> bool {
+        let watched = self.chains.get(&chain);
+        watched.is_some_and(super::Watched::is_resetting) || self.sources.is_resetting(chain)
+    }
+
+    fn disagrees(
+        &mut self,
+        endpoint: usize,
+        question: &Question,
+        opinion: &Opinion,
+    ) -> Result<(), HostError> {
+        let key = (endpoint, question.site);
+        let own = self.book.question(&question.site).map(|known| known.own);
+        let both = [question.site.chain, question.message.place.chain];
+        let proves_nothing =
+            own != Some(question.own) || both.into_iter().any(|chain| self.rewinds(chain));
+        let doubts = &mut self.second.doubts;
+        if proves_nothing {
+            // In a while it is asked again, and what was told stays told.
+            if doubts.get(&key).is_some_and(|doubt| !doubt.told) {
+                doubts.remove(&key);
+            }
+            return Ok(());
+        }
+        if !doubts.contains_key(&key) && doubts.len() >= DOUBTS {
+            return Ok(());
+        }
+        let doubt = doubts
+            .entry(key)
+            .or_insert_with(|| Doubt::new(question.own));
+        if doubt.own != question.own {
+            *doubt = Doubt::new(question.own);
+        }
+        doubt.asks += 1;
+        let is_kept = doubt.asks >= 2 && doubt.since.elapsed() >= ONCE_MORE;
+        let is_new = is_kept && !doubt.told;
+        doubt.told |= is_new;
+        let asks = doubt.asks;
+        match is_new {
+            true => self.diverges(endpoint, question, opinion, asks),
+            false => Ok(()),
+        }
+    }
+
+    /// A divergence begins, or ends: the opinion tells which.
+    fn diverges(
+        &mut self,
+        endpoint: usize,
+        question: &Question,
+        opinion: &Opinion,
+        asks: u32,
+    ) -> Result<(), HostError> {
+        let Some(asking) = self.second.endpoints.get_mut(endpoint) else {
+            return Ok(());
+        };
+        let other = opinion.says.map_or("nothing", Says::word);
+        let (own, name, site) = (question.own, asking.name.clone(), question.site);
+        let differ = opinion.says != Some(own);
+        let text = format!(
+            "{}: the watcher says {}, {name} says {other}: {}",
+            place(question),
+            own.word(),
+            opinion.text()
+        );
+        if differ {
+            let labels = format!(
+                "endpoint=\"{name}\",own=\"{}\",other=\"{other}\"",
+                own.word()
+            );
+            self.metrics.add("opinion_divergence_total", labels, 1);
+        }
+        match differ && asking.may_alert() {
+            true => {
+                let text = format!("SECOND OPINIONS DIFFER: {text}");
+                self.alerts.alert(site.chain, "opinion-divergence", &text);
+            }
+            false if differ => {}
+            false => self.alerts.note(&format!("opinions agree again: {text}")),
+        }
+        let entry = Entry::opinion(question, opinion, name, asks, now());
+        match self.chains.get_mut(&site.chain) {
+            Some(watched) => watched.tape.put(&entry),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Doubt {
+    fn new(own: Says) -> Doubt {
+        let since = Instant::now();
+        Doubt {
+            own,
+            since,
+            asks: 0,
+            told: false,
+            again: since + ONCE_MORE,
+        }
+    }
+}
+
+impl Failsafe {
+    /// What can be known of why it is off.
+    fn cleared(&self) -> String {
+        let how = match self.was_away {
+            true => {
+                "it was away in between: most likely a restart cleared it, which looks at nothing again that came \
+                 before"
+            }
+            false => {
+                "it answered all the time: its operator turned it off, or it was restarted between two questions"
+            }
+        };
+        let seconds = self.since.elapsed().as_secs_f64();
+        format!("after {seconds:.1} s, {how}")
+    }
+}
+
+fn place(question: &Question) -> String {
+    let site = question.site;
+    format!(
+        "chain {} block {} log {} tx {}: {}",
+        site.chain,
+        site.number,
+        site.log,
+        site.transaction,
+        incident::words(&Ok(question.message))
+    )
+}
