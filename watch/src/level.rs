@@ -59,6 +59,17 @@ pub struct Status {
     pub finalized: Option<u64>,
 }
 
+/// Why levels prove nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// There are none: the source tells an error.
+    Error,
+    /// The safe block is 0.
+    Zero,
+    /// They are those of another fork.
+    Fork,
+}
+
 #[derive(Deserialize)]
 struct RawSupernode {
     chains: BTreeMap<String, Levels>,
@@ -130,10 +141,10 @@ impl Levels {
     /// Why these levels prove nothing, if they do not: the source rewinds, or follows
     /// another fork than the one on which `own` tells the hash of a height. `was`: the
     /// source told of a safe block before.
-    pub fn doubt(&self, was: bool, own: impl Fn(u64) -> Option<B256>) -> Option<String> {
+    pub fn doubt(&self, was: bool, own: impl Fn(u64) -> Option<B256>) -> Option<(Doubt, String)> {
         let zero = |head: Option<Head>| head.is_some_and(|head| head.number == 0);
         if zero(self.safe) && (was || zero(self.newest)) {
-            return Some("it tells 0 as the safe block".to_owned());
+            return Some((Doubt::Zero, "it tells 0 as the safe block".to_owned()));
         }
         let heads = [
             ("finalized", self.finalized),
@@ -142,10 +153,10 @@ impl Levels {
         ];
         heads.into_iter().find_map(|(level, head)| {
             let Head { hash, number } = head?;
-            let own = own(number).filter(|own| *own != hash)?;
-            Some(format!(
-                "its {level} block {number} is {hash}, the watched chain has {own} there"
-            ))
+            let own = own(number).filter(|own| *own != hash && number > 0)?;
+            let why =
+                format!("its {level} block {number} is {hash}, the watched chain has {own} there");
+            Some((Doubt::Fork, why))
         })
     }
 }
@@ -201,11 +212,12 @@ mod tests {
         let unread = |_| None;
         assert_eq!(levels(9, 8, 7).doubt(true, unread), None, "not read yet");
         let zero = |newest, was| levels(newest, 0, 0).doubt(was, own);
-        assert!(zero(9, true).unwrap().contains("tells 0"));
-        assert!(zero(0, false).unwrap().contains("tells 0"));
+        assert_eq!(zero(9, true).unwrap().0, Doubt::Zero);
+        assert_eq!(zero(0, false).unwrap().0, Doubt::Zero);
         assert_eq!(zero(9, false), None, "a chain that has just begun");
         let other = |number: u64| Some(B256::repeat_byte(u8::try_from(number * 8).unwrap()));
-        let doubt = levels(9, 8, 7).doubt(true, other).unwrap();
+        let (kind, doubt) = levels(9, 8, 7).doubt(true, other).unwrap();
+        assert_eq!(kind, Doubt::Fork);
         assert!(doubt.contains("its safe block 7 is 0x0707"), "{doubt}");
         assert!(doubt.contains("the watched chain has 0x3838"), "{doubt}");
     }

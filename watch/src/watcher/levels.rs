@@ -5,7 +5,7 @@
 //! that have nothing to do with it. From the first such answer to the first sound one a
 //! window is open for that source and chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use haltbox_recorder::rpc::Endpoint;
 
 use super::{Input, Watched, Watcher, now};
 use crate::incident::Level;
-use crate::level::{Head, Levels, Source, Status};
+use crate::level::{Doubt, Head, Levels, Source, Status};
 use crate::message::ChainId;
 use crate::metrics::Metrics;
 use crate::rpc::{Client, Trouble};
@@ -55,8 +55,21 @@ struct Told {
 
 struct Window {
     since: Instant,
+    /// The last doubt in words.
     why: String,
+    told: BTreeSet<Doubt>,
     alerted: bool,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window {
+            since: Instant::now(),
+            why: String::new(),
+            told: BTreeSet::new(),
+            alerted: false,
+        }
+    }
 }
 
 impl Sources {
@@ -209,7 +222,7 @@ impl Watcher {
             return Ok(());
         };
         for chain in known.of(watched) {
-            self.window(source, chain, Some(why.clone()))?;
+            self.window(source, chain, Some((Doubt::Error, why.clone())))?;
         }
         Ok(())
     }
@@ -271,45 +284,43 @@ impl Watcher {
         self.steps(chain, steps, at)
     }
 
-    /// `doubt`: why a window has to be open; `None`: it ends.
+    /// `doubt`: why a window has to be open; `None`: it ends. Each kind of doubt is told
+    /// once in a window.
     fn window(
         &mut self,
         source: usize,
         chain: ChainId,
-        doubt: Option<String>,
+        doubt: Option<(Doubt, String)>,
     ) -> Result<(), HostError> {
         let Some(known) = self.sources.all.get_mut(source) else {
             return Ok(());
         };
         let name = known.name.clone();
         let told = known.chains.entry(chain).or_default();
-        match (&mut told.window, doubt) {
-            (Some(window), Some(why)) => {
-                window.why = why;
-                Ok(())
+        let (why, took) = match doubt {
+            Some((kind, why)) => {
+                let window = told.window.get_or_insert_with(Window::default);
+                window.why.clone_from(&why);
+                if !window.told.insert(kind) {
+                    return Ok(());
+                }
+                (why, None)
             }
-            (None, None) => Ok(()),
-            (None, Some(why)) => {
-                told.window = Some(Window {
-                    since: Instant::now(),
-                    why: why.clone(),
-                    alerted: false,
-                });
-                self.alerts.note(&format!(
-                    "chain {chain}: {name} proves nothing for now, {why}: nothing is concluded until it does"
-                ));
-                self.reset(chain, name, why, None)
-            }
-            (Some(window), None) => {
-                let (took, why) = (window.since.elapsed(), std::mem::take(&mut window.why));
-                told.window = None;
-                self.alerts.note(&format!(
-                    "chain {chain}: {name} is sound again, after {:.1} s",
-                    took.as_secs_f64()
-                ));
-                self.reset(chain, name, why, Some(took))
-            }
-        }
+            None => match told.window.take() {
+                Some(window) => (window.why, Some(window.since.elapsed())),
+                None => return Ok(()),
+            },
+        };
+        self.alerts.note(&match took {
+            None => format!(
+                "chain {chain}: {name} proves nothing for now, {why}: nothing is concluded until it does"
+            ),
+            Some(took) => format!(
+                "chain {chain}: {name} is sound again, after {:.1} s",
+                took.as_secs_f64()
+            ),
+        });
+        self.reset(chain, name, why, took)
     }
 
     /// The window of a chain's own node, on the tape too.
