@@ -16,6 +16,7 @@ mod npm;
 pub mod slog_sender;
 pub mod slog_writer;
 pub mod stub_node;
+pub mod stub_endpoint;
 pub mod toolchain;
 pub mod valnode;
 pub mod watcher;

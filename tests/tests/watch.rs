@@ -3,10 +3,12 @@
 #[path = "watch/chains.rs"]
 mod chains; // the chains of the tests themselves: what they were asked for happens
 #[path = "watch/checking.rs"]
-mod checking;
+mod checking; // the light check of what a transaction declares
 #[path = "watch/load.rs"]
-mod load;
+mod load; // hundreds of messages a block
+#[path = "watch/opinions.rs"]
+mod opinions; // stubs of filters, supervisors, op-nodes and supernodes beside real chains
 #[path = "watch/rewind.rs"]
-mod rewind;
+mod rewind; // a chain that is rewound, again and again
 #[path = "watch/watching.rs"]
-mod watching; // what the watcher says of them // hundreds of messages a block // a chain that is rewound, again and again // the light check of what a transaction declares
+mod watching; // what the watcher says of them
