@@ -29,8 +29,8 @@ pub(super) struct Answer {
 pub(super) struct SuperRoots {
     asked: Option<Asked>,
     asked_at: Option<Instant>,
-    /// The timestamp that was compared last.
-    compared: Option<u64>,
+    /// The timestamp that was compared last, and of whom.
+    compared: Option<(u64, Vec<usize>)>,
     /// The last comparison found two roots.
     pub(super) differ: bool,
 }
@@ -102,17 +102,20 @@ impl Watcher {
         let Some(timestamp) = able.iter().map(|(_, finalized)| *finalized).min() else {
             return Ok(());
         };
-        let waits = self.roots.asked_at.map(|at| at.elapsed()) < Some(self.ask_again);
-        let waits = waits && self.roots.asked_at.is_some();
-        if able.len() < 2 || waits || self.roots.compared == Some(timestamp) {
+        let asked_at = self.roots.asked_at;
+        let waits = asked_at.is_some_and(|at| at.elapsed() < self.ask_again);
+        let of: Vec<usize> = able.iter().map(|(at, _)| *at).collect();
+        let compared = self.roots.compared.as_ref();
+        let is_known = compared.is_some_and(|(at, whom)| *at == timestamp && *whom == of);
+        if of.len() < 2 || waits || is_known {
             return Ok(());
         }
         self.roots.asked_at = Some(Instant::now());
         self.roots.asked = Some(Asked {
             timestamp,
-            answers: able.iter().map(|(at, _)| (*at, None)).collect(),
+            answers: of.iter().map(|at| (*at, None)).collect(),
         });
-        for (at, _) in able {
+        for at in of {
             self.sources.all[at].ask_root(timestamp);
         }
         Ok(())
@@ -149,7 +152,8 @@ impl Watcher {
         let Some(differ) = differ(asked.answers.values().flatten()) else {
             return Ok(());
         };
-        self.roots.compared = Some(asked.timestamp);
+        let whom = asked.answers.keys().copied().collect();
+        self.roots.compared = Some((asked.timestamp, whom));
         let was = std::mem::replace(&mut self.roots.differ, differ);
         if differ == was {
             return Ok(());
