@@ -21,7 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(Box<CheckArgs>),
-    Watch(WatchArgs),
+    Watch(Box<WatchArgs>),
     /// Write the manual's pages of these commands into a folder.
     #[command(hide = true)]
     Manual {

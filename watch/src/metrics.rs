@@ -15,7 +15,7 @@ use crate::watcher::{Watched, now};
 const LATE: u64 = 30;
 
 /// What is counted. Each is on the page from the start, so that a rule that names it finds it.
-const COUNTERS: [&str; 13] = [
+const COUNTERS: [&str; 17] = [
     "access_list_violations_total",
     "blocks_total",
     "executing_messages_total",
@@ -29,6 +29,10 @@ const COUNTERS: [&str; 13] = [
     "settled_messages_total",
     "validity_flips_total",
     "boxes_total",
+    "opinion_divergence_total",
+    "opinion_dropped_total",
+    "opinions_total",
+    "super_root_divergence_total",
 ];
 
 /// What happened since the watcher started.

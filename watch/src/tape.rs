@@ -27,7 +27,6 @@ use haltbox_format::{Profile, ShowPath};
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Options};
 
 use crate::book::{Change, Left};
-use crate::chain::Header;
 use crate::finder::Found;
 use crate::incident::Record;
 

@@ -1,6 +1,6 @@
 //! Messages as others are asked about them.
 
-use super::{Book, Fault, Open, Site, Standing};
+use super::{Book, Fault, Id, Open, Site, Standing};
 use crate::opinion::{Question, Says};
 use crate::validity::Broken;
 
@@ -11,12 +11,12 @@ impl Book {
     /// What to ask of a message. `None`: it is open no more, or others cannot tell.
     pub fn question(&self, site: &Site) -> Option<Question> {
         let held = self.chains.get(&site.chain)?.blocks.get(&site.number)?;
-        let open = |id: usize| self.open.get(id).and_then(Option::as_ref);
+        let open = |id: Id| self.open.get(id as usize).and_then(Option::as_ref);
         let at = held
             .messages
-            .binary_search_by_key(&Some(site.log), |id| open(*id).map(|open| open.site.log));
+            .binary_search_by_key(&Some(site.log), |id| open(*id).map(|open| open.site().log));
         let open = open(*held.messages.get(at.ok()?)?)?;
-        let is_it = open.site == *site;
+        let is_it = open.site() == *site;
         is_it.then(|| open.question()).flatten()
     }
 
@@ -37,23 +37,27 @@ impl Book {
 impl Open {
     /// A message that is doomed holds by itself, and others are asked about that alone.
     fn question(&self) -> Option<Question> {
-        let message = self.executed.ok()?;
+        let message = self.executed().ok()?;
         // Others refuse what is executed in the second in which it was sent, which a block
         // may hold.
-        if message.place.timestamp == self.timestamp {
+        if message.place.timestamp == self.timestamp() {
             return None;
         }
         let own = match &self.alone {
             Standing::Unknown => return None,
             Standing::Valid => Says::Valid,
             // Whoever has another dependency set is no witness against this one.
-            Standing::Invalid(Fault::Broken(Broken::UnknownChain(_))) => return None,
+            Standing::Invalid(fault)
+                if matches!(**fault, Fault::Broken(Broken::UnknownChain(_))) =>
+            {
+                return None;
+            }
             Standing::Invalid(_) => Says::Invalid,
         };
         Some(Question {
-            site: self.site,
+            site: self.site(),
             message,
-            timestamp: self.timestamp,
+            timestamp: self.timestamp(),
             own,
         })
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::book::{Fault, Site, Standing};
-use crate::chain::Block;
+use crate::chain::{Block, Header};
 use crate::finder::{Declaration, FoundMessage};
 use crate::message::tests::hello;
 use crate::validity::Broken;

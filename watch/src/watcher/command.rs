@@ -1,5 +1,6 @@
 //! `haltbox watch`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use haltbox_recorder::operator::after_freeze::Budget;
 use haltbox_recorder::operator::size::parse_size;
+use haltbox_recorder::rpc::Endpoint;
 
 use super::Options;
 use crate::alert::Alerts;
@@ -93,10 +95,7 @@ pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
 }
 
 /// Whom to ask how far chains are.
-fn sources(
-    args: &WatchArgs,
-    chains: &BTreeMap<ChainId, Vec<Node>>,
-) -> Result<Vec<Source>, String> {
+fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Source>, String> {
     each_once("--supernode", &args.supernode)?;
     let mut sources = Vec::new();
     for (id, node) in &args.op_node {
@@ -114,7 +113,7 @@ fn sources(
 /// Whom to ask of each message.
 fn asked(
     args: &WatchArgs,
-    chains: &BTreeMap<ChainId, Vec<Endpoint>>,
+    chains: &BTreeMap<ChainId, Vec<Node>>,
 ) -> Result<Vec<Asked>, String> {
     each_once("--filter", &args.filter)?;
     each_once("--supervisor", &args.supervisor)?;
