@@ -43,6 +43,17 @@ fn the_reader_never_stands_on_the_recorder_or_on_maps() {
 }
 
 #[test]
+fn what_runs_beside_a_validator_knows_no_ethereum() {
+    for package in ["haltbox-recorder", "haltbox-reader"] {
+        let all = dependencies(package);
+        let found = all
+            .iter()
+            .find(|name| name.starts_with("alloy-") || *name == "haltbox-watch");
+        assert_eq!(found, None, "of {package}");
+    }
+}
+
+#[test]
 fn the_format_stands_on_nothing_of_ours() {
     let format = dependencies("haltbox-format");
     let ours = format.iter().filter(|name| name.starts_with("haltbox-"));

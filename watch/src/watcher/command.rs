@@ -111,10 +111,7 @@ fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Ve
 }
 
 /// Whom to ask of each message.
-fn asked(
-    args: &WatchArgs,
-    chains: &BTreeMap<ChainId, Vec<Node>>,
-) -> Result<Vec<Asked>, String> {
+fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Asked>, String> {
     each_once("--filter", &args.filter)?;
     each_once("--supervisor", &args.supervisor)?;
     let level = &args.min_safety;
