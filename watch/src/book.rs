@@ -48,6 +48,19 @@ pub struct Site {
     pub transaction: B256,
 }
 
+impl std::fmt::Display for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Site {
+            chain,
+            number,
+            log,
+            transaction,
+            ..
+        } = self;
+        write!(f, "chain {chain} block {number} log {log} tx {transaction}")
+    }
+}
+
 /// What a log of the inbox executes.
 pub type Executed = Result<Message, Malformed>;
 

@@ -525,15 +525,7 @@ impl Watcher {
 }
 
 fn place(change: &Change) -> String {
-    let site = change.site;
-    format!(
-        "chain {} block {} log {} tx {}: {}",
-        site.chain,
-        site.number,
-        site.log,
-        site.transaction,
-        incident::words(&change.executed)
-    )
+    format!("{}: {}", change.site, incident::words(&change.executed))
 }
 
 fn flip(change: &Change) -> String {

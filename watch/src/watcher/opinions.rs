@@ -524,13 +524,6 @@ impl Failsafe {
 }
 
 fn place(question: &Question) -> String {
-    let site = question.site;
-    format!(
-        "chain {} block {} log {} tx {}: {}",
-        site.chain,
-        site.number,
-        site.log,
-        site.transaction,
-        incident::words(&Ok(question.message))
-    )
+    let message = incident::words(&Ok(question.message));
+    format!("{}: {message}", question.site)
 }
