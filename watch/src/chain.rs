@@ -162,8 +162,8 @@ impl Node {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn chain_id(&self) -> Result<U64, Trouble> {
-        self.client.ask(Call::new("eth_chainId", []))
+    pub fn chain_id(&self) -> Result<ChainId, Trouble> {
+        self.client.ask(Call::new("eth_chainId", [])).map(ChainId)
     }
 
     /// How far its chain is.

@@ -107,6 +107,11 @@ impl DependencySet {
         })
     }
 
+    /// The numbers of all chains.
+    pub fn chains(&self) -> impl Iterator<Item = ChainId> + '_ {
+        self.chains.keys().copied()
+    }
+
     /// A chain of the set.
     pub fn chain(&self, id: ChainId) -> Option<Chain> {
         self.chains.get(&id).copied()

@@ -12,7 +12,7 @@ use alloy_primitives::B256;
 
 use crate::access_list::Declared;
 use crate::chain::{Block, Declares, Header, Heads, Node};
-use crate::message::{Malformed, Message};
+use crate::message::{ChainId, Malformed, Message};
 use crate::rpc::Trouble;
 
 /// Blocks that are asked for at once.
@@ -134,7 +134,11 @@ impl From<Header> for Step {
 
 /// Follows one chain.
 pub struct Finder {
+    chain: ChainId,
     nodes: Vec<Node>,
+    /// Of each node: it follows this chain. One that follows another would make every
+    /// message look forged.
+    is_ours: Vec<bool>,
     /// The node that answered last.
     current: usize,
     /// Where to begin: below what was not finalized when the tape ended.
@@ -149,8 +153,10 @@ pub struct Finder {
 impl Finder {
     /// Of one chain. `from`: the height to begin at where it lies below the newest finalized
     /// block.
-    pub fn new(nodes: Vec<Node>, from: Option<u64>) -> Finder {
+    pub fn new(chain: ChainId, nodes: Vec<Node>, from: Option<u64>) -> Finder {
         Finder {
+            chain,
+            is_ours: vec![false; nodes.len()],
             nodes,
             current: 0,
             from,
@@ -198,15 +204,34 @@ impl Finder {
         let mut last = Trouble::Unreached("no node is named".to_owned());
         for turn in 0..self.nodes.len() {
             let at = (self.current + turn) % self.nodes.len();
-            match self.nodes[at].heads() {
+            match self.heads_of(at) {
                 Ok(heads) => {
                     self.current = at;
                     return Ok(heads);
                 }
-                Err(trouble) => last = trouble,
+                Err(trouble) => {
+                    // It may be another node when it comes back.
+                    self.is_ours[at] = false;
+                    last = trouble;
+                }
             }
         }
         Err(last)
+    }
+
+    fn heads_of(&mut self, at: usize) -> Result<Heads, Trouble> {
+        let node = &self.nodes[at];
+        if !self.is_ours[at] {
+            let found = node.chain_id()?;
+            if found != self.chain {
+                let (endpoint, expected) = (node.endpoint(), self.chain);
+                return Err(Trouble::Shape(format!(
+                    "{endpoint} follows chain {found}, expected chain {expected}: look at --chain"
+                )));
+            }
+            self.is_ours[at] = true;
+        }
+        node.heads()
     }
 
     fn node(&self) -> &Node {

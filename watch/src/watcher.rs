@@ -114,7 +114,7 @@ pub fn run(
         let opened = Tape::open(&dir, options.size)?;
         let notices = opened.notices.iter().chain(&opened.recalled.missing);
         notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
-        let finder = Finder::new(nodes.clone(), opened.recalled.from());
+        let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
         let finding = Finding::start(*id, finder, options.every, sender.clone());
         findings.insert(*id, finding.map_err(|error| no_thread(&error))?);
         chains.insert(*id, Watched::new(*id, opened));
@@ -124,6 +124,15 @@ pub fn run(
     let second = Second::start(options.asked, options.ask_again, &sender);
     let second = second.map_err(|error| no_thread(&error))?;
     drop(sender);
+    for id in options
+        .set
+        .chains()
+        .filter(|id| !options.chains.contains_key(id))
+    {
+        alerts.note(&format!(
+            "chain {id} is in the dependency set and not watched: messages that name it stay unknown; give --chain {id}=..."
+        ));
+    }
     let mut watcher = Watcher {
         book: Book::new(options.set, options.chains.keys().copied()),
         chains,
