@@ -467,7 +467,7 @@ fn mining(mining: Mining) -> Vec<String> {
 }
 
 /// The program that npm installed for this machine.
-fn program() -> Option<&'static PathBuf> {
+pub(crate) fn program() -> Option<&'static PathBuf> {
     static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let install = || npm::found().then(install);
     INSTALLED.get_or_init(install).as_ref()

@@ -17,6 +17,7 @@ pub mod slog_sender;
 pub mod slog_writer;
 pub mod stub_endpoint;
 pub mod stub_node;
+pub mod supersim;
 pub mod toolchain;
 pub mod valnode;
 pub mod watcher;

@@ -10,5 +10,7 @@ mod load; // hundreds of messages a block
 mod opinions; // stubs of filters, supervisors, op-nodes and supernodes beside real chains
 #[path = "watch/rewind.rs"]
 mod rewind; // a chain that is rewound, again and again
+#[path = "watch/supersim.rs"]
+mod supersim; // the real contracts, if asked for
 #[path = "watch/watching.rs"]
 mod watching; // what the watcher says of them
