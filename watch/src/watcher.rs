@@ -217,7 +217,8 @@ impl Watcher {
     fn concerns(&self) -> Vec<String> {
         let roots = "supernodes tell two roots of a timestamp that both have finalized";
         let roots = self.roots.differ.then(|| roots.to_owned());
-        roots.into_iter().chain(self.second.concerns()).collect()
+        let others = [self.second.concerns(), self.sources.concerns()];
+        roots.into_iter().chain(others.concat()).collect()
     }
 
     /// Ends the finders, and writes how far each chain was read.

@@ -200,6 +200,28 @@ fn a_filter_that_changes_its_mind_is_one_divergence() {
 }
 
 #[test]
+fn a_filter_that_is_behind_is_no_divergence() {
+    let Some(chains) = chains() else { return };
+    let mut asked = 0;
+    let filter = StubEndpoint::start(move |_, params| {
+        asked += usize::from(!params[0][0].is_null());
+        match asked {
+            1 => Err((CONFLICT, "not read yet")),
+            _ => Ok(Value::Null),
+        }
+    });
+    let watcher = chains.watch(&["--filter", filter.url()]);
+    chains.valid();
+    let answers = |of: &str| watcher.sum("opinions_total", &format!("answer=\"{of}\""));
+    wait_until("it comes to agree", || answers("agrees") >= 2);
+    std::thread::sleep(SOON);
+    assert_eq!(answers("disagrees"), 1);
+    assert_eq!(watcher.sum("opinion_divergence_total", ""), 0);
+    watcher.end();
+    assert!(chains.entries("opinion").is_empty());
+}
+
+#[test]
 fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
     let Some(chains) = chains() else { return };
     let filter = StubEndpoint::start(holds);

@@ -329,3 +329,32 @@ fn the_logs_of_an_older_block_are_asked_for_again() {
     world.book.old(A.into(), 1, Some(&told(0, "hello")));
     assert_eq!(world.judged(), ["902/300 valid"]);
 }
+
+#[test]
+fn others_are_asked_about_what_they_can_tell() {
+    use crate::opinion::Says;
+    let mut world = World::new();
+    world.block(A, 5, 0, "hello", &[]);
+    let valid = message(A, 5, 0, "hello");
+    let invalid = message(A, 5, 7, "hello");
+    let ahead = message(A, 50, 0, "hello");
+    let unknown = message(9, 5, 0, "hello");
+    world.block(B, 5, 0, "x", &[valid]);
+    world.block(B, 60, 0, "x", &[valid, invalid, ahead, unknown]);
+    world.book.judge();
+    let (questions, next) = world.book.questions(0, 10);
+    let told: Vec<_> = questions.iter().map(|one| (one.message, one.own)).collect();
+    // The first is executed in the second in which it was sent, one cannot be judged yet,
+    // and one is of a chain that others may know.
+    assert_eq!(told, [(valid, Says::Valid), (invalid, Says::Invalid)]);
+    assert_eq!(next, None);
+    for question in &questions {
+        assert_eq!(world.book.question(&question.site), Some(*question));
+    }
+    let (some, next) = world.book.questions(0, 1);
+    assert_eq!(some, questions[..1]);
+    let (rest, next) = world.book.questions(next.unwrap(), 10);
+    assert_eq!((&rest[..], next), (&questions[1..], None));
+    world.book.rewound(B.into(), 59);
+    assert_eq!(world.book.question(&questions[0].site), None, "it is gone");
+}

@@ -180,3 +180,74 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     super::run(options, alerts, &shown, &stop)?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dependency_set::DependencySet;
+
+    fn args(more: &[&str]) -> Result<(), String> {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            args: WatchArgs,
+        }
+        let common = [
+            "x",
+            "--dir",
+            "d",
+            "--depset",
+            "f",
+            "--chain",
+            "902=http://a:1",
+        ];
+        let program: Program = clap::Parser::try_parse_from(common.iter().chain(more))
+            .map_err(|error| error.to_string())?;
+        let set = DependencySet::read(br#"{"dependencies": {"902": {}}}"#);
+        let chains = by_chain(&program.args.chain, &set.expect("a set"))?;
+        sources(&program.args, &chains)?;
+        asked(&program.args, &chains).map(|_| ())
+    }
+
+    #[test]
+    fn whom_to_ask_is_checked_before_anything_starts() {
+        let sound = [
+            "--filter=http://f:1",
+            "--supervisor=http://f:1",
+            "--supernode=http://s:1",
+            "--op-node=902=http://n:1",
+            "--min-safety=unsafe",
+        ];
+        assert_eq!(args(&sound), Ok(()));
+        assert_eq!(
+            args(&["--supervisor=http://f:1", "--min-safety=safe"]),
+            Ok(())
+        );
+        for (more, words) in [
+            (
+                &["--filter=http://f:1", "--filter=http://f:1"],
+                "given twice",
+            ),
+            (
+                &["--supernode=http://f:1", "--supernode=http://f:1"],
+                "given twice",
+            ),
+            (
+                &["--filter=http://f:1", "--min-safety=safe"],
+                "none that a filter knows",
+            ),
+            (
+                &["--op-node=901=http://n:1", "--min-safety=safe"],
+                "not watched",
+            ),
+            (&["--op-node=902", "--min-safety=safe"], "expected ID=URL"),
+            (
+                &["--filter=http://f:1", "--min-safety=none"],
+                "invalid value",
+            ),
+        ] {
+            let error = args(more).unwrap_err();
+            assert!(error.contains(words), "{more:?}: {error}");
+        }
+    }
+}

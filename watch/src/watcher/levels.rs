@@ -88,6 +88,20 @@ impl Sources {
         })
     }
 
+    /// Windows that are open for long.
+    pub(super) fn concerns(&self) -> Vec<String> {
+        let mut concerns = Vec::new();
+        for known in &self.all {
+            for (chain, told) in &known.chains {
+                if let Some(window) = told.window.as_ref().filter(|window| window.alerted) {
+                    let (name, why) = (&known.name, &window.why);
+                    concerns.push(format!("chain {chain}: {name} proves nothing: {why}"));
+                }
+            }
+        }
+        concerns
+    }
+
     /// Whether a source rewinds a chain.
     pub(super) fn is_resetting(&self, chain: ChainId) -> bool {
         let mut told = self.all.iter().filter_map(|known| known.chains.get(&chain));
@@ -418,5 +432,27 @@ impl Told {
         });
         let heads = heads.into_iter().flatten();
         heads.filter_map(|(level, head)| Some((level, head?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_that_is_open_for_long_is_told_once() {
+        let window = |since| Window {
+            since,
+            why: "it tells 0".to_owned(),
+            ..Window::default()
+        };
+        let now = Instant::now();
+        let mut told = Told::default();
+        assert_eq!(told.overlong(), None, "no window");
+        told.window = Some(window(now));
+        assert_eq!(told.overlong(), None);
+        told.window = Some(window(now.checked_sub(LONG).unwrap()));
+        assert_eq!(told.overlong(), Some((60, "it tells 0")));
+        assert_eq!(told.overlong(), None, "it was told");
     }
 }

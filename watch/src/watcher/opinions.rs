@@ -4,8 +4,9 @@
 //! it is open: whoever was asked may change its mind too. A round takes so many questions
 //! a second and no more; with many open messages it takes longer.
 //!
-//! An endpoint that disagrees is asked once more. Only then is it a divergence, and none in
-//! a window in which a node rewinds.
+//! An endpoint that disagrees is asked once more, a round later: it may be behind the chain
+//! that the message names, and refuses what it has not read yet as it refuses what is
+//! wrong. Only then is it a divergence, and none in a window in which a node rewinds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -25,8 +26,6 @@ use crate::tape::Entry;
 
 /// Questions of a round in each second, to each endpoint.
 const PER_SECOND: usize = 100;
-/// Before an endpoint that disagrees is asked once more.
-const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Disagreements that are followed at a time: whoever disagrees with everything is one
 /// divergence, not a million.
 const DOUBTS: usize = 4096;
@@ -422,6 +421,7 @@ impl Watcher {
         let both = [question.site.chain, question.message.place.chain];
         let proves_nothing =
             own != Some(question.own) || both.into_iter().any(|chain| self.rewinds(chain));
+        let every = self.second.round.every;
         let doubts = &mut self.second.doubts;
         if proves_nothing {
             // In a while it is asked again, and what was told stays told.
@@ -435,12 +435,12 @@ impl Watcher {
         }
         let doubt = doubts
             .entry(key)
-            .or_insert_with(|| Doubt::new(question.own));
+            .or_insert_with(|| Doubt::new(question.own, every));
         if doubt.own != question.own {
-            *doubt = Doubt::new(question.own);
+            *doubt = Doubt::new(question.own, every);
         }
         doubt.asks += 1;
-        let is_kept = doubt.asks >= 2 && doubt.since.elapsed() >= ONCE_MORE;
+        let is_kept = doubt.asks >= 2 && doubt.since.elapsed() >= every;
         let is_new = is_kept && !doubt.told;
         doubt.told |= is_new;
         let asks = doubt.asks;
@@ -494,14 +494,14 @@ impl Watcher {
 }
 
 impl Doubt {
-    fn new(own: Says) -> Doubt {
+    fn new(own: Says, every: Duration) -> Doubt {
         let since = Instant::now();
         Doubt {
             own,
             since,
             asks: 0,
             told: false,
-            again: since + ONCE_MORE,
+            again: since + every,
         }
     }
 }
@@ -526,4 +526,48 @@ impl Failsafe {
 fn place(question: &Question) -> String {
     let message = incident::words(&Ok(question.message));
     format!("{}: {message}", question.site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(every: u64) -> Round {
+        let at = Instant::now();
+        Round {
+            every: Duration::from_secs(every),
+            begun: at,
+            at: Some(0),
+            looked: at,
+            took: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_round_takes_so_many_questions_a_second_and_waits_for_the_next() {
+        let mut round = round(60);
+        assert!(round.begin_if_due());
+        assert_eq!(round.due(), (Some(0), PER_SECOND));
+        round.reached(Some(100));
+        assert!(!round.begin_if_due(), "it goes on");
+        let (at, most) = round.due();
+        assert_eq!(at, Some(100));
+        assert!(most < PER_SECOND, "no second went by: {most}");
+        round.reached(None);
+        assert!(!round.begin_if_due(), "the next one is not due");
+        assert_eq!(round.due().0, None);
+        round.restart();
+        assert!(round.begin_if_due());
+        assert_eq!(round.due(), (Some(0), PER_SECOND));
+    }
+
+    #[test]
+    fn a_failsafe_that_is_off_says_what_can_be_known() {
+        let cleared = |was_away| {
+            let since = Instant::now();
+            Failsafe { since, was_away }.cleared()
+        };
+        assert!(cleared(true).contains("a restart cleared it"));
+        assert!(cleared(false).contains("answered all the time"));
+    }
 }
