@@ -9,7 +9,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::programs;
+use crate::{long, programs};
+
+/// From a block to what the watcher says of it. Only the long form, on a quiet machine, is
+/// timed.
+pub fn soon() -> Duration {
+    Duration::from_secs(if long() { 2 } else { 20 })
+}
 
 /// A watcher that runs.
 pub struct Watcher {

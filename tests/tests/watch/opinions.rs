@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use haltbox_tests::anvil::{Anvil, Executed, Mining, Options};
 use haltbox_tests::stub_endpoint::{Reply, StubEndpoint};
 use haltbox_tests::wait_until;
-use haltbox_tests::watcher::{Watcher, Watching};
+use haltbox_tests::watcher::{Watcher, Watching, soon};
 use haltbox_watch::access_list::Declared;
 use haltbox_watch::message::Message;
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ fn a_slow_filter_holds_nothing_up() {
     let took = watcher.when(&text).expect("it was said");
     let took = took.saturating_duration_since(since);
     println!("beside a filter of 3 s: {took:?}");
-    assert!(took <= SOON, "{took:?}");
+    assert!(took <= soon(), "{took:?}");
     wait_until("the filter's verdict", || {
         watcher.sum("opinions_total", "answer=\"agrees\"") > 0
     });
@@ -481,7 +481,7 @@ fn a_watcher_starts_and_lives_with_every_endpoint_down() {
     let text = format!("tx {}: ", executed.transaction);
     watcher.wait_for(&text, PATIENCE);
     let took = watcher.when(&text).expect("it was said");
-    assert!(took.saturating_duration_since(since) <= SOON);
+    assert!(took.saturating_duration_since(since) <= soon());
     for name in ["filter", "supervisor"] {
         watcher.wait_for(
             &format!("{name} {nobody} gives no second opinion"),

@@ -2,19 +2,10 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, address};
 use haltbox_tests::anvil::{Anvil, Mining, Options, Placed};
-use haltbox_tests::watcher::{Watcher, Watching};
+use haltbox_tests::watcher::{Watcher, Watching, soon};
 use haltbox_watch::access_list::Declared;
 use haltbox_watch::message::Message;
 use tempfile::TempDir;
-
-/// From a block to what the watcher says of it. Only the long form, on a quiet machine, is
-/// timed.
-fn soon() -> Duration {
-    match haltbox_tests::long() {
-        true => Duration::from_secs(2),
-        false => PATIENCE,
-    }
-}
 
 /// Long enough for anything on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
