@@ -370,9 +370,8 @@ impl Book {
         let Some(known) = self.chains.get_mut(&chain) else {
             return;
         };
-        known.finalized = known
-            .finalized
-            .max(heads.finalized.map(|block| block.number));
+        let finalized = heads.finalized.filter(|block| known.stands(block));
+        known.finalized = known.finalized.max(finalized.map(|block| block.number));
         if let (None, Some(finalized)) = (known.tip, heads.finalized) {
             // Up to there it can be asked, before the first block comes.
             known.tip = Some((finalized.number, finalized.timestamp));

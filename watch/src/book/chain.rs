@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 
+use crate::chain::Header;
 use crate::message::{ChainId, Digested, Place};
 use crate::validity::Told;
 
@@ -78,6 +79,16 @@ impl Chain {
         // What was told of a block that was replaced since tells nothing.
         let same = old.filter(|old| held.is_none_or(|held| held.hash == old.hash));
         same.and_then(|old| old.told(place))
+    }
+
+    /// Whether the blocks up to there are the ones that are known. A node tells its heads
+    /// before the blocks that took the place of known ones while it was away: what these
+    /// settle rests on blocks that are gone.
+    pub(super) fn stands(&self, block: &Header) -> bool {
+        match self.blocks.get(&block.number) {
+            Some(held) => held.hash == block.hash,
+            None => self.tip.is_none_or(|(tip, _)| block.number <= tip),
+        }
     }
 
     pub(super) fn remember(&mut self, number: u64, held: Held) {

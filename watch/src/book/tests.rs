@@ -81,7 +81,11 @@ impl World {
     }
 
     fn finalized(&mut self, chain: u64, number: u64) {
-        let header = header(chain, number, 0);
+        self.finalized_of(chain, number, 0);
+    }
+
+    fn finalized_of(&mut self, chain: u64, number: u64, fork: u64) {
+        let header = header(chain, number, fork);
         let heads = Heads {
             latest: header,
             safe: None,
@@ -270,6 +274,26 @@ fn blocks_are_settled_when_both_sides_are_finalized() {
         world.book.hash(B.into(), 6).is_some(),
         "the finalized one stays"
     );
+}
+
+#[test]
+fn heads_of_blocks_that_were_not_told_settle_nothing() {
+    let mut world = World::new();
+    world.block(A, 4, 0, "hello", &[]);
+    world.block(B, 5, 0, "b", &[message(A, 4, 0, "hello")]);
+    world.block(B, 6, 0, "b", &[]);
+    assert_eq!(world.judged(), ["902/5 valid"]);
+    world.finalized(B, 6);
+    // The node of A comes back with another fork, and tells its heads first.
+    world.finalized_of(A, 4, 1);
+    assert!(world.book.settled(B.into()).is_empty());
+    world.finalized_of(A, 9, 1);
+    assert!(world.book.settled(B.into()).is_empty());
+    world.book.rewound(A.into(), 3);
+    world.block(A, 4, 1, "other", &[]);
+    assert_eq!(world.judged(), ["902/5 invalid other-payload flip"]);
+    world.finalized_of(A, 4, 1);
+    assert_eq!(world.book.settled(B.into()).len(), 1);
 }
 
 #[test]
