@@ -67,7 +67,7 @@ fn unsafe_files(folders: &[&str]) -> Vec<String> {
         .current_dir(root())
         .args([
             "-rlE",
-            "unsafe( extern| fn)? *[{\"]|allow\\(unsafe_code\\)",
+            "unsafe( fn)? *[{]|unsafe extern *[{\"]|allow\\(unsafe_code\\)",
             "--include=*.rs",
         ])
         .args(folders)
