@@ -18,6 +18,7 @@ mod durable;
 mod environment;
 pub mod evidence;
 pub mod groups;
+pub mod judgements;
 pub mod last_write;
 pub mod pair;
 pub mod party;

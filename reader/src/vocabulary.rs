@@ -7,6 +7,8 @@
 
 pub mod course;
 pub mod entry;
+pub mod judging;
+pub mod messages;
 mod role;
 mod steps;
 mod swingset;
@@ -20,11 +22,16 @@ use crate::carrier::Origin;
 
 pub use course::{Course, Fault};
 pub use entry::Entry;
+pub use judging::{Judged, Judgement, Judging};
 pub use role::{Numbers, Role};
 pub use steps::Steps;
 
 /// All that are known.
-const ALL: [&dyn Vocabulary; 2] = [&swingset::SwingSet, &transactions::Transactions];
+const ALL: [&dyn Vocabulary; 3] = [
+    &swingset::SwingSet,
+    &transactions::Transactions,
+    &messages::Messages,
+];
 
 /// That of a profile's host: the one whose blocks begin as its blocks do, else one of
 /// whose entries it knows, else that of transactions, which asks least of a host.
@@ -168,6 +175,12 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
+    /// What it means that something else came from outside at the same place, where that
+    /// is always the same.
+    fn other_trigger(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Entries that a sender writes in pairs or not at all.
     fn spans(&self) -> &'static [Span] {
         &[]
@@ -190,6 +203,39 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// member into them.
     fn is_of_unknown_version(&self, _kind: &str, _member: Option<&str>) -> bool {
         false
+    }
+
+    // ---- the chain and its blocks ----
+
+    /// Its blocks run cranks.
+    fn has_cranks(&self) -> bool {
+        true
+    }
+
+    /// Its blocks have AppHashes, which say whether a network agrees.
+    fn has_app_hashes(&self) -> bool {
+        true
+    }
+
+    /// Heights between two that are recorded are recorded too.
+    fn records_every_height(&self) -> bool {
+        true
+    }
+
+    /// The chain may put another block in the place of one, so that two recordings with
+    /// other blocks at a height do not contradict one another.
+    fn replaces_blocks(&self) -> bool {
+        false
+    }
+
+    /// Gathers what entries say that are not canonical and yet can be compared.
+    fn judging(&self) -> Option<Box<dyn Judging>> {
+        None
+    }
+
+    /// What an entry tells of an incident, and when, in milliseconds since 1970.
+    fn incident(&self, _line: &[u8]) -> Option<(messages::entry::Incident, u64)> {
+        None
     }
 
     // ---- the kernel's state ----
@@ -248,6 +294,7 @@ mod tests {
         };
         assert_eq!(of_builtin("agoric"), "cosmic-swingset-begin-block");
         assert_eq!(of_builtin("host"), "begin-block");
+        assert_eq!(of_builtin("messages"), "block-seen");
         assert_eq!(of_builtin("cosmos"), "begin-block", "there is no slog");
         let own = |begin: &str, types: &str| {
             let text = format!(

@@ -24,7 +24,7 @@ pub struct CompareArgs {
     #[arg(long)]
     json: bool,
     /// How the entries are to be read, where the sources do not say.
-    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
 

@@ -33,7 +33,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// How the entries are to be read, where the sources do not say.
-    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
 

@@ -26,7 +26,7 @@ pub struct FingerprintArgs {
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// How the entries are to be read, where the source does not say.
-    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
 

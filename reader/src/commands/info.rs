@@ -13,6 +13,7 @@ use super::ls::table;
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::source::{self, Hole, Source};
 use crate::survey::{Row, Survey};
+use crate::vocabulary::{self, Vocabulary};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
 const ROWS: usize = 20;
@@ -38,6 +39,8 @@ struct Info {
     notes: Vec<String>,
     #[serde(flatten)]
     survey: Survey,
+    #[serde(skip)]
+    vocabulary: &'static dyn Vocabulary,
 }
 
 #[derive(Serialize)]
@@ -85,21 +88,23 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
     let source = source::open(path)?;
     let profile = profile_for(profile, &source, path)?;
     let survey = Survey::of(&source, &profile)?;
-    let identity = identity_of(&source);
+    let vocabulary = vocabulary::of(&profile);
+    let identity = identity_of(&source, vocabulary);
     Ok(Info {
         path: shown(path),
         kind: source.kind(),
-        verdict: verdict(&source, identity.as_ref(), &survey),
+        verdict: verdict(&source, identity.as_ref(), &survey, vocabulary),
         profile: profile.name.clone(),
         host: host_of(&source),
         losses: losses_of(&source),
         notes: notes_of(&source),
         identity,
         survey,
+        vocabulary,
     })
 }
 
-fn identity_of(source: &Source) -> Option<Identity> {
+fn identity_of(source: &Source, vocabulary: &dyn Vocabulary) -> Option<Identity> {
     let Source::BlackBox(bx) = source else {
         return None;
     };
@@ -107,7 +112,10 @@ fn identity_of(source: &Source) -> Option<Identity> {
     let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
     let (local, network) = (short(identity.app_hash), short(identity.network_app_hash));
     Some(Identity {
-        quote: format!("{} app={local}/{network}", identity.name),
+        quote: match vocabulary.has_app_hashes() {
+            true => format!("{} app={local}/{network}", identity.name),
+            false => identity.name.clone(),
+        },
         name: identity.name,
         height: identity.height,
         attempt: identity.attempt,
@@ -165,7 +173,12 @@ fn notes_of(source: &Source) -> Vec<String> {
 }
 
 /// What the source amounts to, in one line.
-fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> String {
+fn verdict(
+    source: &Source,
+    identity: Option<&Identity>,
+    survey: &Survey,
+    vocabulary: &dyn Vocabulary,
+) -> String {
     if let Some(identity) = identity {
         let mut rows = survey.blocks.iter();
         let row = rows.find(|row| {
@@ -210,7 +223,8 @@ fn verdict(source: &Source, identity: Option<&Identity>, survey: &Survey) -> Str
         }
         _ if survey.blocks.is_empty() => "no block is told of".to_owned(),
         Source::Ring(_) => "nothing needs attention".to_owned(),
-        _ => "no verdict: a slog carries no AppHash".to_owned(),
+        _ if vocabulary.has_app_hashes() => "no verdict: a slog carries no AppHash".to_owned(),
+        _ => "no verdict: lines alone do not tell how blocks stand".to_owned(),
     }
 }
 
@@ -243,15 +257,7 @@ impl Info {
             line("holds", holds(survey));
         } else {
             line("covers", covers(&survey.blocks));
-            line(
-                "records",
-                format!(
-                    "{} ({}), {} cranks",
-                    survey.records,
-                    human_bytes(survey.bytes),
-                    survey.cranks
-                ),
-            );
+            line("records", records(survey, self.vocabulary));
             also(survey).into_iter().for_each(|text| line("also", text));
         }
         altered(survey)
@@ -305,17 +311,26 @@ impl Info {
     /// As many rows as leave the verdict and the quote on the screen.
     fn newest_blocks(&self) -> String {
         let rows = &self.survey.blocks;
+        let cranks = self.vocabulary.has_cranks();
         let before = rows.len().saturating_sub(ROWS);
         let newest = rows.get(before..).unwrap_or_default();
         match before {
-            0 => table(newest),
+            0 => table(newest, cranks),
             before => format!(
                 "{}{before} before these: haltbox ls {}\n",
-                table(newest),
+                table(newest, cranks),
                 Outside::text(&self.path)
             ),
         }
     }
+}
+
+fn records(survey: &Survey, vocabulary: &dyn Vocabulary) -> String {
+    let cranks = match vocabulary.has_cranks() {
+        true => format!(", {} cranks", survey.cranks),
+        false => String::new(),
+    };
+    format!("{} ({}){cranks}", survey.records, human_bytes(survey.bytes))
 }
 
 /// Why blocks that are whole have no HASH.

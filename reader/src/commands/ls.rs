@@ -10,6 +10,7 @@ use super::document::{Asked, Document};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::source;
 use crate::survey::{Row, Survey};
+use crate::vocabulary;
 
 /// List the blocks of a source, or the sources of a folder.
 #[derive(Args, Debug)]
@@ -24,6 +25,9 @@ struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     blocks: Vec<Row>,
+    /// Its blocks run cranks.
+    #[serde(skip)]
+    cranks: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -41,6 +45,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
                 path: shown(path),
                 kind: None,
                 blocks: Vec::new(),
+                cranks: false,
                 error: Some(error.to_string()),
             },
         };
@@ -50,7 +55,8 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
     if args.asked.json {
         listing.print_json()?;
     } else if alone {
-        let tables = listing.sources.iter().map(|listed| table(&listed.blocks));
+        let sources = listing.sources.iter();
+        let tables = sources.map(|listed| table(&listed.blocks, listed.cranks));
         output::print(&tables.collect::<String>())?;
     } else {
         let lines: String = listing.sources.iter().map(line_of).collect();
@@ -71,6 +77,7 @@ fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
         path: shown(path),
         kind: Some(source.kind()),
         blocks: survey.blocks,
+        cranks: vocabulary::of(&profile).has_cranks(),
         error: None,
     })
 }
@@ -85,23 +92,33 @@ fn line_of(listed: &Listed) -> String {
     format!("{path}  {}  {what}\n", listed.kind.unwrap_or("?"))
 }
 
-/// A table of blocks.
-pub fn table(rows: &[Row]) -> String {
+/// A table of blocks; `cranks`: they run some.
+pub fn table(rows: &[Row], cranks: bool) -> String {
+    let count = |text: &str| match cranks {
+        true => format!(" {text:>7}"),
+        false => String::new(),
+    };
     let mut text = format!(
-        "{:>10} {:>3} {:<10} {:>9} {:>10} {:>7}  {}\n",
-        "HEIGHT", "ATT", "STATE", "RECORDS", "BYTES", "CRANKS", "NAME"
+        "{:>10} {:>3} {:<10} {:>9} {:>10}{}  {}\n",
+        "HEIGHT",
+        "ATT",
+        "STATE",
+        "RECORDS",
+        "BYTES",
+        count("CRANKS"),
+        "NAME"
     );
     for row in rows {
         let state = row.state.map_or("", |state| state.name());
         let bytes = human_bytes(row.bytes);
         text += &format!(
-            "{:>10} {:>3} {:<10} {:>9} {:>10} {:>7}  {}\n",
+            "{:>10} {:>3} {:<10} {:>9} {:>10}{}  {}\n",
             row.height,
             row.attempt,
             state,
             row.records,
             bytes,
-            row.cranks,
+            count(&row.cranks.to_string()),
             Outside::text(&row.name)
         );
     }

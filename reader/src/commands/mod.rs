@@ -44,9 +44,22 @@ pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow:
         None => {
             let known = |name| Profile::builtin(name).ok().or_else(|| beside(path, name));
             let named = source.profile().and_then(known);
+            let named = named.or_else(|| of_digests(source));
             Ok(named.map_or_else(|| Profile::builtin("agoric"), Ok)?)
         }
     }
+}
+
+/// The builtin profile by whose rules a fingerprint was made.
+fn of_digests(source: &Source) -> Option<Profile> {
+    let Source::Fingerprint(print) = source else {
+        return None;
+    };
+    let mut builtin = Profile::builtins();
+    builtin.find(|profile| {
+        let rules = profile.slog.as_ref();
+        rules.is_some_and(|rules| rules.canonical().digest() == print.profile)
+    })
 }
 
 /// The profile of this name that a recorder left in its folder: the source

@@ -1,5 +1,6 @@
 //! `haltbox diff`: two sources, one verdict, and what it rests on.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use haltbox_format::{Profile, SlogRules, json};
@@ -11,8 +12,9 @@ use super::document::{
 };
 use super::environment::environment;
 use super::evidence::{Entry, Evidence};
+use super::judgements::{self, Dissent, Judgements};
 use super::last_write::{self, StoreKey};
-use super::pair::{Agreement, Comparison, HeightRow, Parting, Side};
+use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::settle::{self, Settled, both, settle};
@@ -60,8 +62,10 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
             None => document.parting_of_digests(a, b, parting)?,
         }
     } else {
-        document.no_parting(a, b, comparison);
+        let judgements = judgements::compare(a, b, comparison)?;
+        document.no_parting(a, b, comparison, judgements.as_ref());
     }
+    document.warn_of_digests([a, b]);
     document.weigh_disorder(comparison);
     Ok(document)
 }
@@ -131,6 +135,9 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     let in_part = |row: &HeightRow| row.agreement == Agreement::Partial;
     let in_part = wrapped != [false; 2] && comparison.rows.iter().any(in_part);
     if comparison.whole == 0 && comparison.parting.is_none() && !in_part {
+        if let Some(why) = replaced(comparison, None) {
+            return Some(why);
+        }
         return Some(format!(
             "no height is whole on both sides: {}",
             ranges(one, other)
@@ -325,6 +332,58 @@ impl Document {
         self.summary = summary.into();
     }
 
+    /// Both recorders judge a thing otherwise.
+    fn dissent(&mut self, verdict: Verdict, dissent: &Dissent) {
+        let words = dissent.words();
+        if verdict == Verdict::Insufficient {
+            self.decide(
+                verdict,
+                format!("what the blocks hold is equal, and one verdict is not the last one yet: {words}"),
+            );
+            self.collect.push(
+                "the same recordings once both say that the block is settled: a side that was away meanwhile says \
+                 what was true before"
+                    .to_owned(),
+            );
+        } else {
+            self.decide(
+                verdict,
+                format!("what the blocks hold is equal, what the recorders were told of it is not: {words}"),
+            );
+        }
+        if dissent.rests_on_settings() {
+            self.notes.push(
+                "this verdict rests on settings of the recorders too: compare these first"
+                    .to_owned(),
+            );
+        }
+        let judgements = [&dissent.a, &dissent.b];
+        let kind = entry::type_of(&dissent.a.line).into_owned();
+        self.place = Some(dissent.place(&kind));
+        for (side, judgement) in [&mut self.sides.a, &mut self.sides.b]
+            .into_iter()
+            .zip(judgements)
+        {
+            side.line = Some(text(&judgement.line));
+            side.line_number = Some(judgement.line_number);
+        }
+        self.changes = changes::changes(&dissent.a.line, &dissent.b.line);
+        self.context = Some(Sides::default());
+    }
+
+    /// Digests are of canonical entries alone.
+    fn warn_of_digests(&mut self, parties: [&Party; 2]) {
+        for (which, party) in [Which::A, Which::B].into_iter().zip(parties) {
+            if party.source.is_fingerprint() && judgements::is_judged(party) {
+                self.notes.push(format!(
+                    "{} is a fingerprint: it tells what the blocks hold, and not what the recorder said of it \
+                 (valid, invalid); compare the recordings for that",
+                    which.name()
+                ));
+            }
+        }
+    }
+
     /// Where parts of a recording stand in another order, what differs may stand
     /// elsewhere: nobody is accused of it.
     fn weigh_disorder(&mut self, comparison: &Comparison) {
@@ -437,6 +496,7 @@ impl Document {
             syscall: finding.numbers.syscall,
             tx: finding.numbers.tx,
             op: finding.numbers.op,
+            log: finding.numbers.log,
             kind: finding.kind.clone(),
         });
         self.sides.a.attempt = Some(block_a.attempt);
@@ -623,39 +683,56 @@ impl Document {
         }
     }
 
-    fn no_parting(&mut self, a: &Party, b: &Party, comparison: &Comparison) {
-        if let Some(activity) = comparison.activity {
-            let in_run = [&self.sides.a, &self.sides.b]
-                .iter()
-                .any(|side| side.chain_breaks.iter().any(|found| found.in_run));
-            self.place = Some(Place {
-                height: activity.height,
-                attempt: activity.attempt,
-                crank: Some(activity.crank),
-                crank_in_block: Some(activity.before),
-                kind: "crank-finish".to_owned(),
-                ..Place::default()
-            });
-            let unseen = is_left_out(comparison) && has_gaps_before(comparison, activity.height);
-            if unseen {
-                return self.decide(
-                    Verdict::Insufficient,
-                    "the steps that both tell are equal, and the activityhashes are not: what differs may stand \
-                     in what a sender left out",
-                );
-            }
-            if activity.between_runs && !in_run {
-                return self.decide(
-                    Verdict::HiddenCrank,
-                    "equal cranks, other activityhash: one side committed kernel work between runs that no \
-                     entry shows",
-                );
-            }
-            self.decide(
-                Verdict::HashOnly,
-                "equal steps, but the activityhash does not follow from them",
+    /// All steps are equal, an activityhash is not.
+    fn other_activity(&mut self, activity: &ActivityParting, comparison: &Comparison) {
+        let in_run = [&self.sides.a, &self.sides.b]
+            .iter()
+            .any(|side| side.chain_breaks.iter().any(|found| found.in_run));
+        self.place = Some(Place {
+            height: activity.height,
+            attempt: activity.attempt,
+            crank: Some(activity.crank),
+            crank_in_block: Some(activity.before),
+            kind: "crank-finish".to_owned(),
+            ..Place::default()
+        });
+        let unseen = is_left_out(comparison) && has_gaps_before(comparison, activity.height);
+        if unseen {
+            return self.decide(
+                Verdict::Insufficient,
+                "the steps that both tell are equal, and the activityhashes are not: what differs may stand \
+                 in what a sender left out",
             );
-            return self.chain_words();
+        }
+        if activity.between_runs && !in_run {
+            return self.decide(
+                Verdict::HiddenCrank,
+                "equal cranks, other activityhash: one side committed kernel work between runs that no \
+                 entry shows",
+            );
+        }
+        self.decide(
+            Verdict::HashOnly,
+            "equal steps, but the activityhash does not follow from them",
+        );
+        self.chain_words();
+    }
+
+    fn no_parting(
+        &mut self,
+        a: &Party,
+        b: &Party,
+        comparison: &Comparison,
+        judgements: Option<&Judgements>,
+    ) {
+        if let Some(judgements) = judgements {
+            self.notes.extend(judgements.notes.clone());
+            if let Some(dissent) = &judgements.certain {
+                return self.dissent(Verdict::Verdicts, dissent);
+            }
+        }
+        if let Some(activity) = &comparison.activity {
+            return self.other_activity(activity, comparison);
         }
         if is_left_out(comparison) {
             return self.decide(Verdict::Insufficient, left_out(comparison));
@@ -667,8 +744,18 @@ impl Document {
             });
             return self.decide(Verdict::Insufficient, why);
         }
-        if let Some(why) = uncovered(comparison) {
+        let gone = judgements.map(|judgements| &judgements.gone);
+        if let Some(why) = uncovered(comparison, gone) {
             return self.decide(Verdict::Insufficient, why);
+        }
+        if let Some(why) = replaced(comparison, gone) {
+            return self.decide(
+                Verdict::Insufficient,
+                format!("all else is equal, but {why}"),
+            );
+        }
+        if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.as_ref()) {
+            return self.dissent(Verdict::Insufficient, dissent);
         }
         let dispute = Dispute::of(a, b);
         match dispute.judge(comparison) {
@@ -678,15 +765,36 @@ impl Document {
             }
             None => {
                 let whole = comparison.whole;
-                let mut text = format!(
-                    "all that both cover is equal: {whole} whole blocks, {} cranks",
-                    comparison.cranks.0
-                );
+                let mut text = format!("all that both cover is equal: {whole} whole blocks");
+                if a.vocabulary.has_cranks() {
+                    text += &format!(", {} cranks", comparison.cranks.0);
+                }
+                text += &judgements.map_or(String::new(), judged_words);
                 text += &parts_words(comparison);
                 self.decide(Verdict::Identical, text);
             }
         }
     }
+}
+
+/// What both said of things in the blocks, in words.
+fn judged_words(judgements: &Judgements) -> String {
+    let alike = judgements.alike;
+    let open = match judgements.open {
+        0 => String::new(),
+        open => format!(", {open} not decided on both sides"),
+    };
+    format!(", {alike} verdicts alike{open}")
+}
+
+/// The first height at which each side has a block of its own.
+fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<String> {
+    let mut heights = comparison.replaced.iter();
+    let height = heights.find(|height| !gone.is_some_and(|gone| gone.contains(height)))?;
+    Some(format!(
+        "another block stands at height {height} on either side: the chain replaced one of \
+                 the two, or its nodes do not agree; ask which one is finalized"
+    ))
 }
 
 fn cranks_before(block: &BlockTape, unit: usize) -> u64 {
@@ -767,12 +875,14 @@ fn broken(comparison: &Comparison) -> Option<(u64, String)> {
 
 /// A height missing in the middle, or damage, where all the rest is equal. Of several
 /// the lowest, whichever source was named first.
-fn uncovered(comparison: &Comparison) -> Option<String> {
+fn uncovered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<String> {
+    let gone = |height: &u64| gone.is_some_and(|gone| gone.contains(height));
     let common = |height: &u64| {
-        comparison.sides.iter().all(|side| {
-            side.heights
-                .is_some_and(|(first, last)| (first..=last).contains(height))
-        })
+        !gone(height)
+            && comparison.sides.iter().all(|side| {
+                side.heights
+                    .is_some_and(|(first, last)| (first..=last).contains(height))
+            })
     };
     let within = |height: &u64| {
         let at = comparison.rows.iter().position(|row| row.height == *height);
@@ -816,7 +926,7 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
         rewritten: side.summary.rewritten,
         carried_by: side.summary.carrier.map(|by| by.to_string()),
         damage: side.summary.holes.clone(),
-        kernel_starts: side.summary.kernel_starts.clone(),
+        kernel_starts: kernel_starts(party, side),
         chain_breaks: side
             .breaks
             .iter()
@@ -827,6 +937,14 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
             })
             .collect(),
         ..SideFacts::default()
+    }
+}
+
+/// Where a kernel started; a host without one has none.
+fn kernel_starts(party: &Party, side: &Side) -> Vec<u64> {
+    match party.vocabulary.has_cranks() {
+        true => side.summary.kernel_starts.clone(),
+        false => Vec::new(),
     }
 }
 
@@ -860,6 +978,12 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
 fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let executions = &side.executions;
+    if let Some(height) = executions.replaced.first() {
+        notes.push(format!(
+            "{name} saw the chain replace its block at height {height}: the last one counts"
+        ));
+        return notes;
+    }
     if let Some((height, attempt)) = executions.asked.first() {
         notes.push(format!(
             "{name} executed height {height} more than once: attempt {attempt} is compared, as asked"

@@ -102,6 +102,9 @@ pub struct Place {
     /// Operation in the transaction, or outside of them, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op: Option<u64>,
+    /// Log among all logs of the block, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<u64>,
     /// Type of the entry.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,

@@ -10,6 +10,7 @@ use super::cutter::{self, Depth};
 use super::party::Party;
 use crate::fingerprint;
 use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
+use crate::vocabulary::Vocabulary;
 
 /// Blocks read ahead of the comparison, by source.
 const AHEAD: usize = 2;
@@ -124,6 +125,9 @@ pub struct Comparison {
     /// Heights that are whole on both sides and whose digests cannot be compared: in
     /// one of them are hashes that the other does not tell.
     pub apart: u64,
+    /// Heights at which another block stands on either side, of a chain that replaces
+    /// blocks.
+    pub replaced: Vec<u64>,
     /// Heights that differ.
     pub differing: u64,
     /// Cranks compared, and of these: cranks that differ.
@@ -140,6 +144,7 @@ pub struct TapeReader<'scope> {
     blocks: Receiver<BlockTape>,
     thread: ScopedJoinHandle<'scope, io::Result<Summary>>,
     held: Option<BlockTape>,
+    vocabulary: &'static dyn Vocabulary,
     rises: Rises,
     newest: Option<u64>,
     attempt: Option<u32>,
@@ -192,6 +197,9 @@ pub struct Executions {
     /// Executions that do not count and that did something else than the one that
     /// does: height, its attempt, the attempt that counts.
     pub otherwise: Vec<(u64, u32, u32)>,
+    /// Heights at which the chain put another block in the place of one, the last of
+    /// which counts; at most ten thousand.
+    pub replaced: Vec<u64>,
     /// How often heights rise from a lower one: once, unless the node went back.
     pub rises: usize,
     /// Where the rises begin; at most ten thousand.
@@ -228,6 +236,7 @@ impl<'scope> TapeReader<'scope> {
             blocks,
             thread,
             held: None,
+            vocabulary: party.vocabulary,
             rises,
             newest: None,
             attempt: party.attempt,
@@ -300,6 +309,14 @@ impl<'scope> TapeReader<'scope> {
         } else if best.diverged && !others.is_empty() {
             self.executions.diverged.push((height, best.attempt));
         }
+        if self.vocabulary.replaces_blocks() {
+            let replaced = others.iter().any(|other| is_other_block(best, other));
+            let room = self.executions.replaced.len() < TOLD;
+            self.executions
+                .replaced
+                .extend((replaced && room).then_some(height));
+            return;
+        }
         let executed = others.iter().filter(|other| other.ran() && best.ran());
         let otherwise = executed.filter(|other| matches!(meet(best, other), Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
@@ -356,6 +373,8 @@ pub fn compare(
     known: &Known,
 ) -> io::Result<Comparison> {
     let mut comparison = Comparison::default();
+    let replaces = a.vocabulary.replaces_blocks();
+    let every = a.vocabulary.records_every_height();
     let (mut left, mut right) = (a.next_height(), b.next_height());
     loop {
         let heights = (
@@ -376,14 +395,19 @@ pub fn compare(
             .flatten();
         for (side, block) in comparison.sides.iter_mut().zip([&block_a, &block_b]) {
             if let Some(block) = block {
-                side.take(block);
+                side.take(block, every);
             }
         }
+        comparison.note_lone([block_a.as_ref(), block_b.as_ref()], every);
         comparison.note_inputs([block_a.as_ref(), block_b.as_ref()]);
         if let (Some(a), Some(b)) = (block_a, block_b) {
-            comparison.block(a, b, known);
+            match replaces && is_other_block(&a, &b) {
+                true => comparison.other_block(&a, &b),
+                false => comparison.block(a, b, known),
+            }
         }
     }
+    comparison.sides.iter_mut().for_each(Side::end);
     for (side, reader) in comparison.sides.iter_mut().zip([a, b]) {
         (side.summary, side.executions) = reader.finish()?;
     }
@@ -391,8 +415,8 @@ pub fn compare(
 }
 
 impl Side {
-    fn take(&mut self, block: &BlockTape) {
-        if let Some((_, last)) = self.heights {
+    fn take(&mut self, block: &BlockTape, every: bool) {
+        if let Some((_, last)) = self.heights.filter(|_| every) {
             let between = last.saturating_add(1)..block.height;
             self.missing
                 .extend(between.take(TOLD.saturating_sub(self.missing.len())));
@@ -417,6 +441,14 @@ impl Side {
             .extend(breaks.take(TOLD.saturating_sub(self.breaks.len())));
     }
 
+    /// What stands outside its heights is not missing.
+    fn end(&mut self) {
+        if let Some((first, last)) = self.heights {
+            self.missing
+                .retain(|height| (first..=last).contains(height));
+        }
+    }
+
     fn has_gap_before(&self, height: u64) -> bool {
         let before = height.checked_sub(1);
         let broken = |before: u64| self.faults.iter().any(|(height, _)| *height == before);
@@ -431,6 +463,31 @@ impl Comparison {
         let common = |height: u64| self.rows.iter().any(|row| row.height == height);
         let mut faults = self.sides.iter().flat_map(|side| &side.faults);
         faults.any(|(height, _)| common(*height))
+    }
+
+    /// Of recordings without every height, only the other one tells what is missing.
+    fn note_lone(&mut self, blocks: [Option<&BlockTape>; 2], every: bool) {
+        let (lone, side) = match blocks {
+            [Some(block), None] => (block, &mut self.sides[1]),
+            [None, Some(block)] => (block, &mut self.sides[0]),
+            _ => return,
+        };
+        if !every && side.missing.len() < TOLD {
+            side.missing.push(lone.height);
+        }
+    }
+
+    /// Nothing of two blocks can be compared.
+    fn other_block(&mut self, a: &BlockTape, b: &BlockTape) {
+        if self.rows.len() < TOLD {
+            self.replaced.push(a.height);
+            self.rows.push(HeightRow {
+                height: a.height,
+                cranks: a.cranks().max(b.cranks()),
+                agreement: Agreement::Unknown,
+                whole: false,
+            });
+        }
     }
 
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
@@ -548,6 +605,13 @@ impl Comparison {
             list.extend(bodies.take(TOLD));
         }
     }
+}
+
+/// Two blocks of one height, of a chain that replaces blocks, as their first entries say.
+fn is_other_block(a: &BlockTape, b: &BlockTape) -> bool {
+    let narrow = a.narrow || b.narrow;
+    let first = a.units.first().zip(b.units.first());
+    a.begun && b.begun && first.is_some_and(|(one, other)| !is_equal(one, other, narrow))
 }
 
 /// Both are known and not equal.

@@ -66,6 +66,10 @@ fn of_many(
         }
         best = Some(found);
     }
+    // What stood before was another block, of the chain's own choice.
+    if a.vocabulary.replaces_blocks() {
+        return Ok(best);
+    }
     for pairs in pairs_of_rises(counts).into_iter().skip(compared) {
         let mut parted: Option<Settled> = None;
         for [one, other] in pairs {

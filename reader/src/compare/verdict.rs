@@ -37,6 +37,8 @@ pub enum Verdict {
     ResultsOnly,
     /// Every canonical entry equal, AppHash differs.
     Outside,
+    /// Every canonical entry equal, what the recorders say of the blocks is not.
+    Verdicts,
     /// The place is not covered.
     Insufficient,
 }
@@ -57,6 +59,7 @@ impl Verdict {
             Verdict::HiddenCrank => "hidden crank",
             Verdict::ResultsOnly => "results only",
             Verdict::Outside => "outside the recording",
+            Verdict::Verdicts => "verdicts differ",
             Verdict::Insufficient => "evidence insufficient",
         }
     }
@@ -476,6 +479,10 @@ impl Case<'_> {
             });
             values[0] == values[1]
         };
+        if let Some(words) = self.vocabulary.other_trigger() {
+            finding.summary = words.into();
+            return;
+        }
         finding.summary = "another input came in here".into();
         if body_a.is_none() && body_b.is_none() {
             finding.summary = "another trigger came in here".into();
@@ -746,6 +753,7 @@ fn told_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2]) -> Which {
             numbers.syscall,
             numbers.tx,
             numbers.op,
+            numbers.log,
         );
         (
             place,

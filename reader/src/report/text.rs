@@ -74,7 +74,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// A section: its name at the left, its text wrapped beside it.
-fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
+pub(super) fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     let indent = if name.is_empty() { 0 } else { INDENT };
     let wrapped = textwrap::wrap(text, options(WIDTH - indent, text));
     for (index, line) in wrapped.iter().enumerate() {
@@ -109,7 +109,7 @@ pub fn beside(out: &mut String, heading: &str, text: &str) {
 }
 
 /// A place in words: height, input, run, crank, vat, delivery, syscall,
-/// transaction, operation, type.
+/// transaction, operation, log, type.
 pub fn place_words(place: &Place) -> String {
     let mut words = vec![format!("height {}", place.height)];
     if place.attempt > 1 {
@@ -130,6 +130,7 @@ pub fn place_words(place: &Place) -> String {
     words.extend(place.syscall.map(|syscall| format!("syscall {syscall}")));
     words.extend(place.tx.map(|tx| format!("tx {tx}")));
     words.extend(place.op.map(|op| format!("op {op}")));
+    words.extend(place.log.map(|log| format!("log {log}")));
     if !place.kind.is_empty() {
         words.push(place.kind.clone());
     }

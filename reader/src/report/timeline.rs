@@ -37,9 +37,14 @@ pub(super) fn timeline(document: &Document) -> String {
         "<p class=scale><span>height {}</span>{parted}<span>{}</span></p>",
         first.height, last.height
     );
-    out.push_str(
+    let tall = match document.vocabulary.has_cranks() {
+        true => "; bars are as high as blocks have cranks",
+        false => "",
+    };
+    let _ = writeln!(
+        out,
         "<p class=key><i class=same></i>equal <i class=other></i>different <i class=part></i>in part \
-         only; bars are as high as blocks have cranks</p>\n",
+         only{tall}</p>"
     );
     if let (Some(place), Some(at)) = (place, at)
         && let Some(index) = place.crank_in_block

@@ -60,4 +60,6 @@ pub struct Numbers {
     pub tx: Option<u64>,
     /// Operation in the transaction, or in the block outside of them, from 0.
     pub op: Option<u64>,
+    /// Log among all logs of the block.
+    pub log: Option<u64>,
 }

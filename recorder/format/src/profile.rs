@@ -94,6 +94,13 @@ impl Profile {
         Profile::parse(text.as_bytes(), &format!("builtin profile {own}"))
     }
 
+    /// All that Haltbox brings along.
+    pub fn builtins() -> impl Iterator<Item = Profile> {
+        BUILTIN
+            .into_iter()
+            .filter_map(|(name, _)| Profile::builtin(name).ok())
+    }
+
     /// One of the builtin profiles, or the one in a file, which `read` reads: this
     /// crate opens none.
     pub fn named(

@@ -1,0 +1,237 @@
+//! What two recorders said of the same things, where all that is canonical is equal: a
+//! difference there is of what they were told, and the canonical entries do not show it.
+//!
+//! A verdict can come late, and change. Who was away when it did says what was true before
+//! and is not wrong. So only verdicts that nothing can change any more contradict one
+//! another; others are told and decide nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use haltbox_format::Stream;
+
+use super::document::Place;
+use super::pair::{Agreement, Comparison};
+use super::party::Party;
+use super::settle::both;
+use crate::source::Item;
+use crate::vocabulary::judging::{Judged, Judgement, Thing};
+
+/// Notes of one kind at most.
+const NOTES: usize = 8;
+
+/// What both said.
+#[derive(Debug, Default)]
+pub struct Judgements {
+    /// Things on which both sides decided alike.
+    pub alike: u64,
+    /// Things that only one side decided, or neither.
+    pub open: u64,
+    /// The first thing of which both said the last word, and not the same.
+    pub certain: Option<Dissent>,
+    /// The first of which they said other things, and a side may still change its own.
+    pub doubtful: Option<Dissent>,
+    /// Sentences on what differs and is no contradiction.
+    pub notes: Vec<String>,
+    /// Heights at which, as a side itself says, no block of its own stands any more.
+    pub gone: BTreeSet<u64>,
+}
+
+/// A thing that two recorders judge otherwise.
+#[derive(Clone, Debug)]
+pub struct Dissent {
+    /// The thing.
+    pub thing: Thing,
+    /// What side A says.
+    pub a: Judgement,
+    /// What side B says.
+    pub b: Judgement,
+}
+
+/// Reads what both say; `None` if such entries say nothing, or a side holds none.
+///
+/// # Errors
+/// What reading gives.
+pub fn compare(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Option<Judgements>> {
+    if a.source.is_fingerprint() || b.source.is_fingerprint() || !is_judged(a) {
+        return Ok(None);
+    }
+    let [of_a, of_b] = both(|| read(a), || read(b))?;
+    let same = comparison.rows.iter();
+    let same = same.filter(|row| row.agreement == Agreement::Same);
+    let heights: BTreeSet<u64> = same.map(|row| row.height).collect();
+    let gone = of_a.gone.iter().chain(&of_b.gone).copied().collect();
+    let mut others: BTreeMap<(u64, String, u64), Option<Judgement>> = BTreeMap::new();
+    for thing in of_b.things {
+        others.insert((thing.height, thing.block, thing.number), thing.judgement);
+    }
+    let mut found = Judgements {
+        gone,
+        ..Judgements::default()
+    };
+    for thing in of_a.things {
+        let of = (thing.height, thing.block.clone(), thing.number);
+        if let (true, Some(other)) = (heights.contains(&thing.height), others.remove(&of)) {
+            found.take(thing, other);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Whether a party's entries say something that is not canonical.
+pub fn is_judged(party: &Party) -> bool {
+    party.vocabulary.judging().is_some()
+}
+
+fn read(party: &Party) -> io::Result<Judged> {
+    let Some(mut judging) = party.vocabulary.judging() else {
+        return Ok(Judged::default());
+    };
+    let mut number = 0;
+    party.source.read(&party.profile, &mut |item| {
+        match item {
+            Item::Line(line) if line.stream == Stream::Node || line.context => {}
+            Item::Line(line) => {
+                party.took(line.bytes.len());
+                number += u64::from(line.newline || line.whole);
+                match line.whole {
+                    true => judging.take(line.bytes, number),
+                    false => judging.hole(),
+                }
+            }
+            Item::Hole(hole) if hole.of_blocks => judging.hole(),
+            Item::Hole(_) => {}
+        }
+        Ok(true)
+    })?;
+    party.end_pass();
+    Ok(judging.end())
+}
+
+impl Judgements {
+    fn take(&mut self, mut thing: Thing, other: Option<Judgement>) {
+        let (Some(a), Some(b)) = (thing.judgement.take(), other) else {
+            self.open += 1;
+            return;
+        };
+        if a.is != b.is {
+            let dissent = Dissent { thing, a, b };
+            let place = match dissent.is_certain() {
+                true => &mut self.certain,
+                false => &mut self.doubtful,
+            };
+            place.get_or_insert(dissent);
+            return;
+        }
+        self.alike += 1;
+        if a.why != b.why && self.notes.len() < NOTES {
+            let words = &thing.words;
+            self.notes.push(format!(
+                "both say {} of {words}, for other reasons: A {}, B {}",
+                a.is, a.words, b.words
+            ));
+        }
+    }
+}
+
+impl Dissent {
+    fn is_certain(&self) -> bool {
+        self.a.is_final && self.b.is_final
+    }
+
+    /// Where the thing stands.
+    pub fn place(&self, kind: &str) -> Place {
+        Place {
+            height: self.thing.height,
+            log: Some(self.thing.number),
+            kind: kind.to_owned(),
+            ..Place::default()
+        }
+    }
+
+    /// What both say, in words.
+    pub fn words(&self) -> String {
+        let (words, a, b) = (&self.thing.words, &self.a.words, &self.b.words);
+        format!("{words}: A says {a}, B says {b}")
+    }
+
+    /// Settings have to be ruled out before a node is suspected.
+    pub fn rests_on_settings(&self) -> bool {
+        self.a.by_settings || self.b.by_settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judgement((is, why, is_final): (&str, &str, bool)) -> Judgement {
+        Judgement {
+            is: is.to_owned(),
+            why: (!why.is_empty()).then(|| why.to_owned()),
+            words: format!("{is} {why}"),
+            is_final,
+            by_settings: false,
+            line: Vec::new(),
+            line_number: 1,
+        }
+    }
+
+    fn thing(judgement: Option<Judgement>) -> Thing {
+        Thing {
+            height: 7,
+            block: "0xa".to_owned(),
+            number: 0,
+            words: "log 0".to_owned(),
+            judgement,
+        }
+    }
+
+    /// Found certain, doubtful, alike, open, and notes.
+    type Counts = (bool, bool, u64, u64, usize);
+
+    #[test]
+    fn only_two_last_words_contradict_one_another() {
+        let (valid, invalid) = (("valid", "", true), ("invalid", "no-log", true));
+        let table: [(Option<_>, Option<_>, Counts); 8] = [
+            (Some(valid), Some(valid), (false, false, 1, 0, 0)),
+            (Some(valid), Some(invalid), (true, false, 0, 0, 0)),
+            (
+                Some(valid),
+                Some(("invalid", "no-log", false)),
+                (false, true, 0, 0, 0),
+            ),
+            (
+                Some(("valid", "", false)),
+                Some(invalid),
+                (false, true, 0, 0, 0),
+            ),
+            (
+                Some(("valid", "", false)),
+                Some(valid),
+                (false, false, 1, 0, 0),
+            ),
+            (Some(valid), None, (false, false, 0, 1, 0)),
+            (None, None, (false, false, 0, 1, 0)),
+            (
+                Some(invalid),
+                Some(("invalid", "no-block", true)),
+                (false, false, 1, 0, 1),
+            ),
+        ];
+        for (a, b, expected) in table {
+            for [one, other] in [[a, b], [b, a]] {
+                let mut found = Judgements::default();
+                found.take(thing(one.map(judgement)), other.map(judgement));
+                let counts = (
+                    found.certain.is_some(),
+                    found.doubtful.is_some(),
+                    found.alike,
+                    found.open,
+                    found.notes.len(),
+                );
+                assert_eq!(counts, expected, "{one:?} {other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Cross-chain messages, and what a watcher says of them: the entries of the `messages`
+//! profile. docs/op-stack.md describes them.
+//!
+//! A tape holds the blocks of one chain that execute messages, and no others. A chain may
+//! put another block in the place of one. What a block holds is canonical; whether its
+//! messages are valid rests on other chains, and is told beside it ([`judging`]).
+
+pub mod entry;
+mod judging;
+
+use haltbox_format::json;
+
+use super::entry as lines;
+use super::{Judging, Numbers, Role, Vocabulary, Written};
+use crate::carrier::Origin;
+use crate::values;
+use entry::{Incident, Told};
+
+/// Entries of a watcher of one chain.
+#[derive(Debug)]
+pub struct Messages;
+
+impl Vocabulary for Messages {
+    fn block_begins(&self) -> &'static str {
+        "block-seen"
+    }
+
+    /// What a block holds comes from the chain: that two watchers do not see the same is
+    /// no fault of either.
+    fn role(&self, kind: &[u8]) -> Role {
+        match kind {
+            b"block-seen" => Role::Begin,
+            b"message" | b"malformed" => Role::Trigger,
+            b"block-read" => Role::End,
+            _ => Role::Other,
+        }
+    }
+
+    fn numbers(&self, line: &[u8]) -> Numbers {
+        Numbers {
+            log: json::find(line, b"log").and_then(values::read_u64),
+            ..Numbers::default()
+        }
+    }
+
+    fn brief(&self, line: &str) -> String {
+        let words = Told::read(line.as_bytes()).and_then(|told| told.words());
+        let kind = lines::type_of(line.as_bytes());
+        words.map_or_else(|| line.to_owned(), |words| format!("{kind} {words}"))
+    }
+
+    /// A log's number is its place in the block, which the chain decides.
+    fn own_numbers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn input_number(&self) -> &'static str {
+        "log"
+    }
+
+    fn asked_key<'a>(&self, _line: &'a [u8]) -> Option<(String, &'a [u8])> {
+        None
+    }
+
+    fn answer<'a>(&self, _line: &'a [u8]) -> Option<&'a [u8]> {
+        None
+    }
+
+    fn written<'a>(&self, _line: &'a [u8]) -> Option<Written<'a>> {
+        None
+    }
+
+    fn settles_writes(&self, _line: &[u8]) -> bool {
+        false
+    }
+
+    fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
+        origin == Origin::Recorded || lines::is_compact(line)
+    }
+
+    fn other_trigger(&self) -> Option<&'static str> {
+        Some(
+            "the same block holds another message here: a node of the chain told one of the two what the \
+             block does not hold",
+        )
+    }
+
+    fn has_cranks(&self) -> bool {
+        false
+    }
+
+    fn has_app_hashes(&self) -> bool {
+        false
+    }
+
+    fn records_every_height(&self) -> bool {
+        false
+    }
+
+    fn replaces_blocks(&self) -> bool {
+        true
+    }
+
+    fn incident(&self, line: &[u8]) -> Option<(Incident, u64)> {
+        match Told::read(line).filter(|_| lines::is_type(line, "incident"))? {
+            Told::Incident { incident, at } => Some((*incident, at)),
+            _ => None,
+        }
+    }
+
+    fn judging(&self) -> Option<Box<dyn Judging>> {
+        Some(Box::<judging::OfMessages>::default())
+    }
+}

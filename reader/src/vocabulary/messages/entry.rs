@@ -1,0 +1,305 @@
+//! The entries as the reader knows them. Words and members that come later are no error.
+
+use serde::{Deserialize, Serialize};
+
+/// An entry of the tape that `haltbox watch` writes of one chain.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Told {
+    /// A new tape begins.
+    TapeStart {
+        /// The version that writes it.
+        haltbox: String,
+    },
+    /// A block that executes messages begins.
+    BlockSeen {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: String,
+        /// Its timestamp, in seconds.
+        timestamp: u64,
+    },
+    /// A message that it executes.
+    Message(Message),
+    /// A log of the inbox that is no message.
+    Malformed {
+        /// Its number among all logs of the block.
+        log: u64,
+        /// The transaction.
+        tx: String,
+        /// Why.
+        why: String,
+    },
+    /// The block ends.
+    BlockRead {
+        /// Its height.
+        block: u64,
+    },
+    /// Messages of a block are judged.
+    Status(Status),
+    /// A block is not the chain's any more.
+    Orphan {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: String,
+        /// How that is known.
+        why: String,
+    },
+    /// All messages up to a height are settled.
+    Settled {
+        /// That height.
+        block: u64,
+    },
+    /// How far the chain was read.
+    Cursor {
+        /// Height of the newest block.
+        block: u64,
+        /// Its hash.
+        hash: String,
+        /// Height of the newest finalized block, if it is known.
+        finalized: Option<u64>,
+    },
+    /// Heights that nobody can tell of.
+    Gap {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+        /// Why.
+        why: String,
+    },
+    /// The chain's nodes went away, or came back.
+    Node {
+        /// Whether one answers.
+        up: bool,
+        /// What was told.
+        why: String,
+    },
+    /// How an incident stands.
+    Incident {
+        /// The incident.
+        incident: Box<Incident>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// An entry of a later version.
+    #[serde(other)]
+    Other,
+}
+
+/// A message that a block executes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Message {
+    /// Number of the executing log among all logs of the block.
+    pub log: u64,
+    /// The transaction.
+    pub tx: String,
+    /// What its access list says of the message.
+    pub declared: String,
+    /// The chain of the log that it names, in decimal.
+    pub chain: String,
+    /// The height of that log's block.
+    pub named: u64,
+    /// The log's number.
+    pub index: u64,
+}
+
+/// What is known of messages of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    /// Its height.
+    pub block: u64,
+    /// Its hash.
+    pub hash: String,
+    /// The executing logs.
+    pub logs: Vec<u64>,
+    /// `unknown`, `valid` or `invalid`.
+    pub is: String,
+    /// The rule that they break, in a word ...
+    pub why: Option<String>,
+    /// ... and in words.
+    pub text: Option<String>,
+    /// They were known to be otherwise.
+    #[serde(default)]
+    pub flip: bool,
+}
+
+/// An invalid message from its first block to the end of the affair.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Incident {
+    /// Its identity.
+    pub id: String,
+    /// The transaction.
+    pub transaction: String,
+    /// The chain that executes it, in decimal.
+    pub chain: String,
+    /// The message, in words.
+    pub message: String,
+    /// Why it is invalid, in a word ...
+    pub why: String,
+    /// ... and in words.
+    pub text: String,
+    /// How far it got: `unsafe`, `local-safe`, `cross-safe`.
+    pub level: String,
+    /// The heights at which it stood, the first first.
+    pub heights: Vec<Height>,
+    /// Milliseconds since 1970 when it was seen first.
+    pub opened: u64,
+    /// So often the transaction came back.
+    pub returns: u64,
+    /// The box that was frozen of it.
+    pub frozen: Option<String>,
+    /// How it ended: `replaced`, `holds`.
+    pub ended: Option<String>,
+}
+
+/// Everything that stood at one height in turn.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Height {
+    /// The height.
+    pub block: u64,
+    /// What stood there, the first first.
+    pub seen: Vec<Seen>,
+    /// Milliseconds since 1970 when its replacement was cross-safe.
+    pub closed: Option<u64>,
+}
+
+/// One block that held the message, or took the place of one that did.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Seen {
+    /// Its hash; `None`: there was no block.
+    pub hash: Option<String>,
+    /// `holds`, `null`, `deposits-only`, `other`.
+    pub shape: String,
+    /// Milliseconds since 1970.
+    pub at: u64,
+}
+
+impl Told {
+    /// `None`: no entry of a tape.
+    pub fn read(line: &[u8]) -> Option<Told> {
+        serde_json::from_slice(line).ok()
+    }
+
+    /// In words for people; `None` of an entry that is not known here.
+    pub fn words(&self) -> Option<String> {
+        Some(match self {
+            Told::TapeStart { haltbox } => format!("a new tape begins, haltbox {haltbox}"),
+            Told::BlockSeen {
+                block,
+                hash,
+                timestamp,
+            } => format!("block {block} {}, timestamp {timestamp}", short(hash)),
+            Told::Message(message) => format!(
+                "log {} executes {}, tx {}",
+                message.log,
+                message.names(),
+                short(&message.tx)
+            ),
+            Told::Malformed { log, tx, why } => {
+                format!("log {log} is no message: {why}, tx {}", short(tx))
+            }
+            Told::BlockRead { block } => format!("block {block} is read to its end"),
+            Told::Status(status) => status.words(),
+            Told::Orphan { block, hash, why } => {
+                format!("block {block} {} is gone: {why}", short(hash))
+            }
+            Told::Settled { block } => format!("all messages up to block {block} are settled"),
+            Told::Cursor {
+                block,
+                hash,
+                finalized,
+            } => {
+                let finalized = finalized.map_or("unknown".to_owned(), |at| at.to_string());
+                format!(
+                    "read to block {block} {}, finalized {finalized}",
+                    short(hash)
+                )
+            }
+            Told::Gap { from, to, why } => format!("blocks {from} to {to} are not known: {why}"),
+            Told::Node { up: true, .. } => "a node answers".to_owned(),
+            Told::Node { up: false, why } => format!("no node answers: {why}"),
+            Told::Incident { incident, .. } => incident.words(),
+            Told::Other => return None,
+        })
+    }
+}
+
+impl Message {
+    /// The log that it names, in words.
+    pub fn names(&self) -> String {
+        let Message {
+            chain,
+            named,
+            index,
+            declared,
+            ..
+        } = self;
+        format!("log {index} of block {named} of chain {chain} ({declared})")
+    }
+}
+
+impl Status {
+    fn words(&self) -> String {
+        let logs: Vec<String> = self.logs.iter().map(u64::to_string).collect();
+        let now = if self.flip { " now" } else { "" };
+        format!(
+            "block {} {} logs {}: {}{now}",
+            self.block,
+            short(&self.hash),
+            logs.join(", "),
+            self.verdict()
+        )
+    }
+
+    /// The verdict and its reason, in words.
+    pub fn verdict(&self) -> String {
+        match (&self.why, &self.text) {
+            (Some(why), Some(text)) => format!("{} ({why}: {text})", self.is),
+            (Some(why), None) => format!("{} ({why})", self.is),
+            _ => self.is.clone(),
+        }
+    }
+}
+
+impl Incident {
+    fn words(&self) -> String {
+        let ended = self.ended.as_ref();
+        let ended = ended.map_or(String::new(), |how| format!(", ended: {how}"));
+        format!(
+            "incident of tx {}: {} ({}), {}, {} returns{ended}",
+            short(&self.transaction),
+            self.message,
+            self.why,
+            self.level,
+            self.returns
+        )
+    }
+}
+
+/// What an operator does at a level; `None` of a level that is not known here.
+pub fn what_to_do(level: &str) -> Option<&'static str> {
+    Some(match level {
+        "unsafe" => {
+            "call the operator on duty; close the ingress of executing messages at proxyd and remove them \
+             from the builders' pools; consider to submit the batch sooner, which makes the reorg smaller; \
+             warn the chains that take messages of this one"
+        }
+        "local-safe" => {
+            "page the operator; watch that a block of deposits only replaces it and that the message is \
+             not canonical any more"
+        }
+        "cross-safe" => {
+            "all hands on deck: there is no benign version of this; engage the failsafe, escalate to the \
+             engineering manager, keep the boxes of every watcher"
+        }
+        _ => return None,
+    })
+}
+
+/// The beginning of a hash: enough to tell two of one list apart.
+pub fn short(hash: &str) -> &str {
+    hash.get(..10).unwrap_or(hash)
+}

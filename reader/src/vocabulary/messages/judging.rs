@@ -1,0 +1,240 @@
+//! What a watcher said of each message last, and whether anything can still change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::entry::{Status, Told};
+use crate::vocabulary::judging::{Judged, Judgement, Judging, Thing};
+
+/// Gathers what the entries of one chain say.
+#[derive(Debug, Default)]
+pub struct OfMessages {
+    blocks: BTreeMap<(u64, String), Block>,
+    /// The block whose messages follow.
+    current: Option<(u64, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    messages: BTreeMap<u64, Message>,
+    /// Its last entry is there.
+    whole: bool,
+    /// It is not the chain's any more.
+    gone: bool,
+    /// Both sides of all its messages are finalized.
+    settled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Message {
+    words: String,
+    said: Option<Said>,
+}
+
+#[derive(Debug)]
+struct Said {
+    status: Status,
+    /// Entries behind it are missing: they may have said something else.
+    unsure: bool,
+    line: Vec<u8>,
+    number: u64,
+}
+
+/// Rules whose outcome rests on what a watcher was told of the chains, not on the chains.
+const BY_SETTINGS: [&str; 3] = ["unknown-chain", "expired", "inactive"];
+
+impl Judging for OfMessages {
+    fn take(&mut self, line: &[u8], number: u64) {
+        match Told::read(line) {
+            Some(Told::BlockSeen { block, hash, .. }) => self.begin(block, hash),
+            Some(told @ (Told::Message(_) | Told::Malformed { .. })) => self.message(&told),
+            Some(Told::BlockRead { .. }) => self.end_block(),
+            Some(Told::Status(status)) => self.status(&status, line, number),
+            Some(Told::Orphan { block, hash, .. }) => {
+                let block = self.blocks.get_mut(&(block, hash));
+                block.into_iter().for_each(|block| block.gone = true);
+            }
+            Some(Told::Settled { block }) => self.settle(block),
+            _ => {}
+        }
+    }
+
+    fn hole(&mut self) {
+        self.current = None;
+        for block in self.blocks.values_mut() {
+            let said = block.messages.values_mut();
+            said.flat_map(|message| &mut message.said)
+                .for_each(|said| said.unsure = true);
+        }
+    }
+
+    fn end(self: Box<Self>) -> Judged {
+        let standing: BTreeSet<u64> = self
+            .blocks
+            .iter()
+            .filter(|(_, block)| !block.gone)
+            .map(|((height, _), _)| *height)
+            .collect();
+        let heights: BTreeSet<u64> = self.blocks.keys().map(|(height, _)| *height).collect();
+        let gone = heights.difference(&standing).copied().collect();
+        let blocks = self.blocks.into_iter();
+        let followed = blocks.filter(|(_, block)| block.whole && !block.gone);
+        let things = followed.flat_map(|((height, hash), block)| {
+            let settled = block.settled;
+            let messages = block.messages.into_iter();
+            messages.map(move |(log, message)| thing(height, &hash, log, message, settled))
+        });
+        Judged {
+            things: things.collect(),
+            gone,
+        }
+    }
+}
+
+impl OfMessages {
+    /// A block that is read again keeps what was said of it: a watcher that starts anew
+    /// tells only what it judges otherwise.
+    fn begin(&mut self, height: u64, hash: String) {
+        let of = (height, hash);
+        let block = self.blocks.entry(of.clone()).or_default();
+        block.gone = false;
+        self.current = Some(of);
+    }
+
+    fn current(&mut self) -> Option<&mut Block> {
+        self.blocks.get_mut(self.current.as_ref()?)
+    }
+
+    fn message(&mut self, told: &Told) {
+        let (log, words) = match told {
+            Told::Message(message) => {
+                let (log, tx, names) = (&message.log, &message.tx, message.names());
+                (log, format!("log {log} (tx {tx}), which names {names}"))
+            }
+            Told::Malformed { log, tx, .. } => {
+                (log, format!("log {log} (tx {tx}), which is no message"))
+            }
+            _ => return,
+        };
+        if let Some(block) = self.current() {
+            block.messages.entry(*log).or_default().words = words;
+        }
+    }
+
+    fn end_block(&mut self) {
+        if let Some(block) = self.current() {
+            block.whole = true;
+        }
+        self.current = None;
+    }
+
+    /// What is not known any more does not undo what was decided.
+    fn status(&mut self, status: &Status, line: &[u8], number: u64) {
+        let of = (status.block, status.hash.clone());
+        let Some(block) = self.blocks.get_mut(&of).filter(|_| status.is != "unknown") else {
+            return;
+        };
+        for log in &status.logs {
+            let message = block.messages.entry(*log).or_default();
+            message.said = Some(Said {
+                status: status.clone(),
+                unsure: false,
+                line: line.to_vec(),
+                number,
+            });
+        }
+    }
+
+    fn settle(&mut self, height: u64) {
+        let blocks = self.blocks.iter_mut();
+        let up_to = blocks.take_while(|((block, _), _)| *block <= height);
+        up_to
+            .filter(|(_, block)| !block.gone && block.whole)
+            .for_each(|(_, block)| block.settled = true);
+    }
+}
+
+fn thing(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> Thing {
+    let judgement = message.said.map(|said| Judgement {
+        words: said.status.verdict(),
+        is_final: settled && !said.unsure,
+        by_settings: said
+            .status
+            .why
+            .as_ref()
+            .is_some_and(|why| BY_SETTINGS.contains(&why.as_str())),
+        is: said.status.is,
+        why: said.status.why,
+        line: said.line,
+        line_number: said.number,
+    });
+    Thing {
+        height,
+        block: hash.to_owned(),
+        number: log,
+        words: format!("{}, in block {height} ({hash})", message.words),
+        judgement,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tape whose block 7 holds one message in log 0, and what follows.
+    fn of(behind: &[&str]) -> Judged {
+        let mut judging = Box::<OfMessages>::default();
+        let block = [
+            r#"{"type":"block-seen","block":7,"hash":"0xa","parent":"0x9","timestamp":5}"#,
+            r#"{"type":"message","log":0,"tx":"0x1","declared":"declared","chain":"901","named":3,"timestamp":4,"index":0,"origin":"0x2","payload":"0x3"}"#,
+            r#"{"type":"block-read","block":7}"#,
+        ];
+        for (at, line) in block.iter().chain(behind).enumerate() {
+            match *line {
+                "hole" => judging.hole(),
+                line => judging.take(line.as_bytes(), at as u64 + 1),
+            }
+        }
+        judging.end()
+    }
+
+    const VALID: &str =
+        r#"{"type":"status","block":7,"hash":"0xa","logs":[0],"is":"valid","at":1}"#;
+    const INVALID: &str = r#"{"type":"status","block":7,"hash":"0xa","logs":[0],"is":"invalid","why":"no-log","text":"none","flip":true,"at":2}"#;
+    const UNKNOWN: &str =
+        r#"{"type":"status","block":7,"hash":"0xa","logs":[0],"is":"unknown","at":3}"#;
+    const SETTLED: &str = r#"{"type":"settled","block":8,"at":4}"#;
+    const ORPHAN: &str = r#"{"type":"orphan","block":7,"hash":"0xa","why":"reorg","at":4}"#;
+
+    #[test]
+    fn the_last_verdict_counts_and_is_final_once_settled() {
+        type Row = (&'static [&'static str], Option<(&'static str, bool)>);
+        let table: [Row; 7] = [
+            (&[], None),
+            (&[UNKNOWN], None),
+            (&[VALID], Some(("valid", false))),
+            (&[VALID, INVALID], Some(("invalid", false))),
+            (&[INVALID, VALID, UNKNOWN], Some(("valid", false))),
+            (&[VALID, SETTLED], Some(("valid", true))),
+            // What stood there may have been another verdict.
+            (&[VALID, "hole", SETTLED], Some(("valid", false))),
+        ];
+        for (behind, expected) in table {
+            let judged = of(behind);
+            let [thing] = judged.things.as_slice() else {
+                panic!("{behind:?}: {judged:?}");
+            };
+            let found = thing.judgement.as_ref();
+            let found = found.map(|said| (said.is.as_str(), said.is_final));
+            assert_eq!(found, expected, "{behind:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_gone_is_not_judged() {
+        let judged = of(&[VALID, ORPHAN, SETTLED]);
+        assert_eq!((judged.things.len(), judged.gone), (0, vec![7]));
+        let again = r#"{"type":"block-seen","block":7,"hash":"0xa","parent":"0x9","timestamp":5}"#;
+        let judged = of(&[VALID, ORPHAN, again, SETTLED]);
+        assert_eq!((judged.things.len(), judged.gone), (1, vec![]));
+    }
+}
