@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_reader::commands::{
-    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, redact,
+    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, redact, report,
     sibling::Sibling, verify,
 };
 
@@ -50,6 +50,7 @@ enum Command {
     Ls(ls::LsArgs),
     Verify(verify::VerifyArgs),
     Diff(diff::DiffArgs),
+    Report(report::ReportArgs),
     Compare(compare::CompareArgs),
     Fingerprint(fingerprint::FingerprintArgs),
     Extract(extract::ExtractArgs),
@@ -116,6 +117,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Ls(args) => ls::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Fingerprint(args) => fingerprint::run(&args),
         Command::Extract(args) => extract::run(&args),

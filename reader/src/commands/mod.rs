@@ -14,6 +14,7 @@ mod new_file;
 pub mod output;
 mod progress;
 pub mod redact;
+pub mod report;
 pub mod sibling;
 pub mod verify;
 

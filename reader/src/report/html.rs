@@ -22,18 +22,7 @@ const BRIEF: usize = 200;
 
 /// The page.
 pub fn html(document: &Document) -> String {
-    let mut out = String::from("<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n");
-    out.push_str(
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
-         'unsafe-inline'\">\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=referrer content=no-referrer>\n",
-    );
-    let title = escaped(document.verdict.name());
-    let _ = writeln!(
-        out,
-        "<title>{title} - haltbox diff</title>\n<style>\n{}</style>\n</head>\n<body>",
-        include_str!("style.css")
-    );
+    let mut out = head(&format!("{} - haltbox diff", document.verdict.name()));
     header(&mut out, document);
     sides(&mut out, document);
     out.push_str(&timeline(document));
@@ -41,12 +30,33 @@ pub fn html(document: &Document) -> String {
     step(&mut out, document);
     last_write(&mut out, document);
     rest(&mut out, document);
+    out.push_str(&foot());
+    out
+}
+
+/// How a page begins.
+pub(super) fn head(title: &str) -> String {
+    let mut out = String::from("<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n");
+    out.push_str(
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
+         'unsafe-inline'\">\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=referrer content=no-referrer>\n",
+    );
     let _ = writeln!(
         out,
-        "<footer class=dim>haltbox {}; the page loads nothing and runs nothing</footer>\n</body>\n</html>",
-        env!("CARGO_PKG_VERSION")
+        "<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>",
+        escaped(title),
+        include_str!("style.css")
     );
     out
+}
+
+/// How it ends.
+pub(super) fn foot() -> String {
+    format!(
+        "<footer class=dim>haltbox {}; the page loads nothing and runs nothing</footer>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 fn header(out: &mut String, document: &Document) {
@@ -284,7 +294,7 @@ fn rest(out: &mut String, document: &Document) {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

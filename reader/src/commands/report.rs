@@ -1,0 +1,81 @@
+//! `haltbox report`: the incidents of a recording, as whoever is on duty needs them.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::new_file::NewFile;
+use super::{Outcome, output, party, shown};
+use crate::compare::party::Party;
+use crate::report::incident::{self, Report};
+use crate::report::text::Colour;
+use crate::source::{Item, Source};
+
+/// Tell the incidents of a recording: what happened, how far it got, what to do
+#[derive(Args)]
+pub struct ReportArgs {
+    /// A box or ring of haltbox watch.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// Also write the answer as one page that needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// How the entries are to be read, where the source does not say.
+    #[arg(long, value_name = "messages|FILE.json")]
+    profile: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
+    let page = args.html.as_deref().map(NewFile::page).transpose()?;
+    let report = read(&party(&args.source, args.profile.as_deref())?)?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::painted(&incident::text(&report, Colour::of_stdout()))?;
+    }
+    if let Some(page) = page {
+        page.file().write_all(incident::html(&report).as_bytes())?;
+        page.publish()?;
+    }
+    Ok(match report.is_open() {
+        true => Outcome::Damaged,
+        false => Outcome::Fine,
+    })
+}
+
+fn read(party: &Party) -> anyhow::Result<Report> {
+    let mut report = Report::of(shown(&party.path), party.source.kind());
+    if let Source::BlackBox(bx) = &party.source
+        && let Some(identity) = bx.identity()
+    {
+        report.of_box(&identity.name, identity.height);
+    }
+    party
+        .source
+        .read(&party.profile, &mut |item| -> io::Result<bool> {
+            match item {
+                Item::Line(line) => {
+                    let told = party.vocabulary.incident(line.bytes);
+                    told.into_iter()
+                        .for_each(|(incident, at)| report.take(incident, at));
+                }
+                Item::Hole(hole) if hole.of_blocks => report.hole(&hole.text),
+                Item::Hole(_) => {}
+            }
+            Ok(true)
+        })?;
+    if report.is_empty() {
+        anyhow::bail!(
+            "{} holds no incident: it was read with the profile {}, and haltbox watch alone records incidents; \
+             haltbox info says what it holds",
+            shown(&party.path),
+            party.profile.name
+        );
+    }
+    report.end();
+    Ok(report)
+}

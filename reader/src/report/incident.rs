@@ -1,0 +1,328 @@
+//! Incidents as whoever is on duty needs them: what happened, how far it got, what stood
+//! where and when, and what to do.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::html::{escaped, foot, head};
+use super::text::{Colour, paragraph};
+use crate::vocabulary::messages::entry::{Height, Incident, Seen, what_to_do};
+
+/// Holes that are told one by one.
+const HOLES: usize = 8;
+
+/// What is told of a recording; `docs/json.md` describes it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    version: u32,
+    source: String,
+    kind: &'static str,
+    /// The box that this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u64>,
+    incidents: Vec<Affair>,
+    /// What is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holes: Vec<String>,
+}
+
+/// An incident, and what its entries tell together.
+#[derive(Debug, Serialize)]
+struct Affair {
+    #[serde(flatten)]
+    incident: Incident,
+    /// Levels, and when they were first told.
+    levels: Vec<Reached>,
+    /// The box that this is was frozen of one of its heights.
+    of_this_box: bool,
+    what_to_do: String,
+}
+
+/// A level, and when it was first told.
+#[derive(Debug, Serialize)]
+struct Reached {
+    level: String,
+    /// Milliseconds since 1970.
+    at: u64,
+}
+
+impl Report {
+    /// Of a source.
+    pub fn of(source: String, kind: &'static str) -> Report {
+        Report {
+            version: 1,
+            source,
+            kind,
+            name: None,
+            height: None,
+            incidents: Vec::new(),
+            holes: Vec::new(),
+        }
+    }
+
+    /// The source is a box.
+    pub fn of_box(&mut self, name: &str, height: Option<u64>) {
+        self.name = Some(name.to_owned());
+        self.height = height;
+    }
+
+    /// An incident stands so.
+    pub fn take(&mut self, incident: Incident, at: u64) {
+        let known = self.incidents.iter_mut();
+        let known = known
+            .into_iter()
+            .find(|known| known.incident.id == incident.id);
+        match known {
+            Some(known) => known.take(incident, at),
+            None => {
+                let mut affair = Affair {
+                    levels: Vec::new(),
+                    of_this_box: false,
+                    what_to_do: String::new(),
+                    incident: incident.clone(),
+                };
+                affair.take(incident, at);
+                self.incidents.push(affair);
+            }
+        }
+    }
+
+    /// Something is missing.
+    pub fn hole(&mut self, text: &str) {
+        if self.holes.len() < HOLES {
+            self.holes.push(text.to_owned());
+        }
+    }
+
+    /// All was read.
+    pub fn end(&mut self) {
+        for affair in &mut self.incidents {
+            let mut heights = affair.incident.heights.iter();
+            affair.of_this_box = heights.any(|height| Some(height.block) == self.height);
+            affair.what_to_do = affair.advice();
+        }
+        // The one that the box is about comes first.
+        self.incidents
+            .sort_by_key(|affair| (!affair.of_this_box, affair.incident.opened));
+    }
+
+    /// No incident was told.
+    pub fn is_empty(&self) -> bool {
+        self.incidents.is_empty()
+    }
+
+    /// Some incident has not ended.
+    pub fn is_open(&self) -> bool {
+        let mut affairs = self.incidents.iter();
+        affairs.any(|affair| affair.incident.ended.is_none())
+    }
+
+    fn boxed(&self, affair: &Affair) -> Option<String> {
+        let own = self.name.clone().filter(|_| affair.of_this_box);
+        own.or_else(|| affair.incident.frozen.clone())
+    }
+}
+
+impl Affair {
+    fn take(&mut self, incident: Incident, at: u64) {
+        if self
+            .levels
+            .iter()
+            .all(|known| known.level != incident.level)
+        {
+            let level = incident.level.clone();
+            self.levels.push(Reached { level, at });
+        }
+        self.incident = incident;
+    }
+
+    fn advice(&self) -> String {
+        let incident = &self.incident;
+        if let Some(ended) = &incident.ended {
+            let how = end_words(ended);
+            return format!(
+                "nothing more is expected of it: {how}; keep the box until the cause is known"
+            );
+        }
+        let level = &incident.level;
+        let mut text = what_to_do(level).map_or_else(
+            || format!("the level {level} is not known here: ask a newer haltbox"),
+            str::to_owned,
+        );
+        if incident.returns > 0 {
+            text += "; the transaction came back: drop it, and engage the failsafe";
+        }
+        text
+    }
+
+    fn headline(&self) -> String {
+        let level = self.incident.level.to_uppercase();
+        match &self.incident.ended {
+            Some(ended) => format!("INVALID MESSAGE, {level}, ended: {}", end_words(ended)),
+            None => format!("INVALID MESSAGE, {level}"),
+        }
+    }
+
+    /// The facts, each with its name.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let incident = &self.incident;
+        let message = match incident.why.as_str() {
+            "malformed" => incident.message.clone(),
+            _ => format!("it names {}", incident.message),
+        };
+        let mut facts = vec![
+            ("message", message),
+            ("invalid", format!("{}: {}", incident.why, incident.text)),
+            ("tx", incident.transaction.clone()),
+            ("chain", incident.chain.clone()),
+            ("opened", time(incident.opened)),
+        ];
+        facts.extend(self.levels.iter().map(|reached| {
+            let delay = delay(incident.opened, reached.at);
+            (
+                "level",
+                format!("{} {}, {delay}", reached.level, time(reached.at)),
+            )
+        }));
+        let returns = match incident.returns {
+            0 => "the transaction did not come back".to_owned(),
+            1 => "the transaction came back once".to_owned(),
+            times => format!("the transaction came back {times} times"),
+        };
+        facts.push(("returns", returns));
+        facts
+    }
+}
+
+fn end_words(ended: &str) -> &str {
+    match ended {
+        "replaced" => "blocks of deposits only stand at all its heights, cross-safe",
+        "holds" => "what it names came to be, it holds now",
+        other => other,
+    }
+}
+
+fn shape_words(shape: &str) -> &str {
+    match shape {
+        "holds" => "holds the message",
+        "null" => "no block",
+        "deposits-only" => "deposits only, in its place",
+        "other" => "another block without it",
+        other => other,
+    }
+}
+
+fn seen_words(opened: u64, seen: &Seen) -> String {
+    let hash = seen.hash.as_deref().unwrap_or("-");
+    let (shape, delay) = (shape_words(&seen.shape), delay(opened, seen.at));
+    format!("{hash} {shape}, {delay}")
+}
+
+fn closed_words(opened: u64, height: &Height) -> Option<String> {
+    let at = height.closed?;
+    Some(format!(
+        "its replacement is cross-safe, {}",
+        delay(opened, at)
+    ))
+}
+
+/// A time as people and logs write it.
+fn time(millis: u64) -> String {
+    let time = i64::try_from(millis).ok();
+    let time = time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.map_or_else(|| format!("{millis} ms"), |time| time.to_string())
+}
+
+/// How long behind the beginning.
+fn delay(opened: u64, at: u64) -> String {
+    let millis = at.saturating_sub(opened);
+    format!("+{}.{:03} s", millis / 1000, millis % 1000)
+}
+
+/// The report for a terminal.
+pub fn text(report: &Report, colour: Colour) -> String {
+    let mut out = String::new();
+    for affair in &report.incidents {
+        let style = match affair.incident.ended {
+            Some(_) => "1;32",
+            None => "1;31",
+        };
+        let _ = writeln!(out, "{}", colour.paint(style, &affair.headline()));
+        for (name, fact) in affair.facts() {
+            paragraph(&mut out, name, &fact, colour);
+        }
+        let opened = affair.incident.opened;
+        for height in &affair.incident.heights {
+            paragraph(&mut out, "height", &height.block.to_string(), colour);
+            let seen = height.seen.iter().map(|seen| seen_words(opened, seen));
+            for words in seen.chain(closed_words(opened, height)) {
+                paragraph(&mut out, " ", &words, colour);
+            }
+        }
+        let name = report.boxed(affair);
+        let name = name.unwrap_or_else(|| "none was frozen as far as is told here".to_owned());
+        paragraph(&mut out, "box", &name, colour);
+        paragraph(&mut out, "do", &affair.what_to_do, colour);
+        out.push('\n');
+    }
+    paragraph(
+        &mut out,
+        "source",
+        &format!("{} ({})", report.source, report.kind),
+        colour,
+    );
+    for hole in &report.holes {
+        paragraph(&mut out, "missing", hole, colour);
+    }
+    out
+}
+
+/// The report as one page.
+pub fn html(report: &Report) -> String {
+    let mut out = head("incidents - haltbox report");
+    for affair in &report.incidents {
+        page_of(&mut out, report, affair);
+    }
+    let _ = writeln!(
+        out,
+        "<section><h2>Source</h2>\n<p>{} ({})</p>\n<ul>",
+        escaped(&report.source),
+        escaped(report.kind)
+    );
+    for hole in &report.holes {
+        let _ = writeln!(out, "<li>missing: {}</li>", escaped(hole));
+    }
+    out.push_str("</ul></section>\n");
+    out.push_str(&foot());
+    out
+}
+
+fn page_of(out: &mut String, report: &Report, affair: &Affair) {
+    let class = match affair.incident.ended {
+        Some(_) => "good",
+        None => "bad",
+    };
+    let _ = writeln!(
+        out,
+        "<header class={class}>\n<h1>{}</h1>\n<p><b>{}</b></p>\n</header>\n<section><dl>",
+        escaped(&affair.headline()),
+        escaped(&affair.what_to_do)
+    );
+    let boxed = report.boxed(affair).map(|name| ("box", name));
+    for (name, fact) in affair.facts().into_iter().chain(boxed) {
+        let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&fact));
+    }
+    out.push_str("</dl></section>\n");
+    let opened = affair.incident.opened;
+    for height in &affair.incident.heights {
+        let _ = writeln!(out, "<section><h2>Height {}</h2>\n<ul>", height.block);
+        let seen = height.seen.iter().map(|seen| seen_words(opened, seen));
+        for words in seen.chain(closed_words(opened, height)) {
+            let _ = writeln!(out, "<li><code>{}</code></li>", escaped(&words));
+        }
+        out.push_str("</ul></section>\n");
+    }
+}
