@@ -10,6 +10,7 @@ pub mod go_module;
 pub mod kernel;
 pub mod log_case;
 pub mod loop_disk;
+pub mod lying_proxy;
 pub mod mutation;
 pub mod node;
 mod npm;

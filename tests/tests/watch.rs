@@ -8,6 +8,8 @@ mod checking; // the light check of what a transaction declares
 mod load; // hundreds of messages a block
 #[path = "watch/opinions.rs"]
 mod opinions; // stubs of filters, supervisors, op-nodes and supernodes beside real chains
+#[path = "watch/reading.rs"]
+mod reading; // what the reader makes of a watcher's tape
 #[path = "watch/rewind.rs"]
 mod rewind; // a chain that is rewound, again and again
 #[path = "watch/supersim.rs"]
