@@ -373,6 +373,7 @@ fn entries() -> Vec<Entry> {
             block: 7,
             hash,
             finalized: None,
+            from: 5,
             at,
         }),
         Entry::Gap {
