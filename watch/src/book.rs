@@ -408,8 +408,8 @@ impl Book {
         self.dirty.extend(waiting.map(|(_, id)| *id));
     }
 
-    /// Finalized heights that somebody names and that are not held. What is beyond
-    /// [`ASKED`] is asked for with the next block.
+    /// Heights that somebody names and whose logs are not held, 64 at most: the others are
+    /// asked for with the next block.
     pub fn take_wanted(&mut self) -> Vec<(ChainId, u64)> {
         let wanted = std::mem::take(&mut self.wanted);
         wanted.into_iter().take(ASKED).collect()

@@ -3,7 +3,7 @@
 //!
 //! A tape holds the blocks of one chain that execute messages, and no others. A chain may
 //! put another block in the place of one. What a block holds is canonical; whether its
-//! messages are valid rests on other chains, and is told beside it ([`judging`]).
+//! messages are valid rests on other chains, and is told beside it (`messages/judging.rs`).
 
 pub mod entry;
 mod judging;
