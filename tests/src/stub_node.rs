@@ -66,6 +66,8 @@ struct Chain {
     blocks: Vec<Block>,
     safe: u64,
     finalized: u64,
+    /// Blocks that it has and does not call the latest yet.
+    lag: usize,
     /// Makes the hashes of blocks of other forks others.
     forks: u64,
 }
@@ -139,6 +141,11 @@ impl StubNode {
         self.with(|chain| (chain.safe, chain.finalized) = (safe, finalized));
     }
 
+    /// From here on it calls a block the latest that is so many below the newest.
+    pub fn lag(&self, blocks: usize) {
+        self.with(|chain| chain.lag = blocks);
+    }
+
     /// Height and timestamp of the newest block.
     pub fn tip(&self) -> (u64, u64) {
         self.with(|chain| {
@@ -180,7 +187,7 @@ impl Chain {
     fn find(&self, name: &Value) -> Option<usize> {
         let name = name.as_str()?;
         let at = match name {
-            "latest" => self.blocks.len() - 1,
+            "latest" => self.blocks.len() - 1 - self.lag,
             "safe" => self.safe as usize,
             "finalized" => self.finalized as usize,
             hash if hash.len() == 66 => self

@@ -346,9 +346,9 @@ impl Incidents {
 impl Record {
     /// The message is in a block again, perhaps in the same.
     fn again(&mut self, block: u64, seen: Seen) -> Option<Step> {
-        let known = self.heights.iter().flat_map(|height| &height.seen);
-        if known.into_iter().any(|known| known.hash == seen.hash) {
-            return None;
+        let mut known = self.heights.iter().flat_map(|height| &height.seen);
+        if known.any(|known| known.hash == seen.hash) {
+            return self.stands_again(block, seen);
         }
         self.returns += 1;
         match self.heights.iter_mut().find(|height| height.block == block) {
@@ -360,6 +360,24 @@ impl Record {
             }),
         }
         Some(Step::CameBack)
+    }
+
+    /// A block that is known stands where it stood, perhaps after another, or none, did.
+    fn stands_again(&mut self, block: u64, seen: Seen) -> Option<Step> {
+        let height = self
+            .heights
+            .iter_mut()
+            .find(|height| height.block == block)?;
+        if height
+            .seen
+            .last()
+            .is_some_and(|last| last.hash == seen.hash)
+        {
+            return None;
+        }
+        height.closed = None;
+        height.seen.push(seen);
+        Some(Step::Changed(Shape::Holds))
     }
 
     /// Heights at which a block of deposits only is cross-safe need nothing more.
@@ -412,7 +430,10 @@ pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
         Step::Changed(Shape::DepositsOnly) => {
             format!("a block of deposits only stands in its place: {what}")
         }
-        Step::Changed(_) => format!("another block without it stands in its place: {what}"),
+        Step::Changed(Shape::Holds) => format!("its block stands there again: {what}"),
+        Step::Changed(Shape::Other) => {
+            format!("another block without it stands in its place: {what}")
+        }
         Step::Ended(End::Replaced) => format!("replaced and cross-safe: {what}"),
         Step::Ended(End::Holds) => format!("it holds now: {what}"),
         Step::NotReplaced => {

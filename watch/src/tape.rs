@@ -39,7 +39,8 @@ const PROFILE: &str = "messages";
 /// The ring of one chain.
 pub struct Tape {
     recorder: Arc<HostRecorder>,
-    /// The attempt of each block that is not settled.
+    /// The attempt of each block that is not settled; of one that is gone too, for a box of
+    /// it may be asked for because it went.
     attempts: BTreeMap<(u64, B256), Attempt>,
     /// Entries that found no room.
     dropped: u64,
@@ -147,7 +148,6 @@ impl Tape {
     /// # Errors
     /// The recorder is off.
     pub fn orphan(&mut self, block: u64, hash: B256, why: &str, at: u64) -> Result<(), HostError> {
-        self.attempts.remove(&(block, hash));
         let why = why.to_owned();
         self.put(&Entry::Orphan {
             block,

@@ -368,7 +368,11 @@ impl Watcher {
             return Ok(());
         };
         watched.heads(heads, &mut self.alerts);
-        let mut steps = watched.null_above(heads.latest.number, at);
+        let mut steps = watched.null_above(
+            heads.latest.number,
+            |number| self.book.hash(chain, number).is_some(),
+            at,
+        );
         // A node that tells a safe block of another fork tells nothing of this one.
         let safe = heads.safe.filter(|safe| {
             !watched.is_resetting() && self.book.hash(chain, safe.number) == Some(safe.hash)

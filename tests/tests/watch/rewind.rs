@@ -152,3 +152,43 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
     );
     assert!(last.contains(r#""shape":"null""#), "{last}");
 }
+
+/// Two nodes behind one address, of which one is slow.
+#[test]
+fn a_node_that_lags_hides_no_promotion() {
+    let (from, to) = (StubNode::start(901, START), StubNode::start(902, START));
+    from.push(vec![Transaction::emits("sends", log())]);
+    to.push(vec![Transaction::deposit()]);
+    go_on([&from, &to], 10);
+    let forged = Message {
+        place: Place {
+            chain: 901.into(),
+            block: 1,
+            timestamp: START + 1,
+            log: 5,
+        },
+        origin: log().address,
+        payload: log().payload(),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let chains = [(901, from.url()), (902, to.url())];
+    let watching = Watching {
+        dir: folder.path(),
+        chains: &chains,
+        expiry: 6000,
+        arguments: &["--every-ms", "100"],
+    };
+    let watcher = watching.start();
+    let (height, _) = to.push(vec![Transaction::executes("bad", &forged)]);
+    go_on([&from, &to], 2);
+    read_up_to(&watcher, 902, height + 2);
+    to.lag(5);
+    std::thread::sleep(Duration::from_millis(600));
+    to.lag(0);
+    std::thread::sleep(Duration::from_millis(600));
+    to.heads(height, 1);
+    watcher.wait_for("CROSS-SAFE", Duration::from_secs(10));
+    let said = watcher.end();
+    let gone = said.iter().any(|line| line.contains("its block is gone"));
+    assert!(!gone, "{said:#?}");
+}

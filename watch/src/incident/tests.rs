@@ -134,3 +134,14 @@ fn null_heights_are_told_of_the_block_that_stood_there() {
         "a block that holds it is told when it is judged"
     );
 }
+
+#[test]
+fn the_same_block_may_stand_there_again() {
+    let mut incidents = Incidents::default();
+    invalid(&mut incidents, &site(5, 1), 10);
+    incidents.stands(5, None, Shape::Null, &[], 11);
+    let (record, step) = invalid(&mut incidents, &site(5, 1), 12).unwrap();
+    assert_eq!((step, record.returns), (Step::Changed(Shape::Holds), 0));
+    let told = incidents.reached(Level::CrossSafe, 5, only(1), 13);
+    assert_eq!(steps(told), [Step::Rose]);
+}

@@ -170,12 +170,18 @@ impl Watched {
         self.reset.is_some()
     }
 
-    /// Incidents whose height has no block.
-    pub(crate) fn null_above(&mut self, latest: u64, at: u64) -> Vec<(Record, Step)> {
+    /// Incidents whose height has no block: the chain was rewound below it and is no higher
+    /// again. A node that lags tells a lower block too, and nothing is gone.
+    pub(crate) fn null_above(
+        &mut self,
+        latest: u64,
+        is_held: impl Fn(u64) -> bool,
+        at: u64,
+    ) -> Vec<(Record, Step)> {
         let heights = self.incidents.open().flat_map(|record| &record.heights);
         let above: Vec<u64> = heights
             .map(|height| height.block)
-            .filter(|block| *block > latest)
+            .filter(|block| *block > latest && !is_held(*block))
             .collect();
         let mut steps = Vec::new();
         for block in above {
