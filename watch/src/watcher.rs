@@ -499,9 +499,13 @@ impl Watcher {
             self.alerts.step(chain, &record, &step);
             watched.tape.incident(&record, at)?;
             self.metrics.step(chain, &record, &step);
-            // A block that goes was derived and found invalid, whether or not a node told.
-            let freezes = matches!(step, Step::NotReplaced | Step::Changed(_))
-                || record.level > Level::Unsafe;
+            // A height without a block, or the same transaction again, is what an
+            // invalidation leaves, whether or not a node told of it. Another block at once
+            // is a reorg of the unsafe chain.
+            let freezes = matches!(
+                step,
+                Step::NotReplaced | Step::CameBack | Step::Changed(Shape::Null)
+            ) || record.level > Level::Unsafe;
             if freezes && record.frozen.is_none() && record.ended.is_none() {
                 self.freezing.ask(watched, &record);
             }
