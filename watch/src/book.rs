@@ -79,6 +79,8 @@ pub struct Change {
     pub to: Standing,
     /// It was known to hold once and does not, or the other way round.
     pub flip: bool,
+    /// The block that it names, where what stands in that block decided.
+    pub named: Option<B256>,
 }
 
 /// What is known of a message, in the manner of records: a malformed log is none.
@@ -116,6 +118,17 @@ impl Standing {
             Standing::Unknown => None,
             Standing::Valid => Some(true),
             Standing::Invalid(_) => Some(false),
+        }
+    }
+
+    fn is_of_named_block(&self) -> bool {
+        match self {
+            Standing::Unknown => false,
+            Standing::Valid => true,
+            Standing::Invalid(fault) => match &**fault {
+                Fault::Broken(broken) => broken.is_of_named_block(),
+                Fault::Malformed(_) => false,
+            },
         }
     }
 }
@@ -499,6 +512,11 @@ impl Book {
         uncount(&mut self.tally, open.counted_as());
         let from = std::mem::replace(&mut open.told, to.clone());
         *self.tally.entry(open.counted_as()).or_default() += 1;
+        let named = open.executed().ok().filter(|_| to.is_of_named_block());
+        let named = named.and_then(|message| {
+            let chain = self.chains.get(&message.place.chain)?;
+            chain.hash(message.place.block)
+        });
         let holds = to.holds();
         let flip = matches!((open.held, holds), (Some(was), Some(is)) if was != is);
         open.held = holds.or(open.held);
@@ -509,6 +527,7 @@ impl Book {
             from,
             to,
             flip,
+            named,
         })
     }
 

@@ -153,6 +153,26 @@ impl Broken {
             Broken::Doomed { .. } => "doomed",
         }
     }
+
+    /// The named block alone breaks it: whoever holds a block of that hash finds the same.
+    pub fn is_of_named_block(&self) -> bool {
+        match self {
+            Broken::NoLog { .. }
+            | Broken::Origin { .. }
+            | Broken::Timestamp { .. }
+            | Broken::Payload { .. }
+            | Broken::Checksum { .. } => true,
+            Broken::UnknownChain(_)
+            | Broken::NoBlock { .. }
+            | Broken::Future
+            | Broken::Expired { .. }
+            | Broken::SameTime
+            | Broken::ExpiresWithin { .. }
+            | Broken::Inactive(_)
+            | Broken::Cycle
+            | Broken::Doomed { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Broken {

@@ -2,8 +2,9 @@
 //! difference there is of what they were told, and the canonical entries do not show it.
 //!
 //! A verdict can come late, and change. Who was away when it did says what was true before
-//! and is not wrong. So only verdicts that nothing can change any more contradict one
-//! another; others are told and decide nothing.
+//! and is not wrong. So only verdicts contradict one another that nothing can change any
+//! more, or that were both found in the same unchangeable thing. Others are told and decide
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -136,7 +137,12 @@ impl Judgements {
 
 impl Dissent {
     fn is_certain(&self) -> bool {
-        self.a.is_final && self.b.is_final
+        self.a.is_final && self.b.is_final || self.is_of_one_thing()
+    }
+
+    /// Both found their verdict in the very same thing.
+    fn is_of_one_thing(&self) -> bool {
+        self.a.decided_by.is_some() && self.a.decided_by == self.b.decided_by
     }
 
     /// Where the thing stands.
@@ -152,7 +158,13 @@ impl Dissent {
     /// What both say, in words.
     pub fn words(&self) -> String {
         let (words, a, b) = (&self.thing.words, &self.a.words, &self.b.words);
-        format!("{words}: A says {a}, B says {b}")
+        let by = self
+            .a
+            .decided_by
+            .as_ref()
+            .filter(|_| self.is_of_one_thing());
+        let by = by.map_or(String::new(), |by| format!(", both by {by}"));
+        format!("{words}: A says {a}, B says {b}{by}")
     }
 
     /// Settings have to be ruled out before a node is suspected.
@@ -171,6 +183,7 @@ mod tests {
             why: (!why.is_empty()).then(|| why.to_owned()),
             words: format!("{is} {why}"),
             is_final,
+            decided_by: None,
             by_settings: false,
             line: Vec::new(),
             line_number: 1,
@@ -189,6 +202,26 @@ mod tests {
 
     /// Found certain, doubtful, alike, open, and notes.
     type Counts = (bool, bool, u64, u64, usize);
+
+    #[test]
+    fn two_who_find_otherwise_in_the_same_thing_contradict_one_another_at_any_time() {
+        let by = |is, by: Option<&str>| Judgement {
+            decided_by: by.map(str::to_owned),
+            ..judgement((is, "", false))
+        };
+        let (x, y) = (Some("block 0x1"), Some("block 0x2"));
+        for (a, b, certain) in [
+            (x, x, true),
+            (x, y, false),
+            (x, None, false),
+            (None, None, false),
+        ] {
+            let mut found = Judgements::default();
+            found.take(thing(Some(by("valid", a))), Some(by("invalid", b)));
+            assert_eq!(found.certain.is_some(), certain, "{a:?} {b:?}");
+            assert_eq!(found.doubtful.is_some(), !certain, "{a:?} {b:?}");
+        }
+    }
 
     #[test]
     fn only_two_last_words_contradict_one_another() {

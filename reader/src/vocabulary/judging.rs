@@ -51,6 +51,9 @@ pub struct Judgement {
     pub words: String,
     /// Nothing that may still happen changes it, and nothing that followed is missing.
     pub is_final: bool,
+    /// What alone decided it, if that cannot change: two who found otherwise in the same
+    /// thing contradict one another at any time.
+    pub decided_by: Option<String>,
     /// It rests on settings too, which may differ between recorders.
     pub by_settings: bool,
     /// The entry that says so.

@@ -209,6 +209,20 @@ fn a_node_that_lies_about_what_was_sent_is_named_by_the_message() {
     proxy.lie(forged.place.block, forged.place.log);
     let watches = [proxy.url(), chains.from.url(), chains.from.url()];
     let mut watches = watches.map(|from| Watch::start(from, chains.to.url()));
+    for watch in &watches {
+        wait_until("both messages are judged", || {
+            watch
+                .entries("status")
+                .iter()
+                .any(|entry| entry["block"] == executed.block && entry["is"] != "unknown")
+        });
+    }
+    // Both judged by the same block: nothing that may still happen reconciles them.
+    for document in diff(1, &watches[0].ring(), &watches[1].ring()) {
+        assert_eq!(document["verdict"], "verdicts differ", "{document:#}");
+        let summary = document["summary"].as_str().expect("a sentence");
+        assert!(summary.contains("both by the named block"), "{summary}");
+    }
     watches
         .iter()
         .for_each(|watch| watch.wait_settled(executed.block));
@@ -360,6 +374,7 @@ fn entries() -> Vec<Entry> {
             why: Some("no-log".to_owned()),
             text: Some(why()),
             flip: true,
+            named_hash: Some(hash),
             at,
         },
         Entry::Orphan {

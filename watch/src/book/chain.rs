@@ -81,6 +81,12 @@ impl Chain {
         same.and_then(|old| old.told(place))
     }
 
+    /// The hash of the block that [`told`](Chain::told) tells of.
+    pub(super) fn hash(&self, number: u64) -> Option<B256> {
+        let held = self.blocks.get(&number).or_else(|| self.old.get(&number));
+        held.map(|held| held.hash)
+    }
+
     /// Whether the blocks up to there are the ones that are known. A node tells its heads
     /// before the blocks that took the place of known ones while it was away: what these
     /// settle rests on blocks that are gone.

@@ -152,6 +152,30 @@ fn a_reorg_of_the_block_it_names_flips_a_message() {
     assert_eq!(world.judged(), ["902/5 valid flip"]);
 }
 
+/// Two watchers that find otherwise in one block contradict one another; no other reason
+/// shows that.
+#[test]
+fn a_verdict_tells_by_which_block_it_was_found() {
+    let mut world = World::new();
+    world.block(A, 4, 0, "hello", &[]);
+    let messages = [
+        message(A, 4, 0, "hello"),
+        message(A, 4, 0, "else"),
+        message(A, 4, 7, "hello"),
+        message(A, 6, 0, "hello"),
+        message(99, 4, 0, "hello"),
+    ];
+    world.block(B, 5, 0, "b", &messages);
+    let by: Vec<_> = world
+        .book
+        .judge()
+        .into_iter()
+        .map(|change| change.named)
+        .collect();
+    let block = Some(hash(A, 4, 0));
+    assert_eq!(by, [block, block, block, None, None]);
+}
+
 #[test]
 fn messages_of_a_block_that_is_replaced_are_given_back() {
     let mut world = World::new();

@@ -83,6 +83,9 @@ pub enum Entry {
         /// They were known to be otherwise.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         flip: bool,
+        /// The hash of the block that they name, where what stands in it decided.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named_hash: Option<B256>,
         /// Milliseconds since 1970.
         at: u64,
     },
@@ -349,6 +352,7 @@ fn status(change: &Change, at: u64) -> Entry {
         why: fault.map(|fault| fault.word().to_owned()),
         text: fault.map(ToString::to_string),
         flip: change.flip,
+        named_hash: change.named,
         at,
     }
 }

@@ -58,6 +58,7 @@ fn change(number: u64, byte: u8, log: u32, to: Standing) -> Change {
         from: Standing::Unknown,
         to,
         flip: false,
+        named: None,
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Status {
     /// They were known to be otherwise.
     #[serde(default)]
     pub flip: bool,
+    /// The hash of the block that they name, where what stands in it decided.
+    #[serde(default)]
+    pub named_hash: Option<String>,
 }
 
 /// An invalid message from its first block to the end of the affair.

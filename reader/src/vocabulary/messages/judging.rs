@@ -157,6 +157,11 @@ fn thing(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> 
     let judgement = message.said.map(|said| Judgement {
         words: said.status.verdict(),
         is_final: settled && !said.unsure,
+        decided_by: said
+            .status
+            .named_hash
+            .filter(|_| !said.unsure)
+            .map(|hash| format!("the named block {hash}")),
         by_settings: said
             .status
             .why
@@ -227,6 +232,21 @@ mod tests {
             let found = found.map(|said| (said.is.as_str(), said.is_final));
             assert_eq!(found, expected, "{behind:?}");
         }
+    }
+
+    #[test]
+    fn what_a_named_block_decided_is_known_unless_entries_are_missing() {
+        const FOUND: &str = r#"{"type":"status","block":7,"hash":"0xa","logs":[0],"is":"valid","named_hash":"0xb","at":1}"#;
+        let by = |behind: &[&str]| {
+            let judged = of(behind);
+            judged.things[0]
+                .judgement
+                .clone()
+                .and_then(|said| said.decided_by)
+        };
+        assert_eq!(by(&[FOUND]), Some("the named block 0xb".to_owned()));
+        assert_eq!(by(&[VALID]), None);
+        assert_eq!(by(&[FOUND, "hole"]), None, "it may have been taken back");
     }
 
     #[test]
