@@ -69,14 +69,9 @@ impl Tape {
         let mut options = Options::new(dir, profile);
         options.size = size;
         let (recorder, notices) = HostRecorder::open(options).map_err(|error| error.to_string())?;
-        let blocks = recalled.blocks.iter();
-        let attempts = blocks.filter_map(|((number, hash), block)| {
-            let attempt = block.attempt?;
-            Some(((*number, *hash), attempt))
-        });
         let mut tape = Tape {
             recorder: Arc::new(recorder),
-            attempts: attempts.collect(),
+            attempts: recalled.attempts.clone(),
             dropped: 0,
             is_short: false,
         };
@@ -107,7 +102,7 @@ impl Tape {
         Arc::clone(&self.recorder)
     }
 
-    /// The attempt of a block that is not settled.
+    /// What the ring calls a block that is not settled.
     pub fn attempt(&self, number: u64, block: B256) -> Option<Attempt> {
         self.attempts.get(&(number, block)).copied()
     }

@@ -18,6 +18,9 @@ use crate::incident::Record;
 pub struct Recalled {
     /// Blocks with messages that are not settled, by height and hash.
     pub blocks: BTreeMap<(u64, B256), RecalledBlock>,
+    /// What the ring calls each block that is not settled. Of one that is gone too, for a
+    /// box of it may still be asked for.
+    pub attempts: BTreeMap<(u64, B256), Attempt>,
     /// How far the chain was read.
     pub cursor: Option<Cursor>,
     /// Incidents by their identity, as they stood last.
@@ -30,8 +33,6 @@ pub struct Recalled {
 /// A block with messages.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecalledBlock {
-    /// What the ring calls it.
-    pub attempt: Option<Attempt>,
     /// Its messages by their executing log: what was known of them last, and why.
     pub messages: BTreeMap<u32, (String, Option<String>)>,
     /// Its last entry is there.
@@ -122,9 +123,9 @@ impl Reading {
                 self.recalled.blocks.remove(&(block, hash));
             }
             Entry::Settled { block, .. } => {
-                self.recalled
-                    .blocks
-                    .retain(|(number, _), _| *number > block);
+                let recalled = &mut self.recalled;
+                recalled.blocks.retain(|(number, _), _| *number > block);
+                recalled.attempts.retain(|(number, _), _| *number > block);
             }
             Entry::Cursor(cursor) => self.recalled.cursor = Some(cursor),
             Entry::Incident { incident, .. } => {
@@ -157,9 +158,8 @@ impl Reading {
     fn mark(&mut self, mark: &Mark) {
         let Mark::Begin(begin) = mark else { return };
         let of = begin.of;
-        let current = self.current.filter(|(number, _)| *number == of.height);
-        if let Some(block) = current.and_then(|of| self.recalled.blocks.get_mut(&of)) {
-            block.attempt = Some(of);
+        if let Some(current) = self.current.filter(|(number, _)| *number == of.height) {
+            self.recalled.attempts.insert(current, of);
         }
     }
 

@@ -92,12 +92,18 @@ fn what_is_open_is_there_after_a_kill() {
     assert_eq!(block.messages[&0], ("valid".to_owned(), None));
     let invalid = ("invalid".to_owned(), Some("no-log".to_owned()));
     assert_eq!(block.messages[&4], invalid);
-    assert_eq!(
-        block.attempt.map(|of| (of.height, of.attempt)),
-        Some((6, 1))
-    );
     assert_eq!(recalled.cursor.unwrap().block, 9);
-    assert_eq!(opened.tape.attempt(6, B256::repeat_byte(2)), block.attempt);
+    let attempt = |number, byte| {
+        let of = opened.tape.attempt(number, B256::repeat_byte(byte))?;
+        Some((of.height, of.attempt))
+    };
+    assert_eq!(attempt(6, 2), Some((6, 1)));
+    assert_eq!(
+        attempt(7, 3),
+        Some((7, 1)),
+        "a box of it may still be asked for"
+    );
+    assert_eq!(attempt(5, 1), None, "it is settled");
 }
 
 #[test]

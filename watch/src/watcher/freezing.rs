@@ -56,7 +56,7 @@ impl Freezing {
     /// Asks for the box of the block in which an incident began.
     pub(super) fn ask(&self, watched: &Watched, record: &Record) {
         let first = record.first();
-        let of = first.and_then(|(number, hash)| watched.attempt(number, hash));
+        let of = first.and_then(|(number, hash)| watched.tape.attempt(number, hash));
         let reason = format!(
             "{} message, {}: {}: {}",
             record.level.word(),

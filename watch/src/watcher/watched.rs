@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
-use haltbox_format::mark::Attempt;
 use haltbox_recorder::host::HostError;
 
 use crate::alert::Alerts;
@@ -26,9 +25,6 @@ pub(crate) struct Watched {
     recalled: Recalled,
     /// What was known of messages in the last session, until they are judged in this one.
     known: BTreeMap<(u64, B256, u32), (String, Option<String>)>,
-    /// What the ring calls the blocks of an earlier session, also those that are gone: a
-    /// box may still be asked for.
-    attempts: BTreeMap<(u64, B256), Attempt>,
     pub(crate) heads: Option<Heads>,
     pub(crate) tip: Option<Header>,
     pub(crate) up: bool,
@@ -46,13 +42,10 @@ impl Watched {
                 known.insert((*number, *hash, *log), told.clone());
             }
         }
-        let attempts = recalled.blocks.iter();
-        let attempts = attempts.filter_map(|(of, block)| Some((*of, block.attempt?)));
         Watched {
             id,
             tape,
             incidents: Incidents::recalled(recalled.incidents.clone()),
-            attempts: attempts.collect(),
             recalled,
             known,
             heads: None,
@@ -132,12 +125,6 @@ impl Watched {
             log: message.log,
             transaction: message.transaction,
         }
-    }
-
-    /// What a ring calls the block.
-    pub(crate) fn attempt(&self, number: u64, hash: B256) -> Option<Attempt> {
-        let own = self.tape.attempt(number, hash);
-        own.or_else(|| self.attempts.get(&(number, hash)).copied())
     }
 
     /// A node that goes back rewinds: nothing it tells until it is where it was proves
