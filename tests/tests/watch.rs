@@ -4,6 +4,8 @@
 mod chains; // the chains of the tests themselves: what they were asked for happens
 #[path = "watch/checking.rs"]
 mod checking; // the light check of what a transaction declares
+#[path = "watch/forks.rs"]
+mod forks; // nodes of one chain that do not follow the same fork
 #[path = "watch/load.rs"]
 mod load; // hundreds of messages a block
 #[path = "watch/opinions.rs"]

@@ -1,9 +1,11 @@
 //! What the nodes of one chain tell: heads, blocks, the logs in them.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, B256, Bytes, LogData, U64, U256};
 use haltbox_recorder::rpc::Endpoint;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::message::{ChainId, INBOX, Log};
 use crate::rpc::{Call, Client, Told, Trouble, read};
@@ -22,6 +24,38 @@ pub struct Header {
     pub parent: B256,
     /// Its timestamp, in seconds.
     pub timestamp: u64,
+}
+
+/// A header with all its roots, as a node tells it: evidence, where two differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FullHeader(Map<String, Value>);
+
+/// Members of a header that are kept ...
+const MEMBERS: usize = 64;
+/// ... and bytes of each: a bloom filter has 514.
+const MEMBER: usize = 1024;
+
+impl FullHeader {
+    /// What a node answers, without what is in the block. `None`: it has no hash.
+    pub fn of(told: Value) -> Option<FullHeader> {
+        let Value::Object(told) = told else {
+            return None;
+        };
+        let is_kept = |value: &Value| value.as_str().is_some_and(|text| text.len() <= MEMBER);
+        let members = told.into_iter().filter(|(_, value)| is_kept(value));
+        let header = FullHeader(members.take(MEMBERS).collect());
+        header.read_hash().map(|_| header)
+    }
+
+    /// Its hash, as the node tells it.
+    pub fn hash(&self) -> B256 {
+        self.read_hash().unwrap_or_default()
+    }
+
+    fn read_hash(&self) -> Option<B256> {
+        self.0.get("hash")?.as_str()?.parse().ok()
+    }
 }
 
 /// How far a chain is.
@@ -190,6 +224,40 @@ impl Node {
     pub fn header(&self, number: u64) -> Result<Option<Header>, Trouble> {
         let raw: Option<RawHeader> = self.client.ask(header_call(height(number)))?;
         Ok(raw.map(Header::from))
+    }
+
+    /// The header of a block with all its roots, of a side chain too.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn full_header(&self, hash: B256) -> Result<Option<FullHeader>, Trouble> {
+        let call = Call::new("eth_getBlockByHash", [json!(hash), json!(false)]);
+        self.client.ask(call).map(FullHeader::of)
+    }
+
+    /// The headers that it holds of some heights of a chain, in one batch.
+    ///
+    /// # Errors
+    /// [`Trouble`]; that it follows another chain is [`Trouble::Shape`].
+    pub fn headers_of(
+        &self,
+        chain: ChainId,
+        numbers: &[u64],
+    ) -> Result<BTreeMap<u64, FullHeader>, Trouble> {
+        let headers = numbers.iter().map(|number| header_call(height(*number)));
+        let calls = std::iter::once(Call::new("eth_chainId", [])).chain(headers);
+        let calls: Vec<Call> = calls.collect();
+        let mut told = self.client.batch(&calls)?.into_iter();
+        let own = told.next().map_or_else(|| Err(no_answer()), read::<U256>)?;
+        if ChainId(own) != chain {
+            let words = format!("the node follows chain {own}, expected {chain}");
+            return Err(Trouble::Shape(words));
+        }
+        let headers = numbers.iter().zip(told).filter_map(|(number, told)| {
+            let header = FullHeader::of(read::<Value>(told).ok()?)?;
+            Some((*number, header))
+        });
+        Ok(headers.collect())
     }
 
     /// The block at a height, if the chain is that high.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use alloy_primitives::B256;
 
 use crate::access_list::Declared;
-use crate::chain::{Block, Declares, Header, Heads, Node};
+use crate::chain::{Block, Declares, FullHeader, Header, Heads, Node};
 use crate::message::{ChainId, Malformed, Message};
 use crate::rpc::Trouble;
 
@@ -50,6 +50,15 @@ pub enum Sighting {
         number: u64,
         /// `None`: no node has that block any more.
         block: Option<Box<Block>>,
+    },
+    /// The header of a block that was asked for, with all its roots.
+    Header {
+        /// Its height.
+        number: u64,
+        /// Its hash.
+        hash: B256,
+        /// The header, or why no node tells it.
+        told: Result<FullHeader, String>,
     },
     /// No node answers.
     Down(String),
@@ -189,6 +198,23 @@ impl Finder {
         let mut found = self.nodes.iter().map(|node| node.block(number));
         let block = found.find_map(|told| told.ok().flatten()).map(Box::new);
         Sighting::Old { number, block }
+    }
+
+    /// The header of a block, which need not stand on the chain any more.
+    pub fn header(&self, number: u64, hash: B256) -> Sighting {
+        let mut why = "no node has that block".to_owned();
+        for node in &self.nodes {
+            match node.full_header(hash) {
+                Ok(Some(header)) => {
+                    let told = Ok(header);
+                    return Sighting::Header { number, hash, told };
+                }
+                Ok(None) => {}
+                Err(trouble) => why = trouble.to_string(),
+            }
+        }
+        let told = Err(why);
+        Sighting::Header { number, hash, told }
     }
 
     fn report(&mut self, trouble: Option<&Trouble>, told: &mut dyn FnMut(Sighting)) {

@@ -146,17 +146,24 @@ impl Levels {
         if zero(self.safe) && (was || zero(self.newest)) {
             return Some((Doubt::Zero, "it tells 0 as the safe block".to_owned()));
         }
+        let (level, Head { hash, number }, own) = self.fork(own)?;
+        let why =
+            format!("its {level} block {number} is {hash}, the watched chain has {own} there");
+        Some((Doubt::Fork, why))
+    }
+
+    /// The first head that is another one than the chain has: how it is called, itself, and
+    /// the hash of the chain's own.
+    pub fn fork(&self, own: impl Fn(u64) -> Option<B256>) -> Option<(&'static str, Head, B256)> {
         let heads = [
             ("finalized", self.finalized),
             ("safe", self.safe),
             ("local-safe", self.local_safe),
         ];
         heads.into_iter().find_map(|(level, head)| {
-            let Head { hash, number } = head?;
-            let own = own(number).filter(|own| *own != hash && number > 0)?;
-            let why =
-                format!("its {level} block {number} is {hash}, the watched chain has {own} there");
-            Some((Doubt::Fork, why))
+            let head = head.filter(|head| head.number > 0)?;
+            let own = own(head.number).filter(|own| *own != head.hash)?;
+            Some((level, head, own))
         })
     }
 }

@@ -16,6 +16,7 @@
 //! | [`rpc`], [`chain`] | JSON-RPC, and what the nodes of a chain tell |
 //! | [`check`] | the light check of an access list, as a command and as a server |
 //! | [`finder`] | one chain, block by block, and back where it was replaced |
+//! | [`bridge`] | ETH that messages move |
 //! | [`book`] | what is known of messages that are not settled, and what changes it |
 //! | [`incident`] | an invalid message until it is replaced for good |
 //! | [`tape`] | what was seen, in a ring for each chain |
@@ -33,6 +34,7 @@ pub mod access_list;
 pub mod alert;
 mod arguments;
 pub mod book;
+pub mod bridge;
 pub mod chain;
 pub mod check;
 pub mod dependency_set;

@@ -1,11 +1,12 @@
 //! What a scraper reads: the statistics of the monitoring document, and whether the
 //! watcher sees anything at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use crate::book::{Book, Change, Left, Standing};
+use crate::bridge::Moved;
 use crate::finder::{Declaration, Found};
 use crate::incident::{Record, Step};
 use crate::message::ChainId;
@@ -15,7 +16,7 @@ use crate::watcher::{Watched, now};
 const LATE: u64 = 30;
 
 /// What is counted. Each is on the page from the start, so that a rule that names it finds it.
-const COUNTERS: [&str; 17] = [
+const COUNTERS: [&str; 20] = [
     "access_list_violations_total",
     "blocks_total",
     "executing_messages_total",
@@ -33,11 +34,16 @@ const COUNTERS: [&str; 17] = [
     "opinion_dropped_total",
     "opinions_total",
     "super_root_divergence_total",
+    "node_forks_total",
+    "eth_sent_gwei_total",
+    "eth_relayed_gwei_total",
 ];
 
 /// What happened since the watcher started.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    /// Chains that have a label of their own: anyone may name any other.
+    known: BTreeSet<ChainId>,
     counters: BTreeMap<(&'static str, String), u64>,
     gauges: BTreeMap<(&'static str, String), u64>,
     /// What needs attention besides what chains and the book tell.
@@ -45,9 +51,35 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Of the chains of a dependency set.
+    pub(crate) fn of(chains: impl Iterator<Item = ChainId>) -> Metrics {
+        Metrics {
+            known: chains.collect(),
+            ..Metrics::default()
+        }
+    }
+
     pub(crate) fn add(&mut self, name: &'static str, labels: String, count: usize) {
+        self.count(name, labels, count as u64);
+    }
+
+    fn count(&mut self, name: &'static str, labels: String, count: u64) {
         debug_assert!(COUNTERS.contains(&name), "{name} is on no page");
-        *self.counters.entry((name, labels)).or_default() += count as u64;
+        let known = self.counters.entry((name, labels)).or_default();
+        *known = known.saturating_add(count);
+    }
+
+    /// An executing chain and the one that it takes something of.
+    fn both(&self, executing: ChainId, named: Option<ChainId>) -> String {
+        let named = named.map_or("none".to_owned(), |named| self.shown(named));
+        format!("{},initiating_chain_id=\"{named}\"", of(executing))
+    }
+
+    fn shown(&self, chain: ChainId) -> String {
+        match self.known.contains(&chain) {
+            true => chain.to_string(),
+            false => "other".to_owned(),
+        }
     }
 
     pub(crate) fn set(&mut self, name: &'static str, labels: String, value: u64) {
@@ -62,7 +94,29 @@ impl Metrics {
         }
         for message in &found.messages {
             let named = message.message.ok().map(|message| message.place.chain);
-            self.add("executing_messages_total", both(chain, named), 1);
+            self.add("executing_messages_total", self.both(chain, named), 1);
+        }
+        for moved in found
+            .block
+            .logs
+            .iter()
+            .filter_map(|log| Moved::by(&log.log))
+        {
+            self.moved(chain, moved);
+        }
+    }
+
+    fn moved(&mut self, chain: ChainId, moved: Moved) {
+        match moved {
+            Moved::Sent { to, gwei } => {
+                let to = self.shown(to);
+                let labels = format!("initiating_chain_id=\"{chain}\",executing_chain_id=\"{to}\"");
+                self.count("eth_sent_gwei_total", labels, gwei);
+            }
+            Moved::Relayed { from, gwei } => {
+                let labels = self.both(chain, Some(from));
+                self.count("eth_relayed_gwei_total", labels, gwei);
+            }
         }
     }
 
@@ -86,14 +140,14 @@ impl Metrics {
         let messages = settled.iter().flat_map(|left| &left.messages);
         for (_, executed, standing) in messages {
             let named = executed.ok().map(|message| message.place.chain);
-            let labels = format!("{},status=\"{}\"", both(chain, named), standing.word());
+            let labels = format!("{},status=\"{}\"", self.both(chain, named), standing.word());
             self.add("settled_messages_total", labels, 1);
         }
     }
 
     pub(crate) fn judged(&mut self, change: &Change, recalled: bool) {
         let named = change.executed.ok().map(|message| message.place.chain);
-        let labels = both(change.site.chain, named);
+        let labels = self.both(change.site.chain, named);
         if change.flip {
             self.add("validity_flips_total", labels.clone(), 1);
         }
@@ -131,18 +185,24 @@ impl Metrics {
             }
         }
         values(&mut text, "gauge", &self.gauges);
+        gauge(&mut text, "message_status", self.standings(book));
         gauges(&mut text, book, chains);
         text
+    }
+
+    /// Open messages by the labels that they share.
+    fn standings(&self, book: &Book) -> BTreeMap<String, u64> {
+        let mut standings: BTreeMap<String, u64> = BTreeMap::new();
+        for ((chain, named, status), count) in book.tally() {
+            let labels = format!("{},status=\"{status}\"", self.both(*chain, *named));
+            *standings.entry(labels).or_default() += count;
+        }
+        standings
     }
 }
 
 fn of(chain: ChainId) -> String {
     format!("executing_chain_id=\"{chain}\"")
-}
-
-fn both(executing: ChainId, named: Option<ChainId>) -> String {
-    let named = named.map_or("none".to_owned(), |named| named.to_string());
-    format!("{},initiating_chain_id=\"{named}\"", of(executing))
 }
 
 /// Values by name and labels.
@@ -172,11 +232,6 @@ fn gauge(text: &mut String, name: &str, values: impl IntoIterator<Item = (String
 }
 
 fn gauges<'a>(text: &mut String, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) {
-    let tally = book.tally().iter().map(|((chain, named, status), count)| {
-        let labels = format!("{},status=\"{status}\"", both(*chain, *named));
-        (labels, *count)
-    });
-    gauge(text, "message_status", tally);
     let each = |value: fn(&Watched) -> Option<u64>| {
         let chains = chains.clone();
         chains.filter_map(move |watched| Some((of(watched.id), value(watched)?)))

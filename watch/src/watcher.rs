@@ -12,16 +12,19 @@
 
 pub mod command;
 mod finding;
+mod forks;
 mod freezing;
+mod headers;
 mod levels;
 mod opinions;
+mod resets;
 mod super_roots;
 mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
@@ -41,9 +44,12 @@ use crate::opinion::{Asked, Opinions};
 use crate::rpc::Trouble;
 use crate::tape::Tape;
 use finding::Finding;
+use forks::Forks;
 use freezing::Freezing;
+use headers::Headers;
 use levels::Sources;
 use opinions::Second;
+use resets::Resets;
 use super_roots::SuperRoots;
 pub(crate) use watched::Watched;
 
@@ -92,6 +98,8 @@ enum Input {
     SuperRoot(usize, super_roots::Answer),
     /// What an endpoint says of messages.
     Opinions(usize, Opinions),
+    /// What all nodes of a chain hold.
+    Look(ChainId, forks::Look),
 }
 
 /// Watches until it is told to stop.
@@ -100,59 +108,29 @@ enum Input {
 /// In words: a tape cannot be had, or the recorder of one is off.
 pub fn run(
     options: Options,
-    mut alerts: Alerts,
+    alerts: Alerts,
     shown: &Shown,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let (sender, inputs) = sync_channel(HEARD);
-    let mut chains = BTreeMap::new();
-    let mut findings = BTreeMap::new();
-    let freezing =
-        Freezing::start(options.budget, sender.clone()).map_err(|error| no_thread(&error))?;
-    for (id, nodes) in &options.chains {
-        let dir = options.dir.join(id.to_string());
-        let opened = Tape::open(&dir, options.size)?;
-        let notices = opened.notices.iter().chain(&opened.recalled.missing);
-        notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
-        let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
-        let finding = Finding::start(*id, finder, options.every, sender.clone());
-        findings.insert(*id, finding.map_err(|error| no_thread(&error))?);
-        chains.insert(*id, Watched::new(*id, opened));
-    }
-    let sources = Sources::start(options.sources, options.every, &sender);
-    let sources = sources.map_err(|error| no_thread(&error))?;
-    let second = Second::start(options.asked, options.ask_again, &sender);
-    let second = second.map_err(|error| no_thread(&error))?;
-    drop(sender);
-    for id in options
-        .set
-        .chains()
-        .filter(|id| !options.chains.contains_key(id))
-    {
-        alerts.note(&format!(
-            "chain {id} is in the dependency set and not watched: messages that name it stay unknown; give --chain {id}=..."
-        ));
-    }
-    let mut watcher = Watcher {
-        book: Book::new(options.set, options.chains.keys().copied()),
-        chains,
-        findings,
-        freezing,
-        metrics: Metrics::default(),
-        alerts,
-        replace_within: options.replace_within,
-        sources,
-        roots: SuperRoots::default(),
-        second,
-        ask_again: options.ask_again,
-    };
+    let (told, inputs) = sync_channel(HEARD);
+    let mut watcher = Watcher::start(options, alerts, &told)?;
+    drop(told);
     watcher.freeze_left();
     let outcome = watcher.listen(&inputs, shown, stop);
     watcher.end();
     outcome.map_err(|error| error.to_string())
 }
 
-fn no_thread(error: &std::io::Error) -> String {
+fn note_unwatched(options: &Options, alerts: &mut Alerts) {
+    let chains = options.set.chains();
+    for id in chains.filter(|id| !options.chains.contains_key(id)) {
+        alerts.note(&format!(
+            "chain {id} is in the dependency set and not watched: messages that name it stay unknown; give --chain {id}=..."
+        ));
+    }
+}
+
+fn no_thread(error: std::io::Error) -> String {
     format!("cannot start a thread: {error}")
 }
 
@@ -179,10 +157,50 @@ struct Watcher {
     sources: Sources,
     roots: SuperRoots,
     second: Second,
+    forks: Forks,
+    headers: Headers,
+    resets: Resets,
     ask_again: Duration,
 }
 
 impl Watcher {
+    /// Opens the tapes, and starts whoever asks.
+    fn start(
+        options: Options,
+        mut alerts: Alerts,
+        told: &SyncSender<Input>,
+    ) -> Result<Watcher, String> {
+        let mut chains = BTreeMap::new();
+        let mut findings = BTreeMap::new();
+        for (id, nodes) in &options.chains {
+            let opened = Tape::open(&options.dir.join(id.to_string()), options.size)?;
+            let notices = opened.notices.iter().chain(&opened.recalled.missing);
+            notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
+            let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
+            let finding = Finding::start(*id, finder, options.every, told.clone());
+            findings.insert(*id, finding.map_err(no_thread)?);
+            chains.insert(*id, Watched::new(*id, opened));
+        }
+        note_unwatched(&options, &mut alerts);
+        let every = options.ask_again;
+        Ok(Watcher {
+            freezing: Freezing::start(options.budget, told.clone()).map_err(no_thread)?,
+            sources: Sources::start(options.sources, options.every, told).map_err(no_thread)?,
+            second: Second::start(options.asked, every, told).map_err(no_thread)?,
+            forks: Forks::start(&options.chains, every, told).map_err(no_thread)?,
+            metrics: Metrics::of(options.set.chains()),
+            book: Book::new(options.set, options.chains.keys().copied()),
+            chains,
+            findings,
+            alerts,
+            replace_within: options.replace_within,
+            roots: SuperRoots::default(),
+            headers: Headers::default(),
+            resets: Resets::default(),
+            ask_again: every,
+        })
+    }
+
     fn listen(
         &mut self,
         inputs: &Receiver<Input>,
@@ -209,6 +227,7 @@ impl Watcher {
     fn look_around(&mut self) -> Result<(), HostError> {
         self.look_at_levels();
         self.look_at_opinions();
+        self.look_at_forks();
         self.metrics.concerns = self.concerns();
         Ok(())
     }
@@ -217,7 +236,12 @@ impl Watcher {
     fn concerns(&self) -> Vec<String> {
         let roots = "supernodes tell two roots of a timestamp that both have finalized";
         let roots = self.roots.differ.then(|| roots.to_owned());
-        let others = [self.second.concerns(), self.sources.concerns()];
+        let others = [
+            self.second.concerns(),
+            self.sources.concerns(),
+            self.forks.concerns(),
+            self.resets.concerns(),
+        ];
         roots.into_iter().chain(others.concat()).collect()
     }
 
@@ -258,6 +282,7 @@ impl Watcher {
             Input::Levels(source, told) => self.levels(source, told)?,
             Input::SuperRoot(source, answer) => self.super_root(source, answer)?,
             Input::Opinions(endpoint, told) => self.opinions(endpoint, told)?,
+            Input::Look(chain, look) => self.looked(chain, look)?,
         }
         self.judge()
     }
@@ -272,6 +297,7 @@ impl Watcher {
                 self.book.old(chain, number, block.as_deref());
                 Ok(())
             }
+            Sighting::Header { number, hash, told } => self.header(chain, number, hash, told),
             Sighting::Down(why) => self.node(chain, false, &why),
             Sighting::Up => self.node(chain, true, "a node answers"),
         }
@@ -509,6 +535,7 @@ impl Watcher {
             if freezes && record.frozen.is_none() && record.ended.is_none() {
                 self.freezing.ask(watched, &record);
             }
+            self.want_headers(chain, &record);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use haltbox_tests::lying_proxy::LyingProxy;
 use haltbox_tests::watcher::{Watcher, Watching};
 use haltbox_tests::{output, programs, run, text, wait_until};
 use haltbox_watch::access_list::Declared;
+use haltbox_watch::chain::FullHeader;
 use haltbox_watch::incident::{End, Height, Level, Record, Seen, Shape};
 use haltbox_watch::message::Message;
 use haltbox_watch::tape::{Cursor, Entry};
@@ -409,6 +410,65 @@ fn entries() -> Vec<Entry> {
     ]
 }
 
+/// Every kind of entry that tells what others said.
+fn of_others() -> Vec<Entry> {
+    let (hash, at) = (B256::repeat_byte(7), 1_700_000_000_123);
+    let why = || "a reason".to_owned();
+    let header = || FullHeader::of(serde_json::json!({"hash": hash, "stateRoot": hash}));
+    vec![
+        Entry::Endpoint {
+            endpoint: why(),
+            is: "failsafe".to_owned(),
+            text: why(),
+            code: Some(-320_602),
+            took_us: Some(5),
+            at,
+        },
+        Entry::Opinion {
+            block: 7,
+            hash,
+            log: 3,
+            tx: hash,
+            endpoint: why(),
+            own: "valid".to_owned(),
+            other: "invalid".to_owned(),
+            code: None,
+            error: Some(why()),
+            asks: 2,
+            took_us: 5,
+            at,
+        },
+        Entry::Reset {
+            source: why(),
+            open: false,
+            why: why(),
+            took_ms: Some(5),
+            at,
+        },
+        Entry::Fork {
+            node: why(),
+            differs: true,
+            block: Some(7),
+            own_header: header(),
+            other_header: header(),
+            at,
+        },
+        Entry::Header {
+            block: 7,
+            hash,
+            header: header(),
+            text: None,
+            at,
+        },
+        Entry::SuperRoots {
+            timestamp: 5,
+            differ: true,
+            answers: Vec::new(),
+            at,
+        },
+    ]
+}
+
 fn incident() -> Record {
     let shapes = [Shape::Holds, Shape::Null, Shape::DepositsOnly, Shape::Other];
     let seen = shapes.map(|shape| Seen {
@@ -438,7 +498,7 @@ fn incident() -> Record {
 
 #[test]
 fn the_reader_knows_what_a_watcher_writes() {
-    for entry in entries() {
+    for entry in entries().into_iter().chain(of_others()) {
         let line = serde_json::to_vec(&entry).expect("JSON");
         let told = Told::read(&line).unwrap_or_else(|| panic!("{entry:?} is not read"));
         assert!(told.words().is_some(), "{entry:?} has no words");

@@ -145,6 +145,11 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
     let last = last.expect("the incident");
     for hash in [first, second, third, fourth, fifth] {
         assert!(last.contains(&hash.to_string()), "{hash}: {last}");
+        let header = format!(r#""hash":"{hash}","header":{{"hash""#);
+        let kept = told
+            .lines()
+            .any(|line| line.contains(r#""type":"header""#) && line.contains(&header));
+        assert!(kept, "no header of {hash}: {told}");
     }
     assert!(
         last.contains(r#""returns":2"#) && last.contains(r#""ended":"replaced""#),

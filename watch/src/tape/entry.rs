@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 use crate::book::{Change, Standing};
-use crate::chain::Header;
+use crate::chain::{FullHeader, Header};
 use crate::finder::FoundMessage;
 use crate::incident::Record;
 use crate::opinion::{Opinion, Question, Says};
@@ -193,6 +193,40 @@ pub enum Entry {
         /// Milliseconds that it was open.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         took_ms: Option<u64>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// A node of the chain follows another fork, or the chain again.
+    Fork {
+        /// Where it is.
+        node: String,
+        /// It follows another fork.
+        differs: bool,
+        /// The lowest height that was compared and at which it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<u64>,
+        /// The header of the block there that the watcher follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        own_header: Option<FullHeader>,
+        /// That of the node's block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_header: Option<FullHeader>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// The header of a block in which an invalid message stood, or that took its place, or
+    /// that somebody tells of in place of the chain's own.
+    Header {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: B256,
+        /// The header, as a node told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<FullHeader>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
         /// Milliseconds since 1970.
         at: u64,
     },

@@ -137,6 +137,8 @@ impl Reading {
             | Entry::Opinion { .. }
             | Entry::Endpoint { .. }
             | Entry::Reset { .. }
+            | Entry::Fork { .. }
+            | Entry::Header { .. }
             | Entry::SuperRoots { .. } => {}
         }
     }

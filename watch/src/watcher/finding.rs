@@ -5,13 +5,23 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use alloy_primitives::B256;
+
 use super::Input;
 use crate::finder::Finder;
 use crate::message::ChainId;
 
+/// What a finder is asked for besides following its chain.
+enum Wanted {
+    /// What stands at a finalized height.
+    Old(u64),
+    /// The header of a block.
+    Header(u64, B256),
+}
+
 pub(super) struct Finding {
-    /// Finalized heights to ask for. Closed: the thread ends.
-    asked: Sender<u64>,
+    /// Closed: the thread ends.
+    asked: Sender<Wanted>,
     thread: JoinHandle<()>,
 }
 
@@ -31,7 +41,8 @@ impl Finding {
             let mut rest = Duration::ZERO;
             loop {
                 match wanted.recv_timeout(rest) {
-                    Ok(number) => tell(finder.old(number)),
+                    Ok(Wanted::Old(number)) => tell(finder.old(number)),
+                    Ok(Wanted::Header(number, hash)) => tell(finder.header(number, hash)),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
                         let more = finder.look(&mut |sighting| tell(sighting));
@@ -50,7 +61,12 @@ impl Finding {
     /// Asks for what stands at a finalized height.
     pub(super) fn ask(&self, number: u64) {
         // A thread that is not there any more ends the watcher anyway.
-        let _ = self.asked.send(number);
+        let _ = self.asked.send(Wanted::Old(number));
+    }
+
+    /// Asks for the header of a block.
+    pub(super) fn ask_header(&self, number: u64, hash: B256) {
+        let _ = self.asked.send(Wanted::Header(number, hash));
     }
 
     /// Lets go of the thread. It ends with its present look: a node may hold it up for

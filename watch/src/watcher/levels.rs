@@ -267,6 +267,12 @@ impl Watcher {
         told.was |= levels.safe.is_some_and(|safe| safe.number > 0);
         told.levels = Some(levels);
         let is_sound = doubt.is_none();
+        if let Some((Doubt::Fork, _)) = doubt
+            && let Some((_, head, own)) = levels.fork(|number| self.book.hash(chain, number))
+        {
+            self.want_header(chain, head.number, own);
+            self.want_header(chain, head.number, head.hash);
+        }
         self.window(source, chain, doubt)?;
         match is_sound {
             true => self.level_reached(chain, levels),
@@ -311,6 +317,7 @@ impl Watcher {
         };
         let name = known.name.clone();
         let told = known.chains.entry(chain).or_default();
+        let opens = doubt.is_some() && told.window.is_none();
         let (why, took) = match doubt {
             Some((kind, why)) => {
                 let window = told.window.get_or_insert_with(Window::default);
@@ -334,7 +341,17 @@ impl Watcher {
                 took.as_secs_f64()
             ),
         });
+        if opens {
+            self.look_for_loop(chain, &name);
+        }
         self.reset(chain, name, why, took)
+    }
+
+    fn look_for_loop(&mut self, chain: ChainId, source: &str) {
+        if self.resets.opens(source, chain, Instant::now()) {
+            let text = super::resets::words(source, chain);
+            self.alerts.alert(chain, "reset-loop", &text);
+        }
     }
 
     /// The window of a chain's own node, on the tape too.
@@ -354,7 +371,11 @@ impl Watcher {
             false => self.sources.rewinding.remove(&chain),
         };
         let took = since.map(|since| since.elapsed());
-        self.reset(chain, "the chain's node".to_owned(), why.to_owned(), took)
+        let source = "the chain's node";
+        if is_open {
+            self.look_for_loop(chain, source);
+        }
+        self.reset(chain, source.to_owned(), why.to_owned(), took)
     }
 
     fn reset(

@@ -84,6 +84,66 @@ pub enum Told {
         /// Milliseconds since 1970.
         at: u64,
     },
+    /// An endpoint that is asked for a second opinion, or for levels, is in another state.
+    Endpoint {
+        /// Its kind and where it is.
+        endpoint: String,
+        /// `answers`, `failsafe`, `not-ready`, `refuses` or `down`.
+        is: String,
+        /// What it told, or how that is known.
+        text: String,
+    },
+    /// An endpoint says otherwise of a message than the watcher, or the same again.
+    Opinion {
+        /// Height of the block that executes it.
+        block: u64,
+        /// The executing log.
+        log: u64,
+        /// Who says so.
+        endpoint: String,
+        /// The watcher's own verdict.
+        own: String,
+        /// The endpoint's.
+        other: String,
+        /// Its error in its own words.
+        error: Option<String>,
+    },
+    /// A window in which nothing is concluded begins or ends.
+    Reset {
+        /// What rewinds.
+        source: String,
+        /// It begins.
+        open: bool,
+        /// Why.
+        why: String,
+        /// Milliseconds that it was open.
+        took_ms: Option<u64>,
+    },
+    /// A node of the chain follows another fork, or the chain again.
+    Fork {
+        /// Where it is.
+        node: String,
+        /// It follows another fork.
+        differs: bool,
+        /// A height at which it does.
+        block: Option<u64>,
+    },
+    /// The header of a block that an affair is about.
+    Header {
+        /// Its height.
+        block: u64,
+        /// Its hash.
+        hash: String,
+        /// Why there is none.
+        text: Option<String>,
+    },
+    /// Supernodes tell two roots of a timestamp, or one again.
+    SuperRoots {
+        /// That timestamp, in seconds.
+        timestamp: u64,
+        /// They are not the same.
+        differ: bool,
+    },
     /// An entry of a later version.
     #[serde(other)]
     Other,
@@ -225,7 +285,63 @@ impl Told {
             Told::Node { up: true, .. } => "a node answers".to_owned(),
             Told::Node { up: false, why } => format!("no node answers: {why}"),
             Told::Incident { incident, .. } => incident.words(),
-            Told::Other => return None,
+            others => return others.words_of_others(),
+        })
+    }
+
+    /// Of what others than the chain's own node told.
+    fn words_of_others(&self) -> Option<String> {
+        Some(match self {
+            Told::Endpoint { endpoint, is, text } => format!("{endpoint}: {is}: {text}"),
+            Told::Opinion {
+                block,
+                log,
+                endpoint,
+                own,
+                other,
+                error,
+            } => {
+                let error = error
+                    .as_ref()
+                    .map_or(String::new(), |why| format!(": {why}"));
+                format!(
+                    "block {block} log {log}: {endpoint} says {other}, own verdict {own}{error}"
+                )
+            }
+            Told::Reset {
+                source,
+                open,
+                why,
+                took_ms,
+            } => match (open, took_ms) {
+                (true, _) => format!("{source} proves nothing for now: {why}"),
+                (false, Some(ms)) => format!("{source} is sound again after {ms} ms: {why}"),
+                (false, None) => format!("{source} is sound again: {why}"),
+            },
+            Told::Fork {
+                node,
+                differs: true,
+                block,
+            } => {
+                let at = block.map_or(String::new(), |block| format!(" at block {block}"));
+                format!("node {node} follows another fork{at}")
+            }
+            Told::Fork { node, .. } => format!("node {node} follows the chain again"),
+            Told::Header { block, hash, text } => {
+                let hash = short(hash);
+                let why = text.as_ref();
+                why.map_or(format!("header of block {block} {hash}"), |why| {
+                    format!("no header of block {block} {hash}: {why}")
+                })
+            }
+            Told::SuperRoots {
+                timestamp,
+                differ: true,
+            } => format!("supernodes tell two roots of timestamp {timestamp}"),
+            Told::SuperRoots { timestamp, .. } => {
+                format!("supernodes tell one root again, at timestamp {timestamp}")
+            }
+            _ => return None,
         })
     }
 }

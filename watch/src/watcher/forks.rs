@@ -1,0 +1,381 @@
+//! The nodes of one chain, compared with the chain that is followed. A node that keeps its
+//! fork after a block was replaced answers as soundly as all others do: only its hashes tell.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use haltbox_recorder::host::HostError;
+
+use super::{Input, Watcher, now};
+use crate::chain::{FullHeader, Node};
+use crate::message::ChainId;
+use crate::metrics::Metrics;
+use crate::tape::Entry;
+
+/// Looks in a row that find another block before it is a fork: nodes take a replacement
+/// one after another.
+const LOOKS: u32 = 3;
+/// Blocks below the tip that are compared where no node tells of a safe one.
+const DEEP: u64 = 16;
+/// Heights of incidents that are compared at once.
+const HEIGHTS: usize = 8;
+
+/// What one node holds at the heights that it was asked for. `None`: it did not tell.
+type Held = Option<BTreeMap<u64, FullHeader>>;
+
+/// What all nodes of a chain hold, in the order in which they were given.
+pub(super) struct Look {
+    nodes: Vec<Held>,
+}
+
+/// Chains that several nodes serve.
+#[derive(Default)]
+pub(super) struct Forks {
+    chains: BTreeMap<ChainId, Compared>,
+    every: Duration,
+}
+
+struct Compared {
+    /// Heights to look at. Closed: the thread ends.
+    asked: Sender<Vec<u64>>,
+    /// When it was asked last, and whether the answer is still to come.
+    asked_at: Option<Instant>,
+    waits: bool,
+    nodes: Vec<Follows>,
+}
+
+/// A node, and whether it follows the chain.
+struct Follows {
+    name: String,
+    /// Looks in a row that found another block.
+    looks: u32,
+    is_told: bool,
+}
+
+/// What a look found of a node.
+enum Seen {
+    /// It holds the chain's blocks.
+    Chain,
+    /// It holds another one.
+    Fork(Fork),
+}
+
+/// A height at which a node holds another block.
+struct Fork {
+    number: u64,
+    own: B256,
+    other: FullHeader,
+}
+
+impl Forks {
+    /// One thread for each chain with several nodes.
+    pub(super) fn start(
+        chains: &BTreeMap<ChainId, Vec<Node>>,
+        every: Duration,
+        told: &SyncSender<Input>,
+    ) -> io::Result<Forks> {
+        let several = chains.iter().filter(|(_, nodes)| nodes.len() > 1);
+        let started = several.map(|(chain, nodes)| {
+            let compared = Compared::start(*chain, nodes.clone(), told.clone());
+            Ok((*chain, compared?))
+        });
+        Ok(Forks {
+            chains: started.collect::<io::Result<_>>()?,
+            every,
+        })
+    }
+
+    /// Nodes that follow another fork.
+    pub(super) fn concerns(&self) -> Vec<String> {
+        let mut concerns = Vec::new();
+        for (chain, compared) in &self.chains {
+            for node in compared.nodes.iter().filter(|node| node.is_told) {
+                let name = &node.name;
+                concerns.push(format!("chain {chain}: {name} follows another fork"));
+            }
+        }
+        concerns
+    }
+
+    pub(super) fn show(&self, metrics: &mut Metrics) {
+        for (chain, compared) in &self.chains {
+            for node in &compared.nodes {
+                let name = &node.name;
+                let labels = format!("executing_chain_id=\"{chain}\",node=\"{name}\"");
+                metrics.set("node_fork", labels, node.is_told.into());
+            }
+        }
+    }
+}
+
+impl Compared {
+    fn start(chain: ChainId, nodes: Vec<Node>, told: SyncSender<Input>) -> io::Result<Compared> {
+        let (asked, wanted) = channel();
+        let named = nodes.iter().map(|node| Follows {
+            name: node.endpoint().to_string(),
+            looks: 0,
+            is_told: false,
+        });
+        let named = named.collect();
+        let thread = std::thread::Builder::new().name(format!("forks-{chain}"));
+        thread.spawn(move || look(chain, &nodes, &wanted, &told))?;
+        Ok(Compared {
+            asked,
+            asked_at: None,
+            waits: false,
+            nodes: named,
+        })
+    }
+
+    /// Whether it is time to look again.
+    fn is_due(&self, every: Duration) -> bool {
+        !self.waits && self.asked_at.is_none_or(|at| at.elapsed() >= every)
+    }
+
+    fn ask(&mut self, heights: Vec<u64>) {
+        self.asked_at = Some(Instant::now());
+        // A thread that is not there any more ends the watcher anyway.
+        self.waits = self.asked.send(heights).is_ok();
+    }
+}
+
+fn look(chain: ChainId, nodes: &[Node], wanted: &Receiver<Vec<u64>>, told: &SyncSender<Input>) {
+    for heights in wanted {
+        let nodes = nodes.iter();
+        let nodes = nodes.map(|node| node.headers_of(chain, &heights).ok());
+        let look = Look {
+            nodes: nodes.collect(),
+        };
+        // Nobody listens: the watcher ends.
+        let _ = told.send(Input::Look(chain, look));
+    }
+}
+
+impl Follows {
+    /// What this look found, if it is to be told: that a node is on a fork for some time,
+    /// once, and that it is back.
+    fn found(&mut self, seen: Seen) -> Option<Seen> {
+        let is_told = match seen {
+            Seen::Fork(_) => {
+                self.looks = self.looks.saturating_add(1);
+                self.looks >= LOOKS
+            }
+            Seen::Chain => {
+                self.looks = 0;
+                false
+            }
+        };
+        let was = std::mem::replace(&mut self.is_told, is_told);
+        (was != is_told).then_some(seen)
+    }
+}
+
+impl Watcher {
+    /// Looks at the nodes of each chain whose time it is.
+    pub(super) fn look_at_forks(&mut self) {
+        let every = self.forks.every;
+        let due = self.forks.chains.iter();
+        let due = due.filter(|(_, compared)| compared.is_due(every));
+        let due: Vec<ChainId> = due.map(|(chain, _)| *chain).collect();
+        for chain in due {
+            let heights = self.heights_to_compare(chain);
+            if let Some(compared) = self.forks.chains.get_mut(&chain)
+                && !heights.is_empty()
+            {
+                compared.ask(heights);
+            }
+        }
+        self.forks.show(&mut self.metrics);
+    }
+
+    /// The safe block, or one some way below the tip, and where incidents are open.
+    fn heights_to_compare(&self, chain: ChainId) -> Vec<u64> {
+        let Some(watched) = self.chains.get(&chain) else {
+            return Vec::new();
+        };
+        let safe = watched.heads.and_then(|heads| heads.safe);
+        let safe = safe.map(|safe| safe.number);
+        let deep = watched.tip.map(|tip| tip.number.saturating_sub(DEEP));
+        let common = safe.filter(|safe| *safe > 0).or(deep);
+        let open = watched.incidents.open().flat_map(|record| &record.heights);
+        let open = open.map(|height| height.block).take(HEIGHTS);
+        let mut heights: Vec<u64> = common.into_iter().chain(open).collect();
+        heights.sort_unstable();
+        heights.dedup();
+        heights
+    }
+
+    /// What all nodes of a chain hold.
+    pub(super) fn looked(&mut self, chain: ChainId, look: Look) -> Result<(), HostError> {
+        let rewinds = self.chains.get(&chain).is_none_or(|it| it.is_resetting());
+        let rewinds = rewinds || self.sources.is_resetting(chain);
+        let Some(compared) = self.forks.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        compared.waits = false;
+        if rewinds {
+            return Ok(());
+        }
+        let mut news = Vec::new();
+        for (at, node) in compared.nodes.iter_mut().enumerate() {
+            let seen = look.of(at, |number| self.book.hash(chain, number));
+            if let Some(seen) = seen.and_then(|seen| node.found(seen)) {
+                news.push((node.name.clone(), seen));
+            }
+        }
+        for (name, seen) in news {
+            self.forked(chain, name, seen, &look)?;
+        }
+        Ok(())
+    }
+
+    fn forked(
+        &mut self,
+        chain: ChainId,
+        node: String,
+        seen: Seen,
+        look: &Look,
+    ) -> Result<(), HostError> {
+        match &seen {
+            Seen::Fork(Fork { number, own, other }) => {
+                let text = format!(
+                    "chain {chain}: node {node} follows ANOTHER FORK: at block {number} it has {}, the chain that \
+                     is followed has {own}. A node that kept its fork after a block was replaced looks like this: \
+                     find out which one is right by a third node, and resync the other",
+                    other.hash()
+                );
+                self.alerts.alert(chain, "node-fork", &text);
+                let labels = format!("executing_chain_id=\"{chain}\"");
+                self.metrics.add("node_forks_total", labels, 1);
+            }
+            Seen::Chain => self.alerts.note(&format!(
+                "chain {chain}: node {node} follows the chain again"
+            )),
+        }
+        let Some(watched) = self.chains.get_mut(&chain) else {
+            return Ok(());
+        };
+        let fork = match seen {
+            Seen::Fork(fork) => Some(fork),
+            Seen::Chain => None,
+        };
+        watched.tape.put(&Entry::Fork {
+            node,
+            differs: fork.is_some(),
+            block: fork.as_ref().map(|fork| fork.number),
+            own_header: fork
+                .as_ref()
+                .and_then(|fork| look.header(fork.number, fork.own)),
+            other_header: fork.map(|fork| fork.other),
+            at: now(),
+        })
+    }
+}
+
+impl Look {
+    /// Whether a node holds the chain's blocks; `None`: it told nothing that can be compared.
+    fn of(&self, node: usize, own: impl Fn(u64) -> Option<B256>) -> Option<Seen> {
+        let held = self.nodes.get(node)?.as_ref()?;
+        let known = held
+            .iter()
+            .filter_map(|(number, other)| Some((*number, own(*number)?, other)));
+        let mut seen = None;
+        for (number, own, other) in known {
+            if other.hash() != own {
+                let other = other.clone();
+                return Some(Seen::Fork(Fork { number, own, other }));
+            }
+            seen = Some(Seen::Chain);
+        }
+        seen
+    }
+
+    /// The header of the chain's own block, by a node that holds it.
+    fn header(&self, number: u64, own: B256) -> Option<FullHeader> {
+        let mut held = self.nodes.iter().flatten();
+        let holds = |header: &&FullHeader| header.hash() == own;
+        held.find_map(|held| held.get(&number).filter(holds).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn header(byte: u8) -> FullHeader {
+        let header = json!({"hash": B256::repeat_byte(byte), "number": "0x7"});
+        FullHeader::of(header).unwrap()
+    }
+
+    fn look(held: &[&[(u64, u8)]]) -> Look {
+        let nodes = held.iter().map(|held| {
+            let held = held.iter();
+            Some(
+                held.map(|(number, byte)| (*number, header(*byte)))
+                    .collect(),
+            )
+        });
+        Look {
+            nodes: nodes.collect(),
+        }
+    }
+
+    /// The height of the fork, or 0.
+    fn height(seen: Seen) -> u64 {
+        match seen {
+            Seen::Fork(fork) => fork.number,
+            Seen::Chain => 0,
+        }
+    }
+
+    #[test]
+    fn a_node_is_compared_where_both_hold_a_block() {
+        type Row = (&'static [(u64, u8)], Option<u64>);
+        let own = |number| (number < 9).then(|| B256::repeat_byte(1));
+        let table: [Row; 5] = [
+            (&[], None),
+            (&[(9, 2)], None),
+            (&[(7, 1), (9, 2)], Some(0)),
+            (&[(7, 1), (8, 2)], Some(8)),
+            (&[(7, 2), (8, 1)], Some(7)),
+        ];
+        for (held, expected) in table {
+            let found = look(&[held]).of(0, own);
+            assert_eq!(found.map(height), expected, "{held:?}");
+        }
+        assert!(look(&[]).of(0, own).is_none());
+        let both = look(&[&[(7, 2)], &[(7, 1)]]);
+        assert_eq!(both.header(7, B256::repeat_byte(1)), Some(header(1)));
+    }
+
+    #[test]
+    fn a_fork_is_told_once_it_lasts_and_once_it_ends() {
+        let mut node = Follows {
+            name: "a".to_owned(),
+            looks: 0,
+            is_told: false,
+        };
+        let mut told = |is_fork: bool| {
+            let fork = Fork {
+                number: 7,
+                own: B256::ZERO,
+                other: header(2),
+            };
+            let seen = if is_fork {
+                Seen::Fork(fork)
+            } else {
+                Seen::Chain
+            };
+            node.found(seen).map(height)
+        };
+        // A node that takes the replacement a little later is no fork.
+        assert_eq!([true, true, false].map(&mut told), [None; 3]);
+        let told = [true, true, true, true, false, false].map(told);
+        assert_eq!(told, [None, None, Some(7), None, Some(0), None]);
+    }
+}
