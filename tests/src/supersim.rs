@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use alloy_primitives::{hex, keccak256};
 use serde_json::{Value, json};
 
 use crate::{anvil, npm, root, target_folder, wait_until};
@@ -14,6 +15,9 @@ use crate::{anvil, npm, root, target_folder, wait_until};
 const ACCOUNT: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 /// The contract that sends messages.
 const MESSENGER: &str = "0x4200000000000000000000000000000000000023";
+
+/// The contract that sends ETH.
+const BRIDGE: &str = "0x4200000000000000000000000000000000000024";
 
 /// Chains 901 and 902.
 pub struct Supersim {
@@ -73,8 +77,26 @@ impl Supersim {
             word("4"),
             format!("{:0<64}", "deadbeef"),
         ];
-        let transaction =
-            json!({"from": ACCOUNT, "to": MESSENGER, "data": call.concat(), "gas": "0x100000"});
+        self.transact(
+            &json!({"from": ACCOUNT, "to": MESSENGER, "data": call.concat(), "gas": "0x100000"}),
+        );
+    }
+
+    /// Sends that much ETH, in gwei, from 901 to 902.
+    pub fn send_eth(&self, gwei: u64) {
+        let word = |text: &str| format!("{text:0>64}");
+        let call = [
+            hex::encode_prefixed(&keccak256("sendETH(address,uint256)")[..4]),
+            word("aa"),
+            word(&format!("{:x}", 902)),
+        ];
+        let value = format!("{:#x}", u128::from(gwei) * 1_000_000_000);
+        self.transact(&json!({
+            "from": ACCOUNT, "to": BRIDGE, "data": call.concat(), "value": value, "gas": "0x100000",
+        }));
+    }
+
+    fn transact(&self, transaction: &Value) {
         let body = json!({
             "jsonrpc": "2.0", "id": 1, "method": "eth_sendTransaction", "params": [transaction],
         });

@@ -16,7 +16,7 @@ use crate::watcher::{Watched, now};
 const LATE: u64 = 30;
 
 /// What is counted. Each is on the page from the start, so that a rule that names it finds it.
-const COUNTERS: [&str; 20] = [
+const COUNTERS: [&str; 21] = [
     "access_list_violations_total",
     "blocks_total",
     "executing_messages_total",
@@ -35,8 +35,23 @@ const COUNTERS: [&str; 20] = [
     "opinions_total",
     "super_root_divergence_total",
     "node_forks_total",
+    "reset_loops_total",
     "eth_sent_gwei_total",
     "eth_relayed_gwei_total",
+];
+
+/// What endpoints and nodes tell. A rule may name one of these that no endpoint fills.
+const GAUGES: [&str; 10] = [
+    "endpoint_up",
+    "level_block",
+    "node_fork",
+    "opinion_backlog",
+    "opinion_backlog_age_seconds",
+    "opinion_divergences",
+    "opinion_failsafe",
+    "opinion_round_seconds",
+    "reset_window",
+    "reset_window_seconds",
 ];
 
 /// What happened since the watcher started.
@@ -83,6 +98,7 @@ impl Metrics {
     }
 
     pub(crate) fn set(&mut self, name: &'static str, labels: String, value: u64) {
+        debug_assert!(GAUGES.contains(&name), "{name} is on no page");
         self.gauges.insert((name, labels), value);
     }
 
@@ -178,13 +194,11 @@ impl Metrics {
     fn text<'a>(&self, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) -> String {
         let mut text = String::new();
         for name in COUNTERS {
-            let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
-            let own = self.counters.range((name, String::new())..);
-            for ((_, labels), count) in own.take_while(|((other, _), _)| *other == name) {
-                let _ = writeln!(text, "haltbox_watch_{name}{{{labels}}} {count}");
-            }
+            values(&mut text, "counter", name, &self.counters);
         }
-        values(&mut text, "gauge", &self.gauges);
+        for name in GAUGES {
+            values(&mut text, "gauge", name, &self.gauges);
+        }
         gauge(&mut text, "message_status", self.standings(book));
         gauges(&mut text, book, chains);
         text
@@ -205,24 +219,31 @@ fn of(chain: ChainId) -> String {
     format!("executing_chain_id=\"{chain}\"")
 }
 
-/// Values by name and labels.
-fn values(text: &mut String, kind: &str, values: &BTreeMap<(&'static str, String), u64>) {
-    let mut last = "";
-    for ((name, labels), value) in values {
-        if *name != last {
-            let _ = writeln!(text, "# TYPE haltbox_watch_{name} {kind}");
-        }
-        last = name;
-        let _ = match labels.is_empty() {
-            true => writeln!(text, "haltbox_watch_{name} {value}"),
-            false => writeln!(text, "haltbox_watch_{name}{{{labels}}} {value}"),
-        };
-    }
+/// All values of one name.
+fn values(
+    text: &mut String,
+    kind: &str,
+    name: &'static str,
+    values: &BTreeMap<(&'static str, String), u64>,
+) {
+    let own = values.range((name, String::new())..);
+    let own = own.take_while(|((other, _), _)| *other == name);
+    let own = own.map(|((_, labels), value)| (labels.clone(), *value));
+    page(text, kind, name, own);
 }
 
 /// One gauge and all its values.
 fn gauge(text: &mut String, name: &str, values: impl IntoIterator<Item = (String, u64)>) {
-    let _ = writeln!(text, "# TYPE haltbox_watch_{name} gauge");
+    page(text, "gauge", name, values);
+}
+
+fn page(
+    text: &mut String,
+    kind: &str,
+    name: &str,
+    values: impl IntoIterator<Item = (String, u64)>,
+) {
+    let _ = writeln!(text, "# TYPE haltbox_watch_{name} {kind}");
     for (labels, value) in values {
         let _ = match labels.is_empty() {
             true => writeln!(text, "haltbox_watch_{name} {value}"),

@@ -28,6 +28,12 @@ fn messages_of_the_real_contracts_are_valid_and_declared() {
         let valid = || watcher.sum("message_status", "status=\"valid\"") == sent;
         wait_until("the message is relayed and judged", valid);
     }
+    supersim.send_eth(1_500_000_000);
+    for counter in ["eth_sent_gwei_total", "eth_relayed_gwei_total"] {
+        wait_until("the ETH is seen", || {
+            watcher.sum(counter, "executing_chain_id=\"902\"") == 1_500_000_000
+        });
+    }
     assert_eq!(watcher.sum("access_list_violations_total", ""), 0);
     let said = watcher.end();
     assert!(!said.iter().any(|line| line.contains("ALERT")), "{said:#?}");

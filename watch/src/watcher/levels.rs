@@ -351,6 +351,8 @@ impl Watcher {
         if self.resets.opens(source, chain, Instant::now()) {
             let text = super::resets::words(source, chain);
             self.alerts.alert(chain, "reset-loop", &text);
+            let labels = format!("executing_chain_id=\"{chain}\"");
+            self.metrics.add("reset_loops_total", labels, 1);
         }
     }
 
