@@ -92,6 +92,13 @@ impl Says {
             Says::Invalid => "invalid",
         }
     }
+
+    /// What [`Says::word`] gives of it.
+    pub fn of_word(word: &str) -> Option<Says> {
+        [Says::Valid, Says::Invalid]
+            .into_iter()
+            .find(|says| says.word() == word)
+    }
 }
 
 /// A message to ask about.

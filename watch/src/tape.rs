@@ -13,6 +13,7 @@
 //! ring's format stays what it is. `docs/op-stack.md` lists them.
 
 mod entry;
+mod opinions;
 mod recall;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::finder::Found;
 use crate::incident::Record;
 
 pub use entry::{Cursor, Entry, RootTold};
+pub use opinions::{Divergence, RecalledOpinions};
 pub use recall::{Recalled, RecalledBlock};
 
 /// The profile by which the ring is read.

@@ -183,10 +183,14 @@ impl Watcher {
         }
         note_unwatched(&options, &mut alerts);
         let every = options.ask_again;
+        let mut second = Second::start(options.asked, every, told).map_err(no_thread)?;
+        for (id, watched) in &chains {
+            second.recall(*id, &watched.recalled.opinions);
+        }
         Ok(Watcher {
             freezing: Freezing::start(options.budget, told.clone()).map_err(no_thread)?,
             sources: Sources::start(options.sources, options.every, told).map_err(no_thread)?,
-            second: Second::start(options.asked, every, told).map_err(no_thread)?,
+            second,
             forks: Forks::start(&options.chains, every, told).map_err(no_thread)?,
             metrics: Metrics::of(options.set.chains()),
             book: Book::new(options.set, options.chains.keys().copied()),

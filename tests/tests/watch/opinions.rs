@@ -263,6 +263,42 @@ fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
 }
 
 #[test]
+fn what_an_earlier_session_told_of_others_is_not_told_again_and_its_end_is() {
+    let Some(chains) = chains() else { return };
+    let (filter, other) = (StubEndpoint::start(holds), StubEndpoint::start(holds));
+    let arguments = ["--filter", filter.url(), "--filter", other.url()];
+    let watcher = chains.watch(&arguments);
+    chains.valid();
+    wait_until("both are asked", || is_asked(&filter) && is_asked(&other));
+    filter.answer_with(|_, _| Err((FAILSAFE, "failsafe: invalid message")));
+    other.answer_with(refuses(CONFLICT, "checksum mismatch"));
+    watcher.wait_for("THE FAILSAFE of filter", PATIENCE);
+    watcher.wait_for("SECOND OPINIONS DIFFER", PATIENCE);
+    watcher.kill();
+
+    let watcher = chains.watch(&arguments);
+    let both = |metric: &str| watcher.sum(metric, "") == 1;
+    wait_until("both are known", || {
+        both("opinion_failsafe") && both("opinion_divergences")
+    });
+    std::thread::sleep(ROUNDS);
+    for told in ["THE FAILSAFE of", "SECOND OPINIONS DIFFER"] {
+        assert!(watcher.alerts(told).is_empty(), "{:#?}", watcher.said());
+    }
+    other.answer_with(holds);
+    watcher.wait_for("opinions agree again", PATIENCE);
+    watcher.kill();
+
+    // The filter is restarted while nobody looks.
+    filter.answer_with(holds);
+    let watcher = chains.watch(&arguments);
+    watcher.wait_for("most likely a restart cleared it", PATIENCE);
+    wait_until("none is on", || watcher.sum("opinion_failsafe", "") == 0);
+    assert_eq!(watcher.sum("opinion_divergences", ""), 0);
+    watcher.end();
+}
+
+#[test]
 fn what_is_no_verdict_is_no_divergence() {
     let Some(chains) = chains() else { return };
     let codes = [

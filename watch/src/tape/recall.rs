@@ -11,6 +11,7 @@ use haltbox_format::mark::{Attempt, Mark};
 use haltbox_format::ring::{Entry as RingEntry, History, RingView, Timeline};
 
 use super::entry::{Cursor, Entry};
+use super::opinions::{Divergence, RecalledOpinions};
 use crate::incident::Record;
 
 /// What was open when the tape ended.
@@ -25,6 +26,8 @@ pub struct Recalled {
     pub cursor: Option<Cursor>,
     /// Incidents by their identity, as they stood last.
     pub incidents: BTreeMap<B256, Record>,
+    /// What endpoints said.
+    pub opinions: RecalledOpinions,
     /// Records of the ring that are missing where nothing was released: what they told of
     /// is not known.
     pub missing: Vec<String>,
@@ -131,11 +134,13 @@ impl Reading {
             Entry::Incident { incident, .. } => {
                 self.recalled.incidents.insert(incident.id, *incident);
             }
+            Entry::Endpoint {
+                endpoint, is, at, ..
+            } => self.recalled.opinions.endpoint(&endpoint, &is, at),
+            Entry::Opinion { .. } => self.opinion(entry),
             Entry::TapeStart { .. }
             | Entry::Gap { .. }
             | Entry::Node { .. }
-            | Entry::Opinion { .. }
-            | Entry::Endpoint { .. }
             | Entry::Reset { .. }
             | Entry::Fork { .. }
             | Entry::Header { .. }
@@ -157,6 +162,30 @@ impl Reading {
         }
     }
 
+    fn opinion(&mut self, entry: Entry) {
+        if let Entry::Opinion {
+            block,
+            hash,
+            log,
+            tx,
+            endpoint,
+            own,
+            other,
+            ..
+        } = entry
+        {
+            let divergence = Divergence {
+                block,
+                hash,
+                log,
+                transaction: tx,
+                endpoint,
+                own,
+            };
+            self.recalled.opinions.opinion(divergence, &other);
+        }
+    }
+
     fn mark(&mut self, mark: &Mark) {
         let Mark::Begin(begin) = mark else { return };
         let of = begin.of;
@@ -174,7 +203,11 @@ impl Reading {
 
     /// A block whose last entry is missing is read again as a new one.
     fn end(mut self) -> Recalled {
-        self.recalled.blocks.retain(|_, block| block.whole);
+        let Recalled {
+            blocks, opinions, ..
+        } = &mut self.recalled;
+        blocks.retain(|_, block| block.whole);
+        opinions.retain(|block, hash| blocks.contains_key(&(block, hash)));
         self.recalled
     }
 }

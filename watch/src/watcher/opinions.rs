@@ -22,7 +22,7 @@ use crate::incident;
 use crate::message::ChainId;
 use crate::metrics::Metrics;
 use crate::opinion::{Answer, Asked, Health, Opinion, Opinions, Question, Queue, Says};
-use crate::tape::Entry;
+use crate::tape::{Entry, RecalledOpinions};
 
 /// Questions of a round in each second, to each endpoint.
 const PER_SECOND: usize = 100;
@@ -36,6 +36,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Second {
     endpoints: Vec<Asking>,
     doubts: BTreeMap<(usize, Site), Doubt>,
+    /// Divergences of an earlier session, and the own verdict then, until the message is
+    /// judged in this one.
+    recalled: BTreeMap<(usize, Site), Says>,
     round: Round,
 }
 
@@ -53,7 +56,8 @@ struct Asking {
 
 /// A failsafe that is on.
 struct Failsafe {
-    since: Instant,
+    /// Milliseconds since 1970: it may outlive the watcher.
+    since: u64,
     /// The endpoint was not there in the meantime.
     was_away: bool,
 }
@@ -93,6 +97,7 @@ impl Second {
         Ok(Second {
             endpoints: endpoints.collect::<io::Result<_>>()?,
             doubts: BTreeMap::new(),
+            recalled: BTreeMap::new(),
             round: Round {
                 every,
                 begun: at,
@@ -101,6 +106,42 @@ impl Second {
                 took: Duration::ZERO,
             },
         })
+    }
+
+    /// What an earlier session told: it is not told again, and its end is.
+    pub(super) fn recall(&mut self, chain: ChainId, recalled: &RecalledOpinions) {
+        for asking in &mut self.endpoints {
+            if let Some(since) = recalled.failsafes.get(&asking.name)
+                && asking.failsafe.is_none()
+            {
+                // Nobody looked in the meantime.
+                asking.failsafe = Some(Failsafe {
+                    since: *since,
+                    was_away: true,
+                });
+            }
+        }
+        for known in recalled.divergences.iter().take(DOUBTS) {
+            let mut names = self.endpoints.iter().map(|asking| &asking.name);
+            let at = names.position(|name| *name == known.endpoint);
+            if let (Some(at), Some(own)) = (at, Says::of_word(&known.own)) {
+                self.recalled.insert((at, known.site(chain)), own);
+            }
+        }
+    }
+
+    /// A message is judged again that an endpoint disagreed about in an earlier session.
+    fn resume(&mut self, question: &Question) {
+        for at in 0..self.endpoints.len() {
+            let key = (at, question.site);
+            if self.recalled.remove(&key) == Some(question.own) {
+                let doubt = Doubt {
+                    told: true,
+                    ..Doubt::new(question.own, self.round.every)
+                };
+                self.doubts.insert(key, doubt);
+            }
+        }
     }
 
     /// Lets go of the threads.
@@ -295,6 +336,7 @@ impl Watcher {
         }
         for change in changes {
             if let Some(question) = self.book.question(&change.site) {
+                self.second.resume(&question);
                 self.second.ask(question, &mut self.metrics);
             }
         }
@@ -333,7 +375,7 @@ impl Watcher {
         match is {
             Health::Failsafe if asking.failsafe.is_none() => {
                 asking.failsafe = Some(Failsafe {
-                    since: Instant::now(),
+                    since: now(),
                     was_away: false,
                 });
                 self.alerts.of_all(
@@ -518,8 +560,8 @@ impl Failsafe {
                 "it answered all the time: its operator turned it off, or it was restarted between two questions"
             }
         };
-        let seconds = self.since.elapsed().as_secs_f64();
-        format!("after {seconds:.1} s, {how}")
+        let millis = now().saturating_sub(self.since);
+        format!("after {}.{} s, {how}", millis / 1000, millis % 1000 / 100)
     }
 }
 
@@ -564,7 +606,7 @@ mod tests {
     #[test]
     fn a_failsafe_that_is_off_says_what_can_be_known() {
         let cleared = |was_away| {
-            let since = Instant::now();
+            let since = now();
             Failsafe { since, was_away }.cleared()
         };
         assert!(cleared(true).contains("a restart cleared it"));

@@ -22,7 +22,7 @@ pub(crate) struct Watched {
     pub(crate) tape: Tape,
     pub(crate) incidents: Incidents,
     /// What the last session left and this one has not come upon yet.
-    recalled: Recalled,
+    pub(crate) recalled: Recalled,
     /// What was known of messages in the last session, until they are judged in this one.
     known: BTreeMap<(u64, B256, u32), (String, Option<String>)>,
     pub(crate) heads: Option<Heads>,
