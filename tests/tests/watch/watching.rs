@@ -284,6 +284,12 @@ fn a_node_that_hangs_is_told_and_caught_up_with() {
             .page("health")
             .contains("chain 902: no node answers")
     );
+    // In the long form it hangs for half a minute.
+    std::thread::sleep(Duration::from_secs(if haltbox_tests::long() {
+        30
+    } else {
+        0
+    }));
     chains.to.cont();
     let wrong = chains.execute(&with(&placed, |m| m.place.log = 7));
     alert(
