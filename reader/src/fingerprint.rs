@@ -154,7 +154,7 @@ fn activity_word(unit: &Unit) -> u32 {
 /// A unit's digest as it stands in a fingerprint.
 pub fn narrow(unit: &Unit) -> u64 {
     let kind = match unit.what {
-        What::Entry => 0,
+        What::Entry | What::Step(_) => 0,
         What::Crank { .. } => 1,
         What::Input(_) => 2,
         What::RunStart => 3,
@@ -388,6 +388,7 @@ impl Fingerprint {
             narrow: true,
             wrapped: false,
             fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
+            app_hash: None,
         })
     }
 

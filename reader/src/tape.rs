@@ -2,11 +2,12 @@
 //! a crank, or one entry outside cranks. This is all that two sources are
 //! compared by until a difference is found.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use haltbox_format::Digest;
+use haltbox_format::{AppHash, Digest};
 
 use crate::carrier::Carrier;
+use crate::vocabulary::trace::Weight;
 
 /// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
 /// the activityhash left out because it is derived.
@@ -35,9 +36,27 @@ pub enum What {
     Input(UnitDigest),
     /// A kernel run begins.
     RunStart,
+    /// A step that a recording may lack, or that does not decide what came of its block.
+    Step(Step),
     /// Any other entry.
     Entry,
 }
+
+/// A step, and how it is told again in another recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What a recording has as a whole or not at all.
+    pub stream: StreamId,
+    /// What it is to the block's outcome.
+    pub weight: Weight,
+    /// Digest of its canonical line without the numbers that others shift.
+    pub bare: UnitDigest,
+    /// Of a read, digest of what it asks for.
+    pub asks: Option<UnitDigest>,
+}
+
+/// The name of a stream, digested.
+pub type StreamId = u64;
 
 /// What the end of a crank tells. Older kernels write no hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +130,8 @@ pub struct BlockTape {
     pub wrapped: bool,
     /// Why its entries cannot all stand as the kernel wrote them.
     pub fault: Option<String>,
+    /// This node's AppHash after it, where its own entries tell it.
+    pub app_hash: Option<AppHash>,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -203,7 +224,12 @@ pub struct Summary {
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
+    /// What each process recorded: the height it begins at, and the streams.
+    pub processes: Vec<(u64, Streams)>,
 }
+
+/// Streams by their digest, with their names.
+pub type Streams = BTreeMap<StreamId, String>;
 
 /// Deliveries that a source replays.
 #[derive(Clone, Debug, Default)]

@@ -12,6 +12,7 @@ pub mod messages;
 mod role;
 mod steps;
 mod swingset;
+pub mod trace;
 mod transactions;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use entry::Entry;
 pub use judging::{Judged, Judgement, Judging};
 pub use role::{Numbers, Role};
 pub use steps::Steps;
+pub use trace::{Trace, Traced};
 
 /// All that are known.
 const ALL: [&dyn Vocabulary; 3] = [
@@ -167,6 +169,12 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// Follows the entries of a recording.
     fn course(&self) -> Box<dyn Course> {
         Box::new(course::Any)
+    }
+
+    /// Follows entries outside cranks that a recording may lack, or that do not decide
+    /// what came of their block.
+    fn trace(&self) -> Option<Box<dyn Trace>> {
+        None
     }
 
     /// Why the entries of one crank cannot all be there as they were written: the

@@ -1,6 +1,7 @@
 //! `haltbox diff`.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -26,6 +27,15 @@ pub struct DiffArgs {
     /// The same of B.
     #[arg(long, value_name = "N")]
     attempt_b: Option<u32>,
+    /// Compare this height alone.
+    #[arg(long, value_name = "H", conflicts_with_all = ["from_height", "to_height"])]
+    height: Option<u64>,
+    /// Compare from this height on.
+    #[arg(long, value_name = "H")]
+    from_height: Option<u64>,
+    /// Compare up to this height.
+    #[arg(long, value_name = "H")]
+    to_height: Option<u64>,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
@@ -35,6 +45,18 @@ pub struct DiffArgs {
     /// How the entries are to be read, where the sources do not say.
     #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
+}
+
+impl DiffArgs {
+    fn range(&self) -> anyhow::Result<RangeInclusive<u64>> {
+        let from = self.height.or(self.from_height).unwrap_or(0);
+        let to = self.height.or(self.to_height).unwrap_or(u64::MAX);
+        anyhow::ensure!(
+            from <= to,
+            "--from-height {from} is above --to-height {to}: no height is in between"
+        );
+        Ok(from..=to)
+    }
 }
 
 /// Runs the command.
@@ -61,5 +83,7 @@ fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
     let open = |path| party(path, args.profile.as_deref());
     let (mut a, mut b) = (open(&args.a)?, open(&args.b)?);
     (a.attempt, b.attempt) = (args.attempt_a, args.attempt_b);
+    let range = args.range()?;
+    (a.range, b.range) = (range.clone(), range);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }

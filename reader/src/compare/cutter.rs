@@ -13,9 +13,11 @@ use super::repeats::{Repeats, Resent};
 use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Blocks, Item, Line, Source};
-use crate::tape::{BlockTape, ChainBreak, CrankEnd, Finds, Summary, Turn, Unit, UnitDigest, What};
+use crate::tape::{
+    BlockTape, ChainBreak, CrankEnd, Finds, Step, StreamId, Summary, Turn, Unit, UnitDigest, What,
+};
 use crate::values;
-use crate::vocabulary::{Course, Entry, Fault, Role, Vocabulary, entry};
+use crate::vocabulary::{Course, Entry, Fault, Role, Trace, Traced, Vocabulary, entry};
 
 /// Canonical bytes gathered before they are hashed.
 const BATCH: usize = 64 << 10;
@@ -24,6 +26,10 @@ const TOLD: usize = 100;
 
 /// Replayed deliveries that are remembered.
 const REPLAYS: usize = 1 << 20;
+
+/// Processes of one recording, and streams of each, that are told apart.
+const PROCESSES: usize = 1024;
+const STREAMS: usize = 1024;
 
 /// Cuts the lines of a source into blocks and units.
 pub struct Cutter<'a> {
@@ -53,6 +59,7 @@ pub struct Cutter<'a> {
     /// Only the lines tell in which order they were written.
     untold: bool,
     attempts: Attempts,
+    trace: Option<Box<dyn Trace>>,
     batch: Vec<u8>,
 }
 
@@ -139,6 +146,7 @@ impl<'a> Cutter<'a> {
             writer_known: Profile::is_builtin(&party.profile.name),
             untold: matches!(blocks, Blocks::Untold),
             attempts: Attempts::of(blocks),
+            trace: party.vocabulary.trace(),
             batch: Vec::new(),
         }
     }
@@ -282,6 +290,7 @@ impl<'a> Cutter<'a> {
                         activityhash: Some(activityhash),
                     });
                 }
+                Event::LocalHash { app_hash, .. } => self.open.app_hash = Some(app_hash),
                 other => self.settle(other, finds),
             }
         }
@@ -465,6 +474,9 @@ impl<'a> Cutter<'a> {
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
+            if self.summary.processes.len() < PROCESSES {
+                self.summary.processes.push((height, Default::default()));
+            }
         }
         if early {
             if self.height.is_none() {
@@ -493,6 +505,7 @@ impl<'a> Cutter<'a> {
         self.begun_at = at;
         self.height = Some(height);
         self.open.begun = true;
+        self.trace.iter_mut().for_each(|trace| trace.begins());
         if let Some(why) = self.told.as_mut().and_then(Told::begin) {
             self.lack(&why);
         }
@@ -667,9 +680,40 @@ impl<'a> Cutter<'a> {
                 self.cranks_in_run = false;
                 What::Entry
             }
-            _ => What::Entry,
+            _ => self.step(&text),
         };
         self.open.units.push(Unit { digest, what });
+    }
+
+    /// A step that a recording may lack, or any other entry.
+    fn step(&mut self, canonical: &[u8]) -> What {
+        let traced = self.trace.as_mut().and_then(|trace| trace.step(canonical));
+        let Some(Traced {
+            stream,
+            weight,
+            bare,
+            asks,
+        }) = traced
+        else {
+            return What::Entry;
+        };
+        let digest = |text: &[u8]| short(blake3::hash(text));
+        let id = u128::from_le_bytes(digest(stream.as_bytes())) as StreamId;
+        let processes = &mut self.summary.processes;
+        if processes.is_empty() {
+            processes.push((0, Default::default()));
+        }
+        if let Some((_, streams)) = processes.last_mut()
+            && streams.len() < STREAMS
+        {
+            streams.entry(id).or_insert(stream);
+        }
+        What::Step(Step {
+            stream: id,
+            weight,
+            bare: digest(&bare),
+            asks: asks.as_deref().map(digest),
+        })
     }
 
     fn end(&mut self, height: u64, finds: &mut dyn Finds) -> bool {

@@ -18,6 +18,7 @@ use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Si
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::settle::{self, Settled, both, settle};
+use super::streams;
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
 use crate::source::Source;
@@ -26,6 +27,8 @@ use crate::vocabulary::{Role, entry};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
+/// Names that are listed one by one.
+const NAMES: usize = 8;
 
 /// Compares two sources.
 ///
@@ -65,6 +68,8 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
         let judgements = judgements::compare(a, b, comparison)?;
         document.no_parting(a, b, comparison, judgements.as_ref());
     }
+    document.tell_aside(a, b, comparison)?;
+    document.tell_streams([a, b], comparison);
     document.warn_of_digests([a, b]);
     document.weigh_disorder(comparison);
     Ok(document)
@@ -94,7 +99,10 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
         return Some(format!("the sources are of different chains, {x} and {y}"));
     }
     if let Some(why) = without_blocks(one, other) {
-        return Some(why);
+        return Some(match a.range == (0..=u64::MAX) {
+            true => why,
+            false => format!("{why} among the heights that were asked for"),
+        });
     }
     let prints = [a, b].map(|party| party.source.is_fingerprint());
     let rewritten = [one, other].map(|side| side.summary.rewritten);
@@ -371,6 +379,49 @@ impl Document {
         self.context = Some(Sides::default());
     }
 
+    /// Courses that part where nothing came of it.
+    fn tell_aside(&mut self, a: &Party, b: &Party, comparison: &Comparison) -> io::Result<()> {
+        let Some(aside) = &comparison.aside else {
+            return Ok(());
+        };
+        let evidence = settle::gather(a, b, aside)?;
+        let sides = [("A", a, &evidence[0]), ("B", b, &evidence[1])];
+        let steps = sides.map(|(name, party, evidence)| {
+            let step = evidence.unit.first();
+            step.map_or(format!("{name} has nothing more"), |step| {
+                let brief = party.vocabulary.brief(&text(&step.line));
+                format!("{name} line {}: {brief}", step.number)
+            })
+        });
+        let times = match comparison.asides {
+            1 => String::new(),
+            times => format!(" (and in this way at {} other heights)", times - 1),
+        };
+        self.notes.push(format!(
+            "height {}: the courses differ and what came of the block does not{times}: {}; {}. A node that has just \
+             started reads more, and caches read less",
+            aside.a.0.height, steps[0], steps[1]
+        ));
+        Ok(())
+    }
+
+    /// What only one side recorded is not compared.
+    fn tell_streams(&mut self, parties: [&Party; 2], comparison: &Comparison) {
+        if parties.iter().any(|party| party.source.is_fingerprint()) {
+            return;
+        }
+        let [one, other] = comparison.sides.each_ref().map(|side| &side.summary);
+        for (name, own, other) in [("A", one, other), ("B", other, one)] {
+            let lacking = streams::lacking(own, other);
+            if !lacking.is_empty() {
+                self.notes.push(format!(
+                    "only {name} records {}: that is not compared",
+                    listed(&lacking)
+                ));
+            }
+        }
+    }
+
     /// Digests are of canonical entries alone.
     fn warn_of_digests(&mut self, parties: [&Party; 2]) {
         for (which, party) in [Which::A, Which::B].into_iter().zip(parties) {
@@ -559,6 +610,10 @@ impl Document {
         );
         // That they differ is known, whatever the class.
         self.exit = 1;
+        if a.vocabulary.trace().is_some() {
+            self.exit = Verdict::Insufficient.exit();
+            self.summary += ", and so does whether it matters: a node that has just started reads more than one that runs";
+        }
         self.collect.push(format!(
             "height {} of {whose}: haltbox freeze --height {}, or haltbox extract",
             block.height, block.height
@@ -1059,4 +1114,14 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
 
 fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
+}
+
+/// Some names of many.
+fn listed(names: &[String]) -> String {
+    match names.split_at_checked(NAMES) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
+    }
 }

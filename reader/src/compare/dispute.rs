@@ -8,6 +8,7 @@ use haltbox_format::lifecycle::State;
 
 use super::pair::{Agreement, Comparison, Side};
 use super::party::Party;
+use super::streams;
 use super::verdict::Verdict;
 use crate::source::{Blocks, Source};
 
@@ -26,6 +27,13 @@ impl Dispute {
         };
         for (index, party) in [a, b].into_iter().enumerate() {
             dispute.read(index, party);
+        }
+        // What was not asked for is not in dispute.
+        dispute
+            .diverged
+            .retain(|(height, _)| a.range.contains(height));
+        for hashes in &mut dispute.hashes {
+            hashes.retain(|height, _| a.range.contains(height));
         }
         // The same height is told whichever source was named first.
         dispute.diverged.sort_unstable();
@@ -59,6 +67,15 @@ impl Dispute {
         Some(a.get(&height)? == b.get(&height)?)
     }
 
+    /// The first height of which both tell their AppHashes, which are not the same.
+    fn other_app_hash(&self, comparison: &Comparison) -> Option<u64> {
+        let [a, b] = &self.hashes;
+        let mut told = a.iter();
+        let told = told.find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
+        let told = told.map(|(height, _)| *height);
+        told.into_iter().chain(comparison.other_app_hash).min()
+    }
+
     pub(super) fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
         let whole = |height: u64| {
             comparison
@@ -85,13 +102,17 @@ impl Dispute {
                 ask,
             ));
         }
-        let [a, b] = &self.hashes;
-        let parted = a
-            .iter()
-            .find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
-        if let Some((height, _)) = parted {
+        if let Some(height) = self.other_app_hash(comparison) {
             let why =
                 format!("every entry up to height {height} is equal, and the AppHashes are not");
+            let sides = comparison.sides.each_ref().map(|side| &side.summary);
+            if let Some(who) = streams::recorded_by_one(sides) {
+                let why = format!("{why}; what differs may stand in what {who} alone records");
+                let ask = format!(
+                    "height {height} of two nodes that record the same, one of either side"
+                );
+                return Some((Verdict::Insufficient, why, vec![ask]));
+            }
             let collect = [
                 "the chain's module hashes at that height (agd query or the export of both nodes)",
                 "a safe copy of swing-store and of the application database of both nodes",

@@ -38,7 +38,10 @@ pub(super) fn environment(a: &Party, b: &Party) -> Vec<EnvironmentRow> {
             other.versions.get(name).cloned(),
         )
     }));
-    let told = rows.into_iter().filter(|(_, a, b)| a != b);
+    // What a side does not tell is not another thing.
+    let told = rows
+        .into_iter()
+        .filter(|(_, a, b)| a.is_some() && b.is_some() && a != b);
     told.map(|(what, a, b)| EnvironmentRow { what, a, b })
         .collect()
 }

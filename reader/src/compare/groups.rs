@@ -55,10 +55,13 @@ impl Node {
     /// # Errors
     /// What reading gives.
     pub fn read(name: String, party: &Party) -> io::Result<Node> {
-        match &party.source {
-            Source::Fingerprint(print) => Ok(of_fingerprint(name, print)),
-            _ => of_tape(name, party),
-        }
+        let mut node = match &party.source {
+            Source::Fingerprint(print) => of_fingerprint(name, print),
+            _ => of_tape(name, party)?,
+        };
+        // Digests are of everything that was recorded, and not all of it decides.
+        node.unsure |= party.vocabulary.trace().is_some();
+        Ok(node)
     }
 
     /// Both have some height whole.

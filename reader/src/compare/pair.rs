@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use super::cutter::{self, Depth};
+use super::outcome::{self, Outcome};
 use super::party::Party;
+use super::streams::Common;
 use crate::fingerprint;
 use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
 use crate::vocabulary::Vocabulary;
@@ -116,6 +119,13 @@ pub struct Comparison {
     /// Where both are equal up to a crank that a side does not have to its end: only
     /// its entries tell whether they part there. Those before the first difference.
     pub doubts: Vec<Parting>,
+    /// The first place where courses part and what came of the block is the same, and at
+    /// how many heights that is so.
+    pub aside: Option<Parting>,
+    /// Such heights.
+    pub asides: u64,
+    /// The first height of which both tell their AppHashes, which are not the same.
+    pub other_app_hash: Option<u64>,
     /// The first difference of activityhashes alone.
     pub activity: Option<ActivityParting>,
     /// Heights both have.
@@ -148,6 +158,7 @@ pub struct TapeReader<'scope> {
     rises: Rises,
     newest: Option<u64>,
     attempt: Option<u32>,
+    range: RangeInclusive<u64>,
     executions: Executions,
 }
 
@@ -240,6 +251,7 @@ impl<'scope> TapeReader<'scope> {
             rises,
             newest: None,
             attempt: party.attempt,
+            range: party.range.clone(),
             executions: Executions::default(),
         }
     }
@@ -271,6 +283,9 @@ impl<'scope> TapeReader<'scope> {
     /// The next execution that is asked for.
     fn next_block(&mut self) -> Option<BlockTape> {
         while let Ok(block) = self.blocks.recv() {
+            if !self.range.contains(&block.height) {
+                continue;
+            }
             let goes_back = self.newest.is_some_and(|newest| block.height < newest);
             // A block that was saved runs again empty.
             if goes_back && !block.ran() {
@@ -318,7 +333,9 @@ impl<'scope> TapeReader<'scope> {
             return;
         }
         let executed = others.iter().filter(|other| other.ran() && best.ran());
-        let otherwise = executed.filter(|other| matches!(meet(best, other), Met::Parts(..)));
+        let common = Common::default();
+        let otherwise =
+            executed.filter(|other| matches!(meet(best, other, &common).met, Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
         self.executions.otherwise.extend(otherwise.take(room));
@@ -371,6 +388,7 @@ pub fn compare(
     mut a: TapeReader<'_>,
     mut b: TapeReader<'_>,
     known: &Known,
+    common: &Common,
 ) -> io::Result<Comparison> {
     let mut comparison = Comparison::default();
     let replaces = a.vocabulary.replaces_blocks();
@@ -403,7 +421,7 @@ pub fn compare(
         if let (Some(a), Some(b)) = (block_a, block_b) {
             match replaces && is_other_block(&a, &b) {
                 true => comparison.other_block(&a, &b),
-                false => comparison.block(a, b, known),
+                false => comparison.block(a, b, known, common),
             }
         }
     }
@@ -490,11 +508,18 @@ impl Comparison {
         }
     }
 
-    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
+    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known, common: &Common) {
         let cranks = a.cranks().max(b.cranks());
-        let met = match meet(&a, &b) {
-            Met::Doubt(at_a, at_b) if known.contains(&a.height) => Met::Parts(at_a, at_b),
-            met => met,
+        let outcome = meet(&a, &b, common);
+        let other_hash = parted(a.app_hash.as_ref(), b.app_hash.as_ref());
+        let other = other_hash.then_some(a.height);
+        self.other_app_hash = self.other_app_hash.or(other);
+        let aside = outcome.aside;
+        let met = match (outcome.met, outcome.moved) {
+            (Met::Doubt(at_a, at_b), _) if known.contains(&a.height) => Met::Parts(at_a, at_b),
+            // Where the state is another one, the order may be why.
+            (Met::Equal, Some((at_a, at_b))) if other_hash => Met::Parts(at_a, at_b),
+            (met, _) => met,
         };
         // What a sender left out may differ.
         let wrapped = a.wrapped || b.wrapped;
@@ -524,6 +549,11 @@ impl Comparison {
         self.count_cranks(&a, &b, &met);
         if self.parting.is_some() {
             return;
+        }
+        if let (Some((at_a, at_b)), true) = (aside, equal) {
+            self.asides += 1;
+            let aside = self.aside.take();
+            self.aside = aside.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
         }
         match met {
             Met::Parts(at_a, at_b) => self.parting = Some(self.parting_at(a, at_a, b, at_b)),
@@ -620,7 +650,7 @@ fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
 }
 
 /// Where two executions of a height part.
-enum Met {
+pub(super) enum Met {
     /// Nowhere in what both have.
     Equal,
     /// At these units.
@@ -631,7 +661,12 @@ enum Met {
     Nowhere,
 }
 
-fn meet(a: &BlockTape, b: &BlockTape) -> Met {
+fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Outcome {
+    let by_outcome = outcome::meet(a, b, common);
+    by_outcome.unwrap_or_else(|| Outcome::of(meet_unit_by_unit(a, b)))
+}
+
+fn meet_unit_by_unit(a: &BlockTape, b: &BlockTape) -> Met {
     // A digest with a crankhash in it says nothing of one without.
     if (a.narrow || b.narrow) && a.hashless != b.hashless {
         return Met::Nowhere;

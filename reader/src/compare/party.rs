@@ -1,5 +1,6 @@
 //! One source of a comparison: where it is, and how it is read.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,6 +22,8 @@ pub struct Party {
     /// The execution that is compared of heights with more than one, if one is asked
     /// for.
     pub attempt: Option<u32>,
+    /// The heights that are compared, if not all.
+    pub range: RangeInclusive<u64>,
     /// Bytes of lines that one reading gives, where that is known beforehand.
     size: Option<u64>,
     taken: AtomicU64,
@@ -59,6 +62,7 @@ impl Party {
             vocabulary: vocabulary::of(&profile),
             profile,
             attempt: None,
+            range: 0..=u64::MAX,
         }
     }
 

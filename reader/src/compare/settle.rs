@@ -7,6 +7,7 @@ use std::io;
 use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
+use super::streams::Common;
 use super::verdict::Case;
 
 /// Rises of one source that are compared where its node went back, the last ones.
@@ -133,6 +134,7 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
+    let mut common: Option<Common> = None;
     // They were compared with other sources before, or in other rises.
     a.read_by_bytes();
     b.read_by_bytes();
@@ -141,7 +143,12 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         let comparison = std::thread::scope(|scope| {
             let left = TapeReader::start(scope, a, of_a);
             let right = TapeReader::start(scope, b, of_b);
-            pair::compare(left, right, &known)
+            pair::compare(
+                left,
+                right,
+                &known,
+                common.as_ref().unwrap_or(&Common::default()),
+            )
         })?;
         let settled = |comparison, evidence| Settled {
             comparison,
@@ -152,6 +159,13 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
             return Ok(settled(comparison, None));
+        }
+        if common.is_none() {
+            let sides = comparison.sides.each_ref().map(|side| &side.summary);
+            if !Common::is_all(sides) {
+                common = Some(Common::of(sides));
+                continue;
+            }
         }
         if read_otherwise([a, b], &comparison) {
             same_values = false;
@@ -211,7 +225,8 @@ fn differs(a: &Party, b: &Party, doubt: &Parting, comparison: &Comparison) -> io
     Ok(case(a, doubt, &found, comparison).differs_in_part())
 }
 
-fn gather(a: &Party, b: &Party, at: &Parting) -> io::Result<[Evidence; 2]> {
+/// The entries around a place.
+pub(super) fn gather(a: &Party, b: &Party, at: &Parting) -> io::Result<[Evidence; 2]> {
     both(
         || evidence::gather(a, &at.a.0, at.a.1),
         || evidence::gather(b, &at.b.0, at.b.1),

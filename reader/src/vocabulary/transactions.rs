@@ -1,10 +1,12 @@
 //! Transactions, and the reads and writes that they make: the entries of the `host`
 //! profile. docs/embedding.md describes them.
 
+mod trace;
+
 use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Numbers, Role, Vocabulary, Written};
+use super::{Numbers, Role, Trace, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -50,7 +52,7 @@ impl Vocabulary for Transactions {
     /// A transaction's own number is not among them: it is its place in the block, which
     /// consensus decides.
     fn own_numbers(&self) -> &'static [&'static str] {
-        &["op"]
+        &["op", "of"]
     }
 
     fn input_number(&self) -> &'static str {
@@ -93,11 +95,21 @@ impl Vocabulary for Transactions {
         Some((self.transaction(line)?, code != Some(0)))
     }
 
+    fn trace(&self) -> Option<Box<dyn Trace>> {
+        Some(Box::<trace::Operations>::default())
+    }
+
+    /// Its number is another one where a side read more before.
     fn is_same_read(&self, a: &[u8], b: &[u8]) -> bool {
         let without_answer = |line: &[u8]| {
-            let mut text = line.to_vec();
+            let vocabulary: &dyn Vocabulary = self;
+            let mut text = vocabulary.without_own_numbers(line);
             for member in [VALUE, FOUND] {
                 entry::drop_value(&mut text, 0, member);
+            }
+            // The key is what an iterator gives.
+            if is_type(line, "op-next") {
+                entry::drop_value(&mut text, 0, "key");
             }
             text
         };

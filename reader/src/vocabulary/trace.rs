@@ -1,0 +1,39 @@
+//! Steps that a recording may lack, though its node made them: a host chooses what it
+//! traces, and a process that starts reads more than one that runs.
+
+use std::fmt;
+
+/// Follows the entries of a block.
+pub trait Trace: fmt::Debug + Send {
+    /// A block begins.
+    fn begins(&mut self);
+
+    /// What an entry is; `None`: every recording has it, and it is compared as it stands.
+    fn step(&mut self, canonical: &[u8]) -> Option<Traced>;
+}
+
+/// A step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// What a recording has as a whole or not at all: a store, or a type of entries.
+    pub stream: String,
+    /// What it is to the block's outcome.
+    pub weight: Weight,
+    /// The step without the numbers that others shift.
+    pub bare: Vec<u8>,
+    /// What a read asks for: the same question has one answer until something is written.
+    pub asks: Option<Vec<u8>>,
+}
+
+/// What a step is to the outcome of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It tells how the outcome came about, and is no part of it.
+    Read,
+    /// It makes the state.
+    Write,
+    /// It tells where a transaction begins in what was traced.
+    Place,
+    /// It is a part of the outcome.
+    Outcome,
+}

@@ -1,0 +1,159 @@
+//! What hosts that run transactions may leave out: operations of stores, and steps of
+//! their own.
+
+use std::collections::BTreeMap;
+
+use haltbox_format::json;
+
+use super::{FOUND, Transactions, VALUE};
+use crate::values;
+use crate::vocabulary::Vocabulary;
+use crate::vocabulary::entry::{self, type_of};
+use crate::vocabulary::trace::{Trace, Traced, Weight};
+
+/// Iterators of one block that are remembered: what of more of them gives is compared as
+/// it stands.
+const ITERATORS: usize = 4096;
+
+/// Follows the operations of a block.
+#[derive(Debug, Default)]
+pub struct Operations {
+    /// By transaction and operation: what they go through, and how often they went on.
+    iterators: BTreeMap<(Option<u64>, u64), (Vec<u8>, u64)>,
+}
+
+impl Trace for Operations {
+    fn begins(&mut self) {
+        self.iterators.clear();
+    }
+
+    fn step(&mut self, canonical: &[u8]) -> Option<Traced> {
+        let kind = type_of(canonical);
+        let weight = match &*kind {
+            "op-read" | "op-has" | "op-next" | "op-iterate" => Weight::Read,
+            "op-write" | "op-delete" => Weight::Write,
+            "tx-begin" => Weight::Place,
+            other if other.starts_with("step-") || other == "tx-result" => Weight::Outcome,
+            _ => return None,
+        };
+        let store = json::find(canonical, b"store").and_then(json::read_str);
+        let stream = match (weight, store) {
+            (Weight::Read | Weight::Write, Some(store)) => format!("store {store}"),
+            _ => kind.to_string(),
+        };
+        let bare = (&Transactions as &dyn Vocabulary).without_own_numbers(canonical);
+        let asks = match &*kind {
+            "op-read" | "op-has" => Some(without(&bare, &[VALUE, FOUND])),
+            "op-next" => self.goes_on(canonical),
+            "op-iterate" => {
+                self.iterates(canonical, &bare);
+                None
+            }
+            _ => None,
+        };
+        Some(Traced {
+            stream,
+            weight,
+            bare,
+            asks,
+        })
+    }
+}
+
+impl Operations {
+    fn iterates(&mut self, line: &[u8], bare: &[u8]) {
+        if let Some(op) = number(line, b"op")
+            && self.iterators.len() < ITERATORS
+        {
+            let of = (number(line, b"tx"), op);
+            self.iterators.insert(of, (bare.to_vec(), 0));
+        }
+    }
+
+    /// The range that an iterator goes through, and how often it went on before.
+    fn goes_on(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        let of = (number(line, b"tx"), number(line, b"of")?);
+        let (range, times) = self.iterators.get_mut(&of)?;
+        *times += 1;
+        Some([range.as_slice(), times.to_string().as_bytes()].concat())
+    }
+}
+
+fn number(line: &[u8], name: &[u8]) -> Option<u64> {
+    json::find(line, name).and_then(values::read_u64)
+}
+
+fn without(line: &[u8], members: &[&str]) -> Vec<u8> {
+    let mut text = line.to_vec();
+    for member in members {
+        entry::drop_value(&mut text, 0, member);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_question_is_known_by_what_it_asks() {
+        let mut operations = Operations::default();
+        let mut asks = |line: &str| operations.step(line.as_bytes()).and_then(|step| step.asks);
+        let read = |op, value| {
+            format!(r#"{{"type":"op-read","op":{op},"store":"a","key":"01","value":{value}}}"#)
+        };
+        assert_eq!(asks(&read(1, "null")), asks(&read(7, "\"aa\"")));
+        let iterate = |op| {
+            format!(
+                r#"{{"type":"op-iterate","op":{op},"store":"a","start":"01","end":"02","reverse":false}}"#
+            )
+        };
+        let next = |op, of, key: &str| {
+            format!(r#"{{"type":"op-next","op":{op},"store":"a","of":{of},"key":"{key}"}}"#)
+        };
+        assert_eq!(asks(&iterate(8)), None);
+        let first = asks(&next(9, 8, "011"));
+        assert!(first.is_some());
+        assert_ne!(asks(&next(10, 8, "012")), first, "the second of the same");
+        asks(&iterate(20));
+        assert_eq!(
+            asks(&next(21, 20, "019")),
+            first,
+            "the first of the same range"
+        );
+        assert_eq!(asks(&next(22, 99, "019")), None, "of nobody knows which");
+    }
+
+    #[test]
+    fn a_step_is_of_its_store_or_of_its_kind() {
+        let mut operations = Operations::default();
+        let mut stream = |line: &str| {
+            let step = operations.step(line.as_bytes());
+            step.map(|step| (step.stream, step.weight))
+        };
+        let table = [
+            (
+                r#"{"type":"op-write","op":1,"store":"bank","key":"01"}"#,
+                Some(("store bank", Weight::Write)),
+            ),
+            (
+                r#"{"type":"tx-begin","tx":0}"#,
+                Some(("tx-begin", Weight::Place)),
+            ),
+            (
+                r#"{"type":"tx-result","tx":0,"code":0}"#,
+                Some(("tx-result", Weight::Outcome)),
+            ),
+            (
+                r#"{"type":"step-mine","store":"x"}"#,
+                Some(("step-mine", Weight::Outcome)),
+            ),
+            (r#"{"type":"tx-input","tx":0}"#, None),
+            (r#"{"type":"end-block","height":1}"#, None),
+        ];
+        for (line, expected) in table {
+            let expected = expected.map(|(stream, weight)| (stream.to_owned(), weight));
+            assert_eq!(stream(line), expected, "{line}");
+        }
+    }
+}
