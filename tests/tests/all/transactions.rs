@@ -44,6 +44,15 @@ fn line(entry: &Value) -> String {
 
 /// Executes `H` blocks, the last changed by `change`, and freezes that one.
 fn execute(dir: &Path, app: u8, change: impl Fn(&mut Vec<Value>)) -> PathBuf {
+    execute_each(dir, app, |height, entries| {
+        if height == H {
+            change(entries);
+        }
+    })
+}
+
+/// The same, each block changed by `change`.
+fn execute_each(dir: &Path, app: u8, change: impl Fn(u64, &mut Vec<Value>)) -> PathBuf {
     let profile = Profile::builtin("host").expect("a profile");
     let options = Options {
         size: 8 << 20,
@@ -53,9 +62,7 @@ fn execute(dir: &Path, app: u8, change: impl Fn(&mut Vec<Value>)) -> PathBuf {
     for height in 1..=H {
         let mut entries = entries(height);
         let last = height == H;
-        if last {
-            change(&mut entries);
-        }
+        change(height, &mut entries);
         let time = 1_732_196_000_000_000_000 + height as i64;
         host.begin_block(height, time, None).expect("begun");
         for entry in &entries {
@@ -178,6 +185,235 @@ fn two_hosts_are_told_apart_by_transaction_and_operation() {
         // The name is the execution's, and the AppHash is no part of it.
         let same = plain.file_name() == other.file_name();
         assert_eq!(same, place.is_empty(), "{what}");
+    }
+}
+
+/// What a process that has just started does more: an iterator in the first block, before
+/// everything else.
+fn starts(entries: &mut Vec<Value>) {
+    let at = entries.iter().position(|entry| entry["type"] == "tx-begin");
+    let iterate = json!({"type": "op-iterate", "op": 0, "store": "bank", "start": "01", "end": "02", "reverse": true});
+    let next = json!({"type": "op-next", "op": 1, "store": "bank", "of": 0, "key": null});
+    let read =
+        json!({"type": "op-read", "tx": 0, "op": 0, "store": "bank", "key": "05", "value": "cc"});
+    let at = at.expect("a transaction");
+    // Numbers of what follows shift.
+    entries.insert(at + 1, read);
+    entries.splice(at..at, [iterate, next]);
+    let own = entries.iter_mut().filter(|entry| entry["tx"] == 0);
+    for (op, entry) in own.filter(|entry| entry.get("op").is_some()).enumerate() {
+        entry["op"] = json!(op);
+    }
+}
+
+/// A recording without what only a tracer writes.
+fn untraced(entries: &mut Vec<Value>) {
+    entries.retain(|entry| {
+        let kind = entry["type"].as_str().unwrap_or_default();
+        !kind.starts_with("op-") && kind != "tx-begin"
+    });
+}
+
+/// What the value of a read is changed to.
+fn other_value(entries: &mut [Value]) {
+    let at = find_read(entries, 1, "61");
+    entries[at]["value"] = json!("ff");
+}
+
+fn find_read(entries: &[Value], tx: u64, key: &str) -> usize {
+    let is = |entry: &Value| entry["type"] == "op-read" && entry["tx"] == tx && entry["key"] == key;
+    entries.iter().position(is).expect("such a read")
+}
+
+type Each = fn(u64, &mut Vec<Value>);
+
+/// What A and B did, whether the AppHash of the last block differs, the verdict and the
+/// place.
+const PAIRS: [(&str, Each, Each, bool, &str, &str); 10] = [
+    (
+        "a restart before the fault",
+        |_, _| {},
+        |height, entries| match height {
+            2 => starts(entries),
+            H => other_value(entries),
+            _ => {}
+        },
+        true,
+        "state differs",
+        "height 4, tx 1, op 0, op-read",
+    ),
+    (
+        "a restart in the block of the fault",
+        |_, _| {},
+        |height, entries| {
+            if height == H {
+                starts(entries);
+                other_value(entries);
+            }
+        },
+        true,
+        "state differs",
+        "height 4, tx 1, op 0, op-read",
+    ),
+    (
+        "a restart and no fault",
+        |_, _| {},
+        |height, entries| {
+            if height >= 2 {
+                starts(entries);
+            }
+        },
+        false,
+        "identical",
+        "",
+    ),
+    (
+        "a restart, and a fault that nothing shows",
+        |_, _| {},
+        |height, entries| {
+            if height == H {
+                starts(entries);
+            }
+        },
+        true,
+        "outside the recording",
+        "",
+    ),
+    (
+        "a row that an iterator does not find",
+        |height, entries| {
+            if height == H {
+                starts(entries);
+                let at = entries.iter().position(|entry| entry["type"] == "op-next");
+                entries[at.expect("an iterator")]["key"] = json!("015");
+            }
+        },
+        |height, entries| {
+            if height == H {
+                starts(entries);
+            }
+        },
+        true,
+        "state differs",
+        "height 4, op 1, op-next",
+    ),
+    (
+        "one without a tracer",
+        |_, _| {},
+        |_, entries| untraced(entries),
+        false,
+        "identical",
+        "",
+    ),
+    (
+        "one without a tracer, and a fault that results show",
+        |_, _| {},
+        |height, entries| {
+            untraced(entries);
+            if height == H {
+                let at = find(entries, "tx-result", 2, None);
+                entries[at]["gasUsed"] = json!(151);
+            }
+        },
+        true,
+        "execution differs",
+        "height 4, tx 2, tx-result",
+    ),
+    (
+        "one without a tracer, and a fault that the AppHash alone shows",
+        |_, _| {},
+        |_, entries| untraced(entries),
+        true,
+        "evidence insufficient",
+        "",
+    ),
+    (
+        "other stores",
+        |_, entries| {
+            let own =
+                json!({"type": "op-read", "op": 0, "store": "mint", "key": "01", "value": null});
+            entries.push(own);
+        },
+        |_, entries| {
+            let own = json!({"type": "op-write", "op": 0, "store": "gov", "key": "01", "value": "aa", "bytes": 1});
+            entries.push(own);
+        },
+        false,
+        "identical",
+        "",
+    ),
+    (
+        "steps of its own",
+        |_, entries| entries.push(json!({"type": "step-mine", "x": 1})),
+        |height, entries| {
+            if height == H {
+                other_value(entries);
+            }
+        },
+        true,
+        "state differs",
+        "height 4, tx 1, op 0, op-read",
+    ),
+];
+
+#[test]
+fn what_nothing_came_of_and_what_only_one_records_accuses_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (index, (what, one, other, hash_too, verdict, place)) in PAIRS.iter().enumerate() {
+        let dir = |side: &str| folder.path().join(format!("{index}{side}"));
+        let a = execute_each(&dir("a"), 1, one);
+        let b = execute_each(&dir("b"), 1 + u8::from(*hash_too), other);
+        for [a, b] in [[&a, &b], [&b, &a]] {
+            let document = output_json(&["diff", "--json", text(a), text(b)]);
+            assert_eq!(document["verdict"], *verdict, "{what}: {document:#}");
+            let shown = run(&["diff", text(a), text(b)]);
+            let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+            assert!(shown.contains(place), "{what}: {place:?} in\n{shown}");
+        }
+        let compared = run(&["compare", text(&a), text(&b)]);
+        let code = match *verdict {
+            "identical" => 0,
+            "evidence insufficient" => 2,
+            _ => 1,
+        };
+        let told = String::from_utf8_lossy(&compared.stdout);
+        assert_eq!(compared.status.code(), Some(code), "{what}: {told}");
+    }
+}
+
+#[test]
+fn heights_can_be_chosen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let a = execute(&folder.path().join("a"), 1, |_| {});
+    let b = execute(&folder.path().join("b"), 2, |entries| other_value(entries));
+    let (a, b) = (text(&a), text(&b));
+    for (options, code) in [
+        (&["--height", "4"][..], 1),
+        (&["--from-height", "2"], 1),
+        (&["--to-height", "3"], 0),
+        (&["--from-height", "2", "--to-height", "3"], 0),
+        (&["--from-height", "9"], 2),
+        (&["--from-height", "3", "--to-height", "2"], 2),
+        (&["--height", "3", "--to-height", "2"], 2),
+    ] {
+        let done = run(&[&["diff"], options, &[a, b]].concat());
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{options:?}: {told}");
+    }
+}
+
+#[test]
+fn digests_alone_accuse_nobody_of_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let a = execute(&folder.path().join("a"), 1, |_| {});
+    let b = execute(&folder.path().join("b"), 1, starts);
+    let print = folder.path().join("b.fingerprint");
+    output(0, &["fingerprint", text(&b), "-o", text(&print)]);
+    for [a, b] in [[text(&a), text(&print)], [text(&print), text(&a)]] {
+        let done = run(&["diff", a, b]);
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(2), "{told}");
+        assert!(told.contains("has just started reads more"), "{told}");
     }
 }
 
