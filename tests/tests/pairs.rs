@@ -10,9 +10,12 @@
 mod asking;
 #[path = "pairs/count.rs"]
 mod count;
+#[path = "pairs/ledger.rs"]
+mod ledger;
 #[path = "pairs/member.rs"]
 mod member;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use asking::Asked;
@@ -222,4 +225,79 @@ fn shares_are_of_what_was_asked() {
     assert_eq!(figures.share(figures.right), "25.0 %");
     assert_eq!(figures.share(figures.insufficient), "50.0 %");
     assert_eq!(Figures::default().share(0), "0.0 %");
+}
+
+/// Hosts that run transactions: started and killed at other heights, with other tracers.
+#[test]
+fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
+    let seed = 33;
+    let mut random = Random::seeded(seed);
+    let folder = tempfile::tempdir().expect("a folder");
+    let chains = if long() { 1500 } else { 60 };
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for chain in 0..chains {
+        let path = |name: String| folder.path().join(name);
+        let honest = (0..4)
+            .map(|at| ledger::Node::execute(chain, None, path(format!("h{at}")), &mut random));
+        let honest: Vec<_> = honest.collect();
+        let faulty = ledger::FAULTS.iter().enumerate().map(|(at, fault)| {
+            let height = 2 + random.below(5);
+            ledger::Node::execute(
+                chain,
+                Some((*fault, height)),
+                path(format!("f{at}")),
+                &mut random,
+            )
+        });
+        let faulty: Vec<_> = faulty.collect();
+        for (at, a) in honest.iter().enumerate() {
+            for b in honest[at + 1..].iter().chain(&faulty) {
+                held_to_truth(a, b, chain, &mut counts);
+            }
+        }
+    }
+    println!("seed {seed}: {counts:#?}");
+    let answered = |kind: &str| counts.get(kind).copied().unwrap_or(0);
+    assert!(
+        answered("honest, exit 0") > answered("honest, exit 2"),
+        "{counts:?}"
+    );
+    assert!(
+        answered("different, exit 1") > answered("different, exit 2"),
+        "{counts:?}"
+    );
+}
+
+fn held_to_truth(
+    a: &ledger::Node,
+    b: &ledger::Node,
+    chain: u64,
+    counts: &mut BTreeMap<String, u64>,
+) {
+    let truth = ledger::parting(a, b);
+    let answers = [[a, b], [b, a]].map(|[a, b]| ledger::asked(&a.path, &b.path));
+    let (exit, said, height) = &answers[0];
+    let words = || {
+        format!(
+            "chain {chain}: A {}; B {:?} {}: {said} at {height:?}",
+            a.words, b.fault, b.words
+        )
+    };
+    assert_eq!(
+        (answers[1].0, answers[1].2),
+        (*exit, *height),
+        "turned round: {} {}",
+        words(),
+        answers[1].1
+    );
+    let kind = match (truth, exit) {
+        (None, 1) => panic!("ACCUSED: {}", words()),
+        (Some(_), 0) => panic!("CALLED IDENTICAL: {}", words()),
+        (Some(truth), 1) if height.is_some_and(|height| height != truth) => {
+            panic!("ANOTHER PLACE than {truth}: {}", words())
+        }
+        (None, _) => "honest",
+        (Some(_), _) => "different",
+    };
+    *counts.entry(format!("{kind}, exit {exit}")).or_default() += 1;
 }
