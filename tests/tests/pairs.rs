@@ -230,8 +230,7 @@ fn shares_are_of_what_was_asked() {
 /// Hosts that run transactions: started and killed at other heights, with other tracers.
 #[test]
 fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
-    let seed = 33;
-    let mut random = Random::seeded(seed);
+    let mut random = Random::seeded(33);
     let folder = tempfile::tempdir().expect("a folder");
     let chains = if long() { 1500 } else { 60 };
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -256,7 +255,7 @@ fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
             }
         }
     }
-    println!("seed {seed}: {counts:#?}");
+    println!("{counts:#?}");
     let answered = |kind: &str| counts.get(kind).copied().unwrap_or(0);
     assert!(
         answered("honest, exit 0") > answered("honest, exit 2"),

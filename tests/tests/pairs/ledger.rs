@@ -58,8 +58,8 @@ pub struct Node {
     pub fault: Option<(Fault, u64)>,
     /// What it is, in words.
     pub words: String,
-    /// Its AppHashes, by height.
-    hashes: BTreeMap<u64, String>,
+    /// State and results, by height.
+    outcomes: BTreeMap<u64, String>,
 }
 
 struct Ledger<'r> {
@@ -71,6 +71,8 @@ struct Ledger<'r> {
     /// The process has not executed a block yet.
     fresh: bool,
     lines: String,
+    /// Of the block's transactions.
+    results: String,
     tx: Option<u64>,
     op: u64,
     cached: BTreeMap<(&'static str, u64), u64>,
@@ -200,6 +202,7 @@ impl Ledger<'_> {
             self.write(other, to, value + more + tx + 1 + wrong);
         }
         let gas = 100 + value % 3 + u64::from(faulty && self.is(Fault::Gas, height));
+        let _ = write!(self.results, "{gas} ");
         self.line(&format!(
             r#"{{"type":"tx-result","tx":{tx},"code":0,"codespace":"","gasWanted":200,"gasUsed":{gas},"data":null}}"#
         ));
@@ -210,6 +213,7 @@ impl Ledger<'_> {
     fn block(&mut self, height: u64, killed: bool) {
         let before = self.state.clone();
         let from = self.lines.len();
+        self.results.clear();
         self.cached.clear();
         self.op = 0;
         let input = hex(&format!("{} {height}", self.chain));
@@ -287,7 +291,7 @@ impl Node {
         path: PathBuf,
         random: &mut Random,
     ) -> Node {
-        let (mut words, mut hashes) = (String::new(), BTreeMap::new());
+        let (mut words, mut outcomes) = (String::new(), BTreeMap::new());
         let from = 1 + random.below(2);
         let last = fault.map_or(BLOCKS, |(_, height)| height);
         let mut ledger = Ledger {
@@ -298,6 +302,7 @@ impl Node {
             state: BTreeMap::new(),
             fresh: false,
             lines: String::new(),
+            results: String::new(),
             tx: None,
             op: 0,
             cached: BTreeMap::new(),
@@ -322,7 +327,8 @@ impl Node {
                 ledger.starts();
             }
             ledger.block(height, false);
-            hashes.insert(height, ledger.app_hash());
+            let outcome = format!("{:?} {}", ledger.state, ledger.results);
+            outcomes.insert(height, hex(&outcome));
         }
         let _ = write!(words, "traces {:?} at its end", ledger.tracing);
         std::fs::write(&path, &ledger.lines).expect("a recording");
@@ -330,7 +336,7 @@ impl Node {
             path,
             fault,
             words,
-            hashes,
+            outcomes,
         }
     }
 }
@@ -354,7 +360,6 @@ pub fn asked(a: &Path, b: &Path) -> (u8, String, Option<u64>) {
 /// The height at which an honest node and another one part, if what the other did
 /// otherwise had an effect.
 pub fn parting(honest: &Node, other: &Node) -> Option<u64> {
-    let (fault, height) = other.fault?;
-    let same = honest.hashes[&height] == other.hashes[&height];
-    (fault == Fault::Gas || !same).then_some(height)
+    let (_, height) = other.fault?;
+    (honest.outcomes[&height] != other.outcomes[&height]).then_some(height)
 }
