@@ -32,9 +32,11 @@ use given::{Given, OWN_LINE};
 use journal::Journal;
 use lines::LineSplitter;
 use pipe::{read_now, widen};
-use trouble::{Failure, News, Trouble};
+use trouble::{Failure, Trouble};
 
 use crate::run::link::Rest;
+
+pub use trouble::News;
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;

@@ -14,7 +14,7 @@ mod bench;
 pub mod command;
 mod finals;
 mod server;
-mod stages;
+pub(crate) mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

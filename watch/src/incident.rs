@@ -111,6 +111,10 @@ pub struct Record {
     pub chain: String,
     /// The message, in words.
     pub message: String,
+    /// What a transaction declares of the message, its checksum; `None` of a log that is no
+    /// message. Checks that name no transaction are told by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<B256>,
     /// Why it is invalid, in a word ...
     pub why: String,
     /// ... and in words.
@@ -239,6 +243,7 @@ impl Incidents {
             transaction: site.transaction,
             chain: site.chain.to_string(),
             message: words(executed),
+            checksum: executed.ok().map(|message| message.checksum()),
             why,
             text,
             level: Level::Unsafe,

@@ -15,6 +15,7 @@
 //! | [`validity`] | whether a message holds: the rules, and a reason for each that is broken |
 //! | [`rpc`], [`chain`] | JSON-RPC, and what the nodes of a chain tell |
 //! | [`check`] | the light check of an access list, as a command and as a server |
+//! | [`checks`] | checks that others did, by stage: onto the tape and into the metrics |
 //! | [`finder`] | one chain, block by block, and back where it was replaced |
 //! | [`bridge`] | ETH that messages move |
 //! | [`book`] | what is known of messages that are not settled, and what changes it |
@@ -37,6 +38,7 @@ pub mod book;
 pub mod bridge;
 pub mod chain;
 pub mod check;
+pub mod checks;
 pub mod dependency_set;
 pub mod finder;
 mod http;

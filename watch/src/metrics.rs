@@ -63,6 +63,8 @@ pub struct Metrics {
     gauges: BTreeMap<(&'static str, String), u64>,
     /// What needs attention besides what chains and the book tell.
     pub(crate) concerns: Vec<String>,
+    /// Of checks that others did.
+    pub(crate) checks: String,
 }
 
 impl Metrics {
@@ -201,6 +203,7 @@ impl Metrics {
         }
         gauge(&mut text, "message_status", self.standings(book));
         gauges(&mut text, book, chains);
+        text.push_str(&self.checks);
         text
     }
 

@@ -29,11 +29,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
+use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::Budget;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Standing};
 use crate::chain::{Heads, Node};
+use crate::checks::Checks;
 use crate::dependency_set::DependencySet;
 use crate::finder::{Declaration, Finder, Found, FoundMessage, Sighting};
 use crate::incident::{self, Level, Record, Shape, Step};
@@ -80,6 +82,8 @@ pub struct Options {
     pub asked: Vec<Asked>,
     /// Between two questions of the same thing to a second opinion.
     pub ask_again: Duration,
+    /// Where checks are told that others did, by the chain that executes what was checked.
+    pub checks: Vec<(ChainId, Place)>,
 }
 
 /// What the threads tell the watcher.
@@ -161,6 +165,7 @@ struct Watcher {
     headers: Headers,
     resets: Resets,
     ask_again: Duration,
+    checks: Checks,
 }
 
 impl Watcher {
@@ -182,6 +187,15 @@ impl Watcher {
             chains.insert(*id, Watched::new(*id, opened));
         }
         note_unwatched(&options, &mut alerts);
+        let mut checks = Checks::default();
+        for (id, watched) in &chains {
+            checks.of_chain(*id, &watched.tape.recorder(), options.size);
+            let open = watched.incidents.open();
+            open.for_each(|record| checks.want(*id, record));
+        }
+        for (id, place) in &options.checks {
+            checks.read(*id, place, &options.dir.join(id.to_string()))?;
+        }
         let every = options.ask_again;
         let mut second = Second::start(options.asked, every, told).map_err(no_thread)?;
         for (id, watched) in &chains {
@@ -202,6 +216,7 @@ impl Watcher {
             headers: Headers::default(),
             resets: Resets::default(),
             ask_again: every,
+            checks,
         })
     }
 
@@ -232,6 +247,11 @@ impl Watcher {
         self.look_at_levels();
         self.look_at_opinions();
         self.look_at_forks();
+        for (chain, alarm) in self.checks.take_alarms() {
+            let text = format!("chain {chain}: {alarm}");
+            self.alerts.alert(chain, "forbidden-stage", &text);
+        }
+        self.metrics.checks = self.checks.text();
         self.metrics.concerns = self.concerns();
         Ok(())
     }
@@ -251,6 +271,7 @@ impl Watcher {
 
     /// Ends the finders, and writes how far each chain was read.
     fn end(self) {
+        self.checks.end();
         self.second.end();
         for (_, finding) in self.findings {
             finding.end();
@@ -285,7 +306,10 @@ impl Watcher {
             } => self.frozen(chain, incident, outcome)?,
             Input::Levels(source, told) => self.levels(source, told)?,
             Input::SuperRoot(source, answer) => self.super_root(source, answer)?,
-            Input::Opinions(endpoint, told) => self.opinions(endpoint, told)?,
+            Input::Opinions(endpoint, told) => {
+                self.checks.asked(self.second.name(endpoint), &told);
+                self.opinions(endpoint, told)?;
+            }
             Input::Look(chain, look) => self.looked(chain, look)?,
         }
         self.judge()
@@ -526,6 +550,8 @@ impl Watcher {
             let Some(watched) = self.chains.get_mut(&chain) else {
                 return Ok(());
             };
+            // Before its box: what the checks said belongs into it.
+            self.checks.want(chain, &record);
             self.alerts.step(chain, &record, &step);
             watched.tape.incident(&record, at)?;
             self.metrics.step(chain, &record, &step);

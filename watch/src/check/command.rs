@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use super::server::{cannot_tell, serve};
 use super::{Checker, Question, Verdict, shown};
 use crate::access_list::{self, Declared};
 use crate::arguments::{Nodes, by_chain, read_set};
+use crate::checks::written::Samples;
 use crate::message::ChainId;
 use crate::validity::Descriptor;
 
@@ -66,6 +67,10 @@ pub struct CheckArgs {
     /// metrics at /metrics.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["entries", "executing_chain", "timestamp"])]
     serve: Option<SocketAddr>,
+    /// With --serve: write a line of JSON for each call that is answered behind what is in
+    /// this file, for haltbox watch --checks.
+    #[arg(long, value_name = "FILE", requires = "serve")]
+    samples: Option<PathBuf>,
     /// Ask for so many seconds, and print how long it took: one declaration after the other
     /// against all of them in one request. Exit code 0 whatever the verdicts are.
     #[arg(long, value_name = "SECONDS", conflicts_with = "serve", value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -161,19 +166,24 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, String> {
     let nodes = by_chain(&args.chains, &set)?;
     let checker = Checker::new(set, nodes, Duration::from_millis(args.retest_ms));
     match args.serve {
-        Some(address) => serve_at(address, checker),
+        Some(address) => serve_at(address, checker, args.samples.as_deref()),
         None => check(args, &checker),
     }
 }
 
-fn serve_at(address: SocketAddr, checker: Checker) -> Result<ExitCode, String> {
+fn serve_at(
+    address: SocketAddr,
+    checker: Checker,
+    samples: Option<&Path>,
+) -> Result<ExitCode, String> {
+    let samples = samples.map(Samples::start).transpose()?;
     let listener = TcpListener::bind(address)
         .map_err(|error| format!("--serve {address}: {error}; give an address that is free"))?;
     let at = listener.local_addr().unwrap_or(address);
     say(&format!(
         "checks at http://{at}/, metrics at http://{at}/metrics"
     ));
-    serve(&listener, checker)
+    serve(&listener, checker, samples)
 }
 
 fn check(args: &CheckArgs, checker: &Checker) -> Result<ExitCode, String> {

@@ -9,9 +9,10 @@
 //! 321401 where the block may still come, 321100 where this check cannot tell at all.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use haltbox_recorder::operator::message::say;
@@ -19,12 +20,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::stages::{Board, Outcome, Seldom, Stage};
+use super::stages::{self, Board, Outcome, Seldom, Stage};
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
+use crate::checks::written::Samples;
+use crate::checks::{DECLARED, Named, Sample};
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::{ChainId, Place};
 use crate::validity::{Broken, Descriptor};
+use crate::watcher::now;
 
 /// Calls of one batch.
 const CALLS: usize = 1000;
@@ -65,8 +69,12 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers until the process ends.
-pub(super) fn serve(listener: &TcpListener, checker: Checker) -> ! {
-    http::serve(listener, Arc::new(Server::new(checker)))
+pub(super) fn serve(listener: &TcpListener, checker: Checker, samples: Option<Samples>) -> ! {
+    let server = Server {
+        samples,
+        ..Server::new(checker)
+    };
+    http::serve(listener, Arc::new(server))
 }
 
 pub(super) struct Server {
@@ -74,6 +82,8 @@ pub(super) struct Server {
     board: Board,
     /// Why there is no verdict.
     trouble: Mutex<Seldom>,
+    /// Where each check is told of.
+    samples: Option<Samples>,
 }
 
 /// Why a call has no result.
@@ -116,6 +126,7 @@ impl Server {
             checker,
             board: Board::default(),
             trouble: Mutex::default(),
+            samples: None,
         }
     }
 
@@ -145,7 +156,12 @@ impl Server {
         let mut answers = Vec::new();
         for (taken, result) in taken.into_iter().zip(results) {
             if taken.is_check {
-                self.board.count(stage, outcome(&result), took);
+                let alarm = self.board.count(stage, outcome(&result), Some(took));
+                alarm
+                    .iter()
+                    .for_each(|alarm| say(&format!("ALARM: {alarm}")));
+                let sample = |samples: &Samples| samples.put(sample(stage, &taken, &result, took));
+                self.samples.as_ref().map(sample);
             }
             if let Some(id) = taken.id {
                 answers.push(match result {
@@ -163,6 +179,17 @@ impl Server {
                 one("200 OK", &Value::Array(answers))
             }
         }
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = stages::text("haltbox_check", &[(String::new(), &self.board)]);
+        if let Some(samples) = &self.samples {
+            let name = "haltbox_check_samples_lost_total";
+            let help = "Checks that are not in the file of --samples.";
+            stages::head(&mut text, name, "counter", help);
+            let _ = writeln!(text, "{name} {}", samples.lost());
+        }
+        text
     }
 
     /// Of all calls of a request together: they share what is looked up.
@@ -216,7 +243,7 @@ impl Answers for Server {
     fn answer(&self, request: &Request) -> Reply {
         match (request.is_get, request.path.as_str()) {
             (false, _) => self.call(request),
-            (true, "/metrics") => reply("200 OK", METRICS, self.board.text()),
+            (true, "/metrics") => reply("200 OK", METRICS, self.metrics()),
             (true, _) => {
                 let text = "metrics are at /metrics; checks come by POST\n";
                 reply("404 Not Found", PLAIN, text.to_owned())
@@ -406,6 +433,24 @@ fn read_descriptor(descriptor: Value, is_interop: bool) -> Result<Descriptor, Fa
         timestamp: raw.timestamp.0,
         timeout: raw.timeout.map_or(0, |timeout| timeout.0),
     })
+}
+
+fn sample(stage: Stage, taken: &Taken, result: &Result<(), Failure>, took: Duration) -> Sample {
+    let asked = taken.asked.as_ref().ok();
+    let declared = asked.into_iter().flat_map(|asked| &asked.declared);
+    let chain = asked.and_then(|asked| asked.descriptor.chain);
+    Sample {
+        stage,
+        backend: None,
+        part: false,
+        chain: chain.map(|chain| chain.to_string()),
+        tx: None,
+        declares: declared.take(DECLARED).map(Named::from).collect(),
+        verdict: outcome(result),
+        error: result.as_ref().err().map(|error| error.message.clone()),
+        took_us: u64::try_from(took.as_micros()).ok(),
+        at: now(),
+    }
 }
 
 fn outcome(result: &Result<(), Failure>) -> Outcome {

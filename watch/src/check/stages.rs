@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use haltbox_recorder::operator::message::say;
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 /// How long one of both histograms takes what comes.
 const TURN: Duration = Duration::from_secs(300);
@@ -20,8 +20,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
 
 /// Where a transaction stands when it is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
     /// The proxy in front of all nodes.
     Proxyd,
     /// A node takes it into its mempool.
@@ -76,10 +77,14 @@ impl FromStr for Stage {
 }
 
 /// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The transaction may go on.
     Accepted,
+    /// It may not.
     Refused,
+    /// Nobody told.
     Undecided,
     /// It was no question that has an answer here.
     Malformed,
@@ -96,10 +101,10 @@ impl Outcome {
 
 /// What is said once a minute at most.
 #[derive(Default)]
-pub(super) struct Seldom(Option<Instant>);
+pub(crate) struct Seldom(Option<Instant>);
 
 impl Seldom {
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.0.is_none_or(|last| now - last >= AGAIN);
         if due {
             self.0 = Some(now);
@@ -110,11 +115,13 @@ impl Seldom {
 
 /// The tallies of all stages.
 #[derive(Default)]
-pub(super) struct Board([Mutex<Tally>; 6]);
+pub(crate) struct Board([Mutex<Tally>; 6]);
 
 #[derive(Default)]
 struct Tally {
     outcomes: [u64; 4],
+    /// Those whose time is known, and how long they took together.
+    timed: u64,
     sum: Duration,
     times: Option<Times>,
     alarm: Seldom,
@@ -132,65 +139,79 @@ impl Board {
         tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a check, and says it where there should be none.
-    pub(super) fn count(&self, stage: Stage, outcome: Outcome, took: Duration) {
+    /// Counts a check, and how long it took if that is known. Gives the alarm where there
+    /// should be none and none was given for a minute.
+    pub(crate) fn count(
+        &self,
+        stage: Stage,
+        outcome: Outcome,
+        took: Option<Duration>,
+    ) -> Option<String> {
         let mut tally = self.tally(stage);
         tally.count(outcome, took);
-        if stage.is_forbidden() && tally.alarm.is_due(Instant::now()) {
+        let due = stage.is_forbidden() && tally.alarm.is_due(Instant::now());
+        due.then(|| {
             let word = stage.word();
             let count = tally.count_all();
-            drop(tally);
-            say(&format!(
-                "ALARM: stage {word} asked for a check ({count} so far): a check there holds up the \
+            format!(
+                "stage {word} asked for a check ({count} so far): a check there holds up the \
                  making of blocks. Check before, in proxyd and in the mempools of other nodes, and \
                  switch it off at the sequencer"
-            ));
-        }
-    }
-
-    /// All of it, in the text exposition format.
-    pub(super) fn text(&self) -> String {
-        let mut out = String::new();
-        head(
-            &mut out,
-            "haltbox_check_total",
-            "counter",
-            "Checks of an access list.",
-        );
-        for stage in Stage::ALL {
-            let tally = self.tally(stage);
-            for (outcome, word) in Outcome::ALL {
-                let count = tally.outcomes[outcome as usize];
-                let stage = stage.word();
-                let _ = writeln!(
-                    out,
-                    "haltbox_check_total{{stage=\"{stage}\",verdict=\"{word}\"}} {count}"
-                );
-            }
-        }
-        let help = "How long its caller waited; quantiles of the last five to ten minutes.";
-        head(&mut out, "haltbox_check_seconds", "summary", help);
-        for stage in Stage::ALL {
-            self.tally(stage).seconds(&mut out, stage.word());
-        }
-        let help = "Checks at a stage where there should be none.";
-        let name = "haltbox_check_forbidden_stage_total";
-        head(&mut out, name, "counter", help);
-        for stage in Stage::ALL.into_iter().filter(|stage| stage.is_forbidden()) {
-            let count = self.tally(stage).count_all();
-            let _ = writeln!(out, "{name}{{stage=\"{}\"}} {count}", stage.word());
-        }
-        out
+            )
+        })
     }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+/// All that boards tell, in the text exposition format. `prefix` begins the names; each
+/// board's labels stand before those of the stage.
+pub(crate) fn text(prefix: &str, boards: &[(String, &Board)]) -> String {
+    let mut out = String::new();
+    let each = || {
+        let stages = |(labels, board)| Stage::ALL.map(|stage| (labels, board, stage));
+        boards
+            .iter()
+            .map(|(labels, board)| (labels, *board))
+            .flat_map(stages)
+    };
+    let name = format!("{prefix}_total");
+    head(&mut out, &name, "counter", "Checks of an access list.");
+    for (labels, board, stage) in each() {
+        let tally = board.tally(stage);
+        for (outcome, word) in Outcome::ALL {
+            let count = tally.outcomes[outcome as usize];
+            let stage = stage.word();
+            let _ = writeln!(
+                out,
+                "{name}{{{labels}stage=\"{stage}\",verdict=\"{word}\"}} {count}"
+            );
+        }
+    }
+    let name = format!("{prefix}_seconds");
+    let help = "How long its caller waited; quantiles of the last five to ten minutes.";
+    head(&mut out, &name, "summary", help);
+    for (labels, board, stage) in each() {
+        let labels = format!("{labels}stage=\"{}\"", stage.word());
+        board.tally(stage).seconds(&mut out, &name, &labels);
+    }
+    let name = format!("{prefix}_forbidden_stage_total");
+    let help = "Checks at a stage where there should be none.";
+    head(&mut out, &name, "counter", help);
+    for (labels, board, stage) in each().filter(|(.., stage)| stage.is_forbidden()) {
+        let count = board.tally(stage).count_all();
+        let _ = writeln!(out, "{name}{{{labels}stage=\"{}\"}} {count}", stage.word());
+    }
+    out
+}
+
+pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
 impl Tally {
-    fn count(&mut self, outcome: Outcome, took: Duration) {
+    fn count(&mut self, outcome: Outcome, took: Option<Duration>) {
         self.outcomes[outcome as usize] += 1;
+        let Some(took) = took else { return };
+        self.timed += 1;
         self.sum = self.sum.saturating_add(took);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if self.times.is_none() {
@@ -206,22 +227,18 @@ impl Tally {
         self.outcomes.iter().sum()
     }
 
-    fn seconds(&mut self, out: &mut String, stage: &str) {
-        let name = "haltbox_check_seconds";
+    fn seconds(&mut self, out: &mut String, name: &str, labels: &str) {
         let recent = self.times.as_mut().and_then(Times::recent);
         for quantile in QUANTILES {
             // Nothing has no quantile: that is how Prometheus writes it.
             let value = recent.as_ref().map_or("NaN".to_owned(), |recent| {
                 (recent.value_at_quantile(quantile) as f64 / 1e6).to_string()
             });
-            let _ = writeln!(
-                out,
-                "{name}{{stage=\"{stage}\",quantile=\"{quantile}\"}} {value}"
-            );
+            let _ = writeln!(out, "{name}{{{labels},quantile=\"{quantile}\"}} {value}");
         }
-        let (count, sum) = (self.count_all(), self.sum.as_secs_f64());
-        let _ = writeln!(out, "{name}_count{{stage=\"{stage}\"}} {count}");
-        let _ = writeln!(out, "{name}_sum{{stage=\"{stage}\"}} {sum}");
+        let (count, sum) = (self.timed, self.sum.as_secs_f64());
+        let _ = writeln!(out, "{name}_count{{{labels}}} {count}");
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {sum}");
     }
 }
 
@@ -265,6 +282,8 @@ mod tests {
     fn stages_are_read_as_they_are_written() {
         for (at, stage) in Stage::ALL.into_iter().enumerate() {
             assert_eq!(stage.word().parse(), Ok(stage));
+            let json = serde_json::to_string(&stage).unwrap();
+            assert_eq!(json, format!("{:?}", stage.word()));
             assert_eq!(stage as usize, at);
         }
         let error = "mempool".parse::<Stage>().unwrap_err();
@@ -276,18 +295,21 @@ mod tests {
         let board = Board::default();
         for millis in 1..=100 {
             let took = Duration::from_millis(millis);
-            board.count(Stage::Monitor, Outcome::Refused, took);
+            board.count(Stage::Monitor, Outcome::Refused, Some(took));
         }
-        board.count(Stage::Builder, Outcome::Accepted, Duration::ZERO);
-        let text = board.text();
+        board.count(Stage::Monitor, Outcome::Undecided, None);
+        let alarm = board.count(Stage::Builder, Outcome::Accepted, Some(Duration::ZERO));
+        assert!(alarm.unwrap().contains("stage builder asked"));
+        assert_eq!(board.count(Stage::Builder, Outcome::Accepted, None), None);
+        let text = text("haltbox_check", &[(String::new(), &board)]);
         for line in [
             "haltbox_check_total{stage=\"monitor\",verdict=\"refused\"} 100",
             "haltbox_check_total{stage=\"monitor\",verdict=\"accepted\"} 0",
-            "haltbox_check_total{stage=\"builder\",verdict=\"accepted\"} 1",
+            "haltbox_check_total{stage=\"builder\",verdict=\"accepted\"} 2",
             "haltbox_check_seconds{stage=\"proxyd\",quantile=\"0.5\"} NaN",
             "haltbox_check_seconds_count{stage=\"monitor\"} 100",
             "haltbox_check_seconds_sum{stage=\"monitor\"} 5.05",
-            "haltbox_check_forbidden_stage_total{stage=\"builder\"} 1",
+            "haltbox_check_forbidden_stage_total{stage=\"builder\"} 2",
             "haltbox_check_forbidden_stage_total{stage=\"sequencer-ingress\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
+use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::Budget;
 use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::rpc::Endpoint;
@@ -74,6 +75,11 @@ pub struct WatchArgs {
     /// Seconds between two questions of the same thing to a second opinion.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     ask_again_seconds: u64,
+    /// Where checks of transactions of a chain are told: proxyd's log in JSON, or lines that
+    /// other stages write (docs/op-stack.md). A file is followed over its rotations; a pipe,
+    /// or - for standard input, may be given too. May be given again.
+    #[arg(long, value_name = "ID=FILE", value_parser = parse_checks)]
+    checks: Vec<(ChainId, Place)>,
     /// Serve metrics for Prometheus at http://ADDR/metrics, and whether anything needs
     /// attention at http://ADDR/health.
     #[arg(long, value_name = "ADDR")]
@@ -92,6 +98,43 @@ pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
     let expected = "expected ID=URL, as in 901=http://127.0.0.1:9545";
     let (id, node) = text.split_once('=').ok_or(expected)?;
     Ok((id.parse()?, node.parse()?))
+}
+
+/// `902=/var/log/proxyd.log`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_checks(text: &str) -> Result<(ChainId, Place), String> {
+    let expected = "expected ID=FILE, as in 902=/var/log/proxyd.log";
+    let (id, file) = text.split_once('=').ok_or(expected)?;
+    match file {
+        "" => Err(expected.to_owned()),
+        "-" => Ok((id.parse()?, Place::Stdin)),
+        path => Ok((id.parse()?, Place::Path(path.into()))),
+    }
+}
+
+/// Where checks are told, of chains that are watched, and standard input once.
+fn checks(
+    args: &WatchArgs,
+    chains: &BTreeMap<ChainId, Vec<Node>>,
+) -> Result<Vec<(ChainId, Place)>, String> {
+    for (at, (id, place)) in args.checks.iter().enumerate() {
+        if !chains.contains_key(id) {
+            return Err(format!(
+                "--checks {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
+            ));
+        }
+        let before = &args.checks[..at];
+        let twice = before.contains(&(*id, place.clone()));
+        let shares_stdin = *place == Place::Stdin && before.iter().any(|(_, one)| one == place);
+        if twice || shares_stdin {
+            return Err(format!(
+                "--checks {id}=... is given twice with the same file; leave one out"
+            ));
+        }
+    }
+    Ok(args.checks.clone())
 }
 
 /// Whom to ask how far chains are.
@@ -149,6 +192,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let chains = by_chain(&args.chain, &set)?;
     let sources = sources(args, &chains)?;
     let asked = asked(args, &chains)?;
+    let checks = checks(args, &chains)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
@@ -176,6 +220,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
         sources,
         asked,
         ask_again: Duration::from_secs(args.ask_again_seconds),
+        checks,
     };
     super::run(options, alerts, &shown, &stop)?;
     Ok(ExitCode::SUCCESS)
@@ -206,6 +251,7 @@ mod tests {
         let set = DependencySet::read(br#"{"dependencies": {"902": {}}}"#);
         let chains = by_chain(&program.args.chain, &set.expect("a set"))?;
         sources(&program.args, &chains)?;
+        checks(&program.args, &chains)?;
         asked(&program.args, &chains).map(|_| ())
     }
 
@@ -217,6 +263,8 @@ mod tests {
             "--supernode=http://s:1",
             "--op-node=902=http://n:1",
             "--min-safety=unsafe",
+            "--checks=902=-",
+            "--checks=902=proxyd.log",
         ];
         assert_eq!(args(&sound), Ok(()));
         assert_eq!(
@@ -241,6 +289,9 @@ mod tests {
                 "not watched",
             ),
             (&["--op-node=902", "--min-safety=safe"], "expected ID=URL"),
+            (&["--checks=902=", "--min-safety=safe"], "expected ID=FILE"),
+            (&["--checks=901=x", "--min-safety=safe"], "not watched"),
+            (&["--checks=902=-", "--checks=0x386=-"], "given twice"),
             (
                 &["--filter=http://f:1", "--min-safety=none"],
                 "invalid value",

@@ -85,6 +85,12 @@ struct Round {
 }
 
 impl Second {
+    /// What an endpoint is called.
+    pub(super) fn name(&self, endpoint: usize) -> &str {
+        let asking = self.endpoints.get(endpoint);
+        asking.map_or("", |asking| &asking.name)
+    }
+
     /// Starts to ask each endpoint in a thread of its own.
     pub(super) fn start(
         asked: Vec<Asked>,

@@ -154,7 +154,7 @@ fn what_nobody_tells_is_no_verdict() {
         ..chain()
     });
     assert_eq!(code(&behind, INTEROP, &params), FUTURE);
-    let text = behind.board.text();
+    let text = behind.metrics();
     let line = "haltbox_check_total{stage=\"proxyd\",verdict=\"undecided\"} 1";
     assert!(text.contains(line), "{text}");
 }
@@ -201,7 +201,7 @@ fn a_batch_is_one_lookup_and_keeps_its_order() {
     assert_eq!(codes, [0, CONFLICT, REQUEST, 0]);
     assert_eq!(stub.asked().len(), 1);
     assert_eq!(stub.asked()[0].len(), 5, "{:?}", stub.asked());
-    let text = server.board.text();
+    let text = server.metrics();
     assert!(
         text.contains("haltbox_check_seconds_count{stage=\"proxyd\"} 4\n"),
         "{text}"
@@ -253,7 +253,7 @@ fn callers_name_their_stage() {
         let (reply, _) = ask_at(&server, path, stage, &body);
         assert_eq!(reply.status, "200 OK");
     }
-    let text = server.board.text();
+    let text = server.metrics();
     for line in [
         "haltbox_check_total{stage=\"proxyd\",verdict=\"accepted\"} 1",
         "haltbox_check_total{stage=\"mempool-ingress\",verdict=\"accepted\"} 1",

@@ -1,0 +1,164 @@
+//! Checks of transactions' access lists that others did: in proxyd, in mempools, wherever.
+//!
+//! ```text
+//! proxyd's log ---------------> joiner --.
+//! lines {"check":{...}} -----------------+--> keeper --> metrics by stage
+//! (mempools, haltbox check --samples)    |          '--> tape, local lane
+//! ```
+//!
+//! Each source is read in a thread of its own, and each sample goes straight to the tape:
+//! neither a flood of checks nor a slow disk under a log holds up the watcher's loop.
+
+mod feed;
+mod keeper;
+mod proxyd;
+mod sample;
+pub(crate) mod written;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use haltbox_recorder::host::HostRecorder;
+use haltbox_recorder::intake::Place;
+
+use crate::access_list::Declared;
+use crate::check::stages::{self, Outcome, Stage};
+use crate::incident::Record;
+use crate::message::ChainId;
+use crate::opinion::{Opinion, Opinions, Question, Says};
+use crate::watcher::now;
+use feed::Feed;
+use keeper::{Counts, Keeper};
+
+pub use sample::{DECLARED, Missing, Named, Sample};
+
+/// How long the end waits for threads that read.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The checks of all chains.
+#[derive(Default)]
+pub(crate) struct Checks {
+    keepers: BTreeMap<ChainId, Arc<Keeper>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// One count of [`Counts`], and what it is called.
+type Shown = (&'static str, &'static str, fn(&Counts) -> u64);
+
+fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
+    Sample {
+        stage: Stage::Monitor,
+        backend: Some(endpoint.to_owned()),
+        part: false,
+        chain: None,
+        tx: Some(question.site.transaction),
+        declares: vec![Named::from(&Declared::of(&question.message))],
+        verdict: match opinion.says {
+            Some(Says::Valid) => Outcome::Accepted,
+            Some(Says::Invalid) => Outcome::Refused,
+            None => Outcome::Undecided,
+        },
+        error: opinion.error.clone(),
+        took_us: u64::try_from(opinion.took.as_micros()).ok(),
+        at: now(),
+    }
+}
+
+/// Each name once, its label values behind one another.
+const SHOWN: [Shown; 6] = [
+    ("check_lines_total", "kind=\"check\"", |c| c.lines),
+    ("check_lines_total", "kind=\"other\"", |c| c.others),
+    ("check_lines_total", "kind=\"unreadable\"", |c| c.unreadable),
+    ("check_samples_total", "kept=\"tape\"", |c| c.taped),
+    ("check_samples_total", "kept=\"no\"", |c| c.lost),
+    ("check_unfinished_total", "", |c| c.unfinished),
+];
+
+impl Checks {
+    /// A chain whose tape takes checks. `size`: of its ring.
+    pub(crate) fn of_chain(&mut self, chain: ChainId, recorder: &Arc<HostRecorder>, size: u64) {
+        let keeper = Keeper::new(chain, Arc::downgrade(recorder), size);
+        self.keepers.insert(chain, Arc::new(keeper));
+    }
+
+    /// Reads checks of a chain. `dir`: the folder of that chain.
+    pub(crate) fn read(&mut self, chain: ChainId, place: &Place, dir: &Path) -> Result<(), String> {
+        let keeper = self.keepers.get(&chain);
+        let keeper = keeper.ok_or_else(|| format!("chain {chain} is not watched"))?;
+        let feed = Feed::open(place, Arc::clone(keeper), dir)?;
+        let thread = feed.start(Arc::clone(&self.stop));
+        let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// An incident is open.
+    pub(crate) fn want(&self, chain: ChainId, record: &Record) {
+        if let Some(keeper) = self.keepers.get(&chain) {
+            keeper.want(record.transaction, record.checksum);
+        }
+    }
+
+    /// The watcher asked another program: that is a check too, at the stage of monitors.
+    pub(crate) fn asked(&self, endpoint: &str, told: &Opinions) {
+        let told = told.iter();
+        let told = told.filter_map(|(question, opinion)| Some((question.as_ref()?, opinion)));
+        for (question, opinion) in told {
+            if let Some(keeper) = self.keepers.get(&question.site.chain) {
+                keeper.asked(monitored(endpoint, question, opinion));
+            }
+        }
+    }
+
+    /// Checks where there should be none, since the last call.
+    pub(crate) fn take_alarms(&self) -> Vec<(ChainId, String)> {
+        let of = |(chain, keeper): (&ChainId, &Arc<Keeper>)| {
+            let alarms = keeper.take_alarms().into_iter();
+            let chain = *chain;
+            alarms.map(move |alarm| (chain, alarm))
+        };
+        self.keepers.iter().flat_map(of).collect()
+    }
+
+    /// For Prometheus.
+    pub(crate) fn text(&self) -> String {
+        let labels = |chain: &ChainId| format!("executing_chain_id=\"{chain}\",");
+        let boards = self.keepers.iter();
+        let boards: Vec<(String, &stages::Board)> = boards
+            .map(|(chain, keeper)| (labels(chain), &keeper.board))
+            .collect();
+        let mut text = stages::text("haltbox_watch_check", &boards);
+        let counts = self.keepers.iter();
+        let counts: Vec<(String, Counts)> = counts
+            .map(|(chain, keeper)| (labels(chain), keeper.counts()))
+            .collect();
+        let mut last = "";
+        for (name, more, of) in SHOWN {
+            if name != last {
+                let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
+            }
+            last = name;
+            for (labels, counts) in &counts {
+                let count = of(counts);
+                let _ = writeln!(text, "haltbox_watch_{name}{{{labels}{more}}} {count}");
+            }
+        }
+        text
+    }
+
+    /// Ends the threads. One that hangs in a read is let go.
+    pub(crate) fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let until = Instant::now() + PATIENCE;
+        let reads = |thread: &JoinHandle<()>| !thread.is_finished();
+        while self.threads.iter().any(reads) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

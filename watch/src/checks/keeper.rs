@@ -1,0 +1,402 @@
+//! What becomes of the samples of one chain: counted, and onto its tape.
+//!
+//! A tape's local lane has room for a while of everything that is told there. What stages
+//! tell may fill it at most once in [`SPAN`]: beyond that samples wait in memory, and go
+//! onto the tape if an incident asks for them. The transactions of an incident are few, the
+//! checks of a chain are not.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use haltbox_recorder::host::{HostRecorder, Kept};
+
+use super::sample::{Missing, Sample};
+use crate::check::stages::{Board, Outcome};
+use crate::message::ChainId;
+use crate::watcher::now;
+
+/// In so many seconds samples may fill the local lane once.
+const SPAN: u64 = 1800;
+/// Part of a ring that is the local lane.
+const LANE: u64 = 4;
+/// Bytes of samples that wait in memory.
+const WAITING: usize = 32 << 20;
+/// What a sample takes in memory beside its bytes.
+const AROUND: usize = 256;
+/// Incidents whose checks are still asked for ...
+const WANTED: usize = 1024;
+/// ... and how many of them are put on the tape whatever the flood is.
+const OF_ONE: u32 = 256;
+/// Between two entries that say how many samples are lost.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The samples of one chain.
+pub(super) struct Keeper {
+    pub(super) chain: ChainId,
+    pub(super) board: Board,
+    /// Whoever runs the tape closes it, and not the last thread that reads checks.
+    recorder: Weak<HostRecorder>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    budget: Budget,
+    waiting: VecDeque<(Sample, usize)>,
+    waiting_bytes: usize,
+    wanted: VecDeque<Wanted>,
+    alarms: Vec<String>,
+    counts: Counts,
+    /// Samples that nobody will see, and when that was last said.
+    lost: u64,
+    lost_said: Option<Instant>,
+}
+
+/// What is shown of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// On the tape.
+    pub(super) taped: u64,
+    /// Neither there nor in memory.
+    pub(super) lost: u64,
+    /// Lines by what they are.
+    pub(super) lines: u64,
+    pub(super) others: u64,
+    pub(super) unreadable: u64,
+    /// Checks of proxyd that had to go before their end was seen.
+    pub(super) unfinished: u64,
+}
+
+/// Bytes that may go onto the tape now.
+#[derive(Default)]
+struct Budget {
+    left: u64,
+    most: u64,
+    per_second: u64,
+    filled: Option<Instant>,
+}
+
+/// The checks of an incident.
+struct Wanted {
+    tx: B256,
+    checksum: Option<B256>,
+    room: u32,
+    /// What endpoints told the watcher last.
+    heard: Vec<(Option<String>, Outcome)>,
+}
+
+impl Budget {
+    fn of_ring(size: u64) -> Budget {
+        let lane = size / LANE;
+        Budget {
+            left: lane / 8,
+            most: lane / 8,
+            per_second: lane / SPAN,
+            filled: None,
+        }
+    }
+
+    fn take(&mut self, bytes: u64, now: Instant) -> bool {
+        let filled = *self.filled.get_or_insert(now);
+        let millis = now.saturating_duration_since(filled).as_millis();
+        let more = u64::try_from(millis).unwrap_or(u64::MAX);
+        let more = more.saturating_mul(self.per_second) / 1000;
+        if more > 0 {
+            self.left = self.left.saturating_add(more).min(self.most);
+            self.filled = Some(now);
+        }
+        let fits = self.left >= bytes;
+        if fits {
+            self.left -= bytes;
+        }
+        fits
+    }
+}
+
+impl State {
+    /// Whether an incident wants it.
+    fn is_wanted(&mut self, sample: &Sample) -> bool {
+        let mut wanted = self.wanted.iter_mut();
+        let wanted = wanted.find(|wanted| wanted.room > 0 && wanted.is(sample));
+        let is_wanted = wanted.is_some();
+        wanted.into_iter().for_each(|wanted| wanted.room -= 1);
+        is_wanted
+    }
+
+    fn wait(&mut self, sample: Sample, bytes: usize) {
+        self.waiting.push_back((sample, bytes));
+        self.waiting_bytes += bytes;
+        while self.waiting_bytes > WAITING {
+            let Some((_, bytes)) = self.waiting.pop_front() else {
+                return;
+            };
+            self.waiting_bytes -= bytes;
+            self.lose();
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost += 1;
+        self.counts.lost += 1;
+    }
+
+    /// Samples that wait and are of an incident.
+    fn take_waiting(&mut self, wanted: &mut Wanted) -> Vec<Sample> {
+        let mut found = Vec::new();
+        self.waiting.retain(|(sample, bytes)| {
+            let is_taken = wanted.room > 0 && wanted.is(sample);
+            if is_taken {
+                wanted.room -= 1;
+                self.waiting_bytes -= bytes;
+                found.push(sample.clone());
+            }
+            !is_taken
+        });
+        found
+    }
+}
+
+impl Wanted {
+    fn is(&self, sample: &Sample) -> bool {
+        sample.is_of(self.tx, self.checksum)
+    }
+
+    /// Whether the endpoint tells something else than before.
+    fn hears(&mut self, sample: &Sample) -> bool {
+        let mut heard = self.heard.iter_mut();
+        match heard.find(|(backend, _)| *backend == sample.backend) {
+            Some((_, verdict)) => std::mem::replace(verdict, sample.verdict) != sample.verdict,
+            None => {
+                self.heard.push((sample.backend.clone(), sample.verdict));
+                true
+            }
+        }
+    }
+}
+
+impl Keeper {
+    /// `size`: of the ring.
+    pub(super) fn new(chain: ChainId, recorder: Weak<HostRecorder>, size: u64) -> Keeper {
+        let state = State {
+            budget: Budget::of_ring(size),
+            ..State::default()
+        };
+        Keeper {
+            chain,
+            board: Board::default(),
+            recorder,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    pub(super) fn count(&self, count: impl FnOnce(&mut Counts)) {
+        count(&mut self.state().counts);
+    }
+
+    pub(super) fn take_alarms(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().alarms)
+    }
+
+    /// A check.
+    pub(super) fn take(&self, sample: Sample) {
+        if !sample.is_on(self.chain) {
+            return;
+        }
+        let sample = sample.bounded();
+        let alarm = match sample.part {
+            true => None,
+            false => {
+                let took = sample.took_us.map(Duration::from_micros);
+                self.board.count(sample.stage, sample.verdict, took)
+            }
+        };
+        let entry = sample.entry();
+        let mut state = self.state();
+        state.alarms.extend(alarm);
+        let bytes = entry.len();
+        if state.is_wanted(&sample) || state.budget.take(bytes as u64, Instant::now()) {
+            self.put(&mut state, &entry);
+        } else {
+            state.wait(sample, bytes + AROUND);
+        }
+    }
+
+    /// A check that the watcher itself asked for. It asks again and again: only what is of an
+    /// incident goes onto the tape, and only when it changes.
+    pub(super) fn asked(&self, sample: Sample) {
+        let took = sample.took_us.map(Duration::from_micros);
+        // Its stage may ask.
+        let _ = self.board.count(sample.stage, sample.verdict, took);
+        let sample = sample.bounded();
+        let mut state = self.state();
+        let mut wanted = state.wanted.iter_mut();
+        let wanted = wanted.find(|wanted| wanted.is(&sample));
+        if wanted.is_some_and(|wanted| wanted.hears(&sample)) {
+            self.put(&mut state, &sample.entry());
+        }
+    }
+
+    /// An incident is open: whatever checks saw its transaction are to be on the tape.
+    pub(super) fn want(&self, tx: B256, checksum: Option<B256>) {
+        let mut state = self.state();
+        let mut known = state.wanted.iter();
+        if known.any(|known| (known.tx, known.checksum) == (tx, checksum)) {
+            return;
+        }
+        let mut wanted = Wanted {
+            tx,
+            checksum,
+            room: OF_ONE,
+            heard: Vec::new(),
+        };
+        for sample in state.take_waiting(&mut wanted) {
+            self.put(&mut state, &sample.entry());
+        }
+        state.wanted.push_back(wanted);
+        if state.wanted.len() > WANTED {
+            state.wanted.pop_front();
+        }
+    }
+
+    /// Samples may be missing in a source.
+    pub(super) fn missing(&self, why: String) {
+        let missing = Missing {
+            why,
+            count: None,
+            at: now(),
+        };
+        let mut state = self.state();
+        self.put(&mut state, &missing.entry());
+    }
+
+    /// What is due by the clock alone.
+    pub(super) fn look(&self) {
+        let mut state = self.state();
+        let is_due = state.lost_said.is_none_or(|said| said.elapsed() >= AGAIN);
+        if state.lost == 0 || !is_due {
+            return;
+        }
+        let missing = Missing {
+            why: "more checks than the tape and the memory for them have room for".to_owned(),
+            count: Some(std::mem::take(&mut state.lost)),
+            at: now(),
+        };
+        state.lost_said = Some(Instant::now());
+        self.put(&mut state, &missing.entry());
+    }
+
+    fn put(&self, state: &mut State, entry: &[u8]) {
+        // The watcher finds out by itself that its recorder is off.
+        let recorder = self.recorder.upgrade();
+        let kept = recorder.and_then(|recorder| recorder.record(entry).ok());
+        match kept {
+            Some(Kept::Whole) => state.counts.taped += 1,
+            Some(Kept::Dropped) | None => state.lose(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::checks::sample::tests::sample;
+    use crate::tape::Tape;
+
+    const SIZE: u64 = 4 << 20;
+
+    fn with_tape(work: impl FnOnce(&Keeper, &dyn Fn() -> Vec<String>)) {
+        let folder = tempfile::tempdir().unwrap();
+        let tape = Tape::open(folder.path(), SIZE).unwrap().tape;
+        let recorder = tape.recorder();
+        let keeper = Keeper::new(902.into(), Arc::downgrade(&recorder), SIZE);
+        let entries = || {
+            let file = std::fs::File::open(folder.path().join("ring")).unwrap();
+            let view = haltbox_format::ring::RingView::read(&file).unwrap();
+            let history = haltbox_format::ring::History::read(&file, &view).unwrap();
+            let mut timeline = haltbox_format::ring::Timeline::new(&file, &view, &history);
+            let mut lines = Vec::new();
+            while let Some(entry) = timeline.next().unwrap() {
+                if let haltbox_format::ring::Entry::Line(line) = entry {
+                    lines.push(String::from_utf8(line.bytes.to_vec()).unwrap());
+                }
+            }
+            lines.retain(|line| line.contains("\"check"));
+            lines
+        };
+        work(&keeper, &entries);
+    }
+
+    #[test]
+    fn a_flood_fills_no_tape_and_an_incident_finds_its_checks() {
+        with_tape(|keeper, entries| {
+            let of = |at: u64| {
+                let tx = B256::from(alloy_primitives::U256::from(at));
+                sample(Some(tx), B256::ZERO)
+            };
+            (0..10_000).for_each(|at| keeper.take(of(at)));
+            let taped = entries();
+            let bytes: usize = taped.iter().map(String::len).sum();
+            assert!((bytes as u64) < SIZE / LANE / 8 + 64 * 1024, "{bytes}");
+            assert!(taped.len() > 100, "{}", taped.len());
+            let asked = of(9_000).tx.unwrap();
+            let has = |lines: &[String]| lines.iter().any(|line| line.contains(&asked.to_string()));
+            assert!(!has(&taped));
+            keeper.want(asked, None);
+            assert!(has(&entries()));
+            // One that comes later finds room too, but not without end.
+            let before = entries().len();
+            (0..1_000).for_each(|_| keeper.take(of(9_000)));
+            let more = entries().len() - before;
+            assert!((200..400).contains(&more), "{more}");
+        });
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_on_the_tape() {
+        with_tape(|keeper, entries| {
+            let mut long = sample(None, B256::ZERO);
+            long.declares = vec![long.declares[0].clone(); 64];
+            (0..4_000).for_each(|_| keeper.take(long.clone()));
+            let lost = keeper.counts().lost;
+            assert!(lost > 0);
+            assert!(keeper.state().waiting_bytes <= WAITING);
+            keeper.look();
+            keeper.look();
+            let lines = entries();
+            let told = lines.iter().filter(|line| line.contains("checks-missing"));
+            let told: Vec<&String> = told.collect();
+            let count = format!("\"count\":{lost}");
+            assert!(told.len() == 1 && told[0].contains(&count), "{told:?}");
+        });
+    }
+
+    #[test]
+    fn checks_of_other_chains_are_left_out_and_parts_are_not_counted() {
+        with_tape(|keeper, entries| {
+            let mut other = sample(None, B256::ZERO);
+            other.chain = Some("901".to_owned());
+            keeper.take(other.clone());
+            assert!(entries().is_empty());
+            other.chain = Some("0x386".to_owned());
+            keeper.take(other.clone());
+            other.part = true;
+            keeper.take(other);
+            assert_eq!(entries().len(), 2);
+            let text = crate::check::stages::text("x", &[(String::new(), &keeper.board)]);
+            let line = "x_total{stage=\"mempool-ingress\",verdict=\"accepted\"} 1";
+            assert!(text.lines().any(|found| found == line), "{text}");
+        });
+    }
+}

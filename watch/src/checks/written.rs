@@ -1,0 +1,181 @@
+//! Samples that go into a file, for a watcher to read.
+//!
+//! Whoever answers checks waits for no disk: samples wait in a queue for a thread, and
+//! what finds no room there, or cannot be written, is counted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use haltbox_format::ShowPath;
+use haltbox_recorder::operator::message::say;
+use nix::libc::O_NONBLOCK;
+
+use super::sample::Sample;
+use crate::check::stages::Seldom;
+
+/// Samples that wait.
+const QUEUE: usize = 4096;
+/// Samples that are written through one opening of the file.
+const TOGETHER: usize = 256;
+
+/// Where samples go.
+pub(crate) struct Samples {
+    queue: SyncSender<Sample>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Samples {
+    /// Writes behind what is in a file.
+    pub(crate) fn start(path: &Path) -> Result<Samples, String> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            format!(
+                "--samples {}: {error}; give a file that can be written, or a pipe that is read",
+                path.shown()
+            )
+        };
+        open(path).map_err(|error| cannot(&error))?;
+        let (queue, samples) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            path: path.to_owned(),
+            lost: Arc::clone(&lost),
+            torn: false,
+            trouble: Seldom::default(),
+        };
+        let thread = std::thread::Builder::new().name("samples".to_owned());
+        let thread = thread.spawn(move || writer.run(&samples));
+        thread.map_err(|error| cannot(&error))?;
+        Ok(Samples { queue, lost })
+    }
+
+    /// Never waits.
+    pub(crate) fn put(&self, sample: Sample) {
+        if self.queue.try_send(sample).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Samples that are in no file.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    lost: Arc<AtomicU64>,
+    /// The last line is there in part.
+    torn: bool,
+    trouble: Seldom,
+}
+
+impl Writer {
+    fn run(mut self, samples: &Receiver<Sample>) {
+        while let Ok(first) = samples.recv() {
+            let more = samples.try_iter().take(TOGETHER);
+            let lines = std::iter::once(first).chain(more);
+            self.write(lines.map(|sample| sample.line()).collect());
+        }
+    }
+
+    /// The file is opened each time: it may have been rotated.
+    fn write(&mut self, lines: Vec<Vec<u8>>) {
+        let count = lines.len() as u64;
+        let mut written = 0;
+        let outcome = open(&self.path).and_then(|mut file| {
+            for line in lines {
+                self.one(&mut file, &line)?;
+                written += 1;
+            }
+            Ok(())
+        });
+        let Err(error) = outcome else { return };
+        self.lost.fetch_add(count - written, Ordering::Relaxed);
+        if self.trouble.is_due(Instant::now()) {
+            let path = self.path.shown();
+            say(&format!(
+                "cannot write samples of checks into {path}: {error}; they are left out and counted"
+            ));
+        }
+    }
+
+    fn one(&mut self, file: &mut File, line: &[u8]) -> io::Result<()> {
+        if self.torn {
+            file.write_all(b"\n")?;
+            self.torn = false;
+        }
+        let written = file.write(line)?;
+        if written == line.len() {
+            return Ok(());
+        }
+        self.torn = true;
+        file.write_all(line.get(written..).unwrap_or_default())?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
+/// A pipe that nobody reads fails at once, and so does one that is full.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    options.custom_flags(O_NONBLOCK).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::sample::tests::sample;
+    use alloy_primitives::B256;
+
+    fn writer(path: &Path) -> Writer {
+        Writer {
+            path: path.to_owned(),
+            lost: Arc::default(),
+            torn: false,
+            trouble: Seldom::default(),
+        }
+    }
+
+    #[test]
+    fn lines_go_behind_what_is_there_and_into_the_next_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples");
+        std::fs::write(&path, "before\n").unwrap();
+        let mut writer = writer(&path);
+        let line = sample(None, B256::ZERO).line();
+        writer.write(vec![line.clone(), line.clone()]);
+        let expected = [&b"before\n"[..], &line, &line].concat();
+        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        writer.torn = true;
+        writer.write(vec![line.clone()]);
+        assert_eq!(std::fs::read(&path).unwrap(), [b"\n", &line[..]].concat());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_waits_for_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut writer = writer(&pipe);
+        let line = sample(None, B256::ZERO).line();
+        writer.write(vec![line.clone(), line.clone()]);
+        assert_eq!(writer.lost.load(Ordering::Relaxed), 2);
+        let reader = OpenOptions::new();
+        let mut reader = reader.clone();
+        let reader = reader.read(true).custom_flags(O_NONBLOCK).open(&pipe);
+        let _reader = reader.unwrap();
+        writer.write(vec![line.clone(); 10_000]);
+        let lost = writer.lost.load(Ordering::Relaxed);
+        assert!(lost > 2 && lost < 10_000, "{lost}");
+        let folder = folder.path().join("no/such");
+        assert!(Samples::start(&folder).err().unwrap().contains("no/such"));
+    }
+}
