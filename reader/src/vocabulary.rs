@@ -246,6 +246,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
+    /// What an entry tells of checks of a transaction, before a block had it.
+    fn checked(&self, _line: &[u8]) -> Option<messages::Checked> {
+        None
+    }
+
     // ---- the kernel's state ----
 
     /// A chain's very first block begins with its bootstrap.

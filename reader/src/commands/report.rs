@@ -11,6 +11,7 @@ use crate::compare::party::Party;
 use crate::report::incident::{self, Report};
 use crate::report::text::Colour;
 use crate::source::{Item, Source};
+use crate::vocabulary::messages::Checked;
 
 /// Tell the incidents of a recording: what happened, how far it got, what to do
 #[derive(Args)]
@@ -76,6 +77,24 @@ fn read(party: &Party) -> anyhow::Result<Report> {
             party.profile.name
         );
     }
+    checks(party, &mut report)?;
     report.end();
     Ok(report)
+}
+
+/// Checks stand before the incidents whose transactions they saw: they are read once it is
+/// known which those are.
+fn checks(party: &Party, report: &mut Report) -> io::Result<()> {
+    party
+        .source
+        .read(&party.profile, &mut |item| -> io::Result<bool> {
+            if let Item::Line(line) = item {
+                match party.vocabulary.checked(line.bytes) {
+                    Some(Checked::Check(check)) => report.check(&check),
+                    Some(Checked::Missing(missing)) => report.hole(&missing.words()),
+                    None => {}
+                }
+            }
+            Ok(true)
+        })
 }

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::checks::Checks;
 use super::html::{escaped, foot, head};
 use super::text::{Colour, paragraph};
-use crate::vocabulary::messages::entry::{Height, Incident, Seen, what_to_do};
+use crate::vocabulary::messages::entry::{Check, Height, Incident, Seen, what_to_do};
 
 /// Holes that are told one by one.
 const HOLES: usize = 8;
@@ -38,6 +39,8 @@ struct Affair {
     levels: Vec<Reached>,
     /// The box that this is was frozen of one of its heights.
     of_this_box: bool,
+    /// Which checks saw its transaction.
+    checks: Checks,
     what_to_do: String,
 }
 
@@ -81,12 +84,20 @@ impl Report {
                 let mut affair = Affair {
                     levels: Vec::new(),
                     of_this_box: false,
+                    checks: Checks::default(),
                     what_to_do: String::new(),
                     incident: incident.clone(),
                 };
                 affair.take(incident, at);
                 self.incidents.push(affair);
             }
+        }
+    }
+
+    /// A transaction was checked. All incidents are taken before.
+    pub fn check(&mut self, check: &Check) {
+        for affair in &mut self.incidents {
+            affair.checks.take(&affair.incident, check);
         }
     }
 
@@ -103,6 +114,7 @@ impl Report {
             let mut heights = affair.incident.heights.iter();
             affair.of_this_box = heights.any(|height| Some(height.block) == self.height);
             affair.what_to_do = affair.advice();
+            affair.checks.end();
         }
         // The one that the box is about comes first.
         self.incidents
@@ -262,6 +274,10 @@ pub fn text(report: &Report, colour: Colour) -> String {
                 paragraph(&mut out, " ", &words, colour);
             }
         }
+        paragraph(&mut out, "checks", &affair.checks.say(), colour);
+        for row in affair.checks.rows() {
+            paragraph(&mut out, " ", &row, colour);
+        }
         let name = report.boxed(affair);
         let name = name.unwrap_or_else(|| "none was frozen as far as is told here".to_owned());
         paragraph(&mut out, "box", &name, colour);
@@ -316,6 +332,15 @@ fn page_of(out: &mut String, report: &Report, affair: &Affair) {
         let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&fact));
     }
     out.push_str("</dl></section>\n");
+    let _ = writeln!(
+        out,
+        "<section><h2>Checks</h2>\n<p>{}</p>\n<ul>",
+        escaped(&affair.checks.say())
+    );
+    for row in affair.checks.rows() {
+        let _ = writeln!(out, "<li>{}</li>", escaped(&row));
+    }
+    out.push_str("</ul></section>\n");
     let opened = affair.incident.opened;
     for height in &affair.incident.heights {
         let _ = writeln!(out, "<section><h2>Height {}</h2>\n<ul>", height.block);

@@ -14,7 +14,16 @@ use super::entry as lines;
 use super::{Judging, Numbers, Role, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
-use entry::{Incident, Told};
+use entry::{Check, ChecksMissing, Incident, Told};
+
+/// What an entry tells of checks.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// One was made.
+    Check(Box<Check>),
+    /// Some are not here.
+    Missing(ChecksMissing),
+}
 
 /// Entries of a watcher of one chain.
 #[derive(Debug)]
@@ -104,6 +113,16 @@ impl Vocabulary for Messages {
     fn incident(&self, line: &[u8]) -> Option<(Incident, u64)> {
         match Told::read(line).filter(|_| lines::is_type(line, "incident"))? {
             Told::Incident { incident, at } => Some((*incident, at)),
+            _ => None,
+        }
+    }
+
+    fn checked(&self, line: &[u8]) -> Option<Checked> {
+        let kinds = ["check", "checks-missing"];
+        let is_one = kinds.iter().any(|kind| lines::is_type(line, kind));
+        match Told::read(line).filter(|_| is_one)? {
+            Told::Check(check) => Some(Checked::Check(Box::new(check))),
+            Told::ChecksMissing(missing) => Some(Checked::Missing(missing)),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! The entries as the reader knows them. Words and members that come later are no error.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// An entry of the tape that `haltbox watch` writes of one chain.
@@ -144,6 +146,10 @@ pub enum Told {
         /// They are not the same.
         differ: bool,
     },
+    /// A transaction's access list was checked.
+    Check(Check),
+    /// Checks may not be on the tape.
+    ChecksMissing(ChecksMissing),
     /// An entry of a later version.
     #[serde(other)]
     Other,
@@ -164,6 +170,59 @@ pub struct Message {
     pub named: u64,
     /// The log's number.
     pub index: u64,
+}
+
+/// A check of a transaction's access list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Check {
+    /// Where the transaction stood.
+    pub stage: String,
+    /// The endpoint that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// It is the answer of one backend: the whole check has an entry of its own.
+    #[serde(default)]
+    pub part: bool,
+    /// The transaction, if whoever checked knew it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx: Option<String>,
+    /// What it declares, as far as is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declares: Vec<Declared>,
+    /// `accepted`, `refused`, `undecided`, `malformed`.
+    pub verdict: String,
+    /// Why, in the words of whoever checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Microseconds from the question to the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_us: Option<u64>,
+    /// Milliseconds since 1970 when it was answered, by the clock of whoever checked.
+    pub at: u64,
+}
+
+/// A message that an access list declares.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Declared {
+    /// The chain of the log that it names, in decimal.
+    pub chain: String,
+    /// The height of that log's block.
+    pub block: u64,
+    /// The log's number.
+    pub log: u64,
+    /// Of the whole message.
+    pub checksum: String,
+}
+
+/// Checks may not be on the tape.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ChecksMissing {
+    /// Why.
+    pub why: String,
+    /// How many, if that is known.
+    pub count: Option<u64>,
+    /// Milliseconds since 1970.
+    pub at: u64,
 }
 
 /// What is known of messages of a block.
@@ -200,6 +259,9 @@ pub struct Incident {
     pub chain: String,
     /// The message, in words.
     pub message: String,
+    /// What its transaction declares of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
     /// Why it is invalid, in a word ...
     pub why: String,
     /// ... and in words.
@@ -341,6 +403,8 @@ impl Told {
             Told::SuperRoots { timestamp, .. } => {
                 format!("supernodes tell one root again, at timestamp {timestamp}")
             }
+            Told::Check(check) => format!("by {} of {}", check.words(), check.of()),
+            Told::ChecksMissing(missing) => missing.words(),
             _ => return None,
         })
     }
@@ -357,6 +421,86 @@ impl Message {
             ..
         } = self;
         format!("log {index} of block {named} of chain {chain} ({declared})")
+    }
+}
+
+impl Check {
+    /// Who checked, what came of it and how long it took, in words.
+    pub fn words(&self) -> String {
+        let mut words = self.who();
+        let _ = write!(words, " {}", self.verb());
+        if let Some(took) = self.took_us {
+            let _ = write!(words, " in {}.{:03} ms", took / 1000, took % 1000);
+        }
+        if let Some(error) = &self.error {
+            let _ = write!(words, ": {error}");
+        }
+        words
+    }
+
+    /// The stage, and the endpoint that it asked.
+    pub fn who(&self) -> String {
+        match &self.backend {
+            Some(backend) => format!("{} ({backend})", self.stage),
+            None => self.stage.clone(),
+        }
+    }
+
+    /// What it did with the transaction.
+    pub fn verb(&self) -> &str {
+        match self.verdict.as_str() {
+            "accepted" => "accepted it",
+            "refused" => "refused it",
+            "undecided" => "gave no verdict",
+            "malformed" => "could not read what it declares",
+            other => other,
+        }
+    }
+
+    fn of(&self) -> String {
+        match (&self.tx, self.declares.as_slice()) {
+            (Some(tx), _) => format!("tx {}", short(tx)),
+            (None, []) => "a transaction that is not told".to_owned(),
+            (None, [one]) => format!(
+                "a transaction that declares log {} of block {} of chain {}",
+                one.log, one.block, one.chain
+            ),
+            (None, all) => format!("a transaction that declares {} messages", all.len()),
+        }
+    }
+
+    /// How it is known to be of an incident's transaction; `None`: it is not.
+    pub fn joins(&self, incident: &Incident) -> Option<Joined> {
+        match &self.tx {
+            Some(tx) => (*tx == incident.transaction).then_some(Joined::Transaction),
+            None => {
+                let checksum = incident.checksum.as_ref()?;
+                let mut declares = self.declares.iter();
+                let is_same = declares.any(|declared| declared.checksum == *checksum);
+                is_same.then_some(Joined::Message)
+            }
+        }
+    }
+}
+
+/// How a check is known to be of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Joined {
+    /// It names it.
+    Transaction,
+    /// It names none, and a message that this one declares: it may be another's that
+    /// declares the same.
+    Message,
+}
+
+impl ChecksMissing {
+    /// In words.
+    pub fn words(&self) -> String {
+        match self.count {
+            Some(count) => format!("{count} checks are not on the tape: {}", self.why),
+            None => format!("checks may be missing: {}", self.why),
+        }
     }
 }
 

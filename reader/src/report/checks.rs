@@ -1,0 +1,250 @@
+//! Which checks saw the transaction of an incident, before a block had it and after.
+
+use serde::Serialize;
+
+use crate::vocabulary::messages::entry::{Check, Incident, Joined};
+
+/// Checks of one incident that are told one by one.
+const MOST: usize = 512;
+const NONE: &str = "no check of this transaction is on the tape: haltbox watch knows of those alone that --checks \
+     names a file of, and lets the oldest go";
+
+/// The checks of one incident.
+#[derive(Debug, Default, Serialize)]
+pub struct Checks {
+    /// The oldest first.
+    list: Vec<Witness>,
+    /// So many more were there.
+    more: u64,
+    /// What they say together.
+    say: Vec<String>,
+}
+
+/// A check that saw the transaction, or its message.
+#[derive(Debug, Serialize)]
+struct Witness {
+    #[serde(flatten)]
+    check: Check,
+    /// How that is known.
+    by: Joined,
+    /// Milliseconds before the watcher saw the block; negative: behind it.
+    before_ms: i64,
+}
+
+impl Checks {
+    /// A check, if it is of this incident.
+    pub fn take(&mut self, incident: &Incident, check: &Check) {
+        let Some(by) = check.joins(incident) else {
+            return;
+        };
+        // Whoever reads a log is killed and reads on tells some of it twice.
+        if self.list.iter().any(|known| known.check == *check) {
+            return;
+        }
+        if self.list.len() >= MOST {
+            self.more += 1;
+            return;
+        }
+        self.list.push(Witness {
+            check: check.clone(),
+            by,
+            before_ms: before(check.at, block_seen(incident)),
+        });
+    }
+
+    /// All were read.
+    pub fn end(&mut self) {
+        self.list.sort_by_key(|witness| witness.check.at);
+        self.say = self.sentences();
+    }
+
+    /// What they say together, one sentence for each stage and verdict.
+    fn sentences(&self) -> Vec<String> {
+        if self.list.is_empty() {
+            return vec![NONE.to_owned()];
+        }
+        // What stages decided before the block; a backend's answer decides nothing.
+        let decided = self.list.iter().filter(|one| {
+            let is_verdict = ["accepted", "refused"].contains(&one.check.verdict.as_str());
+            !one.check.part && one.before_ms >= 0 && is_verdict
+        });
+        let mut last: Vec<(&Witness, u64)> = Vec::new();
+        for one in decided {
+            match last.iter_mut().find(|(known, _)| known.is_like(one)) {
+                Some((known, times)) => (*known, *times) = (one, *times + 1),
+                None => last.push((one, 1)),
+            }
+        }
+        if last.is_empty() {
+            let text = "no check that is on the tape accepted or refused it before the block";
+            return vec![text.to_owned()];
+        }
+        last.sort_by_key(|(one, _)| (one.check.verdict != "refused", one.check.at));
+        last.iter()
+            .map(|(one, times)| one.sentence(*times))
+            .collect()
+    }
+
+    /// What they say together.
+    pub fn say(&self) -> String {
+        self.say.join("; ")
+    }
+
+    /// Each in words.
+    pub fn rows(&self) -> impl Iterator<Item = String> {
+        let rows = self.list.iter().map(Witness::row);
+        let more = (self.more > 0).then(|| format!("and {} more", self.more));
+        rows.chain(more)
+    }
+}
+
+impl Witness {
+    fn is_like(&self, other: &Witness) -> bool {
+        let of = |one: &Witness| (one.check.stage.clone(), one.check.verdict.clone(), one.by);
+        of(self) == of(other)
+    }
+
+    /// `times`: how often its stage decided so.
+    fn sentence(&self, times: u64) -> String {
+        let what = match self.by {
+            Joined::Transaction => "it",
+            Joined::Message => "its message",
+        };
+        let (stage, verdict) = (&self.check.stage, &self.check.verdict);
+        let often = match times {
+            1 => String::new(),
+            times => format!(" ({times} times, the last one)"),
+        };
+        let when = when(self.before_ms);
+        let text = format!("{stage} {verdict} {what}{often} {when}");
+        match verdict.as_str() {
+            "refused" => format!("{text}, and {what} was included all the same"),
+            _ => text,
+        }
+    }
+
+    fn row(&self) -> String {
+        let by = match self.by {
+            Joined::Transaction => "",
+            Joined::Message => ", told by its message alone",
+        };
+        format!("{}{by}: {}", when(self.before_ms), self.check.words())
+    }
+}
+
+/// When the watcher saw the first block that holds the message.
+fn block_seen(incident: &Incident) -> u64 {
+    let first = incident.heights.first();
+    let seen = first.and_then(|height| height.seen.first());
+    seen.map_or(incident.opened, |seen| seen.at)
+}
+
+fn before(at: u64, block: u64) -> i64 {
+    let millis = i128::from(block) - i128::from(at);
+    let bound = i128::from(i64::MAX);
+    i64::try_from(millis.clamp(-bound, bound)).unwrap_or_default()
+}
+
+fn when(before_ms: i64) -> String {
+    let millis = before_ms.unsigned_abs();
+    let side = if before_ms < 0 { "behind" } else { "before" };
+    format!("{}.{:03} s {side} the block", millis / 1000, millis % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incident() -> Incident {
+        let json = r#"{"id":"i","transaction":"0x01","chain":"902","message":"log 7","checksum":"0x03",
+            "why":"no-log","text":"none","level":"unsafe","opened":9000,"returns":0,"frozen":null,"ended":null,
+            "heights":[{"block":7,"closed":null,"seen":[{"hash":"0xaa","shape":"holds","at":10000}]}]}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn check(more: &str, verdict: &str, at: u64) -> Check {
+        let json = format!(
+            r#"{{"stage":"proxyd","verdict":"{verdict}","took_us":1200,"at":{at},{more}}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn told(checks: &[Check]) -> Checks {
+        let mut told = Checks::default();
+        checks
+            .iter()
+            .for_each(|check| told.take(&incident(), check));
+        told.end();
+        told
+    }
+
+    const OWN: &str = r#""tx":"0x01""#;
+    const BY_MESSAGE: &str = r#""declares":[{"chain":"901","block":4,"log":1,"checksum":"0x03"}]"#;
+
+    #[test]
+    fn a_refusal_that_was_passed_by_is_said_first_and_plainly() {
+        let told = told(&[
+            check(OWN, "accepted", 8_000),
+            check(
+                r#""tx":"0x01","part":true,"backend":"http://a:1""#,
+                "refused",
+                6_990,
+            ),
+            check(OWN, "refused", 7_000),
+            check(OWN, "refused", 7_500),
+            check(OWN, "accepted", 12_000),
+        ]);
+        assert_eq!(
+            told.say(),
+            "proxyd refused it (2 times, the last one) 2.500 s before the block, and it was included all the same; \
+             proxyd accepted it 2.000 s before the block"
+        );
+        let rows: Vec<String> = told.rows().collect();
+        assert_eq!(rows.len(), 5);
+        assert_eq!(
+            rows[0],
+            "3.010 s before the block: proxyd (http://a:1) refused it in 1.200 ms"
+        );
+        assert_eq!(
+            rows[4],
+            "2.000 s behind the block: proxyd accepted it in 1.200 ms"
+        );
+    }
+
+    #[test]
+    fn a_check_is_joined_by_what_it_names() {
+        let other =
+            r#""tx":"0x02","declares":[{"chain":"901","block":4,"log":1,"checksum":"0x03"}]"#;
+        let another = BY_MESSAGE.replace("0x03", "0x04");
+        let checks = [other, &another, BY_MESSAGE].map(|more| check(more, "refused", 9_000));
+        let told = told(&checks);
+        assert_eq!(told.list.len(), 1);
+        assert_eq!(
+            told.say(),
+            "proxyd refused its message 1.000 s before the block, and its message was included all the same"
+        );
+        let row = told.rows().next().unwrap();
+        assert!(row.contains("told by its message alone"), "{row}");
+    }
+
+    #[test]
+    fn what_nobody_decided_before_the_block_is_said_so() {
+        assert_eq!(told(&[]).say(), NONE);
+        let undecided = check(OWN, "undecided", 9_000);
+        let late = check(OWN, "accepted", u64::MAX);
+        let words = "no check that is on the tape accepted or refused it before the block";
+        assert_eq!(told(&[undecided, late]).say(), words);
+    }
+
+    #[test]
+    fn what_is_told_twice_is_told_once_and_a_flood_is_counted() {
+        let one = check(OWN, "accepted", 9_000);
+        assert_eq!(told(&[one.clone(), one]).list.len(), 1);
+        let flood: Vec<Check> = (0..MOST as u64 + 5)
+            .map(|at| check(OWN, "accepted", at))
+            .collect();
+        let told = told(&flood);
+        assert_eq!((told.list.len(), told.more), (MOST, 5));
+        assert_eq!(told.rows().last().unwrap(), "and 5 more");
+    }
+}
