@@ -14,6 +14,8 @@ mod opinions; // stubs of filters, supervisors, op-nodes and supernodes beside r
 mod reading; // what the reader makes of a watcher's tape
 #[path = "watch/rewind.rs"]
 mod rewind; // a chain that is rewound, again and again
+#[path = "watch/stages.rs"]
+mod stages; // which checks saw a transaction
 #[path = "watch/supersim.rs"]
 mod supersim; // the real contracts, if asked for
 #[path = "watch/watching.rs"]

@@ -14,7 +14,7 @@ mod bench;
 pub mod command;
 mod finals;
 mod server;
-pub(crate) mod stages;
+pub mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -10,19 +10,25 @@ use haltbox_watch::message::Message;
 use serde_json::{Value, json};
 
 /// A `haltbox check` that serves.
-struct Checker {
+pub struct Checker {
     child: Child,
     url: String,
 }
 
 impl Checker {
     fn start(watching: &Watching<'_>) -> Checker {
+        Checker::start_with(watching, &[])
+    }
+
+    /// With more arguments.
+    pub fn start_with(watching: &Watching<'_>, arguments: &[&str]) -> Checker {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
         let mut command = Command::new(programs().join("haltbox-watch"));
         command.args(["check", "--serve", &address.to_string(), "--depset"]);
         command.arg(watching.depset()).stderr(Stdio::null());
+        command.args(arguments);
         for (id, url) in watching.chains {
             command.arg("--chain").arg(format!("{id}={url}"));
         }
@@ -35,7 +41,8 @@ impl Checker {
         checker
     }
 
-    fn ask(&self, agent: &ureq::Agent, calls: &Value) -> Value {
+    /// What it answers.
+    pub fn ask(&self, agent: &ureq::Agent, calls: &Value) -> Value {
         let mut answer = agent
             .post(&self.url)
             .send(calls.to_string())
@@ -52,7 +59,8 @@ impl Drop for Checker {
     }
 }
 
-fn call(message: &Message, timestamp: u64) -> Value {
+/// A call of the check of one message.
+pub fn call(message: &Message, timestamp: u64) -> Value {
     json!({
         "jsonrpc": "2.0",
         "id": 1,

@@ -9,6 +9,8 @@ use haltbox_tests::watcher::{Watcher, Watching};
 use haltbox_tests::{output, programs, run, text, wait_until};
 use haltbox_watch::access_list::Declared;
 use haltbox_watch::chain::FullHeader;
+use haltbox_watch::check::stages::{Outcome, Stage};
+use haltbox_watch::checks::{Missing, Named, Sample};
 use haltbox_watch::incident::{End, Height, Level, Record, Seen, Shape};
 use haltbox_watch::message::Message;
 use haltbox_watch::tape::{Cursor, Entry};
@@ -469,6 +471,27 @@ fn of_others() -> Vec<Entry> {
     ]
 }
 
+fn check(tx: Option<B256>) -> Sample {
+    Sample {
+        stage: Stage::MempoolInterval,
+        backend: Some("http://a:1".to_owned()),
+        part: true,
+        chain: Some("902".to_owned()),
+        tx,
+        declares: vec![Named {
+            chain: "901".to_owned(),
+            block: 4,
+            timestamp: 4,
+            log: 1,
+            checksum: B256::repeat_byte(3),
+        }],
+        verdict: Outcome::Undecided,
+        error: Some("a reason".to_owned()),
+        took_us: Some(5),
+        at: 6,
+    }
+}
+
 fn incident() -> Record {
     let shapes = [Shape::Holds, Shape::Null, Shape::DepositsOnly, Shape::Other];
     let seen = shapes.map(|shape| Seen {
@@ -481,6 +504,7 @@ fn incident() -> Record {
         transaction: B256::repeat_byte(2),
         chain: "902".to_owned(),
         message: "log 7".to_owned(),
+        checksum: Some(B256::repeat_byte(3)),
         why: "no-log".to_owned(),
         text: "there is none".to_owned(),
         level: Level::CrossSafe,
@@ -509,6 +533,36 @@ fn the_reader_knows_what_a_watcher_writes() {
             assert_eq!(own.expect("JSON"), read.expect("JSON"));
         }
     }
+    for (check, incident) in [(check(None), true), (check(Some(B256::ZERO)), false)] {
+        let Some(Told::Check(read)) = Told::read(&check.entry()) else {
+            panic!("{check:?} is not read");
+        };
+        let [own, told] = [serde_json::to_value(&check), serde_json::to_value(&read)];
+        let (mut own, told) = (own.expect("JSON"), told.expect("JSON"));
+        // What the reader has no use for.
+        let members = own.as_object_mut().expect("members");
+        members.remove("chain");
+        let declared = members["declares"][0].as_object_mut().expect("members");
+        declared.remove("timestamp");
+        assert_eq!(own, told);
+        let Some(Told::Incident { incident: of, .. }) = Told::read(
+            &serde_json::to_vec(&Entry::Incident {
+                incident: Box::new(self::incident()),
+                at: 1,
+            })
+            .expect("JSON"),
+        ) else {
+            panic!("an incident is not read");
+        };
+        assert_eq!(read.joins(&of).is_some(), incident);
+    }
+    let missing = Missing {
+        why: "a reason".to_owned(),
+        count: Some(7),
+        at: 1,
+    };
+    let told = Told::read(&missing.entry()).and_then(|told| told.words());
+    assert!(told.expect("words").starts_with("7 checks"));
     for level in [Level::Unsafe, Level::LocalSafe, Level::CrossSafe] {
         assert_eq!(what_to_do(level.word()), Some(level.what_to_do()));
     }
