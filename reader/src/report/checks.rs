@@ -58,7 +58,7 @@ impl Checks {
         self.say = self.sentences();
     }
 
-    /// What they say together, one sentence for each stage and verdict.
+    /// What they say together, one sentence for each of them and verdict.
     fn sentences(&self) -> Vec<String> {
         if self.list.is_empty() {
             return vec![NONE.to_owned()];
@@ -100,23 +100,23 @@ impl Checks {
 
 impl Witness {
     fn is_like(&self, other: &Witness) -> bool {
-        let of = |one: &Witness| (one.check.stage.clone(), one.check.verdict.clone(), one.by);
+        let of = |one: &Witness| (one.check.who(), one.check.verdict.clone(), one.by);
         of(self) == of(other)
     }
 
-    /// `times`: how often its stage decided so.
+    /// `times`: how often that was decided.
     fn sentence(&self, times: u64) -> String {
         let what = match self.by {
             Joined::Transaction => "it",
             Joined::Message => "its message",
         };
-        let (stage, verdict) = (&self.check.stage, &self.check.verdict);
+        let (who, verdict) = (self.check.who(), &self.check.verdict);
         let often = match times {
             1 => String::new(),
             times => format!(" ({times} times, the last one)"),
         };
         let when = when(self.before_ms);
-        let text = format!("{stage} {verdict} {what}{often} {when}");
+        let text = format!("{who} {verdict} {what}{often} {when}");
         match verdict.as_str() {
             "refused" => format!("{text}, and {what} was included all the same"),
             _ => text,

@@ -176,10 +176,11 @@ fn serve_at(
     checker: Checker,
     samples: Option<&Path>,
 ) -> Result<ExitCode, String> {
-    let samples = samples.map(Samples::start).transpose()?;
     let listener = TcpListener::bind(address)
         .map_err(|error| format!("--serve {address}: {error}; give an address that is free"))?;
     let at = listener.local_addr().unwrap_or(address);
+    let name = format!("haltbox check {at}");
+    let samples = samples.map(|path| Samples::start(path, name)).transpose()?;
     say(&format!(
         "checks at http://{at}/, metrics at http://{at}/metrics"
     ));

@@ -160,8 +160,9 @@ impl Server {
                 alarm
                     .iter()
                     .for_each(|alarm| say(&format!("ALARM: {alarm}")));
-                let sample = |samples: &Samples| samples.put(sample(stage, &taken, &result, took));
-                self.samples.as_ref().map(sample);
+                if let Some(samples) = &self.samples {
+                    samples.put(sample(stage, &taken, &result, took));
+                }
             }
             if let Some(id) = taken.id {
                 answers.push(match result {

@@ -254,3 +254,6 @@ fn last_line_end(path: &Path, length: u64) -> io::Result<u64> {
     let end = tail.iter().rposition(|byte| *byte == b'\n');
     Ok(end.map_or(0, |end| from + end as u64 + 1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,13 +26,15 @@ const TOGETHER: usize = 256;
 
 /// Where samples go.
 pub(crate) struct Samples {
+    /// Who answers.
+    name: String,
     queue: SyncSender<Sample>,
     lost: Arc<AtomicU64>,
 }
 
 impl Samples {
-    /// Writes behind what is in a file.
-    pub(crate) fn start(path: &Path) -> Result<Samples, String> {
+    /// Writes behind what is in a file. `name`: of whoever answers.
+    pub(crate) fn start(path: &Path, name: String) -> Result<Samples, String> {
         let cannot = |error: &dyn std::fmt::Display| {
             format!(
                 "--samples {}: {error}; give a file that can be written, or a pipe that is read",
@@ -51,11 +53,15 @@ impl Samples {
         let thread = std::thread::Builder::new().name("samples".to_owned());
         let thread = thread.spawn(move || writer.run(&samples));
         thread.map_err(|error| cannot(&error))?;
-        Ok(Samples { queue, lost })
+        Ok(Samples { name, queue, lost })
     }
 
     /// Never waits.
     pub(crate) fn put(&self, sample: Sample) {
+        let sample = Sample {
+            backend: Some(self.name.clone()),
+            ..sample
+        };
         if self.queue.try_send(sample).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -176,6 +182,20 @@ mod tests {
         let lost = writer.lost.load(Ordering::Relaxed);
         assert!(lost > 2 && lost < 10_000, "{lost}");
         let folder = folder.path().join("no/such");
-        assert!(Samples::start(&folder).err().unwrap().contains("no/such"));
+        let refused = Samples::start(&folder, "check".to_owned()).err();
+        assert!(refused.unwrap().contains("no/such"));
+    }
+
+    #[test]
+    fn a_queue_that_is_full_holds_nobody_up() {
+        let (queue, samples) = sync_channel(2);
+        let samples_of = Samples {
+            name: "check".to_owned(),
+            queue,
+            lost: Arc::default(),
+        };
+        (0..5).for_each(|_| samples_of.put(sample(None, B256::ZERO)));
+        assert_eq!(samples_of.lost(), 3);
+        assert_eq!(samples.recv().unwrap().backend.as_deref(), Some("check"));
     }
 }

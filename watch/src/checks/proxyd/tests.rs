@@ -57,6 +57,9 @@ struct Joined {
     done: Vec<Sample>,
 }
 
+/// Verdict, backend, time and error of a sample.
+type Brief<'a> = (Outcome, Option<&'a str>, Option<u64>, Option<&'a str>);
+
 impl Joined {
     fn of(lines: &[String]) -> Joined {
         let mut joined = Joined {
@@ -80,8 +83,7 @@ impl Joined {
         self.joiner.look(now, &mut self.done);
     }
 
-    /// Verdict, backend, time and error of each.
-    fn told(&self) -> Vec<(Outcome, Option<&str>, Option<u64>, Option<&str>)> {
+    fn told(&self) -> Vec<Brief<'_>> {
         let told = self.done.iter().map(|sample| {
             assert_eq!(
                 (sample.stage, sample.part),
