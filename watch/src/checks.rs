@@ -17,6 +17,7 @@ pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,12 +89,12 @@ impl Checks {
     }
 
     /// Reads checks of a chain. `dir`: the folder of that chain.
-    pub(crate) fn read(&mut self, chain: ChainId, place: &Place, dir: &Path) -> Result<(), String> {
-        let keeper = self.keepers.get(&chain);
-        let keeper = keeper.ok_or_else(|| format!("chain {chain} is not watched"))?;
-        let feed = Feed::open(place, Arc::clone(keeper), dir)?;
-        let thread = feed.start(Arc::clone(&self.stop));
-        let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+    pub(crate) fn read(&mut self, chain: ChainId, place: Place, dir: &Path) -> io::Result<()> {
+        let Some(keeper) = self.keepers.get(&chain) else {
+            return Ok(());
+        };
+        let (keeper, stop) = (Arc::clone(keeper), Arc::clone(&self.stop));
+        let thread = Feed::start(place, keeper, dir.to_owned(), stop)?;
         self.threads.push(thread);
         Ok(())
     }

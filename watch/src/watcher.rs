@@ -193,8 +193,9 @@ impl Watcher {
             let open = watched.incidents.open();
             open.for_each(|record| checks.want(*id, record));
         }
-        for (id, place) in &options.checks {
-            checks.read(*id, place, &options.dir.join(id.to_string()))?;
+        for (id, place) in options.checks {
+            let read = checks.read(id, place, &options.dir.join(id.to_string()));
+            read.map_err(no_thread)?;
         }
         let every = options.ask_again;
         let mut second = Second::start(options.asked, every, told).map_err(no_thread)?;

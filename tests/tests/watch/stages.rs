@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use haltbox_tests::anvil::{Anvil, Mining, Options, number};
 use haltbox_tests::watcher::Watching;
-use haltbox_tests::{run, text, wait_until};
+use haltbox_tests::{root, run, text, wait_until};
 use haltbox_watch::access_list::Declared;
 use serde_json::{Value, json};
 
@@ -42,6 +42,18 @@ fn passed(id: &str, transaction: B256, at: jiff::Timestamp) -> Vec<Value> {
         json!({"time": after(9_300), "level": "INFO", "msg": "interop access list validated successfully",
             "req_id": id, "tx_hash": transaction}),
     ]
+}
+
+/// Names of all members of a document.
+fn keys(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => {
+            let within = members.values().flat_map(keys);
+            members.keys().cloned().chain(within).collect()
+        }
+        Value::Array(elements) => elements.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[test]
@@ -117,6 +129,14 @@ fn the_report_tells_which_checks_saw_the_transaction() {
     let done = run(&["report", "--json", boxed]);
     assert_eq!(done.status.code(), Some(1));
     let document: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let described = root().join("docs/json.md");
+    let described = std::fs::read_to_string(described).expect("docs/json.md");
+    for key in keys(&document) {
+        assert!(
+            described.contains(&format!("`{key}`")),
+            "{key} is not described"
+        );
+    }
     let checks = &document["incidents"][0]["checks"];
     let of = |one: &Value| {
         // Without the port.

@@ -24,6 +24,8 @@ use crate::watcher::now;
 /// Between two looks at a source in which nothing came: what is made and removed between
 /// two looks is not seen.
 const REST: Duration = Duration::from_millis(20);
+/// Between two attempts to open a source.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Between two marks of how far it was read.
 const MARK: Duration = Duration::from_secs(1);
 /// The longest line that is looked at.
@@ -92,17 +94,39 @@ impl Feed {
         })
     }
 
-    /// Reads until it is told to stop, or the source is over.
-    pub(super) fn start(mut self, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
+    /// Reads in a thread until it is told to stop, or the source is over. One that cannot be
+    /// opened is tried again and again: no log is worth a watcher that does not start.
+    pub(super) fn start(
+        place: Place,
+        keeper: Arc<Keeper>,
+        dir: PathBuf,
+        stop: Arc<AtomicBool>,
+    ) -> io::Result<JoinHandle<()>> {
+        let open = move || Feed::open(&place, Arc::clone(&keeper), &dir);
+        // At once: what comes from now on is not what was there before.
+        let mut opened = open();
+        if let Err(why) = &opened {
+            say(&format!("checks: {why}; it is tried again and again"));
+        }
         let thread = std::thread::Builder::new().name("checks".to_owned());
         thread.spawn(move || {
-            while !stop.load(Ordering::Relaxed) && !self.source.is_over() {
-                if !self.turn() {
-                    std::thread::sleep(REST);
+            while !stop.load(Ordering::Relaxed) {
+                match opened {
+                    Ok(feed) => return feed.run(&stop),
+                    Err(_) => rest(AGAIN, &stop),
                 }
+                opened = open();
             }
-            self.mark();
         })
+    }
+
+    fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) && !self.source.is_over() {
+            if !self.turn() {
+                std::thread::sleep(REST);
+            }
+        }
+        self.mark();
     }
 
     /// One look. `false`: nothing came.
@@ -201,6 +225,14 @@ impl Reading {
                  lines as {{\"check\":{{...}}}}: have the program write these"
             ));
         }
+    }
+}
+
+/// Waits, but not beyond the end.
+fn rest(long: Duration, stop: &AtomicBool) {
+    let until = Instant::now() + long;
+    while !stop.load(Ordering::Relaxed) && Instant::now() < until {
+        std::thread::sleep(REST);
     }
 }
 
