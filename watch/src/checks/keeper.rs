@@ -364,6 +364,42 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_fills_up_and_no_further() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut budget = Budget::of_ring(LANE * SPAN * 80);
+        assert!(budget.take(SPAN * 10, begun) && !budget.take(1, begun));
+        assert!(!budget.take(81, after(1)) && budget.take(80, after(1)));
+        // A day without checks is no room for a day's checks.
+        assert!(!budget.take(SPAN * 10 + 1, after(86_400)));
+        assert!(budget.take(SPAN * 10, after(86_400)));
+        // A clock that stands still or goes back gives nothing.
+        assert!(!budget.take(1, after(5)));
+    }
+
+    #[test]
+    fn what_the_watcher_asks_again_and_again_is_told_when_it_changes() {
+        with_tape(|keeper, entries| {
+            let tx = B256::repeat_byte(1);
+            let mut asked = sample(Some(tx), B256::ZERO);
+            keeper.asked(asked.clone());
+            assert!(entries().is_empty(), "no incident is of it");
+            keeper.want(tx, None);
+            for (verdict, backend, told) in [
+                (Outcome::Accepted, "a", 1),
+                (Outcome::Accepted, "a", 1),
+                (Outcome::Accepted, "b", 2),
+                (Outcome::Refused, "a", 3),
+                (Outcome::Refused, "a", 3),
+            ] {
+                (asked.verdict, asked.backend) = (verdict, Some(backend.to_owned()));
+                keeper.asked(asked.clone());
+                assert_eq!(entries().len(), told, "{verdict:?} {backend}");
+            }
+        });
+    }
+
+    #[test]
     fn what_is_lost_is_counted_on_the_tape() {
         with_tape(|keeper, entries| {
             let mut long = sample(None, B256::ZERO);
