@@ -113,7 +113,7 @@ impl Witness {
         let (who, verdict) = (self.check.who(), &self.check.verdict);
         let often = match times {
             1 => String::new(),
-            times => format!(" ({times} times, the last one)"),
+            times => format!(" {times} times, last"),
         };
         let when = when(self.before_ms);
         let text = format!("{who} {verdict} {what}{often} {when}");
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_refusal_that_was_passed_by_is_said_first_and_plainly() {
         let told = told(&[
-            check(OWN, "accepted", 8_000),
+            check(OWN, "accepted", 7_100),
             check(
                 r#""tx":"0x01","part":true,"backend":"http://a:1""#,
                 "refused",
@@ -196,8 +196,8 @@ mod tests {
         ]);
         assert_eq!(
             told.say(),
-            "proxyd refused it (2 times, the last one) 2.500 s before the block, and it was included all the same; \
-             proxyd accepted it 2.000 s before the block"
+            "proxyd refused it 2 times, last 2.500 s before the block, and it was included all the same; \
+             proxyd accepted it 2.900 s before the block"
         );
         let rows: Vec<String> = told.rows().collect();
         assert_eq!(rows.len(), 5);

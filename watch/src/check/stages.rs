@@ -295,7 +295,10 @@ mod tests {
         let board = Board::default();
         for millis in 1..=100 {
             let took = Duration::from_millis(millis);
-            board.count(Stage::Monitor, Outcome::Refused, Some(took));
+            assert_eq!(
+                board.count(Stage::Monitor, Outcome::Refused, Some(took)),
+                None
+            );
         }
         board.count(Stage::Monitor, Outcome::Undecided, None);
         let alarm = board.count(Stage::Builder, Outcome::Accepted, Some(Duration::ZERO));

@@ -90,8 +90,11 @@ fn lines_of_any_kind_and_length_do_no_harm() {
         log.append(&[b'x'; 3 << 20]);
         log.append(b"\n{\"msg\":\"Starting HTTP server\"}\n");
         log.append(b"{\"check\":{\"stage\":\"mempool\",\"verdict\":\"accepted\",\"at\":1}}\n");
+        let mut long = sample(None, B256::ZERO);
+        long.error = Some("x".repeat(LONGEST));
+        log.append(&long.line());
         log.append(&line());
     });
     let told = (counts.lines, counts.others, counts.unreadable);
-    assert_eq!(told, (1, 1, 6));
+    assert_eq!(told, (1, 1, 7));
 }
