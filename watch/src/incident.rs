@@ -131,7 +131,37 @@ pub struct Record {
     pub frozen: Option<String>,
     /// Nothing more is expected of it.
     pub ended: Option<End>,
+    /// Messages that stand on its block, and go with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
 }
+
+/// A message of another block that stands on an invalid one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// The chain that executes it, in decimal.
+    pub chain: String,
+    /// Height of its block.
+    pub block: u64,
+    /// The executing log.
+    pub log: u32,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+impl From<&Site> for Child {
+    fn from(site: &Site) -> Child {
+        Child {
+            chain: site.chain.to_string(),
+            block: site.number,
+            log: site.log,
+            transaction: site.transaction,
+        }
+    }
+}
+
+/// Messages of a cascade that are named one by one: the record is written anew with each.
+const CHILDREN: usize = 16;
 
 /// How an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,6 +286,7 @@ impl Incidents {
             returns: 0,
             frozen: None,
             ended: None,
+            children: Vec::new(),
         };
         self.open.insert(id, record.clone());
         Some((record, Step::Opened))
@@ -338,6 +369,19 @@ impl Incidents {
             .into_iter()
             .filter(|record| self.overdue.insert(record.id));
         news.map(|record| (record, Step::NotReplaced)).collect()
+    }
+
+    /// A message stands on a block of this height: the incident that dooms it, if that is
+    /// news to it.
+    pub fn dooms(&mut self, block: u64, child: Child) -> Option<Record> {
+        let dooms = |height: &Height| height.block == block && height.holds();
+        let mut open = self.open.values_mut();
+        let record = open.find(|record| record.heights.iter().any(dooms))?;
+        if record.children.len() >= CHILDREN || record.children.contains(&child) {
+            return None;
+        }
+        record.children.push(child);
+        Some(record.clone())
     }
 
     /// A box of it was written.

@@ -33,18 +33,19 @@ use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::Budget;
 
 use crate::alert::Alerts;
-use crate::book::{Book, Change, Standing};
+use crate::book::{Book, Change, Fault, Standing};
 use crate::chain::{Heads, Node};
 use crate::checks::Checks;
 use crate::dependency_set::DependencySet;
 use crate::finder::{Declaration, Finder, Found, FoundMessage, Sighting};
-use crate::incident::{self, Level, Record, Shape, Step};
+use crate::incident::{self, Child, Level, Record, Shape, Step};
 use crate::level::{Source, Status};
 use crate::message::ChainId;
 use crate::metrics::{Metrics, Shown};
 use crate::opinion::{Asked, Opinions};
 use crate::rpc::Trouble;
 use crate::tape::Tape;
+use crate::validity::Broken;
 use finding::Finding;
 use forks::Forks;
 use freezing::Freezing;
@@ -513,6 +514,10 @@ impl Watcher {
         for change in &news {
             self.changed(change, at)?;
         }
+        // What dooms a message may be news of the same moment.
+        for change in &news {
+            self.link(change, at)?;
+        }
         for of_chain in news.chunk_by(|a, b| a.site.chain == b.site.chain) {
             if let Some(watched) = self.chains.get_mut(&of_chain[0].site.chain) {
                 watched.tape.changes(of_chain, at)?;
@@ -537,6 +542,23 @@ impl Watcher {
         }
         let step = watched.incidents.judged(change, at);
         self.steps(chain, step.into_iter().collect(), at)
+    }
+
+    /// What is doomed is known by the incident that dooms it.
+    fn link(&mut self, change: &Change, at: u64) -> Result<(), HostError> {
+        let Standing::Invalid(fault) = &change.to else {
+            return Ok(());
+        };
+        let Fault::Broken(Broken::Doomed { chain, block }) = &**fault else {
+            return Ok(());
+        };
+        let Some(watched) = self.chains.get_mut(chain) else {
+            return Ok(());
+        };
+        match watched.incidents.dooms(*block, Child::from(&change.site)) {
+            Some(record) => watched.tape.incident(&record, at),
+            None => Ok(()),
+        }
     }
 
     /// Each step of an incident goes to the operator, onto the tape, and into a box if the

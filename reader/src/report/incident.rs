@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::checks::Checks;
 use super::html::{escaped, foot, head};
 use super::text::{Colour, paragraph};
-use crate::vocabulary::messages::entry::{Check, Height, Incident, Seen, what_to_do};
+use crate::vocabulary::messages::entry::{Check, Child, Height, Incident, Seen, what_to_do};
 
 /// Holes that are told one by one.
 const HOLES: usize = 8;
@@ -205,6 +205,16 @@ impl Affair {
             times => format!("the transaction came back {times} times"),
         };
         facts.push(("returns", returns));
+        facts.extend(incident.children.iter().map(|child| {
+            let Child {
+                chain,
+                block,
+                log,
+                transaction,
+            } = child;
+            let words = format!("chain {chain} block {block} log {log} tx {transaction} stands on it, and goes with it");
+            ("cascade", words)
+        }));
         facts
     }
 }

@@ -11,7 +11,7 @@ use haltbox_watch::access_list::Declared;
 use haltbox_watch::chain::FullHeader;
 use haltbox_watch::check::stages::{Outcome, Stage};
 use haltbox_watch::checks::{Missing, Named, Sample};
-use haltbox_watch::incident::{End, Height, Level, Record, Seen, Shape};
+use haltbox_watch::incident::{Child, End, Height, Level, Record, Seen, Shape};
 use haltbox_watch::message::Message;
 use haltbox_watch::tape::{Cursor, Entry};
 use serde_json::Value;
@@ -517,6 +517,12 @@ fn incident() -> Record {
         returns: 2,
         frozen: Some("7-ab".to_owned()),
         ended: Some(End::Replaced),
+        children: vec![Child {
+            chain: "901".to_owned(),
+            block: 9,
+            log: 3,
+            transaction: B256::repeat_byte(4),
+        }],
     }
 }
 

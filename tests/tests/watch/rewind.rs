@@ -156,6 +156,71 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
         "{last}"
     );
     assert!(last.contains(r#""shape":"null""#), "{last}");
+    let told = haltbox_tests::output(0, &["report", haltbox_tests::text(&ring)]);
+    let told = String::from_utf8(told).expect("text");
+    for words in [
+        "ended: blocks of deposits only stand at all its heights",
+        "came back 2 times",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+}
+
+/// What takes a message of an invalid block goes with it.
+#[test]
+fn a_cascade_is_known_by_the_incident_that_began_it() {
+    let (from, to) = (StubNode::start(901, START), StubNode::start(902, START));
+    from.push(vec![Transaction::emits("sends", log())]);
+    to.push(vec![Transaction::deposit()]);
+    go_on([&from, &to], 4);
+    let forged = Message {
+        place: Place {
+            chain: 901.into(),
+            block: 1,
+            timestamp: START + 1,
+            log: 5,
+        },
+        origin: log().address,
+        payload: log().payload(),
+    };
+    let sends = Transaction::emits("sends on", log());
+    let (height, _) = to.push(vec![Transaction::executes("bad", &forged), sends]);
+    go_on([&from, &to], 2);
+    let child = Message {
+        place: Place {
+            chain: 902.into(),
+            block: height,
+            timestamp: START + height,
+            log: 1,
+        },
+        ..forged
+    };
+    let takes = Transaction::executes("takes", &child);
+    let (child_height, _) = from.push(vec![Transaction::deposit(), takes.clone()]);
+    go_on([&from, &to], 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let chains = [(901, from.url()), (902, to.url())];
+    let watching = Watching {
+        dir: folder.path(),
+        chains: &chains,
+        expiry: 6000,
+        arguments: &["--every-ms", "100"],
+    };
+    let watcher = watching.start();
+    watcher.wait_for("a message is doomed", Duration::from_secs(20));
+    watcher.wait_for("INVALID MESSAGE", Duration::from_secs(20));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(watcher.alerts("INVALID MESSAGE").len(), 1);
+    watcher.end();
+    let ring = folder.path().join("902/ring");
+    let told = haltbox_tests::output(1, &["report", haltbox_tests::text(&ring)]);
+    let told = String::from_utf8(told).expect("text").replace('\n', " ");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = format!(
+        "chain 901 block {child_height} log 0 tx {} stands on it",
+        takes.hash
+    );
+    assert!(told.contains(&words), "{words:?} in {told}");
 }
 
 /// Two nodes behind one address, of which one is slow.

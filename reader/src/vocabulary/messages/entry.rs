@@ -278,6 +278,22 @@ pub struct Incident {
     pub frozen: Option<String>,
     /// How it ended: `replaced`, `holds`.
     pub ended: Option<String>,
+    /// Messages that stand on its block, and go with it; the first 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
+}
+
+/// A message of another block that stands on an invalid one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Child {
+    /// The chain that executes it, in decimal.
+    pub chain: String,
+    /// Height of its block.
+    pub block: u64,
+    /// The executing log.
+    pub log: u64,
+    /// The transaction.
+    pub transaction: String,
 }
 
 /// Everything that stood at one height in turn.
