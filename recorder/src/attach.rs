@@ -21,6 +21,7 @@ use haltbox_format::mark::Position;
 use haltbox_format::ring::{History, RingView};
 
 use crate::freeze::{self, Plan};
+use crate::host::program::Program;
 use crate::intake::Place;
 use crate::operator::after_freeze::AfterFreeze;
 use crate::operator::message::{self, say};
@@ -253,6 +254,14 @@ fn folder_of(ring: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
+impl Options {
+    /// The node's program: the one that was named, else the one that the host told.
+    fn program(&self) -> Option<PathBuf> {
+        let named = self.node_program.clone();
+        named.or_else(|| Program::of_folder(folder_of(&self.ring)))
+    }
+}
+
 /// Writes a box; its name, if there is one. What may work later is put off.
 fn freeze(
     options: &Options,
@@ -265,7 +274,7 @@ fn freeze(
         reason: wanted.reason.clone(),
         boxes: options.boxes(),
         profile: watched.profile.clone(),
-        node_program: options.node_program.clone(),
+        node_program: options.program(),
     };
     match freeze::freeze_told(&watched.file, &plan, &options.ring, beside.told()) {
         Ok(frozen) => {

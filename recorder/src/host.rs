@@ -18,6 +18,7 @@
 mod entry;
 mod keeper;
 mod messages;
+pub mod program;
 
 use haltbox_format::ShowPath;
 use std::fmt;
@@ -45,6 +46,7 @@ use entry::Line;
 pub use keeper::Background;
 use keeper::Keeper;
 use messages::Messages;
+use program::Program;
 
 /// Bytes of a ring for which a host gives no other number.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
@@ -191,6 +193,8 @@ pub struct HostRecorder {
 struct Shared {
     options: Options,
     profile: Arc<Profile>,
+    /// The host's program, as it was at opening.
+    program: Option<Program>,
     open: Mutex<Option<Open>>,
     /// One box at a time.
     freezing: Mutex<()>,
@@ -236,6 +240,8 @@ impl HostRecorder {
         // A program beside the host may have frozen what the ring still pins.
         learn_of_boxes(&mut recorder, &options.dir.join("boxes"));
         let writes_marks = entry::mark_blocks(&profile);
+        let program = options.node_program.as_deref().and_then(Program::now);
+        Program::note(program.as_ref(), &options.dir);
         let shared = Arc::new(Shared {
             open: Mutex::new(Some(Open {
                 recorder,
@@ -244,6 +250,7 @@ impl HostRecorder {
             })),
             options,
             profile,
+            program,
             freezing: Mutex::default(),
             messages: Messages::default(),
         });
@@ -654,7 +661,7 @@ impl Shared {
             reason,
             boxes: self.boxes(),
             profile: Arc::clone(&self.profile),
-            node_program: self.options.node_program.clone(),
+            node_program: self.program.as_ref().and_then(Program::unchanged),
         };
         let ring =
             ring.map_err(|error| FreezeError::of_io("open the ring for", &plan.boxes, error));

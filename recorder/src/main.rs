@@ -15,6 +15,7 @@ use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::freeze::{self, Plan};
+use haltbox_recorder::host::program::Program;
 use haltbox_recorder::intake::Place;
 use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::operator::concerns::Judging;
@@ -490,7 +491,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         reason,
         boxes,
         profile: Arc::clone(&profile),
-        node_program: None,
+        node_program: Program::of_folder(folder),
     };
     let frozen =
         freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;

@@ -105,7 +105,7 @@ impl Watched {
             ring,
             old_rings: Vec::new(),
             profile: Arc::clone(&self.profile),
-            node_program: options.node_program.clone(),
+            node_program: options.program(),
             budget: options.archive_bytes,
         });
     }

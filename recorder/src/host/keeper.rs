@@ -10,6 +10,7 @@ use haltbox_format::lifecycle::State;
 use haltbox_format::mark::Attempt;
 
 use super::Shared;
+use super::program::Program;
 use crate::archive::{self, Archiving};
 use crate::operator::after_freeze::AfterFreeze;
 use crate::quiet;
@@ -175,7 +176,7 @@ fn archive(shared: &Shared, budget: u64) -> Option<Archiving> {
         ring,
         old_rings: Vec::new(),
         profile: Arc::clone(&shared.profile),
-        node_program: shared.options.node_program.clone(),
+        node_program: shared.program.as_ref().and_then(Program::unchanged),
         budget,
     })
 }

@@ -381,6 +381,43 @@ fn what_nothing_came_of_and_what_only_one_records_accuses_nobody() {
     }
 }
 
+/// A box that is written when the host is not there tells of the host's build, unless
+/// another one lies there by then.
+#[test]
+fn a_box_tells_the_build_of_the_host_that_recorded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, program) = (folder.path().join("haltbox"), folder.path().join("noded"));
+    std::fs::write(&program, "a build").expect("a program");
+    let profile = Profile::builtin("host").expect("a profile");
+    let options = Options {
+        size: 8 << 20,
+        node_program: Some(program.clone()),
+        ..Options::new(&dir, profile)
+    };
+    let (host, _) = HostRecorder::open(options).expect("it opens");
+    for height in 1..=3 {
+        host.begin_block(height, 1, None).expect("begun");
+        host.commit(height, AppHash::new(&[1; 32]))
+            .expect("committed");
+    }
+    drop(host);
+    let digest = |height: &str| {
+        let told = output(0, &["freeze", text(&dir), "--height", height]);
+        let told = String::from_utf8(told).expect("text");
+        let name = told
+            .split_whitespace()
+            .find(|word| word.contains("/boxes/"));
+        let info = output_json(&["info", "--json", name.expect("its path")]);
+        info["sources"][0]["host"]["node_sha256"].as_str().map(str::to_owned)
+    };
+    // printf 'a build' | sha256sum
+    let own = "2bd9a07eddf2828e1f9fdf26fb92161b6ecef4e434d96eb9a9fa9874a073d909";
+    assert_eq!(digest("2").as_deref(), Some(own));
+    std::fs::write(folder.path().join("new"), "another build").expect("a program");
+    std::fs::rename(folder.path().join("new"), &program).expect("put in its place");
+    assert_eq!(digest("3"), None);
+}
+
 #[test]
 fn heights_can_be_chosen() {
     let folder = tempfile::tempdir().expect("a folder");
