@@ -48,8 +48,8 @@ impl Alarms {
                 self.node_ended();
                 self.farewell = None;
             }
-            News::Unread(unread) => {
-                let told = contents::words(&unread);
+            News::Unread(unread, wanted) => {
+                let told = contents::words(&unread, &wanted);
                 say(&told);
                 return Some(Brings::Note(told));
             }

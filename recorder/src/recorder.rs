@@ -62,8 +62,8 @@ pub enum News {
     Lost(Loss),
     /// The node's log told of trouble; `None` if no block is recorded.
     Trouble(Event, Option<Accused>),
-    /// The node's log cannot be read.
-    Unread(Unread),
+    /// The node's log cannot be read, and what was looked for in it.
+    Unread(Unread, String),
     /// The slog cannot be read, and what was looked for in it.
     SlogUnread(Unread, String),
     /// After that, an entry of it can.
@@ -402,9 +402,13 @@ impl Recorder {
 
     /// A node's log in which nothing is understood, told once.
     fn unread(&mut self) -> Option<News> {
-        let is_unread = self.node_log.is_unread();
-        let told = std::mem::replace(&mut self.told_unread, is_unread);
-        (is_unread && !told).then(|| News::Unread(self.node_log.so_far()))
+        let rules = self.config.profile.node.as_ref()?;
+        let unread = rules.unread(&self.node_log);
+        let told = std::mem::replace(&mut self.told_unread, unread.is_some());
+        let wanted = || rules.example().to_owned();
+        unread
+            .filter(|_| !told)
+            .map(|unread| News::Unread(unread, wanted()))
     }
 
     /// Tells of something that no entry says: the end of a stream, a gap.

@@ -8,6 +8,7 @@
 //! the node blames its peers      pinned; frozen the third time
 //! first words of a panic, alarms pinned; frozen if the node then ends or gets no further
 //! failure without two hashes     frozen at once, with what the node gives as the reason
+//! a block that does not stand    frozen at once, in the profile's words
 //! proof of an unknown height     frozen at once: the newest block
 //! text that others chose         pinned at most, until the next block is agreed
 //! ```
@@ -92,6 +93,11 @@ enum Cause {
         blamed: bool,
     },
     Alarm(String),
+    /// The node told that a block of its own does not stand.
+    Break {
+        why: String,
+        text: String,
+    },
     Failure {
         text: String,
         over: FailedOver,
@@ -228,6 +234,10 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
             };
             (words, then)
         }
+        Event::Break(told) => (
+            format!("{}: {}", told.why, told.text),
+            "frozen at once, as no divergence that is proved".to_owned(),
+        ),
         Event::Failure { text, .. } => (
             format!("consensus failed: {text}"),
             "frozen at once, as no divergence that is proved".to_owned(),
@@ -275,6 +285,10 @@ impl Cause {
                 text: text.clone(),
                 why: why.clone(),
                 blamed: *blamed,
+            },
+            Event::Break(told) => Cause::Break {
+                why: told.why.clone(),
+                text: told.text.clone(),
             },
             Event::Alarm { quoted: true, .. } => return None,
             Event::Alarm { why, .. } => Cause::Alarm(why.clone()),
@@ -328,7 +342,7 @@ impl Watch {
         }
         let lasted = self.last.duration_since(self.first) >= policy.time;
         match self.cause {
-            Cause::Failure { .. } | Cause::Proof(_) => true,
+            Cause::Failure { .. } | Cause::Break { .. } | Cause::Proof(_) => true,
             Cause::Sighting(_) | Cause::Refusal { blamed: false, .. } => {
                 self.times >= policy.rounds || lasted
             }
@@ -387,6 +401,8 @@ impl Cause {
                 meaning(why.as_ref())
             ),
             Cause::Alarm(why) => format!("{why}, {then}"),
+            Cause::Break { why, text } if text.is_empty() => why.clone(),
+            Cause::Break { why, text } => format!("{why}: {text}"),
             Cause::Failure { text, .. } if text.is_empty() => {
                 "consensus failed; the line that says why was cut".to_owned()
             }

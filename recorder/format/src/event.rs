@@ -71,6 +71,8 @@ pub enum Event {
         /// What it failed over.
         over: FailedOver,
     },
+    /// The node tells in its own words that what it had is not what the others have.
+    Break(Break),
     /// A text that a host in trouble prints.
     Alarm {
         /// What it means, in the profile's words.
@@ -94,12 +96,16 @@ impl Event {
     pub fn is_trouble(&self) -> bool {
         matches!(
             self,
-            Event::Mismatch(_) | Event::Refused(_) | Event::Failure { .. } | Event::Alarm { .. }
+            Event::Mismatch(_)
+                | Event::Refused(_)
+                | Event::Failure { .. }
+                | Event::Break(_)
+                | Event::Alarm { .. }
         )
     }
 
-    /// The height that its entry names as the host's own progress. A mismatch
-    /// has none: it names the height that is in dispute.
+    /// The height that its entry names as the host's own progress. A mismatch and a
+    /// break have none: they name the height that is in dispute.
     pub fn height(&self) -> Option<u64> {
         match self {
             Event::Begin { height, .. }
@@ -114,6 +120,7 @@ impl Event {
             | Event::Mismatch(_)
             | Event::Refused(_)
             | Event::Failure { .. }
+            | Event::Break(_)
             | Event::Alarm { .. }
             | Event::Farewell { .. }
             | Event::Gap
@@ -132,6 +139,19 @@ pub enum FailedOver {
     Refusal(Option<String>),
     /// Something else.
     Other,
+}
+
+/// What a node says where it learns that a block of its own does not stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Break {
+    /// Height of the block, where the entry tells.
+    pub height: Option<u64>,
+    /// The block's hash as this node had it, where the entry tells.
+    pub local: Option<AppHash>,
+    /// What it means, in the profile's words.
+    pub why: String,
+    /// What the entry adds, as the profile wants it shown.
+    pub text: String,
 }
 
 /// A block of the others that the node refuses, for a reason that is no hash.

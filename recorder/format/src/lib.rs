@@ -43,7 +43,7 @@ mod wrapped;
 pub use app_hash::{AppHash, Digest, RingId};
 pub use archive_name::ArchiveName;
 pub use canonical::CanonicalRules;
-pub use event::{Event, FailedOver, Mismatch, Refusal, Weight};
+pub use event::{Break, Event, FailedOver, Mismatch, Refusal, Weight};
 pub use name::{BlockHash, BlockHasher, BoxName};
 pub use node_log::{NodeLog, NodeRules, Unread};
 pub use outside::{Outside, ShowPath};

@@ -5,6 +5,7 @@
 //!   |                  |
 //!   |                  +-- a mismatch was seen, unproven --> pinned
 //!   |                  +-- proven ------------------------> diverged (frozen)
+//!   |                  +-- the node says it does not stand -> pinned, broken: frozen, never released
 //!   +-- the stream or the process ended in mid-block -----> pinned
 //! ```
 //!
@@ -26,7 +27,7 @@ mod fold;
 
 pub use block::{Block, State, ToldBy};
 
-use crate::event::{Event, Mismatch};
+use crate::event::{Break, Event, Mismatch};
 use crate::mark::{Attempt, Boundary, Checkpoint, Mark, Position, SourceMark};
 use crate::stream::{Lane, Stream};
 use decision::Decision;
@@ -322,6 +323,7 @@ impl Lifecycle {
         let height = match event {
             Event::Mismatch(seen) => self.accused_height(seen),
             Event::Refused(refusal) => refusal.height,
+            Event::Break(told) => return self.broken(told),
             Event::Failure { .. } | Event::Alarm { .. } => {
                 return self.newest_accused().map(Accused::Of);
             }
@@ -332,6 +334,18 @@ impl Lifecycle {
             Some(height) => self.subject(height).map(|block| Accused::Of(block.of)),
             None => self.newest_accused().map(Accused::Newest),
         }
+    }
+
+    /// The block that does not stand: the attempt that has its hash, else the one of
+    /// its height; of a height that is not told, the newest.
+    fn broken(&self, told: &Break) -> Option<Accused> {
+        let Some(height) = told.height else {
+            return self.newest_accused().map(Accused::Newest);
+        };
+        let own = |b: &&Block| b.of.height == height && b.app_hash == told.local;
+        let own = self.blocks.iter().rev().find(own);
+        let of = own.or_else(|| self.subject(height)).map(|block| block.of);
+        of.map(Accused::Of)
     }
 
     /// The height a mismatch speaks of. What its line tells counts first, then

@@ -90,7 +90,8 @@ impl<'a> LogLine<'a> {
         self.shape
     }
 
-    fn own_text(&self) -> &[u8] {
+    /// Its own text, behind what a collector put before it.
+    pub(crate) fn own_text(&self) -> &[u8] {
         self.text.get(self.own..).unwrap_or_default()
     }
 
@@ -247,8 +248,21 @@ impl<'a> Entry<'a> {
         };
         let level = entry.first_text(&json::LEVEL_KEYS);
         entry.error = level.is_some_and(|level| head::is_error_level(&level));
-        entry.message = entry.first_text(&json::MESSAGE_KEYS);
+        let message = entry.first_text(&json::MESSAGE_KEYS);
+        entry.message = message.or_else(|| entry.leading_message());
         entry
+    }
+
+    /// The message of a logger that puts time, level and message before all else:
+    /// a field of the same name behind them is another's.
+    fn leading_message(&self) -> Option<Cow<'a, [u8]>> {
+        let is_of = |field: &Field<'_>, keys: &[&str]| keys.iter().any(|key| field.is(key));
+        let leads = |field: &&Field<'_>| {
+            !is_of(field, &json::TIME_KEYS) && !is_of(field, &json::LEVEL_KEYS)
+        };
+        let first = self.fields.iter().find(leads)?;
+        let message = first.value.as_ref().filter(|_| first.is("msg"))?;
+        Some(message.text.clone())
     }
 
     fn of_columns(error: bool, message: &'a [u8], fields: &'a [u8]) -> Entry<'a> {
@@ -276,6 +290,11 @@ impl<'a> Entry<'a> {
     /// The message; empty if it has none.
     pub(crate) fn message(&self) -> &[u8] {
         self.message.as_deref().unwrap_or_default()
+    }
+
+    /// A head, and nothing behind it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.message().is_empty() && self.fields.is_empty()
     }
 
     /// Some field of that name has a value that begins with one of `starts`.

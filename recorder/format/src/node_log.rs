@@ -7,7 +7,9 @@
 //! or in the fields that the profile names; anywhere else on a line it may have
 //! been chosen by somebody else, and is quoted at most.
 
+mod breaks;
 mod check;
+mod form;
 mod memory;
 mod mismatch;
 mod notice;
@@ -25,7 +27,9 @@ use serde::Deserialize;
 use crate::app_hash::AppHash;
 use crate::event::{Event, FailedOver, Mismatch, Refusal, Weight};
 use crate::log_line::{Entry, LogLine};
+use breaks::{BannerRule, BreakRule};
 use check::MAX_TEXT;
+use form::FieldRule;
 use mismatch::{Found, Pattern};
 use notice::Notice;
 
@@ -37,7 +41,7 @@ pub struct NodeRules {
     /// In the order of the section's mismatches; `None` where [`Pattern::new`]
     /// refused, which [`NodeRules::check`] reports.
     patterns: Vec<Option<Pattern>>,
-    /// All texts at once; `None` if there is none to look for.
+    /// All texts at once; `None` if they are too many for one search.
     gate: Option<AhoCorasick>,
     /// Those of alarms and farewells, which the lines of blocks have not.
     notices: Option<AhoCorasick>,
@@ -58,7 +62,15 @@ struct NodeSection {
     /// What the names of modules begin with that log what others chose.
     #[serde(default)]
     foreign_modules: Vec<String>,
+    /// Lines without one height before that is told: a program may say much before
+    /// its first block.
+    unread_after: Option<u64>,
+    #[serde(default)]
     rules: Vec<Rule>,
+    #[serde(default)]
+    breaks: Vec<BreakRule>,
+    #[serde(default)]
+    banners: Vec<BannerRule>,
     #[serde(default)]
     mismatches: Vec<MismatchRule>,
     #[serde(default)]
@@ -114,25 +126,25 @@ enum EventRule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Keys {
-    One(String),
-    OneOf(Vec<String>),
+    One(FieldRule),
+    OneOf(Vec<FieldRule>),
 }
 
 impl Keys {
-    fn all(&self) -> &[String] {
+    fn all(&self) -> &[FieldRule] {
         match self {
-            Keys::One(key) => std::slice::from_ref(key),
-            Keys::OneOf(keys) => keys,
+            Keys::One(field) => std::slice::from_ref(field),
+            Keys::OneOf(fields) => fields,
         }
     }
 
     fn of(&self, entry: &Entry<'_>) -> Option<AppHash> {
-        let key = self.all().iter().find(|key| entry.has(key))?;
-        entry.value(key)?.hash()
+        let mut fields = self.all().iter();
+        fields.find(|field| entry.has(&field.key))?.hash(entry)
     }
 
     fn are_in(&self, entry: &Entry<'_>) -> bool {
-        self.all().iter().any(|key| entry.has(key))
+        self.all().iter().any(|field| entry.has(&field.key))
     }
 }
 
@@ -190,23 +202,23 @@ struct Meaning {
 /// `KEY`, or `KEY-1` where the line carries the height of the next block,
 /// whose header tells about this one.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "String")]
+#[serde(from = "FieldRule")]
 struct HeightField {
-    key: String,
+    field: FieldRule,
     next: bool,
 }
 
-impl From<String> for HeightField {
-    fn from(text: String) -> HeightField {
-        match text.strip_suffix("-1") {
+impl From<FieldRule> for HeightField {
+    fn from(field: FieldRule) -> HeightField {
+        match field.key.strip_suffix("-1") {
             Some(key) => HeightField {
-                key: key.to_owned(),
+                field: FieldRule {
+                    key: key.to_owned(),
+                    form: field.form,
+                },
                 next: true,
             },
-            None => HeightField {
-                key: text,
-                next: false,
-            },
+            None => HeightField { field, next: false },
         }
     }
 }
@@ -214,7 +226,7 @@ impl From<String> for HeightField {
 impl HeightField {
     /// The height; none before the first block, which has no predecessor.
     fn of(&self, entry: &Entry<'_>) -> Option<u64> {
-        let height = entry.value(&self.key)?.height()?;
+        let height = self.field.height(entry)?;
         let executed = height.checked_sub(u64::from(self.next))?;
         (executed > 0).then_some(executed)
     }
@@ -248,8 +260,13 @@ impl EventRule {
         })
     }
 
-    /// The keys of a line that the event is made of.
-    fn keys(&self) -> Vec<(&'static str, &str)> {
+    /// Gives a height.
+    fn is_of_a_block(&self) -> bool {
+        !matches!(self, EventRule::ProcessStart {})
+    }
+
+    /// The fields of a line that the event is made of.
+    fn fields(&self) -> Vec<(&'static str, &FieldRule)> {
         let (height, hash, when) = match self {
             EventRule::ProcessStart {} => return Vec::new(),
             EventRule::Begin { height } | EventRule::End { height } => (height, None, None),
@@ -257,18 +274,10 @@ impl EventRule {
             EventRule::Commit { height, hash, when }
             | EventRule::Confirm { height, hash, when } => (height, hash.as_ref(), when.as_ref()),
         };
-        let mut keys = vec![("height", height.key.as_str())];
-        keys.extend(
-            hash.into_iter()
-                .flat_map(Keys::all)
-                .map(|key| ("hash", key.as_str())),
-        );
-        keys.extend(
-            when.into_iter()
-                .flat_map(Keys::all)
-                .map(|key| ("when", key.as_str())),
-        );
-        keys
+        let mut fields = vec![("height", &height.field)];
+        fields.extend(hash.into_iter().flat_map(Keys::all).map(|f| ("hash", f)));
+        fields.extend(when.into_iter().flat_map(Keys::all).map(|f| ("when", f)));
+        fields
     }
 }
 
@@ -281,9 +290,13 @@ impl From<NodeSection> for NodeRules {
         let failures = section.failures.iter().flat_map(|rule| &rule.texts);
         let refusals = section.refusals.iter().flat_map(|rule| &rule.texts);
         let notices = section.alarms.iter().chain(&section.farewells);
+        let breaks = section.breaks.iter().flat_map(|rule| &rule.texts);
+        let banners = section.banners.iter().map(|banner| &banner.text);
         let texts = texts
             .chain(failures)
             .chain(refusals)
+            .chain(breaks)
+            .chain(banners)
             .chain(notices.flat_map(|notice| &notice.texts));
         let gate = search(texts.map(String::as_str).chain(leads).collect());
         let notices = section.alarms.iter().chain(&section.farewells);
@@ -300,7 +313,6 @@ impl From<NodeSection> for NodeRules {
 
 /// Says in one pass over a line whether any of `texts` is in it.
 fn search(texts: Vec<&str>) -> Option<AhoCorasick> {
-    (!texts.is_empty()).then_some(())?;
     // Only with leftmost matching does the crate search with vector
     // instructions; which match it finds does not matter here.
     AhoCorasick::builder()
@@ -326,7 +338,8 @@ impl NodeRules {
         let Some(line) = log.whole(line) else {
             return;
         };
-        if log.is_repetition(&line) || self.gate.as_ref().is_none_or(|gate| !gate.is_match(&line)) {
+        let says = || self.gate.as_ref().is_some_and(|gate| gate.is_match(&line));
+        if log.is_repetition(&line) || !(log.is_behind_banner() || says()) {
             return log.leave(line);
         }
         self.read_matching(log, &line, complete, sink);
@@ -352,6 +365,26 @@ impl NodeRules {
             };
             reading.read();
         }
+    }
+
+    /// Its lines tell of blocks. Those of some programs do not, and are kept all the same.
+    pub fn tells_of_blocks(&self) -> bool {
+        let mut events = self.section.rules.iter().flat_map(|rule| &rule.events);
+        events.any(EventRule::is_of_a_block)
+    }
+
+    /// The lines of a log of which these rules understand nothing, once they are enough.
+    pub fn unread(&self, log: &NodeLog) -> Option<Unread> {
+        let is_unread = self.tells_of_blocks() && log.is_unread(self.section.unread_after);
+        is_unread.then(|| log.so_far())
+    }
+
+    /// A message that tells of a block, for an operator in whose log none does.
+    pub fn example(&self) -> &str {
+        let tells = |rule: &&Rule| rule.events.iter().any(EventRule::is_of_a_block);
+        let rule = self.section.rules.iter().rfind(tells);
+        rule.and_then(|rule| rule.texts.first())
+            .map_or("", String::as_str)
     }
 
     fn with_patterns(&self) -> impl Iterator<Item = (&MismatchRule, &Pattern)> {
@@ -386,7 +419,7 @@ impl<'a, 'l> Reading<'a, 'l> {
     fn read(mut self) {
         let line = self.line;
         let entries = line.entries(&self.rules.section.loggers);
-        let mut told = false;
+        let mut told = self.believed && entries.is_empty() && self.banner();
         if self.believed {
             for entry in &entries {
                 let (known, trouble) = self.entry(entry);
@@ -407,6 +440,18 @@ impl<'a, 'l> Reading<'a, 'l> {
                 .chain(notice)
                 .for_each(|event| self.tell(event));
         }
+    }
+
+    /// A line of a banner that a console prints as lines of their own; gives whether
+    /// it is one.
+    fn banner(&mut self) -> bool {
+        if let Some(banner) = self.log.take_banner() {
+            let told = self.rules.behind_banner(banner, self.line);
+            told.into_iter().for_each(|event| self.tell(event));
+            return true;
+        }
+        let banner = self.rules.bare_banner(self.line, self.log.last());
+        banner.is_some_and(|banner| self.log.await_block(banner))
     }
 
     fn tell(&mut self, event: Event) {
@@ -432,6 +477,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         let trouble = mismatch
             .or_else(|| self.rules.failure(entry, self.log))
             .or_else(|| self.rules.refusal(entry).map(Event::Refused))
+            .or_else(|| self.rules.break_of(entry))
             .or(notice);
         // A failure whose reason was cut may still show two hashes.
         let told = !matches!(trouble, None | Some(Event::Failure { .. }));
@@ -525,8 +571,10 @@ impl NodeRules {
             mismatches,
             refusals,
             failures,
+            breaks,
             ..
         } = &self.section;
+        let breaks = breaks.iter().map(|rule| &rule.texts);
         let own = mismatches
             .iter()
             .flat_map(|rule| [&rule.proof, &rule.blames]);
@@ -534,6 +582,7 @@ impl NodeRules {
         let failures = failures.iter().map(|rule| &rule.texts);
         own.chain(refusals)
             .chain(failures)
+            .chain(breaks)
             .any(|texts| entry.says(texts))
     }
 

@@ -16,11 +16,26 @@ use crate::slog::{SlogRules, SlogSection};
 /// The version of the profile file that this code reads.
 const VERSION: u64 = 1;
 
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 10] = [
     ("agoric", include_str!("../profiles/agoric.json")),
     ("cosmos", include_str!("../profiles/cosmos.json")),
     ("host", include_str!("../profiles/host.json")),
     ("messages", include_str!("../profiles/messages.json")),
+    ("op-node", include_str!("../profiles/op-node.json")),
+    ("op-geth", include_str!("../profiles/op-geth.json")),
+    (
+        "op-supernode",
+        include_str!("../profiles/op-supernode.json"),
+    ),
+    (
+        "op-supervisor",
+        include_str!("../profiles/op-supervisor.json"),
+    ),
+    (
+        "op-interop-filter",
+        include_str!("../profiles/op-interop-filter.json"),
+    ),
+    ("proxyd", include_str!("../profiles/proxyd.json")),
 ];
 
 /// How the streams of one kind of host are read.
@@ -83,7 +98,7 @@ impl Profile {
         Profile::from_file(file).map_err(at_key)
     }
 
-    /// One of the profiles that Haltbox brings along: `agoric`, `cosmos`, `host` or `messages`.
+    /// One of the profiles that Haltbox brings along, such as `agoric` or `op-node`.
     pub fn builtin(name: &str) -> Result<Profile, ProfileError> {
         let own = BUILTIN.iter().find(|(own, _)| *own == name);
         let (own, text) = own.ok_or_else(|| ProfileError {

@@ -139,7 +139,7 @@ impl Beside {
         };
         let mut read = Read::default();
         let progress = log.read(profile.node.as_ref(), &mut read);
-        let unread = log.unread();
+        let unread = log.unread(profile.node.as_ref());
         self.told.source = Some(log.source.mark());
         if progress {
             self.draining.progress();
@@ -194,6 +194,7 @@ impl Beside {
         let height = match event {
             Event::Mismatch(seen) => seen.height.or(seen.carried),
             Event::Refused(refusal) => refusal.height,
+            Event::Break(told) => told.height,
             _ => None,
         };
         let newest = life.blocks().iter().map(|block| block.of.height).max();
@@ -356,9 +357,13 @@ impl Log {
     }
 
     /// A log in which nothing is understood, told once.
-    fn unread(&mut self) -> Option<News> {
-        let is_unread = self.memory.is_unread();
-        let told = std::mem::replace(&mut self.told_unread, is_unread);
-        (is_unread && !told).then(|| News::Unread(self.memory.so_far()))
+    fn unread(&mut self, rules: Option<&NodeRules>) -> Option<News> {
+        let rules = rules?;
+        let unread = rules.unread(&self.memory);
+        let told = std::mem::replace(&mut self.told_unread, unread.is_some());
+        let wanted = || rules.example().to_owned();
+        unread
+            .filter(|_| !told)
+            .map(|unread| News::Unread(unread, wanted()))
     }
 }

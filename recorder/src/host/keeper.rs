@@ -116,7 +116,7 @@ impl Work<'_> {
                 News::Pinned(_)
                 | News::Lost(_)
                 | News::Farewell(_)
-                | News::Unread(_)
+                | News::Unread(..)
                 | News::SlogUnread(..)
                 | News::SlogRead => {}
             }

@@ -14,7 +14,16 @@ const LOOKED_AT: u64 = 16 << 20;
 /// Files of a folder that are looked at: the newest may have no line yet.
 const NEWEST: usize = 3;
 /// The builtin profiles, those first that have more rules.
-const BUILTIN: [&str; 3] = ["agoric", "cosmos", "host"];
+const BUILTIN: [&str; 8] = [
+    "agoric",
+    "cosmos",
+    "host",
+    "op-node",
+    "op-geth",
+    "op-supernode",
+    "op-supervisor",
+    "op-interop-filter",
+];
 
 /// What reads blocks in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +32,8 @@ pub(crate) enum Contents {
     Nothing,
     /// The profile in force does, as the stream that it was given for.
     AsGiven,
+    /// Lines that are kept: the profile in force looks for no blocks in them.
+    Kept,
     /// It is the other stream's.
     OtherStream,
     /// Another profile does.
@@ -49,6 +60,10 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
     };
     if has_blocks(profile, given, &bytes) {
         return Ok(Contents::AsGiven);
+    }
+    let node = profile.node.as_ref().filter(|_| given == Stream::Node);
+    if node.is_some_and(|rules| !rules.tells_of_blocks()) {
+        return Ok(Contents::Kept);
     }
     let builtin = BUILTIN.iter().filter(|name| **name != profile.name);
     let builtin: Vec<(&'static str, Profile)> = builtin
@@ -115,14 +130,15 @@ fn shown(unread: &Unread) -> String {
 }
 
 /// What a recorder says of such a log.
-pub(crate) fn words(unread: &Unread) -> String {
+pub(crate) fn words(unread: &Unread, wanted: &str) -> String {
     let again = again(unread);
     format!(
         "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  looked for: \
-         a level, a message such as \"committed state\", and height=NUMBER, or JSON with the same; \
+         a level and a message such as \"{}\" with its fields, or JSON with the same; \
          haltbox doctor --try-log FILE shows what is read of a log",
         unread.lines,
-        shown(unread)
+        shown(unread),
+        wanted
     )
 }
 

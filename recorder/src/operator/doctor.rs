@@ -300,6 +300,9 @@ fn told_of(
         Contents::AsGiven => Some(Finding::Good(format!(
             "{kind}: the profile {own} reads blocks in {path}"
         ))),
+        Contents::Kept => Some(Finding::Good(format!(
+            "{kind}: the profile {own} looks for no blocks in {path}: its lines are kept"
+        ))),
         Contents::OtherStream => Some(wrong(
             format!(
                 "{kind}: {path} is {other}, it was given as {}",

@@ -7,8 +7,9 @@ use std::io::{self, BufRead};
 
 use haltbox_format::lifecycle::{Accused, Lifecycle};
 use haltbox_format::mark::Position;
-use haltbox_format::{Event, NodeLog, Outside, Profile, Stream, Unread};
+use haltbox_format::{Event, NodeLog, Outside, Profile, Stream};
 
+use crate::operator::contents;
 use crate::triggers::{Policy, then};
 
 /// Kinds of trouble that are shown.
@@ -23,11 +24,13 @@ const MAX_LINE: u64 = 8 << 20;
 pub struct Reading {
     lines: u64,
     telling: u64,
+    /// The profile knows lines that tell of blocks.
+    looked_for: bool,
     blocks: BTreeMap<u64, Block>,
     starts: u64,
     trouble: Vec<Trouble>,
     more: u64,
-    unread: Option<Unread>,
+    unread: Option<String>,
 }
 
 /// Lines that say the same.
@@ -73,8 +76,11 @@ impl Reading {
             });
             reading.telling += u64::from(told);
         }
-        let nothing = reading.blocks.is_empty() && reading.lines > 0;
-        reading.unread = (nothing || memory.is_unread()).then(|| memory.so_far());
+        reading.looked_for = rules.tells_of_blocks();
+        let nothing = reading.looked_for && reading.blocks.is_empty() && reading.lines > 0;
+        let unread = rules.unread(&memory);
+        let unread = unread.or_else(|| nothing.then(|| memory.so_far()));
+        reading.unread = unread.map(|unread| contents::words(&unread, rules.example()));
         Ok(reading)
     }
 
@@ -108,9 +114,9 @@ impl Reading {
         }
     }
 
-    /// Blocks are read in it.
+    /// Blocks are read in it, or none are looked for.
     pub fn is_understood(&self) -> bool {
-        self.unread.is_none() && !self.blocks.is_empty()
+        self.unread.is_none() && !(self.looked_for && self.blocks.is_empty())
     }
 
     /// For the operator.
@@ -133,8 +139,7 @@ impl Reading {
         }
         let _ = writeln!(text, "starts of the node's process: {}", self.starts);
         if let Some(unread) = &self.unread {
-            let words = crate::operator::contents::words(unread);
-            let _ = writeln!(text, "{words}");
+            let _ = writeln!(text, "{unread}");
         }
         if self.trouble.is_empty() {
             text += "no trouble is told of\n";

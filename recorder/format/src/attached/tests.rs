@@ -29,6 +29,7 @@ fn pin(height: u64) -> Mark {
         why: "a doubt".to_owned(),
         network: None,
         over: false,
+        broken: false,
     })
 }
 

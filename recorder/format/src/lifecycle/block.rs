@@ -106,6 +106,9 @@ pub struct Block {
     pub network: Option<AppHash>,
     /// Why it is pinned, or which field diverged.
     pub why: Option<String>,
+    /// The node told that the block does not stand: nothing later releases it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
     /// Box that holds it.
     pub frozen: Option<String>,
     /// Cranks finished in it.
@@ -135,12 +138,19 @@ impl Block {
             app_hash: None,
             network: None,
             why: None,
+            broken: false,
             frozen: None,
             cranks: 0,
             first_crank: None,
             last_crank: None,
             activityhash: None,
         }
+    }
+
+    /// A later block that is agreed, or a later attempt, releases it.
+    pub(super) fn is_releasable(&self) -> bool {
+        let undecided = matches!(self.state, State::Open | State::Committed | State::Pinned);
+        undecided && !self.broken
     }
 
     /// Its records must not be overwritten.

@@ -3,7 +3,7 @@
 use super::block::{Block, State};
 use super::{APP_HASH, Accused, Lifecycle};
 use crate::app_hash::AppHash;
-use crate::event::{Event, Mismatch, Refusal, Weight};
+use crate::event::{Break, Event, Mismatch, Refusal, Weight};
 use crate::mark::{
     Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
     ReleasedBy, Told,
@@ -49,6 +49,7 @@ impl Decision<'_> {
                 self.accuse_newest(&format!("the node's consensus failed: {text}"));
             }
             Event::Refused(refusal) => self.refused(refusal),
+            Event::Break(told) => self.broke(told),
             Event::Alarm { why, .. } => self.accuse_newest(why),
             Event::Farewell { .. } => {}
             Event::Gap => self.gap(),
@@ -67,6 +68,7 @@ impl Decision<'_> {
             why: why.to_owned(),
             network: None,
             over: false,
+            broken: false,
         }));
     }
 
@@ -181,7 +183,7 @@ impl Decision<'_> {
                 && b.of.attempt > 1
                 && b.of.attempt < newest.attempt
                 && Some(b.of) != subject
-                && matches!(b.state, State::Open | State::Committed | State::Pinned)
+                && b.is_releasable()
         };
         for of in self.all(between) {
             self.emit(Mark::Release(Release {
@@ -231,7 +233,8 @@ impl Decision<'_> {
         let of = self.known_or_attached(height);
         let other = |of: &Attempt| {
             let block = self.life.block(*of);
-            block.is_some_and(|b| b.app_hash.is_some_and(|known| known != app_hash))
+            let unlike = |b: &Block| b.app_hash.is_some_and(|known| known != app_hash);
+            block.is_some_and(|b| unlike(b) || b.broken && b.app_hash.is_none())
         };
         // A height that is executed again as a node catches up is not told to begin.
         let again = of.filter(other).filter(|_| !self.life.is_told_by_slog());
@@ -301,10 +304,7 @@ impl Decision<'_> {
 
     /// Agreement on a height is agreement on every height below it.
     fn release_up_to(&mut self, height: u64, by: ReleasedBy, network: Option<AppHash>) {
-        let proved = |b: &Block| {
-            b.of.height <= height
-                && matches!(b.state, State::Open | State::Committed | State::Pinned)
-        };
+        let proved = |b: &Block| b.of.height <= height && b.is_releasable();
         for of in self.all(proved) {
             let network = network.filter(|_| of.height == height);
             self.emit(Mark::Release(Release { of, by, network }));
@@ -323,6 +323,7 @@ impl Decision<'_> {
                 why: "the host threw this execution away".to_owned(),
                 network: None,
                 over,
+                broken: false,
             }));
         }
     }
@@ -406,6 +407,31 @@ impl Decision<'_> {
         }
     }
 
+    /// Keeps the block that does not stand, whatever the node went on to. One that is
+    /// not recorded gets its place here: what stands around it is the evidence.
+    fn broke(&mut self, told: &Break) {
+        let known = self.life.accused(&Event::Break(told.clone()));
+        let of = match (known, told.height) {
+            (Some(accused), _) => accused.of(),
+            (None, Some(height)) => self.attach_anyway(height),
+            (None, None) => return self.doubt("trouble, and nothing is recorded", None),
+        };
+        let unknown = self.life.block(of).is_some_and(|b| b.app_hash.is_none());
+        if let Some(app_hash) = told.local.filter(|_| unknown && told.height.is_some()) {
+            self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
+        }
+        let news = |b: &Block| b.state != State::Diverged && !b.broken;
+        if self.life.block(of).is_some_and(news) {
+            self.emit(Mark::Pin(Pin {
+                of,
+                why: told.why.clone(),
+                network: None,
+                over: false,
+                broken: true,
+            }));
+        }
+    }
+
     /// A failure is told once: a node that keeps running keeps saying it.
     fn diverge(&mut self, of: Attempt, seen: &Mismatch) {
         if self
@@ -436,6 +462,7 @@ impl Decision<'_> {
                 why: why.to_owned(),
                 network,
                 over: false,
+                broken: false,
             }));
         }
     }

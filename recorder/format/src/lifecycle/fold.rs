@@ -260,6 +260,7 @@ impl Block {
         if self.state != State::Diverged && !(pin.over && judged) {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
+            self.broken |= pin.broken;
         }
         if pin.over {
             self.end = None;

@@ -15,6 +15,9 @@ pub(super) const MESSAGE_KEYS: [&str; 4] = ["_msg", "message", "msg", "body"];
 /// Where they put the level.
 pub(super) const LEVEL_KEYS: [&str; 5] = ["level", "lvl", "severity", "severityText", "@l"];
 
+/// Where they put the time.
+pub(super) const TIME_KEYS: [&str; 4] = ["t", "time", "ts", "timestamp"];
+
 /// Where collectors put the line that they were given.
 const LINE_KEYS: [&str; 7] = [
     "log",

@@ -97,6 +97,10 @@ pub struct Pin {
     /// The host threw the attempt away: nothing that follows belongs to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
+    /// The node told that the block does not stand: what it goes on with agrees with
+    /// another, and does not release this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
 }
 
 /// See [`Mark::Diverged`](super::Mark::Diverged).

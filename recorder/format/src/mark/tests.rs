@@ -139,6 +139,7 @@ fn pin() -> Pin {
         why: "a mismatch".to_owned(),
         network: Some(app_hash(7, 0)),
         over: true,
+        broken: true,
     }
 }
 

@@ -1,8 +1,10 @@
 //! What of a profile's `node` section the types cannot check.
 
+use super::breaks::{BannerRule, BreakRule};
+use super::form::FieldRule;
 use super::mismatch::Pattern;
 use super::notice::Notice;
-use super::{FailureRule, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
+use super::{FailureRule, Keys, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
 
 /// Texts shorter than this would let most lines through the gate.
 const MIN_TEXT: usize = 6;
@@ -18,7 +20,10 @@ impl NodeRules {
             loggers,
             own_modules,
             foreign_modules,
+            unread_after: _,
             rules,
+            breaks,
+            banners,
             mismatches,
             refusals,
             failures,
@@ -27,10 +32,10 @@ impl NodeRules {
             alarms,
             farewells,
         } = &self.section;
-        count("node.rules", rules.len())?;
-        if mismatches.len() > MAX_RULES {
-            count("node.mismatches", mismatches.len())?;
-        }
+        at_most("node.rules", rules.len())?;
+        at_most("node.mismatches", mismatches.len())?;
+        at_most("node.breaks", breaks.len())?;
+        at_most("node.banners", banners.len())?;
         names("node.loggers", loggers)?;
         names("node.own_modules", own_modules)?;
         names("node.foreign_modules", foreign_modules)?;
@@ -40,6 +45,12 @@ impl NodeRules {
         }
         for (i, rule) in mismatches.iter().enumerate() {
             rule.check(&format!("node.mismatches[{i}]"))?;
+        }
+        for (i, rule) in breaks.iter().enumerate() {
+            rule.check(&format!("node.breaks[{i}]"))?;
+        }
+        for (i, banner) in banners.iter().enumerate() {
+            banner.check(&format!("node.banners[{i}]"))?;
         }
         for (i, rule) in failures.iter().enumerate() {
             rule.check(&format!("node.failures[{i}]"))?;
@@ -68,8 +79,8 @@ impl Rule {
         count(&format!("{path}.events"), self.events.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         for (i, event) in self.events.iter().enumerate() {
-            for (name, key) in event.keys() {
-                key_name(&format!("{path}.events[{i}].{name}"), key)?;
+            for (name, field) in event.fields() {
+                field.check(&format!("{path}.events[{i}].{name}"))?;
             }
         }
         Ok(())
@@ -88,7 +99,7 @@ impl MismatchRule {
         messages(&format!("{path}.blames"), &self.blames)?;
         messages(&format!("{path}.last_words"), &self.last_words)?;
         match &self.height {
-            Some(height) => key_name(&format!("{path}.height"), &height.key),
+            Some(height) => height.field.check(&format!("{path}.height")),
             None => Ok(()),
         }
     }
@@ -108,9 +119,44 @@ impl RefusalRule {
         messages(&format!("{path}.texts"), &self.texts)?;
         names(&format!("{path}.in"), &self.inside)?;
         match &self.height {
-            Some(height) => key_name(&format!("{path}.height"), &height.key),
+            Some(height) => height.field.check(&format!("{path}.height")),
             None => Ok(()),
         }
+    }
+}
+
+impl BreakRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        count(&format!("{path}.texts"), self.texts.len())?;
+        messages(&format!("{path}.texts"), &self.texts)?;
+        let height = self.height.iter().map(|height| ("height", &height.field));
+        let hash = self.hash.iter().flat_map(Keys::all);
+        for (name, field) in height.chain(hash.map(|field| ("hash", field))) {
+            field.check(&format!("{path}.{name}"))?;
+        }
+        names(&format!("{path}.shows"), &self.shows)?;
+        at_most(&format!("{path}.shows"), self.shows.len())?;
+        for (key, values) in &self.exceptions {
+            key_name(&format!("{path}.except"), key)?;
+            count(&format!("{path}.except.{key}"), values.len())?;
+        }
+        text(&format!("{path}.why"), &self.why)
+    }
+}
+
+impl BannerRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        messages(&format!("{path}.text"), std::slice::from_ref(&self.text))?;
+        self.block.check(&format!("{path}.block"))?;
+        text(&format!("{path}.why"), &self.why)
+    }
+}
+
+impl FieldRule {
+    fn check(&self, path: &str) -> Result<(), String> {
+        key_name(path, &self.key)?;
+        let form = self.form.as_ref();
+        form.map_or(Ok(()), |form| form.check(path))
     }
 }
 
@@ -128,6 +174,13 @@ impl Notice {
         messages(&format!("{path}.texts"), &self.texts)?;
         names(&format!("{path}.modules"), &self.modules)?;
         text(&format!("{path}.why"), &self.why)
+    }
+}
+
+fn at_most(path: &str, found: usize) -> Result<(), String> {
+    match found {
+        0 => Ok(()),
+        _ => count(path, found),
     }
 }
 

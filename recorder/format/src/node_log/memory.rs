@@ -33,6 +33,8 @@ pub struct NodeLog {
     repeats: u32,
     /// The last line told of a block.
     told: bool,
+    /// The last line was the first of a banner: which.
+    banner: Option<usize>,
     /// Each line comes twice.
     doubled: bool,
     shape: Option<(Shape, u32)>,
@@ -108,6 +110,27 @@ impl NodeLog {
         if line.len() <= MAX_REPEATED {
             self.last.extend_from_slice(&line);
         }
+    }
+
+    /// The line that was read before.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.last
+    }
+
+    /// The last line was the first of a banner.
+    pub(super) fn is_behind_banner(&self) -> bool {
+        self.banner.is_some()
+    }
+
+    /// The banner whose first line the last one was.
+    pub(super) fn take_banner(&mut self) -> Option<usize> {
+        self.banner.take()
+    }
+
+    /// The next line tells of the banner's block. Always true.
+    pub(super) fn await_block(&mut self, banner: usize) -> bool {
+        self.banner = Some(banner);
+        true
     }
 
     /// Lines of the node have one shape. Words that may be anything are believed
@@ -222,11 +245,15 @@ impl NodeLog {
         seen
     }
 
-    /// Nothing in the log is understood, and it has lines enough.
-    pub fn is_unread(&self) -> bool {
+    /// Nothing in the log is understood, and it has lines enough: `before`, where the
+    /// profile knows how many come before the first block.
+    pub(super) fn is_unread(&self, before: Option<u64>) -> bool {
+        let before = before.unwrap_or(UNREAD);
         let enough = match self.heights {
-            0 => UNREAD,
-            _ => UNREAD_AGAIN.max(self.longest.saturating_mul(20)),
+            0 => before,
+            _ => UNREAD_AGAIN
+                .max(before)
+                .max(self.longest.saturating_mul(20)),
         };
         self.since_height >= enough
     }

@@ -1,0 +1,147 @@
+//! What a node says once it knows that a block of its own does not stand.
+//!
+//! Such a line is believed at its word and frozen at once, so it counts in message
+//! position alone. A banner is a message of several lines: in JSON and logfmt one
+//! value, in consoles lines of their own behind a head with nothing behind it.
+
+use std::collections::BTreeMap;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use super::form::{Form, Told};
+use super::{HeightField, Keys, NodeRules, shown};
+use crate::event::{Break, Event};
+use crate::log_line::{End, Entry, LogLine};
+
+/// Messages that tell of a break.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakRule {
+    pub(super) texts: Vec<String>,
+    pub(super) height: Option<HeightField>,
+    /// The block's hash as this node had it.
+    pub(super) hash: Option<Keys>,
+    /// Keys whose values the operator is shown.
+    #[serde(default)]
+    pub(super) shows: Vec<String>,
+    /// Values of keys with which it is none.
+    #[serde(default, rename = "except")]
+    pub(super) exceptions: BTreeMap<String, Vec<String>>,
+    pub(super) why: String,
+}
+
+/// A message whose first line is the text, and its second tells of the block.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BannerRule {
+    pub(super) text: String,
+    pub(super) block: Form,
+    pub(super) why: String,
+}
+
+impl BreakRule {
+    fn is_said(&self, entry: &Entry<'_>) -> bool {
+        let is = |key: &str, values: &[String]| {
+            let value = entry.value(key);
+            value.is_some_and(|value| values.iter().any(|known| known.as_bytes() == value.text()))
+        };
+        let mut exceptions = self.exceptions.iter();
+        entry.says(&self.texts) && !exceptions.any(|(key, values)| is(key, values))
+    }
+
+    fn told(&self, entry: &Entry<'_>) -> Break {
+        let shows = self.shows.iter();
+        let values = shows.filter_map(|key| Some((key, entry.value(key)?)));
+        let texts = values.map(|(key, value)| {
+            let value = String::from_utf8_lossy(value.text());
+            format!("{key} {value}")
+        });
+        Break {
+            height: self.height.as_ref().and_then(|height| height.of(entry)),
+            local: self.hash.as_ref().and_then(|hash| hash.of(entry)),
+            why: self.why.clone(),
+            text: shown(texts.collect::<Vec<_>>().join(", ").as_bytes()),
+        }
+    }
+}
+
+impl BannerRule {
+    /// `block` is the line behind the text, if there is one.
+    fn told(&self, block: Option<&[u8]>) -> Event {
+        let block = block.map(<[u8]>::trim_ascii);
+        let told = block.and_then(|block| self.block.read(block, End::Newline));
+        let Told { height, hash } = told.unwrap_or_default();
+        Event::Break(Break {
+            height: height.filter(|height| *height > 0),
+            local: hash,
+            why: self.why.clone(),
+            text: block.map_or_else(String::new, shown),
+        })
+    }
+}
+
+impl NodeRules {
+    /// What the entry tells of a break.
+    pub(super) fn break_of(&self, entry: &Entry<'_>) -> Option<Event> {
+        let mut rules = self.section.breaks.iter();
+        let said = rules.find(|rule| rule.is_said(entry));
+        let said = said.map(|rule| Event::Break(rule.told(entry)));
+        said.or_else(|| self.banner_of(entry))
+    }
+
+    fn banner_of(&self, entry: &Entry<'_>) -> Option<Event> {
+        let banners = self.section.banners.iter();
+        let mut banners = banners.filter(|_| entry.error);
+        banners.find_map(|banner| {
+            let message = entry.message();
+            memmem::find(message, banner.text.as_bytes())?;
+            let mut lines = message_lines(message);
+            let first = lines.find(|line| !line.is_empty())?;
+            (first == banner.text.as_bytes()).then(|| banner.told(lines.next()))
+        })
+    }
+
+    /// The banner that a line without a head is, behind a head without a message.
+    pub(super) fn bare_banner(&self, line: &LogLine<'_>, before: &[u8]) -> Option<usize> {
+        let text = line.own_text().trim_ascii();
+        let mut banners = self.section.banners.iter();
+        let found = banners.position(|banner| banner.text.as_bytes() == text)?;
+        self.is_empty_error(before).then_some(found)
+    }
+
+    /// What the line behind a banner tells of the block.
+    pub(super) fn behind_banner(&self, banner: usize, line: &LogLine<'_>) -> Option<Event> {
+        let banner = self.section.banners.get(banner)?;
+        Some(banner.told(Some(line.own_text())))
+    }
+
+    fn is_empty_error(&self, line: &[u8]) -> bool {
+        // What follows a level is a space, which collectors take off a line's end.
+        let line = [line, b" "].concat();
+        let lines = LogLine::all(&line, true);
+        let [line] = lines.as_slice() else {
+            return false;
+        };
+        let entries = line.entries(&self.section.loggers);
+        matches!(entries.as_slice(), [entry] if entry.error && entry.is_empty())
+    }
+}
+
+/// The lines of a message, also where the grammar leaves their ends escaped, or
+/// the logger puts the message into quotes.
+fn message_lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let message = message.strip_prefix(b"\"").unwrap_or(message);
+    let end: &[u8] = match memchr::memchr(b'\n', message) {
+        Some(_) => b"\n",
+        None => br"\n",
+    };
+    let mut rest = Some(message);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let at = memmem::find(text, end);
+        rest = at.and_then(|at| text.get(at + end.len()..));
+        let line = at.map_or(text, |at| text.split_at(at).0);
+        Some(line.trim_ascii())
+    })
+}

@@ -1,0 +1,624 @@
+//! The OP Stack's programs: what each line gives, in every form that their loggers have.
+
+use super::*;
+
+/// A field's value, which the forms print unlike.
+#[derive(Clone, Copy)]
+enum Printed {
+    /// A number; in groups of three on a terminal.
+    Number(u64),
+    /// A big number: a string in JSON.
+    Big(u64),
+    /// A number that prints itself as hex.
+    Hex(u64),
+    /// A hash: its ends on a terminal.
+    Hash(char),
+    /// `HASH:NUMBER`.
+    Id(char, u64),
+    Text(&'static str),
+}
+use Printed::{Big, Hash, Hex, Id, Number, Text};
+
+struct Said {
+    level: &'static str,
+    message: &'static str,
+    fields: Vec<(&'static str, Printed)>,
+}
+
+fn said(level: &'static str, message: &'static str, fields: &[(&'static str, Printed)]) -> Said {
+    Said {
+        level,
+        message,
+        fields: fields.to_vec(),
+    }
+}
+
+fn full(digit: char) -> String {
+    format!("0x{}", digit.to_string().repeat(64))
+}
+
+fn short(digit: char) -> String {
+    let end = digit.to_string().repeat(6);
+    format!("{end}..{end}")
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    if number < 100_000 {
+        return digits;
+    }
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups = groups.map(|group| String::from_utf8_lossy(group).into_owned());
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// As Go's strconv.Quote and its JSON writer do, for what stands here.
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+impl Printed {
+    fn json(self) -> String {
+        match self {
+            Number(number) => number.to_string(),
+            Big(number) => quoted(&number.to_string()),
+            Hex(number) => quoted(&format!("{number:#x}")),
+            Hash(digit) => quoted(&full(digit)),
+            Id(digit, number) => quoted(&format!("{}:{number}", full(digit))),
+            Text(text) => quoted(text),
+        }
+    }
+
+    fn logfmt(self) -> String {
+        match self {
+            Number(number) | Big(number) => number.to_string(),
+            Hex(number) => format!("{number:#x}"),
+            Hash(digit) => full(digit),
+            Id(digit, number) => format!("{}:{number}", full(digit)),
+            Text(text) => as_needed(text),
+        }
+    }
+
+    fn terminal(self) -> String {
+        match self {
+            Number(number) | Big(number) => grouped(number),
+            Hex(number) => format!("{number:#x}"),
+            Hash(digit) => short(digit),
+            Id(digit, number) => format!("{}:{number}", short(digit)),
+            Text(text) => as_needed(text),
+        }
+    }
+}
+
+fn as_needed(text: &str) -> String {
+    let plain = |c: char| c > '"' && c <= '~' && c != '=';
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => quoted(text),
+    }
+}
+
+impl Said {
+    fn json(&self) -> String {
+        let fields = self.fields.iter();
+        let fields: String = fields
+            .map(|(key, value)| format!(",\"{key}\":{}", value.json()))
+            .collect();
+        let (level, message) = (self.level, quoted(self.message));
+        format!(
+            "{{\"t\":\"2026-11-20T23:47:19.048590932Z\",\"lvl\":\"{level}\",\"msg\":{message}{fields}}}"
+        )
+    }
+
+    fn logfmt(&self) -> String {
+        let fields = self.fields.iter();
+        let fields: String = fields
+            .map(|(key, value)| format!(" {key}={}", value.logfmt()))
+            .collect();
+        let (level, message) = (self.level, as_needed(self.message));
+        format!("t=2026-11-20T23:47:19+0000 lvl={level} msg={message}{fields}")
+    }
+
+    fn terminal(&self) -> String {
+        let fields = self.fields.iter();
+        let fields: String = fields
+            .map(|(key, value)| format!(" {key}={}", value.terminal()))
+            .collect();
+        let (level, message) = (self.level.to_uppercase(), self.message);
+        format!("{level:<5}[11-20|23:47:19.048] {message:<40}{fields}")
+    }
+
+    fn coloured(&self) -> String {
+        let fields = self.fields.iter();
+        let fields: String = fields
+            .map(|(key, value)| format!(" \x1b[32m{key}\x1b[0m={}", value.terminal()))
+            .collect();
+        let (level, message) = (self.level.to_uppercase(), self.message);
+        format!("\x1b[32m{level:<5}\x1b[0m[11-20|23:47:19.048] {message:<40}{fields}")
+    }
+}
+
+fn rules_of(name: &str) -> NodeRules {
+    let profile = crate::Profile::builtin(name).unwrap();
+    profile.node.unwrap()
+}
+
+/// `full` is expected where hashes are printed in full, `short` on a terminal.
+fn check(profile: &str, rows: &[(Said, &str, &str)]) {
+    let rules = rules_of(profile);
+    for (said, full, short) in rows {
+        let forms = [
+            (said.json(), full),
+            (said.logfmt(), full),
+            (said.terminal(), short),
+            (said.coloured(), short),
+        ];
+        for (line, expected) in forms {
+            // Hashes are shown by their first digits.
+            let found = show_all(&read(&rules, line.as_bytes(), true));
+            let found = "aAbB".chars().fold(found, |found, digit| {
+                let digits = digit.to_string();
+                found.replace(&digits.repeat(64), &digits)
+            });
+            assert_eq!(&found, expected, "{profile}: {line}");
+        }
+    }
+}
+
+const REORG: &str = "L2 reorg: existing unsafe block does not match derived attributes from L1";
+
+#[test]
+fn op_node_tells_blocks_and_breaks() {
+    let block = [("hash", Hash('a')), ("number", Number(12_345_678))];
+    let progress = [
+        ("reason", Text("new chain head block")),
+        ("l2_finalized", Id('b', 5)),
+        ("l2_safe", Id('b', 7)),
+        ("l2_pending_safe", Id('b', 7)),
+        ("l2_unsafe", Id('a', 12_345_679)),
+        ("l2_backup_unsafe", Id('b', 0)),
+        ("l2_time", Number(1_763_715_911)),
+    ];
+    let told = "local 12345678 A; end 12345678; commit 12345678 -";
+    let bare = "end 12345678; commit 12345678 -";
+    let denied = [("blockNumber", Hex(132)), ("blockHash", Hash('a'))];
+    check(
+        "op-node",
+        &[
+            (
+                said("info", "Inserted new L2 unsafe block", &block),
+                told,
+                bare,
+            ),
+            (
+                said("info", "Inserted new L2 unsafe block (synchronous)", &block),
+                told,
+                bare,
+            ),
+            (
+                said("info", "Sync progress", &progress),
+                "local 12345679 A; end 12345679; commit 12345679 -",
+                "end 12345679; commit 12345679 -",
+            ),
+            (
+                said(
+                    "info",
+                    "Sync progress",
+                    &[("l2_unsafe", Id('0', 0)), ("l2_safe", Id('a', 9))],
+                ),
+                "nothing",
+                "nothing",
+            ),
+            (
+                said(
+                    "warn",
+                    REORG,
+                    &[
+                        ("err", Text("tx 0 mismatch")),
+                        ("unsafe", Id('a', 132)),
+                        ("pending_safe", Id('b', 131)),
+                    ],
+                ),
+                "break 132 A unsafe 0xa:132, err tx 0 mismatch",
+                "break 132 - unsafe aaaaaa..aaaaaa:132, err tx 0 mismatch",
+            ),
+            (
+                said(
+                    "warn",
+                    "Requesting deposits-only replacement for derived payload",
+                    &denied,
+                ),
+                "break 132 A blockNumber 0x84, blockHash 0xa",
+                "break 132 - blockNumber 0x84, blockHash aaaaaa..aaaaaa",
+            ),
+            (
+                said(
+                    "info",
+                    "Invalidating block",
+                    &[(
+                        "block",
+                        Text(
+                            "BlockSeal(hash:0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, number:132, time:1763715911)",
+                        ),
+                    )],
+                ),
+                "break 132 A block BlockSeal(hash:0xa, number:132, time:1763715911)",
+                "break 132 A block BlockSeal(hash:0xa, number:132, time:1763715911)",
+            ),
+            (
+                said(
+                    "warn",
+                    "Dropping invalid unsafe payload",
+                    &[("hash", Hash('b')), ("number", Number(132))],
+                ),
+                "break 132 - number 132, hash 0xb",
+                "break 132 - number 132, hash bbbbbb..bbbbbb",
+            ),
+            (
+                said(
+                    "info",
+                    "Initializing rollup node",
+                    &[("version", Text("v1.19.6"))],
+                ),
+                "start",
+                "start",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn op_geth_tells_blocks_and_alarms() {
+    let block = [("number", Big(132)), ("hash", Hash('a'))];
+    check(
+        "op-geth",
+        &[
+            (
+                said("info", "Imported new potential chain segment", &block),
+                "local 132 A; end 132",
+                "end 132",
+            ),
+            (
+                said("info", "Chain head was updated", &block),
+                "local 132 A; end 132; commit 132 -",
+                "end 132; commit 132 -",
+            ),
+            (
+                said("error", "Impossible reorg, please file an issue", &block),
+                "alarm geth was given a head that it cannot reorganize to",
+                "alarm geth was given a head that it cannot reorganize to",
+            ),
+            (
+                said("info", "Got interrupt, shutting down...", &[]),
+                "farewell an interrupt",
+                "farewell an interrupt",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn programs_of_several_chains_tell_of_no_chain_s_height() {
+    let message = [
+        ("chain", Big(902)),
+        ("block", Number(132)),
+        ("err", Text("message not found")),
+    ];
+    let of_message = "break - - chain 902, block 132, err message not found";
+    check(
+        "op-supernode",
+        &[
+            (
+                said(
+                    "info",
+                    "committed verified result",
+                    &[("timestamp", Number(99_000))],
+                ),
+                "end 99000; commit 99000 -",
+                "end 99000; commit 99000 -",
+            ),
+            (
+                said("warn", "invalid executing message", &message),
+                of_message,
+                of_message,
+            ),
+            (
+                said(
+                    "info",
+                    "added block to deny list",
+                    &[("chainID", Big(902)), ("invalidatedBlock", Id('a', 132))],
+                ),
+                "break - - chainID 902, invalidatedBlock 0xa:132",
+                "break - - chainID 902, invalidatedBlock aaaaaa..aaaaaa:132",
+            ),
+            (
+                said(
+                    "info",
+                    "Inserted new L2 unsafe block",
+                    &[
+                        ("hash", Hash('a')),
+                        ("number", Number(132)),
+                        ("chain_id", Big(902)),
+                    ],
+                ),
+                "nothing",
+                "nothing",
+            ),
+        ],
+    );
+    let seal = "BlockSeal(hash:0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, number:132, time:1763715911)";
+    check(
+        "op-supervisor",
+        &[
+            (
+                said(
+                    "info",
+                    "Updated cross-unsafe",
+                    &[("chain", Big(902)), ("crossUnsafe", Text(seal))],
+                ),
+                "end 1763715911; commit 1763715911 -",
+                "end 1763715911; commit 1763715911 -",
+            ),
+            (
+                said(
+                    "warn",
+                    "Found a conflicting local-safe block that cannot be promoted to cross-safe",
+                    &[("chain", Big(902)), ("err", Text("conflicting data"))],
+                ),
+                "break - - chain 902, err conflicting data",
+                "break - - chain 902, err conflicting data",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_filter_that_halts_over_a_reorg_is_healthy() {
+    let halted = |reason| {
+        let fields = [
+            ("chain", Big(902)),
+            ("reason", Text(reason)),
+            ("msg", Text("parent hash mismatch at block 5")),
+        ];
+        said("error", "Ingester halted", &fields)
+    };
+    let rules = rules_of("op-interop-filter");
+    let events = |line: String| show_all(&read(&rules, line.as_bytes(), true));
+    for form in [Said::json, Said::logfmt, Said::terminal] {
+        assert_eq!(events(form(&halted("reorg"))), "nothing");
+        let told = events(form(&halted("conflict")));
+        assert!(
+            told.starts_with("break - - chain 902, reason conflict"),
+            "{told}"
+        );
+    }
+    let ingested = [
+        ("chain", Big(902)),
+        ("block", Number(132)),
+        ("timestamp", Number(99_000)),
+    ];
+    let failed = [("timestamp", Number(99_000)), ("err", Text("no log"))];
+    check(
+        "op-interop-filter",
+        &[
+            (
+                said("info", "Ingested block", &ingested),
+                "end 99000; commit 99000 -",
+                "end 99000; commit 99000 -",
+            ),
+            (
+                said("error", "Cross-validation failed", &failed),
+                "break 99000 - timestamp 99000, err no log",
+                "break 99000 - timestamp 99000, err no log",
+            ),
+        ],
+    );
+}
+
+const BAD_BLOCK: &str = "\n########## BAD BLOCK #########\nBlock: 132 \
+                         (0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa)\n\
+                         Error: invalid merkle root (remote: bb local: cc)\nPlatform: geth 1.101\n\
+                         Chain config: &params.ChainConfig{ChainID:901}\nReceipts: \n\
+                         ##############################\n";
+
+fn read_lines(rules: &NodeRules, text: &str) -> String {
+    let (mut events, mut log) = (Vec::new(), NodeLog::default());
+    for line in text.split_terminator('\n') {
+        rules.read(&mut log, line.as_bytes(), true, &mut |e| events.push(e));
+    }
+    show_all(&events).replace(&"a".repeat(64), "a")
+}
+
+#[test]
+fn a_bad_block_is_told_in_every_form() {
+    let rules = rules_of("op-geth");
+    let bad = said("error", BAD_BLOCK, &[]);
+    let told = "break 132 - Block: 132 (0xa)";
+    assert_eq!(read_lines(&rules, &bad.json()), told);
+    assert_eq!(read_lines(&rules, &bad.logfmt()), told);
+    assert_eq!(read_lines(&rules, &bad.terminal()), told);
+    // A collector takes spaces off the ends of lines, and puts its own before them.
+    let head = "ERROR[11-20|23:47:19.048]";
+    assert_eq!(read_lines(&rules, &format!("{head}{BAD_BLOCK}")), told);
+    let prefixed: String = format!("{head} {BAD_BLOCK}")
+        .lines()
+        .map(|line| format!("Nov 20 23:47:19 host op-geth[12]: {line}\n"))
+        .collect();
+    assert_eq!(read_lines(&rules, &prefixed), told);
+    // With a character that geth escapes, the message is one line in quotes.
+    let quoted = format!("{head} {:?}", format!("{BAD_BLOCK}Error: é"));
+    assert_eq!(read_lines(&rules, &quoted), told);
+    // Without the block's line it is told all the same.
+    let cut = format!("{head} \n########## BAD BLOCK #########\nsomething else\n");
+    assert_eq!(read_lines(&rules, &cut), "break - - something else");
+}
+
+#[test]
+fn a_bad_block_in_words_of_others_is_none() {
+    let rules = rules_of("op-geth");
+    let info = said("info", BAD_BLOCK, &[]);
+    let field = said("error", "Failed to decode", &[("err", Text(BAD_BLOCK))]);
+    let behind = said(
+        "error",
+        "Failed\n########## BAD BLOCK #########\nBlock: 1 (0x1)",
+        &[],
+    );
+    for said in [info, field, behind] {
+        for form in [Said::json, Said::logfmt, Said::terminal] {
+            assert_eq!(
+                read_lines(&rules, &form(&said)),
+                "nothing",
+                "{}",
+                form(&said)
+            );
+        }
+    }
+    // A line like it, and nothing before it but another line.
+    assert_eq!(read_lines(&rules, BAD_BLOCK), "nothing");
+    let after = format!("ERROR[11-20|23:47:19.048] Failed err=x{BAD_BLOCK}");
+    assert_eq!(read_lines(&rules, &after), "nothing");
+}
+
+/// Whatever a peer, a transaction or a contract is called, it is no message.
+#[test]
+fn breaks_in_words_of_others_are_none() {
+    let texts = [
+        ("op-node", REORG),
+        ("op-node", "Payload denied by SuperAuthority"),
+        ("op-supernode", "invalid executing message"),
+        ("op-supernode", "added block to deny list"),
+        ("op-interop-filter", "Cross-validation failed"),
+        (
+            "op-supervisor",
+            "Instructing node to replace invalidated local-safe block",
+        ),
+        ("op-geth", "Chain reorg detected"),
+        ("op-geth", "Large chain reorg detected"),
+    ];
+    for (profile, text) in texts {
+        let rules = rules_of(profile);
+        let line = format!("{{\"lvl\":\"warn\",\"msg\":\"{text}\"}}");
+        let terminal = format!("x\nWARN [11-20|23:47:19.048] {text} unsafe=0x1:5");
+        let said = [
+            said("info", "connected", &[("peer", Printed::Text(leak(text)))]),
+            said("error", "rejected", &[("err", Text(leak(&line)))]),
+            said("error", "rejected", &[("err", Text(leak(&terminal)))]),
+            said("warn", leak(&format!("peer said: {text}")), &[]),
+            said("warn", leak(&format!("{text} or so")), &[]),
+        ];
+        for said in said {
+            for form in [Said::json, Said::logfmt, Said::terminal, Said::coloured] {
+                let line = form(&said);
+                assert_eq!(
+                    show_all(&read(&rules, line.as_bytes(), true)),
+                    "nothing",
+                    "{line}"
+                );
+            }
+        }
+    }
+}
+
+fn leak(text: &str) -> &'static str {
+    Box::leak(text.to_owned().into_boxed_str())
+}
+
+#[test]
+fn healthy_lines_with_scary_words_tell_nothing() {
+    let node = [
+        "Received reset request",
+        "Deriver system is resetting",
+        "Reset of Engine is completed",
+        "trying to restore unsafe head",
+        "Unsafe payload denied by SuperAuthority, dropping",
+        "Holocene active, requesting deposits-only attributes",
+        "could not process payload attributes",
+        "dropping past batch with old timestamp",
+        "Cannot rewind finality,",
+    ];
+    let geth = [
+        "Chain reorg detected",
+        "Large chain reorg detected",
+        "Ignoring beacon update to old head",
+        "Beacon client online, but no consensus updates received in a while",
+    ];
+    let supernode = [
+        "rewinding accepted state due to drift",
+        "chain rewind completed",
+        "current block differs from invalidated block, no rewind needed",
+        "Unsafe payload denied by SuperAuthority, dropping",
+    ];
+    let filter = ["Detected reorg: parent hash mismatch", "Failsafe active"];
+    let of = |profile, texts: &[&'static str]| -> Vec<(&'static str, &'static str)> {
+        texts.iter().map(|text| (profile, *text)).collect()
+    };
+    let all = [
+        of("op-node", &node),
+        of("op-geth", &geth),
+        of("op-supernode", &supernode),
+        of("op-interop-filter", &filter),
+        of("proxyd", &["interop access list validation failed"]),
+    ];
+    for (profile, text) in all.concat() {
+        let fields = [
+            ("number", Number(7)),
+            ("hash", Hash('a')),
+            ("block", Id('a', 7)),
+        ];
+        check(
+            profile,
+            &[(said("warn", text, &fields), "nothing", "nothing")],
+        );
+    }
+}
+
+#[test]
+fn a_huge_line_is_read_in_bounded_time() {
+    let rules = rules_of("op-geth");
+    let flood = "########## BAD BLOCK #########\\n".repeat(100_000);
+    let line = format!("{{\"lvl\":\"error\",\"msg\":\"x{flood}\",\"err\":\"{flood}\"}}");
+    assert_eq!(show_all(&read(&rules, line.as_bytes(), true)), "nothing");
+    let head = "ERROR[11-20|23:47:19.048]\n########## BAD BLOCK #########\n";
+    let told = read_lines(&rules, &format!("{head}Block: {}\n", "9".repeat(1 << 20)));
+    assert!(told.starts_with("break - - Block: 999"), "{}", told.len());
+    assert!(told.len() < 300, "{}", told.len());
+}
+
+#[test]
+fn numbers_of_a_form_are_read_whole() {
+    let form = |text: &str| form::Form::from(text.to_owned());
+    let height = |text: &str| {
+        let told = form("{height}").read(text.as_bytes(), crate::log_line::End::Closed);
+        told.and_then(|told| told.height)
+    };
+    for (text, expected) in [
+        ("132", Some(132)),
+        ("12,345,678", Some(12_345_678)),
+        ("0x84", Some(132)),
+        ("1,23", None),
+        (",123", None),
+        ("1234,567", None),
+        ("1,234,", None),
+        ("0x", None),
+        ("0x-4", None),
+        ("-4", None),
+        ("+4", None),
+        ("", None),
+        ("18446744073709551616", None),
+    ] {
+        assert_eq!(height(text), expected, "{text}");
+    }
+    for (text, wrong) in [
+        ("{height}{hash}", "expected text between two {}"),
+        ("{heigth}", "expected {height}, {hash} or {_}"),
+        ("{height", "expected } after {"),
+        ("block", "expected {height} and {hash} at most once"),
+        (
+            "{height}:{height}",
+            "expected {height} and {hash} at most once",
+        ),
+    ] {
+        let error = form(text).check("at").unwrap_err();
+        assert!(error.contains(wrong), "{error}");
+    }
+}
