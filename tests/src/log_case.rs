@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! # source, format and truth, for people
+//! profile NAME               how it is read (cosmos, where nothing is said)
 //! slog NAME                  the recording of the repository that is played first
 //! wait SECONDS before-last-line | before-last-height
 //! box HEIGHT STATE           a box of that height and state; no other height has one
@@ -48,6 +49,7 @@ pub struct Case {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Expected {
+    Profile(String),
     Slog(String),
     Wait(u64, Pause),
     Box(u64, String),
@@ -76,6 +78,7 @@ impl Expected {
         let number = |word: &str| word.parse().unwrap_or_else(|_| panic!("a number: {line}"));
         let rest = line.split_once(' ').map_or("", |(_, rest)| rest).to_owned();
         match words[..] {
+            ["profile", name] => Expected::Profile(name.to_owned()),
             ["slog", name] => Expected::Slog(name.to_owned()),
             ["wait", seconds, "before-last-line"] => {
                 Expected::Wait(number(seconds), Pause::BeforeLastLine)
@@ -210,6 +213,14 @@ impl Case {
         })
     }
 
+    fn profile(&self) -> &str {
+        let named = self.expected.iter().find_map(|expected| match expected {
+            Expected::Profile(name) => Some(name.as_str()),
+            _ => None,
+        });
+        named.unwrap_or("cosmos")
+    }
+
     fn wants_box(&self) -> usize {
         let boxes = |expected: &&Expected| matches!(expected, Expected::Box(..));
         self.expected.iter().filter(boxes).count()
@@ -266,7 +277,9 @@ impl Outcome {
     fn holds(&self, expected: &Expected) -> bool {
         let told = |words: &str| self.said.contains(words) || self.alert.contains(words);
         match expected {
-            Expected::Slog(_) | Expected::Wait(..) | Expected::Freeze(_) => true,
+            Expected::Profile(_) | Expected::Slog(_) | Expected::Wait(..) | Expected::Freeze(_) => {
+                true
+            }
             Expected::Box(height, state) => self.heights().contains(&(*height, state.clone())),
             Expected::NoBox => self.boxes.is_empty(),
             Expected::NoAlert => self.alert.is_empty(),
@@ -320,7 +333,7 @@ impl Stage {
                 fs::write(&slog, bytes).expect("a slog");
                 arguments.extend(["--profile", "agoric", "--slog", text(&slog)]);
             }
-            None => arguments.extend(["--profile", "cosmos"]),
+            None => arguments.extend(["--profile", case.profile()]),
         }
         let (recorder, sink) = match way {
             Way::File => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::app_hash::{AppHash, Digest};
-use crate::event::Weight;
+use crate::event::{Break, Weight};
 use crate::mark::{
     Begin, Counters, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark,
     encode_stamp,
@@ -145,6 +145,12 @@ fn event(verb: &str, words: &[&str]) -> Option<Event> {
         "confirm" => Event::Confirm { height, app_hash },
         "abort" => Event::Abort { height },
         "hard" | "soft" => mismatch(words, verb == "hard"),
+        "break" => Event::Break(Break {
+            height: Some(height).filter(|height| *height > 0),
+            local: app_hash,
+            why: "it does not stand".to_owned(),
+            text: String::new(),
+        }),
         "gap" => Event::Gap,
         "eof" => Event::StreamEnd,
         "work" | "idle" => return None,
@@ -206,6 +212,57 @@ fn play(tape: &mut Tape, steps: &str) {
                 .iter()
                 .for_each(|entry| drop(tape.tell(entry))),
         }
+    }
+}
+
+/// A chain whose blocks may be replaced: its log alone tells of them.
+#[test]
+fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
+    let head = |height: u64, hash: &str| {
+        format!("n hash {height} {hash}; n end {height}; n commit {height};")
+    };
+    let heads = |all: &[(u64, &str)]| all.iter().map(|(h, a)| head(*h, a)).collect::<String>();
+    let chain = heads(&[(4, "A4"), (5, "A5"), (6, "A6")]);
+    let replaced = heads(&[(5, "B5"), (6, "B6"), (7, "B7")]);
+    let cases = [
+        // The unsafe chain is replaced, and nothing is wrong.
+        (
+            format!("{chain} {replaced}"),
+            "4.1 confirmed; 5.1 confirmed; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
+        // The node says which block does not stand, though it was released long ago.
+        (
+            format!("{chain} n break 5 A5; {replaced}"),
+            "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
+        // The recorder knows the height with another hash, or none.
+        (
+            format!("{chain} n break 5 C5; {replaced}"),
+            "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
+        // It is not recorded: it gets a place, and what comes to its height another.
+        (
+            format!("{chain} n break 7; {}", heads(&[(7, "B7"), (8, "B8")])),
+            "4.1 confirmed; 5.1 confirmed; 6.1 confirmed; 7.1 pinned P; 7.2 confirmed; 8.1 committed P",
+        ),
+        // The height is not told.
+        (
+            format!("{chain} n break 0; {}", heads(&[(7, "A7"), (8, "A8")])),
+            "4.1 confirmed; 5.1 confirmed; 6.1 pinned P; 7.1 confirmed; 8.1 committed P",
+        ),
+        // Once a box holds it, it may go.
+        (
+            format!("{chain} n break 5 A5; frozen 5 1; {replaced}"),
+            "4.1 confirmed; 5.1 pinned; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
+        ("n break 0".to_owned(), ""),
+        ("n break 9 A9".to_owned(), "9.1 pinned P"),
+    ];
+    for (steps, expected) in cases {
+        let mut tape = Tape::default();
+        play(&mut tape, &steps);
+        assert_eq!(states(&tape.life), expected, "{steps}");
+        assert_eq!(states(&folded(&tape.spine)), expected, "folded: {steps}");
     }
 }
 
