@@ -117,9 +117,10 @@ struct RecordingArgs {
     /// Size of the ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "100MiB", value_parser = parse_size)]
     size: u64,
-    /// How to read them: agoric (the default), cosmos, host, or a profile file.
+    /// How to read them: agoric (the default), cosmos, host, op-node, op-geth,
+    /// op-supernode, op-supervisor, op-interop-filter, proxyd, or a profile file.
     /// With --attach the host's own is the default.
-    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(long, value_name = "NAME|FILE.json")]
     profile: Option<String>,
     /// The node's executable (agd, or the chain's binary): its SHA-256 goes
     /// into the boxes, so that builds can be told apart.
@@ -235,7 +236,7 @@ struct FreezeArgs {
     boxes: Option<PathBuf>,
     /// How the ring's entries are to be read; by default as its last recorder
     /// read them.
-    #[arg(long, value_name = "agoric|cosmos|host|FILE.json")]
+    #[arg(long, value_name = "NAME|FILE.json")]
     profile: Option<String>,
 }
 
@@ -265,7 +266,7 @@ struct DoctorArgs {
     /// failure in it; - reads standard input. Exit code 1 if it is not understood.
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     try_log: Option<PathBuf>,
-    /// How to read that log: agoric, cosmos, host, or a profile file.
+    /// How to read that log: agoric, cosmos, host, op-node and the like, or a profile file.
     #[arg(long, value_name = "NAME|FILE", requires = "try_log")]
     profile: Option<String>,
 }

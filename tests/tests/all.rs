@@ -45,6 +45,8 @@ mod live; // reading and freezing while recording goes on
 mod metrics; // metrics over HTTP, and clients that do not behave
 #[path = "all/mutations.rs"]
 mod mutations; // hundreds of differences whose verdict is known by construction
+#[path = "all/op_logs.rs"]
+mod op_logs; // the OP Stack's programs: boxes of their logs, and logs without blocks
 #[path = "all/outside.rs"]
 mod outside; // text that others wrote, sources that can be read once, output nobody takes
 #[path = "all/packaging.rs"]

@@ -133,6 +133,12 @@ impl Profile {
         Profile::parse(&text, name_or_file)
     }
 
+    /// Something in the streams tells of blocks; a profile may only have lines kept.
+    pub fn tells_of_blocks(&self) -> bool {
+        let node = self.node.as_ref();
+        self.slog.is_some() || node.is_some_and(NodeRules::tells_of_blocks)
+    }
+
     /// Whether Haltbox brings a profile of this name along.
     pub fn is_builtin(name: &str) -> bool {
         BUILTIN.iter().any(|(own, _)| *own == name)

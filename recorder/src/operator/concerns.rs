@@ -327,6 +327,9 @@ fn unreadable(stream: &str, place: &Path, error: &std::io::Error) -> Concern {
 
 fn blocks(status: &Status) -> Option<Concern> {
     let Some(age) = status.last_block_seconds else {
+        if !status.looks_for_blocks {
+            return None;
+        }
         let read = status.sources.iter().filter(|source| source.offset > 0);
         let read: Vec<&str> = read.map(|source| source.path.as_str()).collect();
         return Some(match (status.head, read.is_empty()) {

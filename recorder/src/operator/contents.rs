@@ -13,16 +13,17 @@ use haltbox_format::{Event, NodeLog, Outside, Profile, Stream, Unread};
 const LOOKED_AT: u64 = 16 << 20;
 /// Files of a folder that are looked at: the newest may have no line yet.
 const NEWEST: usize = 3;
-/// The builtin profiles, those first that have more rules.
+/// The builtin profiles that know blocks, those first that have more rules: a program
+/// that runs others for several chains before the one that it runs.
 const BUILTIN: [&str; 8] = [
     "agoric",
     "cosmos",
     "host",
-    "op-node",
-    "op-geth",
     "op-supernode",
     "op-supervisor",
     "op-interop-filter",
+    "op-node",
+    "op-geth",
 ];
 
 /// What reads blocks in a file.
@@ -189,6 +190,13 @@ mod tests {
     const LOG: &str = "2:28PM INF finalized block block_app_hash=11 height=12 module=state \
                        num_txs_res=0 num_val_updates=0\n";
 
+    const OP_LOG: &str = "{\"t\":\"2026-11-20T23:47:19Z\",\"lvl\":\"info\",\"msg\":\"Inserted new L2 \
+                          unsafe block\",\"chain_id\":\"902\",\"number\":132}\n";
+    const SUPERNODE: &str = concat!(
+        "{\"lvl\":\"info\",\"msg\":\"Inserted new L2 unsafe block\",\"number\":132}\n",
+        "{\"lvl\":\"info\",\"msg\":\"committed verified result\",\"timestamp\":99}\n"
+    );
+
     fn contents(text: &str, given: Stream, profile: &str) -> Contents {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("source");
@@ -198,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_stands_in_a_source_is_told_by_who_reads_its_blocks() {
-        use Contents::{AsGiven, NoBlocks, Nothing, OtherProfile, OtherStream};
+        use Contents::{AsGiven, Kept, NoBlocks, Nothing, OtherProfile, OtherStream};
         let rows = [
             (SLOG, Stream::Slog, "agoric", AsGiven),
             (SLOG, Stream::Node, "agoric", OtherStream),
@@ -209,6 +217,15 @@ mod tests {
             (LOG, Stream::Node, "cosmos", AsGiven),
             (LOG, Stream::Slog, "agoric", OtherStream),
             (LOG, Stream::Slog, "cosmos", OtherStream),
+            (OP_LOG, Stream::Node, "op-node", AsGiven),
+            (OP_LOG, Stream::Node, "cosmos", OtherProfile("op-node")),
+            (
+                SUPERNODE,
+                Stream::Node,
+                "cosmos",
+                OtherProfile("op-supernode"),
+            ),
+            (OP_LOG, Stream::Node, "proxyd", Kept),
             ("", Stream::Slog, "agoric", Nothing),
             ("\n\nhello\n", Stream::Node, "cosmos", NoBlocks { lines: 1 }),
         ];

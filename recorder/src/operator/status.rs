@@ -48,6 +48,10 @@ pub struct Status {
     pub last_block: Option<String>,
     #[serde(skip)]
     pub(crate) last_block_ms: Option<u64>,
+    /// The profile knows what tells of blocks; one that keeps a program's lines alone
+    /// does not.
+    #[serde(skip)]
+    pub(crate) looks_for_blocks: bool,
     /// How long ago that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_block_seconds: Option<u64>,
@@ -230,6 +234,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
         concerns: Vec::new(),
         last_block: None,
         last_block_ms: history.pace.progress_ms(),
+        looks_for_blocks: profile.as_ref().is_none_or(Profile::tells_of_blocks),
         last_block_seconds: None,
         max_block_seconds: 0,
         archived: archive.iter().map(|file| file.name.last).max(),
