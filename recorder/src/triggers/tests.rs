@@ -1,8 +1,8 @@
 //! The policy as a table: what happens, and what is frozen when.
 
 use super::*;
-use haltbox_format::Stream;
 use haltbox_format::mark::Position;
+use haltbox_format::{Break, Stream};
 
 /// A node that is watched, on a clock of its own.
 struct Scene {
@@ -109,6 +109,12 @@ impl Scene {
                 text: "out of range".to_owned(),
                 over: FailedOver::Other,
             }),
+            "break" => self.event(&Event::Break(Break {
+                height: Some(number).filter(|height| *height > 0),
+                local: None,
+                why: "it does not stand".to_owned(),
+                text: "block 7".to_owned(),
+            })),
             "unread" => self.event(&Event::Failure {
                 text: "wrong hash".to_owned(),
                 over: FailedOver::Hashes,
@@ -250,6 +256,26 @@ fn trouble() -> Vec<Row> {
             &["7 consensus failed, and not over a hash: no divergence, but out of range"],
         ),
         (
+            "a block that does not stand, at once",
+            "run 7; run 8; run 9; break 7; run 10; run 11; frozen 7; break 7".into(),
+            &["7 it does not stand: block 7"],
+        ),
+        (
+            "a block that does not stand and is not recorded",
+            "run 7; break 8; frozen 8; run 8; run 9; wait 90".into(),
+            &["8 it does not stand: block 7"],
+        ),
+        (
+            "a block that does not stand, of some height",
+            "run 7; break 0".into(),
+            &["7 it does not stand: block 7 (the log does not tell"],
+        ),
+        (
+            "a block that does not stand, and nothing is recorded",
+            "break 0".into(),
+            &["0 it does not stand: block 7 (the log does not tell"],
+        ),
+        (
             "hashes that cannot be read",
             "run 7; unread".into(),
             &["7 consensus failed over hashes"],
@@ -377,6 +403,12 @@ fn the_guide_has_the_words_of_the_policy() {
             text: "a reason".to_owned(),
             over: FailedOver::Other,
         },
+        Event::Break(Break {
+            height: None,
+            local: None,
+            why: "it does not stand".to_owned(),
+            text: "block 7".to_owned(),
+        }),
         Event::Farewell {
             why: "an upgrade".to_owned(),
         },
