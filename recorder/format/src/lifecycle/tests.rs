@@ -235,6 +235,11 @@ fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
             format!("{chain} n break 5 A5; {replaced}"),
             "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
         ),
+        // Told once the height has another block: by its hash it is still the first.
+        (
+            format!("{chain} {replaced} n break 5 A5"),
+            "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
         // The recorder knows the height with another hash, or none.
         (
             format!("{chain} n break 5 C5; {replaced}"),

@@ -1,6 +1,7 @@
 //! The OP Stack's programs: what each line gives, in every form that their loggers have.
 
 use super::*;
+use crate::log_line::End;
 
 /// A field's value, which the forms print unlike.
 #[derive(Clone, Copy)]
@@ -588,7 +589,7 @@ fn a_huge_line_is_read_in_bounded_time() {
 fn numbers_of_a_form_are_read_whole() {
     let form = |text: &str| form::Form::from(text.to_owned());
     let height = |text: &str| {
-        let told = form("{height}").read(text.as_bytes(), crate::log_line::End::Closed);
+        let told = form("{height}").read(text.as_bytes(), End::Closed);
         told.and_then(|told| told.height)
     };
     for (text, expected) in [
@@ -608,6 +609,10 @@ fn numbers_of_a_form_are_read_whole() {
     ] {
         assert_eq!(height(text), expected, "{text}");
     }
+    let read = |text: &str| form("at {height} ({_})").read(text.as_bytes(), End::Closed);
+    assert_eq!(read("at 7 (x)").and_then(|told| told.height), Some(7));
+    assert!(read("at 7 (x) or so").is_none());
+    assert!(read("not at 7 (x)").is_none());
     for (text, wrong) in [
         ("{height}{hash}", "expected text between two {}"),
         ("{heigth}", "expected {height}, {hash} or {_}"),
@@ -621,4 +626,77 @@ fn numbers_of_a_form_are_read_whole() {
         let error = form(text).check("at").unwrap_err();
         assert!(error.contains(wrong), "{error}");
     }
+}
+
+/// Lines that the programs' own logger printed (log of op-geth v1.101702.3-rc.7), in
+/// each of its forms: the events are the same in all of them.
+#[test]
+fn the_real_logger_s_lines_are_read_in_every_form() {
+    macro_rules! forms {
+        ($name:literal) => {
+            [
+                include_str!(concat!("../fixtures/", $name, ".json")),
+                include_str!(concat!("../fixtures/", $name, ".logfmt")),
+                include_str!(concat!("../fixtures/", $name, ".terminal")),
+                include_str!(concat!("../fixtures/", $name, ".color")),
+            ]
+        };
+    }
+    let cases = [
+        (
+            "op-node",
+            forms!("op-node"),
+            "start, commit 130130, commit 130131, commit 130132, commit 130133, commit 130134, \
+             break 130132, break 130133, break 130131",
+        ),
+        (
+            "op-geth",
+            forms!("op-geth"),
+            "start, commit 130130, commit 130131, commit 130132, commit 130133, break 130134, \
+             break 130135",
+        ),
+        (
+            "op-interop-filter",
+            forms!("op-interop-filter"),
+            "commit 1795218000, break -, break 1795218001",
+        ),
+    ];
+    for (profile, forms, expected) in cases {
+        let rules = rules_of(profile);
+        for (form, text) in ["json", "logfmt", "terminal", "color"].iter().zip(forms) {
+            let (mut told, mut log) = (Vec::new(), NodeLog::default());
+            let mut hear = |event: Event| match event {
+                Event::LocalHash { .. } | Event::End { .. } => {}
+                event => {
+                    let shown = show(&event);
+                    let words: Vec<&str> = shown.split(' ').take(2).collect();
+                    told.push(words.join(" "));
+                }
+            };
+            for line in text.split_terminator('\n') {
+                rules.read(&mut log, line.as_bytes(), true, &mut hear);
+            }
+            assert_eq!(told.join(", "), expected, "{profile} as {form}");
+        }
+    }
+}
+
+#[test]
+fn a_program_may_say_much_before_its_first_block() {
+    let unread_after = |profile: &str, lines: usize| {
+        let (rules, mut log) = (rules_of(profile), NodeLog::default());
+        for i in 0..lines {
+            let line = format!("INFO [11-20|23:47:19.048] Advancing bq origin number={i}");
+            rules.read(&mut log, line.as_bytes(), true, &mut |_| ());
+        }
+        rules.unread(&log).is_some()
+    };
+    assert!(!unread_after("op-node", 1999));
+    assert!(unread_after("op-node", 2000));
+    assert!(unread_after("cosmos", 100));
+    assert!(!unread_after("proxyd", 10_000));
+    assert_eq!(
+        rules_of("op-node").example(),
+        "Inserted new L2 unsafe block"
+    );
 }
