@@ -104,27 +104,34 @@ impl NodeRules {
 
     /// The banner that a line without a head is, behind a head without a message.
     pub(super) fn bare_banner(&self, line: &LogLine<'_>, before: &[u8]) -> Option<usize> {
-        let text = line.own_text().trim_ascii();
+        let is = |text: &str| line.beginnings().any(|b| b.trim_ascii() == text.as_bytes());
         let mut banners = self.section.banners.iter();
-        let found = banners.position(|banner| banner.text.as_bytes() == text)?;
+        let found = banners.position(|banner| is(&banner.text))?;
         self.is_empty_error(before).then_some(found)
     }
 
     /// What the line behind a banner tells of the block.
     pub(super) fn behind_banner(&self, banner: usize, line: &LogLine<'_>) -> Option<Event> {
         let banner = self.section.banners.get(banner)?;
-        Some(banner.told(Some(line.own_text())))
+        let tells = |text: &&[u8]| banner.block.read(text.trim_ascii(), End::Newline).is_some();
+        let block = line.beginnings().find(tells);
+        Some(banner.told(Some(block.unwrap_or(line.own_text()))))
     }
 
+    /// A head at error level, and nothing behind it. What follows a level is a space,
+    /// which collectors take off a line's end.
     fn is_empty_error(&self, line: &[u8]) -> bool {
-        // What follows a level is a space, which collectors take off a line's end.
-        let line = [line, b" "].concat();
-        let lines = LogLine::all(&line, true);
-        let [line] = lines.as_slice() else {
-            return false;
+        let is_head = |text: &[u8]| {
+            let text = [text.trim_ascii_end(), b" "].concat();
+            let lines = LogLine::all(&text, true);
+            let entries = lines
+                .first()
+                .map(|line| line.entries(&self.section.loggers));
+            let entries = entries.unwrap_or_default();
+            matches!(entries.as_slice(), [entry] if entry.error && entry.is_empty())
         };
-        let entries = line.entries(&self.section.loggers);
-        matches!(entries.as_slice(), [entry] if entry.error && entry.is_empty())
+        let lines = LogLine::all(line, true);
+        matches!(lines.as_slice(), [line] if line.beginnings().any(is_head))
     }
 }
 

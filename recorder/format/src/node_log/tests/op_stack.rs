@@ -441,11 +441,20 @@ fn a_bad_block_is_told_in_every_form() {
     // A collector takes spaces off the ends of lines, and puts its own before them.
     let head = "ERROR[11-20|23:47:19.048]";
     assert_eq!(read_lines(&rules, &format!("{head}{BAD_BLOCK}")), told);
-    let prefixed: String = format!("{head} {BAD_BLOCK}")
-        .lines()
-        .map(|line| format!("Nov 20 23:47:19 host op-geth[12]: {line}\n"))
-        .collect();
-    assert_eq!(read_lines(&rules, &prefixed), told);
+    let collected: [fn(&str) -> String; 4] = [
+        |line| format!("Nov 20 23:47:19 host op-geth[12]: {line}"),
+        |line| format!("Nov 20 23:47:19 host op-geth: {}", line.trim_end()),
+        |line| format!("chain op-geth {line}"),
+        |line| {
+            let line = line.trim_end();
+            format!("{{\"message\":{line:?},\"source_type\":\"file\"}}")
+        },
+    ];
+    for collect in collected {
+        let text = format!("{head} {BAD_BLOCK}");
+        let lines: Vec<String> = text.lines().map(collect).collect();
+        assert_eq!(read_lines(&rules, &lines.join("\n")), told, "{lines:?}");
+    }
     // With a character that geth escapes, the message is one line in quotes.
     let quoted = format!("{head} {:?}", format!("{BAD_BLOCK}Error: é"));
     assert_eq!(read_lines(&rules, &quoted), told);
