@@ -408,7 +408,9 @@ fn a_box_tells_the_build_of_the_host_that_recorded() {
             .split_whitespace()
             .find(|word| word.contains("/boxes/"));
         let info = output_json(&["info", "--json", name.expect("its path")]);
-        info["sources"][0]["host"]["node_sha256"].as_str().map(str::to_owned)
+        info["sources"][0]["host"]["node_sha256"]
+            .as_str()
+            .map(str::to_owned)
     };
     // printf 'a build' | sha256sum
     let own = "2bd9a07eddf2828e1f9fdf26fb92161b6ecef4e434d96eb9a9fa9874a073d909";
