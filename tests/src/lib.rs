@@ -14,6 +14,8 @@ pub mod lying_proxy;
 pub mod mutation;
 pub mod node;
 mod npm;
+pub mod peer;
+pub mod process;
 pub mod slog_sender;
 pub mod slog_writer;
 pub mod stub_endpoint;

@@ -1,14 +1,13 @@
 //! `haltbox watch` as an operator starts it.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::process::{self, Cost, Heard};
 use crate::{long, programs};
 
 /// From a block to what the watcher says of it. Only the long form, on a quiet machine, is
@@ -20,7 +19,7 @@ pub fn soon() -> Duration {
 /// A watcher that runs.
 pub struct Watcher {
     child: Child,
-    said: Arc<Mutex<Vec<(Instant, String)>>>,
+    heard: Heard,
     page: String,
 }
 
@@ -66,17 +65,10 @@ impl Watching<'_> {
         }
         command.args(self.arguments).stderr(Stdio::piped());
         let mut child = command.spawn().expect("haltbox-watch");
-        let said: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
-        let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
-        let hears = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                hears.lock().expect("lines").push((Instant::now(), line));
-            }
-        });
+        let heard = Heard::of(child.stderr.take().expect("its standard error"));
         let mut watcher = Watcher {
             child,
-            said,
+            heard,
             page: String::new(),
         };
         let page = watcher.wait_for("metrics at ", Duration::from_secs(20));
@@ -88,8 +80,7 @@ impl Watching<'_> {
 impl Watcher {
     /// Lines that it said.
     pub fn said(&self) -> Vec<String> {
-        let said = self.said.lock().expect("lines");
-        said.iter().map(|(_, line)| line.clone()).collect()
+        self.heard.lines()
     }
 
     /// Alerts that hold a text.
@@ -118,9 +109,7 @@ impl Watcher {
 
     /// When it first said a text.
     pub fn when(&self, text: &str) -> Option<Instant> {
-        let said = self.said.lock().expect("lines");
-        let line = said.iter().find(|(_, line)| line.contains(text));
-        line.map(|(at, _)| *at)
+        self.heard.times(&[text]).first().copied()
     }
 
     /// The value of a metric by its name and labels as they stand there.
@@ -132,22 +121,14 @@ impl Watcher {
 
     /// Sum of all values of a metric whose labels hold a text.
     pub fn sum(&self, name: &str, label: &str) -> u64 {
-        let text = self.page("metrics");
-        let own = text.lines().filter(|line| {
-            let named = line.split(['{', ' ']).next();
-            named == Some(&format!("haltbox_watch_{name}")) && line.contains(label)
-        });
-        let values = own.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        values.sum()
+        let name = format!("haltbox_watch_{name}");
+        process::sum(&self.page("metrics"), &name, label)
     }
 
     /// One of its pages.
     pub fn page(&self, name: &str) -> String {
         let url = self.page.replace("/metrics", &format!("/{name}"));
-        let agent = ureq::Agent::config_builder().http_status_as_error(false);
-        let agent = agent.build().new_agent();
-        let mut answer = agent.get(url).call().expect("its page");
-        answer.body_mut().read_to_string().expect("text")
+        process::page(&url)
     }
 
     /// `kill -9`.
@@ -166,25 +147,9 @@ impl Watcher {
         self.said()
     }
 
-    /// Memory of its own in bytes, the mapped rings left out, and its CPU time in seconds.
-    pub fn cost(&self) -> (u64, f64) {
-        let of = |file: &str| {
-            let path = format!("/proc/{}/{file}", self.child.id());
-            std::fs::read_to_string(path).expect("it runs")
-        };
-        let status = of("status");
-        let own = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib = own.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-        let stat = of("stat");
-        let (_, fields) = stat.rsplit_once(')').expect("a name");
-        let field = |at: usize| -> u64 {
-            let text = fields.split_whitespace().nth(at - 3).expect("a field");
-            text.parse().expect("a number")
-        };
-        let seconds = (field(14) + field(15)) as f64 / 100.0;
-        (kib.expect("its memory") * 1024, seconds)
+    /// What it has cost so far.
+    pub fn cost(&self) -> Cost {
+        Cost::of(self.child.id())
     }
 }
 

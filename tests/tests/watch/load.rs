@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use haltbox_tests::anvil::{Anvil, Mining, Options, Placed};
+use haltbox_tests::process::Cost;
 use haltbox_tests::watcher::Watching;
 use haltbox_watch::access_list::Declared;
 use haltbox_watch::message::Message;
@@ -30,8 +31,8 @@ fn messages(placed: &Placed, count: usize) -> Vec<(Message, Vec<B256>)> {
     messages
 }
 
-/// What the watcher costs between two looks.
-struct Cost {
+/// The look before this one.
+struct Look {
     at: Instant,
     cpu: f64,
 }
@@ -64,9 +65,9 @@ fn many_messages_a_block_are_judged_at_once() {
         message
     };
     let begun = Instant::now();
-    let mut last = Cost {
+    let mut last = Look {
         at: begun,
-        cpu: watcher.cost().1,
+        cpu: watcher.cost().cpu,
     };
     let mut sent = 0;
     let mut worst = Duration::ZERO;
@@ -79,15 +80,15 @@ fn many_messages_a_block_are_judged_at_once() {
         sent += 2 * count;
         if sent % (20 * count) == 0 {
             worst = worst.max(report(&watcher, &b, &forged));
-            let (memory, cpu) = watcher.cost();
+            let Cost { own, cpu, .. } = watcher.cost();
             println!(
                 "{:>4} s: {sent} sent, {:.2} of a core, {} MiB, {} unjudged, worst report {worst:?}",
                 begun.elapsed().as_secs(),
                 (cpu - last.cpu) / last.at.elapsed().as_secs_f64(),
-                memory >> 20,
+                own >> 20,
                 watcher.sum("unjudged_messages", ""),
             );
-            last = Cost {
+            last = Look {
                 at: Instant::now(),
                 cpu,
             };
