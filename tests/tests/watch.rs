@@ -10,6 +10,8 @@ mod forks; // nodes of one chain that do not follow the same fork
 mod load; // hundreds of messages a block
 #[path = "watch/opinions.rs"]
 mod opinions; // stubs of filters, supervisors, op-nodes and supernodes beside real chains
+#[path = "watch/peer.rs"]
+mod peer; // op-interop-mon beside the watcher, if asked for
 #[path = "watch/reading.rs"]
 mod reading; // what the reader makes of a watcher's tape
 #[path = "watch/rewind.rs"]
