@@ -92,10 +92,13 @@ impl Peering<'_> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("op-interop-mon starts");
+        let heard = Heard::of(child.stdout.take().expect("a pipe"));
+        heard.hear(child.stderr.take().expect("a pipe"));
         Peer {
-            heard: Heard::of(child.stdout.take().expect("a pipe")),
+            heard,
             child,
             page: String::new(),
         }
@@ -106,7 +109,7 @@ impl Peering<'_> {
         let mut peer = self.spawn();
         let address = "started metrics server";
         wait_until("op-interop-mon serves metrics", || {
-            !peer.heard.times(&[address]).is_empty()
+            peer.said().iter().any(|line| line.contains(address))
         });
         let line = peer.said().into_iter().find(|line| line.contains(address));
         let line = line.expect("it was said");
@@ -126,10 +129,18 @@ impl Peer {
     /// When it said something of a message that a block of a chain executes.
     pub fn named(&self, chain: u64, block: u64) -> Vec<Instant> {
         // The two forms of `monitor/job.go` and `monitor/metric_collector.go`.
-        self.heard.times(&[
-            &format!("executing: {chain}@{block}:"),
-            &format!("executing_block_height={block} "),
-        ])
+        let of_job = format!("executing: {chain}@{block}:");
+        let of_block = format!("executing_block_height={block} ");
+        self.heard.times(|line| {
+            // Of every message, until it has asked for finalized blocks.
+            let is_early = line.contains("has no final block");
+            !is_early && (line.contains(&of_job) || line.contains(&of_block))
+        })
+    }
+
+    /// When it said a text.
+    pub fn times(&self, text: &str) -> Vec<Instant> {
+        self.heard.times(|line| line.contains(text))
     }
 
     /// Sum of all values of a metric whose labels hold a text.

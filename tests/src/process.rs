@@ -4,20 +4,26 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// Lines of a pipe, and when each came.
+/// Lines of one or several pipes, and when each came.
+#[derive(Default)]
 pub struct Heard(Arc<Mutex<Vec<(Instant, String)>>>);
 
 impl Heard {
-    /// Hears a pipe until it ends.
+    /// Hears a pipe.
     pub fn of(pipe: impl Read + Send + 'static) -> Heard {
-        let said: Arc<Mutex<Vec<(Instant, String)>>> = Arc::default();
-        let hears = Arc::clone(&said);
+        let heard = Heard::default();
+        heard.hear(pipe);
+        heard
+    }
+
+    /// Hears a pipe too, until it ends.
+    pub fn hear(&self, pipe: impl Read + Send + 'static) {
+        let hears = Arc::clone(&self.0);
         std::thread::spawn(move || {
             for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                 hears.lock().expect("lines").push((Instant::now(), line));
             }
         });
-        Heard(said)
     }
 
     /// All lines.
@@ -26,12 +32,10 @@ impl Heard {
         said.iter().map(|(_, line)| line.clone()).collect()
     }
 
-    /// When each line came that holds one of these texts.
-    pub fn times(&self, texts: &[&str]) -> Vec<Instant> {
+    /// When each line came that is so.
+    pub fn times(&self, is_so: impl Fn(&str) -> bool) -> Vec<Instant> {
         let said = self.0.lock().expect("lines");
-        let own = said
-            .iter()
-            .filter(|(_, line)| texts.iter().any(|text| line.contains(text)));
+        let own = said.iter().filter(|(_, line)| is_so(line));
         own.map(|(at, _)| *at).collect()
     }
 }

@@ -109,7 +109,8 @@ impl Watcher {
 
     /// When it first said a text.
     pub fn when(&self, text: &str) -> Option<Instant> {
-        self.heard.times(&[text]).first().copied()
+        let times = self.heard.times(|line| line.contains(text));
+        times.first().copied()
     }
 
     /// The value of a metric by its name and labels as they stand there.

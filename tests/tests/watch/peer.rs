@@ -15,7 +15,7 @@ mod outages; // kills, and nodes and endpoints that are down
 #[path = "peer/reorgs.rs"]
 mod reorgs; // either chain is replaced from a height on
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use haltbox_tests::anvil::{Anvil, Executed, Mining, Options, Placed};
@@ -61,6 +61,8 @@ impl Both {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         programs();
         peer::program()?;
+        static HEAD: Once = Once::new();
+        HEAD.call_once(head);
         let options = Options {
             mining: Mining::Every(seconds),
             epoch: NEVER_FINAL,
@@ -157,6 +159,11 @@ fn with(placed: &Placed, change: impl Fn(&mut Message)) -> Message {
 
 fn forged(placed: &Placed) -> Message {
     with(placed, |m| m.place.log = 1_000_000)
+}
+
+fn head() {
+    println!("| | op-interop-mon {} | `haltbox watch` |", peer::version());
+    println!("|---|---|---|");
 }
 
 /// A row of the table.

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, address};
-use haltbox_tests::anvil::Executed;
+use haltbox_tests::anvil::{Executed, Placed};
 use haltbox_tests::peer::STATUSES;
 use haltbox_watch::access_list::Declared;
 use haltbox_watch::message::Message;
@@ -14,6 +14,8 @@ const COUNTED: Duration = Duration::from_secs(10);
 /// A message that was executed, and what both made of it.
 struct Played {
     what: &'static str,
+    /// What a line of the peer's says of it (`monitor/updater.go`, `monitor/service.go`).
+    line: &'static str,
     executed: Executed,
     since: Instant,
     peer: String,
@@ -24,7 +26,7 @@ impl Both {
     /// Executes something, and has both tell.
     fn play(
         &self,
-        what: &'static str,
+        (what, line): (&'static str, &'static str),
         execute: impl FnOnce(&Both) -> Executed,
         own: impl FnOnce(&Both, &Executed, Instant) -> String,
     ) -> Played {
@@ -34,6 +36,7 @@ impl Both {
         let own = own(self, &executed, since);
         Played {
             what,
+            line,
             executed,
             since,
             peer: self.counted(before, since),
@@ -62,15 +65,30 @@ impl Both {
     fn report(&self, played: &[Played]) {
         std::thread::sleep(COUNTED);
         for one in played {
-            let named = self.peer().named(902, one.executed.block);
-            let early = named.iter().filter(|at| **at <= one.since + COUNTED);
-            let peer = format!(
-                "{}; {} lines name its block in {} s",
-                one.peer,
-                early.count(),
-                COUNTED.as_secs()
+            row(
+                one.what,
+                &format!("{}; {}", one.peer, self.lines(one)),
+                &one.own,
             );
-            row(one.what, &peer, &one.own);
+        }
+    }
+
+    /// What the peer's log says of it.
+    fn lines(&self, one: &Played) -> String {
+        let early = |times: Vec<Instant>| {
+            let until = one.since + COUNTED;
+            let own = times.iter().filter(|at| (one.since..until).contains(at));
+            own.count()
+        };
+        let named = early(self.peer().named(902, one.executed.block));
+        let texts = match one.line {
+            "" => 0,
+            text => early(self.peer().times(text)),
+        };
+        match (named, texts) {
+            (0, 0) => "no line".to_owned(),
+            (0, _) => format!("a line \"{}\" does not name its block", one.line),
+            (named, _) => format!("{named} lines in {} s name its block", COUNTED.as_secs()),
         }
     }
 }
@@ -105,56 +123,71 @@ fn every_kind_of_message() {
     both.start_monitors();
     let placed = both.from.emit(b"hello");
     both.to.catch_up_with(&both.from);
-    let mut played = vec![both.play("valid", |b| b.execute(&placed.message()), is_valid)];
+    let execute_valid = |b: &Both| b.execute(&placed.message());
+    let mut played = vec![both.play(("valid", ""), execute_valid, is_valid)];
+    for (what, words, message) in wrong_messages(&placed, &old) {
+        played.push(both.play(what, |b| b.execute(&message), alert(words)));
+    }
+    let malformed = alert("has 2 topics and 96 bytes");
+    let what = ("a log of the inbox of 96 bytes", "96");
+    played.push(both.play(what, |b| b.to.malformed(&[0; 96]), malformed));
+    both.report(&played);
+    assert_told_once(&both, &played[1..]);
+}
+
+/// What is wrong and what the peer's log says of it, the watcher's words, and the message.
+type Wrong = ((&'static str, &'static str), &'static str, Message);
+
+/// Each breaks one rule.
+fn wrong_messages(placed: &Placed, old: &Placed) -> [Wrong; 8] {
     let other = address!("00000000000000000000000000000000000000aa");
-    let kinds: [(&str, &str, Message); 8] = [
-        ("no such log", "none of that number", forged(&placed)),
+    let no_block = "error getting block receipts";
+    let wrong = |change: fn(&mut Message)| with(placed, change);
+    [
         (
-            "another payload",
+            ("no such log", "initiating log not found"),
+            "none of that number",
+            forged(placed),
+        ),
+        (
+            ("another payload", "log hash mismatch"),
             "payload has the digest",
-            with(&placed, |m| m.payload = B256::repeat_byte(1)),
+            wrong(|m| m.payload = B256::repeat_byte(1)),
         ),
         (
-            "another origin",
+            ("another origin", "initiating log origin mismatch"),
             "emitted that log",
-            with(&placed, |m| m.origin = other),
+            with(placed, |m| m.origin = other),
         ),
         (
-            "another timestamp",
+            ("another timestamp", "initiating timestamp mismatch"),
             "the block has timestamp",
-            with(&placed, |m| m.place.timestamp -= 1),
+            wrong(|m| m.place.timestamp -= 1),
         ),
-        ("expired", "it expired", old.message()),
         (
-            "a block and a time to come",
+            ("expired", "executing message is expired"),
+            "it expired",
+            old.message(),
+        ),
+        (
+            ("a block and a time to come", no_block),
             "it names a time behind",
-            with(&placed, |m| {
+            wrong(|m| {
                 m.place.block += 1000;
                 m.place.timestamp += 1000;
             }),
         ),
         (
-            "a block to come, a time that was",
+            ("a block to come, a time that was", no_block),
             "there is no such block",
-            with(&placed, |m| m.place.block += 1000),
+            wrong(|m| m.place.block += 1000),
         ),
         (
-            "a chain that is not in the set",
+            ("a chain that is not in the set", "no updater found"),
             "not in the dependency set",
-            with(&placed, |m| m.place.chain = 999.into()),
+            wrong(|m| m.place.chain = 999.into()),
         ),
-    ];
-    for (what, words, message) in kinds {
-        played.push(both.play(what, |b| b.execute(&message), alert(words)));
-    }
-    let malformed = alert("has 2 topics and 96 bytes");
-    played.push(both.play(
-        "a log of the inbox of 96 bytes",
-        |b| b.to.malformed(&[0; 96]),
-        malformed,
-    ));
-    both.report(&played);
-    assert_told_once(&both, &played[1..]);
+    ]
 }
 
 fn assert_told_once(both: &Both, played: &[Played]) {
@@ -181,7 +214,7 @@ fn what_is_not_declared() {
     ];
     let played = rows.map(|(what, keys, words)| {
         let execute = |b: &Both| b.to.execute(&placed.message(), &keys);
-        both.play(what, execute, move |both, executed, since| {
+        both.play((what, ""), execute, move |both, executed, since| {
             let took = both.alerted(executed, words, since);
             format!("\"{words}\" {}, one alert", after(Some(took), COUNTED))
         })
@@ -205,8 +238,9 @@ fn a_log_that_stands_on_an_invalid_block() {
     let placed = both.from.emit(b"hello");
     assert!(placed.place.block > below.block, "it stands above");
     both.to.catch_up_with(&both.from);
+    let what = "right, but its log's block stands on an invalid one";
     let doomed = both.play(
-        "right, but its log's block stands on an invalid one",
+        (what, ""),
         |b| b.execute(&placed.message()),
         alert("holds an invalid message"),
     );

@@ -106,8 +106,10 @@ fn load(count: usize) {
     for (executed, since) in &played.wrong {
         worst = worst.max(both.alerted(executed, "none of that number", *since));
     }
-    wait_until("all are judged", || both.own("valid") == played.sent);
-    assert_eq!(both.own("invalid"), played.wrong.len() as u64);
+    let all = (played.sent, played.wrong.len() as u64);
+    wait_until("all are judged", || {
+        (both.own("valid"), both.own("invalid")) == all
+    });
     assert_eq!(both.watcher().sum("dropped_entries", ""), 0);
     report(&both, count, &played, at_the_end, worst);
 }
@@ -125,16 +127,18 @@ fn report(both: &Both, count: usize, played: &Played, open: u64, worst: Duration
     let told = lateness(both, &played.wrong);
     let latest = told.iter().flatten().max().copied();
     let all = played.sent + played.wrong.len() as u64;
+    let (later, open_later) = (last.at.elapsed(), both.peer().open());
     row(
         &format!(
             "{count} messages a block for {} s, {all} in all",
             LOAD.as_secs()
         ),
         &format!(
-            "{:.2}, then {:.2} of a core; {}; {open} counted at the end; {} of {} invalid ones told, the last {}",
+            "{:.2}, then {:.2} of a core; {}; {open} counted at the end, {open_later} {} later; {} of {} invalid ones told, the last {}",
             halves[0][0],
             halves[1][0],
             memory(&last.peer),
+            seconds(later),
             told.iter().flatten().count(),
             told.len(),
             after(latest, LATE),

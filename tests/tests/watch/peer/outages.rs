@@ -91,7 +91,6 @@ fn the_initiating_chains_node_hangs() {
     within(2 * PEER_PATIENCE, Instant::now(), || {
         both.peer().counts()[0] == 500
     });
-    let before = both.peer().said().len();
     both.from.stop();
     let since = Instant::now();
     both.watcher().wait_for("flying blind", PATIENCE);
@@ -99,7 +98,7 @@ fn the_initiating_chains_node_hangs() {
     std::thread::sleep(OUTAGE.saturating_sub(since.elapsed()));
     let [valid, .., unknown] = both.peer().counts();
     let up = both.peer().sum("up", "");
-    let lines = both.peer().said().len() - before;
+    let lines = both.peer().times("error getting block").len();
     let health = both.watcher().page("health");
     assert!(health.contains("chain 901: no node answers"), "{health}");
     assert_eq!(both.watcher().sum("node_up", "901"), 0);
@@ -110,7 +109,9 @@ fn the_initiating_chains_node_hangs() {
     });
     row(
         "the node of the initiating chain hangs for 30 s, 500 valid messages are open",
-        &format!("`up` is {up}; {valid} valid, {unknown} unknown; {lines} lines"),
+        &format!(
+            "`up` is {up}; {valid} valid, {unknown} unknown; {lines} lines \"error getting block ...\""
+        ),
         &format!(
             "alert after {}, `/health` is 503, `node_up` is 0; 500 stay valid",
             seconds(own.saturating_duration_since(since))
@@ -221,14 +222,12 @@ fn what_is_down_at_the_start() {
 /// What becomes of the peer in a minute.
 fn fate(mut peer: haltbox_tests::peer::Peer) -> String {
     let minute = Duration::from_secs(60);
-    match peer.ended(minute) {
-        Some((status, took)) => format!(
-            "ends after {} with exit code {}",
-            seconds(took),
-            status
-                .code()
-                .map_or("none".to_owned(), |code| code.to_string())
-        ),
-        None => "runs a minute later".to_owned(),
-    }
+    let Some((status, took)) = peer.ended(minute) else {
+        return "runs a minute later".to_owned();
+    };
+    let how = match peer.times("panic: ").is_empty() {
+        true => "",
+        false => " by a panic",
+    };
+    format!("ends{how} after {}, {status}", seconds(took))
 }
