@@ -8,10 +8,21 @@
 
 use std::collections::BTreeMap;
 
-use super::pair::Met;
 use super::streams::{Common, Counted};
 use crate::tape::{BlockTape, Step, UnitDigest, What};
 use crate::vocabulary::trace::Weight;
+
+/// Where two executions of a height part.
+pub(super) enum Met {
+    /// Nowhere in what both have.
+    Equal,
+    /// At these units.
+    Parts(usize, usize),
+    /// Nowhere before these units, of which one is not there to its end.
+    Doubt(usize, usize),
+    /// They have nothing in common to begin from.
+    Nowhere,
+}
 
 /// How two executions of a height compare.
 pub(super) struct Outcome {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use super::cutter::{self, Depth};
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Met, Outcome};
 use super::party::Party;
 use super::streams::Common;
 use crate::fingerprint;
@@ -647,18 +647,6 @@ fn is_other_block(a: &BlockTape, b: &BlockTape) -> bool {
 /// Both are known and not equal.
 fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
-}
-
-/// Where two executions of a height part.
-pub(super) enum Met {
-    /// Nowhere in what both have.
-    Equal,
-    /// At these units.
-    Parts(usize, usize),
-    /// Nowhere before these units, of which one is not there to its end.
-    Doubt(usize, usize),
-    /// They have nothing in common to begin from.
-    Nowhere,
 }
 
 fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Outcome {

@@ -1,6 +1,7 @@
 //! What one invalid message did on a real network of two chains, played again: the blocks
 //! as they were seen there, faster.
 
+use std::path::Path;
 use std::time::Duration;
 
 use alloy_primitives::{B256, Bytes, LogData, address};
@@ -16,6 +17,38 @@ fn log() -> Log {
         address: address!("00000000000000000000000000000000000000aa"),
         data: LogData::new_unchecked(vec![B256::repeat_byte(1)], Bytes::from_static(b"hello")),
     }
+}
+
+/// A message of a log that does not exist.
+fn forged() -> Message {
+    Message {
+        place: Place {
+            chain: 901.into(),
+            block: 1,
+            timestamp: START + 1,
+            log: 5,
+        },
+        origin: log().address,
+        payload: log().payload(),
+    }
+}
+
+/// A chain that sends and one that executes.
+fn chains() -> [StubNode; 2] {
+    let chains = [901, 902].map(|id| StubNode::start(id, START));
+    chains[0].push(vec![Transaction::emits("sends", log())]);
+    chains[1].push(vec![Transaction::deposit()]);
+    chains
+}
+
+fn watch(folder: &Path, [from, to]: [&StubNode; 2]) -> Watcher {
+    let watching = Watching {
+        dir: folder,
+        chains: &[(901, from.url()), (902, to.url())],
+        expiry: 6000,
+        arguments: &["--every-ms", "100"],
+    };
+    watching.start()
 }
 
 /// Both chains go on for some blocks.
@@ -37,20 +70,9 @@ fn read_up_to(watcher: &Watcher, chain: u64, block: u64) {
 
 #[test]
 fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
-    let (from, to) = (StubNode::start(901, START), StubNode::start(902, START));
-    from.push(vec![Transaction::emits("sends", log())]);
-    to.push(vec![Transaction::deposit()]);
+    let [from, to] = chains();
     go_on([&from, &to], 10);
-    let forged = Message {
-        place: Place {
-            chain: 901.into(),
-            block: 1,
-            timestamp: START + 1,
-            log: 5,
-        },
-        origin: log().address,
-        payload: log().payload(),
-    };
+    let forged = forged();
     let bad = || {
         vec![
             Transaction::deposit(),
@@ -58,14 +80,7 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
         ]
     };
     let folder = tempfile::tempdir().expect("a folder");
-    let chains = [(901, from.url()), (902, to.url())];
-    let watching = Watching {
-        dir: folder.path(),
-        chains: &chains,
-        expiry: 6000,
-        arguments: &["--every-ms", "100"],
-    };
-    let watcher = watching.start();
+    let watcher = watch(folder.path(), [&from, &to]);
     // It is included, and the chain goes on for some seconds.
     let (height, first) = to.push(bad());
     go_on([&from, &to], 4);
@@ -169,20 +184,9 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
 /// What takes a message of an invalid block goes with it.
 #[test]
 fn a_cascade_is_known_by_the_incident_that_began_it() {
-    let (from, to) = (StubNode::start(901, START), StubNode::start(902, START));
-    from.push(vec![Transaction::emits("sends", log())]);
-    to.push(vec![Transaction::deposit()]);
+    let [from, to] = chains();
     go_on([&from, &to], 4);
-    let forged = Message {
-        place: Place {
-            chain: 901.into(),
-            block: 1,
-            timestamp: START + 1,
-            log: 5,
-        },
-        origin: log().address,
-        payload: log().payload(),
-    };
+    let forged = forged();
     let sends = Transaction::emits("sends on", log());
     let (height, _) = to.push(vec![Transaction::executes("bad", &forged), sends]);
     go_on([&from, &to], 2);
@@ -199,14 +203,7 @@ fn a_cascade_is_known_by_the_incident_that_began_it() {
     let (child_height, _) = from.push(vec![Transaction::deposit(), takes.clone()]);
     go_on([&from, &to], 1);
     let folder = tempfile::tempdir().expect("a folder");
-    let chains = [(901, from.url()), (902, to.url())];
-    let watching = Watching {
-        dir: folder.path(),
-        chains: &chains,
-        expiry: 6000,
-        arguments: &["--every-ms", "100"],
-    };
-    let watcher = watching.start();
+    let watcher = watch(folder.path(), [&from, &to]);
     watcher.wait_for("a message is doomed", Duration::from_secs(20));
     watcher.wait_for("INVALID MESSAGE", Duration::from_secs(20));
     std::thread::sleep(Duration::from_millis(500));
@@ -226,29 +223,11 @@ fn a_cascade_is_known_by_the_incident_that_began_it() {
 /// Two nodes behind one address, of which one is slow.
 #[test]
 fn a_node_that_lags_hides_no_promotion() {
-    let (from, to) = (StubNode::start(901, START), StubNode::start(902, START));
-    from.push(vec![Transaction::emits("sends", log())]);
-    to.push(vec![Transaction::deposit()]);
+    let [from, to] = chains();
     go_on([&from, &to], 10);
-    let forged = Message {
-        place: Place {
-            chain: 901.into(),
-            block: 1,
-            timestamp: START + 1,
-            log: 5,
-        },
-        origin: log().address,
-        payload: log().payload(),
-    };
+    let forged = forged();
     let folder = tempfile::tempdir().expect("a folder");
-    let chains = [(901, from.url()), (902, to.url())];
-    let watching = Watching {
-        dir: folder.path(),
-        chains: &chains,
-        expiry: 6000,
-        arguments: &["--every-ms", "100"],
-    };
-    let watcher = watching.start();
+    let watcher = watch(folder.path(), [&from, &to]);
     let (height, _) = to.push(vec![Transaction::executes("bad", &forged)]);
     go_on([&from, &to], 2);
     read_up_to(&watcher, 902, height + 2);
