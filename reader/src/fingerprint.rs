@@ -388,6 +388,7 @@ impl Fingerprint {
             narrow: true,
             wrapped: false,
             fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
+            process: 0,
             app_hash: None,
         })
     }

@@ -130,6 +130,8 @@ pub struct BlockTape {
     pub wrapped: bool,
     /// Why its entries cannot all stand as the kernel wrote them.
     pub fault: Option<String>,
+    /// The process that executed it, among those of the source.
+    pub process: usize,
     /// This node's AppHash after it, where its own entries tell it.
     pub app_hash: Option<AppHash>,
 }
@@ -224,8 +226,8 @@ pub struct Summary {
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
-    /// What each process recorded: the height it begins at, and the streams.
-    pub processes: Vec<(u64, Streams)>,
+    /// The streams that each process recorded.
+    pub processes: Vec<Streams>,
 }
 
 /// Streams by their digest, with their names.

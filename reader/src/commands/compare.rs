@@ -276,13 +276,10 @@ impl Judging<'_> {
         }
         let (mut first, mut agreeing) = (None, Vec::new());
         for at in 0..self.groups.len() {
-            let Some(partner) = self.speakers(at).first().copied() else {
-                continue;
-            };
-            let document = self.diff(partner, member)?;
-            match document.exit {
-                0 => agreeing.push(at),
-                _ => _ = first.get_or_insert(document),
+            match self.asked_of(at, member)? {
+                Some(document) if document.exit == 0 => agreeing.push(at),
+                Some(document) => _ = first.get_or_insert(document),
+                None => {}
             }
         }
         match (agreeing.first(), first) {
@@ -301,6 +298,49 @@ impl Judging<'_> {
             (None, None) => {}
         }
         Ok(())
+    }
+
+    /// What a group says of a node: that it differs, if some member says so, else what was
+    /// said first.
+    fn asked_of(&self, group: usize, node: usize) -> anyhow::Result<Option<Document>> {
+        let mut asked = self.speakers(group);
+        asked.truncate(1);
+        if self.nodes[node].unsure {
+            asked = self.witnesses(group, node);
+        }
+        let mut first: Option<Document> = None;
+        for partner in asked {
+            let document = self.diff(partner, node)?;
+            match document.exit {
+                1 => return Ok(Some(document)),
+                0 if first.as_ref().is_some_and(|first| first.exit != 0) => first = Some(document),
+                _ => _ = first.get_or_insert(document),
+            }
+        }
+        Ok(first)
+    }
+
+    /// Members that are asked of a node whose digests do not tell: those that cover most, and
+    /// those that reach highest, since the one may end where others part.
+    fn witnesses(&self, group: usize, node: usize) -> Vec<usize> {
+        let mut members = self.groups[group].members.clone();
+        let common = |member: &usize| {
+            let own = &self.nodes[node].heights;
+            let heights = self.nodes[*member].heights.keys();
+            heights.filter(|height| own.contains_key(height)).count()
+        };
+        members.sort_by_key(|member| std::cmp::Reverse(common(member)));
+        let mut asked: Vec<usize> = members.iter().copied().take(SPEAKERS).collect();
+        members.sort_by_key(|member| {
+            std::cmp::Reverse(self.nodes[*member].heights.keys().next_back().copied())
+        });
+        let highest = members.into_iter().take(SPEAKERS);
+        asked.extend(
+            highest
+                .filter(|member| !asked.contains(member))
+                .collect::<Vec<_>>(),
+        );
+        asked
     }
 
     /// Who speaks for a group: digests tell where two part, only entries tell what

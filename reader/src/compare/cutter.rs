@@ -14,7 +14,8 @@ use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{
-    BlockTape, ChainBreak, CrankEnd, Finds, Step, StreamId, Summary, Turn, Unit, UnitDigest, What,
+    BlockTape, ChainBreak, CrankEnd, Finds, Step, StreamId, Streams, Summary, Turn, Unit,
+    UnitDigest, What,
 };
 use crate::values;
 use crate::vocabulary::{Course, Entry, Fault, Role, Trace, Traced, Vocabulary, entry};
@@ -60,6 +61,8 @@ pub struct Cutter<'a> {
     untold: bool,
     attempts: Attempts,
     trace: Option<Box<dyn Trace>>,
+    /// An execution that ended: what follows may tell its AppHash, or throw it away.
+    ended: Option<BlockTape>,
     batch: Vec<u8>,
 }
 
@@ -147,6 +150,7 @@ impl<'a> Cutter<'a> {
             untold: matches!(blocks, Blocks::Untold),
             attempts: Attempts::of(blocks),
             trace: party.vocabulary.trace(),
+            ended: None,
             batch: Vec::new(),
         }
     }
@@ -419,13 +423,43 @@ impl<'a> Cutter<'a> {
     /// What was executed is made durable, or thrown away.
     fn settle(&mut self, event: Event, finds: &mut dyn Finds) {
         match event {
-            Event::Commit { .. } => {
+            Event::Commit { height, app_hash } => {
+                let ended = self.ended.as_mut().filter(|ended| ended.height == height);
+                if let Some(ended) = ended {
+                    ended.app_hash = ended.app_hash.take().or(app_hash);
+                }
                 let turn = self.durable.commit(self.chain.last());
                 turn.into_iter().for_each(|turn| finds.turn(turn));
             }
-            Event::Abort { .. } => self.throw_away(finds),
+            Event::Abort { height } => {
+                self.forget_aborted(height);
+                self.throw_away(finds);
+            }
             _ => {}
         }
+    }
+
+    /// An execution that its host threw away is none of the block's.
+    fn forget_aborted(&mut self, height: u64) {
+        if self.trace.is_none() {
+            return;
+        }
+        if self
+            .ended
+            .as_ref()
+            .is_some_and(|ended| ended.height == height)
+        {
+            self.ended = None;
+        }
+        if self.open.begun && self.height == Some(height) {
+            self.close_crank(None);
+            self.forget_open();
+        }
+    }
+
+    /// Hands on the execution that ended, if it still waits.
+    fn hand_on(&mut self, finds: &mut dyn Finds) -> bool {
+        self.ended.take().is_none_or(|block| finds.block(block))
     }
 
     /// The last commit is where the next execution goes on from.
@@ -471,11 +505,12 @@ impl<'a> Cutter<'a> {
     /// A block begins. Early entries belong to a block whose own first entry
     /// is still to come, or is not there.
     fn begin(&mut self, height: u64, early: bool, at: u64, finds: &mut dyn Finds) -> bool {
+        let wanted = self.hand_on(finds);
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
             if self.summary.processes.len() < PROCESSES {
-                self.summary.processes.push((height, Default::default()));
+                self.summary.processes.push(Streams::default());
             }
         }
         if early {
@@ -484,16 +519,16 @@ impl<'a> Cutter<'a> {
                 self.begins(height, finds);
             }
             self.height.get_or_insert(height);
-            return true;
+            return wanted;
         }
         if !self.open.begun && self.ordinal == 0 {
             self.begins_behind_a_rest(finds);
         }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
-        let mut more = true;
+        let mut more = wanted;
         if again {
             let goes_on = self.height.is_some_and(|open| height > open);
-            more = self.give(finds);
+            more &= self.give(finds);
             match goes_on {
                 true => self.lose_track(finds),
                 false => self.throw_away(finds),
@@ -506,6 +541,10 @@ impl<'a> Cutter<'a> {
         self.height = Some(height);
         self.open.begun = true;
         self.trace.iter_mut().for_each(|trace| trace.begins());
+        if self.summary.processes.is_empty() {
+            self.summary.processes.push(Streams::default());
+        }
+        self.open.process = self.summary.processes.len() - 1;
         if let Some(why) = self.told.as_mut().and_then(Told::begin) {
             self.lack(&why);
         }
@@ -699,11 +738,7 @@ impl<'a> Cutter<'a> {
         };
         let digest = |text: &[u8]| short(blake3::hash(text));
         let id = u128::from_le_bytes(digest(stream.as_bytes())) as StreamId;
-        let processes = &mut self.summary.processes;
-        if processes.is_empty() {
-            processes.push((0, Default::default()));
-        }
-        if let Some((_, streams)) = processes.last_mut()
+        if let Some(streams) = self.summary.processes.last_mut()
             && streams.len() < STREAMS
         {
             streams.entry(id).or_insert(stream);
@@ -744,7 +779,12 @@ impl<'a> Cutter<'a> {
         (block.attempt, block.diverged) = self.attempts.next(height, self.begun_at);
         block.ordinal = self.ordinal;
         self.ordinal += 1;
-        finds.block(block)
+        let more = self.hand_on(finds);
+        if self.trace.is_some() && block.ended {
+            self.ended = Some(block);
+            return more;
+        }
+        finds.block(block) && more
     }
 
     /// Something is missing here.
@@ -761,6 +801,7 @@ impl<'a> Cutter<'a> {
         if self.open.begun || !self.open.units.is_empty() {
             self.give(finds);
         }
+        self.hand_on(finds);
         self.summary
     }
 }

@@ -14,6 +14,7 @@ use super::environment::environment;
 use super::evidence::{Entry, Evidence};
 use super::judgements::{self, Dissent, Judgements};
 use super::last_write::{self, StoreKey};
+use super::outcome;
 use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
@@ -59,7 +60,7 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
             .is_none_or(|height| mismatch.before_height.is_none_or(|before| before <= height))
     {
         document.replay(which, &mismatch);
-    } else if let Some(parting) = &comparison.parting {
+    } else if let Some(parting) = comparison.parting.as_ref().filter(|_| !comparison.is_led()) {
         match &settled.evidence {
             Some(evidence) => document.parting(a, b, parting, evidence, comparison)?,
             None => document.parting_of_digests(a, b, parting)?,
@@ -397,10 +398,20 @@ impl Document {
             1 => String::new(),
             times => format!(" (and in this way at {} other heights)", times - 1),
         };
+        let ((of_a, at_a), (of_b, at_b)) = (&aside.a, &aside.b);
+        let height = of_a.height;
+        let is_known = outcome::is_same_state(of_a, of_b);
+        let came = match is_known {
+            true => "the AppHash and the results are equal",
+            false => "all that decides is equal as far as both tell",
+        };
+        let why = match outcome::is_same_question(of_a, *at_a, of_b, *at_b) {
+            true => "the same read gave another value: one of the two stores or caches is at fault",
+            false => "a node that has just started reads more, and caches read less",
+        };
         self.notes.push(format!(
-            "height {}: the courses differ and what came of the block does not{times}: {}; {}. A node that has just \
-             started reads more, and caches read less",
-            aside.a.0.height, steps[0], steps[1]
+            "height {height}: the courses differ, and {came}{times}: {}; {}: {why}",
+            steps[0], steps[1]
         ));
         Ok(())
     }
@@ -415,7 +426,7 @@ impl Document {
             let lacking = streams::lacking(own, other);
             if !lacking.is_empty() {
                 self.notes.push(format!(
-                    "only {name} records {}: that is not compared",
+                    "only {name} has entries of {}: these are not compared",
                     listed(&lacking)
                 ));
             }
@@ -525,9 +536,9 @@ impl Document {
     ) -> io::Result<()> {
         let [(block_a, at_a), (block_b, at_b)] = [&parting.a, &parting.b];
         let mut finding = settle::case(a, parting, evidence, comparison).judge();
-        if finding.role == Role::Result
-            && Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true)
-        {
+        let same = block_a.app_hash.is_some() && block_a.app_hash == block_b.app_hash;
+        let same = same || Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true);
+        if finding.role == Role::Result && same {
             finding.verdict = Verdict::ResultsOnly;
             finding.summary += ", and the AppHash is the same";
         }
@@ -813,10 +824,20 @@ impl Document {
             return self.dissent(Verdict::Insufficient, dissent);
         }
         let dispute = Dispute::of(a, b);
-        match dispute.judge(comparison) {
+        let open = comparison.uncovered;
+        match dispute
+            .judge(comparison)
+            .or_else(|| open.map(uncovered_words))
+        {
             Some((verdict, why, collect)) => {
                 self.decide(verdict, why);
                 self.collect.extend(collect);
+                if let Some(other) = comparison.other_app_hash {
+                    self.place.get_or_insert(Place {
+                        height: other.height,
+                        ..Place::default()
+                    });
+                }
             }
             None => {
                 let whole = comparison.whole;
@@ -830,6 +851,17 @@ impl Document {
             }
         }
     }
+}
+
+/// What decides may stand in what one side alone records.
+fn uncovered_words(height: u64) -> (Verdict, String, Vec<String>) {
+    (
+        Verdict::Insufficient,
+        format!(
+            "all that both record is equal, and what one side alone records may decide, first at height {height}"
+        ),
+        vec!["the same heights of two nodes that record the same".to_owned()],
+    )
 }
 
 /// What both said of things in the blocks, in words.

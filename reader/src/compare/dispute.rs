@@ -8,7 +8,6 @@ use haltbox_format::lifecycle::State;
 
 use super::pair::{Agreement, Comparison, Side};
 use super::party::Party;
-use super::streams;
 use super::verdict::Verdict;
 use crate::source::{Blocks, Source};
 
@@ -73,7 +72,8 @@ impl Dispute {
         let mut told = a.iter();
         let told = told.find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
         let told = told.map(|(height, _)| *height);
-        told.into_iter().chain(comparison.other_app_hash).min()
+        let seen = comparison.other_app_hash.map(|seen| seen.height);
+        told.into_iter().chain(seen).min()
     }
 
     pub(super) fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
@@ -103,11 +103,15 @@ impl Dispute {
             ));
         }
         if let Some(height) = self.other_app_hash(comparison) {
-            let why =
-                format!("every entry up to height {height} is equal, and the AppHashes are not");
-            let sides = comparison.sides.each_ref().map(|side| &side.summary);
-            if let Some(who) = streams::recorded_by_one(sides) {
-                let why = format!("{why}; what differs may stand in what {who} alone records");
+            let told = comparison.other_app_hash;
+            let told = told.filter(|told| told.height == height);
+            let what = match told.is_some_and(|told| told.reads_differ) {
+                true => "every input, write and result",
+                false => "every entry",
+            };
+            let why = format!("{what} up to height {height} is equal, and the AppHashes are not");
+            if told.is_some_and(|told| told.uncovered) {
+                let why = format!("{why}; what differs may stand in what one side alone records");
                 let ask = format!(
                     "height {height} of two nodes that record the same, one of either side"
                 );

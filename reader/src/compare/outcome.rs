@@ -5,11 +5,12 @@
 //! course is another one that is a note. Elsewhere the reads between two other steps are
 //! taken together: nothing was written in between, so the order in which they were asked
 //! does not matter, and one that only a side asked changed nothing if both go on alike.
+//! Results may stand behind each transaction or behind all, and are compared by themselves.
 
 use std::collections::BTreeMap;
 
 use super::streams::{Common, Counted};
-use crate::tape::{BlockTape, Step, UnitDigest, What};
+use crate::tape::{BlockTape, Step, Unit, UnitDigest, What};
 use crate::vocabulary::trace::Weight;
 
 /// Where two executions of a height part.
@@ -31,6 +32,8 @@ pub(super) struct Outcome {
     pub(super) aside: Option<(usize, usize)>,
     /// The first place where the same reads came in another order.
     pub(super) moved: Option<(usize, usize)>,
+    /// Steps that only one side records may decide, and nothing else tells.
+    pub(super) uncovered: bool,
 }
 
 impl Outcome {
@@ -39,6 +42,7 @@ impl Outcome {
             met,
             aside: None,
             moved: None,
+            uncovered: false,
         }
     }
 }
@@ -50,39 +54,87 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Option<Outc
         let mut units = tape.units.iter();
         units.any(|unit| matches!(unit.what, What::Step(_)))
     };
-    let from_start = a.begun && b.begun && !a.narrow && !b.narrow;
-    if !from_start || !has_steps(a) && !has_steps(b) {
+    if a.narrow || b.narrow || !has_steps(a) && !has_steps(b) {
         return None;
     }
+    // What stands before the beginning of a recording may be why steps differ.
+    if !a.begun || !b.begun {
+        return Some(Outcome::of(Met::Nowhere));
+    }
     let counted = common.at(a, b);
-    let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, &counted));
-    let same = a.is_whole() && b.is_whole() && a.app_hash.is_some() && a.app_hash == b.app_hash;
-    Some(match same {
-        true => by_outcome(&of_a, &of_b),
-        false => by_steps(of_a, of_b),
+    let leaves_out = |decides: fn(Weight) -> bool| {
+        counted.leaves_out(a, decides) || counted.leaves_out(b, decides)
+    };
+    Some(match is_same_state(a, b) {
+        true => Outcome {
+            uncovered: leaves_out(|weight| weight == Weight::Result),
+            ..by_outcome(a, b, &counted)
+        },
+        false => Outcome {
+            uncovered: leaves_out(|weight| !matches!(weight, Weight::Read | Weight::Place)),
+            ..by_course(a, b, &counted)
+        },
     })
 }
 
+/// Both are whole and came to the same AppHash.
+pub(super) fn is_same_state(a: &BlockTape, b: &BlockTape) -> bool {
+    a.is_whole() && b.is_whole() && a.app_hash.is_some() && a.app_hash == b.app_hash
+}
+
 /// The state is the same: only results can differ.
-fn by_outcome(a: &Walk<'_>, b: &Walk<'_>) -> Outcome {
-    let results = |walk: &Walk<'_>| -> Vec<usize> {
-        let all = walk.counted.iter().copied();
-        all.filter(|at| !walk.is_course(*at)).collect()
-    };
-    let (of_a, of_b) = (results(a), results(b));
-    let mut pairs = of_a.iter().zip(&of_b);
-    let equal = pairs
-        .by_ref()
-        .take_while(|(x, y)| a.says(**x) == b.says(**y))
-        .count();
-    if equal == of_a.len() && equal == of_b.len() {
+fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
+    let decides = |weight| matches!(weight, None | Some(Weight::Outcome | Weight::Result));
+    let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, decides));
+    let Some(place) = of_a.first_other(&of_b) else {
+        let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, |_| true));
         return Outcome {
-            aside: a.first_other(b),
+            aside: of_a.first_other(&of_b),
             ..Outcome::of(Met::Equal)
         };
+    };
+    // The same question with another answer is why.
+    let course = by_course(a, b, counted);
+    let answer = match course.met {
+        Met::Parts(at_a, at_b) if is_same_question(a, at_a, b, at_b) => Some((at_a, at_b)),
+        _ => None,
+    };
+    let (at_a, at_b) = answer.unwrap_or(place);
+    Outcome::of(Met::Parts(at_a, at_b))
+}
+
+/// Both units ask the same.
+pub(super) fn is_same_question(a: &BlockTape, at_a: usize, b: &BlockTape, at_b: usize) -> bool {
+    let asks = |tape: &BlockTape, at: usize| step(tape, at).and_then(|step| step.asks);
+    asks(a, at_a).is_some_and(|asked| asks(b, at_b) == Some(asked))
+}
+
+fn step(tape: &BlockTape, at: usize) -> Option<&Step> {
+    match &tape.units.get(at)?.what {
+        What::Step(step) => Some(step),
+        _ => None,
     }
-    let at = |of: &[usize], walk: &Walk<'_>| of.get(equal).copied().unwrap_or(walk.end());
-    Outcome::of(Met::Parts(at(&of_a, a), at(&of_b, b)))
+}
+
+/// By all steps but results, and then by these.
+fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
+    let walks = |of_results: bool| {
+        let kept = move |weight| (weight == Some(Weight::Result)) == of_results;
+        [a, b].map(|tape| Walk::new(tape, counted, kept))
+    };
+    let [of_a, of_b] = walks(false);
+    let course = by_steps(of_a, of_b);
+    if matches!(course.met, Met::Parts(..)) {
+        return course;
+    }
+    let [of_a, of_b] = walks(true);
+    match of_a.first_other(&of_b) {
+        Some((at_a, at_b)) if of_a.is_known(at_a) && of_b.is_known(at_b) => Outcome {
+            met: Met::Parts(at_a, at_b),
+            ..course
+        },
+        _ => course,
+    }
 }
 
 /// Between two other steps what was asked is compared without its order.
@@ -103,12 +155,15 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
             // More may follow of a block that was cut off.
             (None, _) if !a.tape.is_whole() => return outcome,
             (_, None) if !b.tape.is_whole() => return outcome,
-            (x, y) if x.map(|at| a.says(at)) == y.map(|at| b.says(at)) => {
-                outcome.aside = outcome.aside.or(differ);
-                outcome.moved = outcome.moved.or(differ.filter(|_| reads.are_the_same()));
-                if x.is_none() {
-                    return outcome;
-                }
+            (None, None) => {
+                outcome.note(differ, &reads);
+                return outcome;
+            }
+            (Some(x), Some(y)) if a.says(x, &b, y) => outcome.note(differ, &reads),
+            (Some(x), Some(y)) if reads.only_one_asks_more() => {
+                outcome.note(differ, &reads);
+                outcome.met = Met::Parts(x, y);
+                return outcome;
             }
             (x, y) => {
                 let behind = || reads.place(usize::MAX, x, y);
@@ -119,6 +174,14 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
         }
         a.at += 1;
         b.at += 1;
+    }
+}
+
+impl Outcome {
+    /// Reads that differ, where both go on alike.
+    fn note(&mut self, differ: Option<(usize, usize)>, reads: &Reads<'_, '_>) {
+        self.aside = self.aside.or(differ);
+        self.moved = self.moved.or(differ.filter(|_| reads.are_the_same()));
     }
 }
 
@@ -135,17 +198,23 @@ impl<'w, 't> Reads<'w, 't> {
         Reads { a, of_a, b, of_b }
     }
 
-    /// The same question with another answer.
+    /// The same question with another answer. Of a question that is asked more than once
+    /// the answers may differ by themselves: a write that was taken back is no entry. Then
+    /// both sides must have asked equally often, or have no answer in common.
     fn other_answer(&self) -> Option<(usize, usize)> {
-        let mut asked: BTreeMap<UnitDigest, Vec<usize>> = BTreeMap::new();
-        for at in self.of_b.iter().rev() {
-            if let Some(asks) = self.b.asks(*at) {
-                asked.entry(asks).or_default().push(*at);
-            }
-        }
+        let [asked_a, asked_b] = [(self.a, &self.of_a), (self.b, &self.of_b)].map(questions);
         self.of_a.iter().find_map(|at| {
-            let other = asked.get_mut(&self.a.asks(*at)?)?.pop()?;
-            (self.a.says(*at) != self.b.says(other)).then_some((*at, other))
+            let asks = self.a.step(*at)?.asks?;
+            let (own, other) = (&asked_a[&asks], asked_b.get(&asks)?);
+            let turn = own.iter().position(|one| one == at)?;
+            let differs = |other: &usize| !self.a.says(*at, self.b, *other);
+            if own.len() == other.len() {
+                return Some((*at, other[turn])).filter(|(_, other)| differs(other));
+            }
+            let apart = own
+                .iter()
+                .all(|x| other.iter().all(|y| !self.a.says(*x, self.b, *y)));
+            apart.then(|| (*at, other[0]))
         })
     }
 
@@ -153,19 +222,32 @@ impl<'w, 't> Reads<'w, 't> {
     fn first_other(&self) -> Option<usize> {
         let pairs = self.of_a.iter().zip(&self.of_b);
         let equal = pairs
-            .take_while(|(x, y)| self.a.says(**x) == self.b.says(**y))
+            .take_while(|(x, y)| self.a.says(**x, self.b, **y))
             .count();
         (equal < self.of_a.len() || equal < self.of_b.len()).then_some(equal)
     }
 
-    /// Only their order differs.
-    fn are_the_same(&self) -> bool {
-        let sorted = |walk: &Walk<'_>, reads: &[usize]| {
-            let mut says: Vec<_> = reads.iter().map(|at| walk.says(*at)).collect();
+    fn sorted(&self) -> [Vec<UnitDigest>; 2] {
+        [(self.a, &self.of_a), (self.b, &self.of_b)].map(|(walk, reads)| {
+            let steps = reads.iter().filter_map(|at| walk.step(*at));
+            let mut says: Vec<UnitDigest> = steps.map(|step| step.bare).collect();
             says.sort_unstable();
             says
-        };
-        sorted(self.a, &self.of_a) == sorted(self.b, &self.of_b)
+        })
+    }
+
+    /// Only their order differs.
+    fn are_the_same(&self) -> bool {
+        let [a, b] = self.sorted();
+        a == b
+    }
+
+    /// One side asked all that the other did, and more.
+    fn only_one_asks_more(&self) -> bool {
+        let [a, b] = self.sorted();
+        let (less, more) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        let mut more = more.iter();
+        less.iter().all(|one| more.any(|other| other == one))
     }
 
     /// The units at a place among the reads, or behind them.
@@ -180,6 +262,17 @@ impl<'w, 't> Reads<'w, 't> {
     }
 }
 
+/// Reads by what they ask, each in its turn.
+fn questions((walk, reads): (&Walk<'_>, &Vec<usize>)) -> BTreeMap<UnitDigest, Vec<usize>> {
+    let mut asked: BTreeMap<UnitDigest, Vec<usize>> = BTreeMap::new();
+    for at in reads {
+        if let Some(asks) = walk.step(*at).and_then(|step| step.asks) {
+            asked.entry(asks).or_default().push(*at);
+        }
+    }
+    asked
+}
+
 /// The units of an execution that count, one after the other.
 struct Walk<'t> {
     tape: &'t BlockTape,
@@ -188,9 +281,18 @@ struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    fn new(tape: &'t BlockTape, counted: &Counted<'_>) -> Walk<'t> {
+    /// `keeps`: which weights; `None` is that of what every recording has.
+    fn new(
+        tape: &'t BlockTape,
+        counted: &Counted,
+        keeps: impl Fn(Option<Weight>) -> bool,
+    ) -> Walk<'t> {
+        let weight = |unit: &Unit| match &unit.what {
+            What::Step(step) => Some(step.weight),
+            _ => None,
+        };
         let units = tape.units.iter().take(tape.covered()).enumerate();
-        let counts = units.filter(|(_, unit)| counted.counts(&unit.what));
+        let counts = units.filter(|(_, unit)| counted.counts(&unit.what) && keeps(weight(unit)));
         Walk {
             tape,
             counted: counts.map(|(at, _)| at).collect(),
@@ -199,25 +301,17 @@ impl<'t> Walk<'t> {
     }
 
     fn step(&self, at: usize) -> Option<&'t Step> {
-        match &self.tape.units.get(at)?.what {
-            What::Step(step) => Some(step),
-            _ => None,
+        step(self.tape, at)
+    }
+
+    /// Whether a unit says what one of the other side does, wherever both stand.
+    fn says(&self, at: usize, other: &Walk<'_>, at_other: usize) -> bool {
+        let units = self.tape.units.get(at).zip(other.tape.units.get(at_other));
+        match (self.step(at), other.step(at_other)) {
+            (Some(own), Some(other)) => own.bare == other.bare,
+            (None, None) => units.is_some_and(|(own, other)| is_equal(own, other)),
+            _ => false,
         }
-    }
-
-    /// What a unit says, wherever it stands.
-    fn says(&self, at: usize) -> Option<UnitDigest> {
-        let step = self.step(at).map(|step| step.bare);
-        step.or_else(|| Some(self.tape.units.get(at)?.digest))
-    }
-
-    fn asks(&self, at: usize) -> Option<UnitDigest> {
-        self.step(at)?.asks
-    }
-
-    fn is_course(&self, at: usize) -> bool {
-        self.step(at)
-            .is_some_and(|step| step.weight != Weight::Outcome)
     }
 
     fn is_read(&self, at: usize) -> bool {
@@ -243,11 +337,16 @@ impl<'t> Walk<'t> {
         self.tape.covered()
     }
 
+    /// It is there, or it is known that nothing more is.
+    fn is_known(&self, at: usize) -> bool {
+        at < self.end() || self.tape.is_whole()
+    }
+
     /// Where both stop saying the same.
     fn first_other(&self, other: &Walk<'_>) -> Option<(usize, usize)> {
         let pairs = self.counted.iter().zip(&other.counted);
         let equal = pairs
-            .take_while(|(x, y)| self.says(**x) == other.says(**y))
+            .take_while(|(x, y)| self.says(**x, other, **y))
             .count();
         if equal == self.counted.len() && equal == other.counted.len() {
             return None;
@@ -255,4 +354,10 @@ impl<'t> Walk<'t> {
         let at = |walk: &Walk<'_>| walk.counted.get(equal).copied().unwrap_or(walk.end());
         Some((at(self), at(other)))
     }
+}
+
+/// Equal as far as both tell: a crank's hash that one does not tell is not another one.
+fn is_equal(a: &Unit, b: &Unit) -> bool {
+    let hashes = a.crankhash().zip(b.crankhash());
+    a.digest == b.digest && hashes.is_none_or(|(a, b)| a == b)
 }

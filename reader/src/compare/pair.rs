@@ -109,6 +109,17 @@ pub struct Side {
 /// its digest cannot tell.
 pub type Known = BTreeSet<u64>;
 
+/// A height at which the AppHashes are not the same.
+#[derive(Clone, Copy, Debug)]
+pub struct OtherHash {
+    /// The height.
+    pub height: u64,
+    /// One side alone records steps of it that may be why.
+    pub uncovered: bool,
+    /// Some read is not the same.
+    pub reads_differ: bool,
+}
+
 /// Everything that comparing tapes tells.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -124,8 +135,10 @@ pub struct Comparison {
     pub aside: Option<Parting>,
     /// Such heights.
     pub asides: u64,
-    /// The first height of which both tell their AppHashes, which are not the same.
-    pub other_app_hash: Option<u64>,
+    /// The first height that both have whole and at which their AppHashes are not the same.
+    pub other_app_hash: Option<OtherHash>,
+    /// The first height at which what one side alone records may decide.
+    pub uncovered: Option<u64>,
     /// The first difference of activityhashes alone.
     pub activity: Option<ActivityParting>,
     /// Heights both have.
@@ -333,7 +346,7 @@ impl<'scope> TapeReader<'scope> {
             return;
         }
         let executed = others.iter().filter(|other| other.ran() && best.ran());
-        let common = Common::default();
+        let common = Common::Present;
         let otherwise =
             executed.filter(|other| matches!(meet(best, other, &common).met, Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
@@ -483,6 +496,16 @@ impl Comparison {
         faults.any(|(height, _)| common(*height))
     }
 
+    /// The AppHashes differ already before the first step that does, where all that both
+    /// record is equal.
+    pub fn is_led(&self) -> bool {
+        let parting = self.parting.as_ref().map(|parting| parting.a.0.height);
+        let other = self.other_app_hash.map(|other| other.height);
+        parting
+            .zip(other)
+            .is_some_and(|(parting, other)| other < parting)
+    }
+
     /// Of recordings without every height, only the other one tells what is missing.
     fn note_lone(&mut self, blocks: [Option<&BlockTape>; 2], every: bool) {
         let (lone, side) = match blocks {
@@ -511,10 +534,16 @@ impl Comparison {
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known, common: &Common) {
         let cranks = a.cranks().max(b.cranks());
         let outcome = meet(&a, &b, common);
-        let other_hash = parted(a.app_hash.as_ref(), b.app_hash.as_ref());
-        let other = other_hash.then_some(a.height);
-        self.other_app_hash = self.other_app_hash.or(other);
+        let both = a.is_whole() && b.is_whole();
+        let other_hash = both && parted(a.app_hash.as_ref(), b.app_hash.as_ref());
         let aside = outcome.aside;
+        let uncovered = outcome.uncovered;
+        let other = other_hash.then_some(OtherHash {
+            height: a.height,
+            uncovered,
+            reads_differ: aside.is_some(),
+        });
+        self.other_app_hash = self.other_app_hash.or(other);
         let met = match (outcome.met, outcome.moved) {
             (Met::Doubt(at_a, at_b), _) if known.contains(&a.height) => Met::Parts(at_a, at_b),
             // Where the state is another one, the order may be why.
@@ -523,10 +552,12 @@ impl Comparison {
         };
         // What a sender left out may differ.
         let wrapped = a.wrapped || b.wrapped;
+        let open = uncovered && matches!(met, Met::Equal);
+        self.uncovered = self.uncovered.or(open.then_some(a.height));
         let apart = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
         let whole = a.is_whole() && b.is_whole() && !apart;
         let agreement = match met {
-            Met::Equal if whole => Agreement::Same,
+            Met::Equal if whole && !open => Agreement::Same,
             Met::Equal | Met::Doubt(..) => Agreement::Partial,
             Met::Parts(..) => Agreement::Different,
             Met::Nowhere => Agreement::Unknown,

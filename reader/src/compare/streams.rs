@@ -1,23 +1,27 @@
 //! What two recordings both have: only that can be compared.
 //!
-//! What a host records is chosen when its process starts. A process that recorded any
-//! step of a store records all of them.
+//! What a host records is chosen when its process starts. What a process recorded no step
+//! of, it may not have recorded: where that could decide, nothing is concluded.
 
 use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, What};
 use crate::vocabulary::trace::Weight;
 
-/// The streams of both sides, process by process.
+/// The streams of both sides.
 #[derive(Clone, Debug, Default)]
-pub struct Common {
-    sides: Option<[Vec<(u64, Streams)>; 2]>,
+pub enum Common {
+    /// All that stands there is compared.
+    #[default]
+    All,
+    /// Of two executions of one source, what both have.
+    Present,
+    /// By what each process of both sides recorded.
+    Told([Vec<Streams>; 2]),
 }
 
 impl Common {
-    /// By what both told. The first reading knows nothing yet, and compares everything.
+    /// By what both told.
     pub fn of(sides: [&Summary; 2]) -> Common {
-        Common {
-            sides: Some(sides.map(|side| side.processes.clone())),
-        }
+        Common::Told(sides.map(|side| side.processes.clone()))
     }
 
     /// Every process of both sides has the same streams.
@@ -25,73 +29,60 @@ impl Common {
         let mut all = sides
             .iter()
             .flat_map(|side| &side.processes)
-            .map(|(_, streams)| streams.keys().collect::<Vec<_>>());
+            .map(|streams| streams.keys().collect::<Vec<_>>());
         let first = all.next();
         first.is_none_or(|first| all.all(|other| other == first))
     }
 
     /// Which steps of two executions of a height count.
-    pub(super) fn at<'t>(&'t self, a: &'t BlockTape, b: &'t BlockTape) -> Counted<'t> {
-        let traced = [a, b].map(|tape| tape.units.iter().any(|unit| is_traced(&unit.what)));
-        Counted {
-            streams: self.sides.as_ref().map(|sides| {
-                let [of_a, of_b] = sides;
-                [of_process(of_a, a.height), of_process(of_b, b.height)]
-            }),
-            traces: traced[0] == traced[1],
-        }
+    pub(super) fn at(&self, a: &BlockTape, b: &BlockTape) -> Counted {
+        Counted(match self {
+            Common::All => None,
+            Common::Present => Some([a, b].map(present)),
+            Common::Told([of_a, of_b]) => {
+                let streams = |all: &[Streams], tape: &BlockTape| {
+                    let own = all.get(tape.process);
+                    own.map_or_else(Vec::new, |own| own.keys().copied().collect())
+                };
+                Some([streams(of_a, a), streams(of_b, b)])
+            }
+        })
     }
 }
 
-/// The streams of the process that executed a height: of several that began at or below it
-/// the last one.
-fn of_process(processes: &[(u64, Streams)], height: u64) -> Option<&Streams> {
-    let mut last = processes.iter().rev();
-    last.find(|(from, _)| *from <= height)
-        .map(|(_, streams)| streams)
+fn present(tape: &BlockTape) -> Vec<StreamId> {
+    let steps = tape.units.iter().filter_map(|unit| match &unit.what {
+        What::Step(step) => Some(step.stream),
+        _ => None,
+    });
+    let mut streams: Vec<StreamId> = steps.collect();
+    streams.sort_unstable();
+    streams.dedup();
+    streams
 }
 
-/// It is there only where operations are traced.
-fn is_traced(what: &What) -> bool {
-    match what {
-        What::Step(step) => step.weight != Weight::Outcome,
-        _ => false,
-    }
-}
+/// The streams that each side has, in their order; `None`: all.
+pub(super) struct Counted(Option<[Vec<StreamId>; 2]>);
 
-/// Which steps of two executions count.
-pub(super) struct Counted<'t> {
-    streams: Option<[Option<&'t Streams>; 2]>,
-    /// Both trace operations, or neither does.
-    traces: bool,
-}
-
-impl Counted<'_> {
+impl Counted {
     pub(super) fn counts(&self, what: &What) -> bool {
         match what {
-            What::Step(step) => (self.traces || !is_traced(what)) && self.have_both(step),
+            What::Step(step) => self.have_both(step),
             _ => true,
         }
     }
 
     fn have_both(&self, step: &Step) -> bool {
-        let has = |streams: &Option<&Streams>| {
-            streams.is_some_and(|streams| streams.contains_key(&step.stream))
-        };
-        self.streams
-            .as_ref()
-            .is_none_or(|sides| sides.iter().all(has))
+        let has = |streams: &Vec<StreamId>| streams.binary_search(&step.stream).is_ok();
+        self.0.as_ref().is_none_or(|sides| sides.iter().all(has))
     }
-}
 
-/// Which side records more than the other, in words.
-pub fn recorded_by_one(sides: [&Summary; 2]) -> Option<&'static str> {
-    let [a, b] = sides;
-    match [lacking(a, b), lacking(b, a)].map(|names| names.is_empty()) {
-        [true, true] => None,
-        [false, true] => Some("A"),
-        [true, false] => Some("B"),
-        [false, false] => Some("one of the two"),
+    /// What only one side has could decide what came of the block.
+    pub(super) fn leaves_out(&self, tape: &BlockTape, decides: impl Fn(Weight) -> bool) -> bool {
+        tape.units.iter().any(|unit| match &unit.what {
+            What::Step(step) => decides(step.weight) && !self.have_both(step),
+            _ => false,
+        })
     }
 }
 
@@ -99,9 +90,9 @@ pub fn recorded_by_one(sides: [&Summary; 2]) -> Option<&'static str> {
 pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
     let has = |id: &StreamId| {
         let mut processes = other.processes.iter();
-        processes.any(|(_, streams)| streams.contains_key(id))
+        processes.any(|streams| streams.contains_key(id))
     };
-    let streams = own.processes.iter().flat_map(|(_, streams)| streams);
+    let streams = own.processes.iter().flatten();
     let mut names: Vec<String> = streams
         .filter(|(id, _)| !has(id))
         .map(|(_, name)| name.clone())

@@ -34,6 +34,8 @@ pub enum Weight {
     Write,
     /// It tells where a transaction begins in what was traced.
     Place,
+    /// What came of a transaction. It may stand behind the transaction or behind all.
+    Result,
     /// It is a part of the outcome.
     Outcome,
 }

@@ -33,7 +33,8 @@ impl Trace for Operations {
             "op-read" | "op-has" | "op-next" | "op-iterate" => Weight::Read,
             "op-write" | "op-delete" => Weight::Write,
             "tx-begin" => Weight::Place,
-            other if other.starts_with("step-") || other == "tx-result" => Weight::Outcome,
+            "tx-result" => Weight::Result,
+            other if other.starts_with("step-") => Weight::Outcome,
             _ => return None,
         };
         let store = json::find(canonical, b"store").and_then(json::read_str);
@@ -47,6 +48,11 @@ impl Trace for Operations {
             "op-next" => self.goes_on(canonical),
             "op-iterate" => {
                 self.iterates(canonical, &bare);
+                None
+            }
+            // What an iterator that is open gives after a write is another question.
+            "op-write" | "op-delete" => {
+                self.iterators.clear();
                 None
             }
             _ => None,
@@ -142,7 +148,7 @@ mod tests {
             ),
             (
                 r#"{"type":"tx-result","tx":0,"code":0}"#,
-                Some(("tx-result", Weight::Outcome)),
+                Some(("tx-result", Weight::Result)),
             ),
             (
                 r#"{"type":"step-mine","store":"x"}"#,
