@@ -17,6 +17,7 @@
 //! same lines when a divergent one proposes. Trouble of which no block is recorded
 //! is told, and nothing is frozen.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::{Accused, Lifecycle, State};
@@ -63,6 +64,8 @@ pub struct Due {
 pub struct Triggers {
     policy: Policy,
     watches: Vec<Watch>,
+    /// Broken blocks that were given: what becomes of them is the taker's business.
+    given: HashSet<Attempt>,
 }
 
 #[derive(Debug)]
@@ -118,6 +121,7 @@ impl Triggers {
         Triggers {
             policy,
             watches: Vec::new(),
+            given: HashSet::new(),
         }
     }
 
@@ -187,10 +191,31 @@ impl Triggers {
                 due.push(Due { of, reason });
             }
         }
+        self.given_up(life, &mut due);
         let wanted = |of: Attempt| due.iter().any(|due| due.of == Some(of));
         self.watches
             .retain(|watch| watch.of_open(life).is_none_or(|of| !wanted(of)));
         due
+    }
+}
+
+impl Triggers {
+    /// Broken blocks that nobody watches: their watch had to go, or the recorder was killed
+    /// before their box. Nothing later releases them.
+    fn given_up(&mut self, life: &Lifecycle, due: &mut Vec<Due>) {
+        self.given.retain(|of| life.block(*of).is_some());
+        self.given.extend(due.iter().filter_map(|due| due.of));
+        let broken = life.blocks().iter();
+        let broken = broken.filter(|block| block.broken && is_open(life, block.of));
+        for block in broken {
+            if self.given.insert(block.of) {
+                let reason = block.why.clone().unwrap_or_default();
+                due.push(Due {
+                    of: Some(block.of),
+                    reason,
+                });
+            }
+        }
     }
 }
 

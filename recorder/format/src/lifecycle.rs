@@ -344,8 +344,17 @@ impl Lifecycle {
         };
         let own = |b: &&Block| b.of.height == height && b.app_hash == told.local;
         let own = self.blocks.iter().rev().find(own);
-        let of = own.or_else(|| self.subject(height)).map(|block| block.of);
-        of.map(Accused::Of)
+        // A block with another hash is another one, which may be sound.
+        let unlike = |b: &&Block| told.local.is_some() && b.app_hash.is_some();
+        let of = own.or_else(|| self.subject(height).filter(|b| !unlike(b)));
+        // What lies above all that is recorded has no place here.
+        let newest = self.blocks.iter().map(|b| b.of.height).max();
+        let is_far = newest.is_some_and(|newest| height > newest.saturating_add(1));
+        match of {
+            Some(block) => Some(Accused::Of(block.of)),
+            None if is_far => self.newest_accused().map(Accused::Newest),
+            None => None,
+        }
     }
 
     /// The height a mismatch speaks of. What its line tells counts first, then

@@ -419,7 +419,7 @@ impl<'a, 'l> Reading<'a, 'l> {
     fn read(mut self) {
         let line = self.line;
         let entries = line.entries(&self.rules.section.loggers);
-        let mut told = self.believed && entries.is_empty() && self.banner();
+        let mut told = self.banner(self.believed && entries.is_empty());
         if self.believed {
             for entry in &entries {
                 let (known, trouble) = self.entry(entry);
@@ -443,12 +443,16 @@ impl<'a, 'l> Reading<'a, 'l> {
     }
 
     /// A line of a banner that a console prints as lines of their own; gives whether
-    /// it is one.
-    fn banner(&mut self) -> bool {
+    /// it is one. `raw`: it has no head. A line with one ends what was begun.
+    fn banner(&mut self, raw: bool) -> bool {
         if let Some(banner) = self.log.take_banner() {
-            let told = self.rules.behind_banner(banner, self.line);
+            let line = raw.then_some(self.line);
+            let told = self.rules.behind_banner(banner, line);
             told.into_iter().for_each(|event| self.tell(event));
-            return true;
+            return raw;
+        }
+        if !raw {
+            return false;
         }
         let banner = self.rules.bare_banner(self.line, self.log.last());
         banner.is_some_and(|banner| self.log.await_block(banner))

@@ -420,3 +420,27 @@ fn the_guide_has_the_words_of_the_policy() {
         assert!(known, "the guide has no row that says: {words}");
     }
 }
+
+/// A recorder that was killed before it wrote a box knows from the ring which blocks do not
+/// stand, and so does one whose list of trouble was full.
+#[test]
+fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
+    let mut scene = Scene::new();
+    (4..7).for_each(|height| scene.run(height));
+    let broken = Event::Break(Break {
+        height: Some(5),
+        local: AppHash::new(&[5; 32]),
+        why: "it does not stand".to_owned(),
+        text: String::new(),
+    });
+    let place = |main| Position { main, local: 0 };
+    scene.life.on(&broken, Stream::Node, place(90), place(91));
+    for (due, what) in [(1, "it was not heard of"), (0, "it is given once")] {
+        let given = scene.triggers.due(&scene.life, scene.now);
+        assert_eq!(given.len(), due, "{what}: {given:?}");
+    }
+    // The next session.
+    scene.triggers = Triggers::new(Policy::default());
+    scene.look();
+    assert_eq!(scene.told, ["5 it does not stand"]);
+}

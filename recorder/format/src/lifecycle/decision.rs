@@ -10,6 +10,10 @@ use crate::mark::{
 };
 use crate::stream::{Lane, Stream};
 
+/// Blocks that the node said do not stand and that no box holds yet: more of them are not
+/// kept beyond the next agreed block, or a storm would fill the ring.
+const BROKEN: usize = 16;
+
 /// One event's decisions: every mark is applied as it is made.
 pub(super) struct Decision<'a> {
     pub(super) life: &'a mut Lifecycle,
@@ -287,6 +291,16 @@ impl Decision<'_> {
         of
     }
 
+    /// A block that is not recorded: what stands at its height is another one.
+    fn attach_unlike(&mut self, height: u64) -> Attempt {
+        let latest = self.life.latest(height);
+        let attempt = latest.map_or(1, |b| b.of.attempt + 1);
+        let of = Attempt { height, attempt };
+        let from = self.unclaimed();
+        self.emit_begin(of, from, false, false);
+        of
+    }
+
     /// Where records begin that no block has claimed.
     fn unclaimed(&self) -> Position {
         let behind = |b: &Block| b.until.or(b.end).unwrap_or(self.after);
@@ -413,21 +427,24 @@ impl Decision<'_> {
         let known = self.life.accused(&Event::Break(told.clone()));
         let of = match (known, told.height) {
             (Some(accused), _) => accused.of(),
-            (None, Some(height)) => self.attach_anyway(height),
+            (None, Some(height)) => self.attach_unlike(height),
             (None, None) => return self.doubt("trouble, and nothing is recorded", None),
         };
+        let at = told.height == Some(of.height);
         let unknown = self.life.block(of).is_some_and(|b| b.app_hash.is_none());
-        if let Some(app_hash) = told.local.filter(|_| unknown && told.height.is_some()) {
+        if let Some(app_hash) = told.local.filter(|_| unknown && at) {
             self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
         }
         let news = |b: &Block| b.state != State::Diverged && !b.broken;
+        let unboxed = |b: &&Block| b.broken && b.frozen.is_none();
+        let kept = self.life.blocks.iter().filter(unboxed).count();
         if self.life.block(of).is_some_and(news) {
             self.emit(Mark::Pin(Pin {
                 of,
                 why: told.why.clone(),
                 network: None,
                 over: false,
-                broken: true,
+                broken: kept < BROKEN,
             }));
         }
     }

@@ -240,10 +240,16 @@ fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
             format!("{chain} {replaced} n break 5 A5"),
             "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
         ),
-        // The recorder knows the height with another hash, or none.
+        // The recorder knows the height with another hash: that is another block, and sound.
         (
             format!("{chain} n break 5 C5; {replaced}"),
-            "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
+            "4.1 confirmed; 5.1 confirmed; 6.1 confirmed; 5.2 pinned P; 5.3 confirmed; 6.2 confirmed; 7.1 committed P",
+        ),
+        // A height far above all that is recorded: the newest block is kept, and what
+        // follows is recorded as before.
+        (
+            format!("{chain} n break 50 A50; {}", heads(&[(7, "A7"), (8, "A8")])),
+            "4.1 confirmed; 5.1 confirmed; 6.1 pinned P; 7.1 confirmed; 8.1 committed P",
         ),
         // It is not recorded: it gets a place, and what comes to its height another.
         (

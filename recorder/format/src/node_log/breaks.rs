@@ -42,9 +42,10 @@ pub(super) struct BannerRule {
 
 impl BreakRule {
     fn is_said(&self, entry: &Entry<'_>) -> bool {
+        // A value that is cut off or told twice may be one of them.
         let is = |key: &str, values: &[String]| {
             let value = entry.value(key);
-            value.is_some_and(|value| values.iter().any(|known| known.as_bytes() == value.text()))
+            value.is_none_or(|value| values.iter().any(|known| known.as_bytes() == value.text()))
         };
         let mut exceptions = self.exceptions.iter();
         entry.says(&self.texts) && !exceptions.any(|(key, values)| is(key, values))
@@ -110,9 +111,12 @@ impl NodeRules {
         self.is_empty_error(before).then_some(found)
     }
 
-    /// What the line behind a banner tells of the block.
-    pub(super) fn behind_banner(&self, banner: usize, line: &LogLine<'_>) -> Option<Event> {
+    /// What the line behind a banner tells of the block, if there is one.
+    pub(super) fn behind_banner(&self, banner: usize, line: Option<&LogLine<'_>>) -> Option<Event> {
         let banner = self.section.banners.get(banner)?;
+        let Some(line) = line else {
+            return Some(banner.told(None));
+        };
         let tells = |text: &&[u8]| banner.block.read(text.trim_ascii(), End::Newline).is_some();
         let block = line.beginnings().find(tells);
         Some(banner.told(Some(block.unwrap_or(line.own_text()))))
