@@ -13,7 +13,7 @@ use haltbox_format::mark::{Attempt, Diverged, Pin};
 use crate::operator::message::{self, say};
 use crate::operator::{after_freeze, contents};
 use crate::recorder::News;
-use crate::triggers::{Policy, Triggers};
+use crate::triggers::{Due, Policy, Triggers};
 
 /// What has to be done for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,14 +108,21 @@ impl Alarms {
     /// folder of boxes.
     pub(crate) fn due(&mut self, life: &Lifecycle, boxes: &Path) -> Vec<Brings> {
         let due = self.triggers.due(life, Instant::now()).into_iter();
-        let brings = due.map(|due| match due.of {
-            Some(of) => {
-                say(&format!("height {}: {}", of.height, due.reason));
-                Brings::Box(of, due.reason)
+        let brings = due.map(|due| match due {
+            Due::Box { of, reason } => {
+                say(&format!("height {}: {reason}", of.height));
+                Brings::Box(of, reason)
             }
-            None => {
-                after_freeze::tell_without_a_box(boxes, &due.reason);
-                Brings::Note(format!("{}: {}", message::WITHOUT_A_BOX, due.reason))
+            Due::Held { of, name, reason } => {
+                after_freeze::tell(boxes, &message::held(of.height, &name, &reason));
+                let height = of.height;
+                Brings::Note(format!(
+                    "height {height}: {reason} (the box {name} holds it)"
+                ))
+            }
+            Due::Unrecorded { reason } => {
+                after_freeze::tell(boxes, &message::without_a_box(&reason));
+                Brings::Note(format!("{}: {reason}", message::WITHOUT_A_BOX))
             }
         });
         brings.collect()

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use haltbox_format::attached::Told;
 use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
-use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::lifecycle::{Block, Finding, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingError, RingView};
 use haltbox_format::{AppHash, BlockHash, BoxName, Profile, RingId};
@@ -295,7 +295,7 @@ fn publish_as(
     let told = there.iter().map(|edition| (edition, of(edition)));
     // What was executed twice alike and gave other AppHashes is another finding.
     let same = told.filter(|(_, there)| there.as_ref().is_none_or(|there| agree(there, identity)));
-    let weight = |there: &Option<Identity>| there.as_ref().map_or((false, 0), self::weight);
+    let weight = |there: &Option<Identity>| there.as_ref().map_or((None, 0), self::weight);
     match same.max_by_key(|(_, there)| weight(there)) {
         None if there.is_empty() => file.publish(name),
         Some((edition, there)) if self::weight(identity) <= weight(&there) => {
@@ -311,10 +311,11 @@ fn agree(a: &Identity, b: &Identity) -> bool {
     agree(a.app_hash, b.app_hash) && agree(a.network_app_hash, b.network_app_hash)
 }
 
-/// Proof weighs more than a doubt, and then the one that reaches further back.
-fn weight(identity: &Identity) -> (bool, u64) {
-    let proved = identity.state == Some(State::Diverged);
-    (proved, identity.evidence.unwrap_or(0))
+/// What is known for good weighs more than a doubt, and then the one that reaches
+/// further back.
+fn weight(identity: &Identity) -> (Option<Finding>, u64) {
+    let settled = identity.finding().filter(|finding| finding.is_settled());
+    (settled, identity.evidence.unwrap_or(0))
 }
 
 fn name_of(height: u64, hash: Option<BlockHash>) -> String {
@@ -333,6 +334,7 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
         attempt: Some(plan.of.attempt),
         reason: plan.reason.clone(),
         state: Some(subject.state),
+        broken: subject.broken,
         app_hash: subject.app_hash,
         network_app_hash: subject.network,
         profile: plan.profile.name.clone(),

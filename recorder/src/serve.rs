@@ -41,7 +41,7 @@ use crate::run::link::{Handed, Word, Wrapper};
 use crate::run::output::Copying;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
-use crate::subject::{BY_REQUEST, Holder, Subject};
+use crate::subject::{BY_REQUEST, Holder, Subject, found_at_start};
 use crate::triggers::Policy;
 use freezing::{Freezing, HeldBy, Wanted};
 pub(crate) use opening::followed;
@@ -214,14 +214,19 @@ impl Server {
         self.first_block.known(recorder.life());
         learn_of_boxes(&mut recorder, &self.boxes());
         let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
-        let left: Vec<_> = left.map(|b| (b.of, b.state, b.why.clone())).collect();
+        let left: Vec<_> = left.cloned().collect();
         recorder.take_news();
         self.recorder = Some(recorder);
-        for (of, state, why) in left {
-            let why = why.unwrap_or_default();
-            match state {
-                State::Diverged => self.want(of, found_at_start(&why)),
-                _ => say(&format!("height {} is still pinned: {why}", of.height)),
+        for block in left {
+            let of = block.of;
+            match block.state {
+                State::Diverged => self.want(of, found_at_start(&block)),
+                // The triggers want one that does not stand.
+                _ => say(&format!(
+                    "height {} is still pinned: {}",
+                    of.height,
+                    block.why.unwrap_or_default()
+                )),
             }
         }
         self.want_from_old_rings();
@@ -452,10 +457,10 @@ impl Server {
         let boxes = self.boxes();
         for old in &self.old_rings {
             say(&old.describe());
-            for (of, field) in &old.unfrozen {
+            for (of, reason) in &old.unfrozen {
                 self.freezing.want(Wanted {
                     held_by: HeldBy::OldRing(old.path.clone()),
-                    ..Wanted::of(*of, found_at_start(field), &boxes)
+                    ..Wanted::of(*of, reason.clone(), &boxes)
                 });
             }
         }
@@ -722,8 +727,4 @@ fn tell(reply: &Reply) {
         Reply::Done(text) => message::tell(text),
         Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
     }
-}
-
-fn found_at_start(field: &str) -> String {
-    format!("{field} mismatch (found at start)")
 }

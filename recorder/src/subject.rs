@@ -2,11 +2,20 @@
 
 use std::path::Path;
 
-use haltbox_format::lifecycle::{Lifecycle, State};
+use haltbox_format::lifecycle::{Block, Lifecycle, State};
 use haltbox_format::mark::Attempt;
 
 use crate::archive::ArchivedBlock;
 use crate::freeze::FreezeError;
+
+/// Why, for a box that an earlier session owed.
+pub fn found_at_start(block: &Block) -> String {
+    let why = block.why.as_deref().unwrap_or_default();
+    match block.state {
+        State::Diverged => format!("{why} mismatch (found at start)"),
+        _ => format!("{why} (found at start)"),
+    }
+}
 
 /// Why, for a box that was asked for without anything being wrong.
 pub const BY_REQUEST: &str = "frozen by request";

@@ -15,12 +15,13 @@
 //!
 //! What the network agrees with is no longer watched: a healthy node sees the
 //! same lines when a divergent one proposes. Trouble of which no block is recorded
-//! is told, and nothing is frozen.
+//! is told, and nothing is frozen. So is what is frozen at once of a block that a box
+//! holds already: the box may have been asked for, or be of something else.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Accused, Lifecycle, State};
+use haltbox_format::lifecycle::{Accused, Block, Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, Event, FailedOver, Mismatch, Refusal, Weight};
 
@@ -29,6 +30,12 @@ use haltbox_format::{AppHash, Event, FailedOver, Mismatch, Refusal, Weight};
 const MOST: usize = 64;
 /// Refusals while syncing that are enough: each blames two peers.
 const BLAMES: u32 = 3;
+
+/// Boxes of blocks that do not stand, within [`STORM`]: a node that replaces block after
+/// block must not fill the disk with copies of one ring.
+const STORM_BOXES: usize = 8;
+/// See [`STORM_BOXES`].
+const STORM: Duration = Duration::from_secs(600);
 
 /// How long a doubt has to last.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +57,36 @@ impl Default for Policy {
     }
 }
 
-/// A block that has to be frozen now.
+/// What trouble calls for now. Reasons are in words for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// Which; `None` if none is recorded: the operator is told.
-    pub of: Option<Attempt>,
-    /// Why, in words for the operator.
-    pub reason: String,
+pub enum Due {
+    /// A box.
+    Box {
+        /// Of which block.
+        of: Attempt,
+        /// Why.
+        reason: String,
+    },
+    /// The operator is told: a box holds the block already.
+    Held {
+        /// Which block.
+        of: Attempt,
+        /// The box.
+        name: String,
+        /// What was heard.
+        reason: String,
+    },
+    /// The operator is told: nothing of it is recorded.
+    Unrecorded {
+        /// What was heard.
+        reason: String,
+    },
+}
+
+impl Due {
+    fn is_box_of(&self, attempt: Attempt) -> bool {
+        matches!(self, Due::Box { of, .. } if *of == attempt)
+    }
 }
 
 /// What is being watched.
@@ -64,8 +94,10 @@ pub struct Due {
 pub struct Triggers {
     policy: Policy,
     watches: Vec<Watch>,
-    /// Broken blocks that were given: what becomes of them is the taker's business.
-    given: HashSet<Attempt>,
+    /// Blocks that were given, and for what: what becomes of them is the taker's business.
+    given: HashMap<Attempt, BTreeSet<String>>,
+    /// When boxes of blocks that do not stand were given.
+    storm: Vec<Instant>,
 }
 
 #[derive(Debug)]
@@ -98,6 +130,7 @@ enum Cause {
     Alarm(String),
     /// The node told that a block of its own does not stand.
     Break {
+        height: Option<u64>,
         why: String,
         text: String,
     },
@@ -121,7 +154,8 @@ impl Triggers {
         Triggers {
             policy,
             watches: Vec::new(),
-            given: HashSet::new(),
+            given: HashMap::new(),
+            storm: Vec::new(),
         }
     }
 
@@ -176,56 +210,119 @@ impl Triggers {
         self.watches.iter_mut().for_each(|watch| watch.ended = true);
     }
 
-    /// Blocks whose time has come. Each is given once; what the network agreed
-    /// with, or a box holds, is watched no longer.
+    /// What is due. Each block is given once; what the network agreed with, or a box
+    /// holds, is watched no longer.
     pub fn due(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
+        self.given.retain(|of, _| life.block(*of).is_some());
+        self.storm
+            .retain(|given| now.duration_since(*given) < STORM);
+        let mut due = self.held(life, now);
         self.watches.retain(|watch| watch.is_watched(life));
-        let policy = self.policy;
-        let mut due: Vec<Due> = Vec::new();
-        for watch in self.watches.iter_mut().filter(|w| w.is_ripe(&policy, now)) {
-            let of = watch.of_open(life);
-            // What has no block to be frozen is told once.
-            watch.told = of.is_none();
-            if of.is_none() || due.iter().all(|known| known.of != of) {
-                let reason = watch.reason(now);
-                due.push(Due { of, reason });
-            }
-        }
-        self.given_up(life, &mut due);
-        let wanted = |of: Attempt| due.iter().any(|due| due.of == Some(of));
+        self.ripe(life, now, &mut due);
+        self.given_up(life, now, &mut due);
+        let wanted = |of: Attempt| due.iter().any(|due| due.is_box_of(of));
         self.watches
             .retain(|watch| watch.of_open(life).is_none_or(|of| !wanted(of)));
         due
     }
-}
 
-impl Triggers {
+    /// What needs no watching and is about a block that a box holds.
+    fn held(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
+        let is_held = |watch: &mut Watch| watch.held_by(life).is_some();
+        let held: Vec<Watch> = self.watches.extract_if(.., is_held).collect();
+        let told = held.into_iter().filter_map(|watch| {
+            let (of, name) = watch.held_by(life)?;
+            let news = self.give(of, watch.cause.topic());
+            news.then(|| Due::Held {
+                of,
+                name,
+                reason: watch.reason(now),
+            })
+        });
+        told.collect()
+    }
+
+    fn ripe(&mut self, life: &Lifecycle, now: Instant, due: &mut Vec<Due>) {
+        for mut watch in std::mem::take(&mut self.watches) {
+            let of = watch.of_open(life);
+            if watch.is_ripe(&self.policy, now) && self.has_room(&watch.cause) {
+                // What has no block to be frozen is told once.
+                watch.told = of.is_none();
+                self.call(&watch, of, now, due);
+            }
+            self.watches.push(watch);
+        }
+    }
+
+    fn call(&mut self, watch: &Watch, of: Option<Attempt>, now: Instant, due: &mut Vec<Due>) {
+        let mut reason = watch.reason(now);
+        let Some(of) = of else {
+            return due.push(Due::Unrecorded { reason });
+        };
+        let news = self.give(of, watch.cause.topic());
+        let breaks = matches!(watch.cause, Cause::Break { .. });
+        // A box that is on its way, or that failed, is the taker's.
+        if breaks && !news || due.iter().any(|known| known.is_box_of(of)) {
+            return;
+        }
+        if breaks {
+            reason += self.stormed(now);
+        }
+        due.push(Due::Box { of, reason });
+    }
+
+    /// Notes what a block is given for; whether that is new.
+    fn give(&mut self, of: Attempt, topic: &str) -> bool {
+        self.given.entry(of).or_default().insert(topic.to_owned())
+    }
+
+    fn has_room(&self, cause: &Cause) -> bool {
+        !matches!(cause, Cause::Break { .. }) || self.storm.len() < STORM_BOXES
+    }
+
+    /// Counts a box of a block that does not stand; words for the last one in a storm.
+    fn stormed(&mut self, now: Instant) -> &'static str {
+        self.storm.push(now);
+        match self.storm.len() {
+            STORM_BOXES => STORMED,
+            _ => "",
+        }
+    }
+
     /// Broken blocks that nobody watches: their watch had to go, or the recorder was killed
     /// before their box. Nothing later releases them.
-    fn given_up(&mut self, life: &Lifecycle, due: &mut Vec<Due>) {
-        self.given.retain(|of| life.block(*of).is_some());
-        self.given.extend(due.iter().filter_map(|due| due.of));
+    fn given_up(&mut self, life: &Lifecycle, now: Instant, due: &mut Vec<Due>) {
         let broken = life.blocks().iter();
         let broken = broken.filter(|block| block.broken && is_open(life, block.of));
         for block in broken {
-            if self.given.insert(block.of) {
-                let reason = block.why.clone().unwrap_or_default();
-                due.push(Due {
-                    of: Some(block.of),
-                    reason,
-                });
+            let of = block.of;
+            let watched = |watch: &Watch| watch.of.map(Accused::of) == Some(of);
+            if self.storm.len() >= STORM_BOXES || self.watches.iter().any(watched) {
+                continue;
+            }
+            let mut reason = block.why.clone().unwrap_or_default();
+            let mut given = self.given.get(&of).into_iter().flatten();
+            if !given.any(|topic| reason.starts_with(topic.as_str())) {
+                self.give(of, &reason.clone());
+                reason += self.stormed(now);
+                due.push(Due::Box { of, reason });
             }
         }
     }
 }
 
+const STORMED: &str = " (and so are others: more boxes of such blocks follow in some minutes, as \
+                       far as the ring keeps them)";
+
 /// The network has not agreed with it, and no box holds it. A diverged one is
 /// frozen without this.
 fn is_open(life: &Lifecycle, of: Attempt) -> bool {
-    life.block(of).is_some_and(|block| {
-        let undecided = matches!(block.state, State::Open | State::Committed | State::Pinned);
-        undecided && block.frozen.is_none()
-    })
+    life.block(of)
+        .is_some_and(|block| is_undecided(block) && block.frozen.is_none())
+}
+
+fn is_undecided(block: &Block) -> bool {
+    matches!(block.state, State::Open | State::Committed | State::Pinned)
 }
 
 /// What becomes of trouble, in words: the guide's table has the same. `None` of
@@ -312,6 +409,7 @@ impl Cause {
                 blamed: *blamed,
             },
             Event::Break(told) => Cause::Break {
+                height: told.height,
                 why: told.why.clone(),
                 text: told.text.clone(),
             },
@@ -344,6 +442,14 @@ impl Pair {
 }
 
 impl Watch {
+    /// The attempt and the box that holds it, if this needs no watching.
+    fn held_by(&self, life: &Lifecycle) -> Option<(Attempt, String)> {
+        let at_once = matches!(self.cause, Cause::Failure { .. } | Cause::Break { .. });
+        let of = self.of.filter(|_| at_once)?.of();
+        let block = life.block(of).filter(|block| is_undecided(block))?;
+        Some((of, block.frozen.clone()?))
+    }
+
     /// The attempt that can be frozen for it.
     fn of_open(&self, life: &Lifecycle) -> Option<Attempt> {
         let of = self.of.map(Accused::of);
@@ -382,6 +488,16 @@ impl Watch {
         let reason = self.cause.words(self, now);
         match self.of {
             Some(Accused::Of(_)) => reason,
+            Some(Accused::Newest(_))
+                if let Cause::Break {
+                    height: Some(height),
+                    ..
+                } = self.cause =>
+            {
+                format!(
+                    "{reason} (of height {height} nothing is recorded: this is the newest block that is)"
+                )
+            }
             Some(Accused::Newest(_)) => format!(
                 "{reason} (the log does not tell at which height: this is the newest block that \
                  is recorded)"
@@ -392,6 +508,15 @@ impl Watch {
 }
 
 impl Cause {
+    /// What is told once of a block: a node repeats itself, and quotes others in its text.
+    fn topic(&self) -> &str {
+        match self {
+            Cause::Break { why, .. } => why,
+            Cause::Failure { .. } => "consensus failed",
+            _ => "a doubt",
+        }
+    }
+
     fn words(&self, watch: &Watch, now: Instant) -> String {
         let seconds = now.duration_since(watch.first).as_secs();
         let then = match watch.ended {
@@ -426,8 +551,8 @@ impl Cause {
                 meaning(why.as_ref())
             ),
             Cause::Alarm(why) => format!("{why}, {then}"),
-            Cause::Break { why, text } if text.is_empty() => why.clone(),
-            Cause::Break { why, text } => format!("{why}: {text}"),
+            Cause::Break { why, text, .. } if text.is_empty() => why.clone(),
+            Cause::Break { why, text, .. } => format!("{why}: {text}"),
             Cause::Failure { text, .. } if text.is_empty() => {
                 "consensus failed; the line that says why was cut".to_owned()
             }

@@ -528,6 +528,7 @@ impl<'a> Target<'a> {
             state: subject
                 .and_then(|w| w.known.state)
                 .or_else(|| original_of?.state),
+            broken: original_of.is_some_and(|original| original.broken),
             app_hash: subject
                 .and_then(|w| w.known.app_hash)
                 .or_else(|| original_of?.app_hash),

@@ -25,7 +25,7 @@ mod decision;
 mod dropped;
 mod fold;
 
-pub use block::{Block, State, ToldBy};
+pub use block::{Block, Finding, State, ToldBy};
 
 use crate::event::{Break, Event, Mismatch};
 use crate::mark::{Attempt, Boundary, Checkpoint, Mark, Position, SourceMark};
@@ -153,11 +153,12 @@ impl Lifecycle {
             .max_by_key(rank)
     }
 
-    /// The block an operator means who names none: the diverged or pinned one,
-    /// else the last committed, else the newest.
+    /// The block an operator means who names none: the diverged one, the one that does
+    /// not stand, or the pinned one, else the last committed, else the newest.
     pub fn default_subject(&self) -> Option<&Block> {
         let newest = |wanted: fn(&Block) -> bool| self.blocks.iter().rev().find(|b| wanted(b));
         newest(|b| b.state == State::Diverged && b.frozen.is_none())
+            .or_else(|| newest(|b| b.broken && b.is_pinned()))
             .or_else(|| newest(Block::is_pinned))
             .or_else(|| newest(|b| b.committed.any()))
             .or_else(|| self.blocks.last())

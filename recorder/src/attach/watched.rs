@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Block, Lifecycle, State};
+use haltbox_format::lifecycle::{Block, Finding, Lifecycle, State};
 use haltbox_format::mark::{Attempt, Position, Session};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
@@ -32,8 +32,8 @@ pub(super) struct Watched {
     pub(super) profile: Arc<Profile>,
     inode: u64,
     archiving: Option<Archiving>,
-    /// Attempts that a box was wanted of: of a doubt, and of a proof.
-    done: HashSet<(Option<RingId>, Attempt, bool)>,
+    /// Attempts that a box was wanted of, and what was known against them then.
+    done: HashSet<(Option<RingId>, Attempt, Finding)>,
     /// Since when a mismatch is seen that is not proved.
     doubts: Vec<(Attempt, Instant)>,
     /// Main records between two parts of the archive, and where the last was.
@@ -122,8 +122,8 @@ impl Watched {
         }
     }
 
-    /// Attempts that a box is wanted of: those that diverged, and those whose
-    /// mismatch is not proved but lasts.
+    /// Attempts that a box is wanted of: those that diverged or do not stand, and those
+    /// whose mismatch is not proved but lasts.
     ///
     /// `blocks` are as the ring tells of them, `life` as all do: what the log saw
     /// lasts by other rules.
@@ -146,14 +146,17 @@ impl Watched {
             doubts.any(|(known, since)| *known == of && since.elapsed() >= persist)
         };
         let due = life.blocks().iter().filter(|block| {
-            let doubted = block.state == State::Pinned && lasts(block.of);
-            let wanted = block.state == State::Diverged || doubted;
+            let wanted = match block.finding() {
+                Finding::Broken | Finding::Proved => true,
+                Finding::Doubt => lasts(block.of),
+                Finding::Nothing => false,
+            };
             wanted && block.frozen.is_none()
         });
         due.map(|block| (block.of, reason_of(block))).collect()
     }
 
-    /// Wants a box, once of a doubt and once of a proof.
+    /// Wants a box, once for each finding.
     pub(super) fn want(
         &mut self,
         ring: Option<RingId>,
@@ -161,9 +164,8 @@ impl Watched {
         life: &Lifecycle,
     ) {
         for (of, reason) in wanted {
-            let block = life.block(of);
-            let proved = block.is_some_and(|block| block.state == State::Diverged);
-            if self.done.insert((ring, of, proved)) {
+            let finding = life.block(of).map_or(Finding::Nothing, Block::finding);
+            if self.done.insert((ring, of, finding)) {
                 self.wanted.retain(|known| known.of != of);
                 self.postponed.retain(|known| known.of != of);
                 self.wanted.push(Wanted {
@@ -246,6 +248,9 @@ fn differs(block: &Block) -> bool {
 
 fn reason_of(block: &Block) -> String {
     let field = block.why.as_deref().unwrap_or("AppHash");
+    if block.finding() == Finding::Broken {
+        return field.to_owned();
+    }
     match block.app_hash.zip(block.network) {
         Some((local, network)) => {
             format!("{field} differs, this node has {local}, the network {network}")

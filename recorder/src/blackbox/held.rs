@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use haltbox_format::blackbox::Manifest;
-use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{RingView, Superblock};
 
@@ -24,15 +24,16 @@ pub struct Held(HashMap<Attempt, HeldIn>);
 struct HeldIn {
     name: String,
     complete: bool,
-    /// Whether it says that the block diverged.
-    proved: bool,
+    /// What was known against the block. Boxes of older recorders do not tell, and
+    /// count as proof.
+    finding: Finding,
     /// Behind its last record of the main lane.
     until: u64,
 }
 
 impl HeldIn {
-    fn reach(&self) -> (bool, bool, u64) {
-        (self.proved, self.complete, self.until)
+    fn reach(&self) -> (Finding, bool, u64) {
+        (self.finding, self.complete, self.until)
     }
 }
 
@@ -64,8 +65,7 @@ impl Held {
         let found = HeldIn {
             name,
             complete: identity.complete,
-            // Boxes of older recorders do not tell.
-            proved: identity.state.is_none_or(|state| state == State::Diverged),
+            finding: identity.finding().unwrap_or(Finding::Proved),
             until: manifest.coverage.main.map_or(0, |main| main.to + 1),
         };
         let of = Attempt { height, attempt };
@@ -75,11 +75,12 @@ impl Held {
         }
     }
 
-    /// The box that holds a block, and no doubt alone of what is proved: all of it, or all that the ring, whose main lane
-    /// ends before `end`, has of it.
+    /// The box that holds a block, and no doubt alone of what is settled: all of it, or
+    /// all that the ring, whose main lane ends before `end`, has of it.
     pub fn name_of(&self, block: &Block, end: u64) -> Option<&str> {
         let held = self.0.get(&block.of)?;
-        if block.state == State::Diverged && !held.proved {
+        let finding = block.finding();
+        if finding.is_settled() && held.finding < finding {
             return None;
         }
         let behind = block.until.or(block.end).map_or(end, |at| at.main.min(end));

@@ -12,10 +12,12 @@ use haltbox_format::mark::Attempt;
 use super::Shared;
 use super::program::Program;
 use crate::archive::{self, Archiving};
-use crate::operator::after_freeze::AfterFreeze;
+use crate::operator::after_freeze::{self, AfterFreeze};
+use crate::operator::message;
 use crate::quiet;
 use crate::recorder::News;
-use crate::triggers::{Policy, Triggers};
+use crate::subject::found_at_start;
+use crate::triggers::{Due, Policy, Triggers};
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -122,15 +124,23 @@ impl Work<'_> {
             }
         }
         let due = self.triggers.due(open.recorder.life(), Instant::now());
-        let due = due
-            .into_iter()
-            .filter_map(|due| Some((due.of?, due.reason)));
-        self.wanted.extend(due);
+        due.into_iter().for_each(|due| self.bring(due));
         let recorded = open.stats.bytes;
         if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {
             self.archived_at = recorded;
             self.archiving.iter().for_each(Archiving::wake);
         }
+    }
+
+    fn bring(&mut self, due: Due) {
+        let message = match due {
+            Due::Box { of, reason } => return self.wanted.push((of, reason)),
+            Due::Held { of, name, reason } => message::held(of.height, &name, &reason),
+            Due::Unrecorded { reason } => message::without_a_box(&reason),
+        };
+        // Without the file the message says it still.
+        let _ = after_freeze::alert_of(&self.shared.boxes(), &message);
+        self.shared.messages.put(message);
     }
 
     fn is_wanted(&self, of: Attempt) -> bool {
@@ -159,14 +169,8 @@ fn left_unfrozen(shared: &Shared) -> Vec<(Attempt, String)> {
     let owed = blocks
         .iter()
         .filter(|block| block.state == State::Diverged && block.frozen.is_none());
-    let why = |why: &Option<String>| why.clone().unwrap_or_default();
-    owed.map(|block| {
-        (
-            block.of,
-            format!("{} mismatch (found at start)", why(&block.why)),
-        )
-    })
-    .collect()
+    owed.map(|block| (block.of, found_at_start(block)))
+        .collect()
 }
 
 fn archive(shared: &Shared, budget: u64) -> Option<Archiving> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use haltbox_format::AppHash;
 use haltbox_format::blackbox::{ALERT_FILE, Identity};
-use haltbox_format::lifecycle::State;
+use haltbox_format::lifecycle::Finding;
 use haltbox_format::outside::visible;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -98,13 +98,24 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
     put_on_top(boxes, &message::frozen(frozen, upload_hint))
 }
 
-/// Trouble of which no block is recorded: there is no box, and yet nobody may
-/// miss it.
-pub fn tell_without_a_box(boxes: &Path, reason: &str) {
-    let told = message::without_a_box(reason);
-    message::tell(&told);
-    if let Err(error) = put_on_top(boxes, &told) {
+/// Trouble that brings no box, and that yet nobody may miss.
+pub fn tell(boxes: &Path, told: &str) {
+    message::tell(told);
+    if let Err(error) = alert_of(boxes, told) {
         say(&format!("no {ALERT_FILE} could be written: {error}"));
+    }
+}
+
+/// Writes a message on top of the alert file, unless it is there: a loop of restarts
+/// says the same again, and must not push the first alert out.
+///
+/// # Errors
+/// As [`alert()`].
+pub fn alert_of(boxes: &Path, message: &str) -> io::Result<()> {
+    let before = regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
+    match String::from_utf8_lossy(&before).contains(message) {
+        true => Ok(()),
+        false => put_on_top(boxes, message),
     }
 }
 
@@ -176,19 +187,26 @@ struct Kept {
     path: PathBuf,
     bytes: u64,
     written: SystemTime,
-    /// The network's hash is in it: proof of a divergence.
-    proof: bool,
+    finding: Finding,
+    /// No box of such a finding was written in the day before it: what a series of
+    /// failures began with.
+    first: bool,
 }
 
-/// Removes boxes until the budget is kept: the oldest first, those that prove a
-/// divergence last, the newest never. Gives what was removed.
+/// Without a box for so long a series of failures is over.
+const SERIES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes boxes until the budget is kept: the oldest first, after those of doubts the
+/// ones of blocks that do not stand, then those that prove a divergence, then what a
+/// series of failures began with, the newest never. Gives what was removed.
 ///
 /// # Errors
 /// What looking into the folder gives.
 pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
     let mut kept = look(boxes)?;
+    mark_first(&mut kept);
     let newest = kept.iter().map(|kept| kept.written).max();
-    kept.sort_by_key(|kept| (kept.proof, kept.written));
+    kept.sort_by_key(|kept| (kept.first, kept.finding, kept.written));
     let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
     let mut count = kept.len();
     let mut removed = Vec::new();
@@ -220,18 +238,36 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
                 path: entry.path(),
                 bytes: metadata.len(),
                 written: metadata.modified()?,
-                proof: is_proof(&identity),
+                finding: finding_of(&identity),
+                first: false,
             });
         }
     }
     Ok(kept)
 }
 
-/// Older boxes have no state; a network's hash was in those of proof.
-fn is_proof(identity: &Identity) -> bool {
-    match identity.state {
-        Some(state) => state == State::Diverged,
-        None => identity.network_app_hash.is_some(),
+/// Older boxes do not tell; a network's hash was in those of proof.
+fn finding_of(identity: &Identity) -> Finding {
+    let finding = match (identity.finding(), identity.network_app_hash) {
+        (Some(finding), _) => finding,
+        (None, Some(_)) => Finding::Proved,
+        (None, None) => Finding::Doubt,
+    };
+    // A box that was asked for is worth as much as one of a doubt.
+    finding.max(Finding::Doubt)
+}
+
+/// The first box of a loop of failures tells most: those that follow must not push it out.
+fn mark_first(kept: &mut [Kept]) {
+    kept.sort_by_key(|kept| (kept.finding, kept.written));
+    let mut before: Option<(Finding, SystemTime)> = None;
+    for kept in kept.iter_mut().filter(|kept| kept.finding.is_settled()) {
+        let follows = before.is_some_and(|(finding, written)| {
+            let since = kept.written.duration_since(written);
+            finding == kept.finding && since.is_ok_and(|since| since < SERIES)
+        });
+        kept.first = !follows;
+        before = Some((kept.finding, kept.written));
     }
 }
 
@@ -239,19 +275,22 @@ fn is_proof(identity: &Identity) -> bool {
 mod tests {
     use super::*;
     use haltbox_format::blackbox::{BoxWriter, ManifestFields, Options};
+    use haltbox_format::lifecycle::State;
     use haltbox_format::mark::Attempt;
 
-    fn put(folder: &Path, name: &str, age: u64, proof: bool) {
+    fn put(folder: &Path, name: &str, age: u64, finding: Finding) {
         let path = folder.join(name);
         let file = fs::File::create(&path).unwrap();
         let writer = BoxWriter::new(&file, &Options::default()).unwrap();
+        let proved = finding == Finding::Proved;
         let identity = Identity {
-            state: Some(if proof {
+            state: Some(if proved {
                 State::Diverged
             } else {
                 State::Pinned
             }),
-            network_app_hash: proof.then(|| AppHash::new(&[1; 32]).unwrap()),
+            broken: finding == Finding::Broken,
+            network_app_hash: proved.then(|| AppHash::new(&[1; 32]).unwrap()),
             ..Identity::default()
         };
         writer.finish(identity, ManifestFields::default()).unwrap();
@@ -299,24 +338,72 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_proof_last() {
+        use Finding::{Broken, Doubt, Proved};
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        put(at, "1-proof", 500, true);
-        put(at, "2-asked", 400, false);
-        put(at, "3-proof", 300, true);
-        put(at, "4-asked", 200, false);
-        put(at, "5-asked", 100, false);
+        put(at, "1-proof", 500, Proved);
+        put(at, "2-asked", 400, Doubt);
+        put(at, "3-proof", 300, Proved);
+        put(at, "4-broken", 250, Broken);
+        put(at, "5-broken", 240, Broken);
+        put(at, "6-asked", 200, Doubt);
+        put(at, "7-asked", 100, Doubt);
         fs::write(at.join("notes"), vec![0; 1 << 20]).unwrap();
         fs::write(at.join(ALERT_FILE), b"read me").unwrap();
         let of = |boxes, bytes| keep_budget(at, Budget { boxes, bytes }).unwrap();
-        assert!(of(5, 1 << 30).is_empty());
-        assert_eq!(names(&of(4, 1 << 30)), ["2-asked"]);
-        assert_eq!(names(&of(2, 1 << 30)), ["4-asked", "1-proof"]);
+        assert!(of(7, 1 << 30).is_empty());
+        assert_eq!(names(&of(6, 1 << 30)), ["2-asked"]);
+        assert_eq!(names(&of(4, 1 << 30)), ["6-asked", "5-broken"]);
+        assert_eq!(names(&of(2, 1 << 30)), ["3-proof", "4-broken"]);
         assert_eq!(
             names(&of(64, 1)),
-            ["3-proof"],
+            ["1-proof"],
             "the newest stays, whatever it takes"
         );
         assert!(at.join("notes").exists() && at.join(ALERT_FILE).exists());
+    }
+
+    /// What a loop of failures began with tells most, and so does that of another day.
+    #[test]
+    fn a_series_of_failures_never_costs_its_first_box() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let day = SERIES.as_secs();
+        put(at, "1-first-of-all", 3 * day, Finding::Broken);
+        for n in 0..40 {
+            put(
+                at,
+                &format!("{}-broken", 10 + n),
+                day - 60 * n,
+                Finding::Broken,
+            );
+            keep_budget(
+                at,
+                Budget {
+                    boxes: 6,
+                    bytes: 1 << 30,
+                },
+            )
+            .unwrap();
+        }
+        let left = fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path());
+        let mut left = names(&left.collect::<Vec<_>>());
+        left.sort();
+        let expected = ["1-first-of-all", "10-broken", "46-broken", "47-broken"];
+        assert_eq!(left[..4], expected, "{left:?}");
+        assert_eq!(left.len(), 6);
+    }
+
+    /// A loop of restarts says the same again.
+    #[test]
+    fn the_same_trouble_is_on_the_alert_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        for reason in ["it does not stand", "it does not stand", "another"] {
+            alert_of(at, &message::held(7, "7-abc", reason)).unwrap();
+        }
+        let alert = fs::read_to_string(at.join(ALERT_FILE)).unwrap();
+        assert_eq!(alert.matches("height 7: it does not stand").count(), 1);
+        assert!(alert.find("height 7: another") < alert.find("height 7: it does not stand"));
     }
 }

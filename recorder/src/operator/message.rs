@@ -121,6 +121,15 @@ pub fn without_a_box(reason: &str) -> String {
     )
 }
 
+/// Trouble at a height that a box holds already.
+pub fn held(height: u64, name: &str, reason: &str) -> String {
+    let (name, reason) = (Outside::text(name), Outside::text(reason));
+    format!(
+        "haltbox: height {height}: {reason}\n  the black box {name} holds it already; \
+         keep the node's log, its last lines are recorded as well\n"
+    )
+}
+
 fn hint(upload_hint: Option<&str>) -> String {
     upload_hint.map_or_else(String::new, |hint| format!(": {}", Outside::text(hint)))
 }

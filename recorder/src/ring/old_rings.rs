@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::lifecycle::{Block, Lifecycle, State};
+use haltbox_format::lifecycle::{Block, Lifecycle};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, LaneView, RingView, SlotState};
 use haltbox_format::{Lane, ShowPath};
@@ -14,6 +14,7 @@ use haltbox_format::{Lane, ShowPath};
 use crate::blackbox::held::Held;
 use crate::regular;
 use crate::ring::machine;
+use crate::subject::found_at_start;
 
 /// In the names of rings that were set aside for their size.
 pub const OTHER_SIZE: &str = "other-size";
@@ -25,7 +26,7 @@ pub struct OldRing {
     pub path: PathBuf,
     /// The heights it holds, lowest and highest.
     pub heights: Option<(u64, u64)>,
-    /// Diverged attempts without a box, and in which field.
+    /// Attempts without a box that diverged or do not stand, and why a box is wanted.
     pub unfrozen: Vec<(Attempt, String)>,
     /// Heights that wait for the operator.
     pub pinned: Vec<u64>,
@@ -80,11 +81,6 @@ impl OldRing {
             history.holes || is_damaged(view.lane(Lane::Spine)),
             history.life,
         );
-        let of_state = |state| {
-            life.blocks()
-                .iter()
-                .filter(move |b: &&Block| b.state == state)
-        };
         // A freeze of an old ring writes nothing into it.
         let boxes = path.parent().map(|folder| folder.join("boxes"));
         let held = boxes.map(|boxes| Held::look(&boxes, view.superblock.as_ref()));
@@ -93,13 +89,15 @@ impl OldRing {
             let held = held.as_ref().and_then(|held| held.name_of(block, end));
             block.is_pinned() && held.is_none()
         };
-        let waiting = of_state(State::Pinned).filter(is_owed);
+        let owed = life.blocks().iter().filter(is_owed);
+        let (settled, doubted): (Vec<&Block>, Vec<&Block>) =
+            owed.partition(|block| block.finding().is_settled());
         Ok(OldRing {
             heights: heights(&life),
-            pinned: waiting.map(|block| block.of.height).collect(),
-            unfrozen: of_state(State::Diverged)
-                .filter(is_owed)
-                .map(|block| (block.of, block.why.clone().unwrap_or_default()))
+            pinned: doubted.iter().map(|block| block.of.height).collect(),
+            unfrozen: settled
+                .iter()
+                .map(|block| (block.of, found_at_start(block)))
                 .collect(),
             damaged,
             path,

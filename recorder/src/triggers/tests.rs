@@ -39,12 +39,13 @@ impl Scene {
 
     fn look(&mut self) {
         for due in self.triggers.due(&self.life, self.now) {
-            let reason: Vec<&str> = due.reason.split_whitespace().collect();
-            self.told.push(format!(
-                "{} {}",
-                due.of.map_or(0, |of| of.height),
-                reason.join(" ")
-            ));
+            let (height, reason) = match due {
+                Due::Box { of, reason } => (of.height.to_string(), reason),
+                Due::Held { of, name, reason } => (format!("{} in {name}:", of.height), reason),
+                Due::Unrecorded { reason } => ("0".to_owned(), reason),
+            };
+            let reason: Vec<&str> = reason.split_whitespace().collect();
+            self.told.push(format!("{height} {}", reason.join(" ")));
         }
     }
 
@@ -84,6 +85,15 @@ impl Scene {
         }));
     }
 
+    fn broke(&mut self, height: u64, why: &str) {
+        self.event(&Event::Break(Break {
+            height: Some(height).filter(|height| *height > 0),
+            local: None,
+            why: why.to_owned(),
+            text: "block 7".to_owned(),
+        }));
+    }
+
     fn step(&mut self, step: &str) {
         let mut words = step.split(' ');
         let verb = words.next().unwrap_or_default();
@@ -109,12 +119,8 @@ impl Scene {
                 text: "out of range".to_owned(),
                 over: FailedOver::Other,
             }),
-            "break" => self.event(&Event::Break(Break {
-                height: Some(number).filter(|height| *height > 0),
-                local: None,
-                why: "it does not stand".to_owned(),
-                text: "block 7".to_owned(),
-            })),
+            "break" => self.broke(number, "it does not stand"),
+            "unpaid" => self.broke(number, "its payload is missing"),
             "unread" => self.event(&Event::Failure {
                 text: "wrong hash".to_owned(),
                 over: FailedOver::Hashes,
@@ -259,6 +265,34 @@ fn trouble() -> Vec<Row> {
             "a block that does not stand, at once",
             "run 7; run 8; run 9; break 7; run 10; run 11; frozen 7; break 7".into(),
             &["7 it does not stand: block 7"],
+        ),
+        (
+            "it says so again before the box is there",
+            "run 7; break 7; break 7; wait 1; break 7; frozen 7; break 7".into(),
+            &["7 it does not stand: block 7"],
+        ),
+        (
+            "a box that was asked for does not stand for what is told later",
+            "run 7; frozen 7; break 7; frozen 7; break 7".into(),
+            &["7 it does not stand: block 7"],
+        ),
+        (
+            "something else of the same block is told once",
+            "run 7; break 7; frozen 7; unpaid 7; break 7; unpaid 7".into(),
+            &[
+                "7 it does not stand: block 7",
+                "7 in a box: its payload is missing: block 7",
+            ],
+        ),
+        (
+            "a failure at a block that was frozen by request",
+            "run 7; frozen 7; failure; failure; wait 90".into(),
+            &["7 in a box: consensus failed, and not over a hash"],
+        ),
+        (
+            "a block that does not stand, far above what is recorded",
+            "run 7; break 50".into(),
+            &["7 it does not stand: block 7 (of height 50 nothing is recorded"],
         ),
         (
             "a block that does not stand and is not recorded",
@@ -443,4 +477,40 @@ fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
     scene.triggers = Triggers::new(Policy::default());
     scene.look();
     assert_eq!(scene.told, ["5 it does not stand"]);
+}
+
+/// A node that replaces every block: the first boxes are written at once, the others some
+/// at a time, and a ring full of blocks without a box lets go of what the network agreed with.
+#[test]
+fn a_storm_of_broken_blocks_brings_few_boxes_at_once() {
+    let mut scene = Scene::new();
+    let mut frozen = 0;
+    let freeze_all = |scene: &mut Scene, frozen: &mut usize| {
+        let told: Vec<String> = scene.told[*frozen..].to_vec();
+        *frozen = scene.told.len();
+        for line in told {
+            let height = line.split(' ').next().expect("a height");
+            scene.step(&format!("frozen {height}"));
+        }
+    };
+    for height in 1..=40 {
+        scene.step(&format!("run {height}"));
+        scene.step(&format!("break {height}"));
+        scene.step("wait 1");
+        freeze_all(&mut scene, &mut frozen);
+    }
+    assert_eq!(scene.told.len(), STORM_BOXES, "{:?}", scene.told);
+    assert!(scene.told[STORM_BOXES - 1].ends_with("as far as the ring keeps them)"));
+    scene.step("run 41");
+    let kept = |scene: &Scene| {
+        let blocks = scene.life.blocks().iter();
+        blocks.filter(|block| block.is_pinned()).count()
+    };
+    assert_eq!(kept(&scene), 16, "the others were agreed with");
+    for boxes in [16, 24, 24] {
+        scene.step("wait 600");
+        freeze_all(&mut scene, &mut frozen);
+        assert_eq!(scene.told.len(), boxes, "{:?}", scene.told);
+    }
+    assert_eq!(kept(&scene), 0);
 }

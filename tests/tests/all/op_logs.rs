@@ -81,3 +81,80 @@ fn a_program_without_blocks_is_kept_and_nobody_is_told_of_it() {
     drop(pipe);
     recorder.wait_however();
 }
+
+const BREAK: &str = "L2 reorg: existing unsafe block does not match derived attributes from L1";
+
+/// The lines before the break, and the break with what follows.
+fn around_the_break() -> (String, String) {
+    let said = log("op-node-l2-reorg-json");
+    let at = said.find(BREAK).expect("it is in the log");
+    let line = said[..at].rfind('\n').expect("lines before it") + 1;
+    (said[..line].to_owned(), said[line..].to_owned())
+}
+
+fn alert(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("boxes/CONSENSUS_FAILURE.txt")).unwrap_or_default()
+}
+
+/// A box that was asked for knows nothing of what the node says afterwards.
+#[test]
+fn a_box_that_was_asked_for_hides_no_break() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (before, after) = around_the_break();
+    let (recorder, mut pipe) = piped(&dir, "op-node", &before);
+    wait_until("the blocks", || cat(&dir) == before);
+    output(0, &["freeze", text(&dir), "--height", "130132"]);
+    assert_eq!((boxes(&dir).len(), alert(&dir)), (1, String::new()));
+    pipe.write_all(after.as_bytes()).expect("it is read");
+    wait_until("the box of the break", || boxes(&dir).len() == 2);
+    wait_until("the alert", || {
+        alert(&dir).contains("height 130132 was frozen")
+    });
+    let second = output(0, &["info", text(&boxes(&dir)[1])]);
+    let second = String::from_utf8_lossy(&second).into_owned();
+    assert!(second.contains("derived from L1"), "{second}");
+    // Another word of the same block: the box holds it, and somebody is told.
+    let line = after.lines().next().expect("the break");
+    let other = line
+        .replace(
+            BREAK,
+            "Consolidated block denied by SuperAuthority, forcing reorg to build replacement",
+        )
+        .replace("\"unsafe\":\"", "\"blockNumber\":130132,\"blockHash\":\"")
+        .replace(":130132\"", "\"");
+    for _ in 0..3 {
+        writeln!(pipe, "{other}").expect("it is read");
+    }
+    wait_until("the other alert", || {
+        alert(&dir).contains("holds it already")
+    });
+    drop(pipe);
+    recorder.wait_however();
+    assert_eq!(boxes(&dir).len(), 2);
+    assert_eq!(alert(&dir).matches("holds it already").count(), 1);
+}
+
+/// A ring is set aside for its size before the box of a block that does not stand is written.
+#[test]
+fn a_ring_that_is_set_aside_gives_the_box_that_it_owes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (before, after) = around_the_break();
+    let (recorder, mut pipe) = piped(&dir, "op-node", &before);
+    let in_the_way = dir.join("boxes");
+    std::fs::remove_dir_all(&in_the_way).expect("the folder of boxes");
+    std::fs::write(&in_the_way, b"a file").expect("a file");
+    pipe.write_all(after.as_bytes()).expect("it is read");
+    recorder.wait_for("NOT FROZEN");
+    drop(pipe);
+    recorder.wait_however();
+    std::fs::remove_file(&in_the_way).expect("it is gone");
+    let arguments = ["--size", "8MiB", "--profile", "op-node", "--node-log", "-"];
+    let mut recorder = Recorder::start(&dir, &arguments, Stdio::piped());
+    let pipe = recorder.child().stdin.take().expect("a pipe");
+    wait_until("the box", || boxes(&dir).len() == 1);
+    wait_until("the alert", || alert(&dir).contains("(found at start)"));
+    drop(pipe);
+    recorder.wait_however();
+}

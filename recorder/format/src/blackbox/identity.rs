@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::lenient;
-use crate::lifecycle::State;
+use crate::lifecycle::{Finding, State};
 use crate::{AppHash, Digest};
 
 /// Bytes of the identity frame: one page and at most eight sectors, so that
@@ -51,6 +51,13 @@ pub struct Identity {
         deserialize_with = "lenient::value"
     )]
     pub state: Option<State>,
+    /// The node had told that the block does not stand: no doubt, though no hash of
+    /// the network is known.
+    #[serde(
+        skip_serializing_if = "std::ops::Not::not",
+        deserialize_with = "lenient::value"
+    )]
+    pub broken: bool,
     /// This node's AppHash after the height.
     #[serde(deserialize_with = "lenient::value")]
     pub app_hash: Option<AppHash>,
@@ -93,6 +100,7 @@ impl Default for Identity {
             attempt: None,
             reason: String::new(),
             state: None,
+            broken: false,
             app_hash: None,
             network_app_hash: None,
             profile: String::new(),
@@ -106,6 +114,12 @@ impl Default for Identity {
 }
 
 impl Identity {
+    /// What was known against the execution when it was frozen. `None` in boxes of older
+    /// recorders, which do not tell.
+    pub fn finding(&self) -> Option<Finding> {
+        self.state.map(|state| Finding::of(state, self.broken))
+    }
+
     /// The frame. Texts too long for the page are cut, because no text may
     /// keep a box from being written.
     pub fn to_bytes(&self) -> [u8; IDENTITY_LEN] {

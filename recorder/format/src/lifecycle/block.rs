@@ -39,6 +39,39 @@ impl State {
     }
 }
 
+/// What is known against an execution, from nothing to proof. A box that was written
+/// while less was known does not stand for one of more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finding {
+    /// Nothing.
+    Nothing,
+    /// Something is unproven.
+    Doubt,
+    /// The node told that it does not stand.
+    Broken,
+    /// Its hash and the network's are proved to differ.
+    Proved,
+}
+
+impl Finding {
+    /// What a state means. `broken`: the node told that the block does not stand.
+    pub fn of(state: State, broken: bool) -> Finding {
+        match state {
+            State::Diverged => Finding::Proved,
+            State::Pinned if broken => Finding::Broken,
+            State::Pinned => Finding::Doubt,
+            State::Open | State::Committed | State::Confirmed | State::Superseded => {
+                Finding::Nothing
+            }
+        }
+    }
+
+    /// It is frozen at once, and nothing that comes later takes it back.
+    pub fn is_settled(self) -> bool {
+        self >= Finding::Broken
+    }
+}
+
 /// Which of the two streams told something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldBy {
@@ -151,6 +184,11 @@ impl Block {
     pub(super) fn is_releasable(&self) -> bool {
         let undecided = matches!(self.state, State::Open | State::Committed | State::Pinned);
         undecided && !self.broken
+    }
+
+    /// What is known against it.
+    pub fn finding(&self) -> Finding {
+        Finding::of(self.state, self.broken)
     }
 
     /// Its records must not be overwritten.

@@ -1,6 +1,6 @@
 //! Deciding: what an event means for the blocks, as marks.
 
-use super::block::{Block, State};
+use super::block::{Block, Finding, State};
 use super::{APP_HASH, Accused, Lifecycle};
 use crate::app_hash::AppHash;
 use crate::event::{Break, Event, Mismatch, Refusal, Weight};
@@ -435,16 +435,24 @@ impl Decision<'_> {
         if let Some(app_hash) = told.local.filter(|_| unknown && at) {
             self.emit(Mark::LocalHash(LocalHash { of, app_hash }));
         }
-        let news = |b: &Block| b.state != State::Diverged && !b.broken;
         let unboxed = |b: &&Block| b.broken && b.frozen.is_none();
         let kept = self.life.blocks.iter().filter(unboxed).count();
-        if self.life.block(of).is_some_and(news) {
+        let becomes = match kept < BROKEN {
+            true => Finding::Broken,
+            false => Finding::Doubt,
+        };
+        if self.life.block(of).is_some_and(|b| b.finding() < becomes) {
+            let why = match told.height {
+                Some(height) if height == of.height => told.why.clone(),
+                Some(height) => format!("{}, at height {height}, which is not recorded", told.why),
+                None => format!("{}, at a height that is not told", told.why),
+            };
             self.emit(Mark::Pin(Pin {
                 of,
-                why: told.why.clone(),
+                why,
                 network: None,
                 over: false,
-                broken: kept < BROKEN,
+                broken: becomes == Finding::Broken,
             }));
         }
     }

@@ -260,6 +260,10 @@ impl Block {
         if self.state != State::Diverged && !(pin.over && judged) {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
+            if pin.broken && !self.broken {
+                // A box that was written before holds a doubt at most.
+                self.frozen = None;
+            }
             self.broken |= pin.broken;
         }
         if pin.over {
