@@ -136,7 +136,8 @@ impl Folder {
         let mut first = 0;
         for file in &self.files {
             let entries = file.manifest.blocks.iter();
-            blocks.extend(entries.map(|entry| KnownBlock::of_entry(entry, first)));
+            let of = &file.manifest.identity;
+            blocks.extend(entries.map(|entry| KnownBlock::of_entry(entry, first, of)));
             first += file.slog_lines();
         }
         let Some(ring) = &self.ring else {

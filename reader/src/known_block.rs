@@ -1,9 +1,9 @@
 //! What a source tells of its blocks before its lines are read.
 
-use haltbox_format::AppHash;
-use haltbox_format::blackbox::BlockEntry;
+use haltbox_format::blackbox::{BlockEntry, Identity};
 use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Attempt, Position};
+use haltbox_format::{AppHash, Digest};
 
 /// A block as a ring's marks or a box's index tell of it.
 #[derive(Clone, Debug)]
@@ -26,9 +26,18 @@ pub struct KnownBlock {
     /// told.
     pub whole: bool,
     /// The HASH that an index promises.
-    pub promised: Option<String>,
+    pub promised: Option<Promised>,
     /// How many lines it has, by an index: a block may begin in a hole.
     pub lines: Option<u64>,
+}
+
+/// A HASH that an index tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// As it stands there.
+    pub hash: String,
+    /// The digest of the rules it was made by, where that is told.
+    pub by: Option<Digest>,
 }
 
 impl From<&Block> for KnownBlock {
@@ -78,10 +87,10 @@ impl KnownBlock {
         }
     }
 
-    /// A block of an index whose lines are counted from `first`. An index does
+    /// A block of the index of the box `of`, whose lines are counted from `first`. An index does
     /// not tell where lines of other streams belong: none is behind its
     /// beginning.
-    pub fn of_entry(entry: &BlockEntry, first: u64) -> KnownBlock {
+    pub fn of_entry(entry: &BlockEntry, first: u64, of: &Identity) -> KnownBlock {
         let at = |line: u64| Position {
             main: first.saturating_add(line),
             local: u64::MAX,
@@ -98,7 +107,10 @@ impl KnownBlock {
             network: entry.network_app_hash,
             why: None,
             whole: entry.hash.is_some(),
-            promised: entry.hash.clone(),
+            promised: entry.hash.clone().map(|hash| Promised {
+                hash,
+                by: of.profile_digest,
+            }),
             lines: Some(entry.lines),
         }
     }

@@ -11,7 +11,7 @@ use haltbox_format::attached::{self, Told};
 use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
 use haltbox_format::mark::{Mark, Position};
 use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
-use haltbox_format::{Lane, Profile, RingId, Stream};
+use haltbox_format::{Digest, Lane, Profile, RingId, Stream};
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
@@ -429,6 +429,14 @@ impl Source {
         }
     }
 
+    /// The digest of the rules by which its blocks are named, where it says so.
+    pub fn named_by(&self) -> Option<Digest> {
+        match self {
+            Source::BlackBox(bx) => bx.identity()?.profile_digest,
+            _ => None,
+        }
+    }
+
     /// Leaves out what need not be read for these heights, where whole files
     /// can be.
     pub fn narrow(&mut self, heights: &RangeInclusive<u64>) {
@@ -506,10 +514,10 @@ impl Source {
 
 /// The blocks of a box's index, its lines counted from `first`.
 fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
-    let entries = bx.manifest().map(|manifest| manifest.blocks.iter());
-    let blocks = entries.into_iter().flatten();
+    let manifest = bx.manifest().into_iter();
+    let blocks = manifest.flat_map(|m| m.blocks.iter().map(|entry| (entry, &m.identity)));
     blocks
-        .map(|entry| KnownBlock::of_entry(entry, first))
+        .map(|(entry, of)| KnownBlock::of_entry(entry, first, of))
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use haltbox_format::blackbox::Manifest;
+use haltbox_format::blackbox::{BlockEntry, Manifest};
 use haltbox_format::ring::{self as ring_format, Hole as RecordHole, HoleKind, SlotState};
 use haltbox_format::{BoxName, Lane, Profile, SlogRules};
 use serde::Serialize;
@@ -252,6 +252,35 @@ fn lost_of(manifest: &Manifest) -> Vec<Finding> {
     lost.filter_map(Finding::of_hole).collect()
 }
 
+/// What its lines give is no HASH of the box where that names blocks by other rules.
+fn other_rules(bx: &BlackBox, profile: &Profile) -> Option<Finding> {
+    let recorded = bx.identity()?.profile_digest?;
+    let own = profile.slog.as_ref()?.canonical().name_digest();
+    let what = format!(
+        "the box names its blocks by rules {recorded}, this program's profile {} has {own}: they could \
+         not be checked; take the haltbox that wrote it, or its profile with --profile FILE",
+        profile.name
+    );
+    (recorded != own).then(|| Finding {
+        nothing: true,
+        ..Finding::note("HASH", what)
+    })
+}
+
+fn wrong_hash(entry: &BlockEntry, survey: &Survey) -> Option<Finding> {
+    let mut rows = survey.blocks.iter();
+    let row = rows.find(|row| row.height == entry.height && row.attempt == entry.attempt);
+    let found = row.and_then(|row| row.hash).map(|hash| hash.to_string());
+    (found != entry.hash).then(|| {
+        let what = format!(
+            "its lines give HASH {}, the manifest says {}: the lines were changed",
+            found.unwrap_or_else(|| "none".to_owned()),
+            entry.hash.as_deref().unwrap_or("none")
+        );
+        Finding::damage(format!("height {}", entry.height), what)
+    })
+}
+
 /// The lines must give the HASHes that the manifest and the name promise.
 fn verify_names(
     path: &Path,
@@ -261,26 +290,17 @@ fn verify_names(
 ) -> io::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let survey = Survey::of(source, profile)?;
-    let promised = bx
-        .manifest()
-        .map(|m| m.blocks.as_slice())
-        .unwrap_or_default();
-    for entry in promised.iter().filter(|entry| entry.hash.is_some()) {
-        let row = survey
-            .blocks
-            .iter()
-            .find(|row| row.height == entry.height && row.attempt == entry.attempt);
-        let found = row.and_then(|row| row.hash).map(|hash| hash.to_string());
-        if found != entry.hash {
-            findings.push(Finding::damage(
-                format!("height {}", entry.height),
-                format!(
-                    "its lines give HASH {}, the manifest says {}: the lines were changed, or the profile is another one",
-                    found.unwrap_or_else(|| "none".to_owned()),
-                    entry.hash.as_deref().unwrap_or("none")
-                ),
-            ));
-        }
+    let promised = bx.manifest().into_iter().flat_map(|m| &m.blocks);
+    let promised: Vec<_> = promised.filter(|entry| entry.hash.is_some()).collect();
+    if !promised.is_empty()
+        && let Some(other) = other_rules(bx, profile)
+    {
+        findings.push(other);
+    } else {
+        let wrong = promised
+            .into_iter()
+            .filter_map(|entry| wrong_hash(entry, &survey));
+        findings.extend(wrong);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let identity = bx

@@ -342,7 +342,7 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
             .profile
             .slog
             .as_ref()
-            .map(|slog| slog.canonical().digest()),
+            .map(|slog| slog.canonical().name_digest()),
         created: clock::rfc3339(clock::now_ms()),
         ..Identity::default()
     }

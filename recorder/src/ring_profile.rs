@@ -46,5 +46,5 @@ pub fn is_of(profile: &Profile, session: &Session) -> bool {
 /// The digest of the rules by which a profile names blocks, in hex.
 pub(crate) fn rules_of(profile: &Profile) -> Option<String> {
     let slog = profile.slog.as_ref()?;
-    Some(slog.canonical().digest().to_string())
+    Some(slog.canonical().name_digest().to_string())
 }

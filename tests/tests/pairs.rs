@@ -249,6 +249,7 @@ fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
             )
         });
         let faulty: Vec<_> = faulty.collect();
+        held_to_names(&honest, &faulty, &mut counts);
         for (at, a) in honest.iter().enumerate() {
             for b in honest[at + 1..].iter().chain(&faulty) {
                 held_to_truth(a, b, chain, &mut counts);
@@ -265,6 +266,39 @@ fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
         answered("different, exit 1") > answered("different, exit 2"),
         "{counts:?}"
     );
+}
+
+/// What honest nodes name alike, whatever they had in their caches, and what shows in a name.
+fn held_to_names(
+    honest: &[ledger::Node],
+    faulty: &[ledger::Node],
+    counts: &mut BTreeMap<String, u64>,
+) {
+    let mut known: BTreeMap<ledger::Recorded, (String, &str)> = BTreeMap::new();
+    for node in honest {
+        for (recorded, name) in node.names() {
+            let first = known.entry(recorded).or_insert((name.clone(), &node.words));
+            let words = (first.1, &node.words);
+            assert_eq!(first.0, name, "TWO NAMES: {recorded:?} {words:?}");
+            *counts
+                .entry("names of honest nodes".to_owned())
+                .or_default() += 1;
+        }
+    }
+    for node in faulty.iter().filter(|node| node.shows_in_its_name()) {
+        let last = node.names().into_iter().next_back();
+        let Some((recorded, name)) = last else {
+            continue;
+        };
+        if let Some((right, words)) = known.get(&recorded) {
+            assert_ne!(
+                *right, name,
+                "ONE NAME: {:?} {words} {}",
+                node.fault, node.words
+            );
+            *counts.entry("names of others".to_owned()).or_default() += 1;
+        }
+    }
 }
 
 fn held_to_truth(

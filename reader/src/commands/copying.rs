@@ -95,7 +95,10 @@ pub(crate) fn make(
 fn check_profile(path: &Path, source: &Source, profile: &Profile) -> anyhow::Result<()> {
     let by = source.profile().unwrap_or_default();
     let recorded = identity_of(source).and_then(|identity| identity.profile_digest);
-    let rules = profile.slog.as_ref().map(|slog| slog.canonical().digest());
+    let rules = profile
+        .slog
+        .as_ref()
+        .map(|slog| slog.canonical().name_digest());
     if !by.is_empty() && by != profile.name || recorded.is_some() && recorded != rules {
         bail!(
             "{} was recorded with the profile {by}, which is not this program's {}; give the file \
@@ -462,16 +465,23 @@ impl<'a> Target<'a> {
 
     /// A box whose lines were changed must not become sound by being copied.
     fn is_promised(&mut self, of: Attempt, hash: BlockHash, known: &KnownBlock) -> bool {
-        let promised = known.promised.as_ref();
-        if self.making.redactor.is_some() || promised.is_none_or(|p| *p == hash.to_string()) {
+        let Some(promised) = known
+            .promised
+            .as_ref()
+            .filter(|_| self.making.redactor.is_none())
+        else {
             return true;
-        }
+        };
+        let rules = self.profile.slog.as_ref();
+        let own = rules.map(|slog| slog.canonical().name_digest());
+        let why = match &promised.by {
+            by if by.is_some() && *by != own => "the source names its blocks by other rules",
+            _ if promised.hash == hash.to_string() => return true,
+            _ => "the source promised another",
+        };
         self.damaged = true;
         self.holes.push(Missing {
-            why: format!(
-                "height {}: its lines give HASH {hash}, the source promised another",
-                of.height
-            ),
+            why: format!("height {}: its lines give HASH {hash}, {why}", of.height),
             ..Missing::default()
         });
         false
@@ -540,7 +550,7 @@ impl<'a> Target<'a> {
                 .profile
                 .slog
                 .as_ref()
-                .map(|slog| slog.canonical().digest()),
+                .map(|slog| slog.canonical().name_digest()),
             evidence: subject.map(|w| w.evidence),
             created: original.map_or_else(now, |original| original.created.clone()),
             origin: Some(self.origin(path, source)),

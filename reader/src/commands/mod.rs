@@ -39,16 +39,19 @@ pub enum Outcome {
 
 /// The profile a source is to be read with: the one asked for, else the one it
 /// names if that is a builtin one or stands beside it, else Agoric's.
+///
+/// It names blocks by the rules that the source's were named by.
 pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow::Result<Profile> {
-    match asked {
-        Some(name) => Ok(Profile::named(name, |file| std::fs::read(file))?),
+    let profile = match asked {
+        Some(name) => Profile::named(name, |file| std::fs::read(file))?,
         None => {
             let known = |name| Profile::builtin(name).ok().or_else(|| beside(path, name));
             let named = source.profile().and_then(known);
             let named = named.or_else(|| of_digests(source));
-            Ok(named.map_or_else(|| Profile::builtin("agoric"), Ok)?)
+            named.map_or_else(|| Profile::builtin("agoric"), Ok)?
         }
-    }
+    };
+    Ok(profile.naming_by(source.named_by()))
 }
 
 /// The builtin profile by whose rules a fingerprint was made.

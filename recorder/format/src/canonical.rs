@@ -24,8 +24,21 @@ pub(crate) struct CanonicalSection {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cut: Vec<CutSection>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<NameSection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<ReplaySection>,
     types: Vec<TypePattern>,
+}
+
+/// What of the canonical entries does not count for the HASH: what honest nodes do
+/// differently, and what is yet compared.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct NameSection {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<CutSection>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    without: Vec<TypeName>,
 }
 
 /// What to leave out at one place of the entries of some types.
@@ -66,7 +79,11 @@ pub(crate) const DEEPEST: usize = 8;
 
 /// Which entries are canonical, and what of them is. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CanonicalRules(Arc<Rules>);
+pub struct CanonicalRules {
+    rules: Arc<Rules>,
+    /// Where not all that is canonical counts for the HASH.
+    named: Option<Arc<NameRules>>,
+}
 
 #[derive(Debug)]
 struct Rules {
@@ -78,6 +95,24 @@ struct Rules {
     wrapped: Option<WrapRules>,
 }
 
+#[derive(Debug)]
+struct NameRules {
+    /// Of the allowed types only; `None`: the type does not count.
+    cuts: TypeTable<Option<Cut>>,
+    digest: Digest,
+}
+
+/// What a line is to the HASH of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// It is not canonical.
+    Not,
+    /// It is canonical, and nothing of it counts for the HASH.
+    Compared,
+    /// What of it counts was appended.
+    Named,
+}
+
 impl CanonicalRules {
     pub(crate) fn new(
         section: &CanonicalSection,
@@ -85,27 +120,32 @@ impl CanonicalRules {
         wrapped: Option<WrapRules>,
     ) -> Result<CanonicalRules, Fault> {
         section.check()?;
-        let of_name = |name: TypeName| {
-            let cut = Cut::of(section.cut.iter().filter(|cut| cut.applies_to(&name)));
-            (name, cut)
-        };
-        let common = Cut::of(section.cut.iter().filter(|cut| cut.types.is_empty()));
-        let prefixes = section.types.iter().filter_map(TypePattern::prefix);
-        Ok(CanonicalRules(Arc::new(Rules {
-            type_key,
-            cuts: TypeTable::new(
-                section.names().into_iter().map(of_name),
-                prefixes.map(|prefix| (prefix.clone(), common.clone())),
-            ),
-            replay: section.replay.as_ref().map(Replay::new),
-            digest: section.digest()?,
-            wrapped,
-        })))
+        let named = section.name.as_ref().map(|name| name.rules(section));
+        let cuts = section.table(|name| Cut::of(section.cuts_of(name)));
+        Ok(CanonicalRules {
+            rules: Arc::new(Rules {
+                type_key,
+                cuts,
+                replay: section.replay.as_ref().map(Replay::new),
+                digest: section.digest_without_name()?,
+                wrapped,
+            }),
+            named: named.transpose()?.map(Arc::new),
+        })
+    }
+
+    /// The rules by which earlier versions named blocks: all that is canonical counts.
+    /// `None` if these are no others.
+    pub fn former(&self) -> Option<CanonicalRules> {
+        self.named.is_some().then(|| CanonicalRules {
+            rules: Arc::clone(&self.rules),
+            named: None,
+        })
     }
 
     /// How entries stand in lines that hold more than them.
     pub(crate) fn wrapped(&self) -> Option<&WrapRules> {
-        self.0.wrapped.as_ref()
+        self.rules.wrapped.as_ref()
     }
 
     /// Appends the line's canonical form to `out`, without a newline. `false`,
@@ -131,19 +171,46 @@ impl CanonicalRules {
         }
     }
 
-    fn cut_of(&self, line: &[u8]) -> Option<&Cut> {
-        self.0.cuts.get(self.0.type_key.of(line)?)
+    /// Appends what of the line counts for the HASH, without a newline.
+    pub(crate) fn cut_named(&self, line: &[u8], out: &mut Vec<u8>) -> Counts {
+        let Some(named) = &self.named else {
+            return match self.cut(line, out) {
+                true => Counts::Named,
+                false => Counts::Not,
+            };
+        };
+        let cut = self.rules.type_key.of(line);
+        match cut.and_then(|name| named.cuts.get(name)) {
+            Some(_) if self.is_replay(line) => Counts::Not,
+            Some(Some(cut)) => {
+                cut.form(line, out);
+                Counts::Named
+            }
+            Some(None) => Counts::Compared,
+            None => Counts::Not,
+        }
     }
 
-    /// BLAKE3 of the profile's `canonical` section: what makes two HASHes
-    /// comparable. Comments and the rest of the profile do not change it.
+    fn cut_of(&self, line: &[u8]) -> Option<&Cut> {
+        self.rules.cuts.get(self.rules.type_key.of(line)?)
+    }
+
+    /// BLAKE3 of the profile's `canonical` section but for its `name`: what makes two
+    /// recordings comparable. Comments and the rest of the profile do not change it.
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.rules.digest
+    }
+
+    /// BLAKE3 of the whole section: what makes two HASHes comparable.
+    pub fn name_digest(&self) -> Digest {
+        self.named
+            .as_ref()
+            .map_or(self.digest(), |named| named.digest)
     }
 
     /// Whether the line says that it repeats earlier work.
     pub(crate) fn is_replay(&self, line: &[u8]) -> bool {
-        self.0
+        self.rules
             .replay
             .as_ref()
             .is_some_and(|replay| replay.holds(line))
@@ -159,15 +226,54 @@ impl CanonicalSection {
     /// Every type it names in full, once.
     pub(crate) fn names(&self) -> BTreeSet<TypeName> {
         let allowed = self.types.iter().filter_map(TypePattern::name);
+        let name = self.name.iter();
+        let without = name.clone().flat_map(|name| &name.without);
+        let cuts = self.cut.iter().chain(name.flat_map(|name| &name.cut));
         allowed
-            .chain(self.cut.iter().flat_map(|cut| &cut.types))
+            .chain(cuts.flat_map(|cut| &cut.types))
+            .chain(without)
             .cloned()
             .collect()
     }
 
+    /// What applies to a type, or to types that are not named.
+    fn cuts_of(&self, name: Option<&TypeName>) -> impl Iterator<Item = &CutSection> {
+        self.cut.iter().filter(move |cut| cut.applies_to(name))
+    }
+
+    /// A rule for each of the allowed types.
+    fn table<T: Clone>(&self, rule: impl Fn(Option<&TypeName>) -> T) -> TypeTable<T> {
+        let names = self.names().into_iter();
+        let common = rule(None);
+        let prefixes = self.types.iter().filter_map(TypePattern::prefix);
+        TypeTable::new(
+            names.map(|name| {
+                let own = rule(Some(&name));
+                (name, own)
+            }),
+            prefixes.map(|prefix| (prefix.clone(), common.clone())),
+        )
+    }
+
     fn check(&self) -> Result<(), Fault> {
-        for (n, cut) in self.cut.iter().enumerate() {
-            let fault = |problem| Err(Fault::new(format!("slog.canonical.cut[{n}]"), problem));
+        self.check_cuts(&self.cut, "cut")?;
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        self.check_cuts(&name.cut, "name.cut")?;
+        let mut without = name.without.iter();
+        match without.find(|name| !self.allows(name)) {
+            Some(name) => Err(Fault::new(
+                "slog.canonical.name.without",
+                format!("expected types that `types` allows, found `{name}`"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_cuts(&self, cuts: &[CutSection], key: &str) -> Result<(), Fault> {
+        for (n, cut) in cuts.iter().enumerate() {
+            let fault = |problem| Err(Fault::new(format!("slog.canonical.{key}[{n}]"), problem));
             if cut.keep.is_empty() == cut.remove.is_empty() {
                 return fault("expected one of `keep` and `remove`, with names in it".to_owned());
             }
@@ -177,14 +283,25 @@ impl CanonicalSection {
                     "expected at most {DEEPEST} steps in `at`, found {steps}"
                 ));
             }
-            let allowed = |name: &TypeName| self.types.iter().any(|t| t.covers(name.as_bytes()));
-            if let Some(name) = cut.types.iter().find(|name| !allowed(name)) {
+            if let Some(name) = cut.types.iter().find(|name| !self.allows(name)) {
                 return fault(format!(
                     "expected types that `types` allows, found `{name}`"
                 ));
             }
         }
         Ok(())
+    }
+
+    fn allows(&self, name: &TypeName) -> bool {
+        self.types.iter().any(|t| t.covers(name.as_bytes()))
+    }
+
+    fn digest_without_name(&self) -> Result<Digest, Fault> {
+        let compared = CanonicalSection {
+            name: None,
+            ..self.clone()
+        };
+        compared.digest()
     }
 
     fn digest(&self) -> Result<Digest, Fault> {
@@ -194,9 +311,23 @@ impl CanonicalSection {
     }
 }
 
+impl NameSection {
+    fn rules(&self, of: &CanonicalSection) -> Result<NameRules, Fault> {
+        let cuts = of.table(|name| {
+            let counts = name.is_none_or(|name| !self.without.contains(name));
+            let own = self.cut.iter().filter(|cut| cut.applies_to(name));
+            counts.then(|| Cut::of(of.cuts_of(name).chain(own)))
+        });
+        Ok(NameRules {
+            cuts,
+            digest: of.digest()?,
+        })
+    }
+}
+
 impl CutSection {
-    fn applies_to(&self, name: &TypeName) -> bool {
-        self.types.is_empty() || self.types.contains(name)
+    fn applies_to(&self, name: Option<&TypeName>) -> bool {
+        self.types.is_empty() || name.is_some_and(|name| self.types.contains(name))
     }
 }
 

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::app_hash::decode_hex;
-use crate::canonical::CanonicalRules;
+use crate::canonical::{CanonicalRules, Counts};
 
 /// What the HASH begins with, so that no later rule can give the same.
 const HASH_VERSION: &[u8] = b"haltbox-hash-1\n";
@@ -71,7 +71,7 @@ impl BlockHasher {
     pub fn new(rules: &CanonicalRules, height: u64) -> BlockHasher {
         let mut hasher = blake3::Hasher::new();
         hasher.update(HASH_VERSION);
-        hasher.update(format!("{}\n{height}\n", rules.digest()).as_bytes());
+        hasher.update(format!("{}\n{height}\n", rules.name_digest()).as_bytes());
         BlockHasher {
             rules: rules.clone(),
             hasher,
@@ -80,21 +80,19 @@ impl BlockHasher {
         }
     }
 
-    /// Takes one line, without its newline; `false` if it is not canonical and
-    /// so does not count. Of a line that holds an entry and its context the entry
+    /// Takes one line, without its newline; `false` if it is not canonical. Not all that
+    /// is canonical has to count. Of a line that holds an entry and its context the entry
     /// counts, and costs the HASH: it is not there as its host wrote it.
     pub fn line(&mut self, line: &[u8]) -> bool {
         let rules = self.rules.wrapped();
         let told = rules.and_then(|rules| rules.of(line).map(|wrapped| rules.told(&wrapped)));
-        let canonical = match told {
-            Some(told) => {
-                let canonical = self.rules.cut(&told, &mut self.lines);
-                self.wrapped |= canonical;
-                canonical
-            }
-            None => self.rules.cut(line, &mut self.lines),
+        let counts = match &told {
+            Some(told) => self.rules.cut_named(told, &mut self.lines),
+            None => self.rules.cut_named(line, &mut self.lines),
         };
-        if canonical {
+        let canonical = counts != Counts::Not;
+        self.wrapped |= canonical && told.is_some();
+        if counts == Counts::Named {
             self.lines.push(b'\n');
         }
         if self.lines.len() >= BATCH {

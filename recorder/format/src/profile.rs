@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::app_hash::Digest;
 use crate::fault::Fault;
 use crate::node_log::NodeRules;
 use crate::slog::{SlogRules, SlogSection};
@@ -137,6 +138,14 @@ impl Profile {
     pub fn tells_of_blocks(&self) -> bool {
         let node = self.node.as_ref();
         self.slog.is_some() || node.is_some_and(NodeRules::tells_of_blocks)
+    }
+
+    /// The profile with the rules by which a box of this digest names its blocks: an
+    /// earlier version's, if it is of those.
+    #[must_use]
+    pub fn naming_by(self, digest: Option<Digest>) -> Profile {
+        let slog = self.slog.map(|slog| slog.naming_by(digest));
+        Profile { slog, ..self }
     }
 
     /// Whether Haltbox brings a profile of this name along.

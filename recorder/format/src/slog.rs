@@ -288,6 +288,16 @@ impl SlogRules {
         self.redact.as_ref()
     }
 
+    /// See [`Profile::naming_by`](crate::Profile::naming_by).
+    pub(crate) fn naming_by(self, digest: Option<Digest>) -> SlogRules {
+        let own = digest.is_none() || digest == Some(self.canonical.name_digest());
+        let former = self.canonical.former().filter(|_| !own);
+        match former.filter(|former| digest == Some(former.name_digest())) {
+            Some(canonical) => SlogRules { canonical, ..self },
+            None => self,
+        }
+    }
+
     /// Which entries are canonical, and what of them is.
     pub fn canonical(&self) -> &CanonicalRules {
         &self.canonical

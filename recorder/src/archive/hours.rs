@@ -123,7 +123,10 @@ impl Archive {
         let mut fields = ManifestFields::default();
         let mut count = 0;
         for part in parts {
-            let fits = joiner.has_room_for(&part.manifest) && part.name.part.is_some();
+            // Another version named its blocks by other rules.
+            let alike = part.manifest.identity.profile_digest == draft.profile_digest;
+            let room = joiner.has_room_for(&part.manifest);
+            let fits = alike && room && part.name.part.is_some();
             if count > 0 && !fits {
                 break;
             }

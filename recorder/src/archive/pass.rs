@@ -123,7 +123,10 @@ pub(super) fn identity(profile: &Profile, created: &str) -> Identity {
     Identity {
         reason: "archive: blocks that the network agreed with".to_owned(),
         profile: profile.name.clone(),
-        profile_digest: profile.slog.as_ref().map(|slog| slog.canonical().digest()),
+        profile_digest: profile
+            .slog
+            .as_ref()
+            .map(|slog| slog.canonical().name_digest()),
         created: created.to_owned(),
         ..Identity::default()
     }

@@ -248,6 +248,25 @@ fn rings_that_follow_each_other_in_an_hour_stay_apart() {
     assert_eq!(node.names(), [(1, 3), (5, 7)]);
 }
 
+/// Another version of the program names blocks by other rules, and a file tells of one.
+#[test]
+fn blocks_that_are_named_by_two_rules_stay_apart() {
+    let mut node = Node::new();
+    node.execute(1..=4);
+    node.pass();
+    let text = include_str!("../../format/profiles/agoric.json");
+    let text = text.replacen("\"monotime\"", "\"monotime\", \"another\"", 1);
+    node.profile = Arc::new(Profile::parse(text.as_bytes(), "a later one").unwrap());
+    node.execute(5..=8);
+    node.pass();
+    node.archive.join_hours(LATER).unwrap();
+    assert_eq!(node.names(), [(1, 3), (4, 7)]);
+    let files = node.archive.files().unwrap();
+    let identity = |path: &Path| Manifest::read(&fs::read(path).unwrap()).unwrap().identity;
+    let rules = [0, 1].map(|n| identity(&files[n].path).profile_digest);
+    assert!(rules[0].is_some() && rules[0] != rules[1], "{rules:?}");
+}
+
 #[test]
 fn the_oldest_files_go_for_the_budget() {
     let mut node = Node::new();

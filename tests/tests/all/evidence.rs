@@ -595,3 +595,48 @@ fn run_verify(ring: &Path, code: i32) -> String {
     assert_eq!(done.status.code(), Some(code), "{done:?}");
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
+
+/// A process that has just started reads more. Its block has the name that all give it, and
+/// boxes of a version that named by the reads as well are held to that version's names.
+#[test]
+fn a_start_does_not_rename_a_block_and_older_boxes_keep_their_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = |source: &str| {
+        let listed = output(0, &["ls", "--profile", "host", "--json", source]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed).expect("JSON");
+        let blocks = listed["blocks"].as_array().expect("blocks").clone();
+        blocks
+            .iter()
+            .map(|block| block["name"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let boxes = ["healthy-11-13", "restarted-11-13"].map(|name| {
+        let path = root().join("tests/data/sdk").join(name);
+        text(&path).to_owned()
+    });
+    let [healthy, restarted] = boxes.each_ref().map(|path| {
+        output(0, &["verify", path]);
+        let copy = folder.path().join("copy");
+        output(0, &["extract", path, "--height", "12", "-o", text(&copy)]);
+        assert_eq!(
+            names(text(&copy)),
+            names(path)[..1],
+            "a copy keeps the name"
+        );
+        output(0, &["verify", text(&copy)]);
+        std::fs::remove_file(&copy).expect("it is gone");
+        names(path)
+    });
+    assert_ne!(healthy[1], restarted[1], "by the rules of their time");
+    let slogs = boxes.each_ref().map(|path| {
+        let slog = folder.path().join("slog");
+        std::fs::write(&slog, output(0, &["cat", path])).expect("a slog");
+        names(text(&slog))
+    });
+    assert!(
+        slogs[0][1..].iter().all(|name| name.len() > 34),
+        "{slogs:?}"
+    );
+    assert_eq!(slogs[0][1..], slogs[1][1..]);
+    output(0, &["diff", &boxes[0], &boxes[1]]);
+}

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::Profile;
+use haltbox_reader::Survey;
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::party::Party;
 use haltbox_tests::*;
@@ -41,7 +42,7 @@ pub const FAULTS: [Fault; 5] = [
 ];
 
 /// What one process records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Tracing {
     stores: [bool; 3],
     own_steps: bool,
@@ -60,6 +61,34 @@ pub struct Node {
     pub words: String,
     /// State and results, by height.
     outcomes: BTreeMap<u64, String>,
+    /// What the process recorded that executed a height last.
+    tracings: BTreeMap<u64, Tracing>,
+}
+
+/// What the name of a block stands on beside what was executed: height, stores, own steps.
+pub type Recorded = (u64, [bool; 3], bool);
+
+impl Node {
+    /// The names of its whole blocks.
+    pub fn names(&self) -> BTreeMap<Recorded, String> {
+        let profile = Profile::builtin("host").expect("a profile");
+        let source = haltbox_reader::open(&self.path).expect("a recording");
+        let survey = Survey::of(&source, &profile).expect("its blocks");
+        let whole = survey.blocks.into_iter().filter(|row| row.complete);
+        let named = whole.map(|row| {
+            let by = self.tracings[&row.height];
+            ((row.height, by.stores, by.own_steps), row.name)
+        });
+        named.collect()
+    }
+
+    /// Its last block has another name than one that executed it rightly and recorded
+    /// as much: a row that was altered may be read alone.
+    pub fn shows_in_its_name(&self) -> bool {
+        let shown = [Fault::Write, Fault::Skipped, Fault::Gas, Fault::Order];
+        let fault = self.fault.filter(|(fault, _)| shown.contains(fault));
+        fault.is_some_and(|(_, height)| self.tracings[&height].stores == [true; 3])
+    }
 }
 
 struct Ledger<'r> {
@@ -292,6 +321,7 @@ impl Node {
         random: &mut Random,
     ) -> Node {
         let (mut words, mut outcomes) = (String::new(), BTreeMap::new());
+        let mut tracings = BTreeMap::new();
         let from = 1 + random.below(2);
         let last = fault.map_or(BLOCKS, |(_, height)| height);
         let mut ledger = Ledger {
@@ -329,6 +359,7 @@ impl Node {
             ledger.block(height, false);
             let outcome = format!("{:?} {}", ledger.state, ledger.results);
             outcomes.insert(height, hex(&outcome));
+            tracings.insert(height, ledger.tracing);
         }
         let _ = write!(words, "traces {:?} at its end", ledger.tracing);
         std::fs::write(&path, &ledger.lines).expect("a recording");
@@ -337,6 +368,7 @@ impl Node {
             fault,
             words,
             outcomes,
+            tracings,
         }
     }
 }
