@@ -248,9 +248,30 @@ impl<'a> Entry<'a> {
         };
         let level = entry.first_text(&json::LEVEL_KEYS);
         entry.error = level.is_some_and(|level| head::is_error_level(&level));
-        let message = entry.first_text(&json::MESSAGE_KEYS);
+        let message = entry.message_behind_head();
+        let message = message.or_else(|| entry.first_text(&json::MESSAGE_KEYS));
         entry.message = message.or_else(|| entry.leading_message());
         entry
+    }
+
+    /// The message of a logger that puts time and level, and who logs, before it: what
+    /// stands behind it is a field, whatever it is called.
+    ///
+    /// Without both before it, it may be such a field itself: zerolog puts its time and
+    /// its message last.
+    fn message_behind_head(&self) -> Option<Cow<'a, [u8]>> {
+        let is_of = |field: &Field<'_>, keys: &[&str]| keys.iter().any(|key| field.is(key));
+        let heads = [&json::TIME_KEYS[..], &json::LEVEL_KEYS, &json::ORIGIN_KEYS];
+        let is_head = |field: &Field<'_>| heads.iter().any(|keys| is_of(field, keys));
+        let at = self.fields.iter().position(|field| !is_head(field))?;
+        let (head, behind) = self.fields.split_at(at);
+        let has = |keys: &[&str]| head.iter().any(|field| is_of(field, keys));
+        let message = behind
+            .first()
+            .filter(|field| is_of(field, &json::MESSAGE_KEYS))?;
+        let is_headed = has(&json::TIME_KEYS) && has(&json::LEVEL_KEYS);
+        let value = message.value.as_ref().filter(|_| is_headed)?;
+        Some(value.text.clone())
     }
 
     /// The message of a logger that puts time, level and message before all else:
@@ -282,6 +303,10 @@ impl<'a> Entry<'a> {
     pub(crate) fn says(&self, texts: &[String]) -> bool {
         let message = self.message.as_deref();
         message.is_some_and(|message| {
+            // geth's console puts a message that is not all ASCII into quotes.
+            let inner = message.strip_prefix(b"\"");
+            let inner = inner.and_then(|inner| inner.strip_suffix(b"\""));
+            let message = inner.filter(|inner| !inner.is_ascii()).unwrap_or(message);
             let mut texts = texts.iter();
             texts.any(|text| message.eq_ignore_ascii_case(text.as_bytes()))
         })

@@ -199,27 +199,40 @@ struct Meaning {
     why: String,
 }
 
-/// `KEY`, or `KEY-1` where the line carries the height of the next block,
-/// whose header tells about this one.
+/// `KEY`; `KEY-1` where the line carries the height of the next block, whose header
+/// tells about this one; `KEY+1` where it carries that of the parent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "FieldRule")]
 struct HeightField {
     field: FieldRule,
-    next: bool,
+    carries: Carries,
+}
+
+/// Whose height a line carries.
+#[derive(Clone, Copy, Debug)]
+enum Carries {
+    Own,
+    Next,
+    Parent,
 }
 
 impl From<FieldRule> for HeightField {
     fn from(field: FieldRule) -> HeightField {
-        match field.key.strip_suffix("-1") {
-            Some(key) => HeightField {
-                field: FieldRule {
-                    key: key.to_owned(),
-                    form: field.form,
-                },
-                next: true,
+        let of = |key: &str, carries| HeightField {
+            field: FieldRule {
+                key: key.to_owned(),
+                form: field.form.clone(),
             },
-            None => HeightField { field, next: false },
-        }
+            carries,
+        };
+        let key = field.key.as_str();
+        let next = key.strip_suffix("-1").map(|key| of(key, Carries::Next));
+        let parent = || key.strip_suffix("+1").map(|key| of(key, Carries::Parent));
+        let beside = next.or_else(parent);
+        beside.unwrap_or(HeightField {
+            field,
+            carries: Carries::Own,
+        })
     }
 }
 
@@ -227,8 +240,12 @@ impl HeightField {
     /// The height; none before the first block, which has no predecessor.
     fn of(&self, entry: &Entry<'_>) -> Option<u64> {
         let height = self.field.height(entry)?;
-        let executed = height.checked_sub(u64::from(self.next))?;
-        (executed > 0).then_some(executed)
+        let own = match self.carries {
+            Carries::Own => Some(height),
+            Carries::Next => height.checked_sub(1),
+            Carries::Parent => height.checked_add(1),
+        };
+        own.filter(|height| *height > 0)
     }
 }
 
@@ -344,6 +361,15 @@ impl NodeRules {
         }
         self.read_matching(log, &line, complete, sink);
         log.leave(line);
+    }
+
+    /// What was begun, and no line will end any more: the log is over, or goes on
+    /// somewhere else.
+    pub fn end(&self, log: &mut NodeLog, sink: &mut dyn FnMut(Event)) {
+        let banner = log.take_banner();
+        let told = banner.and_then(|banner| self.behind_banner(banner, None));
+        let told = told.and_then(|event| log.placed(event));
+        told.into_iter().for_each(sink);
     }
 
     #[cold]

@@ -18,6 +18,9 @@ pub(super) const LEVEL_KEYS: [&str; 5] = ["level", "lvl", "severity", "severityT
 /// Where they put the time.
 pub(super) const TIME_KEYS: [&str; 4] = ["t", "time", "ts", "timestamp"];
 
+/// Where they put who logs.
+pub(super) const ORIGIN_KEYS: [&str; 4] = ["logger", "caller", "source", "name"];
+
 /// Where collectors put the line that they were given.
 const LINE_KEYS: [&str; 7] = [
     "log",

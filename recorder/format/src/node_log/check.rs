@@ -205,9 +205,13 @@ fn messages(path: &str, messages: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// A text must look the same when a collector puts the line into JSON.
+/// A text must look the same when a collector puts the line into JSON, whose reader
+/// gives back what is no ASCII.
 fn text(path: &str, text: &str) -> Result<(), String> {
-    let plain = |b: u8| (b' '..=b'~').contains(&b) && !b"\"\\<>&".contains(&b);
+    let plain = |c: char| match c.is_ascii() {
+        true => (' '..='~').contains(&c) && !"\"\\<>&".contains(c),
+        false => !c.is_control() && !c.is_whitespace(),
+    };
     if !(MIN_TEXT..=MAX_TEXT).contains(&text.len()) || text.trim() != text {
         return Err(format!(
             "{path}: expected {MIN_TEXT} to {MAX_TEXT} characters without spaces at the ends, \
@@ -215,10 +219,10 @@ fn text(path: &str, text: &str) -> Result<(), String> {
             text.len()
         ));
     }
-    match text.bytes().all(plain) {
+    match text.chars().all(plain) {
         true => Ok(()),
         false => Err(format!(
-            "{path}: expected printable ASCII without \" \\ < > &, found {text:?}"
+            "{path}: expected printable characters without \" \\ < > &, found {text:?}"
         )),
     }
 }

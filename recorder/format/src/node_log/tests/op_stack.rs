@@ -226,7 +226,7 @@ fn op_node_tells_blocks_and_breaks() {
             (
                 said(
                     "warn",
-                    "Requesting deposits-only replacement for derived payload",
+                    "Consolidated block denied by SuperAuthority, forcing reorg to build replacement",
                     &denied,
                 ),
                 "break 132 A blockNumber 0x84, blockHash 0xa",
@@ -254,6 +254,15 @@ fn op_node_tells_blocks_and_breaks() {
                 ),
                 "break 132 - number 132, hash 0xb",
                 "break 132 - number 132, hash bbbbbb..bbbbbb",
+            ),
+            (
+                said(
+                    "error",
+                    "deposit only block was invalid",
+                    &[("parent", Id('a', 131)), ("err", Text("invalid"))],
+                ),
+                "break 132 - parent 0xa:131, err invalid",
+                "break 132 - parent aaaaaa..aaaaaa:131, err invalid",
             ),
             (
                 said(
@@ -300,12 +309,6 @@ fn op_geth_tells_blocks_and_alarms() {
 
 #[test]
 fn programs_of_several_chains_tell_of_no_chain_s_height() {
-    let message = [
-        ("chain", Big(902)),
-        ("block", Number(132)),
-        ("err", Text("message not found")),
-    ];
-    let of_message = "break - - chain 902, block 132, err message not found";
     check(
         "op-supernode",
         &[
@@ -319,9 +322,13 @@ fn programs_of_several_chains_tell_of_no_chain_s_height() {
                 "end 99000; commit 99000 -",
             ),
             (
-                said("warn", "invalid executing message", &message),
-                of_message,
-                of_message,
+                said(
+                    "error",
+                    "failed to invalidate block",
+                    &[("chainID", Big(902)), ("blockID", Id('a', 132))],
+                ),
+                "break - - chainID 902, blockID 0xa:132",
+                "break - - chainID 902, blockID aaaaaa..aaaaaa:132",
             ),
             (
                 said(
@@ -494,13 +501,12 @@ fn a_bad_block_in_words_of_others_is_none() {
 fn breaks_in_words_of_others_are_none() {
     let texts = [
         ("op-node", REORG),
-        ("op-node", "Payload denied by SuperAuthority"),
-        ("op-supernode", "invalid executing message"),
+        ("op-node", "Invalidating block"),
         ("op-supernode", "added block to deny list"),
         ("op-interop-filter", "Cross-validation failed"),
         (
             "op-supervisor",
-            "Instructing node to replace invalidated local-safe block",
+            "Found a conflicting local-safe block that cannot be promoted to cross-safe",
         ),
         ("op-geth", "Chain reorg detected"),
         ("op-geth", "Large chain reorg detected"),
@@ -529,6 +535,164 @@ fn breaks_in_words_of_others_are_none() {
     }
 }
 
+/// A process that panics leaves a line without a head.
+#[test]
+fn a_node_that_dies_of_two_final_blocks_is_alarmed() {
+    let text = "superAuthority finalized head conflicts with cached superAuthority finalized head at same height";
+    for profile in ["op-node", "op-supernode"] {
+        let rules = rules_of(profile);
+        let told = read_lines(&rules, &format!("panic: {text}\n\ngoroutine 1 [running]:"));
+        assert_eq!(told, "alarm two blocks of one height were told to be final");
+        let quoted = said("info", "connected", &[("peer", Printed::Text(leak(text)))]);
+        let told = read_lines(&rules, &quoted.json());
+        assert!(told.starts_with("quoted"), "{told}");
+    }
+}
+
+/// What a program logs beside its message may be called as others call theirs.
+#[test]
+fn a_field_called_like_a_message_is_none() {
+    let rules = rules_of("op-node");
+    for name in ["message", "_msg", "body", "msg"] {
+        let fields = [(name, Text("Invalidating block")), ("unsafe", Id('a', 132))];
+        for form in [Said::json, Said::logfmt] {
+            let line = form(&said("warn", REORG, &fields));
+            let told = show_all(&read(&rules, line.as_bytes(), true));
+            assert!(told.starts_with("break 132 "), "{line}: {told}");
+            let fields = [(name, Text(REORG)), ("unsafe", Id('a', 132))];
+            let line = form(&said("warn", "rejected", &fields));
+            let told = show_all(&read(&rules, line.as_bytes(), true));
+            assert_eq!(told, "nothing", "{line}");
+        }
+    }
+    // zap puts who logs before its message, slog where.
+    let zap = format!(
+        "{{\"level\":\"warn\",\"ts\":1.5,\"logger\":\"x\",\"caller\":\"a.go:1\",\"msg\":\"{REORG}\",\"message\":\"x\"}}"
+    );
+    let slog = format!(
+        "{{\"time\":\"x\",\"level\":\"WARN\",\"source\":{{\"line\":1}},\"msg\":\"{REORG}\",\"message\":\"x\"}}"
+    );
+    // zerolog puts its message last, behind fields of any name.
+    let zerolog =
+        format!("{{\"level\":\"warn\",\"msg\":\"x\",\"time\":\"x\",\"message\":\"{REORG}\"}}");
+    for line in [zap, slog, zerolog] {
+        let told = show_all(&read(&rules, line.as_bytes(), true));
+        assert!(told.starts_with("break - "), "{line}: {told}");
+    }
+    let zerolog =
+        format!("{{\"level\":\"warn\",\"msg\":\"{REORG}\",\"time\":\"x\",\"message\":\"x\"}}");
+    assert_eq!(show_all(&read(&rules, zerolog.as_bytes(), true)), "nothing");
+}
+
+/// What may be one of the values that make a line healthy is believed to be.
+#[test]
+fn an_exception_that_cannot_be_read_is_no_break() {
+    let rules = rules_of("op-interop-filter");
+    let told = |fields: &str, complete: bool| {
+        let line = format!("ERROR[11-20|23:47:19.048] Ingester halted {fields}");
+        show_all(&read(&rules, line.as_bytes(), complete))
+    };
+    let plain = |fields: &str| told(fields, true);
+    assert!(plain("chain=902 reason=conflict").starts_with("break"));
+    // The other values of a key that stands twice are not looked at.
+    assert_eq!(plain("chain=902 reason=conflict reason=reorg"), "nothing");
+    assert_eq!(plain("chain=902 reason=reorg reason=conflict"), "nothing");
+    assert!(plain("chain=902 reason=conflict reason=conflict").starts_with("break"));
+    // Without the key, or with a value that may go on, nobody knows.
+    assert_eq!(plain("chain=902"), "nothing");
+    assert_eq!(plain("chain=902 reason=\"reo"), "nothing");
+    for json in [
+        r#"{"lvl":"error","msg":"Ingester halted","reason":null}"#,
+        r#"{"lvl":"error","msg":"Ingester halted","reason":{"is":"conflict"}}"#,
+        r#"{"lvl":"error","msg":"Ingester halted","reason":["conflict"]}"#,
+        r#"{"lvl":"error","msg":"Ingester halted","reason":"conflict","reason":"reorg"}"#,
+    ] {
+        assert_eq!(
+            show_all(&read(&rules, json.as_bytes(), true)),
+            "nothing",
+            "{json}"
+        );
+    }
+}
+
+/// A head ends a banner, and its own line counts.
+#[test]
+fn a_head_behind_a_banner_ends_it_and_counts() {
+    let rules = rules_of("op-geth");
+    let open = "ERROR[11-20|23:47:19.048] \n########## BAD BLOCK #########\n";
+    let head = said(
+        "info",
+        "Chain head was updated",
+        &[("number", Big(133)), ("hash", Hash('a'))],
+    );
+    let told = read_lines(&rules, &format!("{open}{}", head.terminal()));
+    assert_eq!(told, "break - - ; end 133; commit 133 -");
+}
+
+/// A log may be over where a banner's block should follow.
+#[test]
+fn a_banner_at_the_end_of_a_log_is_told() {
+    let rules = rules_of("op-geth");
+    let open = "ERROR[11-20|23:47:19.048] \n########## BAD BLOCK #########\n";
+    let (mut events, mut log) = (Vec::new(), NodeLog::default());
+    for line in open.split_terminator('\n') {
+        rules.read(&mut log, line.as_bytes(), true, &mut |e| events.push(e));
+    }
+    assert_eq!(show_all(&events), "nothing");
+    rules.end(&mut log, &mut |event| events.push(event));
+    assert_eq!(show_all(&events), "break - - ");
+    rules.end(&mut log, &mut |event| events.push(event));
+    assert_eq!(show_all(&events), "break - - ", "once");
+}
+
+/// geth's console puts a message with other letters than ASCII's into quotes.
+#[test]
+fn a_message_with_a_dash_is_read_in_every_form() {
+    let text = "invalidation parent payload missing from WAL \u{2014} invalidation cannot proceed";
+    let rules = rules_of("op-supernode");
+    let fields = [("chain", Big(902)), ("block", Id('a', 132))];
+    let message = leak(text);
+    let quoted = leak(&format!("{text:?}"));
+    let lines = [
+        said("error", message, &fields).json(),
+        said("error", message, &fields).logfmt(),
+        said("error", quoted, &fields).terminal(),
+        said("error", quoted, &fields).coloured(),
+    ];
+    for line in lines {
+        let told = show_all(&read(&rules, line.as_bytes(), true));
+        assert!(
+            told.starts_with("break - - chain 902, block "),
+            "{line}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_height_of_a_parent_is_that_of_the_block_before() {
+    let profile = |key: &str| {
+        let rule = format!(
+            r#"{{"breaks": [{{"texts": ["does not stand"], "height": {{"key": "{key}", "form": "{{hash}}:{{height}}"}}, "why": "it does not stand"}}]}}"#
+        );
+        let rules: NodeRules = serde_json::from_str(&rule).unwrap();
+        rules
+    };
+    let told = |key: &str, parent: &str| {
+        let line = format!("ERROR[11-20|23:47:19.048] does not stand parent={parent}");
+        show_all(&read(&profile(key), line.as_bytes(), true))
+    };
+    assert_eq!(told("parent+1", "0xaa:7"), "break 8 - ");
+    assert_eq!(told("parent-1", "0xaa:7"), "break 6 - ");
+    assert_eq!(told("parent", "0xaa:7"), "break 7 - ");
+    assert_eq!(told("parent+1", "0xaa:0"), "break 1 - ");
+    assert_eq!(told("parent+1", "0xaa:18446744073709551615"), "break - - ");
+    assert_eq!(profile("parent+1").check(), Ok(()));
+    for key in ["parent+2", "parent+", "parent+1+1"] {
+        let wrong = profile(key).check().unwrap_err();
+        assert!(wrong.contains("breaks[0].height"), "{wrong}");
+    }
+}
+
 fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
@@ -545,6 +709,10 @@ fn healthy_lines_with_scary_words_tell_nothing() {
         "could not process payload attributes",
         "dropping past batch with old timestamp",
         "Cannot rewind finality,",
+        "Follow Source: local safe diverged from upstream",
+        "Follow Source: Reorg. May Trigger EL sync",
+        "Requesting deposits-only replacement for derived payload",
+        "Payload denied by SuperAuthority",
     ];
     let geth = [
         "Chain reorg detected",
@@ -554,9 +722,24 @@ fn healthy_lines_with_scary_words_tell_nothing() {
     ];
     let supernode = [
         "rewinding accepted state due to drift",
+        "invalid executing message",
+        "block hash mismatch",
+        "interop validation failed",
+        "initiating rewind after block invalidation",
+        "current block matches invalidated block, initiating rewind",
+        "Requesting deposits-only replacement for derived payload",
         "chain rewind completed",
         "current block differs from invalidated block, no rewind needed",
         "Unsafe payload denied by SuperAuthority, dropping",
+    ];
+    let supervisor = [
+        "Failed to process work",
+        "DB indicated a conflict with this node, checking if node is inconsistent",
+        "Last seen block from node is inconsistent with supervisor local-unsafe blocks",
+        "Last seen block from node is inconsistent with supervisor local-safe blocks",
+        "Resetting cross-unsafe to cross-safe, since prior block was invalidated",
+        "Instructing node to replace invalidated local-safe block",
+        "Cannot replace invalidated block in local-safe DB",
     ];
     let filter = ["Detected reorg: parent hash mismatch", "Failsafe active"];
     let of = |profile, texts: &[&'static str]| -> Vec<(&'static str, &'static str)> {
@@ -566,6 +749,7 @@ fn healthy_lines_with_scary_words_tell_nothing() {
         of("op-node", &node),
         of("op-geth", &geth),
         of("op-supernode", &supernode),
+        of("op-supervisor", &supervisor),
         of("op-interop-filter", &filter),
         of("proxyd", &["interop access list validation failed"]),
     ];
@@ -574,6 +758,7 @@ fn healthy_lines_with_scary_words_tell_nothing() {
             ("number", Number(7)),
             ("hash", Hash('a')),
             ("block", Id('a', 7)),
+            ("err", Text("conflicting data")),
         ];
         check(
             profile,
@@ -656,7 +841,7 @@ fn the_real_logger_s_lines_are_read_in_every_form() {
             "op-node",
             forms!("op-node"),
             "start, commit 130130, commit 130131, commit 130132, commit 130133, commit 130134, \
-             break 130132, break 130133, break 130131",
+             break 130132, break 130131",
         ),
         (
             "op-geth",
