@@ -18,7 +18,7 @@ use haltbox_format::ring::{
     CutHeader, Entry, Flags, History, Hole, HoleKind, Line, MarkedSource, RingView, Timeline,
 };
 use haltbox_format::{Digest, Event, Lane, Stream};
-use haltbox_format::{NodeLog, Profile, SlogEntry, Unread};
+use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, Unread};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
@@ -388,16 +388,35 @@ impl Recorder {
     }
 
     fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
+        self.hear_node(before, after, |rules, log, sink| {
+            rules.read(log, bytes, complete, sink);
+        });
+        let unread = self.unread();
+        self.news.extend(unread);
+    }
+
+    /// Takes what the node's log tells, from a line or at its end.
+    fn hear_node(
+        &mut self,
+        before: Position,
+        after: Position,
+        tell: impl FnOnce(&NodeRules, &mut NodeLog, &mut dyn FnMut(Event)),
+    ) {
         let profile = Arc::clone(&self.config.profile);
         let Some(rules) = &profile.node else { return };
         let (mut marks, mut news) = (Vec::new(), Vec::new());
-        rules.read(&mut self.node_log, bytes, complete, &mut |event| {
+        tell(rules, &mut self.node_log, &mut |event| {
             marks.extend(self.life.on(&event, Stream::Node, before, after));
             news.extend(News::of_event(event, &self.life));
         });
-        news.extend(self.unread());
         self.news.extend(news);
         self.publish(&marks);
+    }
+
+    /// No line ends any more what the node's log began.
+    fn end_node_log(&mut self) {
+        let at = self.position();
+        self.hear_node(at, at, |rules, log, sink| rules.end(log, sink));
     }
 
     /// A node's log in which nothing is understood, told once.
@@ -413,6 +432,9 @@ impl Recorder {
 
     /// Tells of something that no entry says: the end of a stream, a gap.
     pub fn event(&mut self, event: &Event, stream: Stream) {
+        if stream == Stream::Node {
+            self.end_node_log();
+        }
         let before = self.position();
         if *event == Event::Gap && stream == Stream::Slog {
             self.writer.leave_out(Lane::Main);
@@ -423,6 +445,9 @@ impl Recorder {
 
     /// Tells of entries that never came here.
     pub fn left_out(&mut self, stream: Stream, left_out: LeftOut) {
+        if stream == Stream::Node {
+            self.end_node_log();
+        }
         self.flush_loss();
         let counters = Some(self.gap());
         self.publish_loss(Loss {

@@ -348,6 +348,13 @@ impl Log {
                 rules.read(memory, given.bytes, given.terminated, sink);
             }
         });
+        let is_torn = matches!(
+            turn,
+            Turn::Over | Turn::WriterGone | Turn::Missed(_) | Turn::MissedMore
+        );
+        if let Some(rules) = rules.filter(|_| is_torn) {
+            rules.end(memory, &mut |event| heard.push(Heard { event, new }));
+        }
         match trouble {
             Some(trouble::News::Turned(told)) => read.tell(told),
             Some(trouble::News::Lasts(told)) => read.said.push(told),

@@ -61,27 +61,35 @@ impl Reading {
             .ok_or_else(|| format!("the profile {} has no rules for a node's log", profile.name))?;
         let (mut reading, mut memory) = (Reading::default(), NodeLog::default());
         let mut life = Lifecycle::default();
-        let mut line = Vec::new();
+        let (mut line, mut last) = (Vec::new(), Vec::new());
         while let Some(complete) = next_line(log, &mut line).map_err(|error| error.to_string())? {
             reading.lines += 1;
-            let at = Position {
-                main: reading.lines,
-                local: 0,
-            };
             let mut told = false;
             rules.read(&mut memory, &line, complete, &mut |event| {
-                life.on(&event, Stream::Node, at, at);
                 told = true;
-                reading.take(&event, life.accused(&event), &line);
+                reading.hear(&event, &mut life, &line);
             });
             reading.telling += u64::from(told);
+            std::mem::swap(&mut line, &mut last);
         }
+        rules.end(&mut memory, &mut |event| {
+            reading.hear(&event, &mut life, &last);
+        });
         reading.looked_for = rules.tells_of_blocks();
         let nothing = reading.looked_for && reading.blocks.is_empty() && reading.lines > 0;
         let unread = rules.unread(&memory);
         let unread = unread.or_else(|| nothing.then(|| memory.so_far()));
         reading.unread = unread.map(|unread| contents::words(&unread, rules.example()));
         Ok(reading)
+    }
+
+    fn hear(&mut self, event: &Event, life: &mut Lifecycle, line: &[u8]) {
+        let at = Position {
+            main: self.lines,
+            local: 0,
+        };
+        life.on(event, Stream::Node, at, at);
+        self.take(event, life.accused(event), line);
     }
 
     fn take(&mut self, event: &Event, accused: Option<Accused>, line: &[u8]) {

@@ -43,7 +43,7 @@ fn a_box_holds_what_a_program_said_around_a_break() {
         (
             "op-supernode",
             "op-supernode-invalid-message-logfmt",
-            "invalid executing message",
+            "added block to deny list",
         ),
     ];
     for (profile, name, told) in cases {
@@ -60,6 +60,32 @@ fn a_box_holds_what_a_program_said_around_a_break() {
         recorder.wait_however();
         assert_eq!(boxes(&dir).len(), 1, "{name}");
     }
+}
+
+/// geth may die within its own words.
+#[test]
+fn a_banner_is_frozen_though_the_log_ends_behind_it() {
+    let banner = "########## BAD BLOCK #########\n";
+    let said = log("op-geth-bad-block-terminal");
+    let (before, _) = said.split_once(banner).expect("it is in the log");
+    let said = format!("{before}{banner}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (recorder, pipe) = piped(&dir, "op-geth", &said);
+    wait_until("its lines to be kept", || {
+        dir.join("ring").exists() && cat(&dir) == said
+    });
+    assert_eq!(boxes(&dir).len(), 0, "the block's line may still come");
+    drop(pipe);
+    recorder.wait_however();
+    let found = boxes(&dir);
+    assert_eq!(found.len(), 1);
+    assert!(cat(&found[0]).ends_with(banner));
+    let file = folder.path().join("log");
+    std::fs::write(&file, &said).expect("a file");
+    let told = run(&["doctor", "--try-log", text(&file), "--profile", "op-geth"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("geth refuses a block"), "{told}");
 }
 
 #[test]
