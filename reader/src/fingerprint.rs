@@ -343,6 +343,7 @@ impl Fingerprint {
             summary.cranks += tape.cranks() as u64;
             if tape.hashless {
                 summary.without_hashes += tape.cranks() as u64;
+                summary.without_crankhashes += tape.cranks() as u64;
             }
             if block.flags & DISORDERED != 0 || tape.fault.is_some() {
                 summary.disorder.get_or_insert(DISORDER.to_owned());
@@ -388,7 +389,6 @@ impl Fingerprint {
             narrow: true,
             wrapped: false,
             fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
-            process: 0,
             app_hash: None,
         })
     }

@@ -89,6 +89,15 @@ impl Unit {
         }
     }
 
+    /// It reads or writes.
+    pub fn is_operation(&self) -> bool {
+        let weight = match &self.what {
+            What::Step(step) => Some(step.weight),
+            _ => None,
+        };
+        matches!(weight, Some(Weight::Read | Weight::Write))
+    }
+
     /// Number, if it is a crank.
     pub fn crank(&self) -> Option<u64> {
         match self.what {
@@ -130,8 +139,6 @@ pub struct BlockTape {
     pub wrapped: bool,
     /// Why its entries cannot all stand as the kernel wrote them.
     pub fault: Option<String>,
-    /// The process that executed it, among those of the source.
-    pub process: usize,
     /// This node's AppHash after it, where its own entries tell it.
     pub app_hash: Option<AppHash>,
 }
@@ -198,8 +205,10 @@ pub struct Summary {
     pub lines: u64,
     /// Cranks.
     pub cranks: u64,
-    /// Those of them whose end tells no crankhash.
+    /// Those of them whose end tells no crankhash, or no activityhash.
     pub without_hashes: u64,
+    /// Those of these whose end tells no crankhash.
+    pub without_crankhashes: u64,
     /// Lines that stand there twice, byte for byte: the second was passed over.
     pub doubled: u64,
     /// Lines are not as the host writes them.
@@ -226,12 +235,31 @@ pub struct Summary {
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
-    /// The streams that each process recorded.
-    pub processes: Vec<Streams>,
+    /// The streams that it has.
+    pub streams: Streams,
+    /// The first and the last height of which it tells an AppHash.
+    pub app_hashes: Option<(u64, u64)>,
 }
 
-/// Streams by their digest, with their names.
-pub type Streams = BTreeMap<StreamId, String>;
+/// Streams by their digest.
+pub type Streams = BTreeMap<StreamId, Stream>;
+
+/// What a source has steps of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// The lowest and the highest height of a block that has a step of it; none where no
+    /// block that counts has one.
+    pub heights: Option<(u64, u64)>,
+}
+
+/// The heights that are told of, and this one.
+pub fn spanning(heights: Option<(u64, u64)>, height: u64) -> (u64, u64) {
+    heights.map_or((height, height), |(first, last)| {
+        (first.min(height), last.max(height))
+    })
+}
 
 /// Deliveries that a source replays.
 #[derive(Clone, Debug, Default)]

@@ -115,10 +115,11 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
             .map_or(String::new(), |crank| format!(", crank {crank}"));
         let what = format!(
             "{} reads {}, though line {} tells another value: the storage was changed outside the \
-             kernel, or a write is missing here",
+             {}, or a write is missing here",
             read.key,
             read.read.as_deref().unwrap_or("nothing"),
-            read.known_from
+            read.known_from,
+            party.vocabulary.runner()
         );
         Finding::note(format!("line {}{crank}", read.line_number), what)
     });

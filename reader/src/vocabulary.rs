@@ -66,6 +66,17 @@ pub struct Span {
     pub of_begun: bool,
 }
 
+/// How much of two recordings was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Cranks.
+    pub cranks: u64,
+    /// Inputs.
+    pub inputs: u64,
+    /// Reads and writes outside cranks.
+    pub steps: u64,
+}
+
 /// What a request to the host or the kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -214,6 +225,24 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     // ---- the chain and its blocks ----
+
+    /// How much was compared beside whole blocks, in words behind these.
+    fn compared(&self, amount: Amount) -> String {
+        match self.has_cranks() {
+            true => format!(", {} cranks", amount.cranks),
+            false => String::new(),
+        }
+    }
+
+    /// What tells more where a block's entries are equal and its AppHashes are not.
+    fn outside(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What runs its blocks, for people.
+    fn runner(&self) -> &'static str {
+        "host"
+    }
 
     /// Its blocks run cranks.
     fn has_cranks(&self) -> bool {

@@ -14,8 +14,8 @@ use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{
-    BlockTape, ChainBreak, CrankEnd, Finds, Step, StreamId, Streams, Summary, Turn, Unit,
-    UnitDigest, What,
+    BlockTape, ChainBreak, CrankEnd, Finds, Step, Stream as StepStream, StreamId, Summary, Turn,
+    Unit, UnitDigest, What, spanning,
 };
 use crate::values;
 use crate::vocabulary::{Course, Entry, Fault, Role, Trace, Traced, Vocabulary, entry};
@@ -28,8 +28,7 @@ const TOLD: usize = 100;
 /// Replayed deliveries that are remembered.
 const REPLAYS: usize = 1 << 20;
 
-/// Processes of one recording, and streams of each, that are told apart.
-const PROCESSES: usize = 1024;
+/// Streams of one recording whose names are told.
 const STREAMS: usize = 1024;
 
 /// Cuts the lines of a source into blocks and units.
@@ -459,7 +458,8 @@ impl<'a> Cutter<'a> {
 
     /// Hands on the execution that ended, if it still waits.
     fn hand_on(&mut self, finds: &mut dyn Finds) -> bool {
-        self.ended.take().is_none_or(|block| finds.block(block))
+        let ended = self.ended.take();
+        ended.is_none_or(|block| self.hand_out(block, finds))
     }
 
     /// The last commit is where the next execution goes on from.
@@ -509,9 +509,6 @@ impl<'a> Cutter<'a> {
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
-            if self.summary.processes.len() < PROCESSES {
-                self.summary.processes.push(Streams::default());
-            }
         }
         if early {
             if self.height.is_none() {
@@ -541,10 +538,6 @@ impl<'a> Cutter<'a> {
         self.height = Some(height);
         self.open.begun = true;
         self.trace.iter_mut().for_each(|trace| trace.begins());
-        if self.summary.processes.is_empty() {
-            self.summary.processes.push(Streams::default());
-        }
-        self.open.process = self.summary.processes.len() - 1;
         if let Some(why) = self.told.as_mut().and_then(Told::begin) {
             self.lack(&why);
         }
@@ -677,6 +670,7 @@ impl<'a> Cutter<'a> {
         self.summary.cranks += 1;
         let hashless = end.crankhash.is_none() || end.activityhash.is_none();
         self.summary.without_hashes += u64::from(hashless);
+        self.summary.without_crankhashes += u64::from(end.crankhash.is_none());
         self.open.hashless |= hashless;
         let follows = match (end.crankhash, end.activityhash) {
             (Some(crankhash), Some(activityhash)) => self.chain.follows(crankhash, activityhash),
@@ -738,10 +732,12 @@ impl<'a> Cutter<'a> {
         };
         let digest = |text: &[u8]| short(blake3::hash(text));
         let id = u128::from_le_bytes(digest(stream.as_bytes())) as StreamId;
-        if let Some(streams) = self.summary.processes.last_mut()
-            && streams.len() < STREAMS
-        {
-            streams.entry(id).or_insert(stream);
+        let streams = &mut self.summary.streams;
+        if streams.len() < STREAMS {
+            streams.entry(id).or_insert_with(|| StepStream {
+                name: stream,
+                heights: None,
+            });
         }
         What::Step(Step {
             stream: id,
@@ -784,7 +780,23 @@ impl<'a> Cutter<'a> {
             self.ended = Some(block);
             return more;
         }
-        finds.block(block) && more
+        self.hand_out(block, finds) && more
+    }
+
+    /// Hands an execution out, and notes what is told of it.
+    fn hand_out(&mut self, block: BlockTape, finds: &mut dyn Finds) -> bool {
+        let height = block.height;
+        for unit in &block.units {
+            if let What::Step(step) = &unit.what
+                && let Some(stream) = self.summary.streams.get_mut(&step.stream)
+            {
+                stream.heights = Some(spanning(stream.heights, height));
+            }
+        }
+        if block.app_hash.is_some() {
+            self.summary.app_hashes = Some(spanning(self.summary.app_hashes, height));
+        }
+        finds.block(block)
     }
 
     /// Something is missing here.

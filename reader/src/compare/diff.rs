@@ -14,7 +14,7 @@ use super::environment::environment;
 use super::evidence::{Entry, Evidence};
 use super::judgements::{self, Dissent, Judgements};
 use super::last_write::{self, StoreKey};
-use super::outcome;
+use super::outcome::{self, Aside};
 use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
@@ -398,16 +398,20 @@ impl Document {
             1 => String::new(),
             times => format!(" (and in this way at {} other heights)", times - 1),
         };
-        let ((of_a, at_a), (of_b, at_b)) = (&aside.a, &aside.b);
+        let ((of_a, _), (of_b, _)) = (&aside.a, &aside.b);
         let height = of_a.height;
         let is_known = outcome::is_same_state(of_a, of_b);
         let came = match is_known {
             true => "the AppHash and the results are equal",
             false => "all that decides is equal as far as both tell",
         };
-        let why = match outcome::is_same_question(of_a, *at_a, of_b, *at_b) {
-            true => "the same read gave another value: one of the two stores or caches is at fault",
-            false => "a node that has just started reads more, and caches read less",
+        let why = match outcome::aside(aside) {
+            Aside::OtherAnswer => {
+                "the same read gave another value: one of the two stores or caches is at fault"
+            }
+            Aside::OtherReads => "a node that has just started reads more, and caches read less",
+            Aside::OtherPlace => "results and beginnings of transactions may stand elsewhere",
+            Aside::OtherWrites => "what was written is not the same, and the state it made is",
         };
         self.notes.push(format!(
             "height {height}: the courses differ, and {came}{times}: {}; {}: {why}",
@@ -461,8 +465,9 @@ impl Document {
         }
         let why = why.map_or(String::new(), |why| format!(" ({why})"));
         let summary = format!(
-            "entries of {who} do not follow one another as a kernel writes them{why}: some are missing or stand \
+            "entries of {who} do not follow one another as a {} writes them{why}: some are missing or stand \
              elsewhere, and what differs may come of that; the first place: {}",
+            self.vocabulary.runner(),
             self.summary
         );
         self.decide(Verdict::Insufficient, summary);
@@ -568,6 +573,7 @@ impl Document {
         self.notes.extend(finding.notes.clone());
         if finding.verdict == Verdict::State {
             self.find_last_write(a, b, &finding)?;
+            self.warn_of_first(block_a.height, comparison);
         }
         for (name, side) in [("A", &evidence[0]), ("B", &evidence[1])] {
             if let Some(vat) = &finding.numbers.vat
@@ -713,6 +719,17 @@ impl Document {
         Ok(())
     }
 
+    /// What differs at the first height may come from before.
+    fn warn_of_first(&mut self, height: u64, comparison: &Comparison) {
+        let mut rows = comparison.rows.iter();
+        if rows.any(|row| row.height < height && row.whole) {
+            return;
+        }
+        self.notes.push(format!(
+            "height {height} is the first that both cover: the fault may be older than the recordings"
+        ));
+    }
+
     fn warn_of_gaps(&mut self, parting: &Parting, sides: &[Side; 2]) {
         let height = parting.a.0.height;
         for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
@@ -824,15 +841,15 @@ impl Document {
             return self.dissent(Verdict::Insufficient, dissent);
         }
         let dispute = Dispute::of(a, b);
-        let open = comparison.uncovered;
         match dispute
             .judge(comparison)
-            .or_else(|| open.map(uncovered_words))
+            .or_else(|| one_sided_words(comparison))
         {
             Some((verdict, why, collect)) => {
                 self.decide(verdict, why);
                 self.collect.extend(collect);
                 if let Some(other) = comparison.other_app_hash {
+                    self.warn_of_first(other.height, comparison);
                     self.place.get_or_insert(Place {
                         height: other.height,
                         ..Place::default()
@@ -841,10 +858,9 @@ impl Document {
             }
             None => {
                 let whole = comparison.whole;
-                let mut text = format!("all that both cover is equal: {whole} whole blocks");
-                if a.vocabulary.has_cranks() {
-                    text += &format!(", {} cranks", comparison.cranks.0);
-                }
+                let blocks = counted(whole, "whole block");
+                let mut text = format!("all that both cover is equal: {blocks}");
+                text += &a.vocabulary.compared(comparison.amount());
                 text += &judgements.map_or(String::new(), judged_words);
                 text += &parts_words(comparison);
                 self.decide(Verdict::Identical, text);
@@ -854,14 +870,14 @@ impl Document {
 }
 
 /// What decides may stand in what one side alone records.
-fn uncovered_words(height: u64) -> (Verdict, String, Vec<String>) {
-    (
+fn one_sided_words(comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
+    let (height, of) = comparison.one_sided?;
+    let only = streams::only(of, comparison.streams());
+    Some((
         Verdict::Insufficient,
-        format!(
-            "all that both record is equal, and what one side alone records may decide, first at height {height}"
-        ),
+        format!("all that both record is equal, and at height {height} {only}: these may decide"),
         vec!["the same heights of two nodes that record the same".to_owned()],
-    )
+    ))
 }
 
 /// What both said of things in the blocks, in words.
@@ -1009,7 +1025,12 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
         lines: side.summary.lines,
         incomplete: side.incomplete.clone(),
         missing: side.missing.clone(),
-        again: side.executions.again.clone(),
+        again: side
+            .executions
+            .again
+            .iter()
+            .map(|again| again.height)
+            .collect(),
         rewritten: side.summary.rewritten,
         carried_by: side.summary.carrier.map(|by| by.to_string()),
         damage: side.summary.holes.clone(),
@@ -1085,9 +1106,14 @@ fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool)
              compared; --attempt-{} N names another",
             name.to_lowercase()
         ));
-    } else if let Some(height) = executions.again.first() {
+    } else if let Some(again) = executions.again.first() {
+        let (height, attempt) = (again.height, again.attempt);
+        let which = match again.whole {
+            true => "the last whole one",
+            false => "of which there is most: none is whole",
+        };
         notes.push(format!(
-            "{name} executed height {height} more than once: the last whole execution counts"
+            "{name} executed height {height} more than once: attempt {attempt} is compared, {which}"
         ));
     }
     if let Some((height, other, counts)) = executions.otherwise.first() {
@@ -1129,8 +1155,12 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
     }
     if summary.without_hashes > 0 {
         notes.push(format!(
-            "{name} tells no crankhash of {} cranks: a write that no entry shows cannot be seen there",
-            summary.without_hashes
+            "{name} tells no {} of {}: a write that no entry shows cannot be seen there",
+            match summary.without_crankhashes {
+                0 => "activityhash",
+                _ => "crankhash",
+            },
+            counted(summary.without_hashes, "crank")
         ));
     }
     if let Source::Fingerprint(print) = &party.source
@@ -1142,6 +1172,11 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// So many of something, in words.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn text(line: &[u8]) -> String {

@@ -8,14 +8,17 @@ use haltbox_format::lifecycle::State;
 
 use super::pair::{Agreement, Comparison, Side};
 use super::party::Party;
+use super::streams;
 use super::verdict::Verdict;
 use crate::source::{Blocks, Source};
+use crate::vocabulary::Vocabulary;
 
 /// What the sources themselves say is in dispute.
 pub(super) struct Dispute {
     /// Heights at which a source says that it diverged, and how.
     diverged: Vec<(u64, bool)>,
     hashes: [BTreeMap<u64, AppHash>; 2],
+    vocabulary: &'static dyn Vocabulary,
 }
 
 impl Dispute {
@@ -23,6 +26,7 @@ impl Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
+            vocabulary: a.vocabulary,
         };
         for (index, party) in [a, b].into_iter().enumerate() {
             dispute.read(index, party);
@@ -105,24 +109,26 @@ impl Dispute {
         if let Some(height) = self.other_app_hash(comparison) {
             let told = comparison.other_app_hash;
             let told = told.filter(|told| told.height == height);
+            if told.is_some_and(|told| !told.whole) {
+                return Some(in_part(height, comparison));
+            }
             let what = match told.is_some_and(|told| told.reads_differ) {
                 true => "every input, write and result",
                 false => "every entry",
             };
             let why = format!("{what} up to height {height} is equal, and the AppHashes are not");
-            if told.is_some_and(|told| told.uncovered) {
-                let why = format!("{why}; what differs may stand in what one side alone records");
+            if let Some(of) = told.and_then(|told| told.one_sided) {
+                let only = streams::only(of, comparison.streams());
+                let why =
+                    format!("{why}; at height {height} {only}: what differs may stand in these");
                 let ask = format!(
                     "height {height} of two nodes that record the same, one of either side"
                 );
                 return Some((Verdict::Insufficient, why, vec![ask]));
             }
-            let collect = [
-                "the chain's module hashes at that height (agd query or the export of both nodes)",
-                "a safe copy of swing-store and of the application database of both nodes",
-                "a trace of the Cosmos side (trace-store) of that block",
-            ];
-            return Some((Verdict::Outside, why, collect.map(str::to_owned).to_vec()));
+            let collect = self.vocabulary.outside().iter();
+            let collect = collect.map(|ask| (*ask).to_owned()).collect();
+            return Some((Verdict::Outside, why, collect));
         }
         let (height, _) = self.diverged.iter().find(|(_, results)| *results)?;
         Some((
@@ -133,4 +139,24 @@ impl Dispute {
             vec!["the block's transaction results of both nodes (code, gas, data)".to_owned()],
         ))
     }
+}
+
+/// The AppHashes differ after a block of which a side has a part only.
+fn in_part(height: u64, comparison: &Comparison) -> (Verdict, String, Vec<String>) {
+    let lacks = |side: &Side| side.incomplete.contains(&height);
+    let who = match comparison.sides.each_ref().map(lacks) {
+        [true, false] => "A does not cover",
+        [false, true] => "B does not cover",
+        _ => "neither covers",
+    };
+    (
+        Verdict::Insufficient,
+        format!(
+            "the AppHashes differ already after height {height}, which {who} as a whole: what differs lies there \
+             or before"
+        ),
+        vec![format!(
+            "height {height} and the heights before it, of both nodes"
+        )],
+    )
 }

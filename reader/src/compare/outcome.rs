@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use super::streams::{Common, Counted};
+use super::pair::Parting;
+use super::streams::{Counted, OneSided};
 use crate::tape::{BlockTape, Step, Unit, UnitDigest, What};
 use crate::vocabulary::trace::Weight;
 
@@ -33,7 +34,9 @@ pub(super) struct Outcome {
     /// The first place where the same reads came in another order.
     pub(super) moved: Option<(usize, usize)>,
     /// Steps that only one side records may decide, and nothing else tells.
-    pub(super) uncovered: bool,
+    pub(super) one_sided: Option<OneSided>,
+    /// The units up to which both were compared, where one of them is cut off.
+    until: [usize; 2],
 }
 
 impl Outcome {
@@ -42,14 +45,15 @@ impl Outcome {
             met,
             aside: None,
             moved: None,
-            uncovered: false,
+            one_sided: None,
+            until: [usize::MAX; 2],
         }
     }
 }
 
 /// Compares two executions from their beginning on. `None`: every step of theirs is a
 /// part of the outcome.
-pub(super) fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Option<Outcome> {
+pub(super) fn meet(a: &BlockTape, b: &BlockTape) -> Option<Outcome> {
     let has_steps = |tape: &BlockTape| {
         let mut units = tape.units.iter();
         units.any(|unit| matches!(unit.what, What::Step(_)))
@@ -61,19 +65,19 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Option<Outc
     if !a.begun || !b.begun {
         return Some(Outcome::of(Met::Nowhere));
     }
-    let counted = common.at(a, b);
-    let leaves_out = |decides: fn(Weight) -> bool| {
-        counted.leaves_out(a, decides) || counted.leaves_out(b, decides)
+    let counted = Counted::of(a, b);
+    let decides: fn(Weight) -> bool = match is_same_state(a, b) {
+        true => |weight| weight == Weight::Result,
+        false => |weight| !matches!(weight, Weight::Read | Weight::Place),
     };
-    Some(match is_same_state(a, b) {
-        true => Outcome {
-            uncovered: leaves_out(|weight| weight == Weight::Result),
-            ..by_outcome(a, b, &counted)
-        },
-        false => Outcome {
-            uncovered: leaves_out(|weight| !matches!(weight, Weight::Read | Weight::Place)),
-            ..by_course(a, b, &counted)
-        },
+    let outcome = match is_same_state(a, b) {
+        true => by_outcome(a, b, &counted),
+        false => by_course(a, b, &counted),
+    };
+    let one_sided = counted.one_sided([a, b], outcome.until, decides);
+    Some(Outcome {
+        one_sided,
+        ..outcome
     })
 }
 
@@ -101,6 +105,34 @@ fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
     };
     let (at_a, at_b) = answer.unwrap_or(place);
     Outcome::of(Met::Parts(at_a, at_b))
+}
+
+/// How courses part where nothing came of it.
+pub(super) enum Aside {
+    /// A question had another answer.
+    OtherAnswer,
+    /// Other questions were asked.
+    OtherReads,
+    /// What ends or begins a transaction stands elsewhere.
+    OtherPlace,
+    /// Something else was written.
+    OtherWrites,
+}
+
+/// How they do.
+pub(super) fn aside(at: &Parting) -> Aside {
+    let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
+    if is_same_question(a, *at_a, b, *at_b) {
+        return Aside::OtherAnswer;
+    }
+    let weights = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.weight));
+    if weights.contains(&Some(Weight::Read)) {
+        return Aside::OtherReads;
+    }
+    match weights.contains(&Some(Weight::Result)) || weights.contains(&Some(Weight::Place)) {
+        true => Aside::OtherPlace,
+        false => Aside::OtherWrites,
+    }
 }
 
 /// Both units ask the same.
@@ -153,8 +185,8 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
             .map(|at| reads.place(at, next_a, next_b));
         match (next_a, next_b) {
             // More may follow of a block that was cut off.
-            (None, _) if !a.tape.is_whole() => return outcome,
-            (_, None) if !b.tape.is_whole() => return outcome,
+            (None, _) if !a.tape.is_whole() => return outcome.until(reads.reached()),
+            (_, None) if !b.tape.is_whole() => return outcome.until(reads.reached()),
             (None, None) => {
                 outcome.note(differ, &reads);
                 return outcome;
@@ -178,6 +210,10 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
 }
 
 impl Outcome {
+    fn until(self, until: [usize; 2]) -> Outcome {
+        Outcome { until, ..self }
+    }
+
     /// Reads that differ, where both go on alike.
     fn note(&mut self, differ: Option<(usize, usize)>, reads: &Reads<'_, '_>) {
         self.aside = self.aside.or(differ);
@@ -234,6 +270,27 @@ impl<'w, 't> Reads<'w, 't> {
             says.sort_unstable();
             says
         })
+    }
+
+    /// Up to where each side was compared: beside one that is cut off, up to what that one
+    /// has.
+    fn reached(&self) -> [usize; 2] {
+        let pairs = self.of_a.len().min(self.of_b.len());
+        let last = |walk: &Walk<'_>, reads: &[usize], other: &Walk<'_>| {
+            let read = pairs.checked_sub(1).and_then(|last| reads.get(last));
+            let before = walk.at.checked_sub(reads.len() + 1);
+            let step = before.and_then(|before| walk.counted.get(before));
+            let reached = read.or(step).map_or(0, |unit| unit + 1);
+            if other.tape.is_whole() {
+                usize::MAX
+            } else {
+                reached
+            }
+        };
+        [
+            last(self.a, &self.of_a, self.b),
+            last(self.b, &self.of_b, self.a),
+        ]
     }
 
     /// Only their order differs.

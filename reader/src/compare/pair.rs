@@ -10,10 +10,10 @@ use std::thread::{Scope, ScopedJoinHandle};
 use super::cutter::{self, Depth};
 use super::outcome::{self, Met, Outcome};
 use super::party::Party;
-use super::streams::Common;
+use super::streams::OneSided;
 use crate::fingerprint;
-use crate::tape::{BlockTape, ChainBreak, Finds, Summary, Unit, UnitDigest, What};
-use crate::vocabulary::Vocabulary;
+use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, UnitDigest, What};
+use crate::vocabulary::{Amount, Vocabulary};
 
 /// Blocks read ahead of the comparison, by source.
 const AHEAD: usize = 2;
@@ -115,7 +115,9 @@ pub struct OtherHash {
     /// The height.
     pub height: u64,
     /// One side alone records steps of it that may be why.
-    pub uncovered: bool,
+    pub one_sided: Option<OneSided>,
+    /// Both have it whole.
+    pub whole: bool,
     /// Some read is not the same.
     pub reads_differ: bool,
 }
@@ -135,10 +137,11 @@ pub struct Comparison {
     pub aside: Option<Parting>,
     /// Such heights.
     pub asides: u64,
-    /// The first height that both have whole and at which their AppHashes are not the same.
+    /// The first height of which both have the end and at which their AppHashes are not the
+    /// same.
     pub other_app_hash: Option<OtherHash>,
     /// The first height at which what one side alone records may decide.
-    pub uncovered: Option<u64>,
+    pub one_sided: Option<(u64, OneSided)>,
     /// The first difference of activityhashes alone.
     pub activity: Option<ActivityParting>,
     /// Heights both have.
@@ -153,6 +156,10 @@ pub struct Comparison {
     pub replaced: Vec<u64>,
     /// Heights that differ.
     pub differing: u64,
+    /// Inputs and steps that both have in the heights that both have whole.
+    pub inputs: u64,
+    /// The steps.
+    pub steps: u64,
     /// Cranks compared, and of these: cranks that differ.
     pub cranks: (u64, u64),
     /// Cranks from the parting to the first with another crankhash.
@@ -208,11 +215,22 @@ impl Rises {
     }
 }
 
+/// A height that was executed more than once, and the execution that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// The height.
+    pub height: u64,
+    /// Which execution of it counts.
+    pub attempt: u32,
+    /// That one is whole.
+    pub whole: bool,
+}
+
 /// Heights that a source has more than once.
 #[derive(Clone, Debug, Default)]
 pub struct Executions {
     /// Heights executed more than once in a row; at most ten thousand.
-    pub again: Vec<u64>,
+    pub again: Vec<Again>,
     /// Executions that count because they were asked for: height and attempt.
     pub asked: Vec<(u64, u32)>,
     /// Executions that count because they diverged, though another one came after:
@@ -280,13 +298,17 @@ impl<'scope> TapeReader<'scope> {
                 self.held = Some(block);
                 break;
             }
-            if self.executions.again.last() != Some(&block.height) {
-                self.executions.again.push(block.height);
-            }
             let better = self.rank(&block) >= self.rank(&best);
             others.push(match better {
                 true => std::mem::replace(&mut best, block),
                 false => block,
+            });
+        }
+        if !others.is_empty() && self.executions.again.len() < TOLD {
+            self.executions.again.push(Again {
+                height: best.height,
+                attempt: best.attempt,
+                whole: best.is_whole(),
             });
         }
         self.note_others(&best, &others);
@@ -346,9 +368,7 @@ impl<'scope> TapeReader<'scope> {
             return;
         }
         let executed = others.iter().filter(|other| other.ran() && best.ran());
-        let common = Common::Present;
-        let otherwise =
-            executed.filter(|other| matches!(meet(best, other, &common).met, Met::Parts(..)));
+        let otherwise = executed.filter(|other| matches!(meet(best, other).met, Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
         self.executions.otherwise.extend(otherwise.take(room));
@@ -401,7 +421,6 @@ pub fn compare(
     mut a: TapeReader<'_>,
     mut b: TapeReader<'_>,
     known: &Known,
-    common: &Common,
 ) -> io::Result<Comparison> {
     let mut comparison = Comparison::default();
     let replaces = a.vocabulary.replaces_blocks();
@@ -434,7 +453,7 @@ pub fn compare(
         if let (Some(a), Some(b)) = (block_a, block_b) {
             match replaces && is_other_block(&a, &b) {
                 true => comparison.other_block(&a, &b),
-                false => comparison.block(a, b, known, common),
+                false => comparison.block(a, b, known),
             }
         }
     }
@@ -531,38 +550,42 @@ impl Comparison {
         }
     }
 
-    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known, common: &Common) {
+    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
-        let outcome = meet(&a, &b, common);
+        let outcome = meet(&a, &b);
         let both = a.is_whole() && b.is_whole();
-        let other_hash = both && parted(a.app_hash.as_ref(), b.app_hash.as_ref());
+        let ended = a.ended && b.ended;
+        let other_hash = ended && parted(a.app_hash.as_ref(), b.app_hash.as_ref());
         let aside = outcome.aside;
-        let uncovered = outcome.uncovered;
+        let one_sided = outcome.one_sided;
         let other = other_hash.then_some(OtherHash {
             height: a.height,
-            uncovered,
+            one_sided,
+            whole: both,
             reads_differ: aside.is_some(),
         });
         self.other_app_hash = self.other_app_hash.or(other);
         let met = match (outcome.met, outcome.moved) {
             (Met::Doubt(at_a, at_b), _) if known.contains(&a.height) => Met::Parts(at_a, at_b),
             // Where the state is another one, the order may be why.
-            (Met::Equal, Some((at_a, at_b))) if other_hash => Met::Parts(at_a, at_b),
+            (Met::Equal, Some((at_a, at_b))) if other_hash && both => Met::Parts(at_a, at_b),
             (met, _) => met,
         };
         // What a sender left out may differ.
         let wrapped = a.wrapped || b.wrapped;
-        let open = uncovered && matches!(met, Met::Equal);
-        self.uncovered = self.uncovered.or(open.then_some(a.height));
+        let open = one_sided.filter(|_| matches!(met, Met::Equal));
+        let first = self.one_sided.take();
+        self.one_sided = first.or(open.map(|open| (a.height, open)));
         let apart = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
         let whole = a.is_whole() && b.is_whole() && !apart;
         let agreement = match met {
-            Met::Equal if whole && !open => Agreement::Same,
+            Met::Equal if whole && open.is_none() => Agreement::Same,
             Met::Equal | Met::Doubt(..) => Agreement::Partial,
             Met::Parts(..) => Agreement::Different,
             Met::Nowhere => Agreement::Unknown,
         };
         self.whole += u64::from(whole);
+        self.count_units(&a, &b, whole);
         self.apart += u64::from(a.is_whole() && b.is_whole() && apart);
         self.differing += u64::from(agreement == Agreement::Different);
         if self.rows.len() < TOLD {
@@ -594,6 +617,29 @@ impl Comparison {
             }
             _ => {}
         }
+    }
+
+    /// What each side records beside its blocks.
+    pub fn streams(&self) -> [&Streams; 2] {
+        self.sides.each_ref().map(|side| &side.summary.streams)
+    }
+
+    /// How much was compared beside whole blocks.
+    pub fn amount(&self) -> Amount {
+        Amount {
+            cranks: self.cranks.0,
+            inputs: self.inputs,
+            steps: self.steps,
+        }
+    }
+
+    fn count_units(&mut self, a: &BlockTape, b: &BlockTape, whole: bool) {
+        let both = |is: fn(&Unit) -> bool| {
+            let [of_a, of_b] = [a, b].map(|tape| tape.units.iter().filter(|unit| is(unit)).count());
+            if whole { of_a.min(of_b) as u64 } else { 0 }
+        };
+        self.inputs += both(|unit| matches!(unit.what, What::Input(_)));
+        self.steps += both(Unit::is_operation);
     }
 
     fn parting_at(&self, a: BlockTape, at_a: usize, b: BlockTape, at_b: usize) -> Parting {
@@ -680,8 +726,8 @@ fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
-fn meet(a: &BlockTape, b: &BlockTape, common: &Common) -> Outcome {
-    let by_outcome = outcome::meet(a, b, common);
+fn meet(a: &BlockTape, b: &BlockTape) -> Outcome {
+    let by_outcome = outcome::meet(a, b);
     by_outcome.unwrap_or_else(|| Outcome::of(meet_unit_by_unit(a, b)))
 }
 

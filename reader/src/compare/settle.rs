@@ -7,7 +7,6 @@ use std::io;
 use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
-use super::streams::Common;
 use super::verdict::Case;
 
 /// Rises of one source that are compared where its node went back, the last ones.
@@ -134,7 +133,6 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
-    let mut common: Option<Common> = None;
     // They were compared with other sources before, or in other rises.
     a.read_by_bytes();
     b.read_by_bytes();
@@ -143,12 +141,7 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         let comparison = std::thread::scope(|scope| {
             let left = TapeReader::start(scope, a, of_a);
             let right = TapeReader::start(scope, b, of_b);
-            pair::compare(
-                left,
-                right,
-                &known,
-                common.as_ref().unwrap_or(&Common::default()),
-            )
+            pair::compare(left, right, &known)
         })?;
         let settled = |comparison, evidence| Settled {
             comparison,
@@ -159,13 +152,6 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
             return Ok(settled(comparison, None));
-        }
-        if common.is_none() {
-            let sides = comparison.sides.each_ref().map(|side| &side.summary);
-            if !Common::is_all(sides) {
-                common = Some(Common::of(sides));
-                continue;
-            }
         }
         if read_otherwise([a, b], &comparison) {
             same_values = false;

@@ -1,70 +1,31 @@
 //! What two recordings both have: only that can be compared.
 //!
-//! What a host records is chosen when its process starts. What a process recorded no step
-//! of, it may not have recorded: where that could decide, nothing is concluded.
+//! What a host records is chosen when its process starts, may be changed while it runs, and
+//! changes where parts of recordings are put together: nothing in a recording need say so.
+//! So it is told block by block. What one side has no step of in a block, it may not have
+//! recorded there: that is no difference, and where it could decide, nothing is concluded.
 
-use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, What};
+use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, Unit, What};
 use crate::vocabulary::trace::Weight;
 
-/// The streams of both sides.
-#[derive(Clone, Debug, Default)]
-pub enum Common {
-    /// All that stands there is compared.
-    #[default]
-    All,
-    /// Of two executions of one source, what both have.
-    Present,
-    /// By what each process of both sides recorded.
-    Told([Vec<Streams>; 2]),
+/// The streams that each side has in a block, in their order.
+pub(super) struct Counted([Vec<StreamId>; 2]);
+
+/// A stream that one side alone has in a block, and that could decide what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OneSided {
+    /// The side that has it: 0 or 1.
+    pub side: usize,
+    /// Which.
+    pub stream: StreamId,
 }
-
-impl Common {
-    /// By what both told.
-    pub fn of(sides: [&Summary; 2]) -> Common {
-        Common::Told(sides.map(|side| side.processes.clone()))
-    }
-
-    /// Every process of both sides has the same streams.
-    pub fn is_all(sides: [&Summary; 2]) -> bool {
-        let mut all = sides
-            .iter()
-            .flat_map(|side| &side.processes)
-            .map(|streams| streams.keys().collect::<Vec<_>>());
-        let first = all.next();
-        first.is_none_or(|first| all.all(|other| other == first))
-    }
-
-    /// Which steps of two executions of a height count.
-    pub(super) fn at(&self, a: &BlockTape, b: &BlockTape) -> Counted {
-        Counted(match self {
-            Common::All => None,
-            Common::Present => Some([a, b].map(present)),
-            Common::Told([of_a, of_b]) => {
-                let streams = |all: &[Streams], tape: &BlockTape| {
-                    let own = all.get(tape.process);
-                    own.map_or_else(Vec::new, |own| own.keys().copied().collect())
-                };
-                Some([streams(of_a, a), streams(of_b, b)])
-            }
-        })
-    }
-}
-
-fn present(tape: &BlockTape) -> Vec<StreamId> {
-    let steps = tape.units.iter().filter_map(|unit| match &unit.what {
-        What::Step(step) => Some(step.stream),
-        _ => None,
-    });
-    let mut streams: Vec<StreamId> = steps.collect();
-    streams.sort_unstable();
-    streams.dedup();
-    streams
-}
-
-/// The streams that each side has, in their order; `None`: all.
-pub(super) struct Counted(Option<[Vec<StreamId>; 2]>);
 
 impl Counted {
+    /// By what stands in two executions of a height.
+    pub(super) fn of(a: &BlockTape, b: &BlockTape) -> Counted {
+        Counted([a, b].map(present))
+    }
+
     pub(super) fn counts(&self, what: &What) -> bool {
         match what {
             What::Step(step) => self.have_both(step),
@@ -74,30 +35,61 @@ impl Counted {
 
     fn have_both(&self, step: &Step) -> bool {
         let has = |streams: &Vec<StreamId>| streams.binary_search(&step.stream).is_ok();
-        self.0.as_ref().is_none_or(|sides| sides.iter().all(has))
+        self.0.iter().all(has)
     }
 
-    /// What only one side has could decide what came of the block.
-    pub(super) fn leaves_out(&self, tape: &BlockTape, decides: impl Fn(Weight) -> bool) -> bool {
-        tape.units.iter().any(|unit| match &unit.what {
-            What::Step(step) => decides(step.weight) && !self.have_both(step),
-            _ => false,
-        })
+    /// What only one side has and could decide what came of the block, up to a unit on each
+    /// side. Of several the same one whichever source was named first.
+    pub(super) fn one_sided(
+        &self,
+        tapes: [&BlockTape; 2],
+        until: [usize; 2],
+        decides: impl Fn(Weight) -> bool,
+    ) -> Option<OneSided> {
+        let sides = tapes.into_iter().zip(until).enumerate();
+        let found = sides.flat_map(|(side, (tape, until))| {
+            let steps = tape.units.iter().take(until).filter_map(step);
+            let left_out = steps.filter(|step| decides(step.weight) && !self.have_both(step));
+            left_out.map(move |step| OneSided {
+                side,
+                stream: step.stream,
+            })
+        });
+        found.min_by_key(|found| found.stream)
     }
 }
 
-/// Streams of one side that the other does not have in any process, by name.
+fn step(unit: &Unit) -> Option<&Step> {
+    match &unit.what {
+        What::Step(step) => Some(step),
+        _ => None,
+    }
+}
+
+fn present(tape: &BlockTape) -> Vec<StreamId> {
+    let steps = tape.units.iter().take(tape.covered()).filter_map(step);
+    let mut streams: Vec<StreamId> = steps.map(|step| step.stream).collect();
+    streams.sort_unstable();
+    streams.dedup();
+    streams
+}
+
+/// Streams of one side that the other does not have in any block, by name.
 pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
-    let has = |id: &StreamId| {
-        let mut processes = other.processes.iter();
-        processes.any(|streams| streams.contains_key(id))
-    };
-    let streams = own.processes.iter().flatten();
-    let mut names: Vec<String> = streams
-        .filter(|(id, _)| !has(id))
-        .map(|(_, name)| name.clone())
+    let lacks = |(id, _): &(&StreamId, _)| !other.streams.contains_key(id);
+    let mut names: Vec<String> = own
+        .streams
+        .iter()
+        .filter(lacks)
+        .map(|(_, of)| of.name.clone())
         .collect();
     names.sort_unstable();
-    names.dedup();
     names
+}
+
+/// Which of two sides alone has what in a block, in words.
+pub fn only(of: OneSided, sides: [&Streams; 2]) -> String {
+    let stream = sides[of.side].get(&of.stream);
+    let name = stream.map_or("a kind that is not told", |stream| &stream.name);
+    format!("only {} has entries of {name}", ["A", "B"][of.side])
 }

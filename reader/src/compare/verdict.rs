@@ -436,7 +436,10 @@ impl Case<'_> {
                 finding.verdict = Verdict::Inputs;
                 finding.summary = match roles {
                     [Role::Input, Role::Input] => "the same inputs came in another order".into(),
-                    _ => "what came from outside the kernel came in another order".into(),
+                    _ => format!(
+                        "what came from outside the {} came in another order",
+                        self.vocabulary.runner()
+                    ),
                 };
                 finding.counterparts = false;
             }

@@ -23,6 +23,18 @@ pub struct SwingSet;
 const BEGIN: &str = "cosmic-swingset-begin-block";
 
 impl Vocabulary for SwingSet {
+    fn outside(&self) -> &'static [&'static str] {
+        &[
+            "the chain's module hashes at that height (agd query or the export of both nodes)",
+            "a safe copy of swing-store and of the application database of both nodes",
+            "a trace of the Cosmos side (trace-store) of that block",
+        ]
+    }
+
+    fn runner(&self) -> &'static str {
+        "kernel"
+    }
+
     fn block_begins(&self) -> &'static str {
         BEGIN
     }

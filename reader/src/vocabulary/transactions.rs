@@ -6,7 +6,7 @@ mod trace;
 use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Numbers, Role, Trace, Vocabulary, Written};
+use super::{Amount, Numbers, Role, Trace, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -47,6 +47,25 @@ impl Vocabulary for Transactions {
     /// An operation in words; another entry as it stands.
     fn brief(&self, line: &str) -> String {
         brief(line.as_bytes()).unwrap_or_else(|| line.to_owned())
+    }
+
+    fn compared(&self, amount: Amount) -> String {
+        let count = |count: u64, what: &str| match count {
+            0 => String::new(),
+            1 => format!(", 1 {what}"),
+            count => format!(", {count} {what}s"),
+        };
+        count(amount.cranks, "crank")
+            + &count(amount.inputs, "transaction")
+            + &count(amount.steps, "operation")
+    }
+
+    fn outside(&self) -> &'static [&'static str] {
+        &[
+            "the hash of each store at that height, of both nodes (of a Cosmos SDK app its commit info)",
+            "a safe copy of the application database of both nodes",
+            "that block executed again by both with every store traced (docs/embedding.md)",
+        ]
     }
 
     /// A transaction's own number is not among them: it is its place in the block, which
@@ -128,15 +147,40 @@ fn key(line: &[u8]) -> Option<(String, &[u8])> {
     Some((json::read_str(store?)?.into_owned(), key?))
 }
 
+/// An iterator in words.
+fn iterates(line: &[u8], number: u64) -> Option<String> {
+    let [store, start, end, reverse] = json::pick(line, [b"store", b"start", b"end", b"reverse"]);
+    let store = json::read_str(store?)?;
+    let edge = |edge: Option<&[u8]>| {
+        let edge = edge.filter(|edge| *edge != b"null");
+        edge.map_or(String::new(), |edge| {
+            String::from_utf8_lossy(edge).into_owned()
+        })
+    };
+    let backwards = if reverse == Some(b"true") {
+        " backwards"
+    } else {
+        ""
+    };
+    Some(format!(
+        "op-iterate {number} {store} {}..{}{backwards}",
+        edge(start),
+        edge(end)
+    ))
+}
+
 /// The value that an operation read or wrote.
 fn value(line: &[u8]) -> Option<&[u8]> {
     json::find(line, VALUE.as_bytes())
 }
 
 fn brief(line: &[u8]) -> Option<String> {
-    let (store, key) = key(line)?;
     let number = json::find(line, b"op").and_then(json::read_u64)?;
     let kind = type_of(line);
+    if &*kind == "op-iterate" {
+        return iterates(line, number);
+    }
+    let (store, key) = key(line)?;
     let value = value(line).map_or(String::new(), |value| {
         format!(" {}", String::from_utf8_lossy(value))
     });

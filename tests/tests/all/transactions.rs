@@ -1,6 +1,11 @@
 //! Hosts without a slog of their own: what their calls and entries record, and
 //! how two such recordings are compared.
 
+#[path = "transactions/pairs.rs"]
+mod pairs;
+#[path = "transactions/slogs.rs"]
+mod slogs;
+
 use std::path::{Path, PathBuf};
 
 use haltbox_format::{AppHash, Profile};

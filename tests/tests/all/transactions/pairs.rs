@@ -1,0 +1,391 @@
+//! Pairs of recordings that a comparison once judged wrongly, or could.
+
+use haltbox_tests::*;
+
+use super::slogs::write;
+
+/// What A and B are, the verdict, and the place or the words of it.
+const PAIRS: [(&str, &str, &str, &str, &str); 48] = [
+    (
+        "an AppHash that the commit alone tells",
+        "start [1~A std ] [2~B std ]",
+        "start [1~A std ] [2~C std ]",
+        "outside the recording",
+        "height 2",
+    ),
+    (
+        "a write in a block in which the other side has no operation, and no AppHash",
+        "start [1 std ] [2 ] [3 std ]",
+        "start [1 std ] [2 w:bank/09=9 ] [3 std ]",
+        "evidence insufficient",
+        "at height 2 only B has entries of store bank",
+    ),
+    (
+        "the same with another AppHash",
+        "start [1=A std ] [2=B ] [3=D std ]",
+        "start [1=A std ] [2=C w:bank/09=9 ] [3=E std ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store bank",
+    ),
+    (
+        "the same with the same AppHash",
+        "start [1=A std ] [2=B ] [3=D std ]",
+        "start [1=A std ] [2=B w:bank/09=9 ] [3=D std ]",
+        "identical",
+        "",
+    ),
+    (
+        "a process that never touches a store, and no AppHash",
+        "start [1 std w:gov/05=5 ] start [2 std ] [3 std ]",
+        "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ] [3 std ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store gov",
+    ),
+    (
+        "the same with another AppHash",
+        "start [1=A std w:gov/05=5 ] start [2=B std ] [3=D std ]",
+        "start [1=A std w:gov/05=5 ] [2=C std w:gov/05=5 ] [3=E std ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store gov",
+    ),
+    (
+        "a process that tells no results, under the same AppHash",
+        "start [1=A in:0 res:0 ] start [2=B in:0 ]",
+        "start [1=A in:0 res:0 ] [2=B in:0 res:0/5 ]",
+        "evidence insufficient",
+        "height 2 only B has entries of tx-result",
+    ),
+    (
+        "reads of a restart where a write differs",
+        "start [1=A r:upgrade/00 std ] [2=B r:upgrade/00 r:bank/01=1 w:bank/01=2 ]",
+        "start [1=A r:upgrade/00 std ] start [2=C it:upgrade next:upgrade r:upgrade/00 r:bank/01=1 w:bank/01=3 ]",
+        "execution differs",
+        "height 2, op 2, op-write",
+    ),
+    (
+        "reads of a cache where a write differs",
+        "start [1 std ] [2 r:bank/00=1 w:bank/09=2 ]",
+        "start [1 std ] [2 r:bank/00=1 r:bank/01=1 r:bank/02=1 w:bank/09=3 ]",
+        "execution differs",
+        "height 2, op 1, op-write",
+    ),
+    (
+        "one more read, and another AppHash",
+        "start [1=A std ] [2=B std ]",
+        "start [1=A std ] [2=C r:bank/07=7 std ]",
+        "outside the recording",
+        "height 2",
+    ),
+    (
+        "an AppHash that differs before the first read that does",
+        "start [1=A std ] [2=B std ] [3=D r:bank/01=1 ]",
+        "start [1=A std ] [2=C std ] [3=E r:bank/01=2 ]",
+        "outside the recording",
+        "height 2",
+    ),
+    (
+        "an execution that was thrown away at the end",
+        "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d res:0 end abort",
+        "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
+        "identical",
+        "1 whole block",
+    ),
+    (
+        "one that was thrown away, and the next one cut off",
+        "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d res:0 end abort [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0",
+        "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
+        "identical",
+        "height 2 was compared in part only",
+    ),
+    (
+        "one that was thrown away before its end",
+        "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d abort",
+        "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
+        "identical",
+        "1 whole block",
+    ),
+    (
+        "a recording that begins inside a block with cranks",
+        "[+1=A crank:1=1 w:bank/01=1 ] [2=B std ]",
+        "start [1=A crank:1=1 r:bank/07=7 w:bank/01=1 ] [2=B std ]",
+        "identical",
+        "height 1 was compared in part only",
+    ),
+    (
+        "another crankhash",
+        "start [1 r:bank/07=7 crank:1=1 w:bank/01=1 ] [2 std ]",
+        "start [1 r:bank/07=7 crank:1=2 w:bank/01=1 ] [2 std ]",
+        "hash only",
+        "height 1, crank 1",
+    ),
+    (
+        "another crankhash, from another JSON writer",
+        "start [1 r:bank/07=7 crank:1=1 w:bank/01=1 ] [2 std ]",
+        "spaced start [1 r:bank/07=7 crank:1=2 w:bank/01=1 ] [2 std ]",
+        "hash only",
+        "height 1, crank 1",
+    ),
+    (
+        "another crankhash under the same activityhash, from another JSON writer",
+        "start [1 r:bank/07=7 crank:1=1/8 w:bank/01=1 ] [2 std ]",
+        "spaced start [1 r:bank/07=7 crank:1=2/8 w:bank/01=1 ] [2 std ]",
+        "hash only",
+        "height 1, crank 1",
+    ),
+    (
+        "gas alone",
+        "start [1=A std ] [2=B in:0 tx:0 0.r:bank/01=1 0.w:bank/01=2 res:0 ]",
+        "start [1=A std ] [2=B in:0 tx:0 0.r:bank/01=1 0.w:bank/01=2 res:0=6 ]",
+        "results only",
+        "height 2, tx 0, tx-result",
+    ),
+    (
+        "a node that went back, and records more since",
+        "start [1=1 std ] [2=2 std ] [3=3 std ] [4=4 std ] start [2=2 std w:gov/05=5 ] [3=3 std w:gov/05=5 ] [4=4 std w:gov/05=5 ]",
+        "start [1=1 std w:gov/05=5 ] [2=2 std w:gov/05=5 ] [3=3 std w:gov/05=5 ] [4=4 std w:gov/05=5 ]",
+        "identical",
+        "4 whole blocks",
+    ),
+    (
+        "the same without AppHashes",
+        "start [1 std ] [2 std ] [3 std ] [4 std ] start [2 std w:gov/05=5 ] [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ] [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "evidence insufficient",
+        "height 1 only B has entries of store gov",
+    ),
+    (
+        "a read of what was taken back, under the same AppHash",
+        "start [1 std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
+        "start [1 std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
+        "identical",
+        "2 whole blocks",
+    ),
+    (
+        "the same, cut off before its results",
+        "start [1=A std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=9 0.r:bank/01=1 0.w:bank/02=2",
+        "start [1=A std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
+        "identical",
+        "height 2 was compared in part only",
+    ),
+    (
+        "recordings that begin inside the block after which the AppHashes differ",
+        "[+5=A r:bank/01=1 ] [6=B std ] [7=E std ]",
+        "[+5=C r:bank/01=1 ] [6=D std ] [7=F std ]",
+        "evidence insufficient",
+        "AppHashes differ already after height 5",
+    ),
+    (
+        "one recording that does",
+        "[+5=A r:bank/01=1 ] [6=B std ] [7=E std ]",
+        "start [5=C std ] [6=D std ] [7=F std ]",
+        "evidence insufficient",
+        "AppHashes differ already after height 5",
+    ),
+    (
+        "a recording that begins behind a read that only the other side made",
+        "[+1=A crank:1=1/a crank:2=2/b w:bank/01=1 crank:3=3/c ] [2=B std ]",
+        "start [1=A crank:1=1/a crank:2=2/b r:bank/07=7 w:bank/01=1 crank:3=3/c ] [2=B std ]",
+        "identical",
+        "height 1 was compared in part only",
+    ),
+    (
+        "one that begins behind a write of it, under the same AppHash",
+        "[+1=A crank:1=1/a crank:2=2/b w:bank/01=1 crank:3=3/c ] [2=B std ]",
+        "start [1=A crank:1=1/a crank:2=2/b crank:3=3/c ] start [2=B std ]",
+        "identical",
+        "height 1 was compared in part only",
+    ),
+    (
+        "results behind all, and behind each",
+        "start [1~A in:0 in:1 tx:0 0.w:bank/01=1 tx:1 1.w:bank/02=1 res:0 res:1 ] [2 std ]",
+        "start [1~A in:0 in:1 tx:0 0.w:bank/01=1 res:0 tx:1 1.w:bank/02=1 res:1 ] [2 std ]",
+        "identical",
+        "2 whole blocks",
+    ),
+    (
+        "a second execution that records more",
+        "start [1=A std ] start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ]",
+        "start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ]",
+        "identical",
+        "A executed height 1 more than once: attempt 2 is compared",
+    ),
+    (
+        "another answer under the same AppHash",
+        "start [1=A std ] [2=B r:bank/01=1 w:bank/02=2 ]",
+        "start [1=A std ] [2=B r:bank/01=2 w:bank/02=2 ]",
+        "identical",
+        "the same read gave another value",
+    ),
+    (
+        "a store that one side alone ever has, and no AppHash",
+        "start [1 std ] [2 std ]",
+        "start [1 std ] [2 std w:gov/05=5 ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store gov",
+    ),
+    (
+        "the same with another AppHash",
+        "start [1=A std ] [2=B std ]",
+        "start [1=A std ] [2=C std w:gov/05=5 ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store gov",
+    ),
+    (
+        "reads of a restart, and an AppHash that the commit alone tells",
+        "start [1~A std ] [2~B std ]",
+        "start [1~A std ] start [2~B it:upgrade next:upgrade std ]",
+        "identical",
+        "2 whole blocks",
+    ),
+    (
+        "the order of reads, and another AppHash",
+        "start [1~A std ] [2~B r:bank/01=1 r:bank/02=2 w:bank/03=3 ]",
+        "start [1~A std ] [2~C r:bank/02=2 r:bank/01=1 w:bank/03=3 ]",
+        "order differs",
+        "height 2, op 0, op-read",
+    ),
+    (
+        "two executions that were cut off, of which the longer one lacks a store",
+        "start [1=A std ] [2 std w:bank/02=1 w:bank/03=1 start [2 std w:gov/05=5",
+        "start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 w:bank/02=1 w:bank/03=1 ]",
+        "evidence insufficient",
+        "attempt 1 is compared",
+    ),
+    (
+        "a second execution that records more, and no AppHash",
+        "start [1 std ] start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ]",
+        "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ]",
+        "identical",
+        "2 whole blocks",
+    ),
+    (
+        "a read and gas with it",
+        "start [1=A std ] [2=B in:0 tx:0 0.r:bank/01=1 0.w:bank/01=2 res:0 ]",
+        "start [1=A std ] [2=B in:0 tx:0 0.r:bank/01=2 0.w:bank/01=2 res:0=6 ]",
+        "state differs",
+        "height 2, tx 0, op 0, op-read",
+    ),
+    (
+        "a host that records more since its restart",
+        "start [1 std ] [2 std ] start [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ] [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "evidence insufficient",
+        "height 1 only B has entries of store gov",
+    ),
+    (
+        "a host that records more from some block on",
+        "[1 std ] [2 std ] [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ] [3 std w:gov/05=5 ] [4 std w:gov/05=5 ]",
+        "evidence insufficient",
+        "height 1 only B has entries of store gov",
+    ),
+    (
+        "the same with AppHashes",
+        "[1=A std ] [2=B std ] [3=C std w:gov/05=5 ]",
+        "start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ] [3=C std w:gov/05=5 ]",
+        "identical",
+        "3 whole blocks",
+    ),
+    (
+        "a tracer that is off for a block, and another AppHash there",
+        "start [1=A std ] [2=B ] [3=C std ]",
+        "start [1=A std ] [2=D std ] [3=E std ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store bank",
+    ),
+    (
+        "a tracer that is off for a block, and results that differ there",
+        "start [1=A in:0 tx:0 0.w:bank/01=1 res:0 ] [2=B in:0 res:0 ]",
+        "start [1=A in:0 tx:0 0.w:bank/01=1 res:0 ] [2=C in:0 tx:0 0.w:bank/01=1 res:0=7 ]",
+        "execution differs",
+        "height 2, tx 0, tx-result",
+    ),
+    (
+        "a write that differs beside a store of one side",
+        "start [1 std w:gov/05=5 ] [2 r:bank/01=1 w:bank/01=2 w:gov/05=5 ]",
+        "start [1 std ] [2 r:bank/01=1 w:bank/01=3 ]",
+        "execution differs",
+        "height 2, op 1, op-write",
+    ),
+    (
+        "a write that one side alone made before the other was cut off",
+        "start [1=A std ] [2 r:bank/01=1 w:bank/01=2",
+        "start [1=A std ] [2=B w:gov/05=5 r:bank/01=1 w:bank/01=2 w:bank/02=3 ]",
+        "evidence insufficient",
+        "height 2 only B has entries of store gov",
+    ),
+    (
+        "a write that one side made where the other was cut off already",
+        "start [1=A std ] [2 r:bank/01=1 w:bank/01=2",
+        "start [1=A std ] [2=B r:bank/01=1 w:bank/01=2 w:gov/05=5 w:bank/02=3 ]",
+        "identical",
+        "height 2 was compared in part only",
+    ),
+    (
+        "what a node executed before it went back",
+        "start [1 std ] [2 std ] [3 r:bank/01=1 w:bank/01=9 ] [4 std ] start [3 ] [4 ] [5 ]",
+        "start [1 std ] [2 std ] [3 std ] [4 std ] [5 std ]",
+        "execution differs",
+        "height 3, op 1, op-write",
+    ),
+    (
+        "AppHashes alone",
+        "start [1=A std ] [2=B std ]",
+        "start [1=A std ] [2=C std ]",
+        "outside the recording",
+        "height 2",
+    ),
+    (
+        "a read that differs in the first block that both have",
+        "start [4=A std ] [5=B r:bank/01=1 ]",
+        "start [5=C r:bank/01=2 ]",
+        "state differs",
+        "the fault may be older",
+    ),
+];
+
+#[test]
+fn pairs_of_recordings_are_judged_by_what_both_tell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (index, (what, one, other, verdict, words)) in PAIRS.iter().enumerate() {
+        let [a, b] = [one, other].map(|_| folder.path().join("none"));
+        let (a, b) = (
+            a.with_file_name(format!("{index}a.slog")),
+            b.with_file_name(format!("{index}b.slog")),
+        );
+        write(&a, one);
+        write(&b, other);
+        for (mirrored, [a, b]) in [(false, [&a, &b]), (true, [&b, &a])] {
+            let arguments = ["--profile", "host", text(a), text(b)];
+            let shown = run(&[&["diff"][..], &arguments].concat());
+            let told = String::from_utf8_lossy(&shown.stdout)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
+            let said = format!("{what}, mirrored: {mirrored}:\n{told}");
+            assert!(told.contains(&verdict.to_uppercase()), "{verdict}: {said}");
+            let words = if mirrored {
+                swapped(words)
+            } else {
+                (*words).to_owned()
+            };
+            assert!(told.contains(&words), "{words:?}: {said}");
+            let compared = run(&[&["compare"][..], &arguments].concat());
+            assert_eq!(
+                compared.status.code(),
+                shown.status.code(),
+                "compare: {said}"
+            );
+        }
+    }
+}
+
+/// The words about the other side.
+fn swapped(words: &str) -> String {
+    let word = |word| match word {
+        "A" => "B",
+        "B" => "A",
+        other => other,
+    };
+    words.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
