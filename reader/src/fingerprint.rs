@@ -1,14 +1,14 @@
-//! Fingerprints: the digests of a source without its bodies. 80 bytes a block
-//! and 12 a unit (docs/format.md), so that validators can publish what they
+//! Fingerprints: the digests of a source without its bodies. 80 bytes a block, 96 where the
+//! source tells AppHashes, and 12 a unit (docs/format.md), so that validators can publish what they
 //! executed without publishing the data.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-use haltbox_format::{BlockHash, Digest};
+use haltbox_format::{AppHash, BlockHash, Digest};
 
-use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What, spanning};
 
 /// The first bytes of a fingerprint, before its version.
 pub const MAGIC: &[u8; 7] = b"HBXFPRT";
@@ -46,8 +46,10 @@ const DISORDER: &str = "its entries do not stand behind one another as a kernel 
 pub enum Version {
     /// Without activityhashes.
     First,
-    /// The one that is written.
+    /// Without AppHashes.
     Second,
+    /// With them.
+    Third,
 }
 
 impl Version {
@@ -55,13 +57,14 @@ impl Version {
         match self {
             Version::First => 64,
             Version::Second => 80,
+            Version::Third => 96,
         }
     }
 
     const fn unit(self) -> usize {
         match self {
             Version::First => 8,
-            Version::Second => 12,
+            Version::Second | Version::Third => 12,
         }
     }
 
@@ -69,13 +72,22 @@ impl Version {
         match head.strip_prefix(MAGIC)?.first()? {
             1 => Some(Version::First),
             2 => Some(Version::Second),
+            3 => Some(Version::Third),
             _ => None,
         }
     }
 
     /// It tells of kernel work that no entry shows.
     pub fn has_activity(self) -> bool {
-        self == Version::Second
+        self != Version::First
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Version::First => 1,
+            Version::Second => 2,
+            Version::Third => 3,
+        }
     }
 }
 
@@ -99,6 +111,8 @@ pub struct BlockPrint {
     pub activity: Option<UnitDigest>,
     /// HASH of the execution, if it is whole.
     pub hash: Option<BlockHash>,
+    /// Digest of this node's AppHash after it, where it is told.
+    app_hash: Option<UnitDigest>,
 }
 
 /// An open fingerprint.
@@ -117,9 +131,32 @@ pub struct Fingerprint {
 
 /// A fingerprint being made.
 pub struct Writer {
-    /// Height, its record without the index of its first unit, and its units.
-    blocks: Vec<(u64, Vec<u8>, Vec<u8>)>,
+    blocks: Vec<Drafted>,
     profile: Digest,
+}
+
+struct Drafted {
+    height: u64,
+    /// Its record without the index of its first unit and its AppHash.
+    record: Vec<u8>,
+    app_hash: Option<UnitDigest>,
+    units: Vec<u8>,
+}
+
+/// An AppHash as it stands in a fingerprint.
+fn app_digest(hash: &AppHash) -> UnitDigest {
+    short(hash.as_bytes())
+}
+
+/// Whether the AppHashes after two executions are the same, where both tell them; in a
+/// fingerprint they are digests.
+pub fn is_same_app_hash(a: &BlockTape, b: &BlockTape) -> Option<bool> {
+    let (of_a, of_b) = (a.app_hash.as_ref()?, b.app_hash.as_ref()?);
+    if a.narrow == b.narrow {
+        return Some(of_a == of_b);
+    }
+    let (print, other) = if a.narrow { (of_a, of_b) } else { (of_b, of_a) };
+    Some(*print.as_bytes() == app_digest(other))
 }
 
 /// What tells a block: equal for equal units, whatever source they are from.
@@ -218,13 +255,18 @@ impl Writer {
             words.extend(narrow(unit).to_le_bytes());
             words.extend(activity_word(unit).to_le_bytes());
         }
-        self.blocks.push((block.height, record, words));
+        self.blocks.push(Drafted {
+            height: block.height,
+            record,
+            app_hash: block.app_hash.as_ref().map(app_digest),
+            units: words,
+        });
     }
 
     /// Entries of the recording do not stand in the order they were written in: what
     /// differs in any of its blocks may stand elsewhere.
     pub fn disordered(&mut self) {
-        for (_, record, _) in &mut self.blocks {
+        for Drafted { record, .. } in &mut self.blocks {
             let flags = record.get_mut(FLAGS..FLAGS + 2);
             if let Some(flags) = flags.and_then(|flags| <&mut [u8; 2]>::try_from(flags).ok()) {
                 *flags = (u16::from_le_bytes(*flags) | DISORDERED).to_le_bytes();
@@ -242,16 +284,23 @@ impl Writer {
     /// # Errors
     /// What writing gives.
     pub fn finish(self, mut out: impl Write) -> io::Result<()> {
+        let version = match self.blocks.iter().any(|block| block.app_hash.is_some()) {
+            true => Version::Third,
+            false => Version::Second,
+        };
         let (mut table, mut units) = (Vec::new(), Vec::new());
-        for (height, record, words) in &self.blocks {
-            table.extend(height.to_le_bytes());
+        for block in &self.blocks {
+            table.extend(block.height.to_le_bytes());
             table.extend(((units.len() / UNIT) as u64).to_le_bytes());
-            table.extend(record);
-            units.extend(words);
+            table.extend(&block.record);
+            if version == Version::Third {
+                table.extend(block.app_hash.unwrap_or_default());
+            }
+            units.extend(&block.units);
         }
         let mut head = Vec::with_capacity(HEAD);
         head.extend(MAGIC);
-        head.push(2);
+        head.push(version.number());
         head.extend((self.blocks.len() as u64).to_le_bytes());
         head.extend(((units.len() / UNIT) as u64).to_le_bytes());
         head.extend(self.profile.0);
@@ -345,6 +394,9 @@ impl Fingerprint {
                 summary.without_hashes += tape.cranks() as u64;
                 summary.without_crankhashes += tape.cranks() as u64;
             }
+            if tape.app_hash.is_some() {
+                summary.app_hashes = Some(spanning(summary.app_hashes, tape.height));
+            }
             if block.flags & DISORDERED != 0 || tape.fault.is_some() {
                 summary.disorder.get_or_insert(DISORDER.to_owned());
             }
@@ -389,7 +441,7 @@ impl Fingerprint {
             narrow: true,
             wrapped: false,
             fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
-            app_hash: None,
+            app_hash: block.app_hash.and_then(|digest| AppHash::new(&digest)),
         })
     }
 
@@ -467,6 +519,10 @@ fn parse_block(bytes: &[u8], version: Version) -> BlockPrint {
             .then(|| bytes.get(64..)?.first_chunk::<16>().copied())
             .flatten(),
         hash: (hash != [0; 16]).then_some(BlockHash(hash)),
+        app_hash: (version == Version::Third)
+            .then(|| bytes.get(80..)?.first_chunk::<16>().copied())
+            .flatten()
+            .filter(|digest| *digest != [0; 16]),
     }
 }
 

@@ -150,6 +150,9 @@ fn read(
     Ok((node, party.rules()))
 }
 
+/// Nodes that are tried as the one that the others are held to.
+const SEEDS: usize = 8;
+
 /// Members of a group that are asked for its difference from another.
 const SPEAKERS: usize = 3;
 
@@ -169,6 +172,7 @@ impl Judging<'_> {
     fn confirm(&mut self) -> anyhow::Result<()> {
         self.check_members()?;
         self.place_others()?;
+        self.find_silent()?;
         groups::order(&mut self.groups, self.nodes);
         self.name_differences()?;
         groups::order(&mut self.groups, self.nodes);
@@ -247,57 +251,118 @@ impl Judging<'_> {
             }
             // It may agree with those that left before: it covers no height at which they did.
             1 => self.homeless.push(member),
-            _ => self
-                .undecided
-                .push(format!("{}: {}", own.name, document.summary)),
+            _ => self.undecided.push(undecided(&document)),
         }
         Ok(())
     }
 
-    /// Nodes whose digests tell nothing, or not enough, go where their entries agree.
+    /// Nodes whose digests tell nothing, or not enough, go where their entries agree. Which
+    /// groups come of it does not hang on the names.
     fn place_others(&mut self) -> anyhow::Result<()> {
         let all = self.nodes.iter().enumerate();
         let unsure = all.filter(|(_, node)| node.unsure && !node.heights.is_empty());
         let mut members = std::mem::take(&mut self.homeless);
         members.extend(unsure.map(|(at, _)| at));
-        for member in members {
-            self.place(member)?;
+        members.sort_by_cached_key(|member| self.nodes[*member].rank());
+        let mut open = match self.groups.is_empty() {
+            true => self.seed(&members)?,
+            false => self.place_all(members)?,
+        };
+        open.sort_by_key(|(member, _)| *member);
+        let words = open.iter().map(|(_, document)| undecided(document));
+        self.undecided.extend(words.collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// The first group is of a node that others agree with or differ from: one that tells
+    /// nothing of any other decides nothing. Those that could not be placed.
+    fn seed(&mut self, members: &[usize]) -> anyhow::Result<Vec<(usize, Document)>> {
+        let mut first = None;
+        for seed in members.iter().take(SEEDS) {
+            self.groups = vec![Group {
+                members: vec![*seed],
+                ..Group::default()
+            }];
+            let others = members.iter().copied().filter(|member| member != seed);
+            let open = self.place_all(others.collect())?;
+            if open.len() + 1 < members.len() {
+                return Ok(open);
+            }
+            first.get_or_insert((std::mem::take(&mut self.groups), open));
+        }
+        let (groups, open) = first.unwrap_or_default();
+        self.groups = groups;
+        Ok(open)
+    }
+
+    /// Places what can be placed; what stands in a group then may tell where another node
+    /// belongs.
+    fn place_all(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<(usize, Document)>> {
+        loop {
+            let before = members.len();
+            let mut open = Vec::new();
+            for member in members {
+                open.extend(self.place(member)?.map(|document| (member, document)));
+            }
+            if open.is_empty() || open.len() == before {
+                return Ok(open);
+            }
+            members = open.into_iter().map(|(member, _)| member).collect();
+        }
+    }
+
+    /// A node that agrees with another group too speaks for none: it covers no height at
+    /// which they part.
+    fn find_silent(&mut self) -> anyhow::Result<()> {
+        for at in 0..self.groups.len() {
+            for member in self.groups[at].members.clone() {
+                if self.agrees_elsewhere(at, member)? && !self.groups[at].silent.contains(&member) {
+                    self.groups[at].silent.push(member);
+                }
+            }
         }
         Ok(())
     }
 
-    fn place(&mut self, member: usize) -> anyhow::Result<()> {
-        if self.groups.is_empty() {
-            self.groups.push(Group {
-                members: vec![member],
-                ..Group::default()
-            });
-            return Ok(());
+    fn agrees_elsewhere(&self, group: usize, member: usize) -> anyhow::Result<bool> {
+        let node = &self.nodes[member];
+        let leaves = |at: usize| self.groups[at].leaves_at;
+        let covers = |height: &u64| node.heights.contains_key(height);
+        for other in (0..self.groups.len()).filter(|other| *other != group && node.unsure) {
+            let parts = [group, other].into_iter().filter_map(leaves);
+            if parts.into_iter().any(|height| covers(&height)) {
+                continue;
+            }
+            let document = self.asked_of(other, member)?;
+            if document.is_some_and(|document| document.exit == 0) {
+                return Ok(true);
+            }
         }
-        let (mut first, mut agreeing) = (None, Vec::new());
+        Ok(false)
+    }
+
+    /// Puts a node where it agrees, or by itself if it differs from all; else what could not
+    /// be decided.
+    fn place(&mut self, member: usize) -> anyhow::Result<Option<Document>> {
+        let (mut differs, mut open, mut agreeing) = (None, None, Vec::new());
         for at in 0..self.groups.len() {
             match self.asked_of(at, member)? {
                 Some(document) if document.exit == 0 => agreeing.push(at),
-                Some(document) => _ = first.get_or_insert(document),
+                Some(document) if document.exit == 1 => _ = differs.get_or_insert(document),
+                Some(document) => _ = open.get_or_insert(document),
                 None => {}
             }
         }
-        match (agreeing.first(), first) {
-            (Some(at), _) => {
-                let group = &mut self.groups[*at];
-                group.members.push(member);
-                group.silent.extend((agreeing.len() > 1).then_some(member));
-            }
-            (None, Some(document)) if document.exit == 1 => {
-                self.groups.push(left(vec![member], &document));
-            }
-            (None, Some(document)) => {
-                let name = &self.nodes[member].name;
-                self.undecided.push(format!("{name}: {}", document.summary));
-            }
-            (None, None) => {}
+        if let Some(at) = agreeing.first() {
+            let group = &mut self.groups[*at];
+            group.members.push(member);
+            group.silent.extend((agreeing.len() > 1).then_some(member));
+            return Ok(None);
         }
-        Ok(())
+        if let (Some(document), None) = (&differs, &open) {
+            self.groups.push(left(vec![member], document));
+        }
+        Ok(open)
     }
 
     /// What a group says of a node: that it differs, if some member says so, else what was
@@ -377,7 +442,7 @@ impl Judging<'_> {
                     let group = self.groups.remove(at);
                     let names = group.members.iter();
                     self.undecided.extend(names.map(|member| {
-                        format!("{}: {}", self.nodes[*member].name, document.summary)
+                        format!("{}: {}", self.nodes[*member].name, undecided(&document))
                     }));
                 }
             }
@@ -402,6 +467,12 @@ impl Judging<'_> {
         }
         Ok(best)
     }
+}
+
+/// What could not be decided of the second of two nodes.
+fn undecided(document: &Document) -> String {
+    let [a, b] = [&document.sides.a, &document.sides.b].map(|side| &side.path);
+    format!("{b} (B) beside {a} (A): {}", document.summary)
 }
 
 /// A comparison in which the first source alone is at fault.

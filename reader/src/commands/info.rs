@@ -11,8 +11,12 @@ use serde::Serialize;
 use super::document::{Asked, Document};
 use super::ls::table;
 use super::{Outcome, human_bytes, output, profile_for, shown};
+use crate::compare::cutter::{self, Depth};
+use crate::compare::party::Party;
+use crate::compare::streams::{self, StreamFacts};
 use crate::source::{self, Hole, Source};
 use crate::survey::{Row, Survey};
+use crate::tape::{BlockTape, Finds};
 use crate::vocabulary::{self, Vocabulary};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
@@ -37,6 +41,9 @@ struct Info {
     host: Option<HostFingerprint>,
     losses: Vec<String>,
     notes: Vec<String>,
+    /// What it records that others of its kind may not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    streams: Vec<StreamFacts>,
     #[serde(flatten)]
     survey: Survey,
     #[serde(skip)]
@@ -90,7 +97,7 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
     let survey = Survey::of(&source, &profile)?;
     let vocabulary = vocabulary::of(&profile);
     let identity = identity_of(&source, vocabulary);
-    Ok(Info {
+    let mut info = Info {
         path: shown(path),
         kind: source.kind(),
         verdict: verdict(&source, identity.as_ref(), &survey, vocabulary),
@@ -99,9 +106,24 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
         losses: losses_of(&source),
         notes: notes_of(&source),
         identity,
+        streams: Vec::new(),
         survey,
         vocabulary,
-    })
+    };
+    if vocabulary.trace().is_some() {
+        let party = Party::new(path.to_owned(), source, profile);
+        let summary = cutter::read(&party, Depth::Digests, &mut NoFinds)?;
+        info.streams = streams::facts(vocabulary, &summary);
+    }
+    Ok(info)
+}
+
+struct NoFinds;
+
+impl Finds for NoFinds {
+    fn block(&mut self, _block: BlockTape) -> bool {
+        true
+    }
 }
 
 fn identity_of(source: &Source, vocabulary: &dyn Vocabulary) -> Option<Identity> {
@@ -258,6 +280,11 @@ impl Info {
         } else {
             line("covers", covers(&survey.blocks));
             line("records", records(survey, self.vocabulary));
+            if !self.streams.is_empty() {
+                let blocks = || survey.blocks.iter().map(|row| row.height);
+                let heights = blocks().min().zip(blocks().max());
+                line("tells", streams::facts_words(&self.streams, heights));
+            }
             also(survey).into_iter().for_each(|text| line("also", text));
         }
         altered(survey)

@@ -22,6 +22,7 @@ use super::settle::{self, Settled, both, settle};
 use super::streams;
 use super::verdict::{Finding, Verdict, Which};
 use super::version;
+use crate::fingerprint;
 use crate::source::Source;
 use crate::tape::{BlockTape, Replayed, Unit};
 use crate::vocabulary::{Role, entry};
@@ -627,9 +628,15 @@ impl Document {
         );
         // That they differ is known, whatever the class.
         self.exit = 1;
-        if a.vocabulary.trace().is_some() {
+        let same_state = fingerprint::is_same_app_hash(block_a, block_b);
+        if same_state == Some(false) {
+            self.summary += "; the AppHashes after it differ too";
+        } else if a.vocabulary.trace().is_some() {
             self.exit = Verdict::Insufficient.exit();
             self.summary += ", and so does whether it matters: a node that has just started reads more than one that runs";
+            if same_state == Some(true) {
+                self.summary += "; the AppHashes after it are the same";
+            }
         }
         self.collect.push(format!(
             "height {} of {whose}: haltbox freeze --height {}, or haltbox extract",
@@ -844,6 +851,7 @@ impl Document {
         match dispute
             .judge(comparison)
             .or_else(|| one_sided_words(comparison))
+            .or_else(|| unhashed_words([a, b], comparison))
         {
             Some((verdict, why, collect)) => {
                 self.decide(verdict, why);
@@ -867,6 +875,32 @@ impl Document {
             }
         }
     }
+}
+
+/// Digests of a host that may have traced nothing are equal, and no AppHash says that the
+/// state is too.
+fn unhashed_words(
+    parties: [&Party; 2],
+    comparison: &Comparison,
+) -> Option<(Verdict, String, Vec<String>)> {
+    let height = comparison.unhashed?;
+    parties[0].vocabulary.trace()?;
+    let prints = parties.map(|party| party.source.is_fingerprint());
+    let whose = match prints {
+        [true, true] => "A and B",
+        [true, false] => "A",
+        _ => "B",
+    };
+    Some((
+        Verdict::Insufficient,
+        format!(
+            "all that both tell is equal, and of height {height} not both tell the AppHash: what a host does not \
+             record may differ"
+        ),
+        vec![format!(
+            "the recordings of {whose}, or fingerprints made of them by this version or a later one"
+        )],
+    ))
 }
 
 /// What decides may stand in what one side alone records.
@@ -1035,6 +1069,7 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
         carried_by: side.summary.carrier.map(|by| by.to_string()),
         damage: side.summary.holes.clone(),
         kernel_starts: kernel_starts(party, side),
+        streams: streams::facts(party.vocabulary, &side.summary),
         chain_breaks: side
             .breaks
             .iter()

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::changes::Change;
 use super::last_write::Write;
 use super::replay::{Mismatch, Replays};
+use super::streams::StreamFacts;
 use super::verdict::{Verdict, Which};
 use crate::vocabulary::Vocabulary;
 
@@ -153,6 +154,9 @@ pub struct SideFacts {
     /// Heights with more than one execution.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<u64>,
+    /// What it records that others of its kind may not, and the heights of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamFacts>,
     /// Damage and holes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<String>,

@@ -30,6 +30,8 @@ pub struct Node {
     pub unsure: bool,
     /// What its digests cannot tell.
     pub notes: Vec<String>,
+    /// Kinds of steps that it records.
+    pub tells: usize,
 }
 
 /// What tells one block.
@@ -62,6 +64,14 @@ impl Node {
         // Digests are of everything that was recorded, and not all of it decides.
         node.unsure |= party.vocabulary.trace().is_some();
         Ok(node)
+    }
+
+    /// Which of several nodes that digests do not group is asked first: one that records
+    /// more, and never one because of its name.
+    pub fn rank(&self) -> impl Ord + use<> {
+        let digests = self.heights.iter();
+        let all: Vec<(u64, UnitDigest)> = digests.map(|(at, of)| (*at, of.units)).collect();
+        (Reverse((self.has_entries, self.tells, all.len())), all)
     }
 
     /// Both have some height whole.
@@ -141,6 +151,7 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
     if let Some(what) = summary.changed_by() {
         node.notes.push(format!("{}: {what}", node.name));
     }
+    node.tells = summary.streams.len();
     node.unsure = summary.rewritten
         || summary.wrapped > 0
         || summary.without_hashes > 0

@@ -140,6 +140,9 @@ pub struct Comparison {
     /// The first height of which both have the end and at which their AppHashes are not the
     /// same.
     pub other_app_hash: Option<OtherHash>,
+    /// The first height that both have whole, of which a fingerprint or what stands beside
+    /// one tells no AppHash.
+    pub unhashed: Option<u64>,
     /// The first height at which what one side alone records may decide.
     pub one_sided: Option<(u64, OneSided)>,
     /// The first difference of activityhashes alone.
@@ -555,7 +558,10 @@ impl Comparison {
         let outcome = meet(&a, &b);
         let both = a.is_whole() && b.is_whole();
         let ended = a.ended && b.ended;
-        let other_hash = ended && parted(a.app_hash.as_ref(), b.app_hash.as_ref());
+        let same_hash = fingerprint::is_same_app_hash(&a, &b);
+        let other_hash = ended && same_hash == Some(false);
+        let unhashed = both && same_hash.is_none() && (a.narrow || b.narrow);
+        self.unhashed = self.unhashed.or(unhashed.then_some(a.height));
         let aside = outcome.aside;
         let one_sided = outcome.one_sided;
         let other = other_hash.then_some(OtherHash {

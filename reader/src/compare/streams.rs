@@ -5,8 +5,25 @@
 //! So it is told block by block. What one side has no step of in a block, it may not have
 //! recorded there: that is no difference, and where it could decide, nothing is concluded.
 
+use serde::Serialize;
+
 use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, Unit, What};
+use crate::vocabulary::Vocabulary;
 use crate::vocabulary::trace::Weight;
+
+/// Streams that are named one by one in words.
+const NAMED: usize = 12;
+
+/// What a source records that others of its kind may not.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamFacts {
+    /// A store, a type of entries, or `AppHash`.
+    pub name: String,
+    /// The lowest height of it.
+    pub first_height: u64,
+    /// The highest one.
+    pub last_height: u64,
+}
 
 /// The streams that each side has in a block, in their order.
 pub(super) struct Counted([Vec<StreamId>; 2]);
@@ -92,4 +109,44 @@ pub fn only(of: OneSided, sides: [&Streams; 2]) -> String {
     let stream = sides[of.side].get(&of.stream);
     let name = stream.map_or("a kind that is not told", |stream| &stream.name);
     format!("only {} has entries of {name}", ["A", "B"][of.side])
+}
+
+/// What a source has steps of, by name, and its AppHashes.
+pub fn facts(vocabulary: &dyn Vocabulary, summary: &Summary) -> Vec<StreamFacts> {
+    if vocabulary.trace().is_none() {
+        return Vec::new();
+    }
+    let streams = summary.streams.values();
+    let streams = streams.filter_map(|stream| Some((stream.name.clone(), stream.heights?)));
+    let hashes = summary
+        .app_hashes
+        .map(|heights| ("AppHash".to_owned(), heights));
+    let mut facts: Vec<StreamFacts> = hashes
+        .into_iter()
+        .chain(streams)
+        .map(|(name, (first_height, last_height))| StreamFacts {
+            name,
+            first_height,
+            last_height,
+        })
+        .collect();
+    facts.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    facts
+}
+
+/// The same in words: the heights of what is not there from the first height to the last.
+pub fn facts_words(facts: &[StreamFacts], heights: Option<(u64, u64)>) -> String {
+    let words = facts.iter().take(NAMED).map(|of| {
+        let name = &of.name;
+        match (of.first_height, of.last_height) {
+            span if Some(span) == heights => name.clone(),
+            (first, last) if first == last => format!("{name} (height {first})"),
+            (first, last) => format!("{name} (heights {first} to {last})"),
+        }
+    });
+    let mut words: Vec<String> = words.collect();
+    if facts.len() > NAMED {
+        words.push(format!("{} more", facts.len() - NAMED));
+    }
+    words.join(", ")
 }

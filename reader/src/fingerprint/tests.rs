@@ -163,3 +163,40 @@ fn claims_are_not_believed() {
     let print = opened(&bytes).expect("its head is sound");
     assert!(print.read(&mut Blocks(Vec::new())).is_err());
 }
+
+/// The AppHash is in a fingerprint of a source that tells it, and changes no other one.
+#[test]
+fn an_app_hash_is_told_where_the_source_tells_it() {
+    let with = |hash: &[u8]| {
+        let told = BlockTape {
+            app_hash: AppHash::new(hash),
+            ..block(5, true)
+        };
+        let mut writer = Writer::new(Digest([7; 32]));
+        writer.block(&told, None, false);
+        writer.block(&block(6, true), None, false);
+        let mut bytes = Vec::new();
+        writer.finish(&mut bytes).expect("written");
+        (told, bytes)
+    };
+    let (told, bytes) = with(&[1; 32]);
+    assert_eq!(bytes[7], 3);
+    let (at, size) = place("block", "AppHash");
+    let block_size = Version::Third.block();
+    assert_eq!(bytes[HEAD + at..HEAD + at + size], short(&[1; 32]));
+    let second = HEAD + block_size + at;
+    assert_eq!(bytes[second..second + size], [0; 16]);
+    let read = |bytes: &[u8]| {
+        let mut blocks = Blocks(Vec::new());
+        let print = opened(bytes).expect("a fingerprint");
+        print.read(&mut blocks).expect("read");
+        blocks.0
+    };
+    let print = read(&bytes);
+    let (_, other) = with(&[2; 32]);
+    assert_eq!(is_same_app_hash(&print[0], &told), Some(true));
+    assert_eq!(is_same_app_hash(&told, &print[0]), Some(true));
+    assert_eq!(is_same_app_hash(&print[0], &read(&other)[0]), Some(false));
+    assert_eq!(is_same_app_hash(&told, &read(&other)[0]), Some(false));
+    assert_eq!(is_same_app_hash(&print[1], &told), None);
+}

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 
 use crate::compare::document::{Document, Place, SideFacts};
 use crate::compare::last_write::Write;
+use crate::compare::streams::facts_words;
 use crate::compare::verdict::{Verdict, Which};
 use haltbox_format::Outside;
 
@@ -333,6 +334,11 @@ fn sides(out: &mut String, document: &Document, colour: Colour) {
     for (name, side) in [("A", &document.sides.a), ("B", &document.sides.b)] {
         let text = format!("{} ({}): {}", side.path, side.kind, covers(side));
         paragraph(out, name, &text, colour);
+        if !side.streams.is_empty() {
+            let heights = side.first_height.zip(side.last_height);
+            let text = format!("{name} {}", facts_words(&side.streams, heights));
+            paragraph(out, "records", &text, colour);
+        }
     }
     paragraph(out, "both", &common(document), colour);
     for row in &document.environment {

@@ -211,7 +211,7 @@ fn each_thing_that_cannot_be_compared_has_its_own_sentence() {
             "other heights",
             write("twelve", &lines[..at]),
             0,
-            "1 whole blocks",
+            "1 whole block, ",
         ),
         (
             "a part",

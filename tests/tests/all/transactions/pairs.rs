@@ -1,7 +1,12 @@
 //! Pairs of recordings that a comparison once judged wrongly, or could.
 
-use haltbox_tests::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
+use haltbox_tests::*;
+use serde_json::Value;
+
+use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
@@ -388,4 +393,237 @@ fn swapped(words: &str) -> String {
         other => other,
     };
     words.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Recordings by their names.
+fn written(folder: &Path, recordings: &[(&str, String)]) -> Vec<PathBuf> {
+    let write = |(name, words): &(&str, String)| {
+        let path = folder.join(name);
+        write(&path, words);
+        path
+    };
+    recordings.iter().map(write).collect()
+}
+
+/// Blocks with the same AppHash, each of these words.
+fn blocks(
+    heights: std::ops::RangeInclusive<u64>,
+    hash: &str,
+    words: impl Fn(u64) -> String,
+) -> String {
+    let block = |height| format!("[{height}{hash} {} ] ", words(height));
+    format!("start {}", heights.map(block).collect::<String>())
+}
+
+/// The groups and what is undecided, whatever their order.
+fn groups(document: &Value) -> (BTreeSet<Vec<String>>, usize, usize) {
+    let groups = document["groups"].as_array().expect("groups");
+    let names = |group: &Value| {
+        let nodes = group["nodes"].as_array().expect("nodes").iter();
+        let names = nodes.map(|name| {
+            name.as_str()
+                .expect("a name")
+                .rsplit('/')
+                .next()
+                .expect("a file")
+                .to_owned()
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names
+    };
+    let count = |list: &str| document[list].as_array().map_or(0, Vec::len);
+    (
+        groups.iter().map(names).collect(),
+        count("undecided"),
+        count("notes"),
+    )
+}
+
+#[test]
+fn who_agrees_with_whom_does_not_hang_on_the_names() {
+    let std = |_| "std".to_owned();
+    let bad = |height| {
+        if height < 10 {
+            "std"
+        } else {
+            "r:bank/01=1 w:bank/01=9"
+        }
+        .to_owned()
+    };
+    let full = |last: u64, value: &'static str| {
+        blocks(1..=last, "", move |height| {
+            let value = if height < 3 { "1" } else { value };
+            format!("r:bank/01=1 w:bank/01={value} u:{height}")
+        })
+    };
+    let cases = [
+        (
+            "one that ends before the others part",
+            [
+                ("a", blocks(1..=9, "", std)),
+                ("b", blocks(8..=12, "", std)),
+                ("c", blocks(8..=12, "", bad)),
+            ],
+            None,
+            (0, 1),
+        ),
+        (
+            "one without a tracer",
+            [
+                ("a", blocks(1..=8, "", |height| format!("u:{height}"))),
+                ("b", full(4, "1")),
+                ("c", full(4, "2")),
+            ],
+            Some([vec!["b"], vec!["c"]]),
+            (1, 0),
+        ),
+    ];
+    for (what, recordings, expected, open) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = written(folder.path(), &recordings);
+        let mut seen = BTreeSet::new();
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let names = order.map(|at| text(&paths[at]));
+            let document =
+                output_json(&[&["compare", "--json", "--profile", "host"][..], &names].concat());
+            assert_eq!(document["exit"], 1, "{what} {order:?}: {document:#}");
+            let (groups, undecided, notes) = groups(&document);
+            assert_eq!((undecided, notes), open, "{what} {order:?}: {document:#}");
+            seen.insert(groups);
+        }
+        assert_eq!(seen.len(), 1, "{what}: {seen:?}");
+        if let Some(expected) = expected {
+            let expected =
+                expected.map(|group| group.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(
+                seen.into_iter().next(),
+                Some(expected.into_iter().collect()),
+                "{what}"
+            );
+        }
+    }
+}
+
+/// What two fingerprints say, and one beside the other's recording: A and B, the exit code
+/// and words.
+const PRINTS: [(&str, &str, &str, i32, &str); 5] = [
+    (
+        "another AppHash",
+        "start [1=A ] [2=B ]",
+        "start [1=A ] [2=C ]",
+        1,
+        "the AppHashes are not",
+    ),
+    (
+        "the same AppHash",
+        "start [1=A std ] [2=B std ]",
+        "start [1=A std ] [2=B std ]",
+        0,
+        "2 whole blocks",
+    ),
+    (
+        "no AppHash",
+        "start [1 ] [2 ]",
+        "start [1 ] [2 ]",
+        2,
+        "of height 1 not both tell the AppHash",
+    ),
+    (
+        "an AppHash that one does not tell",
+        "start [1=A ] [2=B ]",
+        "start [1=A ] [2 ]",
+        2,
+        "of height 2 not both tell the AppHash",
+    ),
+    (
+        "other steps and another AppHash",
+        "start [1~A std ] [2~B std ]",
+        "start [1~A std ] [2~C r:bank/01=1 w:bank/01=2 ]",
+        1,
+        "the AppHashes after it differ too",
+    ),
+];
+
+#[test]
+fn fingerprints_tell_another_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (what, one, other, code, words) in PRINTS {
+        let paths = written(
+            folder.path(),
+            &[("a", one.to_owned()), ("b", other.to_owned())],
+        );
+        let prints: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| path.with_extension("fingerprint"))
+            .collect();
+        for (path, print) in paths.iter().zip(&prints) {
+            let _ = std::fs::remove_file(print);
+            output(
+                0,
+                &[
+                    "fingerprint",
+                    "--profile",
+                    "host",
+                    text(path),
+                    "-o",
+                    text(print),
+                ],
+            );
+        }
+        for [a, b] in [
+            [&prints[0], &prints[1]],
+            [&prints[1], &prints[0]],
+            [&prints[0], &paths[1]],
+            [&paths[0], &prints[1]],
+        ] {
+            for command in ["diff", "compare"] {
+                let shown = run(&[command, "--profile", "host", text(a), text(b)]);
+                let told = String::from_utf8_lossy(&shown.stdout)
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                assert_eq!(shown.status.code(), Some(code), "{what}: {command}: {told}");
+                assert!(
+                    command == "compare" || told.contains(words),
+                    "{what}: {told}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recording_says_what_it_has_from_which_height_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = "start [1 std in:0 res:0 ] [2=B it:bank std w:gov/05=5 ] [3=C r:bank/01=2 ]";
+    let paths = written(folder.path(), &[("a", words.to_owned())]);
+    let path = text(&paths[0]);
+    let expected =
+        "AppHash (heights 2 to 3), store bank, store gov (height 2), tx-result (height 1)";
+    for arguments in [&["info", path][..], &["diff", path, path]] {
+        let shown = run(&[arguments, &["--profile", "host"]].concat());
+        let told = String::from_utf8_lossy(&shown.stdout)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(told.contains(expected), "{told}");
+    }
+    let info = output_json(&["info", "--json", "--profile", "host", path]);
+    let bank = &info["sources"][0]["streams"][1];
+    assert_eq!(
+        (&bank["first_height"], &bank["last_height"]),
+        (&1.into(), &3.into()),
+        "{info:#}"
+    );
+    let said = run(&["verify", "--reads", "--profile", "host", path]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("changed outside the host"), "{said}");
 }
