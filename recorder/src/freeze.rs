@@ -6,7 +6,7 @@
 pub(crate) mod reserve;
 pub(crate) mod ring_copy;
 
-use haltbox_format::ShowPath;
+use haltbox_format::{ShowPath, quote};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -89,13 +89,7 @@ impl Frozen {
 
     /// What the operator quotes: `HEIGHT-HASH app=LOCAL8/NET8`.
     pub fn quote(&self) -> String {
-        let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
-        format!(
-            "{} app={}/{}",
-            self.name(),
-            short(self.app_hash),
-            short(self.network)
-        )
+        quote(&self.name(), &self.reason, self.app_hash, self.network)
     }
 }
 

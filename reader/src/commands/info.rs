@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::lifecycle::State;
-use haltbox_format::{AppHash, Outside};
+use haltbox_format::{AppHash, Outside, quote};
 use serde::Serialize;
 
 use super::document::{Asked, Document};
@@ -131,11 +131,10 @@ fn identity_of(source: &Source, vocabulary: &dyn Vocabulary) -> Option<Identity>
         return None;
     };
     let identity = bx.identity()?.clone();
-    let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
-    let (local, network) = (short(identity.app_hash), short(identity.network_app_hash));
+    let (own, network) = (identity.app_hash, identity.network_app_hash);
     Some(Identity {
         quote: match vocabulary.has_app_hashes() {
-            true => format!("{} app={local}/{network}", identity.name),
+            true => quote(&identity.name, &identity.reason, own, network),
             false => identity.name.clone(),
         },
         name: identity.name,

@@ -12,7 +12,8 @@ use crate::source;
 use crate::survey::{Row, Survey};
 use crate::vocabulary;
 
-/// List the blocks of a source, or the sources of a folder.
+/// List the blocks of a source, or the sources of a folder; of a recorder's folder the ring's
+/// blocks before the boxes and the archive.
 #[derive(Args, Debug)]
 pub struct LsArgs {
     #[command(flatten)]
@@ -59,8 +60,16 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
         let tables = sources.map(|listed| table(&listed.blocks, listed.cranks));
         output::print(&tables.collect::<String>())?;
     } else {
-        let lines: String = listing.sources.iter().map(line_of).collect();
-        output::print(&lines)?;
+        let ring = args.asked.source.join("ring");
+        let (ring, others): (Vec<&Listed>, Vec<&Listed>) = listing
+            .sources
+            .iter()
+            .partition(|listed| listed.error.is_none() && Path::new(&listed.path) == ring);
+        let tables = ring
+            .iter()
+            .map(|ring| table(&ring.blocks, ring.cranks) + "\n");
+        let lines = others.iter().map(|listed| line_of(listed));
+        output::print(&tables.chain(lines).collect::<String>())?;
     }
     Ok(if failed {
         Outcome::Trouble

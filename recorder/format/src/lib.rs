@@ -32,6 +32,7 @@ mod name;
 mod node_log;
 pub mod outside;
 pub mod profile;
+mod quote;
 #[cfg(test)]
 mod recordings;
 mod redact;
@@ -48,6 +49,7 @@ pub use name::{BlockHash, BlockHasher, BoxName};
 pub use node_log::{NodeLog, NodeRules, Unread};
 pub use outside::{Outside, ShowPath};
 pub use profile::{Profile, ProfileError};
+pub use quote::quote;
 pub use redact::{KEY_MIN, RedactKey, RedactRules, Redactor};
 pub use slog::{SlogEntry, SlogRules};
 pub use stream::{Lane, Stream};

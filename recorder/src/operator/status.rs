@@ -165,7 +165,8 @@ pub struct Attention {
     pub why: Option<String>,
     /// The box that holds it.
     pub frozen: Option<String>,
-    /// What the operator quotes of it: its name, and both AppHashes if they are known.
+    /// What the operator quotes of it: its name, and both AppHashes if they are known, or the
+    /// other field that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
     /// This node's AppHash.
@@ -513,6 +514,11 @@ impl Status {
 /// What the operator quotes beside the name, if the hashes are known.
 fn hashes(block: &Block) -> String {
     let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
+    // Of another field than the AppHash the box tells both values.
+    let field = block.why.as_deref().filter(|why| *why != "AppHash");
+    if let (State::Diverged, Some(field), None) = (block.state, field, block.network) {
+        return format!(" {field} differs");
+    }
     match (block.app_hash, block.network) {
         (None, None) => String::new(),
         (own, network) => format!(" app={}/{}", short(own), short(network)),

@@ -53,19 +53,17 @@ impl Told {
         }
     }
 
-    /// What is quoted of the AppHashes.
+    /// What is quoted of what differs.
     fn quoted(&self, node: &Validator, height: u64) -> String {
-        let own = logged_hash(node, height);
-        let short = |hash: &str| hash[..8].to_owned();
-        let network = match self.field.as_str() {
+        let word = match self.field.as_str() {
             "AppHash" => {
-                assert_eq!(self.own, own);
-                short(&self.network)
+                assert_eq!(self.own, logged_hash(node, height));
+                "app"
             }
-            // Nobody said anything of the network's AppHash.
-            _ => "unknown".to_owned(),
+            "LastResultsHash" => "results",
+            other => other,
         };
-        format!("{}/{network}", short(&own))
+        format!("{word}={}/{}", &self.own[..8], &self.network[..8])
     }
 }
 
@@ -89,8 +87,8 @@ pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     }
     let place = format!("  black box  {} (", path.display());
     assert!(file.starts_with(&place), "{file}");
-    let app = told.quoted(node, height);
-    assert_eq!(*quote, format!("  quote      {name} app={app}"));
+    let differs = told.quoted(node, height);
+    assert_eq!(*quote, format!("  quote      {name} {differs}"));
     let asked = "  please upload the black box: to the validators' channel";
     assert_eq!(*upload, asked);
     let warned = "  do not roll back, resync or prune before you copied it";

@@ -126,6 +126,12 @@ fn the_archive_and_the_ring_are_the_whole_slog() {
     }
     let said = String::from_utf8(output(0, &["diff", text(&dir), text(&plain)])).expect("text");
     assert!(said.contains("90 of 90 compared as a whole"), "{said}");
+    // The ring's blocks first, and what else is in the folder.
+    let listed = String::from_utf8(output(0, &["ls", text(&dir)])).expect("text");
+    let ring = String::from_utf8(output(0, &["ls", text(&dir.join("ring"))])).expect("text");
+    assert!(listed.starts_with(&ring), "{listed}");
+    let others = listed.lines().skip(ring.lines().count() + 1);
+    assert_eq!(others.count(), parts.len(), "{listed}");
     // Nobody records any more.
     let status = String::from_utf8(output(1, &["status", text(&dir)])).expect("text");
     assert!(status.contains("oldest obtainable 1\n"), "{status}");

@@ -232,6 +232,21 @@ fn play(folder: &Path, scene: &Scene, format: Format, version: Version) -> (Vec<
     }
     let said = said_until_the_end(recorder);
     let names = boxes(&folder.join("node"));
+    // Of what differs, and of nothing that nobody knows.
+    if scene.name == "results only" {
+        let info = output(0, &["info", text(&names[0])]);
+        let info = String::from_utf8_lossy(&info).into_owned();
+        for told in [&info, &said] {
+            let quote = told
+                .lines()
+                .find(|line| line.contains("quote "))
+                .expect("a quote");
+            assert!(
+                quote.contains(" results=") && !quote.contains("app="),
+                "{quote}"
+            );
+        }
+    }
     let name = |path: &std::path::PathBuf| {
         path.file_name()
             .expect("a name")
