@@ -226,8 +226,8 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     // ---- the chain and its blocks ----
 
-    /// How much was compared beside whole blocks, in words behind these.
-    fn compared(&self, amount: Amount) -> String {
+    /// How much there is beside whole blocks, in words behind these.
+    fn amount(&self, amount: Amount) -> String {
         match self.has_cranks() {
             true => format!(", {} cranks", amount.cranks),
             false => String::new(),

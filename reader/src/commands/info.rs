@@ -17,7 +17,7 @@ use crate::compare::streams::{self, StreamFacts};
 use crate::source::{self, Hole, Source};
 use crate::survey::{Row, Survey};
 use crate::tape::{BlockTape, Finds};
-use crate::vocabulary::{self, Vocabulary};
+use crate::vocabulary::{self, Amount, Vocabulary};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
 const ROWS: usize = 20;
@@ -352,10 +352,10 @@ impl Info {
 }
 
 fn records(survey: &Survey, vocabulary: &dyn Vocabulary) -> String {
-    let cranks = match vocabulary.has_cranks() {
-        true => format!(", {} cranks", survey.cranks),
-        false => String::new(),
-    };
+    let cranks = vocabulary.amount(Amount {
+        cranks: survey.cranks,
+        ..Amount::default()
+    });
     format!("{} ({}){cranks}", survey.records, human_bytes(survey.bytes))
 }
 

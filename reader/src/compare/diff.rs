@@ -407,12 +407,12 @@ impl Document {
             false => "all that decides is equal as far as both tell",
         };
         let why = match outcome::aside(aside) {
-            Aside::OtherAnswer => {
+            Aside::Answer => {
                 "the same read gave another value: one of the two stores or caches is at fault"
             }
-            Aside::OtherReads => "a node that has just started reads more, and caches read less",
-            Aside::OtherPlace => "results and beginnings of transactions may stand elsewhere",
-            Aside::OtherWrites => "what was written is not the same, and the state it made is",
+            Aside::Reads => "a node that has just started reads more, and caches read less",
+            Aside::Place => "results and beginnings of transactions may stand elsewhere",
+            Aside::Writes => "what was written is not the same, and the state it made is",
         };
         self.notes.push(format!(
             "height {height}: the courses differ, and {came}{times}: {}; {}: {why}",
@@ -868,7 +868,7 @@ impl Document {
                 let whole = comparison.whole;
                 let blocks = counted(whole, "whole block");
                 let mut text = format!("all that both cover is equal: {blocks}");
-                text += &a.vocabulary.compared(comparison.amount());
+                text += &a.vocabulary.amount(comparison.amount());
                 text += &judgements.map_or(String::new(), judged_words);
                 text += &parts_words(comparison);
                 self.decide(Verdict::Identical, text);

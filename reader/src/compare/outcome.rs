@@ -110,28 +110,28 @@ fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
 /// How courses part where nothing came of it.
 pub(super) enum Aside {
     /// A question had another answer.
-    OtherAnswer,
+    Answer,
     /// Other questions were asked.
-    OtherReads,
+    Reads,
     /// What ends or begins a transaction stands elsewhere.
-    OtherPlace,
+    Place,
     /// Something else was written.
-    OtherWrites,
+    Writes,
 }
 
 /// How they do.
 pub(super) fn aside(at: &Parting) -> Aside {
     let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
     if is_same_question(a, *at_a, b, *at_b) {
-        return Aside::OtherAnswer;
+        return Aside::Answer;
     }
     let weights = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.weight));
     if weights.contains(&Some(Weight::Read)) {
-        return Aside::OtherReads;
+        return Aside::Reads;
     }
     match weights.contains(&Some(Weight::Result)) || weights.contains(&Some(Weight::Place)) {
-        true => Aside::OtherPlace,
-        false => Aside::OtherWrites,
+        true => Aside::Place,
+        false => Aside::Writes,
     }
 }
 

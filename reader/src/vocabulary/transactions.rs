@@ -49,7 +49,7 @@ impl Vocabulary for Transactions {
         brief(line.as_bytes()).unwrap_or_else(|| line.to_owned())
     }
 
-    fn compared(&self, amount: Amount) -> String {
+    fn amount(&self, amount: Amount) -> String {
         let count = |count: u64, what: &str| match count {
             0 => String::new(),
             1 => format!(", 1 {what}"),
