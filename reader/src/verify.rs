@@ -256,13 +256,15 @@ fn lost_of(manifest: &Manifest) -> Vec<Finding> {
 /// What its lines give is no HASH of the box where that names blocks by other rules.
 fn other_rules(bx: &BlackBox, profile: &Profile) -> Option<Finding> {
     let recorded = bx.identity()?.profile_digest?;
-    let own = profile.slog.as_ref()?.canonical().name_digest();
+    let rules = profile.slog.as_ref();
+    let own = rules.map(|slog| slog.canonical().name_digest());
     let what = format!(
-        "the box names its blocks by rules {recorded}, this program's profile {} has {own}: they could \
-         not be checked; take the haltbox that wrote it, or its profile with --profile FILE",
-        profile.name
+        "the box names its blocks by rules {recorded}, the profile {} has {}: they could not be \
+         checked; take the haltbox that wrote the box, or its profile with --profile FILE",
+        profile.name,
+        own.map_or("none".to_owned(), |own| own.to_string())
     );
-    (recorded != own).then(|| Finding {
+    (Some(recorded) != own).then(|| Finding {
         nothing: true,
         ..Finding::note("HASH", what)
     })

@@ -3,10 +3,12 @@
 //! A recorder of a ring of its own and one that stands beside a host's hear the
 //! same news, and make the same of it.
 
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use haltbox_format::Event;
+use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Diverged, Pin};
 
@@ -114,18 +116,26 @@ impl Alarms {
                 Brings::Box(of, reason)
             }
             Due::Held { of, name, reason } => {
-                after_freeze::tell(boxes, &message::held(of.height, &name, &reason));
                 let height = of.height;
+                message::tell(&message::held(height, &name, &reason));
+                warn(after_freeze::alert_of_held(boxes, height, &name, &reason));
                 Brings::Note(format!(
                     "height {height}: {reason} (the box {name} holds it)"
                 ))
             }
             Due::Unrecorded { reason } => {
-                after_freeze::tell(boxes, &message::without_a_box(&reason));
+                message::tell(&message::without_a_box(&reason));
+                warn(after_freeze::alert_without_a_box(boxes, &reason));
                 Brings::Note(format!("{}: {reason}", message::WITHOUT_A_BOX))
             }
         });
         brings.collect()
+    }
+}
+
+fn warn(written: io::Result<()>) {
+    if let Err(error) = written {
+        say(&format!("no {ALERT_FILE} could be written: {error}"));
     }
 }
 

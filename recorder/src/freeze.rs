@@ -64,6 +64,8 @@ pub struct Frozen {
     pub network: Option<AppHash>,
     /// The attempt's state in the ring.
     pub state: State,
+    /// What was known against it when the box was begun.
+    pub finding: Finding,
 }
 
 /// How much a box holds beside the block it is about.
@@ -247,6 +249,7 @@ fn freeze_scope(
         app_hash: subject.app_hash,
         network: subject.network,
         state: subject.state,
+        finding: subject.finding(),
     })
 }
 

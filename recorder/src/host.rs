@@ -668,7 +668,9 @@ impl Shared {
         let frozen = ring.and_then(|ring| freeze::freeze(&ring, &plan));
         if let Some(open) = self.lock().as_deref_mut().and_then(Option::as_mut) {
             match &frozen {
-                Ok(frozen) => open.recorder.frozen(frozen.of, frozen.name()),
+                Ok(frozen) => open
+                    .recorder
+                    .frozen(frozen.of, frozen.name(), frozen.finding),
                 Err(_) => open.recorder.release_history(),
             }
         }

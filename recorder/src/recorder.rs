@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::lifecycle::{Accused, Block, Lifecycle};
+use haltbox_format::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, Tail, encode_mark, encode_stamp,
@@ -509,9 +509,13 @@ impl Recorder {
         self.decide(Mark::Note(Note { text }));
     }
 
-    /// A box of the attempt is durable: its records may go by age now.
-    pub fn frozen(&mut self, of: Attempt, name: String) {
-        self.decide(Mark::Frozen(Frozen { of, name }));
+    /// A box of the attempt is durable, that was written knowing so much: its records
+    /// may go by age now, unless the ring knows more by now.
+    pub fn frozen(&mut self, of: Attempt, name: String, knowing: Finding) {
+        let finding = self.life.block(of).map(Block::finding);
+        if finding.is_none_or(|now| !now.is_settled() || now <= knowing) {
+            self.decide(Mark::Frozen(Frozen { of, name }));
+        }
         self.writer.set_allowance(None);
     }
 

@@ -492,7 +492,9 @@ impl Server {
                 let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
                 held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
             }
-            (HeldBy::Ring, Some(recorder)) => recorder.frozen(frozen.of, frozen.name()),
+            (HeldBy::Ring, Some(recorder)) => {
+                recorder.frozen(frozen.of, frozen.name(), frozen.finding);
+            }
             (HeldBy::Ring, None) | (HeldBy::Archive(_), _) => {}
         }
     }
@@ -521,6 +523,7 @@ impl Server {
                 Ok(held) => self.freezing.want(Wanted {
                     boxes: boxes.unwrap_or_else(|| self.boxes()),
                     asked_by: Some(stream),
+                    unasked: false,
                     ..held
                 }),
                 Err(text) => control::answer(&stream, &Reply::Failed(text)),
@@ -659,7 +662,7 @@ impl Server {
     }
 
     fn finish_writing(&mut self) {
-        let Some((wanted, outcome)) = self.freezing.take_done() else {
+        let Some((mut wanted, outcome)) = self.freezing.take_done() else {
             return;
         };
         let reply = match outcome {
@@ -667,12 +670,16 @@ impl Server {
                 self.mark_frozen(&wanted, &frozen);
                 self.freezing.is_frozen(wanted.of);
                 let after = &self.options.after_freeze;
-                let unasked = wanted.asked_by.is_none();
-                Reply::Done(after.follow_up(&wanted.boxes, &frozen, unasked))
+                Reply::Done(after.follow_up(&wanted.boxes, &frozen, wanted.unasked))
             }
-            Err(error) if wanted.asked_by.is_none() && error.may_pass() => {
+            Err(error) if wanted.unasked && error.may_pass() => {
+                let asked_by = wanted.asked_by.take();
                 let again = self.freezing.postpone(wanted);
-                tell(&Reply::Failed(format!("{error}; {}", again.words())));
+                let reply = Reply::Failed(format!("{error}; {}", again.words()));
+                tell(&reply);
+                asked_by
+                    .iter()
+                    .for_each(|stream| control::answer(stream, &reply));
                 return self.let_history_go();
             }
             Err(error) => Reply::Failed(error.to_string()),

@@ -19,6 +19,7 @@
 //! holds already: the box may have been asked for, or be of something else.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::{Accused, Block, Lifecycle, State};
@@ -36,6 +37,9 @@ const BLAMES: u32 = 3;
 const STORM_BOXES: usize = 8;
 /// See [`STORM_BOXES`].
 const STORM: Duration = Duration::from_secs(600);
+
+/// What is told of a block that is given, in words of its own.
+const TOPICS: usize = 16;
 
 /// How long a doubt has to last.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,13 @@ pub enum Due {
 }
 
 impl Due {
+    fn reason_of_box(&mut self, attempt: Attempt) -> Option<&mut String> {
+        match self {
+            Due::Box { of, reason } if *of == attempt => Some(reason),
+            _ => None,
+        }
+    }
+
     fn is_box_of(&self, attempt: Attempt) -> bool {
         matches!(self, Due::Box { of, .. } if *of == attempt)
     }
@@ -130,6 +141,8 @@ enum Cause {
     Alarm(String),
     /// The node told that a block of its own does not stand.
     Break {
+        /// As the block is pinned for it.
+        pinned: String,
         height: Option<u64>,
         why: String,
         text: String,
@@ -259,21 +272,29 @@ impl Triggers {
         let Some(of) = of else {
             return due.push(Due::Unrecorded { reason });
         };
-        let news = self.give(of, watch.cause.topic());
-        let breaks = matches!(watch.cause, Cause::Break { .. });
-        // A box that is on its way, or that failed, is the taker's.
-        if breaks && !news || due.iter().any(|known| known.is_box_of(of)) {
+        let mut boxes = due.iter_mut();
+        if let Some(known) = boxes.find_map(|due| due.reason_of_box(of)) {
+            // One box, for all that is told at once.
+            self.give(of, watch.cause.topic());
+            let _ = write!(known, "; {reason}");
             return;
         }
-        if breaks {
+        let news = self.give(of, watch.cause.topic());
+        if let Cause::Break { .. } = watch.cause {
+            // A box that is on its way, or that failed, is the taker's.
+            if !news {
+                return;
+            }
             reason += self.stormed(now);
         }
         due.push(Due::Box { of, reason });
     }
 
-    /// Notes what a block is given for; whether that is new.
+    /// Notes what a block is given for; whether that is new. Of a block that much is told
+    /// of, what comes then is not: heights are of the log.
     fn give(&mut self, of: Attempt, topic: &str) -> bool {
-        self.given.entry(of).or_default().insert(topic.to_owned())
+        let given = self.given.entry(of).or_default();
+        given.len() < TOPICS && given.insert(topic.to_owned())
     }
 
     fn has_room(&self, cause: &Cause) -> bool {
@@ -302,7 +323,7 @@ impl Triggers {
             }
             let mut reason = block.why.clone().unwrap_or_default();
             let mut given = self.given.get(&of).into_iter().flatten();
-            if !given.any(|topic| reason.starts_with(topic.as_str())) {
+            if !given.any(|topic| *topic == reason) {
                 self.give(of, &reason.clone());
                 reason += self.stormed(now);
                 due.push(Due::Box { of, reason });
@@ -409,6 +430,7 @@ impl Cause {
                 blamed: *blamed,
             },
             Event::Break(told) => Cause::Break {
+                pinned: told.why_of(accused.map_or(0, |accused| accused.of().height)),
                 height: told.height,
                 why: told.why.clone(),
                 text: told.text.clone(),
@@ -511,7 +533,7 @@ impl Cause {
     /// What is told once of a block: a node repeats itself, and quotes others in its text.
     fn topic(&self) -> &str {
         match self {
-            Cause::Break { why, .. } => why,
+            Cause::Break { pinned, .. } => pinned,
             Cause::Failure { .. } => "consensus failed",
             _ => "a doubt",
         }

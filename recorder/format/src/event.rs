@@ -154,6 +154,18 @@ pub struct Break {
     pub text: String,
 }
 
+impl Break {
+    /// Why the block of a height is kept for it: the block itself, or the newest that is
+    /// recorded.
+    pub fn why_of(&self, at: u64) -> String {
+        match self.height {
+            Some(height) if height == at => self.why.clone(),
+            Some(height) => format!("{}, at height {height}, which is not recorded", self.why),
+            None => format!("{}, at a height that is not told", self.why),
+        }
+    }
+}
+
 /// A block of the others that the node refuses, for a reason that is no hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use haltbox_format::blackbox::{
     BlockEntry, BoxJoiner, Coverage, Identity, Manifest, ManifestFields, Tag,
 };
-use haltbox_format::lifecycle::State;
+use haltbox_format::lifecycle::{Finding, State};
 use haltbox_format::mark::Attempt;
 
 use super::{ArchiveError, FOLDER, at, files_in, open_file};
@@ -101,6 +101,7 @@ impl ArchivedBlock {
             app_hash: self.entry.app_hash,
             network: self.entry.network_app_hash,
             state: self.entry.state.unwrap_or(State::Confirmed),
+            finding: Finding::of(self.entry.state.unwrap_or(State::Confirmed), false),
         })
     }
 

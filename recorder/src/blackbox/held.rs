@@ -99,10 +99,13 @@ pub fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
     let ring = view.and_then(Result::ok).and_then(|view| view.superblock);
     let held = Held::look(boxes, ring.as_ref());
     let blocks = recorder.life().blocks().iter().filter(owed);
-    let found: Vec<(Attempt, String)> = blocks
-        .filter_map(|block| Some((block.of, held.name_of(block, end)?.to_owned())))
+    let found: Vec<(Attempt, String, Finding)> = blocks
+        .filter_map(|block| {
+            let name = held.name_of(block, end)?.to_owned();
+            Some((block.of, name, block.finding()))
+        })
         .collect();
-    for (of, name) in found {
-        recorder.frozen(of, name);
+    for (of, name, finding) in found {
+        recorder.frozen(of, name, finding);
     }
 }

@@ -96,12 +96,22 @@ impl Work<'_> {
         }
     }
 
-    /// Takes the news, and lets go of the lock again.
+    /// Takes the news, and follows them up without the lock: the host records through it.
     fn look(&mut self) {
-        let Some(mut open) = self.shared.lock() else {
+        let Some((due, recorded)) = self.take_news() else {
             return;
         };
-        let Some(open) = open.as_mut() else { return };
+        due.into_iter().for_each(|due| self.bring(due));
+        if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {
+            self.archived_at = recorded;
+            self.archiving.iter().for_each(Archiving::wake);
+        }
+    }
+
+    /// What is due, and how much is recorded.
+    fn take_news(&mut self) -> Option<(Vec<Due>, u64)> {
+        let mut open = self.shared.lock()?;
+        let open = open.as_mut()?;
         for news in open.recorder.take_news() {
             match news {
                 // It may be among what the last session left.
@@ -124,22 +134,23 @@ impl Work<'_> {
             }
         }
         let due = self.triggers.due(open.recorder.life(), Instant::now());
-        due.into_iter().for_each(|due| self.bring(due));
-        let recorded = open.stats.bytes;
-        if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {
-            self.archived_at = recorded;
-            self.archiving.iter().for_each(Archiving::wake);
-        }
+        Some((due, open.stats.bytes))
     }
 
     fn bring(&mut self, due: Due) {
-        let message = match due {
-            Due::Box { of, reason } => return self.wanted.push((of, reason)),
-            Due::Held { of, name, reason } => message::held(of.height, &name, &reason),
-            Due::Unrecorded { reason } => message::without_a_box(&reason),
-        };
+        let boxes = self.shared.boxes();
         // Without the file the message says it still.
-        let _ = after_freeze::alert_of(&self.shared.boxes(), &message);
+        let (message, _) = match due {
+            Due::Box { of, reason } => return self.wanted.push((of, reason)),
+            Due::Held { of, name, reason } => (
+                message::held(of.height, &name, &reason),
+                after_freeze::alert_of_held(&boxes, of.height, &name, &reason),
+            ),
+            Due::Unrecorded { reason } => (
+                message::without_a_box(&reason),
+                after_freeze::alert_without_a_box(&boxes, &reason),
+            ),
+        };
         self.shared.messages.put(message);
     }
 

@@ -2,6 +2,7 @@
 //! the budget of the folder. None of it may hold up the recording.
 
 use haltbox_format::ShowPath;
+use std::cmp::Reverse;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -98,24 +99,26 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
     put_on_top(boxes, &message::frozen(frozen, upload_hint))
 }
 
-/// Trouble that brings no box, and that yet nobody may miss.
-pub fn tell(boxes: &Path, told: &str) {
-    message::tell(told);
-    if let Err(error) = alert_of(boxes, told) {
-        say(&format!("no {ALERT_FILE} could be written: {error}"));
-    }
-}
-
-/// Writes a message on top of the alert file, unless it is there: a loop of restarts
-/// says the same again, and must not push the first alert out.
+/// Trouble of which no block is recorded: there is no box, and yet nobody may
+/// miss it.
 ///
 /// # Errors
 /// As [`alert()`].
-pub fn alert_of(boxes: &Path, message: &str) -> io::Result<()> {
+pub fn alert_without_a_box(boxes: &Path, reason: &str) -> io::Result<()> {
+    put_on_top(boxes, &message::without_a_box(reason))
+}
+
+/// Trouble at a height that a box holds already. The same is not written twice: a loop of
+/// restarts says it again, and must not push the first alert out.
+///
+/// # Errors
+/// As [`alert()`].
+pub fn alert_of_held(boxes: &Path, height: u64, name: &str, reason: &str) -> io::Result<()> {
+    let told = message::held(height, name, reason);
     let before = regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
-    match String::from_utf8_lossy(&before).contains(message) {
+    match String::from_utf8_lossy(&before).contains(&told) {
         true => Ok(()),
-        false => put_on_top(boxes, message),
+        false => put_on_top(boxes, &told),
     }
 }
 
@@ -197,8 +200,9 @@ struct Kept {
 const SERIES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes boxes until the budget is kept: the oldest first, after those of doubts the
-/// ones of blocks that do not stand, then those that prove a divergence, then what a
-/// series of failures began with, the newest never. Gives what was removed.
+/// ones of blocks that do not stand, then those that prove a divergence; then what a
+/// series of failures began with, the youngest first, because a series whose middle was
+/// removed looks like several. The newest never. Gives what was removed.
 ///
 /// # Errors
 /// What looking into the folder gives.
@@ -206,7 +210,8 @@ pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
     let mut kept = look(boxes)?;
     mark_first(&mut kept);
     let newest = kept.iter().map(|kept| kept.written).max();
-    kept.sort_by_key(|kept| (kept.first, kept.finding, kept.written));
+    let age_of_first = |kept: &Kept| kept.first.then_some(Reverse(kept.written));
+    kept.sort_by_key(|kept| (age_of_first(kept), kept.finding, kept.written));
     let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
     let mut count = kept.len();
     let mut removed = Vec::new();
@@ -320,7 +325,8 @@ mod tests {
             reason: "a\0b\x1b[2J".to_owned(),
             app_hash: None,
             network: None,
-            state: haltbox_format::lifecycle::State::Pinned,
+            state: State::Pinned,
+            finding: Finding::Doubt,
         };
         let command = format!(
             "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",
@@ -394,13 +400,31 @@ mod tests {
         assert_eq!(left.len(), 6);
     }
 
+    /// Removing the middle of a series makes it look like several.
+    #[test]
+    fn the_first_box_of_a_series_of_weeks_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let hours = 40 * 24;
+        for n in 0..hours / 6 {
+            let age = 60 * 60 * (hours - 6 * n);
+            put(at, &format!("{n}-broken"), age, Finding::Broken);
+            let budget = Budget {
+                boxes: 4,
+                bytes: 1 << 30,
+            };
+            keep_budget(at, budget).unwrap();
+        }
+        assert!(at.join("0-broken").exists());
+    }
+
     /// A loop of restarts says the same again.
     #[test]
     fn the_same_trouble_is_on_the_alert_once() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         for reason in ["it does not stand", "it does not stand", "another"] {
-            alert_of(at, &message::held(7, "7-abc", reason)).unwrap();
+            alert_of_held(at, 7, "7-abc", reason).unwrap();
         }
         let alert = fs::read_to_string(at.join(ALERT_FILE)).unwrap();
         assert_eq!(alert.matches("height 7: it does not stand").count(), 1);

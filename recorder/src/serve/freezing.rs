@@ -27,6 +27,9 @@ pub(super) struct Wanted {
     /// Nothing that is still to come can belong to it: it need not be waited for.
     pub(super) settled: bool,
     pub(super) asked_by: Option<UnixStream>,
+    /// It is wanted without being asked for, whoever asked besides: it is announced, and
+    /// tried again where it fails.
+    pub(super) unasked: bool,
     pub(super) held_by: HeldBy,
     /// The attempt that this is, behind others that failed.
     pub(super) again: Option<Again>,
@@ -54,6 +57,11 @@ impl HeldBy {
 }
 
 impl Wanted {
+    /// The same box would come of both.
+    fn is_same(&self, other: &Wanted) -> bool {
+        self.of == other.of && self.held_by.is_same(&other.held_by) && self.boxes == other.boxes
+    }
+
     /// Wanted without anybody having asked.
     pub(super) fn of(of: Attempt, reason: String, boxes: &Path) -> Wanted {
         Wanted {
@@ -63,6 +71,7 @@ impl Wanted {
             since: Instant::now(),
             settled: false,
             asked_by: None,
+            unasked: true,
             held_by: HeldBy::Ring,
             again: None,
         }
@@ -107,16 +116,24 @@ impl Freezing {
         self.wanted.is_empty() && self.writing.is_none()
     }
 
-    /// Wants a box. What nobody asked for is written once.
+    /// Wants a box. What nobody asked for is written once: together with what was asked
+    /// for and is not begun, and behind what is being written for somebody, which knows
+    /// nothing of the reason.
     pub(super) fn want(&mut self, wanted: Wanted) {
-        let mut known = self
-            .wanted
-            .iter()
-            .chain(self.writing.iter().map(|writing| &writing.wanted));
-        let being_done =
-            known.any(|known| known.of == wanted.of && known.held_by.is_same(&wanted.held_by));
-        if wanted.asked_by.is_some() || !being_done {
-            self.wanted.push(wanted);
+        if wanted.asked_by.is_some() {
+            return self.wanted.push(wanted);
+        }
+        let mut known = self.writing.iter().map(|writing| &writing.wanted);
+        if known.any(|known| known.unasked && known.is_same(&wanted)) {
+            return;
+        }
+        match self.wanted.iter_mut().find(|known| known.is_same(&wanted)) {
+            Some(known) if known.unasked => {}
+            Some(known) => {
+                known.unasked = true;
+                known.reason = wanted.reason;
+            }
+            None => self.wanted.push(wanted),
         }
     }
 
@@ -186,5 +203,67 @@ impl Freezing {
             let _ = reserve.refill();
         }
         self.writing.take().map(|writing| (writing.wanted, outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn of(reason: &str) -> Wanted {
+        let attempt = Attempt {
+            height: 7,
+            attempt: 1,
+        };
+        Wanted::of(attempt, reason.to_owned(), Path::new("/boxes"))
+    }
+
+    fn asked() -> Wanted {
+        let (stream, _) = UnixStream::pair().expect("a pair");
+        Wanted {
+            asked_by: Some(stream),
+            unasked: false,
+            ..of("by request")
+        }
+    }
+
+    /// Somebody asks in the middle of an incident: what is told then is announced.
+    #[test]
+    fn what_was_asked_for_hides_nothing_that_is_wanted_besides() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut freezing = Freezing::new(folder.path(), 0);
+        freezing.want(asked());
+        freezing.want(of("it does not stand"));
+        freezing.want(of("it does not stand"));
+        let next = freezing.next().expect("one");
+        assert!(next.unasked && next.asked_by.is_some());
+        assert_eq!(next.reason, "it does not stand");
+        assert_eq!(freezing.wanted.len(), 1);
+    }
+
+    #[test]
+    fn a_box_that_is_being_written_for_somebody_knows_nothing_of_what_is_wanted_now() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut freezing = Freezing::new(folder.path(), 0);
+        freezing.want(asked());
+        let (go, wait) = channel::<()>();
+        freezing.begin(move || {
+            let _ = wait.recv();
+            Err(FreezeError::NoBlock(7))
+        });
+        freezing.want(of("it does not stand"));
+        freezing.want(of("it does not stand"));
+        drop(go);
+        while freezing.take_done().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(freezing.wanted.len(), 1);
+        assert_eq!(freezing.next().expect("one").reason, "it does not stand");
+        // Of what is wanted unasked one is enough.
+        freezing.begin(|| Err(FreezeError::NoBlock(7)));
+        freezing.want(of("it does not stand"));
+        assert!(freezing.next().is_none() && freezing.wanted.is_empty());
     }
 }

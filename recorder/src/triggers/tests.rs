@@ -295,6 +295,16 @@ fn trouble() -> Vec<Row> {
             &["7 it does not stand: block 7 (of height 50 nothing is recorded"],
         ),
         (
+            "the newest is kept for others, and then is meant itself",
+            "run 7; break 50; frozen 7; break 50; break 60; break 7; break 7; break 0".into(),
+            &[
+                "7 it does not stand: block 7 (of height 50 nothing is recorded",
+                "7 in a box: it does not stand: block 7 (of height 60 nothing is recorded",
+                "7 in a box: it does not stand: block 7",
+                "7 in a box: it does not stand: block 7 (the log does not tell",
+            ],
+        ),
+        (
             "a block that does not stand and is not recorded",
             "run 7; break 8; frozen 8; run 8; run 9; wait 90".into(),
             &["8 it does not stand: block 7"],
@@ -513,4 +523,41 @@ fn a_storm_of_broken_blocks_brings_few_boxes_at_once() {
         assert_eq!(scene.told.len(), boxes, "{:?}", scene.told);
     }
     assert_eq!(kept(&scene), 0);
+}
+
+/// One box, with all that is told at once.
+#[test]
+fn two_troubles_at_once_are_the_reason_of_one_box() {
+    let mut scene = Scene::new();
+    scene.run(7);
+    let place = |main| Position { main, local: 0 };
+    for (at, event) in [
+        Event::Failure {
+            text: "out of range".to_owned(),
+            over: FailedOver::Other,
+        },
+        Event::Break(Break {
+            height: Some(7),
+            local: None,
+            why: "it does not stand".to_owned(),
+            text: String::new(),
+        }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = 90 + 2 * at as u64;
+        scene
+            .life
+            .on(&event, Stream::Node, place(at), place(at + 1));
+        let of = scene.life.accused(&event);
+        scene.triggers.hear(&event, of, scene.now);
+    }
+    scene.look();
+    assert_eq!(
+        scene.told,
+        [
+            "7 consensus failed, and not over a hash: no divergence, but out of range; it does not stand"
+        ]
+    );
 }

@@ -408,7 +408,7 @@ impl History {
             node_program: None,
         };
         let frozen = freeze(&file, &plan).expect("a box");
-        recorder.frozen(frozen.of, frozen.name());
+        recorder.frozen(frozen.of, frozen.name(), frozen.finding);
         seen.boxes += 1;
         let height = frozen.of.height;
         if let Some(hash) = frozen
@@ -604,7 +604,10 @@ fn a_start_does_not_rename_a_block_and_older_boxes_keep_their_names() {
     let names = |source: &str| {
         let listed = output(0, &["ls", "--profile", "host", "--json", source]);
         let listed: serde_json::Value = serde_json::from_slice(&listed).expect("JSON");
-        let blocks = listed["blocks"].as_array().expect("blocks").clone();
+        let blocks = listed["sources"][0]["blocks"]
+            .as_array()
+            .expect("blocks")
+            .clone();
         blocks
             .iter()
             .map(|block| block["name"].to_string())

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use haltbox_format::lifecycle::Finding;
 use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::*;
 use haltbox_format::{Event, Lane, Profile, Stream};
@@ -364,7 +365,7 @@ fn a_thousand_sessions_leave_the_first_evidence() {
     for line in failure(7).split(|byte| *byte == b'\n') {
         ring.record(Stream::Node, Given::line(line));
     }
-    ring.frozen(of, "7-box".to_owned());
+    ring.frozen(of, "7-box".to_owned(), Finding::Proved);
     let known = ring.life().block(of).cloned();
     ring.close();
     for _ in 0..1000 {

@@ -442,11 +442,7 @@ impl Decision<'_> {
             false => Finding::Doubt,
         };
         if self.life.block(of).is_some_and(|b| b.finding() < becomes) {
-            let why = match told.height {
-                Some(height) if height == of.height => told.why.clone(),
-                Some(height) => format!("{}, at height {height}, which is not recorded", told.why),
-                None => format!("{}, at a height that is not told", told.why),
-            };
+            let why = told.why_of(of.height);
             self.emit(Mark::Pin(Pin {
                 of,
                 why,
