@@ -20,6 +20,10 @@ type Options struct {
 	// it is decided, such as a cosmos-sdk one with that option: a block then
 	// begins with ProcessProposal, and FinalizeBlock goes on with it or aborts it.
 	OptimisticExecution bool
+	// AtEnd, if there is one, is called when a block was executed and before its end
+	// is marked. What it records with the function it gets belongs to the block, and
+	// must be the same on all nodes that executed it alike.
+	AtEnd func(record func(entry []byte))
 	// OnError, if there is one, is told the first error of the recorder. The
 	// node goes on without.
 	OnError func(error)
@@ -199,6 +203,9 @@ func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	}
 	if changesRules(response) {
 		m.record(updatesLine(&m.entry, response))
+	}
+	if m.options.AtEnd != nil {
+		m.options.AtEnd(m.record)
 	}
 	m.last = result{height, bytes.Clone(response.AppHash)}
 	m.uncommitted = true

@@ -1,9 +1,9 @@
 module github.com/haltbox/haltbox/ffi/go/cometlog
 
-go 1.22.11
+go 1.22
 
 require (
-	github.com/cometbft/cometbft v0.38.25
+	github.com/cometbft/cometbft v0.38.0
 	github.com/haltbox/haltbox/ffi/go v0.0.0
 )
 

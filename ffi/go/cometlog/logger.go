@@ -9,12 +9,10 @@
 package cometlog
 
 import (
-	"sync"
-	"time"
-
 	"github.com/cometbft/cometbft/libs/log"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/internal/logline"
 )
 
 // Options of the wrapper.
@@ -76,26 +74,10 @@ func (t *tap) Warn(msg string, keyvals ...any) {
 func (t *tap) With(keyvals ...any) log.Logger {
 	next := *t
 	next.Logger = t.Logger.With(keyvals...)
-	next.fields = join(t.fields, keyvals)
+	next.fields = logline.Join(t.fields, keyvals)
 	return &next
 }
 
-// lines are buffers that are used again.
-var lines = sync.Pool{New: func() any { return new(line) }}
-
 func (t *tap) record(level, msg string, keyvals []any) {
-	line := lines.Get().(*line)
-	_ = t.recorder.Log(line.write(level, msg, time.Now(), t.fields, keyvals))
-	lines.Put(line)
-}
-
-// join makes a new list: those of loggers with a common origin must not share
-// what is behind their ends.
-func join(fields, keyvals []any) []any {
-	joined := make([]any, 0, len(fields)+len(keyvals)+1)
-	joined = append(append(joined, fields...), keyvals...)
-	if len(joined)%2 != 0 {
-		joined = append(joined, missing)
-	}
-	return joined
+	logline.Give(t.recorder.Log, level, msg, t.fields, keyvals)
 }

@@ -1,27 +1,29 @@
-package cometlog
+// Package logline writes lines of a log in the form of CometBFT's JSON log.
+package logline
 
 import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
 )
 
-// missing stands for the value of a key that came without one, as in go-kit's
+// Missing stands for the value of a key that came without one, as in go-kit's
 // loggers, which are CometBFT's.
-const missing = "(MISSING)"
+const Missing = "(MISSING)"
 
-// line is one of CometBFT's JSON log.
-type line struct {
+// Line is one of CometBFT's JSON log. The zero value is ready.
+type Line struct {
 	bytes []byte
 	// keys that were written, to leave out a field that comes again.
 	keys []string
 }
 
-// write gives the line, which is overwritten by the next.
-func (l *line) write(level, msg string, now time.Time, fields, keyvals []any) []byte {
+// Write gives the line, which is overwritten by the next.
+func (l *Line) Write(level, msg string, now time.Time, fields, keyvals []any) []byte {
 	l.bytes = append(l.bytes[:0], `{"_msg":`...)
 	l.bytes = entry.AppendText(l.bytes, msg)
 	l.bytes = append(l.bytes, `,"level":"`...)
@@ -36,7 +38,7 @@ func (l *line) write(level, msg string, now time.Time, fields, keyvals []any) []
 	return append(l.bytes, '}')
 }
 
-func (l *line) pairs(keyvals []any) {
+func (l *Line) pairs(keyvals []any) {
 	for at := (len(keyvals) - 1) &^ 1; at >= 0; at -= 2 {
 		key := text(keyvals[at])
 		if l.has(key) {
@@ -47,14 +49,14 @@ func (l *line) pairs(keyvals []any) {
 		l.bytes = entry.AppendText(l.bytes, key)
 		l.bytes = append(l.bytes, ':')
 		if at+1 == len(keyvals) {
-			l.bytes = entry.AppendText(l.bytes, missing)
+			l.bytes = entry.AppendText(l.bytes, Missing)
 		} else {
 			l.bytes = appendValue(l.bytes, keyvals[at+1])
 		}
 	}
 }
 
-func (l *line) has(key string) bool {
+func (l *Line) has(key string) bool {
 	for _, had := range l.keys {
 		if had == key {
 			return true
@@ -118,4 +120,25 @@ func upperHex(value []byte) string {
 		}
 	}
 	return string(digits)
+}
+
+// lines are buffers that are used again.
+var lines = sync.Pool{New: func() any { return new(Line) }}
+
+// Give hands a line to a function, which must not keep it.
+func Give(to func(line []byte) error, level, msg string, fields, keyvals []any) {
+	line := lines.Get().(*Line)
+	_ = to(line.Write(level, msg, time.Now(), fields, keyvals))
+	lines.Put(line)
+}
+
+// Join makes a new list: those of loggers with a common origin must not share
+// what is behind their ends.
+func Join(fields, keyvals []any) []any {
+	joined := make([]any, 0, len(fields)+len(keyvals)+1)
+	joined = append(append(joined, fields...), keyvals...)
+	if len(joined)%2 != 0 {
+		joined = append(joined, Missing)
+	}
+	return joined
 }
