@@ -58,17 +58,26 @@ func (r *Recorder) LogPanic() {
 	if r == nil {
 		return
 	}
-	cause := recover()
-	if cause == nil {
+	if cause := recover(); cause != nil {
+		r.TellPanic(cause)
+		panic(cause)
+	}
+}
+
+// TellPanic does what [Recorder.LogPanic] does with a panic that the caller has
+// recovered from, and lets go on: for a recorder that is opened only within what may
+// panic, later than its defer.
+func (r *Recorder) TellPanic(cause any) {
+	if r == nil {
 		return
 	}
 	_ = r.Log([]byte(fmt.Sprintf("panic: %v", cause)))
-	if stats, err := r.Stats(); err == nil && stats.Pinned > 0 {
-		if path, err := r.Freeze(0); err == nil {
-			fmt.Fprintln(os.Stderr, "haltbox: black box", path)
-		} else {
-			fmt.Fprintln(os.Stderr, err)
-		}
+	if stats, err := r.Stats(); err != nil || stats.Pinned == 0 {
+		return
 	}
-	panic(cause)
+	if path, err := r.Freeze(0); err == nil {
+		fmt.Fprintln(os.Stderr, "haltbox: black box", path)
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
