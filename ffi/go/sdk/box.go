@@ -1,0 +1,124 @@
+package sdk
+
+import (
+	"reflect"
+	"sync"
+
+	"cosmossdk.io/log"
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/abci"
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+)
+
+// Box is the recorder of one application. Nil is one that is switched off.
+type Box struct {
+	config *config
+	logger log.Logger
+	// tap is what hands the log to the recorder; nil if [Command] made none.
+	tap    *tap
+	base   *baseapp.BaseApp
+	stores *commitStore
+
+	opening  sync.Once
+	recorder *haltbox.Recorder
+	tracer   *kvtrace.Tracer
+	marker   *abci.Marker
+}
+
+// New reads what the operator chose, and opens nothing: an application is also made
+// to export a genesis or to prune. The ring is opened when CometBFT first calls.
+func New(logger log.Logger, options AppOptions) *Box {
+	chosen, err := configOf(options)
+	if err != nil {
+		logger.Error(err.Error())
+	}
+	if chosen == nil {
+		return nil
+	}
+	box := &Box{config: chosen, logger: logger}
+	box.tap, _ = logger.(*tap)
+	return box
+}
+
+// Option is an option for the application's constructor: it lays the tracer over
+// the stores. It does nothing if the recorder, or the tracing of stores, is off.
+func (b *Box) Option(app *baseapp.BaseApp) {
+	if b == nil {
+		return
+	}
+	b.base = app
+	if b.config.stores {
+		b.stores = &commitStore{CommitMultiStore: app.CommitMultiStore(), base: app, left: none}
+		app.SetCMS(b.stores.queryable())
+	}
+}
+
+// Wrap gives the application whose blocks are recorded. It gives the application
+// itself if the recorder is switched off.
+func (b *Box) Wrap(app servertypes.Application) servertypes.Application {
+	if b == nil {
+		return app
+	}
+	return &application{Application: app, box: b}
+}
+
+// start opens the recorder, once. A node goes on without one.
+func (b *Box) start(app servertypes.Application) {
+	b.opening.Do(func() {
+		recorder, err := haltbox.Open(b.config.options)
+		if err != nil {
+			b.logger.Error("no flight recorder", "err", err)
+			return
+		}
+		if notice := recorder.Notice(); notice != "" {
+			b.logger.Info(notice, "module", "haltbox")
+		}
+		b.recorder = recorder
+		b.record(app)
+		b.tap.begin(recorder)
+		go recorder.Tell(b.tell)
+	})
+}
+
+// tell says what the operator should read, in the node's own log.
+func (b *Box) tell(line string) {
+	b.logger.Error(line, "module", "haltbox")
+}
+
+func (b *Box) record(app servertypes.Application) {
+	if b.stores != nil {
+		b.tracer = kvtrace.New(b.recorder, kvtrace.Options{ValueBytes: b.config.valueBytes})
+	}
+	optimistic := b.executesProposals()
+	b.stores.trace(b.tracer, optimistic)
+	roots := rootsOf(b.bare(app))
+	if roots == nil {
+		b.logger.Info("the stores do not tell their roots", "module", "haltbox")
+	}
+	b.marker = abci.NewMarker(b.recorder, abci.Options{
+		Tracer:              b.tracer,
+		OptimisticExecution: optimistic,
+		AtEnd:               roots.record,
+		OnError:             func(err error) { b.logger.Error("the flight recorder", "err", err) },
+	})
+}
+
+// executesProposals looks whether the application has the SDK's optimistic
+// execution. That is no part of BaseApp's interface; where it cannot be seen it
+// counts as on, which is right for both, but releases a block a moment later.
+func (b *Box) executesProposals() bool {
+	if b.base == nil {
+		return true
+	}
+	field := reflect.ValueOf(b.base).Elem().FieldByName("optimisticExec")
+	return !field.IsValid() || field.Kind() != reflect.Pointer || !field.IsNil()
+}
+
+// close ends the recorder, which is not needed for what was recorded to last.
+func (b *Box) close() {
+	b.opening.Do(func() {})
+	_ = b.recorder.Close()
+}

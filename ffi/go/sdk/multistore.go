@@ -1,0 +1,251 @@
+package sdk
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	abcitypes "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+
+	"cosmossdk.io/store/rootmulti"
+	storetypes "cosmossdk.io/store/types"
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+)
+
+// place is which of the branches that the SDK makes in one call of ABCI is the
+// one that the block is executed on: it says so nowhere. That it was the right one
+// shows when the block is written, see wasWritten.
+type place int
+
+const (
+	none   place = -1
+	first  place = 0 // InitChain, FinalizeBlock
+	second place = 1 // ProcessProposal has one for the proposal before it
+)
+
+// commitStore is the application's store. It traces the branch that a block is
+// executed on; those of CheckTx, of queries and simulations are the SDK's own. Nil
+// is one that traces nothing.
+type commitStore struct {
+	storetypes.CommitMultiStore
+	base *baseapp.BaseApp
+	// lock is for branches that are made by others meanwhile.
+	lock       sync.Mutex
+	tracer     *kvtrace.Tracer
+	optimistic bool
+	// course of the block that is executed, or will be.
+	course *course
+	// left is how many branches the call under way makes before the one, and txs
+	// are its transactions.
+	left place
+	txs  [][]byte
+	// header of the block under way, for what the store keeps beside its roots.
+	header cmtproto.Header
+}
+
+// trace is called before anything that is recorded.
+func (s *commitStore) trace(tracer *kvtrace.Tracer, optimistic bool) {
+	if s != nil {
+		s.tracer, s.optimistic = tracer, optimistic
+	}
+}
+
+// expect tells which branch of the call under way is the one; what it gives ends
+// that. CometBFT makes these calls one after the other.
+func (s *commitStore) expect(at place, txs [][]byte) func() {
+	if s == nil || s.tracer == nil {
+		return func() {}
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.left, s.txs = at, txs
+	return func() {
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.left = none
+	}
+}
+
+// CacheMultiStore branches.
+func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
+	inner := s.CommitMultiStore.CacheMultiStore()
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.tracer == nil || s.left == none {
+		return inner
+	}
+	s.left--
+	if s.left != none {
+		return inner
+	}
+	// An execution that is begun on a proposal may be aborted while it runs, so it
+	// keeps to the attempt that is under way now.
+	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs}
+	return &branch{cached: inner, course: s.course}
+}
+
+// refuse: the proposal will not be executed before it is decided.
+func (s *commitStore) refuse() {
+	if s != nil && s.course != nil {
+		s.course.attempt = nil
+	}
+}
+
+// decide tells what will be executed. A branch that was made with the proposal, or
+// with the genesis, and on which nothing was executed yet, is that of the decided block.
+func (s *commitStore) decide(req *abcitypes.RequestFinalizeBlock) {
+	if s == nil {
+		return
+	}
+	s.header = cmtproto.Header{
+		Height:             req.Height,
+		Time:               req.Time.UTC(),
+		ProposerAddress:    req.ProposerAddress,
+		NextValidatorsHash: req.NextValidatorsHash,
+		AppHash:            s.LastCommitID().Hash,
+	}
+	if s.course != nil && (!s.optimistic || s.course.attempt == nil) {
+		s.course.attempt, s.course.txs = s.tracer.Attempt(), req.Txs
+	}
+}
+
+// wasWritten tells whether what was traced is what the block wrote. If not, nothing is
+// traced any more.
+func (s *commitStore) wasWritten() bool {
+	if s == nil || s.tracer == nil {
+		return true
+	}
+	right := s.course != nil && s.course.written
+	s.course = nil
+	if !right {
+		s.tracer = nil
+	}
+	return right
+}
+
+// Commit does what BaseApp does for a store of the SDK's own type, as it does not
+// know this one for such.
+func (s *commitStore) Commit() storetypes.CommitID {
+	if own, is := s.CommitMultiStore.(*rootmulti.Store); is {
+		own.SetCommitHeader(s.header)
+	}
+	return s.CommitMultiStore.Commit()
+}
+
+// LoadLatestVersion, and the others that load, are what BaseApp calls last before
+// it is sealed: all its handlers are set by then.
+func (s *commitStore) LoadLatestVersion() error {
+	s.partPhases()
+	return s.CommitMultiStore.LoadLatestVersion()
+}
+
+func (s *commitStore) LoadLatestVersionAndUpgrade(upgrades *storetypes.StoreUpgrades) error {
+	s.partPhases()
+	return s.CommitMultiStore.LoadLatestVersionAndUpgrade(upgrades)
+}
+
+// partPhases has PreBlock tell its end, in a release of the SDK that says what it is.
+func (s *commitStore) partPhases() {
+	base, tells := any(s.base).(interface{ PreBlocker() sdktypes.PreBlocker })
+	if !tells || s.base.IsSealed() || base.PreBlocker() == nil {
+		return
+	}
+	inner := base.PreBlocker()
+	s.base.SetPreBlocker(func(
+		ctx sdktypes.Context, req *abcitypes.RequestFinalizeBlock,
+	) (*sdktypes.ResponsePreBlock, error) {
+		response, err := inner(ctx, req)
+		if root, is := ctx.MultiStore().(*branch); is {
+			root.course.preBlockEnded()
+		}
+		return response, err
+	})
+}
+
+func (s *commitStore) bare() storetypes.CommitMultiStore { return s.CommitMultiStore }
+
+// queryable is a store that answers queries, as does the one inside.
+func (s *commitStore) queryable() storetypes.CommitMultiStore {
+	if inner, is := s.CommitMultiStore.(storetypes.Queryable); is {
+		return &queryableStore{s, inner}
+	}
+	return s
+}
+
+type queryableStore struct {
+	*commitStore
+	storetypes.Queryable
+}
+
+// cached has another name than the method that it is embedded for.
+type cached = storetypes.CacheMultiStore
+
+// branch is a store that a block is executed on, or one that was branched off it.
+type branch struct {
+	cached
+	course *course
+	parent *branch
+}
+
+// CacheMultiStore branches off.
+func (b *branch) CacheMultiStore() storetypes.CacheMultiStore { return b.branchOff() }
+
+func (b *branch) branchOff() *branch {
+	return &branch{cached: b.cached.CacheMultiStore(), course: b.course, parent: b}
+}
+
+// CacheWrap branches off.
+func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
+
+// CacheWrapWithTrace branches off, as do the SDK's own.
+func (b *branch) CacheWrapWithTrace(io.Writer, storetypes.TraceContext) storetypes.CacheWrap {
+	return b.CacheWrap()
+}
+
+// GetKVStore gives a store whose operations are recorded as the modules ask for
+// them: under the gas meter, over all caches.
+func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
+	b.course.use(b)
+	return trace(b.course.attempt, key.Name(), b.cached.GetKVStore(key))
+}
+
+// GetStore gives the same.
+func (b *branch) GetStore(key storetypes.StoreKey) storetypes.Store {
+	return b.GetKVStore(key)
+}
+
+// TracingEnabled: BaseApp then tells by SetTracingContext which transaction it
+// executes.
+func (b *branch) TracingEnabled() bool { return true }
+
+// SetTracingContext is told of a transaction by BaseApp on a new branch of its own, and
+// of none at all behind the last.
+func (b *branch) SetTracingContext(told storetypes.TraceContext) storetypes.MultiStore {
+	if b.cached.TracingEnabled() {
+		b.cached = b.cached.SetTracingContext(told).(storetypes.CacheMultiStore)
+	}
+	if hash, is := told["txHash"]; is && b.parent.isRoot() {
+		b.course.beginTx(b, fmt.Sprint(hash))
+	} else if told == nil && b.isRoot() {
+		b.course.endTxs()
+	}
+	return b
+}
+
+// SetTracer is that of the SDK's own tracing, which stays as it is.
+func (b *branch) SetTracer(writer io.Writer) storetypes.MultiStore {
+	b.cached = b.cached.SetTracer(writer).(storetypes.CacheMultiStore)
+	return b
+}
+
+// Write gives to the parent what was written.
+func (b *branch) Write() {
+	b.cached.Write()
+	b.course.wrote(b)
+}
+
+func (b *branch) isRoot() bool { return b != nil && b.parent == nil }
