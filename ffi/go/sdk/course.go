@@ -13,6 +13,8 @@ type course struct {
 	// attempt that is recorded; nil if this execution is not.
 	attempt *kvtrace.Attempt
 	txs     [][]byte
+	// hasPreBlock: BeginBlock is told.
+	hasPreBlock bool
 	// next is the number of the transaction behind the one that was begun last.
 	next int
 	// inTx: operations belong to the transaction that was begun last.
@@ -34,7 +36,7 @@ func (c *course) use(of *branch) {
 	}
 	if !c.begun {
 		c.begun = true
-		c.attempt.Record(phase("PreBlock"))
+		c.attempt.Record(phase(c.beginning()))
 	}
 	if c.inTx {
 		c.inTx = false
@@ -82,8 +84,15 @@ func (c *course) endTxs() {
 	c.attempt.Record(phase("EndBlock"))
 }
 
-// preBlockEnded: what follows is BeginBlock. Where the SDK does not tell, it stands behind
-// PreBlock.
+// beginning is what a block begins with.
+func (c *course) beginning() string {
+	if c.hasPreBlock {
+		return "PreBlock"
+	}
+	return "BeginBlock"
+}
+
+// preBlockEnded: what follows is BeginBlock.
 func (c *course) preBlockEnded() {
 	if c.attempt != nil {
 		c.attempt.EndTx()

@@ -33,6 +33,8 @@ const (
 type commitStore struct {
 	storetypes.CommitMultiStore
 	base *baseapp.BaseApp
+	// hasPreBlock: the application has such a phase, and tells its end.
+	hasPreBlock bool
 	// lock is for branches that are made by others meanwhile.
 	lock       sync.Mutex
 	tracer     *kvtrace.Tracer
@@ -84,7 +86,7 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	}
 	// An execution that is begun on a proposal may be aborted while it runs, so it
 	// keeps to the attempt that is under way now.
-	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs}
+	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock}
 	return &branch{cached: inner, course: s.course}
 }
 
@@ -148,13 +150,13 @@ func (s *commitStore) LoadLatestVersionAndUpgrade(upgrades *storetypes.StoreUpgr
 	return s.CommitMultiStore.LoadLatestVersionAndUpgrade(upgrades)
 }
 
-// partPhases has PreBlock tell its end, in a release of the SDK that says what it is.
+// partPhases has PreBlock tell its end.
 func (s *commitStore) partPhases() {
-	base, tells := any(s.base).(interface{ PreBlocker() sdktypes.PreBlocker })
-	if !tells || s.base.IsSealed() || base.PreBlocker() == nil {
+	inner := s.base.PreBlocker()
+	if inner == nil || s.base.IsSealed() {
 		return
 	}
-	inner := base.PreBlocker()
+	s.hasPreBlock = true
 	s.base.SetPreBlocker(func(
 		ctx sdktypes.Context, req *abcitypes.RequestFinalizeBlock,
 	) (*sdktypes.ResponsePreBlock, error) {

@@ -61,12 +61,24 @@ func Cat(t testing.TB, source string, arguments ...string) []string {
 // Run gives what the haltbox command prints; its exit code must be 0.
 func Run(t testing.TB, arguments ...string) string {
 	t.Helper()
+	return run(t, 0, arguments...)
+}
+
+// Differs gives what a command prints that finds a difference: its exit code must
+// be 1.
+func Differs(t testing.TB, arguments ...string) string {
+	t.Helper()
+	return run(t, 1, arguments...)
+}
+
+func run(t testing.TB, code int, arguments ...string) string {
+	t.Helper()
 	command := exec.Command(program(t), arguments...)
 	var complaints strings.Builder
 	command.Stderr = &complaints
 	said, err := command.Output()
-	if err != nil {
-		t.Fatalf("haltbox %v: %v\n%s", arguments, err, complaints.String())
+	if command.ProcessState.ExitCode() != code {
+		t.Fatalf("haltbox %v: %v\n%s%s", arguments, err, said, complaints.String())
 	}
 	return string(said)
 }
