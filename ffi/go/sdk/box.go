@@ -117,8 +117,11 @@ func (b *Box) executesProposals() bool {
 	return !field.IsValid() || field.Kind() != reflect.Pointer || !field.IsNil()
 }
 
-// close ends the recorder, which is not needed for what was recorded to last.
+// close ends the recorder, unless [Command] does so behind the application: a panic
+// passes both.
 func (b *Box) close() {
 	b.opening.Do(func() {})
-	_ = b.recorder.Close()
+	if b.tap == nil {
+		_ = b.recorder.Close()
+	}
 }

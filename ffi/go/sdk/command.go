@@ -33,15 +33,20 @@ func recorded(run func(*cobra.Command, []string) error) func(*cobra.Command, []s
 		}
 		tap := newTap(context.Logger)
 		context.Logger = tap
-		defer tap.tellPanic()
+		defer tap.end()
 		return run(command, arguments)
 	}
 }
 
-// tellPanic is for a defer: the recorder is opened behind it.
-func (t *tap) tellPanic() {
-	if cause := recover(); cause != nil {
-		t.recorder.Load().TellPanic(cause)
+// end is for a defer: the recorder is opened behind it.
+func (t *tap) end() {
+	cause := recover()
+	recorder := t.recorder.Load()
+	if cause != nil {
+		recorder.TellPanic(cause)
+	}
+	_ = recorder.Close()
+	if cause != nil {
 		panic(cause)
 	}
 }

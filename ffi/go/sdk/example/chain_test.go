@@ -77,7 +77,7 @@ func start(t testing.TB, settings map[string]any, extra ...func(*baseapp.BaseApp
 	n := &node{t: t, home: home, db: dbm.NewMemDB(), options: options, extra: extra}
 	n.open()
 	_, err := n.app.InitChain(&abci.RequestInitChain{
-		ChainId: chainID, Time: genesisTime, InitialHeight: 1, AppStateBytes: n.genesis(),
+		ChainId: chainID, Time: genesisTime, InitialHeight: 1, AppStateBytes: n.genesis(validators()),
 		ConsensusParams: simtestutil.DefaultConsensusParams,
 	})
 	n.must(err)
@@ -109,7 +109,7 @@ func (n *node) must(err error) {
 	}
 }
 
-func (n *node) genesis() []byte {
+func (n *node) genesis(validators *cmttypes.ValidatorSet) []byte {
 	var accounts []authtypes.GenesisAccount
 	var balances []banktypes.Balance
 	for number := range keys {
@@ -118,7 +118,7 @@ func (n *node) genesis() []byte {
 			Address: address(number).String(), Coins: sdktypes.NewCoins(sdktypes.NewInt64Coin("stake", 1_000_000)),
 		})
 	}
-	state, err := simtestutil.GenesisStateWithValSet(n.bare.cdc, n.bare.DefaultGenesis(), validators(), accounts, balances...)
+	state, err := simtestutil.GenesisStateWithValSet(n.bare.cdc, n.bare.DefaultGenesis(), validators, accounts, balances...)
 	n.must(err)
 	bytes, err := json.Marshal(state)
 	n.must(err)
@@ -143,7 +143,7 @@ func (n *node) send(from, to int, amount int64) []byte {
 // usual are transactions that succeed, fail, come twice, and are none.
 func (n *node) usual() [][]byte {
 	first := n.send(0, 1, 10)
-	return [][]byte{first, []byte("no transaction"), n.send(1, 2, 1<<40), first, n.send(2, 0, 3), n.send(0, 2, 5)}
+	return [][]byte{first, []byte("no transaction"), n.send(1, 2, 1<<40), n.send(1, 0, 2), first, n.send(2, 0, 3), n.send(0, 2, 5)}
 }
 
 func decided(height int64, txs [][]byte) *abci.RequestFinalizeBlock {
