@@ -39,6 +39,7 @@ type process struct {
 	t       *testing.T
 	home    string
 	command *exec.Cmd
+	over    chan struct{}
 	lock    sync.Mutex
 	said    bytes.Buffer
 }
@@ -58,20 +59,36 @@ func (p *process) text() string {
 func (p *process) start(environment ...string) {
 	p.said.Reset()
 	p.command = exec.Command(os.Args[0], "start", "--home", p.home, "--minimum-gas-prices", "0stake",
-		"--grpc.enable=false", "--log_no_color", "--inter-block-cache=true")
+		"--grpc.enable=false", "--log_format", "json", "--inter-block-cache=true")
 	p.command.Env = append(os.Environ(), append(environment, "EXAMPLE_IS_NODE=1", "HOME="+p.home)...)
 	p.command.Stdout, p.command.Stderr = p, p
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	over := make(chan struct{})
+	p.over = over
+	go func(command *exec.Cmd) {
+		_ = command.Wait()
+		close(over)
+	}(p.command)
 	p.t.Cleanup(func() { _ = p.command.Process.Kill() })
+}
+
+// ended tells whether the node is over.
+func (p *process) ended() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // until waits for a text in what the node says.
 func (p *process) until(text string) {
 	p.t.Helper()
 	for begun := time.Now(); !strings.Contains(p.text(), text); time.Sleep(50 * time.Millisecond) {
-		if time.Since(begun) > time.Minute {
+		if time.Since(begun) > time.Minute || p.ended() {
 			p.t.Fatalf("no %q in\n%s", text, p.text())
 		}
 	}
@@ -80,7 +97,7 @@ func (p *process) until(text string) {
 func (p *process) stop() {
 	p.t.Helper()
 	_ = p.command.Process.Signal(syscall.SIGTERM)
-	_ = p.command.Wait()
+	<-p.over
 }
 
 // newProcess writes a home.
@@ -114,7 +131,7 @@ func newProcess(t *testing.T) *process {
 func TestANodeRecordsWhatItExecutesAndSays(t *testing.T) {
 	node := newProcess(t)
 	node.start()
-	node.until("height=3")
+	node.until(`"height":3`)
 	node.stop()
 	if _, err := os.Stat(filepath.Join(node.home, "haltbox")); err == nil {
 		t.Error("a recorder that is off made its folder")
@@ -124,7 +141,7 @@ func TestANodeRecordsWhatItExecutesAndSays(t *testing.T) {
 		t.Errorf("%v\n%s", err, settings)
 	}
 	node.start("HALTBOX_ENABLE=true", "HALTBOX_RING_MIB=16")
-	node.until("height=8")
+	node.until(`"height":8`)
 	node.stop()
 	kinds := map[string]int{}
 	for _, line := range haltboxtest.Cat(t, filepath.Join(node.home, "haltbox")) {
@@ -152,13 +169,13 @@ func TestANodeRecordsWhatItExecutesAndSays(t *testing.T) {
 func TestAPanicAtTheStartLeavesABox(t *testing.T) {
 	node := newProcess(t)
 	node.start("HALTBOX_ENABLE=true", "HALTBOX_RING_MIB=16")
-	node.until("height=5")
+	node.until(`"height":5`)
 	node.stop()
 	if err := os.RemoveAll(filepath.Join(node.home, "data/application.db")); err != nil {
 		t.Fatal(err)
 	}
 	node.start("HALTBOX_ENABLE=true", "HALTBOX_RING_MIB=16", "EXAMPLE_LAPSE=3")
-	_ = node.command.Wait()
+	<-node.over
 	for _, part := range []string{"haltbox: black box " + node.home + "/haltbox/boxes/3-", "panic: "} {
 		if !strings.Contains(node.text(), part) {
 			t.Errorf("no %q in\n%s", part, node.text())
