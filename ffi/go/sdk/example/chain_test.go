@@ -59,12 +59,19 @@ type node struct {
 	bare *App
 	app  servertypes.Application
 	seqs [3]uint64
+	// took is the time of the last FinalizeBlock.
+	took time.Duration
 	// hashes and gas of all blocks.
 	hashes, gas []string
 }
 
 // start makes a node of a new chain: recorded, unless the settings say otherwise.
 func start(t testing.TB, settings map[string]any, extra ...func(*baseapp.BaseApp)) *node {
+	t.Helper()
+	return startOn(t, dbm.NewMemDB(), settings, extra...)
+}
+
+func startOn(t testing.TB, db dbm.DB, settings map[string]any, extra ...func(*baseapp.BaseApp)) *node {
 	t.Helper()
 	home := t.TempDir()
 	options := simtestutil.AppOptionsMap{
@@ -74,7 +81,7 @@ func start(t testing.TB, settings map[string]any, extra ...func(*baseapp.BaseApp
 	for name, value := range settings {
 		options[name] = value
 	}
-	n := &node{t: t, home: home, db: dbm.NewMemDB(), options: options, extra: extra}
+	n := &node{t: t, home: home, db: db, options: options, extra: extra}
 	n.open()
 	_, err := n.app.InitChain(&abci.RequestInitChain{
 		ChainId: chainID, Time: genesisTime, InitialHeight: 1, AppStateBytes: n.genesis(validators()),
@@ -115,7 +122,7 @@ func (n *node) genesis(validators *cmttypes.ValidatorSet) []byte {
 	for number := range keys {
 		accounts = append(accounts, authtypes.NewBaseAccount(address(number), keys[number].PubKey(), uint64(number), 0))
 		balances = append(balances, banktypes.Balance{
-			Address: address(number).String(), Coins: sdktypes.NewCoins(sdktypes.NewInt64Coin("stake", 1_000_000)),
+			Address: address(number).String(), Coins: sdktypes.NewCoins(sdktypes.NewInt64Coin("stake", 1_000_000_000)),
 		})
 	}
 	state, err := simtestutil.GenesisStateWithValSet(n.bare.cdc, n.bare.DefaultGenesis(), validators, accounts, balances...)
@@ -176,7 +183,9 @@ func (n *node) propose(req *abci.RequestFinalizeBlock) {
 
 func (n *node) finalize(req *abci.RequestFinalizeBlock) {
 	n.t.Helper()
+	begun := time.Now()
 	response, err := n.app.FinalizeBlock(req)
+	n.took = time.Since(begun)
 	n.must(err)
 	_, err = n.app.Commit()
 	n.must(err)
