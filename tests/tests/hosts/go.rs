@@ -2,6 +2,7 @@
 //! they cannot see from inside.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use haltbox_tests::c_library::installed;
@@ -107,6 +108,64 @@ fn zig() -> String {
     text(&python).to_owned()
 }
 
+/// An application of the Cosmos SDK with the lines of docs/cosmos.md, in process and
+/// started; `HALTBOX_LONG=1` also with the oldest SDK, and under the race detector.
+#[test]
+fn an_application_of_the_cosmos_sdk_records() {
+    if !linked() {
+        return;
+    }
+    for folder in [sdk(), sdk_example()] {
+        go(&folder, &["vet", "./..."], &[]);
+        go(&folder, &["test", "-count=1", "./..."], &[]);
+    }
+    let off = [
+        "test",
+        "-count=1",
+        "-tags=nolink_haltbox",
+        "-run=TestTheChainIsTheSame",
+        "./...",
+    ];
+    go(&sdk_example(), &off, &[]);
+    if long() {
+        let oldest = ["test", "-modfile=sdk-0.50.mod", "-count=1", "./..."];
+        go(&sdk_example(), &oldest, &[]);
+        go(&sdk_example(), &["test", "-race", "-count=1", "./..."], &[]);
+    }
+}
+
+fn sdk() -> PathBuf {
+    module().join("sdk")
+}
+
+fn sdk_example() -> PathBuf {
+    sdk().join("example")
+}
+
+/// A chain decides its versions: an adapter asks for the lowest, and takes the newest.
+#[test]
+fn the_adapters_take_the_newest_cometbft_of_0_38() {
+    if !linked() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["abci", "cometlog"] {
+        let adapter = module().join(name);
+        let modfile = folder.path().join(format!("{name}.mod"));
+        let own = fs::read_to_string(adapter.join("go.mod")).expect("a go.mod");
+        let newest = own.replace("cometbft v0.38.0", "cometbft v0.38.25");
+        assert_ne!(
+            own, newest,
+            "{name} asks for another version than the lowest"
+        );
+        fs::write(&modfile, newest).expect("a file");
+        let modfile = format!("-modfile={}", modfile.display());
+        go(&adapter, &["mod", "tidy", &modfile], &[]);
+        go(&adapter, &["vet", &modfile, "./..."], &[]);
+        go(&adapter, &["test", &modfile, "-count=1", "./..."], &[]);
+    }
+}
+
 #[test]
 fn it_is_formatted_and_tidy() {
     if !linked() {
@@ -117,6 +176,9 @@ fn it_is_formatted_and_tidy() {
     let unformatted = unformatted.expect("gofmt comes with go").stdout;
     assert_eq!(String::from_utf8_lossy(&unformatted), "");
     in_every_module(&["mod", "tidy", "-diff"], &[]);
+    for folder in [sdk(), sdk_example()] {
+        go(&folder, &["mod", "tidy", "-diff"], &[]);
+    }
 }
 
 #[test]
