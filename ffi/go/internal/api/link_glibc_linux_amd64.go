@@ -1,4 +1,4 @@
-//go:build cgo && !muslc && !sys_haltbox && !nolink_haltbox
+//go:build cgo && !muslc && !static_haltbox && !sys_haltbox && !nolink_haltbox
 
 package api
 
