@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	storetypes "cosmossdk.io/store/types"
+	abci "github.com/cometbft/cometbft/abci/types"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
@@ -155,7 +157,6 @@ func name(box string) string { return box[strings.LastIndexByte(box, '/')+1:] }
 // A block has one name, whether its proposal was executed before it was decided, in
 // vain, or not at all, and whatever restarts lie before it.
 func TestTheNameOfABlockDoesNotDependOnTheWayToIt(t *testing.T) {
-	names := map[string]string{}
 	optimistic := baseapp.SetOptimisticExecution()
 	ways := map[string]func() *node{
 		"decided":    func() *node { n := start(t, nil); n.blocks(1, 4); return n },
@@ -178,8 +179,37 @@ func TestTheNameOfABlockDoesNotDependOnTheWayToIt(t *testing.T) {
 			return n
 		}
 	}
+	// The first proposal of a chain that is executed before its decision, refused.
+	ways["refused"] = func() *node {
+		refuses := func(app *baseapp.BaseApp) {
+			app.SetProcessProposal(func(ctx sdktypes.Context, _ *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+				status := abci.ResponseProcessProposal_ACCEPT
+				if ctx.BlockHeight() == 2 {
+					status = abci.ResponseProcessProposal_REJECT
+				}
+				return &abci.ResponseProcessProposal{Status: status}, nil
+			})
+		}
+		n := start(t, nil, optimistic, refuses)
+		n.blocks(1, 1)
+		req := decided(2, n.usual())
+		if _, err := n.app.ProcessProposal(proposal(req)); err != nil {
+			t.Fatal(err)
+		}
+		n.finalize(req)
+		n.blocks(3, 4)
+		return n
+	}
+	for _, height := range []int64{2, 4} {
+		oneName(t, height, ways)
+	}
+}
+
+func oneName(t *testing.T, height int64, ways map[string]func() *node) {
+	t.Helper()
+	names := map[string]string{}
 	for way, run := range ways {
-		names[name(run().boxOf(4))] += way + ", "
+		names[name(run().boxOf(height))] += way + ", "
 	}
 	if len(names) != 1 || strings.Contains(fmt.Sprint(names), "incomplete") {
 		t.Error(names)
