@@ -19,15 +19,31 @@ pub fn linked() -> bool {
         if !(toolchain("go") && toolchain("cc")) {
             return false;
         }
-        let profile = programs();
-        let release = profile.file_name().is_some_and(|name| name == "release");
-        let mut build = Command::new(module().join("build-lib"));
-        build.args((!release).then_some("--dev"));
-        build.env("CARGO_TARGET_DIR", profile.parent().expect("target"));
-        forget_package(&mut build);
-        assert!(build.status().expect("bash").success(), "build-lib");
+        build_library(None);
         true
     })
+}
+
+/// Puts the library into its place that programs have in them, linked with
+/// `-tags static_haltbox`; `false` without Go.
+pub fn linked_into_programs() -> bool {
+    static LINKED: OnceLock<bool> = OnceLock::new();
+    *LINKED.get_or_init(|| {
+        if linked() {
+            build_library(Some("--static"));
+        }
+        linked()
+    })
+}
+
+fn build_library(kind: Option<&str>) {
+    let profile = programs();
+    let release = profile.file_name().is_some_and(|name| name == "release");
+    let mut build = Command::new(module().join("build-lib"));
+    build.args(kind).args((!release).then_some("--dev"));
+    build.env("CARGO_TARGET_DIR", profile.parent().expect("target"));
+    forget_package(&mut build);
+    assert!(build.status().expect("bash").success(), "build-lib");
 }
 
 /// Runs the go command, which must be content.

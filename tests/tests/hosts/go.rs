@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use haltbox_tests::c_library::installed;
-use haltbox_tests::go_module::{go, linked, module};
+use haltbox_tests::go_module::{go, linked, linked_into_programs, module};
 use haltbox_tests::toolchain::toolchain;
 use haltbox_tests::{forget_package, long, root, target_folder, text, valnode};
 
@@ -73,6 +73,29 @@ fn the_systems_library_can_be_linked() {
     ];
     let arguments = ["test", "-count=1", "-tags=sys_haltbox", "./..."];
     go(&module(), &arguments, &found);
+}
+
+/// It starts on a machine that has no file of the recorder's.
+#[test]
+fn a_program_can_have_the_library_in_it() {
+    if !linked_into_programs() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program");
+    let tag = "-tags=static_haltbox";
+    go(
+        &module(),
+        &["test", "-c", tag, "-o", text(&program), "."],
+        &[],
+    );
+    let asks = Command::new("ldd").arg(&program).output().expect("ldd");
+    let asks = String::from_utf8_lossy(&asks.stdout).into_owned();
+    assert!(
+        asks.contains("libc") && !asks.contains("libhaltbox"),
+        "{asks}"
+    );
+    go(&module(), &["test", "-count=1", tag, "./..."], &[]);
 }
 
 /// With the C compiler of a musl system; Debian's `musl-gcc` has glibc's libgcc.
