@@ -51,9 +51,12 @@ type commitStore struct {
 
 // trace is called before anything that is recorded.
 func (s *commitStore) trace(tracer *kvtrace.Tracer, optimistic bool) {
-	if s != nil {
-		s.tracer, s.optimistic = tracer, optimistic
+	if s == nil {
+		return
 	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.tracer, s.optimistic = tracer, optimistic
 }
 
 // expect tells which branch of the call under way is the one; what it gives ends
@@ -121,6 +124,8 @@ func (s *commitStore) wasWritten() bool {
 	if s == nil || s.tracer == nil {
 		return true
 	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
 	right := s.course != nil && s.course.written
 	s.course = nil
 	if !right {
