@@ -39,7 +39,10 @@ func New(logger log.Logger, options AppOptions) *Box {
 		return nil
 	}
 	box := &Box{config: chosen, logger: logger}
-	box.tap, _ = logger.(*tap)
+	if tapped, is := logger.(*tap); is {
+		// What is said here is no evidence.
+		box.tap, box.logger = tapped, tapped.Logger
+	}
 	return box
 }
 

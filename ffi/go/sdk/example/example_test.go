@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -49,6 +50,28 @@ func TestTheChainIsTheSameWithAndWithoutTheRecorder(t *testing.T) {
 		if !reflect.DeepEqual(hashes[at], hashes[0]) || !reflect.DeepEqual(gas[at], gas[0]) {
 			t.Errorf("%d\n%v\n%v\nwant\n%v\n%v", at, hashes[at], gas[at], hashes[0], gas[0])
 		}
+	}
+}
+
+// --trace-store goes on beside the recorder, and has the same writes.
+func TestTheTracingOfTheSDKStays(t *testing.T) {
+	traced := func(settings map[string]any) (hashes []string, writes int) {
+		var written bytes.Buffer
+		traceStore = &written
+		defer func() { traceStore = nil }()
+		n := start(t, settings)
+		n.blocks(1, 3)
+		for _, line := range strings.Split(written.String(), "\n") {
+			if strings.Contains(line, `"operation":"write"`) && strings.Contains(line, `"txHash":"`) {
+				writes++
+			}
+		}
+		return n.hashes, writes
+	}
+	want, wanted := traced(map[string]any{"haltbox.enable": false})
+	hashes, writes := traced(nil)
+	if !reflect.DeepEqual(hashes, want) || writes != wanted || writes == 0 {
+		t.Errorf("%d writes %v\nwant %d %v", writes, hashes, wanted, want)
 	}
 }
 
