@@ -142,6 +142,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// What an entry writes.
     fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>>;
 
+    /// The part of the state whose root an entry tells.
+    fn root_of(&self, _line: &[u8]) -> Option<String> {
+        None
+    }
+
     /// What was written before stands from here on, unless it was thrown away.
     fn settles_writes(&self, line: &[u8]) -> bool;
 

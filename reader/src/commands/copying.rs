@@ -12,13 +12,13 @@ use haltbox_format::blackbox::{
 use haltbox_format::lifecycle::{Lifecycle, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::History;
-use haltbox_format::{BlockHash, BoxName, Event, Lane, Profile, Redactor, Stream};
+use haltbox_format::{BlockHash, BoxName, Digest, Event, Lane, Profile, Redactor, Stream};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
 use crate::carrier::Origin;
 use crate::execution::{Execution, MissingRecords};
-use crate::known_block::KnownBlock;
+use crate::known_block::{KnownBlock, Promised};
 use crate::selecting::{Picked, Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 
@@ -156,6 +156,14 @@ struct Written {
 struct Open {
     of: Attempt,
     execution: Execution,
+    /// By the rules of the source's HASH, where they are others.
+    promised: Option<Execution>,
+}
+
+impl Open {
+    fn executions(&mut self) -> impl Iterator<Item = &mut Execution> {
+        std::iter::once(&mut self.execution).chain(&mut self.promised)
+    }
 }
 
 /// One pass over a source into a box.
@@ -393,7 +401,8 @@ impl<'a> Target<'a> {
             return;
         };
         if let Some(open) = &mut self.open {
-            open.execution.line(line, whole, origin);
+            open.executions()
+                .for_each(|execution| execution.line(line, whole, origin));
         }
         for event in rules.read(line).events() {
             match event {
@@ -404,7 +413,8 @@ impl<'a> Target<'a> {
                 } => self.writer.crank(number, Some(activityhash)),
                 Event::End { height } => {
                     let open = self.open.as_mut().filter(|open| open.of.height == height);
-                    open.into_iter().for_each(|open| open.execution.end());
+                    let executions = open.into_iter().flat_map(Open::executions);
+                    executions.for_each(Execution::end);
                 }
                 _ => {}
             }
@@ -414,7 +424,7 @@ impl<'a> Target<'a> {
     /// Block records are missing here.
     fn spoil(&mut self, records: Option<(Lane, u64, u64)>) {
         if let Some(open) = &mut self.open {
-            open.execution.hole();
+            open.executions().for_each(Execution::hole);
         }
         if let Some((Lane::Main, from, to)) = records {
             self.missing.add(from, to);
@@ -427,7 +437,21 @@ impl<'a> Target<'a> {
             true => Execution::of_a_part(self.profile),
             false => Execution::new(of.height, self.profile),
         };
-        self.open = Some(Open { of, execution });
+        let promised = self
+            .other_rules(of)
+            .map(|by| Execution::new(of.height, &self.profile.clone().naming_by(Some(by))));
+        self.open = Some(Open {
+            of,
+            execution,
+            promised,
+        });
+    }
+
+    /// The rules of the HASH that the source promises of a block, if they are others.
+    fn other_rules(&self, of: Attempt) -> Option<Digest> {
+        let by = self.known(of, None).promised?.by?;
+        let own = self.profile.slog.as_ref()?.canonical().name_digest();
+        (by != own).then_some(by)
     }
 
     fn end_block(&mut self, derived: Option<&Lifecycle>) {
@@ -436,7 +460,11 @@ impl<'a> Target<'a> {
         };
         let known = self.known(open.of, derived);
         let hash = open.execution.finish(&known, &self.missing);
-        let hash = hash.filter(|hash| self.is_promised(open.of, *hash, &known));
+        let found = match open.promised {
+            Some(promised) => promised.finish(&known, &self.missing),
+            None => hash,
+        };
+        let hash = hash.filter(|_| self.is_promised(open.of, found, &known));
         self.writer.block_end(BlockFacts {
             state: known.state,
             app_hash: known.app_hash,
@@ -463,25 +491,22 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A box whose lines were changed must not become sound by being copied.
-    fn is_promised(&mut self, of: Attempt, hash: BlockHash, known: &KnownBlock) -> bool {
-        let Some(promised) = known
-            .promised
-            .as_ref()
-            .filter(|_| self.making.redactor.is_none())
-        else {
+    /// A box whose lines were changed must not become sound by being copied. `found`: the
+    /// HASH by the rules of the promised one.
+    fn is_promised(&mut self, of: Attempt, found: Option<BlockHash>, known: &KnownBlock) -> bool {
+        let promised = known.promised.as_ref();
+        let found = found.map(|hash| hash.to_string());
+        let kept = |promised: &Promised| found.as_ref() == Some(&promised.hash);
+        if self.making.redactor.is_some() || promised.is_none_or(kept) {
             return true;
-        };
-        let rules = self.profile.slog.as_ref();
-        let own = rules.map(|slog| slog.canonical().name_digest());
-        let why = match &promised.by {
-            by if by.is_some() && *by != own => "the source names its blocks by other rules",
-            _ if promised.hash == hash.to_string() => return true,
-            _ => "the source promised another",
-        };
+        }
         self.damaged = true;
         self.holes.push(Missing {
-            why: format!("height {}: its lines give HASH {hash}, {why}", of.height),
+            why: format!(
+                "height {}: its lines give HASH {}, the source promised another",
+                of.height,
+                found.as_deref().unwrap_or("none")
+            ),
             ..Missing::default()
         });
         false

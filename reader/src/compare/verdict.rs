@@ -406,6 +406,12 @@ impl Case<'_> {
             (finding.verdict, finding.summary) = read_class();
         } else if roles == [Role::Result; 2] {
             finding.summary = "the same transaction ended differently".into();
+        } else if let Some(store) = self.other_root() {
+            finding.verdict = Verdict::State;
+            finding.summary = format!(
+                "the root of store {store} differs, and all that both recorded before is equal: \
+                 its database differs, or something was written that was not recorded"
+            );
         } else {
             self.other_units(&mut finding, roles);
         }
@@ -421,6 +427,15 @@ impl Case<'_> {
         read && self
             .vocabulary
             .is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
+    }
+
+    /// The store of which both tell the root.
+    fn other_root(&self) -> Option<String> {
+        let [a, b] = self.evidence.map(|evidence| {
+            let entry = evidence.unit.first()?;
+            self.vocabulary.root_of(&entry.line)
+        });
+        a.filter(|a| Some(a) == b.as_ref())
     }
 
     fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {

@@ -96,6 +96,13 @@ impl Vocabulary for Transactions {
         Some((store, key, value))
     }
 
+    fn root_of(&self, line: &[u8]) -> Option<String> {
+        let store = is_type(line, "step-store-root").then(|| json::find(line, b"store"))?;
+        store
+            .and_then(json::read_str)
+            .map(|store| store.to_string())
+    }
+
     /// The block's execution ends: what was written in it stands.
     fn settles_writes(&self, line: &[u8]) -> bool {
         is_type(line, "end-block")

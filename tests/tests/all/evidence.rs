@@ -613,13 +613,13 @@ fn a_start_does_not_rename_a_block_and_older_boxes_keep_their_names() {
             .map(|block| block["name"].to_string())
             .collect::<Vec<_>>()
     };
+    let copy = folder.path().join("copy");
     let boxes = ["healthy-11-13", "restarted-11-13"].map(|name| {
         let path = root().join("tests/data/sdk").join(name);
         text(&path).to_owned()
     });
     let [healthy, restarted] = boxes.each_ref().map(|path| {
         output(0, &["verify", path]);
-        let copy = folder.path().join("copy");
         output(0, &["extract", path, "--height", "12", "-o", text(&copy)]);
         assert_eq!(
             names(text(&copy)),
@@ -630,6 +630,17 @@ fn a_start_does_not_rename_a_block_and_older_boxes_keep_their_names() {
         std::fs::remove_file(&copy).expect("it is gone");
         names(path)
     });
+    // A folder may hold hours of both versions: its copy is named by this one.
+    let archive = folder.path().join("node/archive");
+    std::fs::create_dir_all(&archive).expect("a folder");
+    std::fs::copy(&boxes[0], archive.join("2026-11-27T12Z-11-13")).expect("an hour");
+    let node = folder.path().join("node");
+    output(
+        0,
+        &["extract", text(&node), "--height", "12", "-o", text(&copy)],
+    );
+    output(0, &["verify", text(&copy)]);
+    assert_ne!(names(text(&copy))[0], healthy[1]);
     assert_ne!(healthy[1], restarted[1], "by the rules of their time");
     let slogs = boxes.each_ref().map(|path| {
         let slog = folder.path().join("slog");

@@ -10,7 +10,28 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 48] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 51] = [
+    (
+        "the root of a store differs, and nothing that was recorded",
+        "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
+        "start [1=A std root:acc=1 root:bank=2 ] [2=C std root:acc=1 root:bank=5 root:mint=6 ]",
+        "state differs",
+        "the root of store bank differs",
+    ),
+    (
+        "the same of nodes without a tracer",
+        "start [1=A root:acc=1 root:bank=2 ] [2=B root:acc=1 root:bank=3 ]",
+        "start [1=A root:acc=1 root:bank=2 ] start [2=C root:acc=1 root:bank=5 ]",
+        "state differs",
+        "height 2, step-store-root",
+    ),
+    (
+        "roots behind a write that differs",
+        "start [1=A std root:bank=2 ] [2=B w:bank/01=1 root:bank=3 ]",
+        "start [1=A std root:bank=2 ] [2=C w:bank/01=2 root:bank=5 ]",
+        "execution differs",
+        "height 2, op 0, op-write",
+    ),
     (
         "an AppHash that the commit alone tells",
         "start [1~A std ] [2~B std ]",

@@ -109,6 +109,9 @@ impl Words {
             "res" => self.result(number(name), value),
             "crank" => self.crank(number(name), value),
             "u" => self.push(json!({"type": "step-u", "x": what})),
+            "root" => {
+                self.push(json!({"type": "step-store-root", "store": name, "hash": long(digest)}))
+            }
             _ => self.operation(kind, what),
         }
     }
