@@ -16,7 +16,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 51] = [
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
         "start [1=A std root:acc=1 root:bank=2 ] [2=C std root:acc=1 root:bank=5 root:mint=6 ]",
         "state differs",
-        "the root of store bank differs",
+        "The root of store bank differs, and all that both recorded before is equal",
     ),
     (
         "the same of nodes without a tracer",
