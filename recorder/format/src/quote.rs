@@ -27,14 +27,16 @@ fn word(field: &str) -> &str {
 }
 
 /// `HEIGHT-HASH app=OWN8/NET8`; where another field than the AppHash differs, as `reason`
-/// says, that one in its place.
+/// says, that one behind it.
 pub fn quote(name: &str, reason: &str, own: Option<AppHash>, network: Option<AppHash>) -> String {
     let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
+    let app = format!("{name} app={}/{}", short(own), short(network));
     match mismatch(reason).filter(|(field, ..)| *field != "AppHash") {
         Some((field, own, network)) => {
-            format!("{name} {}={}/{}", word(field), own.short(), network.short())
+            let (own, network) = (own.short(), network.short());
+            format!("{app} {}={own}/{network}", word(field))
         }
-        None => format!("{name} app={}/{}", short(own), short(network)),
+        None => app,
     }
 }
 
@@ -56,11 +58,11 @@ mod tests {
         let table = [
             (
                 quoted(&words("LastResultsHash"), None),
-                "7-aa results=ABABABAB/CDCDCDCD",
+                "7-aa app=11111111/unknown results=ABABABAB/CDCDCDCD",
             ),
             (
                 quoted(&words("ConsensusHash"), None),
-                "7-aa ConsensusHash=ABABABAB/CDCDCDCD",
+                "7-aa app=11111111/unknown ConsensusHash=ABABABAB/CDCDCDCD",
             ),
             (
                 quoted(&words("AppHash"), hash("2")),

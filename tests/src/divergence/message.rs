@@ -53,17 +53,20 @@ impl Told {
         }
     }
 
-    /// What is quoted of what differs.
+    /// What is quoted of the AppHashes, and of another field that differs.
     fn quoted(&self, node: &Validator, height: u64) -> String {
+        let app = logged_hash(node, height);
+        let (own, network) = (&self.own[..8], &self.network[..8]);
         let word = match self.field.as_str() {
             "AppHash" => {
-                assert_eq!(self.own, logged_hash(node, height));
-                "app"
+                assert_eq!(self.own, app);
+                return format!("app={own}/{network}");
             }
             "LastResultsHash" => "results",
             other => other,
         };
-        format!("{word}={}/{}", &self.own[..8], &self.network[..8])
+        // Nobody said anything of the network's AppHash.
+        format!("app={}/unknown {word}={own}/{network}", &app[..8])
     }
 }
 
