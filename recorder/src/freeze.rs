@@ -79,6 +79,15 @@ pub enum Reach {
     Archived,
 }
 
+impl Reach {
+    fn of(scope: Scope) -> Reach {
+        match scope {
+            Scope::Block(_) => Reach::NoRoom,
+            Scope::Everything | Scope::Span(..) => Reach::History,
+        }
+    }
+}
+
 impl Frozen {
     /// File name of the box.
     pub fn name(&self) -> String {
@@ -203,17 +212,7 @@ fn freeze_scope(
     let file = folder
         .temporary()
         .map_err(|error| FreezeError::of_io("create a file in", &plan.boxes, error))?;
-    let draft = identity(plan, &subject, None);
-    let options = Options {
-        draft,
-        ..Options::default()
-    };
-    let out = file
-        .file()
-        .try_clone()
-        .map_err(|error| FreezeError::of_io("write a box in", &plan.boxes, error))?;
-    let writer =
-        BoxWriter::with_thread(out, &options).map_err(|e| FreezeError::of_box(&plan.boxes, e))?;
+    let writer = writer_into(&file, identity(plan, &subject, None), &plan.boxes)?;
     let reading = Reading {
         file: ring,
         view: &view,
@@ -241,16 +240,28 @@ fn freeze_scope(
         path,
         bytes: summary.bytes,
         existed,
-        reach: match scope {
-            Scope::Block(_) => Reach::NoRoom,
-            Scope::Everything | Scope::Span(..) => Reach::History,
-        },
+        reach: Reach::of(scope),
         reason: plan.reason.clone(),
         app_hash: subject.app_hash,
         network: subject.network,
         state: subject.state,
         finding: subject.finding(),
     })
+}
+
+/// A writer of a box that is not published yet, which goes into `boxes`.
+fn writer_into(
+    file: &blackbox::Unpublished<'_>,
+    draft: Identity,
+    boxes: &Path,
+) -> Result<BoxWriter<File>, FreezeError> {
+    let options = Options {
+        draft,
+        ..Options::default()
+    };
+    let out = file.file().try_clone();
+    let out = out.map_err(|error| FreezeError::of_io("write a box in", boxes, error))?;
+    BoxWriter::with_thread(out, &options).map_err(|error| FreezeError::of_box(boxes, error))
 }
 
 /// The folder of boxes, made if it is not there.

@@ -332,8 +332,8 @@ impl Triggers {
     }
 }
 
-const STORMED: &str = " (and so are others: more boxes of such blocks follow in some minutes, as \
-                       far as the ring keeps them)";
+const STORMED: &str = " (many blocks do not stand: further boxes follow in some minutes, as far as \
+                       the ring keeps them)";
 
 /// The network has not agreed with it, and no box holds it. A diverged one is
 /// frozen without this.

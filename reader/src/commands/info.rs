@@ -286,27 +286,8 @@ impl Info {
             }
             also(survey).into_iter().for_each(|text| line("also", text));
         }
-        altered(survey)
-            .into_iter()
-            .for_each(|text| line("no HASH", text));
-        if survey.not_json > 0 {
-            line(
-                "not JSON",
-                format!("{} lines, kept as they came", survey.not_json),
-            );
-        }
-        if survey.wrapped > 0 {
-            let text = "lines hold an entry and its context: their sender takes members out of entries and \
-                        leaves entries out, so no block has a HASH, and diff never says identical";
-            line("wrapped", format!("{} {text}", survey.wrapped));
-        }
-        if survey.is_not_understood() {
-            let text = format!(
-                "{} lines, and not one is an entry that the profile {} knows: another form of slog, or \
-                 another host's; give its profile: --profile FILE",
-                survey.records, self.profile
-            );
-            line("unknown", text);
+        for (label, text) in self.oddities() {
+            line(label, text);
         }
         if let Some(text) = self.host.as_ref().and_then(host_text) {
             line("recorded", text);
@@ -332,6 +313,31 @@ impl Info {
             .rev()
             .for_each(|note| line("note", note.clone()));
         text + &self.newest_blocks()
+    }
+
+    /// What of its lines is not as a host writes them.
+    fn oddities(&self) -> Vec<(&'static str, String)> {
+        let survey = &self.survey;
+        let altered = altered(survey).into_iter();
+        let mut told: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
+        if survey.not_json > 0 {
+            let text = format!("{} lines, kept as they came", survey.not_json);
+            told.push(("not JSON", text));
+        }
+        if survey.wrapped > 0 {
+            let text = "lines hold an entry and its context: their sender takes members out of entries and \
+                        leaves entries out, so no block has a HASH, and diff never says identical";
+            told.push(("wrapped", format!("{} {text}", survey.wrapped)));
+        }
+        if survey.is_not_understood() {
+            let text = format!(
+                "{} lines, and not one is an entry that the profile {} knows: another form of slog, or \
+                 another host's; give its profile: --profile FILE",
+                survey.records, self.profile
+            );
+            told.push(("unknown", text));
+        }
+        told
     }
 
     /// As many rows as leave the verdict and the quote on the screen.

@@ -553,24 +553,30 @@ impl Comparison {
         }
     }
 
+    /// Notes where the AppHashes differ first, and where none is told; gives whether
+    /// they differ.
+    fn note_app_hashes(&mut self, a: &BlockTape, b: &BlockTape, outcome: &Outcome) -> bool {
+        let whole = a.is_whole() && b.is_whole();
+        let same = fingerprint::is_same_app_hash(a, b);
+        let differ = a.ended && b.ended && same == Some(false);
+        let unhashed = whole && same.is_none() && (a.narrow || b.narrow);
+        self.unhashed = self.unhashed.or(unhashed.then_some(a.height));
+        let other = differ.then_some(OtherHash {
+            height: a.height,
+            one_sided: outcome.one_sided,
+            whole,
+            reads_differ: outcome.aside.is_some(),
+        });
+        self.other_app_hash = self.other_app_hash.or(other);
+        differ
+    }
+
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
         let outcome = meet(&a, &b);
+        let (aside, one_sided) = (outcome.aside, outcome.one_sided);
+        let other_hash = self.note_app_hashes(&a, &b, &outcome);
         let both = a.is_whole() && b.is_whole();
-        let ended = a.ended && b.ended;
-        let same_hash = fingerprint::is_same_app_hash(&a, &b);
-        let other_hash = ended && same_hash == Some(false);
-        let unhashed = both && same_hash.is_none() && (a.narrow || b.narrow);
-        self.unhashed = self.unhashed.or(unhashed.then_some(a.height));
-        let aside = outcome.aside;
-        let one_sided = outcome.one_sided;
-        let other = other_hash.then_some(OtherHash {
-            height: a.height,
-            one_sided,
-            whole: both,
-            reads_differ: aside.is_some(),
-        });
-        self.other_app_hash = self.other_app_hash.or(other);
         let met = match (outcome.met, outcome.moved) {
             (Met::Doubt(at_a, at_b), _) if known.contains(&a.height) => Met::Parts(at_a, at_b),
             // Where the state is another one, the order may be why.

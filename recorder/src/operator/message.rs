@@ -125,7 +125,7 @@ pub fn without_a_box(reason: &str) -> String {
 pub fn held(height: u64, name: &str, reason: &str) -> String {
     let (name, reason) = (Outside::text(name), Outside::text(reason));
     format!(
-        "haltbox: height {height}: {reason}\n  the black box {name} holds it already; \
+        "haltbox: height {height}: {reason}\n  its black box {name} was written before this was said; \
          keep the node's log, its last lines are recorded as well\n"
     )
 }
