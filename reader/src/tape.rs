@@ -51,7 +51,7 @@ pub struct Step {
     pub weight: Weight,
     /// Digest of its canonical line without the numbers that others shift.
     pub bare: UnitDigest,
-    /// Of a read, digest of what it asks for.
+    /// Of a read, digest of what it asks for; of a write, of what it is to.
     pub asks: Option<UnitDigest>,
 }
 

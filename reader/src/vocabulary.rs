@@ -66,6 +66,25 @@ pub struct Span {
     pub of_begun: bool,
 }
 
+/// What a recording tells of a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The digest of its bytes, in capitals as explorers show it.
+    pub hash: Option<String>,
+    /// The types of its messages.
+    pub messages: Vec<String>,
+}
+
+impl Transaction {
+    /// What else is told of it.
+    pub fn add(&mut self, other: Transaction) {
+        self.hash = other.hash.or(self.hash.take());
+        if !other.messages.is_empty() {
+            self.messages = other.messages;
+        }
+    }
+}
+
 /// How much of two recordings was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -162,6 +181,26 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     /// The transaction that ended here, and whether it failed.
     fn outcome(&self, _line: &[u8]) -> Option<(u64, bool)> {
+        None
+    }
+
+    /// What an entry tells of a transaction: its number in the block, and the rest.
+    fn transaction_facts(&self, _line: &[u8]) -> Option<(u64, Transaction)> {
+        None
+    }
+
+    /// The phase of the block that begins with an entry.
+    fn phase(&self, _line: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// What the key of an entry is, in words; `prefix` is that of the chain's addresses.
+    fn key_words(&self, _line: &[u8], _prefix: Option<&str>) -> Option<String> {
+        None
+    }
+
+    /// The value that an entry read or wrote, where it was kept whole.
+    fn kept_value(&self, _line: &[u8]) -> Option<String> {
         None
     }
 

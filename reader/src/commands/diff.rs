@@ -36,6 +36,10 @@ pub struct DiffArgs {
     /// Compare up to this height.
     #[arg(long, value_name = "H")]
     to_height: Option<u64>,
+    /// What the chain's addresses begin with, as in "cosmos1...": addresses in keys are
+    /// written so.
+    #[arg(long, value_name = "PREFIX")]
+    address_prefix: Option<String>,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
@@ -83,6 +87,7 @@ fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
     let open = |path| party(path, args.profile.as_deref());
     let (mut a, mut b) = (open(&args.a)?, open(&args.b)?);
     (a.attempt, b.attempt) = (args.attempt_a, args.attempt_b);
+    a.address_prefix.clone_from(&args.address_prefix);
     let range = args.range()?;
     (a.range, b.range) = (range.clone(), range);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)

@@ -25,7 +25,7 @@ use super::version;
 use crate::fingerprint;
 use crate::source::Source;
 use crate::tape::{BlockTape, Replayed, Unit};
-use crate::vocabulary::{Role, entry};
+use crate::vocabulary::{Role, Vocabulary, entry};
 
 /// Entries of context that are told on each side of the step.
 const CONTEXT: usize = 4;
@@ -563,17 +563,23 @@ impl Document {
             delivery: finding.numbers.delivery,
             syscall: finding.numbers.syscall,
             tx: finding.numbers.tx,
+            tx_hash: None,
+            messages: Vec::new(),
+            phase: None,
+            behind_tx: None,
             op: finding.numbers.op,
             log: finding.numbers.log,
             kind: finding.kind.clone(),
         });
+        self.tell_part(evidence, finding.told_by);
         self.sides.a.attempt = Some(block_a.attempt);
         self.sides.b.attempt = Some(block_b.attempt);
         self.inserted_on = finding.inserted_on;
         self.show_steps(&finding, &a.profile);
+        self.tell_keys(&finding, a);
         self.notes.extend(finding.notes.clone());
+        self.find_last_write(a, b, &finding)?;
         if finding.verdict == Verdict::State {
-            self.find_last_write(a, b, &finding)?;
             self.warn_of_first(block_a.height, comparison);
         }
         for (name, side) in [("A", &evidence[0]), ("B", &evidence[1])] {
@@ -593,6 +599,34 @@ impl Document {
         }
         self.warn_of_gaps(parting, &comparison.sides);
         Ok(())
+    }
+
+    /// The part of its block that the step stands in. The other side may have recorded more
+    /// of that than the one that has the step.
+    fn tell_part(&mut self, evidence: &[Evidence; 2], told_by: Which) {
+        let parts = [told_by, told_by.other()].map(|side| &evidence[side.index()].part);
+        let Some(place) = &mut self.place else { return };
+        if place.op.is_some() && place.tx.is_none() {
+            let part = parts.into_iter().find(|part| part.phase.is_some());
+            let part = part.unwrap_or(parts[0]);
+            (place.phase, place.behind_tx) = (part.phase.clone(), part.behind_tx);
+        }
+        let told = parts.into_iter().find_map(|part| part.transaction.as_ref());
+        if let Some(transaction) = told.filter(|_| place.tx.is_some()) {
+            place.tx_hash.clone_from(&transaction.hash);
+            place.messages.clone_from(&transaction.messages);
+        }
+    }
+
+    /// What the keys of the two steps are, and what was kept of their values.
+    fn tell_keys(&mut self, finding: &Finding, a: &Party) {
+        let sides = [&mut self.sides.a, &mut self.sides.b];
+        for (side, step) in sides.into_iter().zip(&finding.steps) {
+            let Some(step) = step else { continue };
+            let prefix = a.address_prefix.as_deref();
+            side.key_words = a.vocabulary.key_words(&step.line, prefix);
+            side.value = a.vocabulary.kept_value(&step.line);
+        }
     }
 
     /// Digests tell where, not what, and of a version that is not known here not even that.
@@ -694,11 +728,14 @@ impl Document {
         });
     }
 
+    /// Who wrote the key last that gave another value, or that is written otherwise here.
     fn find_last_write(&mut self, a: &Party, b: &Party, finding: &Finding) -> io::Result<()> {
-        let own = finding.steps[0].as_ref();
-        let read = own.filter(|step| a.vocabulary.role_of(&step.line) == Role::Read);
-        let asked = read.or(finding.leading[0].last());
-        let Some(key) = asked.and_then(|entry| StoreKey::of_read(a.vocabulary, &entry.line)) else {
+        let is_read = finding.verdict == Verdict::State;
+        let key = match is_read {
+            true => key_read(a.vocabulary, finding),
+            false => key_written(a.vocabulary, finding),
+        };
+        let Some(key) = key else {
             return Ok(());
         };
         let find = |party: &Party, side: usize| {
@@ -709,7 +746,7 @@ impl Document {
         };
         let [of_a, of_b] = both(|| find(a, 0), || find(b, 1))?;
         for (name, side, found) in [("A", &self.sides.a, &of_a), ("B", &self.sides.b, &of_b)] {
-            if found.is_none() {
+            if found.is_none() && is_read {
                 let first = side.first_height.unwrap_or(0);
                 self.collect.push(format!(
                     "the last write of {} is not covered by {name}, which begins at height {first}: ask for \
@@ -720,6 +757,7 @@ impl Document {
         }
         self.last_write = Some(LastWrite {
             key: key.text(),
+            key_words: self.sides.a.key_words.clone(),
             a: of_a,
             b: of_b,
         });
@@ -932,6 +970,25 @@ fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Str
         "another block stands at height {height} on either side: the chain replaced one of \
                  the two, or its nodes do not agree; ask which one is finalized"
     ))
+}
+
+/// The key of the read that gave another value.
+fn key_read(vocabulary: &dyn Vocabulary, finding: &Finding) -> Option<StoreKey> {
+    let own = finding.steps[0].as_ref();
+    let read = own.filter(|step| vocabulary.role_of(&step.line) == Role::Read);
+    let asked = read.or(finding.leading[0].last())?;
+    StoreKey::of_read(vocabulary, &asked.line)
+}
+
+/// The key to which both write, or the only one that does.
+fn key_written(vocabulary: &dyn Vocabulary, finding: &Finding) -> Option<StoreKey> {
+    let mut steps = finding.steps.iter().flatten();
+    let written = |entry: &Entry| StoreKey::of_write(vocabulary, &entry.line);
+    let key = steps.next().and_then(written)?;
+    let is_same = steps
+        .next()
+        .is_none_or(|other| written(other).as_ref() == Some(&key));
+    is_same.then_some(key)
 }
 
 fn cranks_before(block: &BlockTape, unit: usize) -> u64 {

@@ -100,7 +100,20 @@ pub struct Place {
     /// Transaction in the block, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tx: Option<u64>,
-    /// Operation in the transaction, or outside of them, from 0.
+    /// The transaction's hash, as explorers show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_hash: Option<String>,
+    /// The types of its messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<String>,
+    /// Outside transactions, the phase of the block, as its host names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Outside transactions and where no phase begins behind it, the transaction that ran
+    /// last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_tx: Option<u64>,
+    /// Operation in the transaction, or in its part of the block outside of them, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op: Option<u64>,
     /// Log among all logs of the block, from 0.
@@ -121,6 +134,12 @@ pub struct SideFacts {
     /// Its entry at the place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// What the key of that entry is, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_words: Option<String>,
+    /// The value that it read or wrote, where that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// Which execution of the height stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -197,8 +216,11 @@ pub struct Context {
 /// Who wrote a key last.
 #[derive(Clone, Debug, Serialize)]
 pub struct LastWrite {
-    /// Vat and key.
+    /// Vat and key, or store and key.
     pub key: String,
+    /// What the key is, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_words: Option<String>,
     /// On side A; null if it is not covered.
     pub a: Option<Write>,
     /// On side B.

@@ -6,6 +6,7 @@ use std::io;
 use haltbox_format::SlogRules;
 
 use super::cutter::{self, Depth};
+use super::part::{Part, Parts};
 use super::party::Party;
 use crate::tape::{BlockTape, Finds, UnitDigest};
 use crate::values;
@@ -41,6 +42,8 @@ pub struct Evidence {
     pub run: Option<u32>,
     /// Number of the input whose run it is.
     pub input: Option<String>,
+    /// The part of the block that the unit stands in.
+    pub part: Part,
     /// More entries than were kept.
     pub cut: bool,
     /// When the step's vat was last loaded in this recording: line number.
@@ -66,6 +69,7 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
         bytes: 0,
         unit: None,
         hasher: blake3::Hasher::new(),
+        parts: Parts::default(),
     };
     cutter::read(party, Depth::Places, &mut gather)?;
     gather.close_unit();
@@ -83,6 +87,7 @@ struct Gather<'a> {
     bytes: usize,
     unit: Option<usize>,
     hasher: blake3::Hasher,
+    parts: Parts,
 }
 
 impl Finds for Gather<'_> {
@@ -128,6 +133,10 @@ impl Finds for Gather<'_> {
 
 impl Gather<'_> {
     fn note_place(&mut self, line: &[u8], before: bool) {
+        self.parts.take(self.vocabulary, line);
+        if !before && self.evidence.unit.is_empty() {
+            self.evidence.part = self.parts.of(self.vocabulary, line);
+        }
         match self.vocabulary.role_of(line) {
             Role::RunStart => {
                 self.evidence.run = Some(self.runs);

@@ -35,6 +35,13 @@ impl StoreKey {
         Some(StoreKey { store, raw })
     }
 
+    /// The key that an entry writes.
+    pub fn of_write(vocabulary: &dyn Vocabulary, line: &[u8]) -> Option<StoreKey> {
+        let (store, key, _) = vocabulary.written(line)?;
+        let raw = key.to_vec();
+        Some(StoreKey { store, raw })
+    }
+
     /// As people are told.
     pub fn text(&self) -> String {
         let key = json::read_str(&self.raw).unwrap_or_default();
@@ -56,6 +63,9 @@ pub struct Write {
     /// The value; absent if the key was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// What was written, where that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 /// The last write of `key` before a slog line, as far as the source goes back.
@@ -163,6 +173,7 @@ impl Finds for Search<'_> {
                 crank,
                 line_number: number,
                 value,
+                kept: vocabulary.kept_value(line),
             };
             let tx = vocabulary.transaction(line);
             self.pending.push(Pending { write, ordinal, tx });

@@ -137,7 +137,10 @@ pub(super) fn aside(at: &Parting) -> Aside {
 
 /// Both units ask the same.
 pub(super) fn is_same_question(a: &BlockTape, at_a: usize, b: &BlockTape, at_b: usize) -> bool {
-    let asks = |tape: &BlockTape, at: usize| step(tape, at).and_then(|step| step.asks);
+    let asks = |tape: &BlockTape, at: usize| {
+        let read = step(tape, at).filter(|step| step.weight == Weight::Read);
+        read.and_then(|step| step.asks)
+    };
     asks(a, at_a).is_some_and(|asked| asks(b, at_b) == Some(asked))
 }
 
@@ -192,7 +195,7 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
                 return outcome;
             }
             (Some(x), Some(y)) if a.says(x, &b, y) => outcome.note(differ, &reads),
-            (Some(x), Some(y)) if reads.only_one_asks_more() => {
+            (Some(x), Some(y)) if reads.only_one_asks_more() && !reads.are_moved() => {
                 outcome.note(differ, &reads);
                 outcome.met = Met::Parts(x, y);
                 return outcome;
@@ -291,6 +294,11 @@ impl<'w, 't> Reads<'w, 't> {
             last(self.a, &self.of_a, self.b),
             last(self.b, &self.of_b, self.a),
         ]
+    }
+
+    /// They stand in another order: what is made of them may come of that.
+    fn are_moved(&self) -> bool {
+        self.first_other().is_some() && self.are_the_same()
     }
 
     /// Only their order differs.

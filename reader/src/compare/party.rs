@@ -24,6 +24,8 @@ pub struct Party {
     pub attempt: Option<u32>,
     /// The heights that are compared, if not all.
     pub range: RangeInclusive<u64>,
+    /// What the chain's addresses begin with, if that was told.
+    pub address_prefix: Option<String>,
     /// Bytes of lines that one reading gives, where that is known beforehand.
     size: Option<u64>,
     taken: AtomicU64,
@@ -63,6 +65,7 @@ impl Party {
             profile,
             attempt: None,
             range: 0..=u64::MAX,
+            address_prefix: None,
         }
     }
 

@@ -4,6 +4,7 @@ use haltbox_format::{Profile, SlogRules};
 use serde::{Serialize, Serializer};
 
 use super::evidence::{Entry, Evidence};
+use super::order::{Moved, moved as operations_moved};
 use super::pair::{Parting, Side};
 use super::standing::{Standing, standing};
 use crate::tape::{BlockTape, Unit, UnitDigest, What};
@@ -440,12 +441,21 @@ impl Case<'_> {
 
     fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {
         let outside = roles.map(Role::is_from_outside);
-        match (self.standing(), outside) {
+        let standing = self.standing();
+        if standing != Standing::Moved
+            && let Some(moved) = operations_moved(self.blocks())
+        {
+            return finding.order(match moved {
+                Moved::Reads => {
+                    "the same reads come in another order, and what is made of them is not the same"
+                }
+                Moved::Keys => "the same keys are written in another order, with other values",
+            });
+        }
+        match (standing, outside) {
             (Standing::Only(side, count), _) => self.more_on(side, count, finding),
             (Standing::Moved, [false, false]) => {
-                finding.verdict = Verdict::Order;
-                finding.summary = "the same entries stand in another order".into();
-                finding.counterparts = false;
+                finding.order("the same entries stand in another order");
             }
             (Standing::Moved, _) => {
                 finding.verdict = Verdict::Inputs;
@@ -787,6 +797,13 @@ fn told_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2]) -> Which {
 }
 
 impl Finding {
+    /// The same stands in another order.
+    fn order(&mut self, summary: &str) {
+        self.verdict = Verdict::Order;
+        self.summary = summary.into();
+        self.counterparts = false;
+    }
+
     /// The step is the one of this side.
     fn keep_step_of(&mut self, side: Which) {
         if let Some(entry) = &self.steps[side.index()] {

@@ -27,6 +27,7 @@ pub fn html(document: &Document) -> String {
     sides(&mut out, document);
     out.push_str(&timeline(document));
     changes(&mut out, document);
+    keys(&mut out, document);
     step(&mut out, document);
     last_write(&mut out, document);
     rest(&mut out, document);
@@ -145,6 +146,27 @@ fn changes(out: &mut String, document: &Document) {
         out.push_str("</div>\n");
     }
     out.push_str("</section>\n");
+}
+
+/// What the key of each step is, and what was kept of its value.
+fn keys(out: &mut String, document: &Document) {
+    let sides = [("a", &document.sides.a), ("b", &document.sides.b)];
+    let tells = |side: &SideFacts| side.key_words.is_some() || side.value.is_some();
+    if !sides.iter().any(|(_, side)| tells(side)) {
+        return;
+    }
+    out.push_str("<section><h2>Key and value</h2>\n<div class=two>\n");
+    for (name, side) in sides {
+        let text = |text: &Option<String>| escaped(text.as_deref().unwrap_or("not told"));
+        let _ = writeln!(
+            out,
+            "<div class=\"card {name}\"><h3>{}</h3><dl><dt>key</dt><dd>{}</dd><dt>value</dt><dd>{}</dd></dl></div>",
+            name.to_uppercase(),
+            text(&side.key_words),
+            text(&side.value)
+        );
+    }
+    out.push_str("</div></section>\n");
 }
 
 /// A value with the part marked that the other one does not share.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use crate::compare::document::{Document, Place, SideFacts};
+use crate::compare::document::{Document, LastWrite, Place, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::streams::facts_words;
 use crate::compare::verdict::{Verdict, Which};
@@ -52,6 +52,7 @@ pub fn text(document: &Document, colour: Colour) -> String {
     out.push('\n');
     place(&mut out, document, colour);
     changes(&mut out, document, colour);
+    keys(&mut out, document, colour);
     last_write(&mut out, document, colour);
     context(&mut out, document, colour);
     consequence(&mut out, document, colour);
@@ -130,6 +131,8 @@ pub fn place_words(place: &Place) -> String {
     );
     words.extend(place.syscall.map(|syscall| format!("syscall {syscall}")));
     words.extend(place.tx.map(|tx| format!("tx {tx}")));
+    words.extend(place.phase.clone());
+    words.extend(place.behind_tx.map(|tx| format!("behind tx {tx}")));
     words.extend(place.op.map(|op| format!("op {op}")));
     words.extend(place.log.map(|log| format!("log {log}")));
     if !place.kind.is_empty() {
@@ -141,6 +144,11 @@ pub fn place_words(place: &Place) -> String {
 fn place(out: &mut String, document: &Document, colour: Colour) {
     let Some(place) = &document.place else { return };
     paragraph(out, "place", &place_words(place), colour);
+    if let Some(hash) = &place.tx_hash {
+        let messages = place.messages.join(", ");
+        let text = format!("transaction {hash} {messages}");
+        paragraph(out, " ", text.trim_end(), colour);
+    }
     let line = |side: &SideFacts, name| {
         side.line_number
             .map(|line| format!("line {line} of {name}"))
@@ -216,16 +224,48 @@ fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) 
     }
 }
 
+/// What the keys are, and what was kept of the values.
+fn keys(out: &mut String, document: &Document, colour: Colour) {
+    let (a, b) = (&document.sides.a, &document.sides.b);
+    let keys = [&a.key_words, &b.key_words];
+    let values = [&a.value, &b.value];
+    let mut told = false;
+    for (heading, words) in [("key", keys), ("value", values)] {
+        if words == [&None, &None] {
+            continue;
+        }
+        told = true;
+        if heading == "key" && words[0] == words[1] {
+            paragraph(
+                out,
+                heading,
+                words[0].as_deref().unwrap_or_default(),
+                colour,
+            );
+            continue;
+        }
+        paragraph(out, heading, " ", colour);
+        for (name, words, style) in [("A", words[0], "31"), ("B", words[1], "32")] {
+            let words = words.as_deref().unwrap_or("(not told)");
+            value(
+                out,
+                name,
+                &cut(words, 4 * (WIDTH - INDENT - 3)),
+                style,
+                colour,
+            );
+        }
+    }
+    if told {
+        out.push('\n');
+    }
+}
+
 fn last_write(out: &mut String, document: &Document, colour: Colour) {
     let Some(last) = &document.last_write else {
         return;
     };
-    paragraph(
-        out,
-        "written",
-        &format!("{} was last written", last.key),
-        colour,
-    );
+    paragraph(out, "written", &last_written(last), colour);
     for (name, write, style) in [("A", &last.a, "31"), ("B", &last.b, "32")] {
         value(
             out,
@@ -238,6 +278,12 @@ fn last_write(out: &mut String, document: &Document, colour: Colour) {
     out.push('\n');
 }
 
+fn last_written(last: &LastWrite) -> String {
+    let words = last.key_words.as_ref();
+    let words = words.map_or(String::new(), |words| format!(" ({words})"));
+    format!("{}{words} was last written", last.key)
+}
+
 fn told(write: &Write) -> String {
     let height = write
         .height
@@ -245,7 +291,8 @@ fn told(write: &Write) -> String {
     let crank = write
         .crank
         .map_or(String::new(), |crank| format!("crank {crank}, "));
-    let value = write.value.as_deref().unwrap_or("(deleted)");
+    let digest = write.value.as_deref().unwrap_or("(deleted)");
+    let value = write.kept.as_deref().unwrap_or(digest);
     format!(
         "{height}{crank}line {}: {}",
         write.line_number,

@@ -22,6 +22,7 @@ pub struct Traced {
     /// The step without the numbers that others shift.
     pub bare: Vec<u8>,
     /// What a read asks for: the same question has one answer until something is written.
+    /// What a write is to, whatever it writes.
     pub asks: Option<Vec<u8>>,
 }
 

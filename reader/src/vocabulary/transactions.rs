@@ -1,12 +1,13 @@
 //! Transactions, and the reads and writes that they make: the entries of the `host`
 //! profile. docs/embedding.md describes them.
 
+mod keys;
 mod trace;
 
 use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Amount, Numbers, Role, Trace, Vocabulary, Written};
+use super::{Amount, Numbers, Role, Trace, Transaction, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -16,6 +17,10 @@ pub struct Transactions;
 
 /// The member that holds what was read or written.
 const VALUE: &str = "value";
+/// Messages of a transaction that are told.
+const MESSAGES: usize = 8;
+/// The member that says how much was written.
+const BYTES: &str = "bytes";
 /// The member that says whether a key is there.
 const FOUND: &str = "found";
 
@@ -121,6 +126,40 @@ impl Vocabulary for Transactions {
         Some((self.transaction(line)?, code != Some(0)))
     }
 
+    fn transaction_facts(&self, line: &[u8]) -> Option<(u64, Transaction)> {
+        if !is_type(line, "tx-input") && !is_type(line, "tx-begin") {
+            return None;
+        }
+        let [digest, local] = json::pick(line, [b"digest", b"local"]);
+        let hash = digest.and_then(json::read_str);
+        let facts = Transaction {
+            hash: hash.map(|hash| hash.to_uppercase()),
+            messages: local.map_or(Vec::new(), messages),
+        };
+        Some((self.transaction(line)?, facts))
+    }
+
+    fn phase(&self, line: &[u8]) -> Option<String> {
+        let phase = is_type(line, "step-phase").then(|| json::find(line, b"phase"))?;
+        phase
+            .and_then(json::read_str)
+            .map(|phase| phase.to_string())
+    }
+
+    fn key_words(&self, line: &[u8], prefix: Option<&str>) -> Option<String> {
+        let (store, key) = key(line)?;
+        let key = hex::decode(&*json::read_str(key)?).ok()?;
+        keys::words(&store, &key, prefix)
+    }
+
+    /// Text as it is, other bytes in hex.
+    fn kept_value(&self, line: &[u8]) -> Option<String> {
+        let value = json::find(json::find(line, b"local")?, VALUE.as_bytes())?;
+        let value = json::read_str(value)?;
+        let bytes = hex::decode(&*value).ok()?;
+        Some(keys::text(&bytes).unwrap_or_else(|| value.into_owned()))
+    }
+
     fn trace(&self) -> Option<Box<dyn Trace>> {
         Some(Box::<trace::Operations>::default())
     }
@@ -152,6 +191,14 @@ impl Vocabulary for Transactions {
 fn key(line: &[u8]) -> Option<(String, &[u8])> {
     let [store, key] = json::pick(line, [b"store", b"key"]);
     Some((json::read_str(store?)?.into_owned(), key?))
+}
+
+/// The types of a transaction's messages, as its host read them.
+fn messages(local: &[u8]) -> Vec<String> {
+    let list = json::find(local, b"messages").map(serde_json::from_slice);
+    let mut list: Vec<String> = list.and_then(Result::ok).unwrap_or_default();
+    list.truncate(MESSAGES);
+    list
 }
 
 /// An iterator in words.

@@ -512,3 +512,84 @@ fn a_stale_read_shows_without_another_validator() {
     });
     output(0, &["verify", "--reads", text(&failed)]);
 }
+
+/// Boxes of a network of the Cosmos SDK, of which one node's bank store was altered.
+fn altered() -> [PathBuf; 2] {
+    ["healthy-19", "altered-19"].map(|name| root().join("tests/data/sdk").join(name))
+}
+
+#[test]
+fn a_difference_is_told_in_the_words_of_its_chain() {
+    let [healthy, altered] = altered();
+    let arguments = ["--address-prefix", "wasm", text(&healthy), text(&altered)];
+    let document = output_json(&[&["diff", "--json"], &arguments[..]].concat());
+    let place = &document["place"];
+    assert_eq!(
+        place["tx_hash"],
+        "68D23BB8CABC352ED265A1715103D5F3A01B1653352337CE08C05B9366DDBB31"
+    );
+    let words = "balance of wasm14uvylxcexcmlt4w39cl4sayrxh4vjt0qjllm05 in stake";
+    for (side, value) in [("a", "399999535"), ("b", "4999999")] {
+        let side = &document["sides"][side];
+        assert_eq!(
+            (&side["key_words"], &side["value"]),
+            (&json!(words), &json!(value))
+        );
+    }
+    let page = folder_file("page.html");
+    let shown = run(&[&["diff", "--html", text(&page.1)], &arguments[..]].concat());
+    for told in [
+        String::from_utf8_lossy(&shown.stdout).into_owned(),
+        std::fs::read_to_string(&page.1).expect("a page"),
+    ] {
+        assert!(told.contains(words) && told.contains("4999999"), "{told}");
+    }
+}
+
+/// A file that goes with its folder.
+fn folder_file(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    (folder, path)
+}
+
+/// What was written, and what stood there before.
+#[test]
+fn a_write_that_differs_is_told_with_what_it_replaced() {
+    let write = |height: u64, value: &str| json!({"type": "op-write", "op": 0, "store": "gov", "key": "03", "bytes": 8, "value": format!("{height:064x}"), "local": {"value": value}});
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str, app: u8, value: &'static str| {
+        execute_each(&folder.path().join(name), app, |height, entries| {
+            let value = if height == H { value } else { "0001" };
+            entries.push(json!({"type": "step-phase", "phase": "EndBlock"}));
+            let digest = if height == H { u64::from(app) } else { 9 };
+            entries.push(write(digest, value));
+        })
+    };
+    let (a, b) = (of("a", 1, "0002"), of("b", 2, "0003"));
+    let document = output_json(&["diff", "--json", text(&a), text(&b)]);
+    assert_eq!(document["verdict"], "execution differs", "{document}");
+    assert_eq!(document["place"]["phase"], "EndBlock");
+    assert_eq!(document["sides"]["b"]["value"], "0003");
+    let last = &document["last_write"];
+    assert_eq!(last["key_words"], "next proposal number");
+    assert_eq!(last["a"]["kept"], "0001");
+    assert_eq!(last["a"]["height"], H - 1);
+}
+
+/// Operations outside transactions are numbered anew behind each.
+#[test]
+fn a_step_between_two_transactions_is_placed_behind_the_first() {
+    let read = |value: &str| json!({"type": "op-read", "op": 0, "store": "consensus", "key": "01", "value": value});
+    let folder = tempfile::tempdir().expect("a folder");
+    let of = |name: &str, app: u8, value: &'static str| {
+        execute(&folder.path().join(name), app, |entries| {
+            let at = find(entries, "tx-begin", 1, None);
+            entries.insert(at, read(value));
+        })
+    };
+    let (a, b) = (of("a", 1, "01"), of("b", 2, "02"));
+    let document = output_json(&["diff", "--json", text(&a), text(&b)]);
+    assert_eq!(document["place"]["behind_tx"], 0, "{document}");
+    assert!(document["place"].get("tx").is_none());
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use haltbox_format::json;
 
-use super::{FOUND, Transactions, VALUE};
+use super::{BYTES, FOUND, Transactions, VALUE};
 use crate::values;
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::entry::{self, type_of};
@@ -53,7 +53,7 @@ impl Trace for Operations {
             // What an iterator that is open gives after a write is another question.
             "op-write" | "op-delete" => {
                 self.iterators.clear();
-                None
+                Some(without(&bare, &[VALUE, BYTES]))
             }
             _ => None,
         };

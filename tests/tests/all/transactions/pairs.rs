@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 51] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 58] = [
     (
         "the root of a store differs, and nothing that was recorded",
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
@@ -31,6 +31,55 @@ const PAIRS: [(&str, &str, &str, &str, &str); 51] = [
         "start [1=A std root:bank=2 ] [2=C w:bank/01=2 root:bank=5 ]",
         "execution differs",
         "height 2, op 0, op-write",
+    ),
+    (
+        "a map in another order, and values that depend on it",
+        "start [1=A std ] [2=B phase:EndBlock w:bank/01=1 w:bank/02=2 w:bank/03=3 ]",
+        "start [1=A std ] [2=C phase:EndBlock w:bank/03=1 w:bank/02=2 w:bank/01=3 ]",
+        "order differs",
+        "height 2, EndBlock, op 0, op-write",
+    ),
+    (
+        "the same with a read and a sum before each write",
+        "start [1=A std ] [2=B r:bank/01=1 r:bank/09=0 w:bank/09=1 r:bank/02=2 r:bank/09=1 w:bank/09=3 ]",
+        "start [1=A std ] [2=C r:bank/02=2 r:bank/09=0 w:bank/09=2 r:bank/01=1 r:bank/09=2 w:bank/09=4 ]",
+        "order differs",
+        "height 2, op 0, op-read",
+    ),
+    (
+        "reads in another order, and what is made of them",
+        "start [1=A std ] [2=B r:bank/01=1 r:bank/02=2 w:bank/09=3 ]",
+        "start [1=A std ] [2=C r:bank/02=2 r:bank/01=1 w:bank/09=4 ]",
+        "order differs",
+        "height 2, op 0, op-read",
+    ),
+    (
+        "keys in the same order, and other values",
+        "start [1=A std ] [2=B w:bank/01=1 w:bank/02=2 ]",
+        "start [1=A std ] [2=C w:bank/01=3 w:bank/02=2 ]",
+        "execution differs",
+        "height 2, op 0, op-write",
+    ),
+    (
+        "another value first, and keys behind it in another order",
+        "start [1=A std ] [2=B w:bank/01=1 w:bank/02=2 w:bank/03=3 ]",
+        "start [1=A std ] [2=C w:bank/01=5 w:bank/03=2 w:bank/02=3 ]",
+        "execution differs",
+        "height 2, op 0, op-write",
+    ),
+    (
+        "keys that are written in another order in two phases",
+        "start [1=A std ] [2=B phase:BeginBlock w:bank/01=1 phase:EndBlock w:bank/02=2 ]",
+        "start [1=A std ] [2=C phase:BeginBlock w:bank/02=3 phase:EndBlock w:bank/01=4 ]",
+        "execution differs",
+        "height 2, BeginBlock, op 0, op-write",
+    ),
+    (
+        "a map in another order beside a store of one side",
+        "start [1=A std ] [2=B tx:0 0.w:bank/01=1 0.w:gov/01=1 0.w:bank/02=2 ]",
+        "start [1=A std ] [2=C tx:0 0.w:bank/02=1 0.w:bank/01=2 ]",
+        "order differs",
+        "height 2, tx 0, op 0, op-write",
     ),
     (
         "an AppHash that the commit alone tells",

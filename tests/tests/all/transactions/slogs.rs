@@ -5,7 +5,7 @@
 //! the commit alone tells it, of `[2` nothing does. `r:bank/01=1` reads, `w:` writes, with
 //! `0.` before it in transaction 0; `it:bank` and `next:bank/01` iterate, the iterator being
 //! the block's first operation. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
-//! that code. `spaced` has the lines written by another JSON writer.
+//! that code; `phase:EndBlock` begins a phase. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
 
@@ -108,12 +108,19 @@ impl Words {
             ),
             "res" => self.result(number(name), value),
             "crank" => self.crank(number(name), value),
+            "phase" => self.phase(what),
             "u" => self.push(json!({"type": "step-u", "x": what})),
             "root" => {
                 self.push(json!({"type": "step-store-root", "store": name, "hash": long(digest)}))
             }
             _ => self.operation(kind, what),
         }
+    }
+
+    /// Operations are numbered anew in each.
+    fn phase(&mut self, name: &str) {
+        self.push(json!({"type": "step-phase", "phase": name}));
+        self.op = 0;
     }
 
     /// `0`, `0/5` with that code, `0=6` with that gas.

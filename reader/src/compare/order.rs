@@ -1,0 +1,61 @@
+//! Whether two executions did the same in another order from the place on where they part,
+//! though what came of it may depend on the order: a map that is gone through, a sum that is
+//! carried on.
+
+use super::streams::Counted;
+use crate::tape::{BlockTape, Step, UnitDigest, What};
+use crate::vocabulary::trace::Weight;
+
+/// What stands in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// The reads up to the next write.
+    Reads,
+    /// The keys that are written, whatever is written to them.
+    Keys,
+}
+
+/// What of the operations that follow one another from these units on stands in another
+/// order.
+pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTape, usize); 2]) -> Option<Moved> {
+    let counted = Counted::of(a, b);
+    let [of_a, of_b] = [(a, at_a), (b, at_b)].map(|(tape, at)| operations(tape, at, &counted));
+    let reads = [&of_a, &of_b].map(|steps| {
+        let reads = steps.iter().take_while(|step| step.weight == Weight::Read);
+        reads.map(|step| step.bare).collect::<Vec<_>>()
+    });
+    if is_moved(&reads) {
+        return Some(Moved::Reads);
+    }
+    let keys = [&of_a, &of_b].map(|steps| {
+        let writes = steps.iter().filter(|step| step.weight == Weight::Write);
+        writes.filter_map(|step| step.asks).collect::<Vec<_>>()
+    });
+    // Another value for the same key comes first: that is no matter of order.
+    let begin_alike = keys[0].first() == keys[1].first();
+    (!begin_alike && is_moved(&keys)).then_some(Moved::Keys)
+}
+
+/// Up to the end of the transaction or of the phase.
+fn operations<'t>(tape: &'t BlockTape, at: usize, counted: &Counted) -> Vec<&'t Step> {
+    let units = tape.units.iter().take(tape.covered()).skip(at);
+    let steps = units.map_while(|unit| match &unit.what {
+        What::Step(step) if matches!(step.weight, Weight::Read | Weight::Write) => Some(unit),
+        _ => None,
+    });
+    let both = steps.filter(|unit| counted.counts(&unit.what));
+    both.filter_map(|unit| match &unit.what {
+        What::Step(step) => Some(step),
+        _ => None,
+    })
+    .collect()
+}
+
+fn is_moved([a, b]: &[Vec<UnitDigest>; 2]) -> bool {
+    let sorted = |list: &[UnitDigest]| {
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        list
+    };
+    a != b && sorted(a) == sorted(b)
+}
