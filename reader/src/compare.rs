@@ -27,6 +27,7 @@ mod part;
 pub mod party;
 pub mod repeats;
 pub mod replay;
+mod roots;
 pub mod settle;
 mod standing;
 pub mod streams;

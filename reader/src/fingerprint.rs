@@ -427,6 +427,7 @@ impl Fingerprint {
             forget_end(&mut units);
         }
         Ok(BlockTape {
+            roots: Vec::new(),
             height: block.height,
             attempt: u32::from(block.attempt),
             ordinal,

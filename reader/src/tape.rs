@@ -58,6 +58,17 @@ pub struct Step {
 /// The name of a stream, digested.
 pub type StreamId = u64;
 
+/// The root of what a stream tells of, behind its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The stream of its operations.
+    pub stream: StreamId,
+    /// Digest of the entry that tells it.
+    pub says: UnitDigest,
+    /// Whether it is another one than behind the block before; `None`: not known.
+    pub changed: Option<bool>,
+}
+
 /// What the end of a crank tells. Older kernels write no hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrankEnd {
@@ -126,6 +137,8 @@ pub struct BlockTape {
     pub holes: Vec<usize>,
     /// Its units.
     pub units: Vec<Unit>,
+    /// What it tells of roots.
+    pub roots: Vec<Root>,
     /// Cranks whose activityhash does not follow from the one before, and
     /// whether the one before was of the same run.
     pub breaks: Vec<ChainBreak>,
@@ -156,6 +169,22 @@ pub struct ChainBreak {
 }
 
 impl BlockTape {
+    /// It has writes to what the entry at this place tells the root of.
+    pub fn writes_to_root(&self, at: usize) -> bool {
+        let says = match self.units.get(at).map(|unit| &unit.what) {
+            Some(What::Step(step)) => step.bare,
+            _ => return false,
+        };
+        let root = self.roots.iter().find(|root| root.says == says);
+        let writes = |unit: &Unit| match &unit.what {
+            What::Step(step) => {
+                step.weight == Weight::Write && root.is_some_and(|root| root.stream == step.stream)
+            }
+            _ => false,
+        };
+        self.units.iter().any(writes)
+    }
+
     /// Beginning and end are there, and all between.
     pub fn is_whole(&self) -> bool {
         self.begun && self.ended && self.holes.is_empty()

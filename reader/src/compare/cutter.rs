@@ -10,12 +10,13 @@ use super::chain::Chain;
 use super::durable::Durable;
 use super::party::Party;
 use super::repeats::{Repeats, Resent};
+use super::roots::Roots;
 use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{
-    BlockTape, ChainBreak, CrankEnd, Finds, Step, Stream as StepStream, StreamId, Summary, Turn,
-    Unit, UnitDigest, What, spanning,
+    BlockTape, ChainBreak, CrankEnd, Finds, Root, Step, Stream as StepStream, StreamId, Summary,
+    Turn, Unit, UnitDigest, What, spanning,
 };
 use crate::values;
 use crate::vocabulary::{Course, Entry, Fault, Role, Trace, Traced, Vocabulary, entry};
@@ -60,6 +61,7 @@ pub struct Cutter<'a> {
     untold: bool,
     attempts: Attempts,
     trace: Option<Box<dyn Trace>>,
+    roots: Roots,
     /// An execution that ended: what follows may tell its AppHash, or throw it away.
     ended: Option<BlockTape>,
     batch: Vec<u8>,
@@ -149,6 +151,7 @@ impl<'a> Cutter<'a> {
             untold: matches!(blocks, Blocks::Untold),
             attempts: Attempts::of(blocks),
             trace: party.vocabulary.trace(),
+            roots: Roots::default(),
             ended: None,
             batch: Vec::new(),
         }
@@ -724,6 +727,7 @@ impl<'a> Cutter<'a> {
         let Some(Traced {
             stream,
             weight,
+            root_of,
             bare,
             asks,
         }) = traced
@@ -731,7 +735,15 @@ impl<'a> Cutter<'a> {
             return What::Entry;
         };
         let digest = |text: &[u8]| short(blake3::hash(text));
-        let id = u128::from_le_bytes(digest(stream.as_bytes())) as StreamId;
+        let id_of = |stream: &str| u128::from_le_bytes(digest(stream.as_bytes())) as StreamId;
+        let id = id_of(&stream);
+        if let Some(stream) = root_of {
+            self.open.roots.push(Root {
+                stream: id_of(&stream),
+                says: digest(&bare),
+                changed: None,
+            });
+        }
         let streams = &mut self.summary.streams;
         if streams.len() < STREAMS {
             streams.entry(id).or_insert_with(|| StepStream {
@@ -784,8 +796,9 @@ impl<'a> Cutter<'a> {
     }
 
     /// Hands an execution out, and notes what is told of it.
-    fn hand_out(&mut self, block: BlockTape, finds: &mut dyn Finds) -> bool {
+    fn hand_out(&mut self, mut block: BlockTape, finds: &mut dyn Finds) -> bool {
         let height = block.height;
+        self.roots.weigh(height, &mut block.roots);
         for unit in &block.units {
             if let What::Step(step) = &unit.what
                 && let Some(stream) = self.summary.streams.get_mut(&step.stream)

@@ -38,9 +38,18 @@ pub struct OneSided {
 }
 
 impl Counted {
-    /// By what stands in two executions of a height.
+    /// By what stands in two executions of a height. Where roots say that one side changed
+    /// something and the other changed nothing, the other has no step of it because there was
+    /// none.
     pub(super) fn of(a: &BlockTape, b: &BlockTape) -> Counted {
-        Counted([a, b].map(present))
+        let [mut of_a, mut of_b] = [a, b].map(present);
+        let unchanged_on_b = only_changed_on(a, b, &of_a, &of_b);
+        let unchanged_on_a = only_changed_on(b, a, &of_b, &of_a);
+        of_a.extend(unchanged_on_a);
+        of_b.extend(unchanged_on_b);
+        of_a.sort_unstable();
+        of_b.sort_unstable();
+        Counted([of_a, of_b])
     }
 
     pub(super) fn counts(&self, what: &What) -> bool {
@@ -89,6 +98,28 @@ fn present(tape: &BlockTape) -> Vec<StreamId> {
     streams.sort_unstable();
     streams.dedup();
     streams
+}
+
+/// Streams of one side that the other has no step of, and whose root changed on the one side
+/// alone.
+fn only_changed_on(
+    own: &BlockTape,
+    other: &BlockTape,
+    of_own: &[StreamId],
+    of_other: &[StreamId],
+) -> Vec<StreamId> {
+    let changed = |tape: &BlockTape, stream: &StreamId| {
+        let mut roots = tape.roots.iter();
+        roots.find(|root| root.stream == *stream)?.changed
+    };
+    let lacks = |stream: &&StreamId| of_other.binary_search(stream).is_err();
+    let lacking = of_own.iter().filter(lacks);
+    lacking
+        .filter(|stream| {
+            changed(own, stream) == Some(true) && changed(other, stream) == Some(false)
+        })
+        .copied()
+        .collect()
 }
 
 /// Streams of one side that the other does not have in any block, by name.

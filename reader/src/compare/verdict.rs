@@ -409,10 +409,7 @@ impl Case<'_> {
             finding.summary = "the same transaction ended differently".into();
         } else if let Some(store) = self.other_root() {
             finding.verdict = Verdict::State;
-            finding.summary = format!(
-                "the root of store {store} differs, and all that both recorded before is equal: \
-                 its database differs, or something was written that was not recorded"
-            );
+            finding.summary = self.root_words(&store);
         } else {
             self.other_units(&mut finding, roles);
         }
@@ -437,6 +434,26 @@ impl Case<'_> {
             self.vocabulary.root_of(&entry.line)
         });
         a.filter(|a| Some(a) == b.as_ref())
+    }
+
+    fn root_words(&self, store: &str) -> String {
+        let differs = format!(
+            "the root of store {store} differs, and all that both recorded before is equal"
+        );
+        let writes = self.blocks().map(|(block, at)| block.writes_to_root(at));
+        let who = match writes {
+            [true, false] => "A",
+            [false, true] => "B",
+            _ => {
+                return format!(
+                    "{differs}: its database differs, or something was written that was not recorded"
+                );
+            }
+        };
+        format!(
+            "{differs}: only {who} has entries of that store at this height, so that what it wrote may be \
+             why, or its database"
+        )
     }
 
     fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {

@@ -19,6 +19,8 @@ pub struct Traced {
     pub stream: String,
     /// What it is to the block's outcome.
     pub weight: Weight,
+    /// The stream of the operations of what it tells the root of.
+    pub root_of: Option<String>,
     /// The step without the numbers that others shift.
     pub bare: Vec<u8>,
     /// What a read asks for: the same question has one answer until something is written.

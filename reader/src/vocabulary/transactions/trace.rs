@@ -39,9 +39,10 @@ impl Trace for Operations {
         };
         let store = json::find(canonical, b"store").and_then(json::read_str);
         let stream = match (weight, store) {
-            (Weight::Read | Weight::Write, Some(store)) => format!("store {store}"),
+            (Weight::Read | Weight::Write, Some(store)) => operations_of(&store),
             _ => kind.to_string(),
         };
+        let root_of = Transactions.root_of(canonical);
         let bare = (&Transactions as &dyn Vocabulary).without_own_numbers(canonical);
         let asks = match &*kind {
             "op-read" | "op-has" => Some(without(&bare, &[VALUE, FOUND])),
@@ -60,6 +61,7 @@ impl Trace for Operations {
         Some(Traced {
             stream,
             weight,
+            root_of: root_of.as_deref().map(operations_of),
             bare,
             asks,
         })
@@ -83,6 +85,11 @@ impl Operations {
         *times += 1;
         Some([range.as_slice(), times.to_string().as_bytes()].concat())
     }
+}
+
+/// The stream of a store's operations.
+fn operations_of(store: &str) -> String {
+    format!("store {store}")
 }
 
 fn number(line: &[u8], name: &[u8]) -> Option<u64> {

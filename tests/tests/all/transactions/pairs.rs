@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 58] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 62] = [
     (
         "the root of a store differs, and nothing that was recorded",
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
@@ -31,6 +31,34 @@ const PAIRS: [(&str, &str, &str, &str, &str); 58] = [
         "start [1=A std root:bank=2 ] [2=C w:bank/01=2 root:bank=5 ]",
         "execution differs",
         "height 2, op 0, op-write",
+    ),
+    (
+        "a write to a store whose root says that the other side wrote nothing there",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=B std root:bank=3 root:gov=2 ]",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=C std w:gov/05=6 root:bank=3 root:gov=4 ]",
+        "execution differs",
+        "B has one more entry here: op-write",
+    ),
+    (
+        "the same where that write came to nothing",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=B std root:bank=3 root:gov=2 ]",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=C std w:gov/05=6 root:bank=5 root:gov=2 ]",
+        "state differs",
+        "The root of store bank differs",
+    ),
+    (
+        "the same where the other side wrote there too, and recorded nothing",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=B std root:bank=3 root:gov=5 ]",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=C std w:gov/05=6 root:bank=3 root:gov=4 ]",
+        "state differs",
+        "The root of store gov differs",
+    ),
+    (
+        "the same where no root is known from before",
+        "start [2=B std root:bank=3 root:gov=2 ]",
+        "start [2=C std w:gov/05=6 root:bank=3 root:gov=4 ]",
+        "state differs",
+        "only B has entries of that store at this height",
     ),
     (
         "a map in another order, and values that depend on it",
