@@ -169,6 +169,16 @@ pub struct ChainBreak {
 }
 
 impl BlockTape {
+    /// The other one asks for, or writes to, what the step at this place does.
+    pub fn is_asked_at(&self, at: usize, other: &BlockTape) -> bool {
+        let asks = |unit: &Unit| match &unit.what {
+            What::Step(step) => step.asks,
+            _ => None,
+        };
+        let own = self.units.get(at).and_then(asks);
+        own.is_some() && other.units.iter().any(|unit| asks(unit) == own)
+    }
+
     /// It has writes to what the entry at this place tells the root of.
     pub fn writes_to_root(&self, at: usize) -> bool {
         let says = match self.units.get(at).map(|unit| &unit.what) {

@@ -161,6 +161,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// What an entry writes.
     fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>>;
 
+    /// The entry tells what its block leaves under a key, and not how it came to that.
+    fn leaves(&self, _line: &[u8]) -> bool {
+        false
+    }
+
     /// The part of the state whose root an entry tells.
     fn root_of(&self, _line: &[u8]) -> Option<String> {
         None

@@ -407,6 +407,8 @@ impl Case<'_> {
             (finding.verdict, finding.summary) = read_class();
         } else if roles == [Role::Result; 2] {
             finding.summary = "the same transaction ended differently".into();
+        } else if self.is_left_otherwise() {
+            self.left(&mut finding);
         } else if let Some(store) = self.other_root() {
             finding.verdict = Verdict::State;
             finding.summary = self.root_words(&store);
@@ -434,6 +436,37 @@ impl Case<'_> {
             self.vocabulary.root_of(&entry.line)
         });
         a.filter(|a| Some(a) == b.as_ref())
+    }
+
+    /// A side's block leaves under some key what the other's does not.
+    fn is_left_otherwise(&self) -> bool {
+        let mut entries = self.evidence.iter().filter_map(|side| side.unit.first());
+        entries.any(|entry| self.vocabulary.leaves(&entry.line))
+    }
+
+    fn left(&self, finding: &mut Finding) {
+        finding.verdict = Verdict::State;
+        let [of_a, of_b] = finding.steps.each_ref().map(|step| {
+            let written = step
+                .as_ref()
+                .map(|entry| self.vocabulary.written(&entry.line));
+            written
+                .flatten()
+                .map(|(store, key, _)| (store, key.to_vec()))
+        });
+        let behind = "; whether a read or the execution is why, only operations tell";
+        if of_a.is_some() && of_a == of_b {
+            finding.summary = format!("the block leaves something else under the same key{behind}");
+            return;
+        }
+        let [(a, at_a), (b, _)] = self.blocks();
+        let only = match (of_a.is_some(), of_b.is_some()) {
+            (true, true) if a.is_asked_at(at_a, b) => Which::B,
+            (true, _) => Which::A,
+            _ => Which::B,
+        };
+        finding.insert(only, 1);
+        finding.summary = format!("only on {} the block changes this key{behind}", only.name());
     }
 
     fn root_words(&self, store: &str) -> String {

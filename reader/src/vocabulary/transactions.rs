@@ -92,13 +92,17 @@ impl Vocabulary for Transactions {
     }
 
     fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>> {
-        let deletes = is_type(line, "op-delete");
-        if !deletes && !is_type(line, "op-write") {
+        let deletes = is_type(line, "op-delete") || is_type(line, "step-unset");
+        if !deletes && !is_type(line, "op-write") && !is_type(line, "step-set") {
             return None;
         }
         let (store, key) = key(line)?;
         let value = if deletes { None } else { Some(value(line)?) };
         Some((store, key, value))
+    }
+
+    fn leaves(&self, line: &[u8]) -> bool {
+        is_type(line, "step-set") || is_type(line, "step-unset")
     }
 
     fn root_of(&self, line: &[u8]) -> Option<String> {
@@ -229,15 +233,19 @@ fn value(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn brief(line: &[u8]) -> Option<String> {
-    let number = json::find(line, b"op").and_then(json::read_u64)?;
+    let number = json::find(line, b"op").and_then(json::read_u64);
     let kind = type_of(line);
     if &*kind == "op-iterate" {
-        return iterates(line, number);
+        return iterates(line, number?);
     }
+    if number.is_none() && !Transactions.leaves(line) {
+        return None;
+    }
+    let number = number.map_or(String::new(), |number| format!(" {number}"));
     let (store, key) = key(line)?;
     let value = value(line).map_or(String::new(), |value| {
         format!(" {}", String::from_utf8_lossy(value))
     });
     let key = String::from_utf8_lossy(key);
-    Some(format!("{kind} {number} {store} {key}{value}"))
+    Some(format!("{kind}{number} {store} {key}{value}"))
 }

@@ -40,6 +40,9 @@ impl Trace for Operations {
         let store = json::find(canonical, b"store").and_then(json::read_str);
         let stream = match (weight, store) {
             (Weight::Read | Weight::Write, Some(store)) => operations_of(&store),
+            (_, Some(store)) if Transactions.leaves(canonical) => {
+                format!("writes of store {store}")
+            }
             _ => kind.to_string(),
         };
         let root_of = Transactions.root_of(canonical);
@@ -56,6 +59,7 @@ impl Trace for Operations {
                 self.iterators.clear();
                 Some(without(&bare, &[VALUE, BYTES]))
             }
+            "step-set" | "step-unset" => Some(without(&bare, &[VALUE, BYTES])),
             _ => None,
         };
         Some(Traced {

@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 62] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 66] = [
     (
         "the root of a store differs, and nothing that was recorded",
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
@@ -59,6 +59,34 @@ const PAIRS: [(&str, &str, &str, &str, &str); 62] = [
         "start [2=C std w:gov/05=6 root:bank=3 root:gov=4 ]",
         "state differs",
         "only B has entries of that store at this height",
+    ),
+    (
+        "what the blocks leave",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=B set:bank/01=2 set:bank/02=2 root:bank=2 ]",
+        "start [1=A set:bank/01=1 root:bank=1 ] start [2=C set:bank/01=2 set:bank/02=3 root:bank=3 ]",
+        "state differs",
+        "The block leaves something else under the same key; whether a read",
+    ),
+    (
+        "a key that one block alone changes",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=B set:bank/01=2 set:bank/03=2 root:bank=2 ]",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=C set:bank/01=2 set:bank/02=3 set:bank/03=2 root:bank=3 ]",
+        "state differs",
+        "Only on B the block changes this key; whether a read",
+    ),
+    (
+        "the last key that a block changes",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=B set:bank/01=2 root:bank=2 ]",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=C set:bank/01=2 set:bank/02=3 root:bank=3 ]",
+        "state differs",
+        "Only on B the block changes this key; whether a read",
+    ),
+    (
+        "what blocks leave beside operations of the other side",
+        "start [1=A set:bank/01=1 root:bank=1 ] [2=B set:bank/01=2 root:bank=2 root:gov=1 ]",
+        "start [1=A w:bank/01=1 root:bank=1 ] [2=C w:bank/01=2 root:bank=2 root:gov=2 ]",
+        "state differs",
+        "The root of store gov differs",
     ),
     (
         "a map in another order, and values that depend on it",

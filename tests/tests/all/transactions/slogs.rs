@@ -5,7 +5,7 @@
 //! the commit alone tells it, of `[2` nothing does. `r:bank/01=1` reads, `w:` writes, with
 //! `0.` before it in transaction 0; `it:bank` and `next:bank/01` iterate, the iterator being
 //! the block's first operation. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
-//! that code; `phase:EndBlock` begins a phase. `spaced` has the lines written by another JSON writer.
+//! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
 
@@ -110,6 +110,7 @@ impl Words {
             "crank" => self.crank(number(name), value),
             "phase" => self.phase(what),
             "u" => self.push(json!({"type": "step-u", "x": what})),
+            "set" => self.leaves(what),
             "root" => {
                 self.push(json!({"type": "step-store-root", "store": name, "hash": long(digest)}))
             }
@@ -121,6 +122,15 @@ impl Words {
     fn phase(&mut self, name: &str) {
         self.push(json!({"type": "step-phase", "phase": name}));
         self.op = 0;
+    }
+
+    /// `bank/01=1`: what the block leaves under a key.
+    fn leaves(&mut self, what: &str) {
+        let (place, value) = what.split_once('=').expect("a value");
+        let (store, key) = place.split_once('/').expect("a key");
+        self.push(
+            json!({"type": "step-set", "store": store, "key": key, "bytes": 1, "value": long(value)}),
+        );
     }
 
     /// `0`, `0/5` with that code, `0=6` with that gas.
