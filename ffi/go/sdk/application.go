@@ -86,4 +86,4 @@ func (b *Box) bare(app servertypes.Application) storetypes.CommitMultiStore {
 
 // untraced: what was traced is not what the block wrote.
 var untraced = errors.New("haltbox: this release of the SDK executes blocks on other stores than those that are traced; " +
-	"reads and writes are not recorded any more, set haltbox.stores to false")
+	"reads and writes are not recorded any more, set haltbox.stores to roots")

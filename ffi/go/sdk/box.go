@@ -47,16 +47,20 @@ func New(logger log.Logger, options AppOptions) *Box {
 }
 
 // Option is an option for the application's constructor: it lays the tracer over
-// the stores. It does nothing if the recorder, or the tracing of stores, is off.
+// the stores. It does nothing if the recorder is off, or records their roots alone.
 func (b *Box) Option(app *baseapp.BaseApp) {
 	if b == nil {
 		return
 	}
 	b.base = app
-	if b.config.stores {
-		b.stores = &commitStore{CommitMultiStore: app.CommitMultiStore(), base: app, left: none}
-		app.SetCMS(b.stores.queryable())
+	if b.config.stores == rootsAlone {
+		return
 	}
+	b.stores = &commitStore{CommitMultiStore: app.CommitMultiStore(), base: app, left: none}
+	if b.config.stores == written {
+		b.stores.writes = &writes{valueBytes: b.config.valueBytes}
+	}
+	app.SetCMS(b.stores.queryable())
 }
 
 // Wrap gives the application whose blocks are recorded. It gives the application
@@ -92,20 +96,28 @@ func (b *Box) tell(line string) {
 }
 
 func (b *Box) record(app servertypes.Application) {
-	if b.stores != nil {
+	if b.config.stores == operations && b.stores != nil {
 		b.tracer = kvtrace.New(b.recorder, kvtrace.Options{ValueBytes: b.config.valueBytes})
 	}
 	optimistic := b.executesProposals()
 	b.stores.trace(b.tracer, optimistic)
-	roots := rootsOf(b.bare(app))
+	bare := b.bare(app)
+	writes := b.stores.listen(bare)
+	if writes == nil && b.config.stores == written {
+		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+	}
+	roots := rootsOf(bare)
 	if roots == nil {
 		b.logger.Info("the stores do not tell their roots", "module", "haltbox")
 	}
 	b.marker = abci.NewMarker(b.recorder, abci.Options{
 		Tracer:              b.tracer,
 		OptimisticExecution: optimistic,
-		AtEnd:               roots.record,
-		OnError:             func(err error) { b.logger.Error("the flight recorder", "err", err) },
+		AtEnd: func(record func([]byte)) {
+			writes.record(record)
+			roots.record(record)
+		},
+		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
 	})
 }
 

@@ -33,9 +33,10 @@ dir = ""
 # What the ring takes at once, and the archive at most.
 ring-mib = 256
 archive-mib = 2048
-# Every read and write of every store. Without it a box has the inputs, the results
-# and the root of each store.
-stores = true
+# What is recorded of the stores, beside inputs, results and the root of each:
+# "operations" is every read and write in its order, "writes" what each block changed,
+# "roots" no more than the roots.
+stores = "operations"
 # Values of at most so many bytes are kept beside their digests.
 value-bytes = 0
 # Ends the sentence that tells an operator where to send a box.
@@ -50,7 +51,7 @@ type AppOptions interface {
 // config is what the operator chose.
 type config struct {
 	options    haltbox.Options
-	stores     bool
+	stores     detail
 	valueBytes int
 }
 
@@ -74,7 +75,7 @@ func configOf(options AppOptions) (*config, error) {
 			NodeProgram:  program,
 			Background:   true,
 		},
-		stores:     from.truth("stores", true),
+		stores:     from.detail("stores"),
 		valueBytes: int(from.number("value-bytes", 0)),
 	}
 	if from.err != nil {
@@ -113,6 +114,30 @@ func (s *source) truth(name string, otherwise bool) bool {
 		s.fail(name, text, "true or false")
 	}
 	return value
+}
+
+// detail is how much is recorded of the stores.
+type detail int
+
+const (
+	operations detail = iota
+	written
+	rootsAlone
+)
+
+// detail takes true and false for the first and the last.
+func (s *source) detail(name string) detail {
+	switch text := s.text(name); text {
+	case "", "operations", "true":
+		return operations
+	case "writes":
+		return written
+	case "roots", "false":
+		return rootsAlone
+	default:
+		s.fail(name, text, `"operations", "writes" or "roots"`)
+		return rootsAlone
+	}
 }
 
 // longest is the greatest number of MiB that has a number of bytes.

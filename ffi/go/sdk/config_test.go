@@ -21,12 +21,12 @@ func TestWhatTheOperatorChooses(t *testing.T) {
 	}{
 		"nothing": {options{"home": "/home/v"}, nil, func(c *config, err error) bool { return c == nil && err == nil }},
 		"on": {home, nil, func(c *config, err error) bool {
-			return err == nil && c.options.Dir == "/home/v/haltbox" && c.stores && c.options.RingSize == 0
+			return err == nil && c.options.Dir == "/home/v/haltbox" && c.stores == operations && c.options.RingSize == 0
 		}},
 		"on by the environment": {options{"home": "/home/v", "haltbox.enable": false, "haltbox.ring-mib": int64(7)},
 			map[string]string{"HALTBOX_ENABLE": "1", "HALTBOX_STORES": "false", "HALTBOX_DIR": "/x"},
 			func(c *config, err error) bool {
-				return err == nil && c.options.Dir == "/x" && !c.stores && c.options.RingSize == 7<<20
+				return err == nil && c.options.Dir == "/x" && c.stores == rootsAlone && c.options.RingSize == 7<<20
 			}},
 		"neither true nor false": {home, map[string]string{"HALTBOX_STORES": "maybe"}, refused("haltbox.stores", `"maybe"`)},
 		"too much":               {home, map[string]string{"HALTBOX_RING_MIB": "18446744073709551615"}, refused("HALTBOX_RING_MIB")},

@@ -34,5 +34,5 @@
 // BaseApp does not know the traced store for one of its own type, in two places. The
 // header that it gives a store with each commit is given here. A query at an older
 // height has the time of the latest block in its context instead of that height's: a node
-// that serves such queries sets stores = false.
+// that serves such queries sets stores = "roots".
 package sdk

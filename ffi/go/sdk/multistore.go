@@ -45,8 +45,34 @@ type commitStore struct {
 	// are its transactions.
 	left place
 	txs  [][]byte
+	// writes of the block under way; nil if they are not recorded by themselves.
+	writes *writes
 	// header of the block under way, for what the store keeps beside its roots.
 	header cmtproto.Header
+}
+
+// listen gives what tells the writes of each block, if it is wanted and can be had.
+func (s *commitStore) listen(inner storetypes.CommitMultiStore) *writes {
+	if s == nil || s.writes == nil || !s.writes.listen(inner) {
+		return nil
+	}
+	return s.writes
+}
+
+// AddListeners is for the chain's own listeners.
+func (s *commitStore) AddListeners(keys []storetypes.StoreKey) {
+	if s.writes != nil {
+		s.writes.ask(keys)
+	}
+	s.CommitMultiStore.AddListeners(keys)
+}
+
+// PopStateCache is for them as well.
+func (s *commitStore) PopStateCache() []*storetypes.StoreKVPair {
+	if s.writes == nil || s.writes.inner == nil {
+		return s.CommitMultiStore.PopStateCache()
+	}
+	return s.writes.pop()
 }
 
 // trace is called before anything that is recorded.

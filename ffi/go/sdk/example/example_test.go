@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -34,7 +36,7 @@ func (n *node) entries(arguments ...string) (found []map[string]any) {
 func TestTheChainIsTheSameWithAndWithoutTheRecorder(t *testing.T) {
 	var hashes, gas [][]string
 	for _, settings := range []map[string]any{
-		{"haltbox.enable": false}, {"haltbox.stores": false}, {}, {"haltbox.value-bytes": 32},
+		{"haltbox.enable": false}, {"haltbox.stores": false}, {"haltbox.stores": "writes"}, {}, {"haltbox.value-bytes": 32},
 	} {
 		for _, optimistic := range []bool{false, true} {
 			var extra []func(*baseapp.BaseApp)
@@ -116,7 +118,7 @@ func TestABlockHasPhasesTransactionsAndRoots(t *testing.T) {
 
 // The roots are those that the SDK commits.
 func TestRootsAreThoseOfTheCommit(t *testing.T) {
-	for _, stores := range []bool{true, false} {
+	for _, stores := range []any{true, false, "writes"} {
 		n := start(t, map[string]any{"haltbox.stores": stores})
 		n.blocks(1, 2)
 		want := map[string]string{}
@@ -351,5 +353,48 @@ func TestReadsAreOfWhatWasWritten(t *testing.T) {
 	said := haltboxtest.Run(t, "verify", "--reads", n.dir()+"/ring")
 	if !strings.Contains(said, " 0 do not match") || strings.Contains(said, " 0 reads checked") {
 		t.Error(said)
+	}
+}
+
+// Each key that a block changed is told once, with what the store holds behind the block,
+// whatever the optimistic executions before it wrote.
+func TestWritesAreWhatTheBlockLeaves(t *testing.T) {
+	n := start(t, map[string]any{"haltbox.stores": "writes"}, baseapp.SetOptimisticExecution())
+	n.blocks(1, 2)
+	other := decided(3, [][]byte{n.send(2, 1, 77)})
+	n.seqs[2]--
+	n.propose(other)
+	n.blocks(3, 3)
+	stores := n.app.CommitMultiStore().(interface {
+		StoreKeysByName() map[string]storetypes.StoreKey
+	}).StoreKeysByName()
+	told := map[string]bool{}
+	for _, entry := range n.entries("--height", "3") {
+		kind := entry["type"].(string)
+		if strings.HasPrefix(kind, "op-") {
+			t.Fatalf("an operation: %v", entry)
+		}
+		if kind != "step-set" && kind != "step-unset" {
+			continue
+		}
+		name, key := entry["store"].(string), entry["key"].(string)
+		if told[name+key] {
+			t.Errorf("%s %s is told twice", name, key)
+		}
+		told[name+key] = true
+		bytes, err := hex.DecodeString(key)
+		n.must(err)
+		value := n.app.CommitMultiStore().GetCommitKVStore(stores[name]).Get(bytes)
+		want := any(nil)
+		if value != nil {
+			want = fmt.Sprintf("%x", sha256.Sum256(value))
+		}
+		if entry["value"] != want {
+			t.Errorf("%v, and the store has %v", entry, want)
+		}
+	}
+	balance := "02" + "14" + hex.EncodeToString(address(0)) + hex.EncodeToString([]byte("stake"))
+	if !told["bank"+balance] || len(told) < 5 {
+		t.Errorf("only %v", told)
 	}
 }

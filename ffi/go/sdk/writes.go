@@ -1,0 +1,109 @@
+package sdk
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	storetypes "cosmossdk.io/store/types"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+)
+
+// writes are what a block changed in the stores: each key once, with what stands there
+// at the block's end. Nil is of a store of which nobody wants to know.
+type writes struct {
+	inner      storetypes.CommitMultiStore
+	valueBytes int
+	entry      entry.Entry
+	// asked are the stores of which the chain wants to know the writes itself
+	// (ADR-038), and left are those of the last block.
+	asked map[string]bool
+	left  []*storetypes.StoreKVPair
+}
+
+// listen has the store keep what is written to the stores that the AppHash is of. They
+// are loaded by now.
+func (w *writes) listen(inner storetypes.CommitMultiStore) bool {
+	named, is := inner.(interface {
+		StoreKeysByName() map[string]storetypes.StoreKey
+	})
+	if !is {
+		return false
+	}
+	var keys []storetypes.StoreKey
+	for _, key := range named.StoreKeysByName() {
+		store := inner.GetCommitStore(key)
+		if store != nil && store.GetStoreType() == storetypes.StoreTypeIAVL {
+			keys = append(keys, key)
+		}
+	}
+	inner.AddListeners(keys)
+	w.inner = inner
+	return true
+}
+
+// record tells what the block under way wrote, store by store and key by key.
+func (w *writes) record(record func([]byte)) {
+	if w == nil || w.inner == nil {
+		return
+	}
+	w.left = w.inner.PopStateCache()
+	for _, pair := range final(w.left) {
+		record(w.line(pair))
+	}
+}
+
+func (w *writes) line(pair *storetypes.StoreKVPair) []byte {
+	if pair.Delete {
+		return w.entry.Begin("step-unset").Text("store", pair.StoreKey).Key("key", pair.Key).End()
+	}
+	value := pair.Value
+	if value == nil {
+		value = []byte{}
+	}
+	w.entry.Begin("step-set").Text("store", pair.StoreKey).Key("key", pair.Key).
+		Int("bytes", int64(len(value))).Digest("value", value)
+	if w.valueBytes > 0 && len(value) <= w.valueBytes {
+		w.entry.Open("local").Hex("value", value).Shut()
+	}
+	return w.entry.End()
+}
+
+// final gives the last write of each key, in the order of stores and keys: it does not
+// depend on how the block came to it.
+func final(pairs []*storetypes.StoreKVPair) []*storetypes.StoreKVPair {
+	sorted := slices.Clone(pairs)
+	slices.SortStableFunc(sorted, order)
+	kept := sorted[:0]
+	for at, pair := range sorted {
+		if at+1 == len(sorted) || order(pair, sorted[at+1]) != 0 {
+			kept = append(kept, pair)
+		}
+	}
+	return kept
+}
+
+func order(a, b *storetypes.StoreKVPair) int {
+	if by := strings.Compare(a.StoreKey, b.StoreKey); by != 0 {
+		return by
+	}
+	return bytes.Compare(a.Key, b.Key)
+}
+
+// ask remembers what the chain's own listeners want.
+func (w *writes) ask(keys []storetypes.StoreKey) {
+	if w.asked == nil {
+		w.asked = map[string]bool{}
+	}
+	for _, key := range keys {
+		w.asked[key.Name()] = true
+	}
+}
+
+// pop gives the chain's own listeners what they asked for of the last block.
+func (w *writes) pop() []*storetypes.StoreKVPair {
+	left := append(w.left, w.inner.PopStateCache()...)
+	w.left = nil
+	return slices.DeleteFunc(left, func(pair *storetypes.StoreKVPair) bool { return !w.asked[pair.StoreKey] })
+}
