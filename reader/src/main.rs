@@ -39,6 +39,9 @@ enum Command {
     /// Say what keeps a recorder from helping at a halt, and how to mend it.
     #[command(disable_help_flag = true)]
     Doctor(Forwarded),
+    /// Say whether the node may be started again after a divergence.
+    #[command(disable_help_flag = true)]
+    Guard(Forwarded),
     /// Check the messages that an access list declares, by receipts alone.
     #[command(disable_help_flag = true)]
     Check(Forwarded),
@@ -110,7 +113,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         | Command::Run(_)
         | Command::Freeze(_)
         | Command::Status(_)
-        | Command::Doctor(_) => Err(Sibling::Record.exec(&arguments())),
+        | Command::Doctor(_)
+        | Command::Guard(_) => Err(Sibling::Record.exec(&arguments())),
         Command::Check(_) | Command::Watch(_) => Err(Sibling::Watch.exec(&arguments())),
         Command::Cat(args) => cat::run(&args),
         Command::Info(args) => info::run(&args),

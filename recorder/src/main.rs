@@ -21,6 +21,7 @@ use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::operator::concerns::Judging;
 use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
+use haltbox_recorder::operator::guard::{self, Verdict};
 use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::try_log::Reading;
 use haltbox_recorder::operator::{message, prometheus, status};
@@ -52,6 +53,12 @@ enum Command {
     Status(StatusArgs),
     /// Say what keeps a recorder from helping at a halt, and how to mend it.
     Doctor(DoctorArgs),
+    /// Say whether the node may be started: not the same build again over a block at
+    /// which a box proves that it diverged.
+    ///
+    /// For ExecStartPre= of the node's unit. Exit code 1 refuses the start; 0 is given in
+    /// every other case, doubts and errors included.
+    Guard(GuardArgs),
     /// Write the manual's pages of these commands into a folder.
     #[command(hide = true)]
     Manual {
@@ -258,6 +265,20 @@ struct StatusArgs {
 }
 
 #[derive(Args)]
+struct GuardArgs {
+    /// The recorder's folder.
+    dir: PathBuf,
+    /// The executable that is to be started; by default the one that the recorder or the
+    /// host named.
+    #[arg(long, value_name = "PATH", conflicts_with = "release")]
+    exe: Option<PathBuf>,
+    /// Let the node start over what stands at this height, from now on. Exit code 2 if
+    /// nothing does.
+    #[arg(long, value_name = "HEIGHT")]
+    release: Option<u64>,
+}
+
+#[derive(Args)]
 struct DoctorArgs {
     /// The recorder's folder.
     #[arg(required_unless_present = "try_log")]
@@ -279,6 +300,12 @@ fn refused(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     message::tell(&error.render().to_string());
+    let given = || std::env::args_os().skip(1);
+    let releases = || given().any(|given| given.to_string_lossy().starts_with("--release"));
+    if given().next().is_some_and(|command| command == "guard") && !releases() {
+        message::tell("haltbox guard: nothing was looked at: the node may start\n");
+        return ExitCode::SUCCESS;
+    }
     ExitCode::from(2)
 }
 
@@ -293,6 +320,7 @@ fn main() -> ExitCode {
         Command::Freeze(args) => freeze_now(&args),
         Command::Status(args) => show_status(&args),
         Command::Doctor(args) => show_doctor(&args),
+        Command::Guard(args) => guard_start(&args),
         Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
@@ -567,6 +595,20 @@ fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
     }
     message::print(&text)?;
     Ok(ExitCode::from(u8::from(wrong)))
+}
+
+/// What it prints counts for nothing: a closed output must not keep a node down.
+fn guard_start(args: &GuardArgs) -> Result<ExitCode, String> {
+    if let Some(height) = args.release {
+        message::print(&guard::release(&args.dir, height)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (text, code) = match guard::judge(&args.dir, args.exe.as_deref()) {
+        Verdict::Start(why) => (format!("haltbox guard: the node may start: {why}\n"), 0),
+        Verdict::Refuse(screen) => (screen, 1),
+    };
+    let _ = message::print(&text);
+    Ok(ExitCode::from(code))
 }
 
 fn show_log(log: &Path, profile: Option<&str>) -> Result<ExitCode, String> {

@@ -8,6 +8,7 @@ pub mod concerns;
 pub(crate) mod contents;
 pub mod control;
 pub mod doctor;
+pub mod guard;
 pub mod message;
 pub(crate) mod metrics;
 pub mod prometheus;

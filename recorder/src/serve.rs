@@ -24,6 +24,7 @@ use crate::alarms::{Alarms, Brings};
 use crate::archive::{self, Archiving};
 use crate::blackbox::held::learn_of_boxes;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::host::program::Program;
 use crate::intake::draining::Draining;
 use crate::intake::given::LeftOut;
 use crate::intake::trouble;
@@ -155,6 +156,13 @@ impl Server {
         let ring = options.dir.join("ring");
         let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
+        // Where the program lies, for a guard that is not told.
+        let program = options.node_program.as_deref();
+        let program = program.and_then(|path| std::path::absolute(path).ok());
+        Program::note(
+            program.as_deref().and_then(Program::now).as_ref(),
+            &options.dir,
+        );
         let sources = open_sources(&options, &opened)?;
         let wrapper = options.of_run.map(Wrapper::open).transpose();
         let wrapper = wrapper.map_err(|error| format!("cannot hear haltbox run: {error}"))?;

@@ -27,6 +27,8 @@ mod extracts; // parts of sources and redactions, as boxes
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 #[path = "all/followed.rs"]
 mod followed; // files that are rotated, cut, removed and unreadable
+#[path = "all/guard.rs"]
+mod guard; // which starts of a node are refused, and no other
 #[path = "all/halts.rs"]
 mod halts; // the ways in which a chain halts, in every form of log
 #[path = "all/intake.rs"]

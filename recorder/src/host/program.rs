@@ -28,7 +28,7 @@ pub struct Program {
 
 impl Program {
     /// As its file is now. `None`: there is no such file.
-    pub(super) fn now(path: &Path) -> Option<Program> {
+    pub(crate) fn now(path: &Path) -> Option<Program> {
         let found = fs::metadata(path).ok()?;
         Some(Program {
             node_program: path.to_owned(),
@@ -47,7 +47,7 @@ impl Program {
 
     /// Writes down what a host told, or that it told nothing. Recording does not depend on
     /// it.
-    pub(super) fn note(told: Option<&Program>, dir: &Path) {
+    pub(crate) fn note(told: Option<&Program>, dir: &Path) {
         let path = dir.join(FILE);
         match told.and_then(|told| serde_json::to_vec(told).ok()) {
             Some(text) => _ = private::replace(&path, &text),
@@ -57,11 +57,19 @@ impl Program {
 
     /// The program that the last host told, if its file is still the same.
     pub fn of_folder(dir: &Path) -> Option<PathBuf> {
+        Program::told_in(dir)?.unchanged()
+    }
+
+    /// Where the program lies that the last host told, whatever is there now.
+    pub fn path_of_folder(dir: &Path) -> Option<PathBuf> {
+        Program::told_in(dir).map(|told| told.node_program)
+    }
+
+    fn told_in(dir: &Path) -> Option<Program> {
         let path = dir.join(FILE);
         let is_short = fs::metadata(&path).is_ok_and(|found| found.len() <= LONGEST);
         let text = is_short.then(|| regular::read(&path).ok())??;
-        let told: Program = serde_json::from_slice(&text).ok()?;
-        told.unchanged()
+        serde_json::from_slice(&text).ok()
     }
 }
 

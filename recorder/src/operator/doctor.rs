@@ -62,6 +62,8 @@ pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
     findings.extend(contents_of(&status));
     findings.extend(concerns(&status));
     findings.extend(attention(&status));
+    let held = status.guard.as_ref();
+    findings.extend(held.map(|hold| wrong(hold.sentence(), hold.mend())));
     Ok(findings)
 }
 

@@ -101,7 +101,7 @@ fn counts(status: &Status) -> [Gauge; 12] {
     ]
 }
 
-fn blocks(status: &Status) -> [Gauge; 4] {
+fn blocks(status: &Status) -> [Gauge; 5] {
     let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
         Some(status.attention.iter().filter(wanted).count() as u64)
     };
@@ -126,6 +126,11 @@ fn blocks(status: &Status) -> [Gauge; 4] {
             unfrozen,
         ),
         ("boxes", "Black boxes in the folder.", boxes),
+        (
+            "guard_holds",
+            "haltbox guard does not let a build start over what it diverged at.",
+            Some(u64::from(status.guard.is_some())),
+        ),
     ]
 }
 

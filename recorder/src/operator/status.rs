@@ -24,6 +24,7 @@ use crate::intake::journal::shown_path;
 use crate::operator::attached::Attached;
 use crate::operator::block_folder::unread_behind;
 use crate::operator::concerns::{self, Concern, Judging};
+use crate::operator::guard::{self, Hold};
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
 use crate::regular;
@@ -86,6 +87,9 @@ pub struct Status {
     pub archive_bytes: u64,
     /// Blocks that need attention.
     pub attention: Vec<Attention>,
+    /// The box over which `haltbox guard` does not let its build start again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Hold>,
     /// Records in the main lane.
     pub records: u64,
     /// Records dropped or overwritten, as far as the spine remembers.
@@ -261,6 +265,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
             .filter(|b| needs_attention(b, confirmed))
             .map(attention)
             .collect(),
+        guard: guard::holds(folder, &in_boxes).next(),
         records: runs.iter().map(|run| run.last - run.first + 1).sum(),
         lost: lost(&history, |_| true),
         dropped: lost(&history, |loss| loss.dropped),
@@ -346,7 +351,7 @@ fn lacks_app_hash(history: &History) -> bool {
 }
 
 /// The blocks, each with its box.
-fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
+pub(crate) fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
     let held = Held::look(&folder.join("boxes"), view.superblock.as_ref());
     let blocks = history.life.blocks().iter();
     blocks.map(|block| held_in(&held, block, history)).collect()
@@ -473,6 +478,9 @@ impl Status {
         lines.extend(self.attention.iter().map(Attention::text));
         let told = |concern: &Concern| format!("  {}\n    {}", concern.what, concern.mend);
         lines.extend(self.concerns.iter().map(told));
+        let held =
+            |hold: &Hold| format!("guard      {}\n           {}", hold.sentence(), hold.mend());
+        lines.extend(self.guard.as_ref().map(held));
         let height = |value: Option<u64>| value.map_or("none".to_owned(), |h| h.to_string());
         lines.push(format!(
             "ring       {} ({})",

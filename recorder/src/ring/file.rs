@@ -285,8 +285,7 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
         let why = format!("is cut short: {missing} of its {size} bytes are missing");
         return Err(Unfit::because("truncated", why));
     }
-    let here = machine::machine();
-    if superblock.machine != here && superblock.machine != [0; 32] && here != [0; 32] {
+    if machine::is_others(&superblock) {
         return Err(Unfit::because(
             "other-machine",
             "was made on another machine",

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use haltbox_format::Digest;
 use haltbox_format::blackbox::HostFingerprint;
+use haltbox_format::ring::Superblock;
 use sha2::{Digest as _, Sha256};
 
 /// BLAKE3 of the machine's id, keyed by use, so that the id itself is never
@@ -20,6 +21,12 @@ pub fn machine() -> [u8; 32] {
         Some(id) => blake3::derive_key("haltbox ring machine", id.as_bytes()),
         None => [0; 32],
     }
+}
+
+/// The ring was made on another machine than this one, as far as both have an id.
+pub(crate) fn is_others(ring: &Superblock) -> bool {
+    let here = machine();
+    ring.machine != here && ring.machine != [0; 32] && here != [0; 32]
 }
 
 /// The kernel's boot id as text; empty where it cannot be read.
@@ -75,7 +82,7 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
 
 /// A node's executable is a few hundred megabytes at most: a second of the
 /// thread that writes the box.
-fn sha256(path: &Path) -> io::Result<Digest> {
+pub(crate) fn sha256(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hasher)?;
     Ok(Digest(hasher.finalize().into()))
