@@ -47,6 +47,7 @@ fn main() {
         boxes: folder.path().join(boxes),
         profile: Arc::clone(&profile),
         node_program: None,
+        ask: None,
     };
     let frozen = freeze(&ring, &plan("first")).expect("a box");
     let bytes = zstd::stream::decode_all(File::open(&frozen.path).expect("the box")).expect("zstd");

@@ -33,6 +33,9 @@ enum Command {
     /// Freeze a black box now.
     #[command(disable_help_flag = true)]
     Freeze(Forwarded),
+    /// Write what a node's RPC tells of a height as a box.
+    #[command(disable_help_flag = true)]
+    Collect(Forwarded),
     /// Say what a recorder holds and whether anything needs attention.
     #[command(disable_help_flag = true)]
     Status(Forwarded),
@@ -112,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Record(_)
         | Command::Run(_)
         | Command::Freeze(_)
+        | Command::Collect(_)
         | Command::Status(_)
         | Command::Doctor(_)
         | Command::Guard(_) => Err(Sibling::Record.exec(&arguments())),

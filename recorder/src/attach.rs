@@ -275,6 +275,7 @@ fn freeze(
         boxes: options.boxes(),
         profile: watched.profile.clone(),
         node_program: options.program(),
+        ask: options.rpc.own.clone(),
     };
     match freeze::freeze_told(&watched.file, &plan, &options.ring, beside.told()) {
         Ok(frozen) => {

@@ -24,8 +24,10 @@ use haltbox_format::{AppHash, BlockHash, BoxName, Profile, RingId};
 use crate::attach;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
+use crate::collect::Kit;
 use crate::private;
 use crate::ring::machine;
+use crate::rpc::Endpoint;
 use ring_copy::{CopyError, Reading, Scope};
 
 /// What to freeze.
@@ -41,6 +43,8 @@ pub struct Plan {
     pub profile: Arc<Profile>,
     /// The node's executable, to be told apart from another validator's.
     pub node_program: Option<PathBuf>,
+    /// The node's RPC, which is asked about a block that diverged.
+    pub ask: Option<Endpoint>,
 }
 
 /// A box that is durable.
@@ -208,6 +212,8 @@ fn freeze_scope(
         .block(plan.of)
         .ok_or(FreezeError::NoBlock(plan.of.height))?
         .clone();
+    // It answers while the ring is copied.
+    let kit = plan.kit(&subject, scope);
     let folder = folder_of(&plan.boxes)?;
     let file = folder
         .temporary()
@@ -228,6 +234,10 @@ fn freeze_scope(
         });
         lines.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
     }
+    for line in kit.iter().flat_map(Kit::take) {
+        let kept = copied.writer.evidence(&line);
+        kept.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
+    }
     let identity = Identity {
         evidence: Some(copied.evidence),
         ..identity(plan, &subject, copied.hash)
@@ -247,6 +257,16 @@ fn freeze_scope(
         state: subject.state,
         finding: subject.finding(),
     })
+}
+
+impl Plan {
+    /// Where a block diverged, its node is asked what it still tells. A disk without room for
+    /// the block's history has none for that.
+    fn kit(&self, subject: &Block, scope: Scope) -> Option<Kit> {
+        let asks = subject.state == State::Diverged && matches!(scope, Scope::Everything);
+        let node = self.ask.as_ref().filter(|_| asks)?;
+        Some(Kit::start(node, self.of.height))
+    }
 }
 
 /// A writer of a box that is not published yet, which goes into `boxes`.

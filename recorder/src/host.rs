@@ -662,6 +662,7 @@ impl Shared {
             boxes: self.boxes(),
             profile: Arc::clone(&self.profile),
             node_program: self.program.as_ref().and_then(Program::unchanged),
+            ask: None,
         };
         let ring =
             ring.map_err(|error| FreezeError::of_io("open the ring for", &plan.boxes, error));

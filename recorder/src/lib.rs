@@ -14,6 +14,7 @@
 //! | [`triggers`], [`rpc`] | when trouble becomes a freeze; what other nodes say of it |
 //! | `alarms` | what news brings about: words for the operator, boxes |
 //! | [`freeze`], [`subject`], [`blackbox`] | black boxes: copied out of the ring, of what, into which folder |
+//! | [`collect`] | what a node's RPC still tells of a block |
 //! | [`archive`] | what the ring lets go |
 //! | [`serve`], [`attach`], [`run`] | the programs: beside a node, beside a host, around a node |
 //! | [`host`] | the recorder inside a host: what an application calls |
@@ -29,6 +30,7 @@ pub mod archive;
 pub mod attach;
 pub mod blackbox;
 mod clock;
+pub mod collect;
 pub mod freeze;
 pub mod host;
 pub mod intake;

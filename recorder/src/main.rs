@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Lane, Profile, RingId};
+use haltbox_format::{Lane, Outside, Profile, RingId};
 use haltbox_recorder::archive::ArchivedBlock;
+use haltbox_recorder::collect::{self, collect};
 use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::intake::Place;
@@ -49,6 +50,12 @@ enum Command {
     Run(RunArgs),
     /// Freeze a black box now.
     Freeze(FreezeArgs),
+    /// Ask a node by RPC what it still tells of a height, and write that as a box that
+    /// diff takes: for nodes without a recorder, and for healthy ones beside them.
+    ///
+    /// Exit code 0 if the block, its results and its AppHash are told, 1 if a part of
+    /// them is, 2 if nothing can be written.
+    Collect(CollectArgs),
     /// Say what a recorder holds and whether anything needs attention.
     Status(StatusArgs),
     /// Say what keeps a recorder from helping at a halt, and how to mend it.
@@ -248,6 +255,23 @@ struct FreezeArgs {
 }
 
 #[derive(Args)]
+struct CollectArgs {
+    /// The node's RPC. Credentials in it are sent, and never shown.
+    #[arg(long, value_name = "URL")]
+    rpc: rpc::Endpoint,
+    /// The height that was executed: one less than that of the header that has its AppHash.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    height: u64,
+    /// Folder the box goes to.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// A store to ask for beside those that are known (docs/cosmos.md lists them); may be
+    /// given again.
+    #[arg(long, value_name = "NAME")]
+    store: Vec<String>,
+}
+
+#[derive(Args)]
 struct StatusArgs {
     /// The recorder's folder, or a ring.
     source: PathBuf,
@@ -318,6 +342,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record(&args),
         Command::Run(args) => run_node(&args),
         Command::Freeze(args) => freeze_now(&args),
+        Command::Collect(args) => collect_from(args),
         Command::Status(args) => show_status(&args),
         Command::Doctor(args) => show_doctor(&args),
         Command::Guard(args) => guard_start(&args),
@@ -521,6 +546,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         boxes,
         profile: Arc::clone(&profile),
         node_program: Program::of_folder(folder),
+        ask: None,
     };
     let frozen =
         freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
@@ -556,6 +582,23 @@ fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, Stri
     let frozen = frozen.map_err(|error| error.to_string())?;
     message::print(&message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn collect_from(args: CollectArgs) -> Result<ExitCode, String> {
+    let collected = collect(&collect::Options {
+        rpc: args.rpc,
+        height: args.height,
+        out: args.out,
+        stores: args.store,
+    })?;
+    let lack = |lack: &String| format!("  not told   {}\n", Outside::text(lack));
+    let lacks: String = collected.lacks.iter().map(lack).collect();
+    message::print(&format!(
+        "{}\n  tells      {}\n{lacks}",
+        collected.path.shown(),
+        collected.tells.join(", ")
+    ))?;
+    Ok(ExitCode::from(u8::from(!collected.whole)))
 }
 
 fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {

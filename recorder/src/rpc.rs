@@ -35,7 +35,9 @@ use std::time::{Duration, Instant};
 use haltbox_format::lifecycle::Lifecycle;
 
 use crate::operator::message::say;
+pub(crate) use answers::number;
 pub use client::Endpoint;
+pub(crate) use client::{Client, shown};
 use poll::Pollers;
 pub use weigh::Outcome;
 use weigh::Witnesses;

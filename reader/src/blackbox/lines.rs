@@ -30,6 +30,8 @@ pub enum BoxStream {
     Context,
     /// Marks of the spine; each comes as a line without a line feed.
     Marks,
+    /// What nodes answered about the block.
+    Evidence,
 }
 
 impl BoxStream {
@@ -39,6 +41,7 @@ impl BoxStream {
             BoxStream::Node => FrameKind::Tagged(Tag::Node),
             BoxStream::Context => FrameKind::Tagged(Tag::Context),
             BoxStream::Marks => FrameKind::Tagged(Tag::Marks),
+            BoxStream::Evidence => FrameKind::Tagged(Tag::Evidence),
         }
     }
 }

@@ -210,7 +210,7 @@ impl BlackBox {
             Tag::Identity | Tag::Manifest => Ok(None),
             Tag::Cranks => Ok(self.crank_problem()),
             Tag::Marks => proof::decompress(&self.source, extent, inflate, u64::MAX).map(|_| None),
-            Tag::Node | Tag::Context => {
+            Tag::Node | Tag::Context | Tag::Evidence => {
                 let content = proof::decompress(&self.source, extent, inflate, u64::MAX)?;
                 Ok(line_count(extent, content.lines))
             }

@@ -1,12 +1,13 @@
 //! `haltbox cat`: the lines, byte for byte as the host gave them.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use haltbox_format::{Profile, ShowPath, Stream};
 
 use super::{Outcome, output, profile_for, single};
+use crate::blackbox::{BoxItem, BoxStream};
 use crate::selecting::{Selection, Selector};
 use crate::source::{self, Hole, Item, Line, Source};
 
@@ -17,8 +18,9 @@ pub struct CatArgs {
     source: PathBuf,
     #[command(flatten)]
     selection: Selection,
-    /// Which stream: the slog, the node's log, or everything, node-local
-    /// entries outside what is covered included.
+    /// Which stream: the slog, the node's log, everything of these, node-local
+    /// entries outside what is covered included, or what nodes answered when the box
+    /// was made.
     #[arg(long, default_value = "slog")]
     stream: Which,
     /// How to read the lines: agoric, cosmos, host, or a profile file.
@@ -31,6 +33,7 @@ enum Which {
     Slog,
     Node,
     All,
+    Evidence,
 }
 
 impl CatArgs {
@@ -39,6 +42,7 @@ impl CatArgs {
             Which::All => true,
             Which::Slog => line.stream == Stream::Slog && !line.context,
             Which::Node => line.stream == Stream::Node,
+            Which::Evidence => false,
         }
     }
 }
@@ -49,6 +53,9 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let mut source = source::open_once(&path)?;
     source.narrow(&args.selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
+    if args.stream == Which::Evidence {
+        return evidence(args, &path, &source);
+    }
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let mut cat = Cat::new(args, &profile, &source);
     source.read(&profile, &mut |item| {
@@ -74,6 +81,45 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Trouble);
     }
     Ok(if cat.damaged {
+        Outcome::Damaged
+    } else {
+        Outcome::Fine
+    })
+}
+
+/// What nodes answered: a box alone has such.
+fn evidence(args: &CatArgs, path: &Path, source: &Source) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(
+        args.selection.is_empty(),
+        "--stream evidence belongs to a whole box: leave the selection out"
+    );
+    let Source::BlackBox(bx) = source else {
+        output::say(&format!("{}: only a box has evidence", path.shown()));
+        return Ok(Outcome::Trouble);
+    };
+    let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
+    let mut lines = bx.lines(BoxStream::Evidence);
+    let (mut printed, mut damaged) = (false, false);
+    while let Some(item) = lines.next()? {
+        match item {
+            BoxItem::Line { bytes, newline } => {
+                printed = true;
+                out.write_all(bytes)?;
+                out.write_all(if newline { b"\n" } else { b"" })?;
+            }
+            BoxItem::Piece { bytes } => out.write_all(bytes)?,
+            BoxItem::Hole { offset, len, why } => {
+                damaged = true;
+                output::say(&format!("{}: {len} bytes at {offset}: {why}", path.shown()));
+            }
+        }
+    }
+    out.flush()?;
+    if !printed && !damaged {
+        output::say(&format!("{} has no evidence of nodes", path.shown()));
+        return Ok(Outcome::Trouble);
+    }
+    Ok(if damaged {
         Outcome::Damaged
     } else {
         Outcome::Fine

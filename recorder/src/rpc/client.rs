@@ -122,17 +122,22 @@ pub(super) enum Trouble {
 }
 
 /// One node that is asked.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
     endpoint: Endpoint,
 }
 
 impl Client {
     pub(super) fn new(endpoint: Endpoint) -> Client {
+        Client::patient(endpoint, WHOLE, CONNECT)
+    }
+
+    /// The same, with so much time for a whole request, and for the head of its answer.
+    pub(crate) fn patient(endpoint: Endpoint, whole: Duration, head: Duration) -> Client {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(WHOLE))
+            .timeout_global(Some(whole))
             .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(CONNECT))
+            .timeout_recv_response(Some(head))
             .max_idle_age(IDLE)
             .max_redirects(3)
             // The node's own errors come with status 500 and a body that says what.
@@ -160,17 +165,29 @@ impl Client {
         }
     }
 
+    /// The body of an answer of at most so many bytes, as it came; else why there is none.
+    pub(crate) fn raw(&self, call: &str, limit: u64) -> Result<Vec<u8>, String> {
+        let answer = self.fetch_within(call, limit);
+        answer
+            .map(|(_, body)| body)
+            .map_err(|error| shown(&error.to_string()))
+    }
+
     fn fetch(&self, call: &str) -> Result<(u16, Vec<u8>), ureq::Error> {
+        let limit = match call {
+            CONSENSUS_STATE => LARGEST,
+            _ => LARGE,
+        };
+        self.fetch_within(call, limit)
+    }
+
+    fn fetch_within(&self, call: &str, limit: u64) -> Result<(u16, Vec<u8>), ureq::Error> {
         let mut request = self.agent.get(format!("{}/{call}", self.endpoint.base));
         if let Some(authorization) = &self.endpoint.authorization {
             request = request.header("Authorization", authorization);
         }
         let mut response = request.call()?;
         let status = response.status().as_u16();
-        let limit = match call {
-            CONSENSUS_STATE => LARGEST,
-            _ => LARGE,
-        };
         let body = response.body_mut().with_config().limit(limit);
         Ok((status, body.read_to_vec()?))
     }
@@ -182,7 +199,7 @@ fn no_answer(call: &str, why: &dyn fmt::Display) -> Trouble {
 }
 
 /// Foreign text as one short line.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().take(SHOWN).map(printable).collect()
 }

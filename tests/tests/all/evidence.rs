@@ -406,6 +406,7 @@ impl History {
             boxes: self.folder.path().join("boxes"),
             profile: Arc::clone(&self.profile),
             node_program: None,
+            ask: None,
         };
         let frozen = freeze(&file, &plan).expect("a box");
         recorder.frozen(frozen.of, frozen.name(), frozen.finding);

@@ -275,7 +275,8 @@ fn a_box_of_another_node_starts() {
         .join(path.file_name().expect("a name"));
     fs::copy(&path, to).expect("copied");
     healthy.starts(&[], "no box here proves");
-    [&mut divergent, &mut healthy].map(Guarded::stop);
+    divergent.stop();
+    healthy.stop();
 }
 
 #[test]

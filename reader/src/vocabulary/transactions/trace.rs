@@ -32,6 +32,8 @@ impl Trace for Operations {
         let weight = match &*kind {
             "op-read" | "op-has" | "op-next" | "op-iterate" => Weight::Read,
             "op-write" | "op-delete" => Weight::Write,
+            // What an application says that happened: no header is made of it.
+            "step-events" => Weight::Read,
             "tx-begin" => Weight::Place,
             "tx-result" => Weight::Result,
             other if other.starts_with("step-") => Weight::Outcome,
@@ -43,6 +45,8 @@ impl Trace for Operations {
             (_, Some(store)) if Transactions.leaves(canonical) => {
                 format!("writes of store {store}")
             }
+            // A node that is asked by RPC may not tell of every store.
+            (Weight::Outcome, Some(store)) => format!("{kind} {store}"),
             _ => kind.to_string(),
         };
         let root_of = Transactions.root_of(canonical);

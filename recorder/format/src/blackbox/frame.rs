@@ -76,6 +76,8 @@ pub enum Tag {
     Context,
     /// Marks of the spine lane.
     Marks,
+    /// What nodes answered about the block.
+    Evidence,
     /// Where each crank ends.
     Cranks,
     /// The index of all that stands before it.
@@ -84,11 +86,12 @@ pub enum Tag {
 
 impl Tag {
     /// Every tag.
-    pub const ALL: [Tag; 6] = [
+    pub const ALL: [Tag; 7] = [
         Tag::Identity,
         Tag::Node,
         Tag::Context,
         Tag::Marks,
+        Tag::Evidence,
         Tag::Cranks,
         Tag::Manifest,
     ];
@@ -100,6 +103,7 @@ impl Tag {
             Tag::Node => b"HBXNODE1",
             Tag::Context => b"HBXCTX01",
             Tag::Marks => b"HBXMARK1",
+            Tag::Evidence => b"HBXEVID1",
             Tag::Cranks => b"HBXCRNK1",
             Tag::Manifest => b"HBXMANI1",
         }
@@ -129,6 +133,7 @@ impl FrameKind {
             FrameKind::Tagged(Tag::Node) => "node",
             FrameKind::Tagged(Tag::Context) => "context",
             FrameKind::Tagged(Tag::Marks) => "marks",
+            FrameKind::Tagged(Tag::Evidence) => "evidence",
             FrameKind::Tagged(Tag::Cranks) => "cranks",
             FrameKind::Tagged(Tag::Manifest) => "manifest",
         }

@@ -152,7 +152,7 @@ impl Pending {
     }
 }
 
-/// A side stream: node log, context or marks.
+/// A side stream: node log, context, marks or evidence.
 struct Side {
     tag: Tag,
     pending: Pending,
@@ -176,7 +176,7 @@ pub struct BoxWriter<W: Write + Seek> {
     output: Output<W>,
     options: Options,
     slog: Pending,
-    sides: [Side; 3],
+    sides: [Side; 4],
     /// Frames handed to the output.
     frames: usize,
     /// Uncompressed slog bytes so far.
@@ -224,7 +224,7 @@ impl<W: Write + Seek> BoxWriter<W> {
             output,
             options: options.clone(),
             slog: Pending::default(),
-            sides: [side(Tag::Node), side(Tag::Context), side(Tag::Marks)],
+            sides: [Tag::Node, Tag::Context, Tag::Marks, Tag::Evidence].map(side),
             frames: 0,
             offset: 0,
             last_line: 0,
@@ -330,6 +330,11 @@ impl<W: Write + Seek> BoxWriter<W> {
             side.pending.push(mark, false, 1);
         }
         self.flush_side_if_full(2)
+    }
+
+    /// Adds what a node answered: one line, which holds no line feed.
+    pub fn evidence(&mut self, line: &[u8]) -> Result<(), BoxError> {
+        self.side(3, line, true)
     }
 
     /// Half of what the index can hold is used: time to finish this box (an

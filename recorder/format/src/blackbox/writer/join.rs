@@ -65,14 +65,14 @@ pub struct BoxJoiner<W: Write + Seek> {
     /// Uncompressed slog bytes so far.
     offset: u64,
     slog_lines: u64,
-    /// Lines so far of node, context and marks.
-    side_lines: [u64; 3],
+    /// Lines so far of node, context, marks and evidence.
+    side_lines: [u64; 4],
     blocks: Vec<BlockEntry>,
     cranks: CrankIndexWriter,
     crank_count: u64,
 }
 
-const SIDES: [Tag; 3] = [Tag::Node, Tag::Context, Tag::Marks];
+const SIDES: [Tag; 4] = [Tag::Node, Tag::Context, Tag::Marks, Tag::Evidence];
 
 impl<W: Write + Seek> BoxJoiner<W> {
     /// Begins a box at the start of an empty file.
@@ -88,7 +88,7 @@ impl<W: Write + Seek> BoxJoiner<W> {
             frames: Frames::new(out, &options)?,
             offset: 0,
             slog_lines: 0,
-            side_lines: [0; 3],
+            side_lines: [0; 4],
             blocks: Vec::new(),
             cranks: CrankIndexWriter::default(),
             crank_count: 0,

@@ -1,0 +1,152 @@
+//! What a node's RPC still tells of a block: the evidence kit of a box, and boxes of
+//! nodes that have no recorder.
+//!
+//! Nothing that a node answers is believed to be more than its answer: it stands in the
+//! box as it came, with the place, the time and what failed. Entries are made of it only
+//! where they are the same, byte for byte, that a linked host would have recorded.
+
+mod ask;
+mod block;
+mod entries;
+mod proof;
+mod proto;
+mod write;
+
+use std::collections::BTreeSet;
+
+use haltbox_format::AppHash;
+
+pub use ask::Kit;
+use ask::{Asker, Bounds};
+use block::Told;
+pub use write::{Collected, Options, collect};
+
+use crate::rpc::Endpoint;
+
+/// Stores that chains of the Cosmos SDK have, by the names they are mounted with.
+pub const STORES: [&str; 44] = [
+    "08-wasm",
+    "acc",
+    "authz",
+    "bank",
+    "builder",
+    "capability",
+    "circuit",
+    "clob",
+    "concentratedliquidity",
+    "consensus",
+    "consensusparams",
+    "Consensus",
+    "crisis",
+    "distribution",
+    "epochs",
+    "evidence",
+    "evm",
+    "feegrant",
+    "feemarket",
+    "gamm",
+    "gov",
+    "group",
+    "hooks-for-ibc",
+    "ibc",
+    "icacontroller",
+    "icahost",
+    "incentives",
+    "interchainquery",
+    "mint",
+    "nft",
+    "packetfowardmiddleware",
+    "params",
+    "poolmanager",
+    "protocolpool",
+    "provider",
+    "ratelimit",
+    "slashing",
+    "staking",
+    "swingset",
+    "tokenfactory",
+    "transfer",
+    "upgrade",
+    "vstorage",
+    "wasm",
+];
+
+/// A store and the root that a proof shows it has in the AppHash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Root {
+    store: String,
+    hash: Vec<u8>,
+}
+
+/// Asks for the root of every store that is named, and keeps those that are proved.
+fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, more: &[String]) -> Vec<Root> {
+    let names = STORES.iter().map(|name| (*name).to_owned());
+    let names: BTreeSet<String> = names.chain(more.iter().cloned()).collect();
+    let mut found = Vec::new();
+    for store in names {
+        let call = format!(
+            "abci_query?path=%22/store/{store}/key%22&data=0x00&height={height}&prove=true"
+        );
+        let Some(body) = asker.ask_quietly(&call) else {
+            continue;
+        };
+        if let Some(hash) = proof::root_of(&body, &store, app_hash.as_bytes()) {
+            asker.keep(&call, &body);
+            found.push(Root { store, hash });
+        }
+    }
+    found
+}
+
+/// Everything that is asked of a height; what fails is told in the answers.
+fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
+    let next = height.saturating_add(1);
+    for call in ["status".to_owned(), "abci_info".to_owned()] {
+        asker.ask(&call);
+    }
+    let block = asker.ask(&format!("block?height={height}"));
+    let results = asker.ask(&format!("block_results?height={height}"));
+    let behind = asker.ask(&format!("block?height={next}"));
+    asker.ask(&format!("commit?height={height}"));
+    // Where the next block is not decided, the proposal tells what others have.
+    match behind.is_none() {
+        true => asker.ask("dump_consensus_state"),
+        false => asker.ask("consensus_state"),
+    };
+    asker.ask(&format!("consensus_params?height={height}"));
+    let voters = validators(asker, height.saturating_sub(1));
+    validators(asker, height);
+    let info = asker.told("abci_info");
+    let mut told = Told::read(height, block, results, behind, info, voters);
+    if let Some(app_hash) = told.app_hash {
+        told.roots = roots(asker, height, app_hash, stores);
+    }
+    told
+}
+
+/// All pages of the set of a height.
+fn validators(asker: &mut Asker, height: u64) -> Vec<Vec<u8>> {
+    const PAGES: u32 = 10;
+    let mut pages = Vec::new();
+    let mut count = 0;
+    for page in 1..=PAGES {
+        let call = format!("validators?height={height}&page={page}&per_page=100");
+        let Some(body) = (height > 0).then(|| asker.ask(&call)).flatten() else {
+            break;
+        };
+        let (found, total) = block::counted(&body);
+        count += found;
+        pages.push(body);
+        if found == 0 || count >= total {
+            break;
+        }
+    }
+    pages
+}
+
+/// Asks beside a freeze: see [`Kit`].
+fn ask_for_kit(endpoint: Endpoint, height: u64) -> Vec<Vec<u8>> {
+    let mut asker = Asker::new(endpoint, Bounds::KIT);
+    ask_all(&mut asker, height, &[]);
+    asker.lines()
+}

@@ -1,0 +1,290 @@
+//! Asking one node for evidence, with bounds on size and time.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::clock;
+use crate::rpc::{Client, Endpoint, shown};
+
+/// Of an answer that is no JSON so much is kept.
+const TEXT: usize = 4096;
+
+/// How much may be asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of one answer.
+    answer: u64,
+    /// Bytes of all.
+    all: usize,
+    /// For one answer.
+    patience: Duration,
+    /// For all.
+    time: Duration,
+}
+
+impl Bounds {
+    /// While a box waits to be durable.
+    pub(super) const KIT: Bounds = Bounds {
+        answer: 8 << 20,
+        all: 24 << 20,
+        patience: Duration::from_secs(5),
+        time: Duration::from_secs(15),
+    };
+    /// While a person does.
+    pub(super) const COLLECT: Bounds = Bounds {
+        answer: 32 << 20,
+        all: 128 << 20,
+        patience: Duration::from_secs(30),
+        time: Duration::from_secs(300),
+    };
+}
+
+/// One node, and what it answered so far.
+pub(super) struct Asker {
+    client: Client,
+    from: String,
+    bounds: Bounds,
+    begun: Instant,
+    bytes: usize,
+    answers: Vec<Answer>,
+}
+
+/// What was asked, and what came of it.
+struct Answer {
+    call: String,
+    at: String,
+    took: Duration,
+    outcome: Result<Vec<u8>, String>,
+}
+
+impl Asker {
+    pub(super) fn new(endpoint: Endpoint, bounds: Bounds) -> Asker {
+        Asker {
+            from: endpoint.to_string(),
+            client: Client::patient(endpoint, bounds.patience, bounds.patience),
+            bounds,
+            begun: Instant::now(),
+            bytes: 0,
+            answers: Vec::new(),
+        }
+    }
+
+    /// The place, as it may be shown.
+    pub(super) fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// Asks, and keeps what comes of it; gives the body where the node told something.
+    pub(super) fn ask(&mut self, call: &str) -> Option<Vec<u8>> {
+        let begun = Instant::now();
+        let at = clock::rfc3339(clock::now_ms());
+        let outcome = self.fetch(call);
+        let told = outcome
+            .as_ref()
+            .ok()
+            .filter(|body| refusal(body).is_none())
+            .cloned();
+        self.bytes += outcome.as_ref().map_or(0, Vec::len);
+        self.answers.push(Answer {
+            call: call.to_owned(),
+            at,
+            took: begun.elapsed(),
+            outcome,
+        });
+        told
+    }
+
+    /// The same, and keeps nothing.
+    pub(super) fn ask_quietly(&self, call: &str) -> Option<Vec<u8>> {
+        self.fetch(call).ok().filter(|body| refusal(body).is_none())
+    }
+
+    /// Keeps what was asked for quietly.
+    pub(super) fn keep(&mut self, call: &str, body: &[u8]) {
+        self.bytes += body.len();
+        self.answers.push(Answer {
+            call: call.to_owned(),
+            at: clock::rfc3339(clock::now_ms()),
+            took: Duration::ZERO,
+            outcome: Ok(body.to_vec()),
+        });
+    }
+
+    /// What a call gave that was asked before.
+    pub(super) fn told(&self, call: &str) -> Option<Vec<u8>> {
+        let answer = self.answers.iter().find(|answer| answer.call == call)?;
+        answer.outcome.as_ref().ok().cloned()
+    }
+
+    /// Calls that failed, and why.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let why = |answer: &Answer| match &answer.outcome {
+            Err(why) => Some(format!("/{}: {why}", answer.call)),
+            Ok(body) => refusal(body).map(|why| format!("/{}: {why}", answer.call)),
+        };
+        self.answers.iter().filter_map(why).collect()
+    }
+
+    /// All of it, a line for each answer.
+    pub(super) fn lines(&self) -> Vec<Vec<u8>> {
+        let lines = self.answers.iter().map(|answer| answer.line(&self.from));
+        lines.collect()
+    }
+
+    fn fetch(&self, call: &str) -> Result<Vec<u8>, String> {
+        if self.begun.elapsed() >= self.bounds.time {
+            let seconds = self.bounds.time.as_secs();
+            return Err(format!("not asked: {seconds} s were over"));
+        }
+        let room = self.bounds.all.saturating_sub(self.bytes);
+        if room == 0 {
+            return Err(format!("not asked: {} bytes were told", self.bytes));
+        }
+        let limit = self.bounds.answer.min(room as u64);
+        self.client.raw(call, limit)
+    }
+}
+
+/// Why an answer tells nothing: the node's own error, or that it is none.
+fn refusal(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        error: Option<Refusal>,
+    }
+    #[derive(Deserialize)]
+    struct Refusal {
+        #[serde(default)]
+        message: String,
+        #[serde(default)]
+        data: String,
+    }
+    let envelope: Result<Envelope, _> = serde_json::from_slice(body);
+    match envelope {
+        Ok(envelope) => envelope
+            .error
+            .map(|error| shown(&format!("{}: {}", error.message, error.data))),
+        Err(error) => Some(shown(&format!("no answer of CometBFT: {error}"))),
+    }
+}
+
+impl Answer {
+    fn line(&self, from: &str) -> Vec<u8> {
+        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let mut line = format!(
+            r#"{{"from":{},"call":{},"at":{},"ms":{}"#,
+            text(from),
+            text(&format!("/{}", self.call)),
+            text(&self.at),
+            self.took.as_millis()
+        )
+        .into_bytes();
+        match &self.outcome {
+            Err(why) => line.extend(format!(r#","error":{}}}"#, text(why)).as_bytes()),
+            Ok(body) => {
+                line.extend(br#","answer":"#);
+                line.extend(one_line(body));
+                line.push(b'}');
+            }
+        }
+        line
+    }
+}
+
+/// JSON as it came, without line feeds, which stand between its values alone; anything else as
+/// a string.
+fn one_line(body: &[u8]) -> Vec<u8> {
+    if serde_json::from_slice::<&RawValue>(body).is_ok() {
+        let flat = |byte: &u8| {
+            if matches!(byte, b'\n' | b'\r') {
+                b' '
+            } else {
+                *byte
+            }
+        };
+        return body.iter().map(flat).collect();
+    }
+    let text = String::from_utf8_lossy(body);
+    let text: String = text.chars().take(TEXT).collect();
+    serde_json::to_vec(&text).unwrap_or_default()
+}
+
+/// A node that is asked while a box of its is written.
+pub struct Kit {
+    lines: Receiver<Vec<Vec<u8>>>,
+    until: Instant,
+    from: String,
+}
+
+impl Kit {
+    /// Begins to ask about a height. Without a thread nobody is asked.
+    pub fn start(endpoint: &Endpoint, height: u64) -> Kit {
+        let (sender, lines) = channel();
+        let (from, node) = (endpoint.to_string(), endpoint.clone());
+        let thread = std::thread::Builder::new().name("haltbox-evidence".to_owned());
+        // The closed channel tells of a thread that was not to be had.
+        let _ = thread.spawn(move || {
+            let _ = sender.send(super::ask_for_kit(node, height));
+        });
+        Kit {
+            lines,
+            until: Instant::now() + Bounds::KIT.time + Bounds::KIT.patience,
+            from,
+        }
+    }
+
+    /// What was told, or one line that says why nothing was.
+    pub fn take(&self) -> Vec<Vec<u8>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let why = match self.lines.recv_timeout(left) {
+            Ok(lines) => return lines,
+            Err(RecvTimeoutError::Timeout) => "no answer in time",
+            Err(RecvTimeoutError::Disconnected) => "nobody could be asked",
+        };
+        let answer = Answer {
+            call: String::new(),
+            at: clock::rfc3339(clock::now_ms()),
+            took: Duration::ZERO,
+            outcome: Err(why.to_owned()),
+        };
+        vec![answer.line(&self.from)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_one_line_whatever_it_is() {
+        let answer = |outcome| Answer {
+            call: "block?height=7".to_owned(),
+            at: "t".to_owned(),
+            took: Duration::ZERO,
+            outcome,
+        };
+        let body = b"{\r\n \"result\": {\"a\": \"b\\n\"}\n}".to_vec();
+        for outcome in [
+            Ok(body),
+            Ok(b"<html>\n\x1b[2J".to_vec()),
+            Err("no\n".to_owned()),
+        ] {
+            let line = answer(outcome).line("http://h:1");
+            assert!(!line.contains(&b'\n'), "{line:?}");
+            let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            assert_eq!(read["call"], "/block?height=7");
+            assert!(read["answer"].is_null() != read["error"].is_null());
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_refusal() {
+        for none in [&b"<html>"[..], b"{\"error\":{\"code\":1}}", b""] {
+            assert!(refusal(none).is_some());
+        }
+        assert_eq!(refusal(b"{\"result\":{}}"), None);
+    }
+}

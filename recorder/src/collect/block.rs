@@ -1,0 +1,394 @@
+//! A block, its results and who voted for the one before, as a node tells them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use haltbox_format::AppHash;
+use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::Root;
+use super::proto::Message;
+use crate::rpc::number;
+
+/// What is told of a height, as far as it could be read.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) height: u64,
+    pub(super) block: Option<Block>,
+    pub(super) results: Option<Results>,
+    /// The node's own AppHash after the height.
+    pub(super) app_hash: Option<AppHash>,
+    /// The one that the next block's header has.
+    pub(super) network: Option<AppHash>,
+    /// The application has the height.
+    pub(super) committed: bool,
+    /// Digest of what the block says of votes for the one before.
+    pub(super) last_commit: Option<[u8; 32]>,
+    pub(super) roots: Vec<Root>,
+}
+
+/// `/block`.
+#[derive(Deserialize)]
+pub(super) struct Block {
+    pub(super) block_id: BlockId,
+    pub(super) block: Body,
+}
+
+#[derive(Deserialize)]
+pub(super) struct BlockId {
+    pub(super) hash: AppHash,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Body {
+    pub(super) header: Header,
+    pub(super) data: Data,
+    evidence: Evidence,
+    last_commit: Option<LastCommit>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Header {
+    #[serde(deserialize_with = "number")]
+    height: u64,
+    #[serde(deserialize_with = "time")]
+    pub(super) time: Timestamp,
+    pub(super) next_validators_hash: String,
+    pub(super) proposer_address: String,
+    /// Empty before the first block of some chains.
+    #[serde(default)]
+    app_hash: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Data {
+    #[serde(default)]
+    txs: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Evidence {
+    #[serde(default)]
+    evidence: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct LastCommit {
+    #[serde(default)]
+    round: u32,
+    #[serde(default)]
+    signatures: Option<Vec<Signature>>,
+}
+
+#[derive(Deserialize)]
+struct Signature {
+    block_id_flag: u64,
+    #[serde(default)]
+    validator_address: String,
+}
+
+/// `/block_results`.
+#[derive(Deserialize)]
+pub(super) struct Results {
+    #[serde(deserialize_with = "number")]
+    height: u64,
+    #[serde(default, rename = "txs_results")]
+    pub(super) txs: Option<Vec<TxResult>>,
+    /// Of CometBFT 0.38 and later.
+    #[serde(default)]
+    app_hash: Option<String>,
+    #[serde(default, rename = "finalize_block_events")]
+    pub(super) block_events: Option<Vec<Event>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TxResult {
+    #[serde(default)]
+    pub(super) code: u32,
+    #[serde(default)]
+    data: Option<String>,
+    #[serde(default)]
+    pub(super) log: String,
+    #[serde(default)]
+    pub(super) codespace: String,
+    #[serde(default, deserialize_with = "signed")]
+    pub(super) gas_wanted: i64,
+    #[serde(default, deserialize_with = "signed")]
+    pub(super) gas_used: i64,
+    #[serde(default)]
+    pub(super) events: Option<Vec<Event>>,
+}
+
+/// What an application says that happened. Whether it is indexed is the node's own setting.
+#[derive(Deserialize)]
+pub(super) struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    attributes: Option<Vec<Attribute>>,
+}
+
+#[derive(Deserialize)]
+struct Attribute {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+/// `/validators`.
+#[derive(Deserialize)]
+struct Validators {
+    #[serde(default)]
+    validators: Option<Vec<Validator>>,
+    #[serde(deserialize_with = "number")]
+    total: u64,
+}
+
+#[derive(Deserialize)]
+struct Validator {
+    address: String,
+    #[serde(deserialize_with = "signed")]
+    voting_power: i64,
+}
+
+/// `/abci_info`.
+#[derive(Deserialize)]
+struct Info {
+    response: Application,
+}
+
+#[derive(Deserialize)]
+struct Application {
+    #[serde(default)]
+    last_block_height: Option<String>,
+    #[serde(default)]
+    last_block_app_hash: Option<String>,
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(D::Error::custom)
+}
+
+/// `"-1"` or `-1`.
+fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(i64),
+        Text(String),
+    }
+    match Form::deserialize(from)? {
+        Form::Number(number) => Ok(number),
+        Form::Text(text) => text.parse().map_err(D::Error::custom),
+    }
+}
+
+/// Reads the result of an answer.
+pub(super) fn result<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
+    serde_json::from_str(envelope.result.get()).ok()
+}
+
+/// How many validators a page has, and how many there are.
+pub(super) fn counted(body: &[u8]) -> (u64, u64) {
+    let page: Option<Validators> = result(body);
+    page.map_or((0, 0), |page| {
+        let found = page.validators.map_or(0, |list| list.len() as u64);
+        (found, page.total)
+    })
+}
+
+impl Told {
+    /// What the answers tell. What is of another height is none.
+    pub(super) fn read(
+        height: u64,
+        block: Option<Vec<u8>>,
+        results: Option<Vec<u8>>,
+        behind: Option<Vec<u8>>,
+        info: Option<Vec<u8>>,
+        voters: Vec<Vec<u8>>,
+    ) -> Told {
+        let block_of = |body: Option<Vec<u8>>, wanted: u64| {
+            let block: Option<Block> = body.and_then(|body| result(&body));
+            block.filter(|block| block.block.header.height == wanted)
+        };
+        let block = block_of(block, height);
+        let results: Option<Results> = results.and_then(|body| result(&body));
+        let results = results.filter(|results| results.height == height);
+        let network = block_of(behind, height.saturating_add(1));
+        let network =
+            network.and_then(|next| AppHash::from_hex(next.block.header.app_hash.as_bytes()));
+        let info: Option<Info> = info.and_then(|body| result(&body));
+        let (newest, of_newest) = info.map_or((None, None), |info| info.response.read());
+        let of_results = results
+            .as_ref()
+            .and_then(|results| results.app_hash.as_deref());
+        let of_newest = of_newest.filter(|_| newest == Some(height));
+        Told {
+            height,
+            // A node stores no block that it refuses: the next header has its own AppHash.
+            app_hash: of_results.and_then(app_hash).or(of_newest).or(network),
+            network,
+            committed: newest.is_some_and(|newest| newest >= height) || network.is_some(),
+            last_commit: block.as_ref().and_then(|block| block.last_commit(&voters)),
+            block,
+            results,
+            roots: Vec::new(),
+        }
+    }
+}
+
+impl Application {
+    fn read(self) -> (Option<u64>, Option<AppHash>) {
+        let height = self.last_block_height.and_then(|text| text.parse().ok());
+        (
+            height,
+            self.last_block_app_hash.as_deref().and_then(app_hash),
+        )
+    }
+}
+
+/// Base64, or hex as older releases have it.
+fn app_hash(text: &str) -> Option<AppHash> {
+    let of_hex = || AppHash::from_hex(text.as_bytes());
+    match text.len() {
+        64 => of_hex(),
+        _ => AppHash::new(&STANDARD.decode(text).ok()?).or_else(of_hex),
+    }
+}
+
+impl Block {
+    /// The bytes of the transactions.
+    pub(super) fn txs(&self) -> Option<Vec<Vec<u8>>> {
+        let txs = self.block.data.txs.iter().flatten();
+        txs.map(|tx| STANDARD.decode(tx).ok()).collect()
+    }
+
+    /// The block brings evidence against validators.
+    pub(super) fn has_evidence(&self) -> bool {
+        let evidence = self.block.evidence.evidence.as_ref();
+        evidence.is_some_and(|list| !list.is_empty())
+    }
+
+    /// The digest of the `CommitInfo` that CometBFT 0.38 and later hand over with the block:
+    /// each validator of the height before, in the set's order, and how it voted.
+    fn last_commit(&self, voters: &[Vec<u8>]) -> Option<[u8; 32]> {
+        let commit = self.block.last_commit.as_ref()?;
+        let signatures = commit.signatures.as_deref().unwrap_or_default();
+        let mut voters_of: Vec<Validator> = Vec::new();
+        for page in voters {
+            let page: Validators = result(page)?;
+            voters_of.extend(page.validators.into_iter().flatten());
+        }
+        if !signatures.is_empty() && signatures.len() != voters_of.len() {
+            return None;
+        }
+        let mut info = Message::default();
+        info.number(1, u64::from(commit.round));
+        for (signature, voter) in signatures.iter().zip(&voters_of) {
+            info.message(2, &vote(signature, voter)?);
+        }
+        Some(Sha256::digest(&info.0).into())
+    }
+}
+
+/// A `VoteInfo`. An absent validator's signature names nobody.
+fn vote(signature: &Signature, voter: &Validator) -> Option<Vec<u8>> {
+    let named = &signature.validator_address;
+    if !named.is_empty() && !named.eq_ignore_ascii_case(&voter.address) {
+        return None;
+    }
+    let mut validator = Message::default();
+    validator.bytes(1, &bytes_of_hex(&voter.address)?);
+    validator.number(3, u64::try_from(voter.voting_power).ok()?);
+    let mut vote = Message::default();
+    vote.message(1, &validator.0);
+    vote.number(3, signature.block_id_flag);
+    Some(vote.0)
+}
+
+/// Bytes of hex digits; `None` where it is no hex.
+pub(super) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    pairs
+        .map(|pair| match pair {
+            [high, low] => u8::try_from(digit(*high)? << 4 | digit(*low)?).ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+impl TxResult {
+    /// What the transaction gave back; `None` for nothing. `Err`: it is no base64.
+    pub(super) fn data(&self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
+        let text = self.data.as_deref().filter(|text| !text.is_empty());
+        text.map(|text| STANDARD.decode(text)).transpose()
+    }
+}
+
+/// The digest of events, without what is each node's own setting. Every text has its length before it:
+/// no two lists give the same bytes.
+pub(super) fn digest_of(events: &[Event]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let mut put = |text: &str| {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    };
+    for event in events {
+        put(&event.kind);
+        let attributes = event.attributes.as_deref().unwrap_or_default();
+        put(&attributes.len().to_string());
+        for attribute in attributes {
+            put(attribute.key.as_deref().unwrap_or_default());
+            put(attribute.value.as_deref().unwrap_or_default());
+        }
+    }
+    hasher.finalize().into()
+}
+
+/// Versions that a node tells of itself.
+pub(super) fn versions(
+    status: Option<Vec<u8>>,
+    info: Option<Vec<u8>>,
+) -> std::collections::BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct Status {
+        node_info: NodeInfo,
+    }
+    #[derive(Deserialize)]
+    struct NodeInfo {
+        #[serde(default)]
+        version: String,
+    }
+    #[derive(Deserialize)]
+    struct Info {
+        response: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        #[serde(default)]
+        version: String,
+    }
+    let status: Option<Status> = status.and_then(|body| result(&body));
+    let info: Option<Info> = info.and_then(|body| result(&body));
+    let told = [
+        ("cometbft", status.map(|status| status.node_info.version)),
+        ("application", info.map(|info| info.response.version)),
+    ];
+    let told = told.into_iter().filter_map(|(name, version)| {
+        let version = version.filter(|version| !version.is_empty())?;
+        Some((name.to_owned(), crate::rpc::shown(&version)))
+    });
+    told.collect()
+}

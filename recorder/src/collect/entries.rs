@@ -1,0 +1,162 @@
+//! The entries that a linked host of the Cosmos SDK would have recorded of a block
+//! (`ffi/go/abci`, `ffi/go/sdk`), made of what a node told. They are the same byte for byte,
+//! or they are left out: what one side has no entry of is not compared.
+
+use std::fmt::Write as _;
+
+use haltbox_format::AppHash;
+use sha2::{Digest as _, Sha256};
+
+use super::block::{self, Block, Results, Told, TxResult};
+
+/// How much is kept of what a failed transaction says, in bytes, as in the Go module.
+const LOG: usize = 256;
+
+impl Told {
+    /// The lines of the block; else why there are none.
+    pub(super) fn lines(&self) -> Result<Vec<String>, String> {
+        let block = self
+            .block
+            .as_ref()
+            .ok_or("the node does not tell the block")?;
+        let txs = block.txs().ok_or("a transaction is no base64")?;
+        let digests: Vec<[u8; 32]> = txs.iter().map(|tx| Sha256::digest(tx).into()).collect();
+        let input = self.input(block, &digests)?;
+        let mut lines = vec![self.begin(block, &input), input];
+        for (tx, (bytes, digest)) in txs.iter().zip(&digests).enumerate() {
+            let (digest, bytes) = (hex(digest), bytes.len());
+            lines.push(format!(
+                r#"{{"type":"tx-input","tx":{tx},"digest":"{digest}","bytes":{bytes}}}"#
+            ));
+        }
+        lines.extend(
+            self.results
+                .iter()
+                .flat_map(|results| results.lines(txs.len())),
+        );
+        lines.extend(self.roots.iter().map(|root| {
+            let (store, hash) = (text(&root.store), hex(&root.hash));
+            format!(r#"{{"type":"step-store-root","store":{store},"hash":"{hash}"}}"#)
+        }));
+        lines.push(self.bound("end-block"));
+        lines.extend(self.committed.then(|| self.bound("commit-block")));
+        Ok(lines)
+    }
+
+    fn begin(&self, block: &Block, input: &str) -> String {
+        let nanoseconds = block.block.header.time.as_nanosecond();
+        let sign = if nanoseconds < 0 { "-" } else { "" };
+        let value = nanoseconds.unsigned_abs();
+        let (seconds, rest) = (value / 1_000_000_000, value % 1_000_000_000);
+        let (height, input) = (self.height, hex(&Sha256::digest(input)));
+        format!(
+            r#"{{"type":"begin-block","height":{height},"time":"{sign}{seconds}.{rest:09}","input":"{input}"}}"#
+        )
+    }
+
+    /// All that the block brings, which `begin-block` has a digest of: it is whole or not at all.
+    fn input(&self, block: &Block, digests: &[[u8; 32]]) -> Result<String, String> {
+        if block.has_evidence() {
+            return Err(
+                "the block has evidence against validators, whose digest RPC does not tell"
+                    .to_owned(),
+            );
+        }
+        let last_commit = self.last_commit;
+        let last_commit = last_commit.ok_or("who voted for the block before is not told whole")?;
+        let header = &block.block.header;
+        let hashes = [
+            header.next_validators_hash.as_str(),
+            header.proposer_address.as_str(),
+        ];
+        let hashes = hashes.map(|text| block::bytes_of_hex(text).map(|bytes| or_null(&bytes)));
+        let [Some(next), Some(proposer)] = hashes else {
+            return Err("the block's header has hashes that are no hex".to_owned());
+        };
+        let hash = or_null(block.block_id.hash.as_bytes());
+        let (count, txs) = (digests.len(), hex(&Sha256::digest(digests.concat())));
+        let last_commit = hex(&last_commit);
+        Ok(format!(
+            r#"{{"type":"step-input","txs":{count},"txsDigest":"{txs}","lastCommit":"{last_commit}","misbehavior":null,"nextValidators":{next},"proposer":{proposer},"block":{hash}}}"#
+        ))
+    }
+
+    fn bound(&self, kind: &str) -> String {
+        let hash = |hash: AppHash| format!(r#","appHash":"{hash}""#);
+        let (height, hash) = (self.height, self.app_hash.map_or(String::new(), hash));
+        format!(r#"{{"type":"{kind}","height":{height}{hash}}}"#)
+    }
+}
+
+impl Results {
+    /// Results and digests of events; none of them where one cannot be read.
+    fn lines(&self, txs: usize) -> Vec<String> {
+        let results = self.txs.as_deref().unwrap_or_default();
+        let lines: Option<Vec<String>> = results
+            .iter()
+            .enumerate()
+            .map(|(n, tx)| tx.line(n))
+            .collect();
+        let Some(mut lines) = lines.filter(|lines| lines.len() == txs) else {
+            return Vec::new();
+        };
+        for (n, tx) in results.iter().enumerate() {
+            let events = hex(&block::digest_of(tx.events.as_deref().unwrap_or_default()));
+            lines.push(format!(
+                r#"{{"type":"step-events","tx":{n},"digest":"{events}"}}"#
+            ));
+        }
+        lines.extend(self.block_events.as_ref().map(|events| {
+            let events = hex(&block::digest_of(events));
+            format!(r#"{{"type":"step-events","digest":"{events}"}}"#)
+        }));
+        lines
+    }
+}
+
+impl TxResult {
+    fn line(&self, number: usize) -> Option<String> {
+        let data = self.data().ok()?;
+        let data = data.map_or("null".to_owned(), |data| quoted(&Sha256::digest(data)));
+        let (code, wanted, used) = (self.code, self.gas_wanted, self.gas_used);
+        let mut line = format!(
+            r#"{{"type":"tx-result","tx":{number},"code":{code},"data":{data},"gasWanted":{wanted},"gasUsed":{used}"#
+        );
+        if code != 0 {
+            let (codespace, log) = (text(&self.codespace), text(beginning(&self.log)));
+            let _ = write!(line, r#","local":{{"codespace":{codespace},"log":{log}}}"#);
+        }
+        line.push('}');
+        Some(line)
+    }
+}
+
+/// No more of a text than is kept, and no half character.
+fn beginning(text: &str) -> &str {
+    let end = (0..=LOG.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+fn text(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    format!(r#""{}""#, hex(bytes))
+}
+
+fn or_null(bytes: &[u8]) -> String {
+    match bytes.is_empty() {
+        true => "null".to_owned(),
+        false => quoted(bytes),
+    }
+}
