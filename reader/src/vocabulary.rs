@@ -171,6 +171,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
+    /// The part of the state whose roots a stream of this name has.
+    fn rooted<'a>(&self, _stream: &'a str) -> Option<&'a str> {
+        None
+    }
+
     /// What was written before stands from here on, unless it was thrown away.
     fn settles_writes(&self, line: &[u8]) -> bool;
 

@@ -19,7 +19,7 @@ use haltbox_format::AppHash;
 pub use ask::Kit;
 use ask::{Asker, Bounds};
 use block::Told;
-pub use write::{Collected, Options, collect};
+pub use write::{Collected, From, Options, collect};
 
 use crate::rpc::Endpoint;
 

@@ -3,7 +3,7 @@
 
 use haltbox_format::ShowPath;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -257,8 +257,12 @@ struct FreezeArgs {
 #[derive(Args)]
 struct CollectArgs {
     /// The node's RPC. Credentials in it are sent, and never shown.
-    #[arg(long, value_name = "URL")]
-    rpc: rpc::Endpoint,
+    #[arg(long, value_name = "URL", required_unless_present = "answers")]
+    rpc: Option<rpc::Endpoint>,
+    /// In place of a node what it answered when a box was frozen: what haltbox cat
+    /// --stream evidence BOX prints; - reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "rpc")]
+    answers: Option<PathBuf>,
     /// The height that was executed: one less than that of the header that has its AppHash.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     height: u64,
@@ -584,9 +588,29 @@ fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, Stri
     Ok(ExitCode::SUCCESS)
 }
 
+/// No box has more of them.
+const ANSWERS: u64 = 256 << 20;
+
+fn answers_of(file: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("{}: {error}", file.shown());
+    let mut input: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(std::fs::File::open(file).map_err(cannot)?),
+    };
+    let mut bytes = Vec::new();
+    let read = input.by_ref().take(ANSWERS).read_to_end(&mut bytes);
+    read.map_err(cannot)?;
+    Ok(bytes)
+}
+
 fn collect_from(args: CollectArgs) -> Result<ExitCode, String> {
+    let from = match (args.rpc, &args.answers) {
+        (Some(node), _) => collect::From::Rpc(node),
+        (None, Some(file)) => collect::From::Answers(answers_of(file)?),
+        (None, None) => return Err("expected --rpc or --answers".to_owned()),
+    };
     let collected = collect(&collect::Options {
-        rpc: args.rpc,
+        from,
         height: args.height,
         out: args.out,
         stores: args.store,

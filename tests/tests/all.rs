@@ -9,6 +9,8 @@ mod attach; // beside a host that links the recorder
 mod bad_input; // what is not as it should be: lines, rings, boxes, disks
 #[path = "all/block_folder.rs"]
 mod block_folder; // a file for each block, recorded as the node writes them
+#[path = "all/collect.rs"]
+mod collect; // what a node still tells by RPC, as a box
 #[path = "all/commands.rs"]
 mod commands; // selection, exit codes, pipes, the demo
 #[path = "all/control.rs"]

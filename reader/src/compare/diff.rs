@@ -18,6 +18,7 @@ use super::outcome::{self, Aside};
 use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
+use super::roots;
 use super::settle::{self, Settled, both, settle};
 use super::streams;
 use super::verdict::{Finding, Verdict, Which};
@@ -72,6 +73,9 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     }
     document.tell_aside(a, b, comparison)?;
     document.tell_streams([a, b], comparison);
+    document
+        .notes
+        .extend(roots::differing(comparison, a.vocabulary));
     document.warn_of_digests([a, b]);
     document.weigh_disorder(comparison);
     Ok(document)
@@ -412,6 +416,7 @@ impl Document {
             }
             Aside::Reads => "a node that has just started reads more, and caches read less",
             Aside::Place => "results and beginnings of transactions may stand elsewhere",
+            Aside::Told => "events are no part of either, and a node's software may make others",
             Aside::Writes => "what was written is not the same, and the state it made is",
         };
         self.notes.push(format!(

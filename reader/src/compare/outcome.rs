@@ -68,7 +68,7 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape) -> Option<Outcome> {
     let counted = Counted::of(a, b);
     let decides: fn(Weight) -> bool = match is_same_state(a, b) {
         true => |weight| weight == Weight::Result,
-        false => |weight| !matches!(weight, Weight::Read | Weight::Place),
+        false => |weight| !matches!(weight, Weight::Read | Weight::Place | Weight::Told),
     };
     let outcome = match is_same_state(a, b) {
         true => by_outcome(a, b, &counted),
@@ -115,6 +115,8 @@ pub(super) enum Aside {
     Reads,
     /// What ends or begins a transaction stands elsewhere.
     Place,
+    /// What is told of the block is not the same.
+    Told,
     /// Something else was written.
     Writes,
 }
@@ -128,6 +130,9 @@ pub(super) fn aside(at: &Parting) -> Aside {
     let weights = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.weight));
     if weights.contains(&Some(Weight::Read)) {
         return Aside::Reads;
+    }
+    if weights.contains(&Some(Weight::Told)) {
+        return Aside::Told;
     }
     match weights.contains(&Some(Weight::Result)) || weights.contains(&Some(Weight::Place)) {
         true => Aside::Place,
@@ -145,16 +150,49 @@ pub(super) fn is_same_question(a: &BlockTape, at_a: usize, b: &BlockTape, at_b: 
 }
 
 fn step(tape: &BlockTape, at: usize) -> Option<&Step> {
-    match &tape.units.get(at)?.what {
+    step_of(tape.units.get(at)?)
+}
+
+fn step_of(unit: &Unit) -> Option<&Step> {
+    match &unit.what {
         What::Step(step) => Some(step),
         _ => None,
     }
 }
 
-/// By all steps but results, and then by these.
+/// By all steps but what is told of the block; where that differs, what is told may show
+/// sooner where.
 fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
+    let course = by_steps_and_results(a, b, counted, false);
+    let told = |tape: &BlockTape| {
+        let weights = tape
+            .units
+            .iter()
+            .filter_map(step_of)
+            .map(|step| step.weight);
+        weights.into_iter().any(|weight| weight == Weight::Told)
+    };
+    if !told(a) || !told(b) {
+        return course;
+    }
+    let with_told = by_steps_and_results(a, b, counted, true);
+    match (&course.met, &with_told.met) {
+        (Met::Parts(..), Met::Parts(..)) => with_told,
+        (_, Met::Parts(at_a, at_b)) => Outcome {
+            aside: course.aside.or(Some((*at_a, *at_b))),
+            ..course
+        },
+        _ => course,
+    }
+}
+
+/// By all steps but results, and then by these.
+fn by_steps_and_results(a: &BlockTape, b: &BlockTape, counted: &Counted, told: bool) -> Outcome {
     let walks = |of_results: bool| {
-        let kept = move |weight| (weight == Some(Weight::Result)) == of_results;
+        let kept = move |weight| {
+            let counts = told || weight != Some(Weight::Told);
+            counts && (weight == Some(Weight::Result)) == of_results
+        };
         [a, b].map(|tape| Walk::new(tape, counted, kept))
     };
     let [of_a, of_b] = walks(false);

@@ -1,9 +1,12 @@
-//! Which roots of a state changed with a block: one that did not proves that its block wrote
-//! nothing there, whatever its host records.
+//! Roots of parts of the state: which of them changed with a block, and which differ behind
+//! the place where two nodes part. One that did not change proves that its block wrote nothing
+//! there, whatever its host records.
 
 use std::collections::BTreeMap;
 
-use crate::tape::{Root, StreamId, UnitDigest};
+use super::pair::{Comparison, Parting};
+use crate::tape::{BlockTape, Root, StreamId, Streams, UnitDigest, What};
+use crate::vocabulary::Vocabulary;
 
 /// Parts of a state whose roots are followed.
 const FOLLOWED: usize = 4096;
@@ -26,6 +29,55 @@ impl Roots {
             told.push((height, root.says));
         }
     }
+}
+
+/// A sentence, unless the place itself tells all of it.
+pub(super) fn differing(comparison: &Comparison, vocabulary: &dyn Vocabulary) -> Option<String> {
+    let parting = comparison.parting.as_ref()?;
+    let streams = &comparison.sides[0].summary.streams;
+    let names = names(parting, streams, vocabulary);
+    let at_root = is_root(parting, streams, vocabulary);
+    let tells_more = names.len() > usize::from(at_root);
+    tells_more.then(|| {
+        let height = parting.a.0.height;
+        format!(
+            "after height {height} the roots of these stores differ: {}",
+            names.join(", ")
+        )
+    })
+}
+
+fn names(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> Vec<String> {
+    let [a, b] = [&parting.a.0, &parting.b.0].map(roots_of);
+    let differs = |(stream, root): &(&StreamId, &UnitDigest)| {
+        b.get(*stream).is_some_and(|other| other != *root)
+    };
+    let differing = a.iter().filter(differs);
+    let mut names: Vec<String> = differing
+        .filter_map(|(stream, _)| vocabulary.rooted(&streams.get(stream)?.name))
+        .map(str::to_owned)
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// The last step of each stream.
+fn roots_of(tape: &BlockTape) -> BTreeMap<StreamId, UnitDigest> {
+    let units = tape.units.iter().take(tape.covered());
+    let steps = units.filter_map(|unit| match &unit.what {
+        What::Step(step) => Some((step.stream, step.bare)),
+        _ => None,
+    });
+    steps.collect()
+}
+
+fn is_root(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> bool {
+    let (tape, at) = &parting.a;
+    let stream = tape.units.get(*at).and_then(|unit| match &unit.what {
+        What::Step(step) => streams.get(&step.stream),
+        _ => None,
+    });
+    stream.is_some_and(|stream| vocabulary.rooted(&stream.name).is_some())
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub enum Weight {
     Write,
     /// It tells where a transaction begins in what was traced.
     Place,
+    /// It tells what came of the block, and is no part of it.
+    Told,
     /// What came of a transaction. It may stand behind the transaction or behind all.
     Result,
     /// It is a part of the outcome.

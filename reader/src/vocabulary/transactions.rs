@@ -112,6 +112,10 @@ impl Vocabulary for Transactions {
             .map(|store| store.to_string())
     }
 
+    fn rooted<'a>(&self, stream: &'a str) -> Option<&'a str> {
+        stream.strip_prefix("step-store-root ")
+    }
+
     /// The block's execution ends: what was written in it stands.
     fn settles_writes(&self, line: &[u8]) -> bool {
         is_type(line, "end-block")

@@ -1,5 +1,7 @@
 //! Asking one node for evidence, with bounds on size and time.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -42,9 +44,16 @@ impl Bounds {
     };
 }
 
+/// Who answers.
+enum Source {
+    Node(Box<Client>),
+    /// What a node answered before, a line each, by what was asked.
+    Given(BTreeMap<String, Vec<u8>>),
+}
+
 /// One node, and what it answered so far.
 pub(super) struct Asker {
-    client: Client,
+    source: Source,
     from: String,
     bounds: Bounds,
     begun: Instant,
@@ -64,12 +73,45 @@ impl Asker {
     pub(super) fn new(endpoint: Endpoint, bounds: Bounds) -> Asker {
         Asker {
             from: endpoint.to_string(),
-            client: Client::patient(endpoint, bounds.patience, bounds.patience),
+            source: Source::Node(Box::new(Client::patient(
+                endpoint,
+                bounds.patience,
+                bounds.patience,
+            ))),
             bounds,
             begun: Instant::now(),
             bytes: 0,
             answers: Vec::new(),
         }
+    }
+
+    /// Of lines that `haltbox cat --stream evidence` prints: what a node answered when a box
+    /// was made.
+    ///
+    /// # Errors
+    /// In words: they are none, or of several nodes.
+    pub(super) fn of_lines(lines: &[u8], bounds: Bounds) -> Result<Asker, String> {
+        let mut answers = BTreeMap::new();
+        let mut from: Option<String> = None;
+        let given = lines.split(|byte| *byte == b'\n');
+        for line in given.filter(|line| !line.is_empty()) {
+            let read: Result<Given<'_>, _> = serde_json::from_slice(line);
+            let read = read.map_err(|error| {
+                format!("the answers hold a line that haltbox cat --stream evidence does not print: {error}")
+            })?;
+            if from.get_or_insert_with(|| shown(&read.from)) != &shown(&read.from) {
+                return Err("the answers are of several nodes: give those of one".to_owned());
+            }
+            answers.insert(read.call.into_owned(), line.to_vec());
+        }
+        Ok(Asker {
+            from: from.ok_or("there is not one answer")?,
+            source: Source::Given(answers),
+            bounds,
+            begun: Instant::now(),
+            bytes: 0,
+            answers: Vec::new(),
+        })
     }
 
     /// The place, as it may be shown.
@@ -130,7 +172,7 @@ impl Asker {
 
     /// All of it, a line for each answer.
     pub(super) fn lines(&self) -> Vec<Vec<u8>> {
-        let lines = self.answers.iter().map(|answer| answer.line(&self.from));
+        let lines = self.answers.iter().map(|answer| self.line_of(answer));
         lines.collect()
     }
 
@@ -144,7 +186,46 @@ impl Asker {
             return Err(format!("not asked: {} bytes were told", self.bytes));
         }
         let limit = self.bounds.answer.min(room as u64);
-        self.client.raw(call, limit)
+        match &self.source {
+            Source::Node(client) => client.raw(call, limit),
+            Source::Given(lines) => given(lines, call).and_then(|given| given.answer()),
+        }
+    }
+
+    /// The line that an answer was read of.
+    fn line_of(&self, answer: &Answer) -> Vec<u8> {
+        let call = format!("/{}", answer.call);
+        let known = match &self.source {
+            Source::Node(_) => None,
+            Source::Given(lines) => lines.get(&call).cloned(),
+        };
+        known.unwrap_or_else(|| answer.line(&self.from))
+    }
+}
+
+/// A line of an answer.
+#[derive(Deserialize)]
+struct Given<'a> {
+    #[serde(borrow)]
+    from: Cow<'a, str>,
+    #[serde(borrow)]
+    call: Cow<'a, str>,
+    #[serde(borrow, default)]
+    answer: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+fn given<'a>(lines: &'a BTreeMap<String, Vec<u8>>, call: &str) -> Result<Given<'a>, String> {
+    let line = lines.get(&format!("/{call}"));
+    let line = line.ok_or("it is not among the answers")?;
+    serde_json::from_slice(line).map_err(|error| error.to_string())
+}
+
+impl Given<'_> {
+    fn answer(&self) -> Result<Vec<u8>, String> {
+        let answer = self.answer.map(|answer| answer.get().as_bytes().to_vec());
+        answer.ok_or_else(|| self.error.clone().unwrap_or_default())
     }
 }
 

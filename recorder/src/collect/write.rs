@@ -17,10 +17,18 @@ use crate::clock;
 use crate::freeze::folder_of;
 use crate::rpc::Endpoint;
 
+/// Who answers.
+pub enum From {
+    /// A node.
+    Rpc(Endpoint),
+    /// Lines of `haltbox cat --stream evidence`.
+    Answers(Vec<u8>),
+}
+
 /// Whom to ask about what.
 pub struct Options {
-    /// The node.
-    pub rpc: Endpoint,
+    /// The node, or what it answered before.
+    pub from: From,
     /// The height that was executed.
     pub height: u64,
     /// Folder that the box goes to.
@@ -47,7 +55,10 @@ pub struct Collected {
 /// In words: the node told nothing of the block, or there is no room.
 pub fn collect(options: &Options) -> Result<Collected, String> {
     check_names(&options.stores)?;
-    let mut asker = Asker::new(options.rpc.clone(), Bounds::COLLECT);
+    let mut asker = match &options.from {
+        From::Rpc(node) => Asker::new(node.clone(), Bounds::COLLECT),
+        From::Answers(lines) => Asker::of_lines(lines, Bounds::COLLECT)?,
+    };
     let told = super::ask_all(&mut asker, options.height, &options.stores);
     let lines = told.lines().map_err(|why| {
         let failures = asker.failures();

@@ -33,7 +33,7 @@ impl Trace for Operations {
             "op-read" | "op-has" | "op-next" | "op-iterate" => Weight::Read,
             "op-write" | "op-delete" => Weight::Write,
             // What an application says that happened: no header is made of it.
-            "step-events" => Weight::Read,
+            "step-events" => Weight::Told,
             "tx-begin" => Weight::Place,
             "tx-result" => Weight::Result,
             other if other.starts_with("step-") => Weight::Outcome,
