@@ -19,7 +19,7 @@ use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
 use haltbox_format::lifecycle::{Block, Finding, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingError, RingView};
-use haltbox_format::{AppHash, BlockHash, BoxName, Profile, RingId};
+use haltbox_format::{AppHash, BlockHash, BoxName, Inputs, Profile, RingId};
 
 use crate::attach;
 use crate::blackbox::{self, BoxFolder, Published};
@@ -70,6 +70,8 @@ pub struct Frozen {
     pub state: State,
     /// What was known against it when the box was begun.
     pub finding: Finding,
+    /// What it was given, in short.
+    pub inputs: Inputs,
 }
 
 /// How much a box holds beside the block it is about.
@@ -256,6 +258,7 @@ fn freeze_scope(
         network: subject.network,
         state: subject.state,
         finding: subject.finding(),
+        inputs: copied.inputs,
     })
 }
 

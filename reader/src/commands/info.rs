@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::lifecycle::State;
-use haltbox_format::{AppHash, Outside, quote};
+use haltbox_format::{AppHash, Inputs, Outside, Profile, quote};
 use serde::Serialize;
 
 use super::document::{Asked, Document};
@@ -14,7 +14,8 @@ use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::compare::cutter::{self, Depth};
 use crate::compare::party::Party;
 use crate::compare::streams::{self, StreamFacts};
-use crate::source::{self, Hole, Source};
+use crate::selecting::{Selection, Selector};
+use crate::source::{self, Hole, Item, Source};
 use crate::survey::{Row, Survey};
 use crate::tape::{BlockTape, Finds};
 use crate::vocabulary::{self, Amount, Vocabulary};
@@ -44,6 +45,9 @@ struct Info {
     /// What it records that others of its kind may not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     streams: Vec<StreamFacts>,
+    /// What the block that a box is about was given, in short.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    inputs: String,
     #[serde(flatten)]
     survey: Survey,
     #[serde(skip)]
@@ -107,15 +111,45 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
         notes: notes_of(&source),
         identity,
         streams: Vec::new(),
+        inputs: String::new(),
         survey,
         vocabulary,
     };
+    if let Some(identity) = &info.identity {
+        info.inputs = inputs_of(path, identity, &profile)?.to_string();
+    }
     if vocabulary.trace().is_some() {
         let party = Party::new(path.to_owned(), source, profile);
         let summary = cutter::read(&party, Depth::Digests, &mut NoFinds)?;
         info.streams = streams::facts(vocabulary, &summary);
     }
     Ok(info)
+}
+
+/// What the block that a box is about was given.
+fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs::default();
+    if profile.inputs.is_empty() || identity.height.is_none() {
+        return Ok(inputs);
+    }
+    let selection = Selection {
+        height: identity.height,
+        attempt: identity.attempt,
+        ..Selection::default()
+    };
+    let mut source = source::open(path)?;
+    source.narrow(&selection.heights());
+    let mut selector = Selector::new(&selection, profile, source.blocks());
+    source.read(profile, &mut |item| {
+        if let Item::Line(line) = item {
+            selector.line(&line, &mut |picked| {
+                profile.inputs.read(picked.line.bytes, &mut inputs);
+                Ok(())
+            })?;
+        }
+        Ok(true)
+    })?;
+    Ok(inputs)
 }
 
 struct NoFinds;
@@ -268,6 +302,9 @@ impl Info {
         line(self.kind, self.path.clone());
         if let Some(identity) = &self.identity {
             line("quote", identity.quote.clone());
+            if !self.inputs.is_empty() {
+                line("given", self.inputs.clone());
+            }
             line("frozen", identity.created.clone());
             identity
                 .origin

@@ -11,6 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::app_hash::Digest;
 use crate::fault::Fault;
+use crate::inputs::InputRules;
 use crate::node_log::NodeRules;
 use crate::slog::{SlogRules, SlogSection};
 
@@ -48,6 +49,8 @@ pub struct Profile {
     pub slog: Option<SlogRules>,
     /// For the node's log, if it is to be read.
     pub node: Option<NodeRules>,
+    /// Where the slog tells what a block was given.
+    pub inputs: InputRules,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +63,8 @@ struct ProfileFile {
     _note: String,
     slog: Option<SlogSection>,
     node: Option<NodeSection>,
+    #[serde(default)]
+    inputs: InputRules,
 }
 
 /// Only the version: a file of another version may have any other keys.
@@ -170,6 +175,7 @@ impl Profile {
             name: file.name,
             slog,
             node,
+            inputs: file.inputs,
         })
     }
 }

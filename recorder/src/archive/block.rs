@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use haltbox_format::Inputs;
 use haltbox_format::blackbox::{
     BlockEntry, BoxJoiner, Coverage, Identity, Manifest, ManifestFields, Tag,
 };
@@ -102,6 +103,7 @@ impl ArchivedBlock {
             network: self.entry.network_app_hash,
             state: self.entry.state.unwrap_or(State::Confirmed),
             finding: Finding::of(self.entry.state.unwrap_or(State::Confirmed), false),
+            inputs: Inputs::default(),
         })
     }
 

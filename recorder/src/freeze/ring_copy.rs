@@ -12,7 +12,7 @@ use haltbox_format::blackbox::{
 use haltbox_format::lifecycle::Block;
 use haltbox_format::mark::{Attempt, Loss, Mark, Position, Stamp};
 use haltbox_format::ring::{Entry, History, Hole, HoleKind, Line, RingView, Timeline};
-use haltbox_format::{BlockHash, BlockHasher, Lane, Profile, RingId, Stream};
+use haltbox_format::{BlockHash, BlockHasher, Inputs, Lane, Profile, RingId, Stream};
 
 /// How much of the ring is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub(crate) struct Copied {
     pub(crate) hash: Option<BlockHash>,
     /// Lines up to the end of the attempt it is about.
     pub(crate) evidence: u64,
+    /// What the attempt it is about was given.
+    pub(crate) inputs: Inputs,
 }
 
 /// Copies a part of a ring. `about`: the attempt the box is about, if it is
@@ -124,6 +126,7 @@ struct RingCopy<'a> {
     lines: u64,
     before: Option<u64>,
     own: u64,
+    inputs: Inputs,
     /// Main records that were written.
     main: Option<Span>,
 }
@@ -169,6 +172,7 @@ impl<'a> RingCopy<'a> {
             lines: 0,
             before: None,
             own: 0,
+            inputs: Inputs::default(),
             main: None,
         }
     }
@@ -201,6 +205,7 @@ impl<'a> RingCopy<'a> {
             // What other attempts at the height left between is more with
             // every restart, and says nothing more.
             evidence: self.before.unwrap_or(self.lines) + self.own,
+            inputs: self.inputs,
         })
     }
 
@@ -331,7 +336,11 @@ impl<'a> RingCopy<'a> {
         let executing = block
             .end
             .is_none_or(|end| end.is_behind(Lane::Main, line.counter));
-        self.own += u64::from(executing && Some(block.of) == self.about);
+        let is_own = executing && Some(block.of) == self.about;
+        self.own += u64::from(is_own);
+        if is_own && line.cut.is_none() {
+            self.profile.inputs.read(line.bytes, &mut self.inputs);
+        }
         executing
     }
 

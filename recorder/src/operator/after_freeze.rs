@@ -327,6 +327,7 @@ mod tests {
             network: None,
             state: State::Pinned,
             finding: Finding::Doubt,
+            inputs: haltbox_format::Inputs::default(),
         };
         let command = format!(
             "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",

@@ -101,6 +101,10 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     };
     let _ = writeln!(text, "  black box  {} ({size}){state}", frozen.path.shown());
     let _ = writeln!(text, "  quote      {}", Outside::text(&frozen.quote()));
+    if !frozen.inputs.is_empty() {
+        let inputs = frozen.inputs.to_string();
+        let _ = writeln!(text, "  given      {}", Outside::text(&inputs));
+    }
     let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
     let _ = writeln!(
         text,
