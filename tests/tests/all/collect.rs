@@ -174,6 +174,11 @@ fn events_alone_accuse_nobody() {
         (&json!(1), &json!(2)),
         "{found:#}"
     );
+    let notes = found["notes"].to_string();
+    assert!(
+        notes.contains("after height 20 the roots of these stores differ: bank"),
+        "{notes}"
+    );
 }
 
 /// A root is a root by its proof, not by the node's word.
@@ -404,6 +409,14 @@ fn a_divergence_box_has_what_the_node_still_told() {
     );
     let direct = Answers::of("divergent").bx(&folder.path().join("direct"));
     assert_eq!(lines(&out.join("20-incomplete")), lines(&direct));
+    // Two operators read this to each other.
+    let given = "given      time=1795993018.594507464 txs=915653e9 votes=957669bc evidence=none validators=e116bced";
+    let said = fs::read_to_string(folder.path().join("bare.stderr")).expect("what it said");
+    assert!(said.contains(given), "{said}");
+    for bx in [&kept, &direct] {
+        let info = String::from_utf8(output(0, &["info", text(bx)])).expect("text");
+        assert!(info.contains(given), "{info}");
+    }
     // Copies hold no more than what they are asked for.
     let part = folder.path().join("part");
     output(
