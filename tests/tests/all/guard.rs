@@ -32,6 +32,9 @@ impl Guarded {
         guarded.node.start();
         (5..=H).for_each(|height| guarded.node.block(height));
         guarded.write();
+        wait_until("the node's blocks", || {
+            status(&guarded.dir())["head"].as_u64() == Some(H)
+        });
         guarded
     }
 
@@ -225,9 +228,6 @@ fn another_build_starts() {
 #[test]
 fn a_build_that_was_put_there_while_the_node_ran_starts() {
     let mut guarded = Guarded::start();
-    wait_until("the node's blocks", || {
-        status(&guarded.dir())["head"].as_u64() == Some(H)
-    });
     std::thread::sleep(Duration::from_millis(1100));
     fs::write(guarded.exe(), "the next build").expect("a program");
     guarded.fail("AppHash");
