@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use haltbox_format::Digest;
 use serde::Serialize;
 
 use super::progress::watched;
@@ -10,7 +11,6 @@ use super::{Outcome, output, party, shown};
 use crate::compare::diff;
 use crate::compare::document::Document;
 use crate::compare::groups::{self, Group, Node};
-
 use crate::compare::verdict::{Verdict, Which};
 use crate::report::text::{self, Colour};
 
@@ -78,32 +78,28 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
 /// Groups sources, read with the profile that is asked for.
 ///
 /// # Errors
-/// What reading gives, or sources that were recorded by different rules.
+/// What comparing gives.
 pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Answer> {
-    let (mut nodes, mut paths, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    let mut rules = None;
+    let mut unreadable = Vec::new();
+    let mut read_ones = Vec::new();
     for path in sources {
         match read(path, profile) {
-            Ok((node, digest)) => {
-                if *rules.get_or_insert(digest) != digest {
-                    anyhow::bail!(
-                        "{} was recorded with another profile than the first source",
-                        shown(path)
-                    );
-                }
-                nodes.push(node);
-                paths.push(path);
-            }
+            Ok(read) => read_ones.push((path, read)),
             Err(error) => unreadable.push(format!("{error:#}")),
         }
     }
+    let foreign = without_foreign(&mut read_ones);
+    let (paths, nodes): (Vec<_>, Vec<_>) = read_ones
+        .into_iter()
+        .map(|(path, read)| (path, read.node))
+        .unzip();
     let mut judged = Judging {
         profile,
         nodes: &nodes,
         paths: &paths,
         groups: groups::group(&nodes),
         homeless: Vec::new(),
-        undecided: Vec::new(),
+        undecided: foreign,
     };
     judged.confirm()?;
     let (groups, undecided) = (judged.groups, judged.undecided);
@@ -140,14 +136,45 @@ fn notes_of(nodes: &[Node], groups: &[Group]) -> Vec<String> {
     own.chain(silent).collect()
 }
 
-fn read(
-    path: &Path,
-    profile: Option<&str>,
-) -> anyhow::Result<(Node, Option<haltbox_format::Digest>)> {
+/// A source, and how it was recorded.
+struct Read {
+    node: Node,
+    rules: Option<Digest>,
+    profile: String,
+}
+
+fn read(path: &Path, profile: Option<&str>) -> anyhow::Result<Read> {
     let party = party(path, profile)?;
     let node = watched(&[&party], || Node::read(shown(path), &party));
     let node = node.map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
-    Ok((node, party.rules()))
+    Ok(Read {
+        node,
+        rules: party.rules(),
+        profile: party.profile.name.clone(),
+    })
+}
+
+/// Takes out what was recorded by other rules than most, or than the first: its digests
+/// are of something else. Gives a sentence for each.
+fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
+    let count = |rules| sources.iter().filter(|(_, of)| of.rules == rules).count();
+    let Some(most) = sources.iter().map(|(_, of)| count(of.rules)).max() else {
+        return Vec::new();
+    };
+    let first = sources.iter().find(|(_, of)| count(of.rules) == most);
+    let Some((rules, usual)) = first.map(|(_, of)| (of.rules, of.profile.clone())) else {
+        return Vec::new();
+    };
+    let foreign = sources.extract_if(.., |(_, of)| of.rules != rules);
+    foreign
+        .map(|(path, of)| {
+            format!(
+                "{} was recorded with the profile {}, the others with {usual}: it is compared with none",
+                shown(path),
+                of.profile
+            )
+        })
+        .collect()
 }
 
 /// Nodes that are tried as the one that the others are held to.
@@ -344,11 +371,14 @@ impl Judging<'_> {
     /// Puts a node where it agrees, or by itself if it differs from all; else what could not
     /// be decided.
     fn place(&mut self, member: usize) -> anyhow::Result<Option<Document>> {
-        let (mut differs, mut open, mut agreeing) = (None, None, Vec::new());
+        let (mut differs, mut open, mut agreeing) = (None::<Document>, None, Vec::new());
         for at in 0..self.groups.len() {
             match self.asked_of(at, member)? {
                 Some(document) if document.exit == 0 => agreeing.push(at),
-                Some(document) if document.exit == 1 => _ = differs.get_or_insert(document),
+                // It leaves the group that it agrees with longest.
+                Some(document) if document.exit == 1 => {
+                    differs = [document].into_iter().chain(differs).max_by_key(parts_at);
+                }
                 Some(document) => _ = open.get_or_insert(document),
                 None => {}
             }
@@ -482,11 +512,16 @@ fn is_of_a(document: &Document) -> bool {
         && replays.all(|(which, replay)| *which == Which::A && !replay.of_other)
 }
 
+/// The height at which a comparison says that two part.
+fn parts_at(document: &Document) -> Option<u64> {
+    document.place.as_ref().map(|place| place.height)
+}
+
 /// Nodes that leave the others where a comparison says so.
 fn left(members: Vec<usize>, document: &Document) -> Group {
     let mut group = Group {
         members,
-        leaves_at: document.place.as_ref().map(|place| place.height),
+        leaves_at: parts_at(document),
         ..Group::default()
     };
     name_difference(&mut group, document);
