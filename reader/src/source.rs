@@ -465,6 +465,14 @@ impl Source {
         }
     }
 
+    /// The height of the block that a box is named by.
+    pub fn about(&self) -> Option<u64> {
+        match self {
+            Source::BlackBox(file) => file.identity().and_then(|of| of.height),
+            _ => None,
+        }
+    }
+
     /// Hands every item to `sink`, oldest first, until it says false; of a line that holds
     /// an entry and its context, what it tells of the entry. Memory: one segment, frame or
     /// line at a time.

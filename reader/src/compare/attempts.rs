@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use haltbox_format::lifecycle::State;
 
 use crate::known_block::KnownBlock;
-use crate::source::Blocks;
+use crate::source::{Blocks, Source};
 
 /// Numbers the executions of a source, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
     /// What the source tells, by first line.
     told: Vec<KnownBlock>,
+    /// The height that the source is about, if it is a box.
+    about: Option<u64>,
     /// Lowest and highest height so far.
     seen: Option<(u64, u64)>,
     /// The last attempt at heights that have more than one, and at the newest.
@@ -19,15 +21,16 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Of a source that tells this.
-    pub fn of(blocks: Blocks) -> Attempts {
-        let mut told = match blocks {
+    /// Of this source.
+    pub fn of(source: &Source) -> Attempts {
+        let mut told = match source.blocks() {
             Blocks::Told(blocks) => blocks,
             Blocks::Untold => Vec::new(),
         };
         told.sort_by_key(|block| block.from.main);
         Attempts {
             told,
+            about: source.about(),
             ..Attempts::default()
         }
     }
@@ -41,9 +44,20 @@ impl Attempts {
             .iter()
             .rfind(|block| block.of.height == height);
         match known {
-            Some(block) => (block.of.attempt, block.state == Some(State::Diverged)),
+            Some(block) => (block.of.attempt, self.is_diverged(block)),
             None => (counted, false),
         }
+    }
+
+    /// Whoever recovered must not look as if nothing had been: but a box of a later
+    /// height is about that one, and all it holds stands on the execution that went on.
+    fn is_diverged(&self, block: &KnownBlock) -> bool {
+        let replaces = |other: &KnownBlock| {
+            let stands = matches!(other.state, Some(State::Committed | State::Confirmed));
+            stands && other.of.height == block.of.height && other.of.attempt > block.of.attempt
+        };
+        let is_behind = self.about.is_some_and(|about| about > block.of.height);
+        block.state == Some(State::Diverged) && !(is_behind && self.told.iter().any(replaces))
     }
 
     fn count(&mut self, height: u64) -> u32 {
@@ -66,7 +80,39 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use haltbox_format::mark::Attempt;
+
     use super::*;
+
+    /// Height 12 diverged and was executed once more, and then 13.
+    fn recovered(about: Option<u64>) -> Attempts {
+        let block = |height, attempt, state| KnownBlock {
+            state: Some(state),
+            ..KnownBlock::untold(Attempt { height, attempt })
+        };
+        Attempts {
+            told: vec![
+                block(12, 1, State::Diverged),
+                block(12, 2, State::Confirmed),
+                block(13, 1, State::Diverged),
+            ],
+            about,
+            ..Attempts::default()
+        }
+    }
+
+    #[test]
+    fn a_box_is_not_about_what_its_node_recovered_from_before() {
+        let diverged = |about| {
+            let attempts = recovered(about);
+            let told = attempts.told.iter();
+            told.map(|block| attempts.is_diverged(block))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(diverged(None), [true, false, true]);
+        assert_eq!(diverged(Some(12)), [true, false, true]);
+        assert_eq!(diverged(Some(13)), [false, false, true]);
+    }
 
     #[test]
     fn executions_are_counted_wherever_they_stand() {

@@ -125,7 +125,6 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
 
 impl<'a> Cutter<'a> {
     fn new(rules: &'a SlogRules, depth: Depth, party: &Party) -> Cutter<'a> {
-        let blocks = party.source.blocks();
         Cutter {
             rules,
             vocabulary: party.vocabulary,
@@ -148,8 +147,8 @@ impl<'a> Cutter<'a> {
             started: false,
             bootstrapped: false,
             writer_known: Profile::is_builtin(&party.profile.name),
-            untold: matches!(blocks, Blocks::Untold),
-            attempts: Attempts::of(blocks),
+            untold: matches!(party.source.blocks(), Blocks::Untold),
+            attempts: Attempts::of(&party.source),
             trace: party.vocabulary.trace(),
             roots: Roots::default(),
             ended: None,

@@ -1160,7 +1160,7 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
         .into_iter()
         .zip(parties)
     {
-        notes.extend(execution_notes(name, side, party.attempt, settled.earlier));
+        notes.extend(execution_notes(name, side, party.attempt, settled));
         if let Some((first, _)) = side
             .heights
             .filter(|(first, _)| side.incomplete.contains(first) && !side.begins_whole)
@@ -1180,7 +1180,12 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
 }
 
 /// What is to be known of heights that were executed more than once.
-fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool) -> Vec<String> {
+fn execution_notes(
+    name: &str,
+    side: &Side,
+    attempt: Option<u32>,
+    settled: &Settled,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let executions = &side.executions;
     if let Some(height) = executions.replaced.first() {
@@ -1220,8 +1225,10 @@ fn execution_notes(name: &str, side: &Side, attempt: Option<u32>, earlier: bool)
         ));
     }
     if executions.rises > 1 {
-        let which = if earlier {
+        let which = if settled.earlier {
             "what stands is equal, and what is told here was executed before that"
+        } else if settled.stands {
+            "what stands of what it executed is compared, and not what was executed before"
         } else {
             "what stands of what it executed is compared first"
         };

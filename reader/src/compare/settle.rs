@@ -8,6 +8,7 @@ use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
 use super::verdict::Case;
+use crate::source::Blocks;
 
 /// Rises of one source that are compared where its node went back, the last ones.
 const RISES: usize = 4;
@@ -21,6 +22,9 @@ pub struct Settled {
     /// Of sources whose nodes went back, the rises that were compared here are not
     /// the last ones: what stands is equal.
     pub earlier: bool,
+    /// What stands is equal, and what was executed before it was not compared: the boxes are
+    /// of blocks behind that.
+    pub stands: bool,
     /// Entries were seen that differ in bytes and mean the same.
     pub same_values: bool,
     /// How the sources were read.
@@ -64,6 +68,12 @@ fn of_many(
         if place(&found.comparison).is_some() {
             return Ok(Some(found));
         }
+        let goes_back = [(a, counts[0]), (b, counts[1])].into_iter();
+        let mut goes_back = goes_back.filter(|(_, rises)| *rises > 1);
+        if goes_back.all(|(party, _)| is_of_one_execution(party)) {
+            let stands = true;
+            return Ok(Some(Settled { stands, ..found }));
+        }
         best = Some(found);
     }
     // What stood before was another block, of the chain's own choice.
@@ -89,6 +99,17 @@ fn of_many(
         }
     }
     Ok(best)
+}
+
+/// A box of a block that its node executed once: one that was put back to an older state
+/// is not accused, in all later boxes, of what it recovered from.
+fn is_of_one_execution(party: &Party) -> bool {
+    let Some((about, Blocks::Told(blocks))) = party.source.about().zip(Some(party.source.blocks()))
+    else {
+        return false;
+    };
+    let of = blocks.iter().filter(|block| block.of.height == about);
+    of.count() == 1
 }
 
 /// Which of two comparisons that found nothing tells more, whichever source was named
@@ -147,6 +168,7 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
             comparison,
             evidence,
             earlier: false,
+            stands: false,
             same_values,
             readings: [a, b].map(Party::reading),
         };
