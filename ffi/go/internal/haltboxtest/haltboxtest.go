@@ -71,9 +71,19 @@ func Differs(t testing.TB, arguments ...string) string {
 	return run(t, 1, arguments...)
 }
 
+// Any gives what a command prints, whatever it decides.
+func Any(t testing.TB, arguments ...string) string {
+	t.Helper()
+	said, err := exec.Command(Program(t), arguments...).Output()
+	if failed := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failed) {
+		t.Fatalf("haltbox %v: %v", arguments, err)
+	}
+	return string(said)
+}
+
 func run(t testing.TB, code int, arguments ...string) string {
 	t.Helper()
-	command := exec.Command(program(t), arguments...)
+	command := exec.Command(Program(t), arguments...)
 	var complaints strings.Builder
 	command.Stderr = &complaints
 	said, err := command.Output()
@@ -83,8 +93,8 @@ func run(t testing.TB, code int, arguments ...string) string {
 	return string(said)
 }
 
-// program is in the folder HALTBOX_PROGRAMS, or where cargo puts it.
-func program(t testing.TB) string {
+// Program is the haltbox command: in the folder HALTBOX_PROGRAMS, or where cargo puts it.
+func Program(t testing.TB) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	target := filepath.Join(filepath.Dir(here), "../../../../target")

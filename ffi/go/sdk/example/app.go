@@ -35,6 +35,7 @@ type App struct {
 	cdc      codec.Codec
 	txConfig client.TxConfig
 	registry codectypes.InterfaceRegistry
+	bank     bankkeeper.BaseKeeper
 }
 
 // NewApp makes it as any chain does: nothing of the recorder is in here.
@@ -43,21 +44,20 @@ func NewApp(
 ) (*App, error) {
 	app := &App{}
 	var builder *runtime.AppBuilder
-	var bank bankkeeper.BaseKeeper
 	modules := configurator.NewAppConfig(
 		configurator.AuthModule(), configurator.BankModule(), configurator.StakingModule(), configurator.TxModule(),
 		configurator.ConsensusModule(), configurator.GenutilModule(), configurator.MintModule(),
 		configurator.DistributionModule(), configurator.WithCustomPreBlockersOrder("auth"), configurator.WithCustomEndBlockersOrder(),
 	)
 	err := depinject.Inject(depinject.Configs(modules, depinject.Supply(logger)),
-		&builder, &app.cdc, &app.txConfig, &app.registry, &bank)
+		&builder, &app.cdc, &app.txConfig, &app.registry, &app.bank)
 	if err != nil {
 		return nil, fmt.Errorf("the modules: %w", err)
 	}
 	app.App = builder.Build(db, traceStore, options...)
 	app.SetEndBlocker(func(ctx sdktypes.Context) (sdktypes.EndBlock, error) {
 		end, err := app.EndBlocker(ctx)
-		return end, errors.Join(err, lapse(ctx, bank))
+		return end, errors.Join(err, lapse(ctx, app.bank))
 	})
 	return app, app.Load(loadLatest)
 }

@@ -33,7 +33,7 @@ func newApp(logger log.Logger, db dbm.DB, traceStore io.Writer, appOpts serverty
 }
 
 func main() {
-	rootCmd := newRootCmd()
+	rootCmd := newRootCmd(newApp)
 	haltbox.Command(rootCmd)
 	if err := svrcmd.Execute(rootCmd, "EXAMPLE", home()); err != nil {
 		os.Exit(1)
@@ -45,7 +45,7 @@ func home() string {
 	return filepath.Join(base, ".example")
 }
 
-func newRootCmd() *cobra.Command {
+func newRootCmd(newApp servertypes.AppCreator) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "example",
 		SilenceErrors: false,

@@ -23,12 +23,17 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
+	"github.com/haltbox/haltbox/ffi/go/sdk/example/internal/network"
 )
 
 // TestMain is the node itself where a test starts one.
 func TestMain(m *testing.M) {
 	if os.Getenv("EXAMPLE_IS_NODE") != "" {
 		main()
+		return
+	}
+	if network.IsNode() {
+		loadedNode()
 		return
 	}
 	os.Exit(m.Run())

@@ -1,0 +1,171 @@
+package network
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+)
+
+// Environment of a node that a test starts.
+const (
+	isNode     = "NETWORK_NODE"
+	optimistic = "NETWORK_OPTIMISTIC"
+)
+
+// IsNode tells whether this process is a node. It then ends with the test that
+// started it, which holds the other end of its standard input.
+func IsNode() bool {
+	if os.Getenv(isNode) == "" {
+		return false
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(3)
+	}()
+	return true
+}
+
+// Options are those of an operator who chose optimistic execution.
+func Options() []func(*baseapp.BaseApp) {
+	if os.Getenv(optimistic) == "" {
+		return nil
+	}
+	return []func(*baseapp.BaseApp){baseapp.SetOptimisticExecution()}
+}
+
+// Application is what every application of the SDK is, before its stores are loaded.
+type Application interface {
+	servertypes.Application
+	EndBlocker(sdktypes.Context) (sdktypes.EndBlock, error)
+	SetEndBlocker(sdktypes.EndBlocker)
+	AnteHandler() sdktypes.AnteHandler
+	SetAnteHandler(sdktypes.AnteHandler)
+	LoadLatestVersion() error
+}
+
+// Bank is what a fault needs of the chain.
+type Bank interface {
+	MintCoins(ctx context.Context, module string, amount sdktypes.Coins) error
+	SendCoinsFromModuleToAccount(ctx context.Context, from string, to sdktypes.AccAddress, amount sdktypes.Coins) error
+	SetDenomMetaData(ctx context.Context, metadata banktypes.Metadata)
+}
+
+// Load gives the application work at the end of each block and in each transaction,
+// which a node with a [Fault] does otherwise, and loads its stores.
+func Load(app Application, bank Bank, options servertypes.AppOptions) error {
+	home, _ := options.Get("home").(string)
+	work := &work{bank: bank, file: filepath.Join(home, faultFile)}
+	app.SetEndBlocker(func(ctx sdktypes.Context) (sdktypes.EndBlock, error) {
+		end, err := app.EndBlocker(ctx)
+		return end, errors.Join(err, work.endBlock(ctx))
+	})
+	ante := app.AnteHandler()
+	app.SetAnteHandler(func(ctx sdktypes.Context, tx sdktypes.Tx, simulate bool) (sdktypes.Context, error) {
+		after, err := ante(ctx, tx, simulate)
+		if err == nil {
+			after.GasMeter().ConsumeGas(work.gas(ctx), "a parameter of the chain")
+		}
+		return after, err
+	})
+	return app.LoadLatestVersion()
+}
+
+// Fault is what a node does otherwise from a height on.
+type Fault struct {
+	Kind   Kind
+	Height int64
+}
+
+// Kind of a fault.
+type Kind string
+
+const (
+	// clock: the node's own clock is asked at the end of a block.
+	clock Kind = "clock"
+	// mapOrder: three payments are made in the order of a map.
+	mapOrder Kind = "map order"
+	// gasParameter: each transaction costs one more gas.
+	gasParameter Kind = "gas parameter"
+	// killed: the process is killed at the end of the block, once.
+	killed Kind = "killed"
+)
+
+// faultFile is in a node's home, if it has a fault.
+const faultFile = "fault.json"
+
+type work struct {
+	bank Bank
+	file string
+}
+
+// fault at a height, if there is one.
+func (w *work) fault(height int64) Kind {
+	var fault Fault
+	text, err := os.ReadFile(w.file)
+	if err != nil || json.Unmarshal(text, &fault) != nil || height < fault.Height {
+		return ""
+	}
+	return fault.Kind
+}
+
+func (w *work) gas(ctx sdktypes.Context) uint64 {
+	if w.fault(ctx.BlockHeight()) == gasParameter {
+		return 11
+	}
+	return 10
+}
+
+// endBlock mints what the block's time says, and pays three accounts.
+func (w *work) endBlock(ctx sdktypes.Context) error {
+	fault := w.fault(ctx.BlockHeight())
+	now := ctx.BlockTime()
+	if fault == clock {
+		now = time.Now()
+	}
+	if err := w.bank.MintCoins(ctx, minter, stake(10+now.UnixNano()%1_000_003)); err != nil {
+		return err
+	}
+	for _, name := range payees(fault == mapOrder) {
+		if err := w.bank.SendCoinsFromModuleToAccount(ctx, minter, authtypes.NewModuleAddress(name), stake(1)); err != nil {
+			return err
+		}
+		w.bank.SetDenomMetaData(ctx, banktypes.Metadata{Base: "last", Display: name})
+	}
+	if fault == killed {
+		return errors.Join(os.Remove(w.file), syscall.Kill(os.Getpid(), syscall.SIGKILL))
+	}
+	return nil
+}
+
+// minter is a module of the SDK that may mint.
+const minter = "mint"
+
+// payees in their order, or in that of a map, of those that are another one.
+func payees(unsorted bool) []string {
+	all := map[string]bool{"fisher": true, "miller": true, "tailor": true}
+	for {
+		var order []string
+		for name := range all {
+			order = append(order, name)
+		}
+		if slices.IsSorted(order) != unsorted {
+			return order
+		}
+	}
+}
+
+func stake(amount int64) sdktypes.Coins {
+	return sdktypes.NewCoins(sdktypes.NewInt64Coin(sdktypes.DefaultBondDenom, amount))
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"io"
+	"os"
+	"testing"
+
+	"cosmossdk.io/log"
+	dbm "github.com/cosmos/cosmos-db"
+
+	"github.com/cosmos/cosmos-sdk/server"
+	svrcmd "github.com/cosmos/cosmos-sdk/server/cmd"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go/sdk"
+	"github.com/haltbox/haltbox/ffi/go/sdk/example/internal/network"
+)
+
+// newLoadedApp is newApp for nodes that may go wrong.
+func newLoadedApp(logger log.Logger, db dbm.DB, traceStore io.Writer, appOpts servertypes.AppOptions) servertypes.Application {
+	box := haltbox.New(logger, appOpts)
+	options := append(server.DefaultBaseappOptions(appOpts), network.Options()...)
+	app, err := NewApp(logger, db, traceStore, false, append(options, box.Option)...)
+	if err == nil {
+		err = network.Load(app, app.bank, appOpts)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return box.Wrap(app)
+}
+
+// loadedNode is main for such nodes.
+func loadedNode() {
+	rootCmd := newRootCmd(newLoadedApp)
+	haltbox.Command(rootCmd)
+	if err := svrcmd.Execute(rootCmd, "EXAMPLE", home()); err != nil {
+		os.Exit(1)
+	}
+}
+
+func TestANetworkOfFourFindsWhoIsWrong(t *testing.T) {
+	app, err := NewApp(log.NewNopLogger(), dbm.NewMemDB(), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network.Play(t, network.Chain{Codec: app.cdc, TxConfig: app.txConfig, Genesis: app.DefaultGenesis()})
+}
