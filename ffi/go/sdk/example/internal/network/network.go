@@ -29,6 +29,7 @@ import (
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 )
 
 // Chain is what a test says of its program.
@@ -179,6 +180,7 @@ func (net *network) genesis(set []*cmttypes.Validator) *genutiltypes.AppGenesis 
 		net.chain.Codec, net.chain.Genesis, cmttypes.NewValidatorSet(set), accounts, balances...)
 	net.must(err)
 	net.bond(state, int64(len(set)))
+	net.watch(state, set)
 	text, err := json.Marshal(state)
 	net.must(err)
 	genesis := genutiltypes.NewAppGenesisWithVersion(chainID, text)
@@ -204,6 +206,24 @@ func (net *network) bond(state map[string]json.RawMessage, count int64) {
 		}
 	}
 	state[banktypes.ModuleName] = net.chain.Codec.MustMarshalJSON(&bank)
+}
+
+// watch has the module that punishes validators know them, on a chain that has it.
+func (net *network) watch(state map[string]json.RawMessage, set []*cmttypes.Validator) {
+	text, has := state[slashingtypes.ModuleName]
+	if !has {
+		return
+	}
+	var slashing slashingtypes.GenesisState
+	net.chain.Codec.MustUnmarshalJSON(text, &slashing)
+	for _, one := range set {
+		address := sdktypes.ConsAddress(one.Address)
+		slashing.SigningInfos = append(slashing.SigningInfos, slashingtypes.SigningInfo{
+			Address:              address.String(),
+			ValidatorSigningInfo: slashingtypes.NewValidatorSigningInfo(address, 0, 0, time.Unix(0, 0), false, 0),
+		})
+	}
+	state[slashingtypes.ModuleName] = net.chain.Codec.MustMarshalJSON(&slashing)
 }
 
 func (net *network) must(err error) {

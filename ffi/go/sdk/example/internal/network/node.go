@@ -125,6 +125,9 @@ func (n *node) height() (height int64, takesPart bool) {
 func (n *node) reach(height int64) {
 	n.t.Helper()
 	n.until(fmt.Sprint("height ", height), func() bool {
+		if n.ended() {
+			n.t.Fatalf("%s is over; its log ends with\n%s", n.name, n.logEnd())
+		}
 		now, takesPart := n.height()
 		return takesPart && now >= height
 	})
