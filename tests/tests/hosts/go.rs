@@ -131,8 +131,9 @@ fn zig() -> String {
     text(&python).to_owned()
 }
 
-/// An application of the Cosmos SDK with the lines of docs/cosmos.md, in process and
-/// started; `HALTBOX_LONG=1` also with the oldest SDK, and under the race detector.
+/// An application of the Cosmos SDK with the lines of docs/cosmos.md, in process, started,
+/// and in a network of nodes that go wrong; `HALTBOX_LONG=1` also with the oldest SDK, under
+/// the race detector, and with wasmd, which is another's.
 #[test]
 fn an_application_of_the_cosmos_sdk_records() {
     if !linked() {
@@ -154,6 +155,11 @@ fn an_application_of_the_cosmos_sdk_records() {
         let oldest = ["test", "-modfile=sdk-0.50.mod", "-count=1", "./..."];
         go(&sdk_example(), &oldest, &[]);
         go(&sdk_example(), &["test", "-race", "-count=1", "./..."], &[]);
+        go(
+            &sdk_example().join("wasmd"),
+            &["test", "-count=1", "./..."],
+            &[],
+        );
     }
 }
 
