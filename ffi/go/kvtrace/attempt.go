@@ -24,6 +24,11 @@ type Tracer struct {
 	recorder *haltbox.Recorder
 	options  Options
 	current  atomic.Pointer[Attempt]
+	// lock is held by an operation until it is recorded. One attempt alone is under
+	// way, so it is one for all: what is used again outlives them.
+	lock    sync.Mutex
+	entry   entry.Entry
+	digests entry.Digests
 }
 
 // New gives nil for a recorder that is switched off.
@@ -73,8 +78,7 @@ func (t *Tracer) Attempt() *Attempt {
 // Attempt is one execution of a block. Nil is one that is not recorded.
 type Attempt struct {
 	tracer *Tracer
-	lock   sync.Mutex
-	entry  entry.Entry
+	// Under the tracer's lock.
 	tx, op int64
 	// over is looked at under the lock that an operation holds until it is
 	// recorded: a look before taking it would be out of date.
@@ -88,7 +92,7 @@ func (a *Attempt) BeginTx(number int, tx []byte) {
 		return
 	}
 	a.tx, a.op = int64(number), 0
-	a.entry.Begin("tx-begin").Int("tx", a.tx).Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
+	a.tracer.entry.Begin("tx-begin").Int("tx", a.tx).Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
 	a.leave()
 }
 
@@ -97,9 +101,9 @@ func (a *Attempt) EndTx() {
 	if a == nil {
 		return
 	}
-	a.lock.Lock()
+	a.tracer.lock.Lock()
 	a.tx, a.op = outside, 0
-	a.lock.Unlock()
+	a.tracer.lock.Unlock()
 }
 
 // Record keeps an entry of the application's own, as [haltbox.Recorder.Record]
@@ -108,7 +112,7 @@ func (a *Attempt) Record(line []byte) {
 	if !a.enter() {
 		return
 	}
-	defer a.lock.Unlock()
+	defer a.tracer.lock.Unlock()
 	_ = a.tracer.recorder.Record(line)
 }
 
@@ -120,20 +124,20 @@ func (a *Attempt) begin(kind, store string) (*entry.Entry, int64) {
 	}
 	op := a.op
 	a.op++
-	a.entry.Begin(kind)
+	e := a.tracer.entry.Begin(kind)
 	if a.tx != outside {
-		a.entry.Int("tx", a.tx)
+		e.Int("tx", a.tx)
 	}
-	return a.entry.Int("op", op).Text("store", store), op
+	return e.Int("op", op).Text("store", store), op
 }
 
 // value writes a value's digest, and if it is short the value. A read has no
 // other member that depends on it: two nodes' reads of a key differ in `value`
 // alone, and that is how a comparison knows a read that gave something else.
 func (a *Attempt) value(value []byte) {
-	a.entry.Digest("value", value)
+	e := a.tracer.entry.DigestBy(&a.tracer.digests, "value", value)
 	if bound := a.tracer.options.ValueBytes; value != nil && len(value) <= bound && bound > 0 {
-		a.entry.Open("local").Hex("value", value).Shut()
+		e.Open("local").Hex("value", value).Shut()
 	}
 }
 
@@ -142,9 +146,9 @@ func (a *Attempt) enter() bool {
 	if a == nil {
 		return false
 	}
-	a.lock.Lock()
+	a.tracer.lock.Lock()
 	if a.over {
-		a.lock.Unlock()
+		a.tracer.lock.Unlock()
 		return false
 	}
 	return true
@@ -155,16 +159,16 @@ func (a *Attempt) retire() {
 	if a == nil {
 		return
 	}
-	a.lock.Lock()
+	a.tracer.lock.Lock()
 	a.over = true
-	a.lock.Unlock()
+	a.tracer.lock.Unlock()
 }
 
 // leave records the entry. What the recorder cannot keep is no matter for the
 // execution.
 func (a *Attempt) leave() {
-	_ = a.tracer.recorder.Record(a.entry.End())
-	a.lock.Unlock()
+	_ = a.tracer.recorder.Record(a.tracer.entry.End())
+	a.tracer.lock.Unlock()
 }
 
 // present tells no bytes from nothing.

@@ -30,7 +30,7 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 	old := tracer.Begin()
 	var both sync.WaitGroup
 	both.Add(2)
-	old.lock.Lock()
+	tracer.lock.Lock()
 	go func() {
 		defer both.Done()
 		old.BeginTx(0, []byte("old"))
@@ -45,7 +45,7 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 		begun <- tracer.Begin()
 	}()
 	time.Sleep(50 * time.Millisecond)
-	old.lock.Unlock()
+	tracer.lock.Unlock()
 	both.Wait()
 	old.BeginTx(1, []byte("old"))
 	(<-begun).BeginTx(2, []byte("new"))

@@ -3,8 +3,6 @@
 package entry
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"unicode/utf8"
 )
@@ -17,9 +15,9 @@ type Entry struct {
 // Begin starts an entry, and forgets the one before. Types are names, without
 // characters that JSON escapes; so are the names of members.
 func (e *Entry) Begin(kind string) *Entry {
-	e.line = append(e.line[:0], `{"type":"`...)
-	e.line = append(e.line, kind...)
-	e.line = append(e.line, '"')
+	line := append(e.line[:0], `{"type":"`...)
+	line = append(line, kind...)
+	e.line = append(line, '"')
 	return e
 }
 
@@ -31,8 +29,7 @@ func (e *Entry) End() []byte {
 
 // Open starts a member that holds an object; Shut ends it.
 func (e *Entry) Open(name string) *Entry {
-	e.name(name)
-	e.line = append(e.line, '{')
+	e.line = append(e.named(name), '{')
 	return e
 }
 
@@ -44,45 +41,53 @@ func (e *Entry) Shut() *Entry {
 
 // Int is a whole number.
 func (e *Entry) Int(name string, value int64) *Entry {
-	e.name(name)
-	e.line = strconv.AppendInt(e.line, value, 10)
+	e.line = strconv.AppendInt(e.named(name), value, 10)
 	return e
 }
 
 // Bool is true or false.
 func (e *Entry) Bool(name string, value bool) *Entry {
-	e.name(name)
-	e.line = strconv.AppendBool(e.line, value)
+	e.line = strconv.AppendBool(e.named(name), value)
 	return e
 }
 
 // Text is any text.
 func (e *Entry) Text(name, value string) *Entry {
-	e.name(name)
-	e.line = AppendText(e.line, value)
+	e.line = AppendText(e.named(name), value)
 	return e
 }
 
 // Hex is bytes in hex, or null for nil.
 func (e *Entry) Hex(name string, value []byte) *Entry {
-	e.name(name)
+	line := e.named(name)
 	if value == nil {
-		return e.null()
+		e.line = append(line, null...)
+		return e
 	}
-	e.line = append(e.line, '"')
-	e.line = hex.AppendEncode(e.line, value)
-	e.line = append(e.line, '"')
+	e.line = append(appendHex(append(line, '"'), value), '"')
 	return e
 }
 
 // Digest is the SHA-256 of bytes, or null for nil.
 func (e *Entry) Digest(name string, value []byte) *Entry {
+	line := e.named(name)
 	if value == nil {
-		e.name(name)
-		return e.null()
+		e.line = append(line, null...)
+		return e
 	}
-	digest := sha256.Sum256(value)
-	return e.Hex(name, digest[:])
+	e.line = append(appendDigest(append(line, '"'), value), '"')
+	return e
+}
+
+// DigestBy is the same by those that are remembered.
+func (e *Entry) DigestBy(digests *Digests, name string, value []byte) *Entry {
+	line := e.named(name)
+	if value == nil {
+		e.line = append(line, null...)
+		return e
+	}
+	e.line = append(digests.appendOf(append(line, '"'), value), '"')
+	return e
 }
 
 // Key is bytes in hex, or `sha256:` and their digest if there are more than 64.
@@ -90,28 +95,25 @@ func (e *Entry) Key(name string, value []byte) *Entry {
 	if len(value) <= longestKey {
 		return e.Hex(name, value)
 	}
-	digest := sha256.Sum256(value)
-	e.name(name)
-	e.line = append(e.line, `"sha256:`...)
-	e.line = hex.AppendEncode(e.line, digest[:])
-	e.line = append(e.line, '"')
+	line := append(e.named(name), `"sha256:`...)
+	e.line = append(appendDigest(line, value), '"')
 	return e
 }
 
-const longestKey = 64
+const (
+	longestKey = 64
+	null       = "null"
+)
 
-func (e *Entry) null() *Entry {
-	e.line = append(e.line, "null"...)
-	return e
-}
-
-func (e *Entry) name(name string) {
-	if last := e.line[len(e.line)-1]; last != '{' {
-		e.line = append(e.line, ',')
+// named gives the line behind the name of its next member.
+func (e *Entry) named(name string) []byte {
+	line := e.line
+	if line[len(line)-1] != '{' {
+		line = append(line, ',')
 	}
-	e.line = append(e.line, '"')
-	e.line = append(e.line, name...)
-	e.line = append(e.line, '"', ':')
+	line = append(line, '"')
+	line = append(line, name...)
+	return append(line, '"', ':')
 }
 
 // AppendText appends a JSON string. What is no UTF-8 becomes U+FFFD.
@@ -127,7 +129,7 @@ func AppendText(line []byte, text string) []byte {
 				at += size
 				continue
 			}
-		} else if isPlain(text[at]) {
+		} else if isPlain[text[at]] {
 			at++
 			continue
 		}
@@ -140,12 +142,15 @@ func AppendText(line []byte, text string) []byte {
 	return append(line, '"')
 }
 
-func isPlain(char byte) bool {
-	return char >= ' ' && char != '"' && char != '\\' && char != 0x7f
-}
+// isPlain: a character of ASCII that stands for itself.
+var isPlain = func() (plain [256]bool) {
+	for char := byte(' '); char < 0x7f; char++ {
+		plain[char] = char != '"' && char != '\\'
+	}
+	return plain
+}()
 
 func appendEscaped(line []byte, char byte) []byte {
-	const digits = "0123456789abcdef"
 	switch {
 	case char == '"' || char == '\\':
 		return append(line, '\\', char)

@@ -2,7 +2,10 @@ package entry
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -64,4 +67,38 @@ func FuzzText(f *testing.F) {
 			t.Errorf("a line end in %q", line)
 		}
 	})
+}
+
+func TestHexIsThatOfTheLibrary(t *testing.T) {
+	all := make([]byte, 256)
+	for at := range all {
+		all[at] = byte(at)
+	}
+	for from := range 8 {
+		for length := range 40 {
+			for _, value := range [][]byte{all[from : from+length], all[256-from-length : 256-from]} {
+				if got := string(appendHex([]byte("x"), value)); got != "x"+hex.EncodeToString(value) {
+					t.Fatalf("%x came out as %s", value, got)
+				}
+			}
+		}
+	}
+}
+
+// More values than are remembered, each more than once, and some of one place.
+func TestARememberedDigestIsThatOfTheValue(t *testing.T) {
+	var digests Digests
+	var e Entry
+	for round := range 3 {
+		for number := range 3 * remembered {
+			value := bytes.Repeat([]byte{byte(number), byte(number >> 8)}, number%(longestRemembered/2+2))
+			got := string(e.Begin("k").DigestBy(&digests, "v", value).End())
+			if want := fmt.Sprintf(`{"type":"k","v":"%x"}`, sha256.Sum256(value)); got != want {
+				t.Fatalf("round %d, %x: got %s, want %s", round, value, got, want)
+			}
+		}
+	}
+	if got := string(e.Begin("k").DigestBy(&digests, "v", nil).End()); got != `{"type":"k","v":null}` {
+		t.Error(got)
+	}
 }

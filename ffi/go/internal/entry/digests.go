@@ -1,0 +1,50 @@
+package entry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"hash/maphash"
+)
+
+const (
+	// remembered values, by what a hash of theirs says.
+	remembered = 1024
+	// longestRemembered is the length of the longest: most that stores hold are shorter.
+	longestRemembered = 192
+)
+
+// Digests gives SHA-256 in hex, and remembers those of short values: an execution
+// reads what it wrote, and reads the same parameters with each transaction. The zero
+// value is ready.
+type Digests struct {
+	seed   maphash.Seed
+	places []digested
+}
+
+type digested struct {
+	length int16
+	filled bool
+	value  [longestRemembered]byte
+	hex    [2 * sha256.Size]byte
+}
+
+// appendOf appends the digest of a value.
+func (d *Digests) appendOf(line, value []byte) []byte {
+	if len(value) > longestRemembered {
+		return appendDigest(line, value)
+	}
+	if d.places == nil {
+		d.seed, d.places = maphash.MakeSeed(), make([]digested, remembered)
+	}
+	place := &d.places[maphash.Bytes(d.seed, value)%remembered]
+	if !place.filled || !bytes.Equal(place.value[:place.length], value) {
+		place.filled, place.length = true, int16(copy(place.value[:], value))
+		appendDigest(place.hex[:0], value)
+	}
+	return append(line, place.hex[:]...)
+}
+
+func appendDigest(line, value []byte) []byte {
+	digest := sha256.Sum256(value)
+	return appendHex(line, digest[:])
+}
