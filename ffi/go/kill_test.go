@@ -43,8 +43,8 @@ func counter(path string) (*atomic.Uint64, error) {
 }
 
 // writeUntilKilled counts an entry once Record returned.
-func writeUntilKilled(dir, count string) {
-	recorder, err := haltbox.Open(haltbox.Options{Dir: dir, RingSize: haltboxtest.RingSize})
+func writeUntilKilled(dir, count string, engine haltbox.Engine) {
+	recorder, err := haltbox.Open(haltbox.Options{Dir: dir, RingSize: haltboxtest.RingSize, Engine: engine})
 	counted, trouble := counter(count)
 	if err != nil || trouble != nil {
 		fmt.Fprintln(os.Stderr, err, trouble)
@@ -63,13 +63,20 @@ func writeUntilKilled(dir, count string) {
 	select {}
 }
 
+// Entries are laid into a ring that is mapped, and recorded by calls where each call
+// writes.
 func TestNothingRecordedIsLostByAKill(t *testing.T) {
 	haltboxtest.Open(t) // without the library there is nothing to kill
-	for round := range 20 {
+	for round := range 24 {
+		engine := haltbox.EngineMap
+		if round%4 == 3 {
+			engine = haltbox.EngineWrite
+		}
 		folder := t.TempDir()
 		dir, count := filepath.Join(folder, "haltbox"), filepath.Join(folder, "count")
 		writer := exec.Command(os.Args[0])
-		writer.Env = append(os.Environ(), role+"=writer", "HALTBOX_TEST_DIR="+dir, "HALTBOX_TEST_COUNT="+count)
+		writer.Env = append(os.Environ(), role+"=writer", "HALTBOX_TEST_DIR="+dir, "HALTBOX_TEST_COUNT="+count,
+			fmt.Sprint("HALTBOX_TEST_ENGINE=", engine))
 		writer.Stderr = os.Stderr
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)

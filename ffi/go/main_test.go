@@ -2,7 +2,10 @@ package haltbox_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
+
+	haltbox "github.com/haltbox/haltbox/ffi/go"
 )
 
 // Some tests need a process of their own, which they may kill: this binary,
@@ -12,7 +15,8 @@ const role = "HALTBOX_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "writer":
-		writeUntilKilled(os.Getenv("HALTBOX_TEST_DIR"), os.Getenv("HALTBOX_TEST_COUNT"))
+		engine, _ := strconv.Atoi(os.Getenv("HALTBOX_TEST_ENGINE"))
+		writeUntilKilled(os.Getenv("HALTBOX_TEST_DIR"), os.Getenv("HALTBOX_TEST_COUNT"), haltbox.Engine(engine))
 	case "child":
 		lookAround(os.Getenv("HALTBOX_TEST_DIR"))
 	case "panicking":

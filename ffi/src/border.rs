@@ -18,6 +18,7 @@ use haltbox_recorder::host::HostError;
 use crate::handle::haltbox;
 use crate::options::{Asked, haltbox_options};
 use crate::shield::Uncancelled;
+use crate::span::haltbox_span;
 use crate::stats::haltbox_stats;
 use crate::status::{HALTBOX_BROKEN, HALTBOX_OK, Refusal, haltbox_status};
 
@@ -51,7 +52,7 @@ fn discard(carried: Box<dyn Any + Send>) {
 /// `recorder` is NULL or comes from [`haltbox::new`].
 pub unsafe fn on(
     recorder: *const haltbox,
-    inside: impl FnOnce(&haltbox) -> Result<haltbox_status, Refusal>,
+    inside: impl FnOnce(&'static haltbox) -> Result<haltbox_status, Refusal>,
 ) -> haltbox_status {
     // SAFETY: it is NULL or was leaked by `haltbox::new`, so it is valid for the
     // life of the process, and it is only ever shared.
@@ -189,6 +190,28 @@ pub unsafe fn options<'a>(options: *const haltbox_options) -> Result<Asked<'a>, 
             numbers: known,
         }
     })
+}
+
+/// Fills a caller's span.
+///
+/// # Safety
+/// `out` is not NULL and has the bytes that its first field tells.
+pub unsafe fn put_span(out: *mut haltbox_span, span: haltbox_span) -> Result<(), Refusal> {
+    // SAFETY: the caller vouches for the first field.
+    let size = unsafe { struct_size(out.cast()) }?;
+    if size < size_of::<haltbox_span>() {
+        return Err(Refusal::Argument(
+            "span.struct_size: expected sizeof(haltbox_span)",
+        ));
+    }
+    // SAFETY: the caller vouches for `size` bytes, which are enough.
+    unsafe {
+        out.write_unaligned(haltbox_span {
+            struct_size: size,
+            ..span
+        })
+    };
+    Ok(())
 }
 
 /// Bytes of a struct whose first field tells them.

@@ -14,6 +14,7 @@ use crate::border;
 use crate::border::haltbox_error;
 use crate::handle::haltbox;
 use crate::options::haltbox_options;
+use crate::span::haltbox_span;
 use crate::stats::haltbox_stats;
 use crate::status::{
     HALTBOX_DIFFERS, HALTBOX_DROPPED, HALTBOX_FORKED, HALTBOX_OK, HALTBOX_UNKNOWN, Refusal,
@@ -111,6 +112,45 @@ pub unsafe extern "C" fn haltbox_record(
         border::on(recorder, |recorder| {
             let bytes = border::bytes(bytes.cast(), length)?;
             Ok(kept(recorder.with(|host| host.record(bytes))?))
+        })
+    }
+}
+
+/// Lends a part of the ring, in which the host lays entries itself: for languages that pay
+/// for each call. With `span` NULL the host gives back what it has.
+///
+/// In it the host writes one record behind another as docs/format.md tells (*Record*; of the
+/// main lane, kind 1, no flag): payload and sequence number, then the commit word in one
+/// aligned release store, then into `*laid`, in a release store too, the bytes of all records
+/// laid so far, padding included. From the commit word on the record survives the end of the
+/// process. Only entries of the types `tx-*` and `op-*` may be laid, of at most 65536 bytes and
+/// without a line end. Every other call takes over what was laid before.
+///
+/// The lending ends with the next call of `haltbox_lend`, `haltbox_record`, `haltbox_begin_block`,
+/// `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or `haltbox_abort` by any thread: the
+/// host sees to it that it lays nothing from the beginning of such a call on. It gives back
+/// before `haltbox_close`; if it does not, the ring stays mapped for the life of the process.
+///
+/// Answers `HALTBOX_OK`, also with nothing (`span->length` is 0): not now, ask again behind the
+/// next `haltbox_record`.
+/// Errors: `HALTBOX_NOT_LENT` (never with this ring: it is not mapped, the profile takes such
+/// entries for marks), `HALTBOX_BAD_ARGUMENT` and those of all calls.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn haltbox_lend(
+    recorder: *mut haltbox,
+    span: *mut haltbox_span,
+) -> haltbox_status {
+    // SAFETY: the caller vouches for `recorder`, and for the struct's own size.
+    unsafe {
+        border::on(recorder, |recorder| {
+            if span.is_null() {
+                recorder.with(HostRecorder::end_lending)?;
+                return Ok(HALTBOX_OK);
+            }
+            let laid = recorder.laid();
+            let lent = recorder.with(|host| host.lend(laid))?;
+            border::put_span(span, haltbox_span::of(lent, laid))?;
+            Ok(HALTBOX_OK)
         })
     }
 }

@@ -6,7 +6,7 @@
 //! memory that something else has by now.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use haltbox_recorder::host::{Birth, HostError, HostRecorder};
@@ -15,6 +15,8 @@ use haltbox_recorder::host::{Birth, HostError, HostRecorder};
 pub struct haltbox {
     birth: Birth,
     broken: AtomicBool,
+    /// Bytes that the host laid in what is lent to it.
+    laid: AtomicU64,
     /// `None` once it is closed.
     recorder: RwLock<Option<Arc<HostRecorder>>>,
     /// The one opened before it: so that none of them is a leak to those who
@@ -30,6 +32,7 @@ impl haltbox {
         let handle = Box::leak(Box::new(haltbox {
             birth: Birth::here(),
             broken: AtomicBool::new(false),
+            laid: AtomicU64::new(0),
             recorder: RwLock::new(Some(Arc::new(recorder))),
             before: AtomicPtr::default(),
         }));
@@ -48,6 +51,11 @@ impl haltbox {
     /// From here on every call is refused.
     pub fn disable(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the host tells how much it laid.
+    pub fn laid(&self) -> &AtomicU64 {
+        &self.laid
     }
 
     /// Works on the recorder while nobody closes it.

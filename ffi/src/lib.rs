@@ -12,7 +12,7 @@
 //! | [`border`] | pointers become references, panics become a status; with `calls` and `shield`, all unsafe code |
 //! | [`shield`] | a host's thread is not cancelled inside a call |
 //! | [`handle`] | one open recorder, and what is left of a closed one |
-//! | [`options`], [`stats`] | the structs whose size tells their version |
+//! | [`options`], [`span`], [`stats`] | the structs whose size tells their version |
 //! | [`status`] | what a call answers |
 #![allow(non_camel_case_types)]
 #![cfg_attr(
@@ -28,5 +28,6 @@ mod calls;
 mod handle;
 mod options;
 mod shield;
+mod span;
 mod stats;
 mod status;

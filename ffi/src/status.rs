@@ -48,6 +48,8 @@ pub const HALTBOX_NOTHING: haltbox_status = -11;
 pub const HALTBOX_NOT_FROZEN: haltbox_status = -12;
 /// The profile cannot be read.
 pub const HALTBOX_PROFILE: haltbox_status = -13;
+/// No part of this ring can be lent: record by calls.
+pub const HALTBOX_NOT_LENT: haltbox_status = -14;
 
 /// Why a call did nothing.
 #[derive(Debug)]
@@ -81,6 +83,7 @@ fn of_host(error: &HostError) -> haltbox_status {
         HostError::Closed => HALTBOX_CLOSED,
         HostError::Broken => HALTBOX_BROKEN,
         HostError::MarkedByEntries => HALTBOX_MARKED_BY_ENTRIES,
+        HostError::NotLent => HALTBOX_NOT_LENT,
         HostError::Freeze(error) => of_freeze(error),
         HostError::Nothing(_) => HALTBOX_NOTHING,
     }
@@ -148,6 +151,7 @@ pub fn text(status: haltbox_status) -> &'static CStr {
         HALTBOX_NOTHING => c"there is nothing to freeze",
         HALTBOX_NOT_FROZEN => c"the black box could not be made",
         HALTBOX_PROFILE => c"the profile cannot be read",
+        HALTBOX_NOT_LENT => c"no part of this ring can be lent; record by calls",
         _ => c"a status that this library does not know",
     }
 }

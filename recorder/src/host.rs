@@ -23,6 +23,7 @@ pub mod program;
 use haltbox_format::ShowPath;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ use crate::recorder::{Config, Recorder};
 pub use crate::ring::Birth;
 use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
+pub use crate::ring::lent::Span;
 use crate::subject::{Holder, Subject};
 use entry::Line;
 pub use keeper::Background;
@@ -149,6 +151,8 @@ pub enum HostError {
     Broken,
     /// The profile takes blocks from the host's own entries.
     MarkedByEntries,
+    /// No part of this ring can be lent.
+    NotLent,
     /// There is no box: why.
     Freeze(FreezeError),
     /// There is nothing to freeze: why.
@@ -172,6 +176,10 @@ impl fmt::Display for HostError {
             HostError::MarkedByEntries => f.write_str(
                 "this profile takes blocks and cranks from the host's own entries; record those",
             ),
+            HostError::NotLent => f.write_str(
+                "entries of this ring are recorded by calls alone: it is not mapped, or its profile \
+                 takes entries of tx-* and op-* for marks",
+            ),
             HostError::Freeze(error) => error.fmt(f),
             HostError::Nothing(why) => f.write_str(why),
         }
@@ -186,6 +194,8 @@ pub struct HostRecorder {
     birth: Birth,
     /// The calls write the entries that mark blocks.
     writes_marks: bool,
+    /// Entries that mark nothing are known by their type: the host may lay them.
+    lends: bool,
     keeper: Option<Keeper>,
 }
 
@@ -240,6 +250,7 @@ impl HostRecorder {
         // A program beside the host may have frozen what the ring still pins.
         learn_of_boxes(&mut recorder, &options.dir.join("boxes"));
         let writes_marks = entry::mark_blocks(&profile);
+        let lends = entry::may_be_laid(&profile) && recorder.may_lend();
         let program = options.node_program.as_deref().and_then(Program::now);
         Program::note(program.as_ref(), &options.dir);
         let shared = Arc::new(Shared {
@@ -264,6 +275,7 @@ impl HostRecorder {
             shared,
             birth: Birth::here(),
             writes_marks,
+            lends,
             keeper,
         };
         if writes_marks {
@@ -294,6 +306,29 @@ impl HostRecorder {
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
     pub fn record(&self, bytes: &[u8]) -> Result<Kept, HostError> {
         self.put_lines(Stream::Slog, bytes)
+    }
+
+    /// Lends a part of the ring to the host, which lays entries of the types `op-*` and `tx-*`
+    /// there, as docs/format.md tells, and says in `laid` how many bytes: each is a record of
+    /// its own, and survives a kill once its commit word is there. Every other call takes over
+    /// what was laid; what appends to the main lane ends the lending, so the host does not lay
+    /// while it calls that.
+    ///
+    /// # Errors
+    /// [`HostError::NotLent`]: never with this ring; and those of all calls.
+    pub fn lend(&self, laid: &'static AtomicU64) -> Result<Option<Span>, HostError> {
+        if !self.lends {
+            return Err(HostError::NotLent);
+        }
+        self.with(|open| open.recorder.lend(laid))
+    }
+
+    /// The host lays nothing any more.
+    ///
+    /// # Errors
+    /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
+    pub fn end_lending(&self) -> Result<(), HostError> {
+        self.with(|open| open.recorder.end_lending())
     }
 
     /// One line of the node's log.
@@ -524,8 +559,9 @@ impl HostRecorder {
     /// finished by that thread, as long as the process lives.
     pub fn close(&self) {
         if let Ok(mut open) = self.lock()
-            && let Some(open) = open.take()
+            && let Some(mut open) = open.take()
         {
+            open.take_over();
             open.recorder.close();
         }
         self.keeper.iter().for_each(Keeper::end);
@@ -563,7 +599,9 @@ impl HostRecorder {
 
     fn with<R>(&self, work: impl FnOnce(&mut Open) -> R) -> Result<R, HostError> {
         let mut open = self.lock()?;
-        open.as_mut().map(work).ok_or(HostError::Closed)
+        let open = open.as_mut().ok_or(HostError::Closed)?;
+        open.take_over();
+        Ok(work(open))
     }
 
     /// In the child of a fork the lock may be held by a thread that is not
@@ -583,6 +621,14 @@ impl Drop for HostRecorder {
 }
 
 impl Open {
+    /// What the host laid stands before whatever comes now.
+    #[inline]
+    fn take_over(&mut self) {
+        let taken = self.recorder.take_over();
+        self.stats.records += taken.entries;
+        self.stats.bytes += taken.bytes;
+    }
+
     fn put(&mut self, stream: Stream, line: &[u8]) -> Kept {
         self.stats.records += 1;
         self.stats.bytes += line.len() as u64;

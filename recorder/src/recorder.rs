@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use haltbox_format::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_format::mark::{
@@ -22,9 +23,10 @@ use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, Unread};
 
 use crate::clock;
 use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
-use crate::known_entries::{Heard, KnownEntries};
+use crate::known_entries::KnownEntries;
 use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
+use crate::ring::lent::Span;
 use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
@@ -103,6 +105,15 @@ impl News {
             _ => None,
         }
     }
+}
+
+/// What a host laid and the recorder took over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// Entries.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// A recorder that was opened, and what was found.
@@ -341,10 +352,7 @@ impl Recorder {
         };
         let entry = rules.read(given.bytes);
         let heard = self.slog.take(given.bytes, entry.known);
-        self.news.extend(heard.map(|heard| match heard {
-            Heard::Unread(unread) => News::SlogUnread(unread, rules.looked_for()),
-            Heard::Again => News::SlogRead,
-        }));
+        self.news.extend(heard.map(|heard| heard.news(rules)));
         let kept = self.append(entry.lane, Stream::Slog, given);
         if given.cut.is_none() {
             let after = self.position();
@@ -547,7 +555,68 @@ impl Recorder {
         self.publish(&[mark]);
     }
 
+    /// Lends a part of the main lane to the host, which lays entries there that mark nothing.
+    /// `None` while that cannot be: entries are recorded one by one meanwhile.
+    pub fn lend(&mut self, laid: &'static AtomicU64) -> Option<Span> {
+        let plain = self.dropping.is_none() && self.sources.is_empty();
+        plain.then(|| self.writer.lend(laid)).flatten()
+    }
+
+    /// Whether a part of this ring can be lent at all.
+    pub fn may_lend(&self) -> bool {
+        self.writer.may_lend()
+    }
+
+    /// Nothing that the host lays is taken over any more.
+    pub fn end_lending(&mut self) {
+        self.writer.end_lending();
+    }
+
+    /// Takes over what the host laid: how many entries, and their bytes.
+    #[inline]
+    pub fn take_over(&mut self) -> Taken {
+        match self.writer.is_lending() {
+            true => self.take_laid(),
+            false => Taken::default(),
+        }
+    }
+
+    fn take_laid(&mut self) -> Taken {
+        let profile = Arc::clone(&self.config.profile);
+        let mut taken = Taken::default();
+        let Some(rules) = &profile.slog else {
+            return taken;
+        };
+        // Within a block nothing depends on entries that mark nothing, once one is known.
+        let inside = self.life.is_executing();
+        let mut is_known = false;
+        while let Some(laid) = self.writer.next_laid() {
+            taken.entries += 1;
+            taken.bytes += laid.length as u64;
+            if inside && is_known {
+                continue;
+            }
+            let before = Position {
+                main: laid.counter,
+                ..self.position()
+            };
+            let line = self.writer.bytes_of(&laid);
+            let entry = rules.read(line);
+            is_known = entry.known;
+            let heard = self.slog.take(line, is_known);
+            self.news.extend(heard.map(|heard| heard.news(rules)));
+            self.life.entry(entry.canonical, before);
+        }
+        if taken.entries > 0 && self.dropping.is_some() {
+            self.end_dropping();
+        }
+        taken
+    }
+
     fn append(&mut self, lane: Lane, stream: Stream, given: Given<'_>) -> bool {
+        if lane == Lane::Main {
+            self.writer.end_lending();
+        }
         let flags = Flags::of(stream);
         let flags = if given.terminated {
             flags

@@ -15,6 +15,7 @@
 
 pub mod engine;
 pub mod file;
+pub mod lent;
 pub(crate) mod machine;
 mod map;
 pub mod old_rings;
@@ -30,7 +31,7 @@ use haltbox_format::Lane;
 use haltbox_format::mark::{Counters, Position};
 use haltbox_format::ring::{
     FRAGMENT, Flags, Geometry, HEADER_SIZE, HINTS_OFFSET, Header, LaneKey, MIN_FIRST, Part,
-    RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState, padded,
+    RingView, SEGMENT_HEADER_SIZE, SegmentHeader, Seq, SlotState,
 };
 
 use engine::Engine;
@@ -83,6 +84,7 @@ pub struct RingWriter {
     /// Main segments whose history may still be overwritten; `None` = no limit.
     allowance: Option<u32>,
     heads: Arc<Heads>,
+    lent: Option<lent::Lent>,
 }
 
 /// Where each lane is writing and will write next, for the thread that makes
@@ -170,6 +172,7 @@ impl RingWriter {
             protected: Vec::new(),
             allowance: None,
             heads: Arc::default(),
+            lent: None,
         }
     }
 
@@ -222,6 +225,9 @@ impl RingWriter {
     /// as a gap in its lane, whatever becomes of the marks that tell of it.
     pub fn leave_out(&mut self, lane: Lane) {
         if !self.surface.is_forked() {
+            if lane == Lane::Main {
+                self.end_lending();
+            }
             self.lane_mut(lane).next += 1;
         }
     }
@@ -599,8 +605,7 @@ impl LaneWriter {
         if !surface.put_record(self.at, [self.key.mask(seq), word], prefix, payload) {
             return None;
         }
-        self.next += 1;
-        self.at += HEADER_SIZE + padded(prefix.len() + payload.len());
+        self.go_over(prefix.len() + payload.len());
         Some(self.at)
     }
 

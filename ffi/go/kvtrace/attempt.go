@@ -1,6 +1,7 @@
 package kvtrace
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -48,7 +49,8 @@ func (t *Tracer) Begin() *Attempt {
 	if t == nil {
 		return nil
 	}
-	attempt := &Attempt{tracer: t, tx: outside}
+	attempt := &Attempt{tracer: t, members: make([]byte, 0, longestMembers)}
+	attempt.enterTx(outside)
 	t.current.Swap(attempt).retire()
 	return attempt
 }
@@ -79,7 +81,10 @@ func (t *Tracer) Attempt() *Attempt {
 type Attempt struct {
 	tracer *Tracer
 	// Under the tracer's lock.
-	tx, op int64
+	op int64
+	// members that every operation has behind its type, up to the number: those of
+	// the transaction.
+	members []byte
 	// over is looked at under the lock that an operation holds until it is
 	// recorded: a look before taking it would be out of date.
 	over bool
@@ -91,8 +96,9 @@ func (a *Attempt) BeginTx(number int, tx []byte) {
 	if !a.enter() {
 		return
 	}
-	a.tx, a.op = int64(number), 0
-	a.tracer.entry.Begin("tx-begin").Int("tx", a.tx).Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
+	a.enterTx(int64(number))
+	e := a.tracer.entry.Begin("tx-begin").Int("tx", int64(number))
+	e.Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
 	a.leave()
 }
 
@@ -102,9 +108,21 @@ func (a *Attempt) EndTx() {
 		return
 	}
 	a.tracer.lock.Lock()
-	a.tx, a.op = outside, 0
+	a.enterTx(outside)
 	a.tracer.lock.Unlock()
 }
+
+// enterTx counts operations anew.
+func (a *Attempt) enterTx(number int64) {
+	a.op, a.members = 0, a.members[:0]
+	if number != outside {
+		a.members = strconv.AppendInt(append(a.members, `,"tx":`...), number, 10)
+	}
+	a.members = append(a.members, `,"op":`...)
+}
+
+// longestMembers is the length with the greatest number.
+const longestMembers = 32
 
 // Record keeps an entry of the application's own, as [haltbox.Recorder.Record]
 // does, unless this execution was thrown away.
@@ -116,19 +134,27 @@ func (a *Attempt) Record(line []byte) {
 	_ = a.tracer.recorder.Record(line)
 }
 
+// kind of an operation: how its entry begins.
+type kind string
+
+const (
+	read    kind = `{"type":"op-read"`
+	has     kind = `{"type":"op-has"`
+	write   kind = `{"type":"op-write"`
+	remove  kind = `{"type":"op-delete"`
+	iterate kind = `{"type":"op-iterate"`
+	next    kind = `{"type":"op-next"`
+)
+
 // begin starts the entry of an operation, and gives its number. It is followed
 // by leave if it gives an entry.
-func (a *Attempt) begin(kind, store string) (*entry.Entry, int64) {
+func (a *Attempt) begin(kind kind, store string) (*entry.Entry, int64) {
 	if !a.enter() {
 		return nil, 0
 	}
 	op := a.op
 	a.op++
-	e := a.tracer.entry.Begin(kind)
-	if a.tx != outside {
-		e.Int("tx", a.tx)
-	}
-	return e.Int("op", op).Text("store", store), op
+	return a.tracer.entry.BeginWith(string(kind), a.members, op).Text("store", store), op
 }
 
 // value writes a value's digest, and if it is short the value. A read has no

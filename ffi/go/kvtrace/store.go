@@ -40,7 +40,7 @@ func Wrap[I Iterator](attempt *Attempt, name string, store KVStore[I]) *Store[I]
 // Get reads, then records what was read.
 func (s *Store[I]) Get(key []byte) []byte {
 	value := s.inner.Get(key)
-	if e, _ := s.attempt.begin("op-read", s.name); e != nil {
+	if e, _ := s.attempt.begin(read, s.name); e != nil {
 		e.Key("key", present(key))
 		s.attempt.value(value)
 		s.attempt.leave()
@@ -51,7 +51,7 @@ func (s *Store[I]) Get(key []byte) []byte {
 // Has looks, then records what was found.
 func (s *Store[I]) Has(key []byte) bool {
 	found := s.inner.Has(key)
-	if e, _ := s.attempt.begin("op-has", s.name); e != nil {
+	if e, _ := s.attempt.begin(has, s.name); e != nil {
 		e.Key("key", present(key)).Bool("found", found)
 		s.attempt.leave()
 	}
@@ -60,7 +60,7 @@ func (s *Store[I]) Has(key []byte) bool {
 
 // Set records what is written, then writes.
 func (s *Store[I]) Set(key, value []byte) {
-	if e, _ := s.attempt.begin("op-write", s.name); e != nil {
+	if e, _ := s.attempt.begin(write, s.name); e != nil {
 		e.Key("key", present(key)).Int("bytes", int64(len(value)))
 		s.attempt.value(value)
 		s.attempt.leave()
@@ -70,7 +70,7 @@ func (s *Store[I]) Set(key, value []byte) {
 
 // Delete records it, then deletes.
 func (s *Store[I]) Delete(key []byte) {
-	if e, _ := s.attempt.begin("op-delete", s.name); e != nil {
+	if e, _ := s.attempt.begin(remove, s.name); e != nil {
 		e.Key("key", present(key))
 		s.attempt.leave()
 	}
@@ -88,7 +88,7 @@ func (s *Store[I]) ReverseIterator(start, end []byte) I {
 }
 
 func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
-	e, op := s.attempt.begin("op-iterate", s.name)
+	e, op := s.attempt.begin(iterate, s.name)
 	if e == nil {
 		return inner
 	}
@@ -128,7 +128,7 @@ func (i *iterator) arrived() {
 	if valid {
 		key, value = present(i.Iterator.Key()), i.Iterator.Value()
 	}
-	e, _ := i.attempt.begin("op-next", i.store)
+	e, _ := i.attempt.begin(next, i.store)
 	if e == nil {
 		return
 	}

@@ -208,6 +208,11 @@ impl CanonicalRules {
             .map_or(self.digest(), |named| named.digest)
     }
 
+    /// Whether a member can say that an entry repeats earlier work.
+    pub(crate) fn knows_replays(&self) -> bool {
+        self.rules.replay.is_some()
+    }
+
     /// Whether the line says that it repeats earlier work.
     pub(crate) fn is_replay(&self, line: &[u8]) -> bool {
         self.rules

@@ -216,6 +216,21 @@ impl<T> TypeTable<T> {
     }
 }
 
+impl<T> TypeTable<T> {
+    /// The rules of all types that begin so.
+    pub(crate) fn beginning_with(&self, start: &str) -> impl Iterator<Item = &T> {
+        let names = self.slots.iter().flatten();
+        let names = names.filter(move |(name, _)| name.as_bytes().starts_with(start.as_bytes()));
+        let meets = move |prefix: &str| prefix.starts_with(start) || start.starts_with(prefix);
+        let prefixes = self
+            .prefixes
+            .iter()
+            .filter(move |(prefix, _)| meets(prefix));
+        let names = names.map(|(_, rule)| rule);
+        names.chain(prefixes.map(|(_, rule)| rule))
+    }
+}
+
 /// Names differ in their length or at their end: hosts give them common
 /// beginnings.
 fn start_slot(name: &[u8], size: usize) -> usize {

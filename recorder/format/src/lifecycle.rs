@@ -254,6 +254,11 @@ impl Lifecycle {
         }
     }
 
+    /// The slog is within a block: begun, and not ended.
+    pub fn is_executing(&self) -> bool {
+        self.open(Stream::Slog).is_some()
+    }
+
     /// Decides what an event means. `before` is the place of the entry that
     /// told it, `after` the place behind it. The marks are already applied and
     /// have to be published as one record.

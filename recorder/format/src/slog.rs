@@ -188,6 +188,14 @@ impl SlogRules {
         self.types.get(kind.as_bytes()).is_some()
     }
 
+    /// Whether every entry whose type begins so belongs to the main lane and marks
+    /// nothing, whatever else stands in it.
+    pub fn only_keeps(&self, start: &str) -> bool {
+        let plain = |rule: &TypeRule| rule.class != Class::Local && rule.events.is_empty();
+        let alone = !self.canonical.knows_replays() && self.canonical.wrapped().is_none();
+        alone && self.types.beginning_with(start).all(plain)
+    }
+
     /// The crank a line names as its own, in the member that crank entries
     /// carry their number in.
     pub fn crank_of(&self, line: &[u8]) -> Option<u64> {

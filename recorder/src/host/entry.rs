@@ -114,6 +114,12 @@ pub(super) fn mark_blocks(profile: &Profile) -> bool {
     rules.is_some_and(|rules| rules.read(line.bytes()).events().any(begins))
 }
 
+/// Whether a host may lay its entries of transactions and operations itself.
+pub(super) fn may_be_laid(profile: &Profile) -> bool {
+    let rules = profile.slog.as_ref();
+    rules.is_some_and(|rules| ["op-", "tx-"].iter().all(|start| rules.only_keeps(start)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,5 +166,24 @@ mod tests {
         assert!(marks("host"));
         assert!(!marks("agoric"));
         assert!(!marks("cosmos"));
+    }
+
+    #[test]
+    fn what_can_mark_something_is_not_laid() {
+        let laid = |name| may_be_laid(&Profile::builtin(name).expect("a profile"));
+        assert!(laid("host"));
+        // Its entries can be replays, and it has no slog.
+        assert!(!laid("agoric"));
+        assert!(!laid("cosmos"));
+        for [from, to] in [
+            [r#""local-*""#, r#""local-*", "op-mine""#],
+            [r#""local-*""#, r#""local-*", "o*""#],
+            [r#""type": "abort-block""#, r#""type": "tx-abort""#],
+        ] {
+            let text = include_str!("../../format/profiles/host.json").replace(from, to);
+            let text = text.replace(r#""op-*", "#, "");
+            let profile = Profile::parse(text.as_bytes(), "changed").expect("a profile");
+            assert!(!may_be_laid(&profile), "{to}");
+        }
     }
 }

@@ -112,6 +112,7 @@ impl Work<'_> {
     fn take_news(&mut self) -> Option<(Vec<Due>, u64)> {
         let mut open = self.shared.lock()?;
         let open = open.as_mut()?;
+        open.take_over();
         for news in open.recorder.take_news() {
             match news {
                 // It may be among what the last session left.

@@ -1,8 +1,9 @@
 //! The mapped file. Every unsafe block of the recorder is in this module.
 //!
-//! The map is shared with the page cache, and only with it: nothing else in
-//! this process reads or writes these bytes through memory, and readers (in any
-//! process) use `pread`. What remains is the risk that the file is truncated or
+//! The map is shared with the page cache, and but for one part only with it: nothing
+//! else in this process reads or writes these bytes through memory, and readers (in any
+//! process) use `pread`. The one part is what `lend` hands out: a host writes it, and
+//! the recorder reads what was written, until the recorder writes there itself. What remains is the risk that the file is truncated or
 //! the disk fails under the map, which the kernel answers with SIGBUS; the file
 //! is preallocated and locked so that Haltbox itself never causes it.
 #![allow(unsafe_code)]
@@ -11,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -177,6 +179,29 @@ impl Map {
         Pages(Arc::clone(&self.pages))
     }
 
+    /// The address of a part, for a host that writes it itself, its pages made present so that
+    /// it does not stop there. `None` where they cannot be, or the part lies outside.
+    pub fn lend(&self, offset: usize, length: usize) -> Option<NonNull<u8>> {
+        if !self.covers(offset, length) {
+            return None;
+        }
+        self.pages().populate(offset, length).ok()?;
+        // A pointer is only made here, not used.
+        NonNull::new(self.pages.raw.as_mut_ptr().wrapping_add(offset))
+    }
+
+    /// Bytes that a host wrote into what was lent to it and will not touch again.
+    pub fn laid(&self, offset: usize, length: usize) -> Option<&[u8]> {
+        if !self.covers(offset, length) {
+            return None;
+        }
+        // SAFETY: `covers` checked that the bytes lie inside the live mapping, which `self` keeps.
+        // Nothing changes them while the slice lives: the recorder writes through `&mut self`
+        // alone, and the host that wrote them told so, by a release store that the caller saw,
+        // after its last access to them.
+        Some(unsafe { std::slice::from_raw_parts(self.pages.raw.as_mut_ptr().add(offset), length) })
+    }
+
     fn covers(&self, offset: usize, length: usize) -> bool {
         let end = offset.checked_add(length);
         !self.is_forked() && end.is_some_and(|end| end <= self.pages.raw.len())
@@ -190,8 +215,8 @@ impl Map {
         }
         // SAFETY: `covers` checked that the destination lies inside the live
         // mapping; `&mut self` makes this the only writer in the process; the
-        // source is a Rust slice outside the mapping, as no slice of the
-        // mapping is ever handed out, so the two cannot overlap.
+        // source is a Rust slice outside the mapping, as a slice of the
+        // mapping lives only while `self` is borrowed, so the two cannot overlap.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 bytes.as_ptr(),
@@ -223,8 +248,8 @@ impl Map {
         }
         // SAFETY: `covers` checked that `length` bytes from `offset` lie inside
         // the live mapping, and every write below stays within them; `&mut self`
-        // makes this the only writer; both slices lie outside the mapping, as no
-        // slice of it is ever handed out; the header's words are aligned because
+        // makes this the only writer; both slices lie outside the mapping, as a
+        // slice of it lives only while `self` is borrowed; the header's words are aligned because
         // mappings begin at a page boundary and `offset` is a multiple of 16.
         unsafe {
             let record = self.pages.raw.as_mut_ptr().add(offset);

@@ -82,6 +82,14 @@ impl Surface {
         }
     }
 
+    /// The map, where the file is mapped.
+    pub(super) fn map(&self) -> Option<&Map> {
+        match self {
+            Surface::Mapped(map) => Some(map),
+            Surface::Written(_) | Surface::Queued(_) => None,
+        }
+    }
+
     /// What waits to be written.
     pub(super) fn waiting(&self) -> Waiting {
         match self {

@@ -24,6 +24,7 @@ const (
 	Nothing         Status = -11
 	NotFrozen       Status = -12
 	Profile         Status = -13
+	NotLent         Status = -14
 
 	// These are this package's own: no library stands behind it, or another one.
 	NotLinked Status = -1 << 31

@@ -146,6 +146,23 @@ typedef struct haltbox_error {
     char message[256];
 } haltbox_error;
 
+// A part of the ring that is lent, for records that the host lays itself. All is 0 but the
+// size where nothing is lent now.
+typedef struct haltbox_span {
+    // In: `sizeof(haltbox_span)`.
+    size_t struct_size;
+    // Where the first record begins, a multiple of 16.
+    uint8_t *start;
+    // Bytes from there. A record may end where they do, never beyond.
+    size_t length;
+    // Sequence number of the first record; each one behind it has the next.
+    uint64_t sequence;
+    // Key of the lane.
+    uint64_t key;
+    // Where the host tells how many bytes it laid. Stays valid for the life of the process.
+    uint64_t *laid;
+} haltbox_span;
+
 // How recording stands. Later versions add fields at the end.
 typedef struct haltbox_stats {
     // In: `sizeof(haltbox_stats)`. A shorter struct gets the fields it has room
@@ -222,6 +239,9 @@ typedef struct haltbox_stats {
 // The profile cannot be read.
 #define HALTBOX_PROFILE -13
 
+// No part of this ring can be lent: record by calls.
+#define HALTBOX_NOT_LENT -14
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -273,6 +293,27 @@ haltbox_status haltbox_begin_block(struct haltbox *recorder,
 // Answers `HALTBOX_OK` or `HALTBOX_DROPPED`.
 // Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 haltbox_status haltbox_record(struct haltbox *recorder, const void *bytes, size_t length);
+
+// Lends a part of the ring, in which the host lays entries itself: for languages that pay
+// for each call. With `span` NULL the host gives back what it has.
+//
+// In it the host writes one record behind another as docs/format.md tells (*Record*; of the
+// main lane, kind 1, no flag): payload and sequence number, then the commit word in one
+// aligned release store, then into `*laid`, in a release store too, the bytes of all records
+// laid so far, padding included. From the commit word on the record survives the end of the
+// process. Only entries of the types `tx-*` and `op-*` may be laid, of at most 65536 bytes and
+// without a line end. Every other call takes over what was laid before.
+//
+// The lending ends with the next call of `haltbox_lend`, `haltbox_record`, `haltbox_begin_block`,
+// `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or `haltbox_abort` by any thread: the
+// host sees to it that it lays nothing from the beginning of such a call on. It gives back
+// before `haltbox_close`; if it does not, the ring stays mapped for the life of the process.
+//
+// Answers `HALTBOX_OK`, also with nothing (`span->length` is 0): not now, ask again behind the
+// next `haltbox_record`.
+// Errors: `HALTBOX_NOT_LENT` (never with this ring: it is not mapped, the profile takes such
+// entries for marks), `HALTBOX_BAD_ARGUMENT` and those of all calls.
+haltbox_status haltbox_lend(struct haltbox *recorder, struct haltbox_span *span);
 
 // Records one line of the node's log; otherwise as `haltbox_record`.
 //

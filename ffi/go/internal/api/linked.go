@@ -7,6 +7,7 @@ package api
 import "C"
 
 import (
+	"encoding/binary"
 	"runtime"
 	"unsafe"
 )
@@ -62,6 +63,28 @@ func (h Handle) Record(entry []byte) Status {
 	runtime.KeepAlive(entry)
 	return Status(status)
 }
+
+// Lend gives a part of the ring, with no room if none can be had now. NotLent: never.
+func (h Handle) Lend() (Span, Status) {
+	if !littleEndian {
+		return Span{}, NotLent
+	}
+	raw := C.haltbox_span{struct_size: C.sizeof_haltbox_span}
+	status := C.haltbox_lend(h.c, &raw)
+	return Span{
+		start:    unsafe.Pointer(raw.start),
+		length:   int(raw.length),
+		sequence: uint64(raw.sequence),
+		key:      uint64(raw.key),
+		laid:     (*uint64)(unsafe.Pointer(raw.laid)),
+	}, Status(status)
+}
+
+// GiveBack ends what was lent.
+func (h Handle) GiveBack() { C.haltbox_lend(h.c, nil) }
+
+// littleEndian: words stand in the ring as they stand in this machine's memory.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Log copies the line.
 func (h Handle) Log(line []byte) Status {

@@ -9,6 +9,8 @@ package api
 // #cgo nocallback haltbox_begin_block
 // #cgo noescape haltbox_record
 // #cgo nocallback haltbox_record
+// #cgo noescape haltbox_lend
+// #cgo nocallback haltbox_lend
 // #cgo noescape haltbox_log
 // #cgo nocallback haltbox_log
 // #cgo noescape haltbox_crank

@@ -14,6 +14,12 @@ func (Handle) BeginBlock(uint64, int64, []byte) Status { return NotLinked }
 // Record does nothing.
 func (Handle) Record([]byte) Status { return NotLinked }
 
+// Lend has nothing.
+func (Handle) Lend() (Span, Status) { return Span{}, NotLinked }
+
+// GiveBack does nothing.
+func (Handle) GiveBack() {}
+
 // Log does nothing.
 func (Handle) Log([]byte) Status { return NotLinked }
 

@@ -24,4 +24,5 @@ var (
 	_ = [1]struct{}{}[Nothing-C.HALTBOX_NOTHING]
 	_ = [1]struct{}{}[NotFrozen-C.HALTBOX_NOT_FROZEN]
 	_ = [1]struct{}{}[Profile-C.HALTBOX_PROFILE]
+	_ = [1]struct{}{}[NotLent-C.HALTBOX_NOT_LENT]
 )

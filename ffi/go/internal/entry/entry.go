@@ -21,6 +21,15 @@ func (e *Entry) Begin(kind string) *Entry {
 	return e
 }
 
+// BeginWith starts an entry with what stands at the beginning of many, from the opening
+// brace on, and a number behind it.
+func (e *Entry) BeginWith(opening string, members []byte, number int64) *Entry {
+	line := append(e.line[:0], opening...)
+	line = append(line, members...)
+	e.line = strconv.AppendInt(line, number, 10)
+	return e
+}
+
 // End gives the line, which the next Begin overwrites.
 func (e *Entry) End() []byte {
 	e.line = append(e.line, '}')

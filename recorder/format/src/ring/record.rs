@@ -129,6 +129,11 @@ impl LaneKey {
         LaneKey(salt.wrapping_add(u64::from(lane.number()).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
+    /// The number that it is.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The first word of a record header.
     #[inline]
     pub fn mask(self, seq: Seq) -> u64 {
@@ -158,6 +163,20 @@ impl LaneKey {
         }
         hasher.update(payload);
         hasher.finalize()
+    }
+
+    /// Payload bytes of the whole slog record that begins so, if it has this sequence
+    /// number. Its checksum is not looked at: for who has just seen it written.
+    pub fn whole_slog_record(self, header: &[u8], seq: Seq) -> Option<usize> {
+        let (own, word) = header.split_first_chunk::<8>()?;
+        let meta = u32::from_le_bytes(*word.first_chunk()?);
+        let length = (meta & LENGTH_MASK) as usize;
+        let kind = Header {
+            part: Part::Full,
+            flags: Flags::of(Stream::Slog),
+        };
+        let right = u64::from_le_bytes(*own) == self.mask(seq) && meta == kind.meta(length);
+        (right && length <= FRAGMENT).then_some(length)
     }
 
     /// The fragment at `offset` of a segment copy, if one is there: its kind

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Span is a part of the ring in which this program lays records itself, as
+// docs/format.md tells: a kill leaves them as it leaves the library's own. The zero
+// value has no room.
+type Span struct {
+	start    unsafe.Pointer
+	length   int
+	at       int
+	sequence uint64
+	key      uint64
+	laid     *uint64
+	scratch  []byte
+}
+
+// shortRecord is the length of the longest that is put together apart.
+const shortRecord = 1 << 10
+
+const (
+	headerSize = 16
+	// longestRecord is that of a record that is not split, and which the library's
+	// checksum takes at once.
+	longestRecord = 64 << 10
+	// wholeSlog is what a header has above the length: kind 1, no flag.
+	wholeSlog = 1 << 24
+)
+
+// Renew takes the place of one that is used up, but for its room for short records.
+func (s *Span) Renew(next Span) {
+	next.scratch = s.scratch
+	if next.scratch == nil {
+		next.scratch = make([]byte, shortRecord)
+	}
+	*s = next
+}
+
+// Lay lays a record; false if there is no room for it. Bytes without a line end.
+func (s *Span) Lay(payload []byte) bool {
+	size := headerSize + (len(payload)+15)&^15
+	if size > s.length-s.at || len(payload) > longestRecord {
+		return false
+	}
+	record := unsafe.Slice((*byte)(unsafe.Add(s.start, s.at)), headerSize+len(payload))
+	masked := s.sequence ^ s.key
+	word := s.put(record, masked, payload)
+	binary.LittleEndian.PutUint64(record, masked)
+	// Last, and whole: a kill before it leaves no record.
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&record[8])), word)
+	s.sequence++
+	s.at += size
+	atomic.StoreUint64(s.laid, uint64(s.at))
+	return true
+}
+
+// put puts the payload into a record, and gives its commit word. That of a short one is
+// made where the processor has the bytes at hand: the ring's own are not yet.
+func (s *Span) put(record []byte, masked uint64, payload []byte) uint64 {
+	if len(record) > len(s.scratch) {
+		copy(record[headerSize:], payload)
+		return commitWord(masked, record)
+	}
+	scratch := s.scratch[:len(record)]
+	copy(scratch[headerSize:], payload)
+	word := commitWord(masked, scratch)
+	copy(record[headerSize:], scratch[headerSize:])
+	return word
+}
+
+// commitWord has length, kind and checksum of the payload behind a header that is not
+// written yet, and whose bytes it changes.
+func commitWord(masked uint64, record []byte) uint64 {
+	meta := wholeSlog | uint64(len(record)-headerSize)
+	mixed := (masked ^ bits.RotateLeft64(meta, 32)) * 0xff51afd7ed558ccd
+	return uint64(checksum(uint32(mixed^mixed>>32), record))<<32 | meta
+}
+
+// checksum is crc32.Update of the bytes behind the header. That is fast where their
+// number is a multiple of 16, so zeroes are taken before them: they change no checksum
+// whose inner state is 0. What the state is to be instead is the same as so much put
+// into the first four bytes.
+func checksum(seed uint32, record []byte) uint32 {
+	payload := record[headerSize:]
+	if len(payload) < 4 {
+		return crc32.Update(seed, crc32.IEEETable, payload)
+	}
+	clear(record[:headerSize])
+	first := binary.LittleEndian.Uint32(payload)
+	binary.LittleEndian.PutUint32(payload, first^^seed)
+	sum := crc32.Update(^uint32(0), crc32.IEEETable, record[len(record)%headerSize:])
+	binary.LittleEndian.PutUint32(payload, first)
+	return sum
+}

@@ -1,0 +1,48 @@
+//! What is lent of the ring, as C reads it.
+
+use std::ptr;
+use std::sync::atomic::AtomicU64;
+
+use haltbox_recorder::host::Span;
+
+/// A part of the ring that is lent, for records that the host lays itself. All is 0 but the
+/// size where nothing is lent now.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct haltbox_span {
+    /// In: `sizeof(haltbox_span)`.
+    pub struct_size: usize,
+    /// Where the first record begins, a multiple of 16.
+    pub start: *mut u8,
+    /// Bytes from there. A record may end where they do, never beyond.
+    pub length: usize,
+    /// Sequence number of the first record; each one behind it has the next.
+    pub sequence: u64,
+    /// Key of the lane.
+    pub key: u64,
+    /// Where the host tells how many bytes it laid. Stays valid for the life of the process.
+    pub laid: *mut u64,
+}
+
+impl haltbox_span {
+    pub fn of(span: Option<Span>, laid: &'static AtomicU64) -> haltbox_span {
+        let Some(span) = span else {
+            return haltbox_span {
+                struct_size: 0,
+                start: ptr::null_mut(),
+                length: 0,
+                sequence: 0,
+                key: 0,
+                laid: ptr::null_mut(),
+            };
+        };
+        haltbox_span {
+            struct_size: 0,
+            start: span.start.as_ptr(),
+            length: span.length,
+            sequence: span.first.0,
+            key: span.key.number(),
+            laid: laid.as_ptr(),
+        }
+    }
+}
