@@ -256,3 +256,37 @@ func TestTheNameOfABoxDoesNotDependOnTheNode(t *testing.T) {
 		t.Error(names)
 	}
 }
+
+// fixed is a store that takes no memory itself.
+type fixed struct{ value []byte }
+
+func (fixed) Has([]byte) bool                         { return true }
+func (f fixed) Get([]byte) []byte                     { return f.value }
+func (fixed) Set(_, _ []byte)                         {}
+func (fixed) Delete([]byte)                           {}
+func (fixed) Iterator(_, _ []byte) sdkIterator        { return nil }
+func (fixed) ReverseIterator(_, _ []byte) sdkIterator { return nil }
+
+func TestAnOperationTakesNoMemory(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	tracer := kvtrace.New(recorder, kvtrace.Options{ValueBytes: 32})
+	recorder.BeginBlock(1, time.Time{}, nil)
+	attempt := tracer.Begin()
+	key, number := []byte("a key"), 0
+	for _, value := range [][]byte{make([]byte, 20), make([]byte, 150), make([]byte, 3000)} {
+		store := kvtrace.Wrap[sdkIterator](attempt, "bank", fixed{value})
+		work := func() {
+			attempt.BeginTx(number, value)
+			number++
+			value[0] = byte(number)
+			store.Set(key, store.Get(key))
+			store.Has(key)
+			store.Delete(key)
+			attempt.EndTx()
+		}
+		work() // The buffers grow.
+		if taken := testing.AllocsPerRun(500, work); taken != 0 {
+			t.Errorf("%v allocations with a value of %d bytes", taken, len(value))
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 
 // store is a KVStore whose operations are recorded.
 type store struct {
-	*kvtrace.Store[storetypes.Iterator]
+	kvtrace.Store[storetypes.Iterator]
 	inner storetypes.KVStore
 }
 
@@ -22,7 +22,7 @@ func trace(attempt *kvtrace.Attempt, name string, inner storetypes.KVStore) stor
 	if attempt == nil || inner.GetStoreType() == storetypes.StoreTypeMemory {
 		return inner
 	}
-	return &store{kvtrace.Wrap[storetypes.Iterator](attempt, name, inner), inner}
+	return &store{*kvtrace.Wrap[storetypes.Iterator](attempt, name, inner), inner}
 }
 
 func (s *store) GetStoreType() storetypes.StoreType { return s.inner.GetStoreType() }

@@ -10,7 +10,8 @@ const (
 	// remembered values, by what a hash of theirs says.
 	remembered = 1024
 	// longestRemembered is the length of the longest: most that stores hold are shorter.
-	longestRemembered = 192
+	// One place is four of the processor's lines, and a value of up to 60 bytes needs two.
+	longestRemembered = 189
 )
 
 // Digests gives SHA-256 in hex, and remembers those of short values: an execution
@@ -22,10 +23,10 @@ type Digests struct {
 }
 
 type digested struct {
+	hex    [2 * sha256.Size]byte
 	length int16
 	filled bool
 	value  [longestRemembered]byte
-	hex    [2 * sha256.Size]byte
 }
 
 // appendOf appends the digest of a value.

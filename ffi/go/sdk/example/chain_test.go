@@ -29,6 +29,8 @@ import (
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go/sdk"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
 const chainID = "example-1"
@@ -60,8 +62,8 @@ type node struct {
 	bare *App
 	app  servertypes.Application
 	seqs [3]uint64
-	// took is the time of the last FinalizeBlock.
-	took time.Duration
+	// took is the time of the last FinalizeBlock, and used what its thread used of it.
+	took, used time.Duration
 	// hashes and gas of all blocks.
 	hashes, gas []string
 }
@@ -187,9 +189,9 @@ func (n *node) propose(req *abci.RequestFinalizeBlock) {
 
 func (n *node) finalize(req *abci.RequestFinalizeBlock) {
 	n.t.Helper()
-	begun := time.Now()
+	begun, used := time.Now(), haltboxtest.ThreadTime()
 	response, err := n.app.FinalizeBlock(req)
-	n.took = time.Since(begun)
+	n.took, n.used = time.Since(begun), time.Duration(haltboxtest.ThreadTime()-used)
 	n.must(err)
 	_, err = n.app.Commit()
 	n.must(err)
