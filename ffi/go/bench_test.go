@@ -13,12 +13,14 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// BenchmarkRecord is one entry: into the ring; into a file, one write each, as
+// BenchmarkRecord is one entry: into the ring, by a call and laid; into a file, one write each, as
 // it must be to survive a kill; and into a buffer that a kill would lose.
 func BenchmarkRecord(b *testing.B) {
 	for _, size := range []int{100, 300, 1024, 4096} {
 		entry := append(bytes.Repeat([]byte{'x'}, size-1), '\n')
 		b.Run(fmt.Sprintf("haltbox/%d", size), func(b *testing.B) { record(b, entry[:size-1]) })
+		laid := append([]byte(`{"type":"op-read",`), entry[18:size-1]...)
+		b.Run(fmt.Sprintf("haltbox-laid/%d", size), func(b *testing.B) { record(b, laid) })
 		b.Run(fmt.Sprintf("file/%d", size), func(b *testing.B) {
 			file := scratch(b)
 			each(b, entry, func() { file.Write(entry) })
