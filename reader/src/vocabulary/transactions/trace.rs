@@ -167,7 +167,11 @@ mod tests {
             ),
             (
                 r#"{"type":"step-mine","store":"x"}"#,
-                Some(("step-mine", Weight::Outcome)),
+                Some(("step-mine x", Weight::Outcome)),
+            ),
+            (
+                r#"{"type":"step-set","store":"bank","key":"01"}"#,
+                Some(("writes of store bank", Weight::Outcome)),
             ),
             (r#"{"type":"tx-input","tx":0}"#, None),
             (r#"{"type":"end-block","height":1}"#, None),
