@@ -29,7 +29,7 @@ func TestTheOperatorIsTold(t *testing.T) {
 	execute(t, recorder, 7)
 	recorder.Diverged(7, hashOf(7), hashOf(8), "")
 	var told []string
-	for len(told) < 5 {
+	for len(told) < 6 {
 		select {
 		case line := <-lines:
 			told = append(told, line)
@@ -43,7 +43,7 @@ func TestTheOperatorIsTold(t *testing.T) {
 	if want := "black box  " + dir + "/boxes/7-"; !strings.HasPrefix(told[1], want) {
 		t.Errorf("%q", told)
 	}
-	if want := "please upload the black box: to the forum"; told[3] != want {
+	if want := "please upload the black box: to the forum"; told[4] != want {
 		t.Errorf("%q", told)
 	}
 	recorder.Close()

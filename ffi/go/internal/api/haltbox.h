@@ -308,6 +308,7 @@ haltbox_status haltbox_record(struct haltbox *recorder, const void *bytes, size_
 // `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or `haltbox_abort` by any thread: the
 // host sees to it that it lays nothing from the beginning of such a call on. It gives back
 // before `haltbox_close`; if it does not, the ring stays mapped for the life of the process.
+// The child of a fork must lay nothing: what is lent is not mapped there.
 //
 // Answers `HALTBOX_OK`, also with nothing (`span->length` is 0): not now, ask again behind the
 // next `haltbox_record`.
