@@ -18,6 +18,7 @@ type finding struct {
 	Place   struct {
 		Height int64
 		Tx     *int
+		Phase  string
 		Type   string
 	}
 	Sides struct{ A, B side }
@@ -41,6 +42,9 @@ func (f *finding) where() string {
 	words := []string{f.Place.Type}
 	if f.Place.Tx != nil {
 		words = append(words, "in a transaction")
+	}
+	if f.Place.Phase != "" {
+		words = append(words, "in "+f.Place.Phase)
 	}
 	if store := f.store(); store != "" {
 		words = append(words, "of "+store)

@@ -46,12 +46,12 @@ var scenarios = []scenario{
 	{
 		name: "time.Now in EndBlock", victim: wrong, fail: armed(clock), cure: (*node).rolledBack,
 		before:  func(net *network) { net.restart(healthy, (*node).kill) },
-		verdict: "execution differs", place: "op-write of bank",
+		verdict: "execution differs", place: "op-write in EndBlock of bank",
 	},
 	{
 		name: "the order of a map in EndBlock", victim: wrong, fail: armed(mapOrder), cure: (*node).rolledBack,
 		before:  func(net *network) { net.restart(ahead, (*node).stop) },
-		verdict: "order differs", place: "op-read of bank",
+		verdict: "order differs", place: "op-read in EndBlock of bank",
 	},
 	{
 		name: "a gas parameter", victim: wrong, fail: armed(gasParameter), cure: (*node).rolledBack,
@@ -61,7 +61,7 @@ var scenarios = []scenario{
 	{
 		name: "a node with optimistic execution", victim: ahead, fail: armed(clock), cure: (*node).rolledBack,
 		before:  func(net *network) { net.restart(wrong, (*node).kill) },
-		verdict: "execution differs", place: "op-write of bank",
+		verdict: "execution differs", place: "op-write in EndBlock of bank",
 	},
 	{
 		name: "a node without stores", victim: roots, fail: armed(clock), cure: (*node).rolledBack,
@@ -71,7 +71,7 @@ var scenarios = []scenario{
 	{
 		name: "a fault in the replay", victim: wrong, fail: failInReplay, cure: (*node).rolledBack,
 		before:  func(net *network) { net.restart(ahead, (*node).kill) },
-		verdict: "execution differs", place: "op-write of bank",
+		verdict: "execution differs", place: "op-write in EndBlock of bank",
 	},
 	{
 		name: "nothing but the log", victim: logged, fail: armed(clock), cure: (*node).rolledBack,
