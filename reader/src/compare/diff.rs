@@ -72,6 +72,7 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
         document.no_parting(a, b, comparison, judgements.as_ref());
     }
     document.tell_aside(a, b, comparison)?;
+    document.tell_events(a, b, comparison)?;
     document.tell_streams([a, b], comparison);
     document
         .notes
@@ -422,6 +423,27 @@ impl Document {
         self.notes.push(format!(
             "height {height}: the courses differ, and {came}{times}: {}; {}: {why}",
             steps[0], steps[1]
+        ));
+        Ok(())
+    }
+
+    /// What was told of the block that differs is not the same either.
+    fn tell_events(&mut self, a: &Party, b: &Party, comparison: &Comparison) -> io::Result<()> {
+        let Some(told) = &comparison.told else {
+            return Ok(());
+        };
+        let evidence = settle::gather(a, b, told)?;
+        let steps = [("A", a, &evidence[0]), ("B", b, &evidence[1])].map(|(name, party, found)| {
+            let step = found.unit.first();
+            step.map_or(format!("{name} has no more"), |step| {
+                let brief = party.vocabulary.brief(&text(&step.line));
+                format!("{name} line {}: {brief}", step.number)
+            })
+        });
+        self.notes.push(format!(
+            "height {}: the events are not the same either: {}; {}: they may show where to look, and decide \
+             nothing, because another release tells other events of the same",
+            told.a.0.height, steps[0], steps[1]
         ));
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(super) struct Outcome {
     pub(super) moved: Option<(usize, usize)>,
     /// Steps that only one side records may decide, and nothing else tells.
     pub(super) one_sided: Option<OneSided>,
+    /// Where what is told of the block is not the same.
+    pub(super) told: Option<(usize, usize)>,
     /// The units up to which both were compared, where one of them is cut off.
     until: [usize; 2],
 }
@@ -46,6 +48,7 @@ impl Outcome {
             aside: None,
             moved: None,
             one_sided: None,
+            told: None,
             until: [usize::MAX; 2],
         }
     }
@@ -77,6 +80,7 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape) -> Option<Outcome> {
     let one_sided = counted.one_sided([a, b], outcome.until, decides);
     Some(Outcome {
         one_sided,
+        told: told_otherwise(a, b, &counted),
         ..outcome
     })
 }
@@ -160,38 +164,20 @@ fn step_of(unit: &Unit) -> Option<&Step> {
     }
 }
 
-/// By all steps but what is told of the block; where that differs, what is told may show
-/// sooner where.
-fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
-    let course = by_steps_and_results(a, b, counted, false);
-    let told = |tape: &BlockTape| {
-        let weights = tape
-            .units
-            .iter()
-            .filter_map(step_of)
-            .map(|step| step.weight);
-        weights.into_iter().any(|weight| weight == Weight::Told)
-    };
-    if !told(a) || !told(b) {
-        return course;
-    }
-    let with_told = by_steps_and_results(a, b, counted, true);
-    match (&course.met, &with_told.met) {
-        (Met::Parts(..), Met::Parts(..)) => with_told,
-        (_, Met::Parts(at_a, at_b)) => Outcome {
-            aside: course.aside.or(Some((*at_a, *at_b))),
-            ..course
-        },
-        _ => course,
-    }
+/// Where what is told of the block is not the same. It decides nothing: other software may
+/// tell otherwise of the same.
+fn told_otherwise(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Option<(usize, usize)> {
+    let told = |weight| weight == Some(Weight::Told);
+    let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, told));
+    let (at_a, at_b) = of_a.first_other(&of_b)?;
+    (at_a < of_a.end() && at_b < of_b.end()).then_some((at_a, at_b))
 }
 
-/// By all steps but results, and then by these.
-fn by_steps_and_results(a: &BlockTape, b: &BlockTape, counted: &Counted, told: bool) -> Outcome {
+/// By all steps but results, and then by these. What is told of the block is no step of it.
+fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
     let walks = |of_results: bool| {
         let kept = move |weight| {
-            let counts = told || weight != Some(Weight::Told);
-            counts && (weight == Some(Weight::Result)) == of_results
+            weight != Some(Weight::Told) && (weight == Some(Weight::Result)) == of_results
         };
         [a, b].map(|tape| Walk::new(tape, counted, kept))
     };

@@ -137,6 +137,8 @@ pub struct Comparison {
     pub aside: Option<Parting>,
     /// Such heights.
     pub asides: u64,
+    /// Of the first height that differs, where what is told of it does too.
+    pub told: Option<Parting>,
     /// The first height of which both have the end and at which their AppHashes are not the
     /// same.
     pub other_app_hash: Option<OtherHash>,
@@ -574,7 +576,7 @@ impl Comparison {
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
         let outcome = meet(&a, &b);
-        let (aside, one_sided) = (outcome.aside, outcome.one_sided);
+        let (aside, one_sided, told) = (outcome.aside, outcome.one_sided, outcome.told);
         let other_hash = self.note_app_hashes(&a, &b, &outcome);
         let both = a.is_whole() && b.is_whole();
         let met = match (outcome.met, outcome.moved) {
@@ -620,6 +622,10 @@ impl Comparison {
             self.asides += 1;
             let aside = self.aside.take();
             self.aside = aside.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
+        }
+        if let Some((at_a, at_b)) = told.filter(|_| !equal || other_hash) {
+            let told = self.told.take();
+            self.told = told.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
         }
         match met {
             Met::Parts(at_a, at_b) => self.parting = Some(self.parting_at(a, at_a, b, at_b)),

@@ -113,6 +113,12 @@ fn only_changed_on(
         roots.find(|root| root.stream == *stream)?.changed
     };
     let lacks = |stream: &&StreamId| of_other.binary_search(stream).is_err();
+    // A read that the other side does not record may have given it another value: then it
+    // wrote nothing because of that.
+    let mut reads = own.units.iter().filter_map(step);
+    if reads.any(|step| step.weight == Weight::Read && lacks(&&step.stream)) {
+        return Vec::new();
+    }
     let lacking = of_own.iter().filter(lacks);
     lacking
         .filter(|stream| {

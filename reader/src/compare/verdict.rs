@@ -459,10 +459,14 @@ impl Case<'_> {
             finding.summary = format!("the block leaves something else under the same key{behind}");
             return;
         }
-        let [(a, at_a), (b, _)] = self.blocks();
-        let only = match (of_a.is_some(), of_b.is_some()) {
-            (true, true) if a.is_asked_at(at_a, b) => Which::B,
-            (true, _) => Which::A,
+        let [(a, at_a), (b, at_b)] = self.blocks();
+        let on_both = (a.is_asked_at(at_a, b), b.is_asked_at(at_b, a));
+        let only = match (&of_a, &of_b) {
+            (Some(_), None) => Which::A,
+            (Some(_), Some(_)) if on_both == (false, true) => Which::A,
+            // Both have a key that the other does not change: the same one is told
+            // whichever source was named first.
+            (Some(a), Some(b)) if on_both == (false, false) && a < b => Which::A,
             _ => Which::B,
         };
         finding.insert(only, 1);

@@ -41,6 +41,8 @@ pub enum Weight {
     Told,
     /// What came of a transaction. It may stand behind the transaction or behind all.
     Result,
+    /// It tells what the block leaves in the state.
+    Left,
     /// It is a part of the outcome.
     Outcome,
 }

@@ -18,7 +18,9 @@ pub struct Transactions;
 /// The member that holds what was read or written.
 const VALUE: &str = "value";
 /// Messages of a transaction that are told.
-const MESSAGES: usize = 8;
+const MESSAGES: usize = 4;
+/// The longest hash and the longest type of a message that is told.
+const LONGEST: usize = 128;
 /// The member that says how much was written.
 const BYTES: &str = "bytes";
 /// The member that says whether a key is there.
@@ -140,6 +142,7 @@ impl Vocabulary for Transactions {
         }
         let [digest, local] = json::pick(line, [b"digest", b"local"]);
         let hash = digest.and_then(json::read_str);
+        let hash = hash.filter(|hash| hash.len() <= LONGEST);
         let facts = Transaction {
             hash: hash.map(|hash| hash.to_uppercase()),
             messages: local.map_or(Vec::new(), messages),
@@ -205,6 +208,7 @@ fn key(line: &[u8]) -> Option<(String, &[u8])> {
 fn messages(local: &[u8]) -> Vec<String> {
     let list = json::find(local, b"messages").map(serde_json::from_slice);
     let mut list: Vec<String> = list.and_then(Result::ok).unwrap_or_default();
+    list.retain(|kind| kind.len() <= LONGEST);
     list.truncate(MESSAGES);
     list
 }

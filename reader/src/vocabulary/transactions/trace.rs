@@ -34,6 +34,7 @@ impl Trace for Operations {
             "op-write" | "op-delete" => Weight::Write,
             // What an application says that happened: no header is made of it.
             "step-events" => Weight::Told,
+            "step-set" | "step-unset" => Weight::Left,
             "tx-begin" => Weight::Place,
             "tx-result" => Weight::Result,
             other if other.starts_with("step-") => Weight::Outcome,
@@ -42,9 +43,7 @@ impl Trace for Operations {
         let store = json::find(canonical, b"store").and_then(json::read_str);
         let stream = match (weight, store) {
             (Weight::Read | Weight::Write, Some(store)) => operations_of(&store),
-            (_, Some(store)) if Transactions.leaves(canonical) => {
-                format!("writes of store {store}")
-            }
+            (Weight::Left, Some(store)) => format!("writes of store {store}"),
             // A node that is asked by RPC may not tell of every store.
             (Weight::Outcome, Some(store)) => format!("{kind} {store}"),
             _ => kind.to_string(),
@@ -63,7 +62,8 @@ impl Trace for Operations {
                 self.iterators.clear();
                 Some(without(&bare, &[VALUE, BYTES]))
             }
-            "step-set" | "step-unset" => Some(without(&bare, &[VALUE, BYTES])),
+            // Whether it is set or not.
+            "step-set" | "step-unset" => Some(without(&bare, &["type", VALUE, BYTES])),
             _ => None,
         };
         Some(Traced {
@@ -171,7 +171,7 @@ mod tests {
             ),
             (
                 r#"{"type":"step-set","store":"bank","key":"01"}"#,
-                Some(("writes of store bank", Weight::Outcome)),
+                Some(("writes of store bank", Weight::Left)),
             ),
             (r#"{"type":"tx-input","tx":0}"#, None),
             (r#"{"type":"end-block","height":1}"#, None),

@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 66] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 71] = [
     (
         "the root of a store differs, and nothing that was recorded",
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
@@ -57,6 +57,41 @@ const PAIRS: [(&str, &str, &str, &str, &str); 66] = [
         "the same where no root is known from before",
         "start [2=B std root:bank=3 root:gov=2 ]",
         "start [2=C std w:gov/05=6 root:bank=3 root:gov=4 ]",
+        "state differs",
+        "only B has entries of that store at this height",
+    ),
+    (
+        "a node that records roots alone, and a read before a write to another store",
+        "start [1=A std w:wasm/01=0 root:bank=1 root:wasm=1 ] [2=B std r:bank/01=5 w:wasm/01=1 w:bank/01=4 root:bank=2 root:wasm=2 ]",
+        "start [1=A std root:bank=1 root:wasm=1 ] start [2=C root:bank=3 root:wasm=1 ]",
+        "state differs",
+        "The root of store bank differs",
+    ),
+    (
+        "a key that is set here and removed there, and one more before it",
+        "start [1=A set:bank/01=1 ] [2=B set:bank/02=5 ]",
+        "start [1=A set:bank/01=1 ] [2=C unset:bank/01= unset:bank/02= ]",
+        "state differs",
+        "Only on B the block changes this key; whether a read",
+    ),
+    (
+        "keys of which each block changes its own",
+        "start [1=A set:bank/01=1 ] [2=B set:bank/20=5 ]",
+        "start [1=A set:bank/01=1 ] [2=C set:bank/10=5 ]",
+        "state differs",
+        "Only on B the block changes this key; whether a read",
+    ),
+    (
+        "a key that is removed and was never there, under the same AppHash",
+        "start [1=A set:bank/01=1 ] [2=B set:bank/02=5 ]",
+        "start [1=A set:bank/01=1 ] [2=B unset:bank/01= set:bank/02=5 ]",
+        "identical",
+        "what was written is not the same, and the state it made is",
+    ),
+    (
+        "a read and a write of a store whose root did not change on the other side",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=B std root:bank=3 root:gov=2 ]",
+        "start [1=A std w:gov/05=5 root:bank=1 root:gov=2 ] [2=C std r:gov/05=5 w:gov/05=6 root:bank=3 root:gov=4 ]",
         "state differs",
         "only B has entries of that store at this height",
     ),

@@ -110,7 +110,7 @@ impl Words {
             "crank" => self.crank(number(name), value),
             "phase" => self.phase(what),
             "u" => self.push(json!({"type": "step-u", "x": what})),
-            "set" => self.leaves(what),
+            "set" | "unset" => self.leaves(kind, what),
             "root" => {
                 self.push(json!({"type": "step-store-root", "store": name, "hash": long(digest)}))
             }
@@ -125,12 +125,15 @@ impl Words {
     }
 
     /// `bank/01=1`: what the block leaves under a key.
-    fn leaves(&mut self, what: &str) {
+    fn leaves(&mut self, kind: &str, what: &str) {
         let (place, value) = what.split_once('=').expect("a value");
         let (store, key) = place.split_once('/').expect("a key");
-        self.push(
-            json!({"type": "step-set", "store": store, "key": key, "bytes": 1, "value": long(value)}),
-        );
+        self.push(match kind {
+            "set" => {
+                json!({"type": "step-set", "store": store, "key": key, "bytes": 1, "value": long(value)})
+            }
+            _ => json!({"type": "step-unset", "store": store, "key": key}),
+        });
     }
 
     /// `0`, `0/5` with that code, `0=6` with that gas.
