@@ -320,7 +320,10 @@ impl HostRecorder {
         if !self.lends {
             return Err(HostError::NotLent);
         }
-        self.with(|open| open.recorder.lend(laid))
+        self.with(|open| match open.recorder.lend(laid) {
+            None if !open.recorder.may_lend() => Err(HostError::NotLent),
+            lent => Ok(lent),
+        })?
     }
 
     /// The host lays nothing any more.

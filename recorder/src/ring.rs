@@ -85,6 +85,8 @@ pub struct RingWriter {
     allowance: Option<u32>,
     heads: Arc<Heads>,
     lent: Option<lent::Lent>,
+    /// The kernel cannot make pages present, so that nothing was ever lent.
+    never_lent: bool,
 }
 
 /// Where each lane is writing and will write next, for the thread that makes
@@ -173,6 +175,7 @@ impl RingWriter {
             allowance: None,
             heads: Arc::default(),
             lent: None,
+            never_lent: false,
         }
     }
 

@@ -125,7 +125,9 @@ fn a_divergence_is_frozen_by_the_thread_that_was_asked_for() {
     wait_until("a box", || host.stats().expect("open").diverged == 0);
     let found = boxes(folder.path());
     assert!(found.len() == 1 && found[0].starts_with("3-"), "{found:?}");
-    assert!(folder.path().join("boxes").join(ALERT_FILE).exists());
+    // It is written behind the box.
+    let alert = folder.path().join("boxes").join(ALERT_FILE);
+    wait_until("an alert", || alert.exists());
     drop(host);
     // Nothing is left to do for the next one.
     let (host, _) = HostRecorder::open(options).expect("it opens again");

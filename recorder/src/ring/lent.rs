@@ -61,7 +61,11 @@ impl RingWriter {
         self.end_lending();
         let length = self.main.left().min(MOST);
         let start = Some(length).filter(|length| *length >= LEAST);
-        let start = start.and_then(|length| self.surface.map()?.lend(self.main.at, length))?;
+        let start = start.and_then(|length| {
+            let start = self.surface.map()?.lend(self.main.at, length);
+            self.never_lent = start.is_none();
+            start
+        })?;
         laid.store(0, Ordering::Relaxed);
         self.lent = Some(Lent {
             from: self.main.at,
@@ -77,9 +81,9 @@ impl RingWriter {
         })
     }
 
-    /// Whether a ring of this kind can be lent of at all.
+    /// Whether a ring of this kind can be lent of at all, by a kernel of this kind.
     pub fn may_lend(&self) -> bool {
-        self.surface.map().is_some()
+        self.surface.map().is_some() && !self.never_lent
     }
 
     /// Whether something is lent.
