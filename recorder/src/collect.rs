@@ -8,6 +8,7 @@
 mod ask;
 mod block;
 mod entries;
+mod list;
 mod proof;
 mod proto;
 mod write;

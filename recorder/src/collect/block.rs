@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Root;
+use super::list::few;
 use super::proto::Message;
 use crate::rpc::number;
 
@@ -65,13 +66,13 @@ pub(super) struct Header {
 
 #[derive(Deserialize)]
 pub(super) struct Data {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     txs: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
 struct Evidence {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     evidence: Option<Vec<IgnoredAny>>,
 }
 
@@ -79,7 +80,7 @@ struct Evidence {
 struct LastCommit {
     #[serde(default)]
     round: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     signatures: Option<Vec<Signature>>,
 }
 
@@ -95,12 +96,12 @@ struct Signature {
 pub(super) struct Results {
     #[serde(deserialize_with = "number")]
     height: u64,
-    #[serde(default, rename = "txs_results")]
+    #[serde(default, rename = "txs_results", deserialize_with = "few")]
     pub(super) txs: Option<Vec<TxResult>>,
     /// Of CometBFT 0.38 and later.
     #[serde(default)]
     app_hash: Option<String>,
-    #[serde(default, rename = "finalize_block_events")]
+    #[serde(default, rename = "finalize_block_events", deserialize_with = "few")]
     pub(super) block_events: Option<Vec<Event>>,
 }
 
@@ -118,7 +119,7 @@ pub(super) struct TxResult {
     pub(super) gas_wanted: i64,
     #[serde(default, deserialize_with = "signed")]
     pub(super) gas_used: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     pub(super) events: Option<Vec<Event>>,
 }
 

@@ -6,7 +6,10 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message, in order; `None` where its bytes are none.
+/// Fields of the longest message that is read: a step of a proof is one.
+const FIELDS: usize = 256;
+
+/// The fields of a message, in order; `None` where its bytes are none, or are more.
 pub(super) fn fields(mut rest: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -21,6 +24,9 @@ pub(super) fn fields(mut rest: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
             }
             _ => return None,
         };
+        if found.len() == FIELDS {
+            return None;
+        }
         found.push((key >> 3, value));
     }
     Some(found)

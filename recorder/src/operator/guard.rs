@@ -257,9 +257,11 @@ fn standing(
 /// A later block stands on this one, or it was executed again with another result.
 fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
     let height = block.of.height;
+    // A proposal is executed at most one height ahead of what was decided: what begins above
+    // that stands on a block that was committed, though nothing may tell of that any more.
     let went_on = |b: &&Block| {
         let done = b.committed.any() || b.state == State::Confirmed;
-        b.of.height > height && done
+        b.of.height > height && done || b.of.height > height.saturating_add(1)
     };
     if let Some(next) = later.iter().find(went_on) {
         return Err(format!(

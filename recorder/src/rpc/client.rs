@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
@@ -24,6 +25,8 @@ const LARGE: u64 = 1 << 20;
 pub(super) const CONSENSUS_STATE: &str = "dump_consensus_state";
 /// CometBFT closes a connection that was idle for 10 s.
 const IDLE: Duration = Duration::from_secs(8);
+/// A part of a path that is shorter is a name, and may stand anywhere.
+const KEY: usize = 12;
 /// Shown of what others chose.
 const SHOWN: usize = 160;
 
@@ -45,6 +48,18 @@ impl Endpoint {
     /// Where to ask. Its path can hold a key: never shown.
     pub fn url(&self) -> &str {
         &self.base
+    }
+
+    /// Text without the parts of the path that can be keys.
+    fn hide(&self, mut text: Vec<u8>) -> Vec<u8> {
+        let path = self.base.strip_prefix(&self.shown).unwrap_or_default();
+        for key in path.split('/').filter(|part| part.len() >= KEY) {
+            let places: Vec<usize> = memchr::memmem::find_iter(&text, key).collect();
+            for at in places {
+                text[at..at + key.len()].fill(b'*');
+            }
+        }
+        text
     }
 
     /// The value of the header `Authorization`, if the URL had credentials. Never shown.
@@ -129,17 +144,22 @@ pub(crate) struct Client {
 
 impl Client {
     pub(super) fn new(endpoint: Endpoint) -> Client {
-        Client::patient(endpoint, WHOLE, CONNECT)
+        Client::of(endpoint, WHOLE, CONNECT, 3)
     }
 
-    /// The same, with so much time for a whole request, and for the head of its answer.
+    /// The same, with so much time for a whole request, and for the head of its answer. What
+    /// it gets is kept and shown to others, so nobody can send it elsewhere.
     pub(crate) fn patient(endpoint: Endpoint, whole: Duration, head: Duration) -> Client {
+        Client::of(endpoint, whole, head, 0)
+    }
+
+    fn of(endpoint: Endpoint, whole: Duration, head: Duration, redirects: u32) -> Client {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(whole))
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(head))
             .max_idle_age(IDLE)
-            .max_redirects(3)
+            .max_redirects(redirects)
             // The node's own errors come with status 500 and a body that says what.
             .http_status_as_error(false)
             // A node beside the recorder is not asked through a proxy.
@@ -165,12 +185,21 @@ impl Client {
         }
     }
 
-    /// The body of an answer of at most so many bytes, as it came; else why there is none.
+    /// The body of an answer of at most so many bytes, as it came, but for what of the URL is
+    /// secret; else why there is none. Only JSON is one.
     pub(crate) fn raw(&self, call: &str, limit: u64) -> Result<Vec<u8>, String> {
         let answer = self.fetch_within(call, limit);
-        answer
-            .map(|(_, body)| body)
-            .map_err(|error| shown(&error.to_string()))
+        let (status, body) = answer.map_err(|error| {
+            let error = self.endpoint.hide(error.to_string().into_bytes());
+            shown(&String::from_utf8_lossy(&error))
+        })?;
+        match serde_json::from_slice::<&RawValue>(&body) {
+            Ok(_) => Ok(self.endpoint.hide(body)),
+            Err(_) => Err(format!(
+                "status {status}, and {} bytes that are no JSON",
+                body.len()
+            )),
+        }
     }
 
     fn fetch(&self, call: &str) -> Result<(u16, Vec<u8>), ureq::Error> {
@@ -239,6 +268,11 @@ mod tests {
                 (base, shown)
             );
         }
+        let keyed: Endpoint = "https://h/rpc/0123456789abcdef".parse().unwrap();
+        assert_eq!(
+            keyed.hide(b"no /rpc/0123456789abcdef/status".to_vec()),
+            b"no /rpc/****************/status"
+        );
         let secret: Endpoint = "http://a:b@h:1".parse().unwrap();
         assert_eq!(secret.authorization.as_deref(), Some("Basic YTpi"));
         assert_eq!(format!("{secret:?}"), "Endpoint(http://h:1)");
