@@ -434,21 +434,27 @@ mod tests {
         Attempt { height, attempt }
     }
 
-    /// A block that is executed and committed, with a result.
-    fn executed(life: &mut Lifecycle, of: Attempt, digit: u8) {
+    fn begun(life: &mut Lifecycle, of: Attempt) {
         let by = Stream::Node;
         let (whole, joins, early) = (true, false, false);
         let from = Position::default();
+        let mark = Mark::Begin(Begin {
+            of,
+            from,
+            whole,
+            by,
+            joins,
+            early,
+        });
+        life.apply(&mark, from);
+    }
+
+    /// A block that is executed and committed, with a result.
+    fn executed(life: &mut Lifecycle, of: Attempt, digit: u8) {
+        begun(life, of);
+        let (by, from) = (Stream::Node, Position::default());
         let app_hash = hash(digit);
         let marks = [
-            Mark::Begin(Begin {
-                of,
-                from,
-                whole,
-                by,
-                joins,
-                early,
-            }),
             Mark::LocalHash(LocalHash { of, app_hash }),
             Mark::Commit(Told { of, by }),
         ];
@@ -493,6 +499,9 @@ mod tests {
                 "the same again"
             );
             assert!(agreed(field, |life| executed(life, at(7, 2), 2)));
+            // A proposal may be executed one height ahead, and none above.
+            assert!(!agreed(field, |life| begun(life, at(8, 1))));
+            assert!(agreed(field, |life| begun(life, at(9, 2))));
             assert!(agreed(field, |life| executed(life, at(8, 1), 3)));
             assert!(agreed(field, |life| {
                 executed(life, at(7, 2), 1);
