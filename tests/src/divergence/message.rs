@@ -78,7 +78,11 @@ pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     let name = path.file_name().expect("a name").to_string_lossy();
     assert!(name.starts_with(&format!("{height}-")), "{name}");
     let alert = alert_in(&node.haltbox());
-    let lines: Vec<&str> = alert.lines().collect();
+    let is_recorded = !node.options.iter().any(|option| option == "-off");
+    let (given, lines): (Vec<&str>, Vec<&str>) = alert
+        .lines()
+        .partition(|line| line.starts_with("  given      time="));
+    assert_eq!(given.len(), usize::from(is_recorded), "{alert}");
     let [_time, what, file, quote, upload, keep, ..] = lines.as_slice() else {
         panic!("{alert}")
     };
@@ -96,8 +100,8 @@ pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     assert_eq!(*upload, asked);
     let warned = "  do not roll back, resync or prune before you copied it";
     assert_eq!(*keep, warned);
-    if !node.options.iter().any(|option| option == "-off") {
-        check_own_log(node, &[what, file, quote, upload, keep]);
+    if is_recorded {
+        check_own_log(node, &[what, file, quote, given[0], upload, keep]);
     }
     told
 }
