@@ -100,12 +100,17 @@ impl Unit {
         }
     }
 
+    /// The step that it is.
+    pub fn step(&self) -> Option<&Step> {
+        match &self.what {
+            What::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
     /// It reads or writes.
     pub fn is_operation(&self) -> bool {
-        let weight = match &self.what {
-            What::Step(step) => Some(step.weight),
-            _ => None,
-        };
+        let weight = self.step().map(|step| step.weight);
         matches!(weight, Some(Weight::Read | Weight::Write))
     }
 
@@ -171,28 +176,20 @@ pub struct ChainBreak {
 impl BlockTape {
     /// The other one asks for, or writes to, what the step at this place does.
     pub fn is_asked_at(&self, at: usize, other: &BlockTape) -> bool {
-        let asks = |unit: &Unit| match &unit.what {
-            What::Step(step) => step.asks,
-            _ => None,
-        };
+        let asks = |unit: &Unit| unit.step().and_then(|step| step.asks);
         let own = self.units.get(at).and_then(asks);
         own.is_some() && other.units.iter().any(|unit| asks(unit) == own)
     }
 
     /// It has writes to what the entry at this place tells the root of.
     pub fn writes_to_root(&self, at: usize) -> bool {
-        let says = match self.units.get(at).map(|unit| &unit.what) {
-            Some(What::Step(step)) => step.bare,
-            _ => return false,
+        let told = self.units.get(at).and_then(Unit::step);
+        let is_told = |root: &&Root| told.is_some_and(|step| step.bare == root.says);
+        let root = self.roots.iter().find(is_told);
+        let writes = |step: &Step| {
+            step.weight == Weight::Write && root.is_some_and(|root| root.stream == step.stream)
         };
-        let root = self.roots.iter().find(|root| root.says == says);
-        let writes = |unit: &Unit| match &unit.what {
-            What::Step(step) => {
-                step.weight == Weight::Write && root.is_some_and(|root| root.stream == step.stream)
-            }
-            _ => false,
-        };
-        self.units.iter().any(writes)
+        self.units.iter().filter_map(Unit::step).any(writes)
     }
 
     /// Beginning and end are there, and all between.

@@ -3,7 +3,7 @@
 //! carried on.
 
 use super::streams::Counted;
-use crate::tape::{BlockTape, Step, UnitDigest, What};
+use crate::tape::{BlockTape, Step, Unit, UnitDigest};
 use crate::vocabulary::trace::Weight;
 
 /// What stands in another order.
@@ -39,16 +39,9 @@ pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTape, usize); 2]) -> Option<
 /// Up to the end of the transaction or of the phase.
 fn operations<'t>(tape: &'t BlockTape, at: usize, counted: &Counted) -> Vec<&'t Step> {
     let units = tape.units.iter().take(tape.covered()).skip(at);
-    let steps = units.map_while(|unit| match &unit.what {
-        What::Step(step) if matches!(step.weight, Weight::Read | Weight::Write) => Some(unit),
-        _ => None,
-    });
-    let both = steps.filter(|unit| counted.counts(&unit.what));
-    both.filter_map(|unit| match &unit.what {
-        What::Step(step) => Some(step),
-        _ => None,
-    })
-    .collect()
+    let operations = units.take_while(|unit| unit.is_operation());
+    let both = operations.filter(|unit| counted.counts(&unit.what));
+    both.filter_map(Unit::step).collect()
 }
 
 fn is_moved([a, b]: &[Vec<UnitDigest>; 2]) -> bool {

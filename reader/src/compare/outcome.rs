@@ -154,14 +154,7 @@ pub(super) fn is_same_question(a: &BlockTape, at_a: usize, b: &BlockTape, at_b: 
 }
 
 fn step(tape: &BlockTape, at: usize) -> Option<&Step> {
-    step_of(tape.units.get(at)?)
-}
-
-fn step_of(unit: &Unit) -> Option<&Step> {
-    match &unit.what {
-        What::Step(step) => Some(step),
-        _ => None,
-    }
+    tape.units.get(at)?.step()
 }
 
 /// Where what is told of the block is not the same. It decides nothing: other software may
@@ -376,10 +369,7 @@ impl<'t> Walk<'t> {
         counted: &Counted,
         keeps: impl Fn(Option<Weight>) -> bool,
     ) -> Walk<'t> {
-        let weight = |unit: &Unit| match &unit.what {
-            What::Step(step) => Some(step.weight),
-            _ => None,
-        };
+        let weight = |unit: &Unit| unit.step().map(|step| step.weight);
         let units = tape.units.iter().take(tape.covered()).enumerate();
         let counts = units.filter(|(_, unit)| counted.counts(&unit.what) && keeps(weight(unit)));
         Walk {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::pair::{Comparison, Parting};
-use crate::tape::{BlockTape, Root, StreamId, Streams, UnitDigest, What};
+use crate::tape::{BlockTape, Root, StreamId, Streams, Unit, UnitDigest};
 use crate::vocabulary::Vocabulary;
 
 /// Parts of a state whose roots are followed.
@@ -64,19 +64,14 @@ fn names(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> V
 /// The last step of each stream.
 fn roots_of(tape: &BlockTape) -> BTreeMap<StreamId, UnitDigest> {
     let units = tape.units.iter().take(tape.covered());
-    let steps = units.filter_map(|unit| match &unit.what {
-        What::Step(step) => Some((step.stream, step.bare)),
-        _ => None,
-    });
-    steps.collect()
+    let steps = units.filter_map(Unit::step);
+    steps.map(|step| (step.stream, step.bare)).collect()
 }
 
 fn is_root(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> bool {
     let (tape, at) = &parting.a;
-    let stream = tape.units.get(*at).and_then(|unit| match &unit.what {
-        What::Step(step) => streams.get(&step.stream),
-        _ => None,
-    });
+    let step = tape.units.get(*at).and_then(Unit::step);
+    let stream = step.and_then(|step| streams.get(&step.stream));
     stream.is_some_and(|stream| vocabulary.rooted(&stream.name).is_some())
 }
 

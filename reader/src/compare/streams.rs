@@ -74,7 +74,7 @@ impl Counted {
     ) -> Option<OneSided> {
         let sides = tapes.into_iter().zip(until).enumerate();
         let found = sides.flat_map(|(side, (tape, until))| {
-            let steps = tape.units.iter().take(until).filter_map(step);
+            let steps = tape.units.iter().take(until).filter_map(Unit::step);
             let left_out = steps.filter(|step| decides(step.weight) && !self.have_both(step));
             left_out.map(move |step| OneSided {
                 side,
@@ -85,15 +85,12 @@ impl Counted {
     }
 }
 
-fn step(unit: &Unit) -> Option<&Step> {
-    match &unit.what {
-        What::Step(step) => Some(step),
-        _ => None,
-    }
-}
-
 fn present(tape: &BlockTape) -> Vec<StreamId> {
-    let steps = tape.units.iter().take(tape.covered()).filter_map(step);
+    let steps = tape
+        .units
+        .iter()
+        .take(tape.covered())
+        .filter_map(Unit::step);
     let mut streams: Vec<StreamId> = steps.map(|step| step.stream).collect();
     streams.sort_unstable();
     streams.dedup();
@@ -115,7 +112,7 @@ fn only_changed_on(
     let lacks = |stream: &&StreamId| of_other.binary_search(stream).is_err();
     // A read that the other side does not record may have given it another value: then it
     // wrote nothing because of that.
-    let mut reads = own.units.iter().filter_map(step);
+    let mut reads = own.units.iter().filter_map(Unit::step);
     if reads.any(|step| step.weight == Weight::Read && lacks(&&step.stream)) {
         return Vec::new();
     }
