@@ -433,6 +433,7 @@ impl Fingerprint {
             ordinal,
             begun: block.flags & BEGUN != 0,
             ended: block.flags & ENDED != 0,
+            proposed: false,
             executed: block.flags & EXECUTED != 0,
             diverged: block.flags & DIVERGED != 0,
             hashless: block.flags & HASHLESS != 0,

@@ -138,6 +138,8 @@ pub struct BlockTape {
     pub ended: bool,
     /// The beginning of the kernel's run is there.
     pub executed: bool,
+    /// It began on a proposal, before the network decided which block has this height.
+    pub proposed: bool,
     /// Units before which something is missing.
     pub holes: Vec<usize>,
     /// Its units.
@@ -195,6 +197,11 @@ impl BlockTape {
     /// Beginning and end are there, and all between.
     pub fn is_whole(&self) -> bool {
         self.begun && self.ended && self.holes.is_empty()
+    }
+
+    /// The recording does not tell whether the network decided this block.
+    pub fn is_undecided(&self) -> bool {
+        self.proposed && !self.ended
     }
 
     /// Units that are there whole and behind one another, counted from the first.

@@ -319,6 +319,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
         false
     }
 
+    /// An entry says that its block is a proposal, which the network has not decided yet.
+    fn is_proposal(&self, _line: &[u8]) -> bool {
+        false
+    }
+
     /// Gathers what entries say that are not canonical and yet can be compared.
     fn judging(&self) -> Option<Box<dyn Judging>> {
         None

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +251,24 @@ func TestAnOptimisticExecutionIsContinuedOrAborted(t *testing.T) {
 		c.finalize(block)
 		c.commit()
 		t.Run(name, func(t *testing.T) { same(t, kinds(c.lines()), step.want) })
+	}
+}
+
+// A recording that ends before the decision must not pass for one of a decided block.
+func TestAProposalIsRecordedAsOne(t *testing.T) {
+	block, other := decided(7, "tx"), decided(7, "tx")
+	other.Hash = hash(66)
+	c := start(t, abci.Options{OptimisticExecution: true})
+	c.propose(other)
+	c.finalize(block)
+	var told []bool
+	for _, line := range c.lines() {
+		if strings.HasPrefix(line, `{"type":"step-input"`) {
+			told = append(told, strings.HasSuffix(line, `,"local":{"proposal":true}}`))
+		}
+	}
+	if !slices.Equal(told, []bool{true, false}) {
+		t.Error(told)
 	}
 }
 

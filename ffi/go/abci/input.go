@@ -55,6 +55,16 @@ func (in *input) txDigests() [][sha256.Size]byte {
 
 // line is the entry whose digest stands for the whole input.
 func (in *input) line(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
+	return in.members(e, txDigests).End()
+}
+
+// proposedLine is that of a proposal. What it has more is local, so it does not change
+// the block's name.
+func (in *input) proposedLine(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
+	return in.members(e, txDigests).Open("local").Bool("proposal", true).Shut().End()
+}
+
+func (in *input) members(e *entry.Entry, txDigests [][sha256.Size]byte) *entry.Entry {
 	all := sha256.New()
 	for at := range txDigests {
 		all.Write(txDigests[at][:])
@@ -63,7 +73,7 @@ func (in *input) line(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
 	e.Hex("lastCommit", digest(marshalled(&in.lastCommit)))
 	e.Hex("misbehavior", in.misbehaviorDigest())
 	e.Hex("nextValidators", noneIfEmpty(in.nextValidators)).Hex("proposer", noneIfEmpty(in.proposer))
-	return e.Hex("block", noneIfEmpty(in.hash)).End()
+	return e.Hex("block", noneIfEmpty(in.hash))
 }
 
 // misbehaviorDigest is nil for none.

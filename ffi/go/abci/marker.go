@@ -143,7 +143,7 @@ func (m *Marker) propose(in input) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	m.drop()
-	m.begin(in)
+	m.begin(in, true)
 	m.proposed = proposal{in.height, bytes.Clone(in.hash)}
 }
 
@@ -160,7 +160,7 @@ func (m *Marker) decide(in input) {
 		return
 	}
 	m.drop()
-	m.begin(in)
+	m.begin(in, false)
 }
 
 // drop aborts the block that was begun on a proposal.
@@ -181,12 +181,17 @@ func (m *Marker) confirm(height uint64) {
 	m.note(err)
 }
 
-func (m *Marker) begin(in input) {
+// begin begins a block. Of one that is only proposed the inputs say so: if the node is
+// killed before the decision, another block may get this height.
+func (m *Marker) begin(in input, proposed bool) {
 	digests := in.txDigests()
-	line := bytes.Clone(in.line(&m.entry, digests))
-	m.note(m.recorder.BeginBlock(in.height, in.time, digest(line)))
+	m.note(m.recorder.BeginBlock(in.height, in.time, digest(in.line(&m.entry, digests))))
 	m.options.Tracer.Begin()
-	m.record(line)
+	if proposed {
+		m.record(in.proposedLine(&m.entry, digests))
+	} else {
+		m.record(in.line(&m.entry, digests))
+	}
 	for at, tx := range in.txs {
 		m.entry.Begin("tx-input").Int("tx", int64(at)).Hex("digest", digests[at][:])
 		m.record(m.entry.Int("bytes", int64(len(tx))).End())

@@ -715,7 +715,12 @@ impl<'a> Cutter<'a> {
                 self.cranks_in_run = false;
                 What::Entry
             }
-            _ => self.step(&text),
+            _ => {
+                // The inputs stand right behind the beginning.
+                let is_second = self.open.units.len() == 1;
+                self.open.proposed |= is_second && self.vocabulary.is_proposal(line);
+                self.step(&text)
+            }
         };
         self.open.units.push(Unit { digest, what });
     }

@@ -1191,6 +1191,7 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
         }
         notes.extend(writing_notes(name, side, party));
     }
+    notes.extend(undecided_note(&settled.comparison));
     let told = |side: &Side| side.summary.rewritten || side.summary.without_hashes > 0;
     if settled.same_values && !sides.iter().any(told) {
         notes.push(
@@ -1199,6 +1200,16 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
         );
     }
     notes
+}
+
+/// A block that may not be that of its height.
+fn undecided_note(comparison: &Comparison) -> Option<String> {
+    let (height, which) = comparison.undecided.first()?;
+    Some(format!(
+        "{} executes a proposal at height {height}, and the recording ends before it is decided: that \
+         execution is not compared",
+        which.name()
+    ))
 }
 
 /// What is to be known of heights that were executed more than once.

@@ -11,6 +11,7 @@ use super::cutter::{self, Depth};
 use super::outcome::{self, Met, Outcome};
 use super::party::Party;
 use super::streams::OneSided;
+use super::verdict::Which;
 use crate::fingerprint;
 use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, UnitDigest, What};
 use crate::vocabulary::{Amount, Vocabulary};
@@ -159,6 +160,9 @@ pub struct Comparison {
     /// Heights at which another block stands on either side, of a chain that replaces
     /// blocks.
     pub replaced: Vec<u64>,
+    /// Heights at which a side began another block on its proposal, and its recording
+    /// ends before the decision.
+    pub undecided: Vec<(u64, Which)>,
     /// Heights that differ.
     pub differing: u64,
     /// Inputs and steps that both have in the heights that both have whole.
@@ -372,7 +376,10 @@ impl<'scope> TapeReader<'scope> {
                 .extend((replaced && room).then_some(height));
             return;
         }
-        let executed = others.iter().filter(|other| other.ran() && best.ran());
+        let is_other =
+            |other: &&BlockTape| undecided(best, other).is_some() && is_other_block(best, other);
+        let others = others.iter().filter(|other| !is_other(other));
+        let executed = others.filter(|other| other.ran() && best.ran());
         let otherwise = executed.filter(|other| matches!(meet(best, other).met, Met::Parts(..)));
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
@@ -456,9 +463,13 @@ pub fn compare(
         comparison.note_lone([block_a.as_ref(), block_b.as_ref()], every);
         comparison.note_inputs([block_a.as_ref(), block_b.as_ref()]);
         if let (Some(a), Some(b)) = (block_a, block_b) {
-            match replaces && is_other_block(&a, &b) {
-                true => comparison.other_block(&a, &b),
-                false => comparison.block(a, b, known),
+            let other = is_other_block(&a, &b);
+            if replaces && other {
+                comparison.other_block(&a, &b);
+            } else if let Some(which) = undecided(&a, &b).filter(|_| other) {
+                comparison.other_proposal(&a, &b, which);
+            } else {
+                comparison.block(a, b, known);
             }
         }
     }
@@ -542,17 +553,30 @@ impl Comparison {
         }
     }
 
-    /// Nothing of two blocks can be compared.
+    /// The chain has had both blocks at their height.
     fn other_block(&mut self, a: &BlockTape, b: &BlockTape) {
         if self.rows.len() < TOLD {
             self.replaced.push(a.height);
-            self.rows.push(HeightRow {
-                height: a.height,
-                cranks: a.cranks().max(b.cranks()),
-                agreement: Agreement::Unknown,
-                whole: false,
-            });
+            self.incomparable(a, b);
         }
+    }
+
+    /// One block is a proposal, and it is unknown whether the network decided it.
+    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, which: Which) {
+        if self.rows.len() < TOLD {
+            self.undecided.push((a.height, which));
+            self.incomparable(a, b);
+        }
+    }
+
+    /// Nothing of two blocks can be compared.
+    fn incomparable(&mut self, a: &BlockTape, b: &BlockTape) {
+        self.rows.push(HeightRow {
+            height: a.height,
+            cranks: a.cranks().max(b.cranks()),
+            agreement: Agreement::Unknown,
+            whole: false,
+        });
     }
 
     /// Notes where the AppHashes differ first, and where none is told; gives whether
@@ -732,7 +756,16 @@ impl Comparison {
     }
 }
 
-/// Two blocks of one height, of a chain that replaces blocks, as their first entries say.
+/// The side whose block is a proposal that may not be the block of its height.
+fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Which> {
+    match (a.is_undecided(), b.is_undecided()) {
+        (true, _) => Some(Which::A),
+        (_, true) => Some(Which::B),
+        _ => None,
+    }
+}
+
+/// Two blocks of one height, as their first entries say.
 fn is_other_block(a: &BlockTape, b: &BlockTape) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());

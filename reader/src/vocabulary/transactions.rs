@@ -171,6 +171,14 @@ impl Vocabulary for Transactions {
         Some(keys::text(&bytes).unwrap_or_else(|| value.into_owned()))
     }
 
+    fn is_proposal(&self, line: &[u8]) -> bool {
+        let local = is_type(line, "step-input").then(|| json::find(line, b"local"));
+        let proposal = local
+            .flatten()
+            .and_then(|local| json::find(local, b"proposal"));
+        proposal == Some(b"true")
+    }
+
     fn trace(&self) -> Option<Box<dyn Trace>> {
         Some(Box::<trace::Operations>::default())
     }

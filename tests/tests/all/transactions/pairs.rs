@@ -10,7 +10,35 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 71] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 75] = [
+    (
+        "a proposal that is executed before its decision, and another block is decided",
+        "start [1=A decided std ] [2=B decided std ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7",
+        "identical",
+        "executes a proposal at height 2, and the recording ends before it is decided",
+    ),
+    (
+        "the same in a node that is killed and executes what is decided",
+        "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7 start [2=B decided std ] [3=C proposed std ]",
+        "identical",
+        "1 to 3",
+    ),
+    (
+        "the block that is decided, which a side begins on its proposal and executes otherwise",
+        "start [1=A decided std ] [2=B decided r:bank/01=1 w:bank/01=1 w:bank/02=1 ]",
+        "start [1=A decided std ] [2 proposed r:bank/01=1 w:bank/01=2 w:bank/02=1",
+        "execution differs",
+        "height 2, op 1, op-write",
+    ),
+    (
+        "a decided block that has other inputs, and is not executed to its end",
+        "start [1=A decided std ] [2=B decided std ]",
+        "start [1=A decided std ] [2/b decided r:bank/01=7",
+        "inputs differ",
+        "height 2, begin-block",
+    ),
     (
         "the root of a store differs, and nothing that was recorded",
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
@@ -675,7 +703,14 @@ fn who_agrees_with_whom_does_not_hang_on_the_names() {
 
 /// What two fingerprints say, and one beside the other's recording: A and B, the exit code
 /// and words.
-const PRINTS: [(&str, &str, &str, i32, &str); 5] = [
+const PRINTS: [(&str, &str, &str, i32, &str); 6] = [
+    (
+        "a proposal that a side executes before its decision",
+        "start [1=A decided std ] [2=B decided std ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7",
+        0,
+        "1 whole block",
+    ),
     (
         "another AppHash",
         "start [1=A ] [2=B ]",

@@ -4,7 +4,8 @@
 //! `[2=A` begins block 2, and `]` ends and commits it, its AppHash made of As; of `[2~A`
 //! the commit alone tells it, of `[2` nothing does. `r:bank/01=1` reads, `w:` writes, with
 //! `0.` before it in transaction 0; `it:bank` and `next:bank/01` iterate, the iterator being
-//! the block's first operation. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
+//! the block's first operation. `decided` and `proposed` are a block's inputs, once it is
+//! decided and before. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
 //! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
@@ -51,6 +52,10 @@ impl Words {
             }
             ("end", _) => self.end(),
             ("commit", _) => self.commit(),
+            ("decided", _) => self.push(json!({"type": "step-input", "txs": 0})),
+            ("proposed", _) => {
+                self.push(json!({"type": "step-input", "txs": 0, "local": {"proposal": true}}));
+            }
             ("abort", _) => self.push(json!({"type": "abort-block", "height": self.block.0})),
             ("std", _) => {
                 self.word("r:bank/01=1");
