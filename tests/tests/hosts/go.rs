@@ -133,7 +133,8 @@ fn zig() -> String {
 
 /// An application of the Cosmos SDK with the lines of docs/cosmos.md, in process, started,
 /// and in a network of nodes that go wrong; `HALTBOX_LONG=1` also with the oldest SDK, under
-/// the race detector, and with wasmd, which is another's.
+/// the race detector, with failures in an order of chance, and with wasmd and the
+/// application of ibc-go, which are others'.
 #[test]
 fn an_application_of_the_cosmos_sdk_records() {
     if !linked() {
@@ -155,11 +156,10 @@ fn an_application_of_the_cosmos_sdk_records() {
         let oldest = ["test", "-modfile=sdk-0.50.mod", "-count=1", "./..."];
         go(&sdk_example(), &oldest, &[]);
         go(&sdk_example(), &["test", "-race", "-count=1", "./..."], &[]);
-        go(
-            &sdk_example().join("wasmd"),
-            &["test", "-count=1", "./..."],
-            &[],
-        );
+        for application in ["wasmd", "ibc"] {
+            let folder = sdk_example().join(application);
+            go(&folder, &["test", "-count=1", "./..."], &[]);
+        }
     }
 }
 
