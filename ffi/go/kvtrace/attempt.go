@@ -85,20 +85,28 @@ type Attempt struct {
 	// members that every operation has behind its type, up to the number: those of
 	// the transaction.
 	members []byte
+	// branch that the operations are made on, as was told; nil if nobody knows.
+	branch *Branch
+	// branches that were told of, beside the execution's own.
+	branches int64
 	// over is looked at under the lock that an operation holds until it is
 	// recorded: a look before taking it would be out of date.
 	over bool
 }
 
 // BeginTx tells that the execution of the block's transaction with this number,
-// counted from 0, begins.
-func (a *Attempt) BeginTx(number int, tx []byte) {
+// counted from 0, begins. The types of its messages are told to people, and compared
+// with nothing.
+func (a *Attempt) BeginTx(number int, tx []byte, messages ...string) {
 	if !a.enter() {
 		return
 	}
 	a.enterTx(int64(number))
 	e := a.tracer.entry.Begin("tx-begin").Int("tx", int64(number))
 	e.Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
+	if len(messages) > 0 {
+		e.Open("local").Texts("messages", messages).Shut()
+	}
 	a.leave()
 }
 
@@ -146,12 +154,13 @@ const (
 	next    kind = `{"type":"op-next"`
 )
 
-// begin starts the entry of an operation, and gives its number. It is followed
-// by leave if it gives an entry.
-func (a *Attempt) begin(kind kind, store string) (*entry.Entry, int64) {
+// begin starts the entry of an operation on a branch, and gives its number. It is
+// followed by leave if it gives an entry.
+func (a *Attempt) begin(kind kind, branch *Branch, store string) (*entry.Entry, int64) {
 	if !a.enter() {
 		return nil, 0
 	}
+	a.on(branch)
 	op := a.op
 	a.op++
 	return a.tracer.entry.BeginWith(string(kind), a.members, op).Text("store", store), op
@@ -190,11 +199,15 @@ func (a *Attempt) retire() {
 	a.tracer.lock.Unlock()
 }
 
-// leave records the entry. What the recorder cannot keep is no matter for the
-// execution.
+// leave records the entry, and gives the lock back.
 func (a *Attempt) leave() {
-	_ = a.tracer.recorder.Record(a.tracer.entry.End())
+	a.record(&a.tracer.entry)
 	a.tracer.lock.Unlock()
+}
+
+// record keeps an entry. What the recorder cannot keep is no matter for the execution.
+func (a *Attempt) record(e *entry.Entry) {
+	_ = a.tracer.recorder.Record(e.End())
 }
 
 // present tells no bytes from nothing.

@@ -1,7 +1,7 @@
 // Package kvtrace records what the execution of a block reads from and writes
 // to its stores, in the order in which it does so:
 //
-//	{"type":"tx-begin","tx":3,"digest":"..","bytes":212}
+//	{"type":"tx-begin","tx":3,"digest":"..","bytes":212,"local":{"messages":["/cosmos.bank.v1beta1.MsgSend"]}}
 //	{"type":"op-read","tx":3,"op":0,"store":"bank","key":"02a1","value":".."}
 //	{"type":"op-write","tx":3,"op":1,"store":"bank","key":"02a1","bytes":5,"value":".."}
 //	{"type":"op-has","tx":3,"op":2,"store":"bank","key":"02a2","found":false}
@@ -14,6 +14,21 @@
 // hex, or `sha256:` and a digest if it has more than 64 bytes. `tx` is left out
 // of what stands outside a transaction. `op` counts from 0 in each
 // transaction, and in each part of a block outside one.
+//
+// # Branches
+//
+// Many hosts write into a cache that is written to the store later, or thrown away: a
+// transaction that fails, a call that a contract undoes. What was written there never
+// took effect, and without a word of it a reader can only say that it does not know. So
+// tell on which [Branch] a store is used ([WrapOn]), and when a branch is written
+// ([Attempt.Written]):
+//
+//	{"type":"branch","branch":1,"of":0}
+//	{"type":"op-write","op":0,"store":"bank","key":"02a1","bytes":5,"value":".."}
+//	{"type":"branch-written","branch":1}
+//
+// What follows a `branch` is done on it, up to the next one. These entries are no part
+// of a block's name, and are not compared.
 //
 // # What to wrap
 //

@@ -28,19 +28,26 @@ type Iterator interface {
 type Store[I Iterator] struct {
 	inner   KVStore[I]
 	attempt *Attempt
+	branch  *Branch
 	name    string
 }
 
 // Wrap records the operations on a store under a name, which is the same on all
-// nodes. With a nil attempt it only passes them on.
+// nodes. With a nil attempt it only passes them on. Whether what is written takes
+// effect is not recorded: [WrapOn] does that.
 func Wrap[I Iterator](attempt *Attempt, name string, store KVStore[I]) *Store[I] {
-	return &Store[I]{inner: store, attempt: attempt, name: name}
+	return WrapOn(attempt, nil, name, store)
+}
+
+// WrapOn does the same for the store as a branch has it.
+func WrapOn[I Iterator](attempt *Attempt, branch *Branch, name string, store KVStore[I]) *Store[I] {
+	return &Store[I]{inner: store, attempt: attempt, branch: branch, name: name}
 }
 
 // Get reads, then records what was read.
 func (s *Store[I]) Get(key []byte) []byte {
 	value := s.inner.Get(key)
-	if e, _ := s.attempt.begin(read, s.name); e != nil {
+	if e, _ := s.attempt.begin(read, s.branch, s.name); e != nil {
 		e.Key("key", present(key))
 		s.attempt.value(value)
 		s.attempt.leave()
@@ -51,7 +58,7 @@ func (s *Store[I]) Get(key []byte) []byte {
 // Has looks, then records what was found.
 func (s *Store[I]) Has(key []byte) bool {
 	found := s.inner.Has(key)
-	if e, _ := s.attempt.begin(has, s.name); e != nil {
+	if e, _ := s.attempt.begin(has, s.branch, s.name); e != nil {
 		e.Key("key", present(key)).Bool("found", found)
 		s.attempt.leave()
 	}
@@ -60,7 +67,7 @@ func (s *Store[I]) Has(key []byte) bool {
 
 // Set records what is written, then writes.
 func (s *Store[I]) Set(key, value []byte) {
-	if e, _ := s.attempt.begin(write, s.name); e != nil {
+	if e, _ := s.attempt.begin(write, s.branch, s.name); e != nil {
 		e.Key("key", present(key)).Int("bytes", int64(len(value)))
 		s.attempt.value(value)
 		s.attempt.leave()
@@ -70,7 +77,7 @@ func (s *Store[I]) Set(key, value []byte) {
 
 // Delete records it, then deletes.
 func (s *Store[I]) Delete(key []byte) {
-	if e, _ := s.attempt.begin(remove, s.name); e != nil {
+	if e, _ := s.attempt.begin(remove, s.branch, s.name); e != nil {
 		e.Key("key", present(key))
 		s.attempt.leave()
 	}
@@ -88,11 +95,11 @@ func (s *Store[I]) ReverseIterator(start, end []byte) I {
 }
 
 func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
-	e, op := s.attempt.begin(iterate, s.name)
+	e, op := s.attempt.begin(iterate, s.branch, s.name)
 	if e == nil {
 		return inner
 	}
-	steps := &iterator{Iterator: inner, attempt: s.attempt, store: s.name, of: op}
+	steps := &iterator{Iterator: inner, attempt: s.attempt, branch: s.branch, store: s.name, of: op}
 	wrapped, traced := any(steps).(I)
 	e.Key("start", start).Key("end", end).Bool("reverse", reverse)
 	if !traced {
@@ -111,6 +118,7 @@ func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
 type iterator struct {
 	Iterator
 	attempt *Attempt
+	branch  *Branch
 	store   string
 	of      int64
 }
@@ -128,7 +136,7 @@ func (i *iterator) arrived() {
 	if valid {
 		key, value = present(i.Iterator.Key()), i.Iterator.Value()
 	}
-	e, _ := i.attempt.begin(next, i.store)
+	e, _ := i.attempt.begin(next, i.branch, i.store)
 	if e == nil {
 		return
 	}

@@ -233,8 +233,9 @@ func TestATracerThatIsOff(t *testing.T) {
 	same(t, use(kvtrace.Wrap(attempt, "s", sdkStore(memory{}))), use(memory{}))
 }
 
-// Nodes differ in how often they were started, in bounds for values, and in
-// nothing that counts: the name of the box tells that.
+// Nodes differ in how often they were started, in bounds for values, in whether they
+// tell of branches and messages, and in nothing that counts: the name of the box tells
+// that.
 func TestTheNameOfABoxDoesNotDependOnTheNode(t *testing.T) {
 	var names []string
 	for _, bound := range []int{0, 100} {
@@ -242,7 +243,15 @@ func TestTheNameOfABoxDoesNotDependOnTheNode(t *testing.T) {
 		tracer := kvtrace.New(recorder, kvtrace.Options{ValueBytes: bound})
 		for height := uint64(1); height <= 2; height++ {
 			recorder.BeginBlock(height, time.Unix(int64(height), 0), nil)
-			use(kvtrace.Wrap(tracer.Begin(), "s", sdkStore(memory{})))
+			attempt := tracer.Begin()
+			var branch *kvtrace.Branch
+			var messages []string
+			if bound > 0 {
+				branch, messages = (&kvtrace.Branch{}).Branch(), []string{"/a.B"}
+			}
+			attempt.BeginTx(0, []byte("tx"), messages...)
+			use(kvtrace.WrapOn(attempt, branch, "s", sdkStore(memory{})))
+			attempt.Written(branch)
 			recorder.EndBlock(height, []byte{byte(bound)})
 			recorder.Commit(height, []byte{byte(bound)})
 		}
@@ -273,15 +282,20 @@ func TestAnOperationTakesNoMemory(t *testing.T) {
 	recorder.BeginBlock(1, time.Time{}, nil)
 	attempt := tracer.Begin()
 	key, number := []byte("a key"), 0
+	root := &kvtrace.Branch{}
+	inner := root.Branch()
 	for _, value := range [][]byte{make([]byte, 20), make([]byte, 150), make([]byte, 3000)} {
-		store := kvtrace.Wrap[sdkIterator](attempt, "bank", fixed{value})
+		store := kvtrace.WrapOn[sdkIterator](attempt, inner, "bank", fixed{value})
+		outside := kvtrace.WrapOn[sdkIterator](attempt, root, "bank", fixed{value})
 		work := func() {
+			outside.Has(key)
 			attempt.BeginTx(number, value)
 			number++
 			value[0] = byte(number)
 			store.Set(key, store.Get(key))
 			store.Has(key)
 			store.Delete(key)
+			attempt.Written(inner)
 			attempt.EndTx()
 		}
 		work() // The buffers grow.

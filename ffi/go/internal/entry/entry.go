@@ -66,6 +66,19 @@ func (e *Entry) Text(name, value string) *Entry {
 	return e
 }
 
+// Texts is a list of any texts.
+func (e *Entry) Texts(name string, values []string) *Entry {
+	line := append(e.named(name), '[')
+	for at, value := range values {
+		if at > 0 {
+			line = append(line, ',')
+		}
+		line = AppendText(line, value)
+	}
+	e.line = append(line, ']')
+	return e
+}
+
 // Hex is bytes in hex, or null for nil.
 func (e *Entry) Hex(name string, value []byte) *Entry {
 	line := e.named(name)

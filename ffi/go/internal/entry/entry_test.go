@@ -14,10 +14,10 @@ func TestEveryKindOfMemberIsJSON(t *testing.T) {
 	var e Entry
 	line := e.Begin("op-x").Int("n", -7).Bool("yes", true).Text("text", "a\"b").Hex("hex", []byte{0xab}).
 		Hex("none", nil).Digest("digest", []byte("abc")).Digest("nothing", nil).
-		Open("local").Text("code", "sdk").Int("m", 1).Shut().Bool("last", false).End()
+		Open("local").Text("code", "sdk").Int("m", 1).Texts("l", []string{"a", "b\n"}).Shut().Bool("last", false).End()
 	want := `{"type":"op-x","n":-7,"yes":true,"text":"a\"b","hex":"ab","none":null,` +
 		`"digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","nothing":null,` +
-		`"local":{"code":"sdk","m":1},"last":false}`
+		`"local":{"code":"sdk","m":1,"l":["a","b\n"]},"last":false}`
 	if string(line) != want {
 		t.Errorf("got  %s\nwant %s", line, want)
 	}
