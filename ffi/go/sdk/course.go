@@ -66,6 +66,7 @@ func (c *course) beginTx(on *branch, hash string) {
 
 // wrote tells that a branch was given to its parent.
 func (c *course) wrote(of *branch) {
+	c.attempt.Written(of.traced)
 	switch {
 	case of.isRoot():
 		c.written = true
