@@ -58,7 +58,7 @@ func (c *course) beginTx(on *branch, hash string) {
 		sum := sha256.Sum256(c.txs[number])
 		if strings.EqualFold(hex.EncodeToString(sum[:]), hash) {
 			c.next, c.inTx, c.hash, c.ante, c.passed = number+1, true, hash, on, false
-			c.attempt.BeginTx(number, c.txs[number])
+			c.attempt.BeginTx(number, c.txs[number], messageTypes(c.txs[number])...)
 			return
 		}
 	}

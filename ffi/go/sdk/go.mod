@@ -11,6 +11,7 @@ require (
 	github.com/haltbox/haltbox/ffi/go v0.0.0
 	github.com/haltbox/haltbox/ffi/go/abci v0.0.0
 	github.com/spf13/cobra v1.8.0
+	google.golang.org/protobuf v1.31.0
 )
 
 require (
@@ -144,7 +145,6 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20231012201019-e917dd12ba7a // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20231030173426-d783a09b4405 // indirect
 	google.golang.org/grpc v1.59.0 // indirect
-	google.golang.org/protobuf v1.31.0 // indirect
 	gopkg.in/ini.v1 v1.67.0 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
