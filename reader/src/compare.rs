@@ -8,6 +8,7 @@
 //! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
 
 mod attempts;
+mod branches;
 pub mod chain;
 pub mod changes;
 pub mod cutter;
@@ -25,6 +26,7 @@ mod outcome;
 pub mod pair;
 mod part;
 pub mod party;
+pub mod reads;
 pub mod repeats;
 pub mod replay;
 mod roots;

@@ -9,8 +9,8 @@ use haltbox_format::{BoxName, Lane, Profile, SlogRules};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;
-use crate::compare::last_write;
 use crate::compare::party::Party;
+use crate::compare::reads;
 use crate::fingerprint::Fingerprint;
 use crate::source::{Hole, Item, RingSource, Source};
 use crate::survey::Survey;
@@ -41,6 +41,9 @@ pub struct ReadsFound {
     pub differ: u64,
     /// Reads of keys that nothing was recorded of before.
     pub unknown: u64,
+    /// Reads of which the recording does not tell whether they are right: what was
+    /// written before may have been thrown away.
+    pub untold: u64,
     /// Where they differ, and how many were checked.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -108,7 +111,7 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
 /// # Errors
 /// What reading gives.
 pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
-    let reads = last_write::check_reads(party)?;
+    let reads = reads::check_reads(party)?;
     let wrong = reads.wrong.iter().map(|read| {
         let crank = read
             .crank
@@ -124,8 +127,15 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
         Finding::note(format!("line {}{crank}", read.line_number), what)
     });
     let mut findings: Vec<Finding> = wrong.collect();
+    let untold = match reads.untold {
+        0 => String::new(),
+        untold => format!(
+            "; {untold} cannot be judged: of what was written before them the recording does not tell whether \
+             it took effect"
+        ),
+    };
     let what = format!(
-        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before",
+        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before{untold}",
         reads.checked, reads.wrong_count, reads.unknown
     );
     findings.push(Finding::note("reads", what));
@@ -133,6 +143,7 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
         checked: reads.checked,
         differ: reads.wrong_count,
         unknown: reads.unknown,
+        untold: reads.untold,
         findings,
     })
 }

@@ -55,6 +55,19 @@ pub fn of(profile: &Profile) -> &'static dyn Vocabulary {
 /// entry, escapes and all.
 pub type Written<'a> = (String, &'a [u8], Option<&'a [u8]>);
 
+/// What an entry tells of branches: caches of an execution whose writes take effect when
+/// they are written to the one they were made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branching {
+    /// The operations that follow are made on this branch, which was made of that one. 0 is
+    /// the execution's own.
+    On(u64, Option<u64>),
+    /// Nobody tells on which branch they are made.
+    Untold,
+    /// This branch was written to the one it was made of.
+    Written(u64),
+}
+
 /// Two types of entries that only come in pairs.
 #[derive(Debug)]
 pub struct Span {
@@ -181,6 +194,16 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     /// What its crank or block wrote is thrown away.
     fn aborts(&self, _line: &[u8]) -> bool {
+        false
+    }
+
+    /// What an entry tells of branches.
+    fn branching(&self, _line: &[u8]) -> Option<Branching> {
+        None
+    }
+
+    /// A host may write on branches without a word of it.
+    fn has_branches(&self) -> bool {
         false
     }
 

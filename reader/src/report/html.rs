@@ -294,10 +294,11 @@ fn written(write: &Write) -> String {
         number.map_or(String::new(), |number| format!("{what} {number}, "))
     };
     format!(
-        "{}{}line {}\n{}",
+        "{}{}line {}{}\n{}",
         number("height", write.height),
         number("crank", write.crank),
         write.line_number,
+        write.caution(),
         shortened(write.value.as_deref().unwrap_or("(deleted)"))
     )
 }

@@ -294,9 +294,10 @@ fn told(write: &Write) -> String {
     let digest = write.value.as_deref().unwrap_or("(deleted)");
     let value = write.kept.as_deref().unwrap_or(digest);
     format!(
-        "{height}{crank}line {}: {}",
+        "{height}{crank}line {}: {}{}",
         write.line_number,
-        cut(value, 160)
+        cut(value, 160),
+        write.caution()
     )
 }
 

@@ -7,7 +7,7 @@ mod trace;
 use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Amount, Numbers, Role, Trace, Transaction, Vocabulary, Written};
+use super::{Amount, Branching, Numbers, Role, Trace, Transaction, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -121,6 +121,21 @@ impl Vocabulary for Transactions {
     /// The block's execution ends: what was written in it stands.
     fn settles_writes(&self, line: &[u8]) -> bool {
         is_type(line, "end-block")
+    }
+
+    fn branching(&self, line: &[u8]) -> Option<Branching> {
+        let number = |name: &[u8]| json::find(line, name).and_then(values::read_u64);
+        if is_type(line, "branch-written") {
+            return Some(Branching::Written(number(b"branch")?));
+        }
+        is_type(line, "branch").then(|| match number(b"branch") {
+            Some(branch) => Branching::On(branch, number(b"of")),
+            None => Branching::Untold,
+        })
+    }
+
+    fn has_branches(&self) -> bool {
+        true
     }
 
     fn transaction(&self, line: &[u8]) -> Option<u64> {

@@ -1,0 +1,240 @@
+//! Branches of an execution: caches whose writes take effect when they are written to the
+//! one they were made of, and never if they are thrown away.
+
+use std::collections::HashMap;
+
+use crate::vocabulary::Branching;
+
+/// Branches of one execution that are remembered, and the writes on them.
+const BRANCHES: usize = 1 << 16;
+const WRITES: usize = 1 << 20;
+/// The execution's own.
+const OWN: u64 = 0;
+
+/// A key of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Digest of the store's name.
+    pub store: [u8; 16],
+    /// Digest of the key.
+    pub key: [u8; 16],
+}
+
+/// What is written on branches, and did not take effect.
+#[derive(Debug)]
+pub struct Branches<V> {
+    /// The branch that operations are made on, where the recording tells.
+    current: Option<u64>,
+    of: HashMap<u64, Branch<V>>,
+    writes: usize,
+}
+
+#[derive(Debug)]
+struct Branch<V> {
+    parent: u64,
+    /// Line behind which it may have cached what it read.
+    since: u64,
+    /// The last write of each key, and the line with which it came here.
+    written: HashMap<Place, (u64, V)>,
+}
+
+/// What an operation on the current branch sees of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen<'a, V> {
+    /// What was written on a branch.
+    Written(&'a V),
+    /// What the execution has. The branch may still have what stood there at this line.
+    Own(u64),
+    /// The recording does not tell.
+    Unknown,
+}
+
+/// What became of writes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect<V> {
+    /// These took effect.
+    Writes(Vec<(Place, V)>),
+    /// Some may have, and nobody knows which.
+    Unknown,
+}
+
+impl<V> Branches<V> {
+    /// Nothing is known.
+    pub fn new() -> Branches<V> {
+        Branches {
+            current: None,
+            of: HashMap::new(),
+            writes: 0,
+        }
+    }
+
+    /// The recording tells on which branch operations are made.
+    pub fn is_told(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The execution is over, or something is missing.
+    pub fn forget(&mut self) {
+        *self = Branches::new();
+    }
+
+    /// Takes what an entry tells.
+    pub fn take(&mut self, told: Branching, line: u64) -> Effect<V> {
+        match told {
+            Branching::On(branch, parent) => {
+                self.current = Some(branch);
+                self.begin(branch, parent, line);
+            }
+            Branching::Untold => self.current = None,
+            Branching::Written(branch) => return self.written(branch, line),
+        }
+        Effect::Writes(Vec::new())
+    }
+
+    fn begin(&mut self, branch: u64, parent: Option<u64>, line: u64) {
+        // A branch is numbered behind the one it was made of.
+        let Some(parent) = parent.filter(|parent| *parent < branch) else {
+            return;
+        };
+        if self.of.len() < BRANCHES && !self.of.contains_key(&branch) {
+            let written = HashMap::new();
+            self.of.insert(
+                branch,
+                Branch {
+                    parent,
+                    since: line,
+                    written,
+                },
+            );
+        }
+    }
+
+    fn written(&mut self, branch: u64, line: u64) -> Effect<V> {
+        let Some(done) = self.of.remove(&branch) else {
+            return Effect::Unknown;
+        };
+        if self.current == Some(branch) {
+            self.begin(branch, Some(done.parent), line);
+        }
+        if done.parent == OWN {
+            self.writes -= done.written.len();
+            let writes = done.written.into_iter();
+            return Effect::Writes(writes.map(|(place, (_, value))| (place, value)).collect());
+        }
+        let Some(parent) = self.of.get_mut(&done.parent) else {
+            self.writes -= done.written.len();
+            return Effect::Unknown;
+        };
+        for (place, (_, value)) in done.written {
+            let replaced = parent.written.insert(place, (line, value));
+            self.writes -= usize::from(replaced.is_some());
+        }
+        Effect::Writes(Vec::new())
+    }
+
+    /// A write on the current branch; gives it back if it takes effect at once.
+    pub fn write(&mut self, place: Place, line: u64, value: V) -> Option<V> {
+        let branch = self.current.filter(|branch| *branch != OWN);
+        let Some(number) = branch else {
+            return Some(value);
+        };
+        if self.writes >= WRITES {
+            // What of it takes effect is not known any more.
+            let dropped = self.of.remove(&number);
+            self.writes -= dropped.map_or(0, |branch| branch.written.len());
+        }
+        if let Some(branch) = self.of.get_mut(&number) {
+            let replaced = branch.written.insert(place, (line, value));
+            self.writes += usize::from(replaced.is_none());
+        }
+        None
+    }
+
+    /// What an operation on the current branch sees.
+    pub fn see(&self, place: &Place) -> Seen<'_, V> {
+        let (mut at, mut since) = (self.current.unwrap_or(OWN), u64::MAX);
+        while at != OWN {
+            let Some(branch) = self.of.get(&at) else {
+                return Seen::Unknown;
+            };
+            match branch.written.get(place) {
+                // It may have read before what was written here later.
+                Some((line, _)) if *line > since => return Seen::Unknown,
+                Some((_, value)) => return Seen::Written(value),
+                None => {}
+            }
+            since = since.min(branch.since);
+            at = branch.parent;
+        }
+        Seen::Own(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Place = Place {
+        store: [1; 16],
+        key: [2; 16],
+    };
+
+    fn on(branches: &mut Branches<u8>, branch: u64, parent: u64, line: u64) {
+        let parent = (branch != OWN).then_some(parent);
+        branches.take(Branching::On(branch, parent), line);
+    }
+
+    #[test]
+    fn a_write_takes_effect_with_the_branches_it_stands_on() {
+        let mut branches = Branches::new();
+        assert_eq!(branches.write(KEY, 1, 1), Some(1), "nobody tells");
+        on(&mut branches, 0, 0, 2);
+        assert_eq!(branches.write(KEY, 3, 2), Some(2));
+        on(&mut branches, 1, 0, 4);
+        on(&mut branches, 2, 1, 5);
+        assert_eq!(branches.write(KEY, 6, 3), None);
+        assert_eq!(branches.see(&KEY), Seen::Written(&3));
+        on(&mut branches, 1, 0, 7);
+        assert_eq!(branches.see(&KEY), Seen::Own(4));
+        let none = Effect::Writes(Vec::new());
+        assert_eq!(branches.take(Branching::Written(2), 8), none);
+        assert_eq!(branches.see(&KEY), Seen::Written(&3));
+        on(&mut branches, 0, 0, 9);
+        assert_eq!(branches.see(&KEY), Seen::Own(u64::MAX));
+        let effect = Effect::Writes(vec![(KEY, 3)]);
+        assert_eq!(branches.take(Branching::Written(1), 10), effect);
+        assert_eq!(branches.writes, 0);
+        let again = branches.take(Branching::Written(1), 11);
+        assert_eq!(again, Effect::Unknown, "it was not begun again");
+    }
+
+    #[test]
+    fn what_a_branch_may_have_cached_is_not_known() {
+        let mut branches = Branches::new();
+        on(&mut branches, 1, 0, 1);
+        on(&mut branches, 2, 1, 2);
+        on(&mut branches, 1, 0, 3);
+        branches.write(KEY, 4, 1);
+        on(&mut branches, 2, 1, 5);
+        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        // One that begins behind the write has cached nothing.
+        on(&mut branches, 3, 1, 6);
+        assert_eq!(branches.see(&KEY), Seen::Written(&1));
+    }
+
+    #[test]
+    fn a_recording_that_begins_on_a_branch_tells_nothing_of_it() {
+        let mut branches: Branches<u8> = Branches::new();
+        on(&mut branches, 5, 3, 1);
+        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.take(Branching::Written(5), 2), Effect::Unknown);
+        // No parent is numbered behind its branch.
+        on(&mut branches, 4, 9, 3);
+        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        for number in 0..2 * BRANCHES as u64 {
+            on(&mut branches, number + 10, 0, number);
+        }
+        assert!(branches.of.len() <= BRANCHES);
+        assert_eq!(branches.see(&KEY), Seen::Unknown);
+    }
+}

@@ -1,0 +1,465 @@
+//! Whether every read of a recording gave what was written.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use serde::Serialize;
+
+use super::branches::{Branches, Effect, Place, Seen};
+use super::cutter::{self, Depth};
+use super::last_write::StoreKey;
+use super::party::Party;
+use crate::tape::{BlockTape, Finds, Turn};
+use crate::values;
+use crate::vocabulary::{Role, Vocabulary};
+
+/// Keys whose last value is remembered: some 100 bytes each.
+const KEYS: usize = 1 << 22;
+/// Values that a key may have, of which one is known to be there.
+const VALUES: usize = 8;
+/// Wrong reads that are told one by one.
+const TOLD: usize = 100;
+
+/// A read that did not give what was written last.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrongRead {
+    /// Slog line of the answer.
+    pub line_number: u64,
+    /// Crank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crank: Option<u64>,
+    /// Store and key.
+    pub key: String,
+    /// The value that was read; absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// Slog line of the last recorded write or read of the key.
+    pub known_from: u64,
+}
+
+/// What checking all reads of one source told.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reads {
+    /// Reads whose key was known.
+    pub checked: u64,
+    /// Reads of keys of which nothing was recorded before.
+    pub unknown: u64,
+    /// Reads of which the recording does not tell whether they are right: what was
+    /// written before may have been thrown away.
+    pub untold: u64,
+    /// Reads that gave something else; at most a hundred.
+    pub wrong: Vec<WrongRead>,
+    /// How many.
+    pub wrong_count: u64,
+}
+
+/// Checks that every vatstoreGet, or read of a chain's store, gave the last
+/// recorded value. A read of a key
+/// that nothing is known of makes it known.
+///
+/// # Errors
+/// What reading gives.
+pub fn check_reads(party: &Party) -> io::Result<Reads> {
+    let mut check = Check::new(party.vocabulary);
+    cutter::read(party, Depth::Places, &mut check)?;
+    if check.reads.wrong_count == 0 || party.is_by_value() {
+        return Ok(check.reads);
+    }
+    // Another writer may have written a height so that its block was not known to
+    // begin again.
+    party.read_by_value();
+    check_reads(party)
+}
+
+struct Check {
+    vocabulary: &'static dyn Vocabulary,
+    known: Keys,
+    branches: Branches<Known>,
+    /// Stores of which the block tells a root.
+    rooted: HashSet<[u8; 16]>,
+    /// Values before the crank that is running wrote over them.
+    undo: Vec<Undo>,
+    /// Values before what was executed since the last commit wrote over them.
+    uncommitted: Vec<Undo>,
+    /// A commit was seen since the recording began, or since something was missing.
+    settled: bool,
+    aborted: bool,
+    asked: Option<StoreKey>,
+    reads: Reads,
+}
+
+/// What is known of the keys of all stores.
+#[derive(Default)]
+struct Keys {
+    stores: HashMap<[u8; 16], HashMap<[u8; 16], Known>>,
+    count: usize,
+}
+
+/// A key, and what was known of it before.
+type Undo = (Place, Option<Known>);
+
+type Value = [u8; 16];
+
+#[derive(Clone)]
+struct Known {
+    value: Value,
+    line: u64,
+    /// The transaction that wrote it and may have failed. What another one reads
+    /// meanwhile proves nothing.
+    unsettled: Option<u64>,
+    /// Line with which it took effect; 0 if it was read.
+    effect: u64,
+    /// What stands there if writes were thrown away.
+    or: Or,
+}
+
+/// Other values that a key may have.
+#[derive(Clone)]
+enum Or {
+    None,
+    /// These, in the execution of this number; in a later one it has one value.
+    These(u64, Vec<Value>),
+    /// Any, in the same way.
+    Any(u64),
+}
+
+impl Or {
+    fn may_be(&self, value: &Value) -> bool {
+        match self {
+            Or::None => false,
+            Or::These(_, values) => values.contains(value),
+            Or::Any(_) => true,
+        }
+    }
+
+    /// The execution that left it open is over.
+    fn is_decided(&self, ordinal: u64) -> bool {
+        match self {
+            Or::None => true,
+            Or::These(of, _) | Or::Any(of) => *of < ordinal,
+        }
+    }
+
+    /// What may stand there beside what is written in this execution.
+    fn behind(before: Option<&Known>, ordinal: u64) -> Or {
+        let Some(before) = before else {
+            return Or::Any(ordinal);
+        };
+        let mut values = match &before.or {
+            Or::Any(_) => return Or::Any(ordinal),
+            Or::None => Vec::new(),
+            Or::These(_, values) => values.clone(),
+        };
+        if !values.contains(&before.value) {
+            values.push(before.value);
+        }
+        match values.len() <= VALUES {
+            true => Or::These(ordinal, values),
+            false => Or::Any(ordinal),
+        }
+    }
+}
+
+impl Keys {
+    fn get(&self, place: &Place) -> Option<&Known> {
+        self.stores.get(&place.store)?.get(&place.key)
+    }
+
+    fn get_mut(&mut self, place: &Place) -> Option<&mut Known> {
+        self.stores.get_mut(&place.store)?.get_mut(&place.key)
+    }
+
+    fn insert(&mut self, place: Place, known: Known) {
+        if self.count >= KEYS && self.get(&place).is_none() {
+            return;
+        }
+        let store = self.stores.entry(place.store).or_default();
+        self.count += usize::from(store.insert(place.key, known).is_none());
+    }
+
+    fn remove(&mut self, place: &Place) {
+        let store = self.stores.get_mut(&place.store);
+        let removed = store.and_then(|store| store.remove(&place.key));
+        self.count -= usize::from(removed.is_some());
+    }
+
+    fn clear(&mut self) {
+        *self = Keys::default();
+    }
+
+    fn keep_stores(&mut self, kept: &HashSet<[u8; 16]>) {
+        self.stores.retain(|store, _| kept.contains(store));
+        self.count = self.stores.values().map(HashMap::len).sum();
+    }
+
+    fn undo(&mut self, done: Vec<Undo>) {
+        for (place, before) in done.into_iter().rev() {
+            match before {
+                Some(known) => self.insert(place, known),
+                None => self.remove(&place),
+            }
+        }
+    }
+}
+
+impl Finds for Check {
+    fn block(&mut self, _block: BlockTape) -> bool {
+        true
+    }
+
+    /// A node that starts again goes on from its last commit: what it wrote since
+    /// then is gone, and reading the older value proves nothing against it.
+    fn turn(&mut self, turn: Turn) {
+        self.uncommitted.append(&mut self.undo);
+        match turn {
+            Turn::Committed => self.commit(),
+            // What was read of an execution that is gone may be its own write, which
+            // nobody saw.
+            Turn::ThrownAway if !self.settled => self.known.clear(),
+            Turn::ThrownAway => {
+                let done = std::mem::take(&mut self.uncommitted);
+                self.known.undo(done);
+            }
+            Turn::Unknown => {
+                self.known.clear();
+                self.settled = false;
+            }
+        }
+        self.uncommitted.clear();
+        self.branches.forget();
+        self.rooted.clear();
+        self.aborted = false;
+        self.asked = None;
+    }
+
+    fn any_line(&mut self, line: &[u8], number: u64) {
+        let Some(told) = self.vocabulary.branching(line) else {
+            return;
+        };
+        match self.branches.take(told, number) {
+            Effect::Writes(writes) => {
+                for (place, known) in writes {
+                    let effect = number;
+                    self.write(place, Known { effect, ..known });
+                }
+            }
+            Effect::Unknown => {
+                self.undo.clear();
+                self.known.clear();
+            }
+        }
+    }
+
+    fn line(&mut self, ordinal: u64, _unit: usize, line: &[u8], number: u64) {
+        let vocabulary = self.vocabulary;
+        if vocabulary.settles_writes(line) {
+            self.settle();
+        }
+        self.aborted |= vocabulary.aborts(line);
+        if let Some((tx, failed)) = vocabulary.outcome(line) {
+            self.settle_transaction(tx, failed);
+        }
+        if let Some(store) = vocabulary.root_of(line) {
+            self.rooted.insert(digest(&[store.as_bytes()]));
+        }
+        self.note_write(ordinal, line, number);
+        match vocabulary.role_of(line) {
+            Role::Syscall => self.asked = StoreKey::of_read(vocabulary, line),
+            Role::SyscallResult => self.answer(ordinal, line, number),
+            Role::Read => {
+                let read = StoreKey::of_read(vocabulary, line).zip(vocabulary.answer(line));
+                if let Some((asked, value)) = read {
+                    self.compare(ordinal, &asked, value, line, number);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Check {
+    fn new(vocabulary: &'static dyn Vocabulary) -> Check {
+        Check {
+            vocabulary,
+            known: Keys::default(),
+            branches: Branches::new(),
+            rooted: HashSet::new(),
+            undo: Vec::new(),
+            uncommitted: Vec::new(),
+            settled: false,
+            aborted: false,
+            asked: None,
+            reads: Reads::default(),
+        }
+    }
+
+    /// A store without a root, where others have one, is no part of the state: a commit
+    /// empties it.
+    fn commit(&mut self) {
+        self.settled = true;
+        if !self.rooted.is_empty() {
+            self.known.keep_stores(&self.rooted);
+        }
+    }
+
+    /// What an entry writes, if it writes.
+    fn note_write(&mut self, ordinal: u64, line: &[u8], number: u64) {
+        let vocabulary = self.vocabulary;
+        let Some((store, key, value)) = vocabulary.written(line) else {
+            return;
+        };
+        let place = place(&store, key);
+        let leaves = vocabulary.leaves(line);
+        let is_told = leaves || self.branches.is_told() || !vocabulary.has_branches();
+        let transaction = vocabulary.transaction(line);
+        let known = Known {
+            value: value_of(value.unwrap_or(b"null")),
+            line: number,
+            // Of branches that are told it is known what becomes of a failed one's writes.
+            unsettled: transaction.filter(|_| !self.branches.is_told()),
+            effect: number,
+            or: match is_told {
+                true => Or::None,
+                false => Or::behind(self.known.get(&place), ordinal),
+            },
+        };
+        let effect = match leaves {
+            true => Some(known),
+            false => self.branches.write(place, number, known),
+        };
+        if let Some(known) = effect {
+            self.write(place, known);
+        }
+    }
+
+    /// A write, which may still be thrown away.
+    fn write(&mut self, place: Place, known: Known) {
+        self.undo.push((place, self.known.get(&place).cloned()));
+        self.known.insert(place, known);
+    }
+
+    /// What a failed transaction wrote is gone, but for what was written before
+    /// its messages ran: nothing is known of these keys any more.
+    fn settle_transaction(&mut self, tx: u64, failed: bool) {
+        for (place, _) in &self.undo {
+            let Some(known) = self.known.get_mut(place) else {
+                continue;
+            };
+            if known.unsettled == Some(tx) && failed {
+                self.known.remove(place);
+            } else if known.unsettled == Some(tx) {
+                known.unsettled = None;
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.branches.forget();
+        let mut done = std::mem::take(&mut self.undo);
+        for (place, _) in &done {
+            if let Some(known) = self.known.get_mut(place) {
+                known.unsettled = None;
+            }
+        }
+        match std::mem::take(&mut self.aborted) {
+            true => self.known.undo(done),
+            false => self.uncommitted.append(&mut done),
+        }
+    }
+
+    fn answer(&mut self, ordinal: u64, line: &[u8], number: u64) {
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        let Some(value) = self.vocabulary.answer(line) else {
+            return;
+        };
+        self.compare(ordinal, &asked, value, line, number);
+    }
+
+    /// What a read must give; `Err` if the recording does not tell.
+    fn expected(&self, place: &Place, reader: Option<u64>) -> Result<Option<Known>, ()> {
+        let known = match self.branches.see(place) {
+            Seen::Written(known) => Some(known),
+            Seen::Unknown => return Err(()),
+            Seen::Own(since) => match self.known.get(place) {
+                // The branch may still have what stood there before.
+                Some(known) if known.effect > since => return Err(()),
+                known => known,
+            },
+        };
+        let is_settled = |known: &&Known| known.unsettled.is_none() || known.unsettled == reader;
+        Ok(known.filter(is_settled).cloned())
+    }
+
+    fn compare(&mut self, ordinal: u64, asked: &StoreKey, value: &[u8], line: &[u8], number: u64) {
+        let place = place(&asked.store, &asked.raw);
+        let read = Known {
+            value: value_of(value),
+            line: number,
+            unsettled: None,
+            effect: 0,
+            or: Or::None,
+        };
+        let Ok(known) = self.expected(&place, self.vocabulary.transaction(line)) else {
+            self.reads.untold += 1;
+            return;
+        };
+        let Some(known) = known else {
+            self.reads.unknown += 1;
+            self.known.insert(place, read);
+            return;
+        };
+        let decides = known.or.is_decided(ordinal);
+        if known.value == read.value {
+            self.reads.checked += 1;
+            if !decides || matches!(known.or, Or::None) {
+                return;
+            }
+        } else if known.or.may_be(&read.value) {
+            self.reads.untold += 1;
+            if !decides {
+                return;
+            }
+        } else {
+            self.reads.checked += 1;
+            self.reads.wrong_count += 1;
+            self.tell(asked, value, line, number, known.line);
+        }
+        self.known.insert(place, read);
+    }
+
+    fn tell(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64, known_from: u64) {
+        if self.reads.wrong.len() < TOLD {
+            self.reads.wrong.push(WrongRead {
+                line_number: number,
+                crank: self.vocabulary.numbers(line).crank,
+                key: asked.text(),
+                read: (value != b"null").then(|| String::from_utf8_lossy(value).into_owned()),
+                known_from,
+            });
+        }
+    }
+}
+
+fn place(store: &str, key: &[u8]) -> Place {
+    Place {
+        store: digest(&[store.as_bytes()]),
+        key: digest(&[&values::normal_string(key)]),
+    }
+}
+
+fn value_of(value: &[u8]) -> Value {
+    digest(&[&values::normal_string(value)])
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut out = [0; 16];
+    out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    out
+}
