@@ -73,6 +73,11 @@ impl<V> Branches<V> {
         self.current.is_some()
     }
 
+    /// They are made on a branch that may be thrown away.
+    pub fn is_inner(&self) -> bool {
+        self.current.is_some_and(|branch| branch != OWN)
+    }
+
     /// The execution is over, or something is missing.
     pub fn forget(&mut self) {
         *self = Branches::new();
@@ -134,8 +139,7 @@ impl<V> Branches<V> {
 
     /// A write on the current branch; gives it back if it takes effect at once.
     pub fn write(&mut self, place: Place, line: u64, value: V) -> Option<V> {
-        let branch = self.current.filter(|branch| *branch != OWN);
-        let Some(number) = branch else {
+        let Some(number) = self.current.filter(|branch| *branch != OWN) else {
             return Some(value);
         };
         if self.writes >= WRITES {

@@ -248,8 +248,9 @@ impl Search<'_> {
             kept: vocabulary.kept_value(line),
             unsure: !told && vocabulary.has_branches(),
         };
-        // Of branches that are told it is known what becomes of a transaction that fails.
-        let tx = vocabulary.transaction(line).filter(|_| !told);
+        // What is written on a branch takes effect with that.
+        let tx = vocabulary.transaction(line);
+        let tx = tx.filter(|_| !self.branches.is_inner());
         let pending = Pending { write, ordinal, tx };
         let effect = match leaves {
             true => Some(pending),

@@ -240,7 +240,8 @@ impl Finds for Check {
             Effect::Writes(writes) => {
                 for (place, known) in writes {
                     let effect = number;
-                    self.write(place, Known { effect, ..known });
+                    let told = Known { effect, ..known };
+                    self.write(place, told);
                 }
             }
             Effect::Unknown => {
@@ -315,8 +316,8 @@ impl Check {
         let known = Known {
             value: value_of(value.unwrap_or(b"null")),
             line: number,
-            // Of branches that are told it is known what becomes of a failed one's writes.
-            unsettled: transaction.filter(|_| !self.branches.is_told()),
+            // What is written on a branch takes effect with that.
+            unsettled: transaction.filter(|_| !self.branches.is_inner()),
             effect: number,
             or: match is_told {
                 true => Or::None,
