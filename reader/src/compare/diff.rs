@@ -416,6 +416,9 @@ impl Document {
                 "the same read gave another value: one of the two stores or caches is at fault"
             }
             Aside::Reads => "a node that has just started reads more, and caches read less",
+            Aside::Order => {
+                "the same reads in another order; where they stand so again, that explains nothing"
+            }
             Aside::Place => "results and beginnings of transactions may stand elsewhere",
             Aside::Told => "events are no part of either, and a node's software may make others",
             Aside::Writes => "what was written is not the same, and the state it made is",
@@ -860,11 +863,11 @@ impl Document {
             );
         }
         if activity.between_runs && !in_run {
-            return self.decide(
-                Verdict::HiddenCrank,
-                "equal cranks, other activityhash: one side committed kernel work between runs that no \
-                 entry shows",
+            let words = format!(
+                "equal cranks, other activityhash: one side committed {} work between runs that no entry shows",
+                self.vocabulary.runner()
             );
+            return self.decide(Verdict::HiddenCrank, words);
         }
         self.decide(
             Verdict::HashOnly,

@@ -7,8 +7,9 @@
 //! does not matter, and one that only a side asked changed nothing if both go on alike.
 //! Results may stand behind each transaction or behind all, and are compared by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::order::{Moved, moved};
 use super::pair::Parting;
 use super::streams::{Counted, OneSided};
 use crate::tape::{BlockTape, Step, Unit, UnitDigest, What};
@@ -26,6 +27,27 @@ pub(super) enum Met {
     Nowhere,
 }
 
+/// Groups of reads that are remembered.
+const GROUPS: usize = 4096;
+
+/// Reads that stood in another order in blocks of the same AppHash: where they do so again,
+/// that explains nothing.
+#[derive(Debug, Default)]
+pub(super) struct Harmless(BTreeSet<UnitDigest>);
+
+impl Harmless {
+    /// Takes those of two executions that came to the same state.
+    pub(super) fn learn(&mut self, outcome: &Outcome) {
+        let groups = outcome.moved_groups.iter();
+        let room = GROUPS.saturating_sub(self.0.len());
+        self.0.extend(groups.take(room));
+    }
+
+    fn has(&self, group: &UnitDigest) -> bool {
+        self.0.contains(group)
+    }
+}
+
 /// How two executions of a height compare.
 pub(super) struct Outcome {
     pub(super) met: Met,
@@ -33,6 +55,8 @@ pub(super) struct Outcome {
     pub(super) aside: Option<(usize, usize)>,
     /// The first place where the same reads came in another order.
     pub(super) moved: Option<(usize, usize)>,
+    /// All reads that came in another order, by what they ask.
+    moved_groups: Vec<UnitDigest>,
     /// Steps that only one side records may decide, and nothing else tells.
     pub(super) one_sided: Option<OneSided>,
     /// Where what is told of the block is not the same.
@@ -47,6 +71,7 @@ impl Outcome {
             met,
             aside: None,
             moved: None,
+            moved_groups: Vec::new(),
             one_sided: None,
             told: None,
             until: [usize::MAX; 2],
@@ -56,7 +81,7 @@ impl Outcome {
 
 /// Compares two executions from their beginning on. `None`: every step of theirs is a
 /// part of the outcome.
-pub(super) fn meet(a: &BlockTape, b: &BlockTape) -> Option<Outcome> {
+pub(super) fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Option<Outcome> {
     let has_steps = |tape: &BlockTape| {
         let mut units = tape.units.iter();
         units.any(|unit| matches!(unit.what, What::Step(_)))
@@ -75,7 +100,7 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape) -> Option<Outcome> {
     };
     let outcome = match is_same_state(a, b) {
         true => by_outcome(a, b, &counted),
-        false => by_course(a, b, &counted),
+        false => by_course(a, b, &counted, harmless),
     };
     let one_sided = counted.one_sided([a, b], outcome.until, decides);
     Some(Outcome {
@@ -96,13 +121,16 @@ fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
     let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, decides));
     let Some(place) = of_a.first_other(&of_b) else {
         let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, |_| true));
+        let aside = of_a.first_other(&of_b);
+        let course = aside.map(|_| by_course(a, b, counted, &Harmless::default()));
         return Outcome {
-            aside: of_a.first_other(&of_b),
+            aside,
+            moved_groups: course.map_or(Vec::new(), |course| course.moved_groups),
             ..Outcome::of(Met::Equal)
         };
     };
     // The same question with another answer is why.
-    let course = by_course(a, b, counted);
+    let course = by_course(a, b, counted, &Harmless::default());
     let answer = match course.met {
         Met::Parts(at_a, at_b) if is_same_question(a, at_a, b, at_b) => Some((at_a, at_b)),
         _ => None,
@@ -117,6 +145,8 @@ pub(super) enum Aside {
     Answer,
     /// Other questions were asked.
     Reads,
+    /// The same ones, in another order.
+    Order,
     /// What ends or begins a transaction stands elsewhere.
     Place,
     /// What is told of the block is not the same.
@@ -130,6 +160,9 @@ pub(super) fn aside(at: &Parting) -> Aside {
     let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
     if is_same_question(a, *at_a, b, *at_b) {
         return Aside::Answer;
+    }
+    if moved([(a, *at_a), (b, *at_b)]) == Some(Moved::Reads) {
+        return Aside::Order;
     }
     let weights = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.weight));
     if weights.contains(&Some(Weight::Read)) {
@@ -167,7 +200,7 @@ fn told_otherwise(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Option<(us
 }
 
 /// By all steps but results, and then by these. What is told of the block is no step of it.
-fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
+fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted, harmless: &Harmless) -> Outcome {
     let walks = |of_results: bool| {
         let kept = move |weight| {
             weight != Some(Weight::Told) && (weight == Some(Weight::Result)) == of_results
@@ -175,7 +208,7 @@ fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
         [a, b].map(|tape| Walk::new(tape, counted, kept))
     };
     let [of_a, of_b] = walks(false);
-    let course = by_steps(of_a, of_b);
+    let course = by_steps(of_a, of_b, harmless);
     if matches!(course.met, Met::Parts(..)) {
         return course;
     }
@@ -190,7 +223,7 @@ fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
 }
 
 /// Between two other steps what was asked is compared without its order.
-fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
+fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
     let mut outcome = Outcome::of(Met::Equal);
     loop {
         let (of_a, of_b) = (a.reads(), b.reads());
@@ -203,17 +236,21 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>) -> Outcome {
         let differ = reads
             .first_other()
             .map(|at| reads.place(at, next_a, next_b));
+        let group = reads.moved_group();
+        let matters = group.is_some_and(|group| !harmless.has(&group));
+        outcome.moved_groups.extend(group);
+        let first = differ.filter(|_| matters);
         match (next_a, next_b) {
             // More may follow of a block that was cut off.
             (None, _) if !a.tape.is_whole() => return outcome.until(reads.reached()),
             (_, None) if !b.tape.is_whole() => return outcome.until(reads.reached()),
             (None, None) => {
-                outcome.note(differ, &reads);
+                outcome.note(differ, first);
                 return outcome;
             }
-            (Some(x), Some(y)) if a.says(x, &b, y) => outcome.note(differ, &reads),
-            (Some(x), Some(y)) if reads.only_one_asks_more() && !reads.are_moved() => {
-                outcome.note(differ, &reads);
+            (Some(x), Some(y)) if a.says(x, &b, y) => outcome.note(differ, first),
+            (Some(x), Some(y)) if reads.only_one_asks_more() && !matters => {
+                outcome.note(differ, first);
                 outcome.met = Met::Parts(x, y);
                 return outcome;
             }
@@ -234,10 +271,10 @@ impl Outcome {
         Outcome { until, ..self }
     }
 
-    /// Reads that differ, where both go on alike.
-    fn note(&mut self, differ: Option<(usize, usize)>, reads: &Reads<'_, '_>) {
+    /// Reads that differ, and where their order does, if that may matter.
+    fn note(&mut self, differ: Option<(usize, usize)>, moved: Option<(usize, usize)>) {
         self.aside = self.aside.or(differ);
-        self.moved = self.moved.or(differ.filter(|_| reads.are_the_same()));
+        self.moved = self.moved.or(moved);
     }
 }
 
@@ -313,9 +350,17 @@ impl<'w, 't> Reads<'w, 't> {
         ]
     }
 
-    /// They stand in another order: what is made of them may come of that.
-    fn are_moved(&self) -> bool {
-        self.first_other().is_some() && self.are_the_same()
+    /// What they ask, whatever its order, if they stand in another order: what is made of
+    /// them may come of that.
+    fn moved_group(&self) -> Option<UnitDigest> {
+        if self.first_other().is_none() || !self.are_the_same() {
+            return None;
+        }
+        let steps = self.of_a.iter().filter_map(|at| self.a.step(*at));
+        let mut asked: Vec<UnitDigest> = steps.map(|s| s.asks.unwrap_or(s.bare)).collect();
+        asked.sort_unstable();
+        let digest = blake3::hash(asked.as_flattened());
+        digest.as_bytes().first_chunk().copied()
     }
 
     /// Only their order differs.

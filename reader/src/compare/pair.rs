@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use super::cutter::{self, Depth};
-use super::outcome::{self, Met, Outcome};
+use super::outcome::{self, Harmless, Met, Outcome};
 use super::party::Party;
 use super::streams::OneSided;
 use super::verdict::Which;
@@ -176,6 +176,8 @@ pub struct Comparison {
     /// Cranks of the first block that differs which do, by their place in it.
     pub in_block: Vec<u64>,
     since_parting: u64,
+    /// Reads whose order did no harm so far.
+    harmless: Harmless,
 }
 
 /// The tape of one source, read by a thread of its own.
@@ -380,7 +382,9 @@ impl<'scope> TapeReader<'scope> {
             |other: &&BlockTape| undecided(best, other).is_some() && is_other_block(best, other);
         let others = others.iter().filter(|other| !is_other(other));
         let executed = others.filter(|other| other.ran() && best.ran());
-        let otherwise = executed.filter(|other| matches!(meet(best, other).met, Met::Parts(..)));
+        let none = Harmless::default();
+        let parts = |other: &&BlockTape| matches!(meet(best, other, &none).met, Met::Parts(..));
+        let otherwise = executed.filter(parts);
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
         self.executions.otherwise.extend(otherwise.take(room));
@@ -599,7 +603,10 @@ impl Comparison {
 
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
-        let outcome = meet(&a, &b);
+        let outcome = meet(&a, &b, &self.harmless);
+        if outcome::is_same_state(&a, &b) {
+            self.harmless.learn(&outcome);
+        }
         let (aside, one_sided, told) = (outcome.aside, outcome.one_sided, outcome.told);
         let other_hash = self.note_app_hashes(&a, &b, &outcome);
         let both = a.is_whole() && b.is_whole();
@@ -777,8 +784,8 @@ fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
-fn meet(a: &BlockTape, b: &BlockTape) -> Outcome {
-    let by_outcome = outcome::meet(a, b);
+fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Outcome {
+    let by_outcome = outcome::meet(a, b, harmless);
     by_outcome.unwrap_or_else(|| Outcome::of(meet_unit_by_unit(a, b)))
 }
 

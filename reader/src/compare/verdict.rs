@@ -275,8 +275,10 @@ impl Case<'_> {
         });
         if one == other {
             finding.verdict = Verdict::HiddenCrank;
-            finding.summary =
-                "the kernel counts this crank differently though everything before is equal".into();
+            finding.summary = format!(
+                "the {} counts this crank differently though everything before is equal",
+                self.vocabulary.runner()
+            );
             return;
         }
         match self.standing() {
@@ -289,7 +291,10 @@ impl Case<'_> {
                 finding.insert(side, count);
                 finding.summary = more_cranks(side, count);
             }
-            Standing::Other => finding.summary = "the kernel went on with another message".into(),
+            Standing::Other => {
+                let runner = self.vocabulary.runner();
+                finding.summary = format!("the {runner} went on with another message");
+            }
         }
     }
 

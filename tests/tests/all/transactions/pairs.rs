@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 75] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 80] = [
     (
         "a proposal that is executed before its decision, and another block is decided",
         "start [1=A decided std ] [2=B decided std ]",
@@ -169,6 +169,41 @@ const PAIRS: [(&str, &str, &str, &str, &str); 75] = [
         "reads in another order, and what is made of them",
         "start [1=A std ] [2=B r:bank/01=1 r:bank/02=2 w:bank/09=3 ]",
         "start [1=A std ] [2=C r:bank/02=2 r:bank/01=1 w:bank/09=4 ]",
+        "order differs",
+        "height 2, op 0, op-read",
+    ),
+    (
+        "reads in another order that did no harm a block before, and a write that differs behind them",
+        "start [1=A r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B r:bank/01=3 r:bank/02=2 w:bank/03=4 ]",
+        "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/02=2 r:bank/01=3 w:bank/03=5 ]",
+        "execution differs",
+        "height 2, op 2, op-write",
+    ),
+    (
+        "the same, noted",
+        "start [1=A r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B r:bank/01=3 r:bank/02=2 w:bank/03=4 ]",
+        "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/02=2 r:bank/01=3 w:bank/03=5 ]",
+        "execution differs",
+        "the same reads in another order; where they stand so again, that explains nothing",
+    ),
+    (
+        "the same reads, and another AppHash alone",
+        "start [1=A r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B r:bank/01=3 r:bank/02=2 w:bank/03=4 ]",
+        "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/02=2 r:bank/01=3 w:bank/03=4 ]",
+        "outside the recording",
+        "height 2",
+    ),
+    (
+        "other reads in another order than those that did no harm",
+        "start [1=A r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B r:bank/05=3 r:bank/06=2 w:bank/03=4 ]",
+        "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/06=2 r:bank/05=3 w:bank/03=5 ]",
+        "order differs",
+        "height 2, op 0, op-read",
+    ),
+    (
+        "reads in another order, and a write of which the AppHash tells nothing",
+        "start [1 r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2 r:bank/01=3 r:bank/02=2 w:bank/03=4 ]",
+        "start [1 r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2 r:bank/02=2 r:bank/01=3 w:bank/03=5 ]",
         "order differs",
         "height 2, op 0, op-read",
     ),
