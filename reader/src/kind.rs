@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::agoric_ring::AgoricRing;
 use crate::carrier::{carried, is_prefixed};
 use crate::fingerprint;
+use crate::vocabulary::entry;
 
 /// As many bytes as [`SourceKind::sniff`] makes use of.
 pub const SNIFF_LEN: usize = 4096;
@@ -121,6 +122,16 @@ impl SourceKind {
         }
         SourceKind::Foreign(Foreign::new(head))
     }
+}
+
+/// A text that begins without an entry of a host. A recorder keeps such files beside its
+/// ring: settings, notes and the node's log.
+pub(crate) fn is_without_entries(path: &Path) -> io::Result<bool> {
+    let head = head_of(path)?;
+    let is_entry = |line: &[u8]| !entry::type_of(line).is_empty() || carried(line).is_some();
+    let plain = SourceKind::sniff(&head) == SourceKind::Slog
+        && Compression::sniff(&head) == Compression::Plain;
+    Ok(plain && !head.split(|byte| *byte == b'\n').any(is_entry))
 }
 
 fn head_of(path: &Path) -> io::Result<Vec<u8>> {

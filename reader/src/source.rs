@@ -19,7 +19,7 @@ use crate::block_files::{self, BlockFiles};
 use crate::carrier::{Origin, carried};
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
-use crate::kind::{Compression, SourceKind};
+use crate::kind::{self, Compression, SourceKind};
 use crate::known_block::KnownBlock;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
 use crate::spool::{reads_once, spool};
@@ -360,9 +360,11 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if !path.join("ring").is_file() && BlockFiles::in_folder(path).map_err(io_error)?.is_some() {
         found.push(path.to_owned());
     }
+    let of_recorder = ["ring", "boxes", "archive"];
+    let of_recorder = of_recorder.iter().any(|name| path.join(name).exists());
     for folder in [path.to_owned(), path.join("boxes"), path.join("archive")] {
         if folder.is_dir() {
-            found.extend(files_in(&folder)?);
+            found.extend(files_in(&folder, of_recorder)?);
         }
     }
     if found.is_empty() {
@@ -372,7 +374,8 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(found)
 }
 
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+/// The sources in a folder; in a recorder's lie files of its own besides.
+fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceError> {
     let io_error = |error| SourceError::Io(folder.to_owned(), error);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io_error)? {
@@ -382,7 +385,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
         let kind = entry.file_type().map_err(io_error)?;
         let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
         let of_a_block = block_files::is_one(&entry.path());
-        if !hidden && !of_a_block && kind.is_file() && known() {
+        let own = || of_recorder && kind::is_without_entries(&entry.path()).unwrap_or(false);
+        if !hidden && !of_a_block && kind.is_file() && known() && !own() {
             files.push(entry.path());
         }
     }
