@@ -17,6 +17,7 @@ use crate::known_block::KnownBlock;
 use crate::placing::Place;
 use crate::selecting::{Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
+use crate::vocabulary::{self, Column, Vocabulary};
 
 /// Holes that are told one by one.
 const HOLES_TOLD: usize = 1000;
@@ -45,6 +46,12 @@ pub struct Row {
     pub bytes: u64,
     /// Cranks finished.
     pub cranks: u64,
+    /// Transactions, where the host tells them.
+    #[serde(skip_serializing_if = "is_none")]
+    pub transactions: u64,
+    /// Reads and writes of its stores.
+    #[serde(skip_serializing_if = "is_none")]
+    pub operations: u64,
     /// Number of the first crank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_crank: Option<u64>,
@@ -78,7 +85,7 @@ pub struct Row {
 }
 
 /// What a source holds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Survey {
     /// Blocks, in the order of their entries.
     pub blocks: Vec<Row>,
@@ -114,6 +121,8 @@ pub struct Survey {
     repeats: Repeats,
     #[serde(skip)]
     missing: MissingRecords,
+    #[serde(skip)]
+    vocabulary: &'static dyn Vocabulary,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -126,6 +135,27 @@ fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> 
 }
 
 impl Survey {
+    fn new(vocabulary: &'static dyn Vocabulary) -> Survey {
+        Survey {
+            blocks: Vec::new(),
+            records: 0,
+            bytes: 0,
+            node_records: 0,
+            context_records: 0,
+            outside: 0,
+            not_json: 0,
+            cranks: 0,
+            holes: Vec::new(),
+            hole_count: 0,
+            doubled: 0,
+            wrapped: 0,
+            known: 0,
+            repeats: Repeats::default(),
+            missing: MissingRecords::default(),
+            vocabulary,
+        }
+    }
+
     /// It holds lines of the node's log, and not one record of a block.
     pub fn is_of_a_log_alone(&self) -> bool {
         self.blocks.is_empty() && self.records == 0 && self.node_records > 0
@@ -142,7 +172,7 @@ impl Survey {
     /// # Errors
     /// What reading gives.
     pub fn of(source: &Source, profile: &Profile) -> io::Result<Survey> {
-        let mut survey = Survey::default();
+        let mut survey = Survey::new(vocabulary::of(profile));
         let everything = Selection::default();
         let mut selector = Selector::new(&everything, profile, source.blocks());
         let mut last: Option<usize> = None;
@@ -215,7 +245,7 @@ impl Survey {
         row.records += 1;
         row.bytes += bytes;
         let before = row.cranks;
-        row.take(line, profile);
+        row.take(line, profile, self.vocabulary);
         self.cranks += row.cranks - before;
     }
 
@@ -286,6 +316,8 @@ impl Row {
             records: 0,
             bytes: 0,
             cranks: 0,
+            transactions: 0,
+            operations: 0,
             first_crank: None,
             last_crank: None,
             activityhash: None,
@@ -298,8 +330,22 @@ impl Row {
         }
     }
 
-    fn take(&mut self, line: &Line<'_>, profile: &Profile) {
+    /// How much it has of something.
+    pub fn count(&self, of: Column) -> u64 {
+        match of {
+            Column::Cranks | Column::OwnCranks => self.cranks,
+            Column::Txs => self.transactions,
+            Column::Ops => self.operations,
+        }
+    }
+
+    fn take(&mut self, line: &Line<'_>, profile: &Profile, vocabulary: &dyn Vocabulary) {
         let Some(rules) = &profile.slog else { return };
+        match vocabulary.counts_as(line.bytes) {
+            Some(Column::Txs) => self.transactions += 1,
+            Some(Column::Ops) => self.operations += 1,
+            _ => {}
+        }
         if let Some(execution) = &mut self.execution {
             execution.line(line.as_it_stands(), line.whole, line.origin);
         }

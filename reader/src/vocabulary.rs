@@ -98,6 +98,35 @@ impl Transaction {
     }
 }
 
+/// What is counted of a block, in a table of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Cranks, of a host whose blocks run them.
+    Cranks,
+    /// Cranks, of a host that may have some.
+    OwnCranks,
+    /// Transactions.
+    Txs,
+    /// Reads and writes of stores.
+    Ops,
+}
+
+impl Column {
+    /// Its head.
+    pub fn name(self) -> &'static str {
+        match self {
+            Column::Cranks | Column::OwnCranks => "CRANKS",
+            Column::Txs => "TXS",
+            Column::Ops => "OPS",
+        }
+    }
+
+    /// It is left out where it is 0 everywhere.
+    pub fn may_be_empty(self) -> bool {
+        self == Column::OwnCranks
+    }
+}
+
 /// How much of two recordings was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -324,6 +353,19 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// Its blocks run cranks.
     fn has_cranks(&self) -> bool {
         true
+    }
+
+    /// What is counted of its blocks, for people.
+    fn columns(&self) -> &'static [Column] {
+        match self.has_cranks() {
+            true => &[Column::Cranks],
+            false => &[],
+        }
+    }
+
+    /// What an entry counts as, beside cranks.
+    fn counts_as(&self, _line: &[u8]) -> Option<Column> {
+        None
     }
 
     /// Its blocks have AppHashes, which say whether a network agrees.

@@ -380,14 +380,14 @@ impl Info {
     /// As many rows as leave the verdict and the quote on the screen.
     fn newest_blocks(&self) -> String {
         let rows = &self.survey.blocks;
-        let cranks = self.vocabulary.has_cranks();
+        let columns = self.vocabulary.columns();
         let before = rows.len().saturating_sub(ROWS);
         let newest = rows.get(before..).unwrap_or_default();
         match before {
-            0 => table(newest, cranks),
+            0 => table(newest, columns),
             before => format!(
                 "{}{before} before these: haltbox ls {}\n",
-                table(newest, cranks),
+                table(newest, columns),
                 Outside::text(&self.path)
             ),
         }

@@ -10,7 +10,7 @@ use super::document::{Asked, Document};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use crate::source;
 use crate::survey::{Row, Survey};
-use crate::vocabulary;
+use crate::vocabulary::{self, Column};
 
 /// List the blocks of a source, or the sources of a folder; of a recorder's folder the ring's
 /// blocks before the boxes and the archive.
@@ -26,9 +26,9 @@ struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     blocks: Vec<Row>,
-    /// Its blocks run cranks.
+    /// What is counted of its blocks.
     #[serde(skip)]
-    cranks: bool,
+    columns: &'static [Column],
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -46,7 +46,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
                 path: shown(path),
                 kind: None,
                 blocks: Vec::new(),
-                cranks: false,
+                columns: &[],
                 error: Some(error.to_string()),
             },
         };
@@ -57,7 +57,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
         listing.print_json()?;
     } else if alone {
         let sources = listing.sources.iter();
-        let tables = sources.map(|listed| table(&listed.blocks, listed.cranks));
+        let tables = sources.map(|listed| table(&listed.blocks, listed.columns));
         output::print(&tables.collect::<String>())?;
     } else {
         let ring = args.asked.source.join("ring");
@@ -67,7 +67,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
             .partition(|listed| listed.error.is_none() && Path::new(&listed.path) == ring);
         let tables = ring
             .iter()
-            .map(|ring| table(&ring.blocks, ring.cranks) + "\n");
+            .map(|ring| table(&ring.blocks, ring.columns) + "\n");
         let lines = others.iter().map(|listed| line_of(listed));
         output::print(&tables.chain(lines).collect::<String>())?;
     }
@@ -86,7 +86,7 @@ fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
         path: shown(path),
         kind: Some(source.kind()),
         blocks: survey.blocks,
-        cranks: vocabulary::of(&profile).has_cranks(),
+        columns: vocabulary::of(&profile).columns(),
         error: None,
     })
 }
@@ -101,11 +101,14 @@ fn line_of(listed: &Listed) -> String {
     format!("{path}  {}  {what}\n", listed.kind.unwrap_or("?"))
 }
 
-/// A table of blocks; `cranks`: they run some.
-pub fn table(rows: &[Row], cranks: bool) -> String {
-    let count = |text: &str| match cranks {
-        true => format!(" {text:>7}"),
-        false => String::new(),
+/// A table of blocks. Of cranks that a host may have, the column stands where it has any.
+pub fn table(rows: &[Row], columns: &[Column]) -> String {
+    let any =
+        |column: &&Column| !column.may_be_empty() || rows.iter().any(|row| row.count(**column) > 0);
+    let columns: Vec<&Column> = columns.iter().filter(any).collect();
+    let counts = |of: &dyn Fn(Column) -> String| -> String {
+        let texts = columns.iter().map(|column| format!(" {:>7}", of(**column)));
+        texts.collect()
     };
     let mut text = format!(
         "{:>10} {:>3} {:<10} {:>9} {:>10}{}  {}\n",
@@ -114,7 +117,7 @@ pub fn table(rows: &[Row], cranks: bool) -> String {
         "STATE",
         "RECORDS",
         "BYTES",
-        count("CRANKS"),
+        counts(&|column| column.name().to_owned()),
         "NAME"
     );
     for row in rows {
@@ -127,7 +130,7 @@ pub fn table(rows: &[Row], cranks: bool) -> String {
             state,
             row.records,
             bytes,
-            count(&row.cranks.to_string()),
+            counts(&|column| row.count(column).to_string()),
             Outside::text(&row.name)
         );
     }

@@ -7,7 +7,7 @@ mod trace;
 use haltbox_format::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Amount, Branching, Numbers, Role, Trace, Transaction, Vocabulary, Written};
+use super::{Amount, Branching, Column, Numbers, Role, Trace, Transaction, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -65,6 +65,19 @@ impl Vocabulary for Transactions {
         count(amount.cranks, "crank")
             + &count(amount.inputs, "transaction")
             + &count(amount.steps, "operation")
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &[Column::Txs, Column::Ops, Column::OwnCranks]
+    }
+
+    fn counts_as(&self, line: &[u8]) -> Option<Column> {
+        let kind = type_of(line);
+        match &*kind {
+            "tx-input" => Some(Column::Txs),
+            other if other.starts_with("op-") => Some(Column::Ops),
+            _ => None,
+        }
     }
 
     fn outside(&self) -> &'static [&'static str] {
