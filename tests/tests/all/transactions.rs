@@ -1,6 +1,8 @@
 //! Hosts without a slog of their own: what their calls and entries record, and
 //! how two such recordings are compared.
 
+#[path = "transactions/branches.rs"]
+mod branches;
 #[path = "transactions/pairs.rs"]
 mod pairs;
 #[path = "transactions/slogs.rs"]
@@ -492,13 +494,22 @@ fn a_read_that_differs_names_the_last_write_of_its_key() {
 #[test]
 fn a_stale_read_shows_without_another_validator() {
     let folder = tempfile::tempdir().expect("a folder");
-    let stale = execute(&folder.path().join("stale"), 1, |entries| {
-        let at = find(entries, "op-read", 2, Some(3));
-        entries[at]["value"] = json!("00");
-    });
-    let said = output(1, &["verify", "--reads", text(&stale)]);
+    let stale = |name: &str, told: bool| {
+        execute(&folder.path().join(name), 1, |entries| {
+            let at = find(entries, "op-read", 2, Some(3));
+            entries[at]["value"] = json!("00");
+            if told {
+                entries.insert(0, json!({"type": "branch", "branch": 0}));
+            }
+        })
+    };
+    let said = output(1, &["verify", "--reads", text(&stale("stale", true))]);
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains("bank 72"), "{said}");
+    // The write may have been thrown away, where nobody tells.
+    let said = output(0, &["verify", "--reads", text(&stale("untold", false))]);
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains("1 cannot be judged"), "{said}");
     let failed = execute(&folder.path().join("failed"), 1, |entries| {
         let at = find(entries, "op-read", 2, Some(3));
         entries.truncate(at);
@@ -509,6 +520,7 @@ fn a_stale_read_shows_without_another_validator() {
         entries.push(
             json!({"type": "op-read", "op": 0, "store": "bank", "key": "72", "value": value}),
         );
+        entries.insert(0, json!({"type": "branch", "branch": 0}));
     });
     output(0, &["verify", "--reads", text(&failed)]);
 }

@@ -6,7 +6,8 @@
 //! `0.` before it in transaction 0; `it:bank` and `next:bank/01` iterate, the iterator being
 //! the block's first operation. `decided` and `proposed` are a block's inputs, once it is
 //! decided and before. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
-//! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves. `spaced` has the lines written by another JSON writer.
+//! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves.
+//! `on:2/1` goes on on branch 2, which was made of 1, and `put:2` writes it. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
 
@@ -114,6 +115,13 @@ impl Words {
             "res" => self.result(number(name), value),
             "crank" => self.crank(number(name), value),
             "phase" => self.phase(what),
+            "on" if value.is_empty() => {
+                self.push(json!({"type": "branch", "branch": number(name)}))
+            }
+            "on" => {
+                self.push(json!({"type": "branch", "branch": number(name), "of": number(value)}))
+            }
+            "put" => self.push(json!({"type": "branch-written", "branch": number(name)})),
             "u" => self.push(json!({"type": "step-u", "x": what})),
             "set" | "unset" => self.leaves(kind, what),
             "root" => {
