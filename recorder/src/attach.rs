@@ -9,6 +9,7 @@
 mod beside;
 pub mod folder;
 mod watched;
+mod writing;
 
 use haltbox_format::ShowPath;
 use std::io;
@@ -20,7 +21,7 @@ use haltbox_format::Profile;
 use haltbox_format::mark::Position;
 use haltbox_format::ring::{History, RingView};
 
-use crate::freeze::{self, Plan};
+use crate::freeze::Plan;
 use crate::host::program::Program;
 use crate::intake::Place;
 use crate::operator::after_freeze::AfterFreeze;
@@ -31,6 +32,7 @@ use crate::signals::{self, Signals};
 use crate::triggers::Policy;
 use beside::Beside;
 use watched::{Wanted, Watched};
+use writing::Writing;
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -93,6 +95,8 @@ pub fn attach(options: Options) -> Result<(), String> {
         at: Position::default(),
         looked: None,
         waiting_told: false,
+        writing: None,
+        hurried: false,
     };
     let mut service = Service::ready();
     while signals.arrived().next().is_none() {
@@ -129,14 +133,20 @@ struct Watcher {
     /// When that was.
     looked: Option<Instant>,
     waiting_told: bool,
+    /// The box that is being written.
+    writing: Option<Writing>,
+    /// A signal came: no node is waited for.
+    hurried: bool,
 }
 
 impl Watcher {
     fn turn(&mut self) -> Result<(), String> {
+        self.take_done();
+        let writing = self.writing.is_some();
         if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
             beside.read(&watched.profile);
             let lately = self.looked.is_some_and(|at| at.elapsed() < LOOK);
-            let pressing = watched.wants() || beside.is_alarmed() || beside.has_more();
+            let pressing = writing || watched.wants() || beside.is_alarmed() || beside.has_more();
             if lately && !pressing {
                 return Ok(());
             }
@@ -186,14 +196,54 @@ impl Watcher {
         let stands = std::mem::replace(&mut self.at, at) == at;
         // Before a box is written, which a kill may cut short.
         beside.save(at);
-        for wanted in watched.ready(|since| beside.is_drained(since, stands)) {
-            let of = wanted.of;
-            let held = watched.held(&boxes, &view, life.block(of), at);
-            let frozen = held.or_else(|| freeze(&self.options, watched, beside, wanted));
-            frozen.into_iter().for_each(|name| beside.frozen(of, name));
+        while self.writing.is_none()
+            && let Some(wanted) = watched.ready(|since| beside.is_drained(since, stands))
+        {
+            match watched.held(&boxes, &view, life.block(wanted.of), at) {
+                Some(name) => beside.frozen(wanted.of, name),
+                None => {
+                    let plan = plan(&self.options, watched, &wanted);
+                    let told = beside.told().clone();
+                    let begun = Writing::begin(watched, wanted, plan, &self.options.ring, told);
+                    begun.hurry_if(self.hurried);
+                    self.writing = Some(begun);
+                }
+            }
         }
         beside.save(at);
         Ok(())
+    }
+
+    /// A box is wanted, or is being written.
+    fn wants(&self) -> bool {
+        self.writing.is_some() || self.watched.as_ref().is_some_and(Watched::wants)
+    }
+
+    /// What came of the box that was being written. What may work later is put off.
+    fn take_done(&mut self) {
+        let Some(outcome) = self.writing.as_ref().and_then(Writing::outcome) else {
+            return;
+        };
+        let Some(Writing { wanted, inode, .. }) = self.writing.take() else {
+            return;
+        };
+        // Another ring in its place knows nothing of the block.
+        let watched = self.watched.as_mut().filter(|watched| watched.is(inode));
+        match (outcome, watched) {
+            (Ok(frozen), watched) => {
+                let boxes = self.options.boxes();
+                let told = self.options.after_freeze.follow_up(&boxes, &frozen, true);
+                message::tell(&told);
+                if let (Some(_), Some(beside)) = (watched, &mut self.beside) {
+                    beside.frozen(wanted.of, frozen.name());
+                }
+            }
+            (Err(error), Some(watched)) if error.may_pass() => {
+                let again = watched.postpone(wanted);
+                say(&format!("NOT FROZEN: {error}; {}", again.words()));
+            }
+            (Err(error), _) => say(&format!("NOT FROZEN: {error}")),
+        }
     }
 
     /// Opens the ring, again if the host put another in its place.
@@ -231,13 +281,18 @@ impl Watcher {
     /// The node's end often is this one's, too: its last words come first.
     fn finish(mut self) -> Result<(), String> {
         let begun = Instant::now();
+        self.hurried = true;
+        self.writing
+            .iter()
+            .for_each(|writing| writing.hurry_if(true));
         loop {
             self.looked = None;
             self.turn()?;
-            let wants = self.watched.as_ref().is_some_and(Watched::wants);
+            let wants = self.wants();
             let beside = self.beside.as_ref();
             let drained = beside.is_none_or(|beside| beside.is_drained(begun, true));
-            if drained && !wants || begun.elapsed() >= LAST_WORDS {
+            let late = self.writing.is_none() && begun.elapsed() >= LAST_WORDS;
+            if drained && !wants || late {
                 break;
             }
             std::thread::sleep(SOON);
@@ -262,36 +317,14 @@ impl Options {
     }
 }
 
-/// Writes a box; its name, if there is one. What may work later is put off.
-fn freeze(
-    options: &Options,
-    watched: &mut Watched,
-    beside: &Beside,
-    wanted: Wanted,
-) -> Option<String> {
-    let plan = Plan {
+fn plan(options: &Options, watched: &Watched, wanted: &Wanted) -> Plan {
+    Plan {
         of: wanted.of,
         reason: wanted.reason.clone(),
         boxes: options.boxes(),
         profile: watched.profile.clone(),
         node_program: options.program(),
         ask: options.rpc.own.clone(),
-    };
-    match freeze::freeze_told(&watched.file, &plan, &options.ring, beside.told()) {
-        Ok(frozen) => {
-            let told = options.after_freeze.follow_up(&plan.boxes, &frozen, true);
-            message::tell(&told);
-            Some(frozen.name())
-        }
-        Err(error) if error.may_pass() => {
-            let again = watched.postpone(wanted);
-            say(&format!("NOT FROZEN: {error}; {}", again.words()));
-            None
-        }
-        Err(error) => {
-            say(&format!("NOT FROZEN: {error}"));
-            None
-        }
     }
 }
 

@@ -17,12 +17,10 @@ use std::collections::BTreeSet;
 
 use haltbox_format::AppHash;
 
-pub use ask::Kit;
-use ask::{Asker, Bounds};
+use ask::Asker;
+pub use ask::{Answered, Kit};
 use block::Told;
 pub use write::{Collected, From, Options, collect};
-
-use crate::rpc::Endpoint;
 
 /// Stores that chains of the Cosmos SDK have, by the names they are mounted with.
 pub const STORES: [&str; 44] = [
@@ -143,11 +141,4 @@ fn validators(asker: &mut Asker, height: u64) -> Vec<Vec<u8>> {
         }
     }
     pages
-}
-
-/// Asks beside a freeze: see [`Kit`].
-fn ask_for_kit(endpoint: Endpoint, height: u64) -> Vec<Vec<u8>> {
-    let mut asker = Asker::new(endpoint, Bounds::KIT);
-    ask_all(&mut asker, height, &[]);
-    asker.lines()
 }

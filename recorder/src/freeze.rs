@@ -3,6 +3,7 @@
 //! The ring is read through its file, as any reader does, so that recording
 //! goes on meanwhile. What must not be lost is protected by then.
 
+pub(crate) mod progress;
 pub(crate) mod reserve;
 pub(crate) mod ring_copy;
 
@@ -28,6 +29,7 @@ use crate::collect::Kit;
 use crate::private;
 use crate::ring::machine;
 use crate::rpc::Endpoint;
+use progress::Progress;
 use ring_copy::{CopyError, Reading, Scope};
 
 /// What to freeze.
@@ -72,6 +74,8 @@ pub struct Frozen {
     pub finding: Finding,
     /// What it was given, in short.
     pub inputs: Inputs,
+    /// Why not everything is in it that its node was to be asked, in words.
+    pub unanswered: Option<String>,
 }
 
 /// How much a box holds beside the block it is about.
@@ -171,7 +175,7 @@ impl FreezeError {
 
 /// Writes the box. On a full disk first history is given up, never the block.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
-    freeze_with(ring, plan, None)
+    freeze_beside(ring, plan, None, &Progress::default())
 }
 
 /// The same, with what is told beside the ring at `path`: judged by it, and with the
@@ -183,17 +187,41 @@ pub fn freeze_told(
     path: &Path,
     told: &Told,
 ) -> Result<Frozen, FreezeError> {
-    freeze_with(ring, plan, Some((path, told)))
+    freeze_beside(ring, plan, Some((path, told)), &Progress::default())
 }
 
 /// A ring's path, and what is told beside it.
-type Beside<'a> = Option<(&'a Path, &'a Told)>;
+pub(crate) type Beside<'a> = Option<(&'a Path, &'a Told)>;
 
-fn freeze_with(ring: &File, plan: &Plan, beside: Beside<'_>) -> Result<Frozen, FreezeError> {
-    match freeze_scope(ring, plan, Scope::Everything, beside) {
-        Err(FreezeError::NoSpace { .. }) => freeze_scope(ring, plan, Scope::Block(plan.of), beside),
-        other => other,
+/// The same, while somebody follows how far it is.
+pub(crate) fn freeze_beside(
+    ring: &File,
+    plan: &Plan,
+    beside: Beside<'_>,
+    progress: &Progress,
+) -> Result<Frozen, FreezeError> {
+    let everything = freeze_scope(ring, plan, Scope::Everything, beside, progress);
+    if !matches!(everything, Err(FreezeError::NoSpace { .. })) {
+        return everything;
     }
+    // What a node answers must not cost the history.
+    let unasked = Plan {
+        ask: None,
+        ..plan.clone()
+    };
+    let again = |scope| {
+        progress.reads_ring();
+        freeze_scope(ring, &unasked, scope, beside, progress)
+    };
+    let had_room = progress.is_copied();
+    let frozen = match had_room.then(|| again(Scope::Everything)) {
+        None | Some(Err(FreezeError::NoSpace { .. })) => again(Scope::Block(plan.of)),
+        Some(other) => other,
+    };
+    frozen.map(|frozen| Frozen {
+        unanswered: plan.no_room_for_answers(&frozen),
+        ..frozen
+    })
 }
 
 fn freeze_scope(
@@ -201,6 +229,7 @@ fn freeze_scope(
     plan: &Plan,
     scope: Scope,
     beside: Beside<'_>,
+    progress: &Progress,
 ) -> Result<Frozen, FreezeError> {
     let view = RingView::read(ring).map_err(FreezeError::Ring)?;
     let mut history = History::read(ring, &view).map_err(|e| FreezeError::Ring(e.into()))?;
@@ -215,7 +244,7 @@ fn freeze_scope(
         .ok_or(FreezeError::NoBlock(plan.of.height))?
         .clone();
     // It answers while the ring is copied.
-    let kit = plan.kit(&subject, scope);
+    let kit = plan.kit(&subject);
     let folder = folder_of(&plan.boxes)?;
     let file = folder
         .temporary()
@@ -236,8 +265,11 @@ fn freeze_scope(
         });
         lines.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
     }
-    for line in kit.iter().flat_map(Kit::take) {
-        let kept = copied.writer.evidence(&line);
+    // A node may let itself be waited for: the ring is not needed for that.
+    progress.has_copied();
+    let answered = kit.map(|kit| kit.take(|| progress.is_hurried()));
+    for line in answered.iter().flat_map(|answered| &answered.lines) {
+        let kept = copied.writer.evidence(line);
         kept.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
     }
     let identity = Identity {
@@ -259,15 +291,21 @@ fn freeze_scope(
         state: subject.state,
         finding: subject.finding(),
         inputs: copied.inputs,
+        unanswered: answered.and_then(|answered| answered.cut),
     })
 }
 
 impl Plan {
-    /// Where a block diverged, its node is asked what it still tells. A disk without room for
-    /// the block's history has none for that.
-    fn kit(&self, subject: &Block, scope: Scope) -> Option<Kit> {
-        let asks = subject.state == State::Diverged && matches!(scope, Scope::Everything);
-        let node = self.ask.as_ref().filter(|_| asks)?;
+    fn no_room_for_answers(&self, frozen: &Frozen) -> Option<String> {
+        let diverged = frozen.state == State::Diverged;
+        let node = self.ask.as_ref().filter(|_| diverged)?;
+        Some(format!("the disk has no room for what {node} answers"))
+    }
+
+    /// Where a block diverged, its node is asked what it still tells.
+    fn kit(&self, subject: &Block) -> Option<Kit> {
+        let diverged = subject.state == State::Diverged;
+        let node = self.ask.as_ref().filter(|_| diverged)?;
         Some(Kit::start(node, self.of.height))
     }
 }

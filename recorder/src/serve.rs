@@ -23,6 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::alarms::{Alarms, Brings};
 use crate::archive::{self, Archiving};
 use crate::blackbox::held::learn_of_boxes;
+use crate::freeze::progress::Progress;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::host::program::Program;
 use crate::intake::draining::Draining;
@@ -267,9 +268,13 @@ impl Server {
             self.pull_triggers();
             self.finish_writing();
             self.start_writing();
+            self.hold_what_is_copied();
             self.drop_drained();
             let ended = self.hear_wrapper();
             let asked = signals.arrived().next().is_some();
+            if asked {
+                self.freezing.hurry();
+            }
             if stopping.is_none() && (asked || ended || self.sources_over()) {
                 stopping = Some(Instant::now());
                 service.stopping();
@@ -650,7 +655,7 @@ impl Server {
         };
         let ring = match wanted.held_by.clone() {
             HeldBy::Archive(block) => {
-                let work = move || block.freeze(&plan.boxes, &plan.reason);
+                let work = move |_: &Progress| block.freeze(&plan.boxes, &plan.reason);
                 return self.freezing.begin(work);
             }
             HeldBy::OldRing(path) => fs::File::open(path),
@@ -660,13 +665,13 @@ impl Server {
                 recorder.file()
             }
         };
-        self.freezing.begin(move || {
+        self.freezing.begin(move |progress| {
             let ring = ring.map_err(|error| FreezeError::Io {
                 doing: "open the ring for a box in",
                 path: plan.boxes.clone(),
                 error,
             })?;
-            freeze::freeze(&ring, &plan)
+            freeze::freeze_beside(&ring, &plan, None, progress)
         });
     }
 
@@ -697,6 +702,19 @@ impl Server {
         tell(&reply);
         if let Some(stream) = wanted.asked_by {
             control::answer(&stream, &reply);
+        }
+    }
+
+    /// A box needs what the ring holds until it was copied: what it waits for then, the
+    /// answers of a node, costs no record.
+    fn hold_what_is_copied(&mut self) {
+        let (Some(needed), Some(recorder)) = (self.freezing.needs_ring(), &mut self.recorder)
+        else {
+            return;
+        };
+        match needed {
+            true => recorder.hold_history(),
+            false => recorder.release_history(),
         }
     }
 

@@ -41,6 +41,8 @@ mod journal; // the node's log out of systemd's journal
 mod json; // what commands print as JSON, against docs/json.md
 #[path = "all/kill.rs"]
 mod kill; // SIGKILL at random instants
+#[path = "all/kit.rs"]
+mod kit; // what a node is asked while its box is written, and nodes that do not answer
 #[path = "all/layering.rs"]
 mod layering; // who may stand on whom
 #[path = "all/live.rs"]

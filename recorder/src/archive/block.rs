@@ -104,6 +104,7 @@ impl ArchivedBlock {
             state: self.entry.state.unwrap_or(State::Confirmed),
             finding: Finding::of(self.entry.state.unwrap_or(State::Confirmed), false),
             inputs: Inputs::default(),
+            unanswered: None,
         })
     }
 

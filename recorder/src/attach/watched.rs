@@ -30,7 +30,7 @@ const ARCHIVED_IN: u64 = 6;
 pub(super) struct Watched {
     pub(super) file: File,
     pub(super) profile: Arc<Profile>,
-    inode: u64,
+    pub(super) inode: u64,
     archiving: Option<Archiving>,
     /// Attempts that a box was wanted of, and what was known against them then.
     done: HashSet<(Option<RingId>, Attempt, Finding)>,
@@ -193,11 +193,12 @@ impl Watched {
         !self.wanted.is_empty()
     }
 
-    /// What need not be waited for any more. `drained`: whether all is there of what
-    /// was wanted at that time.
-    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Vec<Wanted> {
-        let ready = self.wanted.extract_if(.., |wanted| drained(wanted.since));
-        ready.collect()
+    /// The first that need not be waited for any more. `drained`: whether all is there of
+    /// what was wanted at that time.
+    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Option<Wanted> {
+        let mut wanted = self.wanted.iter();
+        let at = wanted.position(|wanted| drained(wanted.since))?;
+        Some(self.wanted.remove(at))
     }
 
     /// The box that holds a block already: the host may freeze by a thread of its own,

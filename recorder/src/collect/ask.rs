@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -56,6 +56,18 @@ pub(super) struct Asker {
     begun: Instant,
     bytes: usize,
     answers: Vec<Answer>,
+    /// Hears of each question and of each answer that is kept.
+    listener: Option<Sender<Said>>,
+}
+
+/// What the asking thread of a [`Kit`] says.
+enum Said {
+    /// What it asks now.
+    Asks(String),
+    /// An answer that is kept, as a line.
+    Line(Vec<u8>),
+    /// Everything was asked.
+    Done,
 }
 
 /// What was asked, and what came of it.
@@ -79,6 +91,7 @@ impl Asker {
             begun: Instant::now(),
             bytes: 0,
             answers: Vec::new(),
+            listener: None,
         }
     }
 
@@ -108,7 +121,16 @@ impl Asker {
             begun: Instant::now(),
             bytes: 0,
             answers: Vec::new(),
+            listener: None,
         })
+    }
+
+    /// The same, for one that hears of everything at once.
+    fn heard_by(endpoint: Endpoint, bounds: Bounds, listener: Sender<Said>) -> Asker {
+        Asker {
+            listener: Some(listener),
+            ..Asker::new(endpoint, bounds)
+        }
     }
 
     /// The place, as it may be shown.
@@ -126,14 +148,28 @@ impl Asker {
             .ok()
             .filter(|body| refusal(body).is_none())
             .cloned();
-        self.bytes += outcome.as_ref().map_or(0, Vec::len);
-        self.answers.push(Answer {
+        self.push(Answer {
             call: call.to_owned(),
             at,
             took: begun.elapsed(),
             outcome,
         });
         told
+    }
+
+    fn push(&mut self, answer: Answer) {
+        self.bytes += answer.outcome.as_ref().map_or(0, Vec::len);
+        if self.listener.is_some() {
+            self.say(Said::Line(self.line_of(&answer)));
+        }
+        self.answers.push(answer);
+    }
+
+    /// Where nobody hears any more, nobody needs it.
+    fn say(&self, said: Said) {
+        if let Some(listener) = &self.listener {
+            let _ = listener.send(said);
+        }
     }
 
     /// The same, and keeps nothing.
@@ -143,8 +179,7 @@ impl Asker {
 
     /// Keeps what was asked for quietly.
     pub(super) fn keep(&mut self, call: &str, body: &[u8]) {
-        self.bytes += body.len();
-        self.answers.push(Answer {
+        self.push(Answer {
             call: call.to_owned(),
             at: clock::rfc3339(clock::now_ms()),
             took: Duration::ZERO,
@@ -174,6 +209,7 @@ impl Asker {
     }
 
     fn fetch(&self, call: &str) -> Result<Vec<u8>, String> {
+        self.say(Said::Asks(call.to_owned()));
         if self.begun.elapsed() >= self.bounds.time {
             let seconds = self.bounds.time.as_secs();
             return Err(format!("not asked: {seconds} s were over"));
@@ -283,43 +319,83 @@ fn one_line(body: &[u8]) -> Vec<u8> {
 
 /// A node that is asked while a box of its is written.
 pub struct Kit {
-    lines: Receiver<Vec<Vec<u8>>>,
+    said: Receiver<Said>,
     until: Instant,
     from: String,
 }
 
+/// What a node answered for a box.
+pub struct Answered {
+    /// A line for each answer; the last one says what was not answered any more.
+    pub lines: Vec<Vec<u8>>,
+    /// Why not everything was asked, in words.
+    pub cut: Option<String>,
+}
+
 impl Kit {
+    /// How long a node is still waited for once the recorder is told to end: one that answers
+    /// at all needs less for most of what it is asked.
+    const LAST_ANSWERS: Duration = Duration::from_secs(2);
+    /// How often it is looked whether the recorder is told to end.
+    const GLANCE: Duration = Duration::from_millis(50);
+
     /// Begins to ask about a height. Without a thread nobody is asked.
     pub fn start(endpoint: &Endpoint, height: u64) -> Kit {
-        let (sender, lines) = channel();
+        let (sender, said) = channel();
         let (from, node) = (endpoint.to_string(), endpoint.clone());
         let thread = std::thread::Builder::new().name("haltbox-evidence".to_owned());
         // The closed channel tells of a thread that was not to be had.
         let _ = thread.spawn(move || {
-            let _ = sender.send(super::ask_for_kit(node, height));
+            let mut asker = Asker::heard_by(node, Bounds::KIT, sender);
+            super::ask_all(&mut asker, height, &[]);
+            asker.say(Said::Done);
         });
         Kit {
-            lines,
+            said,
             until: Instant::now() + Bounds::KIT.time + Bounds::KIT.patience,
             from,
         }
     }
 
-    /// What was told, or one line that says why nothing was.
-    pub fn take(&self) -> Vec<Vec<u8>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let why = match self.lines.recv_timeout(left) {
-            Ok(lines) => return lines,
-            Err(RecvTimeoutError::Timeout) => "no answer in time",
-            Err(RecvTimeoutError::Disconnected) => "nobody could be asked",
+    /// Waits for what the node tells, but not for long once `is_ending` says that the recorder
+    /// is told to end.
+    pub fn take(&self, is_ending: impl Fn() -> bool) -> Answered {
+        let (mut lines, mut asked) = (Vec::new(), String::new());
+        let (mut until, mut ending) = (self.until, false);
+        let why = loop {
+            if !ending && is_ending() {
+                ending = true;
+                until = until.min(Instant::now() + Self::LAST_ANSWERS);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left.min(Self::GLANCE)) {
+                Ok(Said::Asks(call)) => asked = call,
+                Ok(Said::Line(line)) => lines.push(line),
+                Ok(Said::Done) => return Answered { lines, cut: None },
+                Err(RecvTimeoutError::Disconnected) => break "nobody could be asked",
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(RecvTimeoutError::Timeout) if ending => {
+                    break "the recorder was ended before the answer came";
+                }
+                Err(RecvTimeoutError::Timeout) => break "no answer in time",
+            }
         };
+        self.cut(lines, asked, why)
+    }
+
+    fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &str) -> Answered {
+        let cut = format!("{} did not answer everything: /{call}: {why}", self.from);
         let answer = Answer {
-            call: String::new(),
+            call,
             at: clock::rfc3339(clock::now_ms()),
             took: Duration::ZERO,
-            outcome: Err(why.to_owned()),
+            outcome: Err(format!("{why}; nothing was asked behind it")),
         };
-        vec![answer.line(&self.from)]
+        lines.push(answer.line(&self.from));
+        Answered {
+            lines,
+            cut: Some(cut),
+        }
     }
 }
 

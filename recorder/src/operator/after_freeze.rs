@@ -328,6 +328,7 @@ mod tests {
             state: State::Pinned,
             finding: Finding::Doubt,
             inputs: haltbox_format::Inputs::default(),
+            unanswered: None,
         };
         let command = format!(
             "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",

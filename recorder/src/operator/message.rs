@@ -105,6 +105,9 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         let inputs = frozen.inputs.to_string();
         let _ = writeln!(text, "  given      {}", Outside::text(&inputs));
     }
+    if let Some(unanswered) = &frozen.unanswered {
+        let _ = writeln!(text, "  lacks      {}", Outside::text(unanswered));
+    }
     let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
     let _ = writeln!(
         text,

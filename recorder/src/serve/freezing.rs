@@ -14,6 +14,7 @@ use haltbox_format::mark::Attempt;
 
 use crate::again::Again;
 use crate::archive::ArchivedBlock;
+use crate::freeze::progress::Progress;
 use crate::freeze::reserve::Reserve;
 use crate::freeze::{FreezeError, Frozen};
 use crate::operator::message::say;
@@ -81,6 +82,7 @@ impl Wanted {
 /// A freeze that is being written.
 struct Writing {
     wanted: Wanted,
+    progress: Progress,
     done: Receiver<Result<Frozen, FreezeError>>,
 }
 
@@ -91,6 +93,8 @@ pub(super) struct Freezing {
     postponed: Vec<Wanted>,
     writing: Option<Writing>,
     reserve: Option<Reserve>,
+    /// The recorder is told to end.
+    hurried: bool,
 }
 
 impl Freezing {
@@ -108,6 +112,7 @@ impl Freezing {
             postponed: Vec::new(),
             writing: None,
             reserve: told.ok(),
+            hurried: false,
         }
     }
 
@@ -165,7 +170,7 @@ impl Freezing {
     /// Begins the next box; `work` writes it, in a thread of its own.
     pub(super) fn begin(
         &mut self,
-        work: impl FnOnce() -> Result<Frozen, FreezeError> + Send + 'static,
+        work: impl FnOnce(&Progress) -> Result<Frozen, FreezeError> + Send + 'static,
     ) {
         if self.next().is_none() {
             return;
@@ -175,16 +180,39 @@ impl Freezing {
             reserve.give_up();
         }
         let (sender, done) = channel();
+        let progress = Progress::default();
+        if self.hurried {
+            progress.hurry();
+        }
+        let followed = progress.clone();
         let started = std::thread::Builder::new()
             .name("haltbox-freeze".to_owned())
             .spawn(move || {
-                let _ = sender.send(work());
+                let _ = sender.send(work(&followed));
             });
         if let Err(error) = started {
             say(&format!("no thread to write the box: {error}"));
         }
         // Without a thread the channel is closed: an outcome, too.
-        self.writing = Some(Writing { wanted, done });
+        self.writing = Some(Writing {
+            wanted,
+            progress,
+            done,
+        });
+    }
+
+    /// The box that is being written is of the ring, and needs it still.
+    pub(super) fn needs_ring(&self) -> Option<bool> {
+        let writing = self.writing.as_ref()?;
+        let of_ring = matches!(writing.wanted.held_by, HeldBy::Ring);
+        of_ring.then(|| !writing.progress.is_copied())
+    }
+
+    /// From here on no box waits for a node.
+    pub(super) fn hurry(&mut self) {
+        self.hurried = true;
+        let writing = self.writing.iter();
+        writing.for_each(|writing| writing.progress.hurry());
     }
 
     /// The box that was being written, if it is done by now.
@@ -249,7 +277,7 @@ mod tests {
         let mut freezing = Freezing::new(folder.path(), 0);
         freezing.want(asked());
         let (go, wait) = channel::<()>();
-        freezing.begin(move || {
+        freezing.begin(move |_| {
             let _ = wait.recv();
             Err(FreezeError::NoBlock(7))
         });
@@ -262,7 +290,7 @@ mod tests {
         assert_eq!(freezing.wanted.len(), 1);
         assert_eq!(freezing.next().expect("one").reason, "it does not stand");
         // Of what is wanted unasked one is enough.
-        freezing.begin(|| Err(FreezeError::NoBlock(7)));
+        freezing.begin(|_| Err(FreezeError::NoBlock(7)));
         freezing.want(of("it does not stand"));
         assert!(freezing.next().is_none() && freezing.wanted.is_empty());
     }
