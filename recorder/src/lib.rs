@@ -29,6 +29,7 @@ mod alarms;
 pub mod archive;
 pub mod attach;
 pub mod blackbox;
+mod build_info;
 mod clock;
 pub mod collect;
 pub mod freeze;

@@ -9,6 +9,8 @@ use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::ring::Superblock;
 use sha2::{Digest as _, Sha256};
 
+use crate::build_info;
+
 /// BLAKE3 of the machine's id, keyed by use, so that the id itself is never
 /// told; zero where the machine has none (some containers).
 pub fn machine() -> [u8; 32] {
@@ -76,7 +78,7 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
         kernel: kernel.map(|text| text.trim().to_owned()),
         cpu,
         node_sha256: node_program.and_then(|path| sha256(path).ok()),
-        ..HostFingerprint::default()
+        versions: node_program.map(build_info::versions).unwrap_or_default(),
     }
 }
 
