@@ -32,6 +32,12 @@ func (a *application) Info(ctx context.Context, req *types.RequestInfo) (*types.
 	})
 }
 
+func (a *application) InitChain(ctx context.Context, req *types.RequestInitChain) (*types.ResponseInitChain, error) {
+	return a.marker.InitChain(req, func() (*types.ResponseInitChain, error) {
+		return a.Application.InitChain(ctx, req)
+	})
+}
+
 func (a *application) ProcessProposal(
 	ctx context.Context, req *types.RequestProcessProposal,
 ) (*types.ResponseProcessProposal, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/abci"
@@ -25,6 +26,7 @@ type app struct {
 	recorder *haltbox.Recorder
 	tracer   *kvtrace.Tracer
 	sum      byte
+	changes  *cmtproto.ConsensusParams
 	fails    error
 	refuses  bool
 }
@@ -42,7 +44,7 @@ func (a *app) ProcessProposal(context.Context, *types.RequestProcessProposal) (*
 }
 
 func (a *app) FinalizeBlock(_ context.Context, req *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
-	response := &types.ResponseFinalizeBlock{AppHash: hash(byte(req.Height))}
+	response := &types.ResponseFinalizeBlock{AppHash: hash(byte(req.Height)), ConsensusParamUpdates: a.changes}
 	attempt := a.tracer.Attempt()
 	for number, tx := range req.Txs {
 		attempt.BeginTx(number, tx)
@@ -140,7 +142,9 @@ func same(t *testing.T, got, want []string) {
 	}
 }
 
-func inputLine(txs ...string) string {
+func inputLine(txs ...string) string { return inputLineOf(7, txs...) }
+
+func inputLineOf(height byte, txs ...string) string {
 	all := sha256.New()
 	for _, tx := range txs {
 		sum := sha256.Sum256([]byte(tx))
@@ -148,7 +152,7 @@ func inputLine(txs ...string) string {
 	}
 	commit, _ := (&types.CommitInfo{Votes: []types.VoteInfo{{BlockIdFlag: 2}}}).Marshal()
 	return fmt.Sprintf(`{"type":"step-input","txs":%d,"txsDigest":"%x","lastCommit":"%s","misbehavior":null,`+
-		`"nextValidators":"%x","proposer":"0102","block":"%x"}`, len(txs), all.Sum(nil), digest(string(commit)), hash(200), hash(107))
+		`"nextValidators":"%x","proposer":"0102","block":"%x"}`, len(txs), all.Sum(nil), digest(string(commit)), hash(200), hash(100+height))
 }
 
 func TestABlockIsRecordedAsDocumented(t *testing.T) {
@@ -171,6 +175,41 @@ func TestABlockIsRecordedAsDocumented(t *testing.T) {
 		fmt.Sprintf(`{"type":"end-block","height":7,"appHash":"%X"}`, hash(7)),
 		fmt.Sprintf(`{"type":"commit-block","height":7,"appHash":"%X"}`, hash(7)),
 	})
+}
+
+// What a node is set up with stands beside the input, and changes neither its digest nor a name.
+func TestWhatANodeIsSetUpWithIsNoInput(t *testing.T) {
+	config := hash(9)
+	c := start(t, abci.Options{Config: config})
+	params := &cmtproto.ConsensusParams{
+		Block:     &cmtproto.BlockParams{MaxBytes: 22020096, MaxGas: 7},
+		Evidence:  &cmtproto.EvidenceParams{MaxAgeNumBlocks: 100000, MaxAgeDuration: 48 * time.Hour, MaxBytes: 1048576},
+		Validator: &cmtproto.ValidatorParams{PubKeyTypes: []string{"ed25519"}},
+	}
+	c.inner.changes = &cmtproto.ConsensusParams{Block: &cmtproto.BlockParams{MaxBytes: 22020096, MaxGas: -1}}
+	if _, err := c.wrapped.InitChain(context.Background(), &types.RequestInitChain{ConsensusParams: params}); err != nil {
+		t.Fatal(err)
+	}
+	var bare []string
+	for height := int64(7); height <= 8; height++ {
+		c.finalize(decided(height))
+		c.commit()
+		bare = append(bare, fmt.Sprintf(`,"input":"%s"}`, digest(inputLineOf(byte(height)))))
+	}
+	var told []string
+	for _, line := range c.lines() {
+		if strings.HasPrefix(line, `{"type":"begin-block"`) && !strings.HasSuffix(line, bare[len(told)/2]) {
+			t.Errorf("%s does not end with %s", line, bare[len(told)/2])
+		}
+		if _, own, is := strings.Cut(line, `,"local":`); is && strings.Contains(line, "step-input") {
+			told = append(told, line, own)
+		}
+	}
+	// As the collector makes it of /consensus_params: tests/tests/all/collect.rs.
+	const after = "1abee63669d5b1c62a14dd5f58c9f189a774f6465f8e4a0516650e591748246d"
+	if len(told) != 4 || strings.Contains(told[1], after) || told[3] != fmt.Sprintf(`{"params":"%s","config":"%x"}}`, after, config) {
+		t.Errorf("%q", told)
+	}
 }
 
 func TestADecisionReleasesTheBlockBefore(t *testing.T) {
@@ -264,7 +303,7 @@ func TestAProposalIsRecordedAsOne(t *testing.T) {
 	var told []bool
 	for _, line := range c.lines() {
 		if strings.HasPrefix(line, `{"type":"step-input"`) {
-			told = append(told, strings.HasSuffix(line, `,"local":{"proposal":true}}`))
+			told = append(told, strings.Contains(line, `,"local":{"proposal":true`))
 		}
 	}
 	if !slices.Equal(told, []bool{true, false}) {

@@ -16,7 +16,11 @@
 // holds, in protobuf; null stands for nothing. A transaction's digest is its
 // SHA-256, which is CometBFT's hash of it. A tx-result has what LastResultsHash
 // is made of; codespace and log of a failed one are in its member "local",
-// which is not compared. step-updates stands where a block changes
+// which is not compared. Where it is known, step-input ends with a member "local", which
+// is not compared either and is no part of the input of begin-block: "params", a digest of
+// the consensus parameters that the block is executed with, known from InitChain until
+// the process ends, and "config", what the application gave as [Options.Config].
+// step-updates stands where a block changes
 // validators or consensus parameters.
 //
 // # When a block is released

@@ -58,12 +58,7 @@ func (in *input) line(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
 	return in.members(e, txDigests).End()
 }
 
-// proposedLine is that of a proposal. What it has more is local, so it does not change
-// the block's name.
-func (in *input) proposedLine(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
-	return in.members(e, txDigests).Open("local").Bool("proposal", true).Shut().End()
-}
-
+// members are those of the line, to which others may be added.
 func (in *input) members(e *entry.Entry, txDigests [][sha256.Size]byte) *entry.Entry {
 	all := sha256.New()
 	for at := range txDigests {

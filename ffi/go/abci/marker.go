@@ -24,6 +24,9 @@ type Options struct {
 	// is marked. What it records with the function it gets belongs to the block, and
 	// must be the same on all nodes that executed it alike.
 	AtEnd func(record func(entry []byte))
+	// Config, if there is one, is a digest of what this node is set up with. It stands
+	// beside what a block was given, is no part of it and is not compared.
+	Config []byte
 	// OnError, if there is one, is told the first error of the recorder. The
 	// node goes on without.
 	OnError func(error)
@@ -51,6 +54,8 @@ type Marker struct {
 	last result
 	// uncommitted: last was executed and is not durable yet.
 	uncommitted bool
+	// params are the consensus parameters that the next block is executed with.
+	params params
 	// proposed is the proposal whose execution was begun before its decision.
 	proposed proposal
 }
@@ -86,6 +91,20 @@ func (m *Marker) Info(info func() (*types.ResponseInfo, error)) (*types.Response
 	if height := natural(response.LastBlockHeight); height > m.last.height {
 		m.last = result{height, bytes.Clone(response.LastBlockAppHash)}
 	}
+	return response, nil
+}
+
+// InitChain learns the consensus parameters that the chain begins with.
+func (m *Marker) InitChain(
+	req *types.RequestInitChain, begin func() (*types.ResponseInitChain, error),
+) (*types.ResponseInitChain, error) {
+	response, err := begin()
+	if m == nil || err != nil {
+		return response, err
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.params.begin(req, response)
 	return response, nil
 }
 
@@ -187,15 +206,31 @@ func (m *Marker) begin(in input, proposed bool) {
 	digests := in.txDigests()
 	m.note(m.recorder.BeginBlock(in.height, in.time, digest(in.line(&m.entry, digests))))
 	m.options.Tracer.Begin()
-	if proposed {
-		m.record(in.proposedLine(&m.entry, digests))
-	} else {
-		m.record(in.line(&m.entry, digests))
-	}
+	m.record(m.withOwn(in.members(&m.entry, digests), proposed).End())
 	for at, tx := range in.txs {
 		m.entry.Begin("tx-input").Int("tx", int64(at)).Hex("digest", digests[at][:])
 		m.record(m.entry.Int("bytes", int64(len(tx))).End())
 	}
+}
+
+// withOwn adds to the input what this node alone has: what it is set up with, and that
+// the block is only proposed. The digest of the input is of the line without it.
+func (m *Marker) withOwn(e *entry.Entry, proposed bool) *entry.Entry {
+	params := m.params.digest()
+	if !proposed && params == nil && m.options.Config == nil {
+		return e
+	}
+	e.Open("local")
+	if proposed {
+		e.Bool("proposal", true)
+	}
+	if params != nil {
+		e.Hex("params", params)
+	}
+	if m.options.Config != nil {
+		e.Hex("config", m.options.Config)
+	}
+	return e.Shut()
 }
 
 func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
@@ -209,6 +244,7 @@ func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	if changesRules(response) {
 		m.record(updatesLine(&m.entry, response))
 	}
+	m.params.change(response.ConsensusParamUpdates)
 	if m.options.AtEnd != nil {
 		m.options.AtEnd(m.record)
 	}
