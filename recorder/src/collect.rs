@@ -9,6 +9,8 @@ mod ask;
 mod block;
 mod entries;
 mod list;
+mod misbehavior;
+mod params;
 mod proof;
 mod proto;
 mod write;
@@ -78,9 +80,7 @@ struct Root {
 }
 
 /// Asks for the root of every store that is named, and keeps those that are proved.
-fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, more: &[String]) -> Vec<Root> {
-    let names = STORES.iter().map(|name| (*name).to_owned());
-    let names: BTreeSet<String> = names.chain(more.iter().cloned()).collect();
+fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<String>) -> Vec<Root> {
     let mut found = Vec::new();
     for store in names {
         let call = format!(
@@ -91,7 +91,10 @@ fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, more: &[String]) -> 
         };
         if let Some(hash) = proof::root_of(&body, &store, app_hash.as_bytes()) {
             asker.keep(&call, &body);
-            found.push(Root { store, hash });
+            found.push(Root {
+                store: store.clone(),
+                hash,
+            });
         }
     }
     found
@@ -112,13 +115,25 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
         true => asker.ask("dump_consensus_state"),
         false => asker.ask("consensus_state"),
     };
-    asker.ask(&format!("consensus_params?height={height}"));
+    let params = asker.ask(&format!("consensus_params?height={height}"));
     let voters = validators(asker, height.saturating_sub(1));
     validators(asker, height);
     let info = asker.told("abci_info");
     let mut told = Told::read(height, block, results, behind, info, voters);
+    told.params = params.and_then(|body| params::digest(&body, height));
+    let names = STORES.iter().map(|name| (*name).to_owned());
+    let mut names: BTreeSet<String> = names.chain(stores.iter().cloned()).collect();
     if let Some(app_hash) = told.app_hash {
-        told.roots = roots(asker, height, app_hash, stores);
+        told.roots = roots(asker, height, app_hash, &names);
+    }
+    // The header has the AppHash of the height before. Stores that the chain does not have
+    // need not be asked for twice.
+    if !told.roots.is_empty() {
+        names = told.roots.iter().map(|root| root.store.clone()).collect();
+    }
+    let before = told.block.as_ref().and_then(block::Block::app_hash_before);
+    if let Some((app_hash, height)) = before.zip(height.checked_sub(1)) {
+        told.roots_before = roots(asker, height, app_hash, &names);
     }
     told
 }

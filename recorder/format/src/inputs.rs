@@ -22,6 +22,7 @@ struct InputRule {
     name: String,
     #[serde(rename = "type")]
     kind: String,
+    /// `a.b` for a member of a member.
     member: String,
 }
 
@@ -45,7 +46,8 @@ impl InputRules {
             return;
         };
         for rule in self.0.iter().filter(|rule| rule.kind == kind) {
-            let value = json::find(line, rule.member.as_bytes());
+            let mut names = rule.member.split('.');
+            let value = names.try_fold(line, |object, name| json::find(object, name.as_bytes()));
             told.put(&rule.name, value.and_then(short));
         }
     }
@@ -100,6 +102,7 @@ mod tests {
     fn rules() -> InputRules {
         let rules = r#"[{"name":"txs","type":"step-input","member":"txsDigest"},
             {"name":"evidence","type":"step-input","member":"misbehavior"},
+            {"name":"params","type":"step-input","member":"local.params"},
             {"name":"time","type":"begin-block","member":"time"}]"#;
         serde_json::from_str(rules).unwrap()
     }
@@ -108,19 +111,21 @@ mod tests {
     fn each_input_is_a_short_string() {
         let mut told = Inputs::default();
         let digest = "ab".repeat(32);
-        let input = format!(r#"{{"type":"step-input","txsDigest":"{digest}","misbehavior":null}}"#);
+        let input = format!(
+            r#"{{"type":"step-input","txsDigest":"{digest}","misbehavior":null,"local":{{"config":"ef","params":"{digest}"}}}}"#
+        );
         let begin = r#"{"type":"begin-block","time":"1795993018.594507464"}"#;
         let other = r#"{"type":"tx-input","txsDigest":"cd","time":7}"#;
         for line in [begin, &input, other, "no JSON", r#"{"type":7}"#] {
             rules().read(line.as_bytes(), &mut told);
         }
-        let expected = "time=1795993018.594507464 txs=abababab evidence=none";
+        let expected = "time=1795993018.594507464 txs=abababab evidence=none params=abababab";
         assert_eq!(told.to_string(), expected);
         // Another attempt at the block.
         rules().read(br#"{"type":"step-input","txsDigest":"x"}"#, &mut told);
         assert_eq!(
             told.to_string(),
-            "time=1795993018.594507464 txs=x evidence=none"
+            "time=1795993018.594507464 txs=x evidence=none params=abababab"
         );
         assert!(!told.is_empty() && Inputs::default().is_empty());
     }

@@ -4,13 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haltbox_format::AppHash;
 use jiff::Timestamp;
-use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Root;
 use super::list::few;
+use super::misbehavior;
 use super::proto::Message;
 use crate::rpc::number;
 
@@ -28,7 +29,11 @@ pub(super) struct Told {
     pub(super) committed: bool,
     /// Digest of what the block says of votes for the one before.
     pub(super) last_commit: Option<[u8; 32]>,
+    /// Digest of the consensus parameters.
+    pub(super) params: Option<[u8; 32]>,
     pub(super) roots: Vec<Root>,
+    /// Those of the height before.
+    pub(super) roots_before: Vec<Root>,
 }
 
 /// `/block`.
@@ -73,7 +78,7 @@ pub(super) struct Data {
 #[derive(Deserialize)]
 struct Evidence {
     #[serde(default, deserialize_with = "few")]
-    evidence: Option<Vec<IgnoredAny>>,
+    evidence: Option<Vec<Box<RawValue>>>,
 }
 
 #[derive(Deserialize)]
@@ -170,13 +175,13 @@ struct Application {
     last_block_app_hash: Option<String>,
 }
 
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(D::Error::custom)
 }
 
 /// `"-1"` or `-1`.
-fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+pub(super) fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Form {
@@ -244,7 +249,9 @@ impl Told {
             last_commit: block.as_ref().and_then(|block| block.last_commit(&voters)),
             block,
             results,
+            params: None,
             roots: Vec::new(),
+            roots_before: Vec::new(),
         }
     }
 }
@@ -275,10 +282,15 @@ impl Block {
         txs.map(|tx| STANDARD.decode(tx).ok()).collect()
     }
 
-    /// The block brings evidence against validators.
-    pub(super) fn has_evidence(&self) -> bool {
-        let evidence = self.block.evidence.evidence.as_ref();
-        evidence.is_some_and(|list| !list.is_empty())
+    /// The digest of the evidence against validators that the block brings, if it brings any.
+    pub(super) fn misbehavior(&self) -> Result<Option<[u8; 32]>, String> {
+        let evidence = self.block.evidence.evidence.as_deref();
+        misbehavior::digest(evidence.unwrap_or_default())
+    }
+
+    /// The AppHash after the block before, as the chain has it.
+    pub(super) fn app_hash_before(&self) -> Option<AppHash> {
+        AppHash::from_hex(self.block.header.app_hash.as_bytes())
     }
 
     /// The digest of the `CommitInfo` that CometBFT 0.38 and later hand over with the block:

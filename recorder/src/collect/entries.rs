@@ -22,7 +22,7 @@ impl Told {
         let txs = block.txs().ok_or("a transaction is no base64")?;
         let digests: Vec<[u8; 32]> = txs.iter().map(|tx| Sha256::digest(tx).into()).collect();
         let input = self.input(block, &digests)?;
-        let mut lines = vec![self.begin(block, &input), input];
+        let mut lines = vec![self.begin(block, &input), self.with_params(input)];
         for (tx, (bytes, digest)) in txs.iter().zip(&digests).enumerate() {
             let (digest, bytes) = (hex(digest), bytes.len());
             lines.push(format!(
@@ -56,12 +56,9 @@ impl Told {
 
     /// All that the block brings, which `begin-block` has a digest of: it is whole or not at all.
     fn input(&self, block: &Block, digests: &[[u8; 32]]) -> Result<String, String> {
-        if block.has_evidence() {
-            return Err(
-                "the block has evidence against validators, whose digest RPC does not tell"
-                    .to_owned(),
-            );
-        }
+        let misbehavior = block.misbehavior();
+        let misbehavior = misbehavior.map_err(|why| format!("the block has {why}"))?;
+        let misbehavior = or_null(misbehavior.as_ref().map_or(&[], |digest| &digest[..]));
         let last_commit = self.last_commit;
         let last_commit = last_commit.ok_or("who voted for the block before is not told whole")?;
         let header = &block.block.header;
@@ -77,8 +74,17 @@ impl Told {
         let (count, txs) = (digests.len(), hex(&Sha256::digest(digests.concat())));
         let last_commit = hex(&last_commit);
         Ok(format!(
-            r#"{{"type":"step-input","txs":{count},"txsDigest":"{txs}","lastCommit":"{last_commit}","misbehavior":null,"nextValidators":{next},"proposer":{proposer},"block":{hash}}}"#
+            r#"{{"type":"step-input","txs":{count},"txsDigest":"{txs}","lastCommit":"{last_commit}","misbehavior":{misbehavior},"nextValidators":{next},"proposer":{proposer},"block":{hash}}}"#
         ))
+    }
+
+    /// The parameters stand beside the input, whose digest is without them.
+    fn with_params(&self, mut input: String) -> String {
+        if let Some(params) = &self.params {
+            input.pop();
+            let _ = write!(input, r#","local":{{"params":"{}"}}}}"#, hex(params));
+        }
+        input
     }
 
     fn bound(&self, kind: &str) -> String {

@@ -202,6 +202,8 @@ impl Told {
             .filter(|network| Some(*network) != self.app_hash);
         tells.extend(other.map(|hash| format!("another one in the next header: {}", hash.short())));
         tells.push(count(self.roots.len(), "roots of stores, proved"));
+        let before = self.roots_before.len();
+        tells.extend((before > 0).then(|| count(before, "of the height before, as answers")));
         tells
     }
 
