@@ -340,3 +340,31 @@ fn a_fifo_among_the_boxes_is_not_waited_for() {
     let looked = opened.recv_timeout(Duration::from_secs(30));
     assert_eq!(looked, Ok(true), "it waits for the other end of a FIFO");
 }
+
+/// Pages that the kernel cannot make present would stop a host in a fault: nothing is lent of
+/// them, and it may ask again.
+#[test]
+fn nothing_is_lent_of_pages_that_cannot_be_made_present() {
+    static LAID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = open(folder.path());
+    execute(&host, 1, 2);
+    if matches!(host.lend(&LAID), Err(HostError::NotLent)) {
+        return eprintln!("not run: this kernel or file system lends nothing");
+    }
+    host.end_lending().expect("ended");
+    let path = folder.path().join("ring");
+    let ring = std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("the ring");
+    let length = ring.metadata().expect("its length").len();
+    // Nothing touches the pages that are gone meanwhile.
+    ring.set_len(1 << 16).expect("cut");
+    let lent = host.lend(&LAID);
+    ring.set_len(length).expect("as before");
+    assert!(matches!(lent, Err(HostError::NotLent)), "{lent:?}");
+    assert!(matches!(host.lend(&LAID), Ok(Some(_))));
+    host.end_lending().expect("ended");
+    execute(&host, 2, 2);
+}

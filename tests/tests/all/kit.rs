@@ -239,6 +239,39 @@ fn a_watcher_goes_on_while_a_node_does_not_answer() {
     host.wait().expect("it ends");
 }
 
+/// What the node's executable was built of, where Go built it.
+#[test]
+fn a_box_tells_the_versions_of_a_go_program() {
+    let found = std::process::Command::new("go")
+        .args(["env", "GOROOT"])
+        .output();
+    let Some(found) = found.ok().filter(|found| found.status.success()) else {
+        return eprintln!("not run: there is no go");
+    };
+    let at = String::from_utf8(found.stdout).expect("text");
+    let program = Path::new(at.trim()).join("bin/go");
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let log = dir.with_extension("log");
+    fs::write(&log, failure(H)).expect("a log");
+    let mut arguments = vec!["--size", "4MiB", "--node-log", text(&log), "--slog", "-"];
+    arguments.extend(["--profile", "host", "--node-program", text(&program)]);
+    let mut recorder = Recorder::start(&dir, &arguments, Stdio::piped());
+    let mut pipe = recorder.child().stdin.take().expect("a pipe");
+    pipe.write_all(recorded().as_bytes()).expect("it reads");
+    drop(pipe);
+    recorder.wait_for("do not roll back");
+    recorder.wait();
+    let info = output(0, &["info", "--json", text(&only_box(&dir))]);
+    let info: serde_json::Value = serde_json::from_slice(&info).expect("JSON");
+    let versions = &info["sources"][0]["host"]["versions"];
+    let go = versions["go"].as_str().expect("a version");
+    assert!(
+        go.starts_with("go1.") && versions["modules"].is_string(),
+        "{versions}"
+    );
+}
+
 /// Whoever answers does not choose what a file holds that is handed to others.
 #[test]
 fn neither_a_redirect_nor_text_gets_into_a_box() {
