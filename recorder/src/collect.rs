@@ -157,3 +157,92 @@ fn validators(asker: &mut Asker, height: u64) -> Vec<Vec<u8>> {
     }
     pages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const H: u64 = 20;
+
+    fn data(name: &str) -> Vec<u8> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/collect/");
+        std::fs::read(format!("{path}{name}")).unwrap()
+    }
+
+    /// What a healthy node answered, with a change.
+    fn told(change: impl Fn(&mut Vec<Value>)) -> (Told, Asker) {
+        let lines = String::from_utf8(data("healthy.jsonl")).unwrap();
+        let mut lines: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        change(&mut lines);
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut asker = Asker::of_lines(lines.as_bytes(), ask::Bounds::COLLECT).unwrap();
+        (ask_all(&mut asker, H, &[]), asker)
+    }
+
+    fn block(lines: &mut [Value]) -> &mut Value {
+        let of = |line: &&mut Value| line["call"] == "/block?height=20";
+        let line = lines.iter_mut().find(of).unwrap();
+        &mut line["answer"]["result"]["block"]
+    }
+
+    /// As CometBFT 0.38 hands it over: the digest is of its own `EvidenceList.ToABCI`.
+    #[test]
+    fn evidence_is_digested_as_the_application_gets_it() {
+        let comet: Value = serde_json::from_slice(&data("evidence.json")).unwrap();
+        let (told, _) = told(|lines| {
+            block(lines)["evidence"]["evidence"] = comet["evidence"].clone();
+        });
+        let lines = told.lines().unwrap();
+        let digest = comet["digest"].as_str().unwrap();
+        let member = format!(r#""misbehavior":"{digest}""#);
+        assert!(lines[1].contains(&member), "{}", lines[1]);
+    }
+
+    /// As `ffi/go/abci` has them, in its test of the same parameters.
+    #[test]
+    fn parameters_stand_beside_the_input() {
+        let recorded = String::from_utf8(data("recorded.jsonl")).unwrap();
+        let recorded: Vec<&str> = recorded.lines().take(2).collect();
+        let (told, _) = told(|_| {});
+        let lines = told.lines().unwrap();
+        let digest = "1abee63669d5b1c62a14dd5f58c9f189a774f6465f8e4a0516650e591748246d";
+        let own = format!(r#","local":{{"params":"{digest}"}}}}"#);
+        assert_eq!(lines[0], recorded[0]);
+        let bare = lines[1].strip_suffix(&own).map(|line| format!("{line}}}"));
+        assert_eq!(bare.as_deref(), Some(recorded[1]), "{}", lines[1]);
+    }
+
+    /// The header has the AppHash of the height before, to which their proofs lead.
+    #[test]
+    fn the_roots_of_the_height_before_are_proved() {
+        let (whole, _) = told(|_| {});
+        let (told, asker) = told(|lines| {
+            let of = |line: &&Value| line["call"].as_str().unwrap().contains("/store/");
+            let mut before: Vec<Value> = lines.iter().filter(of).cloned().collect();
+            for line in &mut before {
+                let call = line["call"]
+                    .as_str()
+                    .unwrap()
+                    .replace("height=20", "height=19");
+                line["call"] = json!(call);
+            }
+            let of_bank = |line: &&mut Value| line["call"].as_str().unwrap().contains("/bank/");
+            let bank = before.iter_mut().find(of_bank).unwrap();
+            bank["answer"]["result"]["response"]["proofOps"]["ops"][1]["key"] = json!("YWNj");
+            let app_hash = whole.app_hash.unwrap().to_string();
+            block(lines)["header"]["app_hash"] = json!(app_hash);
+            lines.extend(before);
+        });
+        assert!(told.roots.len() > 2 && told.roots == whole.roots);
+        assert_eq!(told.roots_before.len(), told.roots.len() - 1);
+        assert!(whole.roots_before.is_empty());
+        let kept = asker.lines();
+        let kept = kept.iter().map(|line| String::from_utf8_lossy(line));
+        let of_before = kept.filter(|line| line.contains("/store/") && line.contains("height=19"));
+        assert_eq!(of_before.count(), told.roots_before.len());
+    }
+}

@@ -232,45 +232,6 @@ fn what_is_not_proved_is_left_out() {
     assert_eq!(roots(&other.bx(&folder.path().join("other"))), 0);
 }
 
-/// A store that differed before is no store that this block changed: the answers have its root.
-#[test]
-fn the_roots_of_the_height_before_are_among_the_answers() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut answers = Answers::of("healthy");
-    // As if the block had changed nothing.
-    let app_hash = answers.result("/block_results")["app_hash"].clone();
-    let app_hash = STANDARD.decode(app_hash.as_str().expect("a hash"));
-    let app_hash: Vec<String> = app_hash
-        .expect("base64")
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    answers.result("/block?height=20")["block"]["header"]["app_hash"] = json!(app_hash.concat());
-    let of_store = |line: &&Value| line["call"].as_str().expect("a call").contains("/store/");
-    let mut before: Vec<Value> = answers.0.iter().filter(of_store).cloned().collect();
-    let stores = before.len();
-    assert!(stores > 2, "{stores}");
-    for line in &mut before {
-        let call = line["call"].as_str().expect("a call");
-        line["call"] = json!(call.replace("height=20", "height=19"));
-    }
-    // What is not proved is left out here, too.
-    before[0]["answer"]["result"]["response"]["proofOps"]["ops"][1]["key"] = json!("YWNj");
-    answers.0.extend(before);
-    let (code, said, bx) = answers.collect(&folder.path().join("with"));
-    let expected = format!("{} of the height before, as answers", stores - 1);
-    assert!(code == 0 && said.contains(&expected), "{said}");
-    let kept = output(
-        0,
-        &["cat", "--stream", "evidence", text(&bx.expect("a box"))],
-    );
-    let kept = String::from_utf8(kept).expect("text");
-    assert_eq!(
-        kept.matches("/key%22&data=0x00&height=19").count(),
-        stores - 1
-    );
-}
-
 /// The block with what CometBFT 0.38 made of a double vote and of an attack on light clients.
 fn with_evidence() -> Answers {
     let mut answers = Answers::of("healthy");
