@@ -89,7 +89,7 @@ fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<Str
         let Some(body) = asker.ask_quietly(&call) else {
             continue;
         };
-        if let Some(hash) = proof::root_of(&body, &store, app_hash.as_bytes()) {
+        if let Some(hash) = proof::root_of(&body, store, app_hash.as_bytes()) {
             asker.keep(&call, &body);
             found.push(Root {
                 store: store.clone(),
