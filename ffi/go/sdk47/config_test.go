@@ -1,0 +1,88 @@
+// Code generated from sdk/config_test.go; DO NOT EDIT.
+
+package sdk47
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cometbft/cometbft/libs/log"
+)
+
+type options map[string]any
+
+func (o options) Get(key string) any { return o[key] }
+
+func TestWhatTheOperatorChooses(t *testing.T) {
+	home := options{"home": "/home/v", "haltbox.enable": "true"}
+	for name, step := range map[string]struct {
+		options     options
+		environment map[string]string
+		want        func(c *config, err error) bool
+	}{
+		"nothing": {options{"home": "/home/v"}, nil, func(c *config, err error) bool { return c == nil && err == nil }},
+		"on": {home, nil, func(c *config, err error) bool {
+			return err == nil && c.options.Dir == "/home/v/haltbox" && c.stores == operations && c.options.RingSize == 0
+		}},
+		"on by the environment": {options{"home": "/home/v", "haltbox.enable": false, "haltbox.ring-mib": int64(7)},
+			map[string]string{"HALTBOX_ENABLE": "1", "HALTBOX_STORES": "false", "HALTBOX_DIR": "/x"},
+			func(c *config, err error) bool {
+				return err == nil && c.options.Dir == "/x" && c.stores == rootsAlone && c.options.RingSize == 7<<20
+			}},
+		"neither true nor false": {home, map[string]string{"HALTBOX_STORES": "maybe"}, refused("haltbox.stores", `"maybe"`)},
+		"too much":               {home, map[string]string{"HALTBOX_RING_MIB": "18446744073709551615"}, refused("HALTBOX_RING_MIB")},
+		"no home":                {options{"haltbox.enable": true}, nil, refused("haltbox.dir")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for name, value := range step.environment {
+				t.Setenv(name, value)
+			}
+			if chosen, err := configOf(step.options); !step.want(chosen, err) {
+				t.Errorf("%+v, %v", chosen, err)
+			}
+		})
+	}
+}
+
+func refused(parts ...string) func(*config, error) bool {
+	return func(c *config, err error) bool {
+		for _, part := range parts {
+			if c != nil || err == nil || !strings.Contains(err.Error(), part) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// The template is of the settings that are read, with the values they have anyway.
+func TestTheTemplateIsTheDefault(t *testing.T) {
+	found := options{"home": "/home/v"}
+	for _, line := range strings.Split(ConfigTemplate, "\n") {
+		if name, value, is := strings.Cut(line, " = "); is && !strings.HasPrefix(line, "#") {
+			found[section+name] = strings.Trim(value, `"`)
+		}
+	}
+	found["haltbox.enable"] = true
+	chosen, err := configOf(found)
+	plain, _ := configOf(options{"home": "/home/v", "haltbox.enable": true})
+	if err != nil || len(found) != 8 {
+		t.Fatal(err, found)
+	}
+	if chosen.options.RingSize != 256<<20 || chosen.options.ArchiveBytes != 2048<<20 {
+		t.Errorf("%+v", chosen)
+	}
+	chosen.options.RingSize, chosen.options.ArchiveBytes = 0, 0
+	if *chosen != *plain {
+		t.Errorf("%+v, and without it %+v", chosen, plain)
+	}
+}
+
+func TestSwitchedOffItIsTheApplicationItself(t *testing.T) {
+	var box *Box = New(log.NewNopLogger(), options{"home": filepath.Clean("/home/v")})
+	if box != nil || box.Wrap(nil) != nil {
+		t.Error("it is on")
+	}
+	box.Option(nil)
+}
