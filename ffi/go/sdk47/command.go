@@ -1,22 +1,22 @@
-// Code generated from sdk/command.go; DO NOT EDIT.
-
 package sdk47
 
 import (
-	"github.com/cosmos/cosmos-sdk/server"
 	"github.com/spf13/cobra"
+
+	"github.com/cosmos/cosmos-sdk/server"
 )
 
 // Command has the start command of a node hand its log to the recorder, CometBFT's
-// and the SDK's, and tell it a panic of CometBFT's: as it makes the node it may panic
-// without a word to the logger. Call it in main, between making the root command and
-// executing it:
+// and the SDK's. Call it in main, between making the root command and executing it:
 //
 //	rootCmd := cmd.NewRootCmd()
 //	haltbox.Command(rootCmd)
 //
 // Without it a node that differs is not known for one: CometBFT tells its application
 // nothing, only its log.
+//
+// The SDK 0.47 runs CometBFT in a goroutine of its own. A panic there ends the process,
+// and nothing of the recorder's hears of it: what was recorded is in the ring.
 func Command(root *cobra.Command) {
 	for _, command := range root.Commands() {
 		if command.Name() == "start" && command.RunE != nil {
@@ -39,15 +39,12 @@ func recorded(run func(*cobra.Command, []string) error) func(*cobra.Command, []s
 	}
 }
 
-// end is for a defer: the recorder is opened behind it.
+// end waits for a box that is being written. Otherwise the recorder stays open until the
+// process is over, because the goroutine of CometBFT goes on until then: a block that it
+// commits meanwhile would have no end in the recording.
 func (t *tap) end() {
-	cause := recover()
 	recorder := t.recorder.Load()
-	if cause != nil {
-		recorder.TellPanic(cause)
-	}
-	_ = recorder.Close()
-	if cause != nil {
-		panic(cause)
+	if stats, err := recorder.Stats(); err == nil && stats.Diverged > 0 {
+		_ = recorder.Close()
 	}
 }

@@ -17,7 +17,8 @@
 // Two things differ, because CometBFT 0.37 hands over the transactions of a block one by
 // one, and is given the AppHash by Commit. The entry step-input has the header's DataHash
 // in the place of a digest of the transactions. And end-block is recorded as Commit
-// returned, so a process that is killed in between leaves a block without an end.
+// returned, so a process that is killed in between leaves a block without an end: it is
+// not compared, and the blocks around it are.
 //
 // # Which stores
 //

@@ -28,20 +28,64 @@ type copied struct {
 	in []string
 }
 
-var copies = []copied{
+var copies = append([]copied{
 	{to: "config.go", from: "../sdk/config.go"},
-	{to: "config_test.go", from: "../sdk/config_test.go", in: []string{"cosmossdk.io/log", "github.com/cometbft/cometbft/libs/log"}},
-	{to: "command.go", from: "../sdk/command.go"},
-	{to: "logger.go", from: "../sdk/logger.go", in: []string{"cosmossdk.io/log\"", "github.com/cometbft/cometbft/libs/log\""}},
-	{to: "logger_test.go", from: "../sdk/logger_test.go", in: []string{"cosmossdk.io/log\"", "github.com/cometbft/cometbft/libs/log\"",
-		"log.NewLogger(printed, log.ColorOption(false))", "log.NewTMLogger(printed)"}},
-	{to: "store.go", from: "../sdk/store.go", in: []string{"cosmossdk.io/store/", "github.com/cosmos/cosmos-sdk/store/"}},
-	{to: "changes.go", from: "../sdk/writes.go", only: []string{"writes.line", "final", "order"},
-		in: []string{"cosmossdk.io/store/", "github.com/cosmos/cosmos-sdk/store/"}},
+	{to: "config_test.go", from: "../sdk/config_test.go", in: logger},
+	{to: "logger.go", from: "../sdk/logger.go", in: logger},
+	{to: "logger_test.go", from: "../sdk/logger_test.go", in: slices.Concat(logger, []string{
+		"log.NewLogger(printed, log.ColorOption(false))", "log.NewTMLogger(printed)"})},
+	{to: "store.go", from: "../sdk/store.go", in: stores},
+	{to: "changes.go", from: "../sdk/writes.go", only: []string{"writes.line", "final", "order"}, in: stores},
 	{to: "internal/abci1/results.go", from: "../abci/output.go", in: []string{
 		"ExecTxResult", "ResponseDeliverTx", "ResponseFinalizeBlock", "ResponseEndBlock"}},
 	{to: "internal/abci1/digests.go", from: "../abci/input.go",
 		only: []string{"input.misbehaviorDigest", "marshalled", "digest", "noneIfEmpty"}},
+}, ofExample...)
+
+// Packages that have other paths.
+var (
+	logger   = []string{`"cosmossdk.io/log"`, `"github.com/cometbft/cometbft/libs/log"`}
+	stores   = []string{"cosmossdk.io/store/", "github.com/cosmos/cosmos-sdk/store/"}
+	database = []string{`dbm "github.com/cosmos/cosmos-db"`, `dbm "github.com/cometbft/cometbft-db"`}
+	genesis  = []string{
+		`genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"` + "\n", "",
+		"*genutiltypes.AppGenesis", "*cmttypes.GenesisDoc",
+		"genesis.Consensus.Validators", "genesis.Validators",
+	}
+)
+
+// ofExample are the files of the example's network of nodes.
+var ofExample = []copied{
+	{to: "example/internal/network/judge.go", from: "../sdk/example/internal/network/judge.go"},
+	{to: "example/internal/network/load.go", from: "../sdk/example/internal/network/load.go"},
+	{to: "example/internal/network/network.go", from: "../sdk/example/internal/network/network.go", in: slices.Concat(genesis, []string{
+		"genutiltypes.NewAppGenesisWithVersion(chainID, text)", "&cmttypes.GenesisDoc{ChainID: chainID, AppState: text}",
+		"genesis.Consensus = &genutiltypes.ConsensusGenesis{Params: cmttypes.DefaultConsensusParams()}",
+		"genesis.ConsensusParams = cmttypes.DefaultConsensusParams()",
+	})},
+	{to: "example/internal/network/node.go", from: "../sdk/example/internal/network/node.go", in: []string{
+		`inAdvance  = way{name: "optimistic", stores: true, environment: []string{"HALTBOX_ENABLE=true", optimistic + "=1"}}`,
+		`writesAlone = way{name: "writes", environment: []string{"HALTBOX_ENABLE=true", "HALTBOX_STORES=writes"}}`,
+	}},
+	{to: "example/internal/network/play.go", from: "../sdk/example/internal/network/play.go", in: slices.Concat(database, []string{
+		`name: "a node with optimistic execution", victim: ahead,`, `name: "a node with writes alone", victim: writing,`,
+		"inAdvance", "writesAlone", "ahead ", "writing ", "(ahead,", "(writing,", "ahead]", "writing]",
+		`"data"), nil)`, `"data"))`,
+	})},
+	{to: "example/internal/network/fault.go", from: "../sdk/example/internal/network/fault.go", only: []string{
+		"IsNode", "Fault", "Kind", "clock", "faultFile", "work", "work.fault", "work.gas", "work.endBlock", "minter", "payees", "stake"}},
+	{to: "example/process_test.go", from: "../sdk/example/start_test.go", in: slices.Concat(logger, database, genesis, []string{
+		"ffi/go/sdk/example", "ffi/go/sdk47/example",
+		"genutiltypes.NewAppGenesisWithVersion(chainID, n.genesis(cmttypes.NewValidatorSet([]*cmttypes.Validator{one})))",
+		"&cmttypes.GenesisDoc{ChainID: chainID, AppState: n.genesis(cmttypes.NewValidatorSet([]*cmttypes.Validator{one}))}",
+		`genesis.Consensus = &genutiltypes.ConsensusGenesis{
+		Validators: []cmttypes.GenesisValidator{{Address: one.Address, PubKey: one.PubKey, Power: 1}},
+		Params:     cmttypes.DefaultConsensusParams(),
+	}`, `genesis.Validators = []cmttypes.GenesisValidator{{Address: one.Address, PubKey: one.PubKey, Power: 1}}
+	genesis.ConsensusParams = cmttypes.DefaultConsensusParams()`,
+		"finalized block", "executed block", `"block_app_hash":"`, `"app_hash":"`,
+	}), only: []string{"TestMain", "process", "process.Write", "process.text", "process.start", "process.ended", "process.execute",
+		"process.stop", "newProcess", "TestANodeRecordsWhatItExecutesAndSays"}},
 }
 
 // What is not of a release stands in one place: run this with -update when it changed.
@@ -100,10 +144,14 @@ func (c copied) made() ([]byte, error) {
 }
 
 func (c copied) packageName() string {
-	if folder := path.Base(path.Dir(c.to)); folder != "." {
+	switch folder := path.Base(path.Dir(c.to)); folder {
+	case ".":
+		return "sdk47"
+	case "example":
+		return "main"
+	default:
 		return folder
 	}
-	return "sdk47"
 }
 
 func isImport(declaration ast.Decl) bool {
@@ -111,10 +159,16 @@ func isImport(declaration ast.Decl) bool {
 	return is && of.Tok == token.IMPORT
 }
 
-// nameOf a function or method.
+// nameOf a declaration; of several in parentheses, the first.
 func nameOf(declaration ast.Decl) string {
 	function, is := declaration.(*ast.FuncDecl)
 	if !is {
+		switch first := declaration.(*ast.GenDecl).Specs[0].(type) {
+		case *ast.TypeSpec:
+			return first.Name.Name
+		case *ast.ValueSpec:
+			return first.Names[0].Name
+		}
 		return ""
 	}
 	if function.Recv == nil {

@@ -218,6 +218,31 @@ func TestARestartMakesNoDifference(t *testing.T) {
 	}
 }
 
+// A process that is killed right behind the SDK's commit leaves a block without an end,
+// which it does not execute again.
+func TestABlockWithoutAnEndIsNoFault(t *testing.T) {
+	whole, cut := start(t, nil), start(t, nil)
+	for _, n := range []*node{whole, cut} {
+		n.blocks(1, 2)
+		n.execute(block{3, n.usual()})
+		if n == whole {
+			n.commit()
+		} else {
+			n.appHash = n.bare.Commit().Data
+			n.restart()
+		}
+		n.blocks(4, 6)
+		n.close()
+	}
+	said := haltboxtest.Any(t, "diff", whole.dir(), cut.dir())
+	if !strings.Contains(said, "All else is equal, but B does not cover all of height 3") {
+		t.Error(said)
+	}
+	if name(whole.boxOf(5)) != name(cut.boxOf(5)) {
+		t.Error("the block behind has another name")
+	}
+}
+
 // A database that was altered shows as the store whose root differs.
 func TestAnAlteredStoreIsNamed(t *testing.T) {
 	healthy, wrong := start(t, nil), start(t, nil)
