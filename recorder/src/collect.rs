@@ -19,9 +19,9 @@ use std::collections::BTreeSet;
 
 use haltbox_format::AppHash;
 
-use ask::Asker;
 pub use ask::{Answered, Kit};
-use block::Told;
+use ask::Asker;
+use block::{Asked, Told};
 pub use write::{Collected, From, Options, collect};
 
 /// Stores that chains of the Cosmos SDK have, by the names they are mounted with.
@@ -118,8 +118,12 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
     let params = asker.ask(&format!("consensus_params?height={height}"));
     let voters = validators(asker, height.saturating_sub(1));
     validators(asker, height);
-    let info = asker.told("abci_info");
-    let mut told = Told::read(height, block, results, behind, info, voters);
+    let asked = Asked {
+        info: asker.told("abci_info"),
+        version: block::comet_version(asker.told("status")),
+        voters,
+    };
+    let mut told = Told::read(height, block, results, behind, asked);
     told.params = params.and_then(|body| params::digest(&body, height));
     let names = STORES.iter().map(|name| (*name).to_owned());
     let mut names: BTreeSet<String> = names.chain(stores.iter().cloned()).collect();

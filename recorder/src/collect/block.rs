@@ -27,6 +27,8 @@ pub(super) struct Told {
     pub(super) network: Option<AppHash>,
     /// The application has the height.
     pub(super) committed: bool,
+    /// How the block was handed to the application, as far as that is told.
+    pub(super) abci: Option<Abci>,
     /// Digest of what the block says of votes for the one before.
     pub(super) last_commit: Option<[u8; 32]>,
     /// Digest of the consensus parameters.
@@ -34,6 +36,16 @@ pub(super) struct Told {
     pub(super) roots: Vec<Root>,
     /// Those of the height before.
     pub(super) roots_before: Vec<Root>,
+}
+
+/// How CometBFT hands a block to its application, which decides what a linked recorder can
+/// write of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abci {
+    /// Before 0.38: the header first, then one transaction after the other.
+    One,
+    /// All at once.
+    Two,
 }
 
 /// `/block`.
@@ -62,6 +74,8 @@ pub(super) struct Header {
     height: u64,
     #[serde(deserialize_with = "time")]
     pub(super) time: Timestamp,
+    #[serde(default)]
+    pub(super) data_hash: String,
     pub(super) next_validators_hash: String,
     pub(super) proposer_address: String,
     /// Empty before the first block of some chains.
@@ -221,8 +235,7 @@ impl Told {
         block: Option<Vec<u8>>,
         results: Option<Vec<u8>>,
         behind: Option<Vec<u8>>,
-        info: Option<Vec<u8>>,
-        voters: Vec<Vec<u8>>,
+        asked: Asked,
     ) -> Told {
         let block_of = |body: Option<Vec<u8>>, wanted: u64| {
             let block: Option<Block> = body.and_then(|body| result(&body));
@@ -234,19 +247,25 @@ impl Told {
         let network = block_of(behind, height.saturating_add(1));
         let network =
             network.and_then(|next| AppHash::from_hex(next.block.header.app_hash.as_bytes()));
-        let info: Option<Info> = info.and_then(|body| result(&body));
+        let info: Option<Info> = asked.info.and_then(|body| result(&body));
         let (newest, of_newest) = info.map_or((None, None), |info| info.response.read());
         let of_results = results
             .as_ref()
             .and_then(|results| results.app_hash.as_deref());
+        let of_results = of_results.and_then(app_hash);
         let of_newest = of_newest.filter(|_| newest == Some(height));
+        let of_others = of_newest.or(network);
+        let told_of = results.as_ref().map(|_| of_results.is_some());
+        let abci = Abci::of(told_of, of_others.is_some(), asked.version.as_deref());
+        let last_commit = |block: &Block| block.last_commit(&asked.voters, abci?);
         Told {
             height,
             // A node stores no block that it refuses: the next header has its own AppHash.
-            app_hash: of_results.and_then(app_hash).or(of_newest).or(network),
+            app_hash: of_results.or(of_others),
+            abci,
             network,
             committed: newest.is_some_and(|newest| newest >= height) || network.is_some(),
-            last_commit: block.as_ref().and_then(|block| block.last_commit(&voters)),
+            last_commit: block.as_ref().and_then(last_commit),
             block,
             results,
             params: None,
@@ -254,6 +273,39 @@ impl Told {
             roots_before: Vec::new(),
         }
     }
+}
+
+/// What a node told beside the block.
+pub(super) struct Asked {
+    /// `/abci_info`.
+    pub(super) info: Option<Vec<u8>>,
+    /// Of the node's CometBFT.
+    pub(super) version: Option<String>,
+    /// All pages of `/validators` of the height before.
+    pub(super) voters: Vec<Vec<u8>>,
+}
+
+impl Abci {
+    /// `in_results`: whether the results of the block have an AppHash, if there are any. Those
+    /// that a node took over from a release before 0.38 have none. `elsewhere`: the block
+    /// has one.
+    fn of(in_results: Option<bool>, elsewhere: bool, version: Option<&str>) -> Option<Abci> {
+        match (in_results, version.and_then(is_before_0_38)) {
+            (Some(true), _) => Some(Abci::Two),
+            (_, Some(true)) => Some(Abci::One),
+            (Some(false), Some(false)) if elsewhere => Some(Abci::One),
+            (_, Some(false)) => Some(Abci::Two),
+            (_, None) => None,
+        }
+    }
+}
+
+/// `None`: it is no version of CometBFT's that is known.
+fn is_before_0_38(version: &str) -> Option<bool> {
+    let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']);
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    let (major, minor) = (number()?, number()?);
+    Some(major == 0 && minor < 38)
 }
 
 impl Application {
@@ -293,9 +345,9 @@ impl Block {
         AppHash::from_hex(self.block.header.app_hash.as_bytes())
     }
 
-    /// The digest of the `CommitInfo` that CometBFT 0.38 and later hand over with the block:
-    /// each validator of the height before, in the set's order, and how it voted.
-    fn last_commit(&self, voters: &[Vec<u8>]) -> Option<[u8; 32]> {
+    /// The digest of the `CommitInfo` that CometBFT hands over with the block: each validator
+    /// of the height before, in the set's order, and how it voted.
+    fn last_commit(&self, voters: &[Vec<u8>], abci: Abci) -> Option<[u8; 32]> {
         let commit = self.block.last_commit.as_ref()?;
         let signatures = commit.signatures.as_deref().unwrap_or_default();
         let mut voters_of: Vec<Validator> = Vec::new();
@@ -309,14 +361,17 @@ impl Block {
         let mut info = Message::default();
         info.number(1, u64::from(commit.round));
         for (signature, voter) in signatures.iter().zip(&voters_of) {
-            info.message(2, &vote(signature, voter)?);
+            info.message(2, &vote(signature, voter, abci)?);
         }
         Some(Sha256::digest(&info.0).into())
     }
 }
 
+/// The flag of a validator that gave no signature.
+const ABSENT: u64 = 1;
+
 /// A `VoteInfo`. An absent validator's signature names nobody.
-fn vote(signature: &Signature, voter: &Validator) -> Option<Vec<u8>> {
+fn vote(signature: &Signature, voter: &Validator, abci: Abci) -> Option<Vec<u8>> {
     let named = &signature.validator_address;
     if !named.is_empty() && !named.eq_ignore_ascii_case(&voter.address) {
         return None;
@@ -326,7 +381,11 @@ fn vote(signature: &Signature, voter: &Validator) -> Option<Vec<u8>> {
     validator.number(3, u64::try_from(voter.voting_power).ok()?);
     let mut vote = Message::default();
     vote.message(1, &validator.0);
-    vote.number(3, signature.block_id_flag);
+    match abci {
+        // Whether there is a signature, of whatever.
+        Abci::One => vote.number(2, u64::from(signature.block_id_flag != ABSENT)),
+        Abci::Two => vote.number(3, signature.block_id_flag),
+    };
     Some(vote.0)
 }
 
@@ -370,11 +429,8 @@ pub(super) fn digest_of(events: &[Event]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Versions that a node tells of itself.
-pub(super) fn versions(
-    status: Option<Vec<u8>>,
-    info: Option<Vec<u8>>,
-) -> std::collections::BTreeMap<String, String> {
+/// The version of CometBFT that a node tells of itself.
+pub(super) fn comet_version(status: Option<Vec<u8>>) -> Option<String> {
     #[derive(Deserialize)]
     struct Status {
         node_info: NodeInfo,
@@ -384,6 +440,15 @@ pub(super) fn versions(
         #[serde(default)]
         version: String,
     }
+    let status: Option<Status> = status.and_then(|body| result(&body));
+    status.map(|status| status.node_info.version)
+}
+
+/// Versions that a node tells of itself.
+pub(super) fn versions(
+    status: Option<Vec<u8>>,
+    info: Option<Vec<u8>>,
+) -> std::collections::BTreeMap<String, String> {
     #[derive(Deserialize)]
     struct Info {
         response: Version,
@@ -393,10 +458,9 @@ pub(super) fn versions(
         #[serde(default)]
         version: String,
     }
-    let status: Option<Status> = status.and_then(|body| result(&body));
     let info: Option<Info> = info.and_then(|body| result(&body));
     let told = [
-        ("cometbft", status.map(|status| status.node_info.version)),
+        ("cometbft", comet_version(status)),
         ("application", info.map(|info| info.response.version)),
     ];
     let told = told.into_iter().filter_map(|(name, version)| {
@@ -404,4 +468,31 @@ pub(super) fn versions(
         Some((name.to_owned(), crate::rpc::shown(&version)))
     });
     told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_that_executed_a_block_is_told() {
+        let (old, new) = (Some("0.37.5"), Some("0.38.21"));
+        for (in_results, elsewhere, version, expected) in [
+            (Some(true), true, new, Some(Abci::Two)),
+            (Some(true), true, None, Some(Abci::Two)),
+            (Some(false), true, old, Some(Abci::One)),
+            (None, false, Some("v0.34.24-fork"), Some(Abci::One)),
+            // A node that went on with 0.38 tells of an older block.
+            (Some(false), true, new, Some(Abci::One)),
+            // An application without an AppHash.
+            (Some(false), false, new, Some(Abci::Two)),
+            (None, true, new, Some(Abci::Two)),
+            (None, true, Some("1.0.1"), Some(Abci::Two)),
+            (Some(false), true, None, None),
+            (None, true, Some("unknown"), None),
+        ] {
+            let found = Abci::of(in_results, elsewhere, version);
+            assert_eq!(found, expected, "{in_results:?} {elsewhere} {version:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use haltbox_format::AppHash;
 use sha2::{Digest as _, Sha256};
 
-use super::block::{self, Block, Results, Told, TxResult};
+use super::block::{self, Abci, Block, Results, Told, TxResult};
 
 /// How much is kept of what a failed transaction says, in bytes, as in the Go module.
 const LOG: usize = 256;
@@ -21,19 +21,20 @@ impl Told {
             .ok_or("the node does not tell the block")?;
         let txs = block.txs().ok_or("a transaction is no base64")?;
         let digests: Vec<[u8; 32]> = txs.iter().map(|tx| Sha256::digest(tx).into()).collect();
-        let input = self.input(block, &digests)?;
+        let abci = self.abci.ok_or(
+            "neither the block's results nor the node's version tell which release of CometBFT executed it",
+        )?;
+        let input = self.input(block, &digests, abci)?;
         let mut lines = vec![self.begin(block, &input), self.with_params(input)];
-        for (tx, (bytes, digest)) in txs.iter().zip(&digests).enumerate() {
-            let (digest, bytes) = (hex(digest), bytes.len());
-            lines.push(format!(
-                r#"{{"type":"tx-input","tx":{tx},"digest":"{digest}","bytes":{bytes}}}"#
-            ));
-        }
-        lines.extend(
-            self.results
-                .iter()
-                .flat_map(|results| results.lines(txs.len())),
-        );
+        let inputs = txs.iter().zip(&digests).enumerate();
+        let inputs: Vec<String> = inputs
+            .map(|(tx, (bytes, digest))| tx_input(tx, bytes, digest))
+            .collect();
+        let results = self.results.as_ref();
+        let results = results.and_then(|results| results.lines(txs.len()));
+        lines.extend(beside(inputs, results.unwrap_or_default(), abci));
+        let events = self.results.as_ref();
+        lines.extend(events.into_iter().flat_map(|of| of.events(txs.len())));
         lines.extend(self.roots.iter().map(|root| {
             let (store, hash) = (text(&root.store), hex(&root.hash));
             format!(r#"{{"type":"step-store-root","store":{store},"hash":"{hash}"}}"#)
@@ -55,7 +56,7 @@ impl Told {
     }
 
     /// All that the block brings, which `begin-block` has a digest of: it is whole or not at all.
-    fn input(&self, block: &Block, digests: &[[u8; 32]]) -> Result<String, String> {
+    fn input(&self, block: &Block, digests: &[[u8; 32]], abci: Abci) -> Result<String, String> {
         let misbehavior = block.misbehavior();
         let misbehavior = misbehavior.map_err(|why| format!("the block has {why}"))?;
         let misbehavior = or_null(misbehavior.as_ref().map_or(&[], |digest| &digest[..]));
@@ -65,16 +66,21 @@ impl Told {
         let hashes = [
             header.next_validators_hash.as_str(),
             header.proposer_address.as_str(),
+            header.data_hash.as_str(),
         ];
         let hashes = hashes.map(|text| block::bytes_of_hex(text).map(|bytes| or_null(&bytes)));
-        let [Some(next), Some(proposer)] = hashes else {
+        let [Some(next), Some(proposer), Some(data)] = hashes else {
             return Err("the block's header has hashes that are no hex".to_owned());
         };
         let hash = or_null(block.block_id.hash.as_bytes());
         let (count, txs) = (digests.len(), hex(&Sha256::digest(digests.concat())));
+        let txs = match abci {
+            Abci::One => format!(r#""dataHash":{data}"#),
+            Abci::Two => format!(r#""txs":{count},"txsDigest":"{txs}""#),
+        };
         let last_commit = hex(&last_commit);
         Ok(format!(
-            r#"{{"type":"step-input","txs":{count},"txsDigest":"{txs}","lastCommit":"{last_commit}","misbehavior":{misbehavior},"nextValidators":{next},"proposer":{proposer},"block":{hash}}}"#
+            r#"{{"type":"step-input",{txs},"lastCommit":"{last_commit}","misbehavior":{misbehavior},"nextValidators":{next},"proposer":{proposer},"block":{hash}}}"#
         ))
     }
 
@@ -94,29 +100,44 @@ impl Told {
     }
 }
 
+/// Transactions and what came of them, in the order in which the application was told.
+fn beside(inputs: Vec<String>, results: Vec<String>, abci: Abci) -> Vec<String> {
+    if abci == Abci::Two || results.is_empty() {
+        return inputs.into_iter().chain(results).collect();
+    }
+    let pairs = inputs.into_iter().zip(results);
+    pairs.flat_map(|(input, result)| [input, result]).collect()
+}
+
+fn tx_input(tx: usize, bytes: &[u8], digest: &[u8; 32]) -> String {
+    let (digest, bytes) = (hex(digest), bytes.len());
+    format!(r#"{{"type":"tx-input","tx":{tx},"digest":"{digest}","bytes":{bytes}}}"#)
+}
+
 impl Results {
-    /// Results and digests of events; none of them where one cannot be read.
-    fn lines(&self, txs: usize) -> Vec<String> {
+    /// The result of each transaction; none of them where one cannot be read.
+    fn lines(&self, txs: usize) -> Option<Vec<String>> {
         let results = self.txs.as_deref().unwrap_or_default();
-        let lines: Option<Vec<String>> = results
-            .iter()
-            .enumerate()
-            .map(|(n, tx)| tx.line(n))
-            .collect();
-        let Some(mut lines) = lines.filter(|lines| lines.len() == txs) else {
+        let lines = results.iter().enumerate().map(|(n, tx)| tx.line(n));
+        let lines: Option<Vec<String>> = lines.collect();
+        lines.filter(|lines| lines.len() == txs)
+    }
+
+    /// Digests of events; none of them where a result cannot be read.
+    fn events(&self, txs: usize) -> Vec<String> {
+        if self.lines(txs).is_none() {
             return Vec::new();
-        };
-        for (n, tx) in results.iter().enumerate() {
-            let events = hex(&block::digest_of(tx.events.as_deref().unwrap_or_default()));
-            lines.push(format!(
-                r#"{{"type":"step-events","tx":{n},"digest":"{events}"}}"#
-            ));
         }
-        lines.extend(self.block_events.as_ref().map(|events| {
+        let results = self.txs.as_deref().unwrap_or_default().iter().enumerate();
+        let of_tx = |(n, tx): (usize, &TxResult)| {
+            let events = hex(&block::digest_of(tx.events.as_deref().unwrap_or_default()));
+            format!(r#"{{"type":"step-events","tx":{n},"digest":"{events}"}}"#)
+        };
+        let of_block = self.block_events.as_ref().map(|events| {
             let events = hex(&block::digest_of(events));
             format!(r#"{{"type":"step-events","digest":"{events}"}}"#)
-        }));
-        lines
+        });
+        results.map(of_tx).chain(of_block).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use haltbox_format::{BoxName, Profile, ShowPath};
 use std::num::NonZeroU32;
 
 use super::ask::{Asker, Bounds};
-use super::block::Told;
+use super::block::{Abci, Told};
 use crate::blackbox::{self, Published};
 use crate::clock;
 use crate::freeze::folder_of;
@@ -214,9 +214,13 @@ impl Told {
         let none = self.roots.is_empty().then(|| {
             "no root of a store is proved: the node is no Cosmos SDK application, or has pruned the height".to_owned()
         });
+        let taken = (self.results.is_none() && self.abci == Some(Abci::Two)).then(|| {
+            "without results it is not told which release of CometBFT executed the block: its inputs are written as of 0.38 or later".to_owned()
+        });
         asker
             .failures()
             .into_iter()
+            .chain(taken)
             .chain(unproved)
             .chain(none)
             .collect()

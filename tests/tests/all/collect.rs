@@ -111,6 +111,43 @@ fn entries_are_those_that_a_linked_host_records() {
     assert_eq!(collected, recorded);
 }
 
+/// CometBFT before 0.38 hands a block over in parts, and its linked recorder writes it so:
+/// told by the release of the node, and of one that went on with 0.38 by the results, which
+/// have no AppHash then.
+#[test]
+fn a_block_of_an_older_release_has_the_form_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let older = |version: &str| {
+        let mut answers = Answers::of("healthy");
+        answers.result("/status")["node_info"]["version"] = json!(version);
+        let results = answers.result("/block_results").as_object_mut();
+        results.expect("an object").remove("app_hash");
+        answers
+    };
+    let of_old = lines(&older("0.37.5").bx(&folder.path().join("old")));
+    let of_upgraded = lines(&older("0.38.21").bx(&folder.path().join("upgraded")));
+    assert_eq!(of_old, of_upgraded);
+    let data_hash =
+        Answers::of("healthy").result("/block?height=20")["block"]["header"]["data_hash"].clone();
+    let data_hash = data_hash.as_str().expect("a hash").to_lowercase();
+    let begins = format!(r#"{{"type":"step-input","dataHash":"{data_hash}","lastCommit":""#);
+    assert!(of_old[1].starts_with(&begins), "{}", of_old[1]);
+    let kinds = of_old[2..2 + 2 * TXS].chunks(2);
+    for (number, pair) in kinds.enumerate() {
+        for (line, kind) in pair.iter().zip(["tx-input", "tx-result"]) {
+            let begins = format!(r#"{{"type":"{kind}","tx":{number},"#);
+            assert!(line.starts_with(&begins), "{line}");
+        }
+    }
+    let unknown = older("other").without("/block_results");
+    let (code, said, found) = unknown.collect(&folder.path().join("unknown"));
+    assert!(code == 2 && found.is_none(), "{said}");
+    assert!(
+        said.contains("which release of CometBFT executed it"),
+        "{said}"
+    );
+}
+
 #[test]
 fn the_store_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -271,7 +308,9 @@ fn what_the_node_does_not_tell_is_said() {
         .without("/block_results")
         .collect(&folder.path().join("a"));
     assert!(
-        code == 1 && said.contains("not told   /block_results"),
+        code == 1
+            && said.contains("not told   /block_results")
+            && said.contains("written as of 0.38 or later"),
         "{said}"
     );
     let left = lines(&bx.expect("a box"));
