@@ -68,7 +68,12 @@ var ofExample = []copied{
 		`writesAlone = way{name: "writes", environment: []string{"HALTBOX_ENABLE=true", "HALTBOX_STORES=writes"}}`,
 	}},
 	{to: "example/internal/network/play.go", from: "../sdk/example/internal/network/play.go", in: slices.Concat(database, []string{
-		`name: "a node with optimistic execution", victim: ahead,`, `name: "a node with writes alone", victim: writing,`,
+		`name: "a node with optimistic execution", victim: ahead, fail: armed(clock), cure: (*node).rolledBack,
+		before:  func(net *network) { net.restart(wrong, (*node).kill) },
+		verdict: "execution differs", place: "op-write in EndBlock of bank",`,
+		`name: "a node with writes alone", victim: writing, fail: armed(clock), cure: (*node).rolledBack,
+		before:  func(net *network) { net.restart(wrong, (*node).kill) },
+		verdict: "state differs", place: "step-store-root of bank",`,
 		"inAdvance", "writesAlone", "ahead ", "writing ", "(ahead,", "(writing,", "ahead]", "writing]",
 		`"data"), nil)`, `"data"))`,
 	})},

@@ -47,7 +47,7 @@ func NewApp(
 	modules := configurator.NewAppConfig(
 		configurator.AuthModule(), configurator.BankModule(), configurator.StakingModule(), configurator.TxModule(),
 		configurator.ConsensusModule(), configurator.GenutilModule(), configurator.MintModule(),
-		configurator.DistributionModule(), configurator.WithCustomEndBlockersOrder(),
+		configurator.DistributionModule(),
 	)
 	err := depinject.Inject(modules,
 		&builder, &app.cdc, &app.txConfig, &app.registry, &app.bank)
@@ -55,6 +55,9 @@ func NewApp(
 		return nil, fmt.Errorf("the modules: %w", err)
 	}
 	app.App = builder.Build(logger, db, traceStore, options...)
+	if err := app.Load(false); err != nil {
+		return nil, err
+	}
 	app.SetEndBlocker(func(ctx sdktypes.Context, req abci.RequestEndBlock) abci.ResponseEndBlock {
 		end := app.EndBlocker(ctx, req)
 		if err := lapse(ctx, app.bank); err != nil {
@@ -62,7 +65,10 @@ func NewApp(
 		}
 		return end
 	})
-	return app, app.Load(loadLatest)
+	if loadLatest {
+		return app, app.LoadLatestVersion()
+	}
+	return app, nil
 }
 
 // lapse mints one token too many at the height in EXAMPLE_LAPSE: on one node of a

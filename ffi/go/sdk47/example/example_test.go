@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 
@@ -111,17 +112,22 @@ func TestRootsAreThoseOfTheCommit(t *testing.T) {
 		n := start(t, map[string]any{"haltbox.stores": stores})
 		n.blocks(1, 2)
 		want := map[string]string{}
-		info, err := n.app.CommitMultiStore().(interface {
+		kept, is := n.app.CommitMultiStore().(interface {
 			GetCommitInfo(int64) (*storetypes.CommitInfo, error)
-		}).GetCommitInfo(2)
+		})
+		if !is {
+			t.Skip("this release of the SDK does not tell what it committed")
+		}
+		info, err := kept.GetCommitInfo(2)
 		n.must(err)
 		for _, store := range info.StoreInfos {
 			if len(store.CommitId.Hash) > 0 {
 				want[store.Name] = fmt.Sprintf("%x", store.CommitId.Hash)
 			}
 		}
-		if info.Timestamp != (block{height: 2}).time() {
-			t.Errorf("the commit's time is %v", info.Timestamp)
+		timed, is := any(info).(interface{ GetTimestamp() time.Time })
+		if is && !timed.GetTimestamp().Equal((block{height: 2}).time()) {
+			t.Errorf("the commit's time is %v", timed.GetTimestamp())
 		}
 		got := map[string]string{}
 		for _, entry := range n.entries("--height", "2") {

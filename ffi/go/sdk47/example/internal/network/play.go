@@ -61,7 +61,7 @@ var scenarios = []scenario{
 	{
 		name: "a node with writes alone", victim: writing, fail: armed(clock), cure: (*node).rolledBack,
 		before:  func(net *network) { net.restart(wrong, (*node).kill) },
-		verdict: "execution differs", place: "op-write in EndBlock of bank",
+		verdict: "state differs", place: "step-store-root of bank",
 	},
 	{
 		name: "a node without stores", victim: roots, fail: armed(clock), cure: (*node).rolledBack,
