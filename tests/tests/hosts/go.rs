@@ -163,6 +163,40 @@ fn an_application_of_the_cosmos_sdk_records() {
     }
 }
 
+/// The same of the SDK 0.47, on CometBFT 0.37; `HALTBOX_LONG=1` also all that can go wrong in
+/// a network, with the oldest release, and under the race detector.
+#[test]
+fn an_application_of_the_cosmos_sdk_0_47_records() {
+    if !linked() {
+        return;
+    }
+    let example = sdk47().join("example");
+    for folder in [sdk47(), example.clone()] {
+        go(&folder, &["vet", "./..."], &[]);
+    }
+    go(&sdk47(), &["test", "-count=1", "./..."], &[]);
+    let one = [("HALTBOX_SCENARIO", "time.Now in EndBlock")];
+    let played: &[(&str, &str)] = if long() { &[] } else { &one };
+    go(&example, &["test", "-count=1", "./..."], played);
+    let off = [
+        "test",
+        "-count=1",
+        "-tags=nolink_haltbox",
+        "-run=TestTheChainIsTheSame",
+        "./...",
+    ];
+    go(&example, &off, &[]);
+    if long() {
+        let oldest = ["test", "-modfile=sdk-0.47.0.mod", "-count=1", "./..."];
+        go(&example, &oldest, &one);
+        go(&example, &["test", "-race", "-count=1", "./..."], &one);
+    }
+}
+
+fn sdk47() -> PathBuf {
+    module().join("sdk47")
+}
+
 fn sdk() -> PathBuf {
     module().join("sdk")
 }
@@ -205,7 +239,8 @@ fn it_is_formatted_and_tidy() {
     let unformatted = unformatted.expect("gofmt comes with go").stdout;
     assert_eq!(String::from_utf8_lossy(&unformatted), "");
     in_every_module(&["mod", "tidy", "-diff"], &[]);
-    for folder in [sdk(), sdk_example()] {
+    let example = sdk47().join("example");
+    for folder in [sdk(), sdk_example(), sdk47(), example] {
         go(&folder, &["mod", "tidy", "-diff"], &[]);
     }
 }
