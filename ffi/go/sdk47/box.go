@@ -1,11 +1,15 @@
 package sdk47
 
 import (
+	"fmt"
 	"sync"
 
+	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/libs/log"
+
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -44,16 +48,31 @@ func New(logger log.Logger, options AppOptions) *Box {
 }
 
 // Option is an option for the application's constructor: it lays the tracer over
-// the stores. It does nothing if the recorder is off, or records their roots alone.
+// the stores. It does nothing if the recorder is off, or records no operations.
 func (b *Box) Option(app *baseapp.BaseApp) {
-	if b == nil || b.config.stores == rootsAlone {
+	if b == nil || b.config.stores != operations {
+		return
+	}
+	if err := accepted(); err != nil {
+		b.logger.Error("this release of the SDK takes no store but its own, so reads and writes are not recorded: "+
+			"v0.47.2 does, or set haltbox.stores to writes", "err", err)
 		return
 	}
 	b.stores = &commitStore{CommitMultiStore: app.CommitMultiStore()}
-	if b.config.stores == written {
-		b.stores.writes = &writes{valueBytes: b.config.valueBytes}
-	}
 	app.SetCMS(b.stores.queryable())
+}
+
+// accepted tells whether an application may have another store than the SDK's own: one
+// that may not would not start. It asks an application that is made for that.
+func accepted() (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("%v", cause)
+		}
+	}()
+	asked := baseapp.NewBaseApp("haltbox", log.NewNopLogger(), dbm.NewMemDB(), nil)
+	asked.SetCMS(&commitStore{CommitMultiStore: asked.CommitMultiStore()})
+	return asked.Init()
 }
 
 // Wrap gives the application whose blocks are recorded. It gives the application
@@ -90,15 +109,12 @@ func (b *Box) tell(line string) {
 
 func (b *Box) record(app servertypes.Application) {
 	var tracer *kvtrace.Tracer
-	if b.config.stores == operations && b.stores != nil {
+	if b.stores != nil {
 		tracer = kvtrace.New(b.recorder, kvtrace.Options{ValueBytes: b.config.valueBytes})
 	}
 	b.stores.trace(tracer)
 	bare := b.bare(app)
-	writes := b.stores.listen(bare)
-	if writes == nil && b.config.stores == written {
-		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
-	}
+	writes := b.listen(bare)
 	roots := rootsOf(bare)
 	if roots == nil {
 		b.logger.Info("the stores do not tell their roots", "module", "haltbox")
@@ -111,6 +127,19 @@ func (b *Box) record(app servertypes.Application) {
 		},
 		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
 	})
+}
+
+// listen gives what tells the writes of each block, if that is wanted and can be had.
+func (b *Box) listen(bare storetypes.CommitMultiStore) *writes {
+	if b.config.stores != written {
+		return nil
+	}
+	found := &writes{valueBytes: b.config.valueBytes}
+	if !found.listen(bare) {
+		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+		return nil
+	}
+	return found
 }
 
 // close ends the recorder, unless [Command] does so behind the application: a panic

@@ -31,5 +31,6 @@
 // BaseApp does not know the traced store for one of its own type, in two places. The
 // header that it gives a store with each commit is given here. A query at an older
 // height has the time of the latest block in its context instead of that height's: a node
-// that serves such queries sets stores = "roots".
+// that serves such queries sets stores = "writes" or "roots". v0.47.0 and v0.47.1 do not
+// start with a store that is not their own: there operations are not recorded.
 package sdk47

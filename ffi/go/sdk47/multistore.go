@@ -25,8 +25,6 @@ type commitStore struct {
 	expects bool
 	// course of the block that is executed, or will be.
 	course *course
-	// writes of the block under way; nil if they are not recorded by themselves.
-	writes *writes
 	// header of the block under way, for what the store keeps beside its roots.
 	header cmtproto.Header
 }
@@ -37,14 +35,6 @@ type course struct {
 	attempt *kvtrace.Attempt
 	// written: the block's own branch was.
 	written bool
-}
-
-// listen gives what tells the writes of each block, if it is wanted and can be had.
-func (s *commitStore) listen(inner storetypes.CommitMultiStore) *writes {
-	if s == nil || s.writes == nil || !s.writes.listen(inner) {
-		return nil
-	}
-	return s.writes
 }
 
 // trace is called before anything that is recorded.

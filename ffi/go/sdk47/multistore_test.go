@@ -1,6 +1,7 @@
 package sdk47
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -8,12 +9,28 @@ import (
 	"github.com/cometbft/cometbft/libs/log"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
+	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/store/rootmulti"
 	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
+
+// The first releases of the SDK 0.47 do not start with a store that is not their own. They
+// keep it, and record the rest.
+func TestAnApplicationIsGivenNoStoreThatItRefuses(t *testing.T) {
+	var printed bytes.Buffer
+	box := New(log.NewTMLogger(&printed), options{"haltbox.enable": true, "haltbox.dir": t.TempDir()})
+	app := baseapp.NewBaseApp("app", log.NewNopLogger(), dbm.NewMemDB(), nil, box.Option)
+	if err := app.Init(); err != nil {
+		t.Fatal(err)
+	}
+	_, own := app.CommitMultiStore().(*rootmulti.Store)
+	if refuses := strings.Contains(printed.String(), "takes no store but its own"); own != refuses {
+		t.Errorf("its own store: %v, and %q", own, printed.String())
+	}
+}
 
 func storeOf(t *testing.T) *commitStore {
 	recorder, _ := haltboxtest.Open(t)
@@ -89,8 +106,10 @@ func TestEachKeyThatABlockChangesIsToldOnce(t *testing.T) {
 	if err := s.CommitMultiStore.LoadLatestVersion(); err != nil {
 		t.Fatal(err)
 	}
-	s.tracer, s.writes = nil, &writes{valueBytes: 1}
-	writes := s.listen(s.CommitMultiStore)
+	writes := &writes{valueBytes: 1}
+	if !writes.listen(s.CommitMultiStore) {
+		t.Fatal("the store does not tell")
+	}
 	for range 2 {
 		block := s.CacheMultiStore()
 		for _, key := range keys {
