@@ -187,7 +187,7 @@ fn an_application_of_the_cosmos_sdk_0_47_records() {
     ];
     go(&example, &off, &[]);
     if long() {
-        let oldest = ["test", "-modfile=sdk-0.47.0.mod", "-count=1", "./..."];
+        let oldest = ["test", "-modfile=sdk-0.47.2.mod", "-count=1", "./..."];
         go(&example, &oldest, &one);
         go(&example, &["test", "-race", "-count=1", "./..."], &one);
     }

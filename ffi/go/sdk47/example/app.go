@@ -26,6 +26,7 @@ import (
 	_ "github.com/cosmos/cosmos-sdk/x/distribution"
 	_ "github.com/cosmos/cosmos-sdk/x/genutil"
 	_ "github.com/cosmos/cosmos-sdk/x/mint"
+	_ "github.com/cosmos/cosmos-sdk/x/params"
 	_ "github.com/cosmos/cosmos-sdk/x/staking"
 )
 
@@ -47,7 +48,7 @@ func NewApp(
 	modules := configurator.NewAppConfig(
 		configurator.AuthModule(), configurator.BankModule(), configurator.StakingModule(), configurator.TxModule(),
 		configurator.ConsensusModule(), configurator.GenutilModule(), configurator.MintModule(),
-		configurator.DistributionModule(),
+		configurator.DistributionModule(), configurator.ParamsModule(),
 	)
 	err := depinject.Inject(modules,
 		&builder, &app.cdc, &app.txConfig, &app.registry, &app.bank)
