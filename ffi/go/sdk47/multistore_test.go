@@ -128,4 +128,5 @@ func TestEachKeyThatABlockChangesIsToldOnce(t *testing.T) {
 			t.Errorf("got  %s\nwant %s, and the same of b", got, want)
 		}
 	}
+	writes.record(func(line []byte) { t.Errorf("a block without writes has %s", line) })
 }
