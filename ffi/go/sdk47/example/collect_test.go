@@ -85,6 +85,9 @@ func TestWhatANodeTellsByRPCIsWhatItRecords(t *testing.T) {
 			t.Error(said)
 		}
 	}
+	if one, other := given(t, own), given(t, told); one != other || !strings.Contains(one, " txs=") {
+		t.Errorf("the blocks were given %q and %q", one, other)
+	}
 	recorded, collected := kept(t, own, at, `"op-`, `"tx-begin"`, `"step-phase"`, `"step-updates"`), kept(t, told, at, `"step-events"`)
 	if recorded != collected || strings.Count(collected, `"tx-result"`) < 2 || strings.Count(collected, `"step-store-root"`) < 6 {
 		t.Errorf("recorded\n%s\ncollected\n%s", recorded, collected)
@@ -105,6 +108,17 @@ func kept(t *testing.T, box string, at []string, without ...string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// given is what a box tells in short of the inputs.
+func given(t *testing.T, box string) string {
+	t.Helper()
+	for _, line := range strings.Split(haltboxtest.Run(t, "info", box), "\n") {
+		if strings.HasPrefix(line, "given ") {
+			return line
+		}
+	}
+	return ""
 }
 
 // only is the one box of a folder.
