@@ -87,5 +87,5 @@ func (b *Box) bare(app servertypes.Application) storetypes.CommitMultiStore {
 }
 
 // untraced: what was traced is not what the block wrote.
-var untraced = errors.New("haltbox: this release of the SDK executes blocks on other stores than those that are traced; " +
-	"reads and writes are not recorded any more, set haltbox.stores to roots")
+var untraced = errors.New("haltbox: this node executes blocks in another way than the one that is traced; " +
+	"reads and writes are not recorded any more, set haltbox.stores to writes")

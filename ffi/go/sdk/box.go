@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"cosmossdk.io/log"
+	storetypes "cosmossdk.io/store/types"
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 
@@ -56,9 +57,12 @@ func (b *Box) Option(app *baseapp.BaseApp) {
 	if b.config.stores == rootsAlone {
 		return
 	}
-	b.stores = &commitStore{CommitMultiStore: app.CommitMultiStore(), base: app, left: none}
-	if b.config.stores == written {
-		b.stores.writes = &writes{valueBytes: b.config.valueBytes}
+	b.stores = &commitStore{
+		CommitMultiStore: app.CommitMultiStore(),
+		base:             app,
+		left:             none,
+		follows:          b.config.stores == operations,
+		writes:           writes{valueBytes: b.config.valueBytes},
 	}
 	app.SetCMS(b.stores.queryable())
 }
@@ -96,15 +100,16 @@ func (b *Box) tell(line string) {
 }
 
 func (b *Box) record(app servertypes.Application) {
-	if b.config.stores == operations && b.stores != nil {
+	stores := b.detail()
+	if stores == operations {
 		b.tracer = kvtrace.New(b.recorder, kvtrace.Options{ValueBytes: b.config.valueBytes})
 	}
 	optimistic := b.executesProposals()
 	b.stores.trace(b.tracer, optimistic)
 	bare := b.bare(app)
-	writes := b.stores.listen(bare)
-	if writes == nil && b.config.stores == written {
-		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+	var writes *writes
+	if stores == written {
+		writes = b.writesOf(bare)
 	}
 	roots := rootsOf(bare)
 	if roots == nil {
@@ -120,6 +125,32 @@ func (b *Box) record(app servertypes.Application) {
 		Config:  b.config.settings.bytes(),
 		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
 	})
+}
+
+// detail is what can be recorded of what the operator chose. Operations of
+// transactions that are executed at the same time come in an order of chance, and would
+// tell honest nodes apart; what a block leaves is the same in any order.
+func (b *Box) detail() detail {
+	if b.config.stores != operations {
+		return b.config.stores
+	}
+	if b.stores == nil {
+		return rootsAlone
+	}
+	if runner := b.stores.otherRunner(); runner != "" {
+		b.logger.Info("transactions are executed by "+runner+", which may execute them at the same time: "+
+			"what each block changes is recorded instead of reads and writes", "module", "haltbox")
+		return written
+	}
+	return operations
+}
+
+func (b *Box) writesOf(bare storetypes.CommitMultiStore) *writes {
+	writes := b.stores.listen(bare)
+	if writes == nil {
+		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+	}
+	return writes
 }
 
 // executesProposals looks whether the application has the SDK's optimistic

@@ -1,12 +1,6 @@
 package sdk
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-
-	"github.com/haltbox/haltbox/ffi/go/kvtrace"
-)
+import "github.com/haltbox/haltbox/ffi/go/kvtrace"
 
 // course of the execution of one block.
 type course struct {
@@ -15,21 +9,13 @@ type course struct {
 	txs     [][]byte
 	// hasPreBlock: BeginBlock is told.
 	hasPreBlock bool
-	// next is the number of the transaction behind the one that was begun last.
-	next int
-	// inTx: operations belong to the transaction that was begun last.
-	inTx bool
-	// hash of that, and the branch on which its ante handler runs.
-	hash string
-	ante *branch
 	// begun, written: the block's own branch was used, and written.
 	begun, written bool
-	// passed: the ante handler's branch was written.
-	passed bool
+	// transactions of the block.
+	transactions
 }
 
-// use tells that a store of a branch is asked for. What is done on the block's own
-// branch is not a transaction's: BaseApp reads consensus parameters before each.
+// use tells that a store of a branch is asked for.
 func (c *course) use(of *branch) {
 	if c.attempt == nil || !of.isRoot() {
 		return
@@ -38,41 +24,16 @@ func (c *course) use(of *branch) {
 		c.begun = true
 		c.attempt.Record(phase(c.beginning()))
 	}
-	if c.inTx {
-		c.inTx = false
-		c.attempt.EndTx()
-	}
-}
-
-// beginTx is told on a branch for the ante handler, and if that passed on one for the
-// messages.
-func (c *course) beginTx(on *branch, hash string) {
-	if c.attempt == nil {
-		return
-	}
-	if c.inTx && c.passed && c.hash == hash {
-		c.passed = false
-		return
-	}
-	for number := c.next; number < len(c.txs); number++ {
-		sum := sha256.Sum256(c.txs[number])
-		if strings.EqualFold(hex.EncodeToString(sum[:]), hash) {
-			c.next, c.inTx, c.hash, c.ante, c.passed = number+1, true, hash, on, false
-			c.attempt.BeginTx(number, c.txs[number], messageTypes(c.txs[number])...)
-			return
-		}
-	}
+	c.transactions.leave(c.attempt)
 }
 
 // wrote tells that a branch was given to its parent.
 func (c *course) wrote(of *branch) {
 	c.attempt.Written(of.traced)
-	switch {
-	case of.isRoot():
+	if of.isRoot() {
 		c.written = true
-	case of == c.ante:
-		c.ante, c.passed = nil, true
 	}
+	c.transactions.wrote(of)
 }
 
 // endTxs: what follows is the end of the block.
@@ -80,7 +41,7 @@ func (c *course) endTxs() {
 	if c.attempt == nil {
 		return
 	}
-	c.inTx = false
+	c.transactions.leave(c.attempt)
 	c.attempt.EndTx()
 	c.attempt.Record(phase("EndBlock"))
 }

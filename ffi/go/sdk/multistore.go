@@ -1,8 +1,6 @@
 package sdk
 
 import (
-	"fmt"
-	"io"
 	"sync"
 
 	abcitypes "github.com/cometbft/cometbft/abci/types"
@@ -33,6 +31,8 @@ const (
 type commitStore struct {
 	storetypes.CommitMultiStore
 	base *baseapp.BaseApp
+	// follows: operations are to be recorded, so phases and transactions are parted.
+	follows bool
 	// hasPreBlock: the application has such a phase, and tells its end.
 	hasPreBlock bool
 	// lock is for branches that are made by others meanwhile.
@@ -45,31 +45,29 @@ type commitStore struct {
 	// are its transactions.
 	left place
 	txs  [][]byte
-	// writes of the block under way; nil if they are not recorded by themselves.
-	writes *writes
+	// writes of the block under way, if they are recorded by themselves.
+	writes writes
 	// header of the block under way, for what the store keeps beside its roots.
 	header cmtproto.Header
 }
 
-// listen gives what tells the writes of each block, if it is wanted and can be had.
+// listen gives what tells the writes of each block, if it can be had.
 func (s *commitStore) listen(inner storetypes.CommitMultiStore) *writes {
-	if s == nil || s.writes == nil || !s.writes.listen(inner) {
+	if s == nil || !s.writes.listen(inner) {
 		return nil
 	}
-	return s.writes
+	return &s.writes
 }
 
 // AddListeners is for the chain's own listeners.
 func (s *commitStore) AddListeners(keys []storetypes.StoreKey) {
-	if s.writes != nil {
-		s.writes.ask(keys)
-	}
+	s.writes.ask(keys)
 	s.CommitMultiStore.AddListeners(keys)
 }
 
 // PopStateCache is for them as well.
 func (s *commitStore) PopStateCache() []*storetypes.StoreKVPair {
-	if s.writes == nil || s.writes.inner == nil {
+	if s.writes.inner == nil {
 		return s.CommitMultiStore.PopStateCache()
 	}
 	return s.writes.pop()
@@ -88,7 +86,7 @@ func (s *commitStore) trace(tracer *kvtrace.Tracer, optimistic bool) {
 // expect tells which branch of the call under way is the one; what it gives ends
 // that. CometBFT makes these calls one after the other.
 func (s *commitStore) expect(at place, txs [][]byte) func() {
-	if s == nil || s.tracer == nil {
+	if s == nil || s.tracer == nil || s.otherRunner() != "" {
 		return func() {}
 	}
 	s.lock.Lock()
@@ -172,19 +170,27 @@ func (s *commitStore) Commit() storetypes.CommitID {
 // LoadLatestVersion, and the others that load, are what BaseApp calls last before
 // it is sealed: all its handlers are set by then.
 func (s *commitStore) LoadLatestVersion() error {
-	s.partPhases()
+	s.follow()
 	return s.CommitMultiStore.LoadLatestVersion()
 }
 
 func (s *commitStore) LoadLatestVersionAndUpgrade(upgrades *storetypes.StoreUpgrades) error {
-	s.partPhases()
+	s.follow()
 	return s.CommitMultiStore.LoadLatestVersionAndUpgrade(upgrades)
+}
+
+// follow has BaseApp tell where it is in a block.
+func (s *commitStore) follow() {
+	if s.follows && !s.base.IsSealed() {
+		s.partPhases()
+		s.partTransactions()
+	}
 }
 
 // partPhases has PreBlock tell its end.
 func (s *commitStore) partPhases() {
 	inner := s.base.PreBlocker()
-	if inner == nil || s.base.IsSealed() {
+	if inner == nil {
 		return
 	}
 	s.hasPreBlock = true
@@ -235,11 +241,6 @@ func (b *branch) branchOff() *branch {
 // CacheWrap branches off.
 func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
 
-// CacheWrapWithTrace branches off, as do the SDK's own.
-func (b *branch) CacheWrapWithTrace(io.Writer, storetypes.TraceContext) storetypes.CacheWrap {
-	return b.CacheWrap()
-}
-
 // GetKVStore gives a store whose operations are recorded as the modules ask for
 // them: under the gas meter, over all caches.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
@@ -247,33 +248,13 @@ func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
 	return trace(b.course.attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
 }
 
-// GetStore gives the same.
+// GetStore gives the same, unless what the store holds are no bytes.
 func (b *branch) GetStore(key storetypes.StoreKey) storetypes.Store {
+	inner := b.cached.GetStore(key)
+	if _, is := inner.(storetypes.KVStore); !is {
+		return inner
+	}
 	return b.GetKVStore(key)
-}
-
-// TracingEnabled: BaseApp then tells by SetTracingContext which transaction it
-// executes.
-func (b *branch) TracingEnabled() bool { return true }
-
-// SetTracingContext is told of a transaction by BaseApp on a new branch of its own, and
-// of none at all behind the last.
-func (b *branch) SetTracingContext(told storetypes.TraceContext) storetypes.MultiStore {
-	if b.cached.TracingEnabled() {
-		b.cached = b.cached.SetTracingContext(told).(storetypes.CacheMultiStore)
-	}
-	if hash, is := told["txHash"]; is && b.parent.isRoot() {
-		b.course.beginTx(b, fmt.Sprint(hash))
-	} else if told == nil && b.isRoot() {
-		b.course.endTxs()
-	}
-	return b
-}
-
-// SetTracer is that of the SDK's own tracing, which stays as it is.
-func (b *branch) SetTracer(writer io.Writer) storetypes.MultiStore {
-	b.cached = b.cached.SetTracer(writer).(storetypes.CacheMultiStore)
-	return b
 }
 
 // Write gives to the parent what was written.

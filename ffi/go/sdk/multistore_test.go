@@ -1,14 +1,12 @@
 package sdk
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"testing"
 
 	"cosmossdk.io/log"
-	"cosmossdk.io/store/metrics"
-	"cosmossdk.io/store/rootmulti"
 	dbm "github.com/cosmos/cosmos-db"
+
+	"github.com/cosmos/cosmos-sdk/baseapp"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -16,8 +14,11 @@ import (
 
 func storeOf(t *testing.T) *commitStore {
 	recorder, _ := haltboxtest.Open(t)
-	inner := rootmulti.NewStore(dbm.NewMemDB(), log.NewNopLogger(), metrics.NewNoOpMetrics())
-	return &commitStore{CommitMultiStore: inner, left: none, tracer: kvtrace.New(recorder, kvtrace.Options{})}
+	base := baseapp.NewBaseApp("test", log.NewNopLogger(), dbm.NewMemDB(), nil)
+	s := &commitStore{CommitMultiStore: base.CommitMultiStore(), base: base, left: none, follows: true}
+	s.follow()
+	s.tracer = kvtrace.New(recorder, kvtrace.Options{})
+	return s
 }
 
 func (s *commitStore) traced() bool {
@@ -65,28 +66,5 @@ func TestAnotherBranchThanTheWrittenEndsTheTracing(t *testing.T) {
 	s.expect(first, nil)
 	if s.traced() || !s.wasWritten() {
 		t.Error("it is traced")
-	}
-}
-
-// A transaction that comes twice is two, also where nothing is read in between: its
-// messages are only executed behind an ante handler that passed.
-func TestATransactionThatComesTwiceIsTwo(t *testing.T) {
-	tx := []byte("tx")
-	digest := sha256.Sum256(tx)
-	hash := fmt.Sprintf("%X", digest)
-	recorder, _ := haltboxtest.Open(t)
-	c := &course{attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{tx, []byte("other"), tx}}
-	root := &branch{course: c}
-	var begun []int
-	for _, passes := range []bool{true, false, false} {
-		on := &branch{course: c, parent: root}
-		c.beginTx(on, hash)
-		begun = append(begun, c.next-1)
-		if passes {
-			c.wrote(on)
-		}
-	}
-	if fmt.Sprint(begun) != "[0 0 2]" {
-		t.Error(begun)
 	}
 }

@@ -1,10 +1,7 @@
 package sdk
 
 import (
-	"io"
-
 	"cosmossdk.io/store/cachekv"
-	"cosmossdk.io/store/tracekv"
 	storetypes "cosmossdk.io/store/types"
 
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -31,7 +28,3 @@ func (s *store) GetStoreType() storetypes.StoreType { return s.inner.GetStoreTyp
 
 // CacheWrap branches: what its cache asks this store for is recorded.
 func (s *store) CacheWrap() storetypes.CacheWrap { return cachekv.NewStore(s) }
-
-func (s *store) CacheWrapWithTrace(w io.Writer, tc storetypes.TraceContext) storetypes.CacheWrap {
-	return cachekv.NewStore(tracekv.NewStore(s, w, tc))
-}

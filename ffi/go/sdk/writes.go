@@ -11,7 +11,8 @@ import (
 )
 
 // writes are what a block changed in the stores: each key once, with what stands there
-// at the block's end. Nil is of a store of which nobody wants to know.
+// at the block's end. Nil, or without an inner store, is of stores of which nobody wants
+// to know.
 type writes struct {
 	inner      storetypes.CommitMultiStore
 	valueBytes int
@@ -25,16 +26,13 @@ type writes struct {
 // listen has the store keep what is written to the stores that the AppHash is of. They
 // are loaded by now.
 func (w *writes) listen(inner storetypes.CommitMultiStore) bool {
-	named, is := inner.(interface {
-		StoreKeysByName() map[string]storetypes.StoreKey
-	})
+	named, is := inner.(namedStores)
 	if !is {
 		return false
 	}
 	var keys []storetypes.StoreKey
-	for _, key := range named.StoreKeysByName() {
-		store := inner.GetCommitStore(key)
-		if store != nil && store.GetStoreType() == storetypes.StoreTypeIAVL {
+	for name, key := range named.StoreKeysByName() {
+		if committedStore(named, name) != nil {
 			keys = append(keys, key)
 		}
 	}

@@ -18,7 +18,7 @@ func writtenStore(t *testing.T) (*commitStore, [2]*storetypes.KVStoreKey, *write
 	if err := s.CommitMultiStore.LoadLatestVersion(); err != nil {
 		t.Fatal(err)
 	}
-	s.tracer, s.writes = nil, &writes{valueBytes: 1}
+	s.tracer, s.writes = nil, writes{valueBytes: 1}
 	return s, keys, s.listen(s.CommitMultiStore)
 }
 

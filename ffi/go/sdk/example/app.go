@@ -3,15 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 
 	"cosmossdk.io/depinject"
 	"cosmossdk.io/log"
-	dbm "github.com/cosmos/cosmos-db"
 
-	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/codec"
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
@@ -38,10 +35,9 @@ type App struct {
 	bank     bankkeeper.BaseKeeper
 }
 
-// NewApp makes it as any chain does: nothing of the recorder is in here.
-func NewApp(
-	logger log.Logger, db dbm.DB, traceStore io.Writer, loadLatest bool, options ...func(*baseapp.BaseApp),
-) (*App, error) {
+// newModules makes all of it but the application that executes blocks, as any chain
+// does: nothing of the recorder is in here.
+func newModules(logger log.Logger) (*App, *runtime.AppBuilder, error) {
 	app := &App{}
 	var builder *runtime.AppBuilder
 	modules := configurator.NewAppConfig(
@@ -52,14 +48,18 @@ func NewApp(
 	err := depinject.Inject(depinject.Configs(modules, depinject.Supply(logger)),
 		&builder, &app.cdc, &app.txConfig, &app.registry, &app.bank)
 	if err != nil {
-		return nil, fmt.Errorf("the modules: %w", err)
+		return nil, nil, fmt.Errorf("the modules: %w", err)
 	}
-	app.App = builder.Build(db, traceStore, options...)
+	return app, builder, nil
+}
+
+// load sets what happens at the end of a block, and loads the stores.
+func (app *App) load(loadLatest bool) error {
 	app.SetEndBlocker(func(ctx sdktypes.Context) (sdktypes.EndBlock, error) {
 		end, err := app.EndBlocker(ctx)
 		return end, errors.Join(err, lapse(ctx, app.bank))
 	})
-	return app, app.Load(loadLatest)
+	return app.Load(loadLatest)
 }
 
 // lapse mints one token too many at the height in EXAMPLE_LAPSE: on one node of a

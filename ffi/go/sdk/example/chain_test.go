@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand"
 	"path/filepath"
 	"testing"
@@ -94,16 +93,13 @@ func startOn(t testing.TB, db dbm.DB, settings map[string]any, extra ...func(*ba
 	return n
 }
 
-// traceStore is where the SDK's own tracing goes, if a test wants it.
-var traceStore io.Writer
-
 // open does what newApp does, with options more.
 func (n *node) open() {
 	n.t.Helper()
 	logger := log.NewNopLogger()
 	box := haltbox.New(logger, n.options)
 	options := append(server.DefaultBaseappOptions(n.options), n.extra...)
-	bare, err := NewApp(logger, n.db, traceStore, true, append(options, box.Option)...)
+	bare, err := newChain(logger, n.db, true, append(options, box.Option)...)
 	n.must(err)
 	n.bare, n.app = bare, box.Wrap(bare)
 	_, err = n.app.Info(&abci.RequestInfo{})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -55,28 +54,6 @@ func TestTheChainIsTheSameWithAndWithoutTheRecorder(t *testing.T) {
 	}
 }
 
-// --trace-store goes on beside the recorder, and has the same writes.
-func TestTheTracingOfTheSDKStays(t *testing.T) {
-	traced := func(settings map[string]any) (hashes []string, writes int) {
-		var written bytes.Buffer
-		traceStore = &written
-		defer func() { traceStore = nil }()
-		n := start(t, settings)
-		n.blocks(1, 3)
-		for _, line := range strings.Split(written.String(), "\n") {
-			if strings.Contains(line, `"operation":"write"`) && strings.Contains(line, `"txHash":"`) {
-				writes++
-			}
-		}
-		return n.hashes, writes
-	}
-	want, wanted := traced(map[string]any{"haltbox.enable": false})
-	hashes, writes := traced(nil)
-	if !reflect.DeepEqual(hashes, want) || writes != wanted || writes == 0 {
-		t.Errorf("%d writes %v\nwant %d %v", writes, hashes, wanted, want)
-	}
-}
-
 func TestABlockHasPhasesTransactionsAndRoots(t *testing.T) {
 	n := start(t, nil)
 	n.blocks(1, 3)
@@ -103,11 +80,8 @@ func TestABlockHasPhasesTransactionsAndRoots(t *testing.T) {
 			roots[name] = len(entry["hash"].(string)) == 64
 		}
 	}
-	// Transaction 1 is none, and 4 is the first once more: it fails in its ante handler.
-	want := "PreBlock outside BeginBlock outside tx 0 in 0 outside tx 2 in 2 outside tx 3 in 3 outside " +
-		"tx 4 in 4 outside tx 5 in 5 outside tx 6 in 6 EndBlock outside"
-	if got := strings.Join(course, " "); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if got := strings.Join(course, " "); got != wantedCourse {
+		t.Errorf("got  %s\nwant %s", got, wantedCourse)
 	}
 	for _, name := range []string{"acc", "bank", "staking", "mint", "distribution", "consensus"} {
 		if !stores[name] || !roots[name] {
@@ -310,7 +284,7 @@ func TestAnAlteredStoreIsNamed(t *testing.T) {
 			keys := store.(interface {
 				StoreKeysByName() map[string]storetypes.StoreKey
 			}).StoreKeysByName()
-			store.GetCommitKVStore(keys["distribution"]).Set([]byte("nobody reads this"), []byte{1})
+			store.GetKVStore(keys["distribution"]).Set([]byte("nobody reads this"), []byte{1})
 		}
 		n.blocks(3, 4)
 		n.must(n.app.Close())
@@ -384,7 +358,7 @@ func TestWritesAreWhatTheBlockLeaves(t *testing.T) {
 		told[name+key] = true
 		bytes, err := hex.DecodeString(key)
 		n.must(err)
-		value := n.app.CommitMultiStore().GetCommitKVStore(stores[name]).Get(bytes)
+		value := n.app.CommitMultiStore().GetKVStore(stores[name]).Get(bytes)
 		want := any(nil)
 		if value != nil {
 			want = fmt.Sprintf("%x", sha256.Sum256(value))

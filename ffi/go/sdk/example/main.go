@@ -3,14 +3,10 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 
-	"cosmossdk.io/log"
 	cmtconfig "github.com/cometbft/cometbft/config"
-	dbm "github.com/cosmos/cosmos-db"
 	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
@@ -21,16 +17,6 @@ import (
 
 	haltbox "github.com/haltbox/haltbox/ffi/go/sdk"
 )
-
-func newApp(logger log.Logger, db dbm.DB, traceStore io.Writer, appOpts servertypes.AppOptions) servertypes.Application {
-	box := haltbox.New(logger, appOpts)
-	options := append(server.DefaultBaseappOptions(appOpts), box.Option)
-	app, err := NewApp(logger, db, traceStore, true, options...)
-	if err != nil {
-		panic(err)
-	}
-	return box.Wrap(app)
-}
 
 func main() {
 	rootCmd := newRootCmd(newApp)
@@ -60,10 +46,4 @@ func newRootCmd(newApp servertypes.AppCreator) *cobra.Command {
 	}
 	server.AddCommands(root, home(), newApp, export, func(*cobra.Command) {})
 	return root
-}
-
-func export(
-	log.Logger, dbm.DB, io.Writer, int64, bool, []string, servertypes.AppOptions, []string,
-) (servertypes.ExportedApp, error) {
-	return servertypes.ExportedApp{}, errors.New("the example exports no genesis")
 }

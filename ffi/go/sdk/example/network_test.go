@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"strconv"
 	"testing"
@@ -9,27 +8,11 @@ import (
 	"cosmossdk.io/log"
 	dbm "github.com/cosmos/cosmos-db"
 
-	"github.com/cosmos/cosmos-sdk/server"
 	svrcmd "github.com/cosmos/cosmos-sdk/server/cmd"
-	servertypes "github.com/cosmos/cosmos-sdk/server/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go/sdk"
 	"github.com/haltbox/haltbox/ffi/go/sdk/example/internal/network"
 )
-
-// newLoadedApp is newApp for nodes that may go wrong.
-func newLoadedApp(logger log.Logger, db dbm.DB, traceStore io.Writer, appOpts servertypes.AppOptions) servertypes.Application {
-	box := haltbox.New(logger, appOpts)
-	options := append(server.DefaultBaseappOptions(appOpts), network.Options()...)
-	app, err := NewApp(logger, db, traceStore, false, append(options, box.Option)...)
-	if err == nil {
-		err = network.Load(app, app.bank, appOpts)
-	}
-	if err != nil {
-		panic(err)
-	}
-	return box.Wrap(app)
-}
 
 // loadedNode is main for such nodes.
 func loadedNode() {
@@ -57,7 +40,7 @@ func TestANetworkOfFourAtRandom(t *testing.T) {
 }
 
 func chain(t *testing.T) network.Chain {
-	app, err := NewApp(log.NewNopLogger(), dbm.NewMemDB(), nil, true)
+	app, err := newChain(log.NewNopLogger(), dbm.NewMemDB(), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func newProcess(t *testing.T) *process {
 	validator := privval.LoadOrGenFilePV(config.PrivValidatorKeyFile(), config.PrivValidatorStateFile())
 	_, err := p2p.LoadOrGenNodeKey(config.NodeKeyFile())
 	n.must(err)
-	n.bare, err = NewApp(log.NewNopLogger(), dbm.NewMemDB(), nil, true, baseapp.SetChainID(chainID))
+	n.bare, err = newChain(log.NewNopLogger(), dbm.NewMemDB(), true, baseapp.SetChainID(chainID))
 	n.must(err)
 	one := cmttypes.NewValidator(validator.Key.PubKey, 1)
 	genesis := genutiltypes.NewAppGenesisWithVersion(chainID, n.genesis(cmttypes.NewValidatorSet([]*cmttypes.Validator{one})))
