@@ -93,10 +93,12 @@ func startOn(t testing.TB, db dbm.DB, settings map[string]any, extra ...func(*ba
 	return n
 }
 
+// logger of the nodes, if a test wants to know what they say.
+var logger = log.NewNopLogger()
+
 // open does what newApp does, with options more.
 func (n *node) open() {
 	n.t.Helper()
-	logger := log.NewNopLogger()
 	box := haltbox.New(logger, n.options)
 	options := append(server.DefaultBaseappOptions(n.options), n.extra...)
 	bare, err := newChain(logger, n.db, true, append(options, box.Option)...)

@@ -141,6 +141,12 @@ func TestWhatUsersAskForLeavesNoEntry(t *testing.T) {
 func (n *node) boxOf(height int64) string {
 	n.t.Helper()
 	n.must(n.app.Close())
+	return n.frozen(height)
+}
+
+// frozen does so with a node that is over.
+func (n *node) frozen(height int64) string {
+	n.t.Helper()
 	said := haltboxtest.Run(n.t, "freeze", n.dir(), "--height", fmt.Sprint(height))
 	for _, word := range strings.Fields(said) {
 		if strings.Contains(word, fmt.Sprintf("/boxes/%d-", height)) {
