@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 
 use haltbox_format::AppHash;
 
-pub use ask::{Answered, Kit};
 use ask::Asker;
+pub use ask::{Answered, Kit};
 use block::{Asked, Told};
 pub use write::{Collected, From, Options, collect};
 

@@ -10,6 +10,7 @@ import (
 	"cosmossdk.io/log/v2"
 	abcitypes "github.com/cometbft/cometbft/abci/types"
 
+	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
@@ -104,5 +105,27 @@ func TestLinesWithAContextAreRecorded(t *testing.T) {
 		if !strings.Contains(said, part) {
 			t.Errorf("no %s in %s", part, said)
 		}
+	}
+}
+
+// announced is a store that is told of snapshots.
+type announced struct {
+	storetypes.CommitMultiStore
+	heights []int64
+}
+
+func (a *announced) AnnounceSnapshotHeight(height int64) { a.heights = append(a.heights, height) }
+
+func TestTheStoreIsToldOfSnapshots(t *testing.T) {
+	s := storeOf(t)
+	inner := &announced{CommitMultiStore: s.CommitMultiStore}
+	s.CommitMultiStore = inner
+	announcer, is := s.queryable().(snapshottypes.SnapshotAnnouncer)
+	if !is {
+		t.Fatal("it takes no announcement")
+	}
+	announcer.AnnounceSnapshotHeight(7)
+	if fmt.Sprint(inner.heights) != "[7]" {
+		t.Error(inner.heights)
 	}
 }

@@ -131,9 +131,9 @@ fn zig() -> String {
     text(&python).to_owned()
 }
 
-/// An application of the Cosmos SDK with the lines of docs/cosmos.md, in process, started,
-/// and in a network of nodes that go wrong; `HALTBOX_LONG=1` also with the oldest SDK, under
-/// the race detector, with failures in an order of chance, and with wasmd and the
+/// An application of the Cosmos SDK up to 0.53 with the lines of docs/cosmos.md, in process,
+/// started, and in a network of nodes that go wrong; `HALTBOX_LONG=1` also with the oldest
+/// SDK, under the race detector, with failures in an order of chance, and with wasmd and the
 /// application of ibc-go, which are others'.
 #[test]
 fn an_application_of_the_cosmos_sdk_records() {
@@ -197,6 +197,31 @@ fn sdk47() -> PathBuf {
     module().join("sdk47")
 }
 
+/// The same of the SDK from 0.54 on: the module with the oldest of them, its example with the
+/// newest; `HALTBOX_LONG=1` also that with the oldest, in a network, and under the race
+/// detector.
+#[test]
+fn an_application_of_the_cosmos_sdk_from_0_54_on_records() {
+    if !linked() {
+        return;
+    }
+    for folder in [sdk54(), sdk54_example()] {
+        go(&folder, &["vet", "./..."], &[]);
+    }
+    go(&sdk54(), &["test", "-count=1", "./..."], &[]);
+    let short = ["test", "-count=1", "-skip=TestANetwork", "./..."];
+    go(&sdk54_example(), &short, &[]);
+    if long() {
+        let oldest = ["test", "-modfile=sdk-0.54.mod", "-count=1", "./..."];
+        go(&sdk54_example(), &oldest, &[]);
+        go(
+            &sdk54_example(),
+            &["test", "-race", "-count=1", "./..."],
+            &[],
+        );
+    }
+}
+
 fn sdk() -> PathBuf {
     module().join("sdk")
 }
@@ -205,28 +230,42 @@ fn sdk_example() -> PathBuf {
     sdk().join("example")
 }
 
+fn sdk54() -> PathBuf {
+    module().join("sdk54")
+}
+
+fn sdk54_example() -> PathBuf {
+    sdk54().join("example")
+}
+
 /// A chain decides its versions: an adapter asks for the lowest, and takes the newest.
 #[test]
-fn the_adapters_take_the_newest_cometbft_of_0_38() {
+fn the_adapters_take_newer_releases_of_cometbft() {
     if !linked() {
         return;
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    for name in ["abci", "cometlog"] {
-        let adapter = module().join(name);
-        let modfile = folder.path().join(format!("{name}.mod"));
-        let own = fs::read_to_string(adapter.join("go.mod")).expect("a go.mod");
-        let newest = own.replace("cometbft v0.38.0", "cometbft v0.38.25");
-        assert_ne!(
-            own, newest,
-            "{name} asks for another version than the lowest"
-        );
-        fs::write(&modfile, newest).expect("a file");
-        let modfile = format!("-modfile={}", modfile.display());
-        go(&adapter, &["mod", "tidy", &modfile], &[]);
-        go(&adapter, &["vet", &modfile, "./..."], &[]);
-        go(&adapter, &["test", &modfile, "-count=1", "./..."], &[]);
+    for version in ["v0.38.25", "v0.39.0", "v0.40.0"] {
+        for name in ["abci", "cometlog"] {
+            takes_cometbft(name, version);
+        }
     }
+}
+
+fn takes_cometbft(name: &str, version: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let adapter = module().join(name);
+    let modfile = folder.path().join(format!("{name}.mod"));
+    let own = fs::read_to_string(adapter.join("go.mod")).expect("a go.mod");
+    let newer = own.replace("cometbft v0.38.0", &format!("cometbft {version}"));
+    assert_ne!(
+        own, newer,
+        "{name} asks for another version than the lowest"
+    );
+    fs::write(&modfile, newer).expect("a file");
+    let modfile = format!("-modfile={}", modfile.display());
+    go(&adapter, &["mod", "tidy", &modfile], &[]);
+    go(&adapter, &["vet", &modfile, "./..."], &[]);
+    go(&adapter, &["test", &modfile, "-count=1", "./..."], &[]);
 }
 
 #[test]
@@ -240,7 +279,15 @@ fn it_is_formatted_and_tidy() {
     assert_eq!(String::from_utf8_lossy(&unformatted), "");
     in_every_module(&["mod", "tidy", "-diff"], &[]);
     let example = sdk47().join("example");
-    for folder in [sdk(), sdk_example(), sdk47(), example] {
+    let folders = [
+        sdk(),
+        sdk_example(),
+        sdk47(),
+        example,
+        sdk54(),
+        sdk54_example(),
+    ];
+    for folder in folders {
         go(&folder, &["mod", "tidy", "-diff"], &[]);
     }
 }

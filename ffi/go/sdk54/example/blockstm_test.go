@@ -15,6 +15,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/baseapp/txnrunner"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
 // runner executes the transactions of an application's blocks.
@@ -160,6 +162,28 @@ func TestParallelExecutionHasNoOperations(t *testing.T) {
 			t.Errorf("%s: %v", way, kinds)
 		}
 		sameNames(t, writes, n)
+	}
+}
+
+// A node that executes in parallel compares with one that records operations: what
+// both have is the same, and what differs is found in what both have.
+func TestParallelExecutionCompares(t *testing.T) {
+	run := func(r *runner) *node {
+		n := with(r, func() *node { return start(t, nil) })
+		n.crowded(1, 4)
+		n.must(n.app.Close())
+		return n
+	}
+	operations, parallel := run(nil), run(runners["parallel"])
+	if said := haltboxtest.Run(t, "diff", operations.dir(), parallel.dir()); !strings.Contains(said, "IDENTICAL") {
+		t.Error(said)
+	}
+	t.Setenv("EXAMPLE_LAPSE", "3")
+	said := haltboxtest.Differs(t, "diff", operations.dir(), run(runners["parallel"]).dir())
+	for _, part := range []string{"height 3", "bank"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("no %q in %s", part, said)
+		}
 	}
 }
 
