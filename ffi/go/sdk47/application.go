@@ -42,7 +42,7 @@ func (a *application) BeginBlock(req abcitypes.RequestBeginBlock) abcitypes.Resp
 // DeliverTx has the operations of the transaction stand in it.
 func (a *application) DeliverTx(req abcitypes.RequestDeliverTx) abcitypes.ResponseDeliverTx {
 	return a.box.marker.DeliverTx(req, func(number int) abcitypes.ResponseDeliverTx {
-		a.box.stores.attempt().BeginTx(number, req.Tx)
+		a.box.stores.attempt().BeginTx(number, req.Tx, messageTypes(req.Tx)...)
 		return a.Application.DeliverTx(req)
 	})
 }

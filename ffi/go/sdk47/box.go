@@ -121,6 +121,7 @@ func (b *Box) record(app servertypes.Application) {
 	}
 	b.marker = abci1.NewMarker(b.recorder, abci1.Options{
 		Tracer: tracer,
+		Config: b.config.settings.bytes(),
 		AtEnd: func(record func([]byte)) {
 			writes.record(record)
 			roots.record(record)

@@ -86,3 +86,35 @@ func TestSwitchedOffItIsTheApplicationItself(t *testing.T) {
 	}
 	box.Option(nil)
 }
+
+// keys is what the SDK's server hands over: it tells its keys, too.
+type keys struct{ options }
+
+func (k keys) AllKeys() (all []string) {
+	for key := range k.options {
+		all = append(all, key)
+	}
+	return all
+}
+
+// What reaches execution is told apart, and nothing else is.
+func TestTheDigestOfWhatANodeIsSetUpWith(t *testing.T) {
+	own := func(change options) string {
+		set := options{"iavl-cache-size": 781250, "wasm.memory_cache_size": 100, "moniker": "a", "minimum-gas-prices": "1stake"}
+		for key, value := range change {
+			set[key] = value
+		}
+		return string(settingsDigest(keys{set}).bytes())
+	}
+	for key, reaches := range map[string]bool{
+		"iavl-cache-size": true, "inter-block-cache": true, "wasm.memory_cache_size": true, "pruning": true,
+		"moniker": false, "minimum-gas-prices": false, "query-gas-limit": false, "p2p.laddr": false, "haltbox.dir": false,
+	} {
+		if (own(options{key: "another"}) != own(nil)) != reaches {
+			t.Errorf("%s: expected that it reaches execution: %v", key, reaches)
+		}
+	}
+	if own(nil) != own(options{"iavl-cache-size": "781250"}) || settingsDigest(options{"pruning": "nothing"}) != nil {
+		t.Error("a number and its text differ, or options without keys are told")
+	}
+}

@@ -35,6 +35,10 @@ var copies = append([]copied{
 	{to: "logger_test.go", from: "../sdk/logger_test.go", in: slices.Concat(logger, []string{
 		"log.NewLogger(printed, log.ColorOption(false))", "log.NewTMLogger(printed)"})},
 	{to: "store.go", from: "../sdk/store.go", in: stores},
+	{to: "store_trace.go", from: "../sdk/transactions.go", only: []string{"store.CacheWrapWithTrace"}, in: stores},
+	{to: "messages.go", from: "../sdk/messages.go"},
+	{to: "messages_test.go", from: "../sdk/messages_test.go"},
+	{to: "settings.go", from: "../sdk/settings.go"},
 	{to: "changes.go", from: "../sdk/writes.go", only: []string{"writes.line", "final", "order"}, in: stores},
 	{to: "internal/abci1/results.go", from: "../abci/output.go", in: []string{
 		"ExecTxResult", "ResponseDeliverTx", "ResponseFinalizeBlock", "ResponseEndBlock"}},
@@ -81,6 +85,7 @@ var ofExample = []copied{
 		"IsNode", "Fault", "Kind", "clock", "faultFile", "work", "work.fault", "work.gas", "work.endBlock", "minter", "payees", "stake"}},
 	{to: "example/process_test.go", from: "../sdk/example/start_test.go", in: slices.Concat(logger, database, genesis, []string{
 		"ffi/go/sdk/example", "ffi/go/sdk47/example",
+		"newChain(log.NewNopLogger(), dbm.NewMemDB(), true,", "NewApp(log.NewNopLogger(), dbm.NewMemDB(), nil, true,",
 		"genutiltypes.NewAppGenesisWithVersion(chainID, n.genesis(cmttypes.NewValidatorSet([]*cmttypes.Validator{one})))",
 		"&cmttypes.GenesisDoc{ChainID: chainID, AppState: n.genesis(cmttypes.NewValidatorSet([]*cmttypes.Validator{one}))}",
 		`genesis.Consensus = &genutiltypes.ConsensusGenesis{

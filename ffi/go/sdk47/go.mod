@@ -8,6 +8,7 @@ require (
 	github.com/cosmos/cosmos-sdk v0.47.0
 	github.com/haltbox/haltbox/ffi/go v0.0.0
 	github.com/spf13/cobra v1.6.1
+	google.golang.org/protobuf v1.29.1
 )
 
 require (
@@ -123,7 +124,6 @@ require (
 	golang.org/x/text v0.8.0 // indirect
 	google.golang.org/genproto v0.0.0-20230216225411-c8e22ba71e44 // indirect
 	google.golang.org/grpc v1.53.0 // indirect
-	google.golang.org/protobuf v1.29.1 // indirect
 	gopkg.in/ini.v1 v1.67.0 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect

@@ -91,7 +91,7 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	}
 	s.expects = false
 	s.course = &course{attempt: s.tracer.Attempt()}
-	return &branch{cached: inner, course: s.course, isRoot: true}
+	return &branch{cached: inner, course: s.course, isRoot: true, traced: &kvtrace.Branch{}}
 }
 
 // begin tells which block is executed now. A branch that was made with the genesis is
@@ -157,13 +157,14 @@ type branch struct {
 	cached
 	course *course
 	isRoot bool
+	traced *kvtrace.Branch
 }
 
 // CacheMultiStore branches off.
 func (b *branch) CacheMultiStore() storetypes.CacheMultiStore { return b.branchOff() }
 
 func (b *branch) branchOff() *branch {
-	return &branch{cached: b.cached.CacheMultiStore(), course: b.course}
+	return &branch{cached: b.cached.CacheMultiStore(), course: b.course, traced: b.traced.Branch()}
 }
 
 // CacheWrap branches off.
@@ -177,7 +178,7 @@ func (b *branch) CacheWrapWithTrace(io.Writer, storetypes.TraceContext) storetyp
 // GetKVStore gives a store whose operations are recorded as the modules ask for
 // them: under the gas meter, over all caches.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
-	return trace(b.course.attempt, key.Name(), b.cached.GetKVStore(key))
+	return trace(b.course.attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
 }
 
 // GetStore gives the same.
@@ -200,6 +201,7 @@ func (b *branch) SetTracer(writer io.Writer) storetypes.MultiStore {
 // Write gives to the parent what was written.
 func (b *branch) Write() {
 	b.cached.Write()
+	b.course.attempt.Written(b.traced)
 	if b.isRoot {
 		b.course.written = true
 	}

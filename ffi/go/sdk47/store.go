@@ -3,10 +3,7 @@
 package sdk47
 
 import (
-	"io"
-
 	"github.com/cosmos/cosmos-sdk/store/cachekv"
-	"github.com/cosmos/cosmos-sdk/store/tracekv"
 	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
@@ -19,18 +16,16 @@ type store struct {
 
 // trace leaves a memory store as it is: what it holds is the process's own, and
 // another after a start.
-func trace(attempt *kvtrace.Attempt, name string, inner storetypes.KVStore) storetypes.KVStore {
+func trace(
+	attempt *kvtrace.Attempt, branch *kvtrace.Branch, name string, inner storetypes.KVStore,
+) storetypes.KVStore {
 	if attempt == nil || inner.GetStoreType() == storetypes.StoreTypeMemory {
 		return inner
 	}
-	return &store{*kvtrace.Wrap[storetypes.Iterator](attempt, name, inner), inner}
+	return &store{*kvtrace.WrapOn[storetypes.Iterator](attempt, branch, name, inner), inner}
 }
 
 func (s *store) GetStoreType() storetypes.StoreType { return s.inner.GetStoreType() }
 
 // CacheWrap branches: what its cache asks this store for is recorded.
 func (s *store) CacheWrap() storetypes.CacheWrap { return cachekv.NewStore(s) }
-
-func (s *store) CacheWrapWithTrace(w io.Writer, tc storetypes.TraceContext) storetypes.CacheWrap {
-	return cachekv.NewStore(tracekv.NewStore(s, w, tc))
-}

@@ -27,8 +27,10 @@ func (a *application) Info(req *abcitypes.RequestInfo) (*abcitypes.ResponseInfo,
 
 func (a *application) InitChain(req *abcitypes.RequestInitChain) (*abcitypes.ResponseInitChain, error) {
 	a.box.start(a.Application)
-	defer a.box.stores.expect(first, nil)()
-	return a.Application.InitChain(req)
+	return a.box.marker.InitChain(req, func() (*abcitypes.ResponseInitChain, error) {
+		defer a.box.stores.expect(first, nil)()
+		return a.Application.InitChain(req)
+	})
 }
 
 func (a *application) ProcessProposal(

@@ -124,6 +124,7 @@ func (b *Box) record(app servertypes.Application) {
 			writes.record(record)
 			roots.record(record)
 		},
+		Config:  b.config.settings.bytes(),
 		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
 	})
 }

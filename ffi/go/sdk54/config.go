@@ -55,6 +55,8 @@ type config struct {
 	options    haltbox.Options
 	stores     detail
 	valueBytes int
+	// settings is what the node is set up with; nil if that is not told.
+	settings *settingsSum
 }
 
 // configOf gives nil if the recorder is switched off.
@@ -79,6 +81,7 @@ func configOf(options AppOptions) (*config, error) {
 		},
 		stores:     from.detail("stores"),
 		valueBytes: int(from.number("value-bytes", 0)),
+		settings:   settingsDigest(options),
 	}
 	if from.err != nil {
 		return nil, from.err

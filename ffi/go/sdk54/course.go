@@ -31,6 +31,7 @@ func (c *course) use(of *branch) {
 
 // wrote tells that a branch was given to its parent.
 func (c *course) wrote(of *branch) {
+	c.attempt.Written(of.traced)
 	if of.isRoot() {
 		c.written = true
 	}

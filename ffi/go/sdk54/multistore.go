@@ -116,7 +116,7 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	// An execution that is begun on a proposal may be aborted while it runs, so it
 	// keeps to the attempt that is under way now.
 	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock}
-	return &branch{cached: inner, course: s.course}
+	return &branch{cached: inner, course: s.course, traced: &kvtrace.Branch{}}
 }
 
 // refuse: the proposal will not be executed before it is decided.
@@ -230,13 +230,14 @@ type branch struct {
 	cached
 	course *course
 	parent *branch
+	traced *kvtrace.Branch
 }
 
 // CacheMultiStore branches off.
 func (b *branch) CacheMultiStore() storetypes.CacheMultiStore { return b.branchOff() }
 
 func (b *branch) branchOff() *branch {
-	return &branch{cached: b.cached.CacheMultiStore(), course: b.course, parent: b}
+	return &branch{cached: b.cached.CacheMultiStore(), course: b.course, parent: b, traced: b.traced.Branch()}
 }
 
 // CacheWrap branches off.
@@ -246,7 +247,7 @@ func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
 // them: under the gas meter, over all caches.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
 	b.course.use(b)
-	return trace(b.course.attempt, key.Name(), b.cached.GetKVStore(key))
+	return trace(b.course.attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
 }
 
 // GetStore gives the same, unless what the store holds are no bytes.

@@ -17,11 +17,13 @@ type store struct {
 
 // trace leaves a memory store as it is: what it holds is the process's own, and
 // another after a start.
-func trace(attempt *kvtrace.Attempt, name string, inner storetypes.KVStore) storetypes.KVStore {
+func trace(
+	attempt *kvtrace.Attempt, branch *kvtrace.Branch, name string, inner storetypes.KVStore,
+) storetypes.KVStore {
 	if attempt == nil || inner.GetStoreType() == storetypes.StoreTypeMemory {
 		return inner
 	}
-	return &store{*kvtrace.Wrap[storetypes.Iterator](attempt, name, inner), inner}
+	return &store{*kvtrace.WrapOn[storetypes.Iterator](attempt, branch, name, inner), inner}
 }
 
 func (s *store) GetStoreType() storetypes.StoreType { return s.inner.GetStoreType() }

@@ -43,7 +43,7 @@ func (c *course) told(deliver sdktypes.DeliverTxFunc) sdktypes.DeliverTxFunc {
 	return func(
 		tx []byte, decoded sdktypes.Tx, stores storetypes.MultiStore, number int, cache map[string]any,
 	) *abcitypes.ExecTxResult {
-		c.attempt.BeginTx(number, tx)
+		c.attempt.BeginTx(number, tx, messageTypes(tx)...)
 		defer c.attempt.EndTx()
 		return deliver(tx, decoded, stores, number, cache)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"cosmossdk.io/log/v2"
@@ -25,9 +26,25 @@ func loadedNode() {
 }
 
 func TestANetworkOfFourFindsWhoIsWrong(t *testing.T) {
+	network.Play(t, chain(t))
+}
+
+// TestANetworkOfFourAtRandom takes HALTBOX_ROUNDS rounds, 12 if that is not set.
+func TestANetworkOfFourAtRandom(t *testing.T) {
+	if os.Getenv("HALTBOX_LONG") == "" {
+		t.Skip("HALTBOX_LONG=1 plays it")
+	}
+	rounds := 12
+	if told, err := strconv.Atoi(os.Getenv("HALTBOX_ROUNDS")); err == nil {
+		rounds = told
+	}
+	network.PlayAtRandom(t, chain(t), rounds)
+}
+
+func chain(t *testing.T) network.Chain {
 	app, err := newChain(log.NewNopLogger(), dbm.NewMemDB(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	network.Play(t, network.Chain{Codec: app.cdc, TxConfig: app.txConfig, Genesis: app.DefaultGenesis()})
+	return network.Chain{Codec: app.cdc, TxConfig: app.txConfig, Genesis: app.DefaultGenesis()}
 }

@@ -25,10 +25,10 @@ func inputOf(req *types.RequestBeginBlock) input {
 }
 
 // line is the entry whose digest stands for the whole input.
-func (in *input) line(e *entry.Entry) []byte {
+func (in *input) line(e *entry.Entry) *entry.Entry {
 	e.Begin("step-input").Hex("dataHash", noneIfEmpty(in.dataHash))
 	e.Hex("lastCommit", digest(marshalled(&in.lastCommit)))
 	e.Hex("misbehavior", in.misbehaviorDigest())
 	e.Hex("nextValidators", noneIfEmpty(in.nextValidators)).Hex("proposer", noneIfEmpty(in.proposer))
-	return e.Hex("block", noneIfEmpty(in.hash)).End()
+	return e.Hex("block", noneIfEmpty(in.hash))
 }

@@ -15,6 +15,9 @@ import (
 type Options struct {
 	// Tracer, if there is one, gets an attempt for each execution of a block.
 	Tracer *kvtrace.Tracer
+	// Config, if there is one, is a digest of what this node is set up with. It stands
+	// beside the inputs, and is not compared.
+	Config []byte
 	// AtEnd, if there is one, is called when a block was committed and before its end
 	// is marked. What it records with the function it gets belongs to the block, and
 	// must be the same on all nodes that executed it alike.
@@ -140,10 +143,13 @@ func (m *Marker) begin(req *types.RequestBeginBlock) {
 	m.confirm(height-1, req.Header.AppHash)
 	m.open, m.txs = height, 0
 	in := inputOf(req)
-	line := bytes.Clone(in.line(&m.entry))
-	m.note(m.recorder.BeginBlock(height, req.Header.Time, digest(line)))
+	m.note(m.recorder.BeginBlock(height, req.Header.Time, digest(in.line(&m.entry).End())))
 	m.options.Tracer.Begin()
-	m.record(line)
+	line := in.line(&m.entry)
+	if m.options.Config != nil {
+		line.Open("local").Hex("config", m.options.Config).Shut()
+	}
+	m.record(line.End())
 }
 
 // confirm tells the network's AppHash of a block of which this node knows its own.
