@@ -63,11 +63,10 @@ func (l *lane) close(handle *api.Handle) api.Status {
 
 // isLaid: an entry that marks nothing, whatever else stands in it.
 func isLaid(entry []byte) bool {
-	if len(entry) < len(operation) {
-		return false
+	begins := func(kind string) bool {
+		return len(entry) >= len(kind) && string(entry[:len(kind)]) == kind
 	}
-	kind := string(entry[:len(operation)])
-	return (kind == operation || kind == transaction) && bytes.IndexByte(entry, '\n') < 0
+	return (begins(operation) || begins(transaction) || begins(branch)) && bytes.IndexByte(entry, '\n') < 0
 }
 
-const operation, transaction = `{"type":"op-`, `{"type":"tx-`
+const operation, transaction, branch = `{"type":"op-`, `{"type":"tx-`, `{"type":"branch`

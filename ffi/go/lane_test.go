@@ -18,7 +18,7 @@ func TestEntriesStandInTheOrderInWhichTheyCame(t *testing.T) {
 	recorder.BeginBlock(1, time.Time{}, nil)
 	var want []string
 	for number := range 5000 {
-		kind := []string{"op-read", "op-write", "tx-begin", "step-own", "op-next"}[number%5]
+		kind := []string{"op-read", "op-write", "tx-begin", "step-own", "branch"}[number%5]
 		line := fmt.Sprintf(`{"type":"%s","n":%d,"pad":"%s"}`, kind, number, strings.Repeat("x", number%500))
 		if number%997 == 0 {
 			line = fmt.Sprintf(`{"type":"op-read","n":%d,"pad":"%s"}`, number, strings.Repeat("y", 100_000))

@@ -178,7 +178,7 @@ impl fmt::Display for HostError {
             ),
             HostError::NotLent => f.write_str(
                 "entries of this ring are recorded by calls alone: it is not mapped, or its profile \
-                 takes entries of tx-* and op-* for marks",
+                 takes entries of tx-*, op-* or branch* for marks",
             ),
             HostError::Freeze(error) => error.fmt(f),
             HostError::Nothing(why) => f.write_str(why),
@@ -308,7 +308,7 @@ impl HostRecorder {
         self.put_lines(Stream::Slog, bytes)
     }
 
-    /// Lends a part of the ring to the host, which lays entries of the types `op-*` and `tx-*`
+    /// Lends a part of the ring to the host, which lays entries of the types `op-*`, `tx-*` and `branch*`
     /// there, as docs/format.md tells, and says in `laid` how many bytes: each is a record of
     /// its own, and survives a kill once its commit word is there. Every other call takes over
     /// what was laid; what appends to the main lane ends the lending, so the host does not lay

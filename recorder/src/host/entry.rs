@@ -114,10 +114,14 @@ pub(super) fn mark_blocks(profile: &Profile) -> bool {
     rules.is_some_and(|rules| rules.read(line.bytes()).events().any(begins))
 }
 
-/// Whether a host may lay its entries of transactions and operations itself.
+/// Whether a host may lay its entries of transactions, operations and branches itself.
 pub(super) fn may_be_laid(profile: &Profile) -> bool {
     let rules = profile.slog.as_ref();
-    rules.is_some_and(|rules| ["op-", "tx-"].iter().all(|start| rules.only_keeps(start)))
+    rules.is_some_and(|rules| {
+        ["op-", "tx-", "branch"]
+            .iter()
+            .all(|start| rules.only_keeps(start))
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +190,7 @@ mod tests {
         assert!(laid("local-*", "abort-block"));
         assert!(!laid("op-mine", "abort-block"));
         assert!(!laid("o*", "abort-block"));
+        assert!(!laid("branch-written", "abort-block"));
         assert!(!laid("local-*", "tx-abort"));
     }
 }
