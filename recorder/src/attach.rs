@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use haltbox_format::Profile;
-use haltbox_format::mark::Position;
+use haltbox_format::lifecycle::{Block, Finding};
+use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::{History, RingView};
 
 use crate::freeze::Plan;
@@ -96,6 +97,7 @@ pub fn attach(options: Options) -> Result<(), String> {
         looked: None,
         waiting_told: false,
         writing: None,
+        boxed: Vec::new(),
         hurried: false,
     };
     let mut service = Service::ready();
@@ -135,6 +137,9 @@ struct Watcher {
     waiting_told: bool,
     /// The box that is being written.
     writing: Option<Writing>,
+    /// Boxes that were written since the last look: of which attempt, their names, and what
+    /// was known when each was begun.
+    boxed: Vec<(Attempt, String, Finding)>,
     /// A signal came: no node is waited for.
     hurried: bool,
 }
@@ -142,11 +147,13 @@ struct Watcher {
 impl Watcher {
     fn turn(&mut self) -> Result<(), String> {
         self.take_done();
-        let writing = self.writing.is_some();
         if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
             beside.read(&watched.profile);
             let lately = self.looked.is_some_and(|at| at.elapsed() < LOOK);
-            let pressing = writing || watched.wants() || beside.is_alarmed() || beside.has_more();
+            let pressing = !self.boxed.is_empty()
+                || watched.wants()
+                || beside.is_alarmed()
+                || beside.has_more();
             if lately && !pressing {
                 return Ok(());
             }
@@ -191,6 +198,13 @@ impl Watcher {
         if watched.node_ended(&history) {
             beside.node_ended();
         }
+        for (of, name, knowing) in std::mem::take(&mut self.boxed) {
+            // What was told while it was written needs another box.
+            let now = life.block(of).map(Block::finding);
+            if now.is_none_or(|now| !now.is_settled() || now <= knowing) {
+                beside.frozen(of, name);
+            }
+        }
         wanted.extend(watched.due(history.life.blocks(), &life, self.options.triggers.time));
         watched.want(ring, wanted, &life);
         let stands = std::mem::replace(&mut self.at, at) == at;
@@ -234,8 +248,9 @@ impl Watcher {
                 let boxes = self.options.boxes();
                 let told = self.options.after_freeze.follow_up(&boxes, &frozen, true);
                 message::tell(&told);
-                if let (Some(_), Some(beside)) = (watched, &mut self.beside) {
-                    beside.frozen(wanted.of, frozen.name());
+                if watched.is_some() {
+                    let box_of = (wanted.of, frozen.name(), frozen.finding);
+                    self.boxed.push(box_of);
                 }
             }
             (Err(error), Some(watched)) if error.may_pass() => {
