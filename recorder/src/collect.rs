@@ -87,6 +87,9 @@ fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<Str
             "abci_query?path=%22/store/{store}/key%22&data=0x00&height={height}&prove=true"
         );
         let Some(body) = asker.ask_quietly(&call) else {
+            if asker.is_over() {
+                break;
+            }
             continue;
         };
         if let Some(hash) = proof::root_of(&body, store, app_hash.as_bytes()) {

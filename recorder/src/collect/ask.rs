@@ -56,6 +56,8 @@ pub(super) struct Asker {
     begun: Instant,
     bytes: usize,
     answers: Vec<Answer>,
+    /// The first call that a bound kept from being asked, and why.
+    unasked: Option<String>,
     /// Hears of each question and of each answer that is kept.
     listener: Option<Sender<Said>>,
 }
@@ -66,8 +68,8 @@ enum Said {
     Asks(String),
     /// An answer that is kept, as a line.
     Line(Vec<u8>),
-    /// Everything was asked.
-    Done,
+    /// There is no more to ask. `unasked`: what a bound left out, from which call on.
+    Done { unasked: Option<String> },
 }
 
 /// What was asked, and what came of it.
@@ -91,6 +93,7 @@ impl Asker {
             begun: Instant::now(),
             bytes: 0,
             answers: Vec::new(),
+            unasked: None,
             listener: None,
         }
     }
@@ -121,6 +124,7 @@ impl Asker {
             begun: Instant::now(),
             bytes: 0,
             answers: Vec::new(),
+            unasked: None,
             listener: None,
         })
     }
@@ -172,9 +176,30 @@ impl Asker {
         }
     }
 
-    /// The same, and keeps nothing.
-    pub(super) fn ask_quietly(&self, call: &str) -> Option<Vec<u8>> {
+    /// The same, and keeps nothing but that a bound leaves it out.
+    pub(super) fn ask_quietly(&mut self, call: &str) -> Option<Vec<u8>> {
+        if self.is_over() {
+            return None;
+        }
+        if self.bound().is_some() {
+            return self.ask(call);
+        }
         self.fetch(call).ok().filter(|body| refusal(body).is_none())
+    }
+
+    /// A bound left something out: nothing more is asked.
+    pub(super) fn is_over(&self) -> bool {
+        self.unasked.is_some()
+    }
+
+    /// The bound that is reached.
+    fn bound(&self) -> Option<String> {
+        if self.begun.elapsed() >= self.bounds.time {
+            let seconds = self.bounds.time.as_secs();
+            return Some(format!("not asked: {seconds} s were over"));
+        }
+        let is_full = self.bytes >= self.bounds.all;
+        is_full.then(|| format!("not asked: {} bytes were told", self.bytes))
     }
 
     /// Keeps what was asked for quietly.
@@ -208,16 +233,13 @@ impl Asker {
         lines.collect()
     }
 
-    fn fetch(&self, call: &str) -> Result<Vec<u8>, String> {
+    fn fetch(&mut self, call: &str) -> Result<Vec<u8>, String> {
         self.say(Said::Asks(call.to_owned()));
-        if self.begun.elapsed() >= self.bounds.time {
-            let seconds = self.bounds.time.as_secs();
-            return Err(format!("not asked: {seconds} s were over"));
+        if let Some(why) = self.bound() {
+            self.unasked.get_or_insert(format!("/{call}: {why}"));
+            return Err(why);
         }
         let room = self.bounds.all.saturating_sub(self.bytes);
-        if room == 0 {
-            return Err(format!("not asked: {} bytes were told", self.bytes));
-        }
         let limit = self.bounds.answer.min(room as u64);
         match &self.source {
             Source::Node(client) => client.raw(call, limit),
@@ -348,7 +370,8 @@ impl Kit {
         let _ = thread.spawn(move || {
             let mut asker = Asker::heard_by(node, Bounds::KIT, sender);
             super::ask_all(&mut asker, height, &[]);
-            asker.say(Said::Done);
+            let unasked = asker.unasked.take();
+            asker.say(Said::Done { unasked });
         });
         Kit {
             said,
@@ -371,7 +394,10 @@ impl Kit {
             match self.said.recv_timeout(left.min(Self::GLANCE)) {
                 Ok(Said::Asks(call)) => asked = call,
                 Ok(Said::Line(line)) => lines.push(line),
-                Ok(Said::Done) => return Answered { lines, cut: None },
+                Ok(Said::Done { unasked }) => {
+                    let cut = unasked.map(|call| self.words(&call));
+                    return Answered { lines, cut };
+                }
                 Err(RecvTimeoutError::Disconnected) => break "nobody could be asked",
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(RecvTimeoutError::Timeout) if ending => {
@@ -383,8 +409,12 @@ impl Kit {
         self.cut(lines, asked, why)
     }
 
+    fn words(&self, call: &str) -> String {
+        format!("{} did not answer everything: {call}", self.from)
+    }
+
     fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &str) -> Answered {
-        let cut = format!("{} did not answer everything: /{call}: {why}", self.from);
+        let cut = self.words(&format!("/{call}: {why}"));
         let answer = Answer {
             call,
             at: clock::rfc3339(clock::now_ms()),

@@ -255,8 +255,10 @@ impl Told {
         let of_results = of_results.and_then(app_hash);
         let of_newest = of_newest.filter(|_| newest == Some(height));
         let of_others = of_newest.or(network);
-        let told_of = results.as_ref().map(|_| of_results.is_some());
-        let abci = Abci::of(told_of, of_others.is_some(), asked.version.as_deref());
+        // An application may have an AppHash of no bytes, which tells no release.
+        let tells = |hash: Option<AppHash>| hash.is_some_and(|hash| !hash.as_bytes().is_empty());
+        let told_of = results.as_ref().map(|_| tells(of_results));
+        let abci = Abci::of(told_of, tells(of_others), asked.version.as_deref());
         let last_commit = |block: &Block| block.last_commit(&asked.voters, abci?);
         Told {
             height,
@@ -342,7 +344,8 @@ impl Block {
 
     /// The AppHash after the block before, as the chain has it.
     pub(super) fn app_hash_before(&self) -> Option<AppHash> {
-        AppHash::from_hex(self.block.header.app_hash.as_bytes())
+        let hash = AppHash::from_hex(self.block.header.app_hash.as_bytes());
+        hash.filter(|hash| !hash.as_bytes().is_empty())
     }
 
     /// The digest of the `CommitInfo` that CometBFT hands over with the block: each validator
