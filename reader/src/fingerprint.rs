@@ -34,6 +34,7 @@ const HASHLESS: u16 = 32;
 const BROKEN: u16 = 64;
 const NEWER: u16 = 128;
 const DISORDERED: u16 = 256;
+const PROPOSED: u16 = 512;
 /// Where they stand behind a block's height and first unit.
 const FLAGS: usize = 6;
 
@@ -240,6 +241,7 @@ impl Writer {
             | flag(block.diverged, DIVERGED)
             | flag(block.hashless, HASHLESS)
             | flag(block.fault.is_some(), BROKEN)
+            | flag(block.proposed, PROPOSED)
             | flag(newer, NEWER);
         let attempt = u16::try_from(block.attempt).unwrap_or(u16::MAX);
         let mut record = Vec::with_capacity(BLOCK);
@@ -433,7 +435,7 @@ impl Fingerprint {
             ordinal,
             begun: block.flags & BEGUN != 0,
             ended: block.flags & ENDED != 0,
-            proposed: false,
+            proposed: block.flags & PROPOSED != 0,
             executed: block.flags & EXECUTED != 0,
             diverged: block.flags & DIVERGED != 0,
             hashless: block.flags & HASHLESS != 0,

@@ -374,6 +374,14 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(found)
 }
 
+/// A file that a recorder keeps beside its ring: settings, or the node's log. A slog that
+/// cannot be read is none, whatever it is called.
+fn is_of_recorder(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let known = name.is_some_and(|name| name.ends_with(".json") || name.starts_with("node.log"));
+    known && kind::is_without_entries(path).unwrap_or(false)
+}
+
 /// The sources in a folder; in a recorder's lie files of its own besides.
 fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceError> {
     let io_error = |error| SourceError::Io(folder.to_owned(), error);
@@ -385,7 +393,7 @@ fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceErro
         let kind = entry.file_type().map_err(io_error)?;
         let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
         let of_a_block = block_files::is_one(&entry.path());
-        let own = || of_recorder && kind::is_without_entries(&entry.path()).unwrap_or(false);
+        let own = || of_recorder && is_of_recorder(&entry.path());
         if !hidden && !of_a_block && kind.is_file() && known() && !own() {
             files.push(entry.path());
         }

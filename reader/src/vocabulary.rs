@@ -276,6 +276,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
         false
     }
 
+    /// A read of an iterator, which gives what stood there when it was made.
+    fn is_of_iterator(&self, _line: &[u8]) -> bool {
+        false
+    }
+
     /// What of a step its replay must repeat.
     fn repeated<'a>(&self, _line: &'a [u8], _role: Role) -> Vec<&'a [u8]> {
         Vec::new()

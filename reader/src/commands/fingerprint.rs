@@ -72,10 +72,6 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let hashes = hashes(party)?;
     let newer = version::newer_heights(party)?;
     let (summary, _) = pair::each_height(party, &mut |block| -> anyhow::Result<()> {
-        // Digests do not tell that it may not be the block of its height.
-        if block.is_undecided() {
-            return Ok(());
-        }
         let hash = hashes.get(&(block.height, block.attempt)).copied();
         let hash = hash.filter(|_| block.is_whole());
         writer.block(&block, hash, newer.contains(&block.height));

@@ -27,6 +27,9 @@ pub struct Branches<V> {
     current: Option<u64>,
     of: HashMap<u64, Branch<V>>,
     writes: usize,
+    /// All that was done on branches since the execution began is here. Where it is not,
+    /// a branch that seems to begin may be one that goes on.
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +68,16 @@ impl<V> Branches<V> {
             current: None,
             of: HashMap::new(),
             writes: 0,
+            whole: false,
         }
+    }
+
+    /// An execution begins: all its branches will be seen.
+    pub fn begins(&mut self) {
+        *self = Branches {
+            whole: true,
+            ..Branches::new()
+        };
     }
 
     /// The recording tells on which branch operations are made.
@@ -99,9 +111,14 @@ impl<V> Branches<V> {
     fn begin(&mut self, branch: u64, parent: Option<u64>, line: u64) {
         // A branch is numbered behind the one it was made of.
         let Some(parent) = parent.filter(|parent| *parent < branch) else {
+            self.whole &= branch == OWN;
             return;
         };
-        if self.of.len() < BRANCHES && !self.of.contains_key(&branch) {
+        if self.of.contains_key(&branch) {
+            return;
+        }
+        self.whole &= self.of.len() < BRANCHES;
+        if self.whole {
             let written = HashMap::new();
             self.of.insert(
                 branch,
@@ -115,37 +132,52 @@ impl<V> Branches<V> {
     }
 
     fn written(&mut self, branch: u64, line: u64) -> Effect<V> {
-        let Some(done) = self.of.remove(&branch) else {
-            return Effect::Unknown;
-        };
+        match self.hand_up(branch, line).filter(|_| self.whole) {
+            Some(writes) => Effect::Writes(writes),
+            None => {
+                self.lose();
+                Effect::Unknown
+            }
+        }
+    }
+
+    /// Of this execution nothing is known of branches any more.
+    fn lose(&mut self) {
+        (self.whole, self.writes) = (false, 0);
+        self.of.clear();
+    }
+
+    /// Gives what was written on a branch to the one it was made of. `None`: one of the
+    /// two is not known.
+    fn hand_up(&mut self, branch: u64, line: u64) -> Option<Vec<(Place, V)>> {
+        let done = self.of.remove(&branch)?;
         if self.current == Some(branch) {
             self.begin(branch, Some(done.parent), line);
         }
         if done.parent == OWN {
             self.writes -= done.written.len();
             let writes = done.written.into_iter();
-            return Effect::Writes(writes.map(|(place, (_, value))| (place, value)).collect());
+            return Some(writes.map(|(place, (_, value))| (place, value)).collect());
         }
-        let Some(parent) = self.of.get_mut(&done.parent) else {
-            self.writes -= done.written.len();
-            return Effect::Unknown;
-        };
+        let parent = self.of.get_mut(&done.parent)?;
         for (place, (_, value)) in done.written {
             let replaced = parent.written.insert(place, (line, value));
             self.writes -= usize::from(replaced.is_some());
         }
-        Effect::Writes(Vec::new())
+        Some(Vec::new())
     }
 
     /// A write on the current branch; gives it back if it takes effect at once.
     pub fn write(&mut self, place: Place, line: u64, value: V) -> Option<V> {
         let Some(number) = self.current.filter(|branch| *branch != OWN) else {
+            // Nobody tells on which of the branches it is.
+            if self.current.is_none() && !self.of.is_empty() {
+                self.lose();
+            }
             return Some(value);
         };
         if self.writes >= WRITES {
-            // What of it takes effect is not known any more.
-            let dropped = self.of.remove(&number);
-            self.writes -= dropped.map_or(0, |branch| branch.written.len());
+            self.lose();
         }
         if let Some(branch) = self.of.get_mut(&number) {
             let replaced = branch.written.insert(place, (line, value));
@@ -156,6 +188,10 @@ impl<V> Branches<V> {
 
     /// What an operation on the current branch sees.
     pub fn see(&self, place: &Place) -> Seen<'_, V> {
+        // One of the branches may have written what is asked for, and nobody tells which.
+        if self.current.is_none() && !self.of.is_empty() {
+            return Seen::Unknown;
+        }
         let (mut at, mut since) = (self.current.unwrap_or(OWN), u64::MAX);
         while at != OWN {
             let Some(branch) = self.of.get(&at) else {
@@ -191,6 +227,7 @@ mod tests {
     #[test]
     fn a_write_takes_effect_with_the_branches_it_stands_on() {
         let mut branches = Branches::new();
+        branches.begins();
         assert_eq!(branches.write(KEY, 1, 1), Some(1), "nobody tells");
         on(&mut branches, 0, 0, 2);
         assert_eq!(branches.write(KEY, 3, 2), Some(2));
@@ -215,6 +252,7 @@ mod tests {
     #[test]
     fn what_a_branch_may_have_cached_is_not_known() {
         let mut branches = Branches::new();
+        branches.begins();
         on(&mut branches, 1, 0, 1);
         on(&mut branches, 2, 1, 2);
         on(&mut branches, 1, 0, 3);
@@ -227,18 +265,50 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_begins_on_a_branch_tells_nothing_of_it() {
+    fn a_branch_whose_beginning_is_missing_may_hold_anything() {
         let mut branches: Branches<u8> = Branches::new();
-        on(&mut branches, 5, 3, 1);
+        for (branch, parent) in [(5, 3), (1, 0), (4, 9)] {
+            on(&mut branches, branch, parent, 1);
+            assert_eq!(branches.see(&KEY), Seen::Unknown, "{branch}");
+            let effect = branches.take(Branching::Written(branch), 2);
+            assert_eq!(effect, Effect::Unknown, "{branch}");
+        }
+        on(&mut branches, 0, 0, 3);
+        assert_eq!(branches.see(&KEY), Seen::Own(u64::MAX));
+    }
+
+    #[test]
+    fn a_write_that_no_branch_is_told_of_may_be_on_any() {
+        let mut branches = Branches::new();
+        branches.begins();
+        on(&mut branches, 1, 0, 1);
+        branches.write(KEY, 2, 1);
+        branches.take(Branching::Untold, 3);
         assert_eq!(branches.see(&KEY), Seen::Unknown);
-        assert_eq!(branches.take(Branching::Written(5), 2), Effect::Unknown);
-        // No parent is numbered behind its branch.
-        on(&mut branches, 4, 9, 3);
+        assert_eq!(branches.write(KEY, 4, 2), Some(2));
+        on(&mut branches, 1, 0, 5);
         assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.take(Branching::Written(1), 6), Effect::Unknown);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_it_does_not_hold_is_unknown() {
+        let mut branches: Branches<u8> = Branches::new();
+        branches.begins();
         for number in 0..2 * BRANCHES as u64 {
             on(&mut branches, number + 10, 0, number);
         }
         assert!(branches.of.len() <= BRANCHES);
+        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        branches.begins();
+        on(&mut branches, 1, 0, 1);
+        for number in 0..=WRITES as u64 {
+            let key = u128::from(number).to_le_bytes();
+            branches.write(Place { key, ..KEY }, 2, 1);
+        }
+        on(&mut branches, 0, 0, 3);
+        on(&mut branches, 1, 0, 4);
+        assert!(branches.writes <= WRITES);
         assert_eq!(branches.see(&KEY), Seen::Unknown);
     }
 }

@@ -1207,11 +1207,13 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
 
 /// A block that may not be that of its height.
 fn undecided_note(comparison: &Comparison) -> Option<String> {
-    let (height, which) = comparison.undecided.first()?;
+    let (height, sides) = comparison.undecided.first()?;
+    let who = match sides[..] {
+        [which] => format!("{} executes a proposal", which.name()),
+        _ => "both execute proposals".to_owned(),
+    };
     Some(format!(
-        "{} executes a proposal at height {height}, and the recording ends before it is decided: that \
-         execution is not compared",
-        which.name()
+        "{who} at height {height}, and the recording ends before it is decided: that execution is not compared"
     ))
 }
 
@@ -1248,7 +1250,7 @@ fn execution_notes(
         let (height, attempt) = (again.height, again.attempt);
         let which = match again.whole {
             true => "the last whole one",
-            false => "of which there is most: none is whole",
+            false => "and none is whole",
         };
         notes.push(format!(
             "{name} executed height {height} more than once: attempt {attempt} is compared, {which}"

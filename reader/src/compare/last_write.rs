@@ -1,5 +1,6 @@
 //! Who wrote a key of a store last.
 
+use std::collections::HashSet;
 use std::io;
 
 use haltbox_format::json;
@@ -11,7 +12,7 @@ use super::cutter::{self, Depth};
 use super::party::Party;
 use crate::tape::{BlockTape, Finds, Turn};
 use crate::values;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Role, Vocabulary};
 
 /// The key that is searched for: there is but one.
 const SEARCHED: Place = Place {
@@ -98,6 +99,7 @@ pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Wri
         over: false,
         pending: Vec::new(),
         branches: Branches::new(),
+        direct: HashSet::new(),
         roots: Roots::Untold,
         aborted: false,
         last: None,
@@ -119,6 +121,8 @@ struct Search<'a> {
     /// Writes of the crank or transaction, which may still be thrown away.
     pending: Vec<Pending>,
     branches: Branches<Pending>,
+    /// Transactions that wrote on the execution's own branch.
+    direct: HashSet<u64>,
     /// Whether the store has a root in the block.
     roots: Roots,
     aborted: bool,
@@ -146,6 +150,8 @@ struct Pending {
     /// The execution it stands in.
     ordinal: u64,
     tx: Option<u64>,
+    /// It was made on a branch, which may be thrown away by itself.
+    inner: bool,
 }
 
 impl Finds for Search<'_> {
@@ -164,6 +170,7 @@ impl Finds for Search<'_> {
             return;
         }
         self.branches.forget();
+        self.direct.clear();
         let emptied = std::mem::replace(&mut self.roots, Roots::Untold) == Roots::OfOthers;
         match turn {
             Turn::Committed if emptied => (self.last, self.durable) = (None, None),
@@ -203,10 +210,18 @@ impl Finds for Search<'_> {
             }
             self.keep_pending();
             self.branches.forget();
+            self.direct.clear();
         }
+        if vocabulary.role_of(line) == Role::Begin {
+            self.branches.begins();
+        }
+        self.note_direct(line);
         self.aborted |= vocabulary.aborts(line);
         if let Some((tx, true)) = vocabulary.outcome(line) {
-            self.pending.retain(|pending| pending.tx != Some(tx));
+            let gone = |pending: &Pending| {
+                pending.tx == Some(tx) && (!pending.inner || self.direct.contains(&tx))
+            };
+            self.pending.retain(|pending| !gone(pending));
         }
         if let Some(store) = vocabulary.root_of(line) {
             let own = store == self.key.store || self.roots == Roots::Told;
@@ -220,6 +235,16 @@ impl Finds for Search<'_> {
 }
 
 impl Search<'_> {
+    /// A transaction that writes on the execution's own branch, whatever it writes.
+    fn note_direct(&mut self, line: &[u8]) {
+        if self.branches.is_told()
+            && !self.branches.is_inner()
+            && self.vocabulary.written(line).is_some()
+        {
+            self.direct.extend(self.vocabulary.transaction(line));
+        }
+    }
+
     /// A line that may be of the key.
     fn sight(&mut self, ordinal: u64, line: &[u8], number: u64) {
         let vocabulary = self.vocabulary;
@@ -248,10 +273,12 @@ impl Search<'_> {
             kept: vocabulary.kept_value(line),
             unsure: !told && vocabulary.has_branches(),
         };
-        // What is written on a branch takes effect with that.
-        let tx = vocabulary.transaction(line);
-        let tx = tx.filter(|_| !self.branches.is_inner());
-        let pending = Pending { write, ordinal, tx };
+        let pending = Pending {
+            write,
+            ordinal,
+            tx: vocabulary.transaction(line),
+            inner: self.branches.is_inner(),
+        };
         let effect = match leaves {
             true => Some(pending),
             false => self.branches.write(SEARCHED, number, pending),
@@ -264,6 +291,7 @@ impl Search<'_> {
         if let (Some(last), Some(answer)) = (&mut self.last, answer)
             && self.written_in < ordinal
             && self.pending.is_empty()
+            && matches!(self.branches.see(&SEARCHED), Seen::Own(_))
         {
             let answer = Some(answer).filter(|answer| *answer != b"null");
             let answer = answer.map(String::from_utf8_lossy);

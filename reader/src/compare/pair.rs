@@ -162,7 +162,7 @@ pub struct Comparison {
     pub replaced: Vec<u64>,
     /// Heights at which a side began another block on its proposal, and its recording
     /// ends before the decision.
-    pub undecided: Vec<(u64, Which)>,
+    pub undecided: Vec<(u64, Vec<Which>)>,
     /// Heights that differ.
     pub differing: u64,
     /// Inputs and steps that both have in the heights that both have whole.
@@ -309,7 +309,7 @@ impl<'scope> TapeReader<'scope> {
                 self.held = Some(block);
                 break;
             }
-            let better = self.rank(&block) >= self.rank(&best);
+            let better = self.is_better(&block, &best);
             others.push(match better {
                 true => std::mem::replace(&mut best, block),
                 false => block,
@@ -349,6 +349,17 @@ impl<'scope> TapeReader<'scope> {
             }
         }
         None
+    }
+
+    /// Of two blocks of which the network decides one, the length tells nothing: the one
+    /// that was decided counts, or the one that was begun later.
+    fn is_better(&self, block: &BlockTape, best: &BlockTape) -> bool {
+        let chosen = |block: &BlockTape| self.attempt == Some(block.attempt) || block.diverged;
+        let is_choice = undecided(best, block).is_some() && is_other_block(best, block);
+        match is_choice && !chosen(block) && !chosen(best) {
+            true => best.is_undecided(),
+            false => self.rank(block) >= self.rank(best),
+        }
     }
 
     fn rank(&self, block: &BlockTape) -> (bool, bool, bool, bool, bool, usize) {
@@ -470,8 +481,8 @@ pub fn compare(
             let other = is_other_block(&a, &b);
             if replaces && other {
                 comparison.other_block(&a, &b);
-            } else if let Some(which) = undecided(&a, &b).filter(|_| other) {
-                comparison.other_proposal(&a, &b, which);
+            } else if let Some(sides) = undecided(&a, &b).filter(|_| other) {
+                comparison.other_proposal(&a, &b, sides);
             } else {
                 comparison.block(a, b, known);
             }
@@ -566,9 +577,11 @@ impl Comparison {
     }
 
     /// One block is a proposal, and it is unknown whether the network decided it.
-    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, which: Which) {
+    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, sides: Vec<Which>) {
+        if self.undecided.len() < TOLD {
+            self.undecided.push((a.height, sides));
+        }
         if self.rows.len() < TOLD {
-            self.undecided.push((a.height, which));
             self.incomparable(a, b);
         }
     }
@@ -692,7 +705,9 @@ impl Comparison {
     }
 
     fn parting_at(&self, a: BlockTape, at_a: usize, b: BlockTape, at_b: usize) -> Parting {
-        let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height));
+        let is_before = |(height, _): &(u64, Vec<Which>)| height.checked_add(1) == Some(a.height);
+        let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height))
+            || self.undecided.iter().any(is_before);
         let first_seen = at_a == 0 || at_b == 0;
         Parting {
             behind_gap: behind_gap && first_seen,
@@ -763,12 +778,13 @@ impl Comparison {
     }
 }
 
-/// The side whose block is a proposal that may not be the block of its height.
-fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Which> {
+/// The sides whose block is a proposal that may not be the block of its height.
+fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Which>> {
     match (a.is_undecided(), b.is_undecided()) {
-        (true, _) => Some(Which::A),
-        (_, true) => Some(Which::B),
-        _ => None,
+        (true, true) => Some(vec![Which::A, Which::B]),
+        (true, false) => Some(vec![Which::A]),
+        (false, true) => Some(vec![Which::B]),
+        (false, false) => None,
     }
 }
 

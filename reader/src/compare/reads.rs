@@ -75,6 +75,11 @@ struct Check {
     vocabulary: &'static dyn Vocabulary,
     known: Keys,
     branches: Branches<Known>,
+    /// Transactions that wrote on the execution's own branch, until it ends. What such a
+    /// one wrote on others is gone as well if it fails.
+    direct: HashSet<u64>,
+    /// Line that began the execution; 0 if that is not here.
+    begun: u64,
     /// Stores of which the block tells a root.
     rooted: HashSet<[u8; 16]>,
     /// Values before the crank that is running wrote over them.
@@ -227,6 +232,8 @@ impl Finds for Check {
         }
         self.uncommitted.clear();
         self.branches.forget();
+        self.direct.clear();
+        self.begun = 0;
         self.rooted.clear();
         self.aborted = false;
         self.asked = None;
@@ -265,6 +272,10 @@ impl Finds for Check {
         }
         self.note_write(ordinal, line, number);
         match vocabulary.role_of(line) {
+            Role::Begin => {
+                self.branches.begins();
+                self.begun = number;
+            }
             Role::Syscall => self.asked = StoreKey::of_read(vocabulary, line),
             Role::SyscallResult => self.answer(ordinal, line, number),
             Role::Read => {
@@ -284,6 +295,8 @@ impl Check {
             vocabulary,
             known: Keys::default(),
             branches: Branches::new(),
+            direct: HashSet::new(),
+            begun: 0,
             rooted: HashSet::new(),
             undo: Vec::new(),
             uncommitted: Vec::new(),
@@ -316,14 +329,16 @@ impl Check {
         let known = Known {
             value: value_of(value.unwrap_or(b"null")),
             line: number,
-            // What is written on a branch takes effect with that.
-            unsettled: transaction.filter(|_| !self.branches.is_inner()),
+            unsettled: transaction,
             effect: number,
             or: match is_told {
                 true => Or::None,
                 false => Or::behind(self.known.get(&place), ordinal),
             },
         };
+        if !self.branches.is_inner() {
+            self.direct.extend(transaction);
+        }
         let effect = match leaves {
             true => Some(known),
             false => self.branches.write(place, number, known),
@@ -340,8 +355,10 @@ impl Check {
     }
 
     /// What a failed transaction wrote is gone, but for what was written before
-    /// its messages ran: nothing is known of these keys any more.
+    /// its messages ran: nothing is known of these keys any more. One that wrote on
+    /// branches alone has thrown away what is gone.
     fn settle_transaction(&mut self, tx: u64, failed: bool) {
+        let failed = failed && self.direct.contains(&tx);
         for (place, _) in &self.undo {
             let Some(known) = self.known.get_mut(place) else {
                 continue;
@@ -356,6 +373,7 @@ impl Check {
 
     fn settle(&mut self) {
         self.branches.forget();
+        self.direct.clear();
         let mut done = std::mem::take(&mut self.undo);
         for (place, _) in &done {
             if let Some(known) = self.known.get_mut(place) {
@@ -389,7 +407,10 @@ impl Check {
                 known => known,
             },
         };
-        let is_settled = |known: &&Known| known.unsettled.is_none() || known.unsettled == reader;
+        let is_settled = |known: &&Known| match known.unsettled {
+            Some(tx) => Some(tx) == reader || !self.direct.contains(&tx),
+            None => true,
+        };
         Ok(known.filter(is_settled).cloned())
     }
 
@@ -417,6 +438,10 @@ impl Check {
             if !decides || matches!(known.or, Or::None) {
                 return;
             }
+        } else if self.vocabulary.is_of_iterator(line) && known.line > self.begun {
+            // An iterator may give what stood there when it was made.
+            self.reads.untold += 1;
+            return;
         } else if known.or.may_be(&read.value) {
             self.reads.untold += 1;
             if !decides {

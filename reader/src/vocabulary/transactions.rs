@@ -139,12 +139,18 @@ impl Vocabulary for Transactions {
     fn branching(&self, line: &[u8]) -> Option<Branching> {
         let number = |name: &[u8]| json::find(line, name).and_then(values::read_u64);
         if is_type(line, "branch-written") {
-            return Some(Branching::Written(number(b"branch")?));
+            // One that cannot be read is none that is known.
+            let branch = number(b"branch").unwrap_or(u64::MAX);
+            return (branch != 0).then_some(Branching::Written(branch));
         }
         is_type(line, "branch").then(|| match number(b"branch") {
             Some(branch) => Branching::On(branch, number(b"of")),
             None => Branching::Untold,
         })
+    }
+
+    fn is_of_iterator(&self, line: &[u8]) -> bool {
+        is_type(line, "op-next")
     }
 
     fn has_branches(&self) -> bool {

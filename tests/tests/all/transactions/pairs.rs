@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 80] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 83] = [
     (
         "a proposal that is executed before its decision, and another block is decided",
         "start [1=A decided std ] [2=B decided std ]",
@@ -31,6 +31,27 @@ const PAIRS: [(&str, &str, &str, &str, &str); 80] = [
         "start [1=A decided std ] [2 proposed r:bank/01=1 w:bank/01=2 w:bank/02=1",
         "execution differs",
         "height 2, op 1, op-write",
+    ),
+    (
+        "a long proposal, and then the decided block, which is executed otherwise",
+        "start [1=A decided std ] [2=B decided r:bank/01=1 w:bank/01=1 w:bank/02=1 ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7 r:bank/02=7 r:bank/03=7 r:bank/04=7 r:bank/05=7 start [2 decided r:bank/01=1 w:bank/01=2 w:bank/02=1",
+        "execution differs",
+        "height 2, attempt 2, op 1, op-write",
+    ),
+    (
+        "the same where that is still a proposal",
+        "start [1=A decided std ] [2=B decided r:bank/01=1 w:bank/01=1 w:bank/02=1 ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7 r:bank/02=7 r:bank/03=7 r:bank/04=7 r:bank/05=7 start [2 proposed r:bank/01=1 w:bank/01=2 w:bank/02=1",
+        "execution differs",
+        "height 2, attempt 2, op 1, op-write",
+    ),
+    (
+        "two proposals of which none is known to be decided",
+        "start [1=A decided std ] [2/c proposed r:bank/01=8",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7",
+        "identical",
+        "both execute proposals at height 2",
     ),
     (
         "a decided block that has other inputs, and is not executed to its end",
@@ -738,7 +759,14 @@ fn who_agrees_with_whom_does_not_hang_on_the_names() {
 
 /// What two fingerprints say, and one beside the other's recording: A and B, the exit code
 /// and words.
-const PRINTS: [(&str, &str, &str, i32, &str); 6] = [
+const PRINTS: [(&str, &str, &str, i32, &str); 7] = [
+    (
+        "the decided block, which a side begins on its proposal and executes otherwise",
+        "start [1=A decided std ] [2=B decided r:bank/01=1 w:bank/01=1 w:bank/02=1 ]",
+        "start [1=A decided std ] [2 proposed r:bank/01=1 w:bank/01=2 w:bank/02=1",
+        2,
+        "height 2",
+    ),
     (
         "a proposal that a side executes before its decision",
         "start [1=A decided std ] [2=B decided std ]",

@@ -115,6 +115,7 @@ impl Words {
             "res" => self.result(number(name), value),
             "crank" => self.crank(number(name), value),
             "phase" => self.phase(what),
+            "on" if name == "null" => self.push(json!({"type": "branch", "branch": null})),
             "on" if value.is_empty() => {
                 self.push(json!({"type": "branch", "branch": number(name)}))
             }
