@@ -130,9 +130,12 @@ fn reads_are_held_against_what_took_effect() {
     }
 }
 
-/// What two recordings are, the line of the last write of the key that differs on each side,
-/// whether it is sure to have taken effect, and the verdict.
-const LAST: [(&str, &str, &str, Option<(u64, bool)>); 6] = [
+/// The line of the last write of a key, and whether it is sure to have taken effect.
+type LastWrite = Option<(u64, bool)>;
+
+/// What two recordings are, and the last write of the key that differs, which is the same
+/// on both sides.
+const LAST: [(&str, &str, &str, LastWrite); 6] = [
     (
         "a write that was thrown away behind one that was not",
         "start [1=A on:0 w:bank/01=1 on:1/0 w:bank/01=5 ] [2=B on:0 r:bank/01=1 w:bank/02=1 ]",
