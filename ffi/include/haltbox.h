@@ -301,8 +301,8 @@ haltbox_status haltbox_record(struct haltbox *recorder, const void *bytes, size_
 // main lane, kind 1, no flag): payload and sequence number, then the commit word in one
 // aligned release store, then into `*laid`, in a release store too, the bytes of all records
 // laid so far, padding included. From the commit word on the record survives the end of the
-// process. Only entries of the types `tx-*`, `op-*` and `branch*` may be laid, of at most 65536 bytes and
-// without a line end. Every other call takes over what was laid before.
+// process. Only entries of the types `tx-*`, `op-*` and `branch*` may be laid, of at most
+// 65536 bytes and without a line end. Every other call takes over what was laid before.
 //
 // The lending ends with the next call of `haltbox_lend`, `haltbox_record`, `haltbox_begin_block`,
 // `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or `haltbox_abort` by any thread: the
