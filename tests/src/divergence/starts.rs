@@ -114,7 +114,11 @@ fn killed(version: Version, kind: &str) -> Row {
         let ends = ["end-block", "commit-block", "host-start"];
         let counts = |line: &&str| !ends.iter().any(|end| line.contains(end));
         // A node that starts again does not know the chain's parameters.
-        let shared = |line: &str| line.split(",\"local\":").next().map(str::to_owned);
+        let shared = |line: &str| {
+            line.split(",\"local\":")
+                .next()
+                .map(|line| line.trim_end_matches('}').to_owned())
+        };
         lines.lines().filter(counts).filter_map(shared).collect()
     };
     let (before, after) = (executed(&first), executed(&second));
