@@ -13,6 +13,9 @@ use crate::regular;
 /// Bytes of the longest build information that is read: a chain with thousands of modules has
 /// less.
 const LONGEST: u64 = 1 << 20;
+/// Sections of the longest table that is read: a program of Go has some forty. The table and
+/// its names are kept in memory while they are read.
+const SECTIONS: u16 = 4096;
 /// Characters that are kept of a value.
 const SHOWN: usize = 160;
 const MAGIC: &[u8] = b"\xff Go buildinf:";
@@ -49,6 +52,10 @@ fn section_of(program: &Path) -> Option<Vec<u8>> {
     let cache = ReadCache::new(regular::open(program).ok()?);
     let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
     let endian = header.endian().ok()?;
+    // None: the first section tells the number, which may be any.
+    if !(1..=SECTIONS).contains(&header.e_shnum(endian)) {
+        return None;
+    }
     let sections = header.sections(endian, &cache).ok()?;
     let (_, section) = sections.section_by_name(endian, b".go.buildinfo")?;
     if section.sh_size(endian) > LONGEST {
@@ -241,5 +248,23 @@ mod tests {
         }
         assert_eq!(versions(&std::env::current_exe().unwrap()), BTreeMap::new());
         assert_eq!(versions(folder.path()), BTreeMap::new());
+    }
+
+    #[test]
+    fn no_table_of_sections_is_longer_than_one_of_a_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        let whole = executable(&blob("go1.24.5", LIST));
+        let table = u64::from_le_bytes(whole[40..48].try_into().unwrap()) as usize;
+        let mut told_by_a_section = whole.clone();
+        told_by_a_section[60] = 0;
+        told_by_a_section[table + 32] = 3;
+        let mut long = whole.clone();
+        long.resize(table + 64 * 5000, 0);
+        long[60..62].copy_from_slice(&5000_u16.to_le_bytes());
+        for file in [told_by_a_section, long] {
+            std::fs::write(&program, &file).unwrap();
+            assert_eq!(versions(&program), BTreeMap::new());
+        }
     }
 }
