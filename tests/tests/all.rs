@@ -73,6 +73,8 @@ mod slog_forms; // lines with their context, and a file for each block
 mod states; // when an operator may be told that nothing needs attention
 #[path = "all/tee.rs"]
 mod tee; // the node's output, kept and shown
+#[path = "all/texts.rs"]
+mod texts; // every text that a user can read, gathered for review
 #[path = "all/transactions.rs"]
 mod transactions; // hosts without a slog: their recordings, compared
 #[path = "all/verdicts.rs"]
