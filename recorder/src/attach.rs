@@ -339,7 +339,7 @@ fn plan(options: &Options, watched: &Watched, wanted: &Wanted) -> Plan {
         boxes: options.boxes(),
         profile: watched.profile.clone(),
         node_program: options.program(),
-        ask: options.rpc.own.clone(),
+        ask: options.rpc.own_node(),
     }
 }
 

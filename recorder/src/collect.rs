@@ -20,7 +20,6 @@ use std::collections::BTreeSet;
 use haltbox_format::AppHash;
 
 use ask::Asker;
-pub use ask::{Answered, Kit};
 use block::{Asked, Told};
 pub use write::{Collected, From, Options, collect};
 

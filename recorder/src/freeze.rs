@@ -3,6 +3,7 @@
 //! The ring is read through its file, as any reader does, so that recording
 //! goes on meanwhile. What must not be lost is protected by then.
 
+mod asking;
 pub(crate) mod progress;
 pub(crate) mod reserve;
 pub(crate) mod ring_copy;
@@ -25,10 +26,9 @@ use haltbox_format::{AppHash, BlockHash, BoxName, Inputs, Profile, RingId};
 use crate::attach;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
-use crate::collect::Kit;
 use crate::private;
 use crate::ring::machine;
-use crate::rpc::Endpoint;
+pub use asking::{Answered, AskNode, Asking};
 use progress::Progress;
 use ring_copy::{CopyError, Reading, Scope};
 
@@ -45,8 +45,8 @@ pub struct Plan {
     pub profile: Arc<Profile>,
     /// The node's executable, to be told apart from another validator's.
     pub node_program: Option<PathBuf>,
-    /// The node's RPC, which is asked about a block that diverged.
-    pub ask: Option<Endpoint>,
+    /// The node, which is asked about a block that diverged.
+    pub ask: Option<Arc<dyn AskNode>>,
 }
 
 /// A box that is durable.
@@ -244,7 +244,7 @@ fn freeze_scope(
         .ok_or(FreezeError::NoBlock(plan.of.height))?
         .clone();
     // It answers while the ring is copied.
-    let kit = plan.kit(&subject);
+    let asked = plan.ask_node(&subject);
     let folder = folder_of(&plan.boxes)?;
     let file = folder
         .temporary()
@@ -267,7 +267,7 @@ fn freeze_scope(
     }
     // A node may let itself be waited for: the ring is not needed for that.
     progress.has_copied();
-    let answered = kit.map(|kit| kit.take(|| progress.is_hurried()));
+    let answered = asked.map(|asked| asked.take(&|| progress.is_hurried()));
     for line in answered.iter().flat_map(|answered| &answered.lines) {
         let kept = copied.writer.evidence(line);
         kept.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
@@ -303,10 +303,10 @@ impl Plan {
     }
 
     /// Where a block diverged, its node is asked what it still tells.
-    fn kit(&self, subject: &Block) -> Option<Kit> {
+    fn ask_node(&self, subject: &Block) -> Option<Box<dyn Asking>> {
         let diverged = subject.state == State::Diverged;
         let node = self.ask.as_ref().filter(|_| diverged)?;
-        Some(Kit::start(node, self.of.height))
+        Some(node.ask(self.of.height))
     }
 }
 

@@ -30,10 +30,12 @@ mod client;
 mod poll;
 mod weigh;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::Lifecycle;
 
+use crate::freeze::AskNode;
 use crate::operator::message::say;
 pub(crate) use answers::number;
 pub use client::Endpoint;
@@ -63,6 +65,12 @@ impl Options {
     pub(crate) fn asked(&self) -> Vec<String> {
         let all = self.own.iter().chain(&self.peers);
         all.map(Endpoint::to_string).collect()
+    }
+
+    /// The recorder's own node, as a freeze asks it.
+    pub(crate) fn own_node(&self) -> Option<Arc<dyn AskNode>> {
+        let own = self.own.clone()?;
+        Some(Arc::new(own))
     }
 
     /// Whether each is a witness of its own: one that is named twice would prove

@@ -651,7 +651,7 @@ impl Server {
             boxes: wanted.boxes.clone(),
             profile: Arc::clone(recorder.profile()),
             node_program: self.options.node_program.clone(),
-            ask: self.options.rpc.own.clone(),
+            ask: self.options.rpc.own_node(),
         };
         let ring = match wanted.held_by.clone() {
             HeldBy::Archive(block) => {

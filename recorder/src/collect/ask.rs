@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::clock;
+use crate::freeze::{Answered, AskNode, Asking};
 use crate::rpc::{Client, Endpoint, shown};
 
 /// How much may be asked.
@@ -340,18 +341,16 @@ fn one_line(body: &[u8]) -> Vec<u8> {
 }
 
 /// A node that is asked while a box of its is written.
-pub struct Kit {
+struct Kit {
     said: Receiver<Said>,
     until: Instant,
     from: String,
 }
 
-/// What a node answered for a box.
-pub struct Answered {
-    /// A line for each answer; the last one says what was not answered any more.
-    pub lines: Vec<Vec<u8>>,
-    /// Why not everything was asked, in words.
-    pub cut: Option<String>,
+impl AskNode for Endpoint {
+    fn ask(&self, height: u64) -> Box<dyn Asking> {
+        Box::new(Kit::start(self, height))
+    }
 }
 
 impl Kit {
@@ -362,7 +361,7 @@ impl Kit {
     const GLANCE: Duration = Duration::from_millis(50);
 
     /// Begins to ask about a height. Without a thread nobody is asked.
-    pub fn start(endpoint: &Endpoint, height: u64) -> Kit {
+    fn start(endpoint: &Endpoint, height: u64) -> Kit {
         let (sender, said) = channel();
         let (from, node) = (endpoint.to_string(), endpoint.clone());
         let thread = std::thread::Builder::new().name("haltbox-evidence".to_owned());
@@ -380,9 +379,28 @@ impl Kit {
         }
     }
 
-    /// Waits for what the node tells, but not for long once `is_ending` says that the recorder
-    /// is told to end.
-    pub fn take(&self, is_ending: impl Fn() -> bool) -> Answered {
+    fn words(&self, call: &str) -> String {
+        format!("{} did not answer everything: {call}", self.from)
+    }
+
+    fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &str) -> Answered {
+        let cut = self.words(&format!("/{call}: {why}"));
+        let answer = Answer {
+            call,
+            at: clock::rfc3339(clock::now_ms()),
+            took: Duration::ZERO,
+            outcome: Err(format!("{why}; nothing was asked behind it")),
+        };
+        lines.push(answer.line(&self.from));
+        Answered {
+            lines,
+            cut: Some(cut),
+        }
+    }
+}
+
+impl Asking for Kit {
+    fn take(&self, is_ending: &dyn Fn() -> bool) -> Answered {
         let (mut lines, mut asked) = (Vec::new(), String::new());
         let (mut until, mut ending) = (self.until, false);
         let why = loop {
@@ -407,25 +425,6 @@ impl Kit {
             }
         };
         self.cut(lines, asked, why)
-    }
-
-    fn words(&self, call: &str) -> String {
-        format!("{} did not answer everything: {call}", self.from)
-    }
-
-    fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &str) -> Answered {
-        let cut = self.words(&format!("/{call}: {why}"));
-        let answer = Answer {
-            call,
-            at: clock::rfc3339(clock::now_ms()),
-            took: Duration::ZERO,
-            outcome: Err(format!("{why}; nothing was asked behind it")),
-        };
-        lines.push(answer.line(&self.from));
-        Answered {
-            lines,
-            cut: Some(cut),
-        }
     }
 }
 
