@@ -7,7 +7,6 @@
 //! kept in a folder of its own.
 
 mod beside;
-pub mod folder;
 mod watched;
 mod writing;
 
@@ -22,6 +21,7 @@ use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::{History, RingView};
 
+use crate::attached::folder_of;
 use crate::freeze::Plan;
 use crate::host::program::Program;
 use crate::intake::Place;
@@ -316,12 +316,6 @@ impl Watcher {
         self.beside.into_iter().for_each(|beside| beside.close(at));
         Ok(())
     }
-}
-
-/// The folder of a ring.
-fn folder_of(ring: &Path) -> &Path {
-    let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
 }
 
 impl Options {

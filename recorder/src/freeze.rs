@@ -23,7 +23,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, RingError, RingView};
 use haltbox_format::{AppHash, BlockHash, BoxName, Inputs, Profile, RingId};
 
-use crate::attach;
+use crate::attached;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
 use crate::private;
@@ -260,7 +260,7 @@ fn freeze_scope(
     let copied = ring_copy::copy(reading, scope, Some(plan.of), host, writer);
     let mut copied = copied.map_err(|error| copy_error(&plan.boxes, error))?;
     if let Some((path, _)) = beside {
-        let lines = attach::folder::lines(path, |line, terminated| {
+        let lines = attached::lines(path, |line, terminated| {
             copied.writer.node(line, terminated)
         });
         lines.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;

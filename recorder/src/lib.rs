@@ -28,6 +28,7 @@ mod again;
 mod alarms;
 pub mod archive;
 pub mod attach;
+pub mod attached;
 pub mod blackbox;
 mod build_info;
 mod clock;

@@ -30,7 +30,7 @@ use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::run::link::Handed;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
-use haltbox_recorder::{attach, rpc, run, serve};
+use haltbox_recorder::{attach, attached, rpc, run, serve};
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.
@@ -534,7 +534,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
     let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
-    let told = attach::folder::told(ring).unwrap_or_default();
+    let told = attached::told(ring).unwrap_or_default();
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
     told.apply(id, &mut history.life, history.last.at);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);

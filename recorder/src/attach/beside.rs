@@ -8,8 +8,8 @@ use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Frozen, Mark, Position};
 use haltbox_format::{Event, NodeLog, NodeRules, Profile, RingId, Stream};
 
-use super::folder::Folder;
 use crate::alarms::{Alarms, Brings};
+use crate::attached::Folder;
 use crate::clock;
 use crate::intake::draining::Draining;
 use crate::intake::trouble;

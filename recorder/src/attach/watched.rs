@@ -14,12 +14,13 @@ use haltbox_format::mark::{Attempt, Position, Session};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Profile, RingId};
 
-use super::{Options, Trouble, folder_of, passing};
+use super::{Options, Trouble, passing};
 use crate::again::Again;
 use crate::archive::{self, Archiving};
+use crate::attached::folder_of;
 use crate::blackbox::held::Held;
-use crate::operator::status::is_held;
 use crate::regular;
+use crate::ring::file::is_held;
 use crate::ring::machine::machine;
 use crate::ring_profile::of_ring;
 

@@ -6,7 +6,7 @@ use haltbox_format::attached::{Noted, Told};
 use haltbox_format::{Outside, Profile, Stream};
 use serde::Serialize;
 
-use crate::attach::folder;
+use crate::attached;
 use crate::clock;
 use crate::operator::status::{SourceState, source_state};
 
@@ -39,7 +39,7 @@ impl Attached {
             ..source_state(mark.clone())
         });
         Attached {
-            alive: folder::is_attached(ring),
+            alive: attached::is_attached(ring),
             closed: told.closed,
             pid: told.session.as_ref().map(|session| session.pid),
             last: clock::rfc3339(told.time_ms),

@@ -20,7 +20,7 @@ use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Digest, Outside, RingId, ShowPath, quote};
 use serde::Serialize;
 
-use crate::attach::folder;
+use crate::attached;
 use crate::clock;
 use crate::host::program::Program;
 use crate::operator::message::WHAT_TO_DO;
@@ -305,7 +305,7 @@ fn told_of(dir: &Path) -> Result<Told, String> {
         return Err(cannot(&"it was made on another machine"));
     }
     let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
-    if let Some(told) = folder::told(&ring) {
+    if let Some(told) = attached::told(&ring) {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
         told.apply(id, &mut history.life, history.last.at);
     }

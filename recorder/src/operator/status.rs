@@ -2,7 +2,6 @@
 
 use haltbox_format::{Outside, ShowPath};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,12 +11,10 @@ use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::{Loss, SourceMark, Unread};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{AppHash, Lane, Profile, RingId, Stream};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 
 use crate::archive::{self, files_in};
-use crate::attach::folder;
+use crate::attached;
 use crate::blackbox::held::Held;
 use crate::clock;
 use crate::intake::journal::shown_path;
@@ -28,6 +25,7 @@ use crate::operator::guard::{self, Hold};
 use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
 use crate::regular;
+use crate::ring::file::is_held;
 use crate::ring::machine;
 use crate::ring_profile::of_ring;
 
@@ -209,7 +207,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let lacks_app_hash = lacks_app_hash(&history);
-    let told = folder::told(&ring);
+    let told = attached::told(&ring);
     if let Some(told) = &told {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
         told.apply(id, &mut history.life, history.last.at);
@@ -396,12 +394,6 @@ fn attention(block: &Block) -> Attention {
         app_hash: block.app_hash,
         network_app_hash: block.network,
     }
-}
-
-/// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
-pub(crate) fn is_held(file: File) -> bool {
-    let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
-    matches!(locked, Err((_, Errno::EWOULDBLOCK)))
 }
 
 fn boxes(folder: &Path) -> Vec<String> {

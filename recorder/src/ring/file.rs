@@ -91,6 +91,12 @@ impl Drop for RingLock {
     }
 }
 
+/// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
+pub(crate) fn is_held(file: File) -> bool {
+    let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
+    matches!(locked, Err((_, Errno::EWOULDBLOCK)))
+}
+
 /// Why a ring cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {

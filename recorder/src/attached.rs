@@ -14,7 +14,7 @@ use haltbox_format::mark::Position;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::operator::status::is_held;
+use crate::ring::file::is_held;
 use crate::{private, regular};
 
 /// Held by the recorder that is attached.
@@ -23,16 +23,22 @@ const LOCK: &str = "lock";
 const MOST: u64 = 8 << 20;
 
 /// The folder, held by this process.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     _lock: Flock<File>,
     lines: Option<File>,
     end: LinesEnd,
 }
 
+/// The folder of a ring.
+pub(crate) fn folder_of(ring: &Path) -> &Path {
+    let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// The folder beside a ring.
 pub(crate) fn beside(ring: &Path) -> PathBuf {
-    super::folder_of(ring).join(FOLDER)
+    folder_of(ring).join(FOLDER)
 }
 
 /// What an attached recorder left, or tells now; nothing if it cannot be read.
@@ -67,7 +73,7 @@ impl Folder {
     ///
     /// # Errors
     /// Another recorder has it, or it cannot be made.
-    pub(super) fn take(ring: &Path) -> Result<(Folder, Told), String> {
+    pub(crate) fn take(ring: &Path) -> Result<(Folder, Told), String> {
         let path = beside(ring);
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
         private::folder(&path).map_err(cannot)?;
@@ -111,7 +117,7 @@ impl Folder {
     ///
     /// # Errors
     /// What writing gives: these are lost.
-    pub(super) fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -144,7 +150,7 @@ impl Folder {
     }
 
     /// Leaves what was told. What is serious outlives a power cut, too.
-    pub(super) fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
+    pub(crate) fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
         told.lines = self.end;
         let (path, bytes) = (self.path.join(TOLD), told.encode(at));
         match serious {
