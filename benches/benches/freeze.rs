@@ -8,7 +8,7 @@ use std::sync::Arc;
 use haltbox_benches::{medians, real_slog};
 use haltbox_format::{Lane, Profile, Stream};
 use haltbox_recorder::freeze::{Plan, freeze};
-use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use haltbox_format::Profile;
+use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, Options};
-use haltbox_recorder::operator::after_freeze::AfterFreeze;
 use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::triggers::Policy;
 

@@ -12,8 +12,10 @@ use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Diverged, Pin};
 
-use crate::operator::message::{self, say};
-use crate::operator::{after_freeze, contents};
+use crate::after_freeze;
+use crate::console::{self, say};
+use crate::halt_message;
+use crate::operator::contents;
 use crate::recorder::News;
 use crate::triggers::{Due, Policy, Triggers};
 
@@ -117,16 +119,16 @@ impl Alarms {
             }
             Due::Held { of, name, reason } => {
                 let height = of.height;
-                message::tell(&message::held(height, &name, &reason));
+                console::tell(&halt_message::held(height, &name, &reason));
                 warn(after_freeze::alert_of_held(boxes, height, &name, &reason));
                 Brings::Note(format!(
                     "height {height}: {reason} (the box {name} holds it)"
                 ))
             }
             Due::Unrecorded { reason } => {
-                message::tell(&message::without_a_box(&reason));
+                console::tell(&halt_message::without_a_box(&reason));
                 warn(after_freeze::alert_without_a_box(boxes, &reason));
-                Brings::Note(format!("{}: {reason}", message::WITHOUT_A_BOX))
+                Brings::Note(format!("{}: {reason}", halt_message::WITHOUT_A_BOX))
             }
         });
         brings.collect()

@@ -32,9 +32,9 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
-use crate::operator::message::human_bytes;
 use crate::private;
 use crate::regular;
+use crate::size::human_bytes;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};

@@ -21,12 +21,12 @@ use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::{History, RingView};
 
+use crate::after_freeze::AfterFreeze;
 use crate::attached::folder_of;
+use crate::console::{self, say};
 use crate::freeze::Plan;
 use crate::host::program::Program;
 use crate::intake::Place;
-use crate::operator::after_freeze::AfterFreeze;
-use crate::operator::message::{self, say};
 use crate::rpc;
 use crate::service::Service;
 use crate::signals::{self, Signals};
@@ -247,7 +247,7 @@ impl Watcher {
             (Ok(frozen), watched) => {
                 let boxes = self.options.boxes();
                 let told = self.options.after_freeze.follow_up(&boxes, &frozen, true);
-                message::tell(&told);
+                console::tell(&told);
                 if watched.is_some() {
                     let box_of = (wanted.of, frozen.name(), frozen.finding);
                     self.boxed.push(box_of);

@@ -32,10 +32,10 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, Stream, Weight};
 
 use crate::blackbox::held::learn_of_boxes;
+use crate::console;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
-use crate::intake::given::Given;
+use crate::given::Given;
 use crate::memory;
-use crate::operator::message;
 use crate::private;
 use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
@@ -224,7 +224,7 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
-        message::keep_silent();
+        console::keep_silent();
         let _limit = SizeLimit::begin();
         memory::ask(memory::to_open(options.size)).map_err(|error| {
             HostError::Open(OpenError::Io {

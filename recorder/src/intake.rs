@@ -6,7 +6,6 @@
 
 pub(crate) mod draining;
 mod followed;
-pub mod given;
 pub(crate) mod journal;
 pub mod lines;
 mod passed;
@@ -28,12 +27,12 @@ use nix::libc;
 
 pub(crate) use followed::inflated;
 use followed::{BlockFolder, Follow, Followed, Step};
-use given::{Given, OWN_LINE};
 use journal::Journal;
 use lines::LineSplitter;
 use pipe::{read_now, widen};
 use trouble::{Failure, Trouble};
 
+use crate::given::{Given, OWN_LINE};
 use crate::run::link::Rest;
 
 pub use trouble::News;

@@ -24,6 +24,7 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+pub mod after_freeze;
 mod again;
 mod alarms;
 pub mod archive;
@@ -33,7 +34,10 @@ pub mod blackbox;
 mod build_info;
 mod clock;
 pub mod collect;
+pub mod console;
 pub mod freeze;
+pub mod given;
+pub mod halt_message;
 pub mod host;
 pub mod intake;
 mod known_entries;
@@ -50,5 +54,6 @@ pub mod run;
 pub mod serve;
 mod service;
 mod signals;
+pub mod size;
 pub mod subject;
 pub mod triggers;

@@ -13,21 +13,23 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haltbox_format::ring::{History, RingView};
 use haltbox_format::{Lane, Outside, Profile, RingId};
+use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::collect::{self, collect};
+use haltbox_recorder::console;
 use haltbox_recorder::freeze::{self, Plan};
+use haltbox_recorder::halt_message;
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::intake::Place;
-use haltbox_recorder::operator::after_freeze::{AfterFreeze, Budget};
 use haltbox_recorder::operator::concerns::Judging;
 use haltbox_recorder::operator::control::{self, Reply, Request};
 use haltbox_recorder::operator::doctor::{self, Finding};
 use haltbox_recorder::operator::guard::{self, Verdict};
-use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::operator::try_log::Reading;
-use haltbox_recorder::operator::{message, prometheus, status};
+use haltbox_recorder::operator::{prometheus, status};
 use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::run::link::Handed;
+use haltbox_recorder::size::parse_size;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::triggers::Policy;
 use haltbox_recorder::{attach, attached, rpc, run, serve};
@@ -327,11 +329,11 @@ fn refused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    message::tell(&error.render().to_string());
+    console::tell(&error.render().to_string());
     let given = || std::env::args_os().skip(1);
     let releases = || given().any(|given| given.to_string_lossy().starts_with("--release"));
     if given().next().is_some_and(|command| command == "guard") && !releases() {
-        message::tell("haltbox guard: nothing was looked at: the node may start\n");
+        console::tell("haltbox guard: nothing was looked at: the node may start\n");
         return ExitCode::SUCCESS;
     }
     ExitCode::from(2)
@@ -353,7 +355,7 @@ fn main() -> ExitCode {
         Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
-        message::tell(&format!("haltbox: {error}\n"));
+        console::tell(&format!("haltbox: {error}\n"));
         ExitCode::from(2)
     })
 }
@@ -513,7 +515,7 @@ fn freeze_now(args: &FreezeArgs) -> Result<ExitCode, String> {
         .map_err(|error| format!("the recorder of {} did not answer: {error}", folder.shown()))?;
     match asked {
         Some(Reply::Done(text)) => {
-            message::print(&text)?;
+            console::print(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Reply::Failed(text)) => Err(text),
@@ -554,7 +556,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     };
     let frozen =
         freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
-    message::print(&message::frozen(&frozen, None))?;
+    console::print(&halt_message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -584,7 +586,7 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
 fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {
     let frozen = block.freeze(boxes, BY_REQUEST);
     let frozen = frozen.map_err(|error| error.to_string())?;
-    message::print(&message::frozen(&frozen, None))?;
+    console::print(&halt_message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -617,7 +619,7 @@ fn collect_from(args: CollectArgs) -> Result<ExitCode, String> {
     })?;
     let lack = |lack: &String| format!("  not told   {}\n", Outside::text(lack));
     let lacks: String = collected.lacks.iter().map(lack).collect();
-    message::print(&format!(
+    console::print(&format!(
         "{}\n  tells      {}\n{lacks}",
         collected.path.shown(),
         collected.tells.join(", ")
@@ -632,13 +634,13 @@ fn show_status(args: &StatusArgs) -> Result<ExitCode, String> {
     };
     let status = status::judge(&args.source, &judging)?;
     if args.prometheus {
-        message::print(&prometheus::text(&status))?;
+        console::print(&prometheus::text(&status))?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.json {
-        message::print_json(&status)?;
+        console::print_json(&status)?;
     } else {
-        message::print(&status.text())?;
+        console::print(&status.text())?;
     }
     Ok(ExitCode::from(u8::from(status.needs_attention())))
 }
@@ -660,21 +662,21 @@ fn show_doctor(args: &DoctorArgs) -> Result<ExitCode, String> {
             }
         }
     }
-    message::print(&text)?;
+    console::print(&text)?;
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
 /// What it prints counts for nothing: a closed output must not keep a node down.
 fn guard_start(args: &GuardArgs) -> Result<ExitCode, String> {
     if let Some(height) = args.release {
-        message::print(&guard::release(&args.dir, height)?)?;
+        console::print(&guard::release(&args.dir, height)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (text, code) = match guard::judge(&args.dir, args.exe.as_deref()) {
         Verdict::Start(why) => (format!("haltbox guard: the node may start: {why}\n"), 0),
         Verdict::Refuse(screen) => (screen, 1),
     };
-    let _ = message::print(&text);
+    let _ = console::print(&text);
     Ok(ExitCode::from(code))
 }
 
@@ -689,7 +691,7 @@ fn show_log(log: &Path, profile: Option<&str>) -> Result<ExitCode, String> {
         }
     };
     let reading = Reading::of(&mut input, &profile).map_err(|error| cannot(&error))?;
-    message::print(&reading.text())?;
+    console::print(&reading.text())?;
     Ok(ExitCode::from(u8::from(!reading.is_understood())))
 }
 

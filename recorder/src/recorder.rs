@@ -22,7 +22,7 @@ use haltbox_format::{Digest, Event, Lane, Stream};
 use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, Unread};
 
 use crate::clock;
-use crate::intake::given::{CUT_KEEPS, Given, LeftOut};
+use crate::given::{CUT_KEEPS, Given, LeftOut};
 use crate::known_entries::KnownEntries;
 use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};

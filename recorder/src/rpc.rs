@@ -35,8 +35,8 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::lifecycle::Lifecycle;
 
+use crate::console::say;
 use crate::freeze::AskNode;
-use crate::operator::message::say;
 pub(crate) use answers::number;
 pub use client::Endpoint;
 pub(crate) use client::{Client, shown};

@@ -37,7 +37,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::operator::message::say;
+use crate::console::say;
 use crate::private;
 use crate::signals::Signals;
 use beside::Beside;

@@ -20,19 +20,19 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::after_freeze::AfterFreeze;
 use crate::alarms::{Alarms, Brings};
 use crate::archive::{self, Archiving};
 use crate::blackbox::held::learn_of_boxes;
+use crate::console::{self, say};
 use crate::freeze::progress::Progress;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
+use crate::given::LeftOut;
 use crate::host::program::Program;
 use crate::intake::draining::Draining;
-use crate::intake::given::LeftOut;
 use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
-use crate::operator::after_freeze::AfterFreeze;
 use crate::operator::control::{self, Control, Reply, Request};
-use crate::operator::message::{self, say};
 use crate::quiet;
 use crate::recorder::{Config, Opened, Recorder};
 use crate::ring::file::RingOptions;
@@ -43,6 +43,7 @@ use crate::run::link::{Handed, Word, Wrapper};
 use crate::run::output::Copying;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
+use crate::size;
 use crate::subject::{BY_REQUEST, Holder, Subject, found_at_start};
 use crate::triggers::Policy;
 use freezing::{Freezing, HeldBy, Wanted};
@@ -215,7 +216,7 @@ impl Server {
         say(&format!(
             "recording into {} ({})",
             recorder.path().shown(),
-            message::human_bytes(self.options.size)
+            size::human_bytes(self.options.size)
         ));
         self.sources
             .iter()
@@ -758,7 +759,7 @@ fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
 fn tell(reply: &Reply) {
     match reply {
         Reply::AtWork { .. } => {}
-        Reply::Done(text) => message::tell(text),
+        Reply::Done(text) => console::tell(text),
         Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
     }
 }

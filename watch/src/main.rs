@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_format::ShowPath;
-use haltbox_recorder::operator::message;
+use haltbox_recorder::console;
 use haltbox_watch::check::command::{self as check, CheckArgs};
 use haltbox_watch::watcher::command::{self as watch, WatchArgs};
 
@@ -37,7 +37,7 @@ fn refused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    message::tell(&error.render().to_string());
+    console::tell(&error.render().to_string());
     ExitCode::from(2)
 }
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
-        message::tell(&format!("haltbox: {error}\n"));
+        console::tell(&format!("haltbox: {error}\n"));
         ExitCode::from(2)
     })
 }

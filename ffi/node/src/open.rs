@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use haltbox_format::Profile;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, HostError, HostRecorder, Options};
-use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::ring::file::OpenError;
+use haltbox_recorder::size::parse_size;
 
 use crate::js::{Env, Method, Value};
 use crate::sender::Sender;

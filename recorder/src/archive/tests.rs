@@ -9,7 +9,7 @@ use haltbox_format::{Lane, Profile, RingId, Stream};
 
 use super::pass::Pass;
 use super::*;
-use crate::intake::given::Given;
+use crate::given::Given;
 use crate::recorder::{Config, Recorder};
 use crate::ring::file::RingOptions;
 

@@ -14,7 +14,7 @@ use haltbox_format::blackbox::THREAD_STACK;
 use super::pass::Pass;
 use super::{Archive, ArchiveError, Lock};
 use crate::clock;
-use crate::operator::message::say;
+use crate::console::say;
 use crate::quiet;
 use crate::ring::machine;
 

@@ -11,9 +11,9 @@ use haltbox_format::mark::Attempt;
 
 use super::Shared;
 use super::program::Program;
+use crate::after_freeze::{self, AfterFreeze};
 use crate::archive::{self, Archiving};
-use crate::operator::after_freeze::{self, AfterFreeze};
-use crate::operator::message;
+use crate::halt_message;
 use crate::quiet;
 use crate::recorder::News;
 use crate::subject::found_at_start;
@@ -144,11 +144,11 @@ impl Work<'_> {
         let (message, _) = match due {
             Due::Box { of, reason } => return self.wanted.push((of, reason)),
             Due::Held { of, name, reason } => (
-                message::held(of.height, &name, &reason),
+                halt_message::held(of.height, &name, &reason),
                 after_freeze::alert_of_held(&boxes, of.height, &name, &reason),
             ),
             Due::Unrecorded { reason } => (
-                message::without_a_box(&reason),
+                halt_message::without_a_box(&reason),
                 after_freeze::alert_without_a_box(&boxes, &reason),
             ),
         };

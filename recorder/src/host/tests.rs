@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use haltbox_format::blackbox::ALERT_FILE;
 
 use super::*;
-use crate::operator::after_freeze::AfterFreeze;
+use crate::after_freeze::AfterFreeze;
 
 const SIZE: u64 = 4 << 20;
 

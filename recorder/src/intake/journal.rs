@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde::Deserialize;
 
-use crate::intake::given::Given;
+use crate::given::Given;
 use crate::intake::lines::{LONGEST, LineSplitter};
 use crate::intake::pipe::read_now;
 

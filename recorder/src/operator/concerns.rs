@@ -16,13 +16,14 @@ use serde::Serialize;
 
 use crate::archive;
 use crate::clock;
+use crate::halt_message::WITHOUT_A_BOX;
 use crate::intake::journal::SCHEME;
 use crate::operator::attached::Attached;
 use crate::operator::block_folder;
 use crate::operator::contents::{NOT_UNDERSTOOD, SLOG_NOT_UNDERSTOOD, SLOG_UNDERSTOOD};
 use crate::operator::control::{self, Reply, Request};
-use crate::operator::message::{WITHOUT_A_BOX, human_bytes};
 use crate::operator::status::{SourceState, Status};
+use crate::size::human_bytes;
 
 /// No chain is slow before its last block is so old ...
 const SLOW_MS: u64 = 60_000;
@@ -522,7 +523,7 @@ mod tests {
     use haltbox_format::{Event, Lane, Profile, Stream};
 
     use super::*;
-    use crate::intake::given::LeftOut;
+    use crate::given::LeftOut;
     use crate::operator::status;
     use crate::recorder::{Config, Recorder};
     use crate::ring::file::RingOptions;

@@ -12,10 +12,10 @@ use crate::clock;
 use crate::intake::journal::SCHEME;
 use crate::operator::concerns::{CLOCK_SLACK_MS, Concern, LAGGING, Room, place_of};
 use crate::operator::contents::{self, Contents};
-use crate::operator::message::human_bytes;
 use crate::operator::status::{self, SourceState, Status};
 use crate::ring::file::file_system_name;
 use crate::ring_profile::of_ring;
+use crate::size::human_bytes;
 
 /// 2026-01-01: a clock before that was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;

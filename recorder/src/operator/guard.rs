@@ -22,8 +22,8 @@ use serde::Serialize;
 
 use crate::attached;
 use crate::clock;
+use crate::halt_message::WHAT_TO_DO;
 use crate::host::program::Program;
-use crate::operator::message::WHAT_TO_DO;
 use crate::operator::status::{in_boxes, ring_path};
 use crate::ring::machine;
 use crate::{private, regular};

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::console::say;
 use crate::operator::callers::{Callers, Heard, Limits};
 use crate::operator::concerns::Judging;
 use crate::operator::control::ALIVE;
-use crate::operator::message::say;
 use crate::operator::{prometheus, status};
 use crate::service::Pulse;
 

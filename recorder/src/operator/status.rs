@@ -22,12 +22,12 @@ use crate::operator::attached::Attached;
 use crate::operator::block_folder::unread_behind;
 use crate::operator::concerns::{self, Concern, Judging};
 use crate::operator::guard::{self, Hold};
-use crate::operator::message::human_bytes;
 use crate::recorder::resume_points;
 use crate::regular;
 use crate::ring::file::is_held;
 use crate::ring::machine;
 use crate::ring_profile::of_ring;
+use crate::size::human_bytes;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]

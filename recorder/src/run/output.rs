@@ -7,7 +7,7 @@
 //! given back. Should this process be killed, the recorder copies on.
 //!
 //! What the log cannot take is left out by whole lines, counted, and told in its
-//! place, as [`LeftOut`](crate::intake::given::LeftOut) has it: whoever reads the
+//! place, as [`LeftOut`](crate::given::LeftOut) has it: whoever reads the
 //! log sees that it has a gap.
 
 mod log;

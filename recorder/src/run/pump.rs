@@ -25,7 +25,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::intake::given::LeftOut;
+use crate::given::LeftOut;
 use crate::intake::pipe::widen;
 
 /// Bytes read at once.

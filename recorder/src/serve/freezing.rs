@@ -14,10 +14,10 @@ use haltbox_format::mark::Attempt;
 
 use crate::again::Again;
 use crate::archive::ArchivedBlock;
+use crate::console::say;
 use crate::freeze::progress::Progress;
 use crate::freeze::reserve::Reserve;
 use crate::freeze::{FreezeError, Frozen};
-use crate::operator::message::say;
 
 /// A freeze that is wanted, and who asked.
 pub(super) struct Wanted {

@@ -9,9 +9,9 @@ use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, SourceMark};
 
 use super::Options;
+use crate::console::say;
 use crate::intake::Source;
 use crate::intake::journal::{SCHEME, shown_path};
-use crate::operator::message::say;
 use crate::private;
 use crate::recorder::Opened;
 

@@ -2,7 +2,7 @@
 //! who else is told how the recorder is.
 
 use super::Server;
-use crate::operator::message::say;
+use crate::console::say;
 use crate::operator::metrics;
 use crate::rpc::Outcome;
 

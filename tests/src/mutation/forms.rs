@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use haltbox_format::{Lane, Profile, Stream};
-use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
 

@@ -12,8 +12,8 @@ use haltbox_format::{
 };
 use haltbox_reader::{Survey, open, verify};
 use haltbox_recorder::freeze::{Plan, freeze};
+use haltbox_recorder::given::{Given, LeftOut};
 use haltbox_recorder::host::{HostRecorder, Options};
-use haltbox_recorder::intake::given::{Given, LeftOut};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
 use haltbox_tests::*;

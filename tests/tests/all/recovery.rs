@@ -11,7 +11,7 @@ use haltbox_format::lifecycle::Finding;
 use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::*;
 use haltbox_format::{Event, Lane, Profile, Stream};
-use haltbox_recorder::intake::given::Given;
+use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Opened, Recorder as Ring};
 use haltbox_recorder::ring::file::{OpenedRing, RingOptions, open};
 use haltbox_recorder::ring::old_rings;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use clap::Args;
-use haltbox_recorder::operator::message::{print, print_json, say};
+use haltbox_recorder::console::{print, print_json, say};
 use haltbox_recorder::rpc::Endpoint;
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use haltbox_format::ShowPath;
-use haltbox_recorder::operator::message::say;
+use haltbox_recorder::console::say;
 use nix::libc::O_NONBLOCK;
 
 use super::sample::Sample;

@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
+use haltbox_recorder::after_freeze::Budget;
 use haltbox_recorder::intake::Place;
-use haltbox_recorder::operator::after_freeze::Budget;
-use haltbox_recorder::operator::size::parse_size;
 use haltbox_recorder::rpc::Endpoint;
+use haltbox_recorder::size::parse_size;
 
 use super::Options;
 use crate::alert::Alerts;

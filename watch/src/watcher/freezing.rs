@@ -8,9 +8,9 @@ use std::sync::mpsc::{Sender, SyncSender, channel};
 use alloy_primitives::B256;
 use haltbox_format::ShowPath;
 use haltbox_format::mark::Attempt;
+use haltbox_recorder::after_freeze::{Budget, keep_budget};
+use haltbox_recorder::console::tell;
 use haltbox_recorder::host::HostRecorder;
-use haltbox_recorder::operator::after_freeze::{Budget, keep_budget};
-use haltbox_recorder::operator::message::tell;
 
 use super::Input;
 use super::watched::Watched;

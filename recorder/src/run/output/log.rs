@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::ShowPath;
 
-use crate::intake::given::LeftOut;
+use crate::given::LeftOut;
 use crate::private;
 use crate::quiet::SizeLimit;
 

@@ -1,71 +1,12 @@
 //! What the operator is told at a halt. One screen, at night.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use haltbox_format::lifecycle::State;
-use haltbox_format::outside::{self, visible, visible_json};
 use haltbox_format::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
-
-static SILENT: AtomicBool = AtomicBool::new(false);
-
-/// From here on this process says nothing: inside a host, standard error is
-/// the host's.
-pub fn keep_silent() {
-    SILENT.store(true, Ordering::Relaxed);
-}
-
-/// Says a sentence to the operator.
-pub fn say(text: &str) {
-    if !SILENT.load(Ordering::Relaxed) {
-        tell(&format!("haltbox: {text}\n"));
-    }
-}
-
-/// Prints text on standard error. Where that is closed nobody listens.
-pub fn tell(text: &str) {
-    let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
-}
-
-/// Prints an answer on standard output.
-///
-/// # Errors
-/// In words. A closed pipe is none: whoever closed it has seen enough.
-pub fn print(text: &str) -> Result<(), String> {
-    answer(&visible(text))
-}
-
-/// Prints one JSON document.
-///
-/// # Errors
-/// As [`print()`].
-pub fn print_json(document: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| error.to_string())?;
-    answer(&format!("{}\n", visible_json(&text)))
-}
-
-fn answer(text: &str) -> Result<(), String> {
-    outside::print(&mut std::io::stdout().lock(), text)
-        .map_err(|error| format!("cannot write to standard output: {error}"))
-}
-
-/// Bytes as people read them: `5.6 MiB`.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} bytes")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
+use crate::size::human_bytes;
 
 /// What an operator does at a halt, and what not.
 pub const WHAT_TO_DO: &str =

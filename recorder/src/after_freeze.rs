@@ -19,9 +19,9 @@ use nix::unistd::Pid;
 
 use crate::blackbox::BoxFolder;
 use crate::clock;
+use crate::console::say;
 use crate::freeze::Frozen;
-use crate::operator::message;
-use crate::operator::message::say;
+use crate::halt_message;
 use crate::private;
 use crate::quiet;
 use crate::regular;
@@ -87,7 +87,7 @@ impl AfterFreeze {
             }),
             Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
         }
-        message::frozen(frozen, hint)
+        halt_message::frozen(frozen, hint)
     }
 }
 
@@ -96,7 +96,7 @@ impl AfterFreeze {
 /// # Errors
 /// What writing gives: the alert is then only on standard error.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
-    put_on_top(boxes, &message::frozen(frozen, upload_hint))
+    put_on_top(boxes, &halt_message::frozen(frozen, upload_hint))
 }
 
 /// Trouble of which no block is recorded: there is no box, and yet nobody may
@@ -105,7 +105,7 @@ pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Re
 /// # Errors
 /// As [`alert()`].
 pub fn alert_without_a_box(boxes: &Path, reason: &str) -> io::Result<()> {
-    put_on_top(boxes, &message::without_a_box(reason))
+    put_on_top(boxes, &halt_message::without_a_box(reason))
 }
 
 /// Trouble at a height that a box holds already. The same is not written twice: a loop of
@@ -114,7 +114,7 @@ pub fn alert_without_a_box(boxes: &Path, reason: &str) -> io::Result<()> {
 /// # Errors
 /// As [`alert()`].
 pub fn alert_of_held(boxes: &Path, height: u64, name: &str, reason: &str) -> io::Result<()> {
-    let told = message::held(height, name, reason);
+    let told = halt_message::held(height, name, reason);
     let before = regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
     match String::from_utf8_lossy(&before).contains(&told) {
         true => Ok(()),
@@ -126,7 +126,7 @@ fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
     let path = boxes.join(ALERT_FILE);
     let before = regular::read(&path).unwrap_or_default();
     let time = clock::rfc3339(clock::now_ms());
-    let mut text = format!("{time}\n{message}{}", message::WHAT_TO_DO).into_bytes();
+    let mut text = format!("{time}\n{message}{}", halt_message::WHAT_TO_DO).into_bytes();
     text.extend_from_slice(b"\n");
     text.extend(before);
     text.truncate(ALERT_MAX);
