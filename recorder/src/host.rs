@@ -31,7 +31,6 @@ use haltbox_format::lifecycle::{Block, State};
 use haltbox_format::mark::Attempt;
 use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, Stream, Weight};
 
-use crate::blackbox::held::learn_of_boxes;
 use crate::console;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::given::Given;
@@ -248,7 +247,7 @@ impl HostRecorder {
         let opened = Recorder::open(&options.dir.join("ring"), config).map_err(HostError::Open)?;
         let mut recorder = opened.recorder;
         // A program beside the host may have frozen what the ring still pins.
-        learn_of_boxes(&mut recorder, &options.dir.join("boxes"));
+        recorder.learn_of_boxes(&options.dir.join("boxes"));
         let writes_marks = entry::mark_blocks(&profile);
         let lends = entry::may_be_laid(&profile) && recorder.may_lend();
         let program = options.node_program.as_deref().and_then(Program::now);

@@ -5,8 +5,6 @@
 
 use haltbox_format::{SlogRules, Unread};
 
-use crate::recorder::News;
-
 /// Lines without one known entry, of a slog that had some before.
 const UNREAD_AGAIN: u64 = 2000;
 /// It is told again after so many times the lines: marks go by age.
@@ -38,16 +36,6 @@ pub(crate) enum Heard {
     Unread(Unread),
     /// After that was told, an entry is.
     Again,
-}
-
-impl Heard {
-    /// The same as news.
-    pub(crate) fn news(self, rules: &SlogRules) -> News {
-        match self {
-            Heard::Unread(unread) => News::SlogUnread(unread, rules.looked_for()),
-            Heard::Again => News::SlogRead,
-        }
-    }
 }
 
 impl KnownEntries {

@@ -5,6 +5,9 @@
 //! stand, so that the next opening finds the entries whose marks are missing
 //! and reads those again.
 
+mod boxes;
+mod resuming;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,22 +18,21 @@ use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, Tail, encode_mark, encode_stamp,
 };
-use haltbox_format::ring::{
-    CutHeader, Entry, Flags, History, Hole, HoleKind, Line, MarkedSource, RingView, Timeline,
-};
+use haltbox_format::ring::{CutHeader, Entry, Flags, History, Hole, Line, RingView, Timeline};
 use haltbox_format::{Digest, Event, Lane, Stream};
-use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, Unread};
+use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, SlogRules, Unread};
 
 use crate::clock;
 use crate::given::{CUT_KEEPS, Given, LeftOut};
-use crate::known_entries::KnownEntries;
+use crate::known_entries::{Heard, KnownEntries};
+use crate::machine;
 use crate::ring::engine::Engine;
 use crate::ring::file::{self, OpenError, OpenedRing, RingLock, RingOptions};
 use crate::ring::lent::Span;
-use crate::ring::machine;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
+pub(crate) use resuming::resume_points;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
@@ -94,6 +96,14 @@ impl News {
     pub(crate) fn of_testimony(event: Event, life: &Lifecycle) -> Option<News> {
         let of = life.accused(&event).filter(|_| event.is_trouble())?;
         Some(News::Trouble(event, Some(of)))
+    }
+
+    /// Whether a slog is understood.
+    fn of_slog(heard: Heard, rules: &SlogRules) -> News {
+        match heard {
+            Heard::Unread(unread) => News::SlogUnread(unread, rules.looked_for()),
+            Heard::Again => News::SlogRead,
+        }
     }
 
     /// What a mark is to the operator.
@@ -352,7 +362,8 @@ impl Recorder {
         };
         let entry = rules.read(given.bytes);
         let heard = self.slog.take(given.bytes, entry.known);
-        self.news.extend(heard.map(|heard| heard.news(rules)));
+        self.news
+            .extend(heard.map(|heard| News::of_slog(heard, rules)));
         let kept = self.append(entry.lane, Stream::Slog, given);
         if given.cut.is_none() {
             let after = self.position();
@@ -604,7 +615,8 @@ impl Recorder {
             let entry = rules.read(line);
             is_known = entry.known;
             let heard = self.slog.take(line, is_known);
-            self.news.extend(heard.map(|heard| heard.news(rules)));
+            self.news
+                .extend(heard.map(|heard| News::of_slog(heard, rules)));
             self.life.entry(entry.canonical, before);
         }
         if taken.entries > 0 && self.dropping.is_some() {
@@ -913,104 +925,4 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
         },
     };
     (at(line.counter), at(line.last + 1))
-}
-
-/// Where each source goes on: behind everything that was recorded of it.
-///
-/// A source mark says how far the source had been read when it was made; every
-/// record of the stream behind it adds its own length. What was recorded is
-/// therefore never read twice, and what was not is never skipped. Where records
-/// behind the mark are missing, nobody knows how long they were: the source is
-/// read again from its mark, and named as uncertain. So it is where the machine
-/// went down: of what stands behind the mark any page may be missing, and a lane
-/// without its newest records looks like one that had no more. `boot`: the
-/// machine's, now.
-pub(crate) fn resume_points(
-    file: &File,
-    view: &RingView,
-    history: &History,
-    boot: &str,
-) -> std::io::Result<(Vec<SourceMark>, Vec<Stream>)> {
-    let (mut sources, mut uncertain) = (Vec::new(), Vec::new());
-    let crashed = |(_, session): &(Stamp, Session)| session.boot != boot;
-    let crashed = !history.closed && history.sessions.last().is_some_and(crashed);
-    for MarkedSource { at, mark, dropped } in &history.sources {
-        let read = match crashed {
-            true => None,
-            false => read_since(file, view, history, *at, mark.stream)?,
-        };
-        let mut mark = mark.clone();
-        match read {
-            Some(read) => {
-                mark.advance(read.bytes.saturating_add(*dropped));
-                // Of what was dropped nobody knows the bytes.
-                let recorded = read.tail.filter(|_| *dropped == 0);
-                let recorded = recorded.and_then(|tail| tail.before());
-                let recorded = recorded.filter(|_| mark.inode != 0);
-                // The more bytes, the less can they stand in another file. Of as
-                // many the mark's are the better ones: they were in the file.
-                let both = recorded.into_iter().chain(mark.before);
-                mark.before = both.max_by_key(|before| before.bytes);
-            }
-            None => uncertain.push(mark.stream),
-        }
-        sources.push(mark);
-    }
-    Ok((sources, uncertain))
-}
-
-/// What was recorded of a source behind a position.
-struct ReadSince {
-    bytes: u64,
-    /// The last of them, if all of them are there.
-    tail: Option<Tail>,
-}
-
-/// What was recorded of a source behind a position; `None` if records
-/// are missing there. Of what was dropped the marks tell how long it was.
-fn read_since(
-    file: &File,
-    view: &RingView,
-    history: &History,
-    at: Position,
-    stream: Stream,
-) -> std::io::Result<Option<ReadSince>> {
-    let begins_late = |lane: Lane, counter: u64| {
-        let first = view.lane(lane).first_counter();
-        first.is_some_and(|first| first > counter)
-    };
-    if begins_late(Lane::Main, at.main) || begins_late(Lane::Local, at.local) {
-        return Ok(None);
-    }
-    let (mut bytes, mut hole) = (0, false);
-    let mut tail = Some(Tail::default());
-    let mut timeline = Timeline::lines_after(file, view, history, at);
-    while let Some(entry) = timeline.next()? {
-        match entry {
-            // A record that was being written when the recorder was killed is
-            // the last of its lane; one behind a hole is not.
-            Entry::Line(_) if hole => return Ok(None),
-            Entry::Line(line) if line.stream == stream => {
-                let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
-                bytes += length + u64::from(line.terminated);
-                match &mut tail {
-                    Some(tail) if line.cut.is_none() => {
-                        tail.push(line.bytes);
-                        tail.push(line_end(line.terminated));
-                    }
-                    _ => tail = None,
-                }
-            }
-            Entry::Line(_) | Entry::Marks(..) => {}
-            Entry::Hole(missing) if missing.why == HoleKind::Torn => hole = true,
-            // Of a gap with more in it than was dropped nobody knows the length.
-            Entry::Hole(Hole { lane, from, to, .. })
-                if !history.life.has_dropped_all(lane, from, to + 1) =>
-            {
-                return Ok(None);
-            }
-            Entry::Hole(_) => tail = None,
-        }
-    }
-    Ok(Some(ReadSince { bytes, tail }))
 }

@@ -16,9 +16,7 @@
 pub mod engine;
 pub mod file;
 pub mod lent;
-pub(crate) mod machine;
 mod map;
-pub mod old_rings;
 pub mod populate;
 mod queue;
 mod surface;

@@ -15,8 +15,8 @@ use super::pass::Pass;
 use super::{Archive, ArchiveError, Lock};
 use crate::clock;
 use crate::console::say;
+use crate::machine;
 use crate::quiet;
-use crate::ring::machine;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(5);

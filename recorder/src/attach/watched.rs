@@ -18,10 +18,10 @@ use super::{Options, Trouble, passing};
 use crate::again::Again;
 use crate::archive::{self, Archiving};
 use crate::attached::folder_of;
-use crate::blackbox::held::Held;
+use crate::held_boxes::Held;
+use crate::machine::machine;
 use crate::regular;
 use crate::ring::file::is_held;
-use crate::ring::machine::machine;
 use crate::ring_profile::of_ring;
 
 /// Parts of the main lane that are recorded between two parts of the archive.

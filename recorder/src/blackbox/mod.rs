@@ -2,10 +2,10 @@
 //!
 //! [`BoxFolder`] makes a finished file visible under its name, durably, and
 //! never in place of another. What is in it is written by
-//! [`haltbox_format::blackbox::BoxWriter`]. [`held`] tells which blocks have one.
+//! [`haltbox_format::blackbox::BoxWriter`]. [`crate::held_boxes`] tells
+//! which blocks have one.
 
 mod folder;
-pub mod held;
 #[cfg(test)]
 mod tests;
 

@@ -24,8 +24,8 @@ use crate::attached;
 use crate::clock;
 use crate::halt_message::WHAT_TO_DO;
 use crate::host::program::Program;
+use crate::machine;
 use crate::operator::status::{in_boxes, ring_path};
-use crate::ring::machine;
 use crate::{private, regular};
 
 /// Beside the ring: the boxes over which the operator lets the node start.

@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::archive::{self, files_in};
 use crate::attached;
-use crate::blackbox::held::Held;
 use crate::clock;
+use crate::held_boxes::Held;
 use crate::intake::journal::shown_path;
+use crate::machine;
 use crate::operator::attached::Attached;
 use crate::operator::block_folder::unread_behind;
 use crate::operator::concerns::{self, Concern, Judging};
@@ -25,7 +26,6 @@ use crate::operator::guard::{self, Hold};
 use crate::recorder::resume_points;
 use crate::regular;
 use crate::ring::file::is_held;
-use crate::ring::machine;
 use crate::ring_profile::of_ring;
 use crate::size::human_bytes;
 

@@ -20,10 +20,9 @@ use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use crate::clock;
+use crate::machine;
 use crate::memory;
 use crate::ring::engine::{Engine, Ground};
-use crate::ring::machine;
-use crate::ring::old_rings::OTHER_SIZE;
 use crate::ring::surface::Surface;
 use crate::ring::{Birth, RingWriter};
 
@@ -90,6 +89,9 @@ impl Drop for RingLock {
         }
     }
 }
+
+/// In the names of rings that were set aside for their size.
+pub const OTHER_SIZE: &str = "other-size";
 
 /// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
 pub(crate) fn is_held(file: File) -> bool {

@@ -12,9 +12,9 @@ use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::*;
 use haltbox_format::{Event, Lane, Profile, Stream};
 use haltbox_recorder::given::Given;
+use haltbox_recorder::old_rings;
 use haltbox_recorder::recorder::{Config, Opened, Recorder as Ring};
 use haltbox_recorder::ring::file::{OpenedRing, RingOptions, open};
-use haltbox_recorder::ring::old_rings;
 use haltbox_recorder::ring::{Appended, Protected};
 use haltbox_tests::*;
 

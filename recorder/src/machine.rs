@@ -1,5 +1,7 @@
 //! What machine and boot this is.
 
+mod build_info;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,8 +10,6 @@ use haltbox_format::Digest;
 use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::ring::Superblock;
 use sha2::{Digest as _, Sha256};
-
-use crate::build_info;
 
 /// BLAKE3 of the machine's id, keyed by use, so that the id itself is never
 /// told; zero where the machine has none (some containers).

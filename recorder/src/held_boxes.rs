@@ -11,9 +11,8 @@ use std::path::Path;
 use haltbox_format::blackbox::Manifest;
 use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::Attempt;
-use haltbox_format::ring::{RingView, Superblock};
+use haltbox_format::ring::Superblock;
 
-use crate::recorder::Recorder;
 use crate::regular;
 
 /// The boxes of one ring.
@@ -85,27 +84,5 @@ impl Held {
         }
         let behind = block.until.or(block.end).map_or(end, |at| at.main.min(end));
         (held.complete || held.until >= behind).then_some(held.name.as_str())
-    }
-}
-
-/// Lets a recorder that has its ring open know of the boxes that others made of it.
-pub fn learn_of_boxes(recorder: &mut Recorder, boxes: &Path) {
-    let end = recorder.position().main;
-    let owed = |block: &&Block| block.is_pinned() && block.frozen.is_none();
-    if !recorder.life().blocks().iter().any(|block| owed(&block)) {
-        return;
-    }
-    let view = recorder.file().ok().map(|file| RingView::read_marks(&file));
-    let ring = view.and_then(Result::ok).and_then(|view| view.superblock);
-    let held = Held::look(boxes, ring.as_ref());
-    let blocks = recorder.life().blocks().iter().filter(owed);
-    let found: Vec<(Attempt, String, Finding)> = blocks
-        .filter_map(|block| {
-            let name = held.name_of(block, end)?.to_owned();
-            Some((block.of, name, block.finding()))
-        })
-        .collect();
-    for (of, name, finding) in found {
-        recorder.frozen(of, name, finding);
     }
 }

@@ -11,13 +11,11 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{History, LaneView, RingView, SlotState};
 use haltbox_format::{Lane, ShowPath};
 
-use crate::blackbox::held::Held;
+use crate::held_boxes::Held;
+use crate::machine;
 use crate::regular;
-use crate::ring::machine;
+use crate::ring::file::OTHER_SIZE;
 use crate::subject::found_at_start;
-
-/// In the names of rings that were set aside for their size.
-pub const OTHER_SIZE: &str = "other-size";
 
 /// One of them.
 #[derive(Clone, Debug)]
