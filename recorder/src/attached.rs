@@ -23,7 +23,7 @@ const LOCK: &str = "lock";
 const MOST: u64 = 8 << 20;
 
 /// The folder, held by this process.
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     _lock: Flock<File>,
     lines: Option<File>,
@@ -31,13 +31,13 @@ pub(crate) struct Folder {
 }
 
 /// The folder of a ring.
-pub(crate) fn folder_of(ring: &Path) -> &Path {
+pub fn folder_of(ring: &Path) -> &Path {
     let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
 }
 
 /// The folder beside a ring.
-pub(crate) fn beside(ring: &Path) -> PathBuf {
+pub fn beside(ring: &Path) -> PathBuf {
     folder_of(ring).join(FOLDER)
 }
 
@@ -48,16 +48,13 @@ pub fn told(ring: &Path) -> Option<Told> {
 }
 
 /// Whether one is attached now.
-pub(crate) fn is_attached(ring: &Path) -> bool {
+pub fn is_attached(ring: &Path) -> bool {
     regular::open(&beside(ring).join(LOCK)).is_ok_and(is_held)
 }
 
 /// Hands on the lines that are kept beside a ring, oldest first, each with whether
 /// it ended.
-pub(crate) fn lines<E>(
-    ring: &Path,
-    mut take: impl FnMut(&[u8], bool) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>) -> Result<(), E> {
     let folder = beside(ring);
     for number in numbers(&folder) {
         let bytes = regular::read(&file_of(&folder, number)).unwrap_or_default();
@@ -73,7 +70,7 @@ impl Folder {
     ///
     /// # Errors
     /// Another recorder has it, or it cannot be made.
-    pub(crate) fn take(ring: &Path) -> Result<(Folder, Told), String> {
+    pub fn take(ring: &Path) -> Result<(Folder, Told), String> {
         let path = beside(ring);
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
         private::folder(&path).map_err(cannot)?;
@@ -117,7 +114,7 @@ impl Folder {
     ///
     /// # Errors
     /// What writing gives: these are lost.
-    pub(crate) fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -150,7 +147,7 @@ impl Folder {
     }
 
     /// Leaves what was told. What is serious outlives a power cut, too.
-    pub(crate) fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
+    pub fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
         told.lines = self.end;
         let (path, bytes) = (self.path.join(TOLD), told.encode(at));
         match serious {

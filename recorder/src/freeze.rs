@@ -4,8 +4,8 @@
 //! goes on meanwhile. What must not be lost is protected by then.
 
 mod asking;
-pub(crate) mod progress;
-pub(crate) mod reserve;
+pub mod progress;
+pub mod reserve;
 pub(crate) mod ring_copy;
 
 use haltbox_format::{ShowPath, quote};
@@ -168,7 +168,7 @@ impl std::error::Error for FreezeError {}
 
 impl FreezeError {
     /// It may work later, without anybody having changed the ring.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::Io { .. })
     }
 }
@@ -191,10 +191,10 @@ pub fn freeze_told(
 }
 
 /// A ring's path, and what is told beside it.
-pub(crate) type Beside<'a> = Option<(&'a Path, &'a Told)>;
+pub type Beside<'a> = Option<(&'a Path, &'a Told)>;
 
 /// The same, while somebody follows how far it is.
-pub(crate) fn freeze_beside(
+pub fn freeze_beside(
     ring: &File,
     plan: &Plan,
     beside: Beside<'_>,
@@ -326,7 +326,7 @@ fn writer_into(
 }
 
 /// The folder of boxes, made if it is not there.
-pub(crate) fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
+pub fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
     private::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
     BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))
 }

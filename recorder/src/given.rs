@@ -6,7 +6,7 @@ use haltbox_format::ring::CutHeader;
 pub const CUT_KEEPS: usize = 64 << 10;
 /// Begins a line that the wrapper put among the node's. No slog entry begins
 /// so, and what such a line can bring about is that more counts as missing.
-pub(crate) const OWN_LINE: u8 = 0x1e;
+pub const OWN_LINE: u8 = 0x1e;
 
 /// An entry as a source gave it.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ impl<'a> Given<'a> {
     }
 
     /// Bytes the source gave for it, line end included.
-    pub(crate) fn source_bytes(&self) -> u64 {
+    pub fn source_bytes(&self) -> u64 {
         let length = self.cut.map_or(self.bytes.len() as u64, |cut| cut.length);
         length + u64::from(self.terminated)
     }
@@ -47,7 +47,7 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// The line that says so.
-    pub(crate) fn line(self) -> String {
+    pub fn line(self) -> String {
         let own = char::from(OWN_LINE);
         format!("{own}left out {} {}\n", self.lines, self.bytes)
     }
@@ -65,7 +65,7 @@ impl LeftOut {
     }
 
     /// Counts bytes that are left out.
-    pub(crate) fn count(&mut self, bytes: &[u8]) {
+    pub fn count(&mut self, bytes: &[u8]) {
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
         self.bytes += bytes.len() as u64;
     }

@@ -58,7 +58,7 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
 }
 
 /// How a recorder's words of such trouble begin.
-pub(crate) const WITHOUT_A_BOX: &str = "TROUBLE, and no block of it is recorded";
+pub const WITHOUT_A_BOX: &str = "TROUBLE, and no block of it is recorded";
 
 /// Trouble of which no block is recorded.
 pub fn without_a_box(reason: &str) -> String {

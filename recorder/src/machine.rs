@@ -26,7 +26,7 @@ pub fn machine() -> [u8; 32] {
 }
 
 /// The ring was made on another machine than this one, as far as both have an id.
-pub(crate) fn is_others(ring: &Superblock) -> bool {
+pub fn is_others(ring: &Superblock) -> bool {
     let here = machine();
     ring.machine != here && ring.machine != [0; 32] && here != [0; 32]
 }
@@ -84,7 +84,7 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
 
 /// A node's executable is a few hundred megabytes at most: a second of the
 /// thread that writes the box.
-pub(crate) fn sha256(path: &Path) -> io::Result<Digest> {
+pub fn sha256(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hasher)?;
     Ok(Digest(hasher.finalize().into()))

@@ -15,12 +15,12 @@ use crate::regular;
 const MODE: u32 = 0o600;
 
 /// Makes a folder and those above it; one that is there is left as it is.
-pub(crate) fn folder(path: &Path) -> io::Result<()> {
+pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Options to write a file of this kind: what else is wanted is set by the caller.
-pub(crate) fn writing() -> OpenOptions {
+pub fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
         .write(true)
@@ -30,13 +30,13 @@ pub(crate) fn writing() -> OpenOptions {
 }
 
 /// Opens a file to write behind what it holds.
-pub(crate) fn append(path: &Path) -> io::Result<File> {
+pub fn append(path: &Path) -> io::Result<File> {
     writing().append(true).create(true).open(path)
 }
 
 /// Puts a file in the place of another as a whole: a kill or a power cut leaves one
 /// of them. One that says the same already stays, and waits for no disk.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_already(path, bytes) {
         return Ok(());
     }
@@ -45,7 +45,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The same without a wait for the disk: a kill leaves one of them, a power cut may
 /// leave neither.
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     in_place(path, bytes, |_| Ok(()))
 }
 

@@ -20,7 +20,7 @@ const OWN: [Signal; 4] = [
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn spawn<F, R>(builder: Builder, work: F) -> io::Result<JoinHandle<R>>
+pub fn spawn<F, R>(builder: Builder, work: F) -> io::Result<JoinHandle<R>>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -43,7 +43,7 @@ thread_local! {
 
 /// Starts a program as the host would: what such a thread has blocked is not for a program
 /// that it starts.
-pub(crate) fn outside<R>(start: impl FnOnce() -> R) -> R {
+pub fn outside<R>(start: impl FnOnce() -> R) -> R {
     let blocked = OUTSIDE
         .get()
         .map(|mask| mask.thread_swap_mask(SigmaskHow::SIG_SETMASK));
@@ -61,7 +61,7 @@ pub(crate) fn outside<R>(start: impl FnOnce() -> R) -> R {
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn speak_from_the_background() -> io::Result<()> {
+pub fn speak_from_the_background() -> io::Result<()> {
     let blocked = SigSet::from(Signal::SIGTTOU);
     OUTSIDE.set(Some(blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?));
     Ok(())
@@ -69,14 +69,15 @@ pub(crate) fn speak_from_the_background() -> io::Result<()> {
 
 /// While this lives, a file that grows beyond `RLIMIT_FSIZE` is an error for this thread; else
 /// the kernel would send SIGXFSZ, which ends the process.
-pub(crate) struct SizeLimit {
+pub struct SizeLimit {
     /// What was blocked before, if the signal was not: then none can have waited for this thread.
     before: Option<SigSet>,
     exceeded: bool,
 }
 
 impl SizeLimit {
-    pub(crate) fn begin() -> SizeLimit {
+    /// Holds the signal back from here on.
+    pub fn begin() -> SizeLimit {
         let mask = only().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         SizeLimit {
             before: mask.filter(|mask| !mask.contains(Signal::SIGXFSZ)),
@@ -85,7 +86,7 @@ impl SizeLimit {
     }
 
     /// No write failed: no signal waits, which spares looking for it.
-    pub(crate) fn was_kept(mut self) {
+    pub fn was_kept(mut self) {
         self.exceeded = false;
     }
 }

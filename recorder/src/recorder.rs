@@ -32,7 +32,7 @@ use crate::ring::lent::Span;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
-pub(crate) use resuming::resume_points;
+pub use resuming::resume_points;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
@@ -80,7 +80,7 @@ pub enum News {
 
 impl News {
     /// What an entry of the node's log is to the operator, once its marks are applied.
-    pub(crate) fn of_event(event: Event, life: &Lifecycle) -> Option<News> {
+    pub fn of_event(event: Event, life: &Lifecycle) -> Option<News> {
         let of = life.accused(&event);
         match event {
             Event::Farewell { why } => Some(News::Farewell(why)),
@@ -93,7 +93,7 @@ impl News {
     }
 
     /// What another witness told, as if the node's log had.
-    pub(crate) fn of_testimony(event: Event, life: &Lifecycle) -> Option<News> {
+    pub fn of_testimony(event: Event, life: &Lifecycle) -> Option<News> {
         let of = life.accused(&event).filter(|_| event.is_trouble())?;
         Some(News::Trouble(event, Some(of)))
     }
@@ -107,7 +107,7 @@ impl News {
     }
 
     /// What a mark is to the operator.
-    pub(crate) fn of_mark(mark: &Mark) -> Option<News> {
+    pub fn of_mark(mark: &Mark) -> Option<News> {
         match mark {
             Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
             Mark::Diverged(diverged) => Some(News::Diverged(diverged.clone())),
@@ -838,7 +838,7 @@ impl Recorder {
 }
 
 /// This process, as it records by a profile.
-pub(crate) fn session_of(profile: &Profile) -> Session {
+pub fn session_of(profile: &Profile) -> Session {
     Session {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

@@ -9,12 +9,12 @@ use std::path::Path;
 use nix::libc::O_NONBLOCK;
 
 /// Opens a regular file for reading.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     only_regular(OpenOptions::new().read(true), path)
 }
 
 /// All of a regular file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How far a freeze is, and how long it may take. Clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct Progress(Arc<Flags>);
+pub struct Progress(Arc<Flags>);
 
 #[derive(Default)]
 struct Flags {
@@ -15,7 +15,7 @@ struct Flags {
 
 impl Progress {
     /// All that is needed of the ring is in the box, or will not be.
-    pub(crate) fn is_copied(&self) -> bool {
+    pub fn is_copied(&self) -> bool {
         self.0.copied.load(Ordering::Acquire)
     }
 
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// The recorder is told to end: no node is waited for any more.
-    pub(crate) fn hurry(&self) {
+    pub fn hurry(&self) {
         self.0.hurried.store(true, Ordering::Release);
     }
 

@@ -28,7 +28,7 @@ pub struct Program {
 
 impl Program {
     /// As its file is now. `None`: there is no such file.
-    pub(crate) fn now(path: &Path) -> Option<Program> {
+    pub fn now(path: &Path) -> Option<Program> {
         let found = fs::metadata(path).ok()?;
         Some(Program {
             node_program: path.to_owned(),
@@ -40,14 +40,14 @@ impl Program {
     }
 
     /// Its path, if the file is still the same.
-    pub(super) fn unchanged(&self) -> Option<PathBuf> {
+    pub(crate) fn unchanged(&self) -> Option<PathBuf> {
         let same = Program::now(&self.node_program).as_ref() == Some(self);
         same.then(|| self.node_program.clone())
     }
 
     /// Writes down what a host told, or that it told nothing. Recording does not depend on
     /// it.
-    pub(crate) fn note(told: Option<&Program>, dir: &Path) {
+    pub fn note(told: Option<&Program>, dir: &Path) {
         let path = dir.join(FILE);
         match told.and_then(|told| serde_json::to_vec(told).ok()) {
             Some(text) => _ = private::replace(&path, &text),

@@ -18,7 +18,7 @@ use super::line_end;
 /// went down: of what stands behind the mark any page may be missing, and a lane
 /// without its newest records looks like one that had no more. `boot`: the
 /// machine's, now.
-pub(crate) fn resume_points(
+pub fn resume_points(
     file: &File,
     view: &RingView,
     history: &History,

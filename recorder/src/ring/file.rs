@@ -94,7 +94,7 @@ impl Drop for RingLock {
 pub const OTHER_SIZE: &str = "other-size";
 
 /// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
-pub(crate) fn is_held(file: File) -> bool {
+pub fn is_held(file: File) -> bool {
     let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
     matches!(locked, Err((_, Errno::EWOULDBLOCK)))
 }
@@ -478,7 +478,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// What a ring lies on, if it should lie elsewhere.
-pub(crate) fn file_system_name(path: &Path) -> Option<String> {
+pub fn file_system_name(path: &Path) -> Option<String> {
     let file = File::open(path).ok()?;
     if fstatfs(&file).ok()?.filesystem_type() == TMPFS_MAGIC {
         return Some("tmpfs".to_owned());
