@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use haltbox_benches::medians;
+use haltbox_daemon::intake::lines::LineSplitter;
 use haltbox_format::{Lane, Profile, Stream};
-use haltbox_recorder::intake::lines::LineSplitter;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
 

@@ -419,7 +419,7 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
 
 impl FreezeError {
     /// A full disk has its own way out.
-    pub(crate) fn of_io(doing: &'static str, path: &Path, error: io::Error) -> FreezeError {
+    pub fn of_io(doing: &'static str, path: &Path, error: io::Error) -> FreezeError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FreezeError::NoSpace {
                 folder: path.to_owned(),

@@ -25,37 +25,26 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 pub mod after_freeze;
-mod again;
-mod alarms;
 pub mod archive;
-pub mod attach;
 pub mod attached;
 pub mod blackbox;
 pub mod clock;
-pub mod collect;
 pub mod console;
 pub mod freeze;
 pub mod given;
 pub mod halt_message;
 pub mod held_boxes;
 pub mod host;
-pub mod intake;
 mod known_entries;
 pub mod machine;
 mod memory;
 pub mod old_rings;
-pub mod operator;
 pub mod private;
 pub mod quiet;
 pub mod recorder;
 pub mod regular;
 pub mod ring;
 pub mod ring_profile;
-pub mod rpc;
-pub mod run;
-pub mod serve;
-mod service;
-mod signals;
 pub mod size;
 pub mod subject;
 pub mod triggers;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
+use haltbox_daemon::rpc::Endpoint;
 use haltbox_format::ShowPath;
-use haltbox_recorder::rpc::Endpoint;
 
 use crate::chain::Node;
 use crate::dependency_set::DependencySet;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, LogData, U64, U256};
-use haltbox_recorder::rpc::Endpoint;
+use haltbox_daemon::rpc::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 

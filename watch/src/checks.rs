@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::intake::Place;
 use haltbox_recorder::host::HostRecorder;
-use haltbox_recorder::intake::Place;
 
 use crate::access_list::Declared;
 use crate::check::stages::{self, Outcome, Stage};

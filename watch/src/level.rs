@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use alloy_primitives::B256;
-use haltbox_recorder::rpc::Endpoint;
+use haltbox_daemon::rpc::Endpoint;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::U64;
-use haltbox_recorder::rpc::Endpoint;
+use haltbox_daemon::rpc::Endpoint;
 use serde_json::{Value, json};
 
 use crate::access_list::Declared;

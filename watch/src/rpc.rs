@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use haltbox_recorder::rpc::Endpoint;
+use haltbox_daemon::rpc::Endpoint;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

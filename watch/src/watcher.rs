@@ -28,9 +28,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::B256;
+use haltbox_daemon::intake::Place;
 use haltbox_recorder::after_freeze::Budget;
 use haltbox_recorder::host::HostError;
-use haltbox_recorder::intake::Place;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Fault, Standing};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use haltbox_recorder::operator::control::{Reply, Request, SOCKET, ask, ask_within};
+use haltbox_daemon::operator::control::{Reply, Request, SOCKET, ask, ask_within};
 use haltbox_tests::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

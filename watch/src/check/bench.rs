@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use haltbox_recorder::rpc::Endpoint;
+use haltbox_daemon::rpc::Endpoint;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -10,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::keccak256;
+use haltbox_daemon::intake::{News, Place, Source, Turn};
 use haltbox_format::mark::SourceMark;
 use haltbox_format::{ShowPath, Stream};
 use haltbox_recorder::console::say;
 use haltbox_recorder::given::Given;
-use haltbox_recorder::intake::{News, Place, Source, Turn};
 
 use super::keeper::Keeper;
 use super::proxyd::{Joiner, LogLine};

@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
+use haltbox_daemon::intake::Place;
+use haltbox_daemon::rpc::Endpoint;
 use haltbox_recorder::after_freeze::Budget;
-use haltbox_recorder::intake::Place;
-use haltbox_recorder::rpc::Endpoint;
 use haltbox_recorder::size::parse_size;
 
 use super::Options;

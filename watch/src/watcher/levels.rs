@@ -10,8 +10,8 @@ use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::rpc::Endpoint;
 use haltbox_recorder::host::HostError;
-use haltbox_recorder::rpc::Endpoint;
 
 use super::{Input, Watched, Watcher, now};
 use crate::incident::Level;

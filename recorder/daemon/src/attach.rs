@@ -1,0 +1,346 @@
+//! Beside a host that writes the ring itself: what the host's own threads must
+//! not do is done here, freezing and archiving.
+//!
+//! The ring is read through its file, never locked, so that the host finds it
+//! free whenever it starts. Therefore nothing can be noted in it: what was frozen
+//! is told by the folder of boxes, and what the node's log and other nodes tell is
+//! kept in a folder of its own.
+
+mod beside;
+mod watched;
+mod writing;
+
+use haltbox_format::ShowPath;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use haltbox_format::Profile;
+use haltbox_format::lifecycle::{Block, Finding};
+use haltbox_format::mark::{Attempt, Position};
+use haltbox_format::ring::{History, RingView};
+
+use crate::intake::Place;
+use crate::rpc;
+use crate::service::Service;
+use crate::signals::{self, Signals};
+use beside::Beside;
+use haltbox_recorder::after_freeze::AfterFreeze;
+use haltbox_recorder::attached::folder_of;
+use haltbox_recorder::console::{self, say};
+use haltbox_recorder::freeze::Plan;
+use haltbox_recorder::host::program::Program;
+use haltbox_recorder::triggers::Policy;
+use watched::{Wanted, Watched};
+use writing::Writing;
+
+/// How often the marks are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the log is read: a file that nobody looked at for longer may have been
+/// cut meanwhile. And how often the marks are looked at while something is waited for.
+const SOON: Duration = Duration::from_millis(300);
+/// How long the end is put off for what is still to be frozen.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What to attach to, and how.
+pub struct Options {
+    /// The host's ring.
+    pub ring: PathBuf,
+    /// How its entries are read; by default as the host says in its ring.
+    pub profile: Option<Profile>,
+    /// The node's executable, whose digest goes into the boxes.
+    pub node_program: Option<PathBuf>,
+    /// The node's log: a file that is followed, or the journal.
+    pub node_log: Option<Place>,
+    /// Nodes that are asked by RPC.
+    pub rpc: rpc::Options,
+    /// When trouble becomes a freeze.
+    pub triggers: Policy,
+    /// What a durable box brings about.
+    pub after_freeze: AfterFreeze,
+    /// Bytes the archive may have; 0 for none.
+    pub archive_bytes: u64,
+}
+
+impl Options {
+    fn boxes(&self) -> PathBuf {
+        folder_of(&self.ring).join("boxes")
+    }
+}
+
+/// Why a look came to nothing.
+enum Trouble {
+    /// It may be mended by the time of the next look.
+    Passing(String),
+    /// It will not be.
+    Lasting(String),
+}
+
+fn passing(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Passing(error.to_string())
+}
+
+/// Watches a ring until a signal ends it.
+///
+/// # Errors
+/// What keeps it from beginning. A ring that is not there yet is waited for.
+pub fn attach(options: Options) -> Result<(), String> {
+    let signals = Signals::catch(&signals::ENDING);
+    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    refuse_pipe(options.node_log.as_ref())?;
+    let mut watcher = Watcher {
+        options,
+        watched: None,
+        beside: None,
+        at: Position::default(),
+        looked: None,
+        waiting_told: false,
+        writing: None,
+        boxed: Vec::new(),
+        hurried: false,
+    };
+    let mut service = Service::ready();
+    while signals.arrived().next().is_none() {
+        service.live();
+        watcher.turn()?;
+        wait(&signals, watcher.pause());
+    }
+    service.stopping();
+    watcher.finish()
+}
+
+/// Nobody drains a pipe while a box is written, and the node would wait for it.
+fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
+    use std::os::unix::fs::FileTypeExt;
+    let fifo = |path: &Path| std::fs::metadata(path).is_ok_and(|at| at.file_type().is_fifo());
+    match log {
+        None | Some(Place::Journal(_)) => Ok(()),
+        Some(Place::Path(path)) if !fifo(path) => Ok(()),
+        Some(_) => Err(
+            "with --attach the node's log is a file that is followed, or --journal: a pipe would \
+             hold the node up while a box is written"
+                .to_owned(),
+        ),
+    }
+}
+
+struct Watcher {
+    options: Options,
+    watched: Option<Watched>,
+    /// From the first ring on.
+    beside: Option<Beside>,
+    /// Where the ring stood at the last look.
+    at: Position,
+    /// When that was.
+    looked: Option<Instant>,
+    waiting_told: bool,
+    /// The box that is being written.
+    writing: Option<Writing>,
+    /// Boxes that were written since the last look: of which attempt, their names, and what
+    /// was known when each was begun.
+    boxed: Vec<(Attempt, String, Finding)>,
+    /// A signal came: no node is waited for.
+    hurried: bool,
+}
+
+impl Watcher {
+    fn turn(&mut self) -> Result<(), String> {
+        self.take_done();
+        if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
+            beside.read(&watched.profile);
+            let lately = self.looked.is_some_and(|at| at.elapsed() < LOOK);
+            let pressing = !self.boxed.is_empty()
+                || watched.wants()
+                || beside.is_alarmed()
+                || beside.has_more();
+            if lately && !pressing {
+                return Ok(());
+            }
+        }
+        self.looked = Some(Instant::now());
+        match self.look() {
+            Ok(()) => Ok(()),
+            Err(Trouble::Lasting(text)) => Err(text),
+            // Told once: it is looked again every second.
+            Err(Trouble::Passing(text)) => {
+                if !std::mem::replace(&mut self.waiting_told, true) {
+                    say(&format!("{text}; waiting for it"));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self.beside.as_ref().is_some_and(Beside::has_more) {
+            true => Duration::ZERO,
+            false => SOON,
+        }
+    }
+
+    fn look(&mut self) -> Result<(), Trouble> {
+        self.find()?;
+        let (Some(watched), Some(beside)) = (&mut self.watched, &mut self.beside) else {
+            return Ok(());
+        };
+        let view = RingView::read_marks(&watched.file).map_err(passing)?;
+        let history = History::read(&watched.file, &view).map_err(passing)?;
+        let (at, ring) = (history.last.at, watched::id_of(&view));
+        watched.wake(at.main);
+        beside.of_ring(ring);
+        let mut life = history.life.clone();
+        beside.trust(&mut life);
+        beside.told().apply(ring, &mut life, at);
+        let boxes = self.options.boxes();
+        let mut wanted = beside.hear(&mut life, at, &boxes);
+        // What the log told of comes before the end of the process that wrote it.
+        if watched.node_ended(&history) {
+            beside.node_ended();
+        }
+        for (of, name, knowing) in std::mem::take(&mut self.boxed) {
+            // What was told while it was written needs another box.
+            let now = life.block(of).map(Block::finding);
+            if now.is_none_or(|now| !now.is_settled() || now <= knowing) {
+                beside.frozen(of, name);
+            }
+        }
+        wanted.extend(watched.due(history.life.blocks(), &life, self.options.triggers.time));
+        watched.want(ring, wanted, &life);
+        let stands = std::mem::replace(&mut self.at, at) == at;
+        // Before a box is written, which a kill may cut short.
+        beside.save(at);
+        while self.writing.is_none()
+            && let Some(wanted) = watched.ready(|since| beside.is_drained(since, stands))
+        {
+            match watched.held(&boxes, &view, life.block(wanted.of), at) {
+                Some(name) => beside.frozen(wanted.of, name),
+                None => {
+                    let plan = plan(&self.options, watched, &wanted);
+                    let told = beside.told().clone();
+                    let begun = Writing::begin(watched, wanted, plan, &self.options.ring, told);
+                    begun.hurry_if(self.hurried);
+                    self.writing = Some(begun);
+                }
+            }
+        }
+        beside.save(at);
+        Ok(())
+    }
+
+    /// A box is wanted, or is being written.
+    fn wants(&self) -> bool {
+        self.writing.is_some() || self.watched.as_ref().is_some_and(Watched::wants)
+    }
+
+    /// What came of the box that was being written. What may work later is put off.
+    fn take_done(&mut self) {
+        let Some(outcome) = self.writing.as_ref().and_then(Writing::outcome) else {
+            return;
+        };
+        let Some(Writing { wanted, inode, .. }) = self.writing.take() else {
+            return;
+        };
+        // Another ring in its place knows nothing of the block.
+        let watched = self.watched.as_mut().filter(|watched| watched.is(inode));
+        match (outcome, watched) {
+            (Ok(frozen), watched) => {
+                let boxes = self.options.boxes();
+                let told = self.options.after_freeze.follow_up(&boxes, &frozen, true);
+                console::tell(&told);
+                if watched.is_some() {
+                    let box_of = (wanted.of, frozen.name(), frozen.finding);
+                    self.boxed.push(box_of);
+                }
+            }
+            (Err(error), Some(watched)) if error.may_pass() => {
+                let again = watched.postpone(wanted);
+                say(&format!("NOT FROZEN: {error}; {}", again.words()));
+            }
+            (Err(error), _) => say(&format!("NOT FROZEN: {error}")),
+        }
+    }
+
+    /// Opens the ring, again if the host put another in its place.
+    fn find(&mut self) -> Result<(), Trouble> {
+        let path = &self.options.ring;
+        let found = match std::fs::metadata(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.watched = None;
+                return Err(passing(format!("{} is not there yet", path.shown())));
+            }
+            Err(error) => return Err(passing(format!("{}: {error}", path.shown()))),
+        };
+        if self
+            .watched
+            .as_ref()
+            .is_some_and(|watched| watched.is(found.ino()))
+        {
+            return Ok(());
+        }
+        let mut watched = Watched::open(path, self.options.profile.as_ref())?;
+        if self.beside.is_none() {
+            let (log, rpc) = (self.options.node_log.as_ref(), &self.options.rpc);
+            let policy = self.options.triggers;
+            let beside = Beside::open(path, log, rpc, policy, &watched.profile);
+            self.beside = Some(beside.map_err(Trouble::Lasting)?);
+        }
+        watched.archive(&self.options);
+        say(&format!("attached to {}", path.shown()));
+        self.waiting_told = false;
+        self.watched = Some(watched);
+        Ok(())
+    }
+
+    /// The node's end often is this one's, too: its last words come first.
+    fn finish(mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        self.hurried = true;
+        self.writing
+            .iter()
+            .for_each(|writing| writing.hurry_if(true));
+        loop {
+            self.looked = None;
+            self.turn()?;
+            let wants = self.wants();
+            let beside = self.beside.as_ref();
+            let drained = beside.is_none_or(|beside| beside.is_drained(begun, true));
+            let late = self.writing.is_none() && begun.elapsed() >= LAST_WORDS;
+            if drained && !wants || late {
+                break;
+            }
+            std::thread::sleep(SOON);
+        }
+        let at = self.at;
+        self.beside.into_iter().for_each(|beside| beside.close(at));
+        Ok(())
+    }
+}
+
+impl Options {
+    /// The node's program: the one that was named, else the one that the host told.
+    fn program(&self) -> Option<PathBuf> {
+        let named = self.node_program.clone();
+        named.or_else(|| Program::of_folder(folder_of(&self.ring)))
+    }
+}
+
+fn plan(options: &Options, watched: &Watched, wanted: &Wanted) -> Plan {
+    Plan {
+        of: wanted.of,
+        reason: wanted.reason.clone(),
+        boxes: options.boxes(),
+        profile: watched.profile.clone(),
+        node_program: options.program(),
+        ask: options.rpc.own_node(),
+    }
+}
+
+fn wait(signals: &Signals, pause: Duration) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let pause = PollTimeout::try_from(pause).unwrap_or(PollTimeout::ZERO);
+    let _ = poll(&mut waiting, pause);
+}

@@ -1,0 +1,376 @@
+//! The node's log and other nodes, followed beside a ring that its host writes.
+
+use std::path::Path;
+use std::time::Instant;
+
+use haltbox_format::attached::{self, Told};
+use haltbox_format::lifecycle::Lifecycle;
+use haltbox_format::mark::{Attempt, Frozen, Mark, Position};
+use haltbox_format::{Event, NodeLog, NodeRules, Profile, RingId, Stream};
+
+use crate::alarms::{Alarms, Brings};
+use crate::intake::draining::Draining;
+use crate::intake::trouble;
+use crate::intake::{Place, Source, Turn};
+use crate::rpc::{self, Outcome, Watch};
+use crate::serve;
+use haltbox_recorder::attached::Folder;
+use haltbox_recorder::clock;
+use haltbox_recorder::console::say;
+use haltbox_recorder::recorder::{News, session_of};
+use haltbox_recorder::triggers::Policy;
+
+/// Turns of the log between two looks at the ring.
+const TURNS: usize = 64;
+
+/// What is followed, and what it told.
+pub(super) struct Beside {
+    folder: Folder,
+    told: Told,
+    /// What was left of it on the disk.
+    saved: Vec<u8>,
+    /// What of it outlives a power cut.
+    durable: Vec<Mark>,
+    alarms: Alarms,
+    draining: Draining,
+    log: Option<Log>,
+    watch: Option<Watch>,
+    /// What the log told, and nobody judged yet.
+    heard: Vec<Heard>,
+    /// The greatest height that the log told of, and the last one.
+    reach: Option<u64>,
+    log_at: Option<u64>,
+    keeps: bool,
+}
+
+/// The node's log.
+struct Log {
+    source: Source,
+    memory: NodeLog,
+    told_unread: bool,
+    /// It was read to its end once: what comes now is new.
+    caught_up: bool,
+    /// More is there than was read.
+    more: bool,
+}
+
+/// An event of the log, and whether it came while the log was followed.
+pub(super) struct Heard {
+    event: Event,
+    new: bool,
+}
+
+impl Beside {
+    /// Takes the ring for this process, and opens what is followed.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) fn open(
+        ring: &Path,
+        log: Option<&Place>,
+        rpc: &rpc::Options,
+        policy: Policy,
+        profile: &Profile,
+    ) -> Result<Beside, String> {
+        let (folder, mut told) = Folder::take(ring)?;
+        let log = log.map(|place| Log::open(place, &told)).transpose()?;
+        if log.is_some() && profile.node.is_none() {
+            say(&format!(
+                "the profile {} of this ring has no rules for a node's log: nothing is read in it",
+                profile.name
+            ));
+        }
+        told.session = Some(session_of(profile));
+        told.closed = false;
+        told.asked = rpc.asked();
+        told.source = log.as_ref().map(|log| log.source.mark());
+        Ok(Beside {
+            watch: Watch::or_say(rpc),
+            heard: Vec::new(),
+            reach: told.reach(),
+            log_at: None,
+            saved: Vec::new(),
+            durable: told.serious().cloned().collect(),
+            alarms: Alarms::new(policy),
+            draining: Draining::default(),
+            keeps: true,
+            folder,
+            log,
+            told,
+        })
+    }
+
+    pub(super) fn of_ring(&mut self, ring: Option<RingId>) {
+        self.told.of_ring(ring);
+    }
+
+    pub(super) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Nothing came for a moment: what belongs to a failure is there.
+    pub(super) fn is_drained(&self, since: Instant, ring_stands: bool) -> bool {
+        self.draining
+            .is_over(since, ring_stands && !self.has_more())
+    }
+
+    /// The log is ahead of what was read of it.
+    pub(super) fn has_more(&self) -> bool {
+        self.log
+            .as_ref()
+            .is_some_and(|log| log.more || log.source.holds_back())
+    }
+
+    /// How far the log is, for whoever weighs what it tells.
+    pub(super) fn trust(&self, life: &mut Lifecycle) {
+        life.trust_slog_of_marks(self.log_at);
+    }
+
+    /// The log told of trouble: it is judged at once.
+    pub(super) fn is_alarmed(&self) -> bool {
+        self.heard.iter().any(|heard| heard.event.is_trouble())
+    }
+
+    /// Reads the log, before the ring is looked at: what the ring holds of the
+    /// same time is then never behind it.
+    pub(super) fn read(&mut self, profile: &Profile) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let mut read = Read::default();
+        let progress = log.read(profile.node.as_ref(), &mut read);
+        let unread = log.unread(profile.node.as_ref());
+        self.told.source = Some(log.source.mark());
+        if progress {
+            self.draining.progress();
+        }
+        read.said.iter().for_each(|words| say(words));
+        if let Err(error) = self.folder.keep(&read.lines) {
+            let words = format!("lines of the node's log are not kept: {error}");
+            read.noted.push(words);
+        }
+        read.noted.into_iter().for_each(|text| self.note(text));
+        unread.into_iter().for_each(|news| drop(self.bring(news)));
+        self.heard.extend(read.heard);
+    }
+
+    /// Takes what the log told, and what other nodes did; gives the boxes that are
+    /// wanted for it.
+    pub(super) fn hear(
+        &mut self,
+        life: &mut Lifecycle,
+        at: Position,
+        boxes: &Path,
+    ) -> Vec<(Attempt, String)> {
+        let mut wanted = Vec::new();
+        for Heard { event, new } in std::mem::take(&mut self.heard) {
+            self.reach = self.reach.max(event.height());
+            self.log_at = event.height().or(self.log_at);
+            if new || !event.is_trouble() || self.is_of_now(&event, life) {
+                wanted.extend(self.take(event, life, at, News::of_event));
+            }
+        }
+        let outcomes = self.watch.as_mut().map(|watch| watch.outcomes(life));
+        for outcome in outcomes.unwrap_or_default() {
+            match outcome {
+                Outcome::Say(words) => say(&words),
+                Outcome::Tell(event, words) => {
+                    words.iter().for_each(|words| say(words));
+                    words.into_iter().for_each(|words| self.note(words));
+                    wanted.extend(self.take(event, life, at, News::of_testimony));
+                }
+                Outcome::Still(event) => self.alarms.still(&event, life),
+            }
+        }
+        for brings in self.alarms.due(life, boxes) {
+            wanted.extend(self.note_or_want(brings));
+        }
+        wanted
+    }
+
+    /// A log may be older than the ring: trouble that it tells of long ago is not
+    /// the newest block's.
+    fn is_of_now(&self, event: &Event, life: &Lifecycle) -> bool {
+        let height = match event {
+            Event::Mismatch(seen) => seen.height.or(seen.carried),
+            Event::Refused(refusal) => refusal.height,
+            Event::Break(told) => told.height,
+            _ => None,
+        };
+        let newest = life.blocks().iter().map(|block| block.of.height).max();
+        match height {
+            Some(height) => life.subject(height).is_some(),
+            None => match self.reach {
+                Some(reach) => Some(reach.saturating_add(1)) >= newest,
+                // A log without heights: what came since it was last read is news.
+                None => self.log.as_ref().is_some_and(|log| log.source.goes_on()),
+            },
+        }
+    }
+
+    fn take(
+        &mut self,
+        event: Event,
+        life: &mut Lifecycle,
+        at: Position,
+        news_of: fn(Event, &Lifecycle) -> Option<News>,
+    ) -> Vec<(Attempt, String)> {
+        let marks = life.on(&event, Stream::Node, at, at);
+        let of_marks: Vec<News> = marks.iter().filter_map(News::of_mark).collect();
+        self.told.add(marks);
+        let news = news_of(event, life).into_iter().chain(of_marks);
+        news.filter_map(|news| self.bring(news)).collect()
+    }
+
+    fn note(&mut self, text: String) {
+        self.told.note(clock::now_ms(), text);
+    }
+
+    fn bring(&mut self, news: News) -> Option<(Attempt, String)> {
+        let brings = self.alarms.hear(news)?;
+        self.note_or_want(brings)
+    }
+
+    fn note_or_want(&mut self, brings: Brings) -> Option<(Attempt, String)> {
+        match brings {
+            Brings::Box(of, reason) => Some((of, reason)),
+            Brings::Note(text) => {
+                self.note(text);
+                None
+            }
+        }
+    }
+
+    /// The host's process ended, or began again.
+    pub(super) fn node_ended(&mut self) {
+        self.alarms.node_ended();
+    }
+
+    /// A box holds it.
+    pub(super) fn frozen(&mut self, of: Attempt, name: String) {
+        self.told.add([Mark::Frozen(Frozen { of, name })]);
+    }
+
+    /// Leaves beside the ring what a restart must know.
+    pub(super) fn save(&mut self, at: Position) {
+        // The time alone is no news.
+        let told = self.told.encode(at);
+        if told == self.saved {
+            return;
+        }
+        let serious: Vec<Mark> = self.told.serious().cloned().collect();
+        let durable = serious != self.durable;
+        self.told.time_ms = clock::now_ms();
+        match self.folder.save(&mut self.told, at, durable) {
+            Ok(()) => {
+                self.durable = serious;
+                self.saved = self.told.encode(at);
+                self.keeps = true;
+            }
+            Err(error) if std::mem::take(&mut self.keeps) => {
+                say(&format!("what the log told is not kept: {error}"));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The end, in order.
+    pub(super) fn close(mut self, at: Position) {
+        self.told.closed = true;
+        self.save(at);
+    }
+}
+
+/// What one reading of the log came to.
+#[derive(Default)]
+struct Read {
+    heard: Vec<Heard>,
+    lines: Vec<u8>,
+    said: Vec<String>,
+    noted: Vec<String>,
+}
+
+impl Read {
+    fn tell(&mut self, text: String) {
+        self.said.push(text.clone());
+        self.noted.push(text);
+    }
+}
+
+impl Log {
+    fn open(place: &Place, told: &Told) -> Result<Log, String> {
+        let mut source = Source::open(Stream::Node, place, told.source.as_ref(), told.time_ms)?;
+        source.take_told().iter().for_each(|told| say(told));
+        say(&serve::followed(&source.mark()));
+        Ok(Log {
+            source,
+            memory: NodeLog::default(),
+            told_unread: false,
+            caught_up: false,
+            more: false,
+        })
+    }
+
+    /// Reads what is there, but no more than a ring can be left alone for.
+    fn read(&mut self, rules: Option<&NodeRules>, read: &mut Read) -> bool {
+        let mut progress = false;
+        self.more = false;
+        for _ in 0..TURNS {
+            match self.turn(rules, read) {
+                Turn::Quiet => {
+                    self.caught_up = true;
+                    return progress;
+                }
+                Turn::Over | Turn::WriterGone => return progress,
+                Turn::Told(what) | Turn::Missed(what) => read.tell(what),
+                Turn::Rotated(what) => read.noted.push(what),
+                Turn::Progress | Turn::Appeared | Turn::MissedMore => {}
+            }
+            progress = true;
+        }
+        self.more = true;
+        progress
+    }
+
+    fn turn(&mut self, rules: Option<&NodeRules>, read: &mut Read) -> Turn {
+        let (memory, new) = (&mut self.memory, self.caught_up);
+        let (heard, lines, noted) = (&mut read.heard, &mut read.lines, &mut read.noted);
+        let (turn, trouble) = self.source.turn(&mut |given| {
+            attached::encode_line(given.bytes, given.terminated, lines);
+            if let Some(cut) = given.cut {
+                let length = cut.length;
+                noted.push(format!(
+                    "a line of {length} bytes of the node's log is kept in part"
+                ));
+            }
+            if let Some(rules) = rules.filter(|_| given.cut.is_none()) {
+                let sink = &mut |event| heard.push(Heard { event, new });
+                rules.read(memory, given.bytes, given.terminated, sink);
+            }
+        });
+        let is_torn = matches!(
+            turn,
+            Turn::Over | Turn::WriterGone | Turn::Missed(_) | Turn::MissedMore
+        );
+        if let Some(rules) = rules.filter(|_| is_torn) {
+            rules.end(memory, &mut |event| heard.push(Heard { event, new }));
+        }
+        match trouble {
+            Some(trouble::News::Turned(told)) => read.tell(told),
+            Some(trouble::News::Lasts(told)) => read.said.push(told),
+            None => {}
+        }
+        turn
+    }
+
+    /// A log in which nothing is understood, told once.
+    fn unread(&mut self, rules: Option<&NodeRules>) -> Option<News> {
+        let rules = rules?;
+        let unread = rules.unread(&self.memory);
+        let told = std::mem::replace(&mut self.told_unread, unread.is_some());
+        let wanted = || rules.example().to_owned();
+        unread
+            .filter(|_| !told)
+            .map(|unread| News::Unread(unread, wanted()))
+    }
+}

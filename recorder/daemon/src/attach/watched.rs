@@ -1,0 +1,272 @@
+//! A host's ring, as it is seen from beside: which of its blocks a box is wanted of.
+
+use haltbox_format::ShowPath;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haltbox_format::lifecycle::{Block, Finding, Lifecycle, State};
+use haltbox_format::mark::{Attempt, Position, Session};
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{Lane, Profile, RingId};
+
+use super::{Options, Trouble, passing};
+use crate::again::Again;
+use haltbox_recorder::archive::{self, Archiving};
+use haltbox_recorder::attached::folder_of;
+use haltbox_recorder::held_boxes::Held;
+use haltbox_recorder::machine::machine;
+use haltbox_recorder::regular;
+use haltbox_recorder::ring::file::is_held;
+use haltbox_recorder::ring_profile::of_ring;
+
+/// Parts of the main lane that are recorded between two parts of the archive.
+const ARCHIVED_IN: u64 = 6;
+
+/// A ring that was found.
+pub(super) struct Watched {
+    pub(super) file: File,
+    pub(super) profile: Arc<Profile>,
+    pub(super) inode: u64,
+    archiving: Option<Archiving>,
+    /// Attempts that a box was wanted of, and what was known against them then.
+    done: HashSet<(Option<RingId>, Attempt, Finding)>,
+    /// Since when a mismatch is seen that is not proved.
+    doubts: Vec<(Attempt, Instant)>,
+    /// Main records between two parts of the archive, and where the last was.
+    records: u64,
+    archived_at: u64,
+    /// Whether the host's process held the ring at the last look, and which it was.
+    held: bool,
+    session: Option<Session>,
+    /// What waits until all that belongs to it was read.
+    wanted: Vec<Wanted>,
+    /// What failed, and waits for its next attempt.
+    postponed: Vec<Wanted>,
+}
+
+/// A box that is wanted.
+pub(super) struct Wanted {
+    pub(super) of: Attempt,
+    pub(super) reason: String,
+    since: Instant,
+    /// The attempt that this is, behind others that failed.
+    again: Option<Again>,
+}
+
+impl Watched {
+    /// Opens a ring. `asked`: how its entries are read, by default as it says.
+    pub(super) fn open(path: &Path, asked: Option<&Profile>) -> Result<Watched, Trouble> {
+        let cannot = |error: io::Error| passing(format!("{}: {error}", path.shown()));
+        let file = regular::open(path).map_err(cannot)?;
+        let inode = file.metadata().map_err(cannot)?.ino();
+        let view = RingView::read(&file).map_err(|e| passing(format!("{} {e}", path.shown())))?;
+        if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {
+            return Err(passing(format!(
+                "{} was made on another machine, and no host writes it here (haltbox freeze \
+                 reads it)",
+                path.shown()
+            )));
+        }
+        let history = History::read(&file, &view).map_err(passing)?;
+        let profile = match asked {
+            Some(asked) => asked.clone(),
+            None if history.sessions.is_empty() => {
+                return Err(passing(format!("{} is not begun yet", path.shown())));
+            }
+            None => of_ring(path, &history).map_err(passing)?,
+        };
+        Ok(Watched {
+            file,
+            inode,
+            profile: Arc::new(profile),
+            archiving: None,
+            done: HashSet::new(),
+            doubts: Vec::new(),
+            records: between_parts(&view),
+            archived_at: 0,
+            held: false,
+            session: last_session(&history),
+            wanted: Vec::new(),
+            postponed: Vec::new(),
+        })
+    }
+
+    /// Begins to archive what it lets go.
+    pub(super) fn archive(&mut self, options: &Options) {
+        if options.archive_bytes == 0 {
+            return;
+        }
+        let folder = folder_of(&options.ring);
+        self.archiving = Archiving::beside(folder, self.file.try_clone(), |ring| archive::Plan {
+            ring,
+            old_rings: Vec::new(),
+            profile: Arc::clone(&self.profile),
+            node_program: options.program(),
+            budget: options.archive_bytes,
+        });
+    }
+
+    /// It is this file.
+    pub(super) fn is(&self, inode: u64) -> bool {
+        self.inode == inode
+    }
+
+    pub(super) fn wake(&mut self, at: u64) {
+        if at.saturating_sub(self.archived_at) >= self.records {
+            self.archived_at = at;
+            self.archiving.iter().for_each(Archiving::wake);
+        }
+    }
+
+    /// Attempts that a box is wanted of: those that diverged or do not stand, and those
+    /// whose mismatch is not proved but lasts.
+    ///
+    /// `blocks` are as the ring tells of them, `life` as all do: what the log saw
+    /// lasts by other rules.
+    pub(super) fn due(
+        &mut self,
+        blocks: &[Block],
+        life: &Lifecycle,
+        persist: Duration,
+    ) -> Vec<(Attempt, String)> {
+        let doubtful = |block: &&Block| block.state == State::Pinned && differs(block);
+        let doubted: Vec<Attempt> = blocks.iter().filter(doubtful).map(|b| b.of).collect();
+        self.doubts.retain(|(of, _)| doubted.contains(of));
+        for of in doubted {
+            if self.doubts.iter().all(|(known, _)| *known != of) {
+                self.doubts.push((of, Instant::now()));
+            }
+        }
+        let lasts = |of: Attempt| {
+            let mut doubts = self.doubts.iter();
+            doubts.any(|(known, since)| *known == of && since.elapsed() >= persist)
+        };
+        let due = life.blocks().iter().filter(|block| {
+            let wanted = match block.finding() {
+                Finding::Broken | Finding::Proved => true,
+                Finding::Doubt => lasts(block.of),
+                Finding::Nothing => false,
+            };
+            wanted && block.frozen.is_none()
+        });
+        due.map(|block| (block.of, reason_of(block))).collect()
+    }
+
+    /// Wants a box, once for each finding.
+    pub(super) fn want(
+        &mut self,
+        ring: Option<RingId>,
+        wanted: Vec<(Attempt, String)>,
+        life: &Lifecycle,
+    ) {
+        for (of, reason) in wanted {
+            let finding = life.block(of).map_or(Finding::Nothing, Block::finding);
+            if self.done.insert((ring, of, finding)) {
+                self.wanted.retain(|known| known.of != of);
+                self.postponed.retain(|known| known.of != of);
+                self.wanted.push(Wanted {
+                    of,
+                    reason,
+                    since: Instant::now(),
+                    again: None,
+                });
+            }
+        }
+        let is_due = |wanted: &mut Wanted| wanted.again.is_none_or(|again| again.is_due());
+        self.wanted.extend(self.postponed.extract_if(.., is_due));
+    }
+
+    /// Puts off what failed.
+    pub(super) fn postpone(&mut self, wanted: Wanted) -> Again {
+        let next = Again::after(wanted.again);
+        let again = Some(next);
+        self.postponed.push(Wanted { again, ..wanted });
+        next
+    }
+
+    /// Something waits to be frozen.
+    pub(super) fn wants(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    /// The first that need not be waited for any more. `drained`: whether all is there of
+    /// what was wanted at that time.
+    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Option<Wanted> {
+        let mut wanted = self.wanted.iter();
+        let at = wanted.position(|wanted| drained(wanted.since))?;
+        Some(self.wanted.remove(at))
+    }
+
+    /// The box that holds a block already: the host may freeze by a thread of its own,
+    /// and a recorder that was killed may not have told of what it froze.
+    pub(super) fn held(
+        &self,
+        boxes: &Path,
+        view: &RingView,
+        block: Option<&Block>,
+        at: Position,
+    ) -> Option<String> {
+        let held = Held::look(boxes, view.superblock.as_ref());
+        held.name_of(block?, at.main).map(str::to_owned)
+    }
+
+    /// The host's process let go of the ring, or another began, since the last look.
+    pub(super) fn node_ended(&mut self, history: &History) -> bool {
+        let held = self.file.try_clone().is_ok_and(is_held);
+        let gone = std::mem::replace(&mut self.held, held) && !held;
+        let now = last_session(history);
+        let again = now.is_some() && now != self.session;
+        self.session = now.or(self.session.take());
+        gone || again
+    }
+}
+
+fn last_session(history: &History) -> Option<Session> {
+    let last = history.sessions.last();
+    last.map(|(_, session)| session.clone())
+}
+
+/// Which ring it is.
+pub(super) fn id_of(view: &RingView) -> Option<RingId> {
+    view.superblock.map(|superblock| RingId(superblock.uuid))
+}
+
+/// A copy of another node's ring, or one of a host in another container.
+fn is_from_elsewhere(view: &RingView) -> bool {
+    let made_on = view.superblock.map_or([0; 32], |found| found.machine);
+    let here = machine();
+    made_on != here && made_on != [0; 32] && here != [0; 32]
+}
+
+fn differs(block: &Block) -> bool {
+    let hashes = block.app_hash.zip(block.network);
+    hashes.is_some_and(|(local, network)| local != network)
+}
+
+fn reason_of(block: &Block) -> String {
+    let field = block.why.as_deref().unwrap_or("AppHash");
+    if block.finding() == Finding::Broken {
+        return field.to_owned();
+    }
+    match block.app_hash.zip(block.network) {
+        Some((local, network)) => {
+            format!("{field} differs, this node has {local}, the network {network}")
+        }
+        None => format!("{field} differs"),
+    }
+}
+
+/// A sixth of the records that fit the main lane, by the size of those there.
+fn between_parts(view: &RingView) -> u64 {
+    let runs = &view.lane(Lane::Main).runs;
+    let records: u64 = runs.iter().map(|run| run.last - run.first + 1).sum();
+    let bytes: u64 = runs.iter().map(|run| (run.to - run.from) as u64).sum();
+    let lane = u64::from(view.geometry.main) * u64::from(view.geometry.segment_size);
+    let each = bytes.checked_div(records).unwrap_or(300).max(16);
+    (lane / each / ARCHIVED_IN).max(1)
+}

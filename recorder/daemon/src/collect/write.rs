@@ -1,0 +1,228 @@
+//! `haltbox collect`: what a node tells of a height, as a box.
+
+use std::io;
+use std::path::PathBuf;
+
+use haltbox_format::blackbox::{
+    BlockFacts, BoxWriter, Coverage, HostFingerprint, Identity, ManifestFields,
+    Options as BoxOptions,
+};
+use haltbox_format::{BoxName, Profile, ShowPath};
+use std::num::NonZeroU32;
+
+use super::ask::{Asker, Bounds};
+use super::block::{Abci, Told};
+use crate::rpc::Endpoint;
+use haltbox_recorder::blackbox::{self, Published};
+use haltbox_recorder::clock;
+use haltbox_recorder::freeze::folder_of;
+
+/// Who answers.
+pub enum From {
+    /// A node.
+    Rpc(Endpoint),
+    /// Lines of `haltbox cat --stream evidence`.
+    Answers(Vec<u8>),
+}
+
+/// Whom to ask about what.
+pub struct Options {
+    /// The node, or what it answered before.
+    pub from: From,
+    /// The height that was executed.
+    pub height: u64,
+    /// Folder that the box goes to.
+    pub out: PathBuf,
+    /// Names of stores beside those that are known.
+    pub stores: Vec<String>,
+}
+
+/// A box, and what is not in it.
+pub struct Collected {
+    /// The file.
+    pub path: PathBuf,
+    /// Sentences: what it tells.
+    pub tells: Vec<String>,
+    /// Sentences: what the node did not tell.
+    pub lacks: Vec<String>,
+    /// It tells the block, its results and its AppHash.
+    pub whole: bool,
+}
+
+/// Asks a node, and writes a box.
+///
+/// # Errors
+/// In words: the node told nothing of the block, or there is no room.
+pub fn collect(options: &Options) -> Result<Collected, String> {
+    check_names(&options.stores)?;
+    let mut asker = match &options.from {
+        From::Rpc(node) => Asker::new(node.clone(), Bounds::COLLECT),
+        From::Answers(lines) => Asker::of_lines(lines, Bounds::COLLECT)?,
+    };
+    let told = super::ask_all(&mut asker, options.height, &options.stores);
+    let lines = told.lines().map_err(|why| {
+        let failures = asker.failures();
+        let first = failures
+            .first()
+            .map_or(String::new(), |first| format!("; {first}"));
+        format!(
+            "height {} of {}: {why}{first}",
+            options.height,
+            asker.from()
+        )
+    })?;
+    let path = write(options, &told, &lines, &asker)?;
+    Ok(Collected {
+        path,
+        tells: told.tells(),
+        lacks: told.lacks(options, &asker),
+        whole: told.results.is_some() && told.app_hash.is_some(),
+    })
+}
+
+/// A name stands in a path of the node's.
+fn check_names(stores: &[String]) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let sound = |name: &&String| !name.is_empty() && name.chars().all(allowed);
+    match stores.iter().find(|name| !sound(name)) {
+        Some(name) => Err(format!(
+            "--store: expected a store's name such as bank, found {name:?}"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn write(
+    options: &Options,
+    told: &Told,
+    lines: &[String],
+    asker: &Asker,
+) -> Result<PathBuf, String> {
+    let out = &options.out;
+    let cannot = |error: io::Error| format!("cannot write a box in {}: {error}", out.shown());
+    let folder = folder_of(out).map_err(|error| error.to_string())?;
+    let file = folder.temporary().map_err(cannot)?;
+    let identity = identity(options, told, asker)?;
+    let draft = BoxOptions {
+        draft: identity.clone(),
+        ..BoxOptions::default()
+    };
+    let clone = file.file().try_clone().map_err(cannot)?;
+    let writer = BoxWriter::new(clone, &draft);
+    let written = writer.and_then(|mut writer| {
+        writer.block_begin(told.height, 1);
+        lines
+            .iter()
+            .try_for_each(|line| writer.slog(line.as_bytes(), true))?;
+        writer.block_end(BlockFacts {
+            app_hash: told.app_hash,
+            network_app_hash: told.network,
+            ..BlockFacts::default()
+        });
+        asker
+            .lines()
+            .iter()
+            .try_for_each(|line| writer.evidence(line))?;
+        writer.finish(identity.clone(), fields(told, &identity, asker))
+    });
+    written.map_err(|error| format!("cannot write a box in {}: {error}", out.shown()))?;
+    let name = blackbox::BoxName::new(&identity.name);
+    let name = name.ok_or_else(|| format!("{:?} is no name of a box", identity.name))?;
+    match file.publish_next(&name).map_err(cannot)? {
+        Published::As(name) => Ok(out.join(name)),
+        Published::AlreadyThere(name) => Err(format!(
+            "{} has too many boxes of this name: {name}",
+            out.shown()
+        )),
+    }
+}
+
+/// No HASH is of lines that nobody recorded: the name says `incomplete`.
+fn identity(options: &Options, told: &Told, asker: &Asker) -> Result<Identity, String> {
+    let name = BoxName {
+        height: options.height,
+        hash: None,
+        serial: NonZeroU32::MIN,
+    };
+    let profile = Profile::builtin("host");
+    let profile = profile.map_err(|error| error.to_string())?;
+    let origin = format!("collected by RPC from {}, and not recorded", asker.from());
+    Ok(Identity {
+        name: name.to_string(),
+        height: Some(options.height),
+        attempt: Some(1),
+        reason: format!("collected by RPC from {}", asker.from()),
+        app_hash: told.app_hash,
+        network_app_hash: told.network,
+        profile_digest: profile
+            .slog
+            .as_ref()
+            .map(|slog| slog.canonical().name_digest()),
+        profile: profile.name,
+        created: clock::rfc3339(clock::now_ms()),
+        origin: Some(origin),
+        ..Identity::default()
+    })
+}
+
+fn fields(told: &Told, identity: &Identity, asker: &Asker) -> ManifestFields {
+    ManifestFields {
+        coverage: Coverage {
+            first_height: Some(told.height),
+            last_height: Some(told.height),
+            ..Coverage::default()
+        },
+        losses: Vec::new(),
+        holes: Vec::new(),
+        host: HostFingerprint {
+            recorder: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            versions: super::block::versions(asker.told("status"), asker.told("abci_info")),
+            ..HostFingerprint::default()
+        },
+        origin: identity.origin.clone(),
+    }
+}
+
+impl Told {
+    fn tells(&self) -> Vec<String> {
+        let count = |count: usize, what: &str| format!("{count} {what}");
+        let txs = self
+            .block
+            .as_ref()
+            .and_then(|block| block.txs())
+            .unwrap_or_default();
+        let mut tells = vec![count(txs.len(), "transactions")];
+        tells.extend(self.results.as_ref().map(|_| "their results".to_owned()));
+        tells.extend(
+            self.app_hash
+                .map(|hash| format!("AppHash {}", hash.short())),
+        );
+        let other = self
+            .network
+            .filter(|network| Some(*network) != self.app_hash);
+        tells.extend(other.map(|hash| format!("another one in the next header: {}", hash.short())));
+        tells.push(count(self.roots.len(), "roots of stores, proved"));
+        let before = self.roots_before.len();
+        tells.extend((before > 0).then(|| count(before, "of the height before, as answers")));
+        tells
+    }
+
+    fn lacks(&self, options: &Options, asker: &Asker) -> Vec<String> {
+        let proved = |name: &&String| self.roots.iter().any(|root| root.store == **name);
+        let unproved = options.stores.iter().filter(|name| !proved(name));
+        let unproved = unproved.map(|name| format!("no root of the store {name} is proved"));
+        let none = self.roots.is_empty().then(|| {
+            "no root of a store is proved: the node is no Cosmos SDK application, or has pruned the height".to_owned()
+        });
+        let taken = (self.results.is_none() && self.abci == Some(Abci::Two)).then(|| {
+            "without results it is not told which release of CometBFT executed the block: its inputs are written as of 0.38 or later".to_owned()
+        });
+        asker
+            .failures()
+            .into_iter()
+            .chain(taken)
+            .chain(unproved)
+            .chain(none)
+            .collect()
+    }
+}

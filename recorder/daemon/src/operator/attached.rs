@@ -1,0 +1,83 @@
+//! Who stands beside a ring that its host writes, as the operator sees it.
+
+use std::path::Path;
+
+use haltbox_format::attached::{Noted, Told};
+use haltbox_format::{Outside, Profile, Stream};
+use serde::Serialize;
+
+use crate::operator::status::{SourceState, source_state};
+use haltbox_recorder::attached;
+use haltbox_recorder::clock;
+
+/// A `haltbox record --attach`, now or before.
+#[derive(Debug, Serialize)]
+pub struct Attached {
+    /// It is at work.
+    pub alive: bool,
+    /// It ended in order.
+    pub closed: bool,
+    /// Its process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// When it last wrote down what it was told, UTC, RFC 3339.
+    pub last: String,
+    /// The node's log, if it follows that.
+    pub sources: Vec<SourceState>,
+    /// Nodes that it asks by RPC.
+    pub asks: Vec<String>,
+    #[serde(skip)]
+    pub(crate) notes: Vec<Noted>,
+}
+
+impl Attached {
+    /// Who stands or stood beside a ring.
+    pub(crate) fn of(ring: &Path, told: &Told, profile: Option<&Profile>) -> Attached {
+        let is_read = profile.is_none_or(|profile| profile.node.is_some());
+        let sources = told.source.iter().map(|mark| SourceState {
+            is_read,
+            ..source_state(mark.clone())
+        });
+        Attached {
+            alive: attached::is_attached(ring),
+            closed: told.closed,
+            pid: told.session.as_ref().map(|session| session.pid),
+            last: clock::rfc3339(told.time_ms),
+            sources: sources.collect(),
+            asks: told.asked.clone(),
+            notes: told.notes().to_vec(),
+        }
+    }
+
+    /// Something tells it of this node's AppHash and the network's.
+    pub(crate) fn hears(&self) -> bool {
+        let node = |source: &SourceState| source.stream == Stream::Node.name() && source.is_read;
+        self.alive && (self.sources.iter().any(node) || !self.asks.is_empty())
+    }
+
+    /// What it follows, in words.
+    pub(crate) fn follows(&self) -> String {
+        let paths = self.sources.iter().map(|source| source.path.as_str());
+        let all: Vec<&str> = paths.chain(self.asks.iter().map(String::as_str)).collect();
+        match all.is_empty() {
+            true => "follows no log and asks no node".to_owned(),
+            false => format!("follows {}", Outside::text(&all.join(", "))),
+        }
+    }
+
+    /// Its process, in words.
+    pub(crate) fn process(&self) -> String {
+        let pid = self.pid.map(|pid| format!(" (process {pid})"));
+        pid.unwrap_or_default()
+    }
+
+    /// One line of the status.
+    pub(crate) fn text(&self) -> String {
+        let state = match (self.alive, self.closed) {
+            (true, _) => "at work",
+            (false, true) => "ended",
+            (false, false) => "gone",
+        };
+        format!("attached   {state}{}, {}", self.process(), self.follows())
+    }
+}

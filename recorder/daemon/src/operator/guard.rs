@@ -1,0 +1,548 @@
+//! `haltbox guard`: whether a node may be started again.
+//!
+//! The same build over the same block does the same again, and what it writes on the way
+//! is no evidence. So a start is refused while a box proves that this node's hash
+//! differs, nothing was agreed since, and the executable is the one of the box. All of this
+//! has to be known: a guard that is in doubt would keep a healthy node down.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use haltbox_format::blackbox::Manifest;
+use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::Stamp;
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{Digest, Outside, RingId, ShowPath, quote};
+use serde::Serialize;
+
+use crate::operator::status::{in_boxes, ring_path};
+use haltbox_recorder::attached;
+use haltbox_recorder::clock;
+use haltbox_recorder::halt_message::WHAT_TO_DO;
+use haltbox_recorder::host::program::Program;
+use haltbox_recorder::machine;
+use haltbox_recorder::{private, regular};
+
+/// Beside the ring: the boxes over which the operator lets the node start.
+const RELEASED: &str = "released";
+/// Boxes that are remembered there; the oldest go.
+const REMEMBERED: usize = 64;
+/// The longest such file that is read.
+const LONGEST: u64 = 64 << 10;
+/// A disk that hangs must not keep a node down. systemd itself waits for 90 s.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The header field that `haltbox` calls the AppHash.
+const APP_HASH: &str = "AppHash";
+
+/// What the guard says of a start.
+pub enum Verdict {
+    /// The node may start: why, in one line.
+    Start(String),
+    /// It may not: a screen that says why, and how to go on.
+    Refuse(String),
+}
+
+/// A box over which the guard does not let the build start that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// Height that was executed.
+    pub height: u64,
+    /// Name of the box.
+    #[serde(rename = "box")]
+    pub name: String,
+    /// SHA-256 of the node's executable, as the box tells it.
+    pub build: Digest,
+    /// What is quoted of the box.
+    #[serde(skip)]
+    quote: String,
+    /// The header field that differs.
+    #[serde(skip)]
+    field: String,
+    /// Where the block begins in the ring.
+    #[serde(skip)]
+    from: u64,
+}
+
+/// What the ring tells of a node.
+struct Told {
+    blocks: Vec<Block>,
+    /// When the node's processes began, as far as that is known, else the recorder's: where
+    /// in the ring, and milliseconds since 1970.
+    starts: Vec<(u64, u64)>,
+}
+
+/// What speaks of a block that differs, and whether the guard holds over it.
+enum Standing {
+    Holds(Hold),
+    /// It does not, and why.
+    Not(String),
+}
+
+/// Judges a start of the node whose recorder has this folder. `program`: the executable
+/// that is to be started.
+pub fn judge(dir: &Path, program: Option<&Path>) -> Verdict {
+    let (dir, program) = (dir.to_owned(), program.map(Path::to_owned));
+    let (sender, verdict) = channel();
+    let look = move || {
+        let _ = sender.send(judge_now(&dir, program));
+    };
+    let started = std::thread::Builder::new().spawn(look);
+    if let Err(error) = started {
+        return Verdict::Start(format!("no thread to look with: {error}"));
+    }
+    match verdict.recv_timeout(PATIENCE) {
+        Ok(verdict) => verdict,
+        Err(RecvTimeoutError::Timeout) => {
+            let seconds = PATIENCE.as_secs();
+            Verdict::Start(format!("the disk did not answer within {seconds} s"))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Verdict::Start("looking ended without an answer".to_owned())
+        }
+    }
+}
+
+fn judge_now(dir: &Path, program: Option<PathBuf>) -> Verdict {
+    let told = match told_of(dir) {
+        Ok(told) => told,
+        Err(why) => return Verdict::Start(why),
+    };
+    let mut why = "no box here proves that this node's hash differs".to_owned();
+    for standing in standings(&folder_of(dir), &told.blocks) {
+        match standing {
+            Standing::Not(reason) => why = reason,
+            Standing::Holds(hold) => match told.is_build(&hold, dir, program.as_deref()) {
+                Ok(program) => return Verdict::Refuse(hold.refusal(dir, &program)),
+                Err(reason) => why = reason,
+            },
+        }
+    }
+    Verdict::Start(why)
+}
+
+impl Told {
+    /// The executable, if it is proved to be the one of the box; else why it is not.
+    fn is_build(&self, hold: &Hold, dir: &Path, given: Option<&Path>) -> Result<PathBuf, String> {
+        let name = Outside::text(&hold.name);
+        let told = || Program::path_of_folder(&folder_of(dir));
+        let program = given.map(Path::to_owned).or_else(told);
+        let program = program.ok_or_else(|| {
+            format!(
+                "{name} is of the build {}, and nothing tells which one is to be started: \
+                 give --exe PATH",
+                short(&hold.build)
+            )
+        })?;
+        let cannot = |error: io::Error| format!("{}: {error}", program.shown());
+        let found = machine::sha256(&program).map_err(cannot)?;
+        if found != hold.build {
+            return Err(format!(
+                "{} is another build ({}) than that of {name} ({})",
+                program.shown(),
+                short(&found),
+                short(&hold.build)
+            ));
+        }
+        match self.was_put_there_later(hold, &program).map_err(cannot)? {
+            true => Err(format!(
+                "{} was put there while the node of {name} ran: that may have been another build",
+                program.shown()
+            )),
+            false => Ok(program),
+        }
+    }
+
+    /// A box tells the file that lay there when it was written: the process may be older.
+    fn was_put_there_later(&self, hold: &Hold, program: &Path) -> io::Result<bool> {
+        let changed = std::fs::metadata(program)?.ctime();
+        let changed = u64::try_from(changed).unwrap_or(0).saturating_mul(1000);
+        let before = |start: &&(u64, u64)| start.0 <= hold.from;
+        let start = self.starts.iter().rev().find(before);
+        Ok(start.is_some_and(|(_, began)| changed > *began))
+    }
+}
+
+/// The boxes over which the guard would hold, whatever executable is to be started.
+pub(crate) fn holds<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Hold> + 'a {
+    standings(dir, blocks).filter_map(|standing| match standing {
+        Standing::Holds(hold) => Some(hold),
+        Standing::Not(_) => None,
+    })
+}
+
+/// Lets the node start over what stands at a height; gives words for the operator.
+///
+/// # Errors
+/// In words: nothing stands there, or it cannot be written down.
+pub fn release(dir: &Path, height: u64) -> Result<String, String> {
+    let folder = folder_of(dir);
+    let told = told_of(dir)?;
+    let (meant, others): (Vec<_>, Vec<_>) =
+        holds(&folder, &told.blocks).partition(|hold| hold.height == height);
+    if meant.is_empty() {
+        return Err(nothing_to_release(height, &others));
+    }
+    let names: Vec<&str> = meant.iter().map(|hold| hold.name.as_str()).collect();
+    let noted = remember(&folder, &names);
+    noted.map_err(|error| format!("{}: {error}", folder.join(RELEASED).shown()))?;
+    Ok(format!(
+        "haltbox guard: {} no longer holds up a start. The box stays.\n",
+        Outside::text(&names.join(" "))
+    ))
+}
+
+fn nothing_to_release(height: u64, others: &[Hold]) -> String {
+    let others: Vec<String> = others.iter().map(|hold| hold.height.to_string()).collect();
+    let others = match others.is_empty() {
+        true => "none at all".to_owned(),
+        false => others.join(", "),
+    };
+    format!("no start is held up by height {height}; heights that hold one up: {others}")
+}
+
+/// What stands at each block of which this node's hash was proved to differ, the newest first.
+fn standings<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Standing> + 'a {
+    let released = released(dir);
+    let diverged = blocks.iter().enumerate().rev();
+    let diverged = diverged.filter(|(_, block)| block.state == State::Diverged);
+    diverged.map(move |(index, block)| {
+        let later = blocks.get(index + 1..).unwrap_or_default();
+        match standing(dir, block, later, &released) {
+            Ok(hold) => Standing::Holds(hold),
+            Err(why) => Standing::Not(why),
+        }
+    })
+}
+
+/// The box that holds up a start; else why none of this block does.
+fn standing(
+    dir: &Path,
+    block: &Block,
+    later: &[Block],
+    released: &io::Result<Vec<String>>,
+) -> Result<Hold, String> {
+    let height = block.of.height;
+    agreed_since(block, later)?;
+    let name = block.frozen.as_ref();
+    let name = name.ok_or_else(|| format!("no box holds height {height} yet"))?;
+    let shown = Outside::text(name).to_string();
+    match released {
+        Err(error) => return Err(format!("{RELEASED} beside the ring: {error}")),
+        Ok(names) if names.contains(name) => return Err(format!("{shown} was released")),
+        Ok(_) => {}
+    }
+    let manifest = manifest(dir, name).map_err(|error| format!("{shown}: {error}"))?;
+    let build = manifest.host.node_sha256;
+    let build = build.ok_or_else(|| format!("{shown} does not tell the node's executable"))?;
+    Ok(Hold {
+        height,
+        build,
+        quote: quote(
+            name,
+            &manifest.identity.reason,
+            block.app_hash,
+            block.network,
+        ),
+        from: block.from.main,
+        field: block.why.clone().unwrap_or(APP_HASH.to_owned()),
+        name: name.clone(),
+    })
+}
+
+/// A later block stands on this one, or it was executed again with another result.
+fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
+    let height = block.of.height;
+    // A proposal is executed at most one height ahead of what was decided: what begins above
+    // that stands on a block that was committed, though nothing may tell of that any more.
+    let went_on = |b: &&Block| {
+        let done = b.committed.any() || b.state == State::Confirmed;
+        b.of.height > height && done || b.of.height > height.saturating_add(1)
+    };
+    if let Some(next) = later.iter().find(went_on) {
+        return Err(format!(
+            "the chain went on from height {height}: height {} was committed since",
+            next.of.height
+        ));
+    }
+    let other = |b: &&Block| b.app_hash.zip(block.app_hash).is_some_and(|(a, b)| a != b);
+    let mut again = later.iter().filter(|b| b.of.height == height);
+    if again.any(|b| b.state == State::Confirmed || other(&b)) {
+        return Err(format!(
+            "height {height} was executed again since, with another result"
+        ));
+    }
+    let equal = block.app_hash.is_some() && block.app_hash == block.network;
+    match equal && block.why.as_deref().is_none_or(|field| field == APP_HASH) {
+        true => Err(format!(
+            "this node's AppHash of height {height} is the network's"
+        )),
+        false => Ok(()),
+    }
+}
+
+fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
+    let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    let path = dir.join("boxes").join(name);
+    let file = match is_name {
+        true => regular::open(&path).map_err(|error| error.to_string())?,
+        false => return Err("it is no name of a box".to_owned()),
+    };
+    Manifest::read(&file).map_err(|error| error.to_string())
+}
+
+/// What the ring of this folder tells.
+fn told_of(dir: &Path) -> Result<Told, String> {
+    let ring = ring_path(dir);
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
+    let file = regular::open(&ring).map_err(|error| cannot(&error))?;
+    let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
+    if view.superblock.as_ref().is_some_and(machine::is_others) {
+        return Err(cannot(&"it was made on another machine"));
+    }
+    let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
+    if let Some(told) = attached::told(&ring) {
+        let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+        told.apply(id, &mut history.life, history.last.at);
+    }
+    Ok(Told {
+        starts: starts_of(&history),
+        blocks: in_boxes(&folder_of(dir), &view, &history),
+    })
+}
+
+fn starts_of(history: &History) -> Vec<(u64, u64)> {
+    let stamps = |stamp: &Stamp| (stamp.at.main, stamp.time_ms);
+    let starts: Vec<_> = history.node_starts.iter().map(stamps).collect();
+    match starts.is_empty() {
+        true => history
+            .sessions
+            .iter()
+            .map(|(stamp, _)| stamps(stamp))
+            .take(1)
+            .collect(),
+        false => starts,
+    }
+}
+
+/// The recorder's folder, also where its ring was named.
+fn folder_of(dir: &Path) -> PathBuf {
+    let ring = ring_path(dir);
+    let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Names of boxes over which the operator lets the node start.
+fn released(dir: &Path) -> io::Result<Vec<String>> {
+    let path = dir.join(RELEASED);
+    let file = match regular::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    if file.metadata()?.len() > LONGEST {
+        return Err(io::Error::other(
+            "it is longer than any that Haltbox writes",
+        ));
+    }
+    let text = regular::read(&path)?;
+    let lines = String::from_utf8_lossy(&text).into_owned();
+    let name = |line: &str| line.split(' ').next_back().map(str::to_owned);
+    Ok(lines.lines().filter_map(name).collect())
+}
+
+/// Writes down that these boxes hold up no start, so that it outlives a power cut.
+fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
+    let path = dir.join(RELEASED);
+    let known = match regular::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        other => other?,
+    };
+    let known = String::from_utf8_lossy(&known).into_owned();
+    let time = clock::rfc3339(clock::now_ms());
+    let new = names.iter().map(|name| format!("{time} {name}"));
+    let mut lines: Vec<String> = known.lines().map(str::to_owned).chain(new).collect();
+    lines.drain(..lines.len().saturating_sub(REMEMBERED));
+    private::replace(&path, (lines.join("\n") + "\n").as_bytes())?;
+    File::open(dir)?.sync_all()
+}
+
+fn short(digest: &Digest) -> String {
+    digest.to_string().chars().take(16).collect()
+}
+
+impl Hold {
+    /// What `haltbox status` and `doctor` say of it.
+    pub(crate) fn sentence(&self) -> String {
+        format!(
+            "haltbox guard does not let the build {} start over {}",
+            short(&self.build),
+            Outside::text(&self.name)
+        )
+    }
+
+    /// How to go on, for those.
+    pub(crate) fn mend(&self) -> String {
+        format!(
+            "copy the box; then start a new build, or: haltbox guard DIR --release {}",
+            self.height
+        )
+    }
+
+    fn refusal(&self, dir: &Path, program: &Path) -> String {
+        let folder = folder_of(dir);
+        let (height, mut text) = (self.height, String::new());
+        let field = Outside::text(&self.field).to_string();
+        let _ = write!(
+            text,
+            "haltbox guard: NOT STARTED: this node's {field} of height {height} differs from the network's\n  \
+             nothing was agreed since, and {} is the build that did it:\n  \
+             it would do the same again, over what is left of the evidence\n  \
+             black box  {}\n  \
+             quote      {}\n{WHAT_TO_DO}\
+             how to go on:\n  \
+             with a new build     install it and start the node: another executable is not held up\n  \
+             with this build all the same (the state was replaced, say)\n                       \
+             haltbox guard {} --release {height}\n",
+            program.shown(),
+            folder.join("boxes").join(&self.name).shown(),
+            Outside::text(&self.quote),
+            folder.shown(),
+        );
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haltbox_format::AppHash;
+    use haltbox_format::Stream;
+    use haltbox_format::lifecycle::Lifecycle;
+    use haltbox_format::mark::{
+        Attempt, Begin, Diverged, LocalHash, Mark, Position, Release, ReleasedBy, Told,
+    };
+
+    fn hash(digit: u8) -> AppHash {
+        AppHash::new(&[digit; 32]).unwrap()
+    }
+
+    fn at(height: u64, attempt: u32) -> Attempt {
+        Attempt { height, attempt }
+    }
+
+    fn begun(life: &mut Lifecycle, of: Attempt) {
+        let by = Stream::Node;
+        let (whole, joins, early) = (true, false, false);
+        let from = Position::default();
+        let mark = Mark::Begin(Begin {
+            of,
+            from,
+            whole,
+            by,
+            joins,
+            early,
+        });
+        life.apply(&mark, from);
+    }
+
+    /// A block that is executed and committed, with a result.
+    fn executed(life: &mut Lifecycle, of: Attempt, digit: u8) {
+        begun(life, of);
+        let (by, from) = (Stream::Node, Position::default());
+        let app_hash = hash(digit);
+        let marks = [
+            Mark::LocalHash(LocalHash { of, app_hash }),
+            Mark::Commit(Told { of, by }),
+        ];
+        marks.iter().for_each(|mark| life.apply(mark, from));
+    }
+
+    fn diverged(life: &mut Lifecycle, of: Attempt, field: &str) {
+        let (local, network) = (hash(1), hash(2));
+        let field = field.to_owned();
+        let mark = Mark::Diverged(Diverged {
+            of,
+            field,
+            local,
+            network,
+        });
+        life.apply(&mark, Position::default());
+    }
+
+    /// Whether a node that diverged at height 7 has agreed since with what came then.
+    fn agreed(field: &str, then: impl FnOnce(&mut Lifecycle)) -> bool {
+        let mut life = Lifecycle::default();
+        // Of another course, which was rolled back.
+        executed(&mut life, at(9, 1), 1);
+        executed(&mut life, at(7, 1), 1);
+        diverged(&mut life, at(7, 1), field);
+        then(&mut life);
+        let blocks = life.blocks();
+        let of = |b: &Block| b.state == State::Diverged;
+        let index = blocks.iter().position(of).unwrap();
+        agreed_since(&blocks[index], &blocks[index + 1..]).is_err()
+    }
+
+    #[test]
+    fn only_what_came_since_agrees() {
+        for field in [APP_HASH, "LastResultsHash"] {
+            assert!(
+                !agreed(field, |_| ()),
+                "what was rolled back agrees with nothing"
+            );
+            assert!(
+                !agreed(field, |life| executed(life, at(7, 2), 1)),
+                "the same again"
+            );
+            assert!(agreed(field, |life| executed(life, at(7, 2), 2)));
+            // A proposal may be executed one height ahead, and none above.
+            assert!(!agreed(field, |life| begun(life, at(8, 1))));
+            assert!(agreed(field, |life| begun(life, at(9, 2))));
+            assert!(agreed(field, |life| executed(life, at(8, 1), 3)));
+            assert!(agreed(field, |life| {
+                executed(life, at(7, 2), 1);
+                let by = ReleasedBy::Network;
+                let (of, network) = (at(7, 2), None);
+                let release = Mark::Release(Release { of, by, network });
+                life.apply(&release, Position::default());
+            }));
+        }
+    }
+
+    #[test]
+    fn what_is_merely_executed_agrees_with_nothing() {
+        let begins = |life: &mut Lifecycle| {
+            let (whole, joins, early) = (true, false, false);
+            let (of, from, by) = (at(8, 1), Position::default(), Stream::Node);
+            let begin = Mark::Begin(Begin {
+                of,
+                from,
+                whole,
+                by,
+                joins,
+                early,
+            });
+            life.apply(&begin, from);
+        };
+        assert!(!agreed(APP_HASH, begins), "as optimistic execution does");
+    }
+
+    #[test]
+    fn what_was_released_is_remembered_and_the_oldest_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        assert!(released(at).unwrap().is_empty());
+        for height in 0..70 {
+            remember(at, &[&format!("{height}-aa")]).unwrap();
+        }
+        let names = released(at).unwrap();
+        assert_eq!(names.len(), REMEMBERED);
+        assert_eq!(names.first().map(String::as_str), Some("6-aa"));
+        std::fs::write(at.join(RELEASED), vec![b'x'; LONGEST as usize + 1]).unwrap();
+        assert!(released(at).is_err());
+    }
+}

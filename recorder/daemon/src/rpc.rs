@@ -1,0 +1,154 @@
+//! What a CometBFT node's RPC tells: the recorder's own node, and peers the
+//! operator trusts.
+//!
+//! What the answers mean, read in the sources of v0.34.35, v0.37.15, v0.38.17
+//! and v1.0.1:
+//!
+//! ```text
+//! /status                 sync_info.latest_block_height L is the block store's, latest_app_hash the
+//!                         one in header L: AppHash(L-1), not the node's state    rpc/core/status.go
+//! /abci_info              last_block_height H and last_block_app_hash are the application's own:
+//!                         AppHash(H) as this node computed it                    rpc/core/abci.go
+//! /commit?height=H+1      signed_header.header.app_hash: AppHash(H) as +2/3 decided, without the
+//!                         transactions that /block carries                       rpc/core/blocks.go
+//! /dump_consensus_state   round_state.proposal_block.header.app_hash: AppHash(H) as one proposer
+//!                         has it, decided by nobody               consensus/types/round_state.go
+//! ```
+//!
+//! A node stores no block whose header it refuses (`finalizeCommit` and block
+//! sync validate before they save), so its own store never contradicts it. What
+//! stays when it diverged is a height that stands still, and a proposal.
+//!
+//! Marshalling the consensus state holds its lock and grows with every round:
+//! it is asked for only where the height stands still, and more seldom the
+//! longer it does. `/status` takes no such lock.
+//!
+//! Silence, errors and nonsense are never a verdict.
+
+mod answers;
+mod client;
+mod poll;
+mod weigh;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haltbox_format::lifecycle::Lifecycle;
+
+pub(crate) use answers::number;
+pub use client::Endpoint;
+pub(crate) use client::{Client, shown};
+use haltbox_recorder::console::say;
+use haltbox_recorder::freeze::AskNode;
+use poll::Pollers;
+pub use weigh::Outcome;
+use weigh::Witnesses;
+
+/// Between two looks at what came: blocks become known in the meantime.
+const WEIGH_EVERY: Duration = Duration::from_millis(100);
+/// Peers that may be asked.
+pub const MOST_PEERS: usize = 16;
+
+/// Whom to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The recorder's own node.
+    pub own: Option<Endpoint>,
+    /// Peers the operator trusts.
+    pub peers: Vec<Endpoint>,
+    /// Between two questions to one of them.
+    pub every: Duration,
+}
+
+impl Options {
+    /// Whom it asks, as it may be shown.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let all = self.own.iter().chain(&self.peers);
+        all.map(Endpoint::to_string).collect()
+    }
+
+    /// The recorder's own node, as a freeze asks it.
+    pub(crate) fn own_node(&self) -> Option<Arc<dyn AskNode>> {
+        let own = self.own.clone()?;
+        Some(Arc::new(own))
+    }
+
+    /// Whether each is a witness of its own: one that is named twice would prove
+    /// what only two can.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub fn check(&self) -> Result<(), String> {
+        if self.peers.len() > MOST_PEERS {
+            let found = self.peers.len();
+            return Err(format!(
+                "--peer-rpc is given {found} times, at most {MOST_PEERS} are asked"
+            ));
+        }
+        for (index, peer) in self.peers.iter().enumerate() {
+            if self
+                .peers
+                .iter()
+                .skip(index + 1)
+                .any(|other| other.is_at(peer))
+            {
+                return Err(format!(
+                    "--peer-rpc {peer} is given twice, and counts once: leave one out"
+                ));
+            }
+            if self.own.as_ref().is_some_and(|own| own.is_at(peer)) {
+                return Err(format!(
+                    "--peer-rpc {peer} is the node of --rpc: it cannot vouch for itself"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The nodes that are asked, and what they told so far.
+pub struct Watch {
+    pollers: Pollers,
+    witnesses: Witnesses,
+    weighed: Instant,
+}
+
+impl Watch {
+    /// Begins to ask, each node in a thread of its own; `None` if there is nobody
+    /// to ask.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(options: &Options) -> std::io::Result<Option<Watch>> {
+        if options.own.is_none() && options.peers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Watch {
+            pollers: Pollers::start(options)?,
+            witnesses: Witnesses::new(options),
+            weighed: Instant::now(),
+        }))
+    }
+
+    /// The same for a recorder, which goes on where nobody can be asked.
+    pub(crate) fn or_say(options: &Options) -> Option<Watch> {
+        let started = Watch::start(options);
+        let told = started.map_err(|error| say(&format!("no node is asked by RPC: {error}")));
+        told.ok().flatten()
+    }
+
+    /// What follows from what was told since the last call.
+    pub fn outcomes(&mut self, life: &Lifecycle) -> Vec<Outcome> {
+        if self.weighed.elapsed() < WEIGH_EVERY {
+            return Vec::new();
+        }
+        self.weighed = Instant::now();
+        let mut outcomes = Vec::new();
+        for said in self.pollers.heard() {
+            outcomes.extend(self.witnesses.take(said));
+        }
+        outcomes.extend(self.witnesses.weigh(life));
+        self.pollers.want(self.witnesses.wanted(life));
+        outcomes
+    }
+}

@@ -1,0 +1,393 @@
+//! The FIFO of `haltbox run --fifo`: always read, whatever the recorder does.
+//!
+//! A node that writes into a pipe depends on whoever reads it: a full pipe stops
+//! it, a reader that dies gives it EPIPE. So the wrapper itself holds the FIFO
+//! and reads it, in a thread that waits for nothing else, and hands the lines to
+//! the recorder through a pipe. The wrapper has both ends of that pipe: a
+//! recorder that dies leaves what it has not read to the next one. What neither
+//! the pipe nor the backlog can hold is left out by whole lines, counted, and
+//! told in its place. At the node's end the backlog goes into memory that the
+//! recorder has too ([`super::link`]): nobody waits until it is read. The recorder
+//! holds the FIFO's reading end as well, and reads there itself if the wrapper dies.
+
+use haltbox_format::ShowPath;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::intake::pipe::widen;
+use haltbox_recorder::given::LeftOut;
+
+/// Bytes read at once.
+const CHUNK: usize = 128 << 10;
+/// How long nothing may happen before the thread looks around.
+const LOOK: Duration = Duration::from_millis(50);
+/// Lines on their way from the FIFO to the recorder.
+struct Backlog {
+    bytes: Vec<u8>,
+    /// Of these, how many the pipe took.
+    sent: usize,
+    /// End of the last whole line: nothing behind it is sent, so that lines are
+    /// left out as wholes.
+    whole: usize,
+    limit: usize,
+    /// There was no room: lines are left out until the recorder has caught up,
+    /// so that one place is missing, and not a thousand.
+    leaving: Option<LeftOut>,
+    /// The last byte that was left out ended its line.
+    at_end: bool,
+    /// What was left out the last time, until somebody asks.
+    was_left: Option<LeftOut>,
+}
+
+impl Backlog {
+    fn new(limit: usize) -> Backlog {
+        Backlog {
+            bytes: Vec::new(),
+            sent: 0,
+            whole: 0,
+            limit,
+            leaving: None,
+            at_end: true,
+            was_left: None,
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.end_leaving(false);
+        let rest = self.leave_out(bytes);
+        if self.leaving.is_some() {
+            return;
+        }
+        if let Some(end) = memchr::memrchr(b'\n', rest) {
+            self.whole = self.bytes.len() + end + 1;
+        }
+        self.bytes.extend_from_slice(rest);
+        if self.bytes.len() - self.sent > self.limit {
+            self.begin_leaving();
+        }
+    }
+
+    /// What was begun of a line and not sent goes with the line's rest.
+    fn begin_leaving(&mut self) {
+        let begun = self.bytes.split_off(self.whole);
+        self.at_end = begun.is_empty();
+        let mut left_out = LeftOut::default();
+        left_out.count(&begun);
+        self.leaving = Some(left_out);
+    }
+
+    /// Gives what is to be kept again: the lines behind the first end of one, if
+    /// everything before was sent.
+    fn leave_out<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some(left_out) = &mut self.leaving else {
+            return bytes;
+        };
+        let end = match self.sent == self.bytes.len() {
+            true => memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1),
+            false => bytes.len(),
+        };
+        let (left, rest) = bytes.split_at(end);
+        left_out.count(left);
+        if let Some(last) = left.last() {
+            self.at_end = *last == b'\n';
+        }
+        self.end_leaving(false);
+        rest
+    }
+
+    /// Says what was left out, once the recorder has read what came before.
+    fn end_leaving(&mut self, node_ended: bool) {
+        let caught_up = self.sent == self.bytes.len() && self.at_end;
+        if !caught_up && !node_ended {
+            return;
+        }
+        if let Some(left_out) = self.leaving.take() {
+            self.bytes.extend_from_slice(left_out.line().as_bytes());
+            self.whole = self.bytes.len();
+            self.was_left = Some(left_out);
+        }
+    }
+
+    fn to_send(&self) -> &[u8] {
+        self.bytes.get(self.sent..self.whole).unwrap_or_default()
+    }
+
+    fn was_sent(&mut self, count: usize) {
+        self.sent += count;
+        // Moving what is left costs no more than what was sent.
+        if self.sent * 2 >= self.bytes.len() {
+            self.bytes.drain(..self.sent);
+            self.whole -= self.sent;
+            self.sent = 0;
+            self.bytes.shrink_to(4 * CHUNK);
+        }
+    }
+
+    /// Nothing more comes: the last line needs no end.
+    fn end(&mut self) {
+        self.end_leaving(true);
+        self.whole = self.bytes.len();
+    }
+}
+
+/// The thread that reads the FIFO, seen from the wrapper.
+pub struct Pump {
+    path: PathBuf,
+    reader: PipeReader,
+    ending: Sender<()>,
+    done: Receiver<()>,
+}
+
+impl Pump {
+    /// Makes a new FIFO at `path` and reads it from now on. At most `backlog`
+    /// bytes wait for the recorder, and go into `rest` at the end; `say` hears what
+    /// was left out.
+    ///
+    /// # Errors
+    /// In words: the FIFO, the pipe or the thread could not be made.
+    pub fn start(path: &Path, backlog: u64, rest: File, say: fn(&str)) -> Result<Pump, String> {
+        let cannot = |what: &str, error: io::Error| format!("cannot {what}: {error}");
+        let fifo = make_fifo(path)
+            .map_err(|error| cannot(&format!("make the FIFO {}", path.shown()), error))?;
+        let (reader, writer) = io::pipe().map_err(|error| cannot("make a pipe", error))?;
+        widen(&writer);
+        nonblocking(&writer).map_err(|error| cannot("set up a pipe", error.into()))?;
+        let ((ending, asked), (told, done)) = (channel(), channel());
+        let work = Work {
+            fifo,
+            pipe: writer,
+            backlog: Backlog::new(usize::try_from(backlog).unwrap_or(usize::MAX)),
+            rest,
+            say,
+        };
+        std::thread::Builder::new()
+            .name("haltbox-pump".to_owned())
+            .spawn(move || work.run(&asked, &told))
+            .map_err(|error| cannot("start a thread", error))?;
+        Ok(Pump {
+            path: path.to_owned(),
+            reader,
+            ending,
+            done,
+        })
+    }
+
+    /// The end of the pipe that a recorder reads.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub fn for_recorder(&self) -> io::Result<PipeReader> {
+        self.reader.try_clone()
+    }
+
+    /// The node ended: puts down what is still in the FIFO. Whether the recorder
+    /// finds all of it, within this time.
+    pub fn drained(&self, within: Duration) -> bool {
+        let _ = self.ending.send(());
+        self.done.recv_timeout(within).is_ok()
+    }
+}
+
+/// A node started without anybody who reads must fail to find the FIFO rather
+/// than hang in opening it.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A FIFO of its own for each run: a node that outlived its wrapper keeps the
+/// one it has, and its recorder reads that.
+fn make_fifo(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_fifo() => fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::other("something else has its name")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    // For writing too: the node's open then finds a reader and a writer, and
+    // its end, or its restart by cosmovisor, is no end of the FIFO.
+    let fifo = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    widen(&fifo);
+    Ok(fifo)
+}
+
+fn nonblocking(pipe: &PipeWriter) -> nix::Result<()> {
+    let flags = OFlag::from_bits_truncate(fcntl(pipe, FcntlArg::F_GETFL)?);
+    fcntl(pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+struct Work {
+    fifo: File,
+    pipe: PipeWriter,
+    backlog: Backlog,
+    rest: File,
+    say: fn(&str),
+}
+
+impl Work {
+    /// Until nobody can ask for more: the wrapper's end ends it.
+    fn run(mut self, asked: &Receiver<()>, told: &Sender<()>) {
+        let mut chunk = vec![0; CHUNK];
+        let mut ending = false;
+        loop {
+            let was_leaving = self.backlog.leaving.is_some();
+            let came = self.read(&mut chunk);
+            let went = self.send();
+            self.tell(was_leaving);
+            if ending && !came {
+                if self.put_down() {
+                    let _ = told.send(());
+                }
+                return;
+            }
+            match asked.try_recv() {
+                Ok(()) => ending = true,
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) if !came && !went => self.wait(),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+    }
+
+    fn read(&mut self, chunk: &mut [u8]) -> bool {
+        let count = self.fifo.read(chunk).unwrap_or(0);
+        self.backlog.take(chunk.get(..count).unwrap_or_default());
+        count > 0
+    }
+
+    fn send(&mut self) -> bool {
+        self.backlog.end_leaving(false);
+        if self.backlog.to_send().is_empty() {
+            return false;
+        }
+        let count = self.pipe.write(self.backlog.to_send()).unwrap_or(0);
+        self.backlog.was_sent(count);
+        count > 0
+    }
+
+    /// Nothing more comes. What the pipe does not take at once goes behind it.
+    fn put_down(&mut self) -> bool {
+        self.backlog.end();
+        self.send();
+        let written = self.rest.write_all(self.backlog.to_send());
+        if let Err(error) = &written {
+            (self.say)(&format!(
+                "the last {} bytes of the slog are lost: {error}",
+                self.backlog.to_send().len()
+            ));
+        }
+        written.is_ok()
+    }
+
+    fn tell(&mut self, was_leaving: bool) {
+        if let Some(LeftOut { lines, bytes }) = self.backlog.was_left.take() {
+            (self.say)(&format!(
+                "{lines} lines of the slog ({bytes} bytes) were left out: the recorder was away or slow"
+            ));
+        }
+        if self.backlog.leaving.is_some() && !was_leaving {
+            (self.say)(
+                "the recorder is away or slow: lines of the slog are left out until it has caught up",
+            );
+        }
+    }
+
+    fn wait(&self) {
+        let mut waiting = vec![PollFd::new(self.fifo.as_fd(), PollFlags::POLLIN)];
+        if !self.backlog.to_send().is_empty() {
+            waiting.push(PollFd::new(self.pipe.as_fd(), PollFlags::POLLOUT));
+        }
+        let _ = poll(
+            &mut waiting,
+            PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of some to some dozens of bytes, each with its number.
+    fn stream(lines: usize) -> Vec<u8> {
+        let line = |n: usize| format!("{n}:{}\n", "x".repeat(n * 7 % 40));
+        (0..lines).map(line).collect::<String>().into_bytes()
+    }
+
+    /// What the recorder gets if it takes `takes` bytes for every `gives` the
+    /// node writes, and then all.
+    fn through(limit: usize, stream: &[u8], gives: usize, takes: usize) -> Vec<u8> {
+        let mut backlog = Backlog::new(limit);
+        let mut got = Vec::new();
+        let mut send = |backlog: &mut Backlog, most: usize| {
+            backlog.end_leaving(false);
+            let count = backlog.to_send().len().min(most);
+            got.extend_from_slice(&backlog.to_send()[..count]);
+            backlog.was_sent(count);
+            count
+        };
+        for (number, piece) in stream.chunks(gives).enumerate() {
+            backlog.take(piece);
+            assert!(backlog.bytes.len() - backlog.sent <= limit + gives + 40);
+            // In turns: it falls behind, it catches up.
+            let catching_up = number % 500 > 400;
+            while send(&mut backlog, takes) > 0 && catching_up {}
+        }
+        backlog.end();
+        while send(&mut backlog, takes) > 0 {}
+        got
+    }
+
+    /// Every line comes whole and in its place, or is counted in its place.
+    #[test]
+    fn each_line_is_handed_on_or_counted() {
+        let stream = stream(20_000);
+        let lines: Vec<&[u8]> = stream.split_inclusive(|b| *b == b'\n').collect();
+        for (limit, gives, takes) in [(64, 7, 3), (500, 100, 11), (500, 13, 13), (3000, 777, 400)] {
+            let got = through(limit, &stream, gives, takes);
+            let (mut next, mut left) = (0, 0);
+            for line in got.split_inclusive(|b| *b == b'\n') {
+                match LeftOut::read(line.trim_ascii_end()) {
+                    Some(left_out) => {
+                        let these = &lines[next..next + left_out.lines as usize];
+                        let bytes: usize = these.iter().map(|line| line.len()).sum();
+                        assert_eq!(bytes as u64, left_out.bytes);
+                        (next, left) = (next + these.len(), left + 1);
+                    }
+                    None => {
+                        assert_eq!(line, lines[next], "limit {limit}");
+                        next += 1;
+                    }
+                }
+            }
+            assert_eq!(next, lines.len(), "limit {limit}");
+            assert!(gives <= takes || left > 3, "limit {limit}: {left} places");
+        }
+    }
+
+    #[test]
+    fn a_line_without_its_end_is_handed_on_when_the_node_ended() {
+        let mut backlog = Backlog::new(100);
+        backlog.take(b"whole\nbegun");
+        assert_eq!(backlog.to_send(), b"whole\n");
+        backlog.end();
+        assert_eq!(backlog.to_send(), b"whole\nbegun");
+    }
+}

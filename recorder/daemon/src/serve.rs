@@ -1,0 +1,764 @@
+//! The recorder beside a node: one loop that reads the sources, hears requests
+//! and has boxes written.
+//!
+//! Reading never waits for writing: a box is written by a thread that reads the
+//! ring's file, while the loop goes on draining the sources.
+
+mod freezing;
+mod opening;
+mod witnesses;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haltbox_format::lifecycle::State;
+use haltbox_format::mark::Attempt;
+use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::alarms::{Alarms, Brings};
+use crate::intake::draining::Draining;
+use crate::intake::trouble;
+use crate::intake::{Place, Source, Turn};
+use crate::operator::control::{self, Control, Reply, Request};
+use crate::rpc::{self, Watch};
+use crate::run::beside::arguments_of_this_process;
+use crate::run::link::{Handed, Word, Wrapper};
+use crate::run::output::Copying;
+use crate::service::{Pulse, Service};
+use crate::signals::{self, Signals};
+use freezing::{Freezing, HeldBy, Wanted};
+use haltbox_recorder::after_freeze::AfterFreeze;
+use haltbox_recorder::archive::{self, Archiving};
+use haltbox_recorder::console::{self, say};
+use haltbox_recorder::freeze::progress::Progress;
+use haltbox_recorder::freeze::{self, FreezeError, Frozen, Plan};
+use haltbox_recorder::given::LeftOut;
+use haltbox_recorder::host::program::Program;
+use haltbox_recorder::old_rings::{self, OldRing};
+use haltbox_recorder::quiet;
+use haltbox_recorder::recorder::{Config, Opened, Recorder};
+use haltbox_recorder::ring::file::RingOptions;
+use haltbox_recorder::size;
+use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject, found_at_start};
+use haltbox_recorder::triggers::Policy;
+pub(crate) use opening::followed;
+use opening::{FirstBlock, keep_profile, make_folder, open_sources};
+
+/// How often followed files are looked at.
+const LOOK: Duration = Duration::from_millis(25);
+/// Others ask so often whether this recorder is still there that one who asked is
+/// waiting for that long.
+const WAITED_FOR: Duration = Duration::from_secs(10);
+/// Turns of one source before the others have theirs.
+const TURNS: usize = 16;
+/// Parts of a ring's bytes that are recorded between two parts of the archive.
+const ARCHIVED_IN: u64 = 6;
+
+/// What to record, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of ring and boxes.
+    pub dir: PathBuf,
+    /// Bytes of the ring.
+    pub size: u64,
+    /// The host's slog.
+    pub slog: Option<Place>,
+    /// The node's log.
+    pub node_log: Option<Place>,
+    /// Give the consumed part of the followed slog back to the disk.
+    pub give_back: bool,
+    /// How to read them.
+    pub profile: Profile,
+    /// The profile's own text, if it is not a builtin one: a copy beside the
+    /// ring lets `haltbox freeze` read the ring when nobody records.
+    pub profile_text: Option<Vec<u8>>,
+    /// The node's executable, whose digest goes into the boxes.
+    pub node_program: Option<PathBuf>,
+    /// When trouble becomes a freeze.
+    pub triggers: Policy,
+    /// What a durable box brings about.
+    pub after_freeze: AfterFreeze,
+    /// Bytes the archive may have; 0 for none.
+    pub archive_bytes: u64,
+    /// Nodes that are asked by RPC.
+    pub rpc: rpc::Options,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// How old the last block may be before metrics say that it needs attention;
+    /// by default it goes by the chain's own pace.
+    pub max_block_age: Option<Duration>,
+    /// What `haltbox run` left to this recorder, if it started it.
+    pub of_run: Option<Handed>,
+}
+
+/// Records until every source is over or a signal ends it.
+pub fn serve(options: Options) -> Result<(), String> {
+    // `haltbox run` starts it in a process group of its own.
+    if options.of_run.is_some() {
+        let allowed = quiet::speak_from_the_background();
+        allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
+    }
+    let signals = Signals::catch(&signals::ENDING);
+    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    let mut server = Server::start(options)?;
+    server.run(&mut signals)
+}
+
+struct Server {
+    options: Options,
+    recorder: Option<Recorder>,
+    sources: Vec<Source>,
+    control: Option<Control>,
+    freezing: Freezing,
+    archiving: Option<Archiving>,
+    /// Bytes recorded since the archive was woken.
+    unarchived: u64,
+    old_rings: Vec<OldRing>,
+    alarms: Alarms,
+    watch: Option<Watch>,
+    draining: Draining,
+    pulse: Pulse,
+    first_block: FirstBlock,
+    /// `haltbox run`, if it started this recorder.
+    wrapper: Option<Wrapper>,
+    /// The node's output, since the wrapper that copied it was killed.
+    output: Option<Copying>,
+    /// When another recorder was last told to wait for this one's end.
+    waited_for: Option<Instant>,
+}
+
+impl Server {
+    fn start(options: Options) -> Result<Server, String> {
+        let boxes = options.dir.join("boxes");
+        make_folder(&options.dir)?;
+        make_folder(&boxes)?;
+        if let Some(text) = &options.profile_text {
+            keep_profile(&options.dir.join(Profile::BESIDE_RING), text);
+        }
+        let config = Config {
+            ring: RingOptions {
+                size: options.size,
+                in_host: false,
+                engine: None,
+            },
+            profile: Arc::new(options.profile.clone()),
+            node_lane: if options.slog.is_some() {
+                Lane::Local
+            } else {
+                Lane::Main
+            },
+            populate: true,
+        };
+        let ring = options.dir.join("ring");
+        let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
+        opened.notices.iter().for_each(|notice| say(notice));
+        // Where the program lies, for a guard that is not told.
+        let program = options.node_program.as_deref();
+        let program = program.and_then(|path| std::path::absolute(path).ok());
+        Program::note(
+            program.as_deref().and_then(Program::now).as_ref(),
+            &options.dir,
+        );
+        let sources = open_sources(&options, &opened)?;
+        let wrapper = options.of_run.map(Wrapper::open).transpose();
+        let wrapper = wrapper.map_err(|error| format!("cannot hear haltbox run: {error}"))?;
+        let control = Control::listen(&options.dir)
+            .map_err(|error| {
+                say(&format!(
+                    "haltbox freeze cannot reach this recorder: {error}"
+                ))
+            })
+            .ok();
+        let mut server = Server {
+            recorder: None,
+            sources,
+            control,
+            freezing: Freezing::new(&boxes, options.size / 4),
+            archiving: None,
+            unarchived: 0,
+            old_rings: old_rings::find(&ring),
+            alarms: Alarms::new(options.triggers),
+            watch: Watch::or_say(&options.rpc),
+            draining: Draining::default(),
+            pulse: Pulse::new(),
+            first_block: FirstBlock::default(),
+            wrapper,
+            output: None,
+            waited_for: None,
+            options,
+        };
+        server.begin(opened);
+        server.archiving = server.start_archiving();
+        server.serve_metrics();
+        Ok(server)
+    }
+
+    /// What the last session left: gaps, and what it meant to freeze.
+    fn begin(&mut self, opened: Opened) {
+        let mut recorder = opened.recorder;
+        for source in &mut self.sources {
+            if let Some(told) = source.take_told() {
+                say(&told);
+                recorder.note(told);
+            }
+            let certain = !opened.uncertain.contains(&source.stream());
+            if opened.resumed && !(source.goes_on() && certain) {
+                recorder.event(&Event::Gap, source.stream());
+            }
+            recorder.source(source.mark());
+        }
+        say(&format!(
+            "recording into {} ({})",
+            recorder.path().shown(),
+            size::human_bytes(self.options.size)
+        ));
+        self.sources
+            .iter()
+            .for_each(|source| say(&followed(&source.mark())));
+        self.first_block.known(recorder.life());
+        recorder.learn_of_boxes(&self.boxes());
+        let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
+        let left: Vec<_> = left.cloned().collect();
+        recorder.take_news();
+        self.recorder = Some(recorder);
+        for block in left {
+            let of = block.of;
+            match block.state {
+                State::Diverged => self.want(of, found_at_start(&block)),
+                // The triggers want one that does not stand.
+                _ => say(&format!(
+                    "height {} is still pinned: {}",
+                    of.height,
+                    block.why.unwrap_or_default()
+                )),
+            }
+        }
+        self.want_from_old_rings();
+    }
+
+    fn start_archiving(&self) -> Option<Archiving> {
+        let budget = self.options.archive_bytes;
+        let recorder = self.recorder.as_ref().filter(|_| budget > 0)?;
+        let ring = recorder.file();
+        let old_rings = self.old_rings.iter().map(|old| old.path.clone());
+        Archiving::beside(&self.options.dir, ring, |ring| archive::Plan {
+            ring,
+            old_rings: old_rings.collect(),
+            profile: Arc::clone(recorder.profile()),
+            node_program: self.options.node_program.clone(),
+            budget,
+        })
+    }
+
+    fn run(&mut self, signals: &mut Signals) -> Result<(), String> {
+        let mut stopping: Option<Instant> = None;
+        let mut service = Service::ready();
+        loop {
+            service.live();
+            self.pulse.beat();
+            let progress = self.read_sources();
+            self.wake_archive();
+            self.hear();
+            self.hear_witnesses();
+            self.pull_triggers();
+            self.finish_writing();
+            self.start_writing();
+            self.hold_what_is_copied();
+            self.drop_drained();
+            let ended = self.hear_wrapper();
+            let asked = signals.arrived().next().is_some();
+            if asked {
+                self.freezing.hurry();
+            }
+            if stopping.is_none() && (asked || ended || self.sources_over()) {
+                stopping = Some(Instant::now());
+                service.stopping();
+            }
+            let drained = stopping.is_some_and(|since| self.is_drained(since));
+            if drained && self.freezing.is_idle() {
+                break;
+            }
+            if !progress {
+                self.wait(signals);
+            }
+        }
+        self.mark_sources();
+        // Before the ring is free: the next one's socket has the same name.
+        self.control = None;
+        if let Some(recorder) = self.recorder.take() {
+            recorder.close();
+        }
+        Ok(())
+    }
+
+    /// Standard input is over, or all sources are: nothing more can come.
+    fn sources_over(&self) -> bool {
+        let mut over = self.sources.iter().filter(|source| source.is_over());
+        over.next().is_some()
+    }
+
+    fn is_drained(&self, since: Instant) -> bool {
+        if self.sources.iter().any(Source::has_rest) {
+            return false;
+        }
+        let all = !self.sources.iter().any(Source::holds_back);
+        self.draining.is_over(since, all)
+    }
+
+    fn read_sources(&mut self) -> bool {
+        let mut progress = false;
+        for index in 0..self.sources.len() {
+            for _ in 0..TURNS {
+                match self.read_source(index) {
+                    Turn::Progress
+                    | Turn::Appeared
+                    | Turn::Told(_)
+                    | Turn::Missed(_)
+                    | Turn::MissedMore
+                    | Turn::Rotated(_) => progress = true,
+                    Turn::Quiet | Turn::Over | Turn::WriterGone => break,
+                }
+            }
+        }
+        if progress {
+            self.draining.progress();
+        }
+        progress
+    }
+
+    fn read_source(&mut self, index: usize) -> Turn {
+        let (Some(source), Some(recorder)) = (self.sources.get_mut(index), self.recorder.as_mut())
+        else {
+            return Turn::Quiet;
+        };
+        let stream = source.stream();
+        // `haltbox run` writes node.log too: a line of its own says what is missing.
+        let wrapped = source.is_wrapped() || stream == Stream::Node;
+        let recorded = &mut self.unarchived;
+        let (turn, news) = source.turn(&mut |given| {
+            *recorded += given.bytes.len() as u64;
+            match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
+                Some(left_out) if stream == Stream::Node => missing_log(recorder, left_out),
+                Some(left_out) => recorder.left_out(stream, left_out),
+                None => {
+                    recorder.record(stream, given);
+                }
+            }
+        });
+        match &turn {
+            Turn::Over | Turn::WriterGone => {
+                recorder.event(&Event::StreamEnd, stream);
+                self.alarms.node_ended();
+            }
+            Turn::Rotated(why) => {
+                recorder.note(why.clone());
+                recorder.source(source.mark());
+            }
+            Turn::Appeared => recorder.source(source.mark()),
+            Turn::Told(what) => {
+                say(what);
+                recorder.note(what.clone());
+                recorder.source(source.mark());
+            }
+            Turn::Missed(what) => {
+                say(what);
+                recorder.note(what.clone());
+                recorder.event(&Event::Gap, stream);
+                recorder.source(source.mark());
+            }
+            Turn::MissedMore => {
+                recorder.event(&Event::Gap, stream);
+                recorder.source(source.mark());
+            }
+            Turn::Progress => {
+                if source.mark_is_due() {
+                    recorder.source(source.mark());
+                    if self.options.give_back && stream == Stream::Slog {
+                        source.give_back();
+                    }
+                }
+            }
+            Turn::Quiet => {}
+        }
+        match news {
+            Some(trouble::News::Turned(told)) => {
+                say(&told);
+                recorder.note(told);
+                recorder.source(source.mark());
+            }
+            Some(trouble::News::Lasts(told)) => say(&told),
+            None => {}
+        }
+        self.tell_news();
+        turn
+    }
+
+    /// Has what was released archived long before it goes by age.
+    fn wake_archive(&mut self) {
+        if let Some(archiving) = &self.archiving
+            && self.unarchived >= self.options.size / ARCHIVED_IN
+        {
+            self.unarchived = 0;
+            archiving.wake();
+        }
+    }
+
+    fn mark_sources(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            self.sources
+                .iter()
+                .for_each(|source| recorder.source(source.mark()));
+        }
+    }
+
+    /// Tells the operator, and has divergences frozen.
+    fn tell_news(&mut self) {
+        if let Some(recorder) = &self.recorder
+            && let Some(height) = self.first_block.seen(recorder.life())
+        {
+            say(&format!("first block seen: {height}"));
+        }
+        let news = self
+            .recorder
+            .as_mut()
+            .map(Recorder::take_news)
+            .unwrap_or_default();
+        for piece in news {
+            if let Some(brings) = self.alarms.hear(piece) {
+                self.bring(brings);
+            }
+        }
+    }
+
+    fn pull_triggers(&mut self) {
+        let boxes = self.boxes();
+        let Some(recorder) = &self.recorder else {
+            return;
+        };
+        let due = self.alarms.due(recorder.life(), &boxes);
+        due.into_iter().for_each(|brings| self.bring(brings));
+    }
+
+    fn bring(&mut self, brings: Brings) {
+        match brings {
+            Brings::Box(of, reason) => self.want(of, reason),
+            Brings::Note(text) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.note(text);
+                }
+            }
+        }
+    }
+
+    /// Wants a box that nobody asked for.
+    fn want(&mut self, of: Attempt, reason: String) {
+        let wanted = Wanted::of(of, reason, &self.boxes());
+        self.freezing.want(wanted);
+    }
+
+    fn boxes(&self) -> PathBuf {
+        self.options.dir.join("boxes")
+    }
+
+    /// What rings of another size still owe the operator.
+    fn want_from_old_rings(&mut self) {
+        let boxes = self.boxes();
+        for old in &self.old_rings {
+            say(&old.describe());
+            for (of, reason) in &old.unfrozen {
+                self.freezing.want(Wanted {
+                    held_by: HeldBy::OldRing(old.path.clone()),
+                    ..Wanted::of(*of, reason.clone(), &boxes)
+                });
+            }
+        }
+    }
+
+    /// Removes the old rings whose records are all older than what this ring
+    /// itself has let go.
+    fn drop_drained(&mut self) {
+        let wrapped = self.recorder.as_ref().is_some_and(Recorder::has_wrapped);
+        if self.old_rings.is_empty() || !wrapped {
+            return;
+        }
+        let (drained, kept) = std::mem::take(&mut self.old_rings)
+            .into_iter()
+            .partition::<Vec<_>, _>(OldRing::is_drained);
+        self.old_rings = kept;
+        for old in drained {
+            match fs::remove_file(&old.path) {
+                Ok(()) => say(&format!("{} is drained and was removed", old.path.shown())),
+                Err(error) => say(&format!("cannot remove {}: {error}", old.path.shown())),
+            }
+        }
+    }
+
+    /// Notes where it matters that a box holds the attempt.
+    fn mark_frozen(&mut self, wanted: &Wanted, frozen: &Frozen) {
+        match (&wanted.held_by, &mut self.recorder) {
+            (HeldBy::OldRing(path), _) => {
+                let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
+                held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
+            }
+            (HeldBy::Ring, Some(recorder)) => {
+                recorder.frozen(frozen.of, frozen.name(), frozen.finding);
+            }
+            (HeldBy::Ring, None) | (HeldBy::Archive(_), _) => {}
+        }
+    }
+
+    /// Answers requests.
+    fn hear(&mut self) {
+        let requests = self.control.as_mut().map(Control::requests);
+        for (request, stream) in requests.unwrap_or_default() {
+            let (height, boxes) = match request {
+                Request::Freeze { height, boxes } => (height, boxes),
+                Request::Hello => {
+                    control::answer(&stream, &Reply::Done(String::new()));
+                    continue;
+                }
+                Request::Who { waiting } => {
+                    control::answer(&stream, &self.at_work(waiting));
+                    continue;
+                }
+                Request::NodeEnded { how } => {
+                    self.node_ended(how);
+                    control::answer(&stream, &Reply::Done(String::new()));
+                    continue;
+                }
+            };
+            match self.held(height) {
+                Ok(held) => self.freezing.want(Wanted {
+                    boxes: boxes.unwrap_or_else(|| self.boxes()),
+                    asked_by: Some(stream),
+                    unasked: false,
+                    ..held
+                }),
+                Err(text) => control::answer(&stream, &Reply::Failed(text)),
+            }
+        }
+    }
+
+    fn at_work(&mut self, waiting: Option<Vec<String>>) -> Reply {
+        let arguments = arguments_of_this_process();
+        if waiting.is_some_and(|others| others != arguments) {
+            self.waited_for = Some(Instant::now());
+        }
+        Reply::AtWork {
+            pid: std::process::id(),
+            arguments,
+            unrecorded: self.waited_for.is_some_and(|at| at.elapsed() < WAITED_FOR),
+        }
+    }
+
+    /// What `haltbox run` says, which is all when the node ended.
+    fn hear_wrapper(&mut self) -> bool {
+        if let Some(output) = &mut self.output
+            && output.turn_alone()
+        {
+            self.draining.progress();
+        }
+        match self.wrapper.as_mut().and_then(Wrapper::word) {
+            None => false,
+            Some(Word::Ended(how)) => {
+                self.take_the_rest();
+                self.node_ended(how);
+                true
+            }
+            Some(Word::Gone) => {
+                self.copy_output();
+                false
+            }
+        }
+    }
+
+    fn take_the_rest(&mut self) {
+        let rest = self.wrapper.as_ref().map(Wrapper::rest).transpose();
+        let rest = rest.map(Option::flatten).unwrap_or_else(|error| {
+            say(&format!("the last lines of the slog are lost: {error}"));
+            None
+        });
+        if let (Some(source), Some(rest)) = (self.sources.first_mut(), rest) {
+            source.wrapper_ended(rest);
+        }
+    }
+
+    /// The wrapper was killed: nobody else copies the node's output.
+    fn copy_output(&mut self) {
+        let inherited = self.wrapper.as_ref().map(Wrapper::output).transpose();
+        let inherited = inherited.map(Option::flatten);
+        let copying = inherited.map_err(|error| error.to_string());
+        let copying = copying.and_then(|inherited| {
+            let begin = |(memory, copied)| Copying::begin(&self.options.dir, memory, copied, say);
+            inherited.map(begin).transpose()
+        });
+        self.output = copying.unwrap_or_else(|error| {
+            say(&format!("the node's output is kept no more: {error}"));
+            None
+        });
+    }
+
+    /// The box an operator means, and where its records are.
+    fn held(&self, height: Option<u64>) -> Result<Wanted, String> {
+        let recorder = self.recorder.as_ref().ok_or("nothing is recorded")?;
+        let subject = Subject::of(recorder.life(), height, recorder.oldest());
+        let boxes = self.boxes();
+        Ok(match Holder::of(&self.options.dir, subject, height)? {
+            Holder::Ring(subject) => Wanted {
+                settled: subject.settled,
+                ..Wanted::of(subject.of, subject.reason, &boxes)
+            },
+            Holder::Archive(block) => Wanted {
+                settled: true,
+                held_by: HeldBy::Archive(block.clone()),
+                ..Wanted::of(block.of(), BY_REQUEST.to_owned(), &boxes)
+            },
+        })
+    }
+
+    /// What its log still holds comes first: it says why.
+    fn node_ended(&mut self, how: String) {
+        let begun = Instant::now();
+        while !self.is_drained(begun) {
+            if !self.read_sources() {
+                std::thread::sleep(LOOK);
+            }
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(how);
+        }
+        self.alarms.node_ended();
+        self.pull_triggers();
+    }
+
+    /// Begins to write the first wanted box, once what the sources still hold
+    /// of it is in the ring.
+    fn start_writing(&mut self) {
+        self.freezing.want_again();
+        let next = self.freezing.next();
+        let due = next.filter(|wanted| wanted.settled || self.is_drained(wanted.since));
+        let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
+            return;
+        };
+        let plan = Plan {
+            of: wanted.of,
+            reason: wanted.reason.clone(),
+            boxes: wanted.boxes.clone(),
+            profile: Arc::clone(recorder.profile()),
+            node_program: self.options.node_program.clone(),
+            ask: self.options.rpc.own_node(),
+        };
+        let ring = match wanted.held_by.clone() {
+            HeldBy::Archive(block) => {
+                let work = move |_: &Progress| block.freeze(&plan.boxes, &plan.reason);
+                return self.freezing.begin(work);
+            }
+            HeldBy::OldRing(path) => fs::File::open(path),
+            HeldBy::Ring => {
+                // From here on the box needs what the ring holds now.
+                recorder.hold_history();
+                recorder.file()
+            }
+        };
+        self.freezing.begin(move |progress| {
+            let ring = ring.map_err(|error| FreezeError::Io {
+                doing: "open the ring for a box in",
+                path: plan.boxes.clone(),
+                error,
+            })?;
+            freeze::freeze_beside(&ring, &plan, None, progress)
+        });
+    }
+
+    fn finish_writing(&mut self) {
+        let Some((mut wanted, outcome)) = self.freezing.take_done() else {
+            return;
+        };
+        let reply = match outcome {
+            Ok(frozen) => {
+                self.mark_frozen(&wanted, &frozen);
+                self.freezing.is_frozen(wanted.of);
+                let after = &self.options.after_freeze;
+                Reply::Done(after.follow_up(&wanted.boxes, &frozen, wanted.unasked))
+            }
+            Err(error) if wanted.unasked && error.may_pass() => {
+                let asked_by = wanted.asked_by.take();
+                let again = self.freezing.postpone(wanted);
+                let reply = Reply::Failed(format!("{error}; {}", again.words()));
+                tell(&reply);
+                asked_by
+                    .iter()
+                    .for_each(|stream| control::answer(stream, &reply));
+                return self.let_history_go();
+            }
+            Err(error) => Reply::Failed(error.to_string()),
+        };
+        self.let_history_go();
+        tell(&reply);
+        if let Some(stream) = wanted.asked_by {
+            control::answer(&stream, &reply);
+        }
+    }
+
+    /// A box needs what the ring holds until it was copied: what it waits for then, the
+    /// answers of a node, costs no record.
+    fn hold_what_is_copied(&mut self) {
+        let (Some(needed), Some(recorder)) = (self.freezing.needs_ring(), &mut self.recorder)
+        else {
+            return;
+        };
+        match needed {
+            true => recorder.hold_history(),
+            false => recorder.release_history(),
+        }
+    }
+
+    /// No box needs what the ring holds beside what is pinned.
+    fn let_history_go(&mut self) {
+        if self.freezing.is_idle()
+            && let Some(recorder) = &mut self.recorder
+        {
+            recorder.release_history();
+        }
+    }
+
+    /// Waits for bytes, a request, a signal or the next look at the files.
+    fn wait(&self, signals: &Signals) {
+        let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let control = self.control.as_ref().map(Control::wait_on);
+        let pipes = self.sources.iter().filter_map(Source::wait_on);
+        waiting.extend(
+            control
+                .into_iter()
+                .flatten()
+                .chain(pipes)
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
+        );
+        let _ = poll(
+            &mut waiting,
+            PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO),
+        );
+    }
+}
+
+/// The disk was full for the node's log.
+fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
+    let LeftOut { lines, bytes } = left_out;
+    let what = format!("{lines} lines of the node's log ({bytes} bytes) could not be written");
+    say(&what);
+    recorder.note(what);
+    recorder.event(&Event::Gap, Stream::Node);
+}
+
+fn tell(reply: &Reply) {
+    match reply {
+        Reply::AtWork { .. } => {}
+        Reply::Done(text) => console::tell(text),
+        Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
+    }
+}

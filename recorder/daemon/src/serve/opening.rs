@@ -1,0 +1,103 @@
+//! What has to be there before the loop begins.
+
+use haltbox_format::{Outside, ShowPath};
+use std::fs;
+use std::path::Path;
+
+use haltbox_format::Stream;
+use haltbox_format::lifecycle::Lifecycle;
+use haltbox_format::mark::{Attempt, SourceMark};
+
+use super::Options;
+use crate::intake::Source;
+use crate::intake::journal::{SCHEME, shown_path};
+use haltbox_recorder::console::say;
+use haltbox_recorder::private;
+use haltbox_recorder::recorder::Opened;
+
+pub(super) fn make_folder(path: &Path) -> Result<(), String> {
+    private::folder(path)
+        .map_err(|error| format!("cannot make the folder {}: {error}", path.shown()))
+}
+
+/// Replaced as a whole: a kill must not leave half a profile. Recording does
+/// not depend on it.
+pub(super) fn keep_profile(path: &Path, text: &[u8]) {
+    if let Err(error) = private::replace(path, text) {
+        say(&format!(
+            "no copy of the profile at {}: {error}",
+            path.shown()
+        ));
+    }
+}
+
+pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, String> {
+    let places = [
+        (Stream::Slog, &options.slog),
+        (Stream::Node, &options.node_log),
+    ];
+    let given = places
+        .into_iter()
+        .filter_map(|(stream, place)| Some((stream, place.as_ref()?)));
+    given
+        .map(|(stream, place)| {
+            let resume = opened.sources.iter().find(|mark| mark.stream == stream);
+            Source::open(stream, place, resume, opened.until_ms)
+        })
+        .collect()
+}
+
+/// What is followed, and from where it goes on.
+pub(crate) fn followed(mark: &SourceMark) -> String {
+    let stream = match mark.stream {
+        Stream::Slog => "slog",
+        Stream::Node => "node log",
+    };
+    let path = shown_path(&mark.path);
+    if let Some(name) = &mark.file {
+        let name = Outside::text(name);
+        let from = match mark.offset {
+            0 => format!("from the beginning of {name}"),
+            offset => format!("from byte {offset} of {name} on"),
+        };
+        return format!("follows the {stream} {path}, a file for each block, {from}");
+    }
+    let from = match (mark.inode, mark.offset) {
+        _ if fs::metadata(path).is_ok_and(|found| found.is_dir()) => {
+            "a file for each block, none of which is there yet".to_owned()
+        }
+        _ if mark.path.starts_with(SCHEME) => "from the journal".to_owned(),
+        _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path == "-" => {
+            "as it comes".to_owned()
+        }
+        (0, _) => "which is not there yet".to_owned(),
+        (_, 0) => "from its beginning".to_owned(),
+        (_, offset) => format!("from byte {offset} on"),
+    };
+    format!("follows the {stream} {path}, {from}")
+}
+
+/// The first block that a recorder sees, which shows that it is wired rightly.
+#[derive(Default)]
+pub(super) struct FirstBlock {
+    known: Option<Attempt>,
+    told: bool,
+}
+
+impl FirstBlock {
+    /// What the ring knew before.
+    pub(super) fn known(&mut self, life: &Lifecycle) {
+        self.known = newest(life);
+    }
+
+    /// Its height, once.
+    pub(super) fn seen(&mut self, life: &Lifecycle) -> Option<u64> {
+        let newest = newest(life).filter(|of| !self.told && Some(*of) != self.known)?;
+        self.told = true;
+        Some(newest.height)
+    }
+}
+
+fn newest(life: &Lifecycle) -> Option<Attempt> {
+    life.blocks().last().map(|block| block.of)
+}

@@ -1,0 +1,44 @@
+//! What other witnesses than the streams tell: nodes that are asked by RPC. And
+//! who else is told how the recorder is.
+
+use super::Server;
+use crate::operator::metrics;
+use crate::rpc::Outcome;
+use haltbox_recorder::console::say;
+
+impl Server {
+    /// Takes what the nodes that are asked told since the last call.
+    pub(super) fn hear_witnesses(&mut self) {
+        let (Some(watch), Some(recorder)) = (&mut self.watch, &mut self.recorder) else {
+            return;
+        };
+        let outcomes = watch.outcomes(recorder.life());
+        if outcomes.is_empty() {
+            return;
+        }
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Say(words) => say(&words),
+                Outcome::Tell(event, words) => {
+                    if let Some(words) = words {
+                        say(&words);
+                        recorder.note(words);
+                    }
+                    recorder.testimony(event);
+                }
+                Outcome::Still(event) => self.alarms.still(&event, recorder.life()),
+            }
+        }
+        self.tell_news();
+    }
+
+    pub(super) fn serve_metrics(&self) {
+        let dir = self.options.dir.clone();
+        let (age, pulse) = (self.options.max_block_age, self.pulse.clone());
+        let at = self.options.metrics;
+        let started = at.map(|at| metrics::start(at, dir, age, pulse));
+        if let Some(Err(error)) = started {
+            say(&format!("no metrics are served: {error}"));
+        }
+    }
+}
