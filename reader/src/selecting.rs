@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use clap::Args;
 use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::Attempt;
 use haltbox_format::{Lane, Profile, Stream};
@@ -16,28 +15,21 @@ use crate::source::{Blocks, Hole, Line};
 const HELD: usize = 1024;
 
 /// What is asked for; everything, if nothing is named.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Only this height.
-    #[arg(long, conflicts_with_all = ["from_height", "to_height"])]
     pub height: Option<u64>,
     /// Only heights from here on.
-    #[arg(long)]
     pub from_height: Option<u64>,
     /// Only heights up to here.
-    #[arg(long)]
     pub to_height: Option<u64>,
     /// Only this attempt at a height.
-    #[arg(long)]
     pub attempt: Option<u32>,
     /// Only this crank.
-    #[arg(long, conflicts_with_all = ["from_crank", "to_crank"])]
     pub crank: Option<u64>,
     /// Only cranks from here on.
-    #[arg(long)]
     pub from_crank: Option<u64>,
     /// Only cranks up to here.
-    #[arg(long)]
     pub to_crank: Option<u64>,
 }
 

@@ -199,9 +199,9 @@ pub struct RingSource {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_once(path: &Path) -> Result<Source, SourceError> {
+pub fn open_once(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceError> {
     if path != Path::new("-") {
-        return open(path);
+        return open_saying(path, say);
     }
     let mut input = io::stdin().lock();
     let first = input.fill_buf().map_err(|error| io_error(path, error))?;
@@ -210,7 +210,7 @@ pub fn open_once(path: &Path) -> Result<Source, SourceError> {
     match is_slog {
         true => Ok(Source::Stdin),
         // A box or a ring, or what damage left of one.
-        false => open(path),
+        false => open_saying(path, say),
     }
 }
 
@@ -230,11 +230,19 @@ fn begins_a_slog(first: &[u8]) -> bool {
 /// # Errors
 /// [`SourceError`].
 pub fn open(path: &Path) -> Result<Source, SourceError> {
+    open_saying(path, &|_| {})
+}
+
+/// As [`open()`], and `say` hears what whoever waits should know.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn open_saying(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceError> {
     let once = path == Path::new("-") || reads_once(path).map_err(|e| io_error(path, e))?;
     if !once {
         return open_file(path);
     }
-    let copy = spool(path).map_err(|error| io_error(path, error))?;
+    let copy = spool(path, say).map_err(|error| io_error(path, error))?;
     // What is wrong with it is told of the path that was named.
     open_file(&copy).map_err(|error| match error {
         SourceError::Io(_, error) => io_error(path, error),

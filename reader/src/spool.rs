@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::ShowPath;
 
-use crate::commands::output::say;
-
 /// As much is copied at most: an endless device must not fill the disk.
 const SPOOL_MAX: u64 = 16 << 30;
 
@@ -31,10 +29,12 @@ pub(crate) fn reads_once(path: &Path) -> io::Result<bool> {
 
 /// Copies all of it; the path under which the copy can be read as often as
 /// needed. The copy has no name in any folder and goes with the process.
-pub(crate) fn spool(path: &Path) -> io::Result<PathBuf> {
+///
+/// `say` hears of a copy that takes long.
+pub(crate) fn spool(path: &Path, say: &dyn Fn(&str)) -> io::Result<PathBuf> {
     match path == Path::new("-") {
-        true => copy(io::stdin().lock(), path),
-        false => copy(open(path)?, path),
+        true => copy(io::stdin().lock(), path, say),
+        false => copy(open(path)?, path, say),
     }
 }
 
@@ -59,7 +59,7 @@ fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-fn copy(mut from: impl Read, path: &Path) -> io::Result<PathBuf> {
+fn copy(mut from: impl Read, path: &Path, say: &dyn Fn(&str)) -> io::Result<PathBuf> {
     let mut file = tempfile::tempfile()?;
     let (begun, mut told, mut copied) = (Instant::now(), false, 0_u64);
     let mut buffer = vec![0; 1 << 18];

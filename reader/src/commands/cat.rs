@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use haltbox_format::{Profile, ShowPath, Stream};
 
+use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
 use crate::blackbox::{BoxItem, BoxStream};
 use crate::selecting::{Selection, Selector};
@@ -17,7 +18,7 @@ pub struct CatArgs {
     /// A box, a ring, a recorder's folder, a flight-recorder.bin, a slog, or -.
     source: PathBuf,
     #[command(flatten)]
-    selection: Selection,
+    selected: Selected,
     /// Which stream: the slog, the node's log, everything of these, node-local
     /// entries outside what is covered included, or what nodes answered when the box
     /// was made.
@@ -50,14 +51,15 @@ impl CatArgs {
 /// Runs the command.
 pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
-    let mut source = source::open_once(&path)?;
-    source.narrow(&args.selection.heights());
+    let mut source = source::open_once(&path, &output::say)?;
+    let selection = args.selected.selection();
+    source.narrow(&selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     if args.stream == Which::Evidence {
-        return evidence(args, &path, &source);
+        return evidence(&selection, &path, &source);
     }
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    let mut cat = Cat::new(args, &profile, &source);
+    let mut cat = Cat::new(args, &selection, &profile, &source);
     source.read(&profile, &mut |item| {
         match item {
             Item::Line(line) => cat.line(&line, &mut out)?,
@@ -88,9 +90,9 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
 }
 
 /// What nodes answered: a box alone has such.
-fn evidence(args: &CatArgs, path: &Path, source: &Source) -> anyhow::Result<Outcome> {
+fn evidence(selection: &Selection, path: &Path, source: &Source) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
-        args.selection.is_empty(),
+        selection.is_empty(),
         "--stream evidence belongs to a whole box: leave the selection out"
     );
     let Source::BlackBox(bx) = source else {
@@ -140,12 +142,17 @@ struct Cat<'a> {
 
 impl<'a> Cat<'a> {
     /// Without a selection lines go through unread.
-    fn new(args: &'a CatArgs, profile: &'a Profile, source: &Source) -> Cat<'a> {
-        let selecting = !args.selection.is_empty();
+    fn new(
+        args: &'a CatArgs,
+        selection: &'a Selection,
+        profile: &'a Profile,
+        source: &Source,
+    ) -> Cat<'a> {
+        let selecting = !selection.is_empty();
         Cat {
             args,
             inside: !selecting,
-            selector: selecting.then(|| Selector::new(&args.selection, profile, source.blocks())),
+            selector: selecting.then(|| Selector::new(selection, profile, source.blocks())),
             printed: false,
             damaged: false,
             holes: 0,

@@ -240,7 +240,7 @@ fn this_program(command: &str, sources: &[&Path]) -> anyhow::Result<()> {
 fn compare(good: &Path, bad: &Path) -> anyhow::Result<()> {
     let profile = Profile::builtin("agoric")?;
     let survey =
-        |path: &Path| -> anyhow::Result<Survey> { Ok(Survey::of(&source::open(path)?, &profile)?) };
+        |path: &Path| -> anyhow::Result<Survey> { Ok(Survey::of(&super::open(path)?, &profile)?) };
     let (good, bad) = (survey(good)?, survey(bad)?);
     output::print("\n--- the same name means the same execution ---\n\n")?;
     for (a, b) in good

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::copying::{self, Making};
+use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
-use crate::selecting::Selection;
-use crate::source;
 
 /// Write a part of a source as a black box of its own, and print its name.
 #[derive(Args, Debug)]
@@ -18,7 +17,7 @@ pub struct ExtractArgs {
     #[arg(short, long)]
     output: PathBuf,
     #[command(flatten)]
-    selection: Selection,
+    selected: Selected,
     /// With the node's log. Of a box all of it: a box does not tell the heights
     /// of those lines.
     #[arg(long)]
@@ -31,15 +30,16 @@ pub struct ExtractArgs {
 /// Runs the command.
 pub fn run(args: &ExtractArgs) -> anyhow::Result<Outcome> {
     let path = single(&args.source)?;
-    let mut source = source::open(&path)?;
-    source.narrow(&args.selection.heights());
+    let mut source = super::open(&path)?;
+    let selection = args.selected.selection();
+    source.narrow(&selection.heights());
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let making = Making {
-        selection: &args.selection,
+        selection: &selection,
         node: args.node,
         redactor: None,
         verb: "extract of",
-        details: args.selection.words(),
+        details: selection.words(),
     };
     let done = copying::make(&path, &source, &profile, &making, &args.output)?;
     output::print(&format!("{}\n", done.name))?;

@@ -96,7 +96,7 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
 }
 
 fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
-    let source = source::open(path)?;
+    let source = super::open(path)?;
     let profile = profile_for(profile, &source, path)?;
     let survey = Survey::of(&source, &profile)?;
     let vocabulary = vocabulary::of(&profile);
@@ -137,7 +137,7 @@ fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Res
         attempt: identity.attempt,
         ..Selection::default()
     };
-    let mut source = source::open(path)?;
+    let mut source = super::open(path)?;
     source.narrow(&selection.heights());
     let mut selector = Selector::new(&selection, profile, source.blocks());
     source.read(profile, &mut |item| {

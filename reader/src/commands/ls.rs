@@ -79,7 +79,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
 }
 
 fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
-    let source = source::open(path)?;
+    let source = super::open(path)?;
     let profile = profile_for(profile, &source, path)?;
     let survey = Survey::of(&source, &profile)?;
     Ok(Listed {

@@ -15,6 +15,7 @@ pub mod output;
 mod progress;
 pub mod redact;
 pub mod report;
+mod selected;
 pub mod sibling;
 pub mod verify;
 
@@ -24,7 +25,7 @@ use haltbox_format::Profile;
 
 use crate::compare::party::Party;
 use crate::folder::archive_files;
-use crate::source::{self, Source};
+use crate::source::{self, Source, SourceError};
 
 /// How a command ended; exit codes as `diff` and `cmp` have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,10 +121,15 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// Opens a source, and says on standard error what whoever waits should know.
+pub(crate) fn open(path: &Path) -> Result<Source, SourceError> {
+    source::open_saying(path, &output::say)
+}
+
 /// A source that is to be compared, opened. A folder stands for its ring.
 pub fn party(path: &Path, asked: Option<&str>) -> anyhow::Result<Party> {
     let path = single(path)?;
-    let source = source::open(&path)?;
+    let source = open(&path)?;
     let profile = profile_for(asked, &source, &path)?;
     if asked.is_none() {
         check_known(&source, &profile, &path)?;

@@ -11,7 +11,6 @@ use haltbox_format::{KEY_MIN, Profile, RedactKey, Redactor};
 use super::copying::{self, Making};
 use super::{Outcome, output, profile_for, shown, single};
 use crate::selecting::Selection;
-use crate::source;
 
 /// More is no key but a file named by mistake.
 const KEY_MAX: u64 = 64 << 10;
@@ -39,7 +38,7 @@ pub struct RedactArgs {
 pub fn run(args: &RedactArgs) -> anyhow::Result<Outcome> {
     let key = read_key(&args.key_file)?;
     let path = single(&args.source)?;
-    let source = source::open(&path)?;
+    let source = super::open(&path)?;
     let profile = profile_for(args.profile.as_deref(), &source, &path)?;
     let id = key.id();
     let making = Making {

@@ -36,7 +36,7 @@ struct Verified {
 pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let mut document = Document::new();
     for path in source::members(&args.asked.source)? {
-        let source = source::open(&path)?;
+        let source = super::open(&path)?;
         let profile = profile_for(args.asked.profile.as_deref(), &source, &path)?;
         let kind = source.kind();
         let mut findings = crate::verify::verify(&path, &source, &profile)?;
