@@ -69,7 +69,7 @@ impl Archived {
 }
 
 /// The archive files of a recorder's folder, or of an archive's, oldest first.
-pub(crate) fn archive_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn archive_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let beside = folder.join("archive");
     let folder = if beside.is_dir() { &beside } else { folder };
     let mut named: Vec<(ArchiveName, PathBuf)> = Vec::new();

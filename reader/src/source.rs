@@ -110,7 +110,7 @@ impl Hole {
     }
 
     /// Its text without the place, where that is told by records.
-    pub(crate) fn reason(&self) -> &str {
+    pub fn reason(&self) -> &str {
         let reason = self
             .text
             .rsplit(": ")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haltbox_reader::commands::party;
+use haltbox_cli::commands::party;
 use haltbox_reader::verify_reads;
 
 use crate::member::Member;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use haltbox_reader::commands::{fingerprint, party};
+use haltbox_cli::commands::{fingerprint, party};
 use haltbox_tests::mutation::honest::{self, Recording};
 use haltbox_tests::mutation::{Case, Expected, Slog, forms};
 use haltbox_tests::*;

@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::new_file::NewFile;
 use super::{Outcome, output, party, shown};
-use crate::compare::party::Party;
-use crate::report::incident::{self, Report};
-use crate::report::text::Colour;
-use crate::source::{Item, Source};
-use crate::vocabulary::messages::Checked;
+use haltbox_reader::compare::party::Party;
+use haltbox_reader::report::incident::{self, Report};
+use haltbox_reader::report::text::Colour;
+use haltbox_reader::source::{Item, Source};
+use haltbox_reader::vocabulary::messages::Checked;
 
 /// Tell the incidents of a recording: what happened, how far it got, what to do
 #[derive(Args)]

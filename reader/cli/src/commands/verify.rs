@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::document::{Asked, Document};
 use super::{Outcome, output, profile_for, shown};
-use crate::compare::party::Party;
-use crate::source;
-use crate::verify::{Finding, ReadsFound};
+use haltbox_reader::compare::party::Party;
+use haltbox_reader::source;
+use haltbox_reader::verify::{Finding, ReadsFound};
 
 /// Check a source for damage: exit code 1 if there is any.
 #[derive(Args, Debug)]
@@ -39,11 +39,11 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         let source = super::open(&path)?;
         let profile = profile_for(args.asked.profile.as_deref(), &source, &path)?;
         let kind = source.kind();
-        let mut findings = crate::verify::verify(&path, &source, &profile)?;
+        let mut findings = haltbox_reader::verify::verify(&path, &source, &profile)?;
         let mut reads = None;
         if args.reads && !source.is_fingerprint() {
             let party = Party::new(path.clone(), source, profile);
-            let mut found = crate::verify::verify_reads(&party)?;
+            let mut found = haltbox_reader::verify::verify_reads(&party)?;
             findings.append(&mut found.findings);
             reads = Some(found);
         }

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::document::{Asked, Document};
 use super::{Outcome, human_bytes, output, profile_for, shown};
-use crate::source;
-use crate::survey::{Row, Survey};
-use crate::vocabulary::{self, Column};
+use haltbox_reader::source;
+use haltbox_reader::survey::{Row, Survey};
+use haltbox_reader::vocabulary::{self, Column};
 
 /// List the blocks of a source, or the sources of a folder; of a recorder's folder the ring's
 /// blocks before the boxes and the archive.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::compare::party::Party;
+use haltbox_reader::compare::party::Party;
 
 /// Work that is done sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -8,9 +8,9 @@ use haltbox_format::{Profile, ShowPath, Stream};
 
 use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
-use crate::blackbox::{BoxItem, BoxStream};
-use crate::selecting::{Selection, Selector};
-use crate::source::{self, Hole, Item, Line, Source};
+use haltbox_reader::blackbox::{BoxItem, BoxStream};
+use haltbox_reader::selecting::{Selection, Selector};
+use haltbox_reader::source::{self, Hole, Item, Line, Source};
 
 /// Print the lines of a source, byte for byte as the host gave them.
 #[derive(Args, Debug)]

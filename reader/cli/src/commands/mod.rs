@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::Profile;
 
-use crate::compare::party::Party;
-use crate::folder::archive_files;
-use crate::source::{self, Source, SourceError};
+use haltbox_reader::compare::party::Party;
+use haltbox_reader::folder::archive_files;
+use haltbox_reader::source::{self, Source, SourceError};
 
 /// How a command ended; exit codes as `diff` and `cmp` have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

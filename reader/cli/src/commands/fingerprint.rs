@@ -10,12 +10,12 @@ use haltbox_format::{BlockHash, ShowPath};
 use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, human_bytes, output, party, shown};
-use crate::compare::pair;
-use crate::compare::party::Party;
-use crate::compare::version;
-use crate::fingerprint::Writer;
-use crate::source::Source;
-use crate::survey::Survey;
+use haltbox_reader::compare::pair;
+use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::version;
+use haltbox_reader::fingerprint::Writer;
+use haltbox_reader::source::Source;
+use haltbox_reader::survey::Survey;
 
 /// Write the digests of a source, which can be published without its data
 #[derive(Args)]

@@ -9,10 +9,10 @@ use clap::Args;
 use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, output, party};
-use crate::compare::diff;
-use crate::compare::document::Document;
-use crate::report::html;
-use crate::report::text::{self, Colour};
+use haltbox_reader::compare::diff;
+use haltbox_reader::compare::document::Document;
+use haltbox_reader::report::html;
+use haltbox_reader::report::text::{self, Colour};
 
 /// Name the first step at which two recordings part, and the class of the fault
 #[derive(Args)]

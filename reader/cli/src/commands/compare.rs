@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::progress::watched;
 use super::{Outcome, output, party, shown};
-use crate::compare::diff;
-use crate::compare::document::Document;
-use crate::compare::groups::{self, Group, Node};
-use crate::compare::verdict::{Verdict, Which};
-use crate::report::text::{self, Colour};
+use haltbox_reader::compare::diff;
+use haltbox_reader::compare::document::Document;
+use haltbox_reader::compare::groups::{self, Group, Node};
+use haltbox_reader::compare::verdict::{Verdict, Which};
+use haltbox_reader::report::text::{self, Colour};
 
 /// Group any number of nodes by agreement, and say where each group leaves
 #[derive(Args)]

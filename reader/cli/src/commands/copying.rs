@@ -16,11 +16,11 @@ use haltbox_format::{BlockHash, BoxName, Digest, Event, Lane, Profile, Redactor,
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
-use crate::carrier::Origin;
-use crate::execution::{Execution, MissingRecords};
-use crate::known_block::{KnownBlock, Promised};
-use crate::selecting::{Picked, Selection, Selector};
-use crate::source::{Blocks, Hole, Item, Line, Source};
+use haltbox_reader::carrier::Origin;
+use haltbox_reader::execution::{Execution, MissingRecords};
+use haltbox_reader::known_block::{KnownBlock, Promised};
+use haltbox_reader::selecting::{Picked, Selection, Selector};
+use haltbox_reader::source::{Blocks, Hole, Item, Line, Source};
 
 /// The longest line that is put together from parts: a file of kilobytes may
 /// unpack to one of gigabytes.

@@ -6,7 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use haltbox_reader::commands::{
+use haltbox_cli::commands::{
     Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, redact, report,
     sibling::Sibling, verify,
 };

@@ -11,14 +11,14 @@ use serde::Serialize;
 use super::document::{Asked, Document};
 use super::ls::table;
 use super::{Outcome, human_bytes, output, profile_for, shown};
-use crate::compare::cutter::{self, Depth};
-use crate::compare::party::Party;
-use crate::compare::streams::{self, StreamFacts};
-use crate::selecting::{Selection, Selector};
-use crate::source::{self, Hole, Item, Source};
-use crate::survey::{Row, Survey};
-use crate::tape::{BlockTape, Finds};
-use crate::vocabulary::{self, Amount, Vocabulary};
+use haltbox_reader::compare::cutter::{self, Depth};
+use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::streams::{self, StreamFacts};
+use haltbox_reader::selecting::{Selection, Selector};
+use haltbox_reader::source::{self, Hole, Item, Source};
+use haltbox_reader::survey::{Row, Survey};
+use haltbox_reader::tape::{BlockTape, Finds};
+use haltbox_reader::vocabulary::{self, Amount, Vocabulary};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
 const ROWS: usize = 20;
