@@ -42,9 +42,61 @@ fn the_reader_never_stands_on_the_recorder_or_on_maps() {
     }
 }
 
+/// Of a library, the packages that only a program needs.
+const OF_PROGRAMS: [&str; 9] = [
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "httparse",
+    "indicatif",
+    "rustls",
+    "sd-notify",
+    "signal-hook",
+    "ureq",
+];
+
+/// A host that links the recorder, and whoever reads a box in a program of their own, link
+/// no HTTP client, no TLS and no parser of arguments.
+#[test]
+fn the_libraries_stand_on_nothing_of_the_programs() {
+    for library in [
+        "haltbox-format",
+        "haltbox-recorder",
+        "haltbox-ffi",
+        "haltbox-node",
+        "haltbox-reader",
+    ] {
+        let found: Vec<String> = dependencies(library)
+            .into_iter()
+            .filter(|name| {
+                let is_program = ["haltbox-daemon", "haltbox-cli"].contains(&name.as_str());
+                is_program || OF_PROGRAMS.contains(&name.as_str())
+            })
+            .collect();
+        assert!(found.is_empty(), "{library} depends on {found:?}");
+    }
+    // Else the names above would be of no package.
+    let programs = [dependencies("haltbox-daemon"), dependencies("haltbox-cli")].concat();
+    for name in OF_PROGRAMS {
+        assert!(
+            programs.iter().any(|of| of == name),
+            "who depends on {name}?"
+        );
+    }
+}
+
+/// The two programs know each other by their command line alone.
+#[test]
+fn neither_program_links_the_other() {
+    let cli = dependencies("haltbox-cli");
+    let daemon = dependencies("haltbox-daemon");
+    assert!(!cli.iter().any(|name| name == "haltbox-recorder"));
+    assert!(!daemon.iter().any(|name| name == "haltbox-reader"));
+}
+
 #[test]
 fn what_runs_beside_a_validator_knows_no_ethereum() {
-    for package in ["haltbox-recorder", "haltbox-reader"] {
+    for package in ["haltbox-daemon", "haltbox-cli"] {
         let all = dependencies(package);
         let found = all
             .iter()

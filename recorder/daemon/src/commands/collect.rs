@@ -1,0 +1,69 @@
+//! `haltbox collect`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use haltbox_daemon::{collect, rpc};
+use haltbox_format::{Outside, ShowPath};
+use haltbox_recorder::console;
+
+#[derive(Args)]
+pub(crate) struct CollectArgs {
+    /// The node's RPC. Credentials in it are sent, and never shown.
+    #[arg(long, value_name = "URL", required_unless_present = "answers")]
+    rpc: Option<rpc::Endpoint>,
+    /// In place of a node what it answered when a box was frozen: what haltbox cat
+    /// --stream evidence BOX prints; - reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "rpc")]
+    answers: Option<PathBuf>,
+    /// The height that was executed: one less than that of the header that has its AppHash.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    height: u64,
+    /// Folder the box goes to.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// A store to ask for beside those that are known (docs/cosmos.md lists them); may be
+    /// given again.
+    #[arg(long, value_name = "NAME")]
+    store: Vec<String>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
+    let from = match (args.rpc, &args.answers) {
+        (Some(node), _) => collect::From::Rpc(node),
+        (None, Some(file)) => collect::From::Answers(answers_of(file)?),
+        (None, None) => return Err("expected --rpc or --answers".to_owned()),
+    };
+    let collected = collect::collect(&collect::Options {
+        from,
+        height: args.height,
+        out: args.out,
+        stores: args.store,
+    })?;
+    let lack = |lack: &String| format!("  not told   {}\n", Outside::text(lack));
+    let lacks: String = collected.lacks.iter().map(lack).collect();
+    console::print(&format!(
+        "{}\n  tells      {}\n{lacks}",
+        collected.path.shown(),
+        collected.tells.join(", ")
+    ))?;
+    Ok(ExitCode::from(u8::from(!collected.whole)))
+}
+
+/// No box has more of them.
+const ANSWERS: u64 = 256 << 20;
+
+fn answers_of(file: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("{}: {error}", file.shown());
+    let mut input: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(std::fs::File::open(file).map_err(cannot)?),
+    };
+    let mut bytes = Vec::new();
+    let read = input.by_ref().take(ANSWERS).read_to_end(&mut bytes);
+    read.map_err(cannot)?;
+    Ok(bytes)
+}

@@ -1,0 +1,64 @@
+//! `haltbox doctor`.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use haltbox_daemon::operator::doctor::{self, Finding};
+use haltbox_daemon::operator::try_log::Reading;
+use haltbox_format::ShowPath;
+use haltbox_recorder::console;
+
+use super::load_profile;
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// The recorder's folder.
+    #[arg(required_unless_present = "try_log")]
+    dir: Option<PathBuf>,
+    /// Show what a recorder reads of a node's log, and what it does about each
+    /// failure in it; - reads standard input. Exit code 1 if it is not understood.
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    try_log: Option<PathBuf>,
+    /// How to read that log: agoric, cosmos, host, op-node and the like, or a profile file.
+    #[arg(long, value_name = "NAME|FILE", requires = "try_log")]
+    profile: Option<String>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
+    let dir = match (&args.dir, &args.try_log) {
+        (_, Some(log)) => return show_log(log, args.profile.as_deref()),
+        (Some(dir), None) => dir,
+        (None, None) => return Err("expected the recorder's folder, or --try-log FILE".to_owned()),
+    };
+    let findings = doctor::examine(dir)?;
+    let (mut wrong, mut text) = (false, String::new());
+    for finding in findings {
+        match finding {
+            Finding::Good(what) => text += &format!("ok     {what}\n"),
+            Finding::Wrong { what, mend } => {
+                wrong = true;
+                text += &format!("WRONG  {what}\n       {mend}\n");
+            }
+        }
+    }
+    console::print(&text)?;
+    Ok(ExitCode::from(u8::from(wrong)))
+}
+
+fn show_log(log: &Path, profile: Option<&str>) -> Result<ExitCode, String> {
+    let profile = load_profile(profile.unwrap_or("cosmos"))?;
+    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", log.shown());
+    let mut input: Box<dyn BufRead> = match log == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => {
+            let file = std::fs::File::open(log).map_err(|error| cannot(&error))?;
+            Box::new(BufReader::new(file))
+        }
+    };
+    let reading = Reading::of(&mut input, &profile).map_err(|error| cannot(&error))?;
+    console::print(&reading.text())?;
+    Ok(ExitCode::from(u8::from(!reading.is_understood())))
+}

@@ -1,0 +1,139 @@
+//! `haltbox freeze`: by the recorder that is at work, else out of the ring alone.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use haltbox_daemon::operator::control::{self, Reply, Request};
+use haltbox_daemon::operator::status;
+use haltbox_format::ring::{History, RingView};
+use haltbox_format::{Lane, Profile, RingId, ShowPath};
+use haltbox_recorder::archive::ArchivedBlock;
+use haltbox_recorder::freeze::{self, Plan};
+use haltbox_recorder::host::program::Program;
+use haltbox_recorder::ring_profile::{is_of, of_ring};
+use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
+use haltbox_recorder::{attached, console, halt_message};
+
+use super::load_profile;
+
+#[derive(Args)]
+pub(crate) struct FreezeArgs {
+    /// The recorder's folder, or a ring.
+    source: PathBuf,
+    /// Height to freeze; by default the pinned one, else the last committed.
+    #[arg(long)]
+    height: Option<u64>,
+    /// Folder the box goes to; by default boxes/ beside the ring.
+    #[arg(long)]
+    boxes: Option<PathBuf>,
+    /// How the ring's entries are to be read; by default as its last recorder
+    /// read them.
+    #[arg(long, value_name = "NAME|FILE.json")]
+    profile: Option<String>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
+    let ring = status::ring_path(&args.source);
+    let folder = ring
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    // The recorder works in another folder than this command.
+    let boxes = args.boxes.as_deref().map(std::path::absolute).transpose();
+    let boxes = boxes.map_err(|error| format!("--boxes: {error}"))?;
+    let request = Request::Freeze {
+        height: args.height,
+        boxes: boxes.clone(),
+    };
+    // A recorder answers for the ring it writes, not for one set aside.
+    let in_use = ring.file_name().is_some_and(|name| name == "ring");
+    if in_use && args.profile.is_some() && answers(folder) {
+        return Err(format!(
+            "a recorder is at work in {}: it freezes by the profile it records by. Leave \
+             --profile out",
+            folder.shown()
+        ));
+    }
+    let asked = in_use.then(|| control::ask(folder, &request)).transpose();
+    let asked = asked
+        .map(Option::flatten)
+        .map_err(|error| format!("the recorder of {} did not answer: {error}", folder.shown()))?;
+    match asked {
+        Some(Reply::Done(text)) => {
+            console::print(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Reply::Failed(text)) => Err(text),
+        Some(Reply::AtWork { .. }) => Err("the recorder answered another question".to_owned()),
+        None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| folder.join("boxes"))),
+    }
+}
+
+fn answers(folder: &Path) -> bool {
+    let hello = control::ask_within(folder, &Request::Hello, Some(control::ALIVE));
+    !matches!(hello, Ok(None))
+}
+
+/// No recorder is at work: the ring is read, and nothing is written but the box.
+fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
+    let file = std::fs::File::open(ring)
+        .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
+    let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
+    let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
+    let profile = Arc::new(profile_of_dead(args, ring, &history)?);
+    let told = attached::told(ring).unwrap_or_default();
+    let id = view.superblock.map(|superblock| RingId(superblock.uuid));
+    told.apply(id, &mut history.life, history.last.at);
+    let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
+    let subject = Subject::of(&history.life, args.height, oldest);
+    let folder = ring.parent().unwrap_or(Path::new("."));
+    let Subject { of, reason, .. } = match Holder::of(folder, subject, args.height)? {
+        Holder::Ring(subject) => subject,
+        Holder::Archive(block) => return freeze_archived(&block, &boxes),
+    };
+    let plan = Plan {
+        of,
+        reason,
+        boxes,
+        profile: Arc::clone(&profile),
+        node_program: Program::of_folder(folder),
+        ask: None,
+    };
+    let frozen =
+        freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
+    console::print(&halt_message::frozen(&frozen, None))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rules that the ring was recorded by name its blocks: others would give
+/// names that no other node has.
+fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<Profile, String> {
+    let Some(asked) = &args.profile else {
+        return of_ring(ring, history);
+    };
+    let profile = load_profile(asked)?;
+    match history.sessions.last() {
+        Some((_, session)) if !is_of(&profile, session) => Err(format!(
+            "{} was recorded by the profile {}, and --profile asks for {}: its blocks would get \
+             other names. Leave --profile out; a profile of your own is read from profile.json \
+             beside the ring",
+            ring.shown(),
+            session.profile,
+            match profile.name == session.profile {
+                true => "one of the same name with other rules",
+                false => &profile.name,
+            }
+        )),
+        _ => Ok(profile),
+    }
+}
+
+fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {
+    let frozen = block.freeze(boxes, BY_REQUEST);
+    let frozen = frozen.map_err(|error| error.to_string())?;
+    console::print(&halt_message::frozen(&frozen, None))?;
+    Ok(ExitCode::SUCCESS)
+}

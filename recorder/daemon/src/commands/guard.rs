@@ -1,0 +1,36 @@
+//! `haltbox guard`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use haltbox_daemon::operator::guard::{self, Verdict};
+use haltbox_recorder::console;
+
+#[derive(Args)]
+pub(crate) struct GuardArgs {
+    /// The recorder's folder.
+    dir: PathBuf,
+    /// The executable that is to be started; by default the one that the recorder or the
+    /// host named.
+    #[arg(long, value_name = "PATH", conflicts_with = "release")]
+    exe: Option<PathBuf>,
+    /// Let the node start over what stands at this height, from now on. Exit code 2 if
+    /// nothing does.
+    #[arg(long, value_name = "HEIGHT")]
+    release: Option<u64>,
+}
+
+/// What it prints counts for nothing: a closed output must not keep a node down.
+pub(super) fn run(args: &GuardArgs) -> Result<ExitCode, String> {
+    if let Some(height) = args.release {
+        console::print(&guard::release(&args.dir, height)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (text, code) = match guard::judge(&args.dir, args.exe.as_deref()) {
+        Verdict::Start(why) => (format!("haltbox guard: the node may start: {why}\n"), 0),
+        Verdict::Refuse(screen) => (screen, 1),
+    };
+    let _ = console::print(&text);
+    Ok(ExitCode::from(code))
+}

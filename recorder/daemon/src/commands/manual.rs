@@ -1,0 +1,22 @@
+//! `haltbox manual`, for packages.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use haltbox_format::ShowPath;
+
+use crate::Cli;
+
+/// One page for each command that this program does. The page of `haltbox`
+/// itself is the reader's, which knows all of them.
+pub(super) fn run(folder: &Path) -> Result<ExitCode, String> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    for command in program.get_subcommands().filter(|c| !c.is_hide_set()) {
+        clap_mangen::Man::new(command.clone())
+            .generate_to(folder)
+            .map_err(|error| format!("cannot write into {}: {error}", folder.shown()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

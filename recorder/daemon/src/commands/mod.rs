@@ -1,0 +1,42 @@
+//! The commands: one file each, with its arguments and what it does.
+
+pub(crate) mod collect;
+pub(crate) mod doctor;
+pub(crate) mod freeze;
+pub(crate) mod guard;
+pub(crate) mod manual;
+pub(crate) mod record;
+mod recording;
+pub(crate) mod run;
+pub(crate) mod status;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use haltbox_format::{Profile, ShowPath};
+
+use crate::Command;
+
+/// Runs a command; gives the exit code, or what went wrong in words.
+pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Record(args) => record::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Freeze(args) => freeze::run(&args),
+        Command::Collect(args) => collect::run(args),
+        Command::Status(args) => status::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Guard(args) => guard::run(&args),
+        Command::Manual { folder } => manual::run(&folder),
+    }
+}
+
+/// What is told of boxes is read elsewhere: in other shells, by the command of
+/// `--on-freeze`.
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.shown()))
+}
+
+fn load_profile(name: &str) -> Result<Profile, String> {
+    Profile::named(name, |file| std::fs::read(file)).map_err(|error| error.to_string())
+}

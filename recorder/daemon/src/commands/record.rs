@@ -1,0 +1,154 @@
+//! `haltbox record`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory};
+use haltbox_daemon::intake::Place;
+use haltbox_daemon::run::link::Handed;
+use haltbox_daemon::{attach, serve};
+use haltbox_format::Profile;
+
+use super::recording::RecordingArgs;
+use super::{absolute, load_profile};
+use crate::Cli;
+
+/// Options of a recorder that reads sources and writes its ring itself.
+const ATTACHED_HAS_NO: [&str; 8] = [
+    "dir",
+    "slog",
+    "wrapped_fifo",
+    "of_run",
+    "give_back",
+    "size",
+    "metrics",
+    "max_block_age",
+];
+
+#[derive(Args)]
+pub(crate) struct RecordArgs {
+    /// Folder of the ring and the boxes; never under the node's data/.
+    #[arg(long, required_unless_present = "attach")]
+    dir: Option<PathBuf>,
+    /// Beside a host that writes its ring itself: freeze and archive for it. Where the
+    /// host knows no AppHash, give --node-log, --journal or --rpc too.
+    #[arg(long, value_name = "RING", conflicts_with_all = ATTACHED_HAS_NO)]
+    attach: Option<PathBuf>,
+    /// The host's slog: a file that is followed, a folder into which the node writes
+    /// a file for each block, a FIFO, - for standard input, or the FIFO that systemd
+    /// holds and passes (fd:NAME if there are several).
+    #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
+    slog: Option<String>,
+    /// Standard input is the slog, and comes from `haltbox run`, which reads
+    /// this FIFO.
+    #[arg(long, value_name = "PATH", hide = true, conflicts_with = "slog")]
+    wrapped_fifo: Option<PathBuf>,
+    /// What `haltbox run` leaves to its recorder: numbers of descriptors.
+    #[arg(long, value_name = "end=N,...", hide = true)]
+    of_run: Option<Handed>,
+    /// The node's log: the same, but no folder. With --attach a file that is followed.
+    #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
+    node_log: Option<String>,
+    /// The node's log out of systemd's journal: what this unit prints.
+    #[arg(long, value_name = "UNIT", conflicts_with = "node_log", value_parser = parse_unit)]
+    journal: Option<String>,
+    /// Give the recorded part of the followed slog back to the disk: the file
+    /// keeps its length, and takes some megabytes however long the node writes.
+    #[arg(long)]
+    give_back: bool,
+    #[command(flatten)]
+    recording: RecordingArgs,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, String> {
+    check_attached(args);
+    match (&args.attach, &args.dir) {
+        (Some(ring), _) => attach_to(ring, args),
+        (None, Some(dir)) => record_into(dir, args),
+        (None, None) => Err("nowhere to record: give --dir".to_owned()),
+    }
+}
+
+/// An attached recorder follows a log and asks nodes only if it is told to.
+fn check_attached(args: &RecordArgs) {
+    let asks = args.recording.rpc.is_some() || !args.recording.peer_rpc.is_empty();
+    let hears = args.node_log.is_some() || args.journal.is_some() || asks;
+    let refused = match args.attach.is_some() {
+        true if args.recording.persist_rounds.is_some() && !hears => "--persist-rounds",
+        true if args.recording.rpc_seconds.is_some() && !asks => "--rpc-seconds",
+        _ => return,
+    };
+    let text = format!(
+        "the argument '--attach <RING>' cannot be used with '{refused}' unless it follows what \
+         that is about: give --node-log, --journal or --rpc"
+    );
+    let kind = clap::error::ErrorKind::ArgumentConflict;
+    Cli::command().error(kind, text).exit()
+}
+
+fn attach_to(ring: &Path, given: &RecordArgs) -> Result<ExitCode, String> {
+    let args = &given.recording;
+    let node_log = given.node_log.as_deref().map(Place::from);
+    let node_log = node_log.or(given.journal.clone().map(Place::Journal));
+    attach::attach(attach::Options {
+        node_log,
+        rpc: args.rpc()?,
+        ring: absolute(ring)?,
+        profile: args.profile.as_deref().map(load_profile).transpose()?,
+        node_program: args.node_program.clone(),
+        triggers: args.triggers(),
+        after_freeze: args.after_freeze(),
+        archive_bytes: args.archive_bytes,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
+    let wrapped = args.wrapped_fifo.clone().map(Place::Wrapped);
+    let slog = args.slog.as_deref().map(Place::from).or(wrapped);
+    let node_log = args.node_log.as_deref().map(Place::from);
+    let node_log = node_log.or(args.journal.clone().map(Place::Journal));
+    if slog.is_none() && node_log.is_none() {
+        return Err("nothing to record: give --slog, and --node-log or --journal".to_owned());
+    }
+    let takes_stdin = matches!(slog, Some(Place::Stdin | Place::Wrapped(_)));
+    if takes_stdin && node_log == Some(Place::Stdin) {
+        return Err("only one of --slog and --node-log can be standard input".to_owned());
+    }
+    let profile = args.recording.profile();
+    serve::serve(serve::Options {
+        dir: absolute(dir)?,
+        size: args.recording.size,
+        slog,
+        node_log,
+        give_back: args.give_back,
+        profile: load_profile(profile)?,
+        profile_text: (!Profile::is_builtin(profile))
+            .then(|| std::fs::read(profile).ok())
+            .flatten(),
+        node_program: args.recording.node_program.clone(),
+        triggers: args.recording.triggers(),
+        after_freeze: args.recording.after_freeze(),
+        archive_bytes: args.recording.archive_bytes,
+        rpc: args.recording.rpc()?,
+        metrics: args.recording.metrics,
+        max_block_age: args.recording.max_block_age.map(Duration::from_secs),
+        of_run: args.of_run,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A unit's name, and no pattern: that would let others' lines in.
+fn parse_unit(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let sound = !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed);
+    let unit = || match text.contains('.') {
+        true => text.to_owned(),
+        false => format!("{text}.service"),
+    };
+    sound
+        .then(unit)
+        .ok_or_else(|| format!("expected a unit's name such as agd.service, found {text:?}"))
+}

@@ -1,0 +1,74 @@
+//! `haltbox run`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use haltbox_recorder::size::parse_size;
+
+use super::recording::RecordingArgs;
+use super::{absolute, load_profile};
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// Folder of the ring, the boxes and the slog; never under the node's data/.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Keep the node's output in node.log in the folder, and show it too: the
+    /// recorder then reads it as the node's log.
+    #[arg(long)]
+    tee: bool,
+    /// Give the node a FIFO that is always read, instead of a file. What is left
+    /// unread when this process and the recorder both die is lost.
+    #[arg(long)]
+    fifo: bool,
+    /// Memory for what comes through the FIFO while the recorder is away; what
+    /// is beyond is left out and counted.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    backlog: u64,
+    /// Seconds that the node's exit code waits for the recorder to write its boxes;
+    /// it goes on alone after that.
+    #[arg(long, value_name = "N", default_value = "2")]
+    wait_seconds: u64,
+    #[command(flatten)]
+    recording: RecordingArgs,
+    /// The node and its arguments.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode, String> {
+    // Told here, not by a recorder that ends while the node runs.
+    load_profile(args.recording.profile())?;
+    args.recording.rpc()?;
+    let options = haltbox_daemon::run::Options {
+        dir: absolute(&args.dir)?,
+        record: handed_on(std::env::args_os().skip(2)),
+        tee: args.tee,
+        fifo: args.fifo.then_some(args.backlog),
+        patience: Duration::from_secs(args.wait_seconds),
+        command: args.command.clone(),
+    };
+    haltbox_daemon::run::run(&options).map(ExitCode::from)
+}
+
+/// Options of `run` that are not the recorder's, or are given to it anew.
+const OF_WRAPPER: [&str; 3] = ["--dir=", "--backlog=", "--wait-seconds="];
+
+/// The options of `run` that are the recorder's too, as they were given.
+fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.take_while(|argument| argument != "--");
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--tee" | "--fifo") => {}
+            Some("--dir" | "--backlog" | "--wait-seconds") => drop(arguments.next()),
+            Some(option) if OF_WRAPPER.iter().any(|own| option.starts_with(own)) => {}
+            _ => kept.push(argument),
+        }
+    }
+    kept
+}

@@ -1,0 +1,46 @@
+//! `haltbox status`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use haltbox_daemon::operator::concerns::Judging;
+use haltbox_daemon::operator::{prometheus, status};
+use haltbox_recorder::console;
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    /// The recorder's folder, or a ring.
+    source: PathBuf,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// Print metrics for Prometheus' textfile collector; exit code 0 whatever
+    /// they say.
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
+    /// Seconds since the last block after which it needs attention; by default
+    /// 60, or ten times the chain's own interval.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_block_age: Option<u64>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, String> {
+    let judging = Judging {
+        max_block_age: args.max_block_age.map(Duration::from_secs),
+        answers: None,
+    };
+    let status = status::judge(&args.source, &judging)?;
+    if args.prometheus {
+        console::print(&prometheus::text(&status))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.json {
+        console::print_json(&status)?;
+    } else {
+        console::print(&status.text())?;
+    }
+    Ok(ExitCode::from(u8::from(status.needs_attention())))
+}
