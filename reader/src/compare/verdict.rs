@@ -45,7 +45,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The class, in design.md's words.
+    /// The class, in the words of docs/architecture.md.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Identical => "identical",
