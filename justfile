@@ -1,0 +1,43 @@
+# The tasks of a contributor. `just --list` prints them. Each is one command, so
+# nobody needs `just` for them.
+
+# what the README calls the tests
+test:
+    cargo test --workspace
+
+# everything that a change has to pass
+test-full:
+    .ci/run
+
+# the same tests, longer: 10,000 kills, 10,000 power cuts, 100,000 pairs of recordings
+test-long:
+    HALTBOX_LONG=1 cargo test --workspace
+
+# one end-to-end test, such as `just one all kill`
+one BINARY NAME:
+    cargo test -p haltbox-tests --test {{BINARY}} {{NAME}}
+
+# one benchmark, such as `just bench append`; all of them without a name
+bench NAME="":
+    cargo bench -p haltbox-benches {{ if NAME == "" { "" } else { "--bench " + NAME } }}
+
+# the crates' documentation
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# writes ffi/include/haltbox.h anew out of ffi/src
+header:
+    HALTBOX_BLESS=1 cargo test -p haltbox-tests header
+
+# formats Rust and Go
+format:
+    cargo fmt
+    gofmt -w $(git ls-files '*.go')
+
+# licences and sources of the libraries (needs cargo-deny)
+deny:
+    cargo deny check
+
+# the Debian package
+deb:
+    packaging/deb/build
