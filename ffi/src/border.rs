@@ -22,10 +22,10 @@ use crate::span::haltbox_span;
 use crate::stats::haltbox_stats;
 use crate::status::{HALTBOX_BROKEN, HALTBOX_OK, Refusal, haltbox_status};
 
-/// Room for the text of an error: the caller's own, in every call.
+/// Room for the text of an error. Every call writes into the caller's own.
 #[repr(C)]
 pub struct haltbox_error {
-    /// UTF-8, cut to its room, always ended by a NUL.
+    /// UTF-8, cut to fit, always NUL-terminated.
     pub message: [c_char; 256],
 }
 
@@ -108,7 +108,7 @@ pub unsafe fn bytes<'a>(bytes: *const u8, length: usize) -> Result<&'a [u8], Ref
         return Err(Refusal::Argument("bytes: expected a pointer, found NULL"));
     }
     if isize::try_from(length).is_err() {
-        return Err(Refusal::Argument("length: no memory has so many bytes"));
+        return Err(Refusal::Argument("length: larger than any buffer can be"));
     }
     // SAFETY: it is not NULL, the caller vouches for its bytes, and their number
     // fits an isize.

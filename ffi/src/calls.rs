@@ -21,20 +21,18 @@ use crate::status::{
     haltbox_status, text,
 };
 
-/// The ABI that this header describes; the SONAME of the shared library ends in it.
+/// The ABI version of this header. The SONAME of the shared library ends in it.
 pub const HALTBOX_ABI_VERSION: u32 = 1;
 
-/// Opens or makes the ring in `options->dir` and begins to record.
+/// Opens or creates the ring in `options->dir` and starts to record.
 ///
-/// `*out` gets the recorder, or NULL if anything but `HALTBOX_OK` is returned:
-/// the host goes on without (every call takes a NULL recorder and answers
-/// `HALTBOX_CLOSED`). `error` (NULL allowed) gets what was found, what was
-/// expected and what to do; after `HALTBOX_OK` it is empty, or holds what the
-/// operator should hear of: a ring that was set aside, a thread that could not
-/// be started. Nothing of `options` is used after the call.
+/// `*out` gets the recorder, or NULL if anything but `HALTBOX_OK` is returned. The host can
+/// then go on without recording: every call takes a NULL recorder and returns
+/// `HALTBOX_CLOSED`. `error` (may be NULL) gets what was found, what was expected and what to
+/// do. After `HALTBOX_OK` it is empty or holds notices for the operator, such as a ring that
+/// was moved aside or a thread that could not be started. `options` is not used after the call.
 ///
-/// May take a second: it allocates the ring when there is none, and reads its
-/// marks when there is one.
+/// May take a second: the call allocates a new ring, or reads the marks of an existing one.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_TOO_NEW`, `HALTBOX_PROFILE`,
 /// `HALTBOX_LOCKED`, `HALTBOX_FILE_SYSTEM`, `HALTBOX_NO_SPACE`, `HALTBOX_IO`,
@@ -62,12 +60,11 @@ pub unsafe extern "C" fn haltbox_open(
     unsafe { border::answer(error, outcome) }
 }
 
-/// The execution of a block begins.
+/// Records that the execution of a block begins.
 ///
-/// `block_time_ns`: the block's own time, in nanoseconds since 1970, the same on
-/// every node. `input_digest`: 32 bytes, a digest of what the block brings (its
-/// transactions, its proposal), or NULL. A height that was begun before begins
-/// another attempt at it.
+/// `block_time_ns`: the block's own time, in nanoseconds since 1970, the same on every node.
+/// `input_digest`: a digest of 32 bytes of the block's input (its transactions, its proposal),
+/// or NULL. If the height was begun before, this begins another attempt.
 ///
 /// Errors: `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
 #[unsafe(no_mangle)]
@@ -87,19 +84,19 @@ pub unsafe extern "C" fn haltbox_begin_block(
     }
 }
 
-/// Records one entry of what the host executes: one line of JSON, an object
-/// whose first member is `type`, as the profile reads it.
+/// Records one entry of what the host executes: one line of JSON, an object whose first member
+/// is `type`, as the profile reads it.
 ///
-/// `length` bytes, copied before the call returns. A line end at their end is left
-/// out; one inside parts them in two entries. Bytes that are no JSON are kept as
-/// they are. `bytes` may be NULL if `length` is 0.
+/// The call copies `length` bytes before it returns. A line end after the last byte is dropped;
+/// a line end before that splits the bytes into two entries. Bytes that are not JSON are kept
+/// as they are. `bytes` may be NULL if `length` is 0.
 ///
-/// What was recorded when the call returns survives the end of the process, by
-/// `kill -9` too, unless the engine is the queue. It takes one lock and copies; it
-/// neither waits for the disk (but see `HALTBOX_ENGINE_WRITE`) nor allocates for an
-/// entry that marks nothing.
+/// Once the call has returned, the entry survives the end of the process, even by `kill -9`,
+/// unless the engine is the queue. The call takes one lock and copies. It does not wait for the
+/// disk (except with `HALTBOX_ENGINE_WRITE`), and does not allocate for an entry that marks
+/// nothing.
 ///
-/// Answers `HALTBOX_OK` or `HALTBOX_DROPPED`.
+/// Returns `HALTBOX_OK` or `HALTBOX_DROPPED`.
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn haltbox_record(
@@ -116,26 +113,27 @@ pub unsafe extern "C" fn haltbox_record(
     }
 }
 
-/// Lends a part of the ring, in which the host lays entries itself: for languages that pay
-/// for each call. With `span` NULL the host gives back what it has.
+/// Lends a part of the ring, into which the host writes entries itself: for languages in which
+/// each call is expensive. With `span` NULL the host gives back what was lent.
 ///
-/// In it the host writes one record behind another as docs/format.md tells (*Record*; of the
-/// main lane, kind 1, no flag): payload and sequence number, then the commit word in one
-/// aligned release store, then into `*laid`, in a release store too, the bytes of all records
-/// laid so far, padding included. From the commit word on the record survives the end of the
-/// process. Only entries of the types `tx-*`, `op-*` and `branch*` may be laid, of at most
-/// 65536 bytes and without a line end. Every other call takes over what was laid before.
+/// The host writes one record after another as docs/format.md specifies (*Record*; of the main
+/// lane, kind 1, no flag): payload and sequence number; then the commit word, in one aligned
+/// release store; then into `*laid`, also in a release store, the bytes of all records written
+/// so far, padding included. From the commit word on, the record survives the end of the
+/// process. Only entries of the types `tx-*`, `op-*` and `branch*` are allowed, of at most
+/// 65536 bytes and without a line end. Every other call takes over what was written before.
 ///
-/// The lending ends with the next call of `haltbox_lend`, `haltbox_record`, `haltbox_begin_block`,
-/// `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or `haltbox_abort` by any thread: the
-/// host sees to it that it lays nothing from the beginning of such a call on. It gives back
-/// before `haltbox_close`; if it does not, the ring stays mapped for the life of the process.
-/// The child of a fork must lay nothing: what is lent is not mapped there.
+/// The lending ends with the next call of `haltbox_lend`, `haltbox_record`,
+/// `haltbox_begin_block`, `haltbox_crank`, `haltbox_end_block`, `haltbox_commit` or
+/// `haltbox_abort` by any thread: from the beginning of such a call on, the host must write
+/// nothing. The host must give the part back before `haltbox_close`; if it does not, the ring
+/// stays mapped until the process ends. The child of a fork must write nothing: the part is
+/// not mapped there.
 ///
-/// Answers `HALTBOX_OK`, also with nothing (`span->length` is 0): not now, ask again behind the
-/// next `haltbox_record`.
-/// Errors: `HALTBOX_NOT_LENT` (never with this ring: it is not mapped, the profile takes such
-/// entries for marks), `HALTBOX_BAD_ARGUMENT` and those of all calls.
+/// Returns `HALTBOX_OK` also if nothing can be lent now (`span->length` is 0): ask again after
+/// the next `haltbox_record`.
+/// Errors: `HALTBOX_NOT_LENT` (this ring is never lent: it is not mapped, or the profile reads
+/// such entries as marks), `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn haltbox_lend(
     recorder: *mut haltbox,
@@ -156,11 +154,11 @@ pub unsafe extern "C" fn haltbox_lend(
     }
 }
 
-/// Records one line of the node's log; otherwise as `haltbox_record`.
+/// Records one line of the node's log; otherwise like `haltbox_record`.
 ///
-/// The lines go to a lane of their own, where they cannot push out a block. What the
-/// profile's `node` section knows in them (a consensus failure, a panic) pins the
-/// block it is about.
+/// The lines go to a separate lane, where they cannot displace a block. A line that the
+/// profile's `node` section recognizes (a consensus failure, a panic) pins the block that it
+/// is about.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn haltbox_log(
     recorder: *mut haltbox,
@@ -176,11 +174,11 @@ pub unsafe extern "C" fn haltbox_log(
     }
 }
 
-/// A crank, or whatever part of a block has digests of its own, ended.
+/// Records the end of a crank, or of any part of a block that has digests of its own.
 ///
-/// `number` counts them on, the same on every node. `crankhash`: 32 bytes, a digest
-/// of what this part wrote. `activityhash`: 32 bytes, a chain over all crankhashes.
-/// Neither may be NULL.
+/// `number` counts these parts, the same on every node. `crankhash`: 32 bytes, a digest of what
+/// this part wrote. `activityhash`: 32 bytes, a hash chain over all crankhashes. Neither may be
+/// NULL.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
 #[unsafe(no_mangle)]
@@ -202,10 +200,10 @@ pub unsafe extern "C" fn haltbox_crank(
     }
 }
 
-/// The execution of a block ended.
+/// Records that the execution of a block ended.
 ///
-/// `app_hash`: this node's AppHash after it, 1 to 64 bytes, if it is known by then;
-/// `NULL, 0` if not.
+/// `app_hash`: this node's AppHash after the block, 1 to 64 bytes; `NULL, 0` if it is not known
+/// yet.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_MARKED_BY_ENTRIES` and those of all calls.
 #[unsafe(no_mangle)]
@@ -226,10 +224,10 @@ pub unsafe extern "C" fn haltbox_end_block(
     }
 }
 
-/// The state of a block is durable. Ends its execution if nothing else did.
+/// Records that the state of a block is durable. Also ends its execution if no other call did.
 ///
-/// `app_hash`: this node's AppHash after it, 1 to 64 bytes; `NULL, 0` if it is not
-/// known or was given to `haltbox_end_block`. The commit of height H + 1 releases H.
+/// `app_hash`: this node's AppHash after the block, 1 to 64 bytes; `NULL, 0` if it is not known
+/// or was given to `haltbox_end_block`. The commit of height H + 1 releases H.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
@@ -248,13 +246,13 @@ pub unsafe extern "C" fn haltbox_commit(
     }
 }
 
-/// What the network decided for a height that was executed: the AppHash in the
-/// header of the next height.
+/// Records what the network decided for a height that was executed: the AppHash in the header
+/// of the next height.
 ///
-/// `network_app_hash`: 1 to 64 bytes. Equal to this node's, it releases the block and
-/// all below it (`HALTBOX_OK`). Different, it pins the block (`HALTBOX_DIFFERS`);
-/// call `haltbox_diverged` if the difference is proved. `HALTBOX_UNKNOWN`: this node's
-/// is not known, and nothing was released.
+/// `network_app_hash`: 1 to 64 bytes. If it equals this node's AppHash, the call releases the
+/// block and all below it (`HALTBOX_OK`). If it differs, the call pins the block
+/// (`HALTBOX_DIFFERS`); call `haltbox_diverged` if the difference is proved. If this node's
+/// AppHash is not known, nothing is released (`HALTBOX_UNKNOWN`).
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
@@ -278,8 +276,8 @@ pub unsafe extern "C" fn haltbox_confirm(
     }
 }
 
-/// The execution of a height was thrown away: an optimistic one whose proposal was
-/// not decided. Its entries stay until the height is executed again.
+/// Records that the execution of a height was discarded: for example an optimistic one, whose
+/// proposal was not decided. Its entries stay until the height is executed again.
 ///
 /// Errors: those of all calls.
 #[unsafe(no_mangle)]
@@ -292,12 +290,12 @@ pub unsafe extern "C" fn haltbox_abort(recorder: *mut haltbox, height: u64) -> h
     }
 }
 
-/// It is proved that a height differs: it is pinned until a black box holds it.
+/// Records that a height is proved to differ. The block stays pinned until a black box holds it.
 ///
-/// `expected` and `got` are named as CometBFT names them: what this node has, and
-/// what the header brought; 1 to 64 bytes each. `reason`: what differs, in UTF-8, as
-/// `AppHash` or `LastResultsHash`, of which 128 bytes are kept; NULL: `AppHash`.
-/// It waits for nothing and writes no box: see `background` and `haltbox_freeze`.
+/// `expected` and `got` are named as in CometBFT: `expected` is what this node has, `got` is
+/// what the header has; 1 to 64 bytes each. `reason`: what differs, in UTF-8, such as `AppHash`
+/// or `LastResultsHash`, of which 128 bytes are kept; NULL: `AppHash`. The call does not wait
+/// and writes no box: see `background` and `haltbox_freeze`.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
@@ -323,14 +321,13 @@ pub unsafe extern "C" fn haltbox_diverged(
     }
 }
 
-/// Writes the black box of a height and waits until it is durable. The one call
-/// that waits for the disk: seconds for a large ring. Other threads go on recording.
+/// Writes the black box of a height and waits until it is durable. This is the one call that
+/// waits for the disk: seconds for a large ring. Other threads can record meanwhile.
 ///
-/// `height` 0: the block an operator would mean, which is the one that diverged, is
-/// pinned, or was executed last. `out_path` gets the path of the box: `out_path_size`
-/// must be at least the length of `options->dir` and 80 bytes more; `NULL, 0` if it
-/// is not wanted. A box that is there already is not written again, and is no error.
-/// `error` (NULL allowed) says why there is none.
+/// `height` 0: the block that diverged, is pinned, or was executed last. `out_path` gets the
+/// path of the box; `out_path_size` must be at least the length of `options->dir` and 80 bytes
+/// more. Give `NULL, 0` if the path is not needed. A box that exists already is not written
+/// again; this is no error. `error` (may be NULL) gets the reason if there is no box.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT`, `HALTBOX_NOTHING`, `HALTBOX_NO_SPACE`,
 /// `HALTBOX_NOT_FROZEN` and those of all calls. After an error `out_path` is empty.
@@ -361,17 +358,16 @@ pub unsafe extern "C" fn haltbox_freeze(
     }
 }
 
-/// Takes what the background thread has to tell the operator, for the host's own
-/// log: the message of a box that it wrote, or why it wrote none. Each is given once,
-/// the oldest first; ask now and then, as nothing of it is printed.
+/// Takes one message of the background thread for the operator, for the host's own log: that a
+/// box was written, or why it was not. Each message is given once, the oldest first. Call this
+/// now and then: nothing is printed.
 ///
-/// `message` gets lines of UTF-8 that end in a NUL, or an empty string if there is
-/// nothing to tell; cut to `size`: 1024 bytes, twice the length of `options->dir` and
-/// that of `options->upload_hint` are enough.
+/// `message` gets lines of UTF-8 that end in a NUL, or an empty string if there is no message.
+/// The text is cut to `size` bytes; 1024, plus twice the length of `options->dir`, plus the
+/// length of `options->upload_hint` are enough.
 ///
-/// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message`
-/// is empty. What was not taken before `haltbox_close` stands in
-/// boxes/CONSENSUS_FAILURE.txt alone.
+/// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls. After an error `message` is empty. A
+/// message that was not taken before `haltbox_close` is only in boxes/CONSENSUS_FAILURE.txt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn haltbox_take_message(
     recorder: *mut haltbox,
@@ -383,7 +379,7 @@ pub unsafe extern "C" fn haltbox_take_message(
         border::put_text(message.cast(), size, b"");
         border::on(recorder, |recorder| {
             if message.is_null() || size == 0 {
-                return Err(Refusal::Argument("message: expected room, found none"));
+                return Err(Refusal::Argument("message: expected a buffer, found none"));
             }
             let taken = recorder.with(HostRecorder::take_message)?;
             // A node's words for its failure may hold a NUL.
@@ -394,7 +390,7 @@ pub unsafe extern "C" fn haltbox_take_message(
     }
 }
 
-/// How recording stands. `stats->struct_size` must be set.
+/// Reads the state of the recording. `stats->struct_size` must be set.
 ///
 /// Errors: `HALTBOX_BAD_ARGUMENT` and those of all calls.
 #[unsafe(no_mangle)]
@@ -413,10 +409,9 @@ pub unsafe extern "C" fn haltbox_stats_read(
     }
 }
 
-/// Has the kernel begin to write the ring to the disk; waits only where the disk's
-/// queue is full.
-/// Only a power cut makes a difference: what was recorded survives the end of the
-/// process in any case.
+/// Makes the kernel start to write the ring to the disk. Waits only if the disk's queue is
+/// full. This matters only for a power cut: what was recorded survives the end of the process
+/// in any case.
 ///
 /// Errors: those of all calls.
 #[unsafe(no_mangle)]
@@ -430,14 +425,13 @@ pub unsafe extern "C" fn haltbox_flush(recorder: *mut haltbox) -> haltbox_status
     }
 }
 
-/// Closes the ring in order and sets `*recorder` to NULL. Both pointers may be NULL.
-/// With the queue it waits a second at most for what is not written yet; the thread
-/// goes on with that alone, and holds the ring's lock until it is done.
+/// Closes the ring and sets `*recorder` to NULL. Both pointers may be NULL. With the queue, the
+/// call waits at most a second for what is not written yet; the thread then writes the rest
+/// alone, and holds the ring's lock until it is done.
 ///
-/// Calls of other threads end or answer `HALTBOX_CLOSED`, also through copies of the
-/// pointer and for ever: what it points to, some 100 bytes, stays. A box that
-/// another thread is writing is finished by that thread. A recorder that is broken is
-/// closed too.
+/// Calls of other threads end or return `HALTBOX_CLOSED`. This stays true for all copies of the
+/// pointer: the memory that it points to, about 100 bytes, is never freed. A thread that is
+/// writing a box finishes it. A recorder that has failed is closed too.
 ///
 /// Errors: `HALTBOX_FORKED` (`*recorder` stays as it is), `HALTBOX_BROKEN`.
 #[unsafe(no_mangle)]
@@ -458,19 +452,19 @@ pub unsafe extern "C" fn haltbox_close(recorder: *mut *mut haltbox) -> haltbox_s
     }
 }
 
-/// The ABI of the library that is loaded, to be compared with `HALTBOX_ABI_VERSION`.
+/// The ABI version of the loaded library, to compare with `HALTBOX_ABI_VERSION`.
 #[unsafe(no_mangle)]
 pub extern "C" fn haltbox_abi_version() -> u32 {
     HALTBOX_ABI_VERSION
 }
 
-/// The release of the library that is loaded, as `1.2.3`. Static.
+/// The release of the loaded library, such as `1.2.3`. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn haltbox_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// A status in words. Static, never NULL, for every number.
+/// The text for a status. Static, and never NULL, whatever the number.
 #[unsafe(no_mangle)]
 pub extern "C" fn haltbox_status_text(status: haltbox_status) -> *const c_char {
     text(status).as_ptr()

@@ -13,62 +13,59 @@ use haltbox_recorder::triggers::Policy;
 
 use crate::status::Refusal;
 
-/// What to record, and where. Set it to zeroes, then `struct_size` and `dir`.
+/// What to record, and where. Set it to zeroes, then set `struct_size` and `dir`.
 ///
-/// A field that is 0 or NULL has its default. Later versions add fields at the
-/// end: a shorter struct is taken as if the rest were zeroes; in a longer one,
-/// what this library does not know must be zero, else `HALTBOX_TOO_NEW`.
+/// A field that is 0 or NULL has its default. Later versions add fields at the end. In a
+/// shorter struct, the missing fields count as zero; in a longer one, fields that this library
+/// does not know must be zero, else the call returns `HALTBOX_TOO_NEW`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct haltbox_options {
     /// `sizeof(haltbox_options)`.
     pub struct_size: usize,
-    /// The folder of ring, boxes and archive; made, with mode 0700, if it is not
-    /// there. On ext4 or tmpfs nothing is lost when the process is killed; see `engine`
-    /// for XFS, btrfs and others. Never under a node's `data/`, which operators reset.
-    /// Required.
+    /// The folder for ring, boxes and archive, created with mode 0700 if it does not exist. On
+    /// ext4 or tmpfs nothing is lost when the process is killed; for XFS, btrfs and others see
+    /// `engine`. Do not put it under a node's `data/`, which operators reset. Required.
     pub dir: *const c_char,
-    /// Bytes of the ring, 4 MiB to 1 TiB, allocated when it is made; 0: 256 MiB.
+    /// Size of the ring in bytes, 4 MiB to 1 TiB, allocated when it is created. 0: 256 MiB.
     pub ring_size: u64,
     /// How entries are read: `host`, `agoric`, `cosmos`, or the path of a profile
     /// file (docs/profile.md). NULL: `host`.
     pub profile: *const c_char,
-    /// Path of the node's executable, whose digest goes into the boxes. NULL: none.
+    /// Path of the node's executable; its digest is stored in the boxes. NULL: none.
     pub node_program: *const c_char,
-    /// With `background`: where people should upload a box, in UTF-8, for the
-    /// message at a halt. NULL: none.
+    /// With `background`: where to upload a box, for the message at a halt, in UTF-8. NULL: none.
     pub upload_hint: *const c_char,
-    /// With `background`: bytes that the archive of released blocks may have. 0:
-    /// 2 GiB; `UINT64_MAX`: no archive.
+    /// With `background`: maximum size in bytes of the archive of released blocks. 0: 2 GiB;
+    /// `UINT64_MAX`: no archive.
     pub archive_bytes: u64,
-    /// With `background`: seconds that a mismatch without proof has to last until
-    /// it is frozen. 0: 60.
+    /// With `background`: seconds that a mismatch without proof must last before it is frozen.
+    /// 0: 60.
     pub persist_seconds: u32,
-    /// 1: threads freeze what diverged, archive, and make the ring's pages
-    /// present before a call needs them. 0: no threads; a divergence is pinned
-    /// until `haltbox_freeze`, or a `haltbox record --attach` beside the host, has
-    /// made its box.
+    /// 1: threads freeze blocks that diverged, archive released blocks, and fault in the ring's
+    /// pages before a call needs them. 0: no threads; a block that diverged is pinned until
+    /// `haltbox_freeze`, or a `haltbox record --attach` beside the host, has written its box.
     pub background: u32,
-    /// How records get into the ring's file: one of `HALTBOX_ENGINE_*`. 0: as the
-    /// file system allows.
+    /// How records are written to the ring's file: one of `HALTBOX_ENGINE_*`. 0: chosen by file
+    /// system.
     pub engine: u32,
-    /// 0.
+    /// Must be 0.
     pub reserved: u32,
 }
 
-/// Map where a full disk cannot end the process by that (ext4, tmpfs, XFS made without
-/// reflinks), else the queue.
+/// `HALTBOX_ENGINE_MAP` on file systems where a full disk cannot kill a process that maps the
+/// file (ext4, tmpfs, XFS made without reflinks), else `HALTBOX_ENGINE_QUEUE`.
 pub const HALTBOX_ENGINE_AUTO: u32 = 0;
-/// A call copies into the mapped file. Nothing that a call returned from is lost when
-/// the process ends. Where files can share blocks (XFS, btrfs), a full disk then gives
-/// SIGBUS or makes a call wait.
+/// A call copies into the mapped file. Once the call has returned, nothing of it is lost when
+/// the process ends. Where files can share blocks (XFS, btrfs), a full disk can raise SIGBUS or
+/// make a call wait.
 pub const HALTBOX_ENGINE_MAP: u32 = 1;
-/// A call writes to the file: some microseconds, and as long as the file system takes,
-/// which can be seconds while a disk fills. Nothing is lost when the process ends.
+/// A call writes to the file. It takes some microseconds, or as long as the file system needs,
+/// which can be seconds while a disk fills up. Nothing is lost when the process ends.
 pub const HALTBOX_ENGINE_WRITE: u32 = 2;
-/// A call copies into memory; a thread writes that to the file, also where `background`
-/// is 0. No call waits. `kill -9` loses what was not written yet: the last milliseconds,
-/// or up to 32 MiB while the disk takes no writes; then entries are dropped.
+/// A call copies into memory, and a thread writes that to the file, even if `background` is 0.
+/// No call waits. `kill -9` loses what is not written yet: the last milliseconds, or up to
+/// 32 MiB while the disk accepts no writes. When these 32 MiB are full, entries are dropped.
 pub const HALTBOX_ENGINE_QUEUE: u32 = 3;
 
 const ARCHIVE: u64 = 2 << 30;

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU64;
 
 use haltbox_recorder::host::Span;
 
-/// A part of the ring that is lent, for records that the host lays itself. All is 0 but the
-/// size where nothing is lent now.
+/// A part of the ring that is lent to the host, which writes records into it itself. If nothing
+/// is lent now, all fields but `struct_size` are 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct haltbox_span {
@@ -14,13 +14,13 @@ pub struct haltbox_span {
     pub struct_size: usize,
     /// Where the first record begins, a multiple of 16.
     pub start: *mut u8,
-    /// Bytes from there. A record may end where they do, never beyond.
+    /// Bytes from `start`. A record may end at the end of the part, never beyond it.
     pub length: usize,
-    /// Sequence number of the first record; each one behind it has the next.
+    /// Sequence number of the first record; each record after it has the next number.
     pub sequence: u64,
     /// Key of the lane.
     pub key: u64,
-    /// Where the host tells how many bytes it laid. Stays valid for the life of the process.
+    /// Where the host stores how many bytes it wrote. Valid until the process ends.
     pub laid: *mut u64,
 }
 

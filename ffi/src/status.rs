@@ -7,40 +7,40 @@ use haltbox_recorder::freeze::FreezeError;
 use haltbox_recorder::host::HostError;
 use haltbox_recorder::ring::file::OpenError;
 
-/// What a call answers: 0 done; above 0 done, but look; below 0 nothing was
-/// done. The numbers are fixed and never used again for something else; later
-/// libraries may answer others, with the same signs.
+/// The result of a call. 0: done. Above 0: done, but check the value. Below 0: nothing was
+/// done. The numbers are fixed and never reused; later libraries may return new ones, whose
+/// signs mean the same.
 pub type haltbox_status = i32;
 
 /// Done.
 pub const HALTBOX_OK: haltbox_status = 0;
-/// The entry was not kept: no room was left that may be overwritten, or the file takes
-/// no writes now. Counted.
+/// The entry was dropped, and counted as such: the ring has no room that may be overwritten, or
+/// the file accepts no writes now.
 pub const HALTBOX_DROPPED: haltbox_status = 1;
 /// `haltbox_confirm`: the AppHashes differ; the block is pinned.
 pub const HALTBOX_DIFFERS: haltbox_status = 2;
-/// `haltbox_confirm`: this node's AppHash of the height is not known; the
-/// network's is noted.
+/// `haltbox_confirm`: this node's AppHash of the height is not known; the network's is
+/// recorded.
 pub const HALTBOX_UNKNOWN: haltbox_status = 3;
-/// An argument is NULL that must not be, or out of its range.
+/// An argument is NULL but must not be, or is out of range.
 pub const HALTBOX_BAD_ARGUMENT: haltbox_status = -1;
-/// The struct has a field that is set and that this library does not know.
+/// The struct sets a field that this library does not know.
 pub const HALTBOX_TOO_NEW: haltbox_status = -2;
 /// Another recorder writes the ring of this folder.
 pub const HALTBOX_LOCKED: haltbox_status = -3;
-/// Nothing protects a host's ring on this file system; see `options.engine`.
+/// A host's ring is not safe on this file system; see `options.engine`.
 pub const HALTBOX_FILE_SYSTEM: haltbox_status = -4;
-/// The disk has too little room for the ring, or for the box.
+/// The disk has too little space for the ring or the box.
 pub const HALTBOX_NO_SPACE: haltbox_status = -5;
-/// The system refused something.
+/// The system refused a file operation.
 pub const HALTBOX_IO: haltbox_status = -6;
 /// This process is a fork of the one that opened the recorder.
 pub const HALTBOX_FORKED: haltbox_status = -7;
 /// The recorder is closed, or was never opened (NULL).
 pub const HALTBOX_CLOSED: haltbox_status = -8;
-/// A panic inside was caught; the recorder is off, its ring is valid.
+/// A panic inside the library was caught. The recorder is off; its ring is valid.
 pub const HALTBOX_BROKEN: haltbox_status = -9;
-/// The profile takes blocks and cranks from the host's own entries: record those.
+/// The profile reads blocks and cranks from the host's own entries: record those instead.
 pub const HALTBOX_MARKED_BY_ENTRIES: haltbox_status = -10;
 /// There is nothing to freeze.
 pub const HALTBOX_NOTHING: haltbox_status = -11;
@@ -48,10 +48,10 @@ pub const HALTBOX_NOTHING: haltbox_status = -11;
 pub const HALTBOX_NOT_FROZEN: haltbox_status = -12;
 /// The profile cannot be read.
 pub const HALTBOX_PROFILE: haltbox_status = -13;
-/// No part of this ring can be lent: record by calls.
+/// No part of this ring can be lent: use calls to record.
 pub const HALTBOX_NOT_LENT: haltbox_status = -14;
 
-/// Why a call did nothing.
+/// Reasons a call fails.
 #[derive(Debug)]
 pub enum Refusal {
     /// What is wrong with which argument.
@@ -121,8 +121,8 @@ impl fmt::Display for Refusal {
             Refusal::Argument(what) => f.write_str(what),
             Refusal::TooNew(found, known) => write!(
                 f,
-                "struct_size is {found}, this library ({}) knows {known} bytes, and what lies \
-                 beyond is set; take the library that the program was built for",
+                "struct_size is {found}, but this library ({}) knows only {known} bytes, and a \
+                 field beyond them is set; use the library that the program was built for",
                 env!("CARGO_PKG_VERSION")
             ),
             Refusal::Profile(why) => f.write_str(why),

@@ -116,10 +116,11 @@ impl fmt::Display for Why {
             }
             Why::Cut => write!(f, "too few bytes for a length prefix"),
             Why::Missing => write!(f, "missing: the file ends before the arena does"),
-            Why::PastTheArena => write!(f, "behind the arena, not part of an intact record"),
+            Why::PastTheArena => write!(f, "after the arena, not part of an intact record"),
             Why::Ambiguous => write!(
                 f,
-                "the record across the arena's end can be read in two ways, both whole"
+                "ambiguous: the record across the arena's end can be read in two ways, both \
+                 complete"
             ),
         }
     }
@@ -144,7 +145,7 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Order::Header => "the header's end pointer",
-            Order::Time => "the place where the entries' times fall back",
+            Order::Time => "the point where the times of the entries jump back",
             Order::Gap => "the only gap between the records",
             Order::Overrun => "the record past the arena's end, which is the newest",
             Order::Unknown => "nothing: the records are in arena order",
@@ -177,7 +178,7 @@ impl fmt::Display for OpenError {
             OpenError::TooShort { len } => write!(
                 f,
                 "not an Agoric flight recorder: the file has {len} bytes, expected a header of \
-                 {HEADER_LEN} and an arena; check that it was copied whole"
+                 {HEADER_LEN} bytes and an arena; check that it was copied completely"
             ),
             OpenError::Foreign { found } => write!(
                 f,

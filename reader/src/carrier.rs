@@ -30,9 +30,9 @@ impl fmt::Display for Carrier {
             Carrier::Syslog => "syslog or journald",
             Carrier::Journal => "journald's JSON",
             Carrier::Docker => "Docker's JSON log",
-            Carrier::Timestamp => "a time before each line, as docker logs -t prints",
+            Carrier::Timestamp => "lines with a timestamp prefix, as docker logs -t prints them",
             Carrier::Kubernetes => "a Kubernetes container log",
-            Carrier::Compose => "docker compose",
+            Carrier::Compose => "docker compose logs",
         })
     }
 }

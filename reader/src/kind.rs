@@ -199,11 +199,11 @@ const KNOWN: [(&[u8], &str); 9] = [
     (b"LPKSHHRH", "a systemd journal"),
     (
         b"\0\0\0\0\0\0\0\0",
-        "a file that was allocated and never written, or lost its beginning",
+        "a file that was allocated but never written, or whose beginning was lost",
     ),
 ];
 
-const TEXT: &str = "text, and none of its first lines is a JSON object";
+const TEXT: &str = "text without a JSON object in its first lines";
 
 impl Foreign {
     fn new(head: &[u8]) -> Foreign {

@@ -19,17 +19,17 @@ const HELD: usize = 1024;
 pub struct Selection {
     /// Only this height.
     pub height: Option<u64>,
-    /// Only heights from here on.
+    /// Only heights from this one on.
     pub from_height: Option<u64>,
-    /// Only heights up to here.
+    /// Only heights up to this one.
     pub to_height: Option<u64>,
     /// Only this attempt at a height.
     pub attempt: Option<u32>,
     /// Only this crank.
     pub crank: Option<u64>,
-    /// Only cranks from here on.
+    /// Only cranks from this one on.
     pub from_crank: Option<u64>,
-    /// Only cranks up to here.
+    /// Only cranks up to this one.
     pub to_crank: Option<u64>,
 }
 

@@ -376,7 +376,7 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         }
     }
     if found.is_empty() {
-        let why = "holds no ring, box or slog".to_owned();
+        let why = "contains no ring, box or slog".to_owned();
         return Err(SourceError::Foreign(path.to_owned(), why));
     }
     Ok(found)
@@ -534,7 +534,8 @@ impl Source {
             Source::Slog(path) => read_slog(SlogFile::open(path)?, sink),
             Source::Stdin => read_slog(SlogFile::new(io::stdin().lock())?, sink),
             Source::Fingerprint(_) => Err(io::Error::other(
-                "a fingerprint holds digests and no entries; haltbox diff and compare read it",
+                "a fingerprint contains digests but no entries; use haltbox diff or haltbox \
+                 compare to read it",
             )),
         }
     }
@@ -634,7 +635,7 @@ fn losses(marks: &[Mark], sink: Sink<'_>) -> io::Result<bool> {
         if loss.breaks_blocks() && !loss.shows_as_gap() {
             let records = match loss.records {
                 0 => "entries may be".to_owned(),
-                records => format!("{records} entries are"),
+                records => format!("entries ({records}) are"),
             };
             let text = format!("{records} missing here: {}", loss.why);
             if !sink(Item::Hole(Hole::lost(text)))? {
@@ -822,7 +823,7 @@ pub(crate) fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> i
                 Item::Line(item)
             }
             SlogItem::Damage(damage) => Item::Hole(Hole {
-                text: format!("behind compressed byte {}: {}", damage.offset, damage.what),
+                text: format!("after compressed byte {}: {}", damage.offset, damage.what),
                 damage: true,
                 lost: false,
                 of_blocks: true,

@@ -54,7 +54,10 @@ fn open(path: &Path) -> io::Result<File> {
     std::thread::spawn(move || sender.send(File::open(wanted)));
     opened.recv_timeout(WRITER_AWAITED).unwrap_or_else(|_| {
         let seconds = WRITER_AWAITED.as_secs();
-        let why = format!("it is a FIFO, and nobody began to write into it for {seconds} seconds");
+        let why = format!(
+            "it is a FIFO, and no process opened it for writing within {seconds} \
+                           seconds"
+        );
         Err(io::Error::new(io::ErrorKind::TimedOut, why))
     })
 }
@@ -72,15 +75,17 @@ fn copy(mut from: impl Read, path: &Path, say: &dyn Fn(&str)) -> io::Result<Path
         };
         copied += len as u64;
         if copied > SPOOL_MAX {
-            let why = format!("gives more than {SPOOL_MAX} bytes; name a file instead");
+            let why = format!("it delivers more than {SPOOL_MAX} bytes; name a file instead");
             return Err(io::Error::other(why));
         }
         file.write_all(buffer.get(..len).unwrap_or_default())
-            .map_err(|error| io::Error::other(format!("the copy could not be written: {error}")))?;
+            .map_err(|error| {
+                io::Error::other(format!("cannot write the temporary copy: {error}"))
+            })?;
         if !told && begun.elapsed() > QUIET {
             told = true;
             say(&format!(
-                "{} can be read once only: it is copied into {} until it ends",
+                "{} can be read only once: copying it to {} until it ends",
                 path.shown(),
                 std::env::temp_dir().shown()
             ));

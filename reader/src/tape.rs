@@ -318,19 +318,21 @@ impl Summary {
     pub fn changed_by(&self) -> Option<String> {
         let mut words = Vec::new();
         if self.rewritten {
-            words.push("written anew by another JSON writer, and compared by values".to_owned());
+            words.push("rewritten by another JSON writer, so it is compared by values".to_owned());
         }
-        words.extend(self.carrier.map(|by| format!("entries taken out of {by}")));
+        words.extend(
+            self.carrier
+                .map(|by| format!("entries extracted from {by}")),
+        );
         if self.wrapped > 0 {
             words.push(
-                "its sender takes members out of entries and leaves entries out (lines with a context)"
-                    .to_owned(),
+                "its slog sender drops members and entries (lines with a context)".to_owned(),
             );
         }
         if self.doubled > 0 {
             words.push(format!(
-                "{} lines stand there twice, byte for byte and with the same clock: something behind the node \
-                 sent them again, and each counts once",
+                "{} line(s) appear twice, byte for byte and with the same clock: something after \
+                 the node sent them again; each is counted once",
                 self.doubled
             ));
         }

@@ -69,23 +69,24 @@ impl AfterFreeze {
         let hint = self.upload_hint.as_deref();
         if unasked && !frozen.existed {
             if let Err(error) = alert(boxes, frozen, hint) {
-                say(&format!("no {ALERT_FILE} could be written: {error}"));
+                say(&format!("cannot write {ALERT_FILE}: {error}"));
             }
             let run = self.on_freeze.as_deref();
             if let Some(Err(error)) = run.map(|command| run_command(command, frozen)) {
-                say(&format!(
-                    "the command of --on-freeze cannot be started: {error}"
-                ));
+                say(&format!("cannot start the --on-freeze command: {error}"));
             }
         }
         match keep_budget(boxes, self.budget) {
             Ok(removed) => removed.iter().for_each(|path| {
                 say(&format!(
-                    "{} was removed to keep the budget of boxes",
+                    "removed {}: the boxes exceeded --max-boxes or --max-bytes",
                     path.shown()
                 ));
             }),
-            Err(error) => say(&format!("the budget of boxes cannot be kept: {error}")),
+            Err(error) => say(&format!(
+                "cannot remove old boxes (--max-boxes, --max-bytes): \
+                                        {error}"
+            )),
         }
         halt_message::frozen(frozen, hint)
     }
@@ -156,7 +157,7 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
     let child = quiet::outside(|| shell.spawn())?;
     let waiting = move || {
         if let Some(trouble) = wait(child) {
-            say(&format!("the command of --on-freeze {trouble}"));
+            say(&format!("the --on-freeze command {trouble}"));
         }
     };
     std::thread::Builder::new()
@@ -178,7 +179,7 @@ fn wait(mut child: Child) -> Option<String> {
                 let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
                 let _ = child.wait();
                 let seconds = COMMAND_TIME.as_secs();
-                return Some(format!("was ended after {seconds} s"));
+                return Some(format!("was killed after {seconds} s"));
             }
             Err(error) => return Some(format!("cannot be waited for: {error}")),
         }

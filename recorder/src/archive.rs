@@ -118,15 +118,15 @@ impl fmt::Display for ArchiveError {
             Self::Join { path, error } => write!(f, "{}: {error}", path.shown()),
             Self::InUse { path } => write!(
                 f,
-                "{} is written by another recorder, the host's own or one with --attach, and is \
-                 left to it",
+                "{} is in use by another recorder (the host's own, or one with --attach), so this \
+                 one does not archive",
                 path.shown()
             ),
             // Told once: what is free now would make it another sentence each time.
             Self::NoRoom { path, kept } => write!(
                 f,
-                "less than {} are free on the disk of {}, and are left to the node: nothing is \
-                 archived until there is more, or --archive-bytes is less",
+                "less than {} are free on the disk of {}, so archiving pauses: free disk space, \
+                 or lower --archive-bytes",
                 human_bytes(*kept),
                 path.shown()
             ),

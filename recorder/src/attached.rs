@@ -163,8 +163,8 @@ fn taken(ring: &Path, told: &Told) -> String {
         format!(" (process {})", session.pid)
     });
     format!(
-        "another haltbox record --attach{process} stands beside {} already: end it first, or \
-         leave it the work",
+        "another haltbox record --attach{process} is already attached to {}; stop it before \
+         starting this one",
         ring.shown()
     )
 }

@@ -39,7 +39,7 @@ pub struct Plan {
     pub of: Attempt,
     /// Why, in words for the operator.
     pub reason: String,
-    /// Folder the box goes to.
+    /// Folder to write the box to.
     pub boxes: PathBuf,
     /// How the streams are read.
     pub profile: Arc<Profile>,
@@ -147,14 +147,14 @@ impl fmt::Display for FreezeError {
             Self::Ring(error) => write!(f, "the ring {error}"),
             Self::NoBlock(height) => write!(
                 f,
-                "nothing of height {height} is in the ring or the archive; haltbox ls lists the \
+                "height {height} is in neither the ring nor the archive; haltbox ls lists the \
                  heights that are"
             ),
             Self::Archive(why) => f.write_str(why),
             Self::NoSpace { folder, written } => write!(
                 f,
-                "the disk of {} is full: {written} bytes could be written. The ring keeps the \
-                 evidence; free some room and run: haltbox freeze",
+                "the disk of {} is full: only {written} bytes could be written. The ring keeps \
+                 the evidence; free disk space, then run: haltbox freeze",
                 folder.shown()
             ),
             Self::Io { doing, path, error } => {
@@ -299,7 +299,7 @@ impl Plan {
     fn no_room_for_answers(&self, frozen: &Frozen) -> Option<String> {
         let diverged = frozen.state == State::Diverged;
         let node = self.ask.as_ref().filter(|_| diverged)?;
-        Some(format!("the disk has no room for what {node} answers"))
+        Some(format!("the disk has no room for the answers of {node}"))
     }
 
     /// Where a block diverged, its node is asked what it still tells.

@@ -9,13 +9,11 @@ use crate::freeze::{Frozen, Reach};
 use crate::size::human_bytes;
 
 /// What an operator does at a halt, and what not.
-pub const WHAT_TO_DO: &str =
-    "  1. Do not roll back, resync, reset or prune: the cure destroys the evidence.
-  2. Copy the black box to another machine.
-  3. Quote the line after `quote` where the developers ask for it; send the box to whom they name.
-  4. Then recover the node, as the developers say.
-  5. Never reset or copy back priv_validator_state.json: signing a height twice is slashed.
-";
+pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the evidence.\n  2. Copy the \
+     black box to another machine.\n  3. Post the line after `quote` where the developers ask for \
+     it; send the box to the people they name.\n  4. Then recover the node as the developers \
+     instruct.\n  5. Never reset priv_validator_state.json or restore an old copy: signing a \
+     height twice is slashed.\n";
 
 /// The halt message.
 pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
@@ -29,15 +27,15 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         ),
         _ => writeln!(
             text,
-            "haltbox: height {height} was frozen: {}",
+            "haltbox: black box of height {height}: {}",
             Outside::text(&frozen.reason)
         ),
     };
     let size = human_bytes(frozen.bytes);
     let state = match (frozen.existed, frozen.reach) {
-        (true, _) => " (was there already, unchanged)",
+        (true, _) => " (already existed, unchanged)",
         (false, Reach::NoRoom) => " (this block only: the disk has no room for its history)",
-        (false, Reach::Archived) => " (this block only, out of the archive)",
+        (false, Reach::Archived) => " (this block only, from the archive)",
         (false, Reach::History) => "",
     };
     let _ = writeln!(text, "  black box  {} ({size}){state}", frozen.path.shown());
@@ -52,7 +50,7 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
     let _ = writeln!(
         text,
-        "  do not roll back, resync or prune before you copied it"
+        "  do not roll back, resync or prune before you have copied it"
     );
     String::from_utf8(text).unwrap_or_default()
 }
@@ -64,8 +62,8 @@ pub const WITHOUT_A_BOX: &str = "TROUBLE, and no block of it is recorded";
 pub fn without_a_box(reason: &str) -> String {
     let reason = Outside::text(reason);
     format!(
-        "haltbox: {WITHOUT_A_BOX}: {reason}\n  there is no black box; \
-         keep the node's log, its last lines are recorded as well\n"
+        "haltbox: {WITHOUT_A_BOX}: {reason}\n  no black box was written; keep the node's log (its \
+         last lines are also in the ring)\n"
     )
 }
 
@@ -73,8 +71,8 @@ pub fn without_a_box(reason: &str) -> String {
 pub fn held(height: u64, name: &str, reason: &str) -> String {
     let (name, reason) = (Outside::text(name), Outside::text(reason));
     format!(
-        "haltbox: height {height}: {reason}\n  its black box {name} was written before this was said; \
-         keep the node's log, its last lines are recorded as well\n"
+        "haltbox: height {height}: {reason}\n  black box {name} of this height was written before \
+         this message; keep the node's log (its last lines are also in the ring)\n"
     )
 }
 

@@ -173,11 +173,12 @@ impl fmt::Display for HostError {
                 "the recorder failed in an earlier call and is off; what it recorded is in the ring",
             ),
             HostError::MarkedByEntries => f.write_str(
-                "this profile takes blocks and cranks from the host's own entries; record those",
+                "this profile reads blocks and cranks from the host's own entries; record those \
+                 entries instead of this call",
             ),
             HostError::NotLent => f.write_str(
-                "entries of this ring are recorded by calls alone: it is not mapped, or its profile \
-                 takes entries of tx-*, op-* or branch* for marks",
+                "no part of this ring can be lent, record by calls: the ring is not mapped, or \
+                 its profile reads tx-*, op-* or branch* entries as marks",
             ),
             HostError::Freeze(error) => error.fmt(f),
             HostError::Nothing(why) => f.write_str(why),
@@ -227,7 +228,7 @@ impl HostRecorder {
         let _limit = SizeLimit::begin();
         memory::ask(memory::to_open(options.size)).map_err(|error| {
             HostError::Open(OpenError::Io {
-                doing: "find memory for",
+                doing: "allocate memory for",
                 path: options.dir.clone(),
                 error,
             })
@@ -267,7 +268,12 @@ impl HostRecorder {
         let mut notices = opened.notices;
         let keeper = shared.options.background.clone().and_then(|background| {
             let started = Keeper::start(&shared, background);
-            let told = started.map_err(|error| notices.push(format!("no thread: {error}")));
+            let told = started.map_err(|error| {
+                notices.push(format!(
+                    "cannot start the background thread: \
+                                                                     {error}"
+                ))
+            });
             told.ok()
         });
         let host = HostRecorder {
@@ -685,7 +691,7 @@ impl Shared {
 
     fn ask_for_memory(&self) -> Result<(), HostError> {
         let asked = memory::ask(memory::TO_FREEZE + memory::to_open(self.options.size));
-        let doing = "find memory for a box in";
+        let doing = "allocate memory for a box in";
         asked.map_err(|error| HostError::Freeze(FreezeError::of_io(doing, &self.boxes(), error)))
     }
 
@@ -712,8 +718,8 @@ impl Shared {
             node_program: self.program.as_ref().and_then(Program::unchanged),
             ask: None,
         };
-        let ring =
-            ring.map_err(|error| FreezeError::of_io("open the ring for", &plan.boxes, error));
+        let ring = ring
+            .map_err(|error| FreezeError::of_io("open the ring for a box in", &plan.boxes, error));
         let frozen = ring.and_then(|ring| freeze::freeze(&ring, &plan));
         if let Some(open) = self.lock().as_deref_mut().and_then(Option::as_mut) {
             match &frozen {

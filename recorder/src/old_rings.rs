@@ -116,13 +116,13 @@ impl OldRing {
             });
         let path = self.path.shown();
         let fate = match self.pinned.first() {
-            _ if self.damaged => "it stays because its marks are damaged".to_owned(),
-            Some(height) => format!("it stays because height {height} is pinned and has no box"),
-            None => "it goes when this ring has wrapped".to_owned(),
+            _ if self.damaged => "it is kept because its marks are damaged".to_owned(),
+            Some(height) => format!("it is kept because height {height} is pinned and has no box"),
+            None => "it is removed once the new ring has wrapped around".to_owned(),
         };
         format!(
-            "{path} of another size holds {heights}; {fate}. To keep a height of it: haltbox \
-             freeze {path} --height H"
+            "{path}, a ring of another size, contains {heights}; {fate}. To keep one of its \
+             heights: haltbox freeze {path} --height H"
         )
     }
 }

@@ -36,7 +36,7 @@ pub use resuming::resume_points;
 
 /// Dropped records counted before another mark says so.
 const DROPS_PER_MARK: u64 = 10_000;
-const NO_SEGMENT: &str = "no segment was free: what is pinned is kept, what came after was dropped";
+const NO_SEGMENT: &str = "no segment was free: pinned blocks are kept, later records were dropped";
 const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
 /// Released blocks remembered beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
@@ -474,7 +474,7 @@ impl Recorder {
             stream: Some(stream),
             records: left_out.lines,
             bytes: left_out.bytes,
-            why: "the recorder was away or slow: haltbox run left them out".to_owned(),
+            why: "the recorder was not running or too slow: haltbox run dropped them".to_owned(),
             dropped: true,
             counters,
         });
@@ -688,7 +688,8 @@ impl Recorder {
             records: 1,
             bytes: 0,
             why: format!(
-                "an entry of {} bytes is larger than the {} lane: its first {} bytes were kept",
+                "an entry of {} bytes is larger than the {} lane: only its first {} bytes were \
+                 kept",
                 cut.length,
                 lane.name(),
                 kept.len()
@@ -715,8 +716,8 @@ impl Recorder {
                 stream: None,
                 records: counters.until - counters.from,
                 bytes: 0,
-                why: "one block is larger than the ring: its oldest records were overwritten; \
-                      give a larger --size"
+                why: "one block is larger than the ring: its oldest records were overwritten; use \
+                      a larger --size"
                     .to_owned(),
                 dropped: false,
                 counters: Some(counters),

@@ -27,8 +27,8 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
     let own = !Profile::is_builtin(name);
     match history.sessions.last() {
         Some((_, session)) if own && !is_of(&found, session) => Err(format!(
-            "{} is another profile than the ring was recorded by, of which it has the name: its \
-             blocks would get other names. Put the profile back there",
+            "{} has the name of the profile that the ring was recorded with, but other rules, \
+             which would give its blocks other names. Restore the original profile there",
             copy.shown()
         )),
         _ => Ok(found),

@@ -71,7 +71,7 @@ impl Holder {
     pub fn of(dir: &Path, subject: Option<Subject>, height: Option<u64>) -> Result<Holder, String> {
         let whole = subject.as_ref().is_some_and(|subject| !subject.evicted);
         let (Some(height), false) = (height, whole) else {
-            let none = "nothing to freeze: no block is in the ring";
+            let none = "nothing to freeze: the ring contains no blocks";
             return subject.map(Holder::Ring).ok_or(none.to_owned());
         };
         let archived = ArchivedBlock::find(dir, height);

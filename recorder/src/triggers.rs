@@ -332,8 +332,8 @@ impl Triggers {
     }
 }
 
-const STORMED: &str = " (many blocks do not stand: further boxes follow in some minutes, as far as \
-                       the ring keeps them)";
+const STORMED: &str = " (many blocks are in doubt: more boxes follow within minutes, as far as \
+                       the ring still has them)";
 
 /// The network has not agreed with it, and no box holds it. A diverged one is
 /// frozen without this.
@@ -350,13 +350,19 @@ fn is_undecided(block: &Block) -> bool {
 /// what is no trouble.
 pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<String> {
     let (rounds, seconds) = (policy.rounds, policy.time.as_secs());
-    let lasting = format!("pinned; frozen after {rounds} rounds or {seconds} s of the same");
+    let lasting = format!("pinned; frozen if it lasts for {rounds} rounds or {seconds} s");
     let (what, then) = match event {
-        Event::Farewell { why } => (why.clone(), "nothing: that end was announced".to_owned()),
+        Event::Farewell { why } => (
+            why.clone(),
+            "nothing: the node had announced that it stops".to_owned(),
+        ),
         Event::Alarm { why, quoted: false } => {
             (why.clone(), LAST.replace("{seconds}", &seconds.to_string()))
         }
-        Event::Alarm { why, .. } => (format!("{why}, in words of others"), QUOTED.to_owned()),
+        Event::Alarm { why, .. } => (
+            format!("{why}, in a text that the node quotes"),
+            QUOTED.to_owned(),
+        ),
         Event::Mismatch(seen) => {
             let words = Pair::of(seen).words();
             let then = match seen.weight {
@@ -379,18 +385,18 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
         }
         Event::Break(told) => (
             format!("{}: {}", told.why, told.text),
-            "frozen at once, as no divergence that is proved".to_owned(),
+            "frozen at once, without a proved divergence".to_owned(),
         ),
         Event::Failure { text, .. } => (
             format!("consensus failed: {text}"),
-            "frozen at once, as no divergence that is proved".to_owned(),
+            "frozen at once, without a proved divergence".to_owned(),
         ),
         _ => return None,
     };
     let of = match accused {
         Some(Accused::Of(of)) => format!("height {}: ", of.height),
         Some(Accused::Newest(of)) if event.is_trouble() => {
-            format!("height not told, {} is the newest: ", of.height)
+            format!("height unknown, {} is the newest: ", of.height)
         }
         _ => String::new(),
     };
@@ -398,8 +404,8 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
 }
 
 const BLAMED: &str = "pinned; frozen the third time";
-const LAST: &str = "pinned; frozen if the process ends, or gets no further for {seconds} s";
-const QUOTED: &str = "pinned at most, until the next agreed block";
+const LAST: &str = "pinned; frozen if the process ends, or makes no progress for {seconds} s";
+const QUOTED: &str = "at most pinned, until the next agreed block";
 
 /// The round of consensus that an event was seen in.
 fn round_of(event: &Event) -> Option<u64> {
@@ -517,14 +523,14 @@ impl Watch {
                 } = self.cause =>
             {
                 format!(
-                    "{reason} (of height {height} nothing is recorded: this is the newest block that is)"
+                    "{reason} (nothing of height {height} is recorded: this is the newest \
+                     recorded block)"
                 )
             }
             Some(Accused::Newest(_)) => format!(
-                "{reason} (the log does not tell at which height: this is the newest block that \
-                 is recorded)"
+                "{reason} (the log does not say at which height: this is the newest recorded block)"
             ),
-            None => format!("{reason} (the log does not tell at which height)"),
+            None => format!("{reason} (the log does not say at which height)"),
         }
     }
 }
@@ -556,7 +562,9 @@ impl Cause {
                 "{}: the node refuses the next block while it syncs and blames the peers that send it",
                 pair.words()
             ),
-            Cause::LastWords(pair) => format!("{}: the node's last words, {then}", pair.words()),
+            Cause::LastWords(pair) => {
+                format!("{}: among the node's last log lines, {then}", pair.words())
+            }
             Cause::Proof(pair) => format!("consensus failed: {}", pair.words()),
             Cause::Refusal {
                 text,
@@ -568,27 +576,29 @@ impl Cause {
                 meaning(why.as_ref())
             ),
             Cause::Refusal { text, why, .. } => format!(
-                "the node refuses the blocks of the others, {times} times in {seconds} s: \
-                 {text}{}",
+                "the node refuses blocks of other nodes, {times} times in {seconds} s: {text}{}",
                 meaning(why.as_ref())
             ),
             Cause::Alarm(why) => format!("{why}, {then}"),
             Cause::Break { why, text, .. } if text.is_empty() => why.clone(),
             Cause::Break { why, text, .. } => format!("{why}: {text}"),
             Cause::Failure { text, .. } if text.is_empty() => {
-                "consensus failed; the line that says why was cut".to_owned()
+                "consensus failed; the log line with the reason was cut".to_owned()
             }
             Cause::Failure { text, over } => match over {
                 FailedOver::Hashes => {
                     format!("consensus failed over hashes that could not be read: {text}")
                 }
                 FailedOver::Refusal(why) => format!(
-                    "consensus failed: the others accept a block that this node refuses: \
+                    "consensus failed: the other nodes accept a block that this node refuses: \
                      {text}{}",
                     meaning(why.as_ref())
                 ),
                 FailedOver::Other => {
-                    format!("consensus failed, and not over a hash: no divergence, but {text}")
+                    format!(
+                        "consensus failed, but not over a hash, so this is no divergence: \
+                             {text}"
+                    )
                 }
             },
         }

@@ -46,12 +46,12 @@ impl fmt::Display for BadEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BadEntry::Unknown { at } => {
-                write!(f, "entry {at} of the access list is of no known kind")
+                write!(f, "entry {at} of the access list is of an unknown kind")
             }
             BadEntry::OutOfOrder { at } => write!(
                 f,
-                "entry {at} of the access list stands in no declaration: expected a lookup entry, the chain's \
-                 upper bytes where there are any, and a checksum"
+                "entry {at} of the access list is out of order: expected a lookup entry, then the \
+                 chain's upper bytes if there are any, then a checksum"
             ),
             BadEntry::Cut => write!(f, "the access list ends inside a declaration"),
         }

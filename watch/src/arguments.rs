@@ -27,7 +27,7 @@ impl FromStr for Nodes {
     fn from_str(text: &str) -> Result<Nodes, String> {
         let (chain, nodes) = text
             .split_once('=')
-            .ok_or("expected ID=RPC, as 901=http://127.0.0.1:8545")?;
+            .ok_or("expected ID=RPC, such as 901=http://127.0.0.1:8545")?;
         let endpoints = nodes.split(',').map(str::parse);
         Ok(Nodes {
             chain: chain.parse()?,
@@ -43,7 +43,10 @@ pub(crate) fn read_set(file: &Path) -> Result<DependencySet, String> {
         .map_err(|error| cannot(&error))?
         .len();
     if length > LARGEST {
-        let why = format!("found {length} bytes, expected a dependency set of at most {LARGEST}");
+        let why = format!(
+            "found {length} bytes, expected a dependency set of at most {LARGEST} \
+                           bytes"
+        );
         return Err(cannot(&why));
     }
     let json = std::fs::read(file).map_err(|error| cannot(&error))?;
@@ -59,7 +62,8 @@ pub(crate) fn by_chain(
     for Nodes { chain, endpoints } in given {
         if set.chain(*chain).is_none() {
             return Err(format!(
-                "--chain {chain} is not in the dependency set: leave it out, or give the set that has it"
+                "--chain {chain} is not in the dependency set: leave it out, or give a --depset \
+                 that contains it"
             ));
         }
         let of_chain = nodes.entry(*chain).or_default();

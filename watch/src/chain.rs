@@ -317,7 +317,7 @@ impl Node {
     pub fn declared(&self, block: B256) -> Result<Vec<Declares>, Trouble> {
         let call = Call::new("eth_getBlockByHash", [json!(block), json!(true)]);
         let raw: Option<RawBlock> = self.client.ask(call)?;
-        let gone = || Trouble::Shape(format!("the node has no block {block} any more"));
+        let gone = || Trouble::Shape(format!("the node no longer has block {block}"));
         let transactions = raw.ok_or_else(gone)?.transactions;
         Ok(transactions.into_iter().map(Declares::from).collect())
     }
@@ -348,7 +348,7 @@ fn block_calls(number: u64) -> [Call; 2] {
 }
 
 fn no_latest() -> Trouble {
-    Trouble::Shape("there is no latest block".to_owned())
+    Trouble::Shape("the node has no latest block".to_owned())
 }
 
 fn no_answer() -> Trouble {
@@ -371,7 +371,7 @@ fn block(header: Header, receipts: Vec<RawReceipt>) -> Result<Block, Trouble> {
     if receipts.iter().any(|one| one.block_hash != header.hash) {
         let number = header.number;
         return Err(Trouble::Shape(format!(
-            "block {number} changed between two questions"
+            "block {number} changed between two requests"
         )));
     }
     let deposits_only = receipts.iter().all(|one| one.r#type.to::<u64>() == DEPOSIT);

@@ -114,7 +114,7 @@ impl fmt::Display for Undecided {
         match self {
             Undecided::Ahead { head } => write!(
                 f,
-                "the block is not there yet: the chain's newest one has timestamp {head}"
+                "the block does not exist yet: the chain's newest block has timestamp {head}"
             ),
             Undecided::Untold(why) => f.write_str(why),
         }
@@ -283,7 +283,7 @@ impl Checker {
     }
 
     fn sights_of(&self, chain: ChainId, heights: &BTreeSet<u64>) -> Sights {
-        let none = format!("no node of chain {chain} is given: --chain {chain}=URL gives one");
+        let none = format!("no node of chain {chain} is given: add --chain {chain}=URL");
         let first = |height: &u64| {
             let known = self.finals.get(chain, *height);
             let seen = known.map_or_else(|| Seen::Nothing(none.clone()), Seen::Block);
@@ -323,7 +323,7 @@ impl Checker {
                 Ok(None) if *height > latest.number => Seen::Ahead {
                     head: latest.timestamp,
                 },
-                Ok(None) => Seen::Nothing(format!("{endpoint} has no block {height} any more")),
+                Ok(None) => Seen::Nothing(format!("{endpoint} no longer has block {height}")),
                 Err(trouble) => Seen::Nothing(format!("{endpoint}: block {height}: {trouble}")),
             };
             (*height, seen)
@@ -377,7 +377,8 @@ fn ruled(declared: &Declared, seen: &Seen) -> (Verdict, bool) {
             (Verdict::Refused(broken), absent && !is_final)
         }
         Validity::Unknown => {
-            let why = untold.unwrap_or_else(|| Undecided::Untold("nothing was told".to_owned()));
+            let why = untold
+                .unwrap_or_else(|| Undecided::Untold("no node returned the block".to_owned()));
             (Verdict::Undecided(why), true)
         }
     }

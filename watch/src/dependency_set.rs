@@ -46,10 +46,11 @@ impl fmt::Display for BadSet {
             BadSet::Json(error) => write!(f, "the dependency set cannot be read: {error}"),
             BadSet::Name(name) => write!(
                 f,
-                "the dependency set names a chain {name:?}; expected its number, as \"901\" or \"0x385\""
+                "the dependency set names a chain {name:?}; expected its number, such as \"901\" \
+                 or \"0x385\""
             ),
             BadSet::Twice(id) => write!(f, "the dependency set names chain {id} twice"),
-            BadSet::Empty => write!(f, "the dependency set names no chains"),
+            BadSet::Empty => write!(f, "the dependency set contains no chains"),
         }
     }
 }

@@ -227,7 +227,7 @@ impl Finder {
 
     /// The first node that answers tells, beginning with the one that did last.
     fn heads(&mut self) -> Result<Heads, Trouble> {
-        let mut last = Trouble::Unreached("no node is named".to_owned());
+        let mut last = Trouble::Unreached("no node is configured".to_owned());
         for turn in 0..self.nodes.len() {
             let at = (self.current + turn) % self.nodes.len();
             match self.heads_of(at) {
@@ -252,7 +252,7 @@ impl Finder {
             if found != self.chain {
                 let (endpoint, expected) = (node.endpoint(), self.chain);
                 return Err(Trouble::Shape(format!(
-                    "{endpoint} follows chain {found}, expected chain {expected}: look at --chain"
+                    "{endpoint} follows chain {found}, expected chain {expected}: check --chain"
                 )));
             }
             self.is_ours[at] = true;
@@ -366,7 +366,7 @@ impl Finder {
         told(Sighting::Gap {
             from: other,
             to: first,
-            why: "the node has another finalized block there than it told before".to_owned(),
+            why: "the node now has another finalized block at this height than before".to_owned(),
         });
         self.path.push_back(finalized.into());
     }
@@ -487,6 +487,6 @@ fn lost(from: u64, finalized: u64) -> Sighting {
     Sighting::Gap {
         from,
         to: finalized.saturating_sub(1),
-        why: "the node does not have these blocks any more".to_owned(),
+        why: "the node no longer has these blocks".to_owned(),
     }
 }

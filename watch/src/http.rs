@@ -57,9 +57,11 @@ impl Refusal {
         match self {
             Refusal::Nonsense => "expected an HTTP/1 request".to_owned(),
             Refusal::Method => "expected POST, or GET for /metrics".to_owned(),
-            Refusal::Length => "expected a body with Content-Length, and not in chunks".to_owned(),
-            Refusal::Size => format!("the body is too long: at most {BODY} bytes are read"),
-            Refusal::Busy => format!("{CALLERS} callers are served already: ask again"),
+            Refusal::Length => {
+                "expected a body with Content-Length, found none or a chunked one".to_owned()
+            }
+            Refusal::Size => format!("the body is too long: at most {BODY} bytes are allowed"),
+            Refusal::Busy => format!("already serving {CALLERS} callers: try again"),
         }
     }
 

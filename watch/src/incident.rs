@@ -41,16 +41,16 @@ impl Level {
     pub fn what_to_do(self) -> &'static str {
         match self {
             Level::Unsafe => {
-                "call the operator on duty; close the ingress of executing messages at proxyd and remove them \
-                 from the builders' pools; consider to submit the batch sooner, which makes the reorg smaller; \
-                 warn the chains that take messages of this one"
+                "call the operator on duty; block executing messages at proxyd and remove them \
+                 from the builders' pools; consider submitting the batch sooner, which makes the \
+                 reorg smaller; warn the chains that execute messages of this one"
             }
             Level::LocalSafe => {
-                "page the operator; watch that a block of deposits only replaces it and that the message is \
-                 not canonical any more"
+                "page the operator; check that a deposits-only block replaces it and that the \
+                 message is no longer canonical"
             }
             Level::CrossSafe => {
-                "all hands on deck: there is no benign version of this; engage the failsafe, escalate to the \
+                "all hands on deck: this is never harmless; engage the failsafe, escalate to the \
                  engineering manager, keep the boxes of every watcher"
             }
         }
@@ -217,7 +217,7 @@ pub fn words(executed: &Executed) -> String {
                 place.log, place.block, place.chain
             )
         }
-        Err(_) => "a log of the inbox that is no message".to_owned(),
+        Err(_) => "a log of the inbox that is not a message".to_owned(),
     }
 }
 
@@ -475,16 +475,19 @@ pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
             "the transaction came back ({} so far): drop it, engage the failsafe: {what}",
             record.returns
         ),
-        Step::Changed(Shape::Null) => format!("its block is gone: {what}"),
+        Step::Changed(Shape::Null) => format!("the block of an invalid message is gone: {what}"),
         Step::Changed(Shape::DepositsOnly) => {
-            format!("a block of deposits only stands in its place: {what}")
+            format!("a deposits-only block replaced the block of an invalid message: {what}")
         }
-        Step::Changed(Shape::Holds) => format!("its block stands there again: {what}"),
+        Step::Changed(Shape::Holds) => format!("the block of an invalid message is back: {what}"),
         Step::Changed(Shape::Other) => {
-            format!("another block without it stands in its place: {what}")
+            format!("a block without the invalid message replaced its block: {what}")
         }
-        Step::Ended(End::Replaced) => format!("replaced and cross-safe: {what}"),
-        Step::Ended(End::Holds) => format!("it holds now: {what}"),
+        Step::Ended(End::Replaced) => format!(
+            "the block of an invalid message was replaced, and \
+                                               the new one is cross-safe: {what}"
+        ),
+        Step::Ended(End::Holds) => format!("an invalid message is valid now: {what}"),
         Step::NotReplaced => {
             format!("CRITICAL, nothing replaced the block of an invalid message: {what}")
         }

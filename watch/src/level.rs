@@ -144,7 +144,7 @@ impl Levels {
     pub fn doubt(&self, was: bool, own: impl Fn(u64) -> Option<B256>) -> Option<(Doubt, String)> {
         let zero = |head: Option<Head>| head.is_some_and(|head| head.number == 0);
         if zero(self.safe) && (was || zero(self.newest)) {
-            return Some((Doubt::Zero, "it tells 0 as the safe block".to_owned()));
+            return Some((Doubt::Zero, "it reports 0 as the safe block".to_owned()));
         }
         let (level, Head { hash, number }, own) = self.fork(own)?;
         let why =

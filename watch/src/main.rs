@@ -10,7 +10,7 @@ use haltbox_recorder::console;
 use haltbox_watch::check::command::{self as check, CheckArgs};
 use haltbox_watch::watcher::command::{self as watch, WatchArgs};
 
-/// Looks after cross-chain messages between OP Stack chains.
+/// Checks and watches cross-chain messages between OP Stack chains.
 #[derive(Parser)]
 #[command(name = "haltbox", version, bin_name = "haltbox")]
 struct Cli {
@@ -22,7 +22,7 @@ struct Cli {
 enum Command {
     Check(Box<CheckArgs>),
     Watch(Box<WatchArgs>),
-    /// Write the manual's pages of these commands into a folder.
+    /// Write the manual pages of these commands into a folder.
     #[command(hide = true)]
     Manual {
         /// The folder.

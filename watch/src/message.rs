@@ -54,8 +54,12 @@ impl FromStr for ChainId {
     fn from_str(text: &str) -> Result<ChainId, String> {
         // An empty text would be 0.
         let id = text.parse().ok().filter(|_| !text.is_empty());
-        id.map(ChainId)
-            .ok_or_else(|| format!("expected a chain's number, as 901 or 0x385, found {text:?}"))
+        id.map(ChainId).ok_or_else(|| {
+            format!(
+                "expected a chain's number, such as 901 or 0x385, found \
+                                    {text:?}"
+            )
+        })
     }
 }
 
@@ -143,12 +147,13 @@ impl fmt::Display for Malformed {
         match self {
             Malformed::Shape { topics, data } => write!(
                 f,
-                "the inbox's log has {topics} topics and {data} bytes, a message has 2 and {DATA}"
+                "the inbox's log has {topics} topics and {data} bytes, expected 2 topics and \
+                 {DATA} bytes"
             ),
             Malformed::TooLarge(member) => {
-                write!(f, "{member} of the inbox's log does not fit its type")
+                write!(f, "{member} of the inbox's log is out of range")
             }
-            Malformed::Words => write!(f, "the data of the inbox's log is no identifier"),
+            Malformed::Words => write!(f, "the data of the inbox's log is not an identifier"),
         }
     }
 }

@@ -314,7 +314,7 @@ fn concerns<'a>(
         }
         if watched.tape.dropped() > 0 || watched.tape.is_short() {
             concerns.push(format!(
-                "chain {chain}: the ring is too small for what is open, give a larger --size"
+                "chain {chain}: the ring is too small for the open blocks, use a larger --size"
             ));
         }
     }

@@ -58,7 +58,7 @@ fn health(page: &Page) -> Reply {
     const ATTENTION: &str = "503 Service Unavailable";
     let age = now().saturating_sub(page.at);
     if age > STALE {
-        let why = format!("the watcher wrote nothing for {age} ms\n");
+        let why = format!("the watcher has not updated this page for {age} ms\n");
         return reply(ATTENTION, PLAIN, why);
     }
     match page.concerns.is_empty() {

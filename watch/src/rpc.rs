@@ -60,7 +60,7 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Unreached(why) => write!(f, "{why}"),
             Trouble::Refused { code, message } => write!(f, "error {code}: {message}"),
-            Trouble::Shape(why) => write!(f, "the answer has another shape: {why}"),
+            Trouble::Shape(why) => write!(f, "unexpected answer: {why}"),
         }
     }
 }
@@ -159,8 +159,9 @@ impl Client {
         let requests: Vec<Request<'_>> = requests.collect();
         let body = serde_json::to_vec(&requests).map_err(|error| unreached(&error))?;
         let (status, answer) = self.post(&body).map_err(|error| unreached(&error))?;
-        let responses = responses(&answer)
-            .map_err(|error| unreached(&format!("status {status}, and no JSON-RPC: {error}")))?;
+        let responses = responses(&answer).map_err(|error| {
+            unreached(&format!("status {status}, not a JSON-RPC answer: {error}"))
+        })?;
         in_order(responses, calls.len())
     }
 
@@ -221,7 +222,7 @@ fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<Told>, Trouble
 }
 
 fn missing() -> Trouble {
-    Trouble::Unreached("the endpoint left this call without an answer".to_owned())
+    Trouble::Unreached("the endpoint did not answer this call".to_owned())
 }
 
 fn unreached(why: &dyn fmt::Display) -> Trouble {

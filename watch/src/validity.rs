@@ -180,24 +180,33 @@ impl fmt::Display for Broken {
         match self {
             Broken::UnknownChain(chain) => write!(f, "chain {chain} is not in the dependency set"),
             Broken::NoLog { logs } => {
-                write!(f, "the block has {logs} logs and none of that number")
+                write!(
+                    f,
+                    "the log index is out of range: the number of logs in the block is \
+                           {logs}"
+                )
             }
             Broken::NoBlock { head } => write!(
                 f,
-                "there is no such block, and the chain's newest one has timestamp {head}"
+                "the block does not exist, and the chain's newest block has timestamp {head}"
             ),
-            Broken::Origin { found } => write!(f, "contract {found} emitted that log"),
-            Broken::Timestamp { found } => write!(f, "the block has timestamp {found}"),
-            Broken::Payload { found } => write!(f, "that log's payload has the digest {found}"),
-            Broken::Checksum { found } => write!(f, "checksum mismatch: the log's is {found}"),
+            Broken::Origin { found } => write!(f, "another contract emitted the log: {found}"),
+            Broken::Timestamp { found } => write!(f, "the block has another timestamp: {found}"),
+            Broken::Payload { found } => write!(f, "the log's payload has another digest: {found}"),
+            Broken::Checksum { found } => write!(
+                f,
+                "checksum mismatch: the log's checksum is \
+                                                     {found}"
+            ),
             Broken::Future => write!(
                 f,
-                "it names a time behind that of the block that executes it"
+                "its timestamp is later than that of the block that executes it"
             ),
             Broken::Expired { by } => write!(f, "it expired {by} s before it was executed"),
             Broken::SameTime => write!(
                 f,
-                "it names the very time of the block that executes it, which is not checked in advance"
+                "its timestamp equals that of the block that executes it, which cannot be checked \
+                 in advance"
             ),
             Broken::ExpiresWithin { by } => {
                 write!(f, "it expires {by} s before the declared timeout ends")
@@ -205,11 +214,11 @@ impl fmt::Display for Broken {
             Broken::Inactive(chain) => write!(f, "messages are not active yet on chain {chain}"),
             Broken::Cycle => write!(
                 f,
-                "blocks of one timestamp execute messages of one another in a circle"
+                "blocks with the same timestamp execute messages of each other in a cycle"
             ),
             Broken::Doomed { chain, block } => write!(
                 f,
-                "block {block} of chain {chain}, on which its log stands, holds an invalid message"
+                "its log is in block {block} of chain {chain}, which contains an invalid message"
             ),
         }
     }

@@ -130,7 +130,8 @@ fn note_unwatched(options: &Options, alerts: &mut Alerts) {
     let chains = options.set.chains();
     for id in chains.filter(|id| !options.chains.contains_key(id)) {
         alerts.note(&format!(
-            "chain {id} is in the dependency set and not watched: messages that name it stay unknown; give --chain {id}=..."
+            "chain {id} is in the dependency set but not watched: messages that name it cannot be \
+             judged; add --chain {id}=..."
         ));
     }
 }
@@ -260,7 +261,7 @@ impl Watcher {
 
     /// What second opinions give reason to look at.
     fn concerns(&self) -> Vec<String> {
-        let roots = "supernodes tell two roots of a timestamp that both have finalized";
+        let roots = "supernodes report different roots for a timestamp that both have finalized";
         let roots = self.roots.differ.then(|| roots.to_owned());
         let others = [
             self.second.concerns(),
@@ -410,7 +411,8 @@ impl Watcher {
         if !left.is_empty() {
             let count: usize = left.iter().map(|block| block.messages.len()).sum();
             self.alerts.note(&format!(
-                "chain {chain} was rewound to block {to}: {} blocks with {count} messages are gone",
+                "chain {chain} was rewound to block {to}: blocks removed: {}, messages in them: \
+                 {count}",
                 left.len()
             ));
         }
@@ -478,7 +480,7 @@ impl Watcher {
     fn node(&mut self, chain: ChainId, up: bool, why: &str) -> Result<(), HostError> {
         let text = match up {
             true => format!("chain {chain}: {why}"),
-            false => format!("chain {chain}: flying blind, no node answers: {why}"),
+            false => format!("chain {chain}: NOT WATCHED, no node answers: {why}"),
         };
         match up {
             true => self.alerts.note(&text),
@@ -614,7 +616,8 @@ impl Watcher {
                 }
             }
             Err(why) => {
-                let text = format!("chain {chain}: NO BLACK BOX of an incident: {why}");
+                let text =
+                    format!("chain {chain}: NO BLACK BOX was written for an incident: {why}");
                 self.alerts.alert(chain, "no-box", &text);
                 Ok(())
             }

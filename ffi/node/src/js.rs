@@ -216,7 +216,7 @@ unsafe extern "C" fn call_bound(
             // Dropping what was thrown might throw again.
             std::mem::forget(panic);
             bound.sender.break_off();
-            env.text("the recorder broke and is off")
+            env.text("the recorder failed and is off")
         })
         .map_or(ptr::null_mut(), |value| value.0)
 }
@@ -240,7 +240,7 @@ unsafe extern "C" fn call_open(
     match opened.map_err(std::mem::forget) {
         Ok(Ok(recorder)) => return recorder.0,
         Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
-        Err(()) => env.throw("BROKEN", "the recorder broke while it was opened"),
+        Err(()) => env.throw("BROKEN", "the recorder failed while it was being opened"),
     }
     ptr::null_mut()
 }

@@ -51,7 +51,7 @@ pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     let given = give(env, &sender, &notices);
     given.ok_or_else(|| Refusal {
         code: "NODE",
-        message: "Node made no object for the recorder".to_owned(),
+        message: "Node.js could not create an object for the recorder".to_owned(),
     })
 }
 

@@ -45,7 +45,7 @@ impl Sender {
 
     fn put(&self, env: &Env, arguments: &[Value]) -> Result<Kept, String> {
         if self.broken.get() {
-            return Err("the recorder broke and is off".to_owned());
+            return Err("the recorder failed and is off".to_owned());
         }
         let text = arguments.first().ok_or("no entry was given")?;
         let mut buffer = self
@@ -90,7 +90,9 @@ impl Sender {
 
 fn refused(unread: Unread) -> String {
     match unread {
-        Unread::NotText => "an entry is no text: only strings of JSON are recorded".to_owned(),
+        Unread::NotText => {
+            "the entry is not a string: only strings of JSON are recorded".to_owned()
+        }
         Unread::NoMemory(bytes) => format!("no memory for an entry of up to {bytes} bytes"),
     }
 }

@@ -11,10 +11,11 @@ use haltbox_cli::commands::{
     sibling::Sibling, verify,
 };
 
-/// A flight recorder for consensus failures: records what a node executes,
-/// freezes a black box when its AppHash differs from the network's, and reads it.
+/// A flight recorder for consensus failures: records what a node executes, freezes a black
+/// box when the node's AppHash differs from the network's, and reads and compares boxes.
 ///
-/// Exit codes: 0 the same, intact, done; 1 different, damaged, attention; 2 trouble.
+/// Exit codes: 0 equal, intact or done; 1 different, damaged or needs attention; 2 error or
+/// undecided.
 #[derive(Parser)]
 #[command(name = "haltbox", version)]
 struct Cli {
@@ -33,19 +34,19 @@ enum Command {
     /// Freeze a black box now.
     #[command(disable_help_flag = true)]
     Freeze(Forwarded),
-    /// Write what a node's RPC tells of a height as a box.
+    /// Write a box of what a node's RPC reports about a height.
     #[command(disable_help_flag = true)]
     Collect(Forwarded),
-    /// Say what a recorder holds and whether anything needs attention.
+    /// Show what a recorder holds and whether anything needs attention.
     #[command(disable_help_flag = true)]
     Status(Forwarded),
-    /// Say what keeps a recorder from helping at a halt, and how to mend it.
+    /// Check the setup: find what would prevent a recording at a halt, and how to fix it.
     #[command(disable_help_flag = true)]
     Doctor(Forwarded),
-    /// Say whether the node may be started again after a divergence.
+    /// Check whether the node may be started again after a divergence.
     #[command(disable_help_flag = true)]
     Guard(Forwarded),
-    /// Check the messages that an access list declares, by receipts alone.
+    /// Check the messages that an access list declares, using only receipts.
     #[command(disable_help_flag = true)]
     Check(Forwarded),
     /// Watch the cross-chain messages of OP Stack chains, and record them.
@@ -62,9 +63,9 @@ enum Command {
     Extract(extract::ExtractArgs),
     Redact(redact::RedactArgs),
     Demo(demo::DemoArgs),
-    /// Print completions for a shell.
+    /// Print the completion script for a shell.
     Completions {
-        /// Which shell.
+        /// Shell to complete for.
         shell: clap_complete::Shell,
     },
     /// Write the manual's pages into a folder.
@@ -149,7 +150,10 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
                 Ok(true) => {}
                 Ok(false) => return Ok(Outcome::Trouble),
                 // A package may leave it out.
-                Err(error) => output::say(&format!("no pages of check and watch: {error:#}")),
+                Err(error) => output::say(&format!(
+                    "cannot write the manual pages of check and \
+                                                    watch: {error:#}"
+                )),
             }
             Err(Sibling::Record.exec(&arguments))
         }

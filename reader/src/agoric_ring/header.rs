@@ -111,7 +111,7 @@ impl fmt::Display for Fault {
             ),
             Fault::ArenaSize { header, present } => write!(
                 f,
-                "the header says the arena has {header} bytes, the file holds {present}"
+                "the header says the arena has {header} bytes, the file has {present}"
             ),
             Fault::Start { found } => write!(f, "the start pointer {found} is outside the arena"),
             Fault::End { found } => write!(f, "the end pointer {found} is outside the arena"),
@@ -121,7 +121,8 @@ impl fmt::Display for Fault {
             ),
             Fault::Behind { header, found } => write!(
                 f,
-                "the header's end pointer {header} is behind: the newest record ends at {found}"
+                "the header's end pointer {header} is out of date: the newest record ends at \
+                 {found}"
             ),
         }
     }

@@ -162,8 +162,8 @@ fn clamp(want: usize, room: u64) -> usize {
 
 fn shrunk(offset: u64) -> io::Error {
     let text = format!(
-        "the file ends at offset {offset}, though it was longer when it was opened: copy it \
-         while nothing writes to it, and read the copy"
+        "the file now ends at offset {offset}, it became shorter while it was read: copy it while \
+         nothing writes to it, and read the copy"
     );
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }

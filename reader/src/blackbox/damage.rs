@@ -31,11 +31,15 @@ pub enum Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Damage::NoFrame => write!(f, "no frame begins here"),
-            Damage::CutOff => write!(f, "the file ends where more should follow"),
+            Damage::NoFrame => write!(f, "no frame starts here"),
+            Damage::CutOff => write!(f, "the file is truncated here"),
             Damage::Unreadable(kind) => write!(f, "the bytes cannot be read: {kind}"),
             Damage::Digest => write!(f, "the bytes do not match their BLAKE3 digest"),
-            Damage::Zstd => write!(f, "zstd rejects the frame or its checksum"),
+            Damage::Zstd => write!(
+                f,
+                "zstd cannot decompress the frame, or its checksum does not \
+                                       match"
+            ),
             Damage::Size { expected, found } => {
                 write!(f, "expected {expected} bytes of content, found {found}")
             }

@@ -61,8 +61,8 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Io(e) => write!(f, "cannot read the file: {e}"),
-            OpenError::NotABox => write!(f, "no black box: the file has no frame of Haltbox's own"),
+            OpenError::Io(e) => write!(f, "cannot be read: {e}"),
+            OpenError::NotABox => write!(f, "is not a black box: it contains no Haltbox frame"),
         }
     }
 }

@@ -76,23 +76,31 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Identity(e) => write!(f, "{e}"),
-            Problem::Incomplete => write!(f, "the box was not written to its end"),
+            Problem::Incomplete => write!(f, "the box is incomplete: its writer did not finish"),
             Problem::SeekTable(e) => write!(f, "{e}"),
             Problem::NoManifest => {
                 write!(
                     f,
-                    "no sound manifest: what the box covers and lost is unknown"
+                    "no valid manifest: coverage and losses of the box are unknown"
                 )
             }
             Problem::Damaged(why) => write!(f, "{why}"),
-            Problem::Foreign => write!(f, "a frame of another program or a later version"),
+            Problem::Foreign => write!(
+                f,
+                "unknown frame type, written by another program or a \
+                                           later version"
+            ),
             Problem::Unlisted => write!(f, "the manifest does not list this frame"),
-            Problem::Absent => write!(f, "the manifest lists a frame here, there is none"),
+            Problem::Absent => write!(f, "the manifest lists a frame here, but there is none"),
             Problem::Lines { expected, found } => {
                 write!(f, "expected {expected} lines, found {found}")
             }
-            Problem::SeekEntry => write!(f, "the seek table says otherwise of this frame"),
-            Problem::CrankIndex => write!(f, "the crank index ends in bytes that are none"),
+            Problem::SeekEntry => write!(f, "the seek table's entry does not match this frame"),
+            Problem::CrankIndex => write!(
+                f,
+                "the crank index ends with bytes that are not an \
+                                              index entry"
+            ),
         }
     }
 }

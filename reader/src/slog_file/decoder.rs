@@ -99,7 +99,7 @@ impl<R: Read> Input<R> {
             return Failure::Io(e);
         }
         let what = match e.kind() {
-            io::ErrorKind::UnexpectedEof => format!("the {format} stream ends too early"),
+            io::ErrorKind::UnexpectedEof => format!("the {format} stream is truncated"),
             _ => format!("the {format} stream is damaged: {e}"),
         };
         let offset = self.consumed;

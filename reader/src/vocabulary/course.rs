@@ -45,7 +45,7 @@ impl Fault {
     /// Lines came again, and not right behind themselves.
     pub fn resent() -> Fault {
         Fault {
-            why: "entries stand here that stood before, with the same clock".to_owned(),
+            why: "earlier entries are repeated here, with the same clock".to_owned(),
             here: false,
         }
     }

@@ -89,8 +89,8 @@ impl Vocabulary for Messages {
 
     fn other_trigger(&self) -> Option<&'static str> {
         Some(
-            "the same block holds another message here: a node of the chain told one of the two what the \
-             block does not hold",
+            "the same block contains another message here: a node of the chain reported wrong \
+             contents of the block to one of the two sides",
         )
     }
 

@@ -33,20 +33,20 @@ impl Steps {
                 return fault("a delivery begins before the last one ended");
             }
             (Role::Syscall, Some((Role::Syscall, _))) => {
-                return fault("a syscall follows one without its result");
+                return fault("a syscall follows another one that has no result");
             }
             (Role::SyscallResult, Some((Role::Syscall, of))) if of == syscall => {
                 self.waits = Some((Role::Deliver, None));
             }
             (Role::SyscallResult, _) => {
-                return fault("a syscall's result stands without its syscall");
+                return fault("a syscall's result has no syscall");
             }
-            (Role::Syscall, None) => return fault("a syscall stands outside a delivery"),
+            (Role::Syscall, None) => return fault("a syscall is outside a delivery"),
             (Role::Syscall, Some(_)) => {
                 let next = self.next_syscall;
                 if syscall != Some(next) {
                     let number = syscall.map_or("none".to_owned(), |n| n.to_string());
-                    return Some(format!("syscall {number} stands where {next} was expected"));
+                    return Some(format!("found syscall {number}, expected {next}"));
                 }
                 self.next_syscall += 1;
                 self.waits = Some((Role::Syscall, syscall));

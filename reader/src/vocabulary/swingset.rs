@@ -25,8 +25,8 @@ const BEGIN: &str = "cosmic-swingset-begin-block";
 impl Vocabulary for SwingSet {
     fn outside(&self) -> &'static [&'static str] {
         &[
-            "the chain's module hashes at that height (agd query or the export of both nodes)",
-            "a safe copy of swing-store and of the application database of both nodes",
+            "the chain's module hashes at that height, from both nodes (agd query or export)",
+            "a backup of swing-store and of the application database, from both nodes",
             "a trace of the Cosmos side (trace-store) of that block",
         ]
     }

@@ -82,9 +82,11 @@ impl Vocabulary for Transactions {
 
     fn outside(&self) -> &'static [&'static str] {
         &[
-            "the hash of each store at that height, of both nodes (of a Cosmos SDK app its commit info)",
-            "a safe copy of the application database of both nodes",
-            "that block executed again by both with every store traced (docs/embedding.md)",
+            "the hash of each store at that height, from both nodes (for a Cosmos SDK app: its \
+             commit info)",
+            "a backup of the application database, from both nodes",
+            "a new execution of that block by both nodes, with every store traced \
+             (docs/embedding.md)",
         ]
     }
 

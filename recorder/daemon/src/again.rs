@@ -28,7 +28,7 @@ impl Again {
 
     /// What the operator hears of it.
     pub(crate) fn words(&self) -> String {
-        format!("it is tried again in {} s", self.pause.as_secs())
+        format!("retrying in {} s", self.pause.as_secs())
     }
 }
 

@@ -72,7 +72,9 @@ impl Alarms {
             }
             News::Lost(loss) if loss.records > 0 => {
                 let (records, lane, why) = (loss.records, loss.lane.name(), loss.why);
-                say(&format!("{records} records in the {lane} lane: {why}"));
+                say(&format!(
+                    "records lost or cut: {records}, in the {lane} lane: {why}"
+                ));
             }
             News::Lost(_) => {}
             News::Diverged(diverged) => {
@@ -122,7 +124,7 @@ impl Alarms {
                 console::tell(&halt_message::held(height, &name, &reason));
                 warn(after_freeze::alert_of_held(boxes, height, &name, &reason));
                 Brings::Note(format!(
-                    "height {height}: {reason} (the box {name} holds it)"
+                    "height {height}: {reason} (already frozen in box {name})"
                 ))
             }
             Due::Unrecorded { reason } => {
@@ -137,7 +139,7 @@ impl Alarms {
 
 fn warn(written: io::Result<()>) {
     if let Err(error) = written {
-        say(&format!("no {ALERT_FILE} could be written: {error}"));
+        say(&format!("cannot write {ALERT_FILE}: {error}"));
     }
 }
 

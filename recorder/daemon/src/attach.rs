@@ -118,8 +118,8 @@ fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
         None | Some(Place::Journal(_)) => Ok(()),
         Some(Place::Path(path)) if !fifo(path) => Ok(()),
         Some(_) => Err(
-            "with --attach the node's log is a file that is followed, or --journal: a pipe would \
-             hold the node up while a box is written"
+            "with --attach, --node-log must be a regular file (or use --journal): a pipe would \
+             block the node while a box is written"
                 .to_owned(),
         ),
     }
@@ -165,7 +165,7 @@ impl Watcher {
             // Told once: it is looked again every second.
             Err(Trouble::Passing(text)) => {
                 if !std::mem::replace(&mut self.waiting_told, true) {
-                    say(&format!("{text}; waiting for it"));
+                    say(&format!("{text}; retrying every second"));
                 }
                 Ok(())
             }
@@ -268,7 +268,7 @@ impl Watcher {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.watched = None;
-                return Err(passing(format!("{} is not there yet", path.shown())));
+                return Err(passing(format!("{} does not exist yet", path.shown())));
             }
             Err(error) => return Err(passing(format!("{}: {error}", path.shown()))),
         };

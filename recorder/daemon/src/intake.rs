@@ -482,7 +482,9 @@ impl Source {
         }
         self.splitter.forget();
         self.joining = true;
-        Turn::Missed("haltbox run is gone: the node's FIFO is read without it".to_owned())
+        Turn::Missed(
+            "haltbox run has ended: the recorder now reads the node's FIFO itself".to_owned(),
+        )
     }
 
     fn turn_followed(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> Turn {

@@ -23,28 +23,28 @@ struct Cli {
 enum Command {
     /// Record a slog and a node log until they end.
     Record(record::RecordArgs),
-    /// Run a node with a recorder beside it: its slog goes into a file or FIFO of
-    /// the folder, its exit code comes back.
+    /// Run a node with a recorder beside it. The node's slog goes into a file or FIFO of the
+    /// folder, and its exit code is passed on.
     Run(run::RunArgs),
     /// Freeze a black box now.
     Freeze(freeze::FreezeArgs),
-    /// Ask a node by RPC what it still tells of a height, and write that as a box that
-    /// diff takes: for nodes without a recorder, and for healthy ones beside them.
+    /// Collect by RPC what a node still knows about a height, and write it as a box for
+    /// haltbox diff: for a node without a recorder, or a healthy node to compare with.
     ///
-    /// Exit code 0 if the block, its results and its AppHash are told, 1 if a part of
-    /// them is, 2 if nothing can be written.
+    /// Exit code 0 if the node returned the block, its results and its AppHash; 1 if only a
+    /// part of these; 2 if nothing could be written.
     Collect(collect::CollectArgs),
-    /// Say what a recorder holds and whether anything needs attention.
+    /// Show what a recorder holds and whether anything needs attention.
     Status(status::StatusArgs),
-    /// Say what keeps a recorder from helping at a halt, and how to mend it.
+    /// Check the setup: find what would prevent a recording at a halt, and how to fix it.
     Doctor(doctor::DoctorArgs),
-    /// Say whether the node may be started: not the same build again over a block at
-    /// which a box proves that it diverged.
+    /// Decide whether the node may start. Refuse to start the same build again if a box
+    /// proves that it diverged and the chain has not moved on.
     ///
-    /// For ExecStartPre= of the node's unit. Exit code 1 refuses the start; 0 is given in
-    /// every other case, doubts and errors included.
+    /// For ExecStartPre= of the node's unit. Exit code 1 refuses the start; in every other
+    /// case, doubts and errors included, the exit code is 0.
     Guard(guard::GuardArgs),
-    /// Write the manual's pages of these commands into a folder.
+    /// Write the manual pages of these commands into a folder.
     #[command(hide = true)]
     Manual {
         /// The folder.
@@ -74,7 +74,9 @@ fn refused(error: &clap::Error) -> ExitCode {
     let given = || std::env::args_os().skip(1);
     let releases = || given().any(|given| given.to_string_lossy().starts_with("--release"));
     if given().next().is_some_and(|command| command == "guard") && !releases() {
-        console::tell("haltbox guard: nothing was looked at: the node may start\n");
+        console::tell(
+            "haltbox guard: invalid arguments, nothing was checked: the node may start\n",
+        );
         return ExitCode::SUCCESS;
     }
     ExitCode::from(2)

@@ -82,7 +82,7 @@ impl Options {
         if self.peers.len() > MOST_PEERS {
             let found = self.peers.len();
             return Err(format!(
-                "--peer-rpc is given {found} times, at most {MOST_PEERS} are asked"
+                "--peer-rpc is given {found} times, at most {MOST_PEERS} are allowed"
             ));
         }
         for (index, peer) in self.peers.iter().enumerate() {
@@ -92,9 +92,7 @@ impl Options {
                 .skip(index + 1)
                 .any(|other| other.is_at(peer))
             {
-                return Err(format!(
-                    "--peer-rpc {peer} is given twice, and counts once: leave one out"
-                ));
+                return Err(format!("--peer-rpc {peer} is given twice: leave one out"));
             }
             if self.own.as_ref().is_some_and(|own| own.is_at(peer)) {
                 return Err(format!(
@@ -133,7 +131,7 @@ impl Watch {
     /// The same for a recorder, which goes on where nobody can be asked.
     pub(crate) fn or_say(options: &Options) -> Option<Watch> {
         let started = Watch::start(options);
-        let told = started.map_err(|error| say(&format!("no node is asked by RPC: {error}")));
+        let told = started.map_err(|error| say(&format!("RPC queries are off: {error}")));
         told.ok().flatten()
     }
 

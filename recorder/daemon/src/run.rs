@@ -114,7 +114,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let status = watch(&mut signals, &mut node);
     let how = match &status {
         Ok(status) => judge(*status, oom_kills),
-        Err(error) => format!("the node cannot be waited for: {error}"),
+        Err(error) => format!("cannot wait for the node: {error}"),
     };
     say(&how);
     streams.end(&how);
@@ -134,7 +134,7 @@ struct Streams {
 
 impl Streams {
     fn open(options: &Options) -> Result<Streams, String> {
-        let cannot = |error: io::Error| format!("cannot share with the recorder: {error}");
+        let cannot = |error: io::Error| format!("cannot prepare the link to the recorder: {error}");
         let mut link = Link::new().map_err(cannot)?;
         let pump = match options.fifo {
             Some(backlog) => {
@@ -156,7 +156,12 @@ impl Streams {
         let shared = self.link.hand_on().map_err(|error| error.to_string());
         let started = shared.and_then(|shared| Beside::start(options, self.pump.as_ref(), shared));
         started
-            .map_err(|error| say(&format!("no recorder: {error}; the node runs without one")))
+            .map_err(|error| {
+                say(&format!(
+                    "cannot start a recorder: {error}; the node runs \
+                                           without one"
+                ))
+            })
             .ok()
     }
 
@@ -169,7 +174,7 @@ impl Streams {
         if let Some(pump) = &self.pump
             && !pump.drained(PUT_DOWN)
         {
-            say("the FIFO is still written into: its last lines are lost");
+            say("a process still writes to the FIFO: its last lines are lost");
         }
         self.link.end(how);
     }
@@ -197,7 +202,7 @@ fn start_node(options: &Options, output: Option<&Output>) -> Result<Child, Strin
     let (program, arguments) = options
         .command
         .split_first()
-        .ok_or("nothing to run: name the node's command behind --")?;
+        .ok_or("nothing to run: give the node's command after --")?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -240,14 +245,14 @@ fn code_of(status: ExitStatus) -> u8 {
 /// How the node ended, in words.
 fn judge(status: ExitStatus, oom_kills_before: Option<u64>) -> String {
     match (status.code(), status.signal()) {
-        (Some(0), _) => "the node ended in order".to_owned(),
+        (Some(0), _) => "the node ended normally".to_owned(),
         (Some(code), _) => format!("the node ended with exit code {code}"),
         (None, Some(libc::SIGKILL)) if oom_kills() > oom_kills_before => {
-            "the node was killed for want of memory (the kernel's OOM killer)".to_owned()
+            "the kernel's OOM killer killed the node (out of memory)".to_owned()
         }
         (None, Some(signal)) => {
             let name = Signal::try_from(signal).map_or("a signal", Signal::as_str);
-            format!("the node was ended by {name}")
+            format!("the node was terminated by {name}")
         }
         (None, None) => "the node ended".to_owned(),
     }

@@ -166,11 +166,17 @@ impl Server {
         );
         let sources = open_sources(&options, &opened)?;
         let wrapper = options.of_run.map(Wrapper::open).transpose();
-        let wrapper = wrapper.map_err(|error| format!("cannot hear haltbox run: {error}"))?;
+        let wrapper = wrapper.map_err(|error| {
+            format!(
+                "cannot open the link to haltbox run: \
+                                                       {error}"
+            )
+        })?;
         let control = Control::listen(&options.dir)
             .map_err(|error| {
                 say(&format!(
-                    "haltbox freeze cannot reach this recorder: {error}"
+                    "cannot open the control socket, so haltbox freeze cannot reach this \
+                     recorder: {error}"
                 ))
             })
             .ok();
@@ -492,7 +498,10 @@ impl Server {
         self.old_rings = kept;
         for old in drained {
             match fs::remove_file(&old.path) {
-                Ok(()) => say(&format!("{} is drained and was removed", old.path.shown())),
+                Ok(()) => say(&format!(
+                    "{} is no longer needed and was removed",
+                    old.path.shown()
+                )),
                 Err(error) => say(&format!("cannot remove {}: {error}", old.path.shown())),
             }
         }
@@ -598,7 +607,9 @@ impl Server {
             inherited.map(begin).transpose()
         });
         self.output = copying.unwrap_or_else(|error| {
-            say(&format!("the node's output is kept no more: {error}"));
+            say(&format!(
+                "the node's output is no longer written to node.log: {error}"
+            ));
             None
         });
     }
@@ -749,7 +760,8 @@ impl Server {
 /// The disk was full for the node's log.
 fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
     let LeftOut { lines, bytes } = left_out;
-    let what = format!("{lines} lines of the node's log ({bytes} bytes) could not be written");
+    let what =
+        format!("lines of the node's log that could not be written: {lines} ({bytes} bytes)");
     say(&what);
     recorder.note(what);
     recorder.event(&Event::Gap, Stream::Node);

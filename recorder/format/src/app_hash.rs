@@ -101,7 +101,7 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Digest::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "64 hex digits"))
+        Digest::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "64 digits"))
     }
 }
 
@@ -129,7 +129,7 @@ impl FromStr for RingId {
         let mut raw = [0; 16];
         let whole = decode_hex(text.as_bytes(), &mut raw) == Some(raw.len());
         let id = whole.then_some(RingId(raw));
-        id.ok_or_else(|| not_hex(text, "32 hex digits"))
+        id.ok_or_else(|| not_hex(text, "32 digits"))
     }
 }
 

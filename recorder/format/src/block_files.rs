@@ -154,7 +154,7 @@ impl Seams {
     fn before(&self, part: Part, shown: &str, line: &[u8]) -> Option<Missing> {
         if !part.is_begun_by(line) {
             return Some(Missing {
-                text: format!("{shown} does not begin as its name says"),
+                text: format!("{shown} does not begin with the entry that its name requires"),
                 damage: true,
             });
         }
@@ -185,8 +185,8 @@ fn height_of(line: &[u8]) -> Option<u64> {
 
 fn skipped(from: u64, to: u64) -> Missing {
     let text = match from == to {
-        true => format!("block {from}: its file is not here"),
-        false => format!("blocks {from} to {to}: their files are not here"),
+        true => format!("block {from}: its file is missing"),
+        false => format!("blocks {from} to {to}: their files are missing"),
     };
     Missing { text, damage: true }
 }
@@ -196,7 +196,7 @@ fn not_joined(part: Part) -> Missing {
         Part::Block(height) => format!(
             "before block {height}: a block, the start of the node or the work of an upgrade may be missing"
         ),
-        _ => "before the work of a bootstrap or an upgrade: the start of the node is not here"
+        _ => "before the work of a bootstrap or an upgrade: the start of the node is missing"
             .to_owned(),
     };
     Missing {

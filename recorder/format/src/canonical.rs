@@ -280,7 +280,9 @@ impl CanonicalSection {
         for (n, cut) in cuts.iter().enumerate() {
             let fault = |problem| Err(Fault::new(format!("slog.canonical.{key}[{n}]"), problem));
             if cut.keep.is_empty() == cut.remove.is_empty() {
-                return fault("expected one of `keep` and `remove`, with names in it".to_owned());
+                return fault(
+                    "expected either `keep` or `remove`, with at least one name".to_owned(),
+                );
             }
             if cut.at.len() > DEEPEST {
                 let steps = cut.at.len();

@@ -161,7 +161,7 @@ impl Break {
         match self.height {
             Some(height) if height == at => self.why.clone(),
             Some(height) => format!("{}, at height {height}, which is not recorded", self.why),
-            None => format!("{}, at a height that is not told", self.why),
+            None => format!("{}, at an unknown height", self.why),
         }
     }
 }

@@ -285,7 +285,7 @@ impl Lifecycle {
             decide.on(event);
         } else {
             decide.doubt(
-                "a height far above all others, which is not believed",
+                "ignored, because the height is far above all others",
                 event.height(),
             );
         }

@@ -186,7 +186,7 @@ fn check_version(found: u64) -> Result<(), Fault> {
     }
     Err(Fault::new(
         "profile",
-        format!("expected version {VERSION}, found {found}; take a Haltbox that reads it"),
+        format!("expected version {VERSION}, found {found}; use a Haltbox version that reads it"),
     ))
 }
 

@@ -118,7 +118,7 @@ impl ReplaceSection {
             if path.is_empty() || path.len() > DEEPEST {
                 let steps = path.len();
                 return Err(format!(
-                    "expected 1 to {DEEPEST} steps to what is plain, found {steps}"
+                    "expected 1 to {DEEPEST} steps in each path of `plain`, found {steps}"
                 ));
             }
             insert(&mut inside, path);

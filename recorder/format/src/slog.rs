@@ -362,7 +362,8 @@ fn check_apart(local: &[TypePattern], canonical: &[TypePattern]) -> Result<(), F
     for own in local {
         if let Some(both) = canonical.iter().find(|pattern| pattern.meets(own)) {
             let problem = format!(
-                "expected no canonical type, found `{own}`, where `slog.canonical.types` has `{both}`"
+                "expected a type that is not canonical, found `{own}`, but `slog.canonical.types` \
+                 has `{both}`"
             );
             return Err(Fault::new("slog.local".to_owned(), problem));
         }

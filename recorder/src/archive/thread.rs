@@ -57,7 +57,7 @@ impl Archiving {
             let archive = Archive::open(dir).map_err(|error| error.to_string())?;
             Archiving::start(archive, plan(ring)).map_err(|error| error.to_string())
         });
-        let told = started.map_err(|error| say(&format!("nothing is archived: {error}")));
+        let told = started.map_err(|error| say(&format!("archiving is off: {error}")));
         told.ok()
     }
 
@@ -178,7 +178,7 @@ impl Worker {
     fn tell(&mut self, trouble: Vec<ArchiveError>) {
         let trouble: Vec<String> = trouble.iter().map(ArchiveError::to_string).collect();
         for text in trouble.iter().filter(|text| !self.told.contains(text)) {
-            say(&format!("the archive: {text}; recording goes on"));
+            say(&format!("archive: {text}; recording continues"));
         }
         self.told = trouble;
     }

@@ -149,14 +149,14 @@ impl fmt::Display for OpenError {
             } => write!(
                 f,
                 "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; \
-                 free them, or give a smaller --size",
+                 free disk space, or use a smaller --size",
                 path.shown(),
                 needed.saturating_sub(*available)
             ),
             Self::FileSystem { path, name } => write!(
                 f,
-                "{} lies on {name}, where preallocated blocks do not protect a mapped file; put \
-                 the ring on ext4 or tmpfs, choose the engine `queue`, which maps nothing, or run \
+                "{} is on {name}, where preallocated blocks do not protect a mapped file; put the \
+                 ring on ext4 or tmpfs, choose the engine `queue`, which maps no file, or run \
                  haltbox record beside the host",
                 path.shown()
             ),
@@ -201,8 +201,8 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
             Err(Unfit::Because { word, why }) => {
                 let to = move_aside(path, word)?;
                 notices.push(format!(
-                    "{} {why}; it was moved aside to {} and a new ring begun; read it with: \
-                     haltbox info {}",
+                    "{} {why}; it was moved to {}, and a new ring was created; read the old one \
+                     with: haltbox info {}",
                     path.shown(),
                     to.shown(),
                     to.shown()
@@ -284,13 +284,13 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
         RingError::Foreign(_) => Unfit::because("foreign", error.to_string()),
     })?;
     let Some(superblock) = view.superblock else {
-        return Err(Unfit::because("damaged", "has lost both superblocks"));
+        return Err(Unfit::because("damaged", "has no intact superblock"));
     };
     let missing = superblock.file_size.saturating_sub(length);
     let missing = missing.max(view.missing_bytes());
     if missing > 0 {
         let size = superblock.file_size;
-        let why = format!("is cut short: {missing} of its {size} bytes are missing");
+        let why = format!("is truncated: {missing} of its {size} bytes are missing");
         return Err(Unfit::because("truncated", why));
     }
     if machine::is_others(&superblock) {
@@ -510,9 +510,9 @@ fn choose_engine(
     })?;
     if options.engine.is_none() && engine == Engine::Queue {
         notices.push(format!(
-            "{} lies on {name}, where a full disk can end a process that maps a file: a thread \
-             writes it instead, and a kill can lose the last milliseconds; on ext4 and tmpfs \
-             nothing is lost",
+            "{} is on {name}, where a full disk can kill a process that maps a file: a thread \
+             writes the ring instead, and a kill can lose the last milliseconds; on ext4 and \
+             tmpfs nothing is lost",
             path.shown()
         ));
     }
@@ -544,7 +544,7 @@ fn resume(
     let surface = Surface::open(engine, &handle, length, file.clone())
         .map_err(|error| io_error("map", error))?;
     // The map has taken its part of the addresses.
-    memory::ask(memory::to_open(length)).map_err(|error| io_error("find memory for", error))?;
+    memory::ask(memory::to_open(length)).map_err(|error| io_error("allocate memory for", error))?;
     let epoch = view.epoch().saturating_add(1);
     let mut writer = RingWriter::resume(surface, &view, epoch);
     if let Some(superblock) = view.superblock {
@@ -561,7 +561,7 @@ fn resume(
     }
     if !view.bad_superblocks.is_empty() {
         notices.push(format!(
-            "{}: one superblock was damaged and is written again",
+            "{}: one superblock was damaged and has been rewritten",
             path.shown()
         ));
     }

@@ -26,8 +26,7 @@ fn hold(file: &str, found: &str) {
     let (a, b) = (padded(&held), padded(found));
     let first = a.lines().zip(b.lines()).enumerate().find_map(differs);
     assert_eq!(
-        first,
-        None,
+        first, None,
         "{file} is out of date: read the changed texts, then run this test with HALTBOX_BLESS=1"
     );
 }
@@ -48,7 +47,12 @@ fn help(program: &str, command: &str) -> String {
 fn commands(help: &str) -> Vec<String> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let listed = listed.take_while(|line| !line.is_empty());
-    let name = |line: &str| line.strip_prefix("  ")?.split(' ').next().map(str::to_owned);
+    let name = |line: &str| {
+        line.strip_prefix("  ")?
+            .split(' ')
+            .next()
+            .map(str::to_owned)
+    };
     let names = listed.filter_map(name).filter(|name| !name.is_empty());
     names.filter(|name| name != "help").collect()
 }
@@ -93,7 +97,8 @@ impl Texts {
             word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase())
         });
         if words.count() >= 2 {
-            self.0.push(text.split('\n').collect::<Vec<_>>().join("\\n"));
+            self.0
+                .push(text.split('\n').collect::<Vec<_>>().join("\\n"));
         }
     }
 

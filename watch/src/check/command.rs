@@ -29,31 +29,31 @@ const METHODS: [&str; 2] = ["interop_checkAccessList", "supervisor_checkAccessLi
 /// Largest list on standard input.
 const LARGEST: u64 = 16 << 20;
 
-/// Check the messages that an access list declares, by receipts alone: does each log that
-/// it names exist, and may it be executed then?
+/// Check the messages that an access list declares, using receipts only: does each log
+/// exist, and may it be executed at the given time?
 ///
-/// Exit codes: 0 all are accepted; 1 one is refused; 2 nobody can tell, or trouble.
+/// Exit codes: 0 all are accepted; 1 one is refused; 2 undecided, or an error.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The dependency set, as op-node reads it.
+    /// The dependency set, in the format of op-node's file.
     #[arg(long, value_name = "FILE")]
     depset: PathBuf,
-    /// A chain's nodes; of several the first that tells is heard. Once for each chain.
+    /// A chain's nodes; the first that answers is used. Give this once for each chain.
     #[arg(long = "chain", value_name = "ID=RPC[,RPC]", required = true)]
     chains: Vec<Nodes>,
-    /// Look once more for what is not there, after so many milliseconds; 0: never.
+    /// Check a missing block or log once more after this many milliseconds; 0: never.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     retest_ms: u64,
     /// The chain that executes the messages.
     #[arg(long, value_name = "ID", required_unless_present = "serve")]
     executing_chain: Option<ChainId>,
-    /// Timestamp of the earliest block that can, in seconds.
+    /// Timestamp of the earliest block that can execute the messages, in seconds.
     #[arg(long, value_name = "N", required_unless_present = "serve")]
     timestamp: Option<u64>,
-    /// Seconds behind that, until which they have to be valid.
+    /// Seconds after that timestamp during which the messages must stay valid.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "serve")]
     timeout: u64,
-    /// How safe the blocks of the logs have to be. Receipts tell no more than unsafe.
+    /// Required safety of the logs' blocks. Receipts cannot show more than unsafe.
     #[arg(
         long,
         value_name = "unsafe|cross-unsafe|safe",
@@ -67,18 +67,19 @@ pub struct CheckArgs {
     /// metrics at /metrics.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["entries", "executing_chain", "timestamp"])]
     serve: Option<SocketAddr>,
-    /// With --serve: write a line of JSON for each call that is answered behind what is in
-    /// this file, for haltbox watch --checks.
+    /// With --serve: append a line of JSON to this file for each answered call, for
+    /// haltbox watch --checks.
     #[arg(long, value_name = "FILE", requires = "serve")]
     samples: Option<PathBuf>,
-    /// Ask for so many seconds, and print how long it took: one declaration after the other
-    /// against all of them in one request. Exit code 0 whatever the verdicts are.
+    /// Run checks for this many seconds and print how long they took: with one declaration
+    /// in each request, then with all in one request. The exit code is 0 whatever the
+    /// verdicts are.
     #[arg(long, value_name = "SECONDS", conflicts_with = "serve", value_parser = clap::value_parser!(u64).range(1..=3600))]
     bench: Option<u64>,
-    /// With --bench: another endpoint that answers the same, such as an op-interop-filter.
+    /// With --bench: another endpoint to measure as well, such as an op-interop-filter.
     #[arg(long, value_name = "URL", requires = "bench")]
     indexed: Option<Endpoint>,
-    /// What that endpoint calls it.
+    /// The method's name at that endpoint.
     #[arg(long, value_name = "METHOD", requires = "indexed", default_value = METHODS[0], value_parser = METHODS)]
     indexed_method: String,
     /// Entries of the access list, in their order; - reads them from standard input, one
@@ -275,7 +276,7 @@ fn entries(given: &[String]) -> Result<Vec<B256>, String> {
 fn listed(text: &str) -> Result<Vec<B256>, String> {
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)
-            .map_err(|error| format!("standard input is no JSON array of entries: {error}"));
+            .map_err(|error| format!("standard input is not a JSON array of entries: {error}"));
     }
     text.split_whitespace().map(read_entry).collect()
 }

@@ -53,8 +53,8 @@ const OF_SUPERVISOR: [&str; 4] = ["cross-unsafe", "local-safe", "safe", "finaliz
 /// What a level asks for that receipts do not tell.
 pub(super) fn cannot_tell(level: &str) -> String {
     format!(
-        "the light check reads receipts and cannot tell {level}: ask it for {TELLABLE}, and an \
-         op-interop-filter for {level}"
+        "the light check reads only receipts and cannot check {level}: ask it for {TELLABLE}, or \
+         ask an op-interop-filter for {level}"
     )
 }
 
@@ -186,7 +186,7 @@ impl Server {
         let mut text = stages::text("haltbox_check", &[(String::new(), &self.board)]);
         if let Some(samples) = &self.samples {
             let name = "haltbox_check_samples_lost_total";
-            let help = "Checks that are not in the file of --samples.";
+            let help = "Checks that could not be written to the --samples file.";
             stages::head(&mut text, name, "counter", help);
             let _ = writeln!(text, "{name} {}", samples.lost());
         }
@@ -201,7 +201,7 @@ impl Server {
         let result = |taken: &Taken| match &taken.asked {
             Err(error) => Err(error.clone()),
             Ok(_) => verdicts.next().map_or_else(
-                || Err(failure(UNINITIALIZED, "nothing was told")),
+                || Err(failure(UNINITIALIZED, "no verdict was reached")),
                 |(question, verdicts)| self.decided(question, &verdicts),
             ),
         };
@@ -236,7 +236,7 @@ impl Server {
         if trouble.is_due(Instant::now()) {
             say(&format!("a check has no verdict: {place}: {why}"));
         }
-        "no node told; ask again".to_owned()
+        "no node answered; try again".to_owned()
     }
 }
 
@@ -246,7 +246,7 @@ impl Answers for Server {
             (false, _) => self.call(request),
             (true, "/metrics") => reply("200 OK", METRICS, self.metrics()),
             (true, _) => {
-                let text = "metrics are at /metrics; checks come by POST\n";
+                let text = "metrics are at /metrics; send checks by POST\n";
                 reply("404 Not Found", PLAIN, text.to_owned())
             }
         }
@@ -278,7 +278,7 @@ fn failed(id: Option<Value>, error: &Failure) -> Value {
 type Calls = (Vec<Result<Call, Failure>>, bool);
 
 fn calls(body: &[u8]) -> Result<Calls, Failure> {
-    let no_json = |error| failure(PARSE, format!("the body is no JSON: {error}"));
+    let no_json = |error| failure(PARSE, format!("the body is not JSON: {error}"));
     let whole: &RawValue = serde_json::from_slice(body).map_err(no_json)?;
     if !whole.get().starts_with('[') {
         return Ok((vec![read(whole)], false));
@@ -288,14 +288,14 @@ fn calls(body: &[u8]) -> Result<Calls, Failure> {
         0 => Err(failure(REQUEST, "the batch is empty")),
         1..=CALLS => Ok((all.into_iter().map(read).collect(), true)),
         found => {
-            let message = format!("the batch has {found} calls: at most {CALLS} are taken");
+            let message = format!("the batch has {found} calls: at most {CALLS} are allowed");
             Err(failure(REQUEST, message))
         }
     }
 }
 
 fn read(call: &RawValue) -> Result<Call, Failure> {
-    let no_call = |error| failure(REQUEST, format!("no JSON-RPC call: {error}"));
+    let no_call = |error| failure(REQUEST, format!("not a JSON-RPC call: {error}"));
     serde_json::from_str(call.get()).map_err(no_call)
 }
 
@@ -343,7 +343,8 @@ fn bound(taken: &mut [Taken]) {
         blocks.extend(places.map(|Place { chain, block, .. }| (chain, block)));
         if blocks.len() > BLOCKS {
             let message = format!(
-                "the calls of this request name more than {BLOCKS} blocks: ask in several requests"
+                "the calls of this request name more than {BLOCKS} blocks: split it into several \
+                 requests"
             );
             taken.asked = Err(failure(OUT_OF_SCOPE, message));
         }
@@ -413,7 +414,7 @@ impl TryFrom<String> for Quantity {
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let signed = digits.is_some_and(|digits| digits.starts_with('+'));
         let number = number.filter(|_| !signed).map(Quantity);
-        number.ok_or_else(|| format!("expected a number as \"0x64\", found {text:?}"))
+        number.ok_or_else(|| format!("expected a number such as \"0x64\", found {text:?}"))
     }
 }
 
@@ -421,7 +422,7 @@ fn read_descriptor(descriptor: Value, is_interop: bool) -> Result<Descriptor, Fa
     let raw: RawDescriptor = serde_json::from_value(descriptor)
         .map_err(|error| failure(PARAMS, format!("the executing descriptor: {error}")))?;
     let chain = raw.chain_id.map(|name| {
-        let message = format!("expected a chainID as \"902\" or \"0x386\", found {name:?}");
+        let message = format!("expected a chainID such as \"902\" or \"0x386\", found {name:?}");
         name.parse().map_err(|_| failure(PARAMS, message))
     });
     let chain: Option<ChainId> = chain.transpose()?;

@@ -154,9 +154,9 @@ impl Board {
             let word = stage.word();
             let count = tally.count_all();
             format!(
-                "stage {word} asked for a check ({count} so far): a check there holds up the \
-                 making of blocks. Check before, in proxyd and in the mempools of other nodes, and \
-                 switch it off at the sequencer"
+                "stage {word} asked for a check ({count} so far): a check there delays block \
+                 building. Check earlier, in proxyd and in the mempools of other nodes, and turn \
+                 the check off at the sequencer"
             )
         })
     }
@@ -187,7 +187,7 @@ pub(crate) fn text(prefix: &str, boards: &[(String, &Board)]) -> String {
         }
     }
     let name = format!("{prefix}_seconds");
-    let help = "How long its caller waited; quantiles of the last five to ten minutes.";
+    let help = "Seconds that the caller waited; quantiles of the last five to ten minutes.";
     head(&mut out, &name, "summary", help);
     for (labels, board, stage) in each() {
         let labels = format!("{labels}stage=\"{}\"", stage.word());

@@ -106,7 +106,7 @@ impl Feed {
         // At once: what comes from now on is not what was there before.
         let mut opened = open();
         if let Err(why) = &opened {
-            say(&format!("checks: {why}; it is tried again and again"));
+            say(&format!("checks: {why}; retrying"));
         }
         let thread = std::thread::Builder::new().name("checks".to_owned());
         thread.spawn(move || {
@@ -139,15 +139,20 @@ impl Feed {
         let name = self.source.name();
         match &turn {
             Turn::Progress | Turn::Quiet | Turn::WriterGone | Turn::Rotated(_) => {}
-            Turn::Over => say(&format!("checks: {name} is over, no more are read from it")),
-            Turn::Appeared => say(&format!("checks: {name} is there now and is read")),
+            Turn::Over => say(&format!(
+                "checks: {name} has ended, nothing more is read from it"
+            )),
+            Turn::Appeared => say(&format!("checks: {name} exists now and is read")),
             Turn::Told(text) => say(&format!("checks: {text}")),
             Turn::Missed(why) => {
                 say(&format!("checks: some may be missing: {why}"));
                 self.reading.keeper.missing(format!("{name}: {why}"));
             }
             Turn::MissedMore => {
-                let why = format!("{name}: lines came where they are not read any more");
+                let why = format!(
+                    "{name}: lines were written to a rotated file that is no longer \
+                                   read"
+                );
                 self.reading.keeper.missing(why);
             }
         }
@@ -221,8 +226,9 @@ impl Reading {
         if self.strange >= STRANGE && !self.told_strange {
             self.told_strange = true;
             say(&format!(
-                "checks: found {STRANGE} lines in {name} and none in JSON; expected proxyd's log in JSON, or \
-                 lines as {{\"check\":{{...}}}}: have the program write these"
+                "checks: found {STRANGE} lines in {name}, none of them JSON; expected proxyd's \
+                 log in JSON, or lines such as {{\"check\":{{...}}}}: configure the program to \
+                 write these"
             ));
         }
     }

@@ -287,7 +287,7 @@ impl Keeper {
             return;
         }
         let missing = Missing {
-            why: "more checks than the tape and the memory for them have room for".to_owned(),
+            why: "there were more checks than the tape and the memory for them can hold".to_owned(),
             count: Some(std::mem::take(&mut state.lost)),
             at: now(),
         };

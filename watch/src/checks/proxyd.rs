@@ -174,7 +174,7 @@ impl Joiner {
                 // The proxy gave up before the end, and goes on with the next of a batch.
                 if let Some(check) = self.open.remove(id) {
                     check.give_up(
-                        "the next check of its request began without an end of this",
+                        "the next check of the same request began before this one had ended",
                         done,
                     );
                 }

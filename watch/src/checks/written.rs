@@ -37,7 +37,7 @@ impl Samples {
     pub(crate) fn start(path: &Path, name: String) -> Result<Samples, String> {
         let cannot = |error: &dyn std::fmt::Display| {
             format!(
-                "--samples {}: {error}; give a file that can be written, or a pipe that is read",
+                "--samples {}: {error}; give a writable file, or a pipe that has a reader",
                 path.shown()
             )
         };
@@ -106,7 +106,7 @@ impl Writer {
         if self.trouble.is_due(Instant::now()) {
             let path = self.path.shown();
             say(&format!(
-                "cannot write samples of checks into {path}: {error}; they are left out and counted"
+                "cannot write samples of checks to {path}: {error}; they are dropped and counted"
             ));
         }
     }

@@ -24,68 +24,68 @@ use crate::metrics::Shown;
 use crate::opinion::{Asked, Kind};
 use crate::pages;
 
-/// Watch cross-chain messages of OP Stack chains: judge each until it is finalized, keep
-/// what was seen in a ring, and freeze a black box of one that is invalid and got past the
-/// unsafe chain.
+/// Watch cross-chain messages of OP Stack chains: judge each message until it is
+/// finalized, record what was seen in a ring, and freeze a black box if an invalid
+/// message gets past the unsafe chain.
 #[derive(Args)]
 pub struct WatchArgs {
-    /// Folder of the rings and boxes, one folder in it for each chain.
+    /// Folder for the rings and boxes, with a subfolder for each chain.
     #[arg(long)]
     dir: PathBuf,
-    /// A chain and its nodes, the first that answers is asked; may be given again.
+    /// A chain and its nodes; the first node that answers is used. Can be repeated.
     #[arg(long, value_name = "ID=RPC[,RPC...]", required = true)]
     chain: Vec<Nodes>,
-    /// The dependency set, as op-node's file has it.
+    /// The dependency set, in the format of op-node's file.
     #[arg(long, value_name = "FILE")]
     depset: PathBuf,
     /// Size of each chain's ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "256MiB", value_parser = parse_size)]
     size: u64,
-    /// Boxes kept of each chain; beyond that the oldest go.
+    /// Maximum number of boxes of each chain. The oldest are removed first.
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     max_boxes: u32,
-    /// Bytes of boxes kept of each chain.
+    /// Maximum total size of the boxes of each chain.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size)]
     max_bytes: u64,
-    /// Milliseconds between two looks at a chain.
+    /// Milliseconds between two polls of a chain.
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u64).range(50..=60_000))]
     every_ms: u64,
-    /// Blocks within which a block with an invalid message has to be replaced.
+    /// Number of blocks within which a block with an invalid message must be replaced.
     #[arg(long, value_name = "N", default_value = "1800", value_parser = clap::value_parser!(u64).range(1..))]
     replace_within: u64,
-    /// An op-node of a chain, which tells how far it is derived and cross-safe; may be given
-    /// again.
+    /// An op-node of a chain, which reports how far the chain is derived and cross-safe. Can
+    /// be repeated.
     #[arg(long, value_name = "ID=URL", value_parser = parse_op_node)]
     op_node: Vec<(ChainId, Endpoint)>,
-    /// A supernode, which tells the same of all chains; several are compared with one
-    /// another.
+    /// A supernode, which reports the same for all chains. Several supernodes are compared
+    /// with each other.
     #[arg(long, value_name = "URL")]
     supernode: Vec<Endpoint>,
-    /// An op-interop-filter that is asked of each message too; may be given again.
+    /// An op-interop-filter to ask about each message too. Can be repeated.
     #[arg(long, value_name = "URL")]
     filter: Vec<Endpoint>,
-    /// An op-supervisor that is asked of each message too; may be given again.
+    /// An op-supervisor to ask about each message too. Can be repeated.
     #[arg(long, value_name = "URL")]
     supervisor: Vec<Endpoint>,
-    /// The least safety that filters and supervisors are asked for; a filter takes the first
-    /// two alone.
+    /// Minimum safety level to ask filters and supervisors for; a filter accepts only the
+    /// first two.
     #[arg(long, value_name = "LEVEL", default_value = "cross-unsafe",
           value_parser = ["unsafe", "cross-unsafe", "local-safe", "safe", "finalized"])]
     min_safety: String,
-    /// Seconds between two questions of the same thing to a second opinion.
+    /// Seconds until a filter or supervisor is asked about the same message again.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     ask_again_seconds: u64,
-    /// Where checks of transactions of a chain are told: proxyd's log in JSON, or lines that
-    /// other stages write (docs/op-stack.md). A file is followed over its rotations; a pipe,
-    /// or - for standard input, may be given too. May be given again.
+    /// File with the checks of a chain's transactions: proxyd's log in JSON, or lines that
+    /// other stages write (docs/op-stack.md). A file is followed across rotations; a pipe, or
+    /// - for standard input, works too. Can be repeated.
     #[arg(long, value_name = "ID=FILE", value_parser = parse_checks)]
     checks: Vec<(ChainId, Place)>,
     /// Serve metrics for Prometheus at http://ADDR/metrics, and whether anything needs
     /// attention at http://ADDR/health.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
-    /// Shell command to run for each alert: HALTBOX_ALERT_KIND, _CHAIN, _LEVEL, _TEXT and
-    /// _TRANSACTION tell it of what.
+    /// Shell command to run for each alert. HALTBOX_ALERT_KIND, _CHAIN, _LEVEL, _TEXT and
+    /// _TRANSACTION describe the alert.
     #[arg(long, value_name = "CMD")]
     on_alert: Option<String>,
 }
@@ -95,7 +95,7 @@ pub struct WatchArgs {
 /// # Errors
 /// What is wrong with it.
 pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
-    let expected = "expected ID=URL, as in 901=http://127.0.0.1:9545";
+    let expected = "expected ID=URL, such as 901=http://127.0.0.1:9545";
     let (id, node) = text.split_once('=').ok_or(expected)?;
     Ok((id.parse()?, node.parse()?))
 }
@@ -105,7 +105,7 @@ pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn parse_checks(text: &str) -> Result<(ChainId, Place), String> {
-    let expected = "expected ID=FILE, as in 902=/var/log/proxyd.log";
+    let expected = "expected ID=FILE, such as 902=/var/log/proxyd.log";
     let (id, file) = text.split_once('=').ok_or(expected)?;
     match file {
         "" => Err(expected.to_owned()),
@@ -160,7 +160,7 @@ fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<
     let level = &args.min_safety;
     if !args.filter.is_empty() && !["unsafe", "cross-unsafe"].contains(&level.as_str()) {
         return Err(format!(
-            "--min-safety {level} is none that a filter knows; give unsafe or cross-unsafe"
+            "--min-safety {level} is not supported by --filter; give unsafe or cross-unsafe"
         ));
     }
     let Some(chain) = chains.keys().next() else {
@@ -196,7 +196,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))
-            .map_err(|error| format!("cannot hear signals: {error}"))?;
+            .map_err(|error| format!("cannot catch signals: {error}"))?;
     }
     let mut alerts = Alerts::new(args.on_alert.clone())
         .map_err(|error| format!("cannot start a thread: {error}"))?;

@@ -242,9 +242,10 @@ impl Watcher {
         match &seen {
             Seen::Fork(Fork { number, own, other }) => {
                 let text = format!(
-                    "chain {chain}: node {node} follows ANOTHER FORK: at block {number} it has {}, the chain that \
-                     is followed has {own}. A node that kept its fork after a block was replaced looks like this: \
-                     find out which one is right by a third node, and resync the other",
+                    "chain {chain}: node {node} follows ANOTHER FORK: at block {number} it has \
+                     {}, the watched chain has {own}. This happens if a node keeps its fork after \
+                     a block was replaced: ask a third node which one is right, then resync the \
+                     other",
                     other.hash()
                 );
                 self.alerts.alert(chain, "node-fork", &text);

@@ -80,7 +80,7 @@ type Written = HashMap<(ChainId, Attempt), String>;
 
 impl Job {
     fn freeze(self, written: &mut Written, budget: Budget) -> Result<String, String> {
-        let of = self.of.ok_or("its block is not on the tape any more")?;
+        let of = self.of.ok_or("its block is no longer on the tape")?;
         if let Some(name) = written.get(&(self.chain, of)) {
             return Ok(name.clone());
         }
@@ -91,12 +91,12 @@ impl Job {
         match keep_budget(&boxes, budget) {
             Ok(gone) => gone.iter().for_each(|path| {
                 tell(&format!(
-                    "haltbox: {} went, to keep the budget of boxes\n",
+                    "haltbox: removed {}: the boxes exceeded --max-boxes or --max-bytes\n",
                     path.shown()
                 ));
             }),
             Err(error) => tell(&format!(
-                "haltbox: cannot look at {}: {error}\n",
+                "haltbox: cannot remove old boxes in {}: {error}\n",
                 boxes.shown()
             )),
         }

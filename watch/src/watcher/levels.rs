@@ -95,7 +95,10 @@ impl Sources {
             for (chain, told) in &known.chains {
                 if let Some(window) = told.window.as_ref().filter(|window| window.alerted) {
                     let (name, why) = (&known.name, &window.why);
-                    concerns.push(format!("chain {chain}: {name} proves nothing: {why}"));
+                    concerns.push(format!(
+                        "chain {chain}: the levels of {name} are not usable: \
+                                           {why}"
+                    ));
                 }
             }
         }
@@ -208,7 +211,7 @@ impl Watcher {
         match up {
             true => self.alerts.note(&format!("{name} answers")),
             false => {
-                let text = format!("{name} cannot be asked: {why}");
+                let text = format!("{name} does not answer: {why}");
                 self.alerts.of_all("endpoint-down", &text);
             }
         }
@@ -230,7 +233,7 @@ impl Watcher {
     }
 
     fn no_status(&mut self, source: usize, trouble: &Trouble) -> Result<(), HostError> {
-        let why = format!("it tells no status: {trouble}");
+        let why = format!("it returned no valid status: {trouble}");
         let watched = self.chains.keys().copied();
         let Some(known) = self.sources.all.get(source) else {
             return Ok(());
@@ -334,10 +337,11 @@ impl Watcher {
         };
         self.alerts.note(&match took {
             None => format!(
-                "chain {chain}: {name} proves nothing for now, {why}: nothing is concluded until it does"
+                "chain {chain}: the levels of {name} are not usable for now, {why}: no conclusion \
+                 is drawn until they are"
             ),
             Some(took) => format!(
-                "chain {chain}: {name} is sound again, after {:.1} s",
+                "chain {chain}: the levels of {name} are usable again, after {:.1} s",
                 took.as_secs_f64()
             ),
         });
@@ -365,8 +369,8 @@ impl Watcher {
             return Ok(());
         }
         let why = match is_open {
-            true => "the node tells a lower block than before",
-            false => "the node is where it was",
+            true => "the node reports a lower block than before",
+            false => "the node is back at its earlier block",
         };
         match is_open {
             true => self.sources.rewinding.insert(chain, Instant::now()),
@@ -413,8 +417,8 @@ impl Watcher {
                 );
                 if let Some((seconds, why)) = told.overlong() {
                     let text = format!(
-                        "chain {chain}: {name} proves nothing since {seconds} s, {why}: look at it, no violation \
-                         can be concluded from it"
+                        "chain {chain}: the levels of {name} have not been usable for {seconds} \
+                         s, {why}: check it; until then they cannot reveal a violation"
                     );
                     self.alerts.alert(*chain, "reset-window", &text);
                 }

@@ -235,7 +235,7 @@ impl Second {
             }
             let mut doubts = self.doubts.iter();
             if doubts.any(|((endpoint, _), doubt)| *endpoint == at && doubt.told) {
-                concerns.push(format!("{name}: it says otherwise of a message"));
+                concerns.push(format!("{name}: it disagrees about a message"));
             }
         }
         concerns
@@ -559,11 +559,12 @@ impl Failsafe {
     fn cleared(&self) -> String {
         let how = match self.was_away {
             true => {
-                "it was away in between: most likely a restart cleared it, which looks at nothing again that came \
-                 before"
+                "the endpoint was down in between: most likely a restart cleared the failsafe, \
+                 and earlier messages are not checked again"
             }
             false => {
-                "it answered all the time: its operator turned it off, or it was restarted between two questions"
+                "the endpoint answered all the time: its operator turned the failsafe off, or it \
+                 was restarted between two requests"
             }
         };
         let millis = now().saturating_sub(self.since);

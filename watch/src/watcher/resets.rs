@@ -34,7 +34,7 @@ impl Resets {
     pub(super) fn concerns(&self) -> Vec<String> {
         let loops = self.opened.iter().filter(|(_, opened)| opened.goes_on());
         loops
-            .map(|((source, chain), _)| format!("chain {chain}: {source} resets again and again"))
+            .map(|((source, chain), _)| format!("chain {chain}: {source} resets repeatedly"))
             .collect()
     }
 }

@@ -177,8 +177,8 @@ impl Watcher {
             self.metrics
                 .add("super_root_divergence_total", String::new(), 1);
             let text = format!(
-                "SUPERNODES DIFFER at timestamp {timestamp}, which all of them have finalized: {roots}: compare \
-                 their chains, and trust neither until that is explained"
+                "SUPERNODES DIFFER at timestamp {timestamp}, which all of them have finalized: \
+                 {roots}: compare their chains, and trust none of them until this is explained"
             );
             self.alerts.of_all("super-root-divergence", &text);
         } else {

@@ -75,7 +75,7 @@ impl Watched {
         let passed: Vec<(u64, B256)> = passed.take_while(|of| of.0 <= header.number).collect();
         for (number, hash) in &passed {
             self.recalled.blocks.remove(&(*number, *hash));
-            let why = "another block stood there when the watcher came back";
+            let why = "another block was at this height when the watcher was restarted";
             self.tape.orphan(*number, *hash, why, at)?;
         }
         Ok(passed.len())
@@ -137,8 +137,8 @@ impl Watched {
                 self.reset = Some((was, Instant::now()));
                 let chain = self.id;
                 alerts.note(&format!(
-                    "chain {chain}: the node goes back from block {was} to {is}: nothing is concluded until it is \
-                     where it was"
+                    "chain {chain}: the node went back from block {was} to {is}: no conclusion is \
+                     drawn until it is back at the earlier block"
                 ));
             }
             (Some((until, since)), _) if is >= until => {

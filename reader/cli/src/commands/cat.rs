@@ -12,19 +12,19 @@ use haltbox_reader::blackbox::{BoxItem, BoxStream};
 use haltbox_reader::selecting::{Selection, Selector};
 use haltbox_reader::source::{self, Hole, Item, Line, Source};
 
-/// Print the lines of a source, byte for byte as the host gave them.
+/// Print the lines of a source, byte for byte as the host wrote them.
 #[derive(Args, Debug)]
 pub struct CatArgs {
-    /// A box, a ring, a recorder's folder, a flight-recorder.bin, a slog, or -.
+    /// A box, ring, recorder folder, flight-recorder.bin or slog; - reads standard input.
     source: PathBuf,
     #[command(flatten)]
     selected: Selected,
-    /// Which stream: the slog, the node's log, everything of these, node-local
-    /// entries outside what is covered included, or what nodes answered when the box
-    /// was made.
+    /// Stream to print: slog; node (the node's log); all (both, and the node-local entries
+    /// outside the covered blocks); evidence (what nodes answered when the box was made).
     #[arg(long, default_value = "slog")]
     stream: Which,
-    /// How to read the lines: agoric, cosmos, host, or a profile file.
+    /// Profile to read the lines with: agoric, cosmos, host, another builtin one, or a file.
+    /// Default: the one that the source names, else agoric.
     #[arg(long)]
     profile: Option<String>,
 }
@@ -77,7 +77,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     out.flush()?;
     if cat.selector.is_some() && !cat.printed {
         output::say(&format!(
-            "{} holds nothing of what was asked for; haltbox info tells what it holds",
+            "{} contains no lines that match the selection; haltbox info shows what it contains",
             path.shown()
         ));
         return Ok(Outcome::Trouble);
@@ -93,10 +93,14 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
 fn evidence(selection: &Selection, path: &Path, source: &Source) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
         selection.is_empty(),
-        "--stream evidence belongs to a whole box: leave the selection out"
+        "--stream evidence prints the evidence of a whole box: remove the options that select \
+         heights, attempts or cranks"
     );
     let Source::BlackBox(bx) = source else {
-        output::say(&format!("{}: only a box has evidence", path.shown()));
+        output::say(&format!(
+            "{} is not a box: only a box contains evidence",
+            path.shown()
+        ));
         return Ok(Outcome::Trouble);
     };
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
@@ -112,13 +116,19 @@ fn evidence(selection: &Selection, path: &Path, source: &Source) -> anyhow::Resu
             BoxItem::Piece { bytes } => out.write_all(bytes)?,
             BoxItem::Hole { offset, len, why } => {
                 damaged = true;
-                output::say(&format!("{}: {len} bytes at {offset}: {why}", path.shown()));
+                output::say(&format!(
+                    "{}: cannot read {len} bytes at offset {offset}: {why}",
+                    path.shown()
+                ));
             }
         }
     }
     out.flush()?;
     if !printed && !damaged {
-        output::say(&format!("{} has no evidence of nodes", path.shown()));
+        output::say(&format!(
+            "{} contains no evidence (answers of nodes)",
+            path.shown()
+        ));
         return Ok(Outcome::Trouble);
     }
     Ok(if damaged {

@@ -14,7 +14,7 @@ use haltbox_reader::compare::groups::{self, Group, Node};
 use haltbox_reader::compare::verdict::{Verdict, Which};
 use haltbox_reader::report::text::{self, Colour};
 
-/// Group any number of nodes by agreement, and say where each group leaves
+/// Group nodes by what they executed, and show where the groups diverge
 #[derive(Args)]
 pub struct CompareArgs {
     /// Rings, boxes, slogs or fingerprints, one for each node.
@@ -23,7 +23,7 @@ pub struct CompareArgs {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
-    /// How the entries are to be read, where the sources do not say.
+    /// Profile to read the entries with. Default: the one that each source names, else agoric.
     #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
@@ -131,7 +131,10 @@ fn notes_of(nodes: &[Node], groups: &[Group]) -> Vec<String> {
     let parted = groups.iter().filter(|_| groups.len() > 1);
     let silent = parted.flat_map(|group| &group.silent).map(|member| {
         let name = &nodes[*member].name;
-        format!("{name} covers no height at which the groups part, and agrees with more than one of them")
+        format!(
+            "{name} covers none of the heights at which the groups diverge, so it agrees with \
+                 more than one group"
+        )
     });
     own.chain(silent).collect()
 }
@@ -169,7 +172,8 @@ fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
     foreign
         .map(|(path, of)| {
             format!(
-                "{} was recorded with the profile {}, the others with {usual}: it is compared with none",
+                "{} was recorded with the profile {}, the others with {usual}: it cannot be \
+                 compared with them",
                 shown(path),
                 of.profile
             )
@@ -242,7 +246,7 @@ impl Judging<'_> {
         for member in members {
             let name = &self.nodes[member].name;
             self.undecided.push(format!(
-                "{name} has no whole height in common with the others"
+                "{name} and the others have no complete height in common"
             ));
         }
         Ok(kept)
@@ -558,7 +562,7 @@ fn conclude(named: usize, groups: &[Group], unknown: usize) -> (u8, String) {
         return (
             1,
             format!(
-                "{known} nodes part into {} groups ({}), first at height {first}",
+                "{known} nodes form {} groups ({}); they first diverge at height {first}",
                 groups.len(),
                 sizes.join(", ")
             ),
@@ -568,14 +572,14 @@ fn conclude(named: usize, groups: &[Group], unknown: usize) -> (u8, String) {
         return (
             2,
             format!(
-                "only {} of {named} nodes could be compared",
+                "could not compare all nodes, only {} of {named}",
                 if known < 2 { 0 } else { known }
             ),
         );
     }
     (
         0,
-        format!("all {known} nodes agree wherever they can be compared"),
+        format!("all {known} nodes agree at every height that can be compared"),
     )
 }
 
@@ -609,10 +613,10 @@ fn table(answer: &Answer, colour: Colour) -> String {
         text::beside(&mut out, &format!("{:>5}  ", index + 1), &names);
     }
     let lists = [
-        ("no whole block", &answer.without_blocks),
+        ("no complete block", &answer.without_blocks),
         ("undecided", &answer.undecided),
         ("note", &answer.notes),
-        ("not read", &answer.unreadable),
+        ("error", &answer.unreadable),
     ];
     for (what, list) in lists {
         for entry in list {
@@ -628,7 +632,7 @@ fn shortened(names: Vec<&str>) -> String {
     let mut out = String::new();
     for (index, name) in names.into_iter().enumerate() {
         if out.len() > NAMES {
-            return format!("{out}and {} more (--json names all)", count - index);
+            return format!("{out}and {} more (--json lists all)", count - index);
         }
         out.push_str(name);
         out.push_str("  ");
@@ -644,7 +648,9 @@ fn what_of(answer: &Answer, index: usize, group: &Group) -> String {
     match (group.majority, answer.groups.len()) {
         (_, 1) => String::new(),
         (true, _) => "the majority".to_owned(),
-        (false, _) if index == 0 => "the largest group, no majority".to_owned(),
+        (false, _) if index == 0 => "the group that the others are compared with; no group has a \
+                                     majority"
+            .to_owned(),
         (false, _) => String::new(),
     }
 }

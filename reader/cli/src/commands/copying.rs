@@ -82,7 +82,10 @@ pub(crate) fn make(
     let target = Target::new(writer, source, profile, making);
     let target = Copy::new(source, profile, making, target).run(source)?;
     if target.lines + target.node_lines + target.context_lines == 0 {
-        bail!("{} holds nothing of what was asked for", shown(path));
+        bail!(
+            "{} contains nothing that was selected; haltbox info shows what it contains",
+            shown(path)
+        );
     }
     let made = target.finish(path, source)?;
     check_name(output, &made.name)?;
@@ -101,8 +104,8 @@ fn check_profile(path: &Path, source: &Source, profile: &Profile) -> anyhow::Res
         .map(|slog| slog.canonical().name_digest());
     if !by.is_empty() && by != profile.name || recorded.is_some() && recorded != rules {
         bail!(
-            "{} was recorded with the profile {by}, which is not this program's {}; give the file \
-             it was recorded with: --profile FILE",
+            "{} was recorded with the profile {by}, whose rules differ from those of the profile \
+             {} in use; pass the profile file it was recorded with: --profile FILE",
             shown(path),
             profile.name
         );
@@ -117,7 +120,8 @@ fn check_name(output: &Path, inside: &str) -> anyhow::Result<()> {
         && (file.height, file.hash) != (own.height, own.hash)
     {
         bail!(
-            "the box is {inside}, and {file} names another; nothing was written: choose {inside} or any other word"
+            "the box is {inside}, but {file} is the name of another box; nothing was written: \
+             name the file {inside}, or choose a name that is not HEIGHT-HASH"
         );
     }
     Ok(())
@@ -225,7 +229,7 @@ impl<'a> Copy<'a> {
             return self.line(line);
         }
         if self.parts.len() + line.bytes.len() > LINE_MAX {
-            let text = format!("a line of more than {LINE_MAX} bytes cannot be copied");
+            let text = format!("cannot copy a line of more than {LINE_MAX} bytes");
             return Err(io::Error::other(text));
         }
         self.parts.extend_from_slice(line.bytes);
@@ -503,7 +507,7 @@ impl<'a> Target<'a> {
         self.damaged = true;
         self.holes.push(Missing {
             why: format!(
-                "height {}: its lines give HASH {}, the source promised another",
+                "height {}: the HASH of its lines is {}, the source gives another one",
                 of.height,
                 found.as_deref().unwrap_or("none")
             ),
@@ -553,7 +557,7 @@ impl<'a> Target<'a> {
         let reason = match (original_of, why) {
             (Some(original), _) => original.reason.clone(),
             (None, Some(why)) => why.to_owned(),
-            (None, None) => "no failure is told of".to_owned(),
+            (None, None) => "no failure recorded".to_owned(),
         };
         Identity {
             name: subject.map_or_else(|| "unknown".to_owned(), Written::name),

@@ -26,7 +26,7 @@ const DIVERGENT: &[u8] = include_bytes!("../../../../tests/data/divergent-kv-12-
 /// How long anything may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Show a halt: two validators, one of which diverges.
+/// Demonstrate a halt with two validators, one of which diverges.
 #[derive(Args, Debug)]
 pub struct DemoArgs {}
 
@@ -34,13 +34,13 @@ pub struct DemoArgs {}
 pub fn run(_args: &DemoArgs) -> anyhow::Result<Outcome> {
     let folder = make_folder()?;
     output::print(
-        "Two validators execute the same blocks. One of them read a damaged row of its\n",
+        "Two validators execute the same blocks. One of them reads a damaged row of its\n",
     )?;
     output::print(
-        "storage in block 13. Real slogs, real pipes, real recorders; the AppHashes are\n",
+        "storage in block 13. The slogs, pipes and recorders are real; the AppHashes are\n",
     )?;
     output::print(&format!(
-        "made up. Everything is written under {}\n\n",
+        "made up. All files are written to {}\n\n",
         shown(&folder)
     ))?;
     let healthy = play("healthy", HEALTHY, &folder)?;
@@ -85,7 +85,7 @@ fn make_folder() -> anyhow::Result<PathBuf> {
             Err(error) => return Err(error).context(format!("cannot make {}", shown(&folder))),
         }
     }
-    bail!("there are 1000 folders haltbox-demo here already; remove some")
+    bail!("the folders haltbox-demo to haltbox-demo-999 already exist here; remove some")
 }
 
 /// One validator: the recorder's process, its slog pipe and its node's log.
@@ -106,7 +106,7 @@ fn play(name: &str, slog: &[u8], folder: &Path) -> anyhow::Result<Validator> {
     let program = Sibling::Record.program();
     let mut recorder = Command::new(&program)
         .args(["record", "--size", "16MiB", "--slog", "-", "--upload-hint"])
-        .arg("to the thread your chain's developers opened")
+        .arg("the thread that your chain's developers opened")
         .arg("--dir")
         .arg(&dir)
         .arg("--node-log")
@@ -114,7 +114,12 @@ fn play(name: &str, slog: &[u8], folder: &Path) -> anyhow::Result<Validator> {
         .stdin(Stdio::piped())
         .stderr(File::create(&stderr)?)
         .spawn()
-        .with_context(|| format!("cannot start {}; it comes with haltbox", shown(&program)))?;
+        .with_context(|| {
+            format!(
+                "cannot start {}, which is installed with haltbox",
+                shown(&program)
+            )
+        })?;
     let pipe = recorder.stdin.take().context("the recorder has no pipe")?;
     let mut validator = Validator {
         dir,
@@ -186,7 +191,7 @@ impl Validator {
         }
         let said = fs::read_to_string(&self.stderr).unwrap_or_default();
         bail!(
-            "no black box after {} s; the recorder said:\n{said}",
+            "no black box after {} s; output of the recorder:\n{said}",
             PATIENCE.as_secs()
         )
     }

@@ -14,39 +14,38 @@ use haltbox_reader::compare::document::Document;
 use haltbox_reader::report::html;
 use haltbox_reader::report::text::{self, Colour};
 
-/// Name the first step at which two recordings part, and the class of the fault
+/// Find the first step at which two recordings diverge, and the class of the fault
 #[derive(Args)]
 pub struct DiffArgs {
     /// A ring, box, slog or fingerprint of one node.
     a: PathBuf,
-    /// The same of another node.
+    /// A ring, box, slog or fingerprint of another node.
     b: PathBuf,
-    /// Of a height that A executed more than once, this attempt.
+    /// Attempt to compare at a height that A executed more than once.
     #[arg(long, value_name = "N")]
     attempt_a: Option<u32>,
-    /// The same of B.
+    /// Attempt to compare at a height that B executed more than once.
     #[arg(long, value_name = "N")]
     attempt_b: Option<u32>,
-    /// Compare this height alone.
+    /// Compare only this height.
     #[arg(long, value_name = "H", conflicts_with_all = ["from_height", "to_height"])]
     height: Option<u64>,
-    /// Compare from this height on.
+    /// First height to compare.
     #[arg(long, value_name = "H")]
     from_height: Option<u64>,
-    /// Compare up to this height.
+    /// Last height to compare.
     #[arg(long, value_name = "H")]
     to_height: Option<u64>,
-    /// What the chain's addresses begin with, as in "cosmos1...": addresses in keys are
-    /// written so.
+    /// Prefix of the chain's addresses, such as cosmos: print the addresses in keys as cosmos1...
     #[arg(long, value_name = "PREFIX")]
     address_prefix: Option<String>,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
-    /// Also write the answer as one page that needs no network.
+    /// Also write the result to FILE, as one HTML page that needs no network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// How the entries are to be read, where the sources do not say.
+    /// Profile to read the entries with. Default: the one that each source names, else agoric.
     #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
@@ -57,7 +56,7 @@ impl DiffArgs {
         let to = self.height.or(self.to_height).unwrap_or(u64::MAX);
         anyhow::ensure!(
             from <= to,
-            "--from-height {from} is above --to-height {to}: no height is in between"
+            "--from-height {from} is greater than --to-height {to}: the range is empty"
         );
         Ok(from..=to)
     }

@@ -9,12 +9,13 @@ use serde::Serialize;
 /// A source, and how to tell of it.
 #[derive(Args, Debug)]
 pub struct Asked {
-    /// A box, a ring, a folder, a flight-recorder.bin, a slog, or -.
+    /// A box, ring, folder, flight-recorder.bin or slog; - reads standard input.
     pub source: PathBuf,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     pub json: bool,
-    /// How to read the lines: agoric, cosmos, host, or a profile file.
+    /// Profile to read the lines with: agoric, cosmos, host, another builtin one, or a file.
+    /// Default: the one that the source names, else agoric.
     #[arg(long)]
     pub profile: Option<String>,
 }

@@ -8,21 +8,22 @@ use super::copying::{self, Making};
 use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
 
-/// Write a part of a source as a black box of its own, and print its name.
+/// Write a part of a source to a new black box, and print the name of the box.
 #[derive(Args, Debug)]
 pub struct ExtractArgs {
-    /// A box, a ring, a recorder's folder, a flight-recorder.bin, a slog, or -.
+    /// A box, ring, recorder folder, flight-recorder.bin or slog; - reads standard input.
     source: PathBuf,
-    /// The file to write; one that exists is left as it is.
+    /// File to write; an existing file is not overwritten.
     #[arg(short, long)]
     output: PathBuf,
     #[command(flatten)]
     selected: Selected,
-    /// With the node's log. Of a box all of it: a box does not tell the heights
-    /// of those lines.
+    /// Include the node's log. From a box, all of it is included, because a box does not record
+    /// the heights of its lines.
     #[arg(long)]
     node: bool,
-    /// How to read the lines: agoric, cosmos, host, or a profile file.
+    /// Profile to read the lines with: agoric, cosmos, host, another builtin one, or a file.
+    /// Default: the one that the source names, else agoric.
     #[arg(long)]
     profile: Option<String>,
 }

@@ -17,15 +17,15 @@ use haltbox_reader::fingerprint::Writer;
 use haltbox_reader::source::Source;
 use haltbox_reader::survey::Survey;
 
-/// Write the digests of a source, which can be published without its data
+/// Write the digests of a source to a file that can be published without the data
 #[derive(Args)]
 pub struct FingerprintArgs {
     /// A ring, box or slog.
     source: PathBuf,
-    /// Where to; by default the source's name with .fingerprint, in the current folder.
+    /// File to write. Default: the source's name with .fingerprint added, in the current folder.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// How the entries are to be read, where the source does not say.
+    /// Profile to read the entries with. Default: the one that the source names, else agoric.
     #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
@@ -34,7 +34,7 @@ pub struct FingerprintArgs {
 pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
     let party = party(&args.source, args.profile.as_deref())?;
     if matches!(party.source, Source::Fingerprint(_)) {
-        anyhow::bail!("{} is a fingerprint already", shown(&args.source));
+        anyhow::bail!("{} is already a fingerprint", shown(&args.source));
     }
     let output_path = args
         .output
@@ -46,7 +46,7 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
     file.publish()?;
     let size = human_bytes(bytes.len() as u64);
     output::print(&format!(
-        "{}: {blocks} blocks, {size}\n",
+        "{}: blocks: {blocks}, size: {size}\n",
         output_path.shown()
     ))?;
     Ok(Outcome::Fine)
@@ -64,7 +64,7 @@ fn default_name(source: &Path) -> PathBuf {
 pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let Some(rules) = &party.profile.slog else {
         anyhow::bail!(
-            "the profile {} reads no slog, so there is nothing to digest",
+            "the profile {} has no slog section, so there are no entries to make a fingerprint of",
             party.profile.name
         );
     };
@@ -79,8 +79,9 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     })?;
     if summary.rewritten {
         anyhow::bail!(
-            "{} was written anew by another JSON writer: digests of its bytes are not those \
-             of the node, and a fingerprint of them would accuse it; take the node's own file",
+            "{} was rewritten by another JSON writer: digests of its bytes differ from those of \
+             the node, so its fingerprint would show differences that do not exist; use the file \
+             that the node wrote",
             shown(&party.path)
         );
     }
@@ -90,7 +91,8 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let blocks = writer.blocks();
     if blocks == 0 {
         anyhow::bail!(
-            "{} holds no execution of any block that could be read: there is nothing to digest",
+            "{} contains no block whose execution can be read: there is nothing to make a \
+             fingerprint of",
             shown(&party.path)
         );
     }
@@ -104,9 +106,9 @@ fn hashes(party: &Party) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
     let survey = Survey::of(&party.source, &party.profile)?;
     if survey.wrapped > 0 {
         anyhow::bail!(
-            "the sender of {} takes members out of entries and leaves entries out: digests of what it \
-             tells are not those of the node, and a fingerprint of them would accuse it; take the plain \
-             slog",
+            "the slog sender of {} drops members and entries: digests of the rest differ from \
+             those of the node, so its fingerprint would show differences that do not exist; use \
+             the plain slog",
             shown(&party.path)
         );
     }

@@ -23,7 +23,7 @@ use haltbox_reader::vocabulary::{self, Amount, Vocabulary};
 /// Blocks that are listed; `haltbox ls` lists them all.
 const ROWS: usize = 20;
 
-/// Say what a source is, what it covers and what it lost.
+/// Show what a source is, what it covers and what it lost.
 #[derive(Args, Debug)]
 pub struct InfoArgs {
     #[command(flatten)]
@@ -199,7 +199,7 @@ fn losses_of(source: &Source) -> Vec<String> {
             losses
                 .map(|(_, loss)| {
                     format!(
-                        "{} records of the {} lane: {}",
+                        "{} record(s) of the {} lane: {}",
                         loss.records,
                         loss.lane.name(),
                         loss.why
@@ -248,7 +248,7 @@ fn verdict(
         let word = if diverged {
             "DIVERGED at height"
         } else {
-            "frozen at height"
+            "box of height"
         };
         let height = identity
             .height
@@ -274,12 +274,12 @@ fn verdict(
     }
     match source {
         _ if survey.is_not_understood() => {
-            "NOT UNDERSTOOD: not one line is an entry that the profile knows".to_owned()
+            "NOT UNDERSTOOD: no line is an entry that the profile knows".to_owned()
         }
-        _ if survey.blocks.is_empty() => "no block is told of".to_owned(),
+        _ if survey.blocks.is_empty() => "contains no blocks".to_owned(),
         Source::Ring(_) => "nothing needs attention".to_owned(),
-        _ if vocabulary.has_app_hashes() => "no verdict: a slog carries no AppHash".to_owned(),
-        _ => "no verdict: lines alone do not tell how blocks stand".to_owned(),
+        _ if vocabulary.has_app_hashes() => "no verdict: a slog contains no AppHashes".to_owned(),
+        _ => "no verdict: lines alone do not show the state of the blocks".to_owned(),
     }
 }
 
@@ -341,7 +341,10 @@ impl Info {
             .take(10)
             .for_each(|hole| line("hole", hole.text.clone()));
         if survey.hole_count > 10 {
-            line("holes", format!("{} in all", survey.hole_count));
+            line(
+                "holes",
+                format!("{} in total, the first 10 are shown", survey.hole_count),
+            );
         }
         self.notes
             .iter()
@@ -358,18 +361,18 @@ impl Info {
         let altered = altered(survey).into_iter();
         let mut told: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
         if survey.not_json > 0 {
-            let text = format!("{} lines, kept as they came", survey.not_json);
+            let text = format!("{} line(s), kept unchanged", survey.not_json);
             told.push(("not JSON", text));
         }
         if survey.wrapped > 0 {
-            let text = "lines hold an entry and its context: their sender takes members out of entries and \
-                        leaves entries out, so no block has a HASH, and diff never says identical";
+            let text = "line(s) contain an entry with its context: the slog sender drops members \
+                        and entries, so no block has a HASH, and diff never reports identical";
             told.push(("wrapped", format!("{} {text}", survey.wrapped)));
         }
         if survey.is_not_understood() {
             let text = format!(
-                "{} lines, and not one is an entry that the profile {} knows: another form of slog, or \
-                 another host's; give its profile: --profile FILE",
+                "{} lines, none of them an entry that the profile {} knows: the slog has another \
+                 format or is from another host; pass its profile: --profile FILE",
                 survey.records, self.profile
             );
             told.push(("unknown", text));
@@ -386,7 +389,7 @@ impl Info {
         match before {
             0 => table(newest, columns),
             before => format!(
-                "{}{before} before these: haltbox ls {}\n",
+                "{}{before} more before these; list all: haltbox ls {}\n",
                 table(newest, columns),
                 Outside::text(&self.path)
             ),
@@ -407,19 +410,17 @@ fn altered(survey: &Survey) -> Option<String> {
     let blocks = || survey.blocks.iter().filter(|row| row.altered);
     let altered = blocks().count();
     let what = match blocks().any(|row| row.rewritten) {
-        true => "another JSON writer wrote them anew",
-        false => "something carried them here, and may have lost or doubled lines",
+        true => "rewritten by another JSON writer",
+        false => "delivered by a log shipper, which may have lost or duplicated lines",
     };
     (altered > 0)
-        .then(|| format!("of {altered} blocks: {what}; their lines are not the host's own"))
+        .then(|| format!("{altered} block(s): {what}; these are not the lines that the host wrote"))
 }
 
 /// What a recorder kept of a node that has no slog, or whose slog it was not given.
 fn holds(survey: &Survey) -> String {
     let lines = survey.node_records;
-    format!(
-        "{lines} lines of the node's log; no slog was recorded, so there are no steps to compare"
-    )
+    format!("{lines} node-log line(s); no slog was recorded, so there are no steps to compare")
 }
 
 /// What stands beside the records of blocks.
@@ -429,7 +430,7 @@ fn also(survey: &Survey) -> Option<String> {
         (survey.outside, "entries outside blocks"),
         (
             survey.context_records,
-            "node-local entries outside what is covered",
+            "node-local entries outside the covered blocks",
         ),
     ];
     let told = counts.iter().filter(|(count, _)| *count > 0);
@@ -443,7 +444,7 @@ fn covers(rows: &[Row]) -> String {
     let complete = rows.iter().filter(|row| row.complete).count();
     match rows.first().zip(rows.last()) {
         Some((first, last)) => format!(
-            "heights {} to {}, {complete} of {} blocks complete",
+            "heights {} to {}, complete blocks: {complete} of {}",
             first.height,
             last.height,
             rows.len()

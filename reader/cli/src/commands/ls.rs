@@ -12,8 +12,8 @@ use haltbox_reader::source;
 use haltbox_reader::survey::{Row, Survey};
 use haltbox_reader::vocabulary::{self, Column};
 
-/// List the blocks of a source, or the sources of a folder; of a recorder's folder the ring's
-/// blocks before the boxes and the archive.
+/// List the blocks of a source, or the sources in a folder. In a recorder's folder: the blocks
+/// of the ring, then the boxes and the archive files.
 #[derive(Args, Debug)]
 pub struct LsArgs {
     #[command(flatten)]

@@ -86,7 +86,8 @@ fn beside(path: &Path, name: &str) -> Option<Profile> {
 fn check_known(source: &Source, profile: &Profile, path: &Path) -> anyhow::Result<()> {
     match source.profile() {
         Some(name) if name != profile.name && !name.is_empty() => anyhow::bail!(
-            "{} was recorded with the profile {name}, which is not here; give its file: --profile FILE",
+            "{} was recorded with the profile {name}, which is neither builtin nor beside the \
+             source; pass its file: --profile FILE",
             shown(path)
         ),
         _ => Ok(()),
@@ -112,7 +113,7 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
         many => {
             let names: Vec<String> = many.iter().map(|member| shown(member)).collect();
             anyhow::bail!(
-                "{} holds {} sources; name one: {}",
+                "{} contains {} sources; name one of them: {}",
                 shown(path),
                 many.len(),
                 names.join(" ")

@@ -40,9 +40,7 @@ impl NewFile {
 
     fn beside(path: &Path, replaces: bool) -> anyhow::Result<NewFile> {
         if path == Path::new("-") {
-            bail!(
-                "- is standard output, and this goes into a file: name one (./- for a file named -)"
-            );
+            bail!("cannot write to standard output (-): name a file (./- for a file named -)");
         }
         let content = tempfile::Builder::new()
             .prefix(".haltbox-")
@@ -89,7 +87,7 @@ fn is_page(path: &Path) -> bool {
 
 fn exists(path: &Path) -> String {
     format!(
-        "{} exists and is left as it is; name another file",
+        "{} already exists and was not changed; name another file",
         path.shown()
     )
 }

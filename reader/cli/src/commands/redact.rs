@@ -15,21 +15,22 @@ use haltbox_reader::selecting::Selection;
 /// More is no key but a file named by mistake.
 const KEY_MAX: u64 = 64 << 10;
 
-/// Write a source as a black box whose values are replaced by keyed digests,
-/// and print its name. Whoever has the same key can still compare; the node's
-/// log is left out.
+/// Write a source to a black box whose values are replaced by keyed digests, and print the
+/// name of the box. Boxes redacted with the same key can still be compared. The node's log is
+/// not included.
 #[derive(Args, Debug)]
 pub struct RedactArgs {
-    /// A box, a ring, a recorder's folder, a flight-recorder.bin, a slog, or -.
+    /// A box, ring, recorder folder, flight-recorder.bin or slog; - reads standard input.
     source: PathBuf,
-    /// The file to write; one that exists is left as it is.
+    /// File to write; an existing file is not overwritten.
     #[arg(short, long)]
     output: PathBuf,
-    /// The secret: at least 16 bytes, every one of which counts. Make it with
+    /// File with the secret key: at least 16 bytes, and every byte counts. Create one with
     /// `head -c 32 /dev/urandom > FILE`.
     #[arg(long)]
     key_file: PathBuf,
-    /// How to read the lines: agoric, cosmos, host, or a profile file.
+    /// Profile to read the lines with: agoric, cosmos, host, another builtin one, or a file.
+    /// Default: the one that the source names, else agoric.
     #[arg(long)]
     profile: Option<String>,
 }
@@ -52,7 +53,7 @@ pub fn run(args: &RedactArgs) -> anyhow::Result<Outcome> {
     output::print(&format!("{}\n", done.name))?;
     if done.not_json > 0 {
         output::say(&format!(
-            "{} of {} lines are no JSON: each became one token",
+            "replaced lines that are not JSON by one token each: {} of {}",
             done.not_json, done.lines
         ));
     }
@@ -63,8 +64,8 @@ fn redactor(profile: &Profile, key: RedactKey) -> anyhow::Result<Redactor> {
     let rules = profile.slog.as_ref().and_then(|slog| slog.redact());
     let Some(rules) = rules else {
         bail!(
-            "the profile {} has no slog.redact section, so what may stay is not known; add one \
-             (docs/profile.md)",
+            "the profile {} has no slog.redact section, which lists what may stay readable; add \
+             one (docs/profile.md)",
             profile.name
         );
     };
@@ -80,7 +81,7 @@ fn read_key(path: &Path) -> anyhow::Result<RedactKey> {
         .with_context(doing)?;
     if secret.len() as u64 > KEY_MAX {
         bail!(
-            "{} has more than {KEY_MAX} bytes: expected a key file",
+            "{} has more than {KEY_MAX} bytes, expected a key file",
             shown(path)
         );
     }

@@ -13,18 +13,18 @@ use haltbox_reader::report::text::Colour;
 use haltbox_reader::source::{Item, Source};
 use haltbox_reader::vocabulary::messages::Checked;
 
-/// Tell the incidents of a recording: what happened, how far it got, what to do
+/// Show the incidents of a recording: what happened, how far it got, what to do
 #[derive(Args)]
 pub struct ReportArgs {
-    /// A box or ring of haltbox watch.
+    /// A box or ring that haltbox watch wrote.
     source: PathBuf,
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
-    /// Also write the answer as one page that needs no network.
+    /// Also write the result to FILE, as one HTML page that needs no network.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// How the entries are to be read, where the source does not say.
+    /// Profile to read the entries with. Default: the one that the source names.
     #[arg(long, value_name = "messages|FILE.json")]
     profile: Option<String>,
 }
@@ -71,8 +71,8 @@ fn read(party: &Party) -> anyhow::Result<Report> {
         })?;
     if report.is_empty() {
         anyhow::bail!(
-            "{} holds no incident: it was read with the profile {}, and haltbox watch alone records incidents; \
-             haltbox info says what it holds",
+            "{} contains no incident (read with the profile {}); only haltbox watch records \
+             incidents; haltbox info shows what the source contains",
             shown(&party.path),
             party.profile.name
         );

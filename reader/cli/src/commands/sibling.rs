@@ -50,7 +50,7 @@ impl Sibling {
 
     fn cannot_start(self, error: &std::io::Error) -> anyhow::Error {
         anyhow::anyhow!(
-            "cannot start {}: {error}; it is looked for beside haltbox and on PATH, and comes with it",
+            "cannot start {}: {error}; it is part of haltbox: install it beside haltbox or on PATH",
             self.program().shown()
         )
     }

@@ -10,12 +10,12 @@ use haltbox_reader::compare::party::Party;
 use haltbox_reader::source;
 use haltbox_reader::verify::{Finding, ReadsFound};
 
-/// Check a source for damage: exit code 1 if there is any.
+/// Check a source for damage; the exit code is 1 if there is any.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     #[command(flatten)]
     asked: Asked,
-    /// Also check that every vatstoreGet gave the last recorded value.
+    /// Also check that every vatstoreGet returned the value that was last recorded for its key.
     #[arg(long)]
     reads: bool,
 }

@@ -327,7 +327,7 @@ impl Told {
     /// In words for people; `None` of an entry that is not known here.
     pub fn words(&self) -> Option<String> {
         Some(match self {
-            Told::TapeStart { haltbox } => format!("a new tape begins, haltbox {haltbox}"),
+            Told::TapeStart { haltbox } => format!("a new recording starts, haltbox {haltbox}"),
             Told::BlockSeen {
                 block,
                 hash,
@@ -340,12 +340,15 @@ impl Told {
                 short(&message.tx)
             ),
             Told::Malformed { log, tx, why } => {
-                format!("log {log} is no message: {why}, tx {}", short(tx))
+                format!("log {log} is not a message: {why}, tx {}", short(tx))
             }
-            Told::BlockRead { block } => format!("block {block} is read to its end"),
+            Told::BlockRead { block } => format!("block {block} was read completely"),
             Told::Status(status) => status.words(),
             Told::Orphan { block, hash, why } => {
-                format!("block {block} {} is gone: {why}", short(hash))
+                format!(
+                    "block {block} {} is no longer in the chain: {why}",
+                    short(hash)
+                )
             }
             Told::Settled { block } => format!("all messages up to block {block} are settled"),
             Told::Cursor {
@@ -359,7 +362,7 @@ impl Told {
                     short(hash)
                 )
             }
-            Told::Gap { from, to, why } => format!("blocks {from} to {to} are not known: {why}"),
+            Told::Gap { from, to, why } => format!("blocks {from} to {to} are unknown: {why}"),
             Told::Node { up: true, .. } => "a node answers".to_owned(),
             Told::Node { up: false, why } => format!("no node answers: {why}"),
             Told::Incident { incident, .. } => incident.words(),
@@ -392,9 +395,9 @@ impl Told {
                 why,
                 took_ms,
             } => match (open, took_ms) {
-                (true, _) => format!("{source} proves nothing for now: {why}"),
-                (false, Some(ms)) => format!("{source} is sound again after {ms} ms: {why}"),
-                (false, None) => format!("{source} is sound again: {why}"),
+                (true, _) => format!("{source} is not reliable for now: {why}"),
+                (false, Some(ms)) => format!("{source} is reliable again after {ms} ms: {why}"),
+                (false, None) => format!("{source} is reliable again: {why}"),
             },
             Told::Fork {
                 node,
@@ -415,11 +418,11 @@ impl Told {
             Told::SuperRoots {
                 timestamp,
                 differ: true,
-            } => format!("supernodes tell two roots of timestamp {timestamp}"),
+            } => format!("supernodes report different roots for timestamp {timestamp}"),
             Told::SuperRoots { timestamp, .. } => {
-                format!("supernodes tell one root again, at timestamp {timestamp}")
+                format!("supernodes report the same root again, at timestamp {timestamp}")
             }
-            Told::Check(check) => format!("by {} of {}", check.words(), check.of()),
+            Told::Check(check) => format!("{} ({})", check.words(), check.of()),
             Told::ChecksMissing(missing) => missing.words(),
             _ => return None,
         })
@@ -476,7 +479,7 @@ impl Check {
     fn of(&self) -> String {
         match (&self.tx, self.declares.as_slice()) {
             (Some(tx), _) => format!("tx {}", short(tx)),
-            (None, []) => "a transaction that is not told".to_owned(),
+            (None, []) => "an unknown transaction".to_owned(),
             (None, [one]) => format!(
                 "a transaction that declares log {} of block {} of chain {}",
                 one.log, one.block, one.chain
@@ -514,7 +517,7 @@ impl ChecksMissing {
     /// In words.
     pub fn words(&self) -> String {
         match self.count {
-            Some(count) => format!("{count} checks are not on the tape: {}", self.why),
+            Some(count) => format!("{count} check(s) were not recorded: {}", self.why),
             None => format!("checks may be missing: {}", self.why),
         }
     }
@@ -548,7 +551,7 @@ impl Incident {
         let ended = self.ended.as_ref();
         let ended = ended.map_or(String::new(), |how| format!(", ended: {how}"));
         format!(
-            "incident of tx {}: {} ({}), {}, {} returns{ended}",
+            "incident of tx {}: {} ({}), {}, came back {} time(s){ended}",
             short(&self.transaction),
             self.message,
             self.why,
@@ -562,16 +565,16 @@ impl Incident {
 pub fn what_to_do(level: &str) -> Option<&'static str> {
     Some(match level {
         "unsafe" => {
-            "call the operator on duty; close the ingress of executing messages at proxyd and remove them \
-             from the builders' pools; consider to submit the batch sooner, which makes the reorg smaller; \
-             warn the chains that take messages of this one"
+            "call the operator on duty; close the ingress of executing messages at proxyd and \
+             remove them from the builders' pools; consider submitting the batch earlier, which \
+             makes the reorg smaller; warn the chains that accept messages from this one"
         }
         "local-safe" => {
-            "page the operator; watch that a block of deposits only replaces it and that the message is \
-             not canonical any more"
+            "page the operator; check that a deposits-only block replaces it and that the message \
+             is no longer canonical"
         }
         "cross-safe" => {
-            "all hands on deck: there is no benign version of this; engage the failsafe, escalate to the \
+            "alert everyone, this is never harmless; engage the failsafe, escalate to the \
              engineering manager, keep the boxes of every watcher"
         }
         _ => return None,

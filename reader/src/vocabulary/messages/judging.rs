@@ -111,7 +111,7 @@ impl OfMessages {
                 (log, format!("log {log} (tx {tx}), which names {names}"))
             }
             Told::Malformed { log, tx, .. } => {
-                (log, format!("log {log} (tx {tx}), which is no message"))
+                (log, format!("log {log} (tx {tx}), which is not a message"))
             }
             _ => return,
         };

@@ -109,7 +109,7 @@ impl Crank {
         let before = std::mem::replace(&mut self.delivered, own);
         let ((vat, number), (before_vat, before)) = (self.delivered.as_ref()?, before?);
         (*vat == before_vat && *number <= before)
-            .then(|| format!("delivery {number} to {vat} stands behind delivery {before}"))
+            .then(|| format!("delivery {number} to {vat} follows delivery {before}"))
     }
 }
 
@@ -120,7 +120,7 @@ impl Course for OfKernel {
             Role::Begin => self.block_begins(line),
             Role::RunStart => self.run_begins(line),
             Role::RunFinish => self.run_ends(line),
-            Role::Input | Role::Trigger => self.outside("what came from outside the kernel stands"),
+            Role::Input | Role::Trigger => self.outside("an input from outside the kernel is"),
             Role::CrankStart => self.crank_begins(entry),
             Role::End => self.block_ends(line),
             Role::Other | Role::Snapshot => self.of_crank(entry),
@@ -143,14 +143,14 @@ impl Course for OfKernel {
             Role::Begin => {
                 let own = number(entry.line, "blockHeight")?;
                 let before = self.begun.begin(own)?;
-                Some(format!("block {own} begins behind block {before}"))
+                Some(format!("block {own} begins after block {before}"))
             }
             // A crank is counted on from the block before if its height is.
             Role::CrankStart => {
                 let (_, before) = self.ended.take()?;
                 let own = crank_of(entry)?;
                 (own <= before)
-                    .then(|| format!("crank {own} stands behind an earlier block's crank {before}"))
+                    .then(|| format!("crank {own} follows an earlier block's crank {before}"))
             }
             _ => None,
         }
@@ -190,7 +190,7 @@ impl OfKernel {
             .is_none_or(|prepared| Some(prepared) == height);
         let prepares = before.prepares && own && before.crank.is_none() && before.run.is_none();
         (before.seen && before.height.is_none() && !prepares)
-            .then(|| fault_before("a block begins behind entries that are not its own"))?
+            .then(|| fault_before("a block begins after entries that do not belong to it"))?
     }
 
     fn outside(&self, what: &str) -> Option<Fault> {
@@ -224,13 +224,13 @@ impl OfKernel {
         let Some(run) = run else {
             // The recording may begin inside it.
             let begun = self.height.is_some() || self.behind;
-            return fault_before("a run ends that did not begin").filter(|_| begun);
+            return fault_before("a run ends without a beginning").filter(|_| begun);
         };
         let (began, ends) = run.number.zip(number(line, "runNum"))?;
         if began == ends {
             return self.other_height(line);
         }
-        fault_before(format!("run {ends} ends where run {began} began"))
+        fault_before(format!("run {ends} ends inside run {began}"))
     }
 
     fn block_ends(&mut self, line: &[u8]) -> Option<Fault> {
@@ -241,7 +241,7 @@ impl OfKernel {
             return fault_before("the block ends inside a run");
         }
         let fault = match self.behind {
-            true => fault_before("a block ends that did not begin"),
+            true => fault_before("a block ends without a beginning"),
             false => self.other_height(line),
         };
         *self = OfKernel {
@@ -257,7 +257,9 @@ impl OfKernel {
         if own == found {
             return None;
         }
-        fault_before(format!("an entry of height {found} stands in height {own}"))
+        fault_before(format!(
+            "an entry of height {found} is in the block of height {own}"
+        ))
     }
 
     fn crank_begins(&mut self, entry: Entry<'_>) -> Option<Fault> {
@@ -265,7 +267,7 @@ impl OfKernel {
             return Some(why);
         }
         if self.behind && self.height.is_none() && self.run.is_none() && !self.seen {
-            return fault_before("a crank begins in no block");
+            return fault_before("a crank begins outside a block");
         }
         let own = crank_of(entry);
         if let (Some(before), Some(own)) = (self.before, own) {
@@ -274,7 +276,7 @@ impl OfKernel {
                 false => own > before,
             };
             if !follows {
-                return fault_here(format!("crank {own} stands behind crank {before}"));
+                return fault_here(format!("crank {own} follows crank {before}"));
             }
         }
         self.crank = Some(Crank {
@@ -290,7 +292,7 @@ impl OfKernel {
         let begun =
             self.height.is_some() || self.before.is_some() || self.run.is_some() || self.behind;
         if self.crank.is_none() && begun {
-            return fault_before("an entry of a crank stands outside cranks");
+            return fault_before("an entry of a crank is outside cranks");
         }
         let role = entry.role;
         let [own, syscall] = match role {
@@ -346,7 +348,7 @@ fn other_crank(open: Option<u64>, own: Option<u64>) -> Option<Fault> {
     if open == own {
         return None;
     }
-    fault_here(format!("an entry of crank {own} stands in crank {open}"))
+    fault_here(format!("an entry of crank {own} is inside crank {open}"))
 }
 
 fn number(line: &[u8], member: &str) -> Option<u64> {
@@ -520,11 +522,7 @@ mod tests {
             ),
             ("s6,4 S6,6 s6,6", 1, "syscall 6 stands where 5 was expected"),
             ("B1 R1 C5 l7 c5", 3, "an entry of crank 7 stands in crank 5"),
-            (
-                "B1 R1 d5 c5",
-                2,
-                "an entry of a crank stands outside cranks",
-            ),
+            ("B1 R1 d5 c5", 2, "an entry of a crank is outside cranks"),
             ("B1 R1 C5 c5 E1", 4, "the block ends inside a run"),
             (
                 "B1 R1 C5 c5 r E2",
@@ -532,23 +530,23 @@ mod tests {
                 "an entry of height 2 stands in height 1",
             ),
             ("B1 R1 R1", 2, "a run begins inside a run"),
-            ("c7 r E5 E4", 3, "a block ends that did not begin"),
-            ("B1 r", 1, "a run ends that did not begin"),
-            ("c7 r E5 C8 c8", 3, "a crank begins in no block"),
+            ("c7 r E5 E4", 3, "a block ends without a beginning"),
+            ("B1 r", 1, "a run ends without a beginning"),
+            ("c7 r E5 C8 c8", 3, "a crank begins outside a block"),
             (
                 "C5 c5 B2",
                 2,
-                "a block begins behind entries that are not its own",
+                "a block begins after entries that do not belong to it",
             ),
             (
                 "R1 r B2",
                 2,
-                "a block begins behind entries that are not its own",
+                "a block begins after entries that do not belong to it",
             ),
             (
                 "I R1 r B2",
                 3,
-                "a block begins behind entries that are not its own",
+                "a block begins after entries that do not belong to it",
             ),
             (
                 "B1 R1 C5 I c5",

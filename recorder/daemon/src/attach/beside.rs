@@ -76,7 +76,8 @@ impl Beside {
         let log = log.map(|place| Log::open(place, &told)).transpose()?;
         if log.is_some() && profile.node.is_none() {
             say(&format!(
-                "the profile {} of this ring has no rules for a node's log: nothing is read in it",
+                "the profile {} of this ring has no rules for a node's log: lines are kept but \
+                 not interpreted",
                 profile.name
             ));
         }
@@ -146,7 +147,7 @@ impl Beside {
         }
         read.said.iter().for_each(|words| say(words));
         if let Err(error) = self.folder.keep(&read.lines) {
-            let words = format!("lines of the node's log are not kept: {error}");
+            let words = format!("cannot save lines of the node's log: {error}");
             read.noted.push(words);
         }
         read.noted.into_iter().for_each(|text| self.note(text));
@@ -268,7 +269,9 @@ impl Beside {
                 self.keeps = true;
             }
             Err(error) if std::mem::take(&mut self.keeps) => {
-                say(&format!("what the log told is not kept: {error}"));
+                say(&format!(
+                    "cannot save what the node's log reported: {error}"
+                ));
             }
             Err(_) => {}
         }
@@ -340,7 +343,8 @@ impl Log {
             if let Some(cut) = given.cut {
                 let length = cut.length;
                 noted.push(format!(
-                    "a line of {length} bytes of the node's log is kept in part"
+                    "a line of {length} bytes in the node's log is too long: only its beginning \
+                     is kept"
                 ));
             }
             if let Some(rules) = rules.filter(|_| given.cut.is_none()) {

@@ -67,8 +67,8 @@ impl Watched {
         let view = RingView::read(&file).map_err(|e| passing(format!("{} {e}", path.shown())))?;
         if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {
             return Err(passing(format!(
-                "{} was made on another machine, and no host writes it here (haltbox freeze \
-                 reads it)",
+                "{} was made on another machine, and no host on this machine writes it (haltbox \
+                 freeze can read it)",
                 path.shown()
             )));
         }
@@ -76,7 +76,10 @@ impl Watched {
         let profile = match asked {
             Some(asked) => asked.clone(),
             None if history.sessions.is_empty() => {
-                return Err(passing(format!("{} is not begun yet", path.shown())));
+                return Err(passing(format!(
+                    "no host has started to record into {} yet",
+                    path.shown()
+                )));
             }
             None => of_ring(path, &history).map_err(passing)?,
         };

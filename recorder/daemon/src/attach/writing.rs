@@ -38,7 +38,8 @@ impl Writing {
             plan.boxes.clone(),
         );
         let work = move || {
-            let cannot = |error| FreezeError::of_io("read the ring for", &plan.boxes, error);
+            let cannot =
+                |error| FreezeError::of_io("read the ring for a box in", &plan.boxes, error);
             let file = file.map_err(cannot)?;
             freeze_beside(&file, &plan, Some((&ring, &told)), &followed)
         };
@@ -63,7 +64,7 @@ impl Writing {
             Err(TryRecvError::Disconnected) => Some(Err(FreezeError::Io {
                 doing: "write a box in",
                 path: self.boxes.clone(),
-                error: io::Error::other("the writing thread ended without a word"),
+                error: io::Error::other("the writing thread ended without a result"),
             })),
         }
     }

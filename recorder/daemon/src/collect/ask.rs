@@ -111,15 +111,20 @@ impl Asker {
         for line in given.filter(|line| !line.is_empty()) {
             let read: Result<Given<'_>, _> = serde_json::from_slice(line);
             let read = read.map_err(|error| {
-                format!("the answers hold a line that haltbox cat --stream evidence does not print: {error}")
+                format!(
+                    "the answers contain a line that is not output of haltbox cat --stream \
+                         evidence: {error}"
+                )
             })?;
             if from.get_or_insert_with(|| shown(&read.from)) != &shown(&read.from) {
-                return Err("the answers are of several nodes: give those of one".to_owned());
+                return Err(
+                    "the answers come from several nodes: give those of one node".to_owned(),
+                );
             }
             answers.insert(read.call.into_owned(), line.to_vec());
         }
         Ok(Asker {
-            from: from.ok_or("there is not one answer")?,
+            from: from.ok_or("the answers are empty")?,
             source: Source::Given(answers),
             bounds,
             begun: Instant::now(),
@@ -197,10 +202,17 @@ impl Asker {
     fn bound(&self) -> Option<String> {
         if self.begun.elapsed() >= self.bounds.time {
             let seconds = self.bounds.time.as_secs();
-            return Some(format!("not asked: {seconds} s were over"));
+            return Some(format!(
+                "not asked: the time limit of {seconds} s was reached"
+            ));
         }
         let is_full = self.bytes >= self.bounds.all;
-        is_full.then(|| format!("not asked: {} bytes were told", self.bytes))
+        is_full.then(|| {
+            format!(
+                "not asked: the size limit was reached ({} bytes received)",
+                self.bytes
+            )
+        })
     }
 
     /// Keeps what was asked for quietly.
@@ -304,7 +316,7 @@ fn refusal(body: &[u8]) -> Option<String> {
         Ok(envelope) => envelope
             .error
             .map(|error| shown(&format!("{}: {}", error.message, error.data))),
-        Err(error) => Some(shown(&format!("no answer of CometBFT: {error}"))),
+        Err(error) => Some(shown(&format!("not a CometBFT answer: {error}"))),
     }
 }
 
@@ -389,7 +401,7 @@ impl Kit {
             call,
             at: clock::rfc3339(clock::now_ms()),
             took: Duration::ZERO,
-            outcome: Err(format!("{why}; nothing was asked behind it")),
+            outcome: Err(format!("{why}; no later query was sent")),
         };
         lines.push(answer.line(&self.from));
         Answered {
@@ -416,10 +428,10 @@ impl Asking for Kit {
                     let cut = unasked.map(|call| self.words(&call));
                     return Answered { lines, cut };
                 }
-                Err(RecvTimeoutError::Disconnected) => break "nobody could be asked",
+                Err(RecvTimeoutError::Disconnected) => break "no query could be sent",
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(RecvTimeoutError::Timeout) if ending => {
-                    break "the recorder was ended before the answer came";
+                    break "the recorder was stopped before the answer arrived";
                 }
                 Err(RecvTimeoutError::Timeout) => break "no answer in time",
             }

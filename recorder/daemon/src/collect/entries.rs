@@ -18,11 +18,12 @@ impl Told {
         let block = self
             .block
             .as_ref()
-            .ok_or("the node does not tell the block")?;
-        let txs = block.txs().ok_or("a transaction is no base64")?;
+            .ok_or("the node did not return the block")?;
+        let txs = block.txs().ok_or("a transaction is not valid base64")?;
         let digests: Vec<[u8; 32]> = txs.iter().map(|tx| Sha256::digest(tx).into()).collect();
         let abci = self.abci.ok_or(
-            "neither the block's results nor the node's version tell which release of CometBFT executed it",
+            "cannot tell which CometBFT release executed the block: neither its results nor the \
+             node's version show it",
         )?;
         let input = self.input(block, &digests, abci)?;
         let mut lines = vec![self.begin(block, &input), self.with_params(input)];
@@ -58,10 +59,10 @@ impl Told {
     /// All that the block brings, which `begin-block` has a digest of: it is whole or not at all.
     fn input(&self, block: &Block, digests: &[[u8; 32]], abci: Abci) -> Result<String, String> {
         let misbehavior = block.misbehavior();
-        let misbehavior = misbehavior.map_err(|why| format!("the block has {why}"))?;
+        let misbehavior = misbehavior.map_err(|why| format!("the block contains {why}"))?;
         let misbehavior = or_null(misbehavior.as_ref().map_or(&[], |digest| &digest[..]));
         let last_commit = self.last_commit;
-        let last_commit = last_commit.ok_or("who voted for the block before is not told whole")?;
+        let last_commit = last_commit.ok_or("the votes for the previous block are incomplete")?;
         let header = &block.block.header;
         let hashes = [
             header.next_validators_hash.as_str(),
@@ -70,7 +71,7 @@ impl Told {
         ];
         let hashes = hashes.map(|text| block::bytes_of_hex(text).map(|bytes| or_null(&bytes)));
         let [Some(next), Some(proposer), Some(data)] = hashes else {
-            return Err("the block's header has hashes that are no hex".to_owned());
+            return Err("the block's header contains hashes that are not valid hex".to_owned());
         };
         let hash = or_null(block.block_id.hash.as_bytes());
         let (count, txs) = (digests.len(), hex(&Sha256::digest(digests.concat())));

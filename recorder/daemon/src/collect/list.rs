@@ -27,7 +27,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
     type Value = Option<Vec<T>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {FEW}")
+        write!(f, "a list of at most {FEW} elements")
     }
 
     fn visit_none<E: Error>(self) -> Result<Self::Value, E> {

@@ -90,9 +90,8 @@ const LIGHT_CLIENT_ATTACK: u64 = 2;
 pub(super) fn digest(evidence: &[Box<RawValue>]) -> Result<Option<[u8; 32]>, String> {
     let mut digests: Vec<[u8; 32]> = Vec::new();
     for piece in evidence {
-        let piece: Evidence = serde_json::from_str(piece.get()).map_err(|error| {
-            format!("evidence against validators of no kind that is known ({error})")
-        })?;
+        let piece: Evidence = serde_json::from_str(piece.get())
+            .map_err(|error| format!("evidence of an unknown kind against validators ({error})"))?;
         for misbehavior in piece.misbehavior()? {
             digests.push(Sha256::digest(misbehavior.encode()).into());
         }
@@ -107,7 +106,7 @@ impl Evidence {
             Evidence::DuplicateVote(double) => Ok(vec![Misbehavior {
                 kind: DUPLICATE_VOTE,
                 address: bytes_of_hex(&double.vote.validator_address)
-                    .ok_or("evidence against validators with an address that is no hex")?,
+                    .ok_or("evidence against a validator whose address is not valid hex")?,
                 power: double.validator_power,
                 height: double.vote.height,
                 time: double.timestamp,
@@ -141,7 +140,7 @@ impl PublicKey {
                 Ok(digest.iter().take(20).copied().collect())
             }
             _ => Err(
-                "evidence against validators of which one has no ed25519 key, so that its address is not known"
+                "evidence against a validator without an ed25519 key, so its address is unknown"
                     .to_owned(),
             ),
         }

@@ -127,11 +127,11 @@ fn write(
     });
     written.map_err(|error| format!("cannot write a box in {}: {error}", out.shown()))?;
     let name = blackbox::BoxName::new(&identity.name);
-    let name = name.ok_or_else(|| format!("{:?} is no name of a box", identity.name))?;
+    let name = name.ok_or_else(|| format!("{:?} is not a valid box name", identity.name))?;
     match file.publish_next(&name).map_err(cannot)? {
         Published::As(name) => Ok(out.join(name)),
         Published::AlreadyThere(name) => Err(format!(
-            "{} has too many boxes of this name: {name}",
+            "{} already contains too many boxes of the name {name}",
             out.shown()
         )),
     }
@@ -200,22 +200,34 @@ impl Told {
         let other = self
             .network
             .filter(|network| Some(*network) != self.app_hash);
-        tells.extend(other.map(|hash| format!("another one in the next header: {}", hash.short())));
-        tells.push(count(self.roots.len(), "roots of stores, proved"));
+        tells.extend(
+            other.map(|hash| format!("a different AppHash in the next header: {}", hash.short())),
+        );
+        tells.push(count(self.roots.len(), "proved store roots"));
         let before = self.roots_before.len();
-        tells.extend((before > 0).then(|| count(before, "of the height before, as answers")));
+        tells.extend((before > 0).then(|| {
+            count(
+                before,
+                "store roots of the previous height (as \
+                                                         answers only)",
+            )
+        }));
         tells
     }
 
     fn lacks(&self, options: &Options, asker: &Asker) -> Vec<String> {
         let proved = |name: &&String| self.roots.iter().any(|root| root.store == **name);
         let unproved = options.stores.iter().filter(|name| !proved(name));
-        let unproved = unproved.map(|name| format!("no root of the store {name} is proved"));
+        let unproved = unproved.map(|name| format!("a proved root of store {name}"));
         let none = self.roots.is_empty().then(|| {
-            "no root of a store is proved: the node is no Cosmos SDK application, or has pruned the height".to_owned()
+            "proved store roots: the node is not a Cosmos SDK application, or has pruned the \
+             height"
+                .to_owned()
         });
         let taken = (self.results.is_none() && self.abci == Some(Abci::Two)).then(|| {
-            "without results it is not told which release of CometBFT executed the block: its inputs are written as of 0.38 or later".to_owned()
+            "the CometBFT release that executed the block (only its results would show it); its \
+             inputs are written as for 0.38 or later"
+                .to_owned()
         });
         asker
             .failures()

@@ -11,21 +11,21 @@ use haltbox_recorder::console;
 
 #[derive(Args)]
 pub(crate) struct CollectArgs {
-    /// The node's RPC. Credentials in it are sent, and never shown.
+    /// RPC endpoint of the node. Credentials in the URL are sent, but never shown.
     #[arg(long, value_name = "URL", required_unless_present = "answers")]
     rpc: Option<rpc::Endpoint>,
-    /// In place of a node what it answered when a box was frozen: what haltbox cat
-    /// --stream evidence BOX prints; - reads standard input.
+    /// Use the answers that a node gave when a box was frozen, instead of a node: the output
+    /// of haltbox cat --stream evidence BOX; - reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "rpc")]
     answers: Option<PathBuf>,
-    /// The height that was executed: one less than that of the header that has its AppHash.
+    /// The height that was executed: one less than that of the header with its AppHash.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     height: u64,
-    /// Folder the box goes to.
+    /// Folder to write the box to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// A store to ask for beside those that are known (docs/cosmos.md lists them); may be
-    /// given again.
+    /// A store to query in addition to the known ones (listed in docs/cosmos.md). Can be
+    /// repeated.
     #[arg(long, value_name = "NAME")]
     store: Vec<String>,
 }
@@ -43,10 +43,10 @@ pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
         out: args.out,
         stores: args.store,
     })?;
-    let lack = |lack: &String| format!("  not told   {}\n", Outside::text(lack));
+    let lack = |lack: &String| format!("  missing    {}\n", Outside::text(lack));
     let lacks: String = collected.lacks.iter().map(lack).collect();
     console::print(&format!(
-        "{}\n  tells      {}\n{lacks}",
+        "{}\n  contains   {}\n{lacks}",
         collected.path.shown(),
         collected.tells.join(", ")
     ))?;

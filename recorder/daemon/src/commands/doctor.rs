@@ -17,8 +17,8 @@ pub(crate) struct DoctorArgs {
     /// The recorder's folder.
     #[arg(required_unless_present = "try_log")]
     dir: Option<PathBuf>,
-    /// Show what a recorder reads of a node's log, and what it does about each
-    /// failure in it; - reads standard input. Exit code 1 if it is not understood.
+    /// Show how a recorder reads a node log, and what it does about each failure in it;
+    /// - reads standard input. Exit code 1 if the log is not understood.
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     try_log: Option<PathBuf>,
     /// How to read that log: agoric, cosmos, host, op-node and the like, or a profile file.
@@ -37,10 +37,10 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
     let (mut wrong, mut text) = (false, String::new());
     for finding in findings {
         match finding {
-            Finding::Good(what) => text += &format!("ok     {what}\n"),
+            Finding::Good(what) => text += &format!("ok       {what}\n"),
             Finding::Wrong { what, mend } => {
                 wrong = true;
-                text += &format!("WRONG  {what}\n       {mend}\n");
+                text += &format!("PROBLEM  {what}\n         {mend}\n");
             }
         }
     }

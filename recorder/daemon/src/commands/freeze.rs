@@ -22,14 +22,13 @@ use super::load_profile;
 pub(crate) struct FreezeArgs {
     /// The recorder's folder, or a ring.
     source: PathBuf,
-    /// Height to freeze; by default the pinned one, else the last committed.
+    /// Height to freeze; default the pinned one, else the last committed one.
     #[arg(long)]
     height: Option<u64>,
-    /// Folder the box goes to; by default boxes/ beside the ring.
+    /// Folder to write the box to; default boxes/ beside the ring.
     #[arg(long)]
     boxes: Option<PathBuf>,
-    /// How the ring's entries are to be read; by default as its last recorder
-    /// read them.
+    /// How to read the ring's entries; default the profile that they were recorded with.
     #[arg(long, value_name = "NAME|FILE.json")]
     profile: Option<String>,
 }
@@ -52,8 +51,8 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
     let in_use = ring.file_name().is_some_and(|name| name == "ring");
     if in_use && args.profile.is_some() && answers(folder) {
         return Err(format!(
-            "a recorder is at work in {}: it freezes by the profile it records by. Leave \
-             --profile out",
+            "a recorder is running in {}, and freezes with the profile it records with. Leave out \
+             --profile",
             folder.shown()
         ));
     }
@@ -67,7 +66,7 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Reply::Failed(text)) => Err(text),
-        Some(Reply::AtWork { .. }) => Err("the recorder answered another question".to_owned()),
+        Some(Reply::AtWork { .. }) => Err("unexpected answer from the recorder".to_owned()),
         None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| folder.join("boxes"))),
     }
 }
@@ -117,13 +116,13 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
     let profile = load_profile(asked)?;
     match history.sessions.last() {
         Some((_, session)) if !is_of(&profile, session) => Err(format!(
-            "{} was recorded by the profile {}, and --profile asks for {}: its blocks would get \
-             other names. Leave --profile out; a profile of your own is read from profile.json \
+            "{} was recorded with the profile {}, but --profile asks for {}, which would give its \
+             blocks other names. Leave out --profile; a custom profile is read from profile.json \
              beside the ring",
             ring.shown(),
             session.profile,
             match profile.name == session.profile {
-                true => "one of the same name with other rules",
+                true => "a profile of the same name with other rules",
                 false => &profile.name,
             }
         )),

@@ -11,12 +11,12 @@ use haltbox_recorder::console;
 pub(crate) struct GuardArgs {
     /// The recorder's folder.
     dir: PathBuf,
-    /// The executable that is to be started; by default the one that the recorder or the
-    /// host named.
+    /// The executable that is to be started; default the one that the recorder or the host
+    /// reported.
     #[arg(long, value_name = "PATH", conflicts_with = "release")]
     exe: Option<PathBuf>,
-    /// Let the node start over what stands at this height, from now on. Exit code 2 if
-    /// nothing does.
+    /// From now on, allow a start in spite of the boxes of this height. Exit code 2 if no
+    /// box of this height refuses a start.
     #[arg(long, value_name = "HEIGHT")]
     release: Option<u64>,
 }

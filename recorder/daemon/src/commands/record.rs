@@ -28,16 +28,16 @@ const ATTACHED_HAS_NO: [&str; 8] = [
 
 #[derive(Args)]
 pub(crate) struct RecordArgs {
-    /// Folder of the ring and the boxes; never under the node's data/.
+    /// Folder for the ring and the boxes. Must not be under the node's data/.
     #[arg(long, required_unless_present = "attach")]
     dir: Option<PathBuf>,
-    /// Beside a host that writes its ring itself: freeze and archive for it. Where the
-    /// host knows no AppHash, give --node-log, --journal or --rpc too.
+    /// Freeze and archive for a host that writes its ring itself. If the host does not
+    /// record the AppHash, give --node-log, --journal or --rpc too.
     #[arg(long, value_name = "RING", conflicts_with_all = ATTACHED_HAS_NO)]
     attach: Option<PathBuf>,
-    /// The host's slog: a file that is followed, a folder into which the node writes
-    /// a file for each block, a FIFO, - for standard input, or the FIFO that systemd
-    /// holds and passes (fd:NAME if there are several).
+    /// The host's slog: a file to follow, a folder in which the node writes a file for
+    /// each block, a FIFO, - for standard input, or systemd for the FIFO that systemd
+    /// passes (fd:NAME if it passes several).
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     slog: Option<String>,
     /// Standard input is the slog, and comes from `haltbox run`, which reads
@@ -47,14 +47,15 @@ pub(crate) struct RecordArgs {
     /// What `haltbox run` leaves to its recorder: numbers of descriptors.
     #[arg(long, value_name = "end=N,...", hide = true)]
     of_run: Option<Handed>,
-    /// The node's log: the same, but no folder. With --attach a file that is followed.
+    /// Node log; accepts the same values as --slog, except a folder. With --attach, a
+    /// file to follow.
     #[arg(long, value_name = "-|PATH|systemd|fd:NAME")]
     node_log: Option<String>,
-    /// The node's log out of systemd's journal: what this unit prints.
+    /// Node log from systemd's journal: what this unit prints.
     #[arg(long, value_name = "UNIT", conflicts_with = "node_log", value_parser = parse_unit)]
     journal: Option<String>,
-    /// Give the recorded part of the followed slog back to the disk: the file
-    /// keeps its length, and takes some megabytes however long the node writes.
+    /// Free the disk blocks of the recorded part of the followed slog. The file keeps its
+    /// length, but takes only some megabytes, however long the node writes.
     #[arg(long)]
     give_back: bool,
     #[command(flatten)]
@@ -81,8 +82,8 @@ fn check_attached(args: &RecordArgs) {
         _ => return,
     };
     let text = format!(
-        "the argument '--attach <RING>' cannot be used with '{refused}' unless it follows what \
-         that is about: give --node-log, --journal or --rpc"
+        "the argument '--attach <RING>' cannot be used with '{refused}' without a source that it \
+         applies to: give --node-log, --journal or --rpc"
     );
     let kind = clap::error::ErrorKind::ArgumentConflict;
     Cli::command().error(kind, text).exit()

@@ -21,54 +21,56 @@ pub(crate) struct RecordingArgs {
     /// Size of the ring, allocated at once: 4MiB to 1TiB.
     #[arg(long, default_value = "100MiB", value_parser = parse_size)]
     pub(super) size: u64,
-    /// How to read them: agoric (the default), cosmos, host, op-node, op-geth,
-    /// op-supernode, op-supervisor, op-interop-filter, proxyd, or a profile file.
-    /// With --attach the host's own is the default.
+    /// How to read slog and node log: agoric (the default), cosmos, host, op-node, op-geth,
+    /// op-supernode, op-supervisor, op-interop-filter, proxyd, or a profile file. With
+    /// --attach, the default is the host's own profile.
     #[arg(long, value_name = "NAME|FILE.json")]
     pub(super) profile: Option<String>,
-    /// The node's executable (agd, or the chain's binary): its SHA-256 goes
-    /// into the boxes, so that builds can be told apart.
+    /// The node's executable (agd, or the chain's binary). Its SHA-256 is stored in the
+    /// boxes, to tell builds apart.
     #[arg(long, value_name = "PATH")]
     pub(super) node_program: Option<PathBuf>,
-    /// Sightings of the same mismatch, one a round, that freeze its block; by default 8.
+    /// Freeze a block when the same mismatch is seen in this many rounds; default 8.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) persist_rounds: Option<u32>,
-    /// Seconds that the same mismatch, or trouble without progress, has to last.
+    /// Freeze a block when the same mismatch, or trouble without progress, has lasted for
+    /// this many seconds.
     #[arg(long, value_name = "N", default_value = "60")]
     pub(super) persist_seconds: u64,
-    /// Boxes kept; beyond that the oldest go, those that prove a divergence last.
+    /// Maximum number of boxes. The oldest are removed first, those that prove a
+    /// divergence last.
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_boxes: u32,
-    /// Bytes of boxes kept.
+    /// Maximum total size of the boxes.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size)]
     pub(super) max_bytes: u64,
-    /// Bytes of the archive: released blocks, compressed, the oldest go first;
-    /// 0 for none.
+    /// Maximum size of the archive of released blocks, compressed. The oldest are removed
+    /// first; 0 for no archive.
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
     pub(super) archive_bytes: u64,
-    /// Shell command to run when a box was frozen by itself: HALTBOX_BOX, _NAME,
-    /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH tell it of what.
+    /// Shell command to run after a box was frozen automatically. HALTBOX_BOX, _NAME,
+    /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH describe the box.
     #[arg(long, value_name = "CMD")]
     pub(super) on_freeze: Option<String>,
-    /// The node's RPC: confirms heights, and shows a proposal with another AppHash
-    /// where a height stands still.
+    /// RPC endpoint of the node. It confirms heights, and shows a proposal with another
+    /// AppHash when a height makes no progress.
     #[arg(long, value_name = "URL")]
     pub(super) rpc: Option<rpc::Endpoint>,
-    /// The RPC of a node you trust, to compare AppHashes with; may be given again.
+    /// RPC endpoint of a node you trust, to compare AppHashes with. Can be repeated.
     #[arg(long, value_name = "URL")]
     pub(super) peer_rpc: Vec<rpc::Endpoint>,
-    /// Seconds between two questions to one of them; by default 2.
+    /// Seconds between two queries to the same RPC endpoint; default 2.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) rpc_seconds: Option<u64>,
     /// Serve metrics for Prometheus at http://ADDR/metrics, for example at
     /// 127.0.0.1:9464.
     #[arg(long, value_name = "ADDR")]
     pub(super) metrics: Option<SocketAddr>,
-    /// Seconds since the last block after which metrics say that it needs
-    /// attention; by default 60, or ten times the chain's own interval.
+    /// Metrics report that the node needs attention if the last block is older than this
+    /// many seconds; default 60, or ten times the chain's block interval.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_block_age: Option<u64>,
-    /// Where a black box is to be uploaded, for the halt message.
+    /// Where to upload a black box, such as a URL; shown in the halt message.
     #[arg(long, value_name = "TEXT")]
     pub(super) upload_hint: Option<String>,
 }

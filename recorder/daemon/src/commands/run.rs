@@ -13,23 +13,23 @@ use super::{absolute, load_profile};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// Folder of the ring, the boxes and the slog; never under the node's data/.
+    /// Folder for the ring, the boxes and the slog. Must not be under the node's data/.
     #[arg(long)]
     dir: PathBuf,
-    /// Keep the node's output in node.log in the folder, and show it too: the
-    /// recorder then reads it as the node's log.
+    /// Write the node's output also to node.log in the folder. The recorder reads it there
+    /// as the node log.
     #[arg(long)]
     tee: bool,
-    /// Give the node a FIFO that is always read, instead of a file. What is left
-    /// unread when this process and the recorder both die is lost.
+    /// Give the node a FIFO instead of a file. It never blocks the node, but what is still
+    /// unread when both this process and the recorder die is lost.
     #[arg(long)]
     fifo: bool,
-    /// Memory for what comes through the FIFO while the recorder is away; what
-    /// is beyond is left out and counted.
+    /// Memory for lines from the FIFO while the recorder is not running. Further lines are
+    /// dropped and counted.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     backlog: u64,
-    /// Seconds that the node's exit code waits for the recorder to write its boxes;
-    /// it goes on alone after that.
+    /// Seconds to wait, after the node has ended, for the recorder to write its boxes. After
+    /// that it continues alone.
     #[arg(long, value_name = "N", default_value = "2")]
     wait_seconds: u64,
     #[command(flatten)]

@@ -16,12 +16,12 @@ pub(crate) struct StatusArgs {
     /// Print one JSON document (docs/json.md).
     #[arg(long)]
     json: bool,
-    /// Print metrics for Prometheus' textfile collector; exit code 0 whatever
-    /// they say.
+    /// Print metrics for Prometheus' textfile collector. The exit code is 0 even if
+    /// something needs attention.
     #[arg(long, conflicts_with = "json")]
     prometheus: bool,
-    /// Seconds since the last block after which it needs attention; by default
-    /// 60, or ten times the chain's own interval.
+    /// Report that the node needs attention if the last block is older than this many
+    /// seconds; default 60, or ten times the chain's block interval.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_block_age: Option<u64>,
 }

@@ -187,7 +187,7 @@ impl Followed {
             return followed.begin_with(now, goes_on);
         };
         let told = format!(
-            "{} was rotated while nobody read it: {} is read from byte {} on first",
+            "{} was rotated while nothing was reading it: {} is read first, from byte {} on",
             path.shown(),
             name.shown(),
             mark.offset
@@ -244,7 +244,10 @@ impl Followed {
     /// Puts what came to the path while nobody read behind the file that was read
     /// then. Nobody knows what else there was, and went.
     fn queue(&mut self, known: &FollowedFile, mark: &SourceMark, now: Option<FollowedFile>) {
-        let away = format!("{} was rotated while nobody read it", self.path.shown());
+        let away = format!(
+            "{} was rotated while nothing was reading it",
+            self.path.shown()
+        );
         let last = Last {
             file: known,
             place: mark.before.map(|before| (mark.offset, before)),
@@ -273,7 +276,8 @@ impl Followed {
             Ok(from) => Step::Anew {
                 from,
                 missing: format!(
-                    "{} was cut: what was not read of it before is missing; rotate it by renaming",
+                    "{} was truncated: lines not read before that are lost; rotate it by renaming \
+                     (logrotate: create, not copytruncate)",
                     self.path.shown()
                 ),
             },
@@ -293,7 +297,7 @@ impl Followed {
             return self.next(None);
         }
         if both >= BOTH_AT_MOST {
-            let missing = "it and the file that was rotated are both written".to_owned();
+            let missing = "both the rotated file and the new file are being written".to_owned();
             return self.next(Some(missing));
         }
         Step::Quiet
@@ -308,7 +312,7 @@ impl Followed {
             return Step::Quiet;
         }
         self.next(Some(format!(
-            "the rest of the file that was rotated cannot be read: {error}"
+            "the rest of the rotated file cannot be read: {error}"
         )))
     }
 
@@ -328,14 +332,14 @@ impl Followed {
         (self.both, self.read_failure) = (None, None);
         self.looked.places = [None, None];
         let missing = missing.or(next.missing);
-        let missing = missing.or_else(|| (from > 0).then(|| "its beginning is gone".to_owned()));
+        let missing = missing.or_else(|| (from > 0).then(|| "its beginning is missing".to_owned()));
         match (self.reading.replace(next.file), missing) {
             (None, None) => Step::Appeared { from },
             (old, missing) => {
                 self.leave(old);
                 let missing = missing.map(|why| {
                     format!(
-                        "{}: entries may be missing before it: {why}",
+                        "{}: entries before this file may be missing: {why}",
                         self.path.shown()
                     )
                 });
@@ -377,9 +381,9 @@ impl Followed {
         }
         self.told_late = Some(Instant::now());
         Some(format!(
-            "{bytes} bytes came to a file that was rotated, behind the first ones of {}: neither \
-             they nor what follows them there is recorded; have the node open its file anew as it \
-             is rotated",
+            "{bytes} bytes were written to a rotated file after lines of the new {} had been \
+             recorded: these bytes and later ones in the rotated file are not recorded; make the \
+             node reopen its file when it is rotated",
             self.path.shown()
         ))
     }
@@ -423,7 +427,7 @@ impl Followed {
         for next in &mut self.waiting {
             // What cannot be asked now is asked again when it is read.
             if next.file.watch().is_ok_and(|cut| cut) {
-                let why = || format!("{} was cut before it was read", path.shown());
+                let why = || format!("{} was truncated before it was read", path.shown());
                 next.missing.get_or_insert_with(why);
             }
         }
@@ -439,7 +443,11 @@ impl Followed {
         }
         let kind = found.file_type();
         if kind.is_dir() || kind.is_fifo() || kind.is_socket() {
-            let what = if kind.is_dir() { "a folder" } else { "no file" };
+            let what = if kind.is_dir() {
+                "a folder"
+            } else {
+                "not a file"
+            };
             self.path_failure = Some(Failure::no_file(what));
             self.no_file();
             return true;
@@ -477,7 +485,7 @@ impl Followed {
         self.forget_closed(Some(&now));
         let was = self.closed.replace(now);
         if was.is_some_and(|was| was.length > found.len()) {
-            self.unsure = Some("it was cut while it could not be read".to_owned());
+            self.unsure = Some("it was truncated while it could not be read".to_owned());
         } else {
             self.doubt();
         }
@@ -502,7 +510,7 @@ impl Followed {
             now.is_some_and(|now| was.inode == now.inode && was.device == now.device)
         };
         if self.closed.take_if(|was| !same(was)).is_some() {
-            let why = "a file that could not be read is gone";
+            let why = "a file that could not be read was removed";
             self.unsure = Some(why.to_owned());
         }
     }
@@ -528,7 +536,7 @@ impl Followed {
                     .checked_sub(TICK)
                     .unwrap_or(self.looked.clock),
             };
-            let several = "it was rotated more than once between two looks";
+            let several = "it was rotated more than once between two checks";
             match beside::between(&self.path, &last, Some(&file)) {
                 Between::Nothing => {}
                 Between::Unclear => missing = missing.or(Some(several.to_owned())),
@@ -552,7 +560,7 @@ impl Followed {
         let at = empty.unwrap_or(0);
         self.waiting.remove(at);
         if let Some(next) = self.waiting.get_mut(at) {
-            let why = || "more files came to the path than are held open".to_owned();
+            let why = || "it was rotated too often: more files wait than are kept open".to_owned();
             next.missing.get_or_insert_with(why);
         }
     }
@@ -616,7 +624,7 @@ impl Follow for Followed {
 }
 
 fn not_looked() -> String {
-    "it was not looked at for a while".to_owned()
+    "it was not checked for a while".to_owned()
 }
 
 /// Where a file that is at its path still goes on, and whether nothing can be

@@ -213,7 +213,7 @@ impl Journal {
                 self.journalctl = Some(running);
                 Read::Progress
             }
-            Err(error) => self.failed(&format!("journalctl cannot be started: {error}")),
+            Err(error) => self.failed(&format!("cannot start journalctl: {error}")),
         }
     }
 
@@ -266,7 +266,7 @@ impl Journal {
         let unit = &self.unit;
         match self.again.fail() {
             true => Read::Told(format!(
-                "{how}; it is started again, and the log of {unit} is not heard of until it runs"
+                "{how}; retrying; the log of {unit} is not read until journalctl runs"
             )),
             false => Read::Quiet,
         }
@@ -294,7 +294,7 @@ impl Journal {
         }
         let line: String = String::from_utf8_lossy(line).chars().take(80).collect();
         Read::Told(format!(
-            "journalctl printed what is no entry in JSON: {line:?}; such lines are left out"
+            "journalctl printed a line that is not a JSON entry: {line:?}; such lines are skipped"
         ))
     }
 
@@ -321,8 +321,8 @@ impl Journal {
         }
         match resuming {
             true => Read::Missed(format!(
-                "the journal no longer has the entry of {} that was read last: what came behind \
-                 it may be gone too",
+                "the journal no longer contains the entry of {} that was read last: entries after \
+                 it may be lost too",
                 self.unit
             )),
             false => Read::Progress,

@@ -32,19 +32,25 @@ pub fn find(name: Option<&str>) -> Result<Passed, String> {
     let found = match (name, passed.as_slice()) {
         (_, []) => {
             return Err(
-                "the service manager passed nothing (LISTEN_FDS): start the recorder by a unit \
-                 with Sockets=, and the socket's unit with ListenFIFO="
+                "the service manager passed no file descriptor (LISTEN_FDS): the recorder's unit \
+                 needs Sockets=, and the socket's unit needs ListenFIFO="
                     .to_owned(),
             );
         }
         (None, [only]) => Some(only),
-        (None, _) => return Err(format!("say which, as fd:NAME: {names} were passed")),
+        (None, _) => {
+            return Err(format!(
+                "several file descriptors were passed, choose one with \
+                                         fd:NAME: {names}"
+            ));
+        }
         (Some(name), _) => passed.iter().find(|(_, passed)| passed == name),
     };
     let Some((number, name)) = found.cloned() else {
         let asked = name.unwrap_or_default();
         return Err(format!(
-            "nothing named {asked} was passed, only {names}: FileDescriptorName= gives a name"
+            "no file descriptor named {asked} was passed, only {names}: set FileDescriptorName= \
+             in the socket's unit"
         ));
     };
     let passed = Passed { number, name };
@@ -52,7 +58,7 @@ pub fn find(name: Option<&str>) -> Result<Passed, String> {
     match is_fifo {
         true => Ok(passed),
         false => Err(format!(
-            "what was passed as {} is no FIFO: the socket's unit needs ListenFIFO=",
+            "the file descriptor {} is not a FIFO: the socket's unit needs ListenFIFO=",
             passed.name
         )),
     }
@@ -75,7 +81,7 @@ impl Passed {
     pub fn cannot_be_opened(&self, error: &io::Error) -> String {
         let shown = self.shown();
         format!(
-            "cannot open {shown}, passed as {}: {error}; SocketUser= is to be the recorder's user",
+            "cannot open {shown}, passed as {}: {error}; set SocketUser= to the recorder's user",
             self.name
         )
     }

@@ -28,9 +28,10 @@ impl Failure {
             why: error.to_string(),
             mend: match error.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "give the recorder's user the right to read it (chmod, chgrp, logrotate's create)"
+                    "give the recorder's user permission to read it (chmod, chgrp, logrotate's \
+                     create)"
                 }
-                _ => "look at the file and its disk (ls -l, dmesg)",
+                _ => "check the file and its disk (ls -l, dmesg)",
             },
         }
     }
@@ -39,7 +40,7 @@ impl Failure {
     pub(crate) fn no_file(what: &str) -> Failure {
         Failure {
             why: format!("it is {what}"),
-            mend: "have the file that the node writes put there again",
+            mend: "put the file that the node writes back in its place",
         }
     }
 }
@@ -84,7 +85,7 @@ impl Trouble {
                 });
                 let Failure { why, mend } = failure;
                 Some(News::Turned(format!(
-                    "{name} cannot be read: {why}; {mend}; it is tried again and again"
+                    "{name} cannot be read: {why}; {mend}; retrying"
                 )))
             }
             (Some(lasting), Some(_)) => {

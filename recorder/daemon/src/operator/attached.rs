@@ -60,7 +60,7 @@ impl Attached {
         let paths = self.sources.iter().map(|source| source.path.as_str());
         let all: Vec<&str> = paths.chain(self.asks.iter().map(String::as_str)).collect();
         match all.is_empty() {
-            true => "follows no log and asks no node".to_owned(),
+            true => "follows no log and queries no node".to_owned(),
             false => format!("follows {}", Outside::text(&all.join(", "))),
         }
     }
@@ -74,7 +74,7 @@ impl Attached {
     /// One line of the status.
     pub(crate) fn text(&self) -> String {
         let state = match (self.alive, self.closed) {
-            (true, _) => "at work",
+            (true, _) => "running",
             (false, true) => "ended",
             (false, false) => "gone",
         };

@@ -103,11 +103,15 @@ fn recording(status: &Status) -> Option<Concern> {
         .map_or(String::new(), |pid| format!(" (process {pid})"));
     let (what, mend) = match (status.sessions, status.is_linked(), status.closed) {
         (0, _, _) => (
-            "not recording: nobody ever did into this ring".to_owned(),
+            "not recording: no recorder has written to this ring yet".to_owned(),
             START,
         ),
         (_, true, closed) => {
-            let how = if closed { "closed it" } else { "is gone" };
+            let how = if closed {
+                "closed it"
+            } else {
+                "is no longer running"
+            };
             let what = format!("not recording: the host that writes this ring{process} {how}");
             (what, "start the node")
         }
@@ -129,13 +133,13 @@ fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
         .pid
         .map_or(String::new(), |pid| format!(" (process {pid})"));
     if status.is_linked() {
-        let what = format!("the host that writes this ring{process} is stopped");
+        let what = format!("the host that writes this ring{process} is suspended");
         let is_stopped = status.pid.is_some_and(is_stopped);
-        return is_stopped.then(|| concern("not-answering", what, "let it go on: kill -CONT"));
+        return is_stopped.then(|| concern("not-answering", what, "resume it: kill -CONT"));
     }
     let hangs = |why: &str| {
         let what = format!("the recorder{process} holds the ring and does not answer: {why}");
-        let mend = "if it says the same in a minute, restart it: nothing recorded is lost by that";
+        let mend = "if this repeats in a minute, restart the recorder; nothing recorded is lost";
         concern("not-answering", what, mend)
     };
     if let Some(answers) = known {
@@ -158,10 +162,10 @@ fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
 /// What is recorded looks well, and is another node's.
 fn not_recorded(pid: u32) -> Concern {
     let what = format!(
-        "a node of haltbox run is not recorded: the recorder that is at work here (process {pid}) \
-         has other options"
+        "a node started by haltbox run is not recorded: the recorder that is running here \
+         (process {pid}) has other options"
     );
-    let mend = format!("end it, and the node's own recorder starts by itself: kill {pid}");
+    let mend = format!("stop it, then haltbox run starts a recorder for its node: kill {pid}");
     concern("node-not-recorded", what, mend)
 }
 
@@ -178,14 +182,17 @@ fn attached(status: &Status) -> Option<Concern> {
     let stopped =
         attached.filter(|attached| attached.alive && attached.pid.is_some_and(is_stopped));
     if let Some(stopped) = stopped {
-        let what = format!("haltbox record --attach{} is stopped", stopped.process());
-        return Some(concern("not-answering", what, "let it go on: kill -CONT"));
+        let what = format!("haltbox record --attach{} is suspended", stopped.process());
+        return Some(concern("not-answering", what, "resume it: kill -CONT"));
     }
     let gone = attached.filter(|attached| !attached.alive && !attached.closed);
     if let Some(gone) = gone {
         let (process, follows) = (gone.process(), gone.follows());
-        let what = format!("haltbox record --attach{process} is gone, which {follows}");
-        let mend = "start it again, with the same options: it goes on where it stopped";
+        let what = format!(
+            "haltbox record --attach{process}, which {follows}, is no longer \
+                            running"
+        );
+        let mend = "start it again with the same options: it continues where it stopped";
         return Some(concern("attached-gone", what, mend));
     }
     let hears = attached.is_some_and(Attached::hears);
@@ -194,10 +201,10 @@ fn attached(status: &Status) -> Option<Concern> {
     deaf.then(|| {
         concern(
             "not-followed",
-            "nothing here tells this ring's AppHash: no box comes by itself at a halt",
+            "no source reports this ring's AppHash: no box is written automatically at a halt",
             format!(
-                "have the node's log followed: haltbox record --attach {ring} --node-log FILE \
-                 (or --journal UNIT); without that run haltbox freeze at a halt"
+                "follow the node's log: haltbox record --attach {ring} --node-log FILE (or \
+                 --journal UNIT); otherwise, run haltbox freeze at a halt"
             ),
         )
     })
@@ -244,8 +251,8 @@ fn told_unread(source: &SourceState) -> Option<Concern> {
     Some(concern(
         "source-unreadable",
         format!("{stream}: {path} cannot be read: {why}, since {since}"),
-        "give the recorder the file the node writes to, and run it as the user who may read it; \
-         of a disk that fails dmesg tells",
+        "give the recorder the file the node writes to, and run it as a user who may read it; if \
+         the disk fails, dmesg shows it",
     ))
 }
 
@@ -257,7 +264,7 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Some(concern(
                 "source-missing",
-                format!("{stream}: {path} is not there"),
+                format!("{stream}: {path} does not exist"),
                 "start the node, or give the recorder the path it writes to",
             ));
         }
@@ -281,7 +288,7 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
         return Some(concern(
             "source-empty",
             format!("{stream}: {path} is empty"),
-            "does the node write there (SLOGFILE, the unit's StandardOutput)?",
+            "check that the node writes there (SLOGFILE, the unit's StandardOutput)",
         ));
     }
     unread(source, &path)
@@ -299,8 +306,9 @@ fn unread(source: &SourceState, path: &str) -> Option<Concern> {
     let stream = &source.stream;
     Some(concern(
         "source-unread",
-        format!("{stream}: {} of {path} are unread", human_bytes(lag)),
-        "is the recorder at work? A disk that is too slow shows in its unit's I/O",
+        format!("{stream}: {} of {path} not read yet", human_bytes(lag)),
+        "check that the recorder is running, and that its disk is fast enough (the unit's I/O \
+         statistics)",
     ))
 }
 
@@ -311,8 +319,9 @@ fn folder_concern(source: &SourceState, place: &Path, found: &fs::Metadata) -> O
         Err(error) => Some(unreadable(stream, place, &error)),
         Ok(files) if files.is_empty() && source.file.is_none() && is_quiet(found) => Some(concern(
             "source-empty",
-            format!("{stream}: {path} holds no file of a block"),
-            "does the node's sender write there (block-slog writes into the node's state folder)?",
+            format!("{stream}: {path} contains no block files"),
+            "check that the node's slog sender writes there (block-slog writes into the node's \
+             state folder)",
         )),
         Ok(_) => unread(source, &path),
     }
@@ -322,7 +331,7 @@ fn unreadable(stream: &str, place: &Path, error: &std::io::Error) -> Concern {
     concern(
         "source-unreadable",
         format!("{stream}: {} cannot be read: {error}", place.shown()),
-        "give the recorder the file the node writes to, and run it as the user who may read it",
+        "give the recorder the file the node writes to, and run it as a user who may read it",
     )
 }
 
@@ -336,18 +345,18 @@ fn blocks(status: &Status) -> Option<Concern> {
         return Some(match (status.head, read.is_empty()) {
             (Some(_), _) => concern(
                 "no-block",
-                "no mark says when the last block came",
-                "ask again once the node has executed a block",
+                "the time of the last block is unknown",
+                "check again after the node has executed a block",
             ),
             (None, true) => concern(
                 "no-block",
                 "no block was seen yet",
-                "is the node at work? haltbox doctor looks at what it writes",
+                "check that the node is running; haltbox doctor examines what it writes",
             ),
             (None, false) => concern(
                 "no-block",
                 format!("no block was seen yet: {} contains none", read.join(", ")),
-                "haltbox doctor says what is in it, and which --profile reads it",
+                "haltbox doctor shows what it contains, and which --profile reads it",
             ),
         });
     };
@@ -355,8 +364,9 @@ fn blocks(status: &Status) -> Option<Concern> {
         let bound = status.max_block_seconds;
         concern(
             "old-block",
-            format!("the last new block came {age} s ago, more than {bound} s"),
-            "is the node at work, and does the chain go on? haltbox doctor looks at what it writes",
+            format!("the last new block came {age} s ago; the limit is {bound} s"),
+            "check that the node is running and the chain makes progress; haltbox doctor examines \
+             what the node writes",
         )
     })
 }
@@ -375,8 +385,8 @@ fn slog_unread(history: &History) -> Option<Concern> {
         concern(
             "slog-not-understood",
             last,
-            "give the recorder the slog that the node writes (SLOGFILE), and of another host its own \
-             --profile: without it there are no steps to compare",
+            "give the recorder the slog that the node writes (SLOGFILE), or the --profile that \
+             fits the host: without a readable slog there are no steps to compare",
         )
     })
 }
@@ -401,15 +411,15 @@ fn told(status: &Status, history: &History) -> Vec<Concern> {
         concern(
             "log-not-understood",
             text,
-            "haltbox doctor --try-log FILE shows what is read of a log; a layout that is not \
-             known needs a --profile of its own, or --rpc beside the log",
+            "haltbox doctor --try-log FILE shows how a log is read; an unknown layout needs its \
+             own --profile, or --rpc in addition to the log",
         )
     });
     let trouble = last(WITHOUT_A_BOX).map(|text| {
         concern(
             "trouble-without-block",
             text,
-            "look into the node's log; have it log at level info, or the node asked by --rpc",
+            "read the node's log; set its log level to info, or use --rpc",
         )
     });
     unread.into_iter().chain(trouble).collect()
@@ -419,7 +429,7 @@ fn told(status: &Status, history: &History) -> Vec<Concern> {
 fn clock_set_back(status: &Status, now: u64) -> Option<Concern> {
     (status.last_mark_ms > now + CLOCK_SLACK_MS).then(|| {
         let what = format!(
-            "the last mark is of {}, which is still to come",
+            "the last mark is dated {}, which is in the future",
             status.last_mark
         );
         concern("clock", what, "set the clock: timedatectl set-ntp true")
@@ -456,9 +466,9 @@ impl Room {
 
     pub(crate) fn lack(&self) -> String {
         match self.read_only {
-            true => "the disk can only be read: no box can be written".to_owned(),
+            true => "the disk is read-only: no box can be written".to_owned(),
             false => format!(
-                "{} are free, a box can take {}",
+                "{} are free, but a box can need {}",
                 human_bytes(self.free.saturating_add(self.kept)),
                 human_bytes(self.needed)
             ),
@@ -468,7 +478,7 @@ impl Room {
 
 fn room(status: &Status) -> Option<Concern> {
     let room = Room::of(status.folder(), status.bytes);
-    let mend = "free some room: without it only the failing block can be frozen";
+    let mend = "free disk space: without it, a box can hold only the failing block";
     (!room.is_enough()).then(|| concern("no-room", room.lack(), mend))
 }
 
@@ -482,10 +492,10 @@ fn losses(history: &History, now: u64) -> Option<Concern> {
     Some(concern(
         "loss",
         format!(
-            "{records} records were lost in the last ten minutes: {}",
+            "records lost in the last ten minutes: {records}; last reason: {}",
             last.why
         ),
-        "freeze what is pinned, give a larger --size, or look at the machine's load",
+        "freeze the pinned blocks, use a larger --size, or check the load of this machine",
     ))
 }
 
@@ -503,8 +513,8 @@ fn archive_behind(status: &Status) -> Option<Concern> {
                 newest + 1,
                 oldest - 1
             ),
-            "give the archive room (--archive-bytes, the disk), the recorder more of the \
-             processor, or a larger --size",
+            "give the archive more room (--archive-bytes, disk space), give the recorder more CPU \
+             time, or use a larger --size",
         )
     })
 }

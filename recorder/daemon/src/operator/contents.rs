@@ -109,8 +109,8 @@ pub(crate) const SLOG_UNDERSTOOD: &str = "the slog is understood again";
 pub(crate) fn slog_words(unread: &Unread, wanted: &str) -> String {
     let again = again(unread);
     format!(
-        "{SLOG_NOT_UNDERSTOOD}{again}: not one known entry in {} lines, such as{}\n  looked for: {wanted}; \
-         haltbox info FILE shows what is read of a slog",
+        "{SLOG_NOT_UNDERSTOOD}{again}: no known entry in {} lines, such as{}\n  expected: \
+         {wanted}; haltbox info FILE shows how a slog is read",
         unread.lines,
         shown(unread)
     )
@@ -134,9 +134,9 @@ fn shown(unread: &Unread) -> String {
 pub(crate) fn words(unread: &Unread, wanted: &str) -> String {
     let again = again(unread);
     format!(
-        "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  looked for: \
-         a level and a message such as \"{}\" with its fields, or JSON with the same; \
-         haltbox doctor --try-log FILE shows what is read of a log",
+        "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  expected: a level and a \
+         message such as \"{}\" with its fields, or the same as JSON; haltbox doctor --try-log \
+         FILE shows how a log is read",
         unread.lines,
         shown(unread),
         wanted

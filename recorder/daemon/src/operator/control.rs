@@ -145,7 +145,7 @@ fn understood(line: &[u8], stream: UnixStream) -> Option<(Request, UnixStream)> 
     match serde_json::from_slice(line) {
         Ok(request) => Some((request, stream)),
         Err(error) => {
-            let why = format!("the request is not understood: {error}");
+            let why = format!("cannot parse the request: {error}");
             answer(&stream, &Reply::Failed(why));
             None
         }
@@ -255,7 +255,7 @@ fn left(until: Instant) -> io::Result<Duration> {
 }
 
 fn too_late() -> io::Error {
-    let why = "it hangs or was stopped: no answer came in time";
+    let why = "it hangs or is suspended (no answer in time)";
     io::Error::new(io::ErrorKind::TimedOut, why)
 }
 

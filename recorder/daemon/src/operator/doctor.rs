@@ -69,16 +69,13 @@ pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
 
 fn recording(status: &Status) -> Finding {
     match (status.recording, status.is_linked()) {
-        (true, false) => Finding::Good("a recorder is at work".to_owned()),
+        (true, false) => Finding::Good("a recorder is running".to_owned()),
         (true, true) => Finding::Good("the host itself writes the ring".to_owned()),
         (false, false) => wrong(
-            "no recorder holds the ring",
+            "no recorder is running",
             "start it: systemctl start haltbox, or haltbox record --dir ...",
         ),
-        (false, true) => wrong(
-            "the host that writes the ring holds it no longer",
-            "start the node",
-        ),
+        (false, true) => wrong("the host no longer writes the ring", "start the node"),
     }
 }
 
@@ -112,7 +109,7 @@ fn attached(status: &Status) -> Vec<Finding> {
         return Vec::new();
     };
     let (process, follows) = (attached.process(), attached.follows());
-    let at_work = format!("haltbox record --attach{process} is at work and {follows}");
+    let at_work = format!("haltbox record --attach{process} is running and {follows}");
     let sources = attached.sources.iter();
     let sources = sources.map(|found| source(found, attached.pid));
     std::iter::once(Finding::Good(at_work))
@@ -128,20 +125,26 @@ fn place(dir: &Path) -> Finding {
         .any(|folder| folder.join("priv_validator_state.json").exists());
     match under_data {
         true => wrong(
-            format!("{} lies in the node's data folder", full.shown()),
-            "move it out: a reset of the node would remove the evidence",
+            format!("{} is inside the node's data folder", full.shown()),
+            "move it elsewhere: resetting the node would delete the evidence",
         ),
-        false => Finding::Good("the folder lies outside the node's data".to_owned()),
+        false => Finding::Good("the folder is outside the node's data folder".to_owned()),
     }
 }
 
 fn permissions(dir: &Path) -> Finding {
     let mode = fs::metadata(dir).map_or(0, |found| found.permissions().mode());
     match mode & 0o077 {
-        0 => Finding::Good("the folder is its owner's alone".to_owned()),
+        0 => Finding::Good("the folder is accessible only to its owner".to_owned()),
         _ => wrong(
-            format!("others can look into the folder (mode {:o})", mode & 0o777),
-            format!("chmod 700 {}: boxes hold what users sent", dir.shown()),
+            format!(
+                "the folder is accessible to other users (mode 0{:o})",
+                mode & 0o777
+            ),
+            format!(
+                "run: chmod 700 {} (boxes contain data of users)",
+                dir.shown()
+            ),
         ),
     }
 }
@@ -149,14 +152,17 @@ fn permissions(dir: &Path) -> Finding {
 fn file_system(dir: &Path) -> Finding {
     match file_system_name(&dir.join("ring")) {
         Some(name) if name == "tmpfs" => wrong(
-            "the ring lies on tmpfs: it goes with a reboot, and counts as memory of its control group",
+            "the ring is on tmpfs: a reboot deletes it, and it counts as memory of its control \
+             group",
             "put it on a disk, or leave room for it under the group's memory limit",
         ),
         Some(name) => wrong(
-            format!("the ring lies on {name}: entries can be lost there while the disk is full"),
+            format!("the ring is on {name}, where entries can be lost while the disk is full"),
             "put it on ext4 or XFS",
         ),
-        None => Finding::Good("the file system keeps what was allocated".to_owned()),
+        None => Finding::Good(
+            "the file system keeps the blocks that are allocated for the ring".to_owned(),
+        ),
     }
 }
 
@@ -165,14 +171,15 @@ fn time(status: &Status, now: u64) -> Finding {
     let now_text = clock::rfc3339(now);
     if now < BUILT_MS {
         return wrong(
-            format!("the clock says {now_text}, which is before this program was made"),
+            format!("the clock says {now_text}, which is before this program was built"),
             "set it: timedatectl set-ntp true",
         );
     }
     match status.last_mark_ms > now + CLOCK_SLACK_MS {
         true => wrong(
             format!(
-                "the clock says {now_text}, but the recorder's last mark is of {}: it was set back",
+                "the clock says {now_text}, but the recorder's last mark is dated {}: the clock \
+                 was set back",
                 status.last_mark
             ),
             "set it: timedatectl set-ntp true",
@@ -194,8 +201,8 @@ fn memory_finding(on_tmpfs: bool, ring: u64, limit: u64) -> Option<Finding> {
     (on_tmpfs && limit < needed).then(|| {
         wrong(
             format!(
-                "the recorder's control group may have {} of memory, a ring of {} on tmpfs and \
-                 its recorder need {}",
+                "the memory limit of the recorder's control group is {}, but the ring ({}, on \
+                 tmpfs) and the recorder need {}",
                 human_bytes(limit),
                 human_bytes(ring),
                 human_bytes(needed)
@@ -221,13 +228,13 @@ fn room(dir: &Path, status: &Status) -> Finding {
     let room = Room::of(dir, status.bytes);
     match room.is_enough() {
         true => Finding::Good(format!(
-            "there is room for a box: {} free, {} kept",
+            "there is room for a box: {} free, {} reserved",
             human_bytes(room.free),
             human_bytes(room.kept)
         )),
         false => wrong(
             room.lack(),
-            "free some room: without it only the failing block can be frozen",
+            "free disk space: without it, a box can hold only the failing block",
         ),
     }
 }
@@ -261,7 +268,7 @@ fn contents_of(status: &Status) -> Vec<Finding> {
     if swapped {
         findings.push(wrong(
             "--slog and --node-log are swapped: each names the file of the other",
-            "start the recorder with the two paths exchanged",
+            "restart the recorder with the two paths exchanged",
         ));
     }
     let told = looked
@@ -303,29 +310,32 @@ fn told_of(
             "{kind}: the profile {own} reads blocks in {path}"
         ))),
         Contents::Kept => Some(Finding::Good(format!(
-            "{kind}: the profile {own} looks for no blocks in {path}: its lines are kept"
+            "{kind}: the profile {own} does not look for blocks in {path}; its lines are recorded"
         ))),
         Contents::OtherStream => Some(wrong(
             format!(
-                "{kind}: {path} is {other}, it was given as {}",
+                "{kind}: {path} is {other}, but was given as {}",
                 given_as(stream)
             ),
             format!("give it as {option}"),
         )),
         Contents::OtherProfile(name) => Some(wrong(
             format!("{kind}: the profile {own} reads no blocks in {path}"),
-            format!("start the recorder with --profile {name}, which does"),
+            format!("restart the recorder with --profile {name}, which does"),
         )),
         Contents::NoBlocks { lines } => Some(wrong(
             format!(
-                "{kind}: {path} contains no blocks that a builtin profile reads, in {lines} lines"
+                "{kind}: {path} contains no blocks that a builtin profile reads (lines checked: \
+                 {lines})"
             ),
             match stream {
                 Stream::Slog => {
-                    "is it the node's slog (SLOGFILE)? Another host needs a --profile of its own"
+                    "check that it is the node's slog (SLOGFILE); another host needs its own \
+                     --profile"
                 }
                 Stream::Node => {
-                    "does the node log at level info? Without heights only its failures are heard"
+                    "set the node's log level to info: without heights, only its failures are \
+                     recognized"
                 }
             },
         )),
@@ -352,8 +362,8 @@ fn sources(status: &Status) -> Vec<Finding> {
     let heard = |stream: Stream| followed().any(|s| s.stream == stream.name());
     if !heard(Stream::Node) {
         findings.push(wrong(
-            "the node's log is not read: nothing tells the recorder of a failure",
-            "give it --node-log, have the node asked by --rpc, or freeze by hand at a halt",
+            "the node's log is not read: the recorder cannot notice a failure",
+            "give it --node-log or --rpc, or run haltbox freeze at a halt",
         ));
     }
     findings
@@ -363,7 +373,7 @@ fn source(source: &SourceState, pid: Option<u32>) -> Finding {
     let (stream, path) = (&source.stream, &source.path);
     if !source.is_read {
         return Finding::Good(format!(
-            "{stream}: the profile has no rules for it, {path} need not be there"
+            "{stream}: the profile has no rules for it, so {path} need not exist"
         ));
     }
     let place = place_of(source, pid);
@@ -371,16 +381,17 @@ fn source(source: &SourceState, pid: Option<u32>) -> Finding {
         return match path.as_str() {
             "-" => Finding::Good(format!("{stream}: read from a pipe")),
             path if path.starts_with(SCHEME) => {
-                Finding::Good(format!("{stream}: {path}, by way of journalctl"))
+                Finding::Good(format!("{stream}: {path}, read through journalctl"))
             }
             path if place.is_none() => wrong(
                 format!(
-                    "{stream}: where {path} is cannot be told, it counts from the recorder's folder"
+                    "{stream}: cannot find {path}, which is relative to the recorder's working \
+                     directory"
                 ),
-                "give the recorder the whole path",
+                "give the recorder an absolute path",
             ),
             _ => wrong(
-                format!("{stream}: {path} is not there"),
+                format!("{stream}: {path} does not exist"),
                 "start the node, or give the recorder the path it writes to",
             ),
         };
@@ -396,11 +407,12 @@ fn source(source: &SourceState, pid: Option<u32>) -> Finding {
                 "{stream}: nothing was written to {path} for {} s",
                 silent.as_secs()
             ),
-            "is the node at work, and does it write there (SLOGFILE, the unit's StandardOutput)?",
+            "check that the node is running and writes there (SLOGFILE, the unit's StandardOutput)",
         ),
         (None, Some(lag)) if lag > LAGGING => wrong(
-            format!("{stream}: {} of {path} are unread", human_bytes(lag)),
-            "is the recorder at work? A disk that is too slow shows in its unit's I/O",
+            format!("{stream}: {} of {path} not read yet", human_bytes(lag)),
+            "check that the recorder is running, and that its disk is fast enough (the unit's I/O \
+             statistics)",
         ),
         (None, lag) => {
             let lag = lag.map_or(String::new(), |lag| format!(", {lag} bytes unread"));
@@ -412,8 +424,8 @@ fn source(source: &SourceState, pid: Option<u32>) -> Finding {
 fn attention(status: &Status) -> Option<Finding> {
     (!status.attention.is_empty()).then(|| {
         wrong(
-            format!("{} blocks need attention", status.attention.len()),
-            "haltbox status says which; do not roll back before you copied their boxes",
+            format!("blocks that need attention: {}", status.attention.len()),
+            "haltbox status lists them; do not roll back before you have copied their boxes",
         )
     })
 }

@@ -93,7 +93,7 @@ pub fn judge(dir: &Path, program: Option<&Path>) -> Verdict {
     };
     let started = std::thread::Builder::new().spawn(look);
     if let Err(error) = started {
-        return Verdict::Start(format!("no thread to look with: {error}"));
+        return Verdict::Start(format!("cannot start a thread for the check: {error}"));
     }
     match verdict.recv_timeout(PATIENCE) {
         Ok(verdict) => verdict,
@@ -102,7 +102,7 @@ pub fn judge(dir: &Path, program: Option<&Path>) -> Verdict {
             Verdict::Start(format!("the disk did not answer within {seconds} s"))
         }
         Err(RecvTimeoutError::Disconnected) => {
-            Verdict::Start("looking ended without an answer".to_owned())
+            Verdict::Start("the check ended without a result".to_owned())
         }
     }
 }
@@ -133,8 +133,8 @@ impl Told {
         let program = given.map(Path::to_owned).or_else(told);
         let program = program.ok_or_else(|| {
             format!(
-                "{name} is of the build {}, and nothing tells which one is to be started: \
-                 give --exe PATH",
+                "{name} is of the build {}, but the build that is to be started is unknown: give \
+                 --exe PATH",
                 short(&hold.build)
             )
         })?;
@@ -142,7 +142,7 @@ impl Told {
         let found = machine::sha256(&program).map_err(cannot)?;
         if found != hold.build {
             return Err(format!(
-                "{} is another build ({}) than that of {name} ({})",
+                "{} is another build ({}) than the one of {name} ({})",
                 program.shown(),
                 short(&found),
                 short(&hold.build)
@@ -150,7 +150,8 @@ impl Told {
         }
         match self.was_put_there_later(hold, &program).map_err(cannot)? {
             true => Err(format!(
-                "{} was put there while the node of {name} ran: that may have been another build",
+                "{} was installed while the node of {name} was running, so that node may have \
+                 been another build",
                 program.shown()
             )),
             false => Ok(program),
@@ -191,7 +192,7 @@ pub fn release(dir: &Path, height: u64) -> Result<String, String> {
     let noted = remember(&folder, &names);
     noted.map_err(|error| format!("{}: {error}", folder.join(RELEASED).shown()))?;
     Ok(format!(
-        "haltbox guard: {} no longer holds up a start. The box stays.\n",
+        "haltbox guard: a start is no longer refused because of {}. No box is removed.\n",
         Outside::text(&names.join(" "))
     ))
 }
@@ -199,10 +200,10 @@ pub fn release(dir: &Path, height: u64) -> Result<String, String> {
 fn nothing_to_release(height: u64, others: &[Hold]) -> String {
     let others: Vec<String> = others.iter().map(|hold| hold.height.to_string()).collect();
     let others = match others.is_empty() {
-        true => "none at all".to_owned(),
+        true => "none".to_owned(),
         false => others.join(", "),
     };
-    format!("no start is held up by height {height}; heights that hold one up: {others}")
+    format!("height {height} is no reason to refuse a start; heights that are: {others}")
 }
 
 /// What stands at each block of which this node's hash was proved to differ, the newest first.
@@ -232,13 +233,18 @@ fn standing(
     let name = name.ok_or_else(|| format!("no box holds height {height} yet"))?;
     let shown = Outside::text(name).to_string();
     match released {
-        Err(error) => return Err(format!("{RELEASED} beside the ring: {error}")),
+        Err(error) => return Err(format!("cannot read {RELEASED} beside the ring: {error}")),
         Ok(names) if names.contains(name) => return Err(format!("{shown} was released")),
         Ok(_) => {}
     }
     let manifest = manifest(dir, name).map_err(|error| format!("{shown}: {error}"))?;
     let build = manifest.host.node_sha256;
-    let build = build.ok_or_else(|| format!("{shown} does not tell the node's executable"))?;
+    let build = build.ok_or_else(|| {
+        format!(
+            "{shown} does not contain the digest of the node's \
+                                             executable"
+        )
+    })?;
     Ok(Hold {
         height,
         build,
@@ -265,7 +271,7 @@ fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
     };
     if let Some(next) = later.iter().find(went_on) {
         return Err(format!(
-            "the chain went on from height {height}: height {} was committed since",
+            "the chain has continued after height {height}: height {} was committed since",
             next.of.height
         ));
     }
@@ -279,7 +285,7 @@ fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
     let equal = block.app_hash.is_some() && block.app_hash == block.network;
     match equal && block.why.as_deref().is_none_or(|field| field == APP_HASH) {
         true => Err(format!(
-            "this node's AppHash of height {height} is the network's"
+            "this node's AppHash of height {height} equals the network's"
         )),
         false => Ok(()),
     }
@@ -290,7 +296,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
     let path = dir.join("boxes").join(name);
     let file = match is_name {
         true => regular::open(&path).map_err(|error| error.to_string())?,
-        false => return Err("it is no name of a box".to_owned()),
+        false => return Err("it is not a valid box name".to_owned()),
     };
     Manifest::read(&file).map_err(|error| error.to_string())
 }
@@ -345,7 +351,7 @@ fn released(dir: &Path) -> io::Result<Vec<String>> {
     };
     if file.metadata()?.len() > LONGEST {
         return Err(io::Error::other(
-            "it is longer than any that Haltbox writes",
+            "it is longer than any file that Haltbox writes there",
         ));
     }
     let text = regular::read(&path)?;
@@ -378,7 +384,7 @@ impl Hold {
     /// What `haltbox status` and `doctor` say of it.
     pub(crate) fn sentence(&self) -> String {
         format!(
-            "haltbox guard does not let the build {} start over {}",
+            "haltbox guard refuses to start the build {} because of {}",
             short(&self.build),
             Outside::text(&self.name)
         )
@@ -387,7 +393,7 @@ impl Hold {
     /// How to go on, for those.
     pub(crate) fn mend(&self) -> String {
         format!(
-            "copy the box; then start a new build, or: haltbox guard DIR --release {}",
+            "copy the box, then start a new build or run: haltbox guard DIR --release {}",
             self.height
         )
     }
@@ -398,15 +404,13 @@ impl Hold {
         let field = Outside::text(&self.field).to_string();
         let _ = write!(
             text,
-            "haltbox guard: NOT STARTED: this node's {field} of height {height} differs from the network's\n  \
-             nothing was agreed since, and {} is the build that did it:\n  \
-             it would do the same again, over what is left of the evidence\n  \
-             black box  {}\n  \
-             quote      {}\n{WHAT_TO_DO}\
-             how to go on:\n  \
-             with a new build     install it and start the node: another executable is not held up\n  \
-             with this build all the same (the state was replaced, say)\n                       \
-             haltbox guard {} --release {height}\n",
+            "haltbox guard: NOT STARTED: this node's {field} of height {height} differs from the \
+             network's\n  no block was agreed since, and {} is the build that diverged:\n  it \
+             would diverge again and overwrite the rest of the evidence\n  black box  {}\n  \
+             quote      {}\n{WHAT_TO_DO}how to continue:\n  with a new build     install it and \
+             start the node: guard lets another executable start\n  with the same build  (after \
+             the state was replaced, for example) first run\n                       haltbox guard \
+             {} --release {height}\n",
             program.shown(),
             folder.join("boxes").join(&self.name).shown(),
             Outside::text(&self.quote),

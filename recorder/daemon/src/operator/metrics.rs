@@ -84,7 +84,8 @@ fn listen(address: SocketAddr) -> TcpListener {
             Err(error) if !told => {
                 told = true;
                 say(&format!(
-                    "no metrics at {address} yet: {error}; recording goes on, and it is tried again every {} s",
+                    "cannot serve metrics at {address} yet: {error}; recording continues; \
+                     retrying every {} s",
                     AGAIN.as_secs()
                 ));
             }
@@ -189,7 +190,7 @@ fn reply(
         },
         Request::Elsewhere => answer("404 Not Found", PLAIN, "metrics are at /metrics\n", true),
         Request::Otherwise => answer("405 Method Not Allowed", PLAIN, "GET or HEAD\n", true),
-        Request::Nonsense => answer("400 Bad Request", PLAIN, "no HTTP request\n", true),
+        Request::Nonsense => answer("400 Bad Request", PLAIN, "not an HTTP request\n", true),
     };
     stream.write_all(answer.as_bytes())?;
     stream.shutdown(Shutdown::Write)

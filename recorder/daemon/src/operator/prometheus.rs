@@ -26,7 +26,11 @@ type Gauge = (&'static str, &'static str, Option<u64>);
 
 fn heights(status: &Status) -> [Gauge; 3] {
     [
-        ("head_height", "Newest height told of.", status.head),
+        (
+            "head_height",
+            "Newest height that was recorded or reported.",
+            status.head,
+        ),
         (
             "confirmed_height",
             "Newest height the network agreed with.",
@@ -44,32 +48,32 @@ fn counts(status: &Status) -> [Gauge; 12] {
     [
         (
             "up",
-            "A recorder holds the ring.",
+            "1 while a recorder holds the ring.",
             Some(u64::from(status.recording)),
         ),
         (
             "needs_attention",
-            "Something needs the operator: haltbox status says what.",
+            "1 if something needs attention: haltbox status says what.",
             Some(u64::from(status.needs_attention)),
         ),
         (
             "log_not_understood",
-            "The node's log has many lines, and none of a height.",
+            "1 if the node's log has many lines but no height.",
             Some(u64::from(status.has_concern("log-not-understood"))),
         ),
         (
             "slog_not_understood",
-            "The slog has many lines, and no known entry.",
+            "1 if the slog has many lines but no known entry.",
             Some(u64::from(status.has_concern("slog-not-understood"))),
         ),
         (
             "last_block_timestamp_seconds",
-            "When the last new block was told of, or the last one agreed.",
+            "Time of the last new block, or of the last agreement on one.",
             status.last_block_ms.map(|ms| ms / 1000),
         ),
         (
             "max_block_age_seconds",
-            "How long ago that may be before it needs attention.",
+            "Age of the last block above which it needs attention.",
             Some(status.max_block_seconds),
         ),
         ("ring_bytes", "Bytes of the ring.", Some(status.bytes)),
@@ -112,7 +116,7 @@ fn blocks(status: &Status) -> [Gauge; 5] {
     [
         (
             "pinned_blocks",
-            "Blocks kept because something is unproven.",
+            "Blocks kept because of a suspicion that is not proved.",
             pinned,
         ),
         (
@@ -122,13 +126,13 @@ fn blocks(status: &Status) -> [Gauge; 5] {
         ),
         (
             "unfrozen_blocks",
-            "Of these, blocks that no box holds yet.",
+            "Pinned or diverged blocks that are in no box yet.",
             unfrozen,
         ),
         ("boxes", "Black boxes in the folder.", boxes),
         (
             "guard_holds",
-            "haltbox guard does not let a build start over what it diverged at.",
+            "1 while haltbox guard refuses to start a build that diverged.",
             Some(u64::from(status.guard.is_some())),
         ),
     ]

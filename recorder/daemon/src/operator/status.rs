@@ -281,8 +281,8 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
 
 fn not_opened(error: &std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => "is not there: nothing was ever recorded here; start the recorder: \
-                                systemctl start haltbox, or haltbox record --dir ..."
+        ErrorKind::NotFound => "does not exist: nothing was recorded here yet; start the \
+                                recorder: systemctl start haltbox, or haltbox record --dir ..."
             .to_owned(),
         _ => format!("cannot be opened: {error}"),
     }
@@ -480,7 +480,8 @@ impl Status {
             human_bytes(self.bytes)
         ));
         lines.push(format!(
-            "heights    newest {}, confirmed {}, oldest in the ring {}, oldest obtainable {}",
+            "heights    newest {}, confirmed {}, oldest in the ring {}, oldest in ring or archive \
+             {}",
             height(self.head),
             height(self.confirmed),
             height(self.oldest),

@@ -130,7 +130,7 @@ impl Reading {
     /// For the operator.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} lines, {} of them say something\n",
+            "lines: {}, of which recognized: {}\n",
             self.lines, self.telling
         );
         let (first, last) = (self.blocks.first_key_value(), self.blocks.last_key_value());
@@ -138,8 +138,8 @@ impl Reading {
         if let (Some((first, _)), Some((last, _))) = (first, last) {
             let _ = writeln!(
                 text,
-                "heights {first} to {last}: {} of them, with this node's AppHash {}, with the \
-                 network's {}",
+                "heights {first} to {last}: found {}, with this node's AppHash {}, with the \
+                 network's AppHash {}",
                 self.blocks.len(),
                 count(|block| block.app_hash),
                 count(|block| block.network),
@@ -150,7 +150,7 @@ impl Reading {
             let _ = writeln!(text, "{unread}");
         }
         if self.trouble.is_empty() {
-            text += "no trouble is told of\n";
+            text += "no trouble found\n";
         } else {
             text += "trouble, and what a recorder does about it:\n";
             self.trouble

@@ -179,7 +179,7 @@ impl Client {
             Ok(Answer::Told(told)) => Ok(told),
             Ok(Answer::Refused) => Err(Trouble::Refused),
             Err(error) => {
-                let why = format!("status {status}, and no answer of CometBFT: {error}");
+                let why = format!("status {status}, not a CometBFT answer: {error}");
                 Err(no_answer(call, &why))
             }
         }
@@ -196,7 +196,7 @@ impl Client {
         match serde_json::from_slice::<&RawValue>(&body) {
             Ok(_) => Ok(self.endpoint.hide(body)),
             Err(_) => Err(format!(
-                "status {status}, and {} bytes that are no JSON",
+                "status {status}, {} bytes that are not JSON",
                 body.len()
             )),
         }

@@ -323,10 +323,7 @@ impl Peer {
             return;
         };
         if header.height != next {
-            let why = format!(
-                "asked for header {next}, it answered with {}",
-                header.height
-            );
+            let why = format!("asked for header {next}, got header {}", header.height);
             polled.trouble = Some(why);
             return;
         }

@@ -174,7 +174,8 @@ impl Witnesses {
             What::Silent(why) => {
                 self.own.awaited &= said.by != By::Own;
                 return Some(Outcome::Say(format!(
-                    "the RPC of {name} does not answer, which says nothing of the chain: {why}"
+                    "the RPC of {name} does not answer (which does not mean that the chain has a \
+                     problem): {why}"
                 )));
             }
             what => match said.by {
@@ -268,19 +269,19 @@ impl Witnesses {
     fn foreign(&self, peer: &Peer) -> Option<String> {
         let named = peer.chain.as_deref()?;
         let Some(chain) = self.chain() else {
-            return Some("the peers are of different chains".to_owned());
+            return Some("the peers belong to different chains".to_owned());
         };
         let decided = peer.decided.values().map(|decided| decided.chain.as_str());
         if let Some(other) = decided.chain([named]).find(|named| *named != chain) {
             return Some(format!(
-                "it is of the chain {other:?}, this node of {chain:?}"
+                "it belongs to the chain {other:?}, this node to {chain:?}"
             ));
         }
         let elsewhere = peer.decided.iter().find(|(height, decided)| {
             let own = self.own.blocks.get(height);
             own.is_some_and(|own| *own != decided.block)
         });
-        elsewhere.map(|(height, _)| format!("it has another block {height} than this node"))
+        elsewhere.map(|(height, _)| format!("its block {height} is not the one of this node"))
     }
 
     fn tell_foreign(&mut self) -> Vec<Outcome> {
@@ -291,7 +292,7 @@ impl Witnesses {
                 continue;
             };
             peer.foreign_told = true;
-            let text = format!("the peer {} is not compared with: {why}", peer.name);
+            let text = format!("the peer {} is not used for comparison: {why}", peer.name);
             outcomes.push(Outcome::Say(text));
         }
         outcomes
@@ -330,7 +331,8 @@ fn outcome_of(
                 .map(|(name, hash)| format!("{name} has {hash}"));
             let each: Vec<String> = each.collect();
             let words = format!(
-                "height {height}: the trusted peers contradict one another, so nothing is decided: header {next} of {}; this node has {own}",
+                "height {height}: the trusted peers contradict each other, so no conclusion is \
+                 drawn: header {next} of {}; this node has {own}",
                 each.join(", of ")
             );
             Outcome::Tell(mismatch(block, own, other, Weight::Quoted), Some(words))
@@ -421,7 +423,9 @@ impl Own {
                 let surplus = self.unsure.len().saturating_sub(REMEMBERED);
                 self.unsure.drain(..surplus);
                 let words = format!(
-                    "height {height}: the application behind {} has AppHash {found}, the recording says {known}: is it the same node? Nothing is decided by it",
+                    "height {height}: the application behind {} has AppHash {found}, the \
+                     recording says {known}: no conclusion is drawn; check that --rpc names the \
+                     recorded node",
                     self.name
                 );
                 let event = mismatch(block, known, found, Weight::Quoted);
@@ -447,7 +451,9 @@ impl Own {
         }
         self.header_told = Some((height, decided));
         let words = format!(
-            "height {height}: header {} in the store of {} has AppHash {decided}, the recording says {own}: is it the same node, and the same execution?",
+            "height {height}: header {} in the store of {} has AppHash {decided}, the recording \
+             says {own}: check that --rpc names the recorded node, and that it is the same \
+             execution",
             height.saturating_add(1),
             self.name
         );
@@ -474,7 +480,8 @@ impl Own {
         self.told.push((of, proposal));
         let words = first.then(|| {
             format!(
-                "height {} stands still, and {} holds a proposal with AppHash {}, this node has {own}",
+                "height {} makes no progress, and {} has a proposal with AppHash {}, this node \
+                 has {own}",
                 proposal.height, self.name, proposal.app_hash
             )
         });

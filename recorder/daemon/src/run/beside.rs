@@ -51,7 +51,8 @@ impl Beside {
         shared: Shared,
     ) -> Result<Beside, String> {
         let stdin = pump.map(Pump::for_recorder).transpose();
-        let stdin = stdin.map_err(|error| format!("no pipe to the recorder: {error}"))?;
+        let stdin =
+            stdin.map_err(|error| format!("cannot open a pipe to the recorder: {error}"))?;
         let mut recorder = Recorder {
             options: options.clone(),
             shared,
@@ -86,10 +87,10 @@ impl Beside {
         match self.outcome.recv_timeout(patience) {
             Ok(Outcome::Over) | Err(RecvTimeoutError::Disconnected) => {}
             Ok(Outcome::NoneCame) => {
-                say("no recorder took the last lines of the slog: they are lost");
+                say("no recorder was running to read the last lines of the slog: they are lost");
             }
             Err(RecvTimeoutError::Timeout) => say(
-                "the recorder is still at work: it reads the rest, writes its boxes and ends by itself",
+                "the recorder is still running: it reads the rest, writes its boxes, then exits",
             ),
         }
     }
@@ -130,7 +131,7 @@ impl Recorder {
             self.another = self.find_another();
             match &self.another {
                 None => say(&format!(
-                    "the recorder ended with {status} and is started again"
+                    "the recorder ended with {status}; starting it again"
                 )),
                 Some(another) => say(&self.words_of(another)),
             }
@@ -150,14 +151,14 @@ impl Recorder {
     fn words_of(&self, another: &Another) -> String {
         let dir = self.options.dir.shown();
         match another {
-            Another::Same => "the recorder that is at work there already is used".to_owned(),
-            Another::OtherFifo => "the recorder of a haltbox run that is gone reads the FIFO of \
-                                   its node; this node's slog waits until it ends"
+            Another::Same => "using the recorder that is already running there".to_owned(),
+            Another::OtherFifo => "the recorder of an earlier haltbox run still reads the FIFO of \
+                                   its node; this node's slog waits until that recorder ends"
                 .to_owned(),
             Another::Other { who, end_it } => format!(
-                "THIS NODE IS NOT RECORDED: a recorder with other options is at work in {dir} \
-                 ({who}). End it ({end_it}), and one for this node starts by itself; or give this \
-                 run another --dir"
+                "THIS NODE IS NOT RECORDED: a recorder with other options is running in {dir} \
+                 ({who}). Stop it ({end_it}), then one for this node starts automatically; or \
+                 give this run another --dir"
             ),
         }
     }
@@ -173,7 +174,7 @@ impl Recorder {
             Ok(Some(_)) => {
                 let who = "of an older version".to_owned();
                 let end_it = format!(
-                    "its process is the pid in haltbox status --json {}",
+                    "kill the pid that haltbox status --json {} shows",
                     self.options.dir.shown()
                 );
                 return Some(Another::Other { who, end_it });
@@ -198,7 +199,9 @@ impl Recorder {
         if let Some(Another::Same) = &self.another {
             let ended = Request::NodeEnded { how };
             if let Err(error) = control::ask_within(&self.options.dir, &ended, Some(ANSWER)) {
-                say(&format!("the recorder was not told: {error}"));
+                say(&format!(
+                    "cannot tell the recorder that the node ended: {error}"
+                ));
             }
             return Outcome::Over;
         }
@@ -242,7 +245,7 @@ impl Recorder {
 
     fn spawn_again(&mut self, how: &str) -> Option<Child> {
         if let Err(error) = self.shared.tell_again(how) {
-            say(&format!("no recorder: {error}"));
+            say(&format!("cannot start a recorder: {error}"));
             return None;
         }
         self.spawn()
@@ -264,14 +267,19 @@ impl Recorder {
             match pipe.try_clone() {
                 Ok(pipe) => command.stdin(pipe),
                 Err(error) => {
-                    say(&format!("no recorder: {error}; it is tried again"));
+                    say(&format!("cannot start a recorder: {error}; retrying"));
                     return None;
                 }
             };
         }
         command
             .spawn()
-            .map_err(|error| say(&format!("no recorder: {error}; the node runs without one")))
+            .map_err(|error| {
+                say(&format!(
+                    "cannot start a recorder: {error}; the node runs \
+                                           without one"
+                ))
+            })
             .ok()
     }
 }

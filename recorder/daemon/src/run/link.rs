@@ -198,7 +198,7 @@ impl FromStr for Handed {
             parts.find(|(found, _)| *found == name)?.1.parse().ok()
         };
         Ok(Handed {
-            end: of("end").ok_or("expected end=NUMBER: this option is for haltbox run alone")?,
+            end: of("end").ok_or("expected end=NUMBER: only haltbox run uses this option")?,
             rest: of("rest"),
             output: of("output"),
         })
@@ -332,8 +332,8 @@ mod tests {
         rest.write_all(b"last\n").unwrap();
         output.write_all(b"0123456789").unwrap();
         output.seek(SeekFrom::Start(7)).unwrap();
-        link.end("the node ended in order");
-        let ended = Word::Ended("the node ended in order".to_owned());
+        link.end("the node ended normally");
+        let ended = Word::Ended("the node ended normally".to_owned());
         assert_eq!(recorder.word(), Some(ended));
         assert_eq!(recorder.word(), None, "once");
         let take = |recorder: &Wrapper, most: usize| {
@@ -344,10 +344,10 @@ mod tests {
         assert_eq!(take(&recorder, 2), "la");
         // Killed here, it leaves the rest and the word to the next.
         assert!(!shared.is_unheard());
-        shared.tell_again("the node ended in order").unwrap();
+        shared.tell_again("the node ended normally").unwrap();
         assert!(shared.is_unheard());
         let mut recorder = Wrapper::open(shared.handed()).unwrap();
-        let ended = Word::Ended("the node ended in order".to_owned());
+        let ended = Word::Ended("the node ended normally".to_owned());
         assert_eq!(recorder.word(), Some(ended));
         assert_eq!(take(&recorder, 9), "st\n");
         assert_eq!(take(&recorder, 9), "");

@@ -89,7 +89,8 @@ impl Output {
         let logged = start("haltbox-log", move || of_log.log(&mut copying))?;
         let of_show = Arc::clone(&memory);
         let output = io::stdout().as_fd().try_clone_to_owned();
-        let output = File::from(output.map_err(|error| format!("no standard output: {error}"))?);
+        let output =
+            File::from(output.map_err(|error| format!("cannot open standard output: {error}"))?);
         let shown = start("haltbox-output", move || of_show.show(output))?;
         Ok(Output {
             memory,
@@ -125,7 +126,7 @@ impl Output {
         if left > 0 {
             (self.memory.say)(&format!(
                 "the last {left} bytes of the node's output are missing in node.log: the disk is \
-                 slow, or a process that the node left behind writes on"
+                 slow, or a process that the node started is still writing"
             ));
         }
     }
@@ -140,7 +141,7 @@ impl Output {
                 return;
             }
         }
-        (self.memory.say)("nobody reads the node's output: its last lines are in node.log alone");
+        (self.memory.say)("nothing reads the node's output: its last lines are only in node.log");
     }
 }
 
@@ -150,9 +151,8 @@ fn unlimited() -> Result<(), String> {
     let limit = getrlimit(Resource::Fsize).current;
     limit.map_or(Ok(()), |bytes| {
         Err(format!(
-            "a limit of file sizes ({bytes} bytes) would end the node when it has printed as \
-             much into memory: lift it (ulimit -f unlimited, LimitFSIZE=infinity), or leave \
-             --tee out"
+            "the file size limit ({bytes} bytes) would kill the node once it has printed that \
+             much: remove the limit (ulimit -f unlimited, LimitFSIZE=infinity), or leave out --tee"
         ))
     })
 }
@@ -273,7 +273,8 @@ struct Unshown {
 impl Unshown {
     fn skipped(&mut self, bytes: u64, say: fn(&str)) {
         say(&format!(
-            "{bytes} bytes of the node's output are not shown, as nobody reads it: they are in node.log"
+            "{bytes} bytes of the node's output are not shown, because nothing reads it: they are \
+             in node.log"
         ));
     }
 
@@ -285,7 +286,7 @@ impl Unshown {
             Err(error) if !self.told => {
                 self.told = true;
                 say(&format!(
-                    "the node's output cannot be shown ({error}): it is in node.log"
+                    "cannot show the node's output ({error}): it is in node.log"
                 ));
             }
             Err(_) => {}

@@ -212,7 +212,11 @@ impl Drop for Pump {
 fn make_fifo(path: &Path) -> io::Result<File> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_fifo() => fs::remove_file(path)?,
-        Ok(_) => return Err(io::Error::other("something else has its name")),
+        Ok(_) => {
+            return Err(io::Error::other(
+                "there is a file of that name that is not a FIFO",
+            ));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -299,12 +303,14 @@ impl Work {
     fn tell(&mut self, was_leaving: bool) {
         if let Some(LeftOut { lines, bytes }) = self.backlog.was_left.take() {
             (self.say)(&format!(
-                "{lines} lines of the slog ({bytes} bytes) were left out: the recorder was away or slow"
+                "lines of the slog dropped: {lines} ({bytes} bytes): the recorder was not running \
+                 or too slow"
             ));
         }
         if self.backlog.leaving.is_some() && !was_leaving {
             (self.say)(
-                "the recorder is away or slow: lines of the slog are left out until it has caught up",
+                "the recorder is not running or too slow: lines of the slog are dropped until it \
+                 has caught up",
             );
         }
     }

@@ -103,7 +103,7 @@ impl Freezing {
         let reserve = Reserve::take(boxes, reserve);
         let told = reserve.map_err(|error| {
             say(&format!(
-                "no room is kept for a freeze in {}: {error}",
+                "cannot reserve disk space for a box in {}: {error}",
                 boxes.shown()
             ));
         });
@@ -191,7 +191,7 @@ impl Freezing {
                 let _ = sender.send(work(&followed));
             });
         if let Err(error) = started {
-            say(&format!("no thread to write the box: {error}"));
+            say(&format!("cannot start a thread to write the box: {error}"));
         }
         // Without a thread the channel is closed: an outcome, too.
         self.writing = Some(Writing {
@@ -224,7 +224,7 @@ impl Freezing {
             Err(TryRecvError::Disconnected) => Err(FreezeError::Io {
                 doing: "write a box in",
                 path: writing.wanted.boxes.clone(),
-                error: io::Error::other("the writing thread ended without a word"),
+                error: io::Error::other("the writing thread ended without a result"),
             }),
         };
         if let Some(reserve) = &self.reserve {

@@ -25,7 +25,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), String> {
 pub(super) fn keep_profile(path: &Path, text: &[u8]) {
     if let Err(error) = private::replace(path, text) {
         say(&format!(
-            "no copy of the profile at {}: {error}",
+            "cannot save a copy of the profile at {}: {error}",
             path.shown()
         ));
     }
@@ -64,13 +64,13 @@ pub(crate) fn followed(mark: &SourceMark) -> String {
     }
     let from = match (mark.inode, mark.offset) {
         _ if fs::metadata(path).is_ok_and(|found| found.is_dir()) => {
-            "a file for each block, none of which is there yet".to_owned()
+            "a file for each block, none of which exists yet".to_owned()
         }
         _ if mark.path.starts_with(SCHEME) => "from the journal".to_owned(),
         _ if fs::metadata(path).is_ok_and(|found| !found.is_file()) || path == "-" => {
             "as it comes".to_owned()
         }
-        (0, _) => "which is not there yet".to_owned(),
+        (0, _) => "which does not exist yet".to_owned(),
         (_, 0) => "from its beginning".to_owned(),
         (_, offset) => format!("from byte {offset} on"),
     };

@@ -38,7 +38,7 @@ impl Server {
         let at = self.options.metrics;
         let started = at.map(|at| metrics::start(at, dir, age, pulse));
         if let Some(Err(error)) = started {
-            say(&format!("no metrics are served: {error}"));
+            say(&format!("cannot serve metrics: {error}"));
         }
     }
 }

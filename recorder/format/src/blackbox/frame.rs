@@ -157,7 +157,7 @@ impl<'de> Deserialize<'de> for FrameKind {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let name = <std::borrow::Cow<'de, str>>::deserialize(d)?;
         FrameKind::from_name(&name)
-            .ok_or_else(|| serde::de::Error::custom(format!("no frame kind {name:?}")))
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown frame kind {name:?}")))
     }
 }
 
@@ -291,7 +291,7 @@ impl fmt::Display for FrameError {
                     "expected frame magic {FRAME_MAGIC:#010x}, found {found:#010x}"
                 )
             }
-            FrameError::Tag => write!(f, "the frame's tag is not one of this format version"),
+            FrameError::Tag => write!(f, "the frame's tag is unknown in this format version"),
             FrameError::Length { found } => {
                 write!(f, "expected a frame length of at least 40, found {found}")
             }

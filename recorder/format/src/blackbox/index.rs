@@ -28,7 +28,7 @@ impl fmt::Display for IndexError {
             IndexError::Io(error) => write!(f, "cannot be read: {error}"),
             IndexError::SeekTable(error) => error.fmt(f),
             IndexError::Frame(error) => write!(f, "its manifest is damaged: {error}"),
-            IndexError::NoManifest => write!(f, "its last frame is no manifest"),
+            IndexError::NoManifest => write!(f, "its last frame is not a manifest"),
         }
     }
 }

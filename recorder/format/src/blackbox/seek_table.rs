@@ -201,13 +201,13 @@ impl fmt::Display for SeekTableError {
             }
             SeekTableError::Frames { claimed, file_len } => write!(
                 f,
-                "the seek table claims {claimed} frames; a file of {file_len} bytes is read \
-                 with at most {SEEK_FRAMES_MAX} that fit into it"
+                "the seek table claims {claimed} frames: more than fit into a file of {file_len} \
+                 bytes, or more than the limit of {SEEK_FRAMES_MAX}"
             ),
             SeekTableError::Head => write!(f, "the seek table's head and footer disagree"),
             SeekTableError::Sum { found, expected } => write!(
                 f,
-                "the seek table's frames add up to {found} bytes, {expected} stand before it"
+                "the seek table's frames add up to {found} bytes, but {expected} bytes precede it"
             ),
         }
     }

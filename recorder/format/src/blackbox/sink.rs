@@ -71,7 +71,7 @@ impl fmt::Display for BoxError {
             BoxError::IndexFull { frames } => {
                 write!(
                     f,
-                    "the box's index is full after {frames} frames; begin another box"
+                    "the box's index is full after {frames} frames; start another box"
                 )
             }
         }

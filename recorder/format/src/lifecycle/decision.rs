@@ -57,7 +57,11 @@ impl Decision<'_> {
             Event::Alarm { why, .. } => self.accuse_newest(why),
             Event::Farewell { .. } => {}
             Event::Gap => self.gap(),
-            Event::StreamEnd => self.pin_unfinished(self.by, "the stream ended in mid-block"),
+            Event::StreamEnd => self.pin_unfinished(
+                self.by,
+                "the stream ended in the middle of the \
+                                                              block",
+            ),
         }
     }
 
@@ -81,8 +85,8 @@ impl Decision<'_> {
         if std::mem::replace(&mut self.life.trust.noted, true) {
             return;
         }
-        let height = height.map_or("an unknown height".to_owned(), |h| format!("height {h}"));
-        let text = format!("the {} stream told of {height}: {what}", self.by.name());
+        let height = height.map_or("unknown height".to_owned(), |h| format!("height {h}"));
+        let text = format!("{} stream, {height}: {what}", self.by.name());
         self.emit(Mark::Note(Note { text }));
     }
 
@@ -92,7 +96,10 @@ impl Decision<'_> {
     }
 
     fn process_start(&mut self) {
-        self.pin_unfinished(Stream::Slog, "the node restarted before it was committed");
+        self.pin_unfinished(
+            Stream::Slog,
+            "the node restarted before the block was committed",
+        );
         self.emit(Mark::NodeStart);
     }
 
@@ -158,9 +165,9 @@ impl Decision<'_> {
             return;
         };
         let why = if of.height == height {
-            "another attempt at this height began before it ended"
+            "another attempt at this height began before this one ended"
         } else {
-            "execution was left before its end"
+            "the node went on to another height before this block ended"
         };
         self.pin(of, why);
     }
@@ -311,7 +318,7 @@ impl Decision<'_> {
         let unlike =
             |b: &&Block| network.is_some() && b.app_hash.is_some() && b.app_hash != network;
         match self.life.subject(height).filter(unlike).map(|b| b.of) {
-            Some(of) => self.suspect(of, "the network's AppHash is another one", network),
+            Some(of) => self.suspect(of, "the network has another AppHash", network),
             None => self.release_up_to(height, ReleasedBy::Network, network),
         }
     }
@@ -334,7 +341,7 @@ impl Decision<'_> {
         if let Some((of, over)) = open.map(|b| (b.of, b.follows(self.by))) {
             self.emit(Mark::Pin(Pin {
                 of,
-                why: "the host threw this execution away".to_owned(),
+                why: "the host discarded this execution".to_owned(),
                 network: None,
                 over,
                 broken: false,
@@ -355,13 +362,10 @@ impl Decision<'_> {
                 }
             }
             Some(Accused::Newest(of)) if seen.weight != Weight::Quoted => {
-                let why = format!("a mismatch of {}, at a height that is not told", seen.field);
+                let why = format!("{} mismatch at an unknown height", seen.field);
                 self.suspect(of, &why, None);
             }
-            _ => self.doubt(
-                "a mismatch was seen there, and nothing is recorded of it",
-                height,
-            ),
+            _ => self.doubt("a mismatch was seen, but no such block is recorded", height),
         }
     }
 
@@ -393,12 +397,12 @@ impl Decision<'_> {
                 app_hash: seen.local,
             }));
         }
-        let why = format!("a mismatch of {} was seen, unproven", seen.field);
+        let why = format!("{} mismatch seen, not proven", seen.field);
         self.suspect(of, &why, Some(seen.network).filter(|_| own));
     }
 
     fn refused(&mut self, refusal: &Refusal) {
-        let why = format!("a block of the others was refused: {}", refusal.text);
+        let why = format!("the node refused a block of other nodes: {}", refusal.text);
         match self.life.accused(&Event::Refused(refusal.clone())) {
             Some(Accused::Of(of)) => self.suspect(of, &why, None),
             _ if self.is_attachable(refusal.height, Weight::Seen) => {
@@ -407,7 +411,7 @@ impl Decision<'_> {
             }
             Some(Accused::Newest(of)) => self.suspect(of, &why, None),
             None => self.doubt(
-                "a block was refused, and nothing is recorded",
+                "the node refused a block, but no block is recorded",
                 refusal.height,
             ),
         }
@@ -417,7 +421,10 @@ impl Decision<'_> {
     fn accuse_newest(&mut self, why: &str) {
         match self.life.newest_accused() {
             Some(of) => self.suspect(of, why, None),
-            None => self.doubt("trouble, and nothing is recorded", None),
+            None => self.doubt(
+                "the node reported a failure, but no block is recorded",
+                None,
+            ),
         }
     }
 
@@ -428,7 +435,13 @@ impl Decision<'_> {
         let of = match (known, told.height) {
             (Some(accused), _) => accused.of(),
             (None, Some(height)) => self.attach_unlike(height),
-            (None, None) => return self.doubt("trouble, and nothing is recorded", None),
+            (None, None) => {
+                return self.doubt(
+                    "the node reported a failure, but no block is \
+                                               recorded",
+                    None,
+                );
+            }
         };
         let at = told.height == Some(of.height);
         let unknown = self.life.block(of).is_some_and(|b| b.app_hash.is_none());

@@ -34,7 +34,10 @@ pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
         None => {
             out.truncate(start);
             let code = mark.code();
-            let text = format!("a mark of type {code} is left out: {length} bytes, 16777215 fit");
+            let text = format!(
+                "a mark of type {code} was dropped: it has {length} bytes, the \
+                                limit is 16777215"
+            );
             encode_mark(&Mark::Note(Note { text }), out);
         }
     }

@@ -68,7 +68,7 @@ impl NodeRules {
         }
         match self.gate {
             Some(_) => Ok(()),
-            None => Err("node: the texts could not be made into one search; use fewer".into()),
+            None => Err("node: cannot compile the texts into one search; use fewer texts".into()),
         }
     }
 }
@@ -199,7 +199,9 @@ fn messages(path: &str, messages: &[String]) -> Result<(), String> {
         let path = format!("{path}[{i}]");
         text(&path, message)?;
         if message.contains('=') {
-            return Err(format!("{path}: expected no =, found {message:?}"));
+            return Err(format!(
+                "{path}: expected a text without =, found {message:?}"
+            ));
         }
     }
     Ok(())

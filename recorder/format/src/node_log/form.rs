@@ -141,7 +141,10 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
     let (heights, hashes) = (times(Place::Height), times(Place::Hash));
     match (heights, hashes, parts.len()) {
         (1, 0 | 1, ..=8) | (0, 1, ..=8) => Ok(parts),
-        _ => wrong("expected {height} and {hash} at most once, one of them, and at most 8 {}"),
+        _ => wrong(
+            "expected {height} and {hash} at most once each, at least one of them, and at \
+                    most 8 {}",
+        ),
     }
 }
 

@@ -67,15 +67,15 @@ impl fmt::Display for SuperblockError {
             Self::Version(found) => {
                 write!(
                     f,
-                    "format version {found}, this program reads version {RING_VERSION}"
+                    "has format version {found}, this program reads version {RING_VERSION}"
                 )
             }
             Self::Checksum { found, computed } => {
-                write!(f, "checksum {found:08x}, its bytes give {computed:08x}")
+                write!(f, "has checksum {found:08x}, its bytes give {computed:08x}")
             }
-            Self::Geometry => write!(f, "segment sizes or counts that no ring has"),
+            Self::Geometry => write!(f, "has invalid segment sizes or counts"),
             Self::Short(found) => {
-                write!(f, "{found} bytes, a superblock has {SUPERBLOCK_SIZE}")
+                write!(f, "has {found} bytes, expected {SUPERBLOCK_SIZE}")
             }
         }
     }

@@ -44,7 +44,7 @@ impl fmt::Display for RingError {
         match self {
             Self::Io(error) => write!(f, "cannot be read: {error}"),
             Self::Foreign(why) => write!(f, "is not a Haltbox ring: its superblock {why}"),
-            Self::Zeroed => write!(f, "holds only zeroes where a ring has its superblocks"),
+            Self::Zeroed => write!(f, "contains only zeros where a ring has its superblocks"),
             Self::Version(found) => {
                 write!(
                     f,

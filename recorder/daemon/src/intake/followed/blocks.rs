@@ -118,8 +118,8 @@ impl BlockFolder {
         let told = found.first().zip(found.last()).map(|(first, last)| {
             let newest = newest.as_ref().map_or("", |newest| newest.name.as_str());
             format!(
-                "{} holds {} older files, {} to {}: they are not recorded, haltbox reads them where \
-                 they are; recording begins with {}",
+                "{}: older files found: {}, from {} to {}. They are not recorded, but haltbox can \
+                 read them in place; recording starts with {}",
                 self.folder.shown(),
                 found.len(),
                 Outside::text(&first.name),
@@ -160,12 +160,18 @@ impl BlockFolder {
                     (mark.offset, certain, None)
                 }
                 Resumed::Shorter => {
-                    let told = format!("{} is shorter than what was recorded of it", shown(name));
+                    let told = format!(
+                        "{} is shorter than the part that was recorded before",
+                        shown(name)
+                    );
                     self.read(file);
                     (mark.offset, false, Some(told))
                 }
                 Resumed::Other => {
-                    let told = format!("{} is not what was recorded of it", shown(name));
+                    let told = format!(
+                        "{} does not match the part that was recorded before",
+                        shown(name)
+                    );
                     let file = found.get(at.unwrap_or(0));
                     let file = file.map(|file| BlockFile::open(&self.folder, file));
                     file.transpose()?
@@ -175,13 +181,13 @@ impl BlockFolder {
                 }
             },
             Ok(None) => {
-                let told = format!("{} is not in its folder any more", shown(name));
+                let told = format!("{} is no longer in its folder", shown(name));
                 (mark.offset, false, Some(told))
             }
             Err(error) => return Err(error),
         };
         self.take(rest);
-        let told = told.map(|told| format!("{told}: its rest may be missing"));
+        let told = told.map(|told| format!("{told}; entries of it may be missing"));
         Ok(self.opened(from, goes_on, told))
     }
 
@@ -254,7 +260,7 @@ impl BlockFolder {
         }
         let cut = (!file.is_whole()).then(|| match file.broken() {
             Some(why) => format!("{}: {why}", shown(file.name())),
-            None => format!("{} has no end", shown(file.name())),
+            None => format!("{} is incomplete: its end is missing", shown(file.name())),
         });
         self.next(cut)
     }
@@ -269,9 +275,9 @@ impl BlockFolder {
             match next.has_line(&self.folder) {
                 Ok(true) => return self.begin_next(cut),
                 Ok(false) if only || !next.is_over() => return Step::Quiet,
-                Ok(false) => self.pass_over("holds no whole entry"),
+                Ok(false) => self.pass_over("contains no complete entry"),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.pass_over("was gone before it was read");
+                    self.pass_over("was removed before it was read");
                 }
                 Err(error) => return self.cannot_read(&error, only),
             }

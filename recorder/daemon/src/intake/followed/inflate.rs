@@ -172,7 +172,9 @@ impl Gzip {
                 self.at = At::Content;
                 Ok(length)
             }
-            None if input.len() > HEAD_AT_MOST => Err(io::Error::other("its head does not end")),
+            None if input.len() > HEAD_AT_MOST => {
+                Err(io::Error::other("the gzip header has no end"))
+            }
             None => Ok(0),
         }
     }
@@ -197,7 +199,7 @@ impl Gzip {
         let own = self.checksum.clone().finalize().to_le_bytes();
         let own_length = (self.content.total_out() as u32).to_le_bytes();
         if *checksum != own || length != own_length {
-            return Err(io::Error::other("its checksum is another"));
+            return Err(io::Error::other("the gzip checksum does not match"));
         }
         self.at = At::Between;
         Ok(TRAILER)
@@ -212,7 +214,7 @@ fn head(bytes: &[u8]) -> io::Result<Option<usize>> {
     const NAME: u8 = 8;
     const COMMENT: u8 = 16;
     if !bytes.starts_with(&GZIP) && !GZIP.starts_with(bytes) {
-        return Err(io::Error::other("what follows is no gzip"));
+        return Err(io::Error::other("found data that is not gzip"));
     }
     let Some(flags) = bytes.get(3).filter(|_| bytes.len() >= FIXED) else {
         return Ok(None);

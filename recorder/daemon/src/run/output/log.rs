@@ -123,8 +123,8 @@ impl Log {
         }
         self.told = self.asked;
         (self.say)(&format!(
-            "node.log takes no more of the node's output ({error}): it is shown, and left out \
-             there until it can be written; make room, or see what {} is",
+            "cannot write node.log ({error}): the node's output is still shown, but not logged \
+             until writing works again; free disk space, or check {}",
             self.path.shown()
         ));
     }
@@ -167,7 +167,8 @@ impl Log {
         }
         if left_out.bytes > 0 {
             (self.say)(&format!(
-                "node.log is written again: {} lines of the node's output ({} bytes) are missing in it",
+                "node.log is written again; lines of the node's output missing in it: {} ({} \
+                 bytes)",
                 left_out.lines, left_out.bytes
             ));
         }
@@ -210,7 +211,7 @@ impl Log {
         let Some(left_out) = self.leaving else { return };
         if left_out != LeftOut::default() && !self.say_so(left_out) {
             (self.say)(&format!(
-                "the last {} lines of the node's output ({} bytes) are missing in node.log",
+                "last lines of the node's output missing in node.log: {} ({} bytes)",
                 left_out.lines, left_out.bytes
             ));
         }

@@ -164,7 +164,7 @@ impl BlockFile {
             match got? {
                 Got::Bytes(_) => {}
                 Got::End => break,
-                Got::Cut => self.broken = Some("it was cut".to_owned()),
+                Got::Cut => self.broken = Some("it was truncated".to_owned()),
             }
         }
         Ok(Got::End)
