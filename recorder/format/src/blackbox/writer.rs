@@ -5,60 +5,32 @@
 
 mod frames;
 mod join;
+mod join_error;
+mod options;
 mod own_thread;
+mod summary;
 
-pub use join::{BoxJoiner, JoinError};
+pub use join::BoxJoiner;
+pub use join_error::JoinError;
+pub use options::{ManifestFields, Options};
+pub use own_thread::THREAD_STACK;
+pub use summary::BoxSummary;
 
 use std::io::{Seek, Write};
 
 use super::crank_index::{Crank, CrankIndexWriter};
 use super::frame::{FrameKind, Tag};
 use super::identity::Identity;
-use super::manifest::{BlockEntry, Coverage, HostFingerprint, LIST_MAX, Manifest, Missing};
+use super::manifest::{BlockEntry, LIST_MAX};
 use super::sink::BoxError;
 use crate::lifecycle::State;
 use crate::{AppHash, Digest};
 use frames::{Content, Frame, Frames};
 use own_thread::OwnThread;
-pub use own_thread::THREAD_STACK;
 
 /// The longest line or mark, in bytes: twice that is more than a seek table's
 /// 32-bit sizes can say.
 const LINE_MAX: usize = 1 << 31;
-
-/// How a box is written.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What is known when writing begins; it stands in the file, marked as not
-    /// complete, until [`BoxWriter::finish`].
-    pub draft: Identity,
-    /// zstd level, 1 to 22. Default 1.
-    pub level: i32,
-    /// Uncompressed bytes of a frame of slog lines. Default 1 MiB: at level 1
-    /// that costs under 1 % against one frame for all.
-    pub frame_bytes: usize,
-    /// Uncompressed bytes of a frame of a side stream. Default 256 KiB.
-    pub side_frame_bytes: usize,
-    /// Compressed bytes of side frames that are held back until the slog is
-    /// written; beyond it they are written between slog frames. Default 16 MiB.
-    pub held_bytes: usize,
-    /// Each block begins with a frame of its own, so that it can be taken out
-    /// of the box without being compressed again. Default false.
-    pub frame_per_block: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            draft: Identity::default(),
-            level: 1,
-            frame_bytes: 1 << 20,
-            side_frame_bytes: 256 << 10,
-            held_bytes: 16 << 20,
-            frame_per_block: false,
-        }
-    }
-}
 
 /// What is known about a block when its last line is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,57 +43,6 @@ pub struct BlockFacts {
     pub network_app_hash: Option<AppHash>,
     /// HASH, if the execution is whole.
     pub hash: Option<String>,
-}
-
-/// What the manifest says beyond what the writer itself knows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ManifestFields {
-    /// What the box covers.
-    pub coverage: Coverage,
-    /// Records dropped or overwritten.
-    pub losses: Vec<Missing>,
-    /// Records that are not there.
-    pub holes: Vec<Missing>,
-    /// The machine and the builds.
-    pub host: HostFingerprint,
-    /// What the file was made from, if not from a ring.
-    pub origin: Option<String>,
-}
-
-impl ManifestFields {
-    /// The manifest of a complete box; its frames are still to be listed.
-    fn manifest(self, identity: Identity, blocks: Vec<BlockEntry>) -> Manifest {
-        Manifest {
-            identity: Identity {
-                complete: true,
-                ..identity
-            },
-            coverage: self.coverage,
-            losses: self.losses,
-            holes: self.holes,
-            blocks,
-            host: self.host,
-            origin: self.origin,
-            ..Manifest::default()
-        }
-    }
-}
-
-/// What was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BoxSummary {
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Uncompressed slog bytes.
-    pub slog_bytes: u64,
-    /// Slog lines.
-    pub lines: u64,
-    /// Blocks in the index.
-    pub blocks: usize,
-    /// Cranks in the index.
-    pub cranks: u64,
-    /// Frames, the seek table's own excepted.
-    pub frames: usize,
 }
 
 /// Lines waiting for their frame.

@@ -2,8 +2,8 @@
 
 use std::io::{self, Seek, Write};
 
-use super::Options;
-use super::join::JoinError;
+use super::join_error::JoinError;
+use super::options::Options;
 use crate::blackbox::compress::Compressor;
 use crate::blackbox::frame::{FrameHead, FrameKind, Tag};
 use crate::blackbox::identity::Identity;

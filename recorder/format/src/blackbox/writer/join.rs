@@ -1,11 +1,12 @@
 //! A box from frames of others, as they are: nothing is compressed again.
 
-use std::fmt;
-use std::io::{self, Seek, Write};
+use std::io::{Seek, Write};
 use std::ops::Range;
 
 use super::frames::{Frames, SourceFrame};
-use super::{BoxSummary, ManifestFields, Options};
+use super::join_error::JoinError;
+use super::options::{ManifestFields, Options};
+use super::summary::BoxSummary;
 use crate::blackbox::crank_index::{Crank, CrankIndex, CrankIndexWriter};
 use crate::blackbox::frame::{FrameHead, FrameKind, HEAD_LEN, Tag};
 use crate::blackbox::identity::Identity;
@@ -16,46 +17,6 @@ use crate::ring::ReadAt;
 
 /// The largest crank index that is taken over, in bytes.
 const CRANKS_MAX: u64 = 64 << 20;
-
-/// Why frames could not be taken over.
-#[derive(Debug)]
-pub enum JoinError {
-    /// The source cannot be read.
-    Read(io::Error),
-    /// A frame of the source is not what its manifest says.
-    Damaged {
-        /// Where it stands.
-        offset: u64,
-    },
-    /// The block does not begin with a frame: it cannot be had without others.
-    NotAligned,
-    /// The new box cannot be written.
-    Write(BoxError),
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JoinError::Read(error) => write!(f, "cannot be read: {error}"),
-            JoinError::Damaged { offset } => {
-                write!(
-                    f,
-                    "its frame at byte {offset} is damaged; run haltbox verify"
-                )
-            }
-            JoinError::NotAligned => write!(f, "the block does not begin with a frame of its own"),
-            JoinError::Write(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for JoinError {}
-
-impl From<BoxError> for JoinError {
-    fn from(error: BoxError) -> Self {
-        JoinError::Write(error)
-    }
-}
 
 /// Joins boxes, or takes a block out of one.
 ///

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::blackbox::{
-    CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, IndexError, SeekTable,
+    CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, IndexError, Manifest,
+    SeekTable,
 };
 use crate::recordings::each_line;
 
