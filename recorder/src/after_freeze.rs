@@ -254,7 +254,7 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
 
 /// Older boxes do not tell; a network's hash was in those of proof.
 fn finding_of(identity: &Identity) -> Finding {
-    let finding = match (identity.finding(), identity.network_app_hash) {
+    let finding = match (Finding::of_box(identity), identity.network_app_hash) {
         (Some(finding), _) => finding,
         (None, Some(_)) => Finding::Proved,
         (None, None) => Finding::Doubt,

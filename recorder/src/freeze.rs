@@ -383,7 +383,7 @@ fn agree(a: &Identity, b: &Identity) -> bool {
 /// What is known for good weighs more than a doubt, and then the one that reaches
 /// further back.
 fn weight(identity: &Identity) -> (Option<Finding>, u64) {
-    let settled = identity.finding().filter(|finding| finding.is_settled());
+    let settled = Finding::of_box(identity).filter(|finding| finding.is_settled());
     (settled, identity.evidence.unwrap_or(0))
 }
 

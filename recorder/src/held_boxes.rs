@@ -64,7 +64,7 @@ impl Held {
         let found = HeldIn {
             name,
             complete: identity.complete,
-            finding: identity.finding().unwrap_or(Finding::Proved),
+            finding: Finding::of_box(identity).unwrap_or(Finding::Proved),
             until: manifest.coverage.main.map_or(0, |main| main.to + 1),
         };
         let of = Attempt { height, attempt };

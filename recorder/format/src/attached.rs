@@ -5,9 +5,9 @@
 //! judged, frozen or shown. `docs/format.md` has the bytes.
 
 use crate::app_hash::RingId;
-use crate::lifecycle::{Lifecycle, State};
+use crate::lifecycle::Lifecycle;
 use crate::mark::{
-    Attempt, Mark, Note, Position, Session, SourceMark, Stamp, decode_marks, encode_mark,
+    Attempt, Mark, Note, Position, Session, SourceMark, Stamp, State, decode_marks, encode_mark,
     encode_stamp,
 };
 

@@ -24,11 +24,13 @@ mod block;
 mod decision;
 mod dropped;
 mod fold;
+mod record;
 
-pub use block::{Block, Finding, State, ToldBy};
+pub use crate::mark::{State, ToldBy};
+pub use block::{Block, Finding};
 
 use crate::event::{Break, Event, Mismatch};
-use crate::mark::{Attempt, Boundary, Checkpoint, Mark, Position, SourceMark};
+use crate::mark::{Attempt, BlockRecord, Boundary, Checkpoint, Mark, Position, SourceMark};
 use crate::stream::{Lane, Stream};
 use decision::Decision;
 use dropped::DroppedRecords;
@@ -173,7 +175,7 @@ impl Lifecycle {
         let told = self.blocks.iter();
         let told = told.filter(|b| !b.is_settled(slog_at) || recalled.contains(&b.of));
         Checkpoint {
-            blocks: told.cloned().collect(),
+            blocks: told.cloned().map(BlockRecord::from).collect(),
             sources: self.sources.clone(),
             boundary: self.boundary,
             dropped: self.dropped.to_vec(),

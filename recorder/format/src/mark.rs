@@ -8,6 +8,7 @@
 //! body, which stands in the file of what it is about.
 
 mod block;
+mod block_record;
 mod body;
 mod crank;
 mod loss;
@@ -21,6 +22,7 @@ mod tests;
 use body::Body;
 
 pub use block::{Attempt, Begin, Diverged, Frozen, LocalHash, Pin, Release, ReleasedBy, Told};
+pub use block_record::{BlockRecord, State, ToldBy};
 pub use crank::{CRANK_SIZE, Crank};
 pub use loss::{Counters, Dropped, Loss};
 pub use position::{Position, Stamp};

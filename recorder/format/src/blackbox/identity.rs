@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::lenient;
-use crate::lifecycle::{Finding, State};
+use crate::mark::State;
 use crate::{AppHash, Digest};
 
 /// Bytes of the identity frame: one page and at most eight sectors, so that
@@ -114,12 +114,6 @@ impl Default for Identity {
 }
 
 impl Identity {
-    /// What was known against the execution when it was frozen. `None` in boxes of older
-    /// recorders, which do not tell.
-    pub fn finding(&self) -> Option<Finding> {
-        self.state.map(|state| Finding::of(state, self.broken))
-    }
-
     /// The frame. Texts too long for the page are cut, because no text may
     /// keep a box from being written.
     pub fn to_bytes(&self) -> [u8; IDENTITY_LEN] {

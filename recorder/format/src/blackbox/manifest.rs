@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{FrameHead, FrameKind, Tag};
 use super::identity::{FORMAT_VERSION, Identity};
 use super::lenient;
-use crate::lifecycle::State;
-use crate::mark::{Counters, Loss, Position};
+use crate::mark::{Counters, Loss, Position, State};
 use crate::{AppHash, Digest, Lane, RingId};
 
 /// The largest manifest body that is read or written, in bytes.

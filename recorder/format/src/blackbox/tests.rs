@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::lifecycle::State;
+use crate::mark::State;
 use crate::{AppHash, Digest};
 
 /// The document that is the authority for the layouts.

@@ -23,7 +23,7 @@ use super::frame::{FrameKind, Tag};
 use super::identity::Identity;
 use super::manifest::{BlockEntry, LIST_MAX};
 use super::sink::BoxError;
-use crate::lifecycle::State;
+use crate::mark::State;
 use crate::{AppHash, Digest};
 use frames::{Content, Frame, Frames};
 use own_thread::OwnThread;

@@ -1,43 +1,9 @@
 //! One attempt at a height: where it stands, and what is known of it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::app_hash::{AppHash, Digest};
-use crate::mark::{Attempt, Position};
+use crate::blackbox::Identity;
+use crate::mark::{Attempt, Position, State, ToldBy};
 use crate::stream::Stream;
-
-/// Where an attempt stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Being executed, or executed and not yet committed.
-    Open,
-    /// Durable at the host, not yet agreed by the network.
-    Committed,
-    /// The network agreed: released.
-    Confirmed,
-    /// Replaced by later attempts at the same height: released.
-    Superseded,
-    /// Something is unproven: kept until a box of it is durable, or a later
-    /// attempt is agreed.
-    Pinned,
-    /// This node's hash and the network's are proved to differ.
-    Diverged,
-}
-
-impl State {
-    /// The word used in messages and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Open => "open",
-            State::Committed => "committed",
-            State::Confirmed => "confirmed",
-            State::Superseded => "superseded",
-            State::Pinned => "pinned",
-            State::Diverged => "diverged",
-        }
-    }
-}
 
 /// What is known against an execution, from nothing to proof. A box that was written
 /// while less was known does not stand for one of more.
@@ -66,48 +32,23 @@ impl Finding {
         }
     }
 
+    /// What was known when a box was made. `None` for boxes of older recorders, which do
+    /// not tell.
+    pub fn of_box(identity: &Identity) -> Option<Finding> {
+        let of = |state| Finding::of(state, identity.broken);
+        identity.state.map(of)
+    }
+
     /// It is frozen at once, and nothing that comes later takes it back.
     pub fn is_settled(self) -> bool {
         self >= Finding::Broken
     }
 }
 
-/// Which of the two streams told something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToldBy {
-    #[serde(default)]
-    slog: bool,
-    #[serde(default)]
-    node: bool,
-}
-
-impl ToldBy {
-    pub(super) fn add(&mut self, stream: Stream) {
-        match stream {
-            Stream::Slog => self.slog = true,
-            Stream::Node => self.node = true,
-        }
-    }
-
-    /// Whether `stream` told it.
-    pub fn has(self, stream: Stream) -> bool {
-        match stream {
-            Stream::Slog => self.slog,
-            Stream::Node => self.node,
-        }
-    }
-
-    /// Whether any stream told it.
-    pub fn any(self) -> bool {
-        self.slog || self.node
-    }
-}
-
 /// One attempt at a height, and all that is known of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Which attempt.
-    #[serde(flatten)]
     pub of: Attempt,
     /// Where it stands.
     pub state: State,
@@ -125,7 +66,6 @@ pub struct Block {
     /// It did work of its own.
     pub executed: bool,
     /// Opened by work that precedes its own begin entry, which is still to come.
-    #[serde(default)]
     pub early: bool,
     /// Who told of its begin.
     pub begun: ToldBy,
@@ -140,7 +80,6 @@ pub struct Block {
     /// Why it is pinned, or which field diverged.
     pub why: Option<String>,
     /// The node told that the block does not stand: nothing later releases it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broken: bool,
     /// Box that holds it.
     pub frozen: Option<String>,
@@ -208,7 +147,7 @@ impl Block {
     /// Its execution is recorded from its first entry to its last, as far as
     /// the marks tell. Whether the bodies are still there is another question.
     pub fn is_complete(&self) -> bool {
-        self.whole && self.end.is_some() && self.ended.slog
+        self.whole && self.end.is_some() && self.ended.has(Stream::Slog)
     }
 
     /// Something is wrong with it, whether a box holds it or not.
@@ -219,7 +158,8 @@ impl Block {
     /// Released, and no entry to come can belong to it: not one the slog, which
     /// is at `slog_at`, has still to begin.
     pub(super) fn is_settled(&self, slog_at: Option<u64>) -> bool {
-        let awaits_slog = !self.begun.slog && slog_at.is_some_and(|at| at < self.of.height);
+        let awaits_slog =
+            !self.begun.has(Stream::Slog) && slog_at.is_some_and(|at| at < self.of.height);
         !self.is_protected() && self.until.is_some() && !awaits_slog
     }
 

@@ -1,12 +1,12 @@
 //! Deciding: what an event means for the blocks, as marks.
 
-use super::block::{Block, Finding, State};
+use super::block::{Block, Finding};
 use super::{APP_HASH, Accused, Lifecycle};
 use crate::app_hash::AppHash;
 use crate::event::{Break, Event, Mismatch, Refusal, Weight};
 use crate::mark::{
     Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
-    ReleasedBy, Told,
+    ReleasedBy, State, Told,
 };
 use crate::stream::{Lane, Stream};
 

@@ -1,10 +1,10 @@
 //! Folding marks: the only thing that changes a block.
 
-use super::block::{Block, State};
+use super::block::Block;
 use super::{APP_HASH, Lifecycle};
 use crate::mark::{
     Attempt, Begin, Boundary, Checkpoint, Counters, Crank, Diverged, Loss, Mark, Pin, Position,
-    Release, ReleasedBy, SourceMark, Told,
+    Release, ReleasedBy, SourceMark, State, Told,
 };
 use crate::stream::{Lane, Stream};
 
@@ -196,10 +196,10 @@ impl Lifecycle {
         for told in checkpoint.blocks.iter().rev() {
             match self.blocks.iter().rposition(|known| known.of == told.of) {
                 Some(index) => {
-                    self.blocks[index] = told.clone();
+                    self.blocks[index] = told.clone().into();
                     place = index;
                 }
-                None => self.blocks.insert(place, told.clone()),
+                None => self.blocks.insert(place, told.clone().into()),
             }
         }
         self.sources.clone_from(&checkpoint.sources);

@@ -1242,3 +1242,15 @@ fn a_start_that_the_node_s_log_tells_late_cuts_no_block_of_the_slog() {
         tape.marks.iter().map(sentence).collect::<Vec<_>>()
     );
 }
+
+/// The bytes of a checkpoint and the blocks of a life are types of their own: nothing is
+/// lost or moved between them.
+#[test]
+fn the_blocks_of_a_checkpoint_are_written_again_as_they_were_read() {
+    let text = include_str!("../../testdata/checkpoint.json").trim_end();
+    let mut life = Lifecycle::default();
+    let read = Mark::Checkpoint(serde_json::from_str(text).unwrap());
+    life.apply(&read, Position::default());
+    let written = serde_json::to_string(&life.checkpoint()).unwrap();
+    assert_eq!(written, text);
+}

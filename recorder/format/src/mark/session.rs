@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dropped, Position, SourceMark};
-use crate::lifecycle::Block;
+use super::{BlockRecord, Dropped, Position, SourceMark};
 
 /// See [`Mark::Session`](super::Mark::Session).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +33,7 @@ pub struct Note {
 pub struct Checkpoint {
     /// Every block that is not released, or of which entries may still come,
     /// oldest first.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<BlockRecord>,
     /// How far each source had been read.
     pub sources: Vec<SourceMark>,
     /// Where the search for the next block's first entry begins, if no block is

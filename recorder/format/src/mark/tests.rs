@@ -90,36 +90,12 @@ fn told() -> Told {
     }
 }
 
-/// The unsettled blocks of a life: one that diverged, one that is executed
+/// A checkpoint as a recorder wrote it, of two blocks: one diverged, one is executed
 /// though a box of it is durable already.
+const CHECKPOINT: &str = include_str!("../../testdata/checkpoint.json");
+
 fn checkpoint() -> Checkpoint {
-    let mut life = crate::lifecycle::Lifecycle::default();
-    let at = Position { main: 8, local: 9 };
-    let of = Attempt {
-        height: 1,
-        attempt: 1,
-    };
-    let by = Stream::Slog;
-    let name = "1-incomplete".to_owned();
-    let kept = |m: &&Mark| !matches!(m, Mark::Checkpoint(_) | Mark::Frozen(_));
-    every_mark()
-        .iter()
-        .filter(kept)
-        .for_each(|mark| life.apply(mark, at));
-    for mark in [
-        Mark::Begin(Begin {
-            of,
-            joins: false,
-            ..begin()
-        }),
-        Mark::Diverged(Diverged { of, ..diverged() }),
-        Mark::Crank(crank()),
-        Mark::End(Told { of, by }),
-        Mark::Frozen(Frozen { of, name }),
-    ] {
-        life.apply(&mark, at);
-    }
-    life.checkpoint()
+    serde_json::from_str(CHECKPOINT).unwrap()
 }
 
 fn begin() -> Begin {
@@ -278,6 +254,8 @@ fn every_mark_has_a_number_of_its_own() {
 #[test]
 fn a_checkpoint_carries_a_block_with_all_its_members() {
     let checkpoint = checkpoint();
+    let written = serde_json::to_string(&checkpoint).unwrap();
+    assert_eq!(written, CHECKPOINT.trim_end(), "rings hold these bytes");
     let json = serde_json::to_value(&checkpoint).unwrap();
     let blocks = json["blocks"].as_array().unwrap();
     for member in blocks[0].as_object().unwrap().keys() {
@@ -288,6 +266,12 @@ fn a_checkpoint_carries_a_block_with_all_its_members() {
         );
     }
     assert!(checkpoint.boundary.is_some());
+    let document = include_str!("../../../../docs/format.md");
+    let (_, paragraph) = document.split_once("<!-- mark: block -->").unwrap();
+    let (paragraph, _) = paragraph.split_once("\n\n").unwrap();
+    for member in blocks[0].as_object().unwrap().keys() {
+        assert!(paragraph.contains(&format!("`{member}`")), "{member}");
+    }
 }
 
 #[test]
