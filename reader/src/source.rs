@@ -562,8 +562,8 @@ pub(crate) fn read_ring(
     sink: Sink<'_>,
 ) -> io::Result<()> {
     let mut timeline = match from {
-        Some(from) => Timeline::after(&ring.file, &ring.view, &ring.history, from),
-        None => Timeline::new(&ring.file, &ring.view, &ring.history),
+        Some(from) => Timeline::after(&ring.file, &ring.view, ring.history.marked(), from),
+        None => Timeline::new(&ring.file, &ring.view, ring.history.marked()),
     };
     while let Some(entry) = timeline.next()? {
         let more = match entry {

@@ -171,7 +171,7 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
         findings.push(Finding::damage(format!("byte {}", view.length), what));
     }
     findings.extend(
-        ring_format::holes(view, &ring.history)
+        ring_format::holes(view, ring.history.marked())
             .iter()
             .map(of_records),
     );

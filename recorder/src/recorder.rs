@@ -231,7 +231,8 @@ impl Recorder {
             .filter(|from| from.main < marked.main);
         let file = self.file.try_clone()?;
         let profile = Arc::clone(&self.config.profile);
-        let mut timeline = Timeline::lines_after(&file, view, history, begin.unwrap_or(marked));
+        let mut timeline =
+            Timeline::lines_after(&file, view, history.marked(), begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
             let line = match entry {
                 Entry::Line(line) => line,

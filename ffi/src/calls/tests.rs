@@ -165,7 +165,7 @@ fn lines(folder: &Path) -> Vec<String> {
     let file = File::open(folder.join("ring")).unwrap();
     let view = RingView::read(&file).unwrap();
     let history = History::read(&file, &view).unwrap();
-    let mut timeline = Timeline::lines_after(&file, &view, &history, Position::default());
+    let mut timeline = Timeline::lines_after(&file, &view, history.marked(), Position::default());
     let mut lines = Vec::new();
     while let Some(entry) = timeline.next().unwrap() {
         match entry {

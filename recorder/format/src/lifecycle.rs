@@ -22,7 +22,6 @@
 
 mod block;
 mod decision;
-mod dropped;
 mod fold;
 mod record;
 
@@ -30,10 +29,11 @@ pub use crate::mark::{State, ToldBy};
 pub use block::{Block, Finding};
 
 use crate::event::{Break, Event, Mismatch};
-use crate::mark::{Attempt, BlockRecord, Boundary, Checkpoint, Mark, Position, SourceMark};
-use crate::stream::{Lane, Stream};
+use crate::mark::{
+    Attempt, BlockRecord, Boundary, Checkpoint, DroppedRecords, Mark, Position, SourceMark,
+};
+use crate::stream::Stream;
 use decision::Decision;
-use dropped::DroppedRecords;
 
 /// The header field that holds the result of the height before.
 const APP_HASH: &str = "AppHash";
@@ -183,14 +183,9 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a record of a lane with one of these counters was dropped.
-    pub fn has_dropped(&self, lane: Lane, from: u64, until: u64) -> bool {
-        self.dropped.touches(lane, from, until)
-    }
-
-    /// Whether every record of a lane with one of these counters was dropped.
-    pub fn has_dropped_all(&self, lane: Lane, from: u64, until: u64) -> bool {
-        self.dropped.covers(lane, from, until)
+    /// Records of the ring that were not kept.
+    pub fn dropped(&self) -> &DroppedRecords {
+        &self.dropped
     }
 
     /// Takes away the wholeness of every block that lacks a record. `holds`:

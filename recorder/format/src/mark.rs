@@ -11,6 +11,7 @@ mod block;
 mod block_record;
 mod body;
 mod crank;
+mod dropped;
 mod loss;
 mod position;
 mod record;
@@ -24,6 +25,7 @@ use body::Body;
 pub use block::{Attempt, Begin, Diverged, Frozen, LocalHash, Pin, Release, ReleasedBy, Told};
 pub use block_record::{BlockRecord, State, ToldBy};
 pub use crank::{CRANK_SIZE, Crank};
+pub use dropped::DroppedRecords;
 pub use loss::{Counters, Dropped, Loss};
 pub use position::{Position, Stamp};
 pub use record::{

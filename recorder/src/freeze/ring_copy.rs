@@ -181,10 +181,10 @@ impl<'a> RingCopy<'a> {
         let mut timeline = match self.scope {
             Scope::Span(from, _) => {
                 self.evicted_before(from);
-                Timeline::after(ring.file, ring.view, ring.history, from)
+                Timeline::after(ring.file, ring.view, ring.history.marked(), from)
             }
             Scope::Everything | Scope::Block(_) => {
-                Timeline::new(ring.file, ring.view, ring.history)
+                Timeline::new(ring.file, ring.view, ring.history.marked())
             }
         };
         while let Some(entry) = timeline.next()? {

@@ -77,7 +77,7 @@ fn read_since(
     }
     let (mut bytes, mut hole) = (0, false);
     let mut tail = Some(Tail::default());
-    let mut timeline = Timeline::lines_after(file, view, history, at);
+    let mut timeline = Timeline::lines_after(file, view, history.marked(), at);
     while let Some(entry) = timeline.next()? {
         match entry {
             // A record that was being written when the recorder was killed is
@@ -98,7 +98,7 @@ fn read_since(
             Entry::Hole(missing) if missing.why == HoleKind::Torn => hole = true,
             // Of a gap with more in it than was dropped nobody knows the length.
             Entry::Hole(Hole { lane, from, to, .. })
-                if !history.life.has_dropped_all(lane, from, to + 1) =>
+                if !history.life.dropped().covers(lane, from, to + 1) =>
             {
                 return Ok(None);
             }

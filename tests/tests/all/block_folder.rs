@@ -203,7 +203,7 @@ fn numbers(folder: &Path) -> Vec<u64> {
     let file = File::open(ring(folder)).expect("a ring");
     let view = RingView::read(&file).expect("a ring");
     let marks = Marks::read(&file, &view).expect("marks");
-    let mut timeline = Timeline::new(&file, &view, &marks);
+    let mut timeline = Timeline::new(&file, &view, marks.marked());
     let mut found = Vec::new();
     while let Some(entry) = timeline.next().expect("entries") {
         match entry {

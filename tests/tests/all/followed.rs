@@ -995,7 +995,7 @@ fn read(ring: &Path) -> Vec<u64> {
     let file = File::open(ring).expect("a ring");
     let view = RingView::read(&file).expect("a ring");
     let marks = Marks::read(&file, &view).expect("marks");
-    let mut timeline = Timeline::new(&file, &view, &marks);
+    let mut timeline = Timeline::new(&file, &view, marks.marked());
     // Before the first record of all only a mark tells of a gap.
     let at_start = |loss: &Loss| loss.counters.is_some_and(|lost| lost.from == 0);
     let missing = marks.losses.iter().any(|(_, loss)| at_start(loss));

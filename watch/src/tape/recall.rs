@@ -70,7 +70,7 @@ pub(super) fn of_ring(path: &Path) -> io::Result<Recalled> {
         return Ok(Recalled::default());
     };
     let history = History::read(&file, &view)?;
-    let mut timeline = Timeline::new(&file, &view, &history);
+    let mut timeline = Timeline::new(&file, &view, history.marked());
     let mut reading = Reading::default();
     while let Some(entry) = timeline.next()? {
         match entry {

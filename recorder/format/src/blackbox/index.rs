@@ -7,7 +7,7 @@ use std::io;
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::manifest::{MANIFEST_MAX, Manifest};
 use super::seek_table::{FOOTER_LEN, Footer, SeekTable, SeekTableError};
-use crate::ring::ReadAt;
+use crate::read_at::ReadAt;
 
 /// Why a box has no index to work by.
 #[derive(Debug)]

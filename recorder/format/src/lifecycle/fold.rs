@@ -11,6 +11,7 @@ use crate::stream::{Lane, Stream};
 impl Lifecycle {
     /// Folds one mark that stands at `at`.
     pub fn apply(&mut self, mark: &Mark, at: Position) {
+        self.dropped.take(mark);
         match mark {
             Mark::Begin(begin) => self.apply_begin(begin),
             Mark::Executed(of) => self.change(*of, |b| b.executed = true),
@@ -142,9 +143,6 @@ impl Lifecycle {
 
     /// A loss belongs to every block from whose records one may be missing.
     fn apply_loss(&mut self, loss: &Loss, at: Position) {
-        if let (Some(counters), true) = (loss.counters, loss.dropped) {
-            self.dropped.add(loss.lane, counters);
-        }
         if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
             return;
         }
@@ -204,7 +202,6 @@ impl Lifecycle {
         }
         self.sources.clone_from(&checkpoint.sources);
         self.boundary = checkpoint.boundary;
-        self.dropped.replace(&checkpoint.dropped);
     }
 
     fn apply_source(&mut self, source: &SourceMark) {

@@ -51,7 +51,7 @@ impl Loss {
 
 impl Counters {
     /// Whether any of them is `counter` or stands behind it.
-    pub(crate) fn reach(self, counter: u64) -> bool {
+    pub fn reach(self, counter: u64) -> bool {
         self.until > counter || self.from == self.until && self.from == counter
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::geometry::Geometry;
-use super::read_at::{ReadAt, read_readable};
 use super::record::{Flags, HEADER_SIZE, LaneKey, MAX_EPOCH, Part};
 use super::view::{Gap, LaneView, RingView, Run};
+use crate::read_at::{ReadAt, read_readable};
 use crate::stream::Lane;
 
 /// A record, joined from its fragments.

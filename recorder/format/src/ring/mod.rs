@@ -13,28 +13,24 @@ mod cursor;
 #[cfg(test)]
 mod format_doc;
 mod geometry;
-mod history;
-mod pace;
-mod read_at;
 mod record;
 mod segment;
 mod superblock;
 mod timeline;
 mod view;
 
+pub use crate::history::{History, MarkedSource, Pace};
+pub use crate::read_at::ReadAt;
 pub use cursor::{Found, Record, RecordCursor};
 pub use geometry::{
     FIRST_SEGMENT, Geometry, HINTS_OFFSET, MAX_RING, MAX_SEGMENT, MIN_RING, MIN_SEGMENT, PAGE,
     SUPERBLOCK_OFFSETS,
 };
-pub use history::{History, MarkedSource};
-pub use pace::Pace;
-pub use read_at::ReadAt;
 pub use record::{
     ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,
     LOCAL_PREFIX, LaneKey, MAX_EPOCH, MIN_FIRST, Part, Seq, padded,
 };
 pub use segment::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader};
 pub use superblock::{RING_MAGIC, RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
-pub use timeline::{Entry, Hole, HoleKind, Line, Timeline, holes};
+pub use timeline::{Entry, Hole, HoleKind, Line, Marked, Timeline, holes};
 pub use view::{Gap, LaneView, RingError, RingView, Run, Slot, SlotState};

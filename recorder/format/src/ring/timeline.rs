@@ -7,13 +7,22 @@
 use std::fmt;
 use std::io;
 
-use super::History;
 use super::cursor::{Found, Record, RecordCursor};
-use super::read_at::ReadAt;
 use super::record::{CutHeader, Flags, LOCAL_PREFIX};
 use super::view::{Gap, RingView};
-use crate::mark::{Mark, Position, Stamp, decode_marks, decode_stamp};
+use crate::mark::{DroppedRecords, Mark, Position, Stamp, decode_marks, decode_stamp};
+use crate::read_at::ReadAt;
 use crate::stream::{Lane, Stream};
+
+/// What the marks of a ring tell of its other lanes: a timeline cannot know it before it
+/// has read all marks.
+#[derive(Clone, Copy, Debug)]
+pub struct Marked<'a> {
+    /// Every record up to here was made, by the last stamp.
+    pub until: Position,
+    /// Records that were not kept.
+    pub dropped: &'a DroppedRecords,
+}
 
 /// One entry of the host.
 #[derive(Clone, Copy, Debug)]
@@ -86,13 +95,13 @@ impl fmt::Display for Hole {
 
 /// What is missing of a ring, lane by lane, as far as its view and marks tell.
 /// Records that are torn show only where the lane is read.
-pub fn holes(ring: &RingView, history: &History) -> Vec<Hole> {
+pub fn holes(ring: &RingView, marked: Marked<'_>) -> Vec<Hole> {
     let mut holes = Vec::new();
     for lane in Lane::ALL {
         for (from, to, gap) in ring.lane(lane).gaps() {
             let why = gap.into();
             holes.push(explained(
-                history,
+                marked,
                 Hole {
                     lane,
                     from,
@@ -107,8 +116,8 @@ pub fn holes(ring: &RingView, history: &History) -> Vec<Hole> {
         main: first(Lane::Main),
         local: first(Lane::Local),
     };
-    let owed = owed(ring, history.last.at, reached);
-    holes.extend(owed.map(|hole| explained(history, hole)));
+    let owed = owed(ring, marked.until, reached);
+    holes.extend(owed.map(|hole| explained(marked, hole)));
     holes
 }
 
@@ -156,7 +165,7 @@ impl HoleKind {
 /// Reads a ring from its oldest entry to the newest that its view knew.
 pub struct Timeline<'a> {
     ring: &'a RingView,
-    history: &'a History,
+    marked: Marked<'a>,
     main: RecordCursor<'a>,
     local: RecordCursor<'a>,
     spine: RecordCursor<'a>,
@@ -168,7 +177,7 @@ pub struct Timeline<'a> {
 
 impl<'a> Timeline<'a> {
     /// A timeline over everything the view found.
-    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, history: &'a History) -> Timeline<'a> {
+    pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, marked: Marked<'a>) -> Timeline<'a> {
         let first = |lane| ring.lane(lane).first_counter();
         let oldest = first(Lane::Main).unwrap_or(0);
         let before = (oldest > 0).then(|| (0, oldest - 1));
@@ -178,7 +187,7 @@ impl<'a> Timeline<'a> {
             .map(|gap| (gap.0, gap.1));
         Timeline {
             ring,
-            history,
+            marked,
             main: RecordCursor::new(source, ring, Lane::Main),
             local: RecordCursor::new(source, ring, Lane::Local),
             spine: RecordCursor::new(source, ring, Lane::Spine),
@@ -195,10 +204,10 @@ impl<'a> Timeline<'a> {
     pub fn after(
         source: &'a dyn ReadAt,
         ring: &'a RingView,
-        history: &'a History,
+        marked: Marked<'a>,
         at: Position,
     ) -> Timeline<'a> {
-        let mut timeline = Timeline::new(source, ring, history);
+        let mut timeline = Timeline::new(source, ring, marked);
         timeline.main.skip_to(at.main);
         timeline.local.skip_to(at.local);
         timeline.reached = Position {
@@ -212,10 +221,10 @@ impl<'a> Timeline<'a> {
     pub fn lines_after(
         source: &'a dyn ReadAt,
         ring: &'a RingView,
-        history: &'a History,
+        marked: Marked<'a>,
         at: Position,
     ) -> Timeline<'a> {
-        let mut timeline = Timeline::after(source, ring, history, at);
+        let mut timeline = Timeline::after(source, ring, marked, at);
         timeline.spine.skip_to(u64::MAX);
         timeline
     }
@@ -238,12 +247,12 @@ impl<'a> Timeline<'a> {
     }
 
     fn owed(&mut self) -> Option<Hole> {
-        let hole = owed(self.ring, self.history.last.at, self.reached).next()?;
+        let hole = owed(self.ring, self.marked.until, self.reached).next()?;
         match hole.lane {
             Lane::Local => self.reached.local = hole.to + 1,
             Lane::Main | Lane::Spine => self.reached.main = hole.to + 1,
         }
-        Some(explained(self.history, hole))
+        Some(explained(self.marked, hole))
     }
 
     /// The lane whose turn it is: marks come as soon as everything before them
@@ -280,7 +289,7 @@ impl<'a> Timeline<'a> {
                 let line = line(Lane::Main, &record, record.payload, false);
                 (Entry::Line(line), record.last)
             }
-            other => entry_of(explained(self.history, hole(Lane::Main, &other))),
+            other => entry_of(explained(self.marked, hole(Lane::Main, &other))),
         };
         self.reached.main = self.reached.main.max(last + 1);
         Ok(Some(entry))
@@ -301,7 +310,7 @@ impl<'a> Timeline<'a> {
                 let line = line(Lane::Local, &record, bytes, context);
                 (Entry::Line(line), record.last)
             }
-            other => entry_of(explained(self.history, hole(Lane::Local, &other))),
+            other => entry_of(explained(self.marked, hole(Lane::Local, &other))),
         };
         self.reached.local = self.reached.local.max(last + 1);
         Ok(Some(entry))
@@ -319,12 +328,9 @@ impl<'a> Timeline<'a> {
 }
 
 /// A hole of which a mark tells that records were dropped there is no damage.
-pub(super) fn explained(history: &History, hole: Hole) -> Hole {
-    let dropped = || {
-        history
-            .life
-            .has_dropped(hole.lane, hole.from, hole.to.saturating_add(1))
-    };
+fn explained(marked: Marked<'_>, hole: Hole) -> Hole {
+    let until = hole.to.saturating_add(1);
+    let dropped = || marked.dropped.touches(hole.lane, hole.from, until);
     match hole.why {
         HoleKind::Missing if dropped() => Hole {
             why: HoleKind::Dropped,

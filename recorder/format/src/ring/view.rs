@@ -12,10 +12,10 @@ use std::fmt;
 use std::io;
 
 use super::geometry::{FIRST_SEGMENT, Geometry, MAX_SEGMENT, PAGE, SUPERBLOCK_OFFSETS};
-use super::read_at::{ReadAt, read_readable};
 use super::record::{ALIGN, FRAGMENT, Fragment, HEADER_SIZE, LaneKey, MAX_EPOCH, Seq, padded};
 use super::segment::{SEGMENT_HEADER_SIZE, SegmentHeader};
 use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
+use crate::read_at::{ReadAt, read_readable};
 use crate::stream::Lane;
 
 /// How often a segment is read again before a failure in it is believed: the

@@ -10,7 +10,7 @@ use crate::blackbox::identity::Identity;
 use crate::blackbox::manifest::{FrameEntry, LIST_MAX, Manifest};
 use crate::blackbox::seek_table::SeekTable;
 use crate::blackbox::sink::{BoxError, Sink, WrittenFrame};
-use crate::ring::ReadAt;
+use crate::read_at::ReadAt;
 
 /// Bytes of another box that are copied at once.
 const COPY_LEN: usize = 64 << 10;

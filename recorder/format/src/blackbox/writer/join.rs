@@ -13,7 +13,7 @@ use crate::blackbox::identity::Identity;
 use crate::blackbox::index::bytes;
 use crate::blackbox::manifest::{BlockEntry, FrameEntry, LIST_MAX, Manifest};
 use crate::blackbox::sink::BoxError;
-use crate::ring::ReadAt;
+use crate::read_at::ReadAt;
 
 /// The largest crank index that is taken over, in bytes.
 const CRANKS_MAX: u64 = 64 << 20;

@@ -1,6 +1,6 @@
 //! Which records of a lane were dropped.
 
-use crate::mark::{Counters, Dropped};
+use super::{Counters, Dropped, Mark};
 use crate::stream::Lane;
 
 /// Ranges that are told apart; the oldest are joined beyond that.
@@ -9,10 +9,23 @@ const RANGES: usize = 256;
 /// What was dropped, oldest first. It names what is missing and never says that
 /// anything is there, so ranges may be joined over records that were kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct DroppedRecords(Vec<Dropped>);
+pub struct DroppedRecords(Vec<Dropped>);
 
 impl DroppedRecords {
-    pub(super) fn add(&mut self, lane: Lane, counters: Counters) {
+    /// Takes what a mark tells: a loss adds to it, a checkpoint replaces it.
+    pub fn take(&mut self, mark: &Mark) {
+        match mark {
+            Mark::Loss(loss) if loss.dropped => {
+                if let Some(counters) = loss.counters {
+                    self.add(loss.lane, counters);
+                }
+            }
+            Mark::Checkpoint(checkpoint) => self.0.clone_from(&checkpoint.dropped),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, lane: Lane, counters: Counters) {
         if counters.from >= counters.until {
             return;
         }
@@ -40,14 +53,14 @@ impl DroppedRecords {
     }
 
     /// Whether a record among these counters was dropped.
-    pub(super) fn touches(&self, lane: Lane, from: u64, until: u64) -> bool {
+    pub fn touches(&self, lane: Lane, from: u64, until: u64) -> bool {
         let touches =
             |d: &Dropped| d.lane == lane && d.counters.from < until && from < d.counters.until;
         self.0.iter().any(touches)
     }
 
     /// Whether every record among these counters was dropped.
-    pub(super) fn covers(&self, lane: Lane, from: u64, until: u64) -> bool {
+    pub fn covers(&self, lane: Lane, from: u64, until: u64) -> bool {
         let of_lane = self.0.iter().filter(|d| d.lane == lane);
         let reached = of_lane.fold(from, |reached, d| match d.counters.from <= reached {
             true => reached.max(d.counters.until),
@@ -56,12 +69,9 @@ impl DroppedRecords {
         reached >= until
     }
 
-    pub(super) fn to_vec(&self) -> Vec<Dropped> {
+    /// As a checkpoint tells it.
+    pub fn to_vec(&self) -> Vec<Dropped> {
         self.0.clone()
-    }
-
-    pub(super) fn replace(&mut self, told: &[Dropped]) {
-        self.0 = told.to_vec();
     }
 }
 

@@ -32,7 +32,7 @@ const PAGE: usize = 4096;
 
 /// As [`ReadAt::read_full`], but pages that the disk cannot read any more come
 /// as zeroes: what is recorded around them is evidence all the same.
-pub(super) fn read_readable(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_readable(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
     let is_bad = |error: &io::Error| error.raw_os_error() == Some(EIO);
     match source.read_full(offset, buf) {
         Err(error) if is_bad(&error) => {}

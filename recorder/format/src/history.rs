@@ -1,13 +1,15 @@
 //! What a ring's spine tells, folded.
 
+mod pace;
+
+pub use pace::Pace;
+
 use std::io;
 
-use super::cursor::{Found, RecordCursor};
-use super::pace::Pace;
-use super::read_at::ReadAt;
-use super::view::{Gap, RingView};
 use crate::lifecycle::Lifecycle;
 use crate::mark::{Loss, Mark, Note, Position, Session, SourceMark, Stamp, decode_marks};
+use crate::read_at::ReadAt;
+use crate::ring::{Found, Gap, Marked, RecordCursor, RingView};
 use crate::stream::{Lane, Stream};
 
 /// Marks at the beginning of the oldest segment among which its checkpoint is.
@@ -93,6 +95,14 @@ impl History {
             let newest = self.last.at.main;
             self.life
                 .judge(newest, |from, until| main.holds(from, until));
+        }
+    }
+
+    /// What a timeline of the ring needs of its marks.
+    pub fn marked(&self) -> Marked<'_> {
+        Marked {
+            until: self.last.at,
+            dropped: self.life.dropped(),
         }
     }
 
