@@ -297,7 +297,7 @@ fn open_ring(path: &Path) -> Result<Source, SourceError> {
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
     let told = told_beside(path).filter(|told| told.is_of(id));
     if let Some(told) = &told {
-        told.apply(id, &mut history.life, history.last.at);
+        history.life.apply_told(told, id, history.last.at);
     }
     Ok(Source::Ring(Box::new(RingSource {
         file,

@@ -236,7 +236,7 @@ fn freeze_scope(
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
     let beside = beside.filter(|(_, told)| told.is_of(id));
     if let Some((_, told)) = beside {
-        told.apply(id, &mut history.life, history.last.at);
+        history.life.apply_told(told, id, history.last.at);
     }
     let subject = history
         .life

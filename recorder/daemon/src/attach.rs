@@ -191,7 +191,7 @@ impl Watcher {
         beside.of_ring(ring);
         let mut life = history.life.clone();
         beside.trust(&mut life);
-        beside.told().apply(ring, &mut life, at);
+        life.apply_told(beside.told(), ring, at);
         let boxes = self.options.boxes();
         let mut wanted = beside.hear(&mut life, at, &boxes);
         // What the log told of comes before the end of the process that wrote it.

@@ -1,13 +1,12 @@
 //! What an attached recorder keeps beside a ring that its host writes.
 //!
 //! The ring is the host's, and nothing is noted in it. What the node's log and
-//! other nodes tell is kept as marks, laid over those of the ring where a block is
-//! judged, frozen or shown. `docs/format.md` has the bytes.
+//! other nodes tell is kept as marks in a file of their own. `docs/format.md` has the
+//! bytes.
 
 use crate::app_hash::RingId;
-use crate::lifecycle::Lifecycle;
 use crate::mark::{
-    Attempt, Mark, Note, Position, Session, SourceMark, Stamp, State, decode_marks, encode_mark,
+    Attempt, Mark, Note, Position, Session, SourceMark, Stamp, decode_marks, encode_mark,
     encode_stamp,
 };
 
@@ -86,6 +85,11 @@ impl Told {
         heights.max()
     }
 
+    /// What is told of blocks, oldest first.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
     /// What is told that must not be lost to a power cut.
     pub fn serious(&self) -> impl Iterator<Item = &Mark> {
         let serious = |mark: &&Mark| is_verdict(mark) || matches!(mark, Mark::Pin(_));
@@ -123,38 +127,8 @@ impl Told {
         self.marks.drain(..surplus);
     }
 
-    /// Lays it over what the marks of a ring tell. A block that the ring released
-    /// since is not called back by a doubt, and of what the ring itself tells of a
-    /// block nothing is changed: not where it begins, nor this node's AppHash. The
-    /// records of a block, and so its HASH, are the ring's alone.
-    pub fn apply(&self, ring: Option<RingId>, life: &mut Lifecycle, at: Position) {
-        if !self.is_of(ring) {
-            return;
-        }
-        let oldest = life.blocks().iter().map(|block| block.of.height).min();
-        // The ring's own marks of it went by age, and a box holds it: where its entries
-        // stand is not known, and it stands nowhere else.
-        let is_gone = |of: Attempt| {
-            oldest.is_some_and(|oldest| of.height < oldest) && self.holds_a_box_of(of)
-        };
-        for mark in &self.marks {
-            let known = about(mark).and_then(|of| life.block(of));
-            let stands = match mark {
-                _ if known.is_none() && about(mark).is_some_and(is_gone) => false,
-                Mark::Begin(_) => known.is_none(),
-                Mark::LocalHash(_) => known.is_some_and(|block| block.app_hash.is_none()),
-                Mark::Pin(_) => known.is_some_and(|block| {
-                    !matches!(block.state, State::Confirmed | State::Superseded)
-                }),
-                _ => true,
-            };
-            if stands {
-                life.apply(mark, at);
-            }
-        }
-    }
-
-    fn holds_a_box_of(&self, of: Attempt) -> bool {
+    /// A box of the attempt is durable.
+    pub fn holds_a_box_of(&self, of: Attempt) -> bool {
         let mut marks = self.marks.iter();
         marks.any(|mark| matches!(mark, Mark::Frozen(frozen) if frozen.of == of))
     }
@@ -247,7 +221,7 @@ fn is_verdict(mark: &Mark) -> bool {
 }
 
 /// The block that a mark says something of, which stands beside a ring.
-fn about(mark: &Mark) -> Option<Attempt> {
+pub fn about(mark: &Mark) -> Option<Attempt> {
     match mark {
         Mark::Begin(begin) => Some(begin.of),
         Mark::LocalHash(hash) => Some(hash.of),

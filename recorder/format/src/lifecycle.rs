@@ -20,6 +20,7 @@
 //! where the block's entries begin and end. The node's log may run ahead of it
 //! or behind it.
 
+mod beside;
 mod block;
 mod decision;
 mod fold;

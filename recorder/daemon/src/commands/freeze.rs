@@ -85,7 +85,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
     let told = attached::told(ring).unwrap_or_default();
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-    told.apply(id, &mut history.life, history.last.at);
+    history.life.apply_told(&told, id, history.last.at);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));

@@ -313,7 +313,7 @@ fn told_of(dir: &Path) -> Result<Told, String> {
     let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     if let Some(told) = attached::told(&ring) {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-        told.apply(id, &mut history.life, history.last.at);
+        history.life.apply_told(&told, id, history.last.at);
     }
     Ok(Told {
         starts: starts_of(&history),

@@ -210,7 +210,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let told = attached::told(&ring);
     if let Some(told) = &told {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-        told.apply(id, &mut history.life, history.last.at);
+        history.life.apply_told(told, id, history.last.at);
     }
     let profile = of_ring(&ring, &history).ok();
     let blocks = history.life.blocks();

@@ -1,8 +1,6 @@
 use super::*;
 use crate::app_hash::AppHash;
-use crate::event::Event;
-use crate::mark::{Diverged, LocalHash, Pin};
-use crate::stream::Stream;
+use crate::mark::{Diverged, LocalHash};
 
 const RING: Option<RingId> = Some(RingId([7; 16]));
 
@@ -23,16 +21,6 @@ fn diverged(height: u64) -> Mark {
     })
 }
 
-fn pin(height: u64) -> Mark {
-    Mark::Pin(Pin {
-        of: of(height),
-        why: "a doubt".to_owned(),
-        network: None,
-        over: false,
-        broken: false,
-    })
-}
-
 fn told() -> Told {
     let mut told = Told {
         asked: vec!["http://127.0.0.1:26657".to_owned()],
@@ -47,28 +35,6 @@ fn told() -> Told {
     told
 }
 
-/// A ring that its host executed two heights into.
-fn life() -> Lifecycle {
-    let mut life = Lifecycle::default();
-    let at = |main| Position { main, local: 0 };
-    for height in [5, 6] {
-        for (n, event) in [
-            Event::Begin {
-                height,
-                early: false,
-            },
-            Event::End { height },
-        ]
-        .iter()
-        .enumerate()
-        {
-            let n = height * 10 + n as u64;
-            life.on(event, Stream::Slog, at(n), at(n + 1));
-        }
-    }
-    life
-}
-
 #[test]
 fn what_is_written_is_read_again_and_damage_is_seen() {
     let told = told();
@@ -81,64 +47,6 @@ fn what_is_written_is_read_again_and_damage_is_seen() {
         assert_eq!(Told::decode(&bytes[..at]), None, "cut at {at}");
     }
     assert_eq!(Told::decode(&vec![0; bytes.len()]), None);
-}
-
-#[test]
-fn it_judges_blocks_of_its_ring_alone_and_moves_none() {
-    let before = life();
-    let mut other = life();
-    told().apply(Some(RingId([8; 16])), &mut other, Position::default());
-    told().apply(None, &mut other, Position::default());
-    assert_eq!(other.blocks(), before.blocks());
-    let mut judged = life();
-    told().apply(RING, &mut judged, Position { main: 99, local: 9 });
-    let places = |life: &Lifecycle| -> Vec<_> {
-        let blocks = life.blocks().iter();
-        blocks
-            .map(|b| (b.of, b.from, b.end, b.until, b.whole))
-            .collect()
-    };
-    assert_eq!(places(&judged), places(&before));
-    assert_eq!(judged.block(of(5)).unwrap().state, State::Diverged);
-    assert_eq!(
-        judged.block(of(6)).unwrap().state,
-        before.block(of(6)).unwrap().state
-    );
-}
-
-#[test]
-fn neither_the_ring_s_own_hash_nor_its_release_is_called_back() {
-    let mut ring = life();
-    ring.apply(
-        &Mark::LocalHash(LocalHash {
-            of: of(5),
-            app_hash: app(9),
-        }),
-        Position::default(),
-    );
-    let at = Position { main: 70, local: 0 };
-    ring.on(
-        &Event::Commit {
-            height: 6,
-            app_hash: None,
-        },
-        Stream::Slog,
-        at,
-        at,
-    );
-    let mut told = Told::default();
-    told.of_ring(RING);
-    told.add([
-        Mark::LocalHash(LocalHash {
-            of: of(5),
-            app_hash: app(1),
-        }),
-        pin(5),
-    ]);
-    let before = ring.block(of(5)).cloned();
-    assert_eq!(before.as_ref().unwrap().state, State::Confirmed);
-    told.apply(RING, &mut ring, Position::default());
-    assert_eq!(ring.block(of(5)).cloned(), before);
 }
 
 #[test]

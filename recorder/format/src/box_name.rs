@@ -1,4 +1,4 @@
-//! HASH and the names of black boxes.
+//! Names of black boxes, and the HASH in them.
 //!
 //! A box is named for what was executed, not for the bytes of the file: who
 //! executed the same gets the same name. `docs/format.md` has the rule.
@@ -8,10 +8,6 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::app_hash::decode_hex;
-use crate::canonical::{CanonicalRules, Counts};
-
-/// What the HASH begins with, so that no later rule can give the same.
-const HASH_VERSION: &[u8] = b"haltbox-hash-1\n";
 
 /// HASH: identifies the execution of one block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,78 +40,6 @@ impl FromStr for BlockHash {
                 start_of(text)
             )),
         }
-    }
-}
-
-/// Takes the lines of one block's execution and gives its HASH.
-///
-/// The lines are those of the last attempt that executed the block and came to
-/// its end, from the first canonical entry after the end of the block before.
-#[derive(Clone, Debug)]
-pub struct BlockHasher {
-    rules: CanonicalRules,
-    hasher: blake3::Hasher,
-    /// Canonical lines that are still to be hashed: BLAKE3 is several times
-    /// faster over long input than line by line.
-    lines: Vec<u8>,
-    /// An entry was in a line with its context: what its sender took out of it or left
-    /// out cannot be seen.
-    wrapped: bool,
-}
-
-/// How much is gathered before it is hashed.
-const BATCH: usize = 64 * 1024;
-
-impl BlockHasher {
-    /// Starts the HASH of the block at `height`.
-    pub fn new(rules: &CanonicalRules, height: u64) -> BlockHasher {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(HASH_VERSION);
-        hasher.update(format!("{}\n{height}\n", rules.name_digest()).as_bytes());
-        BlockHasher {
-            rules: rules.clone(),
-            hasher,
-            lines: Vec::new(),
-            wrapped: false,
-        }
-    }
-
-    /// Takes one line, without its newline; `false` if it is not canonical. Not all that
-    /// is canonical has to count. Of a line that holds an entry and its context the entry
-    /// counts, and costs the HASH: it is not there as its host wrote it.
-    pub fn line(&mut self, line: &[u8]) -> bool {
-        let rules = self.rules.wrapped();
-        let told = rules.and_then(|rules| rules.of(line).map(|wrapped| rules.told(&wrapped)));
-        let counts = match &told {
-            Some(told) => self.rules.cut_named(told, &mut self.lines),
-            None => self.rules.cut_named(line, &mut self.lines),
-        };
-        let canonical = counts != Counts::Not;
-        self.wrapped |= canonical && told.is_some();
-        if counts == Counts::Named {
-            self.lines.push(b'\n');
-        }
-        if self.lines.len() >= BATCH {
-            self.hasher.update(&self.lines);
-            self.lines.clear();
-        }
-        canonical
-    }
-
-    /// Some canonical line was one that holds an entry and its context.
-    pub fn is_wrapped(&self) -> bool {
-        self.wrapped
-    }
-
-    /// The HASH of the lines taken; `None` if they are not the host's own.
-    pub fn finish(mut self) -> Option<BlockHash> {
-        if self.wrapped {
-            return None;
-        }
-        self.hasher.update(&self.lines);
-        let mut hash = [0; 16];
-        self.hasher.finalize_xof().fill(&mut hash);
-        Some(BlockHash(hash))
     }
 }
 
@@ -182,4 +106,48 @@ fn start_of(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_and_read_alike() {
+        let hash = "00112233445566778899aabbccddeeff";
+        for text in [
+            format!("7-{hash}"),
+            format!("18446744073709551615-{hash}.2"),
+            "7-incomplete".to_owned(),
+            "7-incomplete.4294967295".to_owned(),
+        ] {
+            let name: BoxName = text.parse().unwrap();
+            assert_eq!(name.to_string(), text);
+        }
+        let name: BoxName = format!("7-{hash}.3").parse().unwrap();
+        assert_eq!((name.height, name.serial.get()), (7, 3));
+        assert_eq!(name.hash.unwrap().0[1], 0x11);
+    }
+
+    #[test]
+    fn other_spellings_of_a_name_are_refused() {
+        let hash = "00112233445566778899aabbccddeeff";
+        for text in [
+            "",
+            "7",
+            "7-",
+            "7-partial",
+            &format!("07-{hash}"),
+            &format!("+7-{hash}"),
+            &format!("7-{hash}.1"),
+            &format!("7-{hash}.0"),
+            &format!("7-{hash}.02"),
+            &format!("7-{hash}."),
+            &format!("7-{hash}.zst"),
+            &format!("7-{hash}0"),
+            &format!("7-{}", &hash[1..]),
+            &format!("7-{}", hash.to_uppercase()),
+            &format!("18446744073709551616-{hash}"),
+        ] {
+            let error = text.parse::<BoxName>().unwrap_err();
+            assert!(error.contains("expected HEIGHT-HASH"), "{text}: {error}");
+        }
+    }
+}
