@@ -1254,3 +1254,28 @@ fn the_blocks_of_a_checkpoint_are_written_again_as_they_were_read() {
     let written = serde_json::to_string(&life.checkpoint()).unwrap();
     assert_eq!(written, text);
 }
+
+/// A spine record of every mark.
+const MARKS: &[u8] = include_bytes!("../../testdata/marks.bin");
+
+#[test]
+fn damaged_marks_are_folded_without_harm() {
+    let mut dice = dice(1);
+    let (mut folded, mut changed) = (0, 0);
+    let sound = decode_marks(MARKS).unwrap().1;
+    for _ in 0..20_000 {
+        let mut bytes = MARKS.to_vec();
+        for _ in 0..=dice.roll(8) {
+            let place = dice.roll(bytes.len() as u64) as usize;
+            bytes[place] = dice.roll(256) as u8;
+        }
+        bytes.truncate(bytes.len() - (dice.roll(4) * dice.roll(200)) as usize);
+        let (stamp, marks) = decode_marks(&bytes).unwrap();
+        let mut life = Lifecycle::default();
+        marks.iter().for_each(|mark| life.apply(mark, stamp.at));
+        folded += marks.len();
+        changed += usize::from(marks != sound);
+    }
+    println!("{folded} marks folded, {changed} of 20000 records were changed by the damage");
+    assert!(changed > 10_000);
+}

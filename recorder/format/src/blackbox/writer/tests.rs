@@ -1,5 +1,6 @@
-use std::fs::OpenOptions;
-use std::io::{self, Cursor, ErrorKind, SeekFrom};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Cursor, ErrorKind, Read as _, SeekFrom};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -8,16 +9,31 @@ use crate::blackbox::{
     CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, IndexError, Manifest,
     SeekTable,
 };
-use crate::recordings::each_line;
 
 /// A real slog, or generated lines where there is none.
 fn slog() -> Vec<u8> {
+    recorded().unwrap_or_else(|| generated(60_000))
+}
+
+/// The recording honest-a; `None`, and a line printed, if it is not on this machine.
+fn recorded() -> Option<Vec<u8>> {
+    let folder = match std::env::var_os("HALTBOX_DATA") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+    };
+    let path = folder.join("honest-a.slog.zst");
+    let Ok(file) = File::open(&path) else {
+        println!(
+            "skipped: no recording at {} (set HALTBOX_DATA)",
+            path.display()
+        );
+        return None;
+    };
+    let mut decoder = zstd::Decoder::new(file).unwrap();
+    decoder.window_log_max(27).unwrap();
     let mut slog = Vec::new();
-    let real = each_line("honest-a", |line| {
-        slog.extend_from_slice(line);
-        slog.push(b'\n');
-    });
-    if real { slog } else { generated(60_000) }
+    decoder.read_to_end(&mut slog).unwrap();
+    Some(slog)
 }
 
 fn generated(lines: usize) -> Vec<u8> {
