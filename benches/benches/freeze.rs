@@ -6,7 +6,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use haltbox_benches::{medians, real_slog};
-use haltbox_format::{Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::Profile;
 use haltbox_recorder::freeze::{Plan, freeze};
 use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use haltbox_benches::medians;
 use haltbox_daemon::intake::lines::LineSplitter;
-use haltbox_format::{Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::Profile;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
 

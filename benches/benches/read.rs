@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use haltbox_benches::{medians, real_slog, scratch};
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 use haltbox_reader::fingerprint::Writer;
 use haltbox_reader::tape::{BlockTape, Unit, What};
 

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, Options};
 use haltbox_recorder::ring::engine::Engine;

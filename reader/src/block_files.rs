@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::block_files::{BlockFileName, Clocks, Missing, Seams};
+use haltbox_model::block_files::{BlockFileName, Clocks, Missing, Seams};
 
 use crate::slog_file::SlogFile;
 use crate::source::{Hole, Item, Line, read_slog};

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 /// What carried a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! Every command that names a block asks here. The source tells what it knows of
 //! the block ([`KnownBlock::whole`]), the reading shows what is really there.
 
-use haltbox_format::{BlockHash, BlockHasher, Profile};
+use haltbox_format::BlockHash;
+use haltbox_model::{BlockHasher, Profile};
 
 use crate::carrier::Origin;
 use crate::compare::repeats::{Repeats, Resent};

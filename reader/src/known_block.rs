@@ -1,9 +1,9 @@
 //! What a source tells of its blocks before its lines are read.
 
 use haltbox_format::blackbox::{BlockEntry, Identity};
-use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::{Attempt, Position};
+use haltbox_format::mark::{Attempt, Position, State};
 use haltbox_format::{AppHash, Digest};
+use haltbox_model::lifecycle::Block;
 
 /// A block as a ring's marks or a box's index tell of it.
 #[derive(Clone, Debug)]

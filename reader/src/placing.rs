@@ -1,8 +1,9 @@
 //! To which block and crank a line belongs.
 
-use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Position};
-use haltbox_format::{Event, Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::{Event, Profile};
 
 use crate::known_block::KnownBlock;
 use crate::source::{Blocks, Line};

@@ -3,9 +3,10 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::Attempt;
-use haltbox_format::{Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::Profile;
+use haltbox_model::lifecycle::Lifecycle;
 
 use crate::carrier::Origin;
 use crate::placing::{Place, Placer};

@@ -1,6 +1,6 @@
 //! Sources: every kind of recording behind one way of reading.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead};
@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use haltbox_format::attached::{self, Told};
 use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
 use haltbox_format::mark::{Mark, Position};
-use haltbox_format::ring::{Entry, History, HoleKind, RingError, RingView, Timeline};
-use haltbox_format::{Digest, Lane, Profile, RingId, Stream};
+use haltbox_format::ring::{Entry, HoleKind, RingError, RingView, Timeline};
+use haltbox_format::{Digest, Lane, RingId, Stream};
+use haltbox_model::Profile;
+use haltbox_model::history::History;
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};

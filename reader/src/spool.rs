@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 
 /// As much is copied at most: an endless device must not fill the disk.
 const SPOOL_MAX: u64 = 16 << 30;

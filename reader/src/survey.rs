@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 
-use haltbox_format::lifecycle::State;
-use haltbox_format::mark::Attempt;
-use haltbox_format::{
-    AppHash, BlockHash, BoxName, Digest, Event, Lane, Profile, SlogRules, Stream,
-};
+use haltbox_format::mark::{Attempt, State};
+use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Lane, Stream};
+use haltbox_model::{Event, Profile, SlogRules};
 use serde::Serialize;
 
 use crate::carrier::Origin;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use haltbox_format::json::{self, Malformed};
+use haltbox_model::json::{self, Malformed};
 use memchr::memmem;
 
 /// Objects and arrays inside one another that are looked into: the text comes

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use haltbox_format::blackbox::{BlockEntry, Manifest};
 use haltbox_format::ring::{self as ring_format, Hole as RecordHole, HoleKind, SlotState};
-use haltbox_format::{BoxName, Lane, Profile, SlogRules};
+use haltbox_format::{BoxName, Lane};
+use haltbox_model::{Profile, SlogRules};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;

@@ -17,7 +17,7 @@ mod transactions;
 
 use std::fmt;
 
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 
 use crate::carrier::Origin;
 

@@ -9,7 +9,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use haltbox_format::{AppHash, Profile};
+use haltbox_format::AppHash;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{Agreement, HostRecorder, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {

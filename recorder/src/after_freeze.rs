@@ -1,7 +1,7 @@
 //! What is done once a box is durable: the alert file, the operator's command,
 //! the budget of the folder. None of it may hold up the recording.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::cmp::Reverse;
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use haltbox_format::AppHash;
 use haltbox_format::blackbox::{ALERT_FILE, Identity};
-use haltbox_format::lifecycle::Finding;
-use haltbox_format::outside::visible;
+use haltbox_model::lifecycle::Finding;
+use haltbox_model::outside::visible;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -281,8 +281,8 @@ fn mark_first(kept: &mut [Kept]) {
 mod tests {
     use super::*;
     use haltbox_format::blackbox::{BoxWriter, ManifestFields, Options};
-    use haltbox_format::lifecycle::State;
     use haltbox_format::mark::Attempt;
+    use haltbox_format::mark::State;
 
     fn put(folder: &Path, name: &str, age: u64, finding: Finding) {
         let path = folder.join(name);
@@ -328,7 +328,7 @@ mod tests {
             network: None,
             state: State::Pinned,
             finding: Finding::Doubt,
-            inputs: haltbox_format::Inputs::default(),
+            inputs: haltbox_model::Inputs::default(),
             unanswered: None,
         };
         let command = format!(

@@ -17,7 +17,7 @@ mod pass;
 mod tests;
 mod thread;
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;

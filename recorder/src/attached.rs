@@ -8,9 +8,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use haltbox_format::ShowPath;
 use haltbox_format::attached::{FOLDER, LINES, Lines, LinesEnd, TOLD, Told};
 use haltbox_format::mark::Position;
+use haltbox_model::ShowPath;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use haltbox_format::outside::{self, visible, visible_json};
+use haltbox_model::outside::{self, visible, visible_json};
 
 static SILENT: AtomicBool = AtomicBool::new(false);
 

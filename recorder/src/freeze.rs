@@ -8,7 +8,7 @@ pub mod progress;
 pub mod reserve;
 pub(crate) mod ring_copy;
 
-use haltbox_format::{ShowPath, quote};
+use haltbox_model::{ShowPath, quote};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -18,10 +18,12 @@ use std::sync::Arc;
 
 use haltbox_format::attached::Told;
 use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
-use haltbox_format::lifecycle::{Block, Finding, State};
-use haltbox_format::mark::Attempt;
-use haltbox_format::ring::{History, RingError, RingView};
-use haltbox_format::{AppHash, BlockHash, BoxName, Inputs, Profile, RingId};
+use haltbox_format::mark::{Attempt, State};
+use haltbox_format::ring::{RingError, RingView};
+use haltbox_format::{AppHash, BlockHash, BoxName, RingId};
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::{Block, Finding};
+use haltbox_model::{Inputs, Profile};
 
 use crate::attached;
 use crate::blackbox::{self, BoxFolder, Published};

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use haltbox_format::lifecycle::State;
-use haltbox_format::{Outside, ShowPath};
+use haltbox_format::mark::State;
+use haltbox_model::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
 use crate::size::human_bytes;

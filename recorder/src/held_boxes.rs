@@ -9,9 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use haltbox_format::blackbox::Manifest;
-use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::Superblock;
+use haltbox_model::lifecycle::{Block, Finding};
 
 use crate::regular;
 

@@ -20,16 +20,17 @@ mod keeper;
 mod messages;
 pub mod program;
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::Attempt;
-use haltbox_format::{AppHash, Digest, Event, Lane, Mismatch, Profile, Stream, Weight};
+use haltbox_format::mark::{Attempt, State};
+use haltbox_format::{AppHash, Digest, Lane, Stream};
+use haltbox_model::lifecycle::Block;
+use haltbox_model::{Event, Mismatch, Profile, Weight};
 
 use crate::console;
 use crate::freeze::{self, FreezeError, Frozen, Plan};

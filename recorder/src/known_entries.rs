@@ -3,7 +3,7 @@
 //!
 //! Nothing of this is in the marks: a recorder that was away begins anew.
 
-use haltbox_format::{SlogRules, Unread};
+use haltbox_model::{SlogRules, Unread};
 
 /// Lines without one known entry, of a slog that had some before.
 const UNREAD_AGAIN: u64 = 2000;

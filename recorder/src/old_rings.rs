@@ -6,10 +6,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::lifecycle::{Block, Lifecycle};
+use haltbox_format::Lane;
 use haltbox_format::mark::Attempt;
-use haltbox_format::ring::{History, LaneView, RingView, SlotState};
-use haltbox_format::{Lane, ShowPath};
+use haltbox_format::ring::{LaneView, RingView, SlotState};
+use haltbox_model::ShowPath;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::{Block, Lifecycle};
 
 use crate::held_boxes::Held;
 use crate::machine;

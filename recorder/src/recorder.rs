@@ -13,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use haltbox_format::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, Tail, encode_mark, encode_stamp,
 };
-use haltbox_format::ring::{CutHeader, Entry, Flags, History, Hole, Line, RingView, Timeline};
-use haltbox_format::{Digest, Event, Lane, Stream};
-use haltbox_format::{NodeLog, NodeRules, Profile, SlogEntry, SlogRules, Unread};
+use haltbox_format::ring::{CutHeader, Entry, Flags, Hole, Line, RingView, Timeline};
+use haltbox_format::{Digest, Lane, Stream};
+use haltbox_model::Event;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::{Accused, Block, Finding, Lifecycle};
+use haltbox_model::{NodeLog, NodeRules, Profile, SlogEntry, SlogRules, Unread};
 
 use crate::clock;
 use crate::given::{CUT_KEEPS, Given, LeftOut};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use haltbox_format::mark::Session;
-use haltbox_format::ring::History;
-use haltbox_format::{Profile, ShowPath};
+use haltbox_model::history::History;
+use haltbox_model::{Profile, ShowPath};
 
 use crate::regular;
 

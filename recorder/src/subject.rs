@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use haltbox_format::lifecycle::{Block, Lifecycle, State};
-use haltbox_format::mark::Attempt;
+use haltbox_format::mark::{Attempt, State};
+use haltbox_model::lifecycle::{Block, Lifecycle};
 
 use crate::archive::ArchivedBlock;
 use crate::freeze::FreezeError;

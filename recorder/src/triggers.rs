@@ -22,9 +22,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Accused, Block, Lifecycle, State};
-use haltbox_format::mark::Attempt;
-use haltbox_format::{AppHash, Event, FailedOver, Mismatch, Refusal, Weight};
+use haltbox_format::AppHash;
+use haltbox_format::mark::{Attempt, State};
+use haltbox_model::lifecycle::{Accused, Block, Lifecycle};
+use haltbox_model::{Event, FailedOver, Mismatch, Refusal, Weight};
 
 /// Things watched at once; the oldest gives way to another. A log that others
 /// write into must not cost memory.

@@ -3,7 +3,7 @@
 //! statement, on the text of the values. tests/data holds what the package itself made
 //! of an excerpt, and a test holds this to that.
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 /// A value's JSON, or `undefined`.
 type Value = Option<String>;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use haltbox_daemon::rpc::Endpoint;
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 
 use crate::chain::Node;
 use crate::dependency_set::DependencySet;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use haltbox_format::mark::Attempt;
-use haltbox_format::{Profile, ShowPath};
+use haltbox_model::{Profile, ShowPath};
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Options};
 
 use crate::book::{Change, Left};

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{Background, DEFAULT_SIZE, HostError, HostRecorder, Options};
 use haltbox_recorder::ring::engine::Engine;
 use haltbox_recorder::ring::file::OpenError;

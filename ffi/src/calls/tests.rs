@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use haltbox_format::Lane;
 use haltbox_format::mark::Position;
-use haltbox_format::ring::{
-    Entry, Flags, Header, History, LaneKey, Part, RingView, Seq, Timeline, padded,
-};
+use haltbox_format::ring::{Entry, Flags, Header, LaneKey, Part, RingView, Seq, Timeline, padded};
+use haltbox_model::history::History;
 
 use super::*;
 

@@ -136,7 +136,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             // Into memory first: it panics where it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "haltbox", &mut script);
-            haltbox_format::outside::print(
+            haltbox_model::outside::print(
                 &mut io::stdout().lock(),
                 &String::from_utf8_lossy(&script),
             )?;

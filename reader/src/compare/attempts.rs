@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haltbox_format::lifecycle::State;
+use haltbox_format::mark::State;
 
 use crate::known_block::KnownBlock;
 use crate::source::{Blocks, Source};

@@ -3,7 +3,8 @@
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Event, Lane, Profile, SlogRules, Stream, json};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::{Event, Profile, SlogRules, json};
 
 use super::attempts::Attempts;
 use super::chain::Chain;

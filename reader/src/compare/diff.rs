@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use haltbox_format::{Profile, SlogRules, json};
+use haltbox_model::{Profile, SlogRules, json};
 
 use super::changes;
 use super::dispute::Dispute;

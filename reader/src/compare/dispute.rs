@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use haltbox_format::AppHash;
-use haltbox_format::lifecycle::State;
+use haltbox_format::mark::State;
 
 use super::pair::{Agreement, Comparison, Side};
 use super::party::Party;

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use haltbox_format::SlogRules;
+use haltbox_model::SlogRules;
 
 use super::cutter::{self, Depth};
 use super::part::{Part, Parts};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use haltbox_format::json;
+use haltbox_model::json;
 use memchr::memmem;
 use serde::Serialize;
 

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use haltbox_format::{Digest, Profile};
+use haltbox_format::Digest;
+use haltbox_model::Profile;
 
 use crate::source::Source;
 use crate::vocabulary::{self, Vocabulary};

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use haltbox_format::json;
+use haltbox_model::json;
 
 /// Bytes of a line's beginning and end that are remembered: its type and numbers, and
 /// its clock.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::json;
+use haltbox_model::json;
 use serde::Serialize;
 
 use super::cutter::{self, Depth};

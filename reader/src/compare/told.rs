@@ -107,7 +107,7 @@ fn missing(kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use haltbox_format::Profile;
+    use haltbox_model::Profile;
 
     use super::*;
 

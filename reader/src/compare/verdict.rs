@@ -1,6 +1,6 @@
 //! The classes of faults, and which one the first difference is of.
 
-use haltbox_format::{Profile, SlogRules};
+use haltbox_model::{Profile, SlogRules};
 use serde::{Serialize, Serializer};
 
 use super::evidence::{Entry, Evidence};
@@ -562,7 +562,7 @@ impl Case<'_> {
         let same_place = |name: &str| {
             let values = finding.steps.each_ref().map(|step| {
                 let line = step.as_ref().map(|entry| entry.line.as_slice());
-                haltbox_format::json::find(line.unwrap_or_default(), name.as_bytes())
+                haltbox_model::json::find(line.unwrap_or_default(), name.as_bytes())
             });
             values[0] == values[1]
         };
@@ -669,7 +669,7 @@ impl Case<'_> {
         let step = finding.index;
         let (block, at) = self.blocks()[side];
         if let Some(entry) = &finding.steps[side]
-            && haltbox_format::json::members(&entry.line).any(|member| member.is_err())
+            && haltbox_model::json::members(&entry.line).any(|member| member.is_err())
         {
             return Some(format!("line {} is no whole JSON object", entry.number));
         }

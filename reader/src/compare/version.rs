@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;

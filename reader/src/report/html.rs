@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::text::{consequence_words, covers, place_words, sentence};
 use super::timeline::timeline;
@@ -11,7 +11,7 @@ use crate::compare::changes::Change;
 use crate::compare::document::{Document, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::verdict::{Verdict, Which};
-use haltbox_format::outside::visible;
+use haltbox_model::outside::visible;
 
 /// Characters of one value that the page holds.
 const VALUE: usize = 64 << 10;

@@ -7,7 +7,7 @@ use crate::compare::document::{Document, LastWrite, Place, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::streams::facts_words;
 use crate::compare::verdict::{Verdict, Which};
-use haltbox_format::Outside;
+use haltbox_model::Outside;
 
 const WIDTH: usize = 80;
 /// Letters of a word that may be a path.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::{Role, Vocabulary};
 

@@ -8,7 +8,7 @@
 pub mod entry;
 mod judging;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::entry as lines;
 use super::{Judging, Numbers, Role, Vocabulary, Written};

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::LazyLock;
 
-use haltbox_format::json;
+use haltbox_model::json;
 use memchr::memmem;
 
 use super::entry::{self, is_type, type_of};

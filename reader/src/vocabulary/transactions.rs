@@ -4,7 +4,7 @@
 mod keys;
 mod trace;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::entry::{self, is_type, type_of};
 use super::{Amount, Branching, Column, Numbers, Role, Trace, Transaction, Vocabulary, Written};

@@ -7,10 +7,10 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use haltbox_format::Event;
 use haltbox_format::blackbox::ALERT_FILE;
-use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Diverged, Pin};
+use haltbox_model::Event;
+use haltbox_model::lifecycle::Lifecycle;
 
 use crate::operator::contents;
 use haltbox_recorder::after_freeze;

@@ -10,16 +10,17 @@ mod beside;
 mod watched;
 mod writing;
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use haltbox_format::Profile;
-use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::{Attempt, Position};
-use haltbox_format::ring::{History, RingView};
+use haltbox_format::ring::RingView;
+use haltbox_model::Profile;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::{Block, Finding};
 
 use crate::intake::Place;
 use crate::rpc;

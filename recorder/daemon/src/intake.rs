@@ -12,7 +12,7 @@ mod passed;
 pub(crate) mod pipe;
 pub(crate) mod trouble;
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -33,7 +33,7 @@ mod weigh;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::Lifecycle;
+use haltbox_model::lifecycle::Lifecycle;
 
 pub(crate) use answers::number;
 pub use client::Endpoint;

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::State;
-use haltbox_format::mark::Attempt;
-use haltbox_format::{Event, Lane, Profile, ShowPath, Stream};
+use haltbox_format::mark::{Attempt, State};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::{Event, Profile, ShowPath};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::alarms::{Alarms, Brings};

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Inputs;
 use haltbox_format::blackbox::{
     BlockEntry, BoxJoiner, Coverage, Identity, Manifest, ManifestFields, Tag,
 };
-use haltbox_format::lifecycle::{Finding, State};
-use haltbox_format::mark::Attempt;
+use haltbox_format::mark::{Attempt, State};
+use haltbox_model::Inputs;
+use haltbox_model::lifecycle::Finding;
 
 use super::{ArchiveError, FOLDER, at, files_in, open_file};
 use crate::clock;

@@ -3,10 +3,12 @@
 use std::fs::File;
 
 use haltbox_format::blackbox::{BoxWriter, HostFingerprint, Identity, Manifest, Options};
-use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::Position;
-use haltbox_format::ring::{History, RingView};
-use haltbox_format::{ArchiveName, Lane, Profile, RingId};
+use haltbox_format::mark::{Position, State};
+use haltbox_format::ring::RingView;
+use haltbox_format::{ArchiveName, Lane, RingId};
+use haltbox_model::Profile;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Block;
 
 use super::{Archive, ArchiveError, at, open_file};
 use crate::blackbox::BoxName;

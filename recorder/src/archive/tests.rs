@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::blackbox::{HostFingerprint, Manifest};
 use haltbox_format::mark::Position;
-use haltbox_format::{Lane, Profile, RingId, Stream};
+use haltbox_format::{Lane, RingId, Stream};
+use haltbox_model::Profile;
 
 use super::pass::Pass;
 use super::*;
@@ -254,7 +255,7 @@ fn blocks_that_are_named_by_two_rules_stay_apart() {
     let mut node = Node::new();
     node.execute(1..=4);
     node.pass();
-    let text = include_str!("../../format/profiles/agoric.json");
+    let text = include_str!("../../model/profiles/agoric.json");
     let text = text.replacen("\"monotime\"", "\"monotime\", \"another\"", 1);
     node.profile = Arc::new(Profile::parse(text.as_bytes(), "a later one").unwrap());
     node.execute(5..=8);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use haltbox_format::Profile;
 use haltbox_format::archive_name::hour_of;
 use haltbox_format::blackbox::THREAD_STACK;
+use haltbox_model::Profile;
 
 use super::pass::Pass;
 use super::{Archive, ArchiveError, Lock};

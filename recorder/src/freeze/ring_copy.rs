@@ -9,10 +9,12 @@ use std::io;
 use haltbox_format::blackbox::{
     BlockFacts, BoxError, BoxWriter, Coverage, HostFingerprint, ManifestFields, Missing, Span,
 };
-use haltbox_format::lifecycle::Block;
 use haltbox_format::mark::{Attempt, Loss, Mark, Position, Stamp};
-use haltbox_format::ring::{Entry, History, Hole, HoleKind, Line, RingView, Timeline};
-use haltbox_format::{BlockHash, BlockHasher, Inputs, Lane, Profile, RingId, Stream};
+use haltbox_format::ring::{Entry, Hole, HoleKind, Line, RingView, Timeline};
+use haltbox_format::{BlockHash, Lane, RingId, Stream};
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Block;
+use haltbox_model::{BlockHasher, Inputs, Profile};
 
 /// How much of the ring is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]

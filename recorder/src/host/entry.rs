@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Write};
 
-use haltbox_format::{AppHash, Digest, Event, Profile};
+use haltbox_format::{AppHash, Digest};
+use haltbox_model::{Event, Profile};
 
 /// Longer than the longest of them: a crank has two digests.
 const LONGEST: usize = 512;

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use haltbox_format::blackbox::THREAD_STACK;
-use haltbox_format::lifecycle::State;
-use haltbox_format::mark::Attempt;
+use haltbox_format::mark::{Attempt, State};
 
 use super::Shared;
 use super::program::Program;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use haltbox_format::lifecycle::{Block, Finding};
 use haltbox_format::mark::Attempt;
 use haltbox_format::ring::RingView;
+use haltbox_model::lifecycle::{Block, Finding};
 
 use super::Recorder;
 use crate::held_boxes::Held;

@@ -3,8 +3,10 @@
 use std::fs::File;
 
 use haltbox_format::mark::{Position, Session, SourceMark, Stamp, Tail};
-use haltbox_format::ring::{Entry, History, Hole, HoleKind, MarkedSource, RingView, Timeline};
+use haltbox_format::ring::{Entry, Hole, HoleKind, RingView, Timeline};
 use haltbox_format::{Lane, Stream};
+use haltbox_model::history::History;
+use haltbox_model::history::MarkedSource;
 
 use super::line_end;
 

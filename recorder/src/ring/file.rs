@@ -1,7 +1,7 @@
 //! Opening the ring's file: one writer, room on the disk made sure of before
 //! anything is mapped, and nothing that may be evidence overwritten.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;

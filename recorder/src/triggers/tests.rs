@@ -1,8 +1,9 @@
 //! The policy as a table: what happens, and what is frozen when.
 
 use super::*;
+use haltbox_format::Stream;
 use haltbox_format::mark::Position;
-use haltbox_format::{Break, Stream};
+use haltbox_model::Break;
 
 /// A node that is watched, on a clock of its own.
 struct Scene {

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use haltbox_format::{AppHash, Digest, Profile};
+use haltbox_format::{AppHash, Digest};
+use haltbox_model::Profile;
 use haltbox_recorder::host::{Background, HostRecorder, Options};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -7,7 +7,8 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use haltbox_format::{AppHash, Profile};
+use haltbox_format::AppHash;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{Background, HostError, HostRecorder, Options};
 
 fn main() {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use haltbox_format::{Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::Profile;
 use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;

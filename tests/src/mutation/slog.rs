@@ -1,6 +1,6 @@
 //! A slog taken apart: entries, cranks, blocks.
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::Expected;
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use haltbox_format::{AppHash, Profile};
+use haltbox_format::AppHash;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_tests::comet::Comet;
 use haltbox_tests::node::Version;

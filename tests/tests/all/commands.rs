@@ -288,7 +288,7 @@ fn a_box_with_greater_coverage_stands_beside_the_lesser() {
 fn a_dead_ring_is_read_by_the_profile_it_was_written_with() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, profile) = (folder.path().join("node"), folder.path().join("mine.json"));
-    let builtin = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let builtin = fs::read_to_string(root().join("recorder/model/profiles/agoric.json"));
     let mine = builtin
         .expect("a profile")
         .replacen("\"agoric\"", "\"mine\"", 1);

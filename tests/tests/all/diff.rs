@@ -582,7 +582,7 @@ fn other_profiles_are_not_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let (slog, dir) = (folder.path().join("slog"), folder.path().join("node"));
     fs::write(&slog, excerpt("honest-a")).expect("a slog");
-    let builtin = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let builtin = fs::read_to_string(root().join("recorder/model/profiles/agoric.json"));
     let own = builtin
         .expect("the builtin profile")
         .replace("\"name\": \"agoric\"", "\"name\": \"own\"")

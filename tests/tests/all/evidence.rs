@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use haltbox_format::mark::SourceMark;
-use haltbox_format::ring::{History as Marks, RingView};
-use haltbox_format::{
-    AppHash, BlockHasher, Event, Lane, Mismatch, Profile, SlogRules, Stream, Weight,
-};
+use haltbox_format::ring::RingView;
+use haltbox_format::{AppHash, Lane, Stream};
+use haltbox_model::history::History as Marks;
+use haltbox_model::{BlockHasher, Event, Mismatch, Profile, SlogRules, Weight};
 use haltbox_reader::{Survey, open, verify};
 use haltbox_recorder::freeze::{Plan, freeze};
 use haltbox_recorder::given::{Given, LeftOut};

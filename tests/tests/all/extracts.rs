@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use haltbox_format::blackbox::{
     BlockFacts, BoxWriter, Identity, Manifest, ManifestFields, Options,
 };
-use haltbox_format::{CanonicalRules, Profile};
+use haltbox_model::{CanonicalRules, Profile};
 use haltbox_reader::blackbox::BlackBox;
 use haltbox_tests::*;
 use serde_json::Value;

@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use haltbox_format::mark::{Loss, SourceMark};
-use haltbox_format::ring::{Entry, History as Marks, RingView, Timeline};
-use haltbox_format::{Lane, Profile, Stream};
+use haltbox_format::ring::{Entry, RingView, Timeline};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::Profile;
+use haltbox_model::history::History as Marks;
 use haltbox_recorder::recorder::{Config, Recorder as Ring};
 use haltbox_recorder::ring::file::RingOptions;
 use haltbox_tests::*;

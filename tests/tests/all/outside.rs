@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use haltbox_format::outside::is_hidden;
+use haltbox_model::outside::is_hidden;
 use haltbox_tests::*;
 
 const HOSTILE: &str = "x\x1b[2J\u{9b}31m\u{202e}y\u{2066}\u{200b}\x07z";

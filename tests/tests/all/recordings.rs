@@ -210,7 +210,7 @@ fn replay_evicts_no_block_record() {
     let dir = folder.path().join("node");
     record_all(&dir, &with_replay, None, "8MiB").wait();
     let kept = output(0, &["cat", text(&dir.join("ring"))]);
-    let profile = haltbox_format::Profile::builtin("agoric").expect("builtin");
+    let profile = haltbox_model::Profile::builtin("agoric").expect("builtin");
     let rules = profile.slog.expect("a slog section");
     let of_blocks = |slog: &[u8]| {
         let lines = slog.split_inclusive(|b| *b == b'\n');

@@ -7,10 +7,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::Finding;
+use haltbox_format::ReadAt;
 use haltbox_format::mark::SourceMark;
 use haltbox_format::ring::*;
-use haltbox_format::{Event, Lane, Profile, Stream};
+use haltbox_format::{Lane, Stream};
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Finding;
+use haltbox_model::{Event, Profile};
 use haltbox_recorder::given::Given;
 use haltbox_recorder::old_rings;
 use haltbox_recorder::recorder::{Config, Opened, Recorder as Ring};

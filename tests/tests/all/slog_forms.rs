@@ -228,7 +228,7 @@ fn other(value: &str) -> String {
 fn member_mutations(base: &Slog) -> Vec<(String, String, Vec<u8>)> {
     let mut seen = std::collections::BTreeMap::new();
     for (at, line) in base.lines.iter().enumerate() {
-        let members = haltbox_format::json::members(line).map(|member| member.expect("JSON"));
+        let members = haltbox_model::json::members(line).map(|member| member.expect("JSON"));
         let members: Vec<_> = members.collect();
         let kind = String::from_utf8_lossy(members[0].value)
             .trim_matches('"')
@@ -240,7 +240,7 @@ fn member_mutations(base: &Slog) -> Vec<(String, String, Vec<u8>)> {
     }
     let mutated = |((kind, key), at): ((String, String), usize)| {
         let line = String::from_utf8(base.lines[at].clone()).expect("text");
-        let value = haltbox_format::json::find(line.as_bytes(), key.as_bytes()).expect("it");
+        let value = haltbox_model::json::find(line.as_bytes(), key.as_bytes()).expect("it");
         let value = String::from_utf8_lossy(value).into_owned();
         let (from, to) = (
             format!("\"{key}\":{value}"),

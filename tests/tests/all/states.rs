@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use haltbox_format::{AppHash, Profile};
+use haltbox_format::AppHash;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_tests::*;
 use nix::sys::signal::{Signal, kill};

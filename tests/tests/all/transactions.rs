@@ -10,7 +10,8 @@ mod slogs;
 
 use std::path::{Path, PathBuf};
 
-use haltbox_format::{AppHash, Profile};
+use haltbox_format::AppHash;
+use haltbox_model::Profile;
 use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_tests::*;
 use serde_json::{Value, json};

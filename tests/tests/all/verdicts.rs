@@ -567,7 +567,7 @@ fn who_sees_too_little_hides_no_difference() {
 fn a_host_with_a_profile_of_its_own_writes_as_it_likes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (profile, slog) = (folder.path().join("own.json"), folder.path().join("slog"));
-    let agoric = fs::read_to_string(root().join("recorder/format/profiles/agoric.json"));
+    let agoric = fs::read_to_string(root().join("recorder/model/profiles/agoric.json"));
     let own = agoric
         .expect("the profile")
         .replace("\"name\": \"agoric\"", "\"name\": \"own\"")

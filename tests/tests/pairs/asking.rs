@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use haltbox_cli::commands::compare;
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 use haltbox_reader::compare::diff as reader;
 use haltbox_reader::compare::party::Party;
 use haltbox_tests::mutation::honest;

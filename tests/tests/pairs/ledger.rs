@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 use haltbox_reader::Survey;
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::party::Party;

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::keccak256;
 use haltbox_daemon::intake::{News, Place, Source, Turn};
+use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
-use haltbox_format::{ShowPath, Stream};
+use haltbox_model::ShowPath;
 use haltbox_recorder::console::say;
 use haltbox_recorder::given::Given;
 

@@ -324,7 +324,7 @@ mod tests {
         let entries = || {
             let file = std::fs::File::open(folder.path().join("ring")).unwrap();
             let view = haltbox_format::ring::RingView::read(&file).unwrap();
-            let history = haltbox_format::ring::History::read(&file, &view).unwrap();
+            let history = haltbox_model::history::History::read(&file, &view).unwrap();
             let mut timeline = haltbox_format::ring::Timeline::new(&file, &view, history.marked());
             let mut lines = Vec::new();
             while let Some(entry) = timeline.next().unwrap() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use haltbox_recorder::console::say;
 use nix::libc::O_NONBLOCK;
 

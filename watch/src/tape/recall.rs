@@ -8,7 +8,8 @@ use std::path::Path;
 use alloy_primitives::B256;
 use haltbox_format::Lane;
 use haltbox_format::mark::{Attempt, Mark};
-use haltbox_format::ring::{Entry as RingEntry, History, RingView, Timeline};
+use haltbox_format::ring::{Entry as RingEntry, RingView, Timeline};
+use haltbox_model::history::History;
 
 use super::entry::{Cursor, Entry};
 use super::opinions::{Divergence, RecalledOpinions};

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use haltbox_format::{Profile, ShowPath, Stream};
+use haltbox_format::Stream;
+use haltbox_model::{Profile, ShowPath};
 
 use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};

@@ -9,10 +9,11 @@ use anyhow::bail;
 use haltbox_format::blackbox::{
     BlockFacts, BoxWriter, Identity, LIST_MAX, Manifest, ManifestFields, Missing, Options, Span,
 };
-use haltbox_format::lifecycle::{Lifecycle, State};
-use haltbox_format::mark::Attempt;
-use haltbox_format::ring::History;
-use haltbox_format::{BlockHash, BoxName, Digest, Event, Lane, Profile, Redactor, Stream};
+use haltbox_format::mark::{Attempt, State};
+use haltbox_format::{BlockHash, BoxName, Digest, Lane, Stream};
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::{Event, Profile, Redactor};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use haltbox_format::{Event, Profile};
+use haltbox_model::{Event, Profile};
 
 use super::sibling::Sibling;
 use super::{Outcome, output, shown};

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use haltbox_format::{BlockHash, ShowPath};
+use haltbox_format::BlockHash;
+use haltbox_model::ShowPath;
 
 use super::new_file::NewFile;
 use super::progress::watched;

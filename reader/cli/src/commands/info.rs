@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use clap::Args;
+use haltbox_format::AppHash;
 use haltbox_format::blackbox::HostFingerprint;
-use haltbox_format::lifecycle::State;
-use haltbox_format::{AppHash, Inputs, Outside, Profile, quote};
+use haltbox_format::mark::State;
+use haltbox_model::{Inputs, Outside, Profile, quote};
 use serde::Serialize;
 
 use super::document::{Asked, Document};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use haltbox_format::Outside;
+use haltbox_model::Outside;
 use serde::Serialize;
 
 use super::document::{Asked, Document};

@@ -21,7 +21,7 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 
 use haltbox_reader::compare::party::Party;
 use haltbox_reader::folder::archive_files;

@@ -1,6 +1,6 @@
 //! A file that becomes visible whole, and never in place of another.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use haltbox_format::outside::{self, visible, visible_json};
+use haltbox_model::outside::{self, visible, visible_json};
 use serde::Serialize;
 
 /// Prints text on standard output.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use haltbox_format::{KEY_MIN, Profile, RedactKey, Redactor};
+use haltbox_model::{KEY_MIN, Profile, RedactKey, Redactor};
 
 use super::copying::{self, Making};
 use super::{Outcome, output, profile_for, shown, single};

@@ -1,6 +1,6 @@
 //! Commands that other programs do: `haltbox record` is `haltbox-record record`.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! `haltbox verify`: finds damage and says where it is.
 
 use clap::Args;
-use haltbox_format::Outside;
+use haltbox_model::Outside;
 use serde::Serialize;
 
 use super::document::{Asked, Document};

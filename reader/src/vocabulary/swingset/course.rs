@@ -4,7 +4,7 @@
 //! where it stands. Entries outside cranks are not: where one of these cannot stand,
 //! the ones before it may be another block's already.
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::opening::{DeliveryNumbers, Opening};
 use crate::values;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use haltbox_format::json;
+use haltbox_model::json;
 
 use super::{BYTES, FOUND, Transactions, VALUE};
 use crate::values;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use haltbox_format::attached::{self, Told};
-use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, Frozen, Mark, Position};
-use haltbox_format::{Event, NodeLog, NodeRules, Profile, RingId, Stream};
+use haltbox_format::{RingId, Stream};
+use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::{Event, NodeLog, NodeRules, Profile};
 
 use crate::alarms::{Alarms, Brings};
 use crate::intake::draining::Draining;

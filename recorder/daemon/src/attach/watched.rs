@@ -1,6 +1,6 @@
 //! A host's ring, as it is seen from beside: which of its blocks a box is wanted of.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
@@ -9,10 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::lifecycle::{Block, Finding, Lifecycle, State};
-use haltbox_format::mark::{Attempt, Position, Session};
-use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Lane, Profile, RingId};
+use haltbox_format::mark::{Attempt, Position, Session, State};
+use haltbox_format::ring::RingView;
+use haltbox_format::{Lane, RingId};
+use haltbox_model::Profile;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
 
 use super::{Options, Trouble, passing};
 use crate::again::Again;

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use haltbox_format::BoxName;
 use haltbox_format::blackbox::{
     BlockFacts, BoxWriter, Coverage, HostFingerprint, Identity, ManifestFields,
     Options as BoxOptions,
 };
-use haltbox_format::{BoxName, Profile, ShowPath};
+use haltbox_model::{Profile, ShowPath};
 use std::num::NonZeroU32;
 
 use super::ask::{Asker, Bounds};

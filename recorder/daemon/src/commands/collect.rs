@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use haltbox_daemon::{collect, rpc};
-use haltbox_format::{Outside, ShowPath};
+use haltbox_model::{Outside, ShowPath};
 use haltbox_recorder::console;
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use haltbox_daemon::operator::doctor::{self, Finding};
 use haltbox_daemon::operator::try_log::Reading;
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use haltbox_recorder::console;
 
 use super::load_profile;

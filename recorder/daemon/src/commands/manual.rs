@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 
 use crate::Cli;
 

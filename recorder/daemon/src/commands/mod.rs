@@ -13,7 +13,7 @@ pub(crate) mod status;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use haltbox_format::{Profile, ShowPath};
+use haltbox_model::{Profile, ShowPath};
 
 use crate::Command;
 

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory};
 use haltbox_daemon::intake::Place;
 use haltbox_daemon::run::link::Handed;
 use haltbox_daemon::{attach, serve};
-use haltbox_format::Profile;
+use haltbox_model::Profile;
 
 use super::recording::RecordingArgs;
 use super::{absolute, load_profile};

@@ -18,8 +18,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use haltbox_format::ShowPath;
 use haltbox_format::mark::{Before, SourceMark};
+use haltbox_model::ShowPath;
 
 use super::trouble::Failure;
 use beside::{Between, Last};

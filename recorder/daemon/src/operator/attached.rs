@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use haltbox_format::Stream;
 use haltbox_format::attached::{Noted, Told};
-use haltbox_format::{Outside, Profile, Stream};
+use haltbox_model::{Outside, Profile};
 use serde::Serialize;
 
 use crate::operator::status::{SourceState, source_state};

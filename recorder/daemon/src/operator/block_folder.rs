@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::block_files::BlockFileName;
+use haltbox_model::block_files::BlockFileName;
 
 /// Its files, in the order in which they were begun.
 ///

@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use haltbox_format::ShowPath;
 use haltbox_format::mark::Loss;
-use haltbox_format::ring::History;
+use haltbox_model::ShowPath;
+use haltbox_model::history::History;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde::Serialize;
@@ -532,7 +532,8 @@ mod tests {
     use std::sync::Arc;
 
     use haltbox_format::ring::RingView;
-    use haltbox_format::{Event, Lane, Profile, Stream};
+    use haltbox_format::{Lane, Stream};
+    use haltbox_model::{Event, Profile};
 
     use super::*;
     use crate::operator::status;

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::intake::inflated;
 use crate::operator::block_folder;
-use haltbox_format::{Event, NodeLog, Outside, Profile, Stream, Unread};
+use haltbox_format::Stream;
+use haltbox_model::{Event, NodeLog, Outside, Profile, Unread};
 
 /// Bytes of a file's end that are looked at: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;

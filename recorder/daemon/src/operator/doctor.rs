@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Profile, ShowPath, Stream};
+use haltbox_format::Stream;
+use haltbox_format::ring::RingView;
+use haltbox_model::history::History;
+use haltbox_model::{Profile, ShowPath};
 
 use crate::intake::journal::SCHEME;
 use crate::operator::concerns::{CLOCK_SLACK_MS, Concern, LAGGING, Room, place_of};

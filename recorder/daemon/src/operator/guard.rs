@@ -14,10 +14,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use haltbox_format::blackbox::Manifest;
-use haltbox_format::lifecycle::{Block, State};
-use haltbox_format::mark::Stamp;
-use haltbox_format::ring::{History, RingView};
-use haltbox_format::{Digest, Outside, RingId, ShowPath, quote};
+use haltbox_format::mark::{Stamp, State};
+use haltbox_format::ring::RingView;
+use haltbox_format::{Digest, RingId};
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Block;
+use haltbox_model::{Outside, ShowPath, quote};
 use serde::Serialize;
 
 use crate::operator::status::{in_boxes, ring_path};
@@ -425,10 +427,10 @@ mod tests {
     use super::*;
     use haltbox_format::AppHash;
     use haltbox_format::Stream;
-    use haltbox_format::lifecycle::Lifecycle;
     use haltbox_format::mark::{
         Attempt, Begin, Diverged, LocalHash, Mark, Position, Release, ReleasedBy, Told,
     };
+    use haltbox_model::lifecycle::Lifecycle;
 
     fn hash(digit: u8) -> AppHash {
         AppHash::new(&[digit; 32]).unwrap()

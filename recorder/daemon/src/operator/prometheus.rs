@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use haltbox_format::lifecycle::State;
+use haltbox_format::mark::State;
 
 use crate::operator::status::{Attention, Status};
 

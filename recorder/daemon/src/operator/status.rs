@@ -1,16 +1,19 @@
 //! What a ring holds and whether somebody writes it, for `haltbox status`.
 
-use haltbox_format::{Outside, ShowPath};
+use haltbox_model::{Outside, ShowPath};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::blackbox::ALERT_FILE;
-use haltbox_format::lifecycle::{Block, State};
+use haltbox_format::mark::State;
 use haltbox_format::mark::{Loss, SourceMark, Unread};
-use haltbox_format::ring::{History, RingView};
-use haltbox_format::{AppHash, Lane, Profile, RingId, Stream};
+use haltbox_format::ring::RingView;
+use haltbox_format::{AppHash, Lane, RingId, Stream};
+use haltbox_model::Profile;
+use haltbox_model::history::History;
+use haltbox_model::lifecycle::Block;
 use serde::Serialize;
 
 use crate::intake::journal::shown_path;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead};
 
-use haltbox_format::lifecycle::{Accused, Lifecycle};
+use haltbox_format::Stream;
 use haltbox_format::mark::Position;
-use haltbox_format::{Event, NodeLog, Outside, Profile, Stream};
+use haltbox_model::lifecycle::{Accused, Lifecycle};
+use haltbox_model::{Event, NodeLog, Outside, Profile};
 
 use crate::operator::contents;
 use haltbox_recorder::triggers::{Policy, then};

@@ -18,8 +18,10 @@
 
 use std::collections::BTreeMap;
 
-use haltbox_format::lifecycle::{Block, Lifecycle, State};
-use haltbox_format::{AppHash, Event, Mismatch, Weight};
+use haltbox_format::AppHash;
+use haltbox_format::mark::State;
+use haltbox_model::lifecycle::{Block, Lifecycle};
+use haltbox_model::{Event, Mismatch, Weight};
 
 use super::Options;
 use super::poll::{By, Said, What};

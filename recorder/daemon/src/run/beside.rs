@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 
 use super::link::Shared;
 use super::output::NODE_LOG;

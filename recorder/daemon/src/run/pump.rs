@@ -10,7 +10,7 @@
 //! recorder has too ([`super::link`]): nobody waits until it is read. The recorder
 //! holds the FIFO's reading end as well, and reads there itself if the wrapper dies.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;

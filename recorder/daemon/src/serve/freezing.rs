@@ -3,7 +3,7 @@
 //! One at a time, by a thread that reads the ring's file: the loop goes on
 //! draining the sources meanwhile.
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,12 @@
 //! What has to be there before the loop begins.
 
-use haltbox_format::{Outside, ShowPath};
+use haltbox_model::{Outside, ShowPath};
 use std::fs;
 use std::path::Path;
 
 use haltbox_format::Stream;
-use haltbox_format::lifecycle::Lifecycle;
 use haltbox_format::mark::{Attempt, SourceMark};
+use haltbox_model::lifecycle::Lifecycle;
 
 use super::Options;
 use crate::intake::Source;

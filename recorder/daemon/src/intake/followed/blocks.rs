@@ -14,9 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use haltbox_format::block_files::{BlockFileName, Seams};
 use haltbox_format::mark::{Before, SourceMark};
-use haltbox_format::{Outside, ShowPath};
+use haltbox_model::block_files::{BlockFileName, Seams};
+use haltbox_model::{Outside, ShowPath};
 
 use super::super::trouble::Failure;
 use super::{DONE_AFTER, Follow, Got, LOOK, Opened, Step, WAIT_AT_MOST};

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use haltbox_format::ShowPath;
+use haltbox_model::ShowPath;
 
 use haltbox_recorder::given::LeftOut;
 use haltbox_recorder::private;

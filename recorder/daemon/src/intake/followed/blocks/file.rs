@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use haltbox_format::block_files::{Clocks, Part};
 use haltbox_format::mark::{Before, SourceMark};
+use haltbox_model::block_files::{Clocks, Part};
 
 use super::super::file::{FollowedFile, Got, Passed};
 use super::super::inflate::Inflate;

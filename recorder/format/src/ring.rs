@@ -1,0 +1,34 @@
+//! Bytes of the ring: one preallocated file of self-describing segments.
+//!
+//! ```text
+//! superblock A | superblock B | hints | spine lane | local lane | main lane
+//! ```
+//!
+//! Nothing a writer leaves behind has to be trusted: a record proves itself by
+//! its checksum, which is seeded with its sequence number and the file's salt,
+//! and everything else is found by looking at the records. `docs/format.md` is
+//! the authority for every offset in this module.
+
+mod cursor;
+#[cfg(test)]
+mod format_doc;
+mod geometry;
+mod record;
+mod segment;
+mod superblock;
+mod timeline;
+mod view;
+
+pub use cursor::{Found, Record, RecordCursor};
+pub use geometry::{
+    FIRST_SEGMENT, Geometry, HINTS_OFFSET, MAX_RING, MAX_SEGMENT, MIN_RING, MIN_SEGMENT, PAGE,
+    SUPERBLOCK_OFFSETS,
+};
+pub use record::{
+    ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,
+    LOCAL_PREFIX, LaneKey, MAX_EPOCH, MIN_FIRST, Part, Seq, padded,
+};
+pub use segment::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader};
+pub use superblock::{RING_MAGIC, RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
+pub use timeline::{Entry, Hole, HoleKind, Line, Marked, Timeline, holes};
+pub use view::{Gap, LaneView, RingError, RingView, Run, Slot, SlotState};

@@ -1,0 +1,43 @@
+//! What was told beside a ring, laid over what the ring's own marks tell.
+
+use haltbox_format::RingId;
+use haltbox_format::attached::{Told, about};
+use haltbox_format::mark::{Attempt, Mark, Position, State};
+
+use super::Lifecycle;
+
+impl Lifecycle {
+    /// Lays what was told beside a ring over what the marks of the ring tell. A block that
+    /// the ring released since is not called back by a doubt, and of what the ring itself
+    /// tells of a block nothing is changed: not where it begins, nor this node's AppHash.
+    /// The records of a block, and so its HASH, are the ring's alone.
+    pub fn apply_told(&mut self, told: &Told, ring: Option<RingId>, at: Position) {
+        if !told.is_of(ring) {
+            return;
+        }
+        let oldest = self.blocks.iter().map(|block| block.of.height).min();
+        // The ring's own marks of it went by age, and a box holds it: where its entries
+        // stand is not known, and it stands nowhere else.
+        let is_gone = |of: Attempt| {
+            oldest.is_some_and(|oldest| of.height < oldest) && told.holds_a_box_of(of)
+        };
+        for mark in told.marks() {
+            let known = about(mark).and_then(|of| self.block(of));
+            let stands = match mark {
+                _ if known.is_none() && about(mark).is_some_and(is_gone) => false,
+                Mark::Begin(_) => known.is_none(),
+                Mark::LocalHash(_) => known.is_some_and(|block| block.app_hash.is_none()),
+                Mark::Pin(_) => known.is_some_and(|block| {
+                    !matches!(block.state, State::Confirmed | State::Superseded)
+                }),
+                _ => true,
+            };
+            if stands {
+                self.apply(mark, at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

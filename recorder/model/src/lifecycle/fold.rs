@@ -1,0 +1,288 @@
+//! Folding marks: the only thing that changes a block.
+
+use haltbox_format::mark::{
+    Attempt, Begin, Boundary, Checkpoint, Counters, Crank, Diverged, Loss, Mark, Pin, Position,
+    Release, ReleasedBy, SourceMark, State, Told,
+};
+use haltbox_format::{Lane, Stream};
+
+use super::block::Block;
+use super::{APP_HASH, Lifecycle};
+
+impl Lifecycle {
+    /// Folds one mark that stands at `at`.
+    pub fn apply(&mut self, mark: &Mark, at: Position) {
+        self.dropped.take(mark);
+        match mark {
+            Mark::Begin(begin) => self.apply_begin(begin),
+            Mark::Executed(of) => self.change(*of, |b| b.executed = true),
+            Mark::End(told) => self.apply_end(told, at),
+            Mark::Commit(told) => self.apply_commit(told, at),
+            Mark::LocalHash(hash) => self.change(hash.of, |b| b.app_hash = Some(hash.app_hash)),
+            Mark::Release(release) => self.change(release.of, |b| b.release(release)),
+            Mark::Pin(pin) => self.apply_pin(pin, at),
+            Mark::Diverged(diverged) => self.apply_diverged(diverged, at),
+            Mark::Frozen(frozen) => {
+                self.change(frozen.of, |b| b.frozen = Some(frozen.name.clone()));
+            }
+            Mark::Crank(crank) => self.apply_crank(crank),
+            Mark::Loss(loss) => self.apply_loss(loss, at),
+            Mark::NodeStart => self.apply_node_start(at),
+            Mark::Checkpoint(checkpoint) => self.apply_checkpoint(checkpoint),
+            Mark::Source(source) => self.apply_source(source),
+            Mark::Session(_) | Mark::Close | Mark::Note(_) => {}
+        }
+    }
+
+    fn change(&mut self, of: Attempt, change: impl FnOnce(&mut Block)) {
+        if let Some(block) = self.blocks.iter_mut().rev().find(|block| block.of == of) {
+            change(block);
+        }
+    }
+
+    fn apply_begin(&mut self, begin: &Begin) {
+        let passed = |b: &Block| begin.by == Stream::Slog && b.of.height < begin.of.height;
+        for block in self
+            .blocks
+            .iter_mut()
+            .filter(|b| b.of != begin.of && b.until.is_none())
+        {
+            if block.follows(begin.by) || passed(block) {
+                block.until = Some(begin.from);
+            }
+        }
+        if !begin.joins {
+            self.blocks.retain(|b| b.of != begin.of);
+            self.blocks.push(Block::new(begin.of, begin.from));
+        }
+        self.change(begin.of, |block| block.begin(begin));
+        if begin.by == Stream::Slog {
+            self.move_last(begin.of);
+            self.prelude = None;
+            self.boundary = None;
+        }
+    }
+
+    /// Keeps blocks in the order of the slog, also where the node's log ran ahead.
+    fn move_last(&mut self, of: Attempt) {
+        let Some(index) = self.blocks.iter().rposition(|b| b.of == of) else {
+            return;
+        };
+        let after = self.blocks[index..]
+            .iter()
+            .rposition(|b| b.begun.has(Stream::Slog))
+            .unwrap_or(0);
+        self.blocks[index..=index + after].rotate_left(1);
+    }
+
+    /// No other block is open. Behind a gap the stream may be back in an earlier one:
+    /// what follows its end goes to the block that is still open, and may be the next
+    /// one's first work.
+    fn is_current(&self, of: Attempt) -> bool {
+        self.open(Stream::Slog).is_none_or(|open| open.of == of)
+    }
+
+    fn apply_end(&mut self, told: &Told, at: Position) {
+        let is_current = self.is_current(told.of);
+        self.change(told.of, |block| {
+            block.ended.add(told.by);
+            if block.follows(told.by) {
+                block.end = Some(at);
+            }
+        });
+        if told.by == Stream::Slog {
+            self.set_boundary(at, is_current);
+        }
+    }
+
+    fn apply_commit(&mut self, told: &Told, at: Position) {
+        self.change(told.of, |block| block.commit(told.by, at));
+        let end_is_missing = self.boundary.is_none();
+        if told.by == Stream::Slog && end_is_missing {
+            self.set_boundary(at, false);
+        }
+    }
+
+    fn apply_pin(&mut self, pin: &Pin, at: Position) {
+        let is_current = self.is_current(pin.of);
+        self.change(pin.of, |block| block.pin(pin, at));
+        if pin.over
+            && self
+                .block(pin.of)
+                .is_some_and(|b| b.begun.has(Stream::Slog))
+        {
+            self.set_boundary(at, is_current);
+        }
+    }
+
+    /// Marks of a block that was released long ago may be evicted: that it
+    /// diverged is told all the same.
+    fn apply_diverged(&mut self, diverged: &Diverged, at: Position) {
+        if self.block(diverged.of).is_none() {
+            self.blocks.push(Block::new(diverged.of, at));
+        }
+        self.change(diverged.of, |block| block.diverge(diverged, at));
+    }
+
+    /// What follows `at` belongs to the next block.
+    fn set_boundary(&mut self, at: Position, whole: bool) {
+        self.boundary = Some(Boundary { at, whole });
+        self.prelude = None;
+    }
+
+    fn apply_crank(&mut self, crank: &Crank) {
+        let Some(of) = self.open(Stream::Slog).map(|b| b.of) else {
+            return;
+        };
+        self.change(of, |block| {
+            block.cranks += 1;
+            block.first_crank.get_or_insert(crank.number);
+            block.last_crank = Some(crank.number);
+            block.activityhash = Some(crank.activityhash);
+        });
+    }
+
+    /// A loss belongs to every block from whose records one may be missing.
+    fn apply_loss(&mut self, loss: &Loss, at: Position) {
+        if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
+            return;
+        }
+        match loss.counters {
+            Some(counters) => self.spoil(counters),
+            None => self.spoil_since_last_loss(at),
+        }
+        let reaches = |from: u64| loss.counters.is_none_or(|lost| lost.reach(from));
+        let open = self.open(Stream::Slog).filter(|b| reaches(b.from.main));
+        if let Some(of) = open.map(|b| b.of) {
+            self.change(of, |block| block.whole = false);
+        }
+        if let Some(boundary) = self.boundary.filter(|b| reaches(b.at.main)) {
+            let at = if loss.dropped { at } else { boundary.at };
+            self.boundary = Some(Boundary { at, whole: false });
+        }
+        if loss.dropped {
+            self.prelude = None;
+        }
+    }
+
+    fn spoil(&mut self, lost: Counters) {
+        let touched = |b: &&mut Block| {
+            let behind = b.end.is_none_or(|end| end.main > lost.from);
+            behind && b.from.main < lost.until
+        };
+        let blocks = self.blocks.iter_mut().filter(touched);
+        blocks.for_each(|block| block.whole = false);
+    }
+
+    /// An older recorder does not tell where it dropped records: anywhere since
+    /// it last told of a loss.
+    fn spoil_since_last_loss(&mut self, at: Position) {
+        let (from, until) = (self.last_loss.unwrap_or(at).main, at.main + 1);
+        self.spoil(Counters { from, until });
+        self.last_loss = Some(at);
+    }
+
+    fn apply_node_start(&mut self, at: Position) {
+        for block in self.blocks.iter_mut().filter(|b| b.until.is_none()) {
+            block.until = Some(at);
+        }
+        self.set_boundary(at, true);
+    }
+
+    /// Blocks whose own marks were evicted are put before the one they preceded.
+    fn apply_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let mut place = self.blocks.len();
+        for told in checkpoint.blocks.iter().rev() {
+            match self.blocks.iter().rposition(|known| known.of == told.of) {
+                Some(index) => {
+                    self.blocks[index] = told.clone().into();
+                    place = index;
+                }
+                None => self.blocks.insert(place, told.clone().into()),
+            }
+        }
+        self.sources.clone_from(&checkpoint.sources);
+        self.boundary = checkpoint.boundary;
+    }
+
+    fn apply_source(&mut self, source: &SourceMark) {
+        self.sources.retain(|known| known.stream != source.stream);
+        self.sources.push(source.clone());
+    }
+}
+
+impl Block {
+    /// Whether `stream` decides where the block's entries begin and end: the
+    /// slog does wherever it told of the block.
+    pub(super) fn follows(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Slog => self.begun.has(Stream::Slog),
+            Stream::Node => !self.begun.has(Stream::Slog),
+        }
+    }
+
+    fn begin(&mut self, begin: &Begin) {
+        self.begun.add(begin.by);
+        if self.follows(begin.by) {
+            self.from = begin.from;
+            self.whole = begin.whole;
+            self.early = begin.early;
+            self.end = None;
+            self.until = None;
+        }
+    }
+
+    fn commit(&mut self, by: Stream, at: Position) {
+        self.committed.add(by);
+        if self.follows(by) {
+            self.until.get_or_insert(at);
+        }
+        if self.state == State::Open {
+            self.state = State::Committed;
+        }
+    }
+
+    fn release(&mut self, release: &Release) {
+        self.network = release.network.or(self.network);
+        if self.state != State::Diverged {
+            self.state = match release.by {
+                ReleasedBy::LaterAttempt => State::Superseded,
+                ReleasedBy::NextCommit | ReleasedBy::Network => State::Confirmed,
+            };
+        }
+    }
+
+    fn pin(&mut self, pin: &Pin, at: Position) {
+        self.network = pin.network.or(self.network);
+        let judged = !matches!(self.state, State::Open | State::Committed);
+        if self.state != State::Diverged && !(pin.over && judged) {
+            self.state = State::Pinned;
+            self.why = Some(pin.why.clone());
+            if pin.broken && !self.broken {
+                // A box that was written before holds a doubt at most.
+                self.frozen = None;
+            }
+            self.broken |= pin.broken;
+        }
+        if pin.over {
+            self.end = None;
+            self.until.get_or_insert(at);
+        }
+    }
+
+    fn diverge(&mut self, diverged: &Diverged, at: Position) {
+        if self.state != State::Diverged {
+            // A box that was written before holds a doubt, not the proof.
+            self.frozen = None;
+        }
+        self.state = State::Diverged;
+        self.why = Some(diverged.field.clone());
+        if diverged.field == APP_HASH {
+            self.app_hash = Some(diverged.local);
+            self.network = Some(diverged.network);
+        }
+        if !self.begun.has(Stream::Slog) {
+            self.until.get_or_insert(at);
+        }
+    }
+}

@@ -1,0 +1,759 @@
+//! Block events of a node's log: the `node` section of a profile, and what a
+//! line says by it.
+//!
+//! `docs/profile.md` describes the section. Two levels of trust:
+//! a text counts as what the node says only where a logger's message stands
+//! (`log_line` knows where that is), where a dying process leaves its last words,
+//! or in the fields that the profile names; anywhere else on a line it may have
+//! been chosen by somebody else, and is quoted at most.
+
+mod breaks;
+mod check;
+mod form;
+mod memory;
+mod mismatch;
+mod notice;
+#[cfg(test)]
+mod tests;
+
+pub use memory::{NodeLog, Unread};
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use haltbox_format::AppHash;
+use memchr::memmem;
+use serde::Deserialize;
+
+use crate::event::{Event, FailedOver, Mismatch, Refusal, Weight};
+use crate::log_line::{Entry, LogLine};
+use breaks::{BannerRule, BreakRule};
+use check::MAX_TEXT;
+use form::FieldRule;
+use mismatch::{Found, Pattern};
+use notice::Notice;
+
+/// The `node` section of a profile: which lines of a node's log mean what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "NodeSection")]
+pub struct NodeRules {
+    section: NodeSection,
+    /// In the order of the section's mismatches; `None` where [`Pattern::new`]
+    /// refused, which [`NodeRules::check`] reports.
+    patterns: Vec<Option<Pattern>>,
+    /// All texts at once; `None` if they are too many for one search.
+    gate: Option<AhoCorasick>,
+    /// Those of alarms and farewells, which the lines of blocks have not.
+    notices: Option<AhoCorasick>,
+}
+
+/// The field that names who logs.
+static MODULE: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"module="));
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeSection {
+    #[serde(default)]
+    loggers: Vec<String>,
+    /// What the names of modules begin with that decide about blocks.
+    #[serde(default)]
+    own_modules: Vec<String>,
+    /// What the names of modules begin with that log what others chose.
+    #[serde(default)]
+    foreign_modules: Vec<String>,
+    /// Lines without one height before that is told: a program may say much before
+    /// its first block.
+    unread_after: Option<u64>,
+    #[serde(default)]
+    rules: Vec<Rule>,
+    #[serde(default)]
+    breaks: Vec<BreakRule>,
+    #[serde(default)]
+    banners: Vec<BannerRule>,
+    #[serde(default)]
+    mismatches: Vec<MismatchRule>,
+    #[serde(default)]
+    refusals: Vec<RefusalRule>,
+    #[serde(default)]
+    failures: Vec<FailureRule>,
+    /// What reasons usually mean.
+    #[serde(default)]
+    meanings: Vec<Meaning>,
+    /// How messages at error level begin of a node that cannot start.
+    #[serde(default)]
+    last_messages: Vec<String>,
+    #[serde(default)]
+    alarms: Vec<Notice>,
+    #[serde(default)]
+    farewells: Vec<Notice>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    texts: Vec<String>,
+    events: Vec<EventRule>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum EventRule {
+    ProcessStart {},
+    Begin {
+        height: HeightField,
+    },
+    End {
+        height: HeightField,
+    },
+    Commit {
+        height: HeightField,
+        hash: Option<Keys>,
+        when: Option<Keys>,
+    },
+    LocalHash {
+        height: HeightField,
+        hash: Keys,
+    },
+    Confirm {
+        height: HeightField,
+        hash: Option<Keys>,
+        when: Option<Keys>,
+    },
+}
+
+/// One key, or several of which a line has one: versions name it differently.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    One(FieldRule),
+    OneOf(Vec<FieldRule>),
+}
+
+impl Keys {
+    fn all(&self) -> &[FieldRule] {
+        match self {
+            Keys::One(field) => std::slice::from_ref(field),
+            Keys::OneOf(fields) => fields,
+        }
+    }
+
+    fn of(&self, entry: &Entry<'_>) -> Option<AppHash> {
+        let mut fields = self.all().iter();
+        fields.find(|field| entry.has(&field.key))?.hash(entry)
+    }
+
+    fn are_in(&self, entry: &Entry<'_>) -> bool {
+        self.all().iter().any(|field| entry.has(&field.key))
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MismatchRule {
+    pattern: String,
+    fields: Vec<String>,
+    #[serde(rename = "in")]
+    inside: Vec<String>,
+    height: Option<HeightField>,
+    #[serde(default)]
+    proof: Vec<String>,
+    /// Messages of a node that blames its peers.
+    #[serde(default)]
+    blames: Vec<String>,
+    /// What a line begins with that a dying process leaves.
+    #[serde(default)]
+    last_words: Vec<String>,
+}
+
+/// Messages at error level of a node that refuses a block of the others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusalRule {
+    texts: Vec<String>,
+    #[serde(rename = "in")]
+    inside: Vec<String>,
+    height: Option<HeightField>,
+    /// It is catching up, and blames the peers that sent the block.
+    #[serde(default)]
+    blames: bool,
+}
+
+/// Messages at error level that end consensus for other reasons than a hash.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailureRule {
+    texts: Vec<String>,
+    #[serde(rename = "in")]
+    inside: Vec<String>,
+    /// What is in the reason where the others accept the block.
+    #[serde(default)]
+    refused: Vec<String>,
+}
+
+/// What a reason usually means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Meaning {
+    texts: Vec<String>,
+    why: String,
+}
+
+/// `KEY`; `KEY-1` where the line carries the height of the next block, whose header
+/// tells about this one; `KEY+1` where it carries that of the parent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "FieldRule")]
+struct HeightField {
+    field: FieldRule,
+    carries: Carries,
+}
+
+/// Whose height a line carries.
+#[derive(Clone, Copy, Debug)]
+enum Carries {
+    Own,
+    Next,
+    Parent,
+}
+
+impl From<FieldRule> for HeightField {
+    fn from(field: FieldRule) -> HeightField {
+        let of = |key: &str, carries| HeightField {
+            field: FieldRule {
+                key: key.to_owned(),
+                form: field.form.clone(),
+            },
+            carries,
+        };
+        let key = field.key.as_str();
+        let next = key.strip_suffix("-1").map(|key| of(key, Carries::Next));
+        let parent = || key.strip_suffix("+1").map(|key| of(key, Carries::Parent));
+        let beside = next.or_else(parent);
+        beside.unwrap_or(HeightField {
+            field,
+            carries: Carries::Own,
+        })
+    }
+}
+
+impl HeightField {
+    /// The height; none before the first block, which has no predecessor.
+    fn of(&self, entry: &Entry<'_>) -> Option<u64> {
+        let height = self.field.height(entry)?;
+        let own = match self.carries {
+            Carries::Own => Some(height),
+            Carries::Next => height.checked_sub(1),
+            Carries::Parent => height.checked_add(1),
+        };
+        own.filter(|height| *height > 0)
+    }
+}
+
+impl EventRule {
+    fn event(&self, entry: &Entry<'_>) -> Option<Event> {
+        let hash_in = |keys: &Option<Keys>| keys.as_ref()?.of(entry);
+        let given = |keys: &Option<Keys>| keys.as_ref().is_none_or(|keys| keys.are_in(entry));
+        Some(match self {
+            EventRule::ProcessStart {} => Event::ProcessStart,
+            EventRule::Begin { height } => Event::Begin {
+                height: height.of(entry)?,
+                early: false,
+            },
+            EventRule::End { height } => Event::End {
+                height: height.of(entry)?,
+            },
+            EventRule::Commit { height, hash, when } => Event::Commit {
+                height: height.of(entry).filter(|_| given(when))?,
+                app_hash: hash_in(hash),
+            },
+            EventRule::LocalHash { height, hash } => Event::LocalHash {
+                height: height.of(entry)?,
+                app_hash: hash.of(entry)?,
+            },
+            EventRule::Confirm { height, hash, when } => Event::Confirm {
+                height: height.of(entry).filter(|_| given(when))?,
+                app_hash: hash_in(hash),
+            },
+        })
+    }
+
+    /// Gives a height.
+    fn is_of_a_block(&self) -> bool {
+        !matches!(self, EventRule::ProcessStart {})
+    }
+
+    /// The fields of a line that the event is made of.
+    fn fields(&self) -> Vec<(&'static str, &FieldRule)> {
+        let (height, hash, when) = match self {
+            EventRule::ProcessStart {} => return Vec::new(),
+            EventRule::Begin { height } | EventRule::End { height } => (height, None, None),
+            EventRule::LocalHash { height, hash } => (height, Some(hash), None),
+            EventRule::Commit { height, hash, when }
+            | EventRule::Confirm { height, hash, when } => (height, hash.as_ref(), when.as_ref()),
+        };
+        let mut fields = vec![("height", &height.field)];
+        fields.extend(hash.into_iter().flat_map(Keys::all).map(|f| ("hash", f)));
+        fields.extend(when.into_iter().flat_map(Keys::all).map(|f| ("when", f)));
+        fields
+    }
+}
+
+impl From<NodeSection> for NodeRules {
+    fn from(section: NodeSection) -> NodeRules {
+        let pattern = |rule: &MismatchRule| Pattern::new(&rule.pattern, &rule.fields).ok();
+        let patterns: Vec<_> = section.mismatches.iter().map(pattern).collect();
+        let leads = patterns.iter().flatten().map(Pattern::lead);
+        let texts = section.rules.iter().flat_map(|rule| &rule.texts);
+        let failures = section.failures.iter().flat_map(|rule| &rule.texts);
+        let refusals = section.refusals.iter().flat_map(|rule| &rule.texts);
+        let notices = section.alarms.iter().chain(&section.farewells);
+        let breaks = section.breaks.iter().flat_map(|rule| &rule.texts);
+        let banners = section.banners.iter().map(|banner| &banner.text);
+        let texts = texts
+            .chain(failures)
+            .chain(refusals)
+            .chain(breaks)
+            .chain(banners)
+            .chain(notices.flat_map(|notice| &notice.texts));
+        let gate = search(texts.map(String::as_str).chain(leads).collect());
+        let notices = section.alarms.iter().chain(&section.farewells);
+        let notices = notices.flat_map(|notice| &notice.texts);
+        let notices = search(notices.map(String::as_str).collect());
+        NodeRules {
+            section,
+            patterns,
+            gate,
+            notices,
+        }
+    }
+}
+
+/// Says in one pass over a line whether any of `texts` is in it.
+fn search(texts: Vec<&str>) -> Option<AhoCorasick> {
+    // Only with leftmost matching does the crate search with vector
+    // instructions; which match it finds does not matter here.
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(texts)
+        .ok()
+}
+
+impl NodeRules {
+    /// The events one line tells of, in their order.
+    ///
+    /// `log` is what is remembered of the lines before. `line` has no newline;
+    /// `complete` says that one followed it. Without it, a value that touches the
+    /// line's end is not believed. A line that matches nothing costs one pass and
+    /// no allocation.
+    pub fn read(
+        &self,
+        log: &mut NodeLog,
+        line: &[u8],
+        complete: bool,
+        sink: &mut dyn FnMut(Event),
+    ) {
+        let Some(line) = log.whole(line) else {
+            return;
+        };
+        let says = || self.gate.as_ref().is_some_and(|gate| gate.is_match(&line));
+        if log.is_repetition(&line) || !(log.is_behind_banner() || says()) {
+            return log.leave(line);
+        }
+        self.read_matching(log, &line, complete, sink);
+        log.leave(line);
+    }
+
+    /// What was begun, and no line will end any more: the log is over, or goes on
+    /// somewhere else.
+    pub fn end(&self, log: &mut NodeLog, sink: &mut dyn FnMut(Event)) {
+        let banner = log.take_banner();
+        let told = banner.and_then(|banner| self.behind_banner(banner, None));
+        let told = told.and_then(|event| log.placed(event));
+        told.into_iter().for_each(sink);
+    }
+
+    #[cold]
+    fn read_matching(
+        &self,
+        log: &mut NodeLog,
+        line: &[u8],
+        complete: bool,
+        sink: &mut dyn FnMut(Event),
+    ) {
+        for line in LogLine::all(line, complete) {
+            let reading = Reading {
+                rules: self,
+                line: &line,
+                believed: log.believes(line.shape()),
+                foreign: self.names_a_foreign_module(&line),
+                log: &mut *log,
+                sink: &mut *sink,
+            };
+            reading.read();
+        }
+    }
+
+    /// Its lines tell of blocks. Those of some programs do not, and are kept all the same.
+    pub fn tells_of_blocks(&self) -> bool {
+        let mut events = self.section.rules.iter().flat_map(|rule| &rule.events);
+        events.any(EventRule::is_of_a_block)
+    }
+
+    /// The lines of a log of which these rules understand nothing, once they are enough.
+    pub fn unread(&self, log: &NodeLog) -> Option<Unread> {
+        let is_unread = self.tells_of_blocks() && log.is_unread(self.section.unread_after);
+        is_unread.then(|| log.so_far())
+    }
+
+    /// A message that tells of a block, for an operator in whose log none does.
+    pub fn example(&self) -> &str {
+        let tells = |rule: &&Rule| rule.events.iter().any(EventRule::is_of_a_block);
+        let rule = self.section.rules.iter().rfind(tells);
+        rule.and_then(|rule| rule.texts.first())
+            .map_or("", String::as_str)
+    }
+
+    fn with_patterns(&self) -> impl Iterator<Item = (&MismatchRule, &Pattern)> {
+        let rules = self.section.mismatches.iter();
+        rules
+            .zip(&self.patterns)
+            .filter_map(|(rule, pattern)| Some((rule, pattern.as_ref()?)))
+    }
+
+    /// What a reason usually means.
+    fn meaning(&self, reason: &[u8]) -> Option<String> {
+        let stands = |text: &String| memmem::find(reason, text.as_bytes()).is_some();
+        let mut meanings = self.section.meanings.iter();
+        let known = meanings.find(|meaning| meaning.texts.iter().any(stands));
+        known.map(|meaning| meaning.why.clone())
+    }
+}
+
+/// One line, and where what it tells goes.
+struct Reading<'a, 'l> {
+    rules: &'a NodeRules,
+    line: &'a LogLine<'l>,
+    /// It looks like the node's own lines.
+    believed: bool,
+    /// A foreign module's name stands on it.
+    foreign: bool,
+    log: &'a mut NodeLog,
+    sink: &'a mut dyn FnMut(Event),
+}
+
+impl<'a, 'l> Reading<'a, 'l> {
+    fn read(mut self) {
+        let line = self.line;
+        let entries = line.entries(&self.rules.section.loggers);
+        let mut told = self.banner(self.believed && entries.is_empty());
+        if self.believed {
+            for entry in &entries {
+                let (known, trouble) = self.entry(entry);
+                told |= trouble;
+                if !known {
+                    // Text that the node prints unquoted can look like the next
+                    // line; the messages known here hold none.
+                    break;
+                }
+            }
+        }
+        if !told {
+            let raw = self.believed && entries.is_empty();
+            let sighting = self.sighting(raw);
+            let notice = self.notice(raw);
+            sighting
+                .into_iter()
+                .chain(notice)
+                .for_each(|event| self.tell(event));
+        }
+    }
+
+    /// A line of a banner that a console prints as lines of their own; gives whether
+    /// it is one. `raw`: it has no head. A line with one ends what was begun.
+    fn banner(&mut self, raw: bool) -> bool {
+        if let Some(banner) = self.log.take_banner() {
+            let line = raw.then_some(self.line);
+            let told = self.rules.behind_banner(banner, line);
+            told.into_iter().for_each(|event| self.tell(event));
+            return raw;
+        }
+        if !raw {
+            return false;
+        }
+        let banner = self.rules.bare_banner(self.line, self.log.last());
+        banner.is_some_and(|banner| self.log.await_block(banner))
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Some(event) = self.log.placed(event) {
+            (self.sink)(event);
+        }
+    }
+
+    /// Tells what an entry says; gives whether its message is known, and whether
+    /// it told of trouble whose reason is whole.
+    fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
+        let foreign = self.foreign || self.rules.is_foreign(entry);
+        if foreign {
+            // The module that says it is trusted with this alone.
+            let farewell = self.rules.farewell_of(entry, foreign, self.log.newest());
+            let told = farewell.is_some();
+            farewell.into_iter().for_each(|event| self.tell(event));
+            return (false, told);
+        }
+        let known = self.block_events(entry);
+        let notice = self.rules.notice_of(entry, self.log.newest());
+        let mismatch = self.rules.mismatch(entry).map(Event::Mismatch);
+        let trouble = mismatch
+            .or_else(|| self.rules.failure(entry, self.log))
+            .or_else(|| self.rules.refusal(entry).map(Event::Refused))
+            .or_else(|| self.rules.break_of(entry))
+            .or(notice);
+        // A failure whose reason was cut may still show two hashes.
+        let told = !matches!(trouble, None | Some(Event::Failure { .. }));
+        trouble.into_iter().for_each(|event| self.tell(event));
+        (known, told)
+    }
+
+    /// Tells the entry's block events; gives whether its message is known.
+    fn block_events(&mut self, entry: &Entry<'_>) -> bool {
+        let rules = self.rules;
+        let mut known = rules.section.rules.iter();
+        let rule = known.find(|rule| entry.says(&rule.texts));
+        let events = rule.into_iter().flat_map(|rule| &rule.events);
+        let events: Vec<Event> = events.filter_map(|event| event.event(entry)).collect();
+        if events.iter().any(|event| event.height().is_some()) {
+            self.log.told_of_a_block(self.line.shape());
+        }
+        events.into_iter().for_each(|event| self.tell(event));
+        rule.is_some() || rules.is_known(entry)
+    }
+
+    /// A mismatch anywhere on the line, whoever wrote it there.
+    fn sighting(&self, raw: bool) -> Option<Event> {
+        let line = self.line;
+        self.rules.with_patterns().find_map(|(rule, pattern)| {
+            let found = pattern.find(line.text(), line.end())?;
+            let begins = |start: &String| line.begins_with(start);
+            let weight = match raw && rule.last_words.iter().any(begins) {
+                true => Weight::LastWords,
+                false => Weight::Quoted,
+            };
+            Some(Event::Mismatch(mismatch_of(found, None, None, weight)))
+        })
+    }
+
+    /// A notice anywhere on the line: what a dying process printed, or a quote.
+    fn notice(&self, raw: bool) -> Option<Event> {
+        let NodeSection {
+            alarms, farewells, ..
+        } = &self.rules.section;
+        let searched = self.rules.notices.as_ref()?;
+        searched.is_match(self.line.text()).then_some(())?;
+        let newest = self.log.newest();
+        let any = |says: &dyn Fn(&[u8]) -> bool| raw && self.line.beginnings().any(says);
+        let dies = |notice: &&Notice| any(&|text| notice.is_dying_of(text, newest));
+        if let Some(notice) = farewells.iter().find(dies) {
+            return Some(Event::Farewell {
+                why: notice.why.clone(),
+            });
+        }
+        let alarm = alarms
+            .iter()
+            .find(|notice| notice.stands_in(self.line.text()))?;
+        Some(Event::Alarm {
+            why: alarm.why.clone(),
+            quoted: !any(&|text| alarm.is_said_by(text)),
+        })
+    }
+}
+
+impl NodeRules {
+    /// A foreign module's name stands anywhere on a line without JSON. What it prints as
+    /// its message may look like fields, or like another line's head, before its name.
+    fn names_a_foreign_module(&self, line: &LogLine<'_>) -> bool {
+        let text = line.text();
+        let behind = |at| text.get(at + MODULE.needle().len()..);
+        let names = MODULE.find_iter(text).filter_map(behind);
+        let mut names = names.map(|name| name.strip_prefix(b"\"").unwrap_or(name));
+        let foreign = &self.section.foreign_modules;
+        let is_foreign = |name: &[u8]| {
+            foreign
+                .iter()
+                .any(|start| name.starts_with(start.as_bytes()))
+        };
+        !line.is_json() && names.any(is_foreign)
+    }
+
+    /// Its module logs what others chose.
+    fn is_foreign(&self, entry: &Entry<'_>) -> bool {
+        entry.any_begins("module", &self.section.foreign_modules)
+    }
+
+    /// Its module decides about blocks.
+    fn is_own(&self, entry: &Entry<'_>) -> bool {
+        entry.any_begins("module", &self.section.own_modules)
+    }
+
+    /// Its message is one of the profile's, whatever it tells.
+    fn is_known(&self, entry: &Entry<'_>) -> bool {
+        let NodeSection {
+            mismatches,
+            refusals,
+            failures,
+            breaks,
+            ..
+        } = &self.section;
+        let breaks = breaks.iter().map(|rule| &rule.texts);
+        let own = mismatches
+            .iter()
+            .flat_map(|rule| [&rule.proof, &rule.blames]);
+        let refusals = refusals.iter().map(|rule| &rule.texts);
+        let failures = failures.iter().map(|rule| &rule.texts);
+        own.chain(refusals)
+            .chain(failures)
+            .chain(breaks)
+            .any(|texts| entry.says(texts))
+    }
+
+    /// An entry of a node that cannot start.
+    fn is_last_message(&self, entry: &Entry<'_>) -> bool {
+        let message = entry.message();
+        let begins = |start: &String| {
+            let begin = message.get(..start.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
+        };
+        entry.error && self.section.last_messages.iter().any(begins)
+    }
+
+    /// The mismatch in a field the profile names, or in a last message.
+    fn mismatch(&self, entry: &Entry<'_>) -> Option<Mismatch> {
+        self.with_patterns().find_map(|(rule, pattern)| {
+            let values = rule.inside.iter().filter_map(|key| entry.value(key));
+            let mut found = values.filter_map(|value| pattern.find(value.text(), value.end()));
+            let height = rule.height.as_ref().and_then(|height| height.of(entry));
+            let last = self.is_last_message(entry);
+            let weight = match entry.error {
+                true if entry.says(&rule.proof) => Weight::Proved,
+                true if entry.says(&rule.blames) => Weight::Blamed,
+                true if last => Weight::LastWords,
+                _ if self.is_known(entry) || self.is_own(entry) => Weight::Seen,
+                _ => Weight::Quoted,
+            };
+            let found = found.next().or_else(|| {
+                let message = last.then(|| entry.message())?;
+                pattern.find(message, crate::log_line::End::Newline)
+            })?;
+            let round = entry.number("round");
+            // The height of such a line is that of the handshake, if anything.
+            let height = height.filter(|_| weight != Weight::LastWords && weight != Weight::Quoted);
+            Some(mismatch_of(found, height, round, weight))
+        })
+    }
+
+    /// A block of the others that is refused for a reason that is no hash.
+    fn refusal(&self, entry: &Entry<'_>) -> Option<Refusal> {
+        let said = |rule: &&RefusalRule| entry.error && entry.says(&rule.texts);
+        let rule = self.section.refusals.iter().find(said)?;
+        // Without the field that says why, two hashes may stand in it.
+        let reason = rule.inside.iter().find_map(|key| entry.value(key))?.text();
+        let is_told = !reason.is_empty() && reason != b"null" && reason != b"<nil>";
+        let text = if is_told { reason } else { entry.message() };
+        Some(Refusal {
+            height: rule.height.as_ref().and_then(|height| height.of(entry)),
+            round: entry.number("round"),
+            text: shown(text),
+            why: self.meaning(text),
+            blamed: rule.blames,
+        })
+    }
+
+    /// Consensus that ended for another reason than a hash.
+    fn failure(&self, entry: &Entry<'_>, log: &NodeLog) -> Option<Event> {
+        let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
+        let rule = self.section.failures.iter().find(said)?;
+        // Without the field that says why, the message may go on elsewhere.
+        rule.inside.iter().find(|key| entry.has(key))?;
+        let value = rule.inside.iter().find_map(|key| entry.value(key));
+        let text = value.map_or(&[][..], |value| value.text());
+        let mut farewells = self.section.farewells.iter();
+        if let Some(notice) =
+            farewells.find(|notice| notice.is_reason(text, log.newest(), log.has_announced()))
+        {
+            let why = notice.why.clone();
+            return Some(Event::Farewell { why });
+        }
+        Some(Event::Failure {
+            text: shown(text),
+            over: self.failed_over(rule, text),
+        })
+    }
+
+    fn failed_over(&self, rule: &FailureRule, text: &[u8]) -> FailedOver {
+        let stands = |part: &str| memmem::find(text, part.as_bytes()).is_some();
+        let of_hashes = |(mismatch, pattern): (&MismatchRule, &Pattern)| {
+            let field = |field: &String| stands(&format!("{}{field}", pattern.lead()));
+            stands(pattern.lead()) && mismatch.fields.iter().any(field)
+        };
+        if self.with_patterns().any(of_hashes) {
+            return FailedOver::Hashes;
+        }
+        match rule.refused.iter().any(|part| stands(part)) {
+            true => FailedOver::Refusal(self.meaning(text)),
+            false => FailedOver::Other,
+        }
+    }
+
+    /// What the node announces; a foreign module only what is its own to say.
+    fn farewell_of(&self, entry: &Entry<'_>, foreign: bool, newest: Option<u64>) -> Option<Event> {
+        let may = |notice: &&Notice| !foreign || entry.any_begins("module", &notice.modules);
+        let mut farewells = self.section.farewells.iter().filter(may);
+        let said = farewells.find(|notice| notice.is_message(entry.message(), newest))?;
+        Some(Event::Farewell {
+            why: said.why.clone(),
+        })
+    }
+
+    /// What the node itself announces, or is alarmed by.
+    fn notice_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
+        if let Some(farewell) = self.farewell_of(entry, false, newest) {
+            return Some(farewell);
+        }
+        let message = entry.message();
+        let last = self.is_last_message(entry);
+        let reasons = ["err", "error"]
+            .into_iter()
+            .filter_map(|key| entry.value(key));
+        let reasons: Vec<&[u8]> = reasons.filter(|_| last).map(|value| value.text()).collect();
+        let said = |notice: &&Notice| {
+            let own = entry.error && notice.is_message(message, None);
+            own || reasons.iter().any(|reason| notice.stands_in(reason))
+        };
+        let alarm = self.section.alarms.iter().find(said)?;
+        Some(Event::Alarm {
+            why: alarm.why.clone(),
+            quoted: false,
+        })
+    }
+}
+
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text)).into_owned()
+}
+
+fn mismatch_of(
+    found: Found<'_>,
+    height: Option<u64>,
+    round: Option<u64>,
+    weight: Weight,
+) -> Mismatch {
+    Mismatch {
+        height,
+        carried: None,
+        round,
+        field: found.field.to_owned(),
+        local: found.local,
+        network: found.network,
+        weight,
+    }
+}
