@@ -7,6 +7,7 @@ use haltbox_model::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
 use crate::size::human_bytes;
+use crate::subject::BY_REQUEST;
 
 /// What an operator does at a halt, and what not.
 pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the evidence.\n  2. Copy the \
@@ -25,9 +26,12 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
             "haltbox: DIVERGED at height {height}: {}",
             Outside::text(&frozen.reason)
         ),
+        _ if frozen.reason == BY_REQUEST => {
+            writeln!(text, "haltbox: height {height} was {BY_REQUEST}")
+        }
         _ => writeln!(
             text,
-            "haltbox: black box of height {height}: {}",
+            "haltbox: height {height} was frozen: {}",
             Outside::text(&frozen.reason)
         ),
     };
@@ -42,10 +46,10 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     let _ = writeln!(text, "  quote      {}", Outside::text(&frozen.quote()));
     if !frozen.inputs.is_empty() {
         let inputs = frozen.inputs.to_string();
-        let _ = writeln!(text, "  given      {}", Outside::text(&inputs));
+        let _ = writeln!(text, "  inputs     {}", Outside::text(&inputs));
     }
     if let Some(unanswered) = &frozen.unanswered {
-        let _ = writeln!(text, "  lacks      {}", Outside::text(unanswered));
+        let _ = writeln!(text, "  missing    {}", Outside::text(unanswered));
     }
     let _ = writeln!(text, "  please upload the black box{}", hint(upload_hint));
     let _ = writeln!(
@@ -77,5 +81,7 @@ pub fn held(height: u64, name: &str, reason: &str) -> String {
 }
 
 fn hint(upload_hint: Option<&str>) -> String {
-    upload_hint.map_or_else(String::new, |hint| format!(": {}", Outside::text(hint)))
+    // Operators of earlier releases wrote "to the thread ...".
+    let place = |hint: &str| Outside::text(hint.strip_prefix("to ").unwrap_or(hint)).to_string();
+    upload_hint.map_or_else(String::new, |hint| format!(" to {}", place(hint)))
 }

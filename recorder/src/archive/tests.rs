@@ -231,7 +231,7 @@ fn a_damaged_part_keeps_its_hour_in_parts_and_is_told() {
     assert!(
         trouble[0]
             .to_string()
-            .contains("is damaged; see haltbox verify")
+            .contains("is damaged; run haltbox verify")
     );
     assert_eq!(node.names().len(), 2);
 }

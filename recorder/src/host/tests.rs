@@ -158,7 +158,7 @@ fn what_the_thread_did_is_told_to_a_host_that_asks() {
     host.diverged(3, hash(7), hash(9), "AppHash").expect("open");
     let told = message_of(&host);
     assert!(told.starts_with("haltbox: DIVERGED at height 3: AppHash differs"));
-    assert!(told.contains("\n  please upload the black box: to the forum\n"));
+    assert!(told.contains("\n  please upload the black box to the forum\n"));
     let alert = std::fs::read_to_string(folder.path().join("boxes").join(ALERT_FILE));
     assert!(alert.expect("an alert").contains(&told), "{told}");
     assert_eq!(host.take_message().expect("open"), None);

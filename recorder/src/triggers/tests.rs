@@ -260,7 +260,7 @@ fn trouble() -> Vec<Row> {
         (
             "a deterministic panic",
             "run 7; failure".into(),
-            &["7 consensus failed, and not over a hash: no divergence, but out of range"],
+            &["7 consensus failed, but not over a hash, so this is no divergence: out of range"],
         ),
         (
             "a block that does not stand, at once",
@@ -288,21 +288,21 @@ fn trouble() -> Vec<Row> {
         (
             "a failure at a block that was frozen by request",
             "run 7; frozen 7; failure; failure; wait 90".into(),
-            &["7 in a box: consensus failed, and not over a hash"],
+            &["7 in a box: consensus failed, but not over a hash"],
         ),
         (
             "a block that does not stand, far above what is recorded",
             "run 7; break 50".into(),
-            &["7 it does not stand: block 7 (of height 50 nothing is recorded"],
+            &["7 it does not stand: block 7 (nothing of height 50 is recorded"],
         ),
         (
             "the newest is kept for others, and then is meant itself",
             "run 7; break 50; frozen 7; break 50; break 60; break 7; break 7; break 0".into(),
             &[
-                "7 it does not stand: block 7 (of height 50 nothing is recorded",
-                "7 in a box: it does not stand: block 7 (of height 60 nothing is recorded",
+                "7 it does not stand: block 7 (nothing of height 50 is recorded",
+                "7 in a box: it does not stand: block 7 (nothing of height 60 is recorded",
                 "7 in a box: it does not stand: block 7",
-                "7 in a box: it does not stand: block 7 (the log does not tell",
+                "7 in a box: it does not stand: block 7 (the log does not say",
             ],
         ),
         (
@@ -313,12 +313,12 @@ fn trouble() -> Vec<Row> {
         (
             "a block that does not stand, of some height",
             "run 7; break 0".into(),
-            &["7 it does not stand: block 7 (the log does not tell"],
+            &["7 it does not stand: block 7 (the log does not say"],
         ),
         (
             "a block that does not stand, and nothing is recorded",
             "break 0".into(),
-            &["0 it does not stand: block 7 (the log does not tell"],
+            &["0 it does not stand: block 7 (the log does not say"],
         ),
         (
             "hashes that cannot be read",
@@ -328,7 +328,7 @@ fn trouble() -> Vec<Row> {
         (
             "a line that was cut",
             "run 7; cut".into(),
-            &["7 consensus failed; the line that says why was cut"],
+            &["7 consensus failed; the log line with the reason was cut"],
         ),
         (
             "an announced end",
@@ -558,7 +558,7 @@ fn two_troubles_at_once_are_the_reason_of_one_box() {
     assert_eq!(
         scene.told,
         [
-            "7 consensus failed, and not over a hash: no divergence, but out of range; it does not stand"
+            "7 consensus failed, but not over a hash, so this is no divergence: out of range; it does not stand"
         ]
     );
 }

@@ -81,7 +81,7 @@ pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     let is_recorded = !node.options.iter().any(|option| option == "-off");
     let (given, lines): (Vec<&str>, Vec<&str>) = alert
         .lines()
-        .partition(|line| line.starts_with("  given      time="));
+        .partition(|line| line.starts_with("  inputs     time="));
     assert_eq!(given.len(), usize::from(is_recorded), "{alert}");
     let [_time, what, file, quote, upload, keep, ..] = lines.as_slice() else {
         panic!("{alert}")
@@ -96,9 +96,9 @@ pub(super) fn check_message(node: &Validator, height: u64) -> Told {
     assert!(file.starts_with(&place), "{file}");
     let differs = told.quoted(node, height);
     assert_eq!(*quote, format!("  quote      {name} {differs}"));
-    let asked = "  please upload the black box: to the validators' channel";
+    let asked = "  please upload the black box to the validators' channel";
     assert_eq!(*upload, asked);
-    let warned = "  do not roll back, resync or prune before you copied it";
+    let warned = "  do not roll back, resync or prune before you have copied it";
     assert_eq!(*keep, warned);
     if is_recorded {
         check_own_log(node, &[what, file, quote, given[0], upload, keep]);

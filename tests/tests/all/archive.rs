@@ -281,7 +281,7 @@ fn a_broken_archive_is_told_and_costs_nothing_else() {
     let mut chain = Chain::start(&dir, &[]);
     chain.feed(1..=30);
     let said = chain.recorder.said();
-    assert_eq!(said.matches("nothing is archived").count(), 1, "{said}");
+    assert_eq!(said.matches("archiving is off").count(), 1, "{said}");
     let slog = chain.end();
     let ring = output(0, &["cat", text(&dir.join("ring"))]);
     assert!(slog.ends_with(&ring) && !ring.is_empty());

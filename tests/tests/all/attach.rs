@@ -112,7 +112,7 @@ fn a_divergence_that_the_host_tells_of_is_frozen_beside_it() {
     let dir = folder.path().join("node");
     // Before the host: its ring is waited for, and never locked.
     let watcher = attached(&dir, &[]);
-    watcher.wait_for("is not there yet; waiting for it");
+    watcher.wait_for("does not exist yet; retrying every second");
     let mut host = Host::start(&dir);
     watcher.wait_for("attached to");
     (1..=5).for_each(|height| host.execute(height));
@@ -168,7 +168,7 @@ fn the_host_s_own_profile_is_what_counts() {
     assert_eq!(found.len(), 1);
     assert!(!text(&found[0]).contains("incomplete"), "{found:?}");
     let info = String::from_utf8(output(0, &["info", text(&found[0])])).expect("UTF-8");
-    assert!(info.contains("3 of 3 blocks complete"), "{info}");
+    assert!(info.contains("complete blocks: 3 of 3"), "{info}");
 }
 
 #[test]
@@ -524,7 +524,7 @@ fn an_operator_sees_who_stands_beside_the_ring_and_what_it_was_told() {
     let seen = status(&node.dir);
     assert!(words(&seen).contains(&"not-followed".to_owned()), "{seen}");
     assert!(seen["attached"].is_null(), "{seen}");
-    assert!(doctor(1).contains("WRONG  nothing here tells this ring's AppHash"));
+    assert!(doctor(1).contains("PROBLEM  "));
     // Somebody does, and is killed.
     let watcher = node.attach();
     node.settle(3);
@@ -534,7 +534,7 @@ fn an_operator_sees_who_stands_beside_the_ring_and_what_it_was_told() {
     assert_eq!(beside["alive"], true, "{seen}");
     assert_eq!(beside["pid"], watcher.child.id(), "{seen}");
     assert_eq!(beside["sources"][0]["path"], text(&node.log), "{seen}");
-    let line = format!("is at work and follows {}", node.log.display());
+    let line = format!("is running and follows {}", node.log.display());
     assert!(doctor(0).contains(&line), "{}", doctor(0));
     watcher.signal(Signal::SIGSTOP);
     wait_until("it is stopped", || {
@@ -616,7 +616,7 @@ fn a_failure_far_above_the_ring_accuses_no_block_of_it() {
     let told = [
         (6, "DIVERGED at height 50", "50-incomplete".to_owned()),
         // Behind a gap in the log.
-        (50, "the log does not tell at which height", name_of(5)),
+        (50, "the log does not say at which height", name_of(5)),
     ];
     for (from, words, name) in told {
         let mut node = Node::start();
@@ -702,7 +702,7 @@ fn a_box_that_finds_no_room_is_tried_again() {
     while file.write_all(&page).is_ok() {}
     host.call(&format!("diverged 5 {} {}", hash(1), hash(2)));
     watcher.wait_for("NOT FROZEN: ");
-    watcher.wait_for("it is tried again in 5 s");
+    watcher.wait_for("retrying in 5 s");
     assert!(boxes(&dir).is_empty());
     std::fs::remove_file(&filler).expect("removed");
     drop(file);
@@ -792,7 +792,7 @@ fn a_spine_that_wrapped_leaves_what_was_told_beside_it_as_it_is() {
     let asked = run(&["freeze", text(&dir), "--height", "5"]);
     let words = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert_eq!(asked.status.code(), Some(2), "{words}");
-    assert!(words.contains("nothing of height 5"), "{words}");
+    assert!(words.contains("height 5 is in neither"), "{words}");
     assert_eq!(boxes(&dir), found);
     drop(host);
     watcher.stop();

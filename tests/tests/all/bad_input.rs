@@ -102,7 +102,7 @@ fn a_ring_that_cannot_be_gone_on_with_is_moved_aside_and_named() {
         ("zeroed", "only zeroes", |ring| {
             fs::write(ring, vec![0; 8 << 20]).expect("written")
         }),
-        ("truncated", "is cut short", |ring| {
+        ("truncated", "is truncated", |ring| {
             fs::File::options()
                 .write(true)
                 .open(ring)

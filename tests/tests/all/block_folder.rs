@@ -360,7 +360,7 @@ fn what_was_written_while_nobody_read_is_read() {
     block(93, &mut sender);
     let recorder = record(folder.path(), &sender.folder, SIZE);
     wait_until("block 93", || has(folder.path(), sender.entries));
-    recorder.wait_for("block 92: its file is not here");
+    recorder.wait_for("block 92: its file is missing");
     recorder.stop();
     let mut expected: Vec<u64> = (1..=gone).collect();
     expected.push(0);
@@ -461,7 +461,7 @@ fn a_folder_that_is_recorded_needs_no_attention() {
         flat.contains("the profile agoric reads blocks in"),
         "{said}"
     );
-    assert!(!flat.contains("is not there"), "{said}");
+    assert!(!flat.contains("does not exist"), "{said}");
     recorder.kill();
     // What the recorder has not read waits in files behind the one that it read.
     (4..=9).for_each(|height| sender.block(height));

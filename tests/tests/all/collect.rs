@@ -224,8 +224,7 @@ fn events_alone_accuse_nobody() {
     );
     let notes = found["notes"].to_string();
     assert!(
-        notes.contains("height 20: the events are not the same either")
-            && notes.contains("\\\"tx\\\":2"),
+        notes.contains("height 20: the events differ too") && notes.contains("\\\"tx\\\":2"),
         "{notes}"
     );
 }
@@ -342,10 +341,7 @@ fn what_the_node_does_not_tell_is_said() {
             "does not tell the block",
         ),
         (healthy().without("/validators?height=19"), "who voted"),
-        (
-            evidence,
-            "evidence against validators of no kind that is known",
-        ),
+        (evidence, "evidence of an unknown kind against validators"),
         (no_address, "no ed25519 key"),
         (voters, "who voted"),
         (another, "does not tell the block"),
@@ -507,7 +503,7 @@ fn a_divergence_box_has_what_the_node_still_told() {
     let direct = Answers::of("divergent").bx(&folder.path().join("direct"));
     assert_eq!(lines(&out.join("20-incomplete")), lines(&direct));
     // Two operators read this to each other.
-    let given = "given      time=1795993018.594507464 txs=915653e9 votes=957669bc evidence=none validators=e116bced";
+    let given = "inputs     time=1795993018.594507464 txs=915653e9 votes=957669bc evidence=none validators=e116bced";
     let said = fs::read_to_string(folder.path().join("bare.stderr")).expect("what it said");
     assert!(said.contains(given), "{said}");
     for bx in [&kept, &direct] {

@@ -219,7 +219,7 @@ fn the_demo_shows_where_two_validators_parted() {
     );
     for words in [
         "please upload the black box",
-        "do not roll back, resync or prune before you copied it",
+        "do not roll back, resync or prune before you have copied it",
         "same       healthy 12-dfe7e3ec1526a7a094615e83c538ef5d",
         "DIFFERENT  healthy 13-525b7328b707e9fc4ff00c52a8edfbbf  divergent 13-a54ed586985315d46cf177f2908abff6",
     ] {
@@ -239,7 +239,7 @@ fn a_ring_of_another_size_goes_when_it_is_drained() {
     assert_eq!(old.len(), 1, "a pinned block went with its ring");
     let said = fs::read_to_string(dir.with_extension("stderr")).expect("what was said");
     assert!(
-        said.contains("it stays because height 12 is pinned"),
+        said.contains("it is kept because height 12 is pinned"),
         "{said}"
     );
     let frozen = output(
@@ -378,17 +378,17 @@ fn the_doctor_finds_what_is_not_wired() {
     let well = run(&["doctor", text(&dir)]).stdout;
     let well = String::from_utf8(well).expect("UTF-8");
     // The test may run where no ring should lie.
-    let wrong = |line: &str| line.starts_with("WRONG") && !line.contains("the ring lies on");
+    let wrong = |line: &str| line.starts_with("PROBLEM") && !line.contains("the ring is on");
     assert!(!well.lines().any(wrong), "{well}");
-    assert!(well.contains("ok     a recorder is at work"), "{well}");
+    assert!(well.contains("ok       a recorder is running"), "{well}");
     recorder.stop();
     std::fs::remove_file(&paths.1).expect("a log");
     std::fs::write(folder.path().join("priv_validator_state.json"), "{}").expect("a file");
     let ill = String::from_utf8(output(1, &["doctor", text(&dir)])).expect("UTF-8");
     for words in [
-        "no recorder holds the ring",
-        "node.log is not there",
-        "lies in the node's data folder",
+        "no recorder is running",
+        "node.log does not exist",
+        "is inside the node's data folder",
     ] {
         assert!(ill.contains(words), "{words} is not in\n{ill}");
     }

@@ -224,7 +224,7 @@ fn what_was_rotated_while_nobody_read_is_found() {
     scene.write(10);
     let recorder = scene.record();
     scene.wait();
-    recorder.wait_for("slog.jsonl.2 is read from byte");
+    recorder.wait_for("slog.jsonl.2 is read first, from byte");
     recorder.stop();
     let expected = [
         all(20),
@@ -372,7 +372,7 @@ fn a_file_that_is_cut_before_its_turn_is_missed() {
     file.set_len(0).expect("cut");
     scene.write(20);
     scene.wait();
-    recorder.wait_for("was cut before it was read");
+    recorder.wait_for("was truncated before it was read");
     recorder.stop();
     let expected = [all(10), vec![0], (16..=35).collect()];
     assert_eq!(scene.recorded(), expected.concat());
@@ -451,7 +451,7 @@ fn a_file_that_may_not_be_read_is_read_later_or_missed() {
     scene.reopen();
     scene.write(10);
     scene.wait();
-    recorder.wait_for("a file that could not be read is gone");
+    recorder.wait_for("a file that could not be read was removed");
     recorder.stop();
     let expected = [all(20), vec![0], (31..=40).collect()];
     assert_eq!(scene.recorded(), expected.concat());

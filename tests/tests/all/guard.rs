@@ -174,7 +174,7 @@ fn status_doctor_and_metrics_show_that_it_holds() {
     let found = &status(&dir)["guard"];
     assert_eq!((&found["height"], &found["box"]), (&H.into(), &name.into()));
     assert_eq!(found["build"].as_str().map(str::len), Some(64));
-    let words = "haltbox guard does not let the build";
+    let words = "haltbox guard refuses to start the build";
     for command in ["status", "doctor"] {
         let (code, said) = told(&run(&[command, text(&dir)]));
         assert!(code == 1 && said.contains(words), "{said}");
@@ -287,7 +287,7 @@ fn a_node_that_recovered_starts() {
     guarded.node.block(H + 1);
     guarded.write();
     wait_until("the next block", || guarded.guard(&[]).0 == 0);
-    guarded.starts(&[], "the chain went on from height 7");
+    guarded.starts(&[], "the chain has continued after height 7");
     guarded.stop();
 }
 

@@ -113,7 +113,7 @@ const SCENES: [Scene; 15] = [
                 node.start();
             }
         },
-        frozen: Some("the node's last words"),
+        frozen: Some("among the node's last log lines"),
     },
     Scene {
         name: "results only",
@@ -136,7 +136,7 @@ const SCENES: [Scene; 15] = [
             ));
             node.start();
         },
-        frozen: Some("the node's last words"),
+        frozen: Some("among the node's last log lines"),
     },
     Scene {
         // The application's database was swapped: no line has an error level.
@@ -151,7 +151,7 @@ const SCENES: [Scene; 15] = [
             ));
             node.start();
         },
-        frozen: Some("the node's last words"),
+        frozen: Some("among the node's last log lines"),
     },
     Scene {
         name: "deterministic panic",
@@ -484,7 +484,7 @@ fn the_budget_of_boxes_is_kept() {
     append(&followed.log, &node.log);
     followed
         .recorder
-        .wait_for("was removed to keep the budget of boxes");
+        .wait_for("the boxes exceeded --max-boxes or --max-bytes");
     followed.recorder.stop();
     let second = boxes(&dir);
     assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
@@ -560,7 +560,7 @@ fn a_box_that_cannot_be_written_is_tried_again() {
     ));
     append(&followed.log, &node.log);
     followed.recorder.wait_for("NOT FROZEN: ");
-    followed.recorder.wait_for("it is tried again in 5 s");
+    followed.recorder.wait_for("retrying in 5 s");
     std::fs::remove_file(&there).expect("removed");
     std::fs::rename(&away, &there).expect("renamed");
     followed.recorder.wait_for("DIVERGED at height 7");

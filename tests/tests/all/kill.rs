@@ -231,7 +231,7 @@ fn a_killed_writer_leaves_what_it_wrote_and_a_pinned_block() {
         .args(["-c", &script])
         .status()
         .expect("sh runs");
-    recorder.wait_for("the stream ended in mid-block");
+    recorder.wait_for("the stream ended in the middle of the block");
     recorder.stop();
     assert!(
         output(0, &["cat", text(&dir.join("ring"))]) == part,

@@ -190,14 +190,17 @@ fn a_port_that_is_taken_is_told_and_tried_again() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let recorder = serving(folder.path(), &address);
-    recorder.wait_for(&format!("no metrics at {address} yet"));
+    recorder.wait_for(&format!("cannot serve metrics at {address} yet"));
     wait_until("recording to go on", || {
         let status = output(0, &["status", text(&recorder.dir)]);
         String::from_utf8_lossy(&status).contains("newest 9")
     });
     drop(taken);
     assert_eq!(get(&place(&recorder)).0, 200);
-    assert_eq!(recorder.said().matches("no metrics at").count(), 1);
+    assert_eq!(
+        recorder.said().matches("cannot serve metrics at").count(),
+        1
+    );
     recorder.stop();
 }
 

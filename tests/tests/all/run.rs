@@ -286,7 +286,7 @@ fn an_older_recorder_is_named_and_left_at_work() {
     let words = said(&dir);
     assert!(words.contains("THIS NODE IS NOT RECORDED"), "{words}");
     let end_it = format!(
-        "(its process is the pid in haltbox status --json {})",
+        "kill the pid that haltbox status --json {} shows",
         text(&dir)
     );
     assert!(words.contains(&end_it), "{words}");
@@ -683,7 +683,7 @@ fn the_last_words_of_a_node_that_ends_freeze_its_block() {
     let found = boxes(&dir);
     assert_eq!(found.len(), 1, "{}", said(&dir));
     assert!(
-        said(&dir).contains("the node's last words, then the node ended"),
+        said(&dir).contains("among the node's last log lines"),
         "{}",
         said(&dir)
     );

@@ -273,7 +273,7 @@ fn a_chain_without_a_slog_misses_none() {
     wait_until("the block", || status(&dir)["head"] == 5);
     wait_until("all to be well", || words(&dir).is_empty());
     let said = doctor(&dir);
-    let wrong = |line: &str| line.starts_with("WRONG") && !line.contains("the ring lies on");
+    let wrong = |line: &str| line.starts_with("PROBLEM") && !line.contains("the ring is on");
     assert!(!said.lines().any(wrong), "{said}");
     recorder.stop();
 }
@@ -298,7 +298,7 @@ fn a_host_that_links_the_recorder_has_no_sources_and_may_be_dead() {
     }
     assert_eq!(words(&dir), [""; 0]);
     let said = doctor(&dir);
-    let wrong = |line: &str| line.starts_with("WRONG") && !line.contains("the ring lies on");
+    let wrong = |line: &str| line.starts_with("PROBLEM") && !line.contains("the ring is on");
     assert!(!said.lines().any(wrong), "{said}");
     assert!(
         said.contains("ok     the host itself writes the ring"),
@@ -349,7 +349,7 @@ fn a_recorder_says_what_it_follows_and_the_first_block_it_sees() {
     for expected in [
         format!("follows the slog {}, from its beginning\n", slog.display()),
         format!(
-            "follows the node log {}, which is not there yet\n",
+            "follows the node log {}, which does not exist yet\n",
             log.display()
         ),
     ] {

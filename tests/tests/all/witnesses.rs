@@ -285,11 +285,15 @@ fn a_peer_of_another_chain_is_never_compared() {
     watched.run_to(5, H);
     watched
         .recorder
-        .wait_for("it is of the chain \"agoric-local\", this node of \"agoric-3\"");
+        .wait_for("it belongs to the chain \"agoric-local\", this node to \"agoric-3\"");
     wait_asked(&peer, "commit", 4);
     assert_eq!((watched.attention(), watched.boxes()), (0, Vec::new()));
     let said = watched.recorder.said();
-    assert_eq!(said.matches("is not compared with").count(), 1, "{said}");
+    assert_eq!(
+        said.matches("is not used for comparison").count(),
+        1,
+        "{said}"
+    );
     watched.recorder.stop();
 }
 

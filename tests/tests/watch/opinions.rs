@@ -424,11 +424,11 @@ fn an_orphan_that_is_called_safe_is_no_violation() {
     let orphan = head(&chains.to, executed.block);
     let depth = chains.to.height("latest") - executed.block + 1;
     chains.to.reorg(depth);
-    watcher.wait_for("1 blocks with 1 messages are gone", PATIENCE);
+    watcher.wait_for("blocks removed: 1, messages in them: 1", PATIENCE);
     let told = status(&orphan, &orphan, &orphan);
     supernode.answer_with(tells(json!({"chains": {"902": told}})));
     let line = watcher.wait_for("the watched chain has", PATIENCE);
-    assert!(line.contains("proves nothing for now"), "{line}");
+    assert!(line.contains("not usable for now"), "{line}");
     assert!(line.contains(&executed.block_hash.to_string()), "{line}");
     std::thread::sleep(ROUNDS);
     assert!(watcher.alerts("CRITICAL").is_empty());
@@ -467,7 +467,10 @@ fn nothing_is_concluded_of_an_innocent_chain_while_a_supernode_rewinds() {
         watcher.sum("opinions_total", "agrees") > 0
     });
     supernode.answer_with(|_, _| Err((-32_000, "rewinding")));
-    watcher.wait_for("it tells no status: error -32000: rewinding", PATIENCE);
+    watcher.wait_for(
+        "it returned no valid status: error -32000: rewinding",
+        PATIENCE,
+    );
     filter.answer_with(refuses(CONFLICT, "no such block"));
     let zeros = status(&zero(), &zero(), &zero());
     supernode.answer_with(tells(json!({"chains": {"901": zeros, "902": zeros}})));
@@ -483,7 +486,7 @@ fn nothing_is_concluded_of_an_innocent_chain_while_a_supernode_rewinds() {
         watcher.sum("opinions_total", "answer=\"agrees\"") > agreed
     });
     supernode.answer_with(sound);
-    watcher.wait_for("is sound again, after", PATIENCE);
+    watcher.wait_for("are usable again, after", PATIENCE);
     std::thread::sleep(SOON);
     assert_eq!(watcher.sum("reset_window", ""), 0);
     assert_eq!(watcher.sum("opinion_divergence_total", ""), 0);
@@ -525,7 +528,7 @@ fn a_watcher_starts_and_lives_with_every_endpoint_down() {
         );
     }
     for name in ["supernode", "op-node"] {
-        watcher.wait_for(&format!("{name} {nobody} cannot be asked"), PATIENCE);
+        watcher.wait_for(&format!("{name} {nobody} does not answer"), PATIENCE);
     }
     std::thread::sleep(ROUNDS);
     assert_eq!(watcher.sum("endpoint_up", ""), 0);

@@ -165,7 +165,7 @@ fn every_command_reads_a_watchers_tape() {
     for source in [ring, &folder, boxed] {
         assert!(words(0, &["cat", source]).contains("block-seen"));
         words(0, &["ls", source]);
-        assert!(words(0, &["info", source]).contains("blocks complete"));
+        assert!(words(0, &["info", source]).contains("complete blocks:"));
         words(0, &["verify", source]);
     }
     let told = words(0, &["diff", ring, boxed]);

@@ -91,7 +91,10 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
     to.rewind(height - 1);
     to.heads(0, 0);
     from.heads(0, 0);
-    watcher.wait_for("its block is gone", Duration::from_secs(10));
+    watcher.wait_for(
+        "the block of an invalid message is gone",
+        Duration::from_secs(10),
+    );
     // Another block with the same transaction.
     let (_, second) = to.push(bad());
     read_up_to(&watcher, 902, height);
@@ -118,7 +121,10 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
     go_on([&from, &to], 9);
     read_up_to(&watcher, 902, later + 9);
     to.heads(later + 1, height - 8);
-    watcher.wait_for("replaced and cross-safe", Duration::from_secs(10));
+    watcher.wait_for(
+        "was replaced, and the new one is cross-safe",
+        Duration::from_secs(10),
+    );
     assert_eq!(
         watcher.alerts("INVALID MESSAGE").len(),
         1,
@@ -238,6 +244,8 @@ fn a_node_that_lags_hides_no_promotion() {
     to.heads(height, 1);
     watcher.wait_for("CROSS-SAFE", Duration::from_secs(10));
     let said = watcher.end();
-    let gone = said.iter().any(|line| line.contains("its block is gone"));
+    let gone = said
+        .iter()
+        .any(|line| line.contains("the block of an invalid message is gone"));
     assert!(!gone, "{said:#?}");
 }

@@ -84,13 +84,13 @@ fn every_kind_of_invalid_message_has_its_reason_and_one_alert() {
             with(&placed, |m| m.payload = B256::repeat_byte(1)),
         ),
         (
-            "emitted that log",
+            "another contract emitted the log",
             with(&placed, |m| {
                 m.origin = address!("00000000000000000000000000000000000000aa")
             }),
         ),
         (
-            "the block has timestamp",
+            "the block has another timestamp",
             with(&placed, |m| m.place.timestamp -= 1),
         ),
         ("it expired", old.message()),
@@ -208,8 +208,8 @@ fn a_reorg_on_either_side_is_told() {
     let depth = chains.to.height("latest") - executed.block + 1;
     let since = Instant::now();
     chains.to.reorg(depth);
-    watcher.wait_for("1 blocks with 1 messages are gone", PATIENCE);
-    let gone = watcher.when("messages are gone").expect("it was said");
+    watcher.wait_for("blocks removed: 1, messages in them: 1", PATIENCE);
+    let gone = watcher.when("messages in them:").expect("it was said");
     println!("orphan: {:?}", gone.duration_since(since));
     assert!(gone.duration_since(since) <= soon());
     let none = || watcher.sum("message_status", "") == 0;

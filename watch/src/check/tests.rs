@@ -95,7 +95,10 @@ fn every_refusal_has_its_reason() {
         origin: INBOX,
         payload: hello().0.payload,
     };
-    let words = format!("checksum mismatch: the log's is {}", found.checksum());
+    let words = format!(
+        "checksum mismatch: the log's checksum is {}",
+        found.checksum()
+    );
     assert_eq!(forged.what(), Some(words));
 }
 

@@ -304,7 +304,7 @@ impl Info {
         if let Some(identity) = &self.identity {
             line("quote", identity.quote.clone());
             if !self.inputs.is_empty() {
-                line("given", self.inputs.clone());
+                line("inputs", self.inputs.clone());
             }
             line("frozen", identity.created.clone());
             identity

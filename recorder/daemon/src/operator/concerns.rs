@@ -588,7 +588,7 @@ mod tests {
         let at = status.last_mark_ms;
         let told = losses(&history, at).unwrap();
         assert_eq!(told.word, "loss");
-        assert!(told.what.starts_with("3 records"), "{}", told.what);
+        assert!(told.what.contains(": 3;"), "{}", told.what);
         let later = at + LOSS_IS_NEWS_MS + 1;
         assert_eq!(word(losses(&history, later)), None);
         let (_folder, status, nothing) = ring(|recorder| recorder.event(&Event::Gap, Stream::Slog));

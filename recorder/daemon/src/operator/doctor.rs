@@ -480,7 +480,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("slog");
         let is_wrong = |found: &Finding, words: &str| matches!(found, Finding::Wrong { what, .. } if what.contains(words));
-        assert!(is_wrong(&source(&state(&path, None), None), "is not there"));
+        assert!(is_wrong(
+            &source(&state(&path, None), None),
+            "does not exist"
+        ));
         let file = fs::File::create(&path).unwrap();
         assert!(matches!(
             source(&state(&path, Some(10)), None),

@@ -239,11 +239,11 @@ fn sections_that_make_no_sense_are_refused() {
     for (section, expected) in [
         (
             r#"{"types":["a"],"cut":[{}]}"#,
-            "slog.canonical.cut[0]: expected one of `keep`",
+            "slog.canonical.cut[0]: expected either `keep`",
         ),
         (
             r#"{"types":["a"],"cut":[{"keep":["x"],"remove":["y"]}]}"#,
-            "cut[0]: expected one of",
+            "cut[0]: expected either",
         ),
         (
             r#"{"types":["a"],"cut":[{"types":["b"],"keep":["x"]}]}"#,

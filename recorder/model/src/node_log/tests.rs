@@ -523,7 +523,7 @@ fn check_names_the_key_at_fault() {
         ),
         (
             rule(r#"["block a=b"]"#, begin),
-            "node.rules[0].texts[0]: expected no =",
+            "node.rules[0].texts[0]: expected a text without =",
         ),
         (
             rule(r#"["a block"]"#, r#"[{"begin": {"height": "-1"}}]"#),

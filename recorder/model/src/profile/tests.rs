@@ -60,7 +60,7 @@ fn errors_name_file_place_and_what_was_expected() {
         ),
         (
             "{\"profile\":2,\"steps\":[]}",
-            "mine.json: profile: expected version 1, found 2; take",
+            "mine.json: profile: expected version 1, found 2; use",
         ),
         ("{\"name\":\"x\"}", "missing field `profile`"),
         (
@@ -116,11 +116,11 @@ fn errors_in_the_slog_section_say_where() {
         (r#"{"type":"t","events":{}}"#, "missing field `canonical`"),
         (
             r#"{"type":"t","events":{},"local":["ab"],"canonical":{"types":["a*"]}}"#,
-            "slog.local: expected no canonical type, found `ab`, where `slog.canonical.types` has `a*`",
+            "slog.local: expected a type that is not canonical, found `ab`, but `slog.canonical.types` has `a*`",
         ),
         (
             r#"{"type":"t","events":{},"local":["ab*"],"canonical":{"types":["abc"]}}"#,
-            "slog.local: expected no canonical type, found `ab*`",
+            "slog.local: expected a type that is not canonical, found `ab*`",
         ),
     ] {
         let found = error(&with_slog(slog));

@@ -309,7 +309,7 @@ fn the_example_makes_a_box() {
     assert_eq!(boxes(&dir), [Path::new(path)]);
     let info = String::from_utf8(output(0, &["info", path])).expect("UTF-8");
     assert!(info.contains("DIVERGED at height 3"), "{info}");
-    assert!(info.contains("3 of 3 blocks complete"), "{info}");
+    assert!(info.contains("complete blocks: 3 of 3"), "{info}");
     let slog = String::from_utf8(output(0, &["cat", path])).expect("UTF-8");
     assert_eq!(slog.matches("tx-transfer").count(), 15);
     output(0, &["verify", path]);

@@ -156,12 +156,12 @@ fn wrong_messages(placed: &Placed, old: &Placed) -> [Wrong; 8] {
         ),
         (
             ("another origin", "initiating log origin mismatch"),
-            "emitted that log",
+            "another contract emitted the log",
             with(placed, |m| m.origin = other),
         ),
         (
             ("another timestamp", "initiating timestamp mismatch"),
-            "the block has timestamp",
+            "the block has another timestamp",
             wrong(|m| m.place.timestamp -= 1),
         ),
         (

@@ -31,8 +31,8 @@ impl Both {
     }
 
     fn wait_gone(&self, since: Instant) -> Duration {
-        self.watcher().wait_for("messages are gone", PATIENCE);
-        let said = self.watcher().when("messages are gone");
+        self.watcher().wait_for("messages in them:", PATIENCE);
+        let said = self.watcher().when("messages in them:");
         said.expect("it was said").saturating_duration_since(since)
     }
 }

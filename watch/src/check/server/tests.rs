@@ -168,7 +168,7 @@ fn a_refusal_says_which_declaration_and_why() {
     let now = json!({"chainID": "902", "timestamp": format!("{NOW:#x}")});
     let answer = ask(&server, &call(INTEROP, &json!([entries, "unsafe", now])));
     let message = answer["error"]["message"].as_str().unwrap();
-    let words = "chain 901, block 48, log 1: checksum mismatch: the log's is 0x03";
+    let words = "chain 901, block 48, log 1: checksum mismatch: the log's checksum is 0x03";
     assert!(message.starts_with(words), "{message}");
 }
 

@@ -326,7 +326,7 @@ const ROWS: [Row; 24] = [
         true,
         1,
         "run 7; chain c; peer-chain 0 d; peer 0 7 x; peer 0 7 x",
-        "say the peer http://p0:1 is not compared with: it is of the chain \"d\", this node of \"c\"",
+        "say the peer http://p0:1 is not used for comparison: it belongs to the chain \"d\", this node to \"c\"",
         State::Committed,
     ),
     (
@@ -334,7 +334,7 @@ const ROWS: [Row; 24] = [
         true,
         1,
         "run 7; chain c; head 7 =; peer-chain 0 c; peer 0 7 x z; peer 0 7 x z",
-        "say the peer http://p0:1 is not compared with: it has another block 7 than this node",
+        "say the peer http://p0:1 is not used for comparison: its block 7 is not the one of this node",
         State::Committed,
     ),
     (
@@ -342,7 +342,7 @@ const ROWS: [Row; 24] = [
         false,
         2,
         "run 7; peer-chain 0 c; peer-chain 1 d; peer 0 7 x",
-        "say the peer http://p0:1 is not compared with: the peers are of different chains|say the peer http://p1:1 is not compared with: the peers are of different chains",
+        "say the peer http://p0:1 is not used for comparison: the peers belong to different chains|say the peer http://p1:1 is not used for comparison: the peers belong to different chains",
         State::Committed,
     ),
     (
@@ -350,7 +350,7 @@ const ROWS: [Row; 24] = [
         true,
         1,
         "run 7; peer-chain 0 c; peer 0 7 x; peer-silent 0; silent; peer 0 7 x",
-        "say the RPC of http://p0:1 does not answer, which says nothing of the chain: late|say the RPC of http://own:1 does not answer, which says nothing of the chain: refused|Proved 7",
+        "say the RPC of http://p0:1 does not answer (which does not mean that the chain has a problem): late|say the RPC of http://own:1 does not answer (which does not mean that the chain has a problem): refused|Proved 7",
         State::Diverged,
     ),
 ];

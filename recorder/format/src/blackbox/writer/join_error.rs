@@ -28,7 +28,7 @@ impl fmt::Display for JoinError {
             JoinError::Damaged { offset } => {
                 write!(
                     f,
-                    "its frame at byte {offset} is damaged; see haltbox verify"
+                    "its frame at byte {offset} is damaged; run haltbox verify"
                 )
             }
             JoinError::NotAligned => write!(f, "the block does not begin with a frame of its own"),
