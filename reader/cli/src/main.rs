@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_cli::commands::{
-    Outcome, cat, compare, demo, diff, extract, fingerprint, info, ls, output, redact, report,
-    sibling::Sibling, verify,
+    Outcome, cat, compare, completions, demo, diff, extract, fingerprint, info, ls, manual, output,
+    redact, report, sibling::Sibling, verify,
 };
 
 /// A flight recorder for consensus failures: records what a node executes, freezes a black
@@ -63,17 +63,9 @@ enum Command {
     Extract(extract::ExtractArgs),
     Redact(redact::RedactArgs),
     Demo(demo::DemoArgs),
-    /// Print the completion script for a shell.
-    Completions {
-        /// Shell to complete for.
-        shell: clap_complete::Shell,
-    },
-    /// Write the manual's pages into a folder.
+    Completions(completions::CompletionsArgs),
     #[command(hide = true)]
-    Manual {
-        /// The folder.
-        folder: std::path::PathBuf,
-    },
+    Manual(manual::ManualArgs),
 }
 
 /// Arguments that another program reads.
@@ -100,9 +92,7 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error),
     };
     match run(cli.command) {
-        Ok(Outcome::Fine) => ExitCode::SUCCESS,
-        Ok(Outcome::Damaged) => ExitCode::from(1),
-        Ok(Outcome::Trouble) => ExitCode::from(2),
+        Ok(outcome) => outcome.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&format!("{error:#}"));
@@ -132,34 +122,12 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Extract(args) => extract::run(&args),
         Command::Redact(args) => redact::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Completions { shell } => {
-            // Into memory first: it panics where it cannot write.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "haltbox", &mut script);
-            haltbox_model::outside::print(
-                &mut io::stdout().lock(),
-                &String::from_utf8_lossy(&script),
-            )?;
-            Ok(Outcome::Fine)
-        }
-        Command::Manual { folder } => {
-            clap_mangen::generate_to(Cli::command(), &folder)?;
-            // The pages of the commands that they do are the siblings' own.
-            let arguments = ["manual".into(), folder.into()];
-            match Sibling::Watch.run(&arguments) {
-                Ok(true) => {}
-                Ok(false) => return Ok(Outcome::Trouble),
-                // A package may leave it out.
-                Err(error) => output::say(&format!(
-                    "cannot write the manual pages of check and \
-                                                    watch: {error:#}"
-                )),
-            }
-            Err(Sibling::Record.exec(&arguments))
-        }
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Manual(args) => manual::run(args, Cli::command()),
     }
 }
 
+/// As they were given, for the program that does the command.
 fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod cat;
 pub mod compare;
+pub mod completions;
 mod copying;
 pub mod demo;
 pub mod diff;
@@ -10,6 +11,7 @@ pub mod extract;
 pub mod fingerprint;
 pub mod info;
 pub mod ls;
+pub mod manual;
 mod new_file;
 pub mod output;
 mod progress;
@@ -20,6 +22,7 @@ pub mod sibling;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use haltbox_model::Profile;
 
@@ -36,6 +39,16 @@ pub enum Outcome {
     Damaged,
     /// 2: could not be done or decided.
     Trouble,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Fine => 0,
+            Outcome::Damaged => 1,
+            Outcome::Trouble => 2,
+        })
+    }
 }
 
 /// The profile a source is to be read with: the one asked for, else the one it

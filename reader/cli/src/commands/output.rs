@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Prints text on standard output.
 pub(crate) fn print(text: &str) -> io::Result<()> {
-    raw(&visible(text))
+    unchanged(&visible(text))
 }
 
 /// Prints text with the program's own colours in it.
@@ -32,17 +32,18 @@ pub(crate) fn painted(text: &str) -> io::Result<()> {
         rest = behind;
     }
     out += &visible(rest);
-    raw(&out)
+    unchanged(&out)
 }
 
-fn raw(text: &str) -> io::Result<()> {
+/// Prints text of the program's own alone.
+pub(super) fn unchanged(text: &str) -> io::Result<()> {
     outside::print(&mut io::stdout().lock(), text)
 }
 
 /// Prints one JSON document.
 pub(crate) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(document)?;
-    Ok(raw(&format!("{}\n", visible_json(&text)))?)
+    Ok(unchanged(&format!("{}\n", visible_json(&text)))?)
 }
 
 /// Prints text of more than one line on standard error.

@@ -1,0 +1,22 @@
+//! `haltbox completions`.
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::{Outcome, output};
+
+/// Print completions for a shell.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    shell: Shell,
+}
+
+/// Runs the command; `program` has all commands.
+pub fn run(args: &CompletionsArgs, program: &mut clap::Command) -> anyhow::Result<Outcome> {
+    // Into memory first: it panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, program, "haltbox", &mut script);
+    output::unchanged(&String::from_utf8_lossy(&script))?;
+    Ok(Outcome::Fine)
+}

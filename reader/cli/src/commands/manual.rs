@@ -1,0 +1,30 @@
+//! `haltbox manual`, for packages.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::sibling::Sibling;
+use super::{Outcome, output};
+
+/// Write the manual's pages into a folder.
+#[derive(Args, Debug)]
+pub struct ManualArgs {
+    /// The folder.
+    folder: PathBuf,
+}
+
+/// Runs the command; `program` has all commands.
+pub fn run(args: ManualArgs, program: clap::Command) -> anyhow::Result<Outcome> {
+    clap_mangen::generate_to(program, &args.folder)?;
+    // The pages of the commands that they do are the siblings' own.
+    let arguments: [OsString; 2] = ["manual".into(), args.folder.into()];
+    match Sibling::Watch.run(&arguments) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Outcome::Trouble),
+        // A package may leave it out.
+        Err(error) => output::say(&format!("no pages of check and watch: {error:#}")),
+    }
+    Err(Sibling::Record.exec(&arguments))
+}
