@@ -1,8 +1,52 @@
-//! The reader: opens every kind of source, read-only, and hands on what it
-//! holds in the order in which it was recorded.
+//! The reader as a library: it opens every kind of recording, says what it holds, and compares
+//! two of them. It writes nothing, and it has no command line: `haltbox`, the program people
+//! type, is the crate `haltbox-cli`.
 //!
-//! A source gives [`Item`]s; a [`Placer`] says to which block a line belongs;
-//! a [`Survey`] adds up what the blocks hold. The commands stand on these.
+//! ```text
+//! file, folder --> Source --> Item --> Placer --> Survey             what a recording holds
+//!                     |
+//!                     +--> tape --> compare --> Document --> report  where two recordings part
+//! ```
+//!
+//! ```no_run
+//! use haltbox_format::Profile;
+//! use haltbox_reader::compare::{diff, party::Party};
+//! use haltbox_reader::{Survey, open};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let profile = Profile::builtin("agoric")?;
+//! let party = |path: &str| -> Result<Party, Box<dyn std::error::Error>> {
+//!     Ok(Party::new(path.into(), open(path.as_ref())?, profile.clone()))
+//! };
+//! let (a, b) = (party("a.box")?, party("b.box")?);
+//! for block in &Survey::of(&a.source, &profile)?.blocks {
+//!     println!("height {} attempt {}", block.height, block.attempt);
+//! }
+//! println!("{}", diff::diff(&a, &b)?.summary);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`source`], [`kind`] | opens a recording, whatever it is, and hands on its lines and what is missing between them |
+//! | [`agoric_ring`], [`blackbox`], [`slog_file`], [`folder`] | the kinds: Agoric's flight recorder, boxes, slogs, a recorder's folder |
+//! | [`fingerprint`] | the digests of a recording without its data |
+//! | [`carrier`] | takes an entry out of what a log shipper wrapped around it |
+//! | [`Placer`], [`selecting`] | says to which block and crank a line belongs; picks lines by that |
+//! | [`known_block`], [`execution`], [`survey`] | what the blocks of a recording hold |
+//! | [`verify`](mod@verify) | looks for damage |
+//!
+//! Comparing:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`vocabulary`], [`values`] | what an entry means to a comparison; entries by their values |
+//! | [`tape`] | a recording as blocks of steps, each with a digest |
+//! | [`compare`] | finds the first step at which two recordings part, and the class of the fault |
+//! | [`report`] | writes the answer as text, as a page, and as incidents |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agoric_ring;

@@ -1,24 +1,62 @@
-//! The recorder: what runs beside a node, or inside it.
+//! The recorder as a library: it keeps the last minutes of what a node executed in a ring on
+//! disk, and freezes a black box out of it.
+//!
+//! A host that executes blocks itself links this crate and calls [`host::HostRecorder`]
+//! (`libhaltbox` is the same for other languages). `haltbox-record`, the program beside a
+//! node, is the crate `haltbox-daemon`: it has the sources of entries, CometBFT's RPC and
+//! what an operator asks. This crate has no HTTP client, no TLS and no command line.
 //!
 //! ```text
-//! node -> intake -> recorder -> ring            serve: the loop around it
-//!                      |         |  \
-//!                  triggers   freeze  archive   after_freeze: alert, command, budget
+//! host ------> recorder ----> ring (a file, mapped)
+//!   |                           |
+//!   +--> triggers            freeze ----> blackbox      after_freeze: alert, command, budget
+//!                               |
+//!                            archive                    what the ring overwrites
 //! ```
 //!
-//! | where | what |
+//! ```no_run
+//! use haltbox_format::Profile;
+//! use haltbox_recorder::host::{HostRecorder, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::new("/var/lib/node/haltbox".as_ref(), Profile::builtin("host")?);
+//! let (recorder, notices) = HostRecorder::open(options)?;
+//! notices.iter().for_each(|notice| eprintln!("{notice}"));
+//! recorder.begin_block(12, 1_732_196_000_000_000_000, None)?;
+//! recorder.record(br#"{"type":"tx-begin","tx":0,"digest":"5c1d"}"#)?;
+//! recorder.end_block(12, None)?;
+//! recorder.commit(12, None)?;
+//! let frozen = recorder.freeze(Some(12))?;
+//! println!("{}", frozen.path.display());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a host needs:
+//!
+//! | module | what it does |
 //! |---|---|
-//! | [`recorder`] | entries go in, records and marks go into the ring |
-//! | [`ring`], [`ring_profile`] | the ring: its writer, its file, its map (all unsafe code); how another program reads its entries |
-//! | [`intake`] | where entries come from |
-//! | [`triggers`], [`rpc`] | when trouble becomes a freeze; what other nodes say of it |
-//! | `alarms` | what news brings about: words for the operator, boxes |
-//! | [`freeze`], [`subject`], [`blackbox`] | black boxes: copied out of the ring, of what, into which folder |
-//! | [`collect`] | what a node's RPC still tells of a block |
-//! | [`archive`] | what the ring lets go |
-//! | [`serve`], [`attach`], [`run`] | the programs: beside a node, beside a host, around a node |
-//! | [`host`] | the recorder inside a host: what an application calls |
-//! | [`operator`] | what the operator asks, sees and is told |
+//! | [`host`] | the recorder inside a host: the calls an application makes |
+//! | [`triggers`] | decides when trouble becomes a freeze |
+//! | [`after_freeze`] | the alert file, the operator's command and the budget of boxes |
+//! | [`size`] | reads and writes sizes such as `100MiB` |
+//!
+//! What these stand on, and `haltbox-daemon` with them. A module uses only modules below it:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`halt_message`] | the text an operator reads at a halt |
+//! | [`old_rings`] | rings that were set aside because another size was asked for |
+//! | [`subject`] | which block a freeze is about, and whether the ring or the archive holds it |
+//! | [`archive`] | keeps what the ring overwrites, compressed, within a budget of bytes |
+//! | [`freeze`] | copies a block and its history out of the ring into a black box |
+//! | [`attached`] | the folder that `haltbox record --attach` keeps beside a host's ring |
+//! | [`recorder`] | takes entries, and puts records and marks into the ring |
+//! | [`held_boxes`], [`blackbox`] | the folder of boxes: which blocks have one, and how a box is published |
+//! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); how another program reads its entries |
+//! | [`given`] | an entry as a source gives it |
+//! | [`machine`], [`clock`], [`console`] | the machine and its node's build, the time, standard output and standard error |
+//! | [`quiet`], [`private`], [`regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),
