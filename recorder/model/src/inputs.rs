@@ -39,17 +39,71 @@ impl InputRules {
 
     /// Takes what an entry tells.
     pub fn read(&self, line: &[u8], told: &mut Inputs) {
-        if self.is_empty() {
-            return;
+        for input in self.told(line) {
+            told.put(input.name(), input.short());
         }
-        let Some(kind) = json::find(line, b"type").and_then(json::read_str) else {
-            return;
-        };
-        for rule in self.0.iter().filter(|rule| rule.kind == kind) {
-            let mut names = rule.member.split('.');
-            let value = names.try_fold(line, |object, name| json::find(object, name.as_bytes()));
-            told.put(&rule.name, value.and_then(short));
+    }
+
+    /// What an entry tells of inputs.
+    pub fn told<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = ToldInput<'a>> {
+        let kind = (!self.is_empty()).then(|| json::find(line, b"type"));
+        let kind = kind.flatten().and_then(json::read_str);
+        let rules = self.0.iter();
+        let rules = rules.filter(move |rule| kind.as_deref() == Some(rule.kind.as_str()));
+        rules.filter_map(|rule| {
+            let value = rule.find(line)?;
+            Some(ToldInput { rule, value })
+        })
+    }
+}
+
+impl InputRule {
+    fn find<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let mut names = self.member.split('.');
+        names.try_fold(line, |object, name| json::find(object, name.as_bytes()))
+    }
+}
+
+/// One input, as an entry tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldInput<'a> {
+    rule: &'a InputRule,
+    value: &'a [u8],
+}
+
+impl ToldInput<'_> {
+    /// What the input is called.
+    pub fn name(&self) -> &str {
+        &self.rule.name
+    }
+
+    /// The type of the entry that tells it.
+    pub fn entry_type(&self) -> &str {
+        &self.rule.kind
+    }
+
+    /// The member that holds it.
+    pub fn member(&self) -> &str {
+        &self.rule.member
+    }
+
+    /// The value as people are told it; `None`: it is neither a string nor null.
+    pub fn short(&self) -> Option<String> {
+        short(self.value)
+    }
+
+    /// The value as JSON that no writer writes otherwise; `None`: it is neither a string
+    /// nor null.
+    pub fn value(&self) -> Option<String> {
+        if self.value == b"null" {
+            return Some("null".to_owned());
         }
+        serde_json::to_string(&json::read_str(self.value)?).ok()
+    }
+
+    /// Another form of the entry holds it too.
+    pub fn is_in(&self, form: &[u8]) -> bool {
+        self.rule.find(form).is_some()
     }
 }
 
@@ -128,5 +182,30 @@ mod tests {
             "time=1795993018.594507464 txs=x evidence=none params=abababab"
         );
         assert!(!told.is_empty() && Inputs::default().is_empty());
+    }
+
+    #[test]
+    fn a_value_is_the_same_whoever_writes_it() {
+        let rules = rules();
+        let values = |line: &str| -> Vec<(String, Option<String>)> {
+            let told = rules.told(line.as_bytes());
+            told.map(|told| (told.member().to_owned(), told.value()))
+                .collect()
+        };
+        let plain = r#"{"type":"step-input","txsDigest":"a/b","misbehavior":null}"#;
+        let other = r#"{"type": "step-input", "txsDigest": "a\/\u0062", "misbehavior": null}"#;
+        let expected = [("txsDigest", r#""a/b""#), ("misbehavior", "null")];
+        let expected = expected.map(|(member, value)| (member.to_owned(), Some(value.to_owned())));
+        assert_eq!(values(plain), expected);
+        assert_eq!(values(other), expected);
+        assert_eq!(
+            values(r#"{"type":"begin-block","time":7}"#),
+            [("time".to_owned(), None)]
+        );
+        assert_eq!(values(r#"{"type":"tx-input","time":"7"}"#), []);
+        let local = r#"{"type":"step-input","local":{"params":"x"}}"#;
+        let told = rules.told(local.as_bytes()).next().unwrap();
+        assert_eq!((told.name(), told.entry_type()), ("params", "step-input"));
+        assert!(told.is_in(local.as_bytes()) && !told.is_in(br#"{"type":"step-input"}"#));
     }
 }

@@ -32,7 +32,7 @@ mod wrapped;
 pub use canonical::CanonicalRules;
 pub use event::{Break, Event, FailedOver, Mismatch, Refusal, Weight};
 pub use hash::BlockHasher;
-pub use inputs::{InputRules, Inputs};
+pub use inputs::{InputRules, Inputs, ToldInput};
 pub use node_log::{NodeLog, NodeRules, Unread};
 pub use outside::{Outside, ShowPath};
 pub use profile::{Profile, ProfileError};
