@@ -19,6 +19,7 @@ mod durable;
 mod environment;
 pub mod evidence;
 pub mod groups;
+pub mod inputs;
 pub mod judgements;
 pub mod last_write;
 mod order;

@@ -1,6 +1,6 @@
 //! Fingerprints: the digests of a source without its bodies. 80 bytes a block, 96 where the
-//! source tells AppHashes, and 12 a unit (docs/format.md), so that validators can publish what they
-//! executed without publishing the data.
+//! source tells AppHashes and 8 more for each input that it tells, and 12 a unit
+//! (docs/format.md), so that validators can publish what they executed without publishing the data.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use haltbox_format::{AppHash, BlockHash, Digest};
 
+use crate::given::{Given, Input, InputName, Word};
 use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What, spanning};
 
 /// The first bytes of a fingerprint, before its version.
@@ -22,6 +23,18 @@ pub const UNIT: usize = Version::Second.unit();
 pub const MOST_BLOCKS: u32 = 1 << 22;
 /// The most units of one block.
 pub const MOST_UNITS: u32 = 1 << 22;
+/// The most inputs whose digests a block has.
+pub const MOST_INPUTS: usize = 16;
+/// Bytes that tell what one input is called.
+pub const NAME: usize = 40;
+/// The longest name of an input.
+const LONGEST_NAME: usize = 30;
+/// Bit of an input's name: it is the node's own.
+const LOCAL: u8 = 1;
+/// Bytes of the head that its first digest covers.
+const COVERED: usize = 72;
+/// Where the number of inputs stands in the head.
+const INPUTS: usize = 88;
 /// Bits of a unit that tell its kind.
 const KIND: u64 = 3;
 
@@ -51,21 +64,24 @@ pub enum Version {
     Second,
     /// With them.
     Third,
+    /// With digests of the inputs too.
+    Fourth,
 }
 
 impl Version {
+    /// Bytes of a block without its inputs.
     const fn block(self) -> usize {
         match self {
             Version::First => 64,
             Version::Second => 80,
-            Version::Third => 96,
+            Version::Third | Version::Fourth => 96,
         }
     }
 
     const fn unit(self) -> usize {
         match self {
             Version::First => 8,
-            Version::Second | Version::Third => 12,
+            Version::Second | Version::Third | Version::Fourth => 12,
         }
     }
 
@@ -74,8 +90,13 @@ impl Version {
             1 => Some(Version::First),
             2 => Some(Version::Second),
             3 => Some(Version::Third),
+            4 => Some(Version::Fourth),
             _ => None,
         }
+    }
+
+    fn has_app_hashes(self) -> bool {
+        matches!(self, Version::Third | Version::Fourth)
     }
 
     /// It tells of kernel work that no entry shows.
@@ -88,6 +109,7 @@ impl Version {
             Version::First => 1,
             Version::Second => 2,
             Version::Third => 3,
+            Version::Fourth => 4,
         }
     }
 }
@@ -126,6 +148,10 @@ pub struct Fingerprint {
     pub profile: Digest,
     /// Its blocks, heights rising unless the node went back.
     pub blocks: Vec<BlockPrint>,
+    /// What the inputs are called whose digests its blocks have.
+    inputs: Vec<InputName>,
+    /// Those of all blocks, one after the other; zero where a block does not tell one.
+    values: Vec<Word>,
     units: u64,
     units_digest: UnitDigest,
 }
@@ -141,7 +167,62 @@ struct Drafted {
     /// Its record without the index of its first unit and its AppHash.
     record: Vec<u8>,
     app_hash: Option<UnitDigest>,
+    given: Vec<Input>,
     units: Vec<u8>,
+}
+
+impl Drafted {
+    /// The digest of one of its inputs.
+    fn value(&self, name: &InputName) -> Word {
+        let mut given = self.given.iter();
+        let told = given.find(|input| is_same_input(&input.name, name));
+        told.map_or(Word::default(), |input| input.value)
+    }
+}
+
+fn is_same_input(one: &InputName, other: &InputName) -> bool {
+    one.name == other.name && one.told_by == other.told_by
+}
+
+/// What the inputs of blocks are called. One that is a node's own anywhere is so everywhere.
+fn names_of(blocks: &[Drafted]) -> Vec<InputName> {
+    let mut names: Vec<InputName> = Vec::new();
+    for input in blocks.iter().flat_map(|block| &block.given) {
+        let has_room = names.len() < MOST_INPUTS && input.name.name.len() <= LONGEST_NAME;
+        match names
+            .iter_mut()
+            .find(|name| is_same_input(name, &input.name))
+        {
+            Some(name) => name.local |= input.name.local,
+            None if has_room => names.push(input.name.clone()),
+            None => {}
+        }
+    }
+    names
+}
+
+/// A name as it stands in a fingerprint.
+fn name_bytes(name: &InputName) -> Vec<u8> {
+    let mut bytes = vec![if name.local { LOCAL } else { 0 }, name.name.len() as u8];
+    bytes.extend(name.name.as_bytes());
+    bytes.resize(2 + LONGEST_NAME, 0);
+    bytes.extend(name.told_by);
+    bytes
+}
+
+fn parse_name(bytes: &[u8]) -> io::Result<InputName> {
+    let broken = || wrong("tells an input whose name cannot be read");
+    let [flags, length, rest @ ..] = bytes else {
+        return Err(broken());
+    };
+    let (name, told_by) = rest.split_at_checked(LONGEST_NAME).ok_or_else(broken)?;
+    let name = name.get(..usize::from(*length));
+    let name = name.and_then(|name| str::from_utf8(name).ok());
+    Ok(InputName {
+        name: name.ok_or_else(broken)?.to_owned(),
+        told_by: *told_by.first_chunk().ok_or_else(broken)?,
+        local: flags & LOCAL != 0,
+    })
 }
 
 /// An AppHash as it stands in a fingerprint.
@@ -261,6 +342,7 @@ impl Writer {
             height: block.height,
             record,
             app_hash: block.app_hash.as_ref().map(app_digest),
+            given: block.given.inputs().to_vec(),
             units: words,
         });
     }
@@ -286,18 +368,18 @@ impl Writer {
     /// # Errors
     /// What writing gives.
     pub fn finish(self, mut out: impl Write) -> io::Result<()> {
-        let version = match self.blocks.iter().any(|block| block.app_hash.is_some()) {
-            true => Version::Third,
-            false => Version::Second,
-        };
-        let (mut table, mut units) = (Vec::new(), Vec::new());
+        let names = names_of(&self.blocks);
+        let version = self.version(&names);
+        let mut table: Vec<u8> = names.iter().flat_map(name_bytes).collect();
+        let mut units = Vec::new();
         for block in &self.blocks {
             table.extend(block.height.to_le_bytes());
             table.extend(((units.len() / UNIT) as u64).to_le_bytes());
             table.extend(&block.record);
-            if version == Version::Third {
+            if version.has_app_hashes() {
                 table.extend(block.app_hash.unwrap_or_default());
             }
+            table.extend(names.iter().flat_map(|name| block.value(name)));
             units.extend(&block.units);
         }
         let mut head = Vec::with_capacity(HEAD);
@@ -307,12 +389,30 @@ impl Writer {
         head.extend(((units.len() / UNIT) as u64).to_le_bytes());
         head.extend(self.profile.0);
         head.extend(short(&units));
-        head.extend(short(&[head.as_slice(), &table].concat()));
-        head.resize(HEAD, 0);
+        let inputs = (names.len() as u64).to_le_bytes();
+        head.extend(proof(version, &head, &inputs, &table));
+        head.extend(inputs);
         out.write_all(&head)?;
         out.write_all(&table)?;
         out.write_all(&units)?;
         out.flush()
+    }
+
+    fn version(&self, inputs: &[InputName]) -> Version {
+        let tells_hash = self.blocks.iter().any(|block| block.app_hash.is_some());
+        match (inputs, tells_hash) {
+            ([], false) => Version::Second,
+            ([], true) => Version::Third,
+            _ => Version::Fourth,
+        }
+    }
+}
+
+/// The digest of all but the units. The number of inputs came with its version.
+fn proof(version: Version, head: &[u8], inputs: &[u8], table: &[u8]) -> UnitDigest {
+    match version {
+        Version::Fourth => short(&[head, inputs, table].concat()),
+        _ => short(&[head, table].concat()),
     }
 }
 
@@ -334,29 +434,38 @@ impl Fingerprint {
                 "tells of {count} blocks; at most {MOST_BLOCKS} are read"
             )));
         }
+        let inputs = inputs_of(version, &head)?;
+        let size = version.block() + inputs * size_of::<Word>();
+        let table_size = inputs * NAME + count as usize * size;
         let length = file.metadata()?.len();
-        let needed = HEAD as u64 + count * version.block() as u64;
+        let needed = (HEAD + table_size) as u64;
         if length < needed {
             return Err(wrong(&format!(
                 "has {length} bytes, its head and blocks need {needed}"
             )));
         }
-        let mut table = vec![0; count as usize * version.block()];
+        let mut table = vec![0; table_size];
         file.read_exact_at(&mut table, HEAD as u64)?;
-        if short(&[&head[..72], table.as_slice()].concat()) != head[72..88] {
+        if proof(version, &head[..COVERED], &head[INPUTS..], &table) != head[COVERED..INPUTS] {
             return Err(wrong("does not match its digest: it is damaged"));
         }
         let mut profile = Digest([0; 32]);
         profile.0.copy_from_slice(&head[24..56]);
         let mut units_digest = [0; 16];
-        units_digest.copy_from_slice(&head[56..72]);
-        let blocks = table.chunks_exact(version.block());
-        let blocks = blocks.map(|bytes| parse_block(bytes, version)).collect();
+        units_digest.copy_from_slice(&head[56..COVERED]);
+        let (names, blocks) = table.split_at(inputs * NAME);
+        let names = names.chunks_exact(NAME).map(parse_name);
+        let blocks = blocks.chunks_exact(size);
+        let values = blocks
+            .clone()
+            .flat_map(|bytes| words(bytes, version.block()));
         Ok(Fingerprint {
             file,
             version,
             profile,
-            blocks,
+            inputs: names.collect::<io::Result<_>>()?,
+            values: values.collect(),
+            blocks: blocks.map(|bytes| parse_block(bytes, version)).collect(),
             units,
             units_digest,
         })
@@ -446,11 +555,27 @@ impl Fingerprint {
             wrapped: false,
             fault: (block.flags & BROKEN != 0).then(|| DISORDER.to_owned()),
             app_hash: block.app_hash.and_then(|digest| AppHash::new(&digest)),
+            given: self.given(ordinal),
         })
     }
 
+    /// What the block at this place was given.
+    fn given(&self, ordinal: u64) -> Given {
+        let first = (ordinal as usize).saturating_mul(self.inputs.len());
+        let values = self.values.iter().skip(first);
+        let told = self.inputs.iter().zip(values);
+        let told = told.filter(|(_, value)| **value != Word::default());
+        let inputs = told.map(|(name, value)| Input {
+            name: name.clone(),
+            value: *value,
+            short: None,
+        });
+        Given::of_digests(inputs.collect())
+    }
+
     fn units_at(&self) -> u64 {
-        HEAD as u64 + self.blocks.len() as u64 * self.version.block() as u64
+        let block = self.version.block() + self.inputs.len() * size_of::<Word>();
+        (HEAD + self.inputs.len() * NAME + self.blocks.len() * block) as u64
     }
 
     /// The first version does not tell where something is missing.
@@ -523,11 +648,29 @@ fn parse_block(bytes: &[u8], version: Version) -> BlockPrint {
             .then(|| bytes.get(64..)?.first_chunk::<16>().copied())
             .flatten(),
         hash: (hash != [0; 16]).then_some(BlockHash(hash)),
-        app_hash: (version == Version::Third)
+        app_hash: version
+            .has_app_hashes()
             .then(|| bytes.get(80..)?.first_chunk::<16>().copied())
             .flatten()
             .filter(|digest| *digest != [0; 16]),
     }
+}
+
+/// How many inputs a fingerprint tells.
+fn inputs_of(version: Version, head: &[u8]) -> io::Result<usize> {
+    match (version, word(head, INPUTS)) {
+        (Version::Fourth, count) if count > MOST_INPUTS as u64 => Err(wrong(&format!(
+            "tells of {count} inputs; at most {MOST_INPUTS} are read"
+        ))),
+        (Version::Fourth, count) => Ok(count as usize),
+        _ => Ok(0),
+    }
+}
+
+/// The words from a place on.
+fn words(bytes: &[u8], from: usize) -> impl Iterator<Item = Word> {
+    let words = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
+    words.0.iter().copied()
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {

@@ -57,6 +57,7 @@ pub mod compare;
 pub mod execution;
 pub mod fingerprint;
 pub mod folder;
+pub mod given;
 pub mod kind;
 pub mod known_block;
 mod placing;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use haltbox_format::{AppHash, Digest};
 
 use crate::carrier::Carrier;
+use crate::given::Given;
 use crate::vocabulary::trace::Weight;
 
 /// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
@@ -40,6 +41,17 @@ pub enum What {
     Step(Step),
     /// Any other entry.
     Entry,
+}
+
+impl What {
+    /// It is a part of what came of its block, wherever it is told.
+    pub fn is_of_outcome(&self) -> bool {
+        match self {
+            What::Entry => true,
+            What::Step(step) => step.weight == Weight::Outcome,
+            _ => false,
+        }
+    }
 }
 
 /// A step, and how it is told again in another recording.
@@ -161,6 +173,8 @@ pub struct BlockTape {
     pub fault: Option<String>,
     /// This node's AppHash after it, where its own entries tell it.
     pub app_hash: Option<AppHash>,
+    /// What it was given.
+    pub given: Given,
 }
 
 /// An activityhash that does not follow from the one before.

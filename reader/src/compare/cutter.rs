@@ -4,7 +4,7 @@ use std::io;
 
 use blake3::Hasher;
 use haltbox_format::{Lane, Stream};
-use haltbox_model::{Event, Profile, SlogRules, json};
+use haltbox_model::{Event, InputRules, Profile, SlogRules, json};
 
 use super::attempts::Attempts;
 use super::chain::Chain;
@@ -36,6 +36,7 @@ const STREAMS: usize = 1024;
 /// Cuts the lines of a source into blocks and units.
 pub struct Cutter<'a> {
     rules: &'a SlogRules,
+    inputs: &'a InputRules,
     vocabulary: &'static dyn Vocabulary,
     depth: Depth,
     by_value: bool,
@@ -125,9 +126,10 @@ pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Su
 }
 
 impl<'a> Cutter<'a> {
-    fn new(rules: &'a SlogRules, depth: Depth, party: &Party) -> Cutter<'a> {
+    fn new(rules: &'a SlogRules, depth: Depth, party: &'a Party) -> Cutter<'a> {
         Cutter {
             rules,
+            inputs: &party.profile.inputs,
             vocabulary: party.vocabulary,
             depth,
             by_value: party.is_by_value(),
@@ -701,7 +703,11 @@ impl<'a> Cutter<'a> {
             text = values::normal(&text).into_owned();
         }
         let digest = short(blake3::hash(&text));
-        let what = match self.vocabulary.role_of(line) {
+        let role = self.vocabulary.role_of(line);
+        if role == Role::Begin && self.open.units.is_empty() {
+            self.open.given.begin(self.inputs, line, &text);
+        }
+        let what = match role {
             Role::Input => {
                 self.bootstrapped = self.vocabulary.begins_chain(line);
                 self.open.begun |= self.bootstrapped;
@@ -720,7 +726,11 @@ impl<'a> Cutter<'a> {
                 // The inputs stand right behind the beginning.
                 let is_second = self.open.units.len() == 1;
                 self.open.proposed |= is_second && self.vocabulary.is_proposal(line);
-                self.step(&text)
+                let what = self.step(&text);
+                if is_second && what.is_of_outcome() {
+                    self.open.given.go_on(self.inputs, line, &text);
+                }
+                what
             }
         };
         self.open.units.push(Unit { digest, what });

@@ -21,7 +21,7 @@ use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::roots;
 use super::settle::{self, Settled, both, settle};
 use super::streams;
-use super::verdict::{Finding, Verdict, Which};
+use super::verdict::{Finding, Verdict, Which, other_inputs_words};
 use super::version;
 use crate::fingerprint;
 use crate::source::Source;
@@ -65,7 +65,7 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     } else if let Some(parting) = comparison.parting.as_ref().filter(|_| !comparison.is_led()) {
         match &settled.evidence {
             Some(evidence) => document.parting(a, b, parting, evidence, comparison)?,
-            None => document.parting_of_digests(a, b, parting)?,
+            None => document.parting_of_digests(a, b, parting, comparison)?,
         }
     } else {
         let judgements = judgements::compare(a, b, comparison)?;
@@ -73,6 +73,7 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
     }
     document.tell_aside(a, b, comparison)?;
     document.tell_events(a, b, comparison)?;
+    document.tell_inputs([a, b], comparison);
     document.tell_streams([a, b], comparison);
     document
         .notes
@@ -337,6 +338,7 @@ impl Document {
             environment: environment(a, b),
             notes: notes([a, b], settled),
             collect: Vec::new(),
+            own_inputs: Vec::new(),
             vocabulary: a.vocabulary,
         }
     }
@@ -449,6 +451,18 @@ impl Document {
             told.a.0.height, steps[0], steps[1]
         ));
         Ok(())
+    }
+
+    /// What is each node's own, and what digests say of the inputs.
+    fn tell_inputs(&mut self, parties: [&Party; 2], comparison: &Comparison) {
+        let own = comparison.given.local().iter();
+        self.notes.extend(own.map(|own| own.words(["A", "B"])));
+        self.own_inputs = comparison.given.local().to_vec();
+        if parties.iter().any(|party| party.source.is_fingerprint())
+            && self.verdict != Verdict::Inputs
+        {
+            self.notes.extend(comparison.given.words());
+        }
     }
 
     /// What only one side recorded is not compared.
@@ -660,12 +674,32 @@ impl Document {
     }
 
     /// Digests tell where, not what, and of a version that is not known here not even that.
-    fn parting_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) -> io::Result<()> {
+    fn parting_of_digests(
+        &mut self,
+        a: &Party,
+        b: &Party,
+        parting: &Parting,
+        comparison: &Comparison,
+    ) -> io::Result<()> {
+        let others = parting.other_inputs();
         match version::of_digests(a, b, parting.a.0.height)? {
             Some(why) => self.decide(Verdict::Insufficient, why),
-            None => self.place_of_digests(a, b, parting),
+            None if others.is_empty() => self.place_of_digests(a, b, parting),
+            None => self.other_inputs(parting, &others, comparison),
         }
         Ok(())
+    }
+
+    /// Digests tell that the block was given something else, and what.
+    fn other_inputs(&mut self, parting: &Parting, others: &[String], comparison: &Comparison) {
+        let ((block_a, _), (block_b, _)) = (&parting.a, &parting.b);
+        self.decide(Verdict::Inputs, other_inputs_words(others));
+        self.place = Some(Place {
+            height: block_a.height,
+            attempt: block_a.attempt.max(block_b.attempt),
+            ..Place::default()
+        });
+        self.warn_of_gaps(parting, &comparison.sides);
     }
 
     fn place_of_digests(&mut self, a: &Party, b: &Party, parting: &Parting) {

@@ -4,6 +4,7 @@ use haltbox_format::AppHash;
 use serde::Serialize;
 
 use super::changes::Change;
+use super::inputs::OtherOwn;
 use super::last_write::Write;
 use super::replay::{Mismatch, Replays};
 use super::streams::StreamFacts;
@@ -54,6 +55,9 @@ pub struct Document {
     /// What to collect next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<String>,
+    /// What is each node's own and not the same: told among the notes.
+    #[serde(skip)]
+    pub own_inputs: Vec<OtherOwn>,
     /// What the entries mean.
     #[serde(skip)]
     pub vocabulary: &'static dyn Vocabulary,

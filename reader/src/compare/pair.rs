@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use super::cutter::{self, Depth};
+use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
 use super::party::Party;
 use super::streams::OneSided;
@@ -37,6 +38,17 @@ pub struct Parting {
     /// A height before this one is missing on a side, so that this may not be
     /// where they parted.
     pub behind_gap: bool,
+}
+
+impl Parting {
+    /// Inputs that are not the same, by name, where the tapes part in what tells them.
+    pub fn other_inputs(&self) -> Vec<String> {
+        let ((a, at_a), (b, at_b)) = (&self.a, &self.b);
+        match at_a == at_b && *at_a <= 1 {
+            true => a.given.others(&b.given),
+            false => Vec::new(),
+        }
+    }
 }
 
 /// How a height compares.
@@ -169,6 +181,8 @@ pub struct Comparison {
     pub inputs: u64,
     /// The steps.
     pub steps: u64,
+    /// What the blocks of both were given.
+    pub given: Inputs,
     /// Cranks compared, and of these: cranks that differ.
     pub cranks: (u64, u64),
     /// Cranks from the parting to the first with another crankhash.
@@ -616,6 +630,7 @@ impl Comparison {
 
     fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
+        self.given.take(a.height, &a.given, &b.given);
         let outcome = meet(&a, &b, &self.harmless);
         if outcome::is_same_state(&a, &b) {
             self.harmless.learn(&outcome);
@@ -788,11 +803,12 @@ fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Which>> {
     }
 }
 
-/// Two blocks of one height, as their first entries say.
+/// Two blocks of one height, as their first entries say, or what both were given.
 fn is_other_block(a: &BlockTape, b: &BlockTape) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());
-    a.begun && b.begun && first.is_some_and(|(one, other)| !is_equal(one, other, narrow))
+    let differs = first.is_some_and(|(one, other)| !is_equal(one, other, narrow));
+    a.begun && b.begun && (differs || !a.given.others(&b.given).is_empty())
 }
 
 /// Both are known and not equal.

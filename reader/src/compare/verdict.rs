@@ -152,6 +152,11 @@ pub struct Finding {
 /// An entry without something that shifts.
 type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
 
+/// That a block was given something else, by the names of the inputs.
+pub(super) fn other_inputs_words(names: &[String]) -> String {
+    format!("the block was given another input: {}", names.join(", "))
+}
+
 /// Everything that the class of a parting is told by.
 pub struct Case<'a> {
     /// How entries are read.
@@ -402,9 +407,13 @@ impl Case<'_> {
             let role = step.as_ref().map(|entry| self.role(entry));
             role.unwrap_or(Role::Other)
         });
+        let inputs = self.parting.other_inputs();
         if a.is_some() && a == b {
             finding.verdict = Verdict::Inputs;
             finding.summary = "the same input came with another number".into();
+        } else if !inputs.is_empty() {
+            finding.verdict = Verdict::Inputs;
+            finding.summary = other_inputs_words(&inputs);
         } else if roles == [Role::Begin; 2] {
             finding.verdict = Verdict::Inputs;
             finding.summary = "the block itself came with other parameters".into();

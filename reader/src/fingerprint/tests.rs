@@ -2,6 +2,8 @@
 
 use std::io::Seek;
 
+use haltbox_model::InputRules;
+
 use super::*;
 
 const DOCUMENT: &str = include_str!("../../../docs/format.md");
@@ -88,7 +90,7 @@ fn bytes_stand_where_the_document_says() {
     let bytes = written();
     let head = |field| number(&bytes, place("head", field));
     assert_eq!(bytes[..8], *b"HBXFPRT\x02");
-    assert_eq!((head("blocks"), head("units"), head("reserved")), (2, 8, 0));
+    assert_eq!((head("blocks"), head("units"), head("inputs")), (2, 8, 0));
     let (at, size) = place("head", "rules");
     assert_eq!(bytes[at..at + size], [7; 32]);
     let of = |index: usize, field| number(&bytes[HEAD + index * BLOCK..], place("block", field));
@@ -129,17 +131,149 @@ fn what_was_written_is_read() {
     }
 }
 
+/// `given`: what the first block was given, as its two first entries tell it.
+fn written_of_inputs(given: [&str; 2]) -> Vec<u8> {
+    let mut writer = Writer::new(Digest([7; 32]));
+    let told = BlockTape {
+        given: given_by(given),
+        ..block(5, true)
+    };
+    writer.block(&told, Some(BlockHash([9; 16])), false);
+    writer.block(&block(6, true), None, false);
+    let mut bytes = Vec::new();
+    writer.finish(&mut bytes).expect("written");
+    bytes
+}
+
+fn given_by([begin, input]: [&str; 2]) -> Given {
+    let rules = r#"[{"name":"time","type":"begin-block","member":"time"},
+        {"name":"txs","type":"step-input","member":"txsDigest"},
+        {"name":"config","type":"step-input","member":"local.config"},
+        {"name":"a name that is longer than thirty bytes","type":"step-input","member":"x"}]"#;
+    let rules: InputRules = serde_json::from_str(rules).expect("rules");
+    // What is a node's own is cut from what is compared.
+    let canonical = |line: &str| line.split(r#","local""#).next().expect("a part").to_owned() + "}";
+    let mut given = Given::default();
+    given.begin(&rules, begin.as_bytes(), begin.as_bytes());
+    given.go_on(&rules, input.as_bytes(), canonical(input).as_bytes());
+    given
+}
+
+const GIVEN: [&str; 2] = [
+    r#"{"type":"begin-block","time":"7.5"}"#,
+    r#"{"type":"step-input","txsDigest":"ab","x":"y","local":{"config":"cd"}}"#,
+];
+
+#[test]
+fn inputs_stand_where_the_document_says() {
+    let bytes = written_of_inputs(GIVEN);
+    assert_eq!(bytes[7], 4);
+    assert_eq!(number(&bytes, place("head", "inputs")), 3);
+    let inputs = [
+        ("time", 0, "begin-block\ntime", "\"7.5\""),
+        ("txs", 0, "step-input\ntxsDigest", "\"ab\""),
+        ("config", 1, "step-input\nlocal.config", "\"cd\""),
+    ];
+    let of = |text: &str| number(&short(text.as_bytes()), (0, 8));
+    let block = Version::Fourth.block() + 3 * 8;
+    let blocks = HEAD + 3 * NAME;
+    for (index, (name, local, told_by, value)) in inputs.into_iter().enumerate() {
+        let input = &bytes[HEAD + index * NAME..][..NAME];
+        let field = |field| number(input, place("input", field));
+        assert_eq!(
+            (field("local"), field("length")),
+            (local, name.len() as u64)
+        );
+        let (at, size) = place("input", "name");
+        assert_eq!(
+            input[at..at + size],
+            [name.as_bytes(), &vec![0; size - name.len()]].concat()
+        );
+        assert_eq!(field("told by"), of(told_by));
+        let place = (Version::Fourth.block() + index * 8, 8);
+        assert_eq!(number(&bytes[blocks..], place), of(value), "{name}");
+        assert_eq!(number(&bytes[blocks + block..], place), 0, "{name}");
+    }
+    assert_eq!(bytes.len(), blocks + 2 * block + 8 * UNIT);
+    assert_eq!(
+        number(&bytes[blocks + block..], place("block", "height")),
+        6
+    );
+    assert_eq!(
+        number(&bytes[blocks + block..], place("block", "AppHash")),
+        0
+    );
+}
+
+#[test]
+fn inputs_that_were_written_are_read() {
+    let print = opened(&written_of_inputs(GIVEN)).expect("a fingerprint");
+    let mut blocks = Blocks(Vec::new());
+    print.read(&mut blocks).expect("read");
+    let [told, untold] = blocks.0.as_slice() else {
+        panic!("two blocks");
+    };
+    let original = given_by(GIVEN);
+    let names = |given: &Given, other: &Given| -> Vec<(String, bool)> {
+        let pairs = given.pairs(other);
+        let equal = pairs.filter(|(own, other)| own.value == other.value);
+        equal
+            .map(|(own, _)| (own.name.name.clone(), own.name.local))
+            .collect()
+    };
+    let expected = [("time", false), ("txs", false), ("config", true)];
+    let expected = expected.map(|(name, local)| (name.to_owned(), local));
+    assert_eq!(names(&told.given, &original), expected);
+    assert_eq!(told.units.len(), untold.units.len());
+    assert!(untold.given.inputs().is_empty());
+    assert!(told.given.others(&original).is_empty());
+    // What is the node's own is not among what differs, nor what one side does not tell.
+    let other = given_by([
+        r#"{"type":"begin-block"}"#,
+        r#"{"type":"step-input","txsDigest":"AB","local":{"config":"x"}}"#,
+    ]);
+    assert_eq!(told.given.others(&other), ["txs"]);
+    assert!(untold.given.others(&other).is_empty());
+}
+
+/// Nobody who tells no inputs writes another version for them.
+#[test]
+fn a_version_is_written_for_what_is_told() {
+    let version = |given| written_of_inputs(given)[7];
+    assert_eq!(version(GIVEN), 4);
+    assert_eq!(version([r#"{"type":"begin-block"}"#, "{}"]), 2);
+    let long = r#"{"type":"step-input","x":"y"}"#;
+    assert_eq!(version(["{}", long]), 2, "its name does not fit");
+}
+
+#[test]
+fn more_inputs_than_are_read_are_refused() {
+    let mut bytes = written_of_inputs(GIVEN);
+    let (at, _) = place("head", "inputs");
+    bytes[at] = MOST_INPUTS as u8 + 1;
+    let refused = opened(&bytes).expect_err("too many").to_string();
+    assert!(refused.contains("17 inputs; at most 16"), "{refused}");
+}
+
 #[test]
 fn no_damage_goes_unseen() {
-    let bytes = written();
+    for (bytes, unproved) in [
+        (written(), HEAD - 8..HEAD),
+        (written_of_inputs(GIVEN), 0..0),
+    ] {
+        no_damage_to_goes_unseen(&bytes, unproved);
+    }
+}
+
+fn no_damage_to_goes_unseen(bytes: &[u8], unproved: std::ops::Range<usize>) {
     for at in 0..bytes.len() {
-        let mut damaged = bytes.clone();
+        let mut damaged = bytes.to_vec();
         damaged[at] ^= 0x40;
         let seen = match opened(&damaged) {
             Ok(print) => !print.is_intact().expect("read"),
             Err(_) => true,
         };
-        assert!(seen || (HEAD - 8..HEAD).contains(&at), "byte {at}");
+        assert!(seen || unproved.contains(&at), "byte {at}");
     }
     for length in 0..bytes.len() {
         let cut = opened(&bytes[..length]);

@@ -5,6 +5,8 @@
 mod branches;
 #[path = "transactions/pairs.rs"]
 mod pairs;
+#[path = "transactions/prints.rs"]
+mod prints;
 #[path = "transactions/slogs.rs"]
 mod slogs;
 

@@ -115,7 +115,7 @@ impl Member {
 
 fn print(path: &Path) -> Option<PathBuf> {
     let file = path.with_extension("print");
-    let (bytes, _) = fingerprint::make(&party(path, None).ok()?).ok()?;
+    let bytes = fingerprint::make(&party(path, None).ok()?).ok()?.bytes;
     fs::write(&file, bytes).expect("a fingerprint");
     Some(file)
 }

@@ -1,5 +1,7 @@
 //! `haltbox compare`.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -27,6 +29,9 @@ pub struct CompareArgs {
     #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
     profile: Option<String>,
 }
+
+/// Notes on what is each node's own.
+const OWN_INPUTS: usize = 16;
 
 /// Letters of names of one group in the table.
 const NAMES: usize = 400;
@@ -100,9 +105,11 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         groups: groups::group(&nodes),
         homeless: Vec::new(),
         undecided: foreign,
+        own_inputs: RefCell::default(),
     };
     judged.confirm()?;
     let (groups, undecided) = (judged.groups, judged.undecided);
+    let own_inputs = judged.own_inputs.into_inner();
     let heights = || nodes.iter().flat_map(|node| node.heights.keys().copied());
     let without: Vec<String> = nodes
         .iter()
@@ -120,13 +127,13 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         last_height: heights().max(),
         without_blocks: without,
         undecided,
-        notes: notes_of(&nodes, &groups),
+        notes: notes_of(&nodes, &groups, own_inputs),
         groups,
         unreadable,
     })
 }
 
-fn notes_of(nodes: &[Node], groups: &[Group]) -> Vec<String> {
+fn notes_of(nodes: &[Node], groups: &[Group], own_inputs: BTreeSet<String>) -> Vec<String> {
     let own = nodes.iter().flat_map(|node| node.notes.clone());
     let parted = groups.iter().filter(|_| groups.len() > 1);
     let silent = parted.flat_map(|group| &group.silent).map(|member| {
@@ -136,7 +143,8 @@ fn notes_of(nodes: &[Node], groups: &[Group]) -> Vec<String> {
                  more than one group"
         )
     });
-    own.chain(silent).collect()
+    let inputs = own_inputs.into_iter().take(OWN_INPUTS);
+    own.chain(silent).chain(inputs).collect()
 }
 
 /// A source, and how it was recorded.
@@ -197,6 +205,8 @@ struct Judging<'a> {
     /// Nodes that differ from the group that their digests put them in.
     homeless: Vec<usize>,
     undecided: Vec<String>,
+    /// What is each node's own and not the same, as far as two were compared.
+    own_inputs: RefCell<BTreeSet<String>>,
 }
 
 impl Judging<'_> {
@@ -211,7 +221,15 @@ impl Judging<'_> {
     }
 
     fn diff(&self, one: usize, other: usize) -> anyhow::Result<Document> {
-        difference(self.profile, self.paths[one], self.paths[other])
+        let document = difference(self.profile, self.paths[one], self.paths[other])?;
+        let name = |node: usize| self.nodes[node].name.as_str();
+        // The same sentence whichever of the two was asked first.
+        let own = document.own_inputs.iter().map(|own| match one < other {
+            true => own.words([name(one), name(other)]),
+            false => own.turned().words([name(other), name(one)]),
+        });
+        self.own_inputs.borrow_mut().extend(own);
+        Ok(document)
     }
 
     /// Whole blocks with equal digests are equal; what else a node tells, only its

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use haltbox_format::BlockHash;
-use haltbox_model::ShowPath;
+use haltbox_model::{Outside, ShowPath};
 
 use super::new_file::NewFile;
 use super::progress::watched;
@@ -41,16 +41,31 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
         .output
         .clone()
         .unwrap_or_else(|| default_name(&args.source));
-    let (bytes, blocks) = watched(&[&party], || make(&party))?;
+    let made = watched(&[&party], || make(&party))?;
     let file = NewFile::create(&output_path)?;
-    file.file().write_all(&bytes)?;
+    file.file().write_all(&made.bytes)?;
     file.publish()?;
-    let size = human_bytes(bytes.len() as u64);
+    let size = human_bytes(made.bytes.len() as u64);
+    let inputs = made.given.map_or(String::new(), |(height, inputs)| {
+        format!("inputs of height {height}: {}\n", Outside::text(&inputs))
+    });
     output::print(&format!(
-        "{}: blocks: {blocks}, size: {size}\n",
-        output_path.shown()
+        "{}: blocks: {}, size: {size}\n{inputs}",
+        output_path.shown(),
+        made.blocks
     ))?;
     Ok(Outcome::Fine)
+}
+
+/// A source's fingerprint.
+#[derive(Debug)]
+pub struct Made {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// How many blocks are in it.
+    pub blocks: usize,
+    /// The last height whose inputs are told, and these in short.
+    pub given: Option<(u64, String)>,
 }
 
 fn default_name(source: &Path) -> PathBuf {
@@ -58,11 +73,11 @@ fn default_name(source: &Path) -> PathBuf {
     PathBuf::from(format!("{name}.fingerprint"))
 }
 
-/// The bytes of a source's fingerprint, and how many blocks are in it.
+/// Makes a source's fingerprint.
 ///
 /// # Errors
 /// What reading gives, or why there is nothing to digest.
-pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
+pub fn make(party: &Party) -> anyhow::Result<Made> {
     let Some(rules) = &party.profile.slog else {
         anyhow::bail!(
             "the profile {} has no slog section, so there are no entries to make a fingerprint of",
@@ -72,10 +87,15 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     let mut writer = Writer::new(rules.canonical().digest());
     let hashes = hashes(party)?;
     let newer = version::newer_heights(party)?;
+    let mut given = None;
     let (summary, _) = pair::each_height(party, &mut |block| -> anyhow::Result<()> {
         let hash = hashes.get(&(block.height, block.attempt)).copied();
         let hash = hash.filter(|_| block.is_whole());
         writer.block(&block, hash, newer.contains(&block.height));
+        let told = block.given.to_string();
+        given = (!told.is_empty())
+            .then_some((block.height, told))
+            .or(given.take());
         Ok(())
     })?;
     if summary.rewritten {
@@ -99,7 +119,11 @@ pub fn make(party: &Party) -> anyhow::Result<(Vec<u8>, usize)> {
     }
     let mut bytes = Vec::new();
     writer.finish(&mut bytes)?;
-    Ok((bytes, blocks))
+    Ok(Made {
+        bytes,
+        blocks,
+        given,
+    })
 }
 
 /// HASH of each execution, if it is whole: another one's must not name it.

@@ -24,7 +24,9 @@ pub fn run(args: ManualArgs, program: clap::Command) -> anyhow::Result<Outcome> 
         Ok(true) => {}
         Ok(false) => return Ok(Outcome::Trouble),
         // A package may leave it out.
-        Err(error) => output::say(&format!("cannot write the manual pages of check and watch: {error:#}")),
+        Err(error) => output::say(&format!(
+            "cannot write the manual pages of check and watch: {error:#}"
+        )),
     }
     Err(Sibling::Record.exec(&arguments))
 }

@@ -10,7 +10,49 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 83] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 89] = [
+    (
+        "a block that is given other transactions",
+        "start [1=A given:txsDigest=a std ] [2=B/b given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] [2=C/c given:txsDigest=c std ]",
+        "inputs differ",
+        "The block was given another input: txs",
+    ),
+    (
+        "the same of a host that has no digest of them where the block begins",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b,lastCommit=a std ]",
+        "start [1=A given:txsDigest=a std ] [2=C given:txsDigest=c,lastCommit=d std ]",
+        "inputs differ",
+        "The block was given another input: txs, votes",
+    ),
+    (
+        "transactions that are told by hashes of different things",
+        "start [1=A std ] [2=B given:txsDigest=b std ]",
+        "start [1=A std ] [2=C given:dataHash=c std ]",
+        "execution differs",
+        "height 2, step-input",
+    ),
+    (
+        "nodes that are set up otherwise",
+        "start [1=A given:txsDigest=a,local.config=a std ] [2=B given:txsDigest=b,local.config=a std ]",
+        "start [1=A given:txsDigest=a,local.config=b std ] [2=B given:txsDigest=b,local.config=b std ]",
+        "identical",
+        "at height 1 and 1 other heights",
+    ),
+    (
+        "the same, and another write",
+        "start [1=A given:txsDigest=a,local.config=a,local.params=e std ] [2=B given:txsDigest=b,local.config=a r:bank/01=1 w:bank/01=1 ]",
+        "start [1=A given:txsDigest=a,local.config=a,local.params=f std ] [2=C given:txsDigest=b,local.config=b r:bank/01=1 w:bank/01=2 ]",
+        "execution differs",
+        "each node's own, which is not compared and accuses nobody",
+    ),
+    (
+        "another block that is a proposal, and begins alike",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] [2 given:txsDigest=c,local.proposal=true r:bank/01=7",
+        "identical",
+        "executes a proposal at height 2",
+    ),
     (
         "a proposal that is executed before its decision, and another block is decided",
         "start [1=A decided std ] [2=B decided std ]",
@@ -759,7 +801,56 @@ fn who_agrees_with_whom_does_not_hang_on_the_names() {
 
 /// What two fingerprints say, and one beside the other's recording: A and B, the exit code
 /// and words.
-const PRINTS: [(&str, &str, &str, i32, &str); 7] = [
+const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
+    (
+        "a block that is given other transactions",
+        "start [1=A given:txsDigest=a std ] [2=B/b given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] [2=C/c given:txsDigest=c std ]",
+        1,
+        "The block was given another input: txs",
+    ),
+    (
+        "one that is given other votes, by a host without a digest where the block begins",
+        "start [1=A given:txsDigest=a std ] [2 given:lastCommit=b std ]",
+        "start [1=A given:txsDigest=a std ] [2 given:lastCommit=c std ]",
+        1,
+        "The block was given another input: votes",
+    ),
+    (
+        "other steps of blocks that were given the same",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b,lastCommit=a std ]",
+        "start [1=A given:txsDigest=a std ] [2=C given:txsDigest=b,lastCommit=a r:bank/01=1 w:bank/01=2 ]",
+        1,
+        "what the blocks were given is the same at all 2 heights that both tell: time, txs, votes (at 1 of them)",
+    ),
+    (
+        "transactions that one side alone tells",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] [2=B given:lastCommit=b std ]",
+        2,
+        "txs (at 1 of them)",
+    ),
+    (
+        "nodes that are set up otherwise",
+        "start [1=A given:txsDigest=a,local.config=a std ] [2=B std ]",
+        "start [1=A given:txsDigest=a,local.config=b std ] [2=B std ]",
+        0,
+        "config differs between A and B at height 1",
+    ),
+    (
+        "another block that is a proposal, and begins alike",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] [2 given:txsDigest=c,local.proposal=true r:bank/01=7",
+        0,
+        "1 whole block",
+    ),
+    (
+        "other transactions right behind heights that are missing",
+        "start [1=A given:txsDigest=a std ] [2=B std ] [3=C/b given:txsDigest=b std ]",
+        "start [1=A given:txsDigest=a std ] start [3=D/c given:txsDigest=c std ]",
+        2,
+        "The first difference stands right behind heights that are missing: the block was given another input: txs",
+    ),
     (
         "the decided block, which a side begins on its proposal and executes otherwise",
         "start [1=A decided std ] [2=B decided r:bank/01=1 w:bank/01=1 w:bank/02=1 ]",

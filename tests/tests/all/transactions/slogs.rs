@@ -7,6 +7,7 @@
 //! the block's first operation. `decided` and `proposed` are a block's inputs, once it is
 //! decided and before. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
 //! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves.
+//! `given:txsDigest=d,local.config=e` tells what a block is given.
 //! `on:2/1` goes on on branch 2, which was made of 1, and `put:2` writes it. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
@@ -123,6 +124,7 @@ impl Words {
                 self.push(json!({"type": "branch", "branch": number(name), "of": number(value)}))
             }
             "put" => self.push(json!({"type": "branch-written", "branch": number(name)})),
+            "given" => self.given(what),
             "u" => self.push(json!({"type": "step-u", "x": what})),
             "set" | "unset" => self.leaves(kind, what),
             "root" => {
@@ -130,6 +132,24 @@ impl Words {
             }
             _ => self.operation(kind, what),
         }
+    }
+
+    /// What the block is given, and what stands beside that.
+    fn given(&mut self, what: &str) {
+        let mut entry = json!({"type": "step-input"});
+        for input in what.split(',') {
+            let (name, value) = input.split_once('=').expect("an input");
+            let value = match value {
+                "true" => json!(true),
+                "null" => Value::Null,
+                digit => json!(long(digit)),
+            };
+            match name.split_once('.') {
+                Some((outer, inner)) => entry[outer][inner] = value,
+                None => entry[name] = value,
+            }
+        }
+        self.push(entry);
     }
 
     /// Operations are numbered anew in each.

@@ -1,0 +1,129 @@
+//! What the blocks of two sources were given, input by input.
+
+use std::collections::BTreeMap;
+
+use crate::given::{Given, Input, is_local};
+
+/// Names of inputs that are told one by one.
+const TOLD: usize = 64;
+
+/// How the inputs of the heights that both have compare.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// Heights at which both tell some input that is compared.
+    heights: u64,
+    /// At how many of them both tell it, by name.
+    told: BTreeMap<String, u64>,
+    /// The first height at which some are not the same, and their names.
+    other: Option<(u64, Vec<String>)>,
+    /// What is a node's own and not the same on both sides.
+    local: Vec<OtherOwn>,
+}
+
+/// Something of a node's own that is not the same on both sides.
+#[derive(Clone, Debug)]
+pub struct OtherOwn {
+    /// What it is called.
+    pub name: String,
+    /// The first height at which it differs.
+    height: u64,
+    /// At how many heights it does.
+    heights: u64,
+    /// What both sides have there, where both tell it.
+    values: Option<[String; 2]>,
+}
+
+impl Inputs {
+    /// Takes those of one height.
+    pub(super) fn take(&mut self, height: u64, a: &Given, b: &Given) {
+        let mut some = false;
+        for (own, other) in a.pairs(b) {
+            if is_local(own, other) {
+                self.take_local(height, own, other);
+                continue;
+            }
+            some = true;
+            if self.told.len() < TOLD || self.told.contains_key(&own.name.name) {
+                *self.told.entry(own.name.name.clone()).or_default() += 1;
+            }
+        }
+        self.heights += u64::from(some);
+        let others = a.others(b);
+        if !others.is_empty() && self.other.is_none() {
+            self.other = Some((height, others));
+        }
+    }
+
+    fn take_local(&mut self, height: u64, own: &Input, other: &Input) {
+        if own.value == other.value {
+            return;
+        }
+        let has_room = self.local.len() < TOLD;
+        let mut known = self.local.iter_mut();
+        match known.find(|of| of.name == own.name.name) {
+            Some(known) => known.heights += 1,
+            None if has_room => self.local.push(OtherOwn {
+                name: own.name.name.clone(),
+                height,
+                heights: 1,
+                values: own.short.clone().zip(other.short.clone()).map(Into::into),
+            }),
+            None => {}
+        }
+    }
+
+    /// What is a node's own and not the same on both sides: it accuses nobody.
+    pub fn local(&self) -> &[OtherOwn] {
+        &self.local
+    }
+
+    /// In words, what digests say of the inputs beside a verdict that does not rest on them.
+    pub(super) fn words(&self) -> Option<String> {
+        if let Some((height, names)) = &self.other {
+            let names = names.join(", ");
+            return Some(format!(
+                "what the blocks were given is not the same from height {height} on: {names}"
+            ));
+        }
+        let heights = match self.heights {
+            0 => return None,
+            1 => "at the one height that both tell".to_owned(),
+            heights => format!("at all {heights} heights that both tell"),
+        };
+        let names = self.told.iter().map(|(name, times)| match *times {
+            times if times == self.heights => name.clone(),
+            times => format!("{name} (at {times} of them)"),
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "what the blocks were given is the same {heights}: {names}"
+        ))
+    }
+}
+
+impl OtherOwn {
+    /// The same where the other source was named first.
+    pub fn turned(&self) -> OtherOwn {
+        let mut turned = self.clone();
+        turned.values.iter_mut().for_each(|values| values.reverse());
+        turned
+    }
+
+    /// In words; `sides`: what the two sources are called.
+    pub fn words(&self, sides: [&str; 2]) -> String {
+        let OtherOwn { name, height, .. } = self;
+        let more = match self.heights {
+            1 => String::new(),
+            heights => format!(" and {} other heights", heights - 1),
+        };
+        let [a, b] = sides;
+        let values = match &self.values {
+            Some([of_a, of_b]) => format!(" ({a} has {of_a}, {b} has {of_b})"),
+            None => String::new(),
+        };
+        format!(
+            "{name} differs between {a} and {b} at height {height}{more}{values}: each node's own, which is \
+             not compared and accuses nobody, and may still be why they part"
+        )
+    }
+}

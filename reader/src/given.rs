@@ -1,0 +1,147 @@
+//! What a block was given, input by input, as far as its first entries tell.
+//!
+//! Only the entry that begins a block and the one right behind it count. Where such an input
+//! is not the same on two sides, nothing that either node executed can be why.
+
+use std::fmt;
+
+use haltbox_model::ToldInput;
+use haltbox_model::{InputRules, json};
+
+/// What an input is called, and by what it is told. Two sides can compare what both tell by
+/// the same member alone: the hashes of other members are of other things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputName {
+    /// What it is called.
+    pub name: String,
+    /// Digest of the type of its entry and of its member.
+    pub told_by: Word,
+    /// It stands beside what is compared: it is this node's own.
+    pub local: bool,
+}
+
+/// The first bytes of a digest.
+pub type Word = [u8; 8];
+
+/// One input.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// What it is called.
+    pub name: InputName,
+    /// Digest of its value.
+    pub value: Word,
+    /// Its value as people are told it; a fingerprint does not have it.
+    pub short: Option<String>,
+}
+
+/// The inputs of one block.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    inputs: Vec<Input>,
+    /// The block's first entry is the one that begins it.
+    opened: bool,
+}
+
+impl Input {
+    fn of(told: &ToldInput<'_>, canonical: &[u8]) -> Option<Input> {
+        let by = format!("{}\n{}", told.entry_type(), told.member());
+        Some(Input {
+            name: InputName {
+                name: told.name().to_owned(),
+                told_by: digest(&by),
+                local: !told.is_in(canonical),
+            },
+            value: digest(&told.value()?),
+            short: told.short(),
+        })
+    }
+
+    fn is_told_as(&self, other: &Input) -> bool {
+        let (own, other) = (&self.name, &other.name);
+        own.name == other.name && own.told_by == other.told_by
+    }
+}
+
+fn digest(text: &str) -> Word {
+    let mut word = Word::default();
+    word.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
+    word
+}
+
+impl Given {
+    /// Those of a fingerprint.
+    pub fn of_digests(inputs: Vec<Input>) -> Given {
+        Given {
+            opened: !inputs.is_empty(),
+            inputs,
+        }
+    }
+
+    /// Takes the entry that begins the block, its first one.
+    pub fn begin(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
+        self.opened = true;
+        self.take(rules, line, canonical);
+    }
+
+    /// Takes the entry right behind that.
+    pub fn go_on(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
+        if self.opened {
+            self.take(rules, line, canonical);
+        }
+    }
+
+    /// Half an entry tells nothing.
+    fn take(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
+        if rules.is_empty() || json::members(line).any(|member| member.is_err()) {
+            return;
+        }
+        let inputs = rules.told(line);
+        for input in inputs.filter_map(|told| Input::of(&told, canonical)) {
+            self.inputs.retain(|known| !known.is_told_as(&input));
+            self.inputs.push(input);
+        }
+    }
+
+    /// All of them.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The inputs that both tell by the same members.
+    pub fn pairs<'a>(&'a self, other: &'a Given) -> impl Iterator<Item = (&'a Input, &'a Input)> {
+        let pair = |own: &'a Input| {
+            let mut others = other.inputs.iter();
+            Some((own, others.find(|of| own.is_told_as(of))?))
+        };
+        self.inputs.iter().filter_map(pair)
+    }
+
+    /// Names of the inputs that both tell and that are not the same. What is a node's own is
+    /// not among them.
+    pub fn others(&self, other: &Given) -> Vec<String> {
+        let pairs = self.pairs(other);
+        let differ = pairs.filter(|(own, other)| own.value != other.value && !is_local(own, other));
+        let mut names: Vec<String> = differ.map(|(own, _)| own.name.name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// As the halt message and `haltbox info` tell them.
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs = self.inputs.iter();
+        let told = inputs.filter_map(|input| Some((&input.name.name, input.short.as_ref()?)));
+        for (at, (name, value)) in told.enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A side says that it is its own.
+pub fn is_local(own: &Input, other: &Input) -> bool {
+    own.name.local || other.name.local
+}

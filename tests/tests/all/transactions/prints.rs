@@ -1,0 +1,138 @@
+//! A fingerprint never says what the recordings that it is of contradict.
+
+use std::path::Path;
+
+use haltbox_cli::commands::{fingerprint, party};
+use haltbox_reader::compare::diff::diff;
+use haltbox_reader::compare::document::Document;
+use haltbox_reader::compare::verdict::Verdict;
+
+use super::slogs::write;
+
+/// Pairs that are made up.
+const PAIRS: u64 = 400;
+
+/// Numbers in an order of chance.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, many: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % many
+    }
+
+    fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+
+    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len() as u64) as usize]
+    }
+}
+
+/// Two recordings of the same blocks, of which a side has something else now and then.
+fn two(chance: &mut Chance) -> [String; 2] {
+    let mut sides = ["start ".to_owned(), "start ".to_owned()];
+    for height in 1..=4 {
+        let same = block(height, chance);
+        let lacks = chance.below(12);
+        for (side, text) in sides.iter_mut().enumerate() {
+            let own = chance.one_in(8).then(|| block(height, chance));
+            if lacks != side as u64 {
+                *text += own.as_ref().unwrap_or(&same);
+            }
+        }
+    }
+    sides
+}
+
+fn block(height: u64, chance: &mut Chance) -> String {
+    let hash = chance.of(&["=A", "=A", "=B", "~A", ""]);
+    let begin = chance.of(&["", "", "", "/b"]);
+    let given = match chance.below(4) {
+        0 => String::new(),
+        told => {
+            let txs = chance.of(&["txsDigest=a", "txsDigest=a", "txsDigest=b", "dataHash=a"]);
+            let votes = chance.of(&["", ",lastCommit=a", ",lastCommit=b", ",misbehavior=null"]);
+            let own = chance.of(&["", ",local.config=a", ",local.config=b"]);
+            let proposal = if told == 1 {
+                ",local.proposal=true"
+            } else {
+                ""
+            };
+            format!("given:{txs}{votes}{own}{proposal} ")
+        }
+    };
+    let before = chance.of(&["", "", "", "r:bank/07=1 "]);
+    let steps = chance.of(&["std", "std", "std r:bank/05=1", "r:bank/01=1 w:bank/01=2"]);
+    let end = chance.of(&["] ", "] ", "] ", "] ", "start "]);
+    format!("[{height}{hash}{begin} {before}{given}{steps} {end}")
+}
+
+fn compared(a: &Path, b: &Path) -> Document {
+    let [a, b] = [a, b].map(|path| party(path, Some("host")).expect("a source"));
+    diff(&a, &b).expect("a comparison")
+}
+
+fn height(document: &Document) -> Option<u64> {
+    document.place.as_ref().map(|place| place.height)
+}
+
+/// In words, what is wrong with what fingerprints say.
+fn fault(told: &Document, of_prints: &Document) -> Option<&'static str> {
+    let inputs = |document: &Document| document.verdict == Verdict::Inputs;
+    let named = inputs(told) && told.summary.contains("given another input");
+    if inputs(of_prints) && !inputs(told) {
+        return Some("accuse the inputs, and the recordings do not");
+    }
+    if inputs(of_prints) && height(of_prints) != height(told) {
+        return Some("accuse the inputs of another height");
+    }
+    if named && height(of_prints) == height(told) && !inputs(of_prints) {
+        return Some("tell where the inputs differ, and not that they do");
+    }
+    if of_prints.exit == 0 && told.exit == 1 || told.exit == 0 && of_prints.exit == 1 {
+        return Some("contradict the recordings");
+    }
+    None
+}
+
+#[test]
+fn fingerprints_never_contradict_their_recordings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (mut inputs, mut named) = (0, 0);
+    for seed in 0..PAIRS {
+        let words = two(&mut Chance(seed));
+        let paths = [at("a"), at("b")];
+        let prints = [at("a.print"), at("b.print")];
+        for ((path, print), words) in paths.iter().zip(&prints).zip(&words) {
+            write(path, words);
+            let made = fingerprint::make(&party(path, Some("host")).expect("a source"));
+            std::fs::write(print, made.expect("a fingerprint").bytes).expect("written");
+        }
+        let [a, b] = &paths;
+        let [of_a, of_b] = &prints;
+        let told = compared(a, b);
+        inputs += u64::from(told.verdict == Verdict::Inputs);
+        for (one, other) in [(of_a, of_b), (of_a, b), (a, of_b)] {
+            let found = compared(one, other);
+            named += u64::from(found.verdict == Verdict::Inputs);
+            let fault = fault(&told, &found);
+            assert!(
+                fault.is_none(),
+                "seed {seed}: they {}: {words:#?}\n{}: {}\n{}: {}",
+                fault.unwrap_or_default(),
+                told.verdict.name(),
+                told.summary,
+                found.verdict.name(),
+                found.summary
+            );
+        }
+    }
+    // Without these nothing was shown.
+    assert!(inputs > 40 && named > 60, "{inputs} {named}");
+}
