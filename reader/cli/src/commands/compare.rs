@@ -686,3 +686,39 @@ fn short_names(answer: &Answer) -> impl Fn(&str) -> &str {
         name.strip_suffix(".fingerprint").unwrap_or(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(profile: &str, rules: u8) -> Read {
+        Read {
+            node: Node::default(),
+            rules: Some(Digest([rules; 32])),
+            profile: profile.to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_was_recorded_with_a_foreign_profile_is_undecided() {
+        let paths = ["a", "b", "c"].map(PathBuf::from);
+        let mut sources: Vec<_> = paths
+            .iter()
+            .zip([read("host", 1), read("mine", 2), read("host", 1)])
+            .collect();
+        let foreign = without_foreign(&mut sources);
+        let expected =
+            "b was recorded with the profile mine, the others with host: it is compared with none";
+        assert_eq!(foreign, [expected]);
+        let kept: Vec<&PathBuf> = sources.iter().map(|(path, _)| *path).collect();
+        assert_eq!(kept, [&paths[0], &paths[2]]);
+        // Two that agree do not make three.
+        let agreeing = [Group {
+            members: vec![0, 1],
+            ..Group::default()
+        }];
+        assert_eq!(conclude(3, &agreeing, foreign.len()).0, 2);
+        assert_eq!(conclude(2, &agreeing, 0).0, 0);
+        assert!(without_foreign(&mut sources).is_empty());
+    }
+}
