@@ -213,7 +213,9 @@ impl BlockTape {
         self.begun && self.ended && self.holes.is_empty()
     }
 
-    /// The recording does not tell whether the network decided this block.
+    /// The recording does not tell whether the network decided this block. Its own end
+    /// alone proves that: where a commit or the next height follows without it, entries are
+    /// missing, and the decided block may be among them.
     pub fn is_undecided(&self) -> bool {
         self.proposed && !self.ended
     }

@@ -1247,7 +1247,8 @@ fn undecided_note(comparison: &Comparison) -> Option<String> {
         _ => "both execute proposals".to_owned(),
     };
     Some(format!(
-        "{who} at height {height}, and the recording ends before it is decided: that execution is not compared"
+        "{who} at height {height} whose end is not recorded: whether that is the block that was decided is not \
+         known, and that execution is not compared"
     ))
 }
 

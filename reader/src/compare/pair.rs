@@ -781,7 +781,9 @@ impl Comparison {
         };
         let last = parting.a.0.height + CARRIED;
         for (list, block) in parting.later.iter_mut().zip(blocks) {
-            let Some(block) = block.filter(|block| block.height <= last) else {
+            // What a proposal brings may never have been in a block.
+            let counts = |block: &&BlockTape| block.height <= last && !block.is_undecided();
+            let Some(block) = block.filter(counts) else {
                 continue;
             };
             let bodies = block.units.iter().filter_map(|unit| match unit.what {

@@ -10,7 +10,28 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 89] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
+    (
+        "a proposal without its end, and the next height",
+        "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7 [3=C decided std ]",
+        "evidence insufficient",
+        "executes a proposal at height 2 whose end is not recorded",
+    ),
+    (
+        "a proposal without its end, and its commit",
+        "start [1=A decided std ] [2=B decided std ]",
+        "start [1=A decided std ] [2/b proposed r:bank/01=7 commit",
+        "identical",
+        "executes a proposal at height 2 whose end is not recorded",
+    ),
+    (
+        "an input that a later proposal alone has on the other side",
+        "start [1=A std ] [2=B in:0=d in:1=e std ] [3=C std ]",
+        "start [1=A std ] [2=C in:0=d std ] [3/b proposed in:0=e",
+        "inputs differ",
+        "took an input here that",
+    ),
     (
         "a block that is given other transactions",
         "start [1=A given:txsDigest=a std ] [2=B/b given:txsDigest=b std ]",
@@ -58,7 +79,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 89] = [
         "start [1=A decided std ] [2=B decided std ]",
         "start [1=A decided std ] [2/b proposed r:bank/01=7",
         "identical",
-        "executes a proposal at height 2, and the recording ends before it is decided",
+        "executes a proposal at height 2 whose end is not recorded",
     ),
     (
         "the same in a node that is killed and executes what is decided",
