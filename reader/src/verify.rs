@@ -45,6 +45,8 @@ pub struct ReadsFound {
     /// Reads of which the recording does not tell whether they are right: what was
     /// written before may have been thrown away.
     pub untold: u64,
+    /// How often all that was known was forgotten, because one block wrote too much.
+    pub forgotten: u64,
     /// Where they differ, and how many were checked.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -135,8 +137,15 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
              it took effect"
         ),
     };
+    let forgotten = match reads.forgotten {
+        0 => "",
+        _ => {
+            "; a block wrote more than is remembered of one: what was known by then was forgotten, and its later \
+             reads are not checked"
+        }
+    };
     let what = format!(
-        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before{untold}",
+        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before{untold}{forgotten}",
         reads.checked, reads.wrong_count, reads.unknown
     );
     findings.push(Finding::note("reads", what));
@@ -145,6 +154,7 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
         differ: reads.wrong_count,
         unknown: reads.unknown,
         untold: reads.untold,
+        forgotten: reads.forgotten,
         findings,
     })
 }

@@ -139,7 +139,7 @@ struct Search<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Roots {
     Untold,
-    /// Of other stores alone: this one is no part of the state, and is emptied.
+    /// Of other stores alone: this one is no part of the state, and may be emptied.
     OfOthers,
     /// Of this one too.
     Told,
@@ -173,8 +173,12 @@ impl Finds for Search<'_> {
         self.direct.clear();
         let emptied = std::mem::replace(&mut self.roots, Roots::Untold) == Roots::OfOthers;
         match turn {
-            Turn::Committed if emptied => (self.last, self.durable) = (None, None),
-            Turn::Committed => self.durable.clone_from(&self.last),
+            Turn::Committed => {
+                if emptied {
+                    self.doubt();
+                }
+                self.durable.clone_from(&self.last);
+            }
             Turn::ThrownAway => self.last.clone_from(&self.durable),
             Turn::Unknown => (self.last, self.durable) = (None, None),
         }

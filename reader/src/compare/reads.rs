@@ -17,6 +17,10 @@ use crate::vocabulary::{Role, Vocabulary};
 const KEYS: usize = 1 << 22;
 /// Values that a key may have, of which one is known to be there.
 const VALUES: usize = 8;
+/// Writes of one block that can be taken back, and its transactions: some 100 bytes each.
+const WRITES: usize = 1 << 21;
+/// Stores of one block whose roots are remembered, and those that are known to have none.
+const STORES: usize = 4096;
 /// Wrong reads that are told one by one.
 const TOLD: usize = 100;
 
@@ -51,6 +55,9 @@ pub struct Reads {
     pub wrong: Vec<WrongRead>,
     /// How many.
     pub wrong_count: u64,
+    /// How often all that was known was forgotten, as one block wrote more than can be
+    /// remembered to be taken back.
+    pub forgotten: u64,
 }
 
 /// Checks that every vatstoreGet, or read of a chain's store, gave the last
@@ -82,6 +89,15 @@ struct Check {
     begun: u64,
     /// Stores of which the block tells a root.
     rooted: HashSet<[u8; 16]>,
+    /// Stores that had none where others had one, and the line behind which their keys may
+    /// have other values.
+    rootless: HashMap<[u8; 16], u64>,
+    /// The line that was read last.
+    line: u64,
+    /// Of the execution more was written than can be taken back.
+    overrun: bool,
+    /// How much that is.
+    most: usize,
     /// Values before the crank that is running wrote over them.
     undo: Vec<Undo>,
     /// Values before what was executed since the last commit wrote over them.
@@ -192,11 +208,6 @@ impl Keys {
         *self = Keys::default();
     }
 
-    fn keep_stores(&mut self, kept: &HashSet<[u8; 16]>) {
-        self.stores.retain(|store, _| kept.contains(store));
-        self.count = self.stores.values().map(HashMap::len).sum();
-    }
-
     fn undo(&mut self, done: Vec<Undo>) {
         for (place, before) in done.into_iter().rev() {
             match before {
@@ -224,6 +235,7 @@ impl Finds for Check {
             Turn::ThrownAway => {
                 let done = std::mem::take(&mut self.uncommitted);
                 self.known.undo(done);
+                self.doubt_rootless();
             }
             Turn::Unknown => {
                 self.known.clear();
@@ -231,6 +243,7 @@ impl Finds for Check {
             }
         }
         self.uncommitted.clear();
+        self.overrun = false;
         self.branches.forget();
         self.direct.clear();
         self.begun = 0;
@@ -240,6 +253,7 @@ impl Finds for Check {
     }
 
     fn any_line(&mut self, line: &[u8], number: u64) {
+        self.line = number;
         let Some(told) = self.vocabulary.branching(line) else {
             return;
         };
@@ -268,7 +282,7 @@ impl Finds for Check {
             self.settle_transaction(tx, failed);
         }
         if let Some(store) = vocabulary.root_of(line) {
-            self.rooted.insert(digest(&[store.as_bytes()]));
+            self.note_root(&store);
         }
         self.note_write(ordinal, line, number);
         match vocabulary.role_of(line) {
@@ -298,6 +312,10 @@ impl Check {
             direct: HashSet::new(),
             begun: 0,
             rooted: HashSet::new(),
+            rootless: HashMap::new(),
+            line: 0,
+            overrun: false,
+            most: WRITES,
             undo: Vec::new(),
             uncommitted: Vec::new(),
             settled: false,
@@ -307,13 +325,52 @@ impl Check {
         }
     }
 
-    /// A store without a root, where others have one, is no part of the state: a commit
-    /// empties it.
+    /// A store without a root, where others have one, is no part of the state. A commit
+    /// empties it, or leaves it as it is: which of the two is not told. So it is remembered,
+    /// and a read that gives something else proves nothing.
     fn commit(&mut self) {
         self.settled = true;
-        if !self.rooted.is_empty() {
-            self.known.keep_stores(&self.rooted);
+        if self.rooted.is_empty() {
+            return;
         }
+        let stores = self.known.stores.keys();
+        let lacking = stores.filter(|store| !self.rooted.contains(*store));
+        let lacking: Vec<[u8; 16]> = lacking.copied().collect();
+        let since = self.line;
+        self.rootless
+            .extend(lacking.into_iter().map(|store| (store, since)));
+        if self.rootless.len() > STORES {
+            self.rootless.clear();
+            self.known.clear();
+        }
+    }
+
+    /// What stood in memory alone is gone with its process.
+    fn doubt_rootless(&mut self) {
+        let line = self.line;
+        self.rootless.values_mut().for_each(|since| *since = line);
+    }
+
+    fn note_root(&mut self, store: &str) {
+        if self.rooted.len() < STORES {
+            self.rooted.insert(digest(&[store.as_bytes()]));
+        }
+    }
+
+    /// The block goes on without an end: what it wrote cannot be taken back any more, so that
+    /// nothing is known until it is over.
+    fn bound(&mut self) {
+        let held = [self.undo.len(), self.uncommitted.len(), self.direct.len()];
+        if held.iter().sum::<usize>() < self.most {
+            return;
+        }
+        self.undo = Vec::new();
+        self.uncommitted = Vec::new();
+        self.direct = HashSet::new();
+        self.known.clear();
+        self.branches.forget();
+        self.overrun = true;
+        self.reads.forgotten += 1;
     }
 
     /// What an entry writes, if it writes.
@@ -336,6 +393,10 @@ impl Check {
                 false => Or::behind(self.known.get(&place), ordinal),
             },
         };
+        self.bound();
+        if self.overrun {
+            return;
+        }
         if !self.branches.is_inner() {
             self.direct.extend(transaction);
         }
@@ -423,6 +484,11 @@ impl Check {
             effect: 0,
             or: Or::None,
         };
+        // It may be what the execution wrote itself, and be thrown away.
+        if self.overrun {
+            self.reads.untold += 1;
+            return;
+        }
         let Ok(known) = self.expected(&place, self.vocabulary.transaction(line)) else {
             self.reads.untold += 1;
             return;
@@ -433,7 +499,11 @@ impl Check {
             return;
         };
         let decides = known.or.is_decided(ordinal);
-        if known.value == read.value {
+        let emptied = self.rootless.get(&place.store);
+        let may_be_gone = emptied.is_some_and(|since| known.line <= *since);
+        if may_be_gone && known.value != read.value {
+            self.reads.untold += 1;
+        } else if known.value == read.value {
             self.reads.checked += 1;
             if !decides || matches!(known.or, Or::None) {
                 return;
@@ -488,4 +558,49 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use haltbox_format::Profile;
+
+    use super::*;
+    use crate::vocabulary;
+
+    fn write(key: u64) -> String {
+        format!(r#"{{"type":"op-write","tx":{key},"op":0,"store":"a","key":"{key}","value":"01"}}"#)
+    }
+
+    fn read(key: u64, value: &str) -> String {
+        format!(r#"{{"type":"op-read","op":0,"store":"a","key":"{key}","value":"{value}"}}"#)
+    }
+
+    #[test]
+    fn a_block_without_an_end_is_bounded_and_nothing_of_it_is_checked() {
+        let profile = Profile::builtin("host").expect("a profile");
+        let mut check = Check::new(vocabulary::of(&profile));
+        check.most = 8;
+        let mut number = 0;
+        let mut line = |check: &mut Check, text: &str| {
+            number += 1;
+            check.any_line(text.as_bytes(), number);
+            check.line(0, 0, text.as_bytes(), number);
+        };
+        line(&mut check, r#"{"type":"branch","branch":0}"#);
+        for key in 0..100 {
+            line(&mut check, &write(key));
+            let held = check.undo.len() + check.uncommitted.len() + check.direct.len();
+            assert!(held <= 8 + 1, "{held}");
+        }
+        // What it wrote itself may be thrown away with it.
+        line(&mut check, &read(1, "02"));
+        line(&mut check, &read(200, "02"));
+        let reads = &check.reads;
+        assert_eq!((reads.forgotten, reads.untold, reads.checked), (1, 2, 0));
+        check.turn(Turn::ThrownAway);
+        line(&mut check, &read(200, "03"));
+        line(&mut check, &read(200, "04"));
+        let reads = &check.reads;
+        assert_eq!((reads.unknown, reads.checked, reads.wrong_count), (1, 1, 1));
+    }
 }

@@ -8,7 +8,7 @@ use super::slogs::write;
 
 /// What a recording is, and of its reads: how many were checked, do not match, are of
 /// unknown keys, and cannot be judged.
-const READS: [(&str, &str, [u64; 4]); 19] = [
+const READS: [(&str, &str, [u64; 4]); 22] = [
     (
         "a branch that was thrown away",
         "start [1=A on:0 r:bank/01=1 on:1/0 w:bank/01=2 r:bank/01=2 on:0 r:bank/01=1 ]",
@@ -52,7 +52,22 @@ const READS: [(&str, &str, [u64; 4]); 19] = [
     (
         "a store that is emptied with each block, as it has no root",
         "start [1=A on:0 w:tmp/01=2 w:bank/01=2 root:bank=1 ] [2=B on:0 r:tmp/01=5 r:bank/01=2 root:bank=1 ]",
-        [1, 0, 1, 0],
+        [1, 0, 0, 1],
+    ),
+    (
+        "a store without a root that is kept in memory",
+        "start [1=A on:0 w:mem/01=2 w:bank/01=2 root:bank=1 ] [2=B on:0 r:mem/01=2 root:bank=1 ]",
+        [1, 0, 0, 0],
+    ),
+    (
+        "one that is read twice in a block, with another value",
+        "start [1=A on:0 w:tmp/01=2 root:bank=1 ] [2=B on:0 r:tmp/01=5 r:tmp/01=6 root:bank=1 ]",
+        [1, 1, 0, 1],
+    ),
+    (
+        "one that is gone with its process",
+        "start [1=A on:0 w:mem/01=2 root:bank=1 ] [2=B on:0 r:mem/01=2 r:mem/01=2 start [2=B on:0 r:mem/01= root:bank=1 ]",
+        [2, 0, 0, 1],
     ),
     (
         "without a word of branches, what stood there before",
