@@ -562,7 +562,7 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
-    use haltbox_format::Profile;
+    use haltbox_model::Profile;
 
     use super::*;
     use crate::vocabulary;
