@@ -53,7 +53,7 @@ const FLAGS: usize = 6;
 
 /// What a fingerprint tells of a block whose entries do not stand as the kernel wrote
 /// them.
-const DISORDER: &str = "its entries do not stand behind one another as a kernel writes them";
+const DISORDER: &str = "the fingerprint marks them as out of order";
 
 /// How a fingerprint is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -425,13 +425,13 @@ impl Fingerprint {
     pub fn open(file: File) -> io::Result<Fingerprint> {
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0)
-            .map_err(|_| wrong("ends inside its head"))?;
-        let version = Version::of(&head)
-            .ok_or_else(|| wrong("is no fingerprint of a version that is known"))?;
+            .map_err(|_| wrong("is truncated: it ends inside its header"))?;
+        let version =
+            Version::of(&head).ok_or_else(|| wrong("is a fingerprint of an unknown version"))?;
         let (count, units) = (word(&head, 8), word(&head, 16));
         if count > u64::from(MOST_BLOCKS) {
             return Err(wrong(&format!(
-                "tells of {count} blocks; at most {MOST_BLOCKS} are read"
+                "claims {count} blocks; at most {MOST_BLOCKS} are supported"
             )));
         }
         let inputs = inputs_of(version, &head)?;
@@ -441,7 +441,7 @@ impl Fingerprint {
         let needed = (HEAD + table_size) as u64;
         if length < needed {
             return Err(wrong(&format!(
-                "has {length} bytes, its head and blocks need {needed}"
+                "is truncated: it has {length} bytes, its header and blocks need {needed}"
             )));
         }
         let mut table = vec![0; table_size];
@@ -521,13 +521,15 @@ impl Fingerprint {
     fn tape(&self, block: &BlockPrint, ordinal: u64) -> io::Result<BlockTape> {
         let end = block.first_unit.saturating_add(u64::from(block.units));
         if end > self.units || block.units > MOST_UNITS {
-            return Err(wrong("tells of more units than it holds or than are read"));
+            return Err(wrong(
+                "claims more units than it contains or than are supported",
+            ));
         }
         let unit_size = self.version.unit();
         let at = self.units_at() + block.first_unit.saturating_mul(unit_size as u64);
         let length = self.file.metadata()?.len();
         if at + u64::from(block.units) * unit_size as u64 > length {
-            return Err(wrong("is cut short"));
+            return Err(wrong("is truncated"));
         }
         let mut bytes = vec![0; block.units as usize * unit_size];
         self.file.read_exact_at(&mut bytes, at)?;

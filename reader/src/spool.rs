@@ -54,10 +54,8 @@ fn open(path: &Path) -> io::Result<File> {
     std::thread::spawn(move || sender.send(File::open(wanted)));
     opened.recv_timeout(WRITER_AWAITED).unwrap_or_else(|_| {
         let seconds = WRITER_AWAITED.as_secs();
-        let why = format!(
-            "it is a FIFO, and no process opened it for writing within {seconds} \
-                           seconds"
-        );
+        let why =
+            format!("it is a FIFO, and no process opened it for writing within {seconds} seconds");
         Err(io::Error::new(io::ErrorKind::TimedOut, why))
     })
 }

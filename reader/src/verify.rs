@@ -120,8 +120,8 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
             .crank
             .map_or(String::new(), |crank| format!(", crank {crank}"));
         let what = format!(
-            "{} reads {}, though line {} tells another value: the storage was changed outside the \
-             {}, or a write is missing here",
+            "{} reads {}, but line {} recorded another value: the storage was changed outside the \
+             {}, or a write is missing from the recording",
             read.key,
             read.read.as_deref().unwrap_or("nothing"),
             read.known_from,
@@ -133,15 +133,15 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
     let untold = match reads.untold {
         0 => String::new(),
         untold => format!(
-            "; {untold} cannot be judged: of what was written before them the recording does not tell whether \
-             it took effect"
+            "; cannot be checked: {untold}, because it is unknown whether the write before them \
+             took effect"
         ),
     };
     let forgotten = match reads.forgotten {
         0 => "",
         _ => {
-            "; a block wrote more than is remembered of one: what was known by then was forgotten, and its later \
-             reads are not checked"
+            "; a block wrote more than is remembered of one: what was known by then was \
+             forgotten, and its later reads are not checked"
         }
     };
     let what = format!(
@@ -178,7 +178,10 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
         })
         .collect();
     if view.missing_bytes() > 0 {
-        let what = format!("the file ends {} bytes too early", view.missing_bytes());
+        let what = format!(
+            "the file is truncated: missing bytes: {}",
+            view.missing_bytes()
+        );
         findings.push(Finding::damage(format!("byte {}", view.length), what));
     }
     findings.extend(
@@ -193,7 +196,8 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
         verify_lane(ring, lane, &mut findings);
     }
     if !ring.history.closed {
-        let what = "the last session was not closed in order: killed, or still recording";
+        let what = "the last session was not closed: the recorder was killed, or it is still \
+                    recording";
         findings.push(Finding::note("spine", what));
     }
     findings
@@ -203,10 +207,12 @@ fn of_records(hole: &RecordHole) -> Finding {
     let (from, to) = (hole.from, hole.to);
     let place = format!("{} lane, records {from} to {to}", hole.lane.name());
     match hole.why {
-        HoleKind::Missing => Finding::damage(place, "missing: they were there and cannot be found"),
-        HoleKind::Torn => Finding::note(place, "torn: the recorder ended while it wrote them"),
+        HoleKind::Missing => {
+            Finding::damage(place, "missing: they were written but cannot be found")
+        }
+        HoleKind::Torn => Finding::note(place, "torn: the recorder stopped while it wrote them"),
         HoleKind::Dropped => {
-            let what = "dropped, or lost before they came to the ring; haltbox info tells why";
+            let what = "dropped, or lost before they reached the ring; haltbox info shows why";
             Finding::loss(place, what)
         }
         HoleKind::Evicted => Finding::note(place, "evicted by age"),
@@ -226,12 +232,12 @@ fn verify_lane(ring: &RingSource, lane: Lane, findings: &mut Vec<Finding>) {
             lane.name(),
             ring.view.geometry.offset(slot.index)
         );
-        findings.push(Finding::damage(place, "its header does not prove itself"));
+        findings.push(Finding::damage(place, "its header is damaged"));
     }
     if !view.strays.is_empty() {
         let count: u64 = view.strays.iter().map(|run| run.last - run.first + 1).sum();
         let what =
-            format!("{count} older records survive in reused segments, outside what is covered");
+            format!("{count} older record(s) remain in reused segments, outside the covered range");
         findings.push(Finding::note(format!("{} lane", lane.name()), what));
     }
 }
@@ -281,8 +287,8 @@ fn other_rules(bx: &BlackBox, profile: &Profile) -> Option<Finding> {
     let rules = profile.slog.as_ref();
     let own = rules.map(|slog| slog.canonical().name_digest());
     let what = format!(
-        "the box names its blocks by rules {recorded}, the profile {} has {}: they could not be \
-         checked; take the haltbox that wrote the box, or its profile with --profile FILE",
+        "the HASHes of the box were made with rules {recorded}, the profile {} has {}: they were \
+         not checked; use the haltbox that wrote the box, or pass its profile: --profile FILE",
         profile.name,
         own.map_or("none".to_owned(), |own| own.to_string())
     );
@@ -298,7 +304,7 @@ fn wrong_hash(entry: &BlockEntry, survey: &Survey) -> Option<Finding> {
     let found = row.and_then(|row| row.hash).map(|hash| hash.to_string());
     (found != entry.hash).then(|| {
         let what = format!(
-            "its lines give HASH {}, the manifest says {}: the lines were changed",
+            "the HASH of its lines is {}, the manifest says {}: the lines were changed",
             found.unwrap_or_else(|| "none".to_owned()),
             entry.hash.as_deref().unwrap_or("none")
         );
@@ -335,7 +341,7 @@ fn verify_names(
     if let (Ok(file), Ok(inside)) = (name.parse::<BoxName>(), identity.parse::<BoxName>())
         && (file.height, file.hash) != (inside.height, inside.hash)
     {
-        let what = format!("the file is named {name}, inside it is {identity}");
+        let what = format!("the file is named {name}, but it contains box {identity}");
         findings.push(Finding::damage("file name", what));
     }
     Ok(findings)
@@ -370,12 +376,13 @@ fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> 
     if lines == 0 {
         findings.push(Finding {
             nothing: true,
-            ..Finding::note("content", "holds no line: there was nothing to check")
+            ..Finding::note("content", "contains no lines: there was nothing to check")
         });
     }
     if rules.is_some() && known == 0 && lines >= SlogRules::MANY {
         let text = format!(
-            "{lines} lines, and not one is an entry that the profile {} knows: nothing could be checked",
+            "{lines} lines, none of them an entry that the profile {} knows: nothing could be \
+             checked",
             profile.name
         );
         findings.push(Finding {
@@ -386,13 +393,13 @@ fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> 
     if not_json > 0 {
         findings.push(Finding::note(
             "content",
-            format!("{not_json} of {lines} lines are no JSON object"),
+            format!("not a JSON object: {not_json} of {lines} line(s)"),
         ));
     }
     if cut {
         findings.push(Finding::note(
             format!("line {lines}"),
-            "has no line end: it may be cut",
+            "does not end with a newline: it may be truncated",
         ));
     }
     Ok(findings)

@@ -84,8 +84,7 @@ impl AfterFreeze {
                 ));
             }),
             Err(error) => say(&format!(
-                "cannot remove old boxes (--max-boxes, --max-bytes): \
-                                        {error}"
+                "cannot remove old boxes (--max-boxes, --max-bytes): {error}"
             )),
         }
         halt_message::frozen(frozen, hint)

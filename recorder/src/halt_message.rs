@@ -10,11 +10,12 @@ use crate::size::human_bytes;
 use crate::subject::BY_REQUEST;
 
 /// What an operator does at a halt, and what not.
-pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the evidence.\n  2. Copy the \
-     black box to another machine.\n  3. Post the line after `quote` where the developers ask for \
-     it; send the box to the people they name.\n  4. Then recover the node as the developers \
-     instruct.\n  5. Never reset priv_validator_state.json or restore an old copy: signing a \
-     height twice is slashed.\n";
+pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the \
+                              evidence.\n  2. Copy the black box to another machine.\n  3. Post \
+                              the line after `quote` where the developers ask for it; send the \
+                              box to the people they name.\n  4. Then recover the node as the \
+                              developers instruct.\n  5. Never reset priv_validator_state.json or \
+                              restore an old copy: signing a height twice is slashed.\n";
 
 /// The halt message.
 pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
@@ -31,7 +32,7 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         }
         _ => writeln!(
             text,
-            "haltbox: height {height} was frozen: {}",
+            "haltbox: black box of height {height}: {}",
             Outside::text(&frozen.reason)
         ),
     };

@@ -270,10 +270,7 @@ impl HostRecorder {
         let keeper = shared.options.background.clone().and_then(|background| {
             let started = Keeper::start(&shared, background);
             let told = started.map_err(|error| {
-                notices.push(format!(
-                    "cannot start the background thread: \
-                                                                     {error}"
-                ))
+                notices.push(format!("cannot start the background thread: {error}"))
             });
             told.ok()
         });

@@ -597,8 +597,7 @@ impl Cause {
                 ),
                 FailedOver::Other => {
                     format!(
-                        "consensus failed, but not over a hash, so this is no divergence: \
-                             {text}"
+                        "consensus failed, but not over a hash, so this is no divergence: {text}"
                     )
                 }
             },

@@ -43,10 +43,8 @@ pub(crate) fn read_set(file: &Path) -> Result<DependencySet, String> {
         .map_err(|error| cannot(&error))?
         .len();
     if length > LARGEST {
-        let why = format!(
-            "found {length} bytes, expected a dependency set of at most {LARGEST} \
-                           bytes"
-        );
+        let why =
+            format!("found {length} bytes, expected a dependency set of at most {LARGEST} bytes");
         return Err(cannot(&why));
     }
     let json = std::fs::read(file).map_err(|error| cannot(&error))?;

@@ -484,8 +484,7 @@ pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
             format!("a block without the invalid message replaced its block: {what}")
         }
         Step::Ended(End::Replaced) => format!(
-            "the block of an invalid message was replaced, and \
-                                               the new one is cross-safe: {what}"
+            "the block of an invalid message was replaced, and the new one is cross-safe: {what}"
         ),
         Step::Ended(End::Holds) => format!("an invalid message is valid now: {what}"),
         Step::NotReplaced => {

@@ -55,10 +55,7 @@ impl FromStr for ChainId {
         // An empty text would be 0.
         let id = text.parse().ok().filter(|_| !text.is_empty());
         id.map(ChainId).ok_or_else(|| {
-            format!(
-                "expected a chain's number, such as 901 or 0x385, found \
-                                    {text:?}"
-            )
+            format!("expected a chain's number, such as 901 or 0x385, found {text:?}")
         })
     }
 }

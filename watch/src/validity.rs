@@ -182,8 +182,7 @@ impl fmt::Display for Broken {
             Broken::NoLog { logs } => {
                 write!(
                     f,
-                    "the log index is out of range: the number of logs in the block is \
-                           {logs}"
+                    "the log index is out of range: the number of logs in the block is {logs}"
                 )
             }
             Broken::NoBlock { head } => write!(
@@ -193,11 +192,9 @@ impl fmt::Display for Broken {
             Broken::Origin { found } => write!(f, "another contract emitted the log: {found}"),
             Broken::Timestamp { found } => write!(f, "the block has another timestamp: {found}"),
             Broken::Payload { found } => write!(f, "the log's payload has another digest: {found}"),
-            Broken::Checksum { found } => write!(
-                f,
-                "checksum mismatch: the log's checksum is \
-                                                     {found}"
-            ),
+            Broken::Checksum { found } => {
+                write!(f, "checksum mismatch: the log's checksum is {found}")
+            }
             Broken::Future => write!(
                 f,
                 "its timestamp is later than that of the block that executes it"

@@ -37,8 +37,7 @@ impl fmt::Display for Damage {
             Damage::Digest => write!(f, "the bytes do not match their BLAKE3 digest"),
             Damage::Zstd => write!(
                 f,
-                "zstd cannot decompress the frame, or its checksum does not \
-                                       match"
+                "zstd cannot decompress the frame, or its checksum does not match"
             ),
             Damage::Size { expected, found } => {
                 write!(f, "expected {expected} bytes of content, found {found}")

@@ -87,8 +87,7 @@ impl fmt::Display for Problem {
             Problem::Damaged(why) => write!(f, "{why}"),
             Problem::Foreign => write!(
                 f,
-                "unknown frame type, written by another program or a \
-                                           later version"
+                "unknown frame type, written by another program or a later version"
             ),
             Problem::Unlisted => write!(f, "the manifest does not list this frame"),
             Problem::Absent => write!(f, "the manifest lists a frame here, but there is none"),
@@ -98,8 +97,7 @@ impl fmt::Display for Problem {
             Problem::SeekEntry => write!(f, "the seek table's entry does not match this frame"),
             Problem::CrankIndex => write!(
                 f,
-                "the crank index ends with bytes that are not an \
-                                              index entry"
+                "the crank index ends with bytes that are not an index entry"
             ),
         }
     }

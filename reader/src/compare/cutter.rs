@@ -171,7 +171,7 @@ impl<'a> Cutter<'a> {
         }
         self.summary.wrapped += u64::from(line.wrapped.is_some());
         if !line.whole {
-            self.hole("an entry that could not be read in one piece", finds);
+            self.hole("an entry that was split or cut off", finds);
             return true;
         }
         // Half an entry is none: it would differ from the whole one.

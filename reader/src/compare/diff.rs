@@ -87,13 +87,14 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Document> {
 fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String> {
     if a.rules() != b.rules() {
         return Some(format!(
-            "the sources were recorded with different profiles, {} and {}; name one for both with --profile",
+            "the sources were recorded with different profiles, {} and {}; choose one for both \
+             with --profile",
             a.profile.name, b.profile.name
         ));
     }
     if a.rules().is_none() {
         return Some(format!(
-            "the profile {} reads no slog, so there are no steps to compare",
+            "the profile {} has no slog section, so there are no steps to compare",
             a.profile.name
         ));
     }
@@ -104,12 +105,14 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
         .as_ref()
         .zip(other.summary.chain_id.as_ref());
     if let Some((x, y)) = chains.filter(|(x, y)| x != y) {
-        return Some(format!("the sources are of different chains, {x} and {y}"));
+        return Some(format!(
+            "the sources are from different chains, {x} and {y}"
+        ));
     }
     if let Some(why) = without_blocks(one, other) {
         return Some(match a.range == (0..=u64::MAX) {
             true => why,
-            false => format!("{why} among the heights that were asked for"),
+            false => format!("{why} (in the selected range of heights)"),
         });
     }
     let prints = [a, b].map(|party| party.source.is_fingerprint());
@@ -118,16 +121,16 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
     if digests && comparison.parting.is_some() {
         let name = if rewritten[0] { "A" } else { "B" };
         return Some(format!(
-            "{name} was written anew by another JSON writer: digests of its bytes cannot be compared with a \
-             fingerprint; take the entries of both"
+            "{name} was rewritten by another JSON writer: its bytes cannot be compared with a \
+             fingerprint; compare the recordings themselves"
         ));
     }
     let wrapped = [one, other].map(|side| side.summary.wrapped > 0);
     if prints[0] && wrapped[1] || prints[1] && wrapped[0] {
         let name = if wrapped[0] { "A" } else { "B" };
         return Some(format!(
-            "the sender of {name} takes members out of entries and leaves entries out: its lines cannot be \
-             compared with digests; take the entries of both"
+            "the slog sender of {name} drops members and entries: its lines cannot be compared \
+             with a fingerprint; compare the recordings themselves"
         ));
     }
     let hashless = |side: &Side| side.summary.without_hashes > 0;
@@ -139,13 +142,13 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
             _ => "B",
         };
         let tells = if name == "neither side" {
-            "tells all"
+            "has all"
         } else {
-            "tells no"
+            "has no"
         };
         return Some(format!(
-            "{name} {tells} crankhashes, and digests with them cannot be compared with digests without: take \
-             the entries of both"
+            "{name} {tells} crankhashes: digests with and without crankhashes cannot be compared; \
+             compare the recordings themselves"
         ));
     }
     let in_part = |row: &HeightRow| row.agreement == Agreement::Partial;
@@ -155,7 +158,7 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
             return Some(why);
         }
         return Some(format!(
-            "no height is whole on both sides: {}",
+            "no height is complete on both sides: {}",
             ranges(one, other)
         ));
     }
@@ -176,7 +179,7 @@ fn without_blocks(a: &Side, b: &Side) -> Option<String> {
     let behind = why_no_block(prefixed.unwrap_or(0), cranks.unwrap_or(0));
     let article = if who == "neither side" { "an" } else { "no" };
     Some(format!(
-        "{who} holds {article} execution of any block{behind}"
+        "{who} contains {article} execution of a block{behind}"
     ))
 }
 
@@ -185,12 +188,12 @@ fn why_no_block(prefixed: u64, cranks: u64) -> String {
     match (prefixed, cranks) {
         (0, 0) => String::new(),
         (0, cranks) => format!(
-            ", only {cranks} cranks without the block that they are of; take the whole block: \
-             haltbox extract --height H"
+            ", only cranks ({cranks}) without their block; extract the whole block: haltbox \
+             extract --height H"
         ),
         (prefixed, _) => format!(
-            ": {prefixed} lines have something before their entry that is not known here; take it \
-             away first, as sed 's/^[^{{]*//' does"
+            ": {prefixed} line(s) have an unknown prefix before the entry; remove it first, for \
+             example with sed 's/^[^{{]*//'"
         ),
     }
 }
@@ -258,7 +261,7 @@ fn caution(
             None => return Ok(()),
         }
     };
-    finding.summary = format!("{words}; the first place: {}", finding.summary);
+    finding.summary = format!("{words}; the first difference: {}", finding.summary);
     if nothing_else {
         finding.verdict = Verdict::Insufficient;
     }
@@ -271,12 +274,12 @@ fn torn(evidence: &[Evidence; 2]) -> Option<String> {
     let cut = |entry: &&Entry| json::members(&entry.line).any(|member| member.is_err());
     let [of_a, of_b] = evidence.each_ref().map(|of| of.unit.iter().find(cut));
     let place = |entry: &Entry, name| format!("line {} of {name}", entry.number);
-    let holds = "holds an entry that is cut off";
+    let holds = "contains a truncated entry";
     match (of_a, of_b) {
         (None, None) => None,
         (Some(entry), None) => Some(format!("{} {holds}", place(entry, "A"))),
         (None, Some(entry)) => Some(format!("{} {holds}", place(entry, "B"))),
-        (Some(_), Some(_)) => Some("both hold an entry that is cut off".to_owned()),
+        (Some(_), Some(_)) => Some("both contain a truncated entry".to_owned()),
     }
 }
 
@@ -355,22 +358,28 @@ impl Document {
         if verdict == Verdict::Insufficient {
             self.decide(
                 verdict,
-                format!("what the blocks hold is equal, and one verdict is not the last one yet: {words}"),
+                format!(
+                    "the contents of the blocks are equal; the verdicts differ, but at least one \
+                     of them is not final: {words}"
+                ),
             );
             self.collect.push(
-                "the same recordings once both say that the block is settled: a side that was away meanwhile says \
-                 what was true before"
+                "the same recordings again, once both report the block as settled: a recorder \
+                 that was not running still has the earlier verdict"
                     .to_owned(),
             );
         } else {
             self.decide(
                 verdict,
-                format!("what the blocks hold is equal, what the recorders were told of it is not: {words}"),
+                format!(
+                    "the contents of the blocks are equal, but the recorders' verdicts differ: \
+                     {words}"
+                ),
             );
         }
         if dissent.rests_on_settings() {
             self.notes.push(
-                "this verdict rests on settings of the recorders too: compare these first"
+                "this verdict also depends on the settings of the recorders: compare those first"
                     .to_owned(),
             );
         }
@@ -397,36 +406,41 @@ impl Document {
         let sides = [("A", a, &evidence[0]), ("B", b, &evidence[1])];
         let steps = sides.map(|(name, party, evidence)| {
             let step = evidence.unit.first();
-            step.map_or(format!("{name} has nothing more"), |step| {
+            step.map_or(format!("{name} has no more steps"), |step| {
                 let brief = party.vocabulary.brief(&text(&step.line));
                 format!("{name} line {}: {brief}", step.number)
             })
         });
         let times = match comparison.asides {
             1 => String::new(),
-            times => format!(" (and in this way at {} other heights)", times - 1),
+            times => format!(" (and at {} other height(s))", times - 1),
         };
         let ((of_a, _), (of_b, _)) = (&aside.a, &aside.b);
         let height = of_a.height;
         let is_known = outcome::is_same_state(of_a, of_b);
         let came = match is_known {
             true => "the AppHash and the results are equal",
-            false => "all that decides is equal as far as both tell",
+            false => "everything that decides the outcome is equal, as far as both recorded it",
         };
         let why = match outcome::aside(aside) {
             Aside::Answer => {
-                "the same read gave another value: one of the two stores or caches is at fault"
+                "the same read returned different values: one of the two stores or caches is faulty"
             }
-            Aside::Reads => "a node that has just started reads more, and caches read less",
+            Aside::Reads => {
+                "a node that has just started reads more, a node with filled caches reads less"
+            }
             Aside::Order => {
-                "the same reads in another order; where they stand so again, that explains nothing"
+                "the same reads in another order; this had no effect here, so it does not explain \
+                 a difference elsewhere"
             }
-            Aside::Place => "results and beginnings of transactions may stand elsewhere",
-            Aside::Told => "events are no part of either, and a node's software may make others",
-            Aside::Writes => "what was written is not the same, and the state it made is",
+            Aside::Place => "a host may record results and starts of transactions in other places",
+            Aside::Told => {
+                "events do not decide the outcome, and other software of the node may emit others"
+            }
+            Aside::Writes => "the writes differ, but the resulting state is the same",
         };
         self.notes.push(format!(
-            "height {height}: the courses differ, and {came}{times}: {}; {}: {why}",
+            "height {height}: the steps differ, but {came}{times}: {}; {}: {why}",
             steps[0], steps[1]
         ));
         Ok(())
@@ -440,14 +454,14 @@ impl Document {
         let evidence = settle::gather(a, b, told)?;
         let steps = [("A", a, &evidence[0]), ("B", b, &evidence[1])].map(|(name, party, found)| {
             let step = found.unit.first();
-            step.map_or(format!("{name} has no more"), |step| {
+            step.map_or(format!("{name} has no more events"), |step| {
                 let brief = party.vocabulary.brief(&text(&step.line));
                 format!("{name} line {}: {brief}", step.number)
             })
         });
         self.notes.push(format!(
-            "height {}: the events are not the same either: {}; {}: they may show where to look, and decide \
-             nothing, because another release tells other events of the same",
+            "height {}: the events differ too: {}; {}: they may show where to look, but they \
+             decide nothing, because another release may emit other events for the same execution",
             told.a.0.height, steps[0], steps[1]
         ));
         Ok(())
@@ -487,8 +501,9 @@ impl Document {
         for (which, party) in [Which::A, Which::B].into_iter().zip(parties) {
             if party.source.is_fingerprint() && judgements::is_judged(party) {
                 self.notes.push(format!(
-                    "{} is a fingerprint: it tells what the blocks hold, and not what the recorder said of it \
-                 (valid, invalid); compare the recordings for that",
+                    "{} is a fingerprint: it covers the contents of the blocks, but not the \
+                     recorder's verdicts (valid, invalid); to compare verdicts, compare the \
+                     recordings themselves",
                     which.name()
                 ));
             }
@@ -510,8 +525,9 @@ impl Document {
         }
         let why = why.map_or(String::new(), |why| format!(" ({why})"));
         let summary = format!(
-            "entries of {who} do not follow one another as a {} writes them{why}: some are missing or stand \
-             elsewhere, and what differs may come of that; the first place: {}",
+            "the entries of {who} are not in the order in which a {} writes them{why}: some are \
+             missing or misplaced, which may be the cause of the difference; the first \
+             difference: {}",
             self.vocabulary.runner(),
             self.summary
         );
@@ -531,7 +547,8 @@ impl Document {
             let (checked, wrong) = (replays.checked, replays.wrong.len());
             if wrong == 0 {
                 self.notes.push(format!(
-                    "{}: {checked} replayed deliveries match their originals, {} have none here",
+                    "{}: replayed deliveries that match their original: {checked}, without an \
+                     original here: {}",
                     which.name(),
                     replays.unknown
                 ));
@@ -551,11 +568,13 @@ impl Document {
         let (own, delivery, vat) = (which.name(), mismatch.delivery, &mismatch.vat);
         let words = match mismatch.of_other {
             false => format!(
-                "{own} replayed delivery {delivery} of {vat}{before}, and it did not do what it did at first"
+                "{own} replayed delivery {delivery} of {vat}{before}, and the replay differs from \
+                 the original execution"
             ),
             true => format!(
-                "{own} replayed delivery {delivery} of {vat}{before}, and {} executed it otherwise; what {own} did at \
-                 first is not here, so that nobody knows which of the two did otherwise",
+                "{own} replayed delivery {delivery} of {vat}{before}, and the replay differs from \
+                 the execution on {}; the original execution on {own} is not recorded, so either \
+                 side may be wrong",
                 which.other().name()
             ),
         };
@@ -590,7 +609,7 @@ impl Document {
         let same = same || Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true);
         if finding.role == Role::Result && same {
             finding.verdict = Verdict::ResultsOnly;
-            finding.summary += ", and the AppHash is the same";
+            finding.summary += ", but the AppHash is the same";
         }
         caution(a, b, &mut finding, evidence, comparison)?;
         self.decide(finding.verdict, finding.summary.clone());
@@ -636,8 +655,8 @@ impl Document {
         }
         if is_left_out(comparison) {
             self.notes.push(
-                "equal before this is what both tell: in what a sender left out the nodes may have parted \
-                 already"
+                "only what both sides recorded was compared: the nodes may have diverged earlier, \
+                 in entries that a slog sender dropped"
                     .to_owned(),
             );
         }
@@ -720,7 +739,8 @@ impl Document {
         self.decide(
             Verdict::Insufficient,
             format!(
-                "they differ in {place} of height {}; the class needs the entries of {whose}",
+                "they differ in {place} of height {}; to determine the class, compare the entries \
+                 of {whose}",
                 block.height
             ),
         );
@@ -731,7 +751,8 @@ impl Document {
             self.summary += "; the AppHashes after it differ too";
         } else if a.vocabulary.trace().is_some() {
             self.exit = Verdict::Insufficient.exit();
-            self.summary += ", and so does whether it matters: a node that has just started reads more than one that runs";
+            self.summary += "; the entries also show whether it matters: a node that has just \
+                             started reads more than one that is running";
             if same_state == Some(true) {
                 self.summary += "; the AppHashes after it are the same";
             }
@@ -771,7 +792,8 @@ impl Document {
             self.changes = changes::changes(&one, &other);
             if changes::has_lossy_number(&one) || changes::has_lossy_number(&other) {
                 self.notes.push(
-                    "whole numbers above 2^53 stand in these entries: the slog's writer rounds them".to_owned(),
+                    "these entries contain integers above 2^53, which the slog's writer rounds"
+                        .to_owned(),
                 );
             }
         }
@@ -813,8 +835,8 @@ impl Document {
             if found.is_none() && is_read {
                 let first = side.first_height.unwrap_or(0);
                 self.collect.push(format!(
-                    "the last write of {} is not covered by {name}, which begins at height {first}: ask for \
-                     heights before {first}",
+                    "the last write of {} is not in {name}, which begins at height {first}: get \
+                     the heights before {first}",
                     key.text()
                 ));
             }
@@ -835,7 +857,8 @@ impl Document {
             return;
         }
         self.notes.push(format!(
-            "height {height} is the first that both cover: the fault may be older than the recordings"
+            "height {height} is the first that both cover: the fault may have happened before the \
+             recordings begin"
         ));
     }
 
@@ -844,16 +867,18 @@ impl Document {
         for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
             if let Some(missing) = side.missing.iter().rev().find(|missing| **missing < height) {
                 self.notes.push(format!(
-                    "{name} does not cover height {missing}: the nodes may have parted there already"
+                    "{name} does not cover height {missing}: the nodes may already have diverged \
+                     there"
                 ));
             }
         }
         if parting.behind_gap {
             self.collect
-                .push("the heights just before, from the side that lacks them".to_owned());
+                .push("the heights just before, from the side where they are missing".to_owned());
             let seen = std::mem::take(&mut self.summary);
             let text = format!(
-                "the first difference stands right behind heights that are missing: {seen}"
+                "the first difference comes directly after missing heights, which may contain its \
+                 cause: {seen}"
             );
             self.decide(Verdict::Insufficient, text);
         }
@@ -867,8 +892,8 @@ impl Document {
         for (name, side) in [("A", &self.sides.a), ("B", &self.sides.b)] {
             if let Some(found) = side.chain_breaks.iter().find(|found| found.in_run) {
                 self.notes.push(format!(
-                    "the activityhash chain of {name} breaks inside a run, at crank {}: that recording is \
-                     damaged or was changed",
+                    "the activityhash chain of {name} breaks inside a run, at crank {}: that \
+                     recording is damaged or was changed",
                     found.crank
                 ));
             }
@@ -892,20 +917,21 @@ impl Document {
         if unseen {
             return self.decide(
                 Verdict::Insufficient,
-                "the steps that both tell are equal, and the activityhashes are not: what differs may stand \
-                 in what a sender left out",
+                "the steps that both sides recorded are equal, but the activityhashes differ: the \
+                 difference may be in entries that a slog sender dropped",
             );
         }
         if activity.between_runs && !in_run {
             let words = format!(
-                "equal cranks, other activityhash: one side committed {} work between runs that no entry shows",
+                "the cranks are equal, but the activityhash differs: one side committed {} work \
+                 between runs that no entry shows",
                 self.vocabulary.runner()
             );
             return self.decide(Verdict::HiddenCrank, words);
         }
         self.decide(
             Verdict::HashOnly,
-            "equal steps, but the activityhash does not follow from them",
+            "the steps are equal, but the activityhash does not follow from them",
         );
         self.chain_words();
     }
@@ -943,7 +969,7 @@ impl Document {
         if let Some(why) = replaced(comparison, gone) {
             return self.decide(
                 Verdict::Insufficient,
-                format!("all else is equal, but {why}"),
+                format!("everything else is equal, but {why}"),
             );
         }
         if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.as_ref()) {
@@ -968,8 +994,8 @@ impl Document {
             }
             None => {
                 let whole = comparison.whole;
-                let blocks = counted(whole, "whole block");
-                let mut text = format!("all that both cover is equal: {blocks}");
+                let blocks = counted(whole, "complete block");
+                let mut text = format!("everything that both cover is equal: {blocks}");
                 text += &a.vocabulary.amount(comparison.amount());
                 text += &judgements.map_or(String::new(), judged_words);
                 text += &parts_words(comparison);
@@ -996,11 +1022,12 @@ fn unhashed_words(
     Some((
         Verdict::Insufficient,
         format!(
-            "all that both tell is equal, and of height {height} not both tell the AppHash: what a host does not \
-             record may differ"
+            "everything that both sides recorded is equal, but the AppHash of height {height} is \
+             not known on both sides: what a host does not record may differ"
         ),
         vec![format!(
-            "the recordings of {whose}, or fingerprints made of them by this version or a later one"
+            "the recordings of {whose}, or new fingerprints of them, made by this version or a \
+             later one"
         )],
     ))
 }
@@ -1011,8 +1038,11 @@ fn one_sided_words(comparison: &Comparison) -> Option<(Verdict, String, Vec<Stri
     let only = streams::only(of, comparison.streams());
     Some((
         Verdict::Insufficient,
-        format!("all that both record is equal, and at height {height} {only}: these may decide"),
-        vec!["the same heights of two nodes that record the same".to_owned()],
+        format!(
+            "everything that both sides recorded is equal, but at height {height} {only}, and \
+             these may decide the outcome"
+        ),
+        vec!["the same heights from two nodes that record the same kinds of entries".to_owned()],
     ))
 }
 
@@ -1021,9 +1051,9 @@ fn judged_words(judgements: &Judgements) -> String {
     let alike = judgements.alike;
     let open = match judgements.open {
         0 => String::new(),
-        open => format!(", {open} not decided on both sides"),
+        open => format!(", not decided on both sides: {open}"),
     };
-    format!(", {alike} verdicts alike{open}")
+    format!(", equal verdicts: {alike}{open}")
 }
 
 /// The first height at which each side has a block of its own.
@@ -1031,8 +1061,8 @@ fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Str
     let mut heights = comparison.replaced.iter();
     let height = heights.find(|height| !gone.is_some_and(|gone| gone.contains(height)))?;
     Some(format!(
-        "another block stands at height {height} on either side: the chain replaced one of \
-                 the two, or its nodes do not agree; ask which one is finalized"
+        "the two sides have different blocks at height {height}: the chain replaced one of them, \
+         or its nodes disagree; find out which one is finalized"
     ))
 }
 
@@ -1069,9 +1099,9 @@ fn parts_words(comparison: &Comparison) -> String {
         .collect();
     match parts.as_slice() {
         [] => String::new(),
-        [height] => format!("; height {height} was compared in part only"),
+        [height] => format!("; height {height} was only partly compared"),
         [first, .., last] => format!(
-            "; {} heights from {first} to {last} were compared in part only",
+            "; {} heights from {first} to {last} were only partly compared",
             parts.len()
         ),
     }
@@ -1094,15 +1124,15 @@ fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
 fn left_out(comparison: &Comparison) -> String {
     let wrapped = |at: usize| comparison.sides[at].summary.wrapped > 0;
     let who = match (wrapped(0), wrapped(1)) {
-        (true, true) => "the senders of both take members out of entries and leave",
-        (true, false) => "the sender of A takes members out of entries and leaves",
-        _ => "the sender of B takes members out of entries and leaves",
+        (true, true) => "the slog senders of both drop",
+        (true, false) => "the slog sender of A drops",
+        _ => "the slog sender of B drops",
     };
     let told = |row: &&HeightRow| row.agreement == Agreement::Partial;
     let heights = comparison.rows.iter().filter(told).count();
     format!(
-        "all that both tell of {heights} heights is equal ({} cranks), but {who} \
-         entries out: what differs there cannot be seen; compare the plain slogs",
+        "everything that both sides recorded is equal (heights: {heights}, cranks: {}), but {who} \
+         members and entries: differences there cannot be seen; compare the plain slogs",
         comparison.cranks.0
     )
 }
@@ -1126,7 +1156,8 @@ fn broken(comparison: &Comparison) -> Option<(u64, String)> {
     Some((
         height,
         format!(
-            "all else is equal, but the recording of {who} is broken at height {height}: {why}"
+            "everything else is equal, but the entries of {who} are inconsistent at height \
+             {height}: {why}"
         ),
     ))
 }
@@ -1153,9 +1184,9 @@ fn uncovered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<St
         });
         let height = first.iter().flatten().copied().min()?;
         let who = match first {
-            [Some(a), Some(b)] if a == b => "neither side covers all of",
-            [Some(a), _] if a == height => "A does not cover all of",
-            _ => "B does not cover all of",
+            [Some(a), Some(b)] if a == b => "neither side completely covers",
+            [Some(a), _] if a == height => "A does not completely cover",
+            _ => "B does not completely cover",
         };
         Some((height, who))
     };
@@ -1165,7 +1196,7 @@ fn uncovered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<St
     let holed = lacking(|side| &side.holed, &common);
     let (height, who) = missing.into_iter().chain(partial).chain(holed).min()?;
     Some(format!(
-        "all else is equal, but {who} height {height}; ask for it"
+        "everything else is equal, but {who} height {height}; get a complete recording of it"
     ))
 }
 
@@ -1232,7 +1263,7 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
     let told = |side: &Side| side.summary.rewritten || side.summary.without_hashes > 0;
     if settled.same_values && !sides.iter().any(told) {
         notes.push(
-            "the two differ in bytes where their values are equal: another JSON writer wrote one of them anew"
+            "the two differ in bytes but not in values: another JSON writer rewrote one of them"
                 .to_owned(),
         );
     }
@@ -1247,8 +1278,8 @@ fn undecided_note(comparison: &Comparison) -> Option<String> {
         _ => "both execute proposals".to_owned(),
     };
     Some(format!(
-        "{who} at height {height} whose end is not recorded: whether that is the block that was decided is not \
-         known, and that execution is not compared"
+        "{who} at height {height} whose end is not recorded: whether that is the block that was \
+         decided is not known, and that execution is not compared"
     ))
 }
 
@@ -1263,29 +1294,30 @@ fn execution_notes(
     let executions = &side.executions;
     if let Some(height) = executions.replaced.first() {
         notes.push(format!(
-            "{name} saw the chain replace its block at height {height}: the last one counts"
+            "{name} saw the chain replace its block at height {height}: the last block is compared"
         ));
         return notes;
     }
     if let Some((height, attempt)) = executions.asked.first() {
         notes.push(format!(
-            "{name} executed height {height} more than once: attempt {attempt} is compared, as asked"
+            "{name} executed height {height} more than once: attempt {attempt} is compared, as \
+             requested"
         ));
     } else if let Some(attempt) = attempt {
         notes.push(format!(
-            "{name} has no attempt {attempt} at a height that it executed more than once: what was asked for is not here"
+            "{name} has no attempt {attempt} at any height that it executed more than once"
         ));
     } else if let Some((height, attempt)) = executions.diverged.first() {
         notes.push(format!(
-            "{name} executed height {height} more than once, and attempt {attempt} diverged: that attempt is \
-             compared; --attempt-{} N names another",
+            "{name} executed height {height} more than once, and attempt {attempt} diverged: that \
+             attempt is compared; --attempt-{} N selects another",
             name.to_lowercase()
         ));
     } else if let Some(again) = executions.again.first() {
         let (height, attempt) = (again.height, again.attempt);
         let which = match again.whole {
-            true => "the last whole one",
-            false => "and none is whole",
+            true => "the last complete one",
+            false => "and none is complete",
         };
         notes.push(format!(
             "{name} executed height {height} more than once: attempt {attempt} is compared, {which}"
@@ -1293,24 +1325,26 @@ fn execution_notes(
     }
     if let Some((height, other, counts)) = executions.otherwise.first() {
         notes.push(format!(
-            "{name} did not do the same each time: attempt {other} at height {height} differs from attempt \
-             {counts}, which is compared here"
+            "the attempts of {name} differ from one another: attempt {other} at height {height} \
+             differs from attempt {counts}, which is compared here"
         ));
     }
     if executions.rises > 1 {
         let which = if settled.earlier {
-            "what stands is equal, and what is told here was executed before that"
+            "the executions after the rollback are equal; the difference shown here is from \
+             before it"
         } else if settled.stands {
-            "what stands of what it executed is compared, and not what was executed before"
+            "only executions that were not rolled back are compared"
         } else {
-            "what stands of what it executed is compared first"
+            "executions that were not rolled back are compared first"
         };
         let times = match executions.rises - 1 {
             1 => "once".to_owned(),
             times => format!("{times} times"),
         };
         notes.push(format!(
-            "{name} goes back to a lower height {times}, as a node does that was put back to an older state: {which}"
+            "{name} goes back to a lower height {times}, as after a rollback to an older state: \
+             {which}"
         ));
     }
     notes
@@ -1325,14 +1359,14 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
     }
     if summary.known == 0 && summary.lines >= SlogRules::MANY && !party.source.is_fingerprint() {
         notes.push(format!(
-            "{name} has {} lines, and not one is an entry that the profile {} knows: another form of slog, or \
-             another host's",
+            "{name} has {} lines, none of them an entry that the profile {} knows: the slog has \
+             another format or is from another host",
             summary.lines, party.profile.name
         ));
     }
     if summary.without_hashes > 0 {
         notes.push(format!(
-            "{name} tells no {} of {}: a write that no entry shows cannot be seen there",
+            "{name} has no {} for {}: a write that no entry shows cannot be detected there",
             match summary.without_crankhashes {
                 0 => "activityhash",
                 _ => "crankhash",
@@ -1344,8 +1378,8 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
         && !print.version.has_activity()
     {
         notes.push(format!(
-            "{name} is a fingerprint of version 1, without activityhashes: kernel work that no entry shows \
-             cannot be seen there; make it anew"
+            "{name} is a fingerprint of version 1, without activityhashes: kernel work that no \
+             entry shows cannot be detected there; make a new fingerprint"
         ));
     }
     notes

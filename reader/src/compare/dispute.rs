@@ -95,14 +95,16 @@ impl Dispute {
             let who = match (side(&comparison.sides[0]), side(&comparison.sides[1])) {
                 (true, false) => "B does not cover",
                 (false, true) => "A does not cover",
-                _ => "neither covers in full",
+                _ => "neither fully covers",
             };
             let ask = vec![format!(
                 "height {height} from that side: haltbox freeze --height {height}"
             )];
             return Some((
                 Verdict::Insufficient,
-                format!("all that both cover is equal, but {who} the disputed height {height}"),
+                format!(
+                    "everything that both cover is equal, but {who} the disputed height {height}"
+                ),
                 ask,
             ));
         }
@@ -116,13 +118,14 @@ impl Dispute {
                 true => "every input, write and result",
                 false => "every entry",
             };
-            let why = format!("{what} up to height {height} is equal, and the AppHashes are not");
+            let why = format!("{what} up to height {height} is equal, but the AppHashes differ");
             if let Some(of) = told.and_then(|told| told.one_sided) {
                 let only = streams::only(of, comparison.streams());
                 let why =
-                    format!("{why}; at height {height} {only}: what differs may stand in these");
+                    format!("{why}; at height {height} {only}: the difference may be in these");
                 let ask = format!(
-                    "height {height} of two nodes that record the same, one of either side"
+                    "height {height} from two nodes that record the same kinds of entries: one \
+                     that agrees with A, one that agrees with B"
                 );
                 return Some((Verdict::Insufficient, why, vec![ask]));
             }
@@ -134,9 +137,12 @@ impl Dispute {
         Some((
             Verdict::ResultsOnly,
             format!(
-                "every entry is equal and so is the AppHash; LastResultsHash of height {height} differs"
+                "every entry and the AppHash are equal, but the LastResultsHash of height \
+                 {height} differs"
             ),
-            vec!["the block's transaction results of both nodes (code, gas, data)".to_owned()],
+            vec![
+                "the transaction results of the block from both nodes (code, gas, data)".to_owned(),
+            ],
         ))
     }
 }
@@ -152,11 +158,11 @@ fn in_part(height: u64, comparison: &Comparison) -> (Verdict, String, Vec<String
     (
         Verdict::Insufficient,
         format!(
-            "the AppHashes differ already after height {height}, which {who} as a whole: what differs lies there \
-             or before"
+            "the AppHashes already differ after height {height}, which {who} completely: the \
+             difference is there or earlier"
         ),
         vec![format!(
-            "height {height} and the heights before it, of both nodes"
+            "height {height} and the heights before it, from both nodes"
         )],
     )
 }

@@ -106,7 +106,8 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
     };
     let old = !print.version.has_activity();
     let note = format!(
-        "{name} is a fingerprint of version 1: kernel work that no entry shows cannot be seen there"
+        "{name} is a fingerprint of version 1: kernel work that no entry shows cannot be detected \
+         there; make a new fingerprint"
     );
     let mut node = Node {
         heights: whole.iter().map(digests).collect(),

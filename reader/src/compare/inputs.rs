@@ -122,8 +122,8 @@ impl OtherOwn {
             None => String::new(),
         };
         format!(
-            "{name} differs between {a} and {b} at height {height}{more}{values}: each node's own, which is \
-             not compared and accuses nobody, and may still be why they part"
+            "{name} differs between {a} and {b} at height {height}{more}{values}: each node's \
+             own, which is not compared and accuses nobody, and may still be why they part"
         )
     }
 }

@@ -128,7 +128,7 @@ impl Judgements {
         if a.why != b.why && self.notes.len() < NOTES {
             let words = &thing.words;
             self.notes.push(format!(
-                "both say {} of {words}, for other reasons: A {}, B {}",
+                "both say {} for {words}, but for different reasons: A {}, B {}",
                 a.is, a.words, b.words
             ));
         }
@@ -163,7 +163,7 @@ impl Dissent {
             .decided_by
             .as_ref()
             .filter(|_| self.is_of_one_thing());
-        let by = by.map_or(String::new(), |by| format!(", both by {by}"));
+        let by = by.map_or(String::new(), |by| format!(", both based on {by}"));
         format!("{words}: A says {a}, B says {b}{by}")
     }
 

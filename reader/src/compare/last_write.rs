@@ -78,7 +78,7 @@ impl Write {
     /// What is to be known of it besides, in words behind it.
     pub fn caution(&self) -> &'static str {
         match self.unsure {
-            true => " (the recording does not tell whether it took effect)",
+            true => " (unknown whether it took effect)",
             false => "",
         }
     }

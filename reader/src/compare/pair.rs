@@ -424,7 +424,7 @@ impl<'scope> TapeReader<'scope> {
         drop(self.blocks);
         let ended = self.thread.join();
         let summary =
-            ended.map_err(|_| io::Error::other("the reading thread ended without a word"))??;
+            ended.map_err(|_| io::Error::other("the reader thread stopped unexpectedly"))??;
         Ok((summary, self.executions))
     }
 }

@@ -268,7 +268,7 @@ pub fn both<T: Send>(
     std::thread::scope(|scope| {
         let of_a = scope.spawn(of_a);
         let of_b = of_b()?;
-        let lost = |_| io::Error::other("the reading thread ended without a word");
+        let lost = |_| io::Error::other("the reader thread stopped unexpectedly");
         Ok([of_a.join().map_err(lost)??, of_b])
     })
 }

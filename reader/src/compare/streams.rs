@@ -141,7 +141,7 @@ pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
 /// Which of two sides alone has what in a block, in words.
 pub fn only(of: OneSided, sides: [&Streams; 2]) -> String {
     let stream = sides[of.side].get(&of.stream);
-    let name = stream.map_or("a kind that is not told", |stream| &stream.name);
+    let name = stream.map_or("an unknown kind", |stream| &stream.name);
     format!("only {} has entries of {name}", ["A", "B"][of.side])
 }
 

@@ -92,7 +92,7 @@ impl Told {
         let told = std::mem::replace(self, Told::new(self.vocabulary));
         let [plain, wrapped] = told.forms;
         let why = match (plain, wrapped) {
-            (true, true) => Some("lines with and without their context stand in one block"),
+            (true, true) => Some("the block mixes lines with and without context"),
             // What its sender left out shows at the end alone.
             (false, true) if !(told.begun && ended) => Some(""),
             _ => None,
@@ -102,7 +102,7 @@ impl Told {
 }
 
 fn missing(kind: &str) -> String {
-    format!("a {kind} was not written: its sender leaves out entries that it does not expect")
+    format!("a {kind} is missing: the slog sender drops entries that it does not expect")
 }
 
 #[cfg(test)]

@@ -246,7 +246,8 @@ impl Case<'_> {
             [Some(Role::CrankFinish), Some(Role::CrankFinish)] if self.other_crankhash(steps) => {
                 finding.verdict = Verdict::HashOnly;
                 finding.summary =
-                    "every step of the crank is equal, its crankhash is not: a write that no entry shows"
+                    "every step of the crank is equal, but its crankhash differs: a write that no \
+                     entry shows"
                         .into();
             }
             [Some(Role::CrankStart), Some(Role::CrankStart)] => self.routing(&mut finding),
@@ -281,7 +282,7 @@ impl Case<'_> {
         if one == other {
             finding.verdict = Verdict::HiddenCrank;
             finding.summary = format!(
-                "the {} counts this crank differently though everything before is equal",
+                "the {} gives this crank another number although everything before it is equal",
                 self.vocabulary.runner()
             );
             return;
@@ -298,7 +299,7 @@ impl Case<'_> {
             }
             Standing::Other => {
                 let runner = self.vocabulary.runner();
-                finding.summary = format!("the {runner} went on with another message");
+                finding.summary = format!("the {runner} continued with another message");
             }
         }
     }
@@ -324,7 +325,8 @@ impl Case<'_> {
         });
         let vat = finding.numbers.vat.clone();
         finding.summary = format!(
-            "the heap snapshot of {} has another ID though every delivery to it before is equal here",
+            "the heap snapshot of {} has another ID although every recorded delivery before it is \
+             equal",
             vat.as_deref().unwrap_or("a vat")
         );
         for (index, snapshot) in lines.iter().enumerate() {
@@ -332,7 +334,9 @@ impl Case<'_> {
             finding.notes.push(format!("{side}: {snapshot}"));
         }
         finding.notes.push(
-            "the heap is not the same, or another build wrote it down: compare the builds of xsnap first".into(),
+            "either the heap differs, or another build of xsnap wrote it: compare the builds of \
+             xsnap first"
+                .into(),
         );
     }
 
@@ -360,7 +364,7 @@ impl Case<'_> {
             .all(|kind| self.vocabulary.role(kind.as_bytes()) == Role::DeliverResult);
         finding.summary = match ended {
             true => "the same delivery ended differently".into(),
-            false => "same inputs and reads before, another step here".into(),
+            false => "the inputs and reads before are equal, but the step here differs".into(),
         };
     }
 
@@ -468,9 +472,9 @@ impl Case<'_> {
                 .flatten()
                 .map(|(store, key, _)| (store, key.to_vec()))
         });
-        let behind = "; whether a read or the execution is why, only operations tell";
+        let behind = "; only recorded operations show whether a read or the execution is the cause";
         if of_a.is_some() && of_a == of_b {
-            finding.summary = format!("the block leaves something else under the same key{behind}");
+            finding.summary = format!("the block leaves another value under the same key{behind}");
             return;
         }
         let [(a, at_a), (b, at_b)] = self.blocks();
@@ -484,12 +488,12 @@ impl Case<'_> {
             _ => Which::B,
         };
         finding.insert(only, 1);
-        finding.summary = format!("only on {} the block changes this key{behind}", only.name());
+        finding.summary = format!("the block changes this key only on {}{behind}", only.name());
     }
 
     fn root_words(&self, store: &str) -> String {
         let differs = format!(
-            "the root of store {store} differs, and all that both recorded before is equal"
+            "the root of store {store} differs, but everything that both recorded before is equal"
         );
         let writes = self.blocks().map(|(block, at)| block.writes_to_root(at));
         let who = match writes {
@@ -497,13 +501,13 @@ impl Case<'_> {
             [false, true] => "B",
             _ => {
                 return format!(
-                    "{differs}: its database differs, or something was written that was not recorded"
+                    "{differs}: either the database differs, or a write was not recorded"
                 );
             }
         };
         format!(
-            "{differs}: only {who} has entries of that store at this height, so that what it wrote may be \
-             why, or its database"
+            "{differs}: only {who} has entries of that store at this height; the cause may be \
+             what it wrote, or the database"
         )
     }
 
@@ -515,7 +519,7 @@ impl Case<'_> {
         {
             return finding.order(match moved {
                 Moved::Reads => {
-                    "the same reads come in another order, and what is made of them is not the same"
+                    "the same reads come in another order, and the steps after them differ"
                 }
                 Moved::Keys => "the same keys are written in another order, with other values",
             });
@@ -523,14 +527,14 @@ impl Case<'_> {
         match (standing, outside) {
             (Standing::Only(side, count), _) => self.more_on(side, count, finding),
             (Standing::Moved, [false, false]) => {
-                finding.order("the same entries stand in another order");
+                finding.order("the same entries are in another order");
             }
             (Standing::Moved, _) => {
                 finding.verdict = Verdict::Inputs;
                 finding.summary = match roles {
                     [Role::Input, Role::Input] => "the same inputs came in another order".into(),
                     _ => format!(
-                        "what came from outside the {} came in another order",
+                        "the inputs from outside the {} came in another order",
                         self.vocabulary.runner()
                     ),
                 };
@@ -553,9 +557,12 @@ impl Case<'_> {
         kinds.sort_unstable();
         finding.summary = match kinds.as_slice() {
             [(one, x), (other, y)] if one != other => {
-                format!("same inputs, another course of the block: {one} on {x}, {other} on {y}")
+                format!(
+                    "the inputs are equal, but the block was executed differently: {one} on {x}, \
+                     {other} on {y}"
+                )
             }
-            _ => "same inputs, another course of the block".into(),
+            _ => "the inputs are equal, but the block was executed differently".into(),
         };
     }
 
@@ -579,13 +586,13 @@ impl Case<'_> {
             finding.summary = words.into();
             return;
         }
-        finding.summary = "another input came in here".into();
+        finding.summary = "a different input came in here".into();
         if body_a.is_none() && body_b.is_none() {
-            finding.summary = "another trigger came in here".into();
+            finding.summary = "a different trigger came in here".into();
             // The same poll: what it found is the kernel's own.
             if finding.counterparts && same_place("blockTime") && same_place("blockHeight") {
                 finding.verdict = Verdict::Execution;
-                finding.summary = "the same trigger came and found another thing".into();
+                finding.summary = "the same trigger came in, but its result differs".into();
             }
         }
     }
@@ -636,12 +643,13 @@ impl Case<'_> {
     fn carried_over(&self, finding: &mut Finding, side: Which, to: u64) {
         finding.verdict = Verdict::Execution;
         finding.summary = format!(
-            "{} carried an input over to height {to} that {} ran here",
+            "{} deferred an input to height {to} that {} ran here",
             side.other().name(),
             side.name()
         );
         finding.notes.push(
-            "carried over for want of compute: the run policy stopped one side earlier, no input is missing"
+            "deferred because the run policy stopped one side earlier (compute limit); no input \
+             is missing"
                 .into(),
         );
         finding.inserted_on = None;
@@ -680,7 +688,10 @@ impl Case<'_> {
         if let Some(entry) = &finding.steps[side]
             && haltbox_model::json::members(&entry.line).any(|member| member.is_err())
         {
-            return Some(format!("line {} is no whole JSON object", entry.number));
+            return Some(format!(
+                "line {} is not a complete JSON object",
+                entry.number
+            ));
         }
         let lines: Vec<&[u8]> = self.evidence[side]
             .unit
@@ -724,8 +735,8 @@ impl Case<'_> {
         let (own, other) = (breaks[side], breaks[1 - side]);
         let own = own.filter(|_| other.is_none())?;
         Some(format!(
-            "the activityhash of crank {} does not follow from the crank before: something between is \
-             missing, added or changed",
+            "the activityhash of crank {} does not follow from the crank before it: something \
+             between them was removed, added or changed",
             own.crank
         ))
     }
@@ -890,7 +901,7 @@ impl Finding {
         let (name, kind) = (side.name(), &self.kind);
         self.summary = match count {
             1 => format!("{name} has one more entry here: {kind}"),
-            _ => format!("{name} has more here, beginning with {kind}"),
+            _ => format!("{name} has more entries here, starting with {kind}"),
         };
     }
 
@@ -914,7 +925,7 @@ fn more_cranks(side: Which, count: usize) -> String {
 }
 
 fn read_class() -> (Verdict, String) {
-    let text = "a read gave another value though everything before is equal";
+    let text = "a read returned another value although everything before it is equal";
     (Verdict::State, text.into())
 }
 
@@ -966,5 +977,5 @@ fn count(list: &[UnitDigest], body: UnitDigest) -> usize {
 fn number_jump(block: &BlockTape, at: usize) -> Option<String> {
     let number = block.units.get(at)?.crank()?;
     let before = block.units.get(at.checked_sub(1)?)?.crank()?;
-    (number != before + 1).then(|| format!("crank {number} stands behind crank {before}"))
+    (number != before + 1).then(|| format!("crank {number} follows crank {before}"))
 }

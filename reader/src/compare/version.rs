@@ -75,8 +75,9 @@ pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<String
         [false, false] => return Ok(None),
     };
     Ok(Some(format!(
-        "they differ at height {height}, where {who} entries or members that no kernel known here writes: \
-         digests cannot tell another version from another execution; take the entries of both"
+        "they differ at height {height}, where {who} entries or members that no kernel version \
+         known to this program writes: digests cannot distinguish another version from another \
+         execution; compare the recordings themselves"
     )))
 }
 
@@ -179,12 +180,12 @@ fn words(kind: &str, member: Option<&str>, least: u64, a: Count, b: Count) -> Op
     };
     Some(match member {
         Some(member) => format!(
-            "{name} writes {member} into each of its {count} entries {kind}, {other} into none: one is of \
-             another version"
+            "{name} writes {member} into each of its {count} {kind} entries, {other} into none: \
+             one of the two is another version"
         ),
         None => format!(
-            "{name} writes entries {kind} ({count} of them), {other} writes none at all: one is of another \
-             version, or set up otherwise"
+            "{name} writes {kind} entries ({count} of them), {other} writes none: one of the two \
+             is another version or is configured differently"
         ),
     })
 }

@@ -6,8 +6,8 @@ use crate::vocabulary::messages::entry::{Check, Incident, Joined};
 
 /// Checks of one incident that are told one by one.
 const MOST: usize = 512;
-const NONE: &str = "no check of this transaction is on the tape: haltbox watch knows of those alone that --checks \
-     names a file of, and lets the oldest go";
+const NONE: &str = "the recording contains no check of this transaction: haltbox watch records \
+                    only checks from the files named with --checks, and removes the oldest ones";
 
 /// The checks of one incident.
 #[derive(Debug, Default, Serialize)]
@@ -76,7 +76,7 @@ impl Checks {
             }
         }
         if last.is_empty() {
-            let text = "no check that is on the tape accepted or refused it before the block";
+            let text = "no recorded check accepted or refused it before the block";
             return vec![text.to_owned()];
         }
         last.sort_by_key(|(one, _)| (one.check.verdict != "refused", one.check.at));
@@ -118,7 +118,7 @@ impl Witness {
         let when = when(self.before_ms);
         let text = format!("{who} {verdict} {what}{often} {when}");
         match verdict.as_str() {
-            "refused" => format!("{text}, and {what} was included all the same"),
+            "refused" => format!("{text}, but {what} was included anyway"),
             _ => text,
         }
     }
@@ -126,7 +126,7 @@ impl Witness {
     fn row(&self) -> String {
         let by = match self.by {
             Joined::Transaction => "",
-            Joined::Message => ", told by its message alone",
+            Joined::Message => ", matched only by its message",
         };
         format!("{}{by}: {}", when(self.before_ms), self.check.words())
     }
@@ -196,8 +196,8 @@ mod tests {
         ]);
         assert_eq!(
             told.say(),
-            "proxyd refused it 2 times, last 2.500 s before the block, and it was included all the same; \
-             proxyd accepted it 2.900 s before the block"
+            "proxyd refused it 2 times, last 2.500 s before the block, and it was included all \
+             the same; proxyd accepted it 2.900 s before the block"
         );
         let rows: Vec<String> = told.rows().collect();
         assert_eq!(rows.len(), 5);
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(told(&[]).say(), NONE);
         let undecided = check(OWN, "undecided", 9_000);
         let late = check(OWN, "accepted", u64::MAX);
-        let words = "no check that is on the tape accepted or refused it before the block";
+        let words = "no recorded check accepted or refused it before the block";
         assert_eq!(told(&[undecided, late]).say(), words);
     }
 

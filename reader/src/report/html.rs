@@ -55,7 +55,8 @@ pub(super) fn head(title: &str) -> String {
 /// How it ends.
 pub(super) fn foot() -> String {
     format!(
-        "<footer class=dim>haltbox {}; the page loads nothing and runs nothing</footer>\n</body>\n</html>\n",
+        "<footer class=dim>haltbox {}; this page loads no resources and runs no \
+         scripts</footer>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -105,7 +106,7 @@ fn environment(out: &mut String, document: &Document, name: &str) {
     out.push_str("<dl>\n");
     for row in &document.environment {
         let value = if name == "A" { &row.a } else { &row.b };
-        let value = value.as_deref().unwrap_or("not told");
+        let value = value.as_deref().unwrap_or("unknown");
         let _ = writeln!(
             out,
             "<dt>{}</dt><dd>{}</dd>",
@@ -157,7 +158,7 @@ fn keys(out: &mut String, document: &Document) {
     }
     out.push_str("<section><h2>Key and value</h2>\n<div class=two>\n");
     for (name, side) in sides {
-        let text = |text: &Option<String>| escaped(text.as_deref().unwrap_or("not told"));
+        let text = |text: &Option<String>| escaped(text.as_deref().unwrap_or("unknown"));
         let _ = writeln!(
             out,
             "<div class=\"card {name}\"><h3>{}</h3><dl><dt>key</dt><dd>{}</dd><dt>value</dt><dd>{}</dd></dl></div>",
@@ -211,7 +212,7 @@ fn step(out: &mut String, document: &Document) {
             .for_each(|line| entry(out, "", line, &brief(line)));
         match &side.line {
             Some(line) => entry(out, "step", line, &brief(line)),
-            None => out.push_str("<p class=dim>the step is not on this side</p>\n"),
+            None => out.push_str("<p class=dim>this side does not have the step</p>\n"),
         }
         context
             .after
@@ -279,7 +280,9 @@ fn last_write(out: &mut String, document: &Document) {
         escaped(&last.key)
     );
     for (name, write) in [("a", &last.a), ("b", &last.b)] {
-        let text = write.as_ref().map_or("not covered".to_owned(), written);
+        let text = write
+            .as_ref()
+            .map_or("not in this recording".to_owned(), written);
         let _ = writeln!(
             out,
             "<div class=\"card {name}\"><h3>{}</h3><pre>{text}</pre></div>",

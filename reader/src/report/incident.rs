@@ -155,13 +155,11 @@ impl Affair {
         let incident = &self.incident;
         if let Some(ended) = &incident.ended {
             let how = end_words(ended);
-            return format!(
-                "nothing more is expected of it: {how}; keep the box until the cause is known"
-            );
+            return format!("no further action: {how}; keep the box until the cause is known");
         }
         let level = &incident.level;
         let mut text = what_to_do(level).map_or_else(
-            || format!("the level {level} is not known here: ask a newer haltbox"),
+            || format!("this version does not know the level {level}: use a newer haltbox"),
             str::to_owned,
         );
         if incident.returns > 0 {
@@ -212,7 +210,10 @@ impl Affair {
                 log,
                 transaction,
             } = child;
-            let words = format!("chain {chain} block {block} log {log} tx {transaction} stands on it, and goes with it");
+            let words = format!(
+                "chain {chain} block {block} log {log} tx {transaction} depends on it and is \
+                 removed with it"
+            );
             ("cascade", words)
         }));
         facts
@@ -221,8 +222,10 @@ impl Affair {
 
 fn end_words(ended: &str) -> &str {
     match ended {
-        "replaced" => "blocks of deposits only stand at all its heights, cross-safe",
-        "holds" => "what it names came to be, it holds now",
+        "replaced" => {
+            "deposits-only blocks replaced it at all its heights, and they are cross-safe"
+        }
+        "holds" => "the log that it names now exists, so the message is valid",
         other => other,
     }
 }
@@ -231,8 +234,8 @@ fn shape_words(shape: &str) -> &str {
     match shape {
         "holds" => "holds the message",
         "null" => "no block",
-        "deposits-only" => "deposits only, in its place",
-        "other" => "another block without it",
+        "deposits-only" => "a deposits-only block in its place",
+        "other" => "another block without the message",
         other => other,
     }
 }
@@ -289,7 +292,7 @@ pub fn text(report: &Report, colour: Colour) -> String {
             paragraph(&mut out, " ", &row, colour);
         }
         let name = report.boxed(affair);
-        let name = name.unwrap_or_else(|| "none was frozen as far as is told here".to_owned());
+        let name = name.unwrap_or_else(|| "the recording names no frozen box".to_owned());
         paragraph(&mut out, "box", &name, colour);
         paragraph(&mut out, "do", &affair.what_to_do, colour);
         out.push('\n');

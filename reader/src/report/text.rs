@@ -132,7 +132,7 @@ pub fn place_words(place: &Place) -> String {
     words.extend(place.syscall.map(|syscall| format!("syscall {syscall}")));
     words.extend(place.tx.map(|tx| format!("tx {tx}")));
     words.extend(place.phase.clone());
-    words.extend(place.behind_tx.map(|tx| format!("behind tx {tx}")));
+    words.extend(place.behind_tx.map(|tx| format!("after tx {tx}")));
     words.extend(place.op.map(|op| format!("op {op}")));
     words.extend(place.log.map(|log| format!("log {log}")));
     if !place.kind.is_empty() {
@@ -162,7 +162,7 @@ fn place(out: &mut String, document: &Document, colour: Colour) {
         paragraph(
             out,
             " ",
-            &format!("this step stands on {} only", side.name()),
+            &format!("only {} has this step", side.name()),
             colour,
         );
     }
@@ -246,7 +246,7 @@ fn keys(out: &mut String, document: &Document, colour: Colour) {
         }
         paragraph(out, heading, " ", colour);
         for (name, words, style) in [("A", words[0], "31"), ("B", words[1], "32")] {
-            let words = words.as_deref().unwrap_or("(not told)");
+            let words = words.as_deref().unwrap_or("(unknown)");
             value(
                 out,
                 name,
@@ -270,7 +270,9 @@ fn last_write(out: &mut String, document: &Document, colour: Colour) {
         value(
             out,
             name,
-            &write.as_ref().map_or("not covered".to_owned(), told),
+            &write
+                .as_ref()
+                .map_or("not in this recording".to_owned(), told),
             style,
             colour,
         );
@@ -281,7 +283,7 @@ fn last_write(out: &mut String, document: &Document, colour: Colour) {
 fn last_written(last: &LastWrite) -> String {
     let words = last.key_words.as_ref();
     let words = words.map_or(String::new(), |words| format!(" ({words})"));
-    format!("{}{words} was last written", last.key)
+    format!("last write of {}{words}", last.key)
 }
 
 fn told(write: &Write) -> String {
@@ -362,7 +364,7 @@ pub(super) fn consequence_words(document: &Document) -> Option<String> {
     );
     // A chain without cranks.
     if consequence.cranks_compared == 0 {
-        return Some(format!("in all {blocks} differ"));
+        return Some(format!("in total, {blocks} differ"));
     }
     let in_crank = document.place.as_ref().is_some_and(|p| p.crank.is_some());
     let hash = match consequence.crankhash_after {
@@ -373,7 +375,7 @@ pub(super) fn consequence_words(document: &Document) -> Option<String> {
         None => "no crankhash is known to differ".to_owned(),
     };
     Some(format!(
-        "{hash}; in all {} of {} cranks and {blocks} differ",
+        "{hash}; in total, {} of {} cranks and {blocks} differ",
         consequence.cranks_differing, consequence.cranks_compared,
     ))
 }
@@ -390,7 +392,7 @@ fn sides(out: &mut String, document: &Document, colour: Colour) {
     }
     paragraph(out, "both", &common(document), colour);
     for row in &document.environment {
-        let value = |value: &Option<String>| value.clone().unwrap_or("not told".to_owned());
+        let value = |value: &Option<String>| value.clone().unwrap_or("unknown".to_owned());
         let text = format!("{}: A {}, B {}", row.what, value(&row.a), value(&row.b));
         paragraph(out, "differs", &text, colour);
     }
@@ -402,7 +404,7 @@ fn common(document: &Document) -> String {
     let whole = heights.iter().filter(|row| row.whole).count();
     match (heights.first(), heights.last()) {
         (Some(first), Some(last)) => format!(
-            "heights {} to {}, {whole} of {} compared as a whole",
+            "heights {} to {}, completely compared: {whole} of {}",
             first.height,
             last.height,
             heights.len()
@@ -422,7 +424,7 @@ pub(super) fn covers(side: &SideFacts) -> String {
     if side.cranks > 0 {
         let _ = write!(text, ", {} cranks", side.cranks);
     }
-    let lists = [("in part", &side.incomplete), ("missing", &side.missing)];
+    let lists = [("incomplete", &side.incomplete), ("missing", &side.missing)];
     for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         let shown: Vec<String> = list.iter().take(8).map(u64::to_string).collect();
         let more = if list.len() > 8 { " and more" } else { "" };
@@ -432,19 +434,19 @@ pub(super) fn covers(side: &SideFacts) -> String {
         let place = side.last_height.unwrap_or(*height).saturating_sub(*height);
         let _ = write!(
             text,
-            "; node started before height {height}, {place} blocks before the end"
+            "; node started before height {height}, {place} block(s) before the end"
         );
     }
     if let Some(by) = &side.carried_by {
-        let _ = write!(text, "; entries taken out of {by}");
+        let _ = write!(text, "; entries extracted from {by}");
     }
     if side.rewritten {
-        text += "; written anew by another JSON writer: not the host's own bytes";
+        text += "; rewritten by another JSON writer: not the bytes that the host wrote";
     }
     if !side.damage.is_empty() {
         let _ = write!(
             text,
-            "; {} holes, the first: {}",
+            "; {} hole(s), the first: {}",
             side.damage.len(),
             side.damage[0]
         );

@@ -30,7 +30,7 @@ pub(super) fn timeline(document: &Document) -> String {
     let share = at.map(|at| (at as f64 + 0.5) / heights.len() as f64);
     draw(&mut out, "high", "blocks by height", &bars(heights), share);
     let parted = place.map_or(String::new(), |place| {
-        format!("<b>parted at height {}</b>", place.height)
+        format!("<b>diverged at height {}</b>", place.height)
     });
     let _ = writeln!(
         out,
@@ -38,13 +38,13 @@ pub(super) fn timeline(document: &Document) -> String {
         first.height, last.height
     );
     let tall = match document.vocabulary.has_cranks() {
-        true => "; bars are as high as blocks have cranks",
+        true => "; the height of a bar is the number of cranks of the block",
         false => "",
     };
     let _ = writeln!(
         out,
-        "<p class=key><i class=same></i>equal <i class=other></i>different <i class=part></i>in part \
-         only{tall}</p>"
+        "<p class=key><i class=same></i>equal <i class=other></i>different <i class=part></i>in \
+         part only{tall}</p>"
     );
     if let (Some(place), Some(at)) = (place, at)
         && let Some(index) = place.crank_in_block
@@ -135,7 +135,8 @@ fn cranks(out: &mut String, document: &Document, height: u64, index: u64, count:
     draw(out, "low", "cranks of the block", &bars, Some(share));
     let _ = writeln!(
         out,
-        "<p class=scale><span>1</span><b>parted in crank {} of {count}</b><span>{count}</span></p>",
+        "<p class=scale><span>1</span><b>diverged in crank {} of \
+         {count}</b><span>{count}</span></p>",
         index + 1
     );
 }

@@ -158,8 +158,7 @@ impl Streams {
         started
             .map_err(|error| {
                 say(&format!(
-                    "cannot start a recorder: {error}; the node runs \
-                                           without one"
+                    "cannot start a recorder: {error}; the node runs without one"
                 ))
             })
             .ok()

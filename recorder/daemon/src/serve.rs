@@ -166,12 +166,8 @@ impl Server {
         );
         let sources = open_sources(&options, &opened)?;
         let wrapper = options.of_run.map(Wrapper::open).transpose();
-        let wrapper = wrapper.map_err(|error| {
-            format!(
-                "cannot open the link to haltbox run: \
-                                                       {error}"
-            )
-        })?;
+        let wrapper =
+            wrapper.map_err(|error| format!("cannot open the link to haltbox run: {error}"))?;
         let control = Control::listen(&options.dir)
             .map_err(|error| {
                 say(&format!(

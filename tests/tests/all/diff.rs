@@ -502,8 +502,9 @@ fn node_log(app_hash: &str, field: Option<&str>) -> Vec<u8> {
     );
     if let Some(field) = field {
         log += &format!(
-            "2:28PM ERR CONSENSUS FAILURE!!! err=\"precommit step; +2/3 prevoted for an invalid block: \
-             wrong Block.Header.{field}.  Expected {}, got {}\" module=consensus server=node\n",
+            "2:28PM ERR CONSENSUS FAILURE!!! err=\"precommit step; +2/3 prevoted for an invalid \
+             block: wrong Block.Header.{field}.  Expected {}, got {}\" module=consensus \
+             server=node\n",
             "11".repeat(32),
             "22".repeat(32)
         );

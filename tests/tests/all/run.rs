@@ -500,9 +500,9 @@ fn the_node_s_end_waits_for_no_recorder() {
         // More than a pipe holds comes last.
         let script = format!(
             "exec 3>> \"$SLOGFILE\"; echo '{line}' >&3; while [ ! -e {} ]; do sleep 0.05; done; \
-             n=0; while [ $n -lt 30000 ]; do n=$((n+1)); \
-             echo \"{{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n,\\\"x\\\":\\\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\\\"}}\" >&3; \
-             done; echo said last; touch {}; exit 5",
+             n=0; while [ $n -lt 30000 ]; do n=$((n+1)); echo \
+             \"{{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n,\\\"x\\\":\\\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\\\"}}\" \
+             >&3; done; echo said last; touch {}; exit 5",
             text(&ready),
             text(&last)
         );
@@ -571,8 +571,9 @@ fn a_node_has_the_signals_of_whoever_starts_haltbox() {
     assert_eq!(mask("SigIgn:") & bit(Signal::SIGTERM), 0);
 }
 
-const COUNTING: &str = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); \
-     echo \"{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n}\" >> \"$SLOGFILE\"; sleep 0.01; done";
+const COUNTING: &str = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); echo \
+                        \"{\\\"type\\\":\\\"console\\\",\\\"n\\\":$n}\" >> \"$SLOGFILE\"; sleep \
+                        0.01; done";
 
 /// Numbers of the lines that are kept; they must follow each other.
 fn numbers(dir: &Path) -> Vec<u64> {

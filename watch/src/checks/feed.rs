@@ -150,10 +150,8 @@ impl Feed {
                 self.reading.keeper.missing(format!("{name}: {why}"));
             }
             Turn::MissedMore => {
-                let why = format!(
-                    "{name}: lines were written to a rotated file that is no longer \
-                                   read"
-                );
+                let why =
+                    format!("{name}: lines were written to a rotated file that is no longer read");
                 self.reading.keeper.missing(why);
             }
         }

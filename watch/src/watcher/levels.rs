@@ -96,8 +96,7 @@ impl Sources {
                 if let Some(window) = told.window.as_ref().filter(|window| window.alerted) {
                     let (name, why) = (&known.name, &window.why);
                     concerns.push(format!(
-                        "chain {chain}: the levels of {name} are not usable: \
-                                           {why}"
+                        "chain {chain}: the levels of {name} are not usable: {why}"
                     ));
                 }
             }

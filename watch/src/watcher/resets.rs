@@ -64,8 +64,9 @@ impl Opened {
 /// What to say of a loop.
 pub(super) fn words(source: &str, chain: ChainId) -> String {
     format!(
-        "chain {chain}: {source} has reset {MANY} times within {} minutes: most likely an invalid transaction comes \
-         back from the sequencer's pool each time; drop it there, and engage the failsafe",
+        "chain {chain}: {source} has reset {MANY} times within {} minutes: most likely an invalid \
+         transaction comes back from the sequencer's pool each time; drop it there, and engage \
+         the failsafe",
         WITHIN.as_secs() / 60
     )
 }

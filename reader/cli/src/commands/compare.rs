@@ -140,7 +140,7 @@ fn notes_of(nodes: &[Node], groups: &[Group], own_inputs: BTreeSet<String>) -> V
         let name = &nodes[*member].name;
         format!(
             "{name} covers none of the heights at which the groups diverge, so it agrees with \
-                 more than one group"
+             more than one group"
         )
     });
     let inputs = own_inputs.into_iter().take(OWN_INPUTS);

@@ -5,10 +5,10 @@ use clap_complete::Shell;
 
 use super::{Outcome, output};
 
-/// Print completions for a shell.
+/// Print the completion script for a shell.
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
-    /// Which shell.
+    /// Shell to complete for.
     shell: Shell,
 }
 

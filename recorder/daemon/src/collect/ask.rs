@@ -113,7 +113,7 @@ impl Asker {
             let read = read.map_err(|error| {
                 format!(
                     "the answers contain a line that is not output of haltbox cat --stream \
-                         evidence: {error}"
+                     evidence: {error}"
                 )
             })?;
             if from.get_or_insert_with(|| shown(&read.from)) != &shown(&read.from) {

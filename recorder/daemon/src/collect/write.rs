@@ -209,8 +209,7 @@ impl Told {
         tells.extend((before > 0).then(|| {
             count(
                 before,
-                "store roots of the previous height (as \
-                                                         answers only)",
+                "store roots of the previous height (as answers only)",
             )
         }));
         tells
@@ -221,8 +220,7 @@ impl Told {
         let unproved = options.stores.iter().filter(|name| !proved(name));
         let unproved = unproved.map(|name| format!("a proved root of store {name}"));
         let none = self.roots.is_empty().then(|| {
-            "proved store roots: the node is not a Cosmos SDK application, or has pruned the \
-             height"
+            "proved store roots: the node is not a Cosmos SDK application, or has pruned the height"
                 .to_owned()
         });
         let taken = (self.results.is_none() && self.abci == Some(Abci::Two)).then(|| {

@@ -40,8 +40,7 @@ pub fn find(name: Option<&str>) -> Result<Passed, String> {
         (None, [only]) => Some(only),
         (None, _) => {
             return Err(format!(
-                "several file descriptors were passed, choose one with \
-                                         fd:NAME: {names}"
+                "several file descriptors were passed, choose one with fd:NAME: {names}"
             ));
         }
         (Some(name), _) => passed.iter().find(|(_, passed)| passed == name),

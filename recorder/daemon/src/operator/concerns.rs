@@ -188,10 +188,8 @@ fn attached(status: &Status) -> Option<Concern> {
     let gone = attached.filter(|attached| !attached.alive && !attached.closed);
     if let Some(gone) = gone {
         let (process, follows) = (gone.process(), gone.follows());
-        let what = format!(
-            "haltbox record --attach{process}, which {follows}, is no longer \
-                            running"
-        );
+        let what =
+            format!("haltbox record --attach{process}, which {follows}, is no longer running");
         let mend = "start it again with the same options: it continues where it stopped";
         return Some(concern("attached-gone", what, mend));
     }

@@ -191,8 +191,8 @@ mod tests {
     const LOG: &str = "2:28PM INF finalized block block_app_hash=11 height=12 module=state \
                        num_txs_res=0 num_val_updates=0\n";
 
-    const OP_LOG: &str = "{\"t\":\"2026-11-20T23:47:19Z\",\"lvl\":\"info\",\"msg\":\"Inserted new L2 \
-                          unsafe block\",\"chain_id\":\"902\",\"number\":132}\n";
+    const OP_LOG: &str = "{\"t\":\"2026-11-20T23:47:19Z\",\"lvl\":\"info\",\"msg\":\"Inserted new \
+                          L2 unsafe block\",\"chain_id\":\"902\",\"number\":132}\n";
     const SUPERNODE: &str = concat!(
         "{\"lvl\":\"info\",\"msg\":\"Inserted new L2 unsafe block\",\"number\":132}\n",
         "{\"lvl\":\"info\",\"msg\":\"committed verified result\",\"timestamp\":99}\n"

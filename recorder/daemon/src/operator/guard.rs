@@ -241,12 +241,8 @@ fn standing(
     }
     let manifest = manifest(dir, name).map_err(|error| format!("{shown}: {error}"))?;
     let build = manifest.host.node_sha256;
-    let build = build.ok_or_else(|| {
-        format!(
-            "{shown} does not contain the digest of the node's \
-                                             executable"
-        )
-    })?;
+    let build = build
+        .ok_or_else(|| format!("{shown} does not contain the digest of the node's executable"))?;
     Ok(Hold {
         height,
         build,

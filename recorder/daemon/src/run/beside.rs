@@ -276,8 +276,7 @@ impl Recorder {
             .spawn()
             .map_err(|error| {
                 say(&format!(
-                    "cannot start a recorder: {error}; the node runs \
-                                           without one"
+                    "cannot start a recorder: {error}; the node runs without one"
                 ))
             })
             .ok()

@@ -35,8 +35,7 @@ pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
             out.truncate(start);
             let code = mark.code();
             let text = format!(
-                "a mark of type {code} was dropped: it has {length} bytes, the \
-                                limit is 16777215"
+                "a mark of type {code} was dropped: it has {length} bytes, the limit is 16777215"
             );
             encode_mark(&Mark::Note(Note { text }), out);
         }

@@ -57,11 +57,9 @@ impl Decision<'_> {
             Event::Alarm { why, .. } => self.accuse_newest(why),
             Event::Farewell { .. } => {}
             Event::Gap => self.gap(),
-            Event::StreamEnd => self.pin_unfinished(
-                self.by,
-                "the stream ended in the middle of the \
-                                                              block",
-            ),
+            Event::StreamEnd => {
+                self.pin_unfinished(self.by, "the stream ended in the middle of the block")
+            }
         }
     }
 
@@ -437,8 +435,7 @@ impl Decision<'_> {
             (None, Some(height)) => self.attach_unlike(height),
             (None, None) => {
                 return self.doubt(
-                    "the node reported a failure, but no block is \
-                                               recorded",
+                    "the node reported a failure, but no block is recorded",
                     None,
                 );
             }

@@ -486,10 +486,10 @@ const TABLE: &[Row] = &[
         "start; run 1; begin 2; gap; begin 2; exec; end 2",
         "1.1 committed WCXP; 2.1 pinned P; 2.2 open XP", "", &[]),
     row("the attempt that ran to its end outlives empty re-runs",
-        "start; run 1; begin 2; exec; start; run 2; start; begin 2; end 2; commit 2; start; begin 2; \
-         end 2; commit 2; start; begin 2; end 2; n hard 2 AA/BB",
-        "1.1 confirmed WCX; 2.1 pinned WXP; 2.2 diverged WCXP; 2.3 superseded WC; \
-         2.4 superseded WC; 2.5 open WCP", "", &["1 release 2.3 LaterAttempt", "1 release 2.4 LaterAttempt"]),
+        "start; run 1; begin 2; exec; start; run 2; start; begin 2; end 2; commit 2; start; begin \
+         2; end 2; commit 2; start; begin 2; end 2; n hard 2 AA/BB",
+        "1.1 confirmed WCX; 2.1 pinned WXP; 2.2 diverged WCXP; 2.3 superseded WC; 2.4 superseded \
+         WC; 2.5 open WCP", "", &["1 release 2.3 LaterAttempt", "1 release 2.4 LaterAttempt"]),
     row("attempts that saw a mismatch do not pile up",
         "start; run 1; n soft 1 AA/BB; start; run 1; n soft 1 AA/BB; start; run 1; n soft 1 AA/BB; start; run 1",
         "1.1 pinned WCXP; 1.2 superseded WCX; 1.3 pinned WCXP; 1.4 committed WCXP", "", &[]),
@@ -636,8 +636,8 @@ const TABLE: &[Row] = &[
         "1.1 confirmed WCX; 2.1 confirmed X; 3.1 committed WCXP",
         "1.1 1..5..6; 2.1 8..13..14; 3.1 14..18..19", &[]),
     row("a gap behind which the stream is back in an earlier block: what follows that may be of the open one",
-        "start; run 10; begin 11; exec; begin 12; exec; begin 13; exec; gap; work; end 11; commit 11; work; \
-         begin 12; exec; end 12; commit 12",
+        "start; run 10; begin 11; exec; begin 12; exec; begin 13; exec; gap; work; end 11; commit \
+         11; work; begin 12; exec; end 12; commit 12",
         "10.1 confirmed WCX; 11.1 confirmed X; 12.1 pinned XP; 13.1 pinned XP; 12.2 committed XP", "", &[]),
     row("a gap in the node's log takes nothing from the slog",
         "start; begin 1; n gap; exec; end 1; n gap; commit 1; run 2",
@@ -685,8 +685,8 @@ const TABLE: &[Row] = &[
     row("the slog alone carries no AppHash and needs none",
         "start; run 1; run 2", "1.1 confirmed WCX; 2.1 committed WCXP", "", &["0 hash"]),
     row("the node's log runs three blocks ahead",
-        "start; run 1; n begin 2; n end 2; n commit 2; n begin 3; n end 3; n commit 3; n begin 4; n end 4; n commit 4; \
-         run 2; run 3; run 4",
+        "start; run 1; n begin 2; n end 2; n commit 2; n begin 3; n end 3; n commit 3; n begin 4; \
+         n end 4; n commit 4; run 2; run 3; run 4",
         "1.1 confirmed WCX; 2.1 confirmed WCX; 3.1 confirmed WCX; 4.1 committed WCXP",
         "1.1 1..5..6; 2.1 15..19..20; 3.1 20..24..25; 4.1 25..29..30", &["0 pin"]),
     row("the node's log tells of an end before the slog begins: it has not ended",

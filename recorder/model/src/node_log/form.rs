@@ -142,8 +142,8 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
     match (heights, hashes, parts.len()) {
         (1, 0 | 1, ..=8) | (0, 1, ..=8) => Ok(parts),
         _ => wrong(
-            "expected {height} and {hash} at most once each, at least one of them, and at \
-                    most 8 {}",
+            "expected {height} and {hash} at most once each, at least one of them, and at most 8 \
+             {}",
         ),
     }
 }
