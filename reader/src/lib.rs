@@ -54,6 +54,7 @@ pub mod blackbox;
 mod block_files;
 pub mod carrier;
 pub mod compare;
+pub mod count;
 pub mod execution;
 pub mod fingerprint;
 pub mod folder;

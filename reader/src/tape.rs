@@ -347,9 +347,9 @@ impl Summary {
         }
         if self.doubled > 0 {
             words.push(format!(
-                "{} line(s) appear twice, byte for byte and with the same clock: something after \
-                 the node sent them again; each is counted once",
-                self.doubled
+                "sent twice by something after the node: {}, with the same bytes and the same \
+                 clock; each is counted once",
+                crate::count::counted(self.doubled, "line")
             ));
         }
         (!words.is_empty()).then(|| words.join("; "))

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::blackbox::BlackBox;
 use crate::compare::party::Party;
 use crate::compare::reads;
+use crate::count::counted;
 use crate::fingerprint::Fingerprint;
 use crate::source::{Hole, Item, RingSource, Source};
 use crate::survey::Survey;
@@ -236,8 +237,8 @@ fn verify_lane(ring: &RingSource, lane: Lane, findings: &mut Vec<Finding>) {
     }
     if !view.strays.is_empty() {
         let count: u64 = view.strays.iter().map(|run| run.last - run.first + 1).sum();
-        let what =
-            format!("{count} older record(s) remain in reused segments, outside the covered range");
+        let records = counted(count, "older record");
+        let what = format!("{records} in reused segments, outside the covered range");
         findings.push(Finding::note(format!("{} lane", lane.name()), what));
     }
 }
@@ -393,7 +394,10 @@ fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> 
     if not_json > 0 {
         findings.push(Finding::note(
             "content",
-            format!("not a JSON object: {not_json} of {lines} line(s)"),
+            format!(
+                "not a JSON object: {not_json} of {}",
+                counted(lines, "line")
+            ),
         ));
     }
     if cut {

@@ -23,6 +23,7 @@ use super::settle::{self, Settled, both, settle};
 use super::streams;
 use super::verdict::{Finding, Verdict, Which, other_inputs_words};
 use super::version;
+use crate::count::counted;
 use crate::fingerprint;
 use crate::source::Source;
 use crate::tape::{BlockTape, Replayed, Unit};
@@ -192,8 +193,9 @@ fn why_no_block(prefixed: u64, cranks: u64) -> String {
              extract --height H"
         ),
         (prefixed, _) => format!(
-            ": {prefixed} line(s) have an unknown prefix before the entry; remove it first, for \
-             example with sed 's/^[^{{]*//'"
+            ": an unknown prefix stands before the entry in {}; remove it first, for example with \
+             sed 's/^[^{{]*//'",
+            counted(prefixed, "line")
         ),
     }
 }
@@ -413,7 +415,7 @@ impl Document {
         });
         let times = match comparison.asides {
             1 => String::new(),
-            times => format!(" (and at {} other height(s))", times - 1),
+            times => format!(" (and at {})", counted(times - 1, "other height")),
         };
         let ((of_a, _), (of_b, _)) = (&aside.a, &aside.b);
         let height = of_a.height;
@@ -1383,11 +1385,6 @@ fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
         ));
     }
     notes
-}
-
-/// So many of something, in words.
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn text(line: &[u8]) -> String {

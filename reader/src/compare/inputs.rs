@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::count::counted;
 use crate::given::{Given, Input, is_local};
 
 /// Names of inputs that are told one by one.
@@ -114,7 +115,7 @@ impl OtherOwn {
         let OtherOwn { name, height, .. } = self;
         let more = match self.heights {
             1 => String::new(),
-            heights => format!(" and {} other heights", heights - 1),
+            heights => format!(" and {}", counted(heights - 1, "other height")),
         };
         let [a, b] = sides;
         let values = match &self.values {

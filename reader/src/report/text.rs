@@ -7,6 +7,7 @@ use crate::compare::document::{Document, LastWrite, Place, SideFacts};
 use crate::compare::last_write::Write;
 use crate::compare::streams::facts_words;
 use crate::compare::verdict::{Verdict, Which};
+use crate::count::counted;
 use haltbox_model::Outside;
 
 const WIDTH: usize = 80;
@@ -434,7 +435,8 @@ pub(super) fn covers(side: &SideFacts) -> String {
         let place = side.last_height.unwrap_or(*height).saturating_sub(*height);
         let _ = write!(
             text,
-            "; node started before height {height}, {place} block(s) before the end"
+            "; node started before height {height}, {} before the end",
+            counted(place, "block")
         );
     }
     if let Some(by) = &side.carried_by {
@@ -446,8 +448,8 @@ pub(super) fn covers(side: &SideFacts) -> String {
     if !side.damage.is_empty() {
         let _ = write!(
             text,
-            "; {} hole(s), the first: {}",
-            side.damage.len(),
+            "; {}, the first: {}",
+            counted(side.damage.len() as u64, "hole"),
             side.damage[0]
         );
     }

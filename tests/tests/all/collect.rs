@@ -308,7 +308,7 @@ fn what_the_node_does_not_tell_is_said() {
         .collect(&folder.path().join("a"));
     assert!(
         code == 1
-            && said.contains("not told   /block_results")
+            && said.contains("missing    /block_results")
             && said.contains("written as of 0.38 or later"),
         "{said}"
     );

@@ -208,23 +208,23 @@ fn each_thing_that_cannot_be_compared_has_its_own_sentence() {
             "B begins in the middle of height 12",
         ),
         (
-            "other heights",
+            "other height",
             write("twelve", &lines[..at]),
             0,
-            "1 whole block, ",
+            "1 complete block, ",
         ),
         (
             "a part",
             write("part", &lines[at / 2..at]),
             2,
-            "no height is whole on both sides",
+            "no height is complete on both sides",
         ),
         ("the same", honest.clone(), 0, "identical"),
         (
             "no block",
             write("none", &lines[1..2]),
             2,
-            "B holds no execution of any block",
+            "B contains no execution of a block",
         ),
     ];
     for (name, path, code, words) in cases {
@@ -333,7 +333,7 @@ fn a_hundred_nodes_fit_a_screen() {
         "{table}"
     );
     assert!(
-        table.starts_with("100 nodes part into 2 groups (66, 34), first at height 13\n"),
+        table.starts_with("100 nodes form 2 groups (66, 34); they first diverge at height 13\n"),
         "{table}"
     );
     assert!(
@@ -489,7 +489,7 @@ fn memory_does_not_grow_with_the_sources() {
         Some(0),
         "in 64 MiB of address space: {said}"
     );
-    assert!(String::from_utf8_lossy(&done.stdout).contains("200 whole blocks"));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("200 complete blocks"));
 }
 
 /// A node's log in which height 13 was finalized with `app_hash`, and, if

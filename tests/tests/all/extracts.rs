@@ -281,7 +281,7 @@ fn a_block_that_is_not_what_its_box_promises_gets_no_hash() {
     let name = output(1, &["extract", text(&forged), "-o", text(&path)]);
     assert_eq!(said(&name), "13-incomplete");
     let hole = &manifest(&path).holes[0].why;
-    assert!(hole.contains("the source promised another"), "{hole}");
+    assert!(hole.contains("the source gives another one"), "{hole}");
 }
 
 fn canonical(slog: &[u8]) -> Vec<Vec<u8>> {

@@ -75,7 +75,7 @@ const TRUTHS: [Truth; 12] = [
         "10a-truncated",
         "identical",
         0,
-        &[("/summary", "height 2 was compared in part only")],
+        &[("/summary", "height 2 was only partly compared")],
     ),
     truth(
         "10b-unfinished-crank",
@@ -105,7 +105,7 @@ const TRUTHS: [Truth; 12] = [
         "14-no-crankhash",
         "identical",
         0,
-        &[("/notes", "tells no crankhash of 16 cranks")],
+        &[("/notes", "has no crankhash for 16 cranks")],
     ),
     Truth {
         other: "20b-a",

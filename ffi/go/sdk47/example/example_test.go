@@ -241,7 +241,7 @@ func TestABlockWithoutAnEndIsNoFault(t *testing.T) {
 		n.close()
 	}
 	said := haltboxtest.Any(t, "diff", whole.dir(), cut.dir())
-	if !strings.Contains(said, "All else is equal, but B does not cover all of height 3") {
+	if !strings.Contains(said, "Everything else is equal, but B does not completely cover height 3") {
 		t.Error(said)
 	}
 	if name(whole.boxOf(5)) != name(cut.boxOf(5)) {
@@ -300,7 +300,7 @@ func TestReadsAreOfWhatWasWritten(t *testing.T) {
 	n.blocks(1, 6)
 	n.close()
 	said := haltboxtest.Run(t, "verify", "--reads", n.dir()+"/ring")
-	if !strings.Contains(said, " 0 do not match") || strings.Contains(said, " 0 reads checked") {
+	if !strings.Contains(said, "not matching: 0;") || strings.Contains(said, "checked: 0,") {
 		t.Error(said)
 	}
 }

@@ -15,6 +15,7 @@ use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::compare::cutter::{self, Depth};
 use haltbox_reader::compare::party::Party;
 use haltbox_reader::compare::streams::{self, StreamFacts};
+use haltbox_reader::count::counted;
 use haltbox_reader::selecting::{Selection, Selector};
 use haltbox_reader::source::{self, Hole, Item, Source};
 use haltbox_reader::survey::{Row, Survey};
@@ -200,8 +201,8 @@ fn losses_of(source: &Source) -> Vec<String> {
             losses
                 .map(|(_, loss)| {
                     format!(
-                        "{} record(s) of the {} lane: {}",
-                        loss.records,
+                        "{} of the {} lane: {}",
+                        counted(loss.records, "record"),
                         loss.lane.name(),
                         loss.why
                     )
@@ -362,13 +363,16 @@ impl Info {
         let altered = altered(survey).into_iter();
         let mut told: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
         if survey.not_json > 0 {
-            let text = format!("{} line(s), kept unchanged", survey.not_json);
+            let text = format!("{}, kept unchanged", counted(survey.not_json, "line"));
             told.push(("not JSON", text));
         }
         if survey.wrapped > 0 {
-            let text = "line(s) contain an entry with its context: the slog sender drops members \
+            let text = "with an entry and its context: the slog sender drops members \
                         and entries, so no block has a HASH, and diff never reports identical";
-            told.push(("wrapped", format!("{} {text}", survey.wrapped)));
+            told.push((
+                "wrapped",
+                format!("{} {text}", counted(survey.wrapped, "line")),
+            ));
         }
         if survey.is_not_understood() {
             let text = format!(
@@ -414,14 +418,18 @@ fn altered(survey: &Survey) -> Option<String> {
         true => "rewritten by another JSON writer",
         false => "delivered by a log shipper, which may have lost or duplicated lines",
     };
-    (altered > 0)
-        .then(|| format!("{altered} block(s): {what}; these are not the lines that the host wrote"))
+    (altered > 0).then(|| {
+        format!(
+            "{}: {what}; these are not the lines that the host wrote",
+            counted(altered as u64, "block")
+        )
+    })
 }
 
 /// What a recorder kept of a node that has no slog, or whose slog it was not given.
 fn holds(survey: &Survey) -> String {
-    let lines = survey.node_records;
-    format!("{lines} node-log line(s); no slog was recorded, so there are no steps to compare")
+    let lines = counted(survey.node_records, "node-log line");
+    format!("{lines}; no slog was recorded, so there are no steps to compare")
 }
 
 /// What stands beside the records of blocks.

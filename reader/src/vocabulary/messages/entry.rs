@@ -1,5 +1,6 @@
 //! The entries as the reader knows them. Words and members that come later are no error.
 
+use crate::count::counted;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -517,7 +518,7 @@ impl ChecksMissing {
     /// In words.
     pub fn words(&self) -> String {
         match self.count {
-            Some(count) => format!("{count} check(s) were not recorded: {}", self.why),
+            Some(count) => format!("not recorded: {}: {}", counted(count, "check"), self.why),
             None => format!("checks may be missing: {}", self.why),
         }
     }
@@ -551,12 +552,12 @@ impl Incident {
         let ended = self.ended.as_ref();
         let ended = ended.map_or(String::new(), |how| format!(", ended: {how}"));
         format!(
-            "incident of tx {}: {} ({}), {}, came back {} time(s){ended}",
+            "incident of tx {}: {} ({}), {}, came back {}{ended}",
             short(&self.transaction),
             self.message,
             self.why,
             self.level,
-            self.returns
+            counted(self.returns, "time")
         )
     }
 }

@@ -58,7 +58,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A given:txsDigest=a,local.config=a std ] [2=B given:txsDigest=b,local.config=a std ]",
         "start [1=A given:txsDigest=a,local.config=b std ] [2=B given:txsDigest=b,local.config=b std ]",
         "identical",
-        "at height 1 and 1 other heights",
+        "at height 1 and 1 other height",
     ),
     (
         "the same, and another write",
@@ -128,7 +128,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A std root:acc=1 root:bank=2 ] [2=B std root:acc=1 root:bank=3 root:mint=4 ]",
         "start [1=A std root:acc=1 root:bank=2 ] [2=C std root:acc=1 root:bank=5 root:mint=6 ]",
         "state differs",
-        "The root of store bank differs, and all that both recorded before is equal",
+        "The root of store bank differs, but everything that both recorded before is equal",
     ),
     (
         "the same of nodes without a tracer",
@@ -198,7 +198,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A set:bank/01=1 ] [2=B set:bank/02=5 ]",
         "start [1=A set:bank/01=1 ] [2=B unset:bank/01= set:bank/02=5 ]",
         "identical",
-        "what was written is not the same, and the state it made is",
+        "the writes differ, but the resulting state is the same",
     ),
     (
         "a read and a write of a store whose root did not change on the other side",
@@ -268,7 +268,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B r:bank/01=3 r:bank/02=2 w:bank/03=4 ]",
         "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/02=2 r:bank/01=3 w:bank/03=5 ]",
         "execution differs",
-        "the same reads in another order; where they stand so again, that explains nothing",
+        "the same reads in another order; this had no effect here",
     ),
     (
         "the same reads, and another AppHash alone",
@@ -401,28 +401,28 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d res:0 end abort",
         "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
         "identical",
-        "1 whole block",
+        "1 complete block",
     ),
     (
         "one that was thrown away, and the next one cut off",
         "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d res:0 end abort [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0",
         "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
         "identical",
-        "height 2 was compared in part only",
+        "height 2 was only partly compared",
     ),
     (
         "one that was thrown away before its end",
         "start [1=A std ] [2=B/d in:0=d tx:0=d 0.w:bank/01=d abort",
         "start [1=A std ] [2=C/e in:0=e tx:0=e 0.w:bank/01=e res:0 ]",
         "identical",
-        "1 whole block",
+        "1 complete block",
     ),
     (
         "a recording that begins inside a block with cranks",
         "[+1=A crank:1=1 w:bank/01=1 ] [2=B std ]",
         "start [1=A crank:1=1 r:bank/07=7 w:bank/01=1 ] [2=B std ]",
         "identical",
-        "height 1 was compared in part only",
+        "height 1 was only partly compared",
     ),
     (
         "another crankhash",
@@ -457,7 +457,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=1 std ] [2=2 std ] [3=3 std ] [4=4 std ] start [2=2 std w:gov/05=5 ] [3=3 std w:gov/05=5 ] [4=4 std w:gov/05=5 ]",
         "start [1=1 std w:gov/05=5 ] [2=2 std w:gov/05=5 ] [3=3 std w:gov/05=5 ] [4=4 std w:gov/05=5 ]",
         "identical",
-        "4 whole blocks",
+        "4 complete blocks",
     ),
     (
         "the same without AppHashes",
@@ -471,14 +471,14 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1 std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
         "start [1 std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
         "identical",
-        "2 whole blocks",
+        "2 complete blocks",
     ),
     (
         "the same, cut off before its results",
         "start [1=A std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=9 0.r:bank/01=1 0.w:bank/02=2",
         "start [1=A std ] [2~B in:0 tx:0 0.w:bank/01=9 0.r:bank/01=1 0.w:bank/02=2 res:0 ]",
         "identical",
-        "height 2 was compared in part only",
+        "height 2 was only partly compared",
     ),
     (
         "recordings that begin inside the block after which the AppHashes differ",
@@ -499,21 +499,21 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "[+1=A crank:1=1/a crank:2=2/b w:bank/01=1 crank:3=3/c ] [2=B std ]",
         "start [1=A crank:1=1/a crank:2=2/b r:bank/07=7 w:bank/01=1 crank:3=3/c ] [2=B std ]",
         "identical",
-        "height 1 was compared in part only",
+        "height 1 was only partly compared",
     ),
     (
         "one that begins behind a write of it, under the same AppHash",
         "[+1=A crank:1=1/a crank:2=2/b w:bank/01=1 crank:3=3/c ] [2=B std ]",
         "start [1=A crank:1=1/a crank:2=2/b crank:3=3/c ] start [2=B std ]",
         "identical",
-        "height 1 was compared in part only",
+        "height 1 was only partly compared",
     ),
     (
         "results behind all, and behind each",
         "start [1~A in:0 in:1 tx:0 0.w:bank/01=1 tx:1 1.w:bank/02=1 res:0 res:1 ] [2 std ]",
         "start [1~A in:0 in:1 tx:0 0.w:bank/01=1 res:0 tx:1 1.w:bank/02=1 res:1 ] [2 std ]",
         "identical",
-        "2 whole blocks",
+        "2 complete blocks",
     ),
     (
         "a second execution that records more",
@@ -548,7 +548,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1~A std ] [2~B std ]",
         "start [1~A std ] start [2~B it:upgrade next:upgrade std ]",
         "identical",
-        "2 whole blocks",
+        "2 complete blocks",
     ),
     (
         "the order of reads, and another AppHash",
@@ -569,7 +569,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1 std ] start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ]",
         "start [1 std w:gov/05=5 ] [2 std w:gov/05=5 ]",
         "identical",
-        "2 whole blocks",
+        "2 complete blocks",
     ),
     (
         "a read and gas with it",
@@ -597,7 +597,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "[1=A std ] [2=B std ] [3=C std w:gov/05=5 ]",
         "start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ] [3=C std w:gov/05=5 ]",
         "identical",
-        "3 whole blocks",
+        "3 complete blocks",
     ),
     (
         "a tracer that is off for a block, and another AppHash there",
@@ -632,7 +632,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A std ] [2 r:bank/01=1 w:bank/01=2",
         "start [1=A std ] [2=B r:bank/01=1 w:bank/01=2 w:gov/05=5 w:bank/02=3 ]",
         "identical",
-        "height 2 was compared in part only",
+        "height 2 was only partly compared",
     ),
     (
         "what a node executed before it went back",
@@ -863,7 +863,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] [2 given:txsDigest=c,local.proposal=true r:bank/01=7",
         0,
-        "1 whole block",
+        "1 complete block",
     ),
     (
         "other transactions right behind heights that are missing",
@@ -884,7 +884,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A decided std ] [2=B decided std ]",
         "start [1=A decided std ] [2/b proposed r:bank/01=7",
         0,
-        "1 whole block",
+        "1 complete block",
     ),
     (
         "another AppHash",
@@ -898,7 +898,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A std ] [2=B std ]",
         "start [1=A std ] [2=B std ]",
         0,
-        "2 whole blocks",
+        "2 complete blocks",
     ),
     (
         "no AppHash",
