@@ -1,8 +1,74 @@
 //! Bytes of the Haltbox ring and black box.
 //!
-//! This crate is what the recorder and the reader both stand on. It opens no
-//! file and uses no unsafe code: what it reads or writes is handed to it.
-//! `docs/format.md` is the authority for every layout here.
+//! Read this crate to learn where a byte stands in a file and how it is proved. It does
+//! not know what an entry means: that is the crate `haltbox-model`, which stands on this
+//! one. The recorder and the reader stand on both.
+//!
+//! ```text
+//! ring       superblocks | spine lane: marks | local lane | main lane: entries
+//!                              |                               |
+//! black box  identity | entries, as zstd frames | node log, marks | manifest | seek table
+//! ```
+//!
+//! | where | what |
+//! |---|---|
+//! | [`ring`] | the ring: superblocks, segments, records; recovery; all lanes in one order |
+//! | [`mark`] | marks: what the recorder understood, as records of the ring |
+//! | [`blackbox`] | the black box: its frames, its index, and the writer of both |
+//! | [`attached`] | the file beside a ring that another program writes |
+//! | [`BoxName`], [`archive_name`] | names of boxes and of archive files |
+//! | [`AppHash`], [`Digest`], [`RingId`], [`BlockHash`] | bytes that are hex outside |
+//! | [`Lane`], [`Stream`] | the lanes of a ring, the streams of a host |
+//! | [`ReadAt`] | the one thing this crate asks of a file |
+//!
+//! The crate opens no file and uses no unsafe code: what it reads or writes is handed to it.
+//! A wrong byte gives an error or a smaller answer, never a panic. `docs/format.md` is the
+//! authority for every layout; tests hold the code to it.
+//!
+//! # Examples
+//! A box is written, and its first page and its index are read:
+//! ```
+//! use haltbox_format::blackbox::{
+//!     BlockFacts, BoxWriter, Identity, IDENTITY_LEN, Manifest, ManifestFields, Options,
+//! };
+//! use std::io::Cursor;
+//!
+//! let mut file = Cursor::new(Vec::new());
+//! let mut writer = BoxWriter::new(&mut file, &Options::default())?;
+//! writer.block_begin(7, 1);
+//! writer.slog(br#"{"type":"begin-block","height":7}"#, true)?;
+//! writer.slog(br#"{"type":"end-block","height":7}"#, true)?;
+//! writer.block_end(BlockFacts::default());
+//! let identity = Identity {
+//!     name: "7-incomplete".to_owned(),
+//!     height: Some(7),
+//!     ..Identity::default()
+//! };
+//! writer.finish(identity, ManifestFields::default())?;
+//!
+//! let bytes = file.into_inner();
+//! let identity = Identity::parse(&bytes[..IDENTITY_LEN])?;
+//! assert!(identity.complete);
+//! let manifest = Manifest::read(&bytes)?;
+//! assert_eq!((manifest.blocks[0].height, manifest.blocks[0].lines), (7, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//! The entries of a ring, in the order in which they were executed:
+//! ```no_run
+//! use haltbox_format::Lane;
+//! use haltbox_format::ring::{Found, RecordCursor, RingView};
+//!
+//! let file = std::fs::File::open("ring")?;
+//! let view = RingView::read(&file)?;
+//! let mut entries = RecordCursor::new(&file, &view, Lane::Main);
+//! while let Some(found) = entries.next()? {
+//!     match found {
+//!         Found::Record(record) => println!("{}", record.payload.escape_ascii()),
+//!         missing => println!("not there: {missing:?}"),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

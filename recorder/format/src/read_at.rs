@@ -1,3 +1,5 @@
+//! Reading at a place, from a file or from memory.
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

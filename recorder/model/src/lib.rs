@@ -1,7 +1,61 @@
 //! What the entries of a recording mean.
 //!
-//! It stands on the bytes of haltbox-format, and the recorder and the reader
-//! both stand on it. It opens no file, uses no unsafe code and starts no thread.
+//! Read this crate to learn which entry begins a block, when a block is released, what
+//! gives a HASH, and what counts as trouble. Where a byte stands in a file is the crate
+//! `haltbox-format`, on which this one stands. The recorder and the reader stand on both.
+//!
+//! ```text
+//! slog entry --SlogRules--> events --\
+//!      |                              Lifecycle --> marks, in the ring --History--> blocks
+//!      |     node log line --NodeLog--> events --/
+//!      +--CanonicalRules--> canonical line --BlockHasher--> HASH
+//! ```
+//!
+//! | where | what |
+//! |---|---|
+//! | [`profile`] | profiles: what entries mean, chain by chain, as data |
+//! | [`SlogRules`], [`CanonicalRules`] | one slog entry: its lane, its events, its canonical form |
+//! | [`BlockHasher`] | HASH: the canonical lines of a block's execution |
+//! | [`NodeLog`], [`NodeRules`] | lines of the node's log, in every form in which they are printed |
+//! | [`Event`] | what an entry tells |
+//! | [`lifecycle`] | the life of a block: events become marks, marks change blocks |
+//! | [`history`] | the marks of a ring, folded into its blocks |
+//! | [`Redactor`] | an entry without what must not leave the machine |
+//! | [`Inputs`] | what a block was given |
+//! | [`block_files`] | Agoric's file for each block: which follow each other |
+//! | [`quote`], [`outside`] | what an operator quotes of a box; text of others, shown safely |
+//! | [`json`] | where members and values stand in raw JSON |
+//!
+//! The core knows no chain: profiles do. The crate opens no file, uses no unsafe code and
+//! starts no thread.
+//!
+//! # Examples
+//! What a line of the slog tells, and the HASH of a block:
+//! ```
+//! use haltbox_model::{BlockHasher, Event, Profile};
+//!
+//! let profile = Profile::builtin("host")?;
+//! let rules = profile.slog.expect("the profile has a slog");
+//! let execution = [
+//!     br#"{"type":"begin-block","height":7,"time":"7.000000000"}"#.as_slice(),
+//!     br#"{"type":"end-block","height":7,"appHash":"00"}"#,
+//! ];
+//! let begin = rules.read(execution[0]);
+//! assert!(begin.canonical);
+//! assert_eq!(
+//!     begin.events().next(),
+//!     Some(Event::Begin { height: 7, early: false })
+//! );
+//!
+//! let mut hasher = BlockHasher::new(rules.canonical(), 7);
+//! for line in execution {
+//!     hasher.line(line);
+//! }
+//! let hash = hasher.finish().expect("the lines are the host's own");
+//! println!("7-{hash}");
+//! # assert_eq!(hash.to_string(), "b855d81ed28d1c9a0e1d0f6662090e2b");
+//! # Ok::<(), haltbox_model::ProfileError>(())
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
