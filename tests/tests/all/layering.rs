@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use haltbox_tests::imports::circles;
 use haltbox_tests::root;
 
 /// Names of a package's normal dependencies, its own and theirs.
@@ -111,6 +113,55 @@ fn the_format_stands_on_nothing_of_ours() {
     let ours = format.iter().filter(|name| name.starts_with("haltbox-"));
     assert_eq!(ours.collect::<Vec<_>>(), ["haltbox-format"]);
     assert!(!format.iter().any(|name| name == "memmap2" || name == "nix"));
+}
+
+#[test]
+fn the_model_stands_on_the_format_alone() {
+    let model = dependencies("haltbox-model");
+    let ours = model.iter().filter(|name| name.starts_with("haltbox-"));
+    let ours: BTreeSet<&String> = ours.collect();
+    assert_eq!(
+        ours.into_iter().collect::<Vec<_>>(),
+        ["haltbox-format", "haltbox-model"]
+    );
+    assert!(!model.iter().any(|name| name == "memmap2" || name == "nix"));
+    for user in ["haltbox-recorder", "haltbox-reader"] {
+        assert!(
+            dependencies(user)
+                .iter()
+                .any(|name| name == "haltbox-model"),
+            "{user}"
+        );
+    }
+}
+
+/// Each name is taken from the crate where it lives.
+#[test]
+fn neither_format_nor_model_is_handed_out_by_another_crate() {
+    let found = Command::new("git")
+        .current_dir(root())
+        .args([
+            "grep",
+            "-nE",
+            "pub use haltbox_(format|model)",
+            "--",
+            "*.rs",
+        ])
+        .arg(":!tests/tests/all/layering.rs")
+        .output()
+        .expect("git runs");
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+fn modules_of_format_and_model_do_not_import_each_other_in_a_circle() {
+    for folder in ["recorder/format/src", "recorder/model/src"] {
+        assert_eq!(
+            circles(&root().join(folder)),
+            Vec::<String>::new(),
+            "{folder}"
+        );
+    }
 }
 
 /// Files with unsafe code in these folders, in order.
