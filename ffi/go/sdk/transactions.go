@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,21 +11,25 @@ import (
 	"cosmossdk.io/store/cachekv"
 	"cosmossdk.io/store/tracekv"
 	storetypes "cosmossdk.io/store/types"
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// transactions of a block. Up to v0.53 the SDK tells by its own tracing of stores which
-// one it executes.
+// transactions of a block. The ante handler tells which one it is called for. Where
+// BaseApp has none, its own tracing of stores tells it, which costs two digests and two
+// texts for each transaction.
 type transactions struct {
+	// anteTells: the ante handler is asked to tell.
+	anteTells bool
 	// next is the number of the transaction behind the one that was begun last.
 	next int
 	// inTx: operations belong to the transaction that was begun last.
 	inTx bool
-	// hash of that, and the branch on which its ante handler runs.
-	hash string
-	ante *branch
-	// passed: the ante handler's branch was written.
+	// hash of that, and the branch on which its first half runs; only if BaseApp tells.
+	hash  string
+	first *branch
+	// passed: that branch was written.
 	passed bool
 }
 
@@ -39,17 +44,29 @@ func (t *transactions) leave(attempt *kvtrace.Attempt) {
 
 // wrote tells that a branch was given to its parent.
 func (t *transactions) wrote(of *branch) {
-	if of == t.ante {
-		t.ante, t.passed = nil, true
+	if of == t.first {
+		t.first, t.passed = nil, true
 	}
 }
 
-// beginTx is told on a branch for the ante handler, and if that passed on one for the
-// messages.
-func (c *course) beginTx(on *branch, hash string) {
-	if c.attempt == nil {
-		return
+// beginTx is told by the ante handler, which is called once for each transaction.
+func (c *course) beginTx(tx []byte) {
+	for number := c.next; number < len(c.txs); number++ {
+		if bytes.Equal(c.txs[number], tx) {
+			c.enterTx(number)
+			return
+		}
 	}
+}
+
+func (c *course) enterTx(number int) {
+	c.next, c.inTx = number+1, true
+	c.attempt.BeginTx(number, c.txs[number], messageTypes(c.txs[number])...)
+}
+
+// beginTxOf is told by BaseApp on a branch for the ante handler, and if that passed on
+// one for the messages.
+func (c *course) beginTxOf(hash string, on *branch) {
 	if c.inTx && c.passed && c.hash == hash {
 		c.passed = false
 		return
@@ -57,23 +74,38 @@ func (c *course) beginTx(on *branch, hash string) {
 	for number := c.next; number < len(c.txs); number++ {
 		sum := sha256.Sum256(c.txs[number])
 		if strings.EqualFold(hex.EncodeToString(sum[:]), hash) {
-			c.transactions = transactions{next: number + 1, inTx: true, hash: hash, ante: on}
-			c.attempt.BeginTx(number, c.txs[number], messageTypes(c.txs[number])...)
+			c.hash, c.first, c.passed = hash, on, false
+			c.enterTx(number)
 			return
 		}
 	}
 }
 
-// partTransactions has nothing to do: the branch is told, see SetTracingContext.
-func (s *commitStore) partTransactions() {}
+// partTransactions has the ante handler tell which transaction it is called for.
+func (s *commitStore) partTransactions() {
+	inner := s.base.AnteHandler()
+	if inner == nil || s.told.anteTells {
+		return
+	}
+	s.told.anteTells = true
+	s.base.SetAnteHandler(func(ctx sdktypes.Context, tx sdktypes.Tx, simulate bool) (sdktypes.Context, error) {
+		on, is := ctx.MultiStore().(*branch)
+		if is && on.parent.isRoot() && on.course.attempt != nil {
+			on.course.beginTx(ctx.TxBytes())
+		}
+		return inner(ctx, tx, simulate)
+	})
+}
 
 // otherRunner is what executes the transactions of a block if that is not BaseApp,
 // which executes one after the other. Before v0.54 there is none.
 func (s *commitStore) otherRunner() string { return "" }
 
 // TracingEnabled: BaseApp then tells by SetTracingContext which transaction it
-// executes.
-func (b *branch) TracingEnabled() bool { return true }
+// executes, and on the block's own branch that there are no more.
+func (b *branch) TracingEnabled() bool {
+	return b.isRoot() || !b.course.anteTells || b.cached.TracingEnabled()
+}
 
 // SetTracingContext is told of a transaction by BaseApp on a new branch of its own, and
 // of none at all behind the last.
@@ -81,10 +113,12 @@ func (b *branch) SetTracingContext(told storetypes.TraceContext) storetypes.Mult
 	if b.cached.TracingEnabled() {
 		b.cached = b.cached.SetTracingContext(told).(storetypes.CacheMultiStore)
 	}
-	if hash, is := told["txHash"]; is && b.parent.isRoot() {
-		b.course.beginTx(b, fmt.Sprint(hash))
-	} else if told == nil && b.isRoot() {
+	hash, is := told["txHash"]
+	switch {
+	case told == nil && b.isRoot():
 		b.course.endTxs()
+	case is && b.parent.isRoot() && !b.course.anteTells && b.course.attempt != nil:
+		b.course.beginTxOf(fmt.Sprint(hash), b)
 	}
 	return b
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
@@ -21,7 +23,7 @@ func TestATransactionThatComesTwiceIsTwo(t *testing.T) {
 	var begun []int
 	for _, passes := range []bool{true, false, false} {
 		on := &branch{course: c, parent: root}
-		c.beginTx(on, hash)
+		c.beginTxOf(hash, on)
 		begun = append(begun, c.next-1)
 		if passes {
 			c.wrote(on)
@@ -29,5 +31,39 @@ func TestATransactionThatComesTwiceIsTwo(t *testing.T) {
 	}
 	if fmt.Sprint(begun) != "[0 0 2]" {
 		t.Error(begun)
+	}
+}
+
+// The ante handler is called once for each, so each call is another transaction.
+func TestTheAnteHandlerTellsEachTransactionOnce(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	tx := []byte("tx")
+	c := &course{attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{tx, []byte("other"), tx}}
+	var begun []int
+	for _, told := range []string{"tx", "tx", "unknown"} {
+		c.beginTx([]byte(told))
+		begun = append(begun, c.next-1)
+	}
+	if fmt.Sprint(begun) != "[0 2 2]" {
+		t.Error(begun)
+	}
+}
+
+// With an ante handler that tells, BaseApp makes no digests for it; where there is none,
+// BaseApp tells. That there are no more transactions it tells in both cases.
+func TestBaseAppTellsOfTransactionsOnlyWithoutAnAnteHandler(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		s := storeOf(t)
+		if has {
+			s.base.SetAnteHandler(func(ctx sdktypes.Context, _ sdktypes.Tx, _ bool) (sdktypes.Context, error) {
+				return ctx, nil
+			})
+			s.follow()
+		}
+		s.expect(first, nil)
+		root := s.CacheMultiStore()
+		if !root.TracingEnabled() || root.CacheMultiStore().TracingEnabled() == has {
+			t.Errorf("an ante handler: %v", has)
+		}
 	}
 }

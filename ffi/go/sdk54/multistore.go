@@ -37,6 +37,8 @@ type commitStore struct {
 	follows bool
 	// hasPreBlock: the application has such a phase, and tells its end.
 	hasPreBlock bool
+	// told is what a block's transactions begin with: who tells them.
+	told transactions
 	// lock is for branches that are made by others meanwhile.
 	lock       sync.Mutex
 	tracer     *kvtrace.Tracer
@@ -115,7 +117,7 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	}
 	// An execution that is begun on a proposal may be aborted while it runs, so it
 	// keeps to the attempt that is under way now.
-	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock}
+	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock, transactions: s.told}
 	return &branch{cached: inner, course: s.course, traced: &kvtrace.Branch{}}
 }
 
