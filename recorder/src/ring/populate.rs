@@ -14,7 +14,9 @@ use crate::ring::Heads;
 use crate::ring::map::{Birth, Pages};
 
 const STEP: usize = 256 << 10;
-/// How far ahead of the head pages are kept present.
+/// How far ahead of the head pages are kept present. The next segment is made present
+/// whole besides, once: a block of thousands of entries is over before this thread looks
+/// again, and its host would stop in all the faults.
 const AHEAD: usize = 3 * STEP;
 const BUSY: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(20);
@@ -65,8 +67,10 @@ fn run(pages: &Pages, heads: &Heads, segment_size: usize, stop: &AtomicBool) {
                 continue;
             }
             moved = true;
+            let is_other = done[lane].1 != next;
             done[lane] = at;
-            if populate(pages, head, next, segment_size).is_err() {
+            let ahead = if is_other { segment_size * 2 } else { AHEAD };
+            if populate(pages, head, next, segment_size, ahead).is_err() {
                 return;
             }
         }
@@ -75,12 +79,18 @@ fn run(pages: &Pages, heads: &Heads, segment_size: usize, stop: &AtomicBool) {
     }
 }
 
-/// The rest of this segment and the beginning of the next, up to `AHEAD`.
-fn populate(pages: &Pages, head: usize, next: usize, segment_size: usize) -> std::io::Result<()> {
+/// The rest of this segment and the beginning of the next, up to `ahead`.
+fn populate(
+    pages: &Pages,
+    head: usize,
+    next: usize,
+    segment_size: usize,
+    ahead: usize,
+) -> std::io::Result<()> {
     let first = haltbox_format::ring::FIRST_SEGMENT as usize;
     let begun = head.saturating_sub(first) % segment_size;
-    let here = (segment_size - begun).min(AHEAD);
+    let here = (segment_size - begun).min(ahead);
     let from = head / 4096 * 4096;
     pages.populate(from, here + (head - from))?;
-    pages.populate(next, AHEAD - here)
+    pages.populate(next, (ahead - here).min(segment_size))
 }
