@@ -4,6 +4,7 @@ package sdk54
 
 import (
 	"sync"
+	"sync/atomic"
 
 	abcitypes "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -233,6 +234,7 @@ type branch struct {
 	course *course
 	parent *branch
 	traced *kvtrace.Branch
+	made   atomic.Pointer[madeStore]
 }
 
 // CacheMultiStore branches off.
@@ -246,10 +248,30 @@ func (b *branch) branchOff() *branch {
 func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
 
 // GetKVStore gives a store whose operations are recorded as the modules ask for
-// them: under the gas meter, over all caches.
+// them: under the gas meter, over all caches. Modules ask for it before each operation.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
 	b.course.use(b)
-	return trace(b.course.attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
+	attempt := b.course.attempt
+	made := b.made.Load()
+	for at := made; at != nil; at = at.before {
+		if at.key == key && at.attempt == attempt {
+			return at.store
+		}
+	}
+	store := trace(attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
+	if attempt != nil {
+		b.made.Store(&madeStore{key, attempt, store, made})
+	}
+	return store
+}
+
+// madeStore is a store that a branch gave. Goroutines may ask at once: what one
+// of them adds may then be lost, and is made again.
+type madeStore struct {
+	key     storetypes.StoreKey
+	attempt *kvtrace.Attempt
+	store   storetypes.KVStore
+	before  *madeStore
 }
 
 // GetStore gives the same, unless what the store holds are no bytes.
