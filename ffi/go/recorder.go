@@ -6,7 +6,15 @@ import (
 	"time"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/api"
+	"github.com/haltbox/haltbox/ffi/go/internal/lane"
 )
+
+func init() {
+	lane.Of = func(recorder any) (*lane.Lane, *api.Handle) {
+		r := recorder.(*Recorder)
+		return &r.lane, &r.handle
+	}
+}
 
 // digestLength is that of SHA-256 and BLAKE3, in bytes.
 const digestLength = 32
@@ -47,7 +55,7 @@ type Recorder struct {
 	// handle stays valid for ever: the library answers calls after Close.
 	handle api.Handle
 	notice string
-	lane   lane
+	lane   lane.Lane
 	// silent until Tell is called: only a background thread has messages, and
 	// one caller gets them.
 	silent atomic.Bool
@@ -117,7 +125,7 @@ func (r *Recorder) BeginBlock(height uint64, blockTime time.Time, inputDigest []
 		ns = blockTime.UnixNano()
 	}
 	r.arriveAtBoundary()
-	return errorOf(r.lane.call(func() api.Status { return r.handle.BeginBlock(height, ns, inputDigest) }))
+	return errorOf(r.lane.Call(func() api.Status { return r.handle.BeginBlock(height, ns, inputDigest) }))
 }
 
 // Record keeps one entry of what the node executes: a line of JSON as the
@@ -127,7 +135,7 @@ func (r *Recorder) Record(entry []byte) error {
 	if r == nil {
 		return nil
 	}
-	return errorOf(r.lane.record(r.handle, entry))
+	return errorOf(r.lane.Record(r.handle, entry))
 }
 
 // Log keeps a line of the node's log, which is read for the AppHash and for
@@ -148,7 +156,7 @@ func (r *Recorder) Crank(number uint64, crankhash, activityhash []byte) error {
 	if len(crankhash) != digestLength || len(activityhash) != digestLength {
 		return ErrBadArgument
 	}
-	return errorOf(r.lane.call(func() api.Status { return r.handle.Crank(number, crankhash, activityhash) }))
+	return errorOf(r.lane.Call(func() api.Status { return r.handle.Crank(number, crankhash, activityhash) }))
 }
 
 // EndBlock tells that the execution of the block ended, and the AppHash it
@@ -158,7 +166,7 @@ func (r *Recorder) EndBlock(height uint64, appHash []byte) error {
 		return nil
 	}
 	r.arriveAtBoundary()
-	return errorOf(r.lane.call(func() api.Status { return r.handle.EndBlock(height, appHash) }))
+	return errorOf(r.lane.Call(func() api.Status { return r.handle.EndBlock(height, appHash) }))
 }
 
 // Commit tells that the block's state is durable. It releases the block before:
@@ -167,7 +175,7 @@ func (r *Recorder) Commit(height uint64, appHash []byte) error {
 	if r == nil {
 		return nil
 	}
-	return errorOf(r.lane.call(func() api.Status { return r.handle.Commit(height, appHash) }))
+	return errorOf(r.lane.Call(func() api.Status { return r.handle.Commit(height, appHash) }))
 }
 
 // Confirm tells what the network decided for a height: the AppHash in the
@@ -193,7 +201,7 @@ func (r *Recorder) Abort(height uint64) error {
 		return nil
 	}
 	r.arriveAtBoundary()
-	return errorOf(r.lane.call(func() api.Status { return r.handle.Abort(height) }))
+	return errorOf(r.lane.Call(func() api.Status { return r.handle.Abort(height) }))
 }
 
 // Diverged tells that it is proved that a height differs: this node expected
@@ -243,5 +251,5 @@ func (r *Recorder) Close() error {
 	if r == nil {
 		return nil
 	}
-	return errorOf(r.lane.close(&r.handle))
+	return errorOf(r.lane.Close(&r.handle))
 }

@@ -205,7 +205,7 @@ func (m *Marker) confirm(height uint64) {
 func (m *Marker) begin(in input, proposed bool) {
 	digests := in.txDigests()
 	m.note(m.recorder.BeginBlock(in.height, in.time, digest(in.line(&m.entry, digests))))
-	m.options.Tracer.Begin()
+	m.options.Tracer.BeginWith(in.txs, digests)
 	m.record(m.withOwn(in.members(&m.entry, digests), proposed).End())
 	for at, tx := range in.txs {
 		m.entry.Begin("tx-input").Int("tx", int64(at)).Hex("digest", digests[at][:])

@@ -1,12 +1,14 @@
 package kvtrace
 
 import (
+	"crypto/sha256"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/internal/api"
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+	"github.com/haltbox/haltbox/ffi/go/internal/lane"
 )
 
 // outside of any transaction.
@@ -22,12 +24,12 @@ type Options struct {
 
 // Tracer makes the attempts of one recorder. Nil is one that is switched off.
 type Tracer struct {
-	recorder *haltbox.Recorder
-	options  Options
-	current  atomic.Pointer[Attempt]
-	// lock is held by an operation until it is recorded. One attempt alone is under
-	// way, so it is one for all: what is used again outlives them.
-	lock    sync.Mutex
+	options Options
+	current atomic.Pointer[Attempt]
+	// lane is the recorder's. Its lock is held by an operation until it is recorded. One
+	// attempt alone is under way, so what is used again is the tracer's, and outlives it.
+	lane    *lane.Lane
+	handle  *api.Handle
 	entry   entry.Entry
 	digests entry.Digests
 }
@@ -37,7 +39,8 @@ func New(recorder *haltbox.Recorder, options Options) *Tracer {
 	if recorder == nil {
 		return nil
 	}
-	tracer := &Tracer{recorder: recorder, options: options}
+	tracer := &Tracer{options: options}
+	tracer.lane, tracer.handle = lane.Of(recorder)
 	recorder.AtBoundary(tracer.End)
 	return tracer
 }
@@ -45,11 +48,17 @@ func New(recorder *haltbox.Recorder, options Options) *Tracer {
 // Begin starts the execution of a block, behind [haltbox.Recorder.BeginBlock].
 // What an earlier attempt still does is not recorded any more: it was thrown
 // away. The ABCI adapter calls it.
-func (t *Tracer) Begin() *Attempt {
+func (t *Tracer) Begin() *Attempt { return t.BeginWith(nil, nil) }
+
+// BeginWith does the same for who has digests (SHA-256) of the block's transactions:
+// [Attempt.BeginTx] makes none then of one of these very slices. Nobody may change what is
+// in them.
+func (t *Tracer) BeginWith(txs [][]byte, digests [][sha256.Size]byte) *Attempt {
 	if t == nil {
 		return nil
 	}
-	attempt := &Attempt{tracer: t, members: make([]byte, 0, longestMembers)}
+	attempt := &Attempt{tracer: t, txs: txs[:min(len(txs), len(digests))], digests: digests}
+	attempt.members = make([]byte, 0, longestMembers)
 	attempt.enterTx(outside)
 	t.current.Swap(attempt).retire()
 	return attempt
@@ -80,7 +89,10 @@ func (t *Tracer) Attempt() *Attempt {
 // Attempt is one execution of a block. Nil is one that is not recorded.
 type Attempt struct {
 	tracer *Tracer
-	// Under the tracer's lock.
+	// txs whose digests are known.
+	txs     [][]byte
+	digests [][sha256.Size]byte
+	// Under the lane's lock.
 	op int64
 	// members that every operation has behind its type, up to the number: those of
 	// the transaction.
@@ -103,11 +115,27 @@ func (a *Attempt) BeginTx(number int, tx []byte, messages ...string) {
 	}
 	a.enterTx(int64(number))
 	e := a.tracer.entry.Begin("tx-begin").Int("tx", int64(number))
-	e.Digest("digest", present(tx)).Int("bytes", int64(len(tx)))
+	if known := a.digestOf(number, tx); known != nil {
+		e.Hex("digest", known)
+	} else {
+		e.Digest("digest", present(tx))
+	}
+	e.Int("bytes", int64(len(tx)))
 	if len(messages) > 0 {
 		e.Open("local").Texts("messages", messages).Shut()
 	}
 	a.leave()
+}
+
+// digestOf a transaction, if it is known.
+func (a *Attempt) digestOf(number int, tx []byte) []byte {
+	if number < 0 || number >= len(a.txs) || len(tx) == 0 {
+		return nil
+	}
+	if known := a.txs[number]; len(known) != len(tx) || &known[0] != &tx[0] {
+		return nil
+	}
+	return a.digests[number][:]
 }
 
 // EndTx tells that it ended: what follows belongs to the block.
@@ -115,9 +143,9 @@ func (a *Attempt) EndTx() {
 	if a == nil {
 		return
 	}
-	a.tracer.lock.Lock()
+	a.tracer.lane.Lock()
 	a.enterTx(outside)
-	a.tracer.lock.Unlock()
+	a.tracer.lane.Unlock()
 }
 
 // enterTx counts operations anew.
@@ -138,8 +166,8 @@ func (a *Attempt) Record(line []byte) {
 	if !a.enter() {
 		return
 	}
-	defer a.tracer.lock.Unlock()
-	_ = a.tracer.recorder.Record(line)
+	defer a.tracer.lane.Unlock()
+	_ = a.tracer.lane.RecordLocked(*a.tracer.handle, line)
 }
 
 // kind of an operation: how its entry begins.
@@ -181,9 +209,9 @@ func (a *Attempt) enter() bool {
 	if a == nil {
 		return false
 	}
-	a.tracer.lock.Lock()
+	a.tracer.lane.Lock()
 	if a.over {
-		a.tracer.lock.Unlock()
+		a.tracer.lane.Unlock()
 		return false
 	}
 	return true
@@ -194,20 +222,20 @@ func (a *Attempt) retire() {
 	if a == nil {
 		return
 	}
-	a.tracer.lock.Lock()
+	a.tracer.lane.Lock()
 	a.over = true
-	a.tracer.lock.Unlock()
+	a.tracer.lane.Unlock()
 }
 
 // leave records the entry, and gives the lock back.
 func (a *Attempt) leave() {
 	a.record(&a.tracer.entry)
-	a.tracer.lock.Unlock()
+	a.tracer.lane.Unlock()
 }
 
 // record keeps an entry. What the recorder cannot keep is no matter for the execution.
 func (a *Attempt) record(e *entry.Entry) {
-	_ = a.tracer.recorder.Record(e.End())
+	_ = a.tracer.lane.LayLocked(*a.tracer.handle, e.EndBehindRoom())
 }
 
 // present tells no bytes from nothing.

@@ -30,7 +30,7 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 	old := tracer.Begin()
 	var both sync.WaitGroup
 	both.Add(2)
-	tracer.lock.Lock()
+	tracer.lane.Lock()
 	go func() {
 		defer both.Done()
 		old.BeginTx(0, []byte("old"))
@@ -45,7 +45,7 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 		begun <- tracer.Begin()
 	}()
 	time.Sleep(50 * time.Millisecond)
-	tracer.lock.Unlock()
+	tracer.lane.Unlock()
 	both.Wait()
 	old.BeginTx(1, []byte("old"))
 	(<-begun).BeginTx(2, []byte("new"))

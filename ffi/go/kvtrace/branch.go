@@ -21,7 +21,7 @@ func (a *Attempt) Written(branch *Branch) {
 	}
 	if branch.told != a {
 		// Nothing was done on it, nor on any that was made of it.
-		a.tracer.lock.Unlock()
+		a.tracer.lane.Unlock()
 		return
 	}
 	a.tracer.entry.Begin("branch-written").Int("branch", branch.number)

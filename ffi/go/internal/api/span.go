@@ -24,6 +24,9 @@ type Span struct {
 // shortRecord is the length of the longest that is put together apart.
 const shortRecord = 1 << 10
 
+// HeaderSize is the room that a record needs before its payload.
+const HeaderSize = headerSize
+
 const (
 	headerSize = 16
 	// longestRecord is that of a record that is not split, and which the library's
@@ -42,36 +45,54 @@ func (s *Span) Renew(next Span) {
 	*s = next
 }
 
-// Lay lays a record; false if there is no room for it. Bytes without a line end.
+// Lay lays a record of a payload; false if there is no room for it. Bytes without a line
+// end. That of a short one is put together where the processor has the bytes at hand:
+// the ring's own are not yet.
 func (s *Span) Lay(payload []byte) bool {
-	size := headerSize + (len(payload)+15)&^15
-	if size > s.length-s.at || len(payload) > longestRecord {
+	if headerSize+len(payload) <= len(s.scratch) {
+		record := s.scratch[:headerSize+len(payload)]
+		copy(record[headerSize:], payload)
+		return s.LayRecord(record)
+	}
+	into := s.room(len(payload))
+	if into == nil {
 		return false
 	}
-	record := unsafe.Slice((*byte)(unsafe.Add(s.start, s.at)), headerSize+len(payload))
-	masked := s.sequence ^ s.key
-	word := s.put(record, masked, payload)
-	binary.LittleEndian.PutUint64(record, masked)
-	// Last, and whole: a kill before it leaves no record.
-	atomic.StoreUint64((*uint64)(unsafe.Pointer(&record[8])), word)
-	s.sequence++
-	s.at += size
-	atomic.StoreUint64(s.laid, uint64(s.at))
+	copy(into[headerSize:], payload)
+	s.finish(into, commitWord(s.sequence^s.key, into))
 	return true
 }
 
-// put puts the payload into a record, and gives its commit word. That of a short one is
-// made where the processor has the bytes at hand: the ring's own are not yet.
-func (s *Span) put(record []byte, masked uint64, payload []byte) uint64 {
-	if len(record) > len(s.scratch) {
-		copy(record[headerSize:], payload)
-		return commitWord(masked, record)
+// LayRecord lays a record of the bytes behind the header's, which it changes.
+func (s *Span) LayRecord(record []byte) bool {
+	into := s.room(len(record) - headerSize)
+	if into == nil {
+		return false
 	}
-	scratch := s.scratch[:len(record)]
-	copy(scratch[headerSize:], payload)
-	word := commitWord(masked, scratch)
-	copy(record[headerSize:], scratch[headerSize:])
-	return word
+	word := commitWord(s.sequence^s.key, record)
+	copy(into[headerSize:], record[headerSize:])
+	s.finish(into, word)
+	return true
+}
+
+// room gives the place of the next record; nil if there is none.
+func (s *Span) room(length int) []byte {
+	if padded(length) > s.length-s.at || length > longestRecord {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(s.start, s.at)), headerSize+length)
+}
+
+func padded(length int) int { return headerSize + (length+15)&^15 }
+
+// finish makes a record of what has its payload.
+func (s *Span) finish(record []byte, word uint64) {
+	binary.LittleEndian.PutUint64(record, s.sequence^s.key)
+	// Last, and whole: a kill before it leaves no record.
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&record[8])), word)
+	s.sequence++
+	s.at += padded(len(record) - headerSize)
+	atomic.StoreUint64(s.laid, uint64(s.at))
 }
 
 // commitWord has length, kind and checksum of the payload behind a header that is not

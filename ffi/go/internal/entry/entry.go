@@ -7,15 +7,27 @@ import (
 	"unicode/utf8"
 )
 
+// Room is left before an entry, for who puts something there.
+const Room = 16
+
 // Entry is one that is being written. The zero value is ready.
 type Entry struct {
+	// line is the entry behind the room.
 	line []byte
+}
+
+// begin gives the line without an entry.
+func (e *Entry) begin() []byte {
+	if cap(e.line) < Room {
+		e.line = make([]byte, Room, 512)
+	}
+	return e.line[:Room]
 }
 
 // Begin starts an entry, and forgets the one before. Types are names, without
 // characters that JSON escapes; so are the names of members.
 func (e *Entry) Begin(kind string) *Entry {
-	line := append(e.line[:0], `{"type":"`...)
+	line := append(e.begin(), `{"type":"`...)
 	line = append(line, kind...)
 	e.line = append(line, '"')
 	return e
@@ -24,14 +36,17 @@ func (e *Entry) Begin(kind string) *Entry {
 // BeginWith starts an entry with what stands at the beginning of many, from the opening
 // brace on, and a number behind it.
 func (e *Entry) BeginWith(opening string, members []byte, number int64) *Entry {
-	line := append(e.line[:0], opening...)
+	line := append(e.begin(), opening...)
 	line = append(line, members...)
 	e.line = strconv.AppendInt(line, number, 10)
 	return e
 }
 
 // End gives the line, which the next Begin overwrites.
-func (e *Entry) End() []byte {
+func (e *Entry) End() []byte { return e.EndBehindRoom()[Room:] }
+
+// EndBehindRoom gives the line with the room before it.
+func (e *Entry) EndBehindRoom() []byte {
 	e.line = append(e.line, '}')
 	return e.line
 }
