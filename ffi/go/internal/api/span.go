@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
-	"sync/atomic"
 	"unsafe"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/publish"
 )
 
 // Span is a part of the ring in which this program lays records itself, as
@@ -18,6 +19,7 @@ type Span struct {
 	sequence uint64
 	key      uint64
 	laid     *uint64
+	askedFor int
 	scratch  []byte
 }
 
@@ -43,6 +45,7 @@ func (s *Span) Renew(next Span) {
 		next.scratch = make([]byte, shortRecord)
 	}
 	*s = next
+	s.ask()
 }
 
 // Lay lays a record of a payload; false if there is no room for it. Bytes without a line
@@ -89,11 +92,25 @@ func padded(length int) int { return headerSize + (length+15)&^15 }
 func (s *Span) finish(record []byte, word uint64) {
 	binary.LittleEndian.PutUint64(record, s.sequence^s.key)
 	// Last, and whole: a kill before it leaves no record.
-	atomic.StoreUint64((*uint64)(unsafe.Pointer(&record[8])), word)
+	publish.Word((*uint64)(unsafe.Pointer(&record[8])), word)
 	s.sequence++
 	s.at += padded(len(record) - headerSize)
-	atomic.StoreUint64(s.laid, uint64(s.at))
+	publish.Word(s.laid, uint64(s.at))
+	s.ask()
 }
+
+// ask asks for the ring's lines that the next records need: whoever takes a lock waits
+// until all that was stored is in a cache.
+func (s *Span) ask() {
+	until := min(s.at+asked, s.length)
+	if s.askedFor < until {
+		publish.Ahead(uintptr(s.start)+uintptr(s.askedFor), uintptr(s.start)+uintptr(until))
+		s.askedFor = (until + line - 1) &^ (line - 1)
+	}
+}
+
+// asked is how far ahead, and line what a cache takes at once.
+const asked, line = 512, 64
 
 // commitWord has length, kind and checksum of the payload behind a header that is not
 // written yet, and whose bytes it changes.
