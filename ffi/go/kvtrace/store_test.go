@@ -304,3 +304,24 @@ func TestAnOperationTakesNoMemory(t *testing.T) {
 		}
 	}
 }
+
+// A digest that is known is taken for the slice that it is of, and for no other one.
+func TestADigestThatIsKnownIsNotMadeAgain(t *testing.T) {
+	recorder, dir := haltboxtest.Open(t)
+	recorder.BeginBlock(1, time.Time{}, nil)
+	txs := [][]byte{[]byte("a"), []byte("b")}
+	attempt := kvtrace.New(recorder, kvtrace.Options{}).BeginWith(txs, [][32]byte{{0xaa}, {0xbb}})
+	for number, tx := range [][]byte{txs[0], []byte("b"), []byte("c"), {}} {
+		attempt.BeginTx(number, tx)
+	}
+	attempt.BeginTx(-1, txs[0])
+	recorder.Close()
+
+	begun := func(number, digest string, length int) string {
+		return `{"type":"tx-begin","tx":` + number + `,"digest":"` + digest + `","bytes":` + fmt.Sprint(length) + `}`
+	}
+	same(t, traced(t, dir), []string{
+		begun("0", "aa"+strings.Repeat("00", 31), 1), begun("1", digest("b"), 1), begun("2", digest("c"), 1),
+		begun("3", digest(""), 0), begun("-1", digest("a"), 1),
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"cosmossdk.io/log"
+	storetypes "cosmossdk.io/store/types"
 	dbm "github.com/cosmos/cosmos-db"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
@@ -65,6 +66,37 @@ func TestAnotherBranchThanTheWrittenEndsTheTracing(t *testing.T) {
 	}
 	s.expect(first, nil)
 	if s.traced() || !s.wasWritten() {
+		t.Error("it is traced")
+	}
+}
+
+// Modules ask for a store before each operation. What a branch gave is of the execution
+// that was under way.
+func TestABranchGivesAStoreOnceForEachExecution(t *testing.T) {
+	s := storeOf(t)
+	keys := []storetypes.StoreKey{storetypes.NewKVStoreKey("a"), storetypes.NewKVStoreKey("b")}
+	for _, key := range keys {
+		s.MountStoreWithDB(key, storetypes.StoreTypeIAVL, nil)
+	}
+	if err := s.LoadLatestVersion(); err != nil {
+		t.Fatal(err)
+	}
+	s.tracer.Begin()
+	s.expect(first, nil)
+	root := s.CacheMultiStore()
+	one, other := root.GetKVStore(keys[0]), root.GetKVStore(keys[1])
+	if one == other || root.GetKVStore(keys[0]) != one || root.GetKVStore(keys[1]) != other {
+		t.Error("not one for each key")
+	}
+	if root.CacheMultiStore().GetKVStore(keys[0]) == one {
+		t.Error("another branch's")
+	}
+	s.course.attempt = s.tracer.Begin()
+	if root.GetKVStore(keys[0]) == one {
+		t.Error("another execution's")
+	}
+	s.course.attempt = nil
+	if _, is := root.GetKVStore(keys[0]).(*store); is {
 		t.Error("it is traced")
 	}
 }
