@@ -33,14 +33,12 @@ use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
 use crate::private;
+use crate::recorder_dir::RecorderDir;
 use crate::regular;
 use crate::size::human_bytes;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan};
-
-/// The folder's name beside the ring.
-pub const FOLDER: &str = "archive";
 
 /// An archive's folder.
 pub struct Archive {
@@ -145,7 +143,7 @@ impl Archive {
     /// # Errors
     /// What the system says.
     pub fn open(dir: &Path) -> Result<Archive, ArchiveError> {
-        let path = dir.join(FOLDER);
+        let path = RecorderDir::at(dir).archive();
         let made = private::folder(&path);
         let opened = made.and_then(|()| BoxFolder::open(&path));
         let folder = opened.map_err(|error| at("open", &path, error))?;

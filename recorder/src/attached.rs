@@ -14,6 +14,7 @@ use haltbox_model::ShowPath;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::recorder_dir::RecorderDir;
 use crate::ring::file::is_held;
 use crate::{private, regular};
 
@@ -30,15 +31,9 @@ pub struct Folder {
     end: LinesEnd,
 }
 
-/// The folder of a ring.
-pub fn folder_of(ring: &Path) -> &Path {
-    let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
 /// The folder beside a ring.
 pub fn beside(ring: &Path) -> PathBuf {
-    folder_of(ring).join(FOLDER)
+    RecorderDir::of_ring(ring).path().join(FOLDER)
 }
 
 /// What an attached recorder left, or tells now; nothing if it cannot be read.

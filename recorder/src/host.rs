@@ -39,6 +39,7 @@ use crate::memory;
 use crate::private;
 use crate::quiet::SizeLimit;
 use crate::recorder::{Config, Recorder};
+use crate::recorder_dir::RecorderDir;
 pub use crate::ring::Birth;
 use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
@@ -246,10 +247,11 @@ impl HostRecorder {
             node_lane: Lane::Local,
             populate: options.background.is_some(),
         };
-        let opened = Recorder::open(&options.dir.join("ring"), config).map_err(HostError::Open)?;
+        let opened = Recorder::open(&RecorderDir::at(&options.dir).ring(), config)
+            .map_err(HostError::Open)?;
         let mut recorder = opened.recorder;
         // A program beside the host may have frozen what the ring still pins.
-        recorder.learn_of_boxes(&options.dir.join("boxes"));
+        recorder.learn_of_boxes(&RecorderDir::at(&options.dir).boxes());
         let writes_marks = entry::mark_blocks(&profile);
         let lends = entry::may_be_laid(&profile) && recorder.may_lend();
         let program = options.node_program.as_deref().and_then(Program::now);
@@ -680,7 +682,7 @@ impl Open {
 
 impl Shared {
     fn boxes(&self) -> PathBuf {
-        self.options.dir.join("boxes")
+        RecorderDir::at(&self.options.dir).boxes()
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, Option<Open>>> {
@@ -732,13 +734,12 @@ impl Shared {
 }
 
 fn make_folders(options: &Options) -> Result<(), HostError> {
-    for folder in [options.dir.clone(), options.dir.join("boxes")] {
-        let made = private::folder(&folder);
-        made.map_err(|error| HostError::Folder(folder, error))?;
-    }
+    let dir = RecorderDir::at(&options.dir);
+    dir.make()
+        .map_err(|(folder, error)| HostError::Folder(folder, error))?;
     if let Some(text) = &options.profile_text {
         // Recording does not depend on it.
-        let _ = private::replace(&options.dir.join(Profile::BESIDE_RING), text);
+        let _ = private::replace(&dir.profile(), text);
     }
     Ok(())
 }

@@ -55,6 +55,7 @@
 //! | [`held_boxes`], [`blackbox`] | the folder of boxes: which blocks have one, and how a box is published |
 //! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); how another program reads its entries |
 //! | [`given`] | an entry as a source gives it |
+//! | [`recorder_dir`] | a recorder's folder: what lies in it, and under which names |
 //! | [`machine`], [`clock`], [`console`] | the machine and its node's build, the time, standard output and standard error |
 //! | [`quiet`], [`private`], [`regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -80,6 +81,7 @@ pub mod old_rings;
 pub mod private;
 pub mod quiet;
 pub mod recorder;
+pub mod recorder_dir;
 pub mod regular;
 pub mod ring;
 pub mod ring_profile;

@@ -15,6 +15,7 @@ use haltbox_model::lifecycle::{Block, Lifecycle};
 
 use crate::held_boxes::Held;
 use crate::machine;
+use crate::recorder_dir::RecorderDir;
 use crate::regular;
 use crate::ring::file::OTHER_SIZE;
 use crate::subject::found_at_start;
@@ -82,13 +83,10 @@ impl OldRing {
             history.life,
         );
         // A freeze of an old ring writes nothing into it.
-        let boxes = path.parent().map(|folder| folder.join("boxes"));
-        let held = boxes.map(|boxes| Held::look(&boxes, view.superblock.as_ref()));
+        let boxes = RecorderDir::of_ring(&path).boxes();
+        let held = Held::look(&boxes, view.superblock.as_ref());
         let end = history.last.at.main;
-        let is_owed = |block: &&Block| {
-            let held = held.as_ref().and_then(|held| held.name_of(block, end));
-            block.is_pinned() && held.is_none()
-        };
+        let is_owed = |block: &&Block| block.is_pinned() && held.name_of(block, end).is_none();
         let owed = life.blocks().iter().filter(is_owed);
         let (settled, doubted): (Vec<&Block>, Vec<&Block>) =
             owed.partition(|block| block.finding().is_settled());

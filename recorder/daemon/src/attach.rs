@@ -28,10 +28,10 @@ use crate::service::Service;
 use crate::signals::{self, Signals};
 use beside::Beside;
 use haltbox_recorder::after_freeze::AfterFreeze;
-use haltbox_recorder::attached::folder_of;
 use haltbox_recorder::console::{self, say};
 use haltbox_recorder::freeze::Plan;
 use haltbox_recorder::host::program::Program;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::triggers::Policy;
 use watched::{Wanted, Watched};
 use writing::Writing;
@@ -66,7 +66,7 @@ pub struct Options {
 
 impl Options {
     fn boxes(&self) -> PathBuf {
-        folder_of(&self.ring).join("boxes")
+        RecorderDir::of_ring(&self.ring).boxes()
     }
 }
 
@@ -323,7 +323,7 @@ impl Options {
     /// The node's program: the one that was named, else the one that the host told.
     fn program(&self) -> Option<PathBuf> {
         let named = self.node_program.clone();
-        named.or_else(|| Program::of_folder(folder_of(&self.ring)))
+        named.or_else(|| Program::of_folder(RecorderDir::of_ring(&self.ring).path()))
     }
 }
 

@@ -42,12 +42,13 @@ use haltbox_recorder::host::program::Program;
 use haltbox_recorder::old_rings::{self, OldRing};
 use haltbox_recorder::quiet;
 use haltbox_recorder::recorder::{Config, Opened, Recorder};
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::RingOptions;
 use haltbox_recorder::size;
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject, found_at_start};
 use haltbox_recorder::triggers::Policy;
 pub(crate) use opening::followed;
-use opening::{FirstBlock, keep_profile, make_folder, open_sources};
+use opening::{FirstBlock, keep_profile, open_sources};
 
 /// How often followed files are looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -134,11 +135,11 @@ struct Server {
 
 impl Server {
     fn start(options: Options) -> Result<Server, String> {
-        let boxes = options.dir.join("boxes");
-        make_folder(&options.dir)?;
-        make_folder(&boxes)?;
+        let dir = RecorderDir::at(&options.dir);
+        dir.make()
+            .map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.shown()))?;
         if let Some(text) = &options.profile_text {
-            keep_profile(&options.dir.join(Profile::BESIDE_RING), text);
+            keep_profile(&dir.profile(), text);
         }
         let config = Config {
             ring: RingOptions {
@@ -154,7 +155,7 @@ impl Server {
             },
             populate: true,
         };
-        let ring = options.dir.join("ring");
+        let ring = dir.ring();
         let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
         // Where the program lies, for a guard that is not told.
@@ -180,7 +181,7 @@ impl Server {
             recorder: None,
             sources,
             control,
-            freezing: Freezing::new(&boxes, options.size / 4),
+            freezing: Freezing::new(&dir.boxes(), options.size / 4),
             archiving: None,
             unarchived: 0,
             old_rings: old_rings::find(&ring),
@@ -464,7 +465,7 @@ impl Server {
     }
 
     fn boxes(&self) -> PathBuf {
-        self.options.dir.join("boxes")
+        RecorderDir::at(&self.options.dir).boxes()
     }
 
     /// What rings of another size still owe the operator.

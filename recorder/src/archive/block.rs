@@ -9,9 +9,10 @@ use haltbox_format::mark::{Attempt, State};
 use haltbox_model::Inputs;
 use haltbox_model::lifecycle::Finding;
 
-use super::{ArchiveError, FOLDER, at, files_in, open_file};
+use super::{ArchiveError, at, files_in, open_file};
 use crate::clock;
 use crate::freeze::{FreezeError, Frozen, Reach, folder_of, publish};
+use crate::recorder_dir::RecorderDir;
 
 /// A block that is in the archive.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl ArchivedBlock {
     /// # Errors
     /// What the system says.
     pub fn find(dir: &Path, height: u64) -> Result<Option<ArchivedBlock>, ArchiveError> {
-        let folder = dir.join(FOLDER);
+        let folder = RecorderDir::at(dir).archive();
         let files = files_in(&folder).map_err(|error| at("list", &folder, error))?;
         let may_hold =
             |name: &haltbox_format::ArchiveName| (name.first..=name.last).contains(&height);

@@ -19,9 +19,9 @@ use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
 use super::{Options, Trouble, passing};
 use crate::again::Again;
 use haltbox_recorder::archive::{self, Archiving};
-use haltbox_recorder::attached::folder_of;
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine::machine;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::regular;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
@@ -106,7 +106,7 @@ impl Watched {
         if options.archive_bytes == 0 {
             return;
         }
-        let folder = folder_of(&options.ring);
+        let folder = RecorderDir::of_ring(&options.ring).path();
         self.archiving = Archiving::beside(folder, self.file.try_clone(), |ring| archive::Plan {
             ring,
             old_rings: Vec::new(),

@@ -14,6 +14,7 @@ use haltbox_model::{Profile, ShowPath};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::freeze::{self, Plan};
 use haltbox_recorder::host::program::Program;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::{attached, console, halt_message};
@@ -38,10 +39,8 @@ pub(crate) struct FreezeArgs {
 /// Runs the command.
 pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
     let ring = status::ring_path(&args.source);
-    let folder = ring
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let dir = RecorderDir::of_ring(&ring);
+    let folder = dir.path();
     // The recorder works in another folder than this command.
     let boxes = args.boxes.as_deref().map(std::path::absolute).transpose();
     let boxes = boxes.map_err(|error| format!("--boxes: {error}"))?;
@@ -50,7 +49,7 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
         boxes: boxes.clone(),
     };
     // A recorder answers for the ring it writes, not for one set aside.
-    let in_use = ring.file_name().is_some_and(|name| name == "ring");
+    let in_use = RecorderDir::is_ring(&ring);
     if in_use && args.profile.is_some() && answers(folder) {
         return Err(format!(
             "a recorder is running in {}, and freezes with the profile it records with. Leave out \
@@ -69,7 +68,7 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
         }
         Some(Reply::Failed(text)) => Err(text),
         Some(Reply::AtWork { .. }) => Err("unexpected answer from the recorder".to_owned()),
-        None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| folder.join("boxes"))),
+        None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| dir.boxes())),
     }
 }
 

@@ -20,9 +20,10 @@ use crate::operator::block_folder;
 use crate::operator::contents::{NOT_UNDERSTOOD, SLOG_NOT_UNDERSTOOD, SLOG_UNDERSTOOD};
 use crate::operator::control::{self, Reply, Request};
 use crate::operator::status::{SourceState, Status};
-use haltbox_recorder::archive;
 use haltbox_recorder::clock;
+use haltbox_recorder::freeze::reserve::RESERVE;
 use haltbox_recorder::halt_message::WITHOUT_A_BOX;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::size::human_bytes;
 
 /// No chain is slow before its last block is so old ...
@@ -445,9 +446,7 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn of(dir: &Path, ring_bytes: u64) -> Room {
         let stat = statvfs(dir).ok();
-        let reserve = dir
-            .join("boxes")
-            .join(haltbox_recorder::freeze::reserve::RESERVE);
+        let reserve = RecorderDir::at(dir).boxes().join(RESERVE);
         Room {
             free: stat.map_or(0, |stat| {
                 stat.blocks_available().saturating_mul(stat.fragment_size())
@@ -499,7 +498,7 @@ fn losses(history: &History, now: u64) -> Option<Concern> {
 
 /// Somebody archives, and yet heights went out of the ring that it has not.
 fn archive_behind(status: &Status) -> Option<Concern> {
-    let folder = status.folder().join(archive::FOLDER);
+    let folder = RecorderDir::at(status.folder()).archive();
     let newest = status.archived?;
     let (oldest, confirmed) = (status.oldest?, status.confirmed?);
     let missing = oldest > newest + 1 && confirmed >= oldest;
@@ -598,7 +597,7 @@ mod tests {
         let (folder, mut status, _) = ring(|_| {});
         (status.archived, status.oldest, status.confirmed) = (Some(5), Some(8), Some(9));
         assert_eq!(word(archive_behind(&status)), None, "nobody archives");
-        let archive = folder.path().join(archive::FOLDER);
+        let archive = RecorderDir::at(folder.path()).archive();
         fs::create_dir_all(&archive).unwrap();
         let held = fs::File::open(&archive).unwrap();
         let _held = Flock::lock(held, FlockArg::LockExclusive).unwrap();

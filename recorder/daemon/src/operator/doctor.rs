@@ -15,6 +15,7 @@ use crate::operator::concerns::{CLOCK_SLACK_MS, Concern, LAGGING, Room, place_of
 use crate::operator::contents::{self, Contents};
 use crate::operator::status::{self, SourceState, Status};
 use haltbox_recorder::clock;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::file_system_name;
 use haltbox_recorder::ring_profile::of_ring;
 use haltbox_recorder::size::human_bytes;
@@ -152,7 +153,7 @@ fn permissions(dir: &Path) -> Finding {
 }
 
 fn file_system(dir: &Path) -> Finding {
-    match file_system_name(&dir.join("ring")) {
+    match file_system_name(&RecorderDir::at(dir).ring()) {
         Some(name) if name == "tmpfs" => wrong(
             "the ring is on tmpfs: a reboot deletes it, and it counts as memory of its control \
              group",
@@ -193,7 +194,8 @@ fn time(status: &Status, now: u64) -> Finding {
 /// On tmpfs the ring counts as the recorder's memory, and a control group that
 /// is full kills.
 fn memory(dir: &Path, status: &Status) -> Option<Finding> {
-    let on_tmpfs = file_system_name(&dir.join("ring")).is_some_and(|name| name == "tmpfs");
+    let on_tmpfs =
+        file_system_name(&RecorderDir::at(dir).ring()).is_some_and(|name| name == "tmpfs");
     let limit = memory_limit(status.pid.filter(|_| status.recording)?)?;
     memory_finding(on_tmpfs, status.bytes, limit)
 }

@@ -28,6 +28,7 @@ use haltbox_recorder::clock;
 use haltbox_recorder::halt_message::WHAT_TO_DO;
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::machine;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::{private, regular};
 
 /// Beside the ring: the boxes over which the operator lets the node start.
@@ -291,7 +292,7 @@ fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
 
 fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
     let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
-    let path = dir.join("boxes").join(name);
+    let path = RecorderDir::at(dir).boxes().join(name);
     let file = match is_name {
         true => regular::open(&path).map_err(|error| error.to_string())?,
         false => return Err("it is not a valid box name".to_owned()),
@@ -410,7 +411,7 @@ impl Hold {
              the state was replaced, for example) first run\n                       haltbox guard \
              {} --release {height}\n",
             program.shown(),
-            folder.join("boxes").join(&self.name).shown(),
+            RecorderDir::at(&folder).boxes().join(&self.name).shown(),
             Outside::text(&self.quote),
             folder.shown(),
         );

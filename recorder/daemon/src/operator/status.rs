@@ -21,12 +21,13 @@ use crate::operator::attached::Attached;
 use crate::operator::block_folder::unread_behind;
 use crate::operator::concerns::{self, Concern, Judging};
 use crate::operator::guard::{self, Hold};
-use haltbox_recorder::archive::{self, files_in};
+use haltbox_recorder::archive::files_in;
 use haltbox_recorder::attached;
 use haltbox_recorder::clock;
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine;
 use haltbox_recorder::recorder::resume_points;
+use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::regular;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
@@ -185,7 +186,7 @@ pub struct Attention {
 /// The ring that `path` means: itself, or the one in the folder.
 pub fn ring_path(path: &Path) -> PathBuf {
     if path.is_dir() {
-        path.join("ring")
+        RecorderDir::at(path).ring()
     } else {
         path.to_owned()
     }
@@ -230,7 +231,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let newest = |wanted: &dyn Fn(&Block) -> bool| heights(wanted).into_iter().max();
     let confirmed = newest(&|b| b.state == State::Confirmed);
     let runs = &view.lane(Lane::Main).runs;
-    let archive = files_in(&folder.join(archive::FOLDER)).map_err(|error| cannot(&error))?;
+    let archive = files_in(&RecorderDir::at(folder).archive()).map_err(|error| cannot(&error))?;
     let oldest = heights(&|b| b.from.main >= first).into_iter().min();
     let archived = archive.iter().map(|file| file.name.first).min();
     let (sources, _) =
@@ -275,7 +276,7 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
             .collect::<BTreeSet<_>>()
             .len() as u64,
         last_frozen: last_frozen(folder),
-        boxes: boxes(folder),
+        boxes: RecorderDir::at(folder).box_names(),
         ring: ring.clone(),
     };
     status.judge_by(&history, judging);
@@ -320,8 +321,9 @@ fn lost(history: &History, counts: impl Fn(&Loss) -> bool) -> u64 {
 
 /// A box is never written to again, so its time is that of its freeze.
 fn last_frozen(folder: &Path) -> Option<u64> {
-    let times = boxes(folder).into_iter().filter_map(|name| {
-        let found = std::fs::metadata(folder.join("boxes").join(name)).ok()?;
+    let dir = RecorderDir::at(folder);
+    let times = dir.box_names().into_iter().filter_map(|name| {
+        let found = std::fs::metadata(dir.boxes().join(name)).ok()?;
         u64::try_from(found.mtime()).ok()
     });
     times.max()
@@ -353,7 +355,7 @@ fn lacks_app_hash(history: &History) -> bool {
 
 /// The blocks, each with its box.
 pub(crate) fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
-    let held = Held::look(&folder.join("boxes"), view.superblock.as_ref());
+    let held = Held::look(&RecorderDir::at(folder).boxes(), view.superblock.as_ref());
     let blocks = history.life.blocks().iter();
     blocks.map(|block| held_in(&held, block, history)).collect()
 }
@@ -399,17 +401,6 @@ fn attention(block: &Block) -> Attention {
     }
 }
 
-fn boxes(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder.join("boxes")) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let is_box = |name: &String| !name.starts_with('.') && name != ALERT_FILE;
-    let mut names: Vec<String> = names.filter(is_box).collect();
-    names.sort();
-    names
-}
-
 impl Status {
     fn judge_by(&mut self, history: &History, judging: &Judging) {
         let age = |then| clock::now_ms().saturating_sub(then) / 1000;
@@ -434,10 +425,7 @@ impl Status {
 
     /// The folder of the ring, its boxes and the archive.
     pub fn folder(&self) -> &Path {
-        let parent = self.ring.parent();
-        parent
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
+        RecorderDir::of_ring(&self.ring).path()
     }
 
     /// A host that links the recorder writes the ring: it has no sources.

@@ -15,11 +15,6 @@ use haltbox_recorder::console::say;
 use haltbox_recorder::private;
 use haltbox_recorder::recorder::Opened;
 
-pub(super) fn make_folder(path: &Path) -> Result<(), String> {
-    private::folder(path)
-        .map_err(|error| format!("cannot make the folder {}: {error}", path.shown()))
-}
-
 /// Replaced as a whole: a kill must not leave half a profile. Recording does
 /// not depend on it.
 pub(super) fn keep_profile(path: &Path, text: &[u8]) {

@@ -1,0 +1,121 @@
+//! A recorder's folder: what lies in it, and under which names.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haltbox_format::Profile;
+use haltbox_format::blackbox::ALERT_FILE;
+
+use crate::private;
+
+/// The ring's name in the folder.
+const RING: &str = "ring";
+/// The boxes' folder in the folder.
+const BOXES: &str = "boxes";
+/// The archive's folder in the folder.
+const ARCHIVE: &str = "archive";
+
+/// A recorder's folder. Nothing is looked at before it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct RecorderDir<'a>(&'a Path);
+
+impl<'a> RecorderDir<'a> {
+    /// The folder at this path.
+    pub fn at(path: &'a Path) -> RecorderDir<'a> {
+        RecorderDir(path)
+    }
+
+    /// The folder that a ring lies in.
+    pub fn of_ring(ring: &'a Path) -> RecorderDir<'a> {
+        let parent = ring.parent().filter(|path| !path.as_os_str().is_empty());
+        RecorderDir(parent.unwrap_or(Path::new(".")))
+    }
+
+    /// Its path.
+    pub fn path(self) -> &'a Path {
+        self.0
+    }
+
+    /// The ring in use.
+    pub fn ring(self) -> PathBuf {
+        self.0.join(RING)
+    }
+
+    /// Whether a path is named as the ring in use is, and not as one that was set aside.
+    pub fn is_ring(path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name == RING)
+    }
+
+    /// The folder of boxes.
+    pub fn boxes(self) -> PathBuf {
+        self.0.join(BOXES)
+    }
+
+    /// The archive's folder.
+    pub fn archive(self) -> PathBuf {
+        self.0.join(ARCHIVE)
+    }
+
+    /// The copy of a profile that is no builtin one.
+    pub fn profile(self) -> PathBuf {
+        self.0.join(Profile::BESIDE_RING)
+    }
+
+    /// Makes it, and the folder of boxes in it.
+    ///
+    /// # Errors
+    /// The folder that could not be made, and why.
+    pub fn make(self) -> Result<(), (PathBuf, io::Error)> {
+        for folder in [self.0.to_owned(), self.boxes()] {
+            private::folder(&folder).map_err(|error| (folder, error))?;
+        }
+        Ok(())
+    }
+
+    /// Names of the boxes, in order; none where the folder cannot be read.
+    pub fn box_names(self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.boxes()) else {
+            return Vec::new();
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let is_box = |name: &String| !name.starts_with('.') && name != ALERT_FILE;
+        let mut names: Vec<String> = names.filter(is_box).collect();
+        names.sort();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_without_a_folder_lies_in_the_current_one() {
+        assert_eq!(
+            RecorderDir::of_ring(Path::new("ring")).path(),
+            Path::new(".")
+        );
+        let dir = RecorderDir::of_ring(Path::new("/a/ring"));
+        assert_eq!(dir.boxes(), Path::new("/a/boxes"));
+        assert!(RecorderDir::is_ring(&dir.ring()));
+        assert!(!RecorderDir::is_ring(Path::new(
+            "/a/ring.aside-other-size-1"
+        )));
+    }
+
+    #[test]
+    fn what_else_lies_among_the_boxes_is_no_box() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RecorderDir::at(folder.path());
+        assert!(dir.box_names().is_empty());
+        dir.make().unwrap();
+        for name in ["13-b", "12-a", ".reserve", ALERT_FILE] {
+            std::fs::write(dir.boxes().join(name), "").unwrap();
+        }
+        assert_eq!(dir.box_names(), ["12-a", "13-b"]);
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let file = folder.path().join("file");
+        let (refused, _) = RecorderDir::at(&file).make().unwrap_err();
+        assert_eq!(refused, file);
+    }
+}
