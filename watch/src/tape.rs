@@ -26,6 +26,7 @@ use alloy_primitives::B256;
 use haltbox_format::mark::Attempt;
 use haltbox_model::{Profile, ShowPath};
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Options};
+use haltbox_recorder::recorder_dir::RecorderDir;
 
 use crate::book::{Change, Left};
 use crate::finder::Found;
@@ -65,8 +66,9 @@ impl Tape {
     /// # Errors
     /// In words: the ring is another program's, or cannot be had.
     pub fn open(dir: &Path, size: u64) -> Result<Opened, String> {
-        let recalled = recall::of_ring(&dir.join("ring"))
-            .map_err(|error| format!("{}: {error}", dir.join("ring").shown()))?;
+        let ring = RecorderDir::at(dir).ring();
+        let recalled =
+            recall::of_ring(&ring).map_err(|error| format!("{}: {error}", ring.shown()))?;
         let profile = Profile::builtin(PROFILE).map_err(|error| error.to_string())?;
         let mut options = Options::new(dir, profile);
         options.size = size;

@@ -31,6 +31,7 @@ use alloy_primitives::B256;
 use haltbox_daemon::intake::Place;
 use haltbox_recorder::after_freeze::Budget;
 use haltbox_recorder::host::HostError;
+use haltbox_recorder::recorder_dir::RecorderDir;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Fault, Standing};
@@ -607,7 +608,7 @@ impl Watcher {
         match outcome {
             Ok(name) => {
                 self.metrics.frozen(chain);
-                let at = watched.tape.dir().join("boxes").join(&name);
+                let at = RecorderDir::at(&watched.tape.dir()).boxes().join(&name);
                 self.alerts
                     .note(&format!("chain {chain}: black box {}", at.display()));
                 match watched.incidents.frozen(id, name) {

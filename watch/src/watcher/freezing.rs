@@ -11,6 +11,7 @@ use haltbox_model::ShowPath;
 use haltbox_recorder::after_freeze::{Budget, keep_budget};
 use haltbox_recorder::console::tell;
 use haltbox_recorder::host::HostRecorder;
+use haltbox_recorder::recorder_dir::RecorderDir;
 
 use super::Input;
 use super::watched::Watched;
@@ -87,7 +88,7 @@ impl Job {
         let frozen = self.recorder.freeze_attempt(of, self.reason);
         let name = frozen.map_err(|error| error.to_string())?.name();
         written.insert((self.chain, of), name.clone());
-        let boxes = self.recorder.dir().join("boxes");
+        let boxes = RecorderDir::at(self.recorder.dir()).boxes();
         match keep_budget(&boxes, budget) {
             Ok(gone) => gone.iter().for_each(|path| {
                 tell(&format!(
