@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::Profile;
 use haltbox_format::blackbox::ALERT_FILE;
+use haltbox_model::Profile;
 
 use crate::private;
 

@@ -6,7 +6,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::mark::State;
 use haltbox_format::mark::{Loss, SourceMark, Unread};
 use haltbox_format::ring::RingView;
