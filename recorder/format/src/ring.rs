@@ -13,6 +13,8 @@ mod cursor;
 #[cfg(test)]
 mod format_doc;
 mod geometry;
+mod lane_scan;
+mod lane_view;
 mod record;
 mod segment;
 mod superblock;
@@ -24,6 +26,7 @@ pub use geometry::{
     FIRST_SEGMENT, Geometry, HINTS_OFFSET, MAX_RING, MAX_SEGMENT, MIN_RING, MIN_SEGMENT, PAGE,
     SUPERBLOCK_OFFSETS,
 };
+pub use lane_view::{Gap, LaneView, Run, Slot, SlotState};
 pub use record::{
     ALIGN, CUT_HEADER_SIZE, CutHeader, FRAGMENT, Flags, Fragment, HEADER_SIZE, Header,
     LOCAL_PREFIX, LaneKey, MAX_EPOCH, MIN_FIRST, Part, Seq, padded,
@@ -31,4 +34,4 @@ pub use record::{
 pub use segment::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader};
 pub use superblock::{RING_MAGIC, RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockError};
 pub use timeline::{Entry, Hole, HoleKind, Line, Marked, Timeline, holes};
-pub use view::{Gap, LaneView, RingError, RingView, Run, Slot, SlotState};
+pub use view::{RingError, RingView};

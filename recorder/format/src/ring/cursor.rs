@@ -3,8 +3,9 @@
 use std::io;
 
 use super::geometry::Geometry;
+use super::lane_view::{Gap, LaneView, Run};
 use super::record::{Flags, HEADER_SIZE, LaneKey, MAX_EPOCH, Part};
-use super::view::{Gap, LaneView, RingView, Run};
+use super::view::RingView;
 use crate::read_at::{ReadAt, read_readable};
 use crate::stream::Lane;
 

@@ -8,8 +8,9 @@ use std::fmt;
 use std::io;
 
 use super::cursor::{Found, Record, RecordCursor};
+use super::lane_view::Gap;
 use super::record::{CutHeader, Flags, LOCAL_PREFIX};
-use super::view::{Gap, RingView};
+use super::view::RingView;
 use crate::mark::{DroppedRecords, Mark, Position, Stamp, decode_marks, decode_stamp};
 use crate::read_at::ReadAt;
 use crate::stream::{Lane, Stream};

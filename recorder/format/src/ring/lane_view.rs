@@ -1,0 +1,227 @@
+//! What one lane of a ring holds, and what is missing between its records.
+
+use super::record::{FRAGMENT, HEADER_SIZE, padded};
+use super::segment::SEGMENT_HEADER_SIZE;
+use crate::stream::Lane;
+
+/// Consecutive records in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Counter of the first record.
+    pub first: u64,
+    /// Counter of the last record.
+    pub last: u64,
+    /// Segment that holds them.
+    pub segment: u32,
+    /// Offset in the segment of the first record.
+    pub from: usize,
+    /// Offset in the segment behind the last record.
+    pub to: usize,
+    /// The filling of the segment they belong to; `None` for what an earlier
+    /// filling left, or where the header is damaged.
+    pub generation: Option<u64>,
+}
+
+/// What a segment's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Never filled, or just being reused.
+    Free,
+    /// Filled for the `generation`-th time in this lane, from counter `first`.
+    Filled {
+        /// Number of the filling.
+        generation: u64,
+        /// Counter of its first record.
+        first: u64,
+    },
+    /// Neither: the header does not prove itself.
+    Damaged,
+}
+
+/// One segment of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Index in the file.
+    pub index: u32,
+    /// What its header says.
+    pub state: SlotState,
+}
+
+impl Slot {
+    pub(super) fn generation(&self) -> Option<u64> {
+        match self.state {
+            SlotState::Filled { generation, .. } => Some(generation),
+            SlotState::Free | SlotState::Damaged => None,
+        }
+    }
+}
+
+/// Why counters are missing between two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Released data that went by age: segments between them were reused.
+    Evicted,
+    /// Nothing was reused between them: the records were there.
+    Missing,
+}
+
+/// What one lane holds.
+#[derive(Clone, Debug)]
+pub struct LaneView {
+    /// Which lane.
+    pub lane: Lane,
+    /// Its segments, by index.
+    pub slots: Vec<Slot>,
+    /// Its records, oldest first; runs do not overlap.
+    pub runs: Vec<Run>,
+    /// Remains of earlier fillings that stand alone: true history, but with
+    /// evicted records behind them.
+    pub strays: Vec<Run>,
+    /// Bytes of segments that are no record, between records.
+    pub junk_bytes: u64,
+    /// Highest epoch seen in a record.
+    pub epoch: u32,
+    /// A writer was at work: what is not there may have been overtaken.
+    pub moved: bool,
+}
+
+impl LaneView {
+    pub(super) fn empty(lane: Lane) -> LaneView {
+        LaneView {
+            lane,
+            slots: Vec::new(),
+            runs: Vec::new(),
+            strays: Vec::new(),
+            junk_bytes: 0,
+            epoch: 0,
+            moved: false,
+        }
+    }
+
+    /// Counter the next record would get. A segment's header tells of the ones
+    /// before it, even where those records are lost.
+    pub fn next_counter(&self) -> u64 {
+        let begun = self.slots.iter().filter_map(|slot| match slot.state {
+            SlotState::Filled { first, .. } => Some(first),
+            SlotState::Free | SlotState::Damaged => None,
+        });
+        let recorded = self.runs.iter().chain(&self.strays);
+        recorded
+            .map(|run| run.last + 1)
+            .chain(begun)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Counter behind the newest record that is there.
+    pub fn next_recorded(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.last + 1)
+    }
+
+    /// Counter of the oldest record.
+    pub fn first_counter(&self) -> Option<u64> {
+        self.runs.first().map(|run| run.first)
+    }
+
+    /// The newest segment and the offset behind its last record: where a
+    /// writer goes on.
+    pub fn head(&self) -> Option<(u32, usize)> {
+        let newest = self.slots.iter().filter(|s| s.generation().is_some());
+        let slot = newest.max_by_key(|slot| slot.generation())?;
+        let in_head = self
+            .runs
+            .iter()
+            .filter(|run| run.segment == slot.index && run.generation.is_some());
+        let end = in_head
+            .map(|run| run.to)
+            .max()
+            .unwrap_or(SEGMENT_HEADER_SIZE);
+        Some((slot.index, end))
+    }
+
+    /// Whether every record from one counter to before another is there.
+    pub fn holds(&self, from: u64, until: u64) -> bool {
+        let mut next = from;
+        let first = self.runs.partition_point(|run| run.last < from);
+        for run in self.runs.iter().skip(first) {
+            if next >= until || run.first > next {
+                break;
+            }
+            next = run.last + 1;
+        }
+        next >= until
+    }
+
+    /// Why the counters between two neighbouring runs are missing; `None` if
+    /// none are.
+    pub fn gap(&self, before: &Run, after: &Run) -> Option<Gap> {
+        if before.last + 1 >= after.first {
+            return None;
+        }
+        let (from, to) = (before.generation, self.filling_of(after));
+        let is_lost = |slot: &Slot| match slot.state {
+            SlotState::Damaged => true,
+            SlotState::Free => false,
+            // Its records are gone, but no younger filling took their place.
+            SlotState::Filled { generation, .. } => {
+                from.is_some_and(|from| from < generation) && to.is_some_and(|to| generation < to)
+            }
+        };
+        let damaged = self.slots.iter().any(is_lost);
+        let leftover = after.generation.is_none();
+        let reused = match (from, to) {
+            (Some(from), Some(to)) if leftover => to > from && self.is_overwritten_up_to(after),
+            (Some(from), Some(to)) => to > from + 1,
+            (None, Some(_)) => !leftover,
+            (_, None) => false,
+        };
+        Some(match reused && !damaged {
+            true => Gap::Evicted,
+            false => Gap::Missing,
+        })
+    }
+
+    /// The filling a run belongs to. What an earlier filling left behind the
+    /// newest one leads on to the next filling: it is of the one before that.
+    fn filling_of(&self, run: &Run) -> Option<u64> {
+        if run.generation.is_some() || !self.is_sound(run.segment) {
+            return run.generation;
+        }
+        let behind = self.runs.partition_point(|other| other.first <= run.first);
+        let next = self.runs.get(behind)?;
+        let leads_on = run.last + 1 == next.first;
+        next.generation.filter(|_| leads_on)?.checked_sub(1)
+    }
+
+    /// The records before this run stood in its segment and gave way to a
+    /// younger filling, which ends where the run begins: between them are at
+    /// most the rest of a record that was overwritten in part, and one that is
+    /// being written.
+    fn is_overwritten_up_to(&self, run: &Run) -> bool {
+        let of_segment = self
+            .runs
+            .iter()
+            .filter(|other| other.segment == run.segment);
+        let younger = of_segment.filter(|other| other.generation.is_some());
+        let end = younger.map(|other| other.to).max();
+        let most = 2 * (HEADER_SIZE + padded(FRAGMENT));
+        end.is_some_and(|end| run.from.saturating_sub(end) < most)
+    }
+
+    fn is_sound(&self, segment: u32) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.index == segment && slot.state != SlotState::Damaged)
+    }
+
+    /// Every pair of neighbouring runs with counters missing between them, as
+    /// (first missing, last missing, why).
+    pub fn gaps(&self) -> Vec<(u64, u64, Gap)> {
+        let pairs = self.runs.windows(2);
+        pairs
+            .filter_map(|pair| {
+                let why = self.gap(&pair[0], &pair[1])?;
+                Some((pair[0].last + 1, pair[1].first - 1, why))
+            })
+            .collect()
+    }
+}
