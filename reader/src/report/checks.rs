@@ -196,8 +196,8 @@ mod tests {
         ]);
         assert_eq!(
             told.say(),
-            "proxyd refused it 2 times, last 2.500 s before the block, and it was included all \
-             the same; proxyd accepted it 2.900 s before the block"
+            "proxyd refused it 2 times, last 2.500 s before the block, but it was included \
+             anyway; proxyd accepted it 2.900 s before the block"
         );
         let rows: Vec<String> = told.rows().collect();
         assert_eq!(rows.len(), 5);
@@ -221,10 +221,10 @@ mod tests {
         assert_eq!(told.list.len(), 1);
         assert_eq!(
             told.say(),
-            "proxyd refused its message 1.000 s before the block, and its message was included all the same"
+            "proxyd refused its message 1.000 s before the block, but its message was included anyway"
         );
         let row = told.rows().next().unwrap();
-        assert!(row.contains("told by its message alone"), "{row}");
+        assert!(row.contains("matched only by its message"), "{row}");
     }
 
     #[test]

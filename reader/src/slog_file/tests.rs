@@ -184,7 +184,7 @@ fn a_cut_stream_yields_what_is_there_and_says_so() {
             assert!(text.starts_with(&lines.text()));
             let damage = lines.damage.expect("damage");
             assert_eq!(damage.offset, cut as u64);
-            assert!(damage.what.ends_with("ends too early"), "{damage}");
+            assert!(damage.what.ends_with("is truncated"), "{damage}");
         }
     }
 }

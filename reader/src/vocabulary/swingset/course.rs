@@ -492,23 +492,23 @@ mod tests {
     #[test]
     fn what_was_lost_moved_or_mixed_is_told_where_it_stands() {
         for (course, at, why) in [
-            ("B1 R1 C5 c5 C7 c7 r E1", 4, "crank 7 stands behind crank 5"),
+            ("B1 R1 C5 c5 C7 c7 r E1", 4, "crank 7 follows crank 5"),
             (
                 "B1 R1 C5 c5 r R1 C5 c5 r E1",
                 6,
-                "crank 5 stands behind crank 5",
+                "crank 5 follows crank 5",
             ),
             ("B1 R1 C5 D5 C6 c6", 4, "a crank begins inside a crank"),
             (
                 "B1 R1 C5 D5 d6 c6",
                 4,
-                "an entry of crank 6 stands in crank 5",
+                "an entry of crank 6 is inside crank 5",
             ),
             ("B1 R1 C5 D5 c5", 4, "a crank ends inside a delivery"),
             (
                 "B1 R1 C6 V7 d6 V7",
                 5,
-                "delivery 7 to v1 stands behind delivery 7",
+                "delivery 7 to v1 follows delivery 7",
             ),
             (
                 "B1 R1 C6 V7 S6,0 V7",
@@ -518,16 +518,16 @@ mod tests {
             (
                 "S6,4 s6,4 S6,5 s6,4",
                 3,
-                "a syscall's result stands without its syscall",
+                "a syscall's result has no syscall",
             ),
-            ("s6,4 S6,6 s6,6", 1, "syscall 6 stands where 5 was expected"),
-            ("B1 R1 C5 l7 c5", 3, "an entry of crank 7 stands in crank 5"),
+            ("s6,4 S6,6 s6,6", 1, "found syscall 6, expected 5"),
+            ("B1 R1 C5 l7 c5", 3, "an entry of crank 7 is inside crank 5"),
             ("B1 R1 d5 c5", 2, "an entry of a crank is outside cranks"),
             ("B1 R1 C5 c5 E1", 4, "the block ends inside a run"),
             (
                 "B1 R1 C5 c5 r E2",
                 5,
-                "an entry of height 2 stands in height 1",
+                "an entry of height 2 is in the block of height 1",
             ),
             ("B1 R1 R1", 2, "a run begins inside a run"),
             ("c7 r E5 E4", 3, "a block ends without a beginning"),
@@ -551,7 +551,7 @@ mod tests {
             (
                 "B1 R1 C5 I c5",
                 3,
-                "what came from outside the kernel stands inside a crank",
+                "an input from outside the kernel is inside a crank",
             ),
         ] {
             assert_eq!(

@@ -493,7 +493,7 @@ mod tests {
         ));
         assert!(is_wrong(
             &source(&state(&path, Some(1 << 30)), None),
-            "unread"
+            "not read yet"
         ));
         let old = SystemTime::now() - Duration::from_secs(500);
         file.set_modified(old).unwrap();

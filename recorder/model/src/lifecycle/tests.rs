@@ -544,7 +544,7 @@ const TABLE: &[Row] = &[
         "1.1 pinned WCXP", "", &["2 pin 1.1"]),
     row("a sighting of an old block nobody recorded",
         "start; run 5; n soft 3 AA/BB; n soft 3 AA/BB",
-        "5.1 committed WCXP", "", &["0 pin", "1 note node stream, height 3: a mismatch was seen there"]),
+        "5.1 committed WCXP", "", &["0 pin", "1 note node stream, height 3: a mismatch was seen, but no such block is recorded"]),
     row("a sighting of a later block nobody recorded: nothing else tells of it",
         "start; run 5; n soft 9 AA/BB; n soft 9 AA/BB",
         "5.1 committed WCXP; 9.1 pinned P", "", &["1 pin"]),
