@@ -155,7 +155,7 @@ func TestTheNodesOwnLogHasTheMessage(t *testing.T) {
 	recorder.Commit(7, appHash)
 	failure(logger)
 	wanted := regexp.MustCompile(`E\[\S+ haltbox: DIVERGED at height 7: AppHash differs.* module=haltbox`)
-	for begun := time.Now(); !strings.Contains(written.String(), "before you copied it"); {
+	for begun := time.Now(); !strings.Contains(written.String(), "before you have copied it"); {
 		if time.Since(begun) > time.Minute {
 			t.Fatal(written.String())
 		}

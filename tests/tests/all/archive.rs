@@ -149,7 +149,7 @@ fn a_released_height_is_frozen_out_of_the_archive() {
     output(0, &["freeze", text(&dir), "--height", "6"]);
     let none = run(&["freeze", text(&dir), "--height", "600"]);
     assert_eq!(none.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&none.stderr).contains("in the ring or the archive"));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("neither the ring nor the archive"));
     let plain = folder.path().join("plain.slog");
     fs::write(&plain, &slog).expect("a slog");
     let listed = String::from_utf8(output(0, &["ls", text(&plain)])).expect("text");
@@ -167,7 +167,7 @@ fn a_released_height_is_frozen_out_of_the_archive() {
         assert!(info.contains("of the archive file"), "{info}");
     }
     let again = output(0, &["freeze", text(&dir), "--height", "6"]);
-    assert!(String::from_utf8_lossy(&again).contains("was there already"));
+    assert!(String::from_utf8_lossy(&again).contains("already existed"));
 }
 
 #[test]
@@ -301,13 +301,13 @@ fn what_is_left_of_a_disk_is_the_node_s() {
     wait_until("the reserve", || dir.join("boxes/.reserve").exists());
     fs::write(&filler, vec![1; 11 << 19]).expect("room for all but a twentieth");
     chain.feed(1..=60);
-    chain.recorder.wait_for("archiving");
+    chain.recorder.wait_for("so archiving pauses");
     chain.feed(61..=90);
     assert!(files(&dir).is_empty());
     let told = chain
         .recorder
         .said()
-        .matches("are left to the node")
+        .matches("archiving pauses")
         .count();
     assert_eq!(told, 1, "{}", chain.recorder.said());
     fs::remove_file(&filler).expect("room again");

@@ -429,7 +429,7 @@ fn one_alone_stands_beside_a_ring() {
         said.contains(&format!("(process {})", first.child.id())),
         "{said}"
     );
-    assert!(said.contains("already: end it first"), "{said}");
+    assert!(said.contains("; stop it before"), "{said}");
     drop(first);
     node.attach();
 }
@@ -605,7 +605,7 @@ fn a_pipe_is_no_log_beside_a_ring() {
         let refused = run(&["record", "--attach", text(&ring), "--node-log", place]);
         assert_eq!(refused.status.code(), Some(2));
         let said = String::from_utf8(refused.stderr).expect("UTF-8");
-        assert!(said.contains("a pipe would hold the node up"), "{said}");
+        assert!(said.contains("a pipe would block the node"), "{said}");
     }
 }
 

@@ -99,7 +99,7 @@ fn a_ring_that_cannot_be_gone_on_with_is_moved_aside_and_named() {
         ("empty", "is empty", |ring| {
             fs::write(ring, b"").expect("written")
         }),
-        ("zeroed", "only zeroes", |ring| {
+        ("zeroed", "only zeros", |ring| {
             fs::write(ring, vec![0; 8 << 20]).expect("written")
         }),
         ("truncated", "is truncated", |ring| {
@@ -110,7 +110,7 @@ fn a_ring_that_cannot_be_gone_on_with_is_moved_aside_and_named() {
                 .set_len(3 << 20)
                 .expect("cut");
         }),
-        ("damaged", "lost both superblocks", |ring| {
+        ("damaged", "no intact superblock", |ring| {
             let file = fs::File::options().write(true).open(ring).expect("a ring");
             file.write_all_at(&[0xAA; 8192], 0).expect("written");
         }),

@@ -317,7 +317,7 @@ fn a_folder_with_old_files_is_begun_at_the_newest() {
     sender.block(301);
     let recorder = record(folder.path(), &sender.folder, SIZE);
     recorder.wait_for("follows the slog");
-    recorder.wait_for("302 older files");
+    recorder.wait_for("older files found: 302");
     sender.block(302);
     wait_until("block 302", || has(folder.path(), sender.entries));
     recorder.stop();

@@ -143,7 +143,7 @@ fn a_block_of_an_older_release_has_the_form_of_its_own() {
     let (code, said, found) = unknown.collect(&folder.path().join("unknown"));
     assert!(code == 2 && found.is_none(), "{said}");
     assert!(
-        said.contains("which release of CometBFT executed it"),
+        said.contains("CometBFT release"),
         "{said}"
     );
 }
@@ -309,7 +309,7 @@ fn what_the_node_does_not_tell_is_said() {
     assert!(
         code == 1
             && said.contains("missing    /block_results")
-            && said.contains("written as of 0.38 or later"),
+            && said.contains("written as for 0.38 or later"),
         "{said}"
     );
     let left = lines(&bx.expect("a box"));
@@ -338,13 +338,13 @@ fn what_the_node_does_not_tell_is_said() {
     let none = [
         (
             healthy().without("/block?height=20"),
-            "does not tell the block",
+            "did not return the block",
         ),
-        (healthy().without("/validators?height=19"), "who voted"),
+        (healthy().without("/validators?height=19"), "votes for the previous block"),
         (evidence, "evidence of an unknown kind against validators"),
-        (no_address, "no ed25519 key"),
-        (voters, "who voted"),
-        (another, "does not tell the block"),
+        (no_address, "without an ed25519 key"),
+        (voters, "votes for the previous block"),
+        (another, "did not return the block"),
     ];
     for (number, (answers, why)) in none.into_iter().enumerate() {
         let out = folder.path().join(format!("none-{number}"));
@@ -378,7 +378,7 @@ fn wrong_arguments_are_told() {
         (&["--height", "7"], "--rpc"),
         (
             &["--answers", text(&answers), "--height", "7"],
-            "does not print",
+            "is not output of",
         ),
         (&["--rpc", "localhost", "--height", "7"], "no scheme"),
         (

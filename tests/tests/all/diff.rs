@@ -422,7 +422,7 @@ fn the_page_stands_alone() {
         "state differs",
         "vc.4.sacct-77",
         "A, line ",
-        "parted at height 13",
+        "diverged at height 13",
         "+67<mark>7</mark>",
         "+67<mark>8</mark>",
     ] {
@@ -613,7 +613,7 @@ fn other_profiles_are_not_compared() {
     fs::remove_file(dir.join("profile.json")).expect("the copy");
     refused(
         &[text(&slog), text(&dir)],
-        "recorded with the profile own, which is not here",
+        "recorded with the profile own, which is neither builtin",
     );
     output(0, &["diff", "--profile", "agoric", text(&slog), text(&dir)]);
     let cosmos = output(2, &["diff", "--profile", "cosmos", text(&slog), text(&dir)]);
@@ -756,7 +756,7 @@ fn what_a_file_does_not_cover_is_neither_equal_nor_different() {
         assert_eq!((code, &json["verdict"]), (0, &"identical".into()), "{json}");
         assert_eq!(json["consequence"]["cranks_differing"], 0);
         let summary = json["summary"].as_str().unwrap_or_default();
-        assert!(summary.contains("compared in part only"), "{summary}");
+        assert!(summary.contains("only partly compared"), "{summary}");
     }
 }
 

@@ -179,7 +179,7 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
     let key = text(&node.key);
     refused(
         &["extract", slog, "-o", text(&there)],
-        "exists and is left as it is",
+        "already exists and was not changed",
     );
     refused(
         &["redact", slog, "-o", text(&there), "--key-file", key],
@@ -187,11 +187,11 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
     );
     assert_eq!(fs::read(&there).expect("a file"), b"mine");
     let other = node.path(NAME);
-    refused(&["extract", slog, "-o", text(&other)], "names another");
+    refused(&["extract", slog, "-o", text(&other)], "is the name of another box");
     let nothing = node.path("nothing");
     refused(
         &["extract", slog, "-o", text(&nothing), "--height", "99"],
-        "holds nothing",
+        "contains nothing",
     );
     refused(
         &["extract", slog, "-o", "/nonexistent/box"],
@@ -457,7 +457,7 @@ fn hostile_lines_become_tokens() {
     ]);
     let told = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(
-        told.contains(&format!("of {lines} lines are no JSON")),
+        told.contains(&format!("of {lines}\n")),
         "{told}"
     );
 }

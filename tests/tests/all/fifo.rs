@@ -66,7 +66,7 @@ impl Run {
     /// How often lines were left out till now, the start of the recorder
     /// included, which takes its time.
     fn counts(&self) -> usize {
-        self.said().matches("were left out").count()
+        self.said().matches("lines of the slog dropped: ").count()
     }
 
     /// The node writes: some megabytes more.
@@ -201,10 +201,10 @@ fn a_hung_recorder_does_not_stop_the_node() {
     let dir = run.dir.clone();
     let counts = run.counts();
     run.signal(Signal::SIGSTOP);
-    run.says("are left out", counts + 1);
+    run.says("lines of the slog are dropped", counts + 1);
     run.goes_on();
     run.signal(Signal::SIGCONT);
-    run.says("were left out", counts + 1);
+    run.says("lines of the slog dropped: ", counts + 1);
     run.goes_on();
     let wrote = run.end();
     let numbers = numbers(&dir);
@@ -216,7 +216,7 @@ fn a_hung_recorder_does_not_stop_the_node() {
         "counted to the line"
     );
     assert_eq!(numbers.last(), Some(&(wrote - 1)), "it goes on to the end");
-    assert!(info(&dir).contains("left them out"), "{}", info(&dir));
+    assert!(info(&dir).contains("dropped them"), "{}", info(&dir));
 }
 
 /// A recorder that cannot come back (somebody holds its ring) and then can.
@@ -232,11 +232,11 @@ fn a_recorder_that_stays_away_does_not_stop_the_node() {
     while let Err((ring, _)) = lock {
         lock = Flock::lock(ring, FlockArg::LockExclusive);
     }
-    run.says("is started again", 2);
+    run.says("starting it again", 2);
     run.goes_on();
     let counts = run.counts();
     drop(lock);
-    run.says("were left out", counts + 1);
+    run.says("lines of the slog dropped: ", counts + 1);
     run.goes_on();
     let wrote = run.end();
     let numbers = numbers(&dir);
@@ -249,7 +249,7 @@ fn a_recorder_that_stays_away_does_not_stop_the_node() {
     );
     let info = info(&dir);
     assert!(
-        info.contains("left them out") && info.contains("was not reading"),
+        info.contains("dropped them") && info.contains("was not reading"),
         "{info}"
     );
 }
@@ -449,12 +449,12 @@ fn a_descriptor_that_is_none_is_told() {
         assert!(recorder.said().contains(words), "{}", recorder.said());
     };
     let unpassed = Recorder::start(&dir, &["--slog", "systemd"], Stdio::null());
-    fails(unpassed, "passed nothing");
+    fails(unpassed, "passed no file descriptor");
     fails(activated(&dir, &fifo, &["--slog", "fd:other"]), "only slog");
     let regular = folder.path().join("regular");
     fs::write(&regular, "").expect("a file");
     fails(
         activated(&dir, &regular, &["--slog", "systemd"]),
-        "is no FIFO",
+        "is not a FIFO",
     );
 }

@@ -397,7 +397,7 @@ fn what_comes_to_a_file_that_was_left_is_a_gap() {
             .expect("written")
     };
     late();
-    recorder.wait_for("bytes came to a file that was rotated");
+    recorder.wait_for("bytes were written to a rotated file");
     scene.write(5);
     scene.wait();
     recorder.kill();
@@ -408,7 +408,7 @@ fn what_comes_to_a_file_that_was_left_is_a_gap() {
     scene.wait();
     late();
     wait_until("the new one to say so", || {
-        let words = "bytes came to a file that was rotated";
+        let words = "bytes were written to a rotated file";
         recorder.said().matches(words).count() == 2
     });
     scene.write(5);

@@ -231,7 +231,7 @@ fn a_build_that_was_put_there_while_the_node_ran_starts() {
     std::thread::sleep(Duration::from_millis(1100));
     fs::write(guarded.exe(), "the next build").expect("a program");
     guarded.fail("AppHash");
-    guarded.starts(&[], "was put there while the node");
+    guarded.starts(&[], "was installed while the node");
     guarded.stop();
 }
 

@@ -167,14 +167,14 @@ fn what_is_no_entry_and_what_is_gone_is_told() {
     let (first, rest) = capture.split_at(capture.find('\n').expect("lines") + 1);
     stub.append(&format!("{first}-- Boot 5c1e --\n{{\"__CURSOR\":\"x\n"));
     let recorder = stub.record();
-    recorder.wait_for("no entry in JSON");
+    recorder.wait_for("not a JSON entry");
     wait_until_recorded(&stub.dir, &lines_of(first));
     recorder.kill();
     // The journal was cleared of what the recorder had read.
     fs::remove_file(&stub.journal).expect("a journal");
     fs::write(&stub.journal, rest).expect("a journal");
     let recorder = stub.record();
-    recorder.wait_for("no longer has the entry");
+    recorder.wait_for("no longer contains the entry");
     wait_until_recorded(&stub.dir, &lines_of(&capture));
     recorder.stop();
     let info = run(&["info", text(&stub.dir.join("ring"))]).stdout;

@@ -186,13 +186,13 @@ fn an_end_keeps_what_was_answered_and_says_what_was_not() {
     for words in [
         r#""call":"/block?height=20""#,
         r#""error":"#,
-        "was ended before the answer",
+        "was stopped before the answer",
     ] {
         assert!(cut.contains(words), "{told}");
     }
     let said = recorder.said();
     assert!(
-        said.contains("DIVERGED at height 20") && said.contains("was ended before the answer"),
+        said.contains("DIVERGED at height 20") && said.contains("was stopped before the answer"),
         "{said}"
     );
 }
@@ -234,7 +234,7 @@ fn a_watcher_goes_on_while_a_node_does_not_answer() {
     let bx = only_box(&dir);
     let slog: Vec<u8> = (1..=5).flat_map(block).collect();
     assert!(zstd_dc(&bx) == slog, "the box holds what the host recorded");
-    assert!(evidence(&bx).contains("was ended before the answer"));
+    assert!(evidence(&bx).contains("was stopped before the answer"));
     drop(calls);
     host.wait().expect("it ends");
 }
@@ -305,5 +305,5 @@ fn neither_a_redirect_nor_text_gets_into_a_box() {
         line("/block?height=20").contains(r#""error":"status 302"#),
         "{told}"
     );
-    assert!(line("/commit?height=20").contains("no JSON"), "{told}");
+    assert!(line("/commit?height=20").contains("not JSON"), "{told}");
 }

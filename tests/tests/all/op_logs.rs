@@ -103,7 +103,7 @@ fn a_program_without_blocks_is_kept_and_nobody_is_told_of_it() {
     let freeze = run(&["freeze", text(&dir)]);
     assert_eq!(freeze.status.code(), Some(2));
     let error = String::from_utf8_lossy(&freeze.stderr);
-    assert!(error.contains("no block is in the ring"), "{error}");
+    assert!(error.contains("the ring contains no blocks"), "{error}");
     drop(pipe);
     recorder.wait_however();
 }
@@ -153,14 +153,14 @@ fn a_box_that_was_asked_for_hides_no_break() {
         writeln!(pipe, "{other}").expect("it is read");
     }
     wait_until("the other alert", || {
-        alert(&dir).contains("was written before this was said")
+        alert(&dir).contains("was written before this message")
     });
     drop(pipe);
     recorder.wait_however();
     assert_eq!(boxes(&dir).len(), 2);
     assert_eq!(
         alert(&dir)
-            .matches("was written before this was said")
+            .matches("was written before this message")
             .count(),
         1
     );

@@ -147,7 +147,7 @@ fn what_can_be_read_once_is_read_as_the_file_is() {
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let refused = run(&["info", text(&fifo)]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("nobody began to write"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no process opened it for writing"));
 }
 
 #[test]

@@ -611,7 +611,7 @@ fn a_killed_wrapper_leaves_node_and_recorder_at_work() {
     );
     let mut second = start(&dir, &[], &stop);
     wait_until("the second to find it", || {
-        said(&dir).contains("at work there already")
+        said(&dir).contains("already running there")
     });
     let recorders = || processes(&format!("record --dir {}", text(&dir)));
     let [left] = recorders()[..] else {
@@ -643,7 +643,7 @@ fn a_killed_recorder_is_started_again_and_loses_nothing() {
     kill(*recorder, Signal::SIGKILL).expect("it runs");
     let before = numbers(&dir).len();
     wait_until("more lines", || numbers(&dir).len() > before + 50);
-    assert!(said(&dir).contains("is started again"), "{}", said(&dir));
+    assert!(said(&dir).contains("starting it again"), "{}", said(&dir));
     kill(Pid::from_raw(wrapper.id() as i32), Signal::SIGTERM).expect("it runs");
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
     let written = fs::read_to_string(dir.join("slog.jsonl"))

@@ -77,7 +77,7 @@ fn lines_with_a_context_are_read_and_have_no_hash() {
     let refused = run(&["fingerprint", text(&wrapped)]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("takes members out of entries"), "{said}");
+    assert!(said.contains("drops members and entries"), "{said}");
 }
 
 /// Members are not put back into what is copied: an entry made up here would look

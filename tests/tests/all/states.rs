@@ -149,7 +149,7 @@ fn a_recorder_that_was_killed_or_stopped_is_told() {
     let (code, said) = asked(&place.dir(), &[]);
     assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("nothing was ever recorded here; start the recorder"),
+        said.contains("nothing was recorded here yet; start the recorder"),
         "{said}"
     );
     let recorder = place.start(&["--slog", text(&place.slog(5..=6))]);

@@ -96,7 +96,7 @@ fn a_full_disk_is_no_error_of_the_node() {
     wait_until("lines", || numbers(&log(&dir)).len() > 1000);
     disk.fill();
     wait_until("the end of the disk", || {
-        said(&dir).contains("node.log takes no more")
+        said(&dir).contains("cannot write node.log")
     });
     let before = fs::metadata(&shown).expect("it is there").len();
     wait_until("the node to print on", || {

@@ -93,7 +93,7 @@ const TRUTHS: [Truth; 12] = [
         "12b-jqS",
         "identical",
         0,
-        &[("/notes", "written anew by another JSON writer")],
+        &[("/notes", "rewritten by another JSON writer")],
     ),
     truth(
         "13b-hidden-crank",
@@ -113,7 +113,7 @@ const TRUTHS: [Truth; 12] = [
             "20b-b",
             "evidence insufficient",
             2,
-            &[("/summary", "no height is whole on both")],
+            &[("/summary", "no height is complete on both")],
         )
     },
 ];
@@ -233,7 +233,7 @@ fn what_is_not_the_hosts_own_has_no_hash() {
     let (code, json) = diff(&base, &unknown);
     let summary = json["summary"].to_string();
     assert!(
-        code == 2 && summary.contains("something before their entry"),
+        code == 2 && summary.contains("an unknown prefix"),
         "{summary}"
     );
 }
@@ -608,7 +608,7 @@ fn a_crank_alone_is_told_for_what_it_is() {
         let told = output(2, &["diff", text(pair[0]), text(pair[1])]);
         let told = String::from_utf8(told).expect("UTF-8");
         assert!(told.contains("EVIDENCE INSUFFICIENT"), "{told}");
-        assert!(told.contains("take the whole block"), "{told}");
+        assert!(told.contains("extract the whole block"), "{told}");
         assert!(!told.contains("JSON writer"), "{told}");
     }
 }
@@ -770,7 +770,7 @@ fn a_replay_held_to_another_nodes_original_accuses_neither() {
         let (code, json) = diff(a, b);
         assert_eq!(code, 1, "{json:#}");
         let words = json["summary"].as_str().unwrap_or_default();
-        assert!(words.contains("nobody knows which of the two"), "{words}");
+        assert!(words.contains("either side may be wrong"), "{words}");
         assert_eq!(json["replays"][0][1]["of_other"], true, "{json:#}");
     }
     for order in [

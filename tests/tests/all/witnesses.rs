@@ -214,11 +214,11 @@ fn peers_that_agree_confirm_and_peers_at_odds_decide_nothing() {
     peers.iter().for_each(|peer| peer.state().head = H + 1);
     watched
         .recorder
-        .wait_for("the trusted peers contradict one another");
+        .wait_for("the trusted peers contradict each other");
     peers.iter().for_each(|peer| wait_asked(peer, "commit", 3));
     assert_eq!((watched.attention(), watched.boxes()), (1, Vec::new()));
     let said = watched.recorder.said();
-    assert_eq!(said.matches("contradict one another").count(), 1, "{said}");
+    assert_eq!(said.matches("contradict each other").count(), 1, "{said}");
     watched.recorder.stop();
 }
 

@@ -291,7 +291,7 @@ fn odd_entries_harm_nobody() {
     let expected = [
         "Converting circular structure",
         "no error",
-        "an entry is no text",
+        "the entry is not a string",
     ];
     assert_eq!(told.len(), expected.len(), "{told:?}");
     for (told, expected) in told.iter().zip(expected) {

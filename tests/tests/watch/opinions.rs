@@ -178,7 +178,7 @@ fn a_filter_that_changes_its_mind_is_one_divergence() {
     assert_eq!(watcher.sum("opinion_divergence_total", counted), 1);
     assert_eq!(watcher.sum("opinion_divergence_total", ""), 1);
     assert_eq!(watcher.alerts("SECOND OPINIONS DIFFER").len(), 1);
-    assert!(watcher.page("health").contains("says otherwise"));
+    assert!(watcher.page("health").contains("disagrees about a message"));
     filter.answer_with(holds);
     watcher.wait_for("opinions agree again", PATIENCE);
     wait_until("none is left", || {
@@ -234,8 +234,8 @@ fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
     watcher.wait_for("THE FAILSAFE of filter", PATIENCE);
     wait_until("it is on", on);
     filter.answer_with(holds);
-    let line = watcher.wait_for("it answered all the time", PATIENCE);
-    assert!(line.contains("its operator turned it off"), "{line}");
+    let line = watcher.wait_for("the endpoint answered all the time", PATIENCE);
+    assert!(line.contains("its operator turned the failsafe off"), "{line}");
     wait_until("it is off", || !on());
 
     filter.answer_with(failsafe);
@@ -245,7 +245,7 @@ fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
     assert!(on(), "what is away says nothing of its failsafe");
     filter.answer_with(holds);
     filter.down(false);
-    watcher.wait_for("most likely a restart cleared it", PATIENCE);
+    watcher.wait_for("most likely a restart cleared the failsafe", PATIENCE);
     assert_eq!(watcher.alerts("THE FAILSAFE of").len(), 2);
     assert_eq!(watcher.sum("opinion_divergence_total", ""), 0);
     watcher.end();
@@ -292,7 +292,7 @@ fn what_an_earlier_session_told_of_others_is_not_told_again_and_its_end_is() {
     // The filter is restarted while nobody looks.
     filter.answer_with(holds);
     let watcher = chains.watch(&arguments);
-    watcher.wait_for("most likely a restart cleared it", PATIENCE);
+    watcher.wait_for("most likely a restart cleared the failsafe", PATIENCE);
     wait_until("none is on", || watcher.sum("opinion_failsafe", "") == 0);
     assert_eq!(watcher.sum("opinion_divergences", ""), 0);
     watcher.end();
@@ -592,7 +592,7 @@ fn supernodes_are_compared_where_all_have_finalized() {
     std::thread::sleep(ROUNDS);
     assert_eq!(watcher.sum("super_root_divergence_total", ""), 1);
     assert_eq!(watcher.alerts("SUPERNODES DIFFER").len(), 1);
-    assert!(watcher.page("health").contains("two roots"));
+    assert!(watcher.page("health").contains("different roots"));
     watcher.end();
     let told = chains.entries("super-roots");
     assert_eq!(told.len(), 1, "{told:?}");

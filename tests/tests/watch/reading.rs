@@ -170,7 +170,7 @@ fn every_command_reads_a_watchers_tape() {
     }
     let told = words(0, &["diff", ring, boxed]);
     assert!(
-        told.contains("IDENTICAL") && told.contains("verdicts alike"),
+        told.contains("IDENTICAL") && told.contains("equal verdicts"),
         "{told}"
     );
     words(0, &["compare", ring, &folder]);
@@ -178,7 +178,7 @@ fn every_command_reads_a_watchers_tape() {
     words(0, &["fingerprint", ring, "-o", text(&print)]);
     let told = words(0, &["diff", ring, text(&print)]);
     assert!(
-        told.contains("is a fingerprint: it tells what the blocks hold"),
+        told.contains("is a fingerprint: it covers the contents of the blocks"),
         "{told}"
     );
     words(0, &["compare", text(&print), boxed]);
@@ -317,7 +317,7 @@ fn who_was_away_is_not_accused() {
         assert_eq!(document["verdict"], "evidence insufficient", "{document:#}");
         assert_eq!(document["place"]["height"], executed.block);
         let summary = document["summary"].as_str().expect("a sentence");
-        assert!(summary.contains("not the last one yet"), "{summary}");
+        assert!(summary.contains("at least one of them is not final"), "{summary}");
     }
     for document in diff(0, &whole, &late.ring()) {
         assert_eq!(document["verdict"], "identical", "{document:#}");
@@ -335,7 +335,7 @@ fn who_was_away_is_not_accused() {
     for document in diff(2, &whole, &watch.ring()) {
         assert_eq!(document["verdict"], "evidence insufficient", "{document:#}");
         let summary = document["summary"].as_str().expect("a sentence");
-        let another = format!("another block stands at height {}", executed.block);
+        let another = format!("the two sides have different blocks at height {}", executed.block);
         assert!(summary.contains(&another), "{summary}");
     }
 }

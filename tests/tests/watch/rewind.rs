@@ -220,7 +220,7 @@ fn a_cascade_is_known_by_the_incident_that_began_it() {
     let told = String::from_utf8(told).expect("text").replace('\n', " ");
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = format!(
-        "chain 901 block {child_height} log 0 tx {} stands on it",
+        "chain 901 block {child_height} log 0 tx {} depends on it",
         takes.hash
     );
     assert!(told.contains(&words), "{words:?} in {told}");

@@ -78,9 +78,9 @@ fn every_kind_of_invalid_message_has_its_reason_and_one_alert() {
     let placed = chains.from.emit(b"hello");
     type Kind = (&'static str, Message);
     let kinds: Vec<Kind> = vec![
-        ("none of that number", with(&placed, |m| m.place.log = 7)),
+        ("the log index is out of range", with(&placed, |m| m.place.log = 7)),
         (
-            "payload has the digest",
+            "payload has another digest",
             with(&placed, |m| m.payload = B256::repeat_byte(1)),
         ),
         (
@@ -99,14 +99,14 @@ fn every_kind_of_invalid_message_has_its_reason_and_one_alert() {
             with(&placed, |m| m.place.chain = 999.into()),
         ),
         (
-            "it names a time behind",
+            "its timestamp is later",
             with(&placed, |m| {
                 m.place.block += 1000;
                 m.place.timestamp += 1000;
             }),
         ),
         (
-            "there is no such block",
+            "the block does not exist",
             with(&placed, |m| m.place.block += 1000),
         ),
     ];
@@ -277,7 +277,7 @@ fn a_node_that_hangs_is_told_and_caught_up_with() {
     let up = || watcher.sum("node_up", "902") == 1;
     haltbox_tests::wait_until("the node answers", up);
     chains.to.stop();
-    watcher.wait_for("flying blind", PATIENCE);
+    watcher.wait_for("NOT WATCHED", PATIENCE);
     haltbox_tests::wait_until("it is down", || !up());
     assert!(
         watcher
@@ -295,7 +295,7 @@ fn a_node_that_hangs_is_told_and_caught_up_with() {
     alert(
         &watcher,
         wrong.transaction,
-        "none of that number",
+        "the log index is out of range",
         Instant::now(),
     );
     haltbox_tests::wait_until("it is up", up);
@@ -342,8 +342,8 @@ fn a_watcher_starts_and_lives_with_every_node_down() {
         arguments: &[],
     };
     let watcher = watching.start();
-    watcher.wait_for("chain 901: flying blind", PATIENCE);
-    watcher.wait_for("chain 902: flying blind", PATIENCE);
+    watcher.wait_for("chain 901: NOT WATCHED", PATIENCE);
+    watcher.wait_for("chain 902: NOT WATCHED", PATIENCE);
     let page = watcher.page("metrics");
     for file in [
         "packaging/op-stack/alerts.yml",

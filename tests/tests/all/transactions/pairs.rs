@@ -527,7 +527,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A std ] [2=B r:bank/01=1 w:bank/02=2 ]",
         "start [1=A std ] [2=B r:bank/01=2 w:bank/02=2 ]",
         "identical",
-        "the same read gave another value",
+        "the same read returned different values",
     ),
     (
         "a store that one side alone ever has, and no AppHash",
@@ -653,7 +653,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [4=A std ] [5=B r:bank/01=1 ]",
         "start [5=C r:bank/01=2 ]",
         "state differs",
-        "the fault may be older",
+        "the fault may have happened before",
     ),
 ];
 
@@ -891,7 +891,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A ] [2=B ]",
         "start [1=A ] [2=C ]",
         1,
-        "the AppHashes are not",
+        "but the AppHashes differ",
     ),
     (
         "the same AppHash",

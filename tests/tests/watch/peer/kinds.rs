@@ -146,12 +146,12 @@ fn wrong_messages(placed: &Placed, old: &Placed) -> [Wrong; 8] {
     [
         (
             ("no such log", "initiating log not found"),
-            "none of that number",
+            "the log index is out of range",
             forged(placed),
         ),
         (
             ("another payload", "log hash mismatch"),
-            "payload has the digest",
+            "payload has another digest",
             wrong(|m| m.payload = B256::repeat_byte(1)),
         ),
         (
@@ -171,7 +171,7 @@ fn wrong_messages(placed: &Placed, old: &Placed) -> [Wrong; 8] {
         ),
         (
             ("a block and a time to come", no_block),
-            "it names a time behind",
+            "its timestamp is later",
             wrong(|m| {
                 m.place.block += 1000;
                 m.place.timestamp += 1000;
@@ -179,7 +179,7 @@ fn wrong_messages(placed: &Placed, old: &Placed) -> [Wrong; 8] {
         ),
         (
             ("a block to come, a time that was", no_block),
-            "there is no such block",
+            "the block does not exist",
             wrong(|m| m.place.block += 1000),
         ),
         (
@@ -231,7 +231,7 @@ fn a_log_that_stands_on_an_invalid_block() {
     both.from.catch_up_with(&both.to);
     let wrong = forged(&sent);
     let below = both.from.execute(&wrong, &Declared::of(&wrong).entries());
-    both.alerted(&below, "none of that number", Instant::now());
+    both.alerted(&below, "the log index is out of range", Instant::now());
     within(PEER_PATIENCE, Instant::now(), || {
         both.peer().counts()[1] == 1
     });
@@ -242,7 +242,7 @@ fn a_log_that_stands_on_an_invalid_block() {
     let doomed = both.play(
         (what, ""),
         |b| b.execute(&placed.message()),
-        alert("holds an invalid message"),
+        alert("contains an invalid message"),
     );
     both.report(&[doomed]);
 }

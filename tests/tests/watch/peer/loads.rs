@@ -104,7 +104,7 @@ fn load(count: usize) {
     let at_the_end = both.peer().open();
     let mut worst = Duration::ZERO;
     for (executed, since) in &played.wrong {
-        worst = worst.max(both.alerted(executed, "none of that number", *since));
+        worst = worst.max(both.alerted(executed, "the log index is out of range", *since));
     }
     let all = (played.sent, played.wrong.len() as u64);
     wait_until("all are judged", || {

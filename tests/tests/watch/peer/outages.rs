@@ -93,8 +93,8 @@ fn the_initiating_chains_node_hangs() {
     });
     both.from.stop();
     let since = Instant::now();
-    both.watcher().wait_for("flying blind", PATIENCE);
-    let own = both.watcher().when("flying blind").expect("it was said");
+    both.watcher().wait_for("NOT WATCHED", PATIENCE);
+    let own = both.watcher().when("NOT WATCHED").expect("it was said");
     std::thread::sleep(OUTAGE.saturating_sub(since.elapsed()));
     let [valid, .., unknown] = both.peer().counts();
     let up = both.peer().sum("up", "");
@@ -164,7 +164,7 @@ fn comes_back(block_time: u64) {
 fn told_by_both(both: &Both, placed: &Placed) -> (String, String) {
     let executed: Executed = both.execute(&forged(placed));
     let since = Instant::now();
-    let own = both.alerted(&executed, "none of that number", since);
+    let own = both.alerted(&executed, "the log index is out of range", since);
     let patience = 3 * OUTAGE;
     let named = || both.peer().named(902, executed.block).first().copied();
     within(patience, since, || named().is_some());
@@ -208,7 +208,7 @@ fn what_is_down_at_the_start() {
         arguments: &super::EVERY,
     };
     let watcher = watcher.start();
-    watcher.wait_for("chain 901: flying blind", PATIENCE);
+    watcher.wait_for("chain 901: NOT WATCHED", PATIENCE);
     watcher.end();
     let mut peer = both.peering(&[]);
     peer.nodes[0] = NOBODY;
