@@ -9,9 +9,9 @@ use haltbox_benches::{medians, real_slog};
 use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
 use haltbox_recorder::freeze::{Plan, freeze};
-use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
+use haltbox_recorder::source_entry::Given;
 
 const RING: u64 = 256 << 20;
 

@@ -7,13 +7,13 @@
 //! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
 //! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
 
+mod app_hash_dispute;
 mod attempts;
 mod branches;
 pub mod chain;
 pub mod changes;
 pub mod cutter;
 pub mod diff;
-mod dispute;
 pub mod document;
 mod durable;
 mod environment;
@@ -22,18 +22,18 @@ pub mod groups;
 pub mod inputs;
 pub mod judgements;
 pub mod last_write;
+mod left_out;
 mod order;
 mod outcome;
 pub mod pair;
-mod part;
+pub mod parting_place;
 pub mod party;
 pub mod reads;
 pub mod repeats;
 pub mod replay;
 mod roots;
-pub mod settle;
 mod standing;
+mod step_part;
 pub mod streams;
-mod told;
 pub mod verdict;
 pub mod version;

@@ -6,9 +6,9 @@
 use haltbox_format::BlockHash;
 use haltbox_model::{BlockHasher, Profile};
 
+use crate::block_index::KnownBlock;
 use crate::carrier::Origin;
 use crate::compare::repeats::{Repeats, Resent};
-use crate::known_block::KnownBlock;
 use crate::vocabulary::{self, Course, Entry, Vocabulary};
 
 /// One execution, read line by line.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use haltbox_format::{AppHash, BlockHash, Digest};
 
-use crate::given::{Given, Input, InputName, Word};
+use crate::block_inputs::{Given, Input, InputName, Word};
 use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What, spanning};
 
 /// The first bytes of a fingerprint, before its version.

@@ -15,7 +15,7 @@ use haltbox_format::mark::Position;
 use haltbox_format::{ArchiveName, Lane, RingId};
 
 use crate::blackbox::BlackBox;
-use crate::known_block::KnownBlock;
+use crate::block_index::KnownBlock;
 use crate::source::{Hole, Item, Line, RingSource, SourceError, read_box, read_ring};
 
 /// An archive and the ring whose older records it holds.

@@ -50,22 +50,22 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agoric_ring;
+mod attribution;
 pub mod blackbox;
 mod block_files;
+pub mod block_index;
+pub mod block_inputs;
 pub mod carrier;
 pub mod compare;
 pub mod count;
 pub mod execution;
 pub mod fingerprint;
 pub mod folder;
-pub mod given;
-pub mod kind;
-pub mod known_block;
-mod placing;
 pub mod report;
-pub mod selecting;
+pub mod selection;
 pub mod slog_file;
 pub mod source;
+pub mod source_kind;
 mod spool;
 pub mod survey;
 pub mod tape;
@@ -73,11 +73,11 @@ pub mod values;
 pub mod verify;
 pub mod vocabulary;
 
-pub use kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
-pub use known_block::KnownBlock;
-pub use placing::{Place, Placer};
-pub use selecting::{Picked, Selection, Selector, Wanted};
+pub use attribution::{Place, Placer};
+pub use block_index::KnownBlock;
+pub use selection::{Picked, Selection, Selector, Wanted};
 pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};
 pub use source::{Blocks, Hole, Item, Line, Source, SourceError, members, open};
+pub use source_kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
 pub use survey::{Row, Survey};
 pub use verify::{Finding, ReadsFound, verify, verify_reads};

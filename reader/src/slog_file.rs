@@ -17,7 +17,7 @@ use std::path::Path;
 
 use memchr::memchr;
 
-use crate::kind::Compression;
+use crate::source_kind::Compression;
 use decoder::{Decoder, Failure};
 
 /// The longest line that is delivered whole, in bytes; longer ones come in parts of this size.

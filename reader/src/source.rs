@@ -18,12 +18,12 @@ use haltbox_model::history::History;
 use crate::agoric_ring::{AgoricRing, Found, Why};
 use crate::blackbox::{BlackBox, BoxItem, BoxStream};
 use crate::block_files::{self, BlockFiles};
+use crate::block_index::KnownBlock;
 use crate::carrier::{Origin, carried};
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
-use crate::kind::{self, Compression, SourceKind};
-use crate::known_block::KnownBlock;
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
+use crate::source_kind::{self, Compression, SourceKind};
 use crate::spool::{reads_once, spool};
 
 /// One entry of a source.
@@ -389,7 +389,7 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
 fn is_of_recorder(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let known = name.is_some_and(|name| name.ends_with(".json") || name.starts_with("node.log"));
-    known && kind::is_without_entries(path).unwrap_or(false)
+    known && source_kind::is_without_entries(path).unwrap_or(false)
 }
 
 /// The sources in a folder; in a recorder's lie files of its own besides.

@@ -8,12 +8,12 @@ use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Lane, Stream};
 use haltbox_model::{Event, Profile, SlogRules};
 use serde::Serialize;
 
+use crate::attribution::Place;
+use crate::block_index::KnownBlock;
 use crate::carrier::Origin;
 use crate::compare::repeats::Repeats;
 use crate::execution::{Execution, MissingRecords};
-use crate::known_block::KnownBlock;
-use crate::placing::Place;
-use crate::selecting::{Selection, Selector};
+use crate::selection::{Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 use crate::vocabulary::{self, Column, Vocabulary};
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use haltbox_format::{AppHash, Digest};
 
+use crate::block_inputs::Given;
 use crate::carrier::Carrier;
-use crate::given::Given;
 use crate::vocabulary::trace::Weight;
 
 /// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,

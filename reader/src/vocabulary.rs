@@ -5,13 +5,13 @@
 //! words for people. The profile chooses it ([`of`]). No other module knows a host's
 //! types and members; a new host's entries are one more folder here.
 
-pub mod course;
 pub mod entry;
+pub mod entry_order;
 pub mod judging;
 pub mod messages;
 mod role;
-mod steps;
 mod swingset;
+mod syscall_order;
 pub mod trace;
 mod transactions;
 
@@ -21,11 +21,11 @@ use haltbox_model::Profile;
 
 use crate::carrier::Origin;
 
-pub use course::{Course, Fault};
 pub use entry::Entry;
+pub use entry_order::{Course, Fault};
 pub use judging::{Judged, Judgement, Judging};
 pub use role::{Numbers, Role};
-pub use steps::Steps;
+pub use syscall_order::Steps;
 pub use trace::{Trace, Traced};
 
 /// All that are known.
@@ -290,7 +290,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     /// Follows the entries of a recording.
     fn course(&self) -> Box<dyn Course> {
-        Box::new(course::Any)
+        Box::new(entry_order::Any)
     }
 
     /// Follows entries outside cranks that a recording may lack, or that do not decide

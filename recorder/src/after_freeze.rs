@@ -22,9 +22,9 @@ use crate::clock;
 use crate::console::say;
 use crate::freeze::Frozen;
 use crate::halt_message;
-use crate::private;
-use crate::quiet;
-use crate::regular;
+use crate::host_threads;
+use crate::open_regular;
+use crate::owner_only;
 
 /// Bytes of the alert file: a loop of failures must not fill the disk.
 const ALERT_MAX: usize = 64 << 10;
@@ -115,7 +115,7 @@ pub fn alert_without_a_box(boxes: &Path, reason: &str) -> io::Result<()> {
 /// As [`alert()`].
 pub fn alert_of_held(boxes: &Path, height: u64, name: &str, reason: &str) -> io::Result<()> {
     let told = halt_message::held(height, name, reason);
-    let before = regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
+    let before = open_regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
     match String::from_utf8_lossy(&before).contains(&told) {
         true => Ok(()),
         false => put_on_top(boxes, &told),
@@ -124,13 +124,13 @@ pub fn alert_of_held(boxes: &Path, height: u64, name: &str, reason: &str) -> io:
 
 fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
     let path = boxes.join(ALERT_FILE);
-    let before = regular::read(&path).unwrap_or_default();
+    let before = open_regular::read(&path).unwrap_or_default();
     let time = clock::rfc3339(clock::now_ms());
     let mut text = format!("{time}\n{message}{}", halt_message::WHAT_TO_DO).into_bytes();
     text.extend_from_slice(b"\n");
     text.extend(before);
     text.truncate(ALERT_MAX);
-    private::replace(&path, &text)
+    owner_only::replace(&path, &text)
 }
 
 /// Starts the operator's command, in a process group of its own, with the facts
@@ -153,7 +153,7 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
         .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
         .stdin(Stdio::null())
         .process_group(0);
-    let child = quiet::outside(|| shell.spawn())?;
+    let child = host_threads::outside(|| shell.spawn())?;
     let waiting = move || {
         if let Some(trouble) = wait(child) {
             say(&format!("the --on-freeze command {trouble}"));

@@ -11,8 +11,8 @@
 //! its parts are joined, without compressing them again.
 
 mod block;
+mod copy_released;
 mod hours;
-mod pass;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -32,9 +32,9 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
-use crate::private;
+use crate::open_regular;
+use crate::owner_only;
 use crate::recorder_dir::RecorderDir;
-use crate::regular;
 use crate::size::human_bytes;
 
 pub use block::ArchivedBlock;
@@ -144,7 +144,7 @@ impl Archive {
     /// What the system says.
     pub fn open(dir: &Path) -> Result<Archive, ArchiveError> {
         let path = RecorderDir::at(dir).archive();
-        let made = private::folder(&path);
+        let made = owner_only::folder(&path);
         let opened = made.and_then(|()| BoxFolder::open(&path));
         let folder = opened.map_err(|error| at("open", &path, error))?;
         Ok(Archive { path, folder })
@@ -240,7 +240,7 @@ fn remove(path: &Path) -> Result<(), ArchiveError> {
 }
 
 fn open_file(path: &Path) -> Result<File, ArchiveError> {
-    regular::open(path).map_err(|error| at("open", path, error))
+    open_regular::open(path).map_err(|error| at("open", path, error))
 }
 
 fn at(doing: &'static str, path: &Path, error: io::Error) -> ArchiveError {

@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::recorder_dir::RecorderDir;
 use crate::ring::file::is_held;
-use crate::{private, regular};
+use crate::{open_regular, owner_only};
 
 /// Held by the recorder that is attached.
 const LOCK: &str = "lock";
@@ -38,13 +38,13 @@ pub fn beside(ring: &Path) -> PathBuf {
 
 /// What an attached recorder left, or tells now; nothing if it cannot be read.
 pub fn told(ring: &Path) -> Option<Told> {
-    let bytes = regular::read(&beside(ring).join(TOLD)).ok()?;
+    let bytes = open_regular::read(&beside(ring).join(TOLD)).ok()?;
     Told::decode(&bytes)
 }
 
 /// Whether one is attached now.
 pub fn is_attached(ring: &Path) -> bool {
-    regular::open(&beside(ring).join(LOCK)).is_ok_and(is_held)
+    open_regular::open(&beside(ring).join(LOCK)).is_ok_and(is_held)
 }
 
 /// Hands on the lines that are kept beside a ring, oldest first, each with whether
@@ -52,7 +52,7 @@ pub fn is_attached(ring: &Path) -> bool {
 pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>) -> Result<(), E> {
     let folder = beside(ring);
     for number in numbers(&folder) {
-        let bytes = regular::read(&file_of(&folder, number)).unwrap_or_default();
+        let bytes = open_regular::read(&file_of(&folder, number)).unwrap_or_default();
         for (line, terminated) in Lines::of(&bytes) {
             take(line, terminated)?;
         }
@@ -68,8 +68,8 @@ impl Folder {
     pub fn take(ring: &Path) -> Result<(Folder, Told), String> {
         let path = beside(ring);
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
-        private::folder(&path).map_err(cannot)?;
-        let lock = private::append(&path.join(LOCK)).map_err(cannot)?;
+        owner_only::folder(&path).map_err(cannot)?;
+        let lock = owner_only::append(&path.join(LOCK)).map_err(cannot)?;
         let told = told(ring).unwrap_or_default();
         let lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
@@ -96,7 +96,7 @@ impl Folder {
         }
         let newer = numbers.iter().filter(|number| **number > self.end.file);
         newer.for_each(|number| drop(fs::remove_file(file_of(&self.path, *number))));
-        let file = private::append(&file_of(&self.path, self.end.file));
+        let file = owner_only::append(&file_of(&self.path, self.end.file));
         let length = |file: &File| file.metadata().map(|found| found.len());
         self.lines = file.ok().filter(|file| {
             let end = length(file).unwrap_or(0).min(self.end.bytes);
@@ -118,7 +118,7 @@ impl Folder {
         }
         let file = match &mut self.lines {
             Some(file) => file,
-            none => none.insert(private::append(&file_of(&self.path, self.end.file))?),
+            none => none.insert(owner_only::append(&file_of(&self.path, self.end.file))?),
         };
         let written = file.write_all(lines);
         if written.is_err() {
@@ -146,8 +146,8 @@ impl Folder {
         told.lines = self.end;
         let (path, bytes) = (self.path.join(TOLD), told.encode(at));
         match serious {
-            true => private::replace(&path, &bytes),
-            false => private::put(&path, &bytes),
+            true => owner_only::replace(&path, &bytes),
+            false => owner_only::put(&path, &bytes),
         }
     }
 }

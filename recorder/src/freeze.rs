@@ -29,7 +29,7 @@ use crate::attached;
 use crate::blackbox::{self, BoxFolder, Published};
 use crate::clock;
 use crate::machine;
-use crate::private;
+use crate::owner_only;
 pub use asking::{Answered, AskNode, Asking};
 use progress::Progress;
 use ring_copy::{CopyError, Reading, Scope};
@@ -329,7 +329,7 @@ fn writer_into(
 
 /// The folder of boxes, made if it is not there.
 pub fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
-    private::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
+    owner_only::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
     BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))
 }
 

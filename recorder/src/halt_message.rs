@@ -6,8 +6,8 @@ use haltbox_format::mark::State;
 use haltbox_model::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
+use crate::freeze_request::BY_REQUEST;
 use crate::size::human_bytes;
-use crate::subject::BY_REQUEST;
 
 /// What an operator does at a halt, and what not.
 pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the \

@@ -13,7 +13,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::Superblock;
 use haltbox_model::lifecycle::{Block, Finding};
 
-use crate::regular;
+use crate::open_regular;
 
 /// The boxes of one ring.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Held {
         let entries = fs::read_dir(boxes).into_iter().flatten().flatten();
         let mut held = Held::default();
         for entry in entries {
-            let manifest = regular::open(&entry.path()).ok();
+            let manifest = open_regular::open(&entry.path()).ok();
             let Some(manifest) = manifest.and_then(|file| Manifest::read(&file).ok()) else {
                 continue;
             };

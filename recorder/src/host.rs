@@ -34,17 +34,17 @@ use haltbox_model::{Event, Mismatch, Profile, Weight};
 
 use crate::console;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
-use crate::given::Given;
+use crate::freeze_request::{Holder, Subject};
+use crate::host_threads::SizeLimit;
 use crate::memory;
-use crate::private;
-use crate::quiet::SizeLimit;
+use crate::owner_only;
 use crate::recorder::{Config, Recorder};
 use crate::recorder_dir::RecorderDir;
 pub use crate::ring::Birth;
 use crate::ring::engine::Engine;
 use crate::ring::file::{OpenError, RingOptions};
 pub use crate::ring::lent::Span;
-use crate::subject::{Holder, Subject};
+use crate::source_entry::Given;
 use entry::Line;
 pub use keeper::Background;
 use keeper::Keeper;
@@ -511,7 +511,7 @@ impl HostRecorder {
             Holder::Ring(subject) => self.shared.freeze(subject.of, subject.reason),
             Holder::Archive(block) => {
                 let boxes = self.shared.boxes();
-                let reason = crate::subject::BY_REQUEST;
+                let reason = crate::freeze_request::BY_REQUEST;
                 block.freeze(&boxes, reason).map_err(HostError::Freeze)
             }
         }
@@ -739,7 +739,7 @@ fn make_folders(options: &Options) -> Result<(), HostError> {
         .map_err(|(folder, error)| HostError::Folder(folder, error))?;
     if let Some(text) = &options.profile_text {
         // Recording does not depend on it.
-        let _ = private::replace(&dir.profile(), text);
+        let _ = owner_only::replace(&dir.profile(), text);
     }
     Ok(())
 }

@@ -13,12 +13,12 @@ use haltbox_model::ShowPath;
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Lifecycle};
 
+use crate::freeze_request::found_at_start;
 use crate::held_boxes::Held;
 use crate::machine;
+use crate::open_regular;
 use crate::recorder_dir::RecorderDir;
-use crate::regular;
 use crate::ring::file::OTHER_SIZE;
-use crate::subject::found_at_start;
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ fn is_stamp(text: &str) -> bool {
 
 impl OldRing {
     fn read(path: PathBuf) -> io::Result<OldRing> {
-        let file = regular::open(&path)?;
+        let file = open_regular::open(&path)?;
         let view = RingView::read(&file).map_err(|error| io::Error::other(error.to_string()))?;
         let made_on = view.superblock.map(|superblock| superblock.machine);
         if made_on != Some(machine::machine()) {

@@ -25,7 +25,6 @@ use haltbox_model::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_model::{NodeLog, NodeRules, Profile, SlogEntry, SlogRules, Unread};
 
 use crate::clock;
-use crate::given::{CUT_KEEPS, Given, LeftOut};
 use crate::known_entries::{Heard, KnownEntries};
 use crate::machine;
 use crate::ring::engine::Engine;
@@ -34,6 +33,7 @@ use crate::ring::lent::Span;
 use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
+use crate::source_entry::{CUT_KEEPS, Given, LeftOut};
 pub use resuming::resume_points;
 
 /// Dropped records counted before another mark says so.

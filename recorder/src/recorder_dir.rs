@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_model::Profile;
 
-use crate::private;
+use crate::owner_only;
 
 /// The ring's name in the folder.
 const RING: &str = "ring";
@@ -67,7 +67,7 @@ impl<'a> RecorderDir<'a> {
     /// The folder that could not be made, and why.
     pub fn make(self) -> Result<(), (PathBuf, io::Error)> {
         for folder in [self.0.to_owned(), self.boxes()] {
-            private::folder(&folder).map_err(|error| (folder, error))?;
+            owner_only::folder(&folder).map_err(|error| (folder, error))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use haltbox_format::mark::Session;
 use haltbox_model::history::History;
 use haltbox_model::{Profile, ShowPath};
 
-use crate::regular;
+use crate::open_regular;
 
 /// The profile of the ring's last recorder: a builtin one, or the copy that the
 /// recorder left beside it. A ring that nobody recorded into is Agoric's.
@@ -21,7 +21,7 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
     let copy = ring.with_file_name(Profile::BESIDE_RING);
     let found = match Profile::is_builtin(name) {
         true => Profile::builtin(name),
-        false => Profile::named(&copy.to_string_lossy(), |_| regular::read(&copy)),
+        false => Profile::named(&copy.to_string_lossy(), |_| open_regular::read(&copy)),
     };
     let found = found.map_err(|error| error.to_string())?;
     let own = !Profile::is_builtin(name);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use haltbox_format::mark::State;
 
-use crate::known_block::KnownBlock;
+use crate::block_index::KnownBlock;
 use crate::source::{Blocks, Source};
 
 /// Numbers the executions of a source, in their order.

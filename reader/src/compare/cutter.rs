@@ -9,10 +9,10 @@ use haltbox_model::{Event, InputRules, Profile, SlogRules, json};
 use super::attempts::Attempts;
 use super::chain::Chain;
 use super::durable::Durable;
+use super::left_out::{Told, Worth};
 use super::party::Party;
 use super::repeats::{Repeats, Resent};
 use super::roots::Roots;
-use super::told::{Told, Worth};
 use crate::carrier::{Origin, is_prefixed};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{

@@ -5,8 +5,8 @@ use std::io;
 
 use haltbox_model::{Profile, SlogRules, json};
 
+use super::app_hash_dispute::Dispute;
 use super::changes;
-use super::dispute::Dispute;
 use super::document::{
     BreakFacts, Consequence, Context, Document, HeightFacts, LastWrite, Place, SideFacts, Sides,
 };
@@ -16,10 +16,10 @@ use super::judgements::{self, Dissent, Judgements};
 use super::last_write::{self, StoreKey};
 use super::outcome::{self, Aside};
 use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
+use super::parting_place::{self, Settled, both, settle};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::roots;
-use super::settle::{self, Settled, both, settle};
 use super::streams;
 use super::verdict::{Finding, Verdict, Which, other_inputs_words};
 use super::version;
@@ -404,7 +404,7 @@ impl Document {
         let Some(aside) = &comparison.aside else {
             return Ok(());
         };
-        let evidence = settle::gather(a, b, aside)?;
+        let evidence = parting_place::gather(a, b, aside)?;
         let sides = [("A", a, &evidence[0]), ("B", b, &evidence[1])];
         let steps = sides.map(|(name, party, evidence)| {
             let step = evidence.unit.first();
@@ -453,7 +453,7 @@ impl Document {
         let Some(told) = &comparison.told else {
             return Ok(());
         };
-        let evidence = settle::gather(a, b, told)?;
+        let evidence = parting_place::gather(a, b, told)?;
         let steps = [("A", a, &evidence[0]), ("B", b, &evidence[1])].map(|(name, party, found)| {
             let step = found.unit.first();
             step.map_or(format!("{name} has no more events"), |step| {
@@ -606,7 +606,7 @@ impl Document {
         comparison: &Comparison,
     ) -> io::Result<()> {
         let [(block_a, at_a), (block_b, at_b)] = [&parting.a, &parting.b];
-        let mut finding = settle::case(a, parting, evidence, comparison).judge();
+        let mut finding = parting_place::case(a, parting, evidence, comparison).judge();
         let same = block_a.app_hash.is_some() && block_a.app_hash == block_b.app_hash;
         let same = same || Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true);
         if finding.role == Role::Result && same {

@@ -6,8 +6,8 @@ use std::io;
 use haltbox_model::SlogRules;
 
 use super::cutter::{self, Depth};
-use super::part::{Part, Parts};
 use super::party::Party;
+use super::step_part::{Part, Parts};
 use crate::tape::{BlockTape, Finds, UnitDigest};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary, entry};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::block_inputs::{Given, Input, is_local};
 use crate::count::counted;
-use crate::given::{Given, Input, is_local};
 
 /// Names of inputs that are told one by one.
 const TOLD: usize = 64;

@@ -13,8 +13,8 @@ use haltbox_format::Stream;
 
 use super::document::Place;
 use super::pair::{Agreement, Comparison};
+use super::parting_place::both;
 use super::party::Party;
-use super::settle::both;
 use crate::source::Item;
 use crate::vocabulary::judging::{Judged, Judgement, Thing};
 

@@ -8,8 +8,8 @@ use haltbox_model::json;
 
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
+use super::parting_place::both;
 use super::party::Party;
-use super::settle::both;
 use super::verdict::Finding;
 use crate::source::Source;
 use crate::tape::{BlockTape, Finds};

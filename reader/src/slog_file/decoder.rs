@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use zstd::stream::raw::{DParameter, Decoder as RawZstd, Operation};
 
 use super::Damage;
-use crate::kind::Compression;
+use crate::source_kind::Compression;
 
 /// Windows up to 2 GiB, the most the format knows: slogs are compressed with `--long`.
 const WINDOW_LOG_MAX: u32 = 31;

@@ -1,6 +1,6 @@
 //! Agoric's SwingSet: a kernel that runs vats, and the slog that it writes.
 
-mod course;
+mod entry_order;
 mod opening;
 
 use std::borrow::Cow;
@@ -132,7 +132,7 @@ impl Vocabulary for SwingSet {
     }
 
     fn course(&self) -> Box<dyn Course> {
-        Box::new(course::OfKernel::default())
+        Box::new(entry_order::OfKernel::default())
     }
 
     fn structure_fault(&self, lines: &[&[u8]]) -> Option<(usize, String)> {

@@ -6,7 +6,7 @@
 //! is told by the folder of boxes, and what the node's log and other nodes tell is
 //! kept in a folder of its own.
 
-mod beside;
+mod log_and_peers;
 mod watched;
 mod writing;
 
@@ -26,13 +26,13 @@ use crate::intake::Place;
 use crate::rpc;
 use crate::service::Service;
 use crate::signals::{self, Signals};
-use beside::Beside;
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::console::{self, say};
 use haltbox_recorder::freeze::Plan;
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::triggers::Policy;
+use log_and_peers::Beside;
 use watched::{Wanted, Watched};
 use writing::Writing;
 

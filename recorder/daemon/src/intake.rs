@@ -8,8 +8,8 @@ pub(crate) mod draining;
 mod followed;
 pub(crate) mod journal;
 pub mod lines;
-mod passed;
 pub(crate) mod pipe;
+mod systemd_fifo;
 pub(crate) mod trouble;
 
 use haltbox_model::ShowPath;
@@ -33,7 +33,7 @@ use pipe::{read_now, widen};
 use trouble::{Failure, Trouble};
 
 use crate::run::link::Rest;
-use haltbox_recorder::given::{Given, OWN_LINE};
+use haltbox_recorder::source_entry::{Given, OWN_LINE};
 
 pub use trouble::News;
 
@@ -163,7 +163,7 @@ impl Source {
         let begins = match place {
             Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(stdin()?)),
             Place::Passed(name) => {
-                let passed = passed::find(name.as_deref())?;
+                let passed = systemd_fifo::find(name.as_deref())?;
                 let cannot = |error| passed.cannot_be_opened(&error);
                 Begins::new(passed.shown(), fifo(&passed.path()).map_err(cannot)?)
             }

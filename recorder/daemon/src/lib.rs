@@ -20,12 +20,12 @@
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
-mod again;
 mod alarms;
 pub mod attach;
 pub mod collect;
 pub mod intake;
 pub mod operator;
+mod retry;
 pub mod rpc;
 pub mod run;
 pub mod serve;

@@ -27,8 +27,8 @@
 
 mod answers;
 mod client;
+mod peer_verdict;
 mod poll;
-mod weigh;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,9 +40,9 @@ pub use client::Endpoint;
 pub(crate) use client::{Client, shown};
 use haltbox_recorder::console::say;
 use haltbox_recorder::freeze::AskNode;
+pub use peer_verdict::Outcome;
+use peer_verdict::Witnesses;
 use poll::Pollers;
-pub use weigh::Outcome;
-use weigh::Witnesses;
 
 /// Between two looks at what came: blocks become known in the meantime.
 const WEIGH_EVERY: Duration = Duration::from_millis(100);

@@ -17,10 +17,10 @@
 //! | [`output`] | the node's output, with `--tee` |
 //! | `pump` | the node's slog, with `--fifo` |
 
-pub mod beside;
 pub mod link;
 pub mod output;
 mod pump;
+pub mod recorder_child;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -38,12 +38,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::signals::Signals;
-use beside::Beside;
 use haltbox_recorder::console::say;
-use haltbox_recorder::private;
+use haltbox_recorder::owner_only;
 use link::Link;
 use output::Output;
 use pump::Pump;
+use recorder_child::Beside;
 
 /// The slog's name in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
@@ -103,7 +103,7 @@ impl Options {
 pub fn run(options: &Options) -> Result<u8, String> {
     let mut signals =
         Signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
-    private::folder(&options.dir)
+    owner_only::folder(&options.dir)
         .map_err(|error| format!("cannot make {}: {error}", options.dir.shown()))?;
     let oom_kills = oom_kills();
     let mut streams = Streams::open(options)?;

@@ -26,9 +26,9 @@ use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
 use crate::operator::control::{self, Control, Reply, Request};
 use crate::rpc::{self, Watch};
-use crate::run::beside::arguments_of_this_process;
 use crate::run::link::{Handed, Word, Wrapper};
 use crate::run::output::Copying;
+use crate::run::recorder_child::arguments_of_this_process;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
 use freezing::{Freezing, HeldBy, Wanted};
@@ -37,15 +37,15 @@ use haltbox_recorder::archive::{self, Archiving};
 use haltbox_recorder::console::{self, say};
 use haltbox_recorder::freeze::progress::Progress;
 use haltbox_recorder::freeze::{self, FreezeError, Frozen, Plan};
-use haltbox_recorder::given::LeftOut;
+use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject, found_at_start};
 use haltbox_recorder::host::program::Program;
+use haltbox_recorder::host_threads;
 use haltbox_recorder::old_rings::{self, OldRing};
-use haltbox_recorder::quiet;
 use haltbox_recorder::recorder::{Config, Opened, Recorder};
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::RingOptions;
 use haltbox_recorder::size;
-use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject, found_at_start};
+use haltbox_recorder::source_entry::LeftOut;
 use haltbox_recorder::triggers::Policy;
 pub(crate) use opening::followed;
 use opening::{FirstBlock, keep_profile, open_sources};
@@ -101,7 +101,7 @@ pub struct Options {
 pub fn serve(options: Options) -> Result<(), String> {
     // `haltbox run` starts it in a process group of its own.
     if options.of_run.is_some() {
-        let allowed = quiet::speak_from_the_background();
+        let allowed = host_threads::speak_from_the_background();
         allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
     }
     let signals = Signals::catch(&signals::ENDING);

@@ -20,11 +20,11 @@
 //! where the block's entries begin and end. The node's log may run ahead of it
 //! or behind it.
 
-mod beside;
 mod block;
 mod decision;
 mod fold;
 mod record;
+mod told_marks;
 
 pub use block::{Block, Finding};
 

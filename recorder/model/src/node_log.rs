@@ -10,8 +10,8 @@
 mod breaks;
 mod check;
 mod form;
+mod hash_pattern;
 mod memory;
-mod mismatch;
 mod notice;
 mod reading;
 #[cfg(test)]
@@ -31,7 +31,7 @@ use crate::log_line::{Entry, LogLine};
 use breaks::{BannerRule, BreakRule};
 use check::MAX_TEXT;
 use form::FieldRule;
-use mismatch::{Found, Pattern};
+use hash_pattern::{Found, Pattern};
 use notice::Notice;
 use reading::Reading;
 

@@ -8,11 +8,11 @@ use haltbox_format::mark::Position;
 use haltbox_format::{Lane, RingId, Stream};
 use haltbox_model::Profile;
 
-use super::pass::Pass;
+use super::copy_released::Pass;
 use super::*;
-use crate::given::Given;
 use crate::recorder::{Config, Recorder};
 use crate::ring::file::RingOptions;
+use crate::source_entry::Given;
 
 /// Never over, as far as these tests go.
 const LATER: &str = "9999-12-31T23";

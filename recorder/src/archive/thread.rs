@@ -11,12 +11,12 @@ use haltbox_format::archive_name::hour_of;
 use haltbox_format::blackbox::THREAD_STACK;
 use haltbox_model::Profile;
 
-use super::pass::Pass;
+use super::copy_released::Pass;
 use super::{Archive, ArchiveError, Lock};
 use crate::clock;
 use crate::console::say;
+use crate::host_threads;
 use crate::machine;
-use crate::quiet;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl Archiving {
         let thread = std::thread::Builder::new()
             .name("haltbox-archive".to_owned())
             .stack_size(THREAD_STACK);
-        quiet::spawn(thread, work).map(|_| Archiving { wake })
+        host_threads::spawn(thread, work).map(|_| Archiving { wake })
     }
 
     /// Enough was recorded for another part. Never waits.

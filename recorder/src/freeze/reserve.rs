@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use crate::private;
+use crate::owner_only;
 
 /// The file's name in the folder of boxes.
 pub const RESERVE: &str = ".reserve";
@@ -47,7 +47,7 @@ impl Reserve {
     }
 
     fn open(&self) -> io::Result<File> {
-        private::writing()
+        owner_only::writing()
             .create(true)
             .truncate(false)
             .open(&self.path)

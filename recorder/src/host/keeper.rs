@@ -12,10 +12,10 @@ use super::Shared;
 use super::program::Program;
 use crate::after_freeze::{self, AfterFreeze};
 use crate::archive::{self, Archiving};
+use crate::freeze_request::found_at_start;
 use crate::halt_message;
-use crate::quiet;
+use crate::host_threads;
 use crate::recorder::News;
-use crate::subject::found_at_start;
 use crate::triggers::{Due, Policy, Triggers};
 
 /// How often the marks are looked at.
@@ -48,7 +48,7 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name("haltbox-keeper".to_owned())
             .stack_size(THREAD_STACK);
-        quiet::spawn(thread, move || {
+        host_threads::spawn(thread, move || {
             Work::new(&shared, background, left).run(&asked)
         })?;
         Ok(Keeper {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{private, regular};
+use crate::{open_regular, owner_only};
 
 /// Beside the ring, for whoever writes a box when the host is not there.
 const FILE: &str = "host.json";
@@ -50,7 +50,7 @@ impl Program {
     pub fn note(told: Option<&Program>, dir: &Path) {
         let path = dir.join(FILE);
         match told.and_then(|told| serde_json::to_vec(told).ok()) {
-            Some(text) => _ = private::replace(&path, &text),
+            Some(text) => _ = owner_only::replace(&path, &text),
             None => _ = fs::remove_file(&path),
         }
     }
@@ -68,7 +68,7 @@ impl Program {
     fn told_in(dir: &Path) -> Option<Program> {
         let path = dir.join(FILE);
         let is_short = fs::metadata(&path).is_ok_and(|found| found.len() <= LONGEST);
-        let text = is_short.then(|| regular::read(&path).ok())??;
+        let text = is_short.then(|| open_regular::read(&path).ok())??;
         serde_json::from_slice(&text).ok()
     }
 }

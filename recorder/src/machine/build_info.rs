@@ -8,7 +8,7 @@ use object::read::elf::{FileHeader as _, SectionHeader as _};
 use object::{Endianness, ReadCache};
 use sha2::{Digest as _, Sha256};
 
-use crate::regular;
+use crate::open_regular;
 
 /// Bytes of the longest build information that is read: a chain with thousands of modules has
 /// less.
@@ -49,7 +49,7 @@ pub(crate) fn versions(program: &Path) -> BTreeMap<String, String> {
 }
 
 fn section_of(program: &Path) -> Option<Vec<u8>> {
-    let cache = ReadCache::new(regular::open(program).ok()?);
+    let cache = ReadCache::new(open_regular::open(program).ok()?);
     let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
     let endian = header.endian().ok()?;
     // None: the first section tells the number, which may be any.

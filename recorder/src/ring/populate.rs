@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::quiet;
+use crate::host_threads;
 use crate::ring::Heads;
 use crate::ring::map::{Birth, Pages};
 
@@ -35,7 +35,7 @@ pub fn start(pages: Pages, heads: Arc<Heads>, segment_size: usize) -> std::io::R
     let stopped = Arc::clone(&stop);
     let thread = std::thread::Builder::new().name("haltbox-pages".to_owned());
     let work = move || run(&pages, &heads, segment_size, &stopped);
-    let thread = quiet::spawn(thread, work)?;
+    let thread = host_threads::spawn(thread, work)?;
     Ok(Populating {
         stop,
         thread: Some(thread),

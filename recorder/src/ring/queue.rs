@@ -17,7 +17,7 @@ use haltbox_format::ring::{HEADER_SIZE, padded};
 
 use super::map::{Birth, start_writeback};
 use super::written::{encode, fits};
-use crate::quiet;
+use crate::host_threads;
 
 /// Bytes that may wait.
 const LIMIT: usize = 16 << 20;
@@ -90,7 +90,7 @@ impl Queued {
         let builder = std::thread::Builder::new()
             .name("haltbox-writer".to_owned())
             .stack_size(STACK);
-        let thread = quiet::spawn(builder, move || {
+        let thread = host_threads::spawn(builder, move || {
             written.run(&file);
             drop(held);
         })?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use haltbox_format::ring::{FRAGMENT, HEADER_SIZE, padded};
 
 use super::map::Birth;
-use crate::quiet::SizeLimit;
+use crate::host_threads::SizeLimit;
 
 /// For so long nothing is written after a write that failed: a full XFS flushes all its files
 /// before it says so, each time.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
-use haltbox_recorder::given::Given;
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
+use haltbox_recorder::source_entry::Given;
 
 /// Agoric's `flight-recorder.bin`, whose numbers are big-endian, with an arena of this size: of lines that do not fit
 /// the oldest go.

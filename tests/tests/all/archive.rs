@@ -304,11 +304,7 @@ fn what_is_left_of_a_disk_is_the_node_s() {
     chain.recorder.wait_for("so archiving pauses");
     chain.feed(61..=90);
     assert!(files(&dir).is_empty());
-    let told = chain
-        .recorder
-        .said()
-        .matches("archiving pauses")
-        .count();
+    let told = chain.recorder.said().matches("archiving pauses").count();
     assert_eq!(told, 1, "{}", chain.recorder.said());
     fs::remove_file(&filler).expect("room again");
     chain.feed(91..=110);

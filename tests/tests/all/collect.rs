@@ -142,10 +142,7 @@ fn a_block_of_an_older_release_has_the_form_of_its_own() {
     let unknown = older("other").without("/block_results");
     let (code, said, found) = unknown.collect(&folder.path().join("unknown"));
     assert!(code == 2 && found.is_none(), "{said}");
-    assert!(
-        said.contains("CometBFT release"),
-        "{said}"
-    );
+    assert!(said.contains("CometBFT release"), "{said}");
 }
 
 #[test]
@@ -340,7 +337,10 @@ fn what_the_node_does_not_tell_is_said() {
             healthy().without("/block?height=20"),
             "did not return the block",
         ),
-        (healthy().without("/validators?height=19"), "votes for the previous block"),
+        (
+            healthy().without("/validators?height=19"),
+            "votes for the previous block",
+        ),
         (evidence, "evidence of an unknown kind against validators"),
         (no_address, "without an ed25519 key"),
         (voters, "votes for the previous block"),

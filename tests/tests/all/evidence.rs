@@ -12,10 +12,10 @@ use haltbox_model::history::History as Marks;
 use haltbox_model::{BlockHasher, Event, Mismatch, Profile, SlogRules, Weight};
 use haltbox_reader::{Survey, open, verify};
 use haltbox_recorder::freeze::{Plan, freeze};
-use haltbox_recorder::given::{Given, LeftOut};
 use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_recorder::recorder::{Config, Recorder};
 use haltbox_recorder::ring::file::RingOptions;
+use haltbox_recorder::source_entry::{Given, LeftOut};
 use haltbox_tests::*;
 
 const RING: u64 = 4 << 20;

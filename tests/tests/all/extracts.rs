@@ -187,7 +187,10 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
     );
     assert_eq!(fs::read(&there).expect("a file"), b"mine");
     let other = node.path(NAME);
-    refused(&["extract", slog, "-o", text(&other)], "is the name of another box");
+    refused(
+        &["extract", slog, "-o", text(&other)],
+        "is the name of another box",
+    );
     let nothing = node.path("nothing");
     refused(
         &["extract", slog, "-o", text(&nothing), "--height", "99"],
@@ -456,8 +459,5 @@ fn hostile_lines_become_tokens() {
         text(&node.key),
     ]);
     let told = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(
-        told.contains(&format!("of {lines}\n")),
-        "{told}"
-    );
+    assert!(told.contains(&format!("of {lines}\n")), "{told}");
 }

@@ -14,11 +14,11 @@ use haltbox_format::{Lane, Stream};
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::Finding;
 use haltbox_model::{Event, Profile};
-use haltbox_recorder::given::Given;
 use haltbox_recorder::old_rings;
 use haltbox_recorder::recorder::{Config, Opened, Recorder as Ring};
 use haltbox_recorder::ring::file::{OpenedRing, RingOptions, open};
 use haltbox_recorder::ring::{Appended, Protected};
+use haltbox_recorder::source_entry::Given;
 use haltbox_tests::*;
 
 const RING: u64 = 4 << 20;

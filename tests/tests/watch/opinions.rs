@@ -235,7 +235,10 @@ fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
     wait_until("it is on", on);
     filter.answer_with(holds);
     let line = watcher.wait_for("the endpoint answered all the time", PATIENCE);
-    assert!(line.contains("its operator turned the failsafe off"), "{line}");
+    assert!(
+        line.contains("its operator turned the failsafe off"),
+        "{line}"
+    );
     wait_until("it is off", || !on());
 
     filter.answer_with(failsafe);

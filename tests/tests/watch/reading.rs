@@ -317,7 +317,10 @@ fn who_was_away_is_not_accused() {
         assert_eq!(document["verdict"], "evidence insufficient", "{document:#}");
         assert_eq!(document["place"]["height"], executed.block);
         let summary = document["summary"].as_str().expect("a sentence");
-        assert!(summary.contains("at least one of them is not final"), "{summary}");
+        assert!(
+            summary.contains("at least one of them is not final"),
+            "{summary}"
+        );
     }
     for document in diff(0, &whole, &late.ring()) {
         assert_eq!(document["verdict"], "identical", "{document:#}");
@@ -335,7 +338,10 @@ fn who_was_away_is_not_accused() {
     for document in diff(2, &whole, &watch.ring()) {
         assert_eq!(document["verdict"], "evidence insufficient", "{document:#}");
         let summary = document["summary"].as_str().expect("a sentence");
-        let another = format!("the two sides have different blocks at height {}", executed.block);
+        let another = format!(
+            "the two sides have different blocks at height {}",
+            executed.block
+        );
         assert!(summary.contains(&another), "{summary}");
     }
 }

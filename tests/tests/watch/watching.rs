@@ -78,7 +78,10 @@ fn every_kind_of_invalid_message_has_its_reason_and_one_alert() {
     let placed = chains.from.emit(b"hello");
     type Kind = (&'static str, Message);
     let kinds: Vec<Kind> = vec![
-        ("the log index is out of range", with(&placed, |m| m.place.log = 7)),
+        (
+            "the log index is out of range",
+            with(&placed, |m| m.place.log = 7),
+        ),
         (
             "payload has another digest",
             with(&placed, |m| m.payload = B256::repeat_byte(1)),

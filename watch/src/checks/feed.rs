@@ -15,7 +15,7 @@ use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
 use haltbox_model::ShowPath;
 use haltbox_recorder::console::say;
-use haltbox_recorder::given::Given;
+use haltbox_recorder::source_entry::Given;
 
 use super::keeper::Keeper;
 use super::proxyd::{Joiner, LogLine};

@@ -10,7 +10,7 @@ use haltbox_model::{Profile, ShowPath};
 use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
 use haltbox_reader::blackbox::{BoxItem, BoxStream};
-use haltbox_reader::selecting::{Selection, Selector};
+use haltbox_reader::selection::{Selection, Selector};
 use haltbox_reader::source::{self, Hole, Item, Line, Source};
 
 /// Print the lines of a source, byte for byte as the host wrote them.

@@ -707,8 +707,7 @@ mod tests {
             .zip([read("host", 1), read("mine", 2), read("host", 1)])
             .collect();
         let foreign = without_foreign(&mut sources);
-        let expected =
-            "b was recorded with the profile mine, the others with host: it cannot be compared with them";
+        let expected = "b was recorded with the profile mine, the others with host: it cannot be compared with them";
         assert_eq!(foreign, [expected]);
         let kept: Vec<&PathBuf> = sources.iter().map(|(path, _)| *path).collect();
         assert_eq!(kept, [&paths[0], &paths[2]]);

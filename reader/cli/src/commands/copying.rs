@@ -17,10 +17,10 @@ use haltbox_model::{Event, Profile, Redactor};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
+use haltbox_reader::block_index::{KnownBlock, Promised};
 use haltbox_reader::carrier::Origin;
 use haltbox_reader::execution::{Execution, MissingRecords};
-use haltbox_reader::known_block::{KnownBlock, Promised};
-use haltbox_reader::selecting::{Picked, Selection, Selector};
+use haltbox_reader::selection::{Picked, Selection, Selector};
 use haltbox_reader::source::{Blocks, Hole, Item, Line, Source};
 
 /// The longest line that is put together from parts: a file of kilobytes may

@@ -16,7 +16,7 @@ use haltbox_reader::compare::cutter::{self, Depth};
 use haltbox_reader::compare::party::Party;
 use haltbox_reader::compare::streams::{self, StreamFacts};
 use haltbox_reader::count::counted;
-use haltbox_reader::selecting::{Selection, Selector};
+use haltbox_reader::selection::{Selection, Selector};
 use haltbox_reader::source::{self, Hole, Item, Source};
 use haltbox_reader::survey::{Row, Survey};
 use haltbox_reader::tape::{BlockTape, Finds};

@@ -10,7 +10,7 @@ use haltbox_model::{KEY_MIN, Profile, RedactKey, Redactor};
 
 use super::copying::{self, Making};
 use super::{Outcome, output, profile_for, shown, single};
-use haltbox_reader::selecting::Selection;
+use haltbox_reader::selection::Selection;
 
 /// More is no key but a file named by mistake.
 const KEY_MAX: u64 = 64 << 10;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use haltbox_reader::selecting::Selection;
+use haltbox_reader::selection::Selection;
 
 /// Heights, attempts and cranks; everything, if nothing is named.
 #[derive(Args, Clone, Debug)]

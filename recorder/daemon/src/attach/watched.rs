@@ -17,12 +17,12 @@ use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
 
 use super::{Options, Trouble, passing};
-use crate::again::Again;
+use crate::retry::Again;
 use haltbox_recorder::archive::{self, Archiving};
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine::machine;
+use haltbox_recorder::open_regular;
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::regular;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
 
@@ -64,7 +64,7 @@ impl Watched {
     /// Opens a ring. `asked`: how its entries are read, by default as it says.
     pub(super) fn open(path: &Path, asked: Option<&Profile>) -> Result<Watched, Trouble> {
         let cannot = |error: io::Error| passing(format!("{}: {error}", path.shown()));
-        let file = regular::open(path).map_err(cannot)?;
+        let file = open_regular::open(path).map_err(cannot)?;
         let inode = file.metadata().map_err(cannot)?.ino();
         let view = RingView::read(&file).map_err(|e| passing(format!("{} {e}", path.shown())))?;
         if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {

@@ -13,10 +13,10 @@ use haltbox_model::history::History;
 use haltbox_model::{Profile, ShowPath};
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::freeze::{self, Plan};
+use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring_profile::{is_of, of_ring};
-use haltbox_recorder::subject::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::{attached, console, halt_message};
 
 use super::load_profile;

@@ -6,10 +6,10 @@
 //! are called by then, or whether they were removed. Whatever may be missing at the
 //! seam between two of them is told as a gap there.
 
-mod beside;
 mod blocks;
 mod file;
 mod inflate;
+mod rotated;
 
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
@@ -22,10 +22,10 @@ use haltbox_format::mark::{Before, SourceMark};
 use haltbox_model::ShowPath;
 
 use super::trouble::Failure;
-use beside::{Between, Last};
 pub(super) use blocks::BlockFolder;
 use file::{FollowedFile, Got};
 pub(crate) use inflate::inflated;
+use rotated::{Between, Last};
 
 /// How often it is asked what is at the path.
 const LOOK: Duration = Duration::from_millis(20);
@@ -179,7 +179,7 @@ impl Followed {
         }
         let same_path = mark.path == path.display().to_string();
         let was_absent = mark.inode == 0 && now.is_none();
-        let known = same_path.then(|| beside::find(path, mark)).flatten();
+        let known = same_path.then(|| rotated::find(path, mark)).flatten();
         let Some((known, name)) = known else {
             let goes_on = same_path && was_absent;
             // Files may have come and gone.
@@ -230,7 +230,7 @@ impl Followed {
         let (mut from, mut late) = (0, false);
         if let Some(file) = &mut self.reading {
             from = file.begin(place)?;
-            (self.left, late) = beside::older(&self.path, file, self.until, LEFT_AT_MOST);
+            (self.left, late) = rotated::older(&self.path, file, self.until, LEFT_AT_MOST);
             self.left.iter_mut().for_each(FollowedFile::pass_over);
         }
         Ok(Opened {
@@ -253,7 +253,7 @@ impl Followed {
             place: mark.before.map(|before| (mark.offset, before)),
             until: self.until,
         };
-        if let Between::These(files) = beside::between(&self.path, &last, now.as_ref()) {
+        if let Between::These(files) = rotated::between(&self.path, &last, now.as_ref()) {
             self.wait(files, &away);
         }
         match now {
@@ -537,7 +537,7 @@ impl Followed {
                     .unwrap_or(self.looked.clock),
             };
             let several = "it was rotated more than once between two checks";
-            match beside::between(&self.path, &last, Some(&file)) {
+            match rotated::between(&self.path, &last, Some(&file)) {
                 Between::Nothing => {}
                 Between::Unclear => missing = missing.or(Some(several.to_owned())),
                 Between::These(files) => {

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::intake::lines::{LONGEST, LineSplitter};
 use crate::intake::pipe::read_now;
-use haltbox_recorder::given::Given;
+use haltbox_recorder::source_entry::Given;
 
 /// What a source of this kind is called.
 pub(crate) const SCHEME: &str = "journal:";

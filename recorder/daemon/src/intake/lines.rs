@@ -3,7 +3,7 @@
 use haltbox_format::Digest;
 use haltbox_format::ring::CutHeader;
 
-use haltbox_recorder::given::{CUT_KEEPS, Given};
+use haltbox_recorder::source_entry::{CUT_KEEPS, Given};
 
 /// The longest line that is held in memory whole. Longer ones are recorded
 /// cut, with their full length and digest.

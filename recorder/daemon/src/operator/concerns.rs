@@ -534,9 +534,9 @@ mod tests {
 
     use super::*;
     use crate::operator::status;
-    use haltbox_recorder::given::LeftOut;
     use haltbox_recorder::recorder::{Config, Recorder};
     use haltbox_recorder::ring::file::RingOptions;
+    use haltbox_recorder::source_entry::LeftOut;
 
     /// A ring that nobody writes, its status and its marks.
     fn ring(record: impl FnOnce(&mut Recorder)) -> (tempfile::TempDir, Status, History) {

@@ -29,7 +29,7 @@ use haltbox_recorder::halt_message::WHAT_TO_DO;
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::machine;
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::{private, regular};
+use haltbox_recorder::{open_regular, owner_only};
 
 /// Beside the ring: the boxes over which the operator lets the node start.
 const RELEASED: &str = "released";
@@ -294,7 +294,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
     let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
     let path = RecorderDir::at(dir).boxes().join(name);
     let file = match is_name {
-        true => regular::open(&path).map_err(|error| error.to_string())?,
+        true => open_regular::open(&path).map_err(|error| error.to_string())?,
         false => return Err("it is not a valid box name".to_owned()),
     };
     Manifest::read(&file).map_err(|error| error.to_string())
@@ -304,7 +304,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
 fn told_of(dir: &Path) -> Result<Told, String> {
     let ring = ring_path(dir);
     let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
-    let file = regular::open(&ring).map_err(|error| cannot(&error))?;
+    let file = open_regular::open(&ring).map_err(|error| cannot(&error))?;
     let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
     if view.superblock.as_ref().is_some_and(machine::is_others) {
         return Err(cannot(&"it was made on another machine"));
@@ -344,7 +344,7 @@ fn folder_of(dir: &Path) -> PathBuf {
 /// Names of boxes over which the operator lets the node start.
 fn released(dir: &Path) -> io::Result<Vec<String>> {
     let path = dir.join(RELEASED);
-    let file = match regular::open(&path) {
+    let file = match open_regular::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
@@ -353,7 +353,7 @@ fn released(dir: &Path) -> io::Result<Vec<String>> {
             "it is longer than any file that Haltbox writes there",
         ));
     }
-    let text = regular::read(&path)?;
+    let text = open_regular::read(&path)?;
     let lines = String::from_utf8_lossy(&text).into_owned();
     let name = |line: &str| line.split(' ').next_back().map(str::to_owned);
     Ok(lines.lines().filter_map(name).collect())
@@ -362,7 +362,7 @@ fn released(dir: &Path) -> io::Result<Vec<String>> {
 /// Writes down that these boxes hold up no start, so that it outlives a power cut.
 fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
     let path = dir.join(RELEASED);
-    let known = match regular::read(&path) {
+    let known = match open_regular::read(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
@@ -371,7 +371,7 @@ fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
     let new = names.iter().map(|name| format!("{time} {name}"));
     let mut lines: Vec<String> = known.lines().map(str::to_owned).chain(new).collect();
     lines.drain(..lines.len().saturating_sub(REMEMBERED));
-    private::replace(&path, (lines.join("\n") + "\n").as_bytes())?;
+    owner_only::replace(&path, (lines.join("\n") + "\n").as_bytes())?;
     File::open(dir)?.sync_all()
 }
 

@@ -25,9 +25,9 @@ use haltbox_recorder::attached;
 use haltbox_recorder::clock;
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine;
+use haltbox_recorder::open_regular;
 use haltbox_recorder::recorder::resume_points;
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::regular;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
 use haltbox_recorder::size::human_bytes;
@@ -206,7 +206,7 @@ pub fn look(path: &Path) -> Result<Status, String> {
 pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     let ring = ring_path(path);
     let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.shown());
-    let file = regular::open(&ring).map_err(|error| cannot(&not_opened(&error)))?;
+    let file = open_regular::open(&ring).map_err(|error| cannot(&not_opened(&error)))?;
     let view = RingView::read(&file).map_err(|error| cannot(&error))?;
     let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
     let lacks_app_hash = lacks_app_hash(&history);

@@ -7,7 +7,7 @@
 //! given back. Should this process be killed, the recorder copies on.
 //!
 //! What the log cannot take is left out by whole lines, counted, and told in its
-//! place, as [`LeftOut`](haltbox_recorder::given::LeftOut) has it: whoever reads the
+//! place, as [`LeftOut`](haltbox_recorder::source_entry::LeftOut) has it: whoever reads the
 //! log sees that it has a gap.
 
 mod log;

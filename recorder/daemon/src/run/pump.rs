@@ -26,7 +26,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use crate::intake::pipe::widen;
-use haltbox_recorder::given::LeftOut;
+use haltbox_recorder::source_entry::LeftOut;
 
 /// Bytes read at once.
 const CHUNK: usize = 128 << 10;

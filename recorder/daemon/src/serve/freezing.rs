@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use haltbox_format::mark::Attempt;
 
-use crate::again::Again;
+use crate::retry::Again;
 use haltbox_recorder::archive::ArchivedBlock;
 use haltbox_recorder::console::say;
 use haltbox_recorder::freeze::progress::Progress;

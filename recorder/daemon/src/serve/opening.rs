@@ -12,13 +12,13 @@ use super::Options;
 use crate::intake::Source;
 use crate::intake::journal::{SCHEME, shown_path};
 use haltbox_recorder::console::say;
-use haltbox_recorder::private;
+use haltbox_recorder::owner_only;
 use haltbox_recorder::recorder::Opened;
 
 /// Replaced as a whole: a kill must not leave half a profile. Recording does
 /// not depend on it.
 pub(super) fn keep_profile(path: &Path, text: &[u8]) {
-    if let Err(error) = private::replace(path, text) {
+    if let Err(error) = owner_only::replace(path, text) {
         say(&format!(
             "cannot save a copy of the profile at {}: {error}",
             path.shown()

@@ -2,7 +2,7 @@
 
 use super::breaks::{BannerRule, BreakRule};
 use super::form::FieldRule;
-use super::mismatch::Pattern;
+use super::hash_pattern::Pattern;
 use super::notice::Notice;
 use super::{FailureRule, Keys, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
 

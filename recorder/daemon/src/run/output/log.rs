@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use haltbox_model::ShowPath;
 
-use haltbox_recorder::given::LeftOut;
-use haltbox_recorder::private;
-use haltbox_recorder::quiet::SizeLimit;
+use haltbox_recorder::host_threads::SizeLimit;
+use haltbox_recorder::owner_only;
+use haltbox_recorder::source_entry::LeftOut;
 
 /// How often a full disk is asked whether it has room again ...
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -227,7 +227,7 @@ fn is_full(error: &io::Error) -> bool {
 
 /// The log, and whether its last line has no end.
 fn open_log(path: &Path) -> io::Result<(File, bool)> {
-    let file = private::append(path)?;
+    let file = owner_only::append(path)?;
     let length = file.metadata()?.len();
     let torn = length > 0 && last_byte(path, length)? != b'\n';
     Ok((file, torn))

@@ -5,7 +5,7 @@ use haltbox_format::{Lane, Stream};
 use haltbox_model::lifecycle::Lifecycle;
 use haltbox_model::{Event, Profile};
 
-use crate::known_block::KnownBlock;
+use crate::block_index::KnownBlock;
 use crate::source::{Blocks, Line};
 
 /// Where a line stands.

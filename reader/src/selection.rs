@@ -8,8 +8,8 @@ use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
 use haltbox_model::lifecycle::Lifecycle;
 
+use crate::attribution::{Place, Placer};
 use crate::carrier::Origin;
-use crate::placing::{Place, Placer};
 use crate::source::{Blocks, Hole, Line};
 
 /// Lines held back at most until the block is known that they prepare.

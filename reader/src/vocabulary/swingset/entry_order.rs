@@ -493,11 +493,7 @@ mod tests {
     fn what_was_lost_moved_or_mixed_is_told_where_it_stands() {
         for (course, at, why) in [
             ("B1 R1 C5 c5 C7 c7 r E1", 4, "crank 7 follows crank 5"),
-            (
-                "B1 R1 C5 c5 r R1 C5 c5 r E1",
-                6,
-                "crank 5 follows crank 5",
-            ),
+            ("B1 R1 C5 c5 r R1 C5 c5 r E1", 6, "crank 5 follows crank 5"),
             ("B1 R1 C5 D5 C6 c6", 4, "a crank begins inside a crank"),
             (
                 "B1 R1 C5 D5 d6 c6",

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
-use crate::regular;
+use crate::open_regular;
 
 /// For their owner alone.
 const MODE: u32 = 0o600;
@@ -70,7 +70,7 @@ fn is_already(path: &Path, bytes: &[u8]) -> bool {
             && found.permissions().mode() & 0o777 == MODE
             && found.len() == bytes.len() as u64
     });
-    own && regular::read(path).is_ok_and(|found| found == bytes)
+    own && open_regular::read(path).is_ok_and(|found| found == bytes)
 }
 
 #[cfg(test)]
