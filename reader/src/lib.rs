@@ -31,12 +31,12 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`source`], [`kind`] | opens a recording, whatever it is, and hands on its lines and what is missing between them |
+//! | [`source`], [`source_kind`] | opens a recording, whatever it is, and hands on its lines and what is missing between them |
 //! | [`agoric_ring`], [`blackbox`], [`slog_file`], [`folder`] | the kinds: Agoric's flight recorder, boxes, slogs, a recorder's folder |
 //! | [`fingerprint`] | the digests of a recording without its data |
 //! | [`carrier`] | takes an entry out of what a log shipper wrapped around it |
-//! | [`Placer`], [`selecting`] | says to which block and crank a line belongs; picks lines by that |
-//! | [`known_block`], [`execution`], [`survey`] | what the blocks of a recording hold |
+//! | [`Placer`], [`selection`] | says to which block and crank a line belongs; picks lines by that |
+//! | [`block_index`], [`execution`], [`survey`] | what the blocks of a recording hold |
 //! | [`verify`](mod@verify) | looks for damage |
 //!
 //! Comparing:

@@ -11,6 +11,7 @@
 //! its parts are joined, without compressing them again.
 
 mod block;
+mod budget;
 mod copy_released;
 mod hours;
 #[cfg(test)]
@@ -29,7 +30,6 @@ use haltbox_format::ring::RingError;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::statvfs::statvfs;
 
 use crate::blackbox::BoxFolder;
 use crate::open_regular;
@@ -171,38 +171,6 @@ impl Archive {
             }),
         }
     }
-
-    /// The archive must not be what fills the node's disk.
-    fn check_room(&self) -> Result<(), ArchiveError> {
-        let stat = statvfs(&self.path).map_err(|error| at("examine", &self.path, error.into()))?;
-        let unit = stat.fragment_size();
-        let free = stat.blocks_available().saturating_mul(unit);
-        let kept = kept_free(stat.blocks().saturating_mul(unit));
-        let path = self.path.clone();
-        (free >= kept)
-            .then_some(())
-            .ok_or(ArchiveError::NoRoom { path, kept })
-    }
-
-    /// Removes the oldest files until the budget is kept; the newest stays.
-    fn keep_budget(&self, budget: u64) -> Result<(), ArchiveError> {
-        let files = self.files()?;
-        let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
-        let older = files.len().saturating_sub(1);
-        for file in files.iter().take(older) {
-            if bytes <= budget {
-                break;
-            }
-            remove(&file.path)?;
-            bytes -= file.bytes;
-        }
-        Ok(())
-    }
-}
-
-/// Bytes of a disk of this size that stay free: a twentieth, at most 1 GiB.
-fn kept_free(size: u64) -> u64 {
-    (size / 20).min(1 << 30)
 }
 
 /// The files of the archive in a folder, oldest first; none if it is not there.

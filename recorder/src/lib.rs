@@ -47,7 +47,7 @@
 //! |---|---|
 //! | [`halt_message`] | the text an operator reads at a halt |
 //! | [`old_rings`] | rings that were set aside because another size was asked for |
-//! | [`subject`] | which block a freeze is about, and whether the ring or the archive holds it |
+//! | [`freeze_request`] | which block a freeze is about, and whether the ring or the archive holds it |
 //! | [`archive`] | keeps what the ring overwrites, compressed, within a budget of bytes |
 //! | [`freeze`] | copies a block and its history out of the ring into a black box |
 //! | [`attached`] | the folder that `haltbox record --attach` keeps beside a host's ring |
@@ -57,7 +57,7 @@
 //! | [`given`] | an entry as a source gives it |
 //! | [`recorder_dir`] | a recorder's folder: what lies in it, and under which names |
 //! | [`machine`], [`clock`], [`console`] | the machine and its node's build, the time, standard output and standard error |
-//! | [`quiet`], [`private`], [`regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
+//! | [`host_threads`], [`owner_only`], [`open_regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),

@@ -16,6 +16,7 @@ mod notice;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 pub use memory::{NodeLog, Unread};
 
@@ -26,12 +27,12 @@ use haltbox_format::AppHash;
 use memchr::memmem;
 use serde::Deserialize;
 
-use crate::event::{Event, FailedOver, Mismatch, Refusal, Weight};
+use crate::event::{Event, FailedOver, Refusal};
 use crate::log_line::{Entry, LogLine};
 use breaks::{BannerRule, BreakRule};
 use check::MAX_TEXT;
 use form::FieldRule;
-use hash_pattern::{Found, Pattern};
+use hash_pattern::Pattern;
 use notice::Notice;
 use reading::Reading;
 
@@ -453,67 +454,6 @@ impl NodeRules {
         entry.any_begins("module", &self.section.foreign_modules)
     }
 
-    /// Its module decides about blocks.
-    fn is_own(&self, entry: &Entry<'_>) -> bool {
-        entry.any_begins("module", &self.section.own_modules)
-    }
-
-    /// Its message is one of the profile's, whatever it tells.
-    fn is_known(&self, entry: &Entry<'_>) -> bool {
-        let NodeSection {
-            mismatches,
-            refusals,
-            failures,
-            breaks,
-            ..
-        } = &self.section;
-        let breaks = breaks.iter().map(|rule| &rule.texts);
-        let own = mismatches
-            .iter()
-            .flat_map(|rule| [&rule.proof, &rule.blames]);
-        let refusals = refusals.iter().map(|rule| &rule.texts);
-        let failures = failures.iter().map(|rule| &rule.texts);
-        own.chain(refusals)
-            .chain(failures)
-            .chain(breaks)
-            .any(|texts| entry.says(texts))
-    }
-
-    /// An entry of a node that cannot start.
-    fn is_last_message(&self, entry: &Entry<'_>) -> bool {
-        let message = entry.message();
-        let begins = |start: &String| {
-            let begin = message.get(..start.len());
-            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
-        };
-        entry.error && self.section.last_messages.iter().any(begins)
-    }
-
-    /// The mismatch in a field the profile names, or in a last message.
-    fn mismatch(&self, entry: &Entry<'_>) -> Option<Mismatch> {
-        self.with_patterns().find_map(|(rule, pattern)| {
-            let values = rule.inside.iter().filter_map(|key| entry.value(key));
-            let mut found = values.filter_map(|value| pattern.find(value.text(), value.end()));
-            let height = rule.height.as_ref().and_then(|height| height.of(entry));
-            let last = self.is_last_message(entry);
-            let weight = match entry.error {
-                true if entry.says(&rule.proof) => Weight::Proved,
-                true if entry.says(&rule.blames) => Weight::Blamed,
-                true if last => Weight::LastWords,
-                _ if self.is_known(entry) || self.is_own(entry) => Weight::Seen,
-                _ => Weight::Quoted,
-            };
-            let found = found.next().or_else(|| {
-                let message = last.then(|| entry.message())?;
-                pattern.find(message, crate::log_line::End::Newline)
-            })?;
-            let round = entry.number("round");
-            // The height of such a line is that of the handshake, if anything.
-            let height = height.filter(|_| weight != Weight::LastWords && weight != Weight::Quoted);
-            Some(mismatch_of(found, height, round, weight))
-        })
-    }
-
     /// A block of the others that is refused for a reason that is no hash.
     fn refusal(&self, entry: &Entry<'_>) -> Option<Refusal> {
         let said = |rule: &&RefusalRule| entry.error && entry.says(&rule.texts);
@@ -602,21 +542,4 @@ impl NodeRules {
 
 fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text.get(..MAX_TEXT).unwrap_or(text)).into_owned()
-}
-
-fn mismatch_of(
-    found: Found<'_>,
-    height: Option<u64>,
-    round: Option<u64>,
-    weight: Weight,
-) -> Mismatch {
-    Mismatch {
-        height,
-        carried: None,
-        round,
-        field: found.field.to_owned(),
-        local: found.local,
-        network: found.network,
-        weight,
-    }
 }

@@ -1,7 +1,7 @@
 //! Reading one line of the node's log: what it tells, and whom it is believed.
 
-use super::mismatch_of;
 use super::notice::Notice;
+use super::weight::mismatch_of;
 use super::{NodeLog, NodeRules, NodeSection};
 use crate::event::{Event, Weight};
 use crate::log_line::{Entry, LogLine};
