@@ -11,6 +11,7 @@ import (
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/abci"
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
@@ -88,7 +89,10 @@ func (b *Box) start(app servertypes.Application) {
 			b.logger.Info(notice, "module", "haltbox")
 		}
 		b.recorder = recorder
-		b.record(app)
+		if err := foreign.Call(func() { b.record(app) }); err != nil {
+			b.logger.Error("the flight recorder does not record blocks", "err", err)
+			b.stores.trace(nil, false)
+		}
 		b.tap.begin(recorder)
 		go recorder.Tell(b.tell)
 	})
@@ -119,8 +123,8 @@ func (b *Box) record(app servertypes.Application) {
 		Tracer:              b.tracer,
 		OptimisticExecution: optimistic,
 		AtEnd: func(record func([]byte)) {
-			writes.record(record)
-			roots.record(record)
+			b.report(writes.record(record))
+			b.report(roots.record(record))
 		},
 		Config:  b.config.settings.bytes(),
 		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
@@ -145,12 +149,20 @@ func (b *Box) detail() detail {
 	return operations
 }
 
-func (b *Box) writesOf(bare storetypes.CommitMultiStore) *writes {
-	writes := b.stores.listen(bare)
+func (b *Box) writesOf(bare storetypes.CommitMultiStore) (writes *writes) {
+	err := foreign.Call(func() { writes = b.stores.listen(bare) })
 	if writes == nil {
-		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+		b.logger.Error("the stores do not tell what is written to them, so it is not recorded",
+			"module", "haltbox", "err", err)
 	}
 	return writes
+}
+
+// report says what is not recorded any more.
+func (b *Box) report(err error) {
+	if err != nil {
+		b.logger.Error(err.Error(), "module", "haltbox")
+	}
 }
 
 // executesProposals looks whether the application has the SDK's optimistic

@@ -12,6 +12,7 @@ import (
 	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 	"github.com/haltbox/haltbox/ffi/go/sdk47/internal/abci1"
 )
@@ -96,7 +97,10 @@ func (b *Box) start(app servertypes.Application) {
 			b.logger.Info(notice, "module", "haltbox")
 		}
 		b.recorder = recorder
-		b.record(app)
+		if err := foreign.Call(func() { b.record(app) }); err != nil {
+			b.logger.Error("the flight recorder does not record blocks", "err", err)
+			b.stores.trace(nil)
+		}
 		b.tap.begin(recorder)
 		go recorder.Tell(b.tell)
 	})
@@ -124,7 +128,7 @@ func (b *Box) record(app servertypes.Application) {
 		Config: b.config.settings.bytes(),
 		AtEnd: func(record func([]byte)) {
 			writes.record(record)
-			roots.record(record)
+			b.report(roots.record(record))
 		},
 		OnError: func(err error) { b.logger.Error("the flight recorder", "err", err) },
 	})
@@ -135,12 +139,20 @@ func (b *Box) listen(bare storetypes.CommitMultiStore) *writes {
 	if b.config.stores != written {
 		return nil
 	}
-	found := &writes{valueBytes: b.config.valueBytes}
-	if !found.listen(bare) {
-		b.logger.Error("the stores do not tell what is written to them, so it is not recorded", "module", "haltbox")
+	found, listens := &writes{valueBytes: b.config.valueBytes}, false
+	if err := foreign.Call(func() { listens = found.listen(bare) }); !listens {
+		b.logger.Error("the stores do not tell what is written to them, so it is not recorded",
+			"module", "haltbox", "err", err)
 		return nil
 	}
 	return found
+}
+
+// report says what is not recorded any more.
+func (b *Box) report(err error) {
+	if err != nil {
+		b.logger.Error(err.Error(), "module", "haltbox")
+	}
 }
 
 // close ends the recorder, unless [Command] does so behind the application: a panic

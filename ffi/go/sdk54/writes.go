@@ -4,12 +4,14 @@ package sdk54
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 )
 
 // writes are what a block changed in the stores: each key once, with what stands there
@@ -18,7 +20,9 @@ import (
 type writes struct {
 	inner      storetypes.CommitMultiStore
 	valueBytes int
-	entry      entry.Entry
+	// failed: the store panicked when it was asked for them.
+	failed bool
+	entry  entry.Entry
 	// asked are the stores of which the chain wants to know the writes itself
 	// (ADR-038), and left are those of the last block.
 	asked map[string]bool
@@ -43,15 +47,25 @@ func (w *writes) listen(inner storetypes.CommitMultiStore) bool {
 	return true
 }
 
-// record tells what the block under way wrote, store by store and key by key.
-func (w *writes) record(record func([]byte)) {
+// record tells what the block under way wrote, store by store and key by key. The error
+// comes once. After it the store is still asked, since it keeps all it was not asked for.
+func (w *writes) record(record func([]byte)) error {
 	if w == nil || w.inner == nil {
-		return
+		return nil
 	}
-	w.left = w.inner.PopStateCache()
+	w.left = nil
+	err := foreign.Call(func() { w.left = w.inner.PopStateCache() })
+	if w.failed {
+		return nil
+	}
+	if err != nil {
+		w.failed = true
+		return fmt.Errorf("the stores do not tell what is written to them, which is not recorded any more: %w", err)
+	}
 	for _, pair := range final(w.left) {
 		record(w.line(pair))
 	}
+	return nil
 }
 
 func (w *writes) line(pair *storetypes.StoreKVPair) []byte {

@@ -1,0 +1,34 @@
+package sdk
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"cosmossdk.io/log"
+	storetypes "cosmossdk.io/store/types"
+	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+)
+
+// storeless is an application that gives its store to nobody.
+type storeless struct{ servertypes.Application }
+
+func (storeless) CommitMultiStore() storetypes.CommitMultiStore { panic("not implemented") }
+
+func TestAnApplicationThatPanicsAtTheStartIsNotRecorded(t *testing.T) {
+	var printed bytes.Buffer
+	box := New(log.NewLogger(&printed), options{"haltbox.enable": true, "haltbox.dir": t.TempDir()})
+	defer box.close()
+	box.start(storeless{})
+	if box.marker != nil || !strings.Contains(printed.String(), "panic: not implemented") {
+		t.Errorf("%q", printed.String())
+	}
+}
+
+func TestStoresThatTakeNoListenersStopNoNode(t *testing.T) {
+	var printed bytes.Buffer
+	box := &Box{logger: log.NewLogger(&printed), stores: &commitStore{}}
+	if box.writesOf(&brokenStores{}) != nil || !strings.Contains(printed.String(), "panic: not implemented") {
+		t.Errorf("%q", printed.String())
+	}
+}
