@@ -22,6 +22,8 @@ import (
 type transactions struct {
 	// anteTells: the ante handler is asked to tell.
 	anteTells bool
+	// ante is the branch that the ante handler was called on last.
+	ante *branch
 	// next is the number of the transaction behind the one that was begun last.
 	next int
 	// inTx: operations belong to the transaction that was begun last.
@@ -49,8 +51,13 @@ func (t *transactions) wrote(of *branch) {
 	}
 }
 
-// beginTx is told by the ante handler, which is called once for each transaction.
-func (c *course) beginTx(tx []byte) {
+// beginTx is told by the ante handler. BaseApp calls it once for each transaction, on a
+// new branch. A handler that is wrapped twice tells twice of one branch.
+func (c *course) beginTx(tx []byte, on *branch) {
+	if on == c.ante {
+		return
+	}
+	c.ante = on
 	for number := c.next; number < len(c.txs); number++ {
 		if bytes.Equal(c.txs[number], tx) {
 			c.enterTx(number)
@@ -84,14 +91,14 @@ func (c *course) beginTxOf(hash string, on *branch) {
 // partTransactions has the ante handler tell which transaction it is called for.
 func (s *commitStore) partTransactions() {
 	inner := s.base.AnteHandler()
-	if inner == nil || s.told.anteTells {
+	if inner == nil {
 		return
 	}
 	s.told.anteTells = true
 	s.base.SetAnteHandler(func(ctx sdktypes.Context, tx sdktypes.Tx, simulate bool) (sdktypes.Context, error) {
 		on, is := ctx.MultiStore().(*branch)
 		if is && on.parent.isRoot() && on.course.attempt != nil {
-			on.course.beginTx(ctx.TxBytes())
+			on.course.beginTx(ctx.TxBytes(), on)
 		}
 		return inner(ctx, tx, simulate)
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
@@ -41,11 +42,34 @@ func TestTheAnteHandlerTellsEachTransactionOnce(t *testing.T) {
 	c := &course{attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{tx, []byte("other"), tx}}
 	var begun []int
 	for _, told := range []string{"tx", "tx", "unknown"} {
-		c.beginTx([]byte(told))
+		c.beginTx([]byte(told), &branch{})
 		begun = append(begun, c.next-1)
 	}
 	if fmt.Sprint(begun) != "[0 2 2]" {
 		t.Error(begun)
+	}
+}
+
+// An application may load its stores twice, as when it tries without an upgrade first.
+// A transaction that the block holds twice then still begins twice.
+func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
+	s := storeOf(t)
+	called := 0
+	s.base.SetAnteHandler(func(ctx sdktypes.Context, _ sdktypes.Tx, _ bool) (sdktypes.Context, error) {
+		called++
+		return ctx, nil
+	})
+	s.follow()
+	s.follow()
+	s.tracer.Begin()
+	tx := []byte("tx")
+	s.expect(first, [][]byte{tx, tx})
+	root := s.CacheMultiStore()
+	for number := range 2 {
+		ctx := sdktypes.NewContext(root.CacheMultiStore(), cmtproto.Header{}, false, nil).WithTxBytes(tx)
+		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || called != number+1 || s.course.next != number+1 {
+			t.Errorf("call %d: %v, %d begun", called, err, s.course.next)
+		}
 	}
 }
 

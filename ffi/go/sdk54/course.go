@@ -13,6 +13,8 @@ type course struct {
 	hasPreBlock bool
 	// begun, written: the block's own branch was used, and written.
 	begun, written bool
+	// preBlocked: PreBlock told its end.
+	preBlocked bool
 	// transactions of the block.
 	transactions
 }
@@ -56,12 +58,15 @@ func (c *course) beginning() string {
 	return "BeginBlock"
 }
 
-// preBlockEnded: what follows is BeginBlock.
+// preBlockEnded: what follows is BeginBlock. A block has one such end: told twice, it
+// would have another HASH than on a node where it is told once.
 func (c *course) preBlockEnded() {
-	if c.attempt != nil {
-		c.attempt.EndTx()
-		c.attempt.Record(phase("BeginBlock"))
+	if c.attempt == nil || c.preBlocked {
+		return
 	}
+	c.preBlocked = true
+	c.attempt.EndTx()
+	c.attempt.Record(phase("BeginBlock"))
 }
 
 // phase is an entry that parts what no transaction does.

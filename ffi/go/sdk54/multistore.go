@@ -173,7 +173,8 @@ func (s *commitStore) Commit() storetypes.CommitID {
 }
 
 // LoadLatestVersion, and the others that load, are what BaseApp calls last before
-// it is sealed: all its handlers are set by then.
+// it is sealed: all its handlers are set by then. An application may load more than once,
+// as when it tries without an upgrade first.
 func (s *commitStore) LoadLatestVersion() error {
 	s.follow()
 	return s.CommitMultiStore.LoadLatestVersion()
@@ -184,7 +185,18 @@ func (s *commitStore) LoadLatestVersionAndUpgrade(upgrades *storetypes.StoreUpgr
 	return s.CommitMultiStore.LoadLatestVersionAndUpgrade(upgrades)
 }
 
-// follow has BaseApp tell where it is in a block.
+func (s *commitStore) LoadVersion(version int64) error {
+	s.follow()
+	return s.CommitMultiStore.LoadVersion(version)
+}
+
+func (s *commitStore) LoadVersionAndUpgrade(version int64, upgrades *storetypes.StoreUpgrades) error {
+	s.follow()
+	return s.CommitMultiStore.LoadVersionAndUpgrade(version, upgrades)
+}
+
+// follow has BaseApp tell where it is in a block. At a second load a handler may be
+// another one, so it is wrapped again. Of two that tell, the course hears the inner one.
 func (s *commitStore) follow() {
 	if s.follows && !s.base.IsSealed() {
 		s.partPhases()

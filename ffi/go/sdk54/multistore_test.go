@@ -3,13 +3,18 @@
 package sdk54
 
 import (
+	"errors"
 	"testing"
+
+	abcitypes "github.com/cometbft/cometbft/abci/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
 	"cosmossdk.io/log/v2"
 	dbm "github.com/cosmos/cosmos-db"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
+	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -100,5 +105,45 @@ func TestABranchGivesAStoreOnceForEachExecution(t *testing.T) {
 	s.course.attempt = nil
 	if _, is := root.GetKVStore(keys[0]).(*store); is {
 		t.Error("it is traced")
+	}
+}
+
+// An application may load its stores by any of the ways, and more than once. What is
+// recorded does not depend on that.
+func TestPreBlockTellsItsEndOnceHoweverTheStoresAreLoaded(t *testing.T) {
+	load := map[string]func(s *commitStore) error{
+		"latest":              func(s *commitStore) error { return s.LoadLatestVersion() },
+		"latest and upgrade":  func(s *commitStore) error { return s.LoadLatestVersionAndUpgrade(nil) },
+		"version":             func(s *commitStore) error { return s.LoadVersion(0) },
+		"version and upgrade": func(s *commitStore) error { return s.LoadVersionAndUpgrade(0, nil) },
+		"twice": func(s *commitStore) error {
+			return errors.Join(s.LoadLatestVersion(), s.LoadLatestVersionAndUpgrade(nil))
+		},
+	}
+	for name, load := range load {
+		t.Run(name, func(t *testing.T) {
+			recorder, _ := haltboxtest.Open(t)
+			base := baseapp.NewBaseApp("test", log.NewNopLogger(), dbm.NewMemDB(), nil)
+			base.SetPreBlocker(func(
+				sdktypes.Context, *abcitypes.RequestFinalizeBlock,
+			) (*sdktypes.ResponsePreBlock, error) {
+				return nil, nil
+			})
+			s := &commitStore{CommitMultiStore: base.CommitMultiStore(), base: base, left: none, follows: true}
+			if err := load(s); err != nil {
+				t.Fatal(err)
+			}
+			s.tracer = kvtrace.New(recorder, kvtrace.Options{})
+			s.tracer.Begin()
+			s.expect(first, nil)
+			ctx := sdktypes.NewContext(s.CacheMultiStore(), cmtproto.Header{}, false, nil)
+			before, _ := recorder.Stats()
+			if _, err := base.PreBlocker()(ctx, nil); err != nil {
+				t.Fatal(err)
+			}
+			if after, err := recorder.Stats(); err != nil || after.Records != before.Records+1 {
+				t.Errorf("%d entries, %v", after.Records-before.Records, err)
+			}
+		})
 	}
 }
