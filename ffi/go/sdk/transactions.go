@@ -52,9 +52,12 @@ func (t *transactions) wrote(of *branch) {
 }
 
 // beginTx is told by the ante handler. BaseApp calls it once for each transaction, on a
-// new branch. A handler that is wrapped twice tells twice of one branch.
+// new branch. A handler that is wrapped twice tells twice of one branch. A module may call
+// it outside of any transaction, where the context has no bytes: they would be those of an
+// empty transaction. One that the block holds is not told either, since nothing tells the
+// two apart; the SDK refuses it before the ante handler.
 func (c *course) beginTx(tx []byte, on *branch) {
-	if on == c.ante {
+	if len(tx) == 0 || on == c.ante {
 		return
 	}
 	c.ante = on

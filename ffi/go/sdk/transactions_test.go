@@ -50,6 +50,20 @@ func TestTheAnteHandlerTellsEachTransactionOnce(t *testing.T) {
 	}
 }
 
+// A module calls it in BeginBlock, say, on a branch of its own.
+func TestAnAnteHandlerThatIsCalledOutsideOfTransactionsBeginsNone(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	c := &course{attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{{}, []byte("tx")}}
+	c.beginTx(nil, &branch{})
+	if c.inTx || c.next != 0 {
+		t.Error("the empty transaction begins")
+	}
+	c.beginTx([]byte("tx"), &branch{})
+	if !c.inTx || c.next != 2 {
+		t.Error("the one behind it does not")
+	}
+}
+
 // An application may load its stores twice, as when it tries without an upgrade first.
 // A transaction that the block holds twice then still begins twice.
 func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
