@@ -39,10 +39,20 @@ func (d *Digests) appendOf(line, value []byte) []byte {
 	}
 	place := &d.places[maphash.Bytes(d.seed, value)%remembered]
 	if !place.filled || !bytes.Equal(place.value[:place.length], value) {
-		place.filled, place.length = true, int16(copy(place.value[:], value))
-		appendDigest(place.hex[:0], value)
+		place.keep(value)
+		place.digest()
 	}
 	return append(line, place.hex[:]...)
+}
+
+func (d *digested) keep(value []byte) {
+	d.filled, d.length = true, int16(copy(d.value[:], value))
+}
+
+// digest is of what is kept: the application may have changed its own bytes since, and this
+// digest is given for every value like the one that is kept.
+func (d *digested) digest() {
+	appendDigest(d.hex[:0], d.value[:d.length])
 }
 
 func appendDigest(line, value []byte) []byte {

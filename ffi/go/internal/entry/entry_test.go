@@ -102,3 +102,15 @@ func TestARememberedDigestIsThatOfTheValue(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// An application may change bytes that it gave, by a goroutine of its own.
+func TestADigestIsThatOfWhatIsRemembered(t *testing.T) {
+	value := []byte("value")
+	var place digested
+	place.keep(value)
+	value[0] = 'V'
+	place.digest()
+	if want := fmt.Sprintf("%x", sha256.Sum256([]byte("value"))); string(place.hex[:]) != want {
+		t.Errorf("got %s, want %s", place.hex, want)
+	}
+}
