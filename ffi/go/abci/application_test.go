@@ -454,3 +454,26 @@ func TestExecutionsThatGoOnAfterTheirEndStandInNoOtherBlock(t *testing.T) {
 		t.Errorf("%d executions, %d operations", number+1, counted)
 	}
 }
+
+func TestAPanicAtTheEndOfABlockStopsNoNode(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	var told []error
+	called := 0
+	marker := abci.NewMarker(recorder, abci.Options{
+		AtEnd:   func(func([]byte)) { called++; panic("not implemented") },
+		OnError: func(err error) { told = append(told, err) },
+	})
+	own := &app{recorder: recorder}
+	for height := range int64(2) {
+		req := decided(height + 7)
+		response, err := marker.FinalizeBlock(req, func() (*types.ResponseFinalizeBlock, error) {
+			return own.FinalizeBlock(context.Background(), req)
+		})
+		if err != nil || response == nil {
+			t.Error(err)
+		}
+	}
+	if called != 1 || len(told) != 1 || !strings.Contains(told[0].Error(), "panic: not implemented") {
+		t.Error(called, told)
+	}
+}

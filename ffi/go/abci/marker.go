@@ -2,12 +2,14 @@ package abci
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 
 	"github.com/cometbft/cometbft/abci/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
@@ -22,7 +24,8 @@ type Options struct {
 	OptimisticExecution bool
 	// AtEnd, if there is one, is called when a block was executed and before its end
 	// is marked. What it records with the function it gets belongs to the block, and
-	// must be the same on all nodes that executed it alike.
+	// must be the same on all nodes that executed it alike. If it panics, OnError is
+	// told, and it is not called again.
 	AtEnd func(record func(entry []byte))
 	// Config, if there is one, is a digest of what this node is set up with. It stands
 	// beside what a block was given, is no part of it and is not compared.
@@ -245,12 +248,21 @@ func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 		m.record(updatesLine(&m.entry, response))
 	}
 	m.params.change(response.ConsensusParamUpdates)
-	if m.options.AtEnd != nil {
-		m.options.AtEnd(m.record)
-	}
+	m.callAtEnd()
 	m.last = result{height, bytes.Clone(response.AppHash)}
 	m.uncommitted = true
 	m.note(m.recorder.EndBlock(height, response.AppHash))
+}
+
+// callAtEnd: a node does not stop for what only its recorder calls.
+func (m *Marker) callAtEnd() {
+	if m.options.AtEnd == nil {
+		return
+	}
+	if err := foreign.Call(func() { m.options.AtEnd(m.record) }); err != nil {
+		m.options.AtEnd = nil
+		m.note(fmt.Errorf("Options.AtEnd is not called any more: %w", err))
+	}
 }
 
 func (m *Marker) record(line []byte) { m.note(m.recorder.Record(line)) }

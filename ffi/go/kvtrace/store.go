@@ -1,5 +1,7 @@
 package kvtrace
 
+import "github.com/haltbox/haltbox/ffi/go/internal/foreign"
+
 // KVStore is what a cosmos-sdk store.KVStore has, and many others: I is the
 // interface its iterators have.
 type KVStore[I Iterator] interface {
@@ -129,20 +131,31 @@ func (i *iterator) Next() {
 	i.arrived()
 }
 
-// arrived records the key and value at the place, or that it is the end.
+// arrived records the key and value at the place, or that it is the end. A place that
+// cannot be looked at is not recorded.
 func (i *iterator) arrived() {
-	var key, value []byte
-	valid := i.Iterator.Valid()
-	if valid {
-		key, value = present(i.Iterator.Key()), i.Iterator.Value()
+	key, value, err := i.place()
+	if err != nil {
+		return
 	}
 	e, _ := i.attempt.begin(next, i.branch, i.store)
 	if e == nil {
 		return
 	}
 	e.Int("of", i.of).Key("key", key)
-	if valid {
+	if key != nil {
 		i.attempt.value(value)
 	}
 	i.attempt.leave()
+}
+
+// place gives the key and value at it; a nil key is the end. The module that iterates may
+// ask for neither, and a panic is only its own where it asks.
+func (i *iterator) place() (key, value []byte, err error) {
+	err = foreign.Call(func() {
+		if i.Iterator.Valid() {
+			key, value = present(i.Iterator.Key()), i.Iterator.Value()
+		}
+	})
+	return key, value, err
 }

@@ -222,6 +222,45 @@ func TestIteratorsOfAConcreteTypeAreSaidToBeUntraced(t *testing.T) {
 	})
 }
 
+// keysAlone is a store whose iterators have no values. Its modules ask for none.
+type keysAlone struct{ memory }
+
+func (k keysAlone) Iterator(start, end []byte) sdkIterator { return keysWalk{k.walk(start, end)} }
+
+type keysWalk struct{ *walk }
+
+func (keysWalk) Value() []byte { panic("not implemented") }
+
+// What only the recorder asks an iterator for stops no node. What a module asks for does
+// what it did.
+func TestAnIteratorThatPanicsStopsNoNode(t *testing.T) {
+	recorder, dir := haltboxtest.Open(t)
+	attempt := kvtrace.New(recorder, kvtrace.Options{}).Begin()
+	store := kvtrace.Wrap(attempt, "s", sdkStore(keysAlone{memory{"a": "1", "b": "2"}}))
+	var seen []string
+	steps := store.Iterator(nil, nil)
+	for ; steps.Valid(); steps.Next() {
+		seen = append(seen, string(steps.Key()))
+	}
+	if fmt.Sprint(seen) != "[a b]" {
+		t.Error(seen)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the module's own panic is swallowed")
+			}
+		}()
+		store.Iterator(nil, nil).Value()
+	}()
+	recorder.Close()
+	same(t, traced(t, dir), []string{
+		`{"type":"op-iterate","op":0,"store":"s","start":null,"end":null,"reverse":false}`,
+		`{"type":"op-next","op":1,"store":"s","of":0,"key":null}`,
+		`{"type":"op-iterate","op":2,"store":"s","start":null,"end":null,"reverse":false}`,
+	})
+}
+
 func TestATracerThatIsOff(t *testing.T) {
 	tracer := kvtrace.New(nil, kvtrace.Options{})
 	attempt := tracer.Begin()

@@ -2,12 +2,14 @@ package abci1
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 
 	"github.com/cometbft/cometbft/abci/types"
 
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
@@ -20,7 +22,8 @@ type Options struct {
 	Config []byte
 	// AtEnd, if there is one, is called when a block was committed and before its end
 	// is marked. What it records with the function it gets belongs to the block, and
-	// must be the same on all nodes that executed it alike.
+	// must be the same on all nodes that executed it alike. If it panics, OnError is
+	// told, and it is not called again.
 	AtEnd func(record func(entry []byte))
 	// OnError, if there is one, is told the first error of the recorder. The
 	// node goes on without.
@@ -126,9 +129,7 @@ func (m *Marker) Commit(commit func() types.ResponseCommit) types.ResponseCommit
 	if m.open == 0 {
 		return response
 	}
-	if m.options.AtEnd != nil {
-		m.options.AtEnd(m.record)
-	}
+	m.callAtEnd()
 	m.last = result{m.open, bytes.Clone(response.Data)}
 	m.open = 0
 	m.note(m.recorder.EndBlock(m.last.height, m.last.appHash))
@@ -170,6 +171,17 @@ func (m *Marker) take(tx []byte) int {
 	m.entry.Begin("tx-input").Int("tx", int64(number)).Hex("digest", digest(tx))
 	m.record(m.entry.Int("bytes", int64(len(tx))).End())
 	return number
+}
+
+// callAtEnd: a node does not stop for what only its recorder calls.
+func (m *Marker) callAtEnd() {
+	if m.options.AtEnd == nil {
+		return
+	}
+	if err := foreign.Call(func() { m.options.AtEnd(m.record) }); err != nil {
+		m.options.AtEnd = nil
+		m.note(fmt.Errorf("Options.AtEnd is not called any more: %w", err))
+	}
 }
 
 func (m *Marker) record(line []byte) { m.note(m.recorder.Record(line)) }

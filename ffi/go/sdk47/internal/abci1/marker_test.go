@@ -183,3 +183,18 @@ func TestTheFirstErrorIsToldOnce(t *testing.T) {
 		t.Error(told)
 	}
 }
+
+func TestAPanicAtTheEndOfABlockStopsNoNode(t *testing.T) {
+	c := start(t)
+	var told []error
+	called := 0
+	c.marker.options.AtEnd = func(func([]byte)) { called++; panic("not implemented") }
+	c.marker.options.OnError = func(err error) { told = append(told, err) }
+	for height := range int64(2) {
+		c.execute(height+1, nil)
+		c.commit(hash(byte(height)))
+	}
+	if called != 1 || len(told) != 1 || !strings.Contains(told[0].Error(), "panic: not implemented") {
+		t.Error(called, told)
+	}
+}
