@@ -13,6 +13,7 @@ use crate::host_threads;
 use crate::ring::Heads;
 use crate::ring::map::{Birth, Pages};
 
+/// As much as is made present at once.
 const STEP: usize = 256 << 10;
 /// How far ahead of the head pages are kept present. The next segment is made present
 /// whole besides, once: a block of thousands of entries is over before this thread looks
@@ -91,6 +92,35 @@ fn populate(
     let begun = head.saturating_sub(first) % segment_size;
     let here = (segment_size - begun).min(ahead);
     let from = head / 4096 * 4096;
-    pages.populate(from, here + (head - from))?;
-    pages.populate(next, (ahead - here).min(segment_size))
+    let rest = pieces(from, here + (head - from));
+    let beginning = pieces(next, (ahead - here).min(segment_size));
+    rest.chain(beginning)
+        .try_for_each(|(offset, length)| pages.populate(offset, length))
+}
+
+/// The offset and length of each piece of a range. While the kernel makes one present it
+/// holds the lock of the process's memory map, and any thread of the host that maps memory
+/// or faults waits behind it.
+fn pieces(from: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..length)
+        .step_by(STEP)
+        .map(move |at| (from + at, STEP.min(length - at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_made_present_in_pieces_that_cover_it() {
+        for length in [0, 1, STEP - 1, STEP, STEP + 1, 7 * STEP + 4096] {
+            let mut reached = 4096;
+            for (offset, piece) in pieces(4096, length) {
+                assert_eq!(offset, reached, "of {length} bytes");
+                assert!((1..=STEP).contains(&piece), "{piece} of {length} bytes");
+                reached += piece;
+            }
+            assert_eq!(reached, 4096 + length);
+        }
+    }
 }
