@@ -6,6 +6,7 @@ import (
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
+	"github.com/cosmos/cosmos-sdk/store/rootmulti"
 	storetypes "github.com/cosmos/cosmos-sdk/store/types"
 
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -128,10 +129,16 @@ func (s *commitStore) wasWritten() bool {
 // Commit does what BaseApp does for a store of the SDK's own type, as it does not
 // know this one for such. The first releases of the SDK 0.47 keep no header.
 func (s *commitStore) Commit() storetypes.CommitID {
-	if own, is := s.CommitMultiStore.(interface{ SetCommitHeader(cmtproto.Header) }); is {
-		own.SetCommitHeader(s.header)
+	if own, is := s.CommitMultiStore.(*rootmulti.Store); is {
+		giveHeader(own, s.header)
 	}
 	return s.CommitMultiStore.Commit()
+}
+
+func giveHeader(store any, header cmtproto.Header) {
+	if keeps, is := store.(interface{ SetCommitHeader(cmtproto.Header) }); is {
+		keeps.SetCommitHeader(header)
+	}
 }
 
 func (s *commitStore) bare() storetypes.CommitMultiStore { return s.CommitMultiStore }

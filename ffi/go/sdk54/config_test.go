@@ -97,6 +97,17 @@ func (k keys) AllKeys() (all []string) {
 	return all
 }
 
+// keyless panics where it is asked for its keys.
+type keyless struct{ options }
+
+func (keyless) AllKeys() []string { panic("not implemented") }
+
+func TestOptionsThatPanicHaveNoDigest(t *testing.T) {
+	if settingsDigest(keyless{}) != nil {
+		t.Error("they have one")
+	}
+}
+
 // What reaches execution is told apart, and nothing else is.
 func TestTheDigestOfWhatANodeIsSetUpWith(t *testing.T) {
 	own := func(change options) string {

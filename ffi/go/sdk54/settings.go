@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 )
 
 // settings are the values of app.toml that reach the execution of a block: caches, the
@@ -34,12 +36,20 @@ func (s *settingsSum) bytes() []byte {
 
 // settingsDigest is the digest of these values, of the file, of the environment and of the
 // command line together, by their names. It is nil where the options do not tell which there are.
-func settingsDigest(options AppOptions) *settingsSum {
+func settingsDigest(options AppOptions) (digest *settingsSum) {
 	all, is := options.(interface{ AllKeys() []string })
 	if !is {
 		return nil
 	}
-	keys := slices.Clone(all.AllKeys())
+	// The SDK asks for values alone.
+	if foreign.Call(func() { digest = settingsOf(options, all.AllKeys()) }) != nil {
+		return nil
+	}
+	return digest
+}
+
+func settingsOf(options AppOptions, keys []string) *settingsSum {
+	keys = slices.Clone(keys)
 	slices.Sort(keys)
 	sum := sha256.New()
 	for _, key := range keys {
