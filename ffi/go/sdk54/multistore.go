@@ -263,16 +263,28 @@ func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
 // them: under the gas meter, over all caches. Modules ask for it before each operation.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
 	b.course.use(b)
+	if made := b.madeFor(key); made != nil {
+		return made
+	}
+	return b.make(key, b.cached.GetKVStore(key))
+}
+
+// madeFor gives what the branch gave before; nil for nothing.
+func (b *branch) madeFor(key storetypes.StoreKey) storetypes.KVStore {
 	attempt := b.course.attempt
-	made := b.made.Load()
-	for at := made; at != nil; at = at.before {
+	for at := b.made.Load(); at != nil; at = at.before {
 		if at.key == key && at.attempt == attempt {
 			return at.store
 		}
 	}
-	store := trace(attempt, b.traced, key.Name(), b.cached.GetKVStore(key))
+	return nil
+}
+
+func (b *branch) make(key storetypes.StoreKey, inner storetypes.KVStore) storetypes.KVStore {
+	attempt := b.course.attempt
+	store := trace(attempt, b.traced, key.Name(), inner)
 	if attempt != nil {
-		b.made.Store(&madeStore{key, attempt, store, made})
+		b.made.Store(&madeStore{key, attempt, store, b.made.Load()})
 	}
 	return store
 }
@@ -288,11 +300,16 @@ type madeStore struct {
 
 // GetStore gives the same, unless what the store holds are no bytes.
 func (b *branch) GetStore(key storetypes.StoreKey) storetypes.Store {
-	inner := b.cached.GetStore(key)
-	if _, is := inner.(storetypes.KVStore); !is {
-		return inner
+	of := b.cached.GetStore(key)
+	inner, is := of.(storetypes.KVStore)
+	if !is {
+		return of
 	}
-	return b.GetKVStore(key)
+	b.course.use(b)
+	if made := b.madeFor(key); made != nil {
+		return made
+	}
+	return b.make(key, inner)
 }
 
 // Write gives to the parent what was written.

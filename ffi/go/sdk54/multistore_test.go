@@ -77,6 +77,20 @@ func TestAnotherBranchThanTheWrittenEndsTheTracing(t *testing.T) {
 	}
 }
 
+// generic is a branch of stores that has them by GetStore alone.
+type generic struct{ cached }
+
+func (g generic) GetStore(storetypes.StoreKey) storetypes.Store { return typeless{} }
+
+func (g generic) GetKVStore(storetypes.StoreKey) storetypes.KVStore { panic("not implemented") }
+
+func TestAStoreIsTakenTheWayThatTheModuleAsks(t *testing.T) {
+	b := &branch{cached: generic{}, course: &course{}}
+	if b.GetStore(storetypes.NewKVStoreKey("a")) != (typeless{}) {
+		t.Error("another store")
+	}
+}
+
 // Modules ask for a store before each operation. What a branch gave is of the execution
 // that was under way.
 func TestABranchGivesAStoreOnceForEachExecution(t *testing.T) {
