@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::Weight;
 use haltbox_format::AppHash;
 
 const COSMOS: &str = include_str!("../../profiles/cosmos.json");
