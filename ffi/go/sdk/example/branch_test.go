@@ -73,7 +73,7 @@ func branches(t *testing.T, settings map[string]any) *node {
 func TestWhatWasThrownAwayAccusesNoRead(t *testing.T) {
 	n := branches(t, nil)
 	said := haltboxtest.Run(t, "verify", "--reads", n.dir()+"/ring")
-	if !strings.Contains(said, "not matching: 0;") || strings.Contains(said, "whether the write before them took effect") {
+	if !strings.Contains(said, " 0 do not match;") || strings.Contains(said, "whether the write before them took effect") {
 		t.Error(said)
 	}
 }
