@@ -85,6 +85,8 @@ struct Check {
     /// Transactions that wrote on the execution's own branch, until it ends. What such a
     /// one wrote on others is gone as well if it fails.
     direct: HashSet<u64>,
+    /// What each transaction wrote whose result is not known yet.
+    by_tx: HashMap<u64, Vec<Place>>,
     /// Line that began the execution; 0 if that is not here.
     begun: u64,
     /// Stores of which the block tells a root.
@@ -92,9 +94,12 @@ struct Check {
     /// Stores that had none where others had one, and the line behind which their keys may
     /// have other values.
     rootless: HashMap<[u8; 16], u64>,
+    /// Where no roots are told, the line behind which any store may have been emptied.
+    unrooted: u64,
     /// The line that was read last.
     line: u64,
-    /// Of the execution more was written than can be taken back.
+    /// Of the execution more was written than can be taken back, or it is not known what is
+    /// gone if one of its transactions fails.
     overrun: bool,
     /// How much that is.
     most: usize,
@@ -246,6 +251,7 @@ impl Finds for Check {
         self.overrun = false;
         self.branches.forget();
         self.direct.clear();
+        self.by_tx.clear();
         self.begun = 0;
         self.rooted.clear();
         self.aborted = false;
@@ -267,7 +273,10 @@ impl Finds for Check {
             }
             Effect::Unknown => {
                 self.undo.clear();
+                self.by_tx.clear();
                 self.known.clear();
+                // What they wrote may be read, and be gone when they fail.
+                self.overrun |= !self.direct.is_empty();
             }
         }
     }
@@ -310,9 +319,11 @@ impl Check {
             known: Keys::default(),
             branches: Branches::new(),
             direct: HashSet::new(),
+            by_tx: HashMap::new(),
             begun: 0,
             rooted: HashSet::new(),
             rootless: HashMap::new(),
+            unrooted: 0,
             line: 0,
             overrun: false,
             most: WRITES,
@@ -327,9 +338,12 @@ impl Check {
 
     /// A store without a root, where others have one, is no part of the state. A commit
     /// empties it, or leaves it as it is: which of the two is not told. So it is remembered,
-    /// and a read that gives something else proves nothing.
+    /// and a read that gives something else proves nothing. Where no roots are told at all,
+    /// any store may be such a one.
     fn commit(&mut self) {
         self.settled = true;
+        let no_roots = self.rooted.is_empty() && self.vocabulary.has_branches();
+        self.unrooted = if no_roots { self.line } else { 0 };
         if self.rooted.is_empty() {
             return;
         }
@@ -349,6 +363,9 @@ impl Check {
     fn doubt_rootless(&mut self) {
         let line = self.line;
         self.rootless.values_mut().for_each(|since| *since = line);
+        if self.unrooted > 0 {
+            self.unrooted = line;
+        }
     }
 
     fn note_root(&mut self, store: &str) {
@@ -367,6 +384,7 @@ impl Check {
         self.undo = Vec::new();
         self.uncommitted = Vec::new();
         self.direct = HashSet::new();
+        self.by_tx = HashMap::new();
         self.known.clear();
         self.branches.forget();
         self.overrun = true;
@@ -411,6 +429,9 @@ impl Check {
 
     /// A write, which may still be thrown away.
     fn write(&mut self, place: Place, known: Known) {
+        if let Some(tx) = known.unsettled {
+            self.by_tx.entry(tx).or_default().push(place);
+        }
         self.undo.push((place, self.known.get(&place).cloned()));
         self.known.insert(place, known);
     }
@@ -420,12 +441,12 @@ impl Check {
     /// branches alone has thrown away what is gone.
     fn settle_transaction(&mut self, tx: u64, failed: bool) {
         let failed = failed && self.direct.contains(&tx);
-        for (place, _) in &self.undo {
-            let Some(known) = self.known.get_mut(place) else {
+        for place in self.by_tx.remove(&tx).unwrap_or_default() {
+            let Some(known) = self.known.get_mut(&place) else {
                 continue;
             };
             if known.unsettled == Some(tx) && failed {
-                self.known.remove(place);
+                self.known.remove(&place);
             } else if known.unsettled == Some(tx) {
                 known.unsettled = None;
             }
@@ -435,6 +456,7 @@ impl Check {
     fn settle(&mut self) {
         self.branches.forget();
         self.direct.clear();
+        self.by_tx.clear();
         let mut done = std::mem::take(&mut self.undo);
         for (place, _) in &done {
             if let Some(known) = self.known.get_mut(place) {
@@ -494,13 +516,13 @@ impl Check {
             return;
         };
         let Some(known) = known else {
-            self.reads.unknown += 1;
-            self.known.insert(place, read);
+            self.learn(place, read);
             return;
         };
         let decides = known.or.is_decided(ordinal);
         let emptied = self.rootless.get(&place.store);
-        let may_be_gone = emptied.is_some_and(|since| known.line <= *since);
+        let may_be_gone = emptied.is_some_and(|since| known.line <= *since)
+            || (value == b"null" && known.line <= self.unrooted);
         if may_be_gone && known.value != read.value {
             self.reads.untold += 1;
         } else if known.value == read.value {
@@ -523,6 +545,26 @@ impl Check {
             self.tell(asked, value, line, number, known.line);
         }
         self.known.insert(place, read);
+    }
+
+    /// A read of a key of which nothing is known. Where writes go through branches it may be
+    /// the execution's own write, which nobody saw: it is taken back with the others.
+    fn learn(&mut self, place: Place, read: Known) {
+        if !self.vocabulary.has_branches() {
+            self.reads.unknown += 1;
+            self.known.insert(place, read);
+            return;
+        }
+        self.bound();
+        if self.overrun {
+            self.reads.untold += 1;
+            return;
+        }
+        self.reads.unknown += 1;
+        // What a transaction wrote that may fail stays known as its own.
+        if self.known.get(&place).is_none() {
+            self.write(place, read);
+        }
     }
 
     fn tell(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64, known_from: u64) {
@@ -602,5 +644,52 @@ mod tests {
         line(&mut check, &read(200, "04"));
         let reads = &check.reads;
         assert_eq!((reads.unknown, reads.checked, reads.wrong_count), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_result_settles_what_its_transaction_wrote_and_nothing_else() {
+        let profile = Profile::builtin("host").expect("a profile");
+        let mut check = Check::new(vocabulary::of(&profile));
+        let mut number = 0;
+        let mut line = |check: &mut Check, text: &str| {
+            number += 1;
+            check.any_line(text.as_bytes(), number);
+            check.line(0, 0, text.as_bytes(), number);
+        };
+        line(&mut check, r#"{"type":"branch","branch":0}"#);
+        (0..8).for_each(|key| line(&mut check, &write(key)));
+        for tx in 0..4 {
+            let code = tx % 2;
+            let result = format!(r#"{{"type":"tx-result","tx":{tx},"code":{code}}}"#);
+            line(&mut check, &result);
+        }
+        let mut open: Vec<u64> = check.by_tx.keys().copied().collect();
+        open.sort_unstable();
+        assert_eq!(open, [4, 5, 6, 7]);
+        let of = |key: u64| {
+            let known = check
+                .known
+                .get(&place("a", format!("\"{key}\"").as_bytes()));
+            known.map(|known| known.unsettled)
+        };
+        let known = [0, 1, 2, 3, 4].map(of);
+        assert_eq!(known, [Some(None), None, Some(None), None, Some(Some(4))]);
+        check.turn(Turn::Committed);
+        assert!(check.by_tx.is_empty());
+    }
+
+    #[test]
+    fn reads_of_unknown_keys_are_bounded_too() {
+        let profile = Profile::builtin("host").expect("a profile");
+        let mut check = Check::new(vocabulary::of(&profile));
+        check.most = 8;
+        for key in 0..100 {
+            let text = read(key, "01");
+            check.line(0, 0, text.as_bytes(), key);
+            let held = check.undo.len() + check.uncommitted.len();
+            assert!(held <= 8, "{held}");
+        }
+        let reads = &check.reads;
+        assert_eq!((reads.forgotten, reads.unknown, reads.untold), (1, 8, 92));
     }
 }

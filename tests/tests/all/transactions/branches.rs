@@ -8,7 +8,7 @@ use super::slogs::write;
 
 /// What a recording is, and of its reads: how many were checked, do not match, are of
 /// unknown keys, and cannot be judged.
-const READS: [(&str, &str, [u64; 4]); 22] = [
+const READS: [(&str, &str, [u64; 4]); 28] = [
     (
         "a branch that was thrown away",
         "start [1=A on:0 r:bank/01=1 on:1/0 w:bank/01=2 r:bank/01=2 on:0 r:bank/01=1 ]",
@@ -113,6 +113,36 @@ const READS: [(&str, &str, [u64; 4]); 22] = [
         "an iterator that was made before a write",
         "start [1=A on:0 it:bank w:bank/01=2 next:bank/01 ] [2=B on:0 r:bank/01=2 ]",
         [1, 0, 0, 0],
+    ),
+    (
+        "what a killed execution read behind such a word, which may be its own write",
+        "start [1=A on:0 r:bank/01=1 w:bank/01=1 ] [2=B on:0 w:bank/01=2 put:7 on:0 r:bank/01=2 start [2=B on:0 r:bank/01=1 ]",
+        [0, 0, 3, 0],
+    ),
+    (
+        "what a killed execution read of a store in memory",
+        "[1=A on:0 w:bank/01=1 root:bank=1 ] [2=B on:0 r:mem/01=2 start [2=B on:0 r:mem/01= root:bank=1 ]",
+        [0, 0, 2, 0],
+    ),
+    (
+        "what a failed transaction wrote, and read by the block behind such a word",
+        "start [1=A on:0 r:bank/01=1 tx:0 0.w:bank/01=2 put:7 on:0 r:bank/01=2 res:0/5 r:bank/01=1 ] [2=B on:0 r:bank/01=1 ]",
+        [0, 0, 2, 2],
+    ),
+    (
+        "what a transaction wrote on the block's own branch, and read before it fails",
+        "start [1=A on:0 r:bank/01=1 tx:0 0.w:bank/01=2 r:bank/01=2 res:0/5 r:bank/01=1 r:bank/01=1 ]",
+        [1, 0, 3, 0],
+    ),
+    (
+        "a store that a commit empties, where no roots are told",
+        "start [1=A on:0 w:tmp/01=2 ] [2=B on:0 r:tmp/01= r:tmp/01=3 ]",
+        [1, 1, 0, 1],
+    ),
+    (
+        "the same of another value, which no store can have",
+        "start [1=A on:0 w:tmp/01=2 ] [2=B on:0 r:tmp/01=3 ]",
+        [1, 1, 0, 0],
     ),
     (
         "a word that comes too late",
