@@ -29,6 +29,8 @@ pub const MOST_INPUTS: usize = 16;
 pub const NAME: usize = 40;
 /// The longest name of an input.
 const LONGEST_NAME: usize = 30;
+/// Bytes that are read at once to be hashed.
+const PIECE: usize = 1 << 20;
 /// Bit of an input's name: it is the node's own.
 const LOCAL: u8 = 1;
 /// Bytes of the head that its first digest covers.
@@ -184,11 +186,16 @@ fn is_same_input(one: &InputName, other: &InputName) -> bool {
     one.name == other.name && one.told_by == other.told_by
 }
 
+/// It can be told to people, and fits.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(char::is_control)
+}
+
 /// What the inputs of blocks are called. One that is a node's own anywhere is so everywhere.
 fn names_of(blocks: &[Drafted]) -> Vec<InputName> {
     let mut names: Vec<InputName> = Vec::new();
     for input in blocks.iter().flat_map(|block| &block.given) {
-        let has_room = names.len() < MOST_INPUTS && input.name.name.len() <= LONGEST_NAME;
+        let has_room = names.len() < MOST_INPUTS && is_name(&input.name.name);
         match names
             .iter_mut()
             .find(|name| is_same_input(name, &input.name))
@@ -218,11 +225,62 @@ fn parse_name(bytes: &[u8]) -> io::Result<InputName> {
     let (name, told_by) = rest.split_at_checked(LONGEST_NAME).ok_or_else(broken)?;
     let name = name.get(..usize::from(*length));
     let name = name.and_then(|name| str::from_utf8(name).ok());
+    let name = name.filter(|name| is_name(name));
     Ok(InputName {
         name: name.ok_or_else(broken)?.to_owned(),
         told_by: *told_by.first_chunk().ok_or_else(broken)?,
         local: flags & LOCAL != 0,
     })
+}
+
+/// The names of its inputs. One that is there twice would have two values for one block.
+fn parse_names(bytes: &[u8]) -> io::Result<Vec<InputName>> {
+    let mut names: Vec<InputName> = Vec::new();
+    for name in bytes.chunks_exact(NAME).map(parse_name) {
+        let name = name?;
+        if names.iter().any(|known| is_same_input(known, &name)) {
+            return Err(wrong(&format!("tells the input {} twice", name.name)));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Blocks have their units one behind the other, and all that the head tells of.
+fn check_units(blocks: &[BlockPrint], units: u64) -> io::Result<()> {
+    let mut next: u64 = 0;
+    for block in blocks {
+        let BlockPrint {
+            height, first_unit, ..
+        } = block;
+        if *first_unit != next {
+            return Err(wrong(&format!(
+                "says that the units of height {height} begin at {first_unit}; they begin at \
+                 {next}, behind those of the blocks before"
+            )));
+        }
+        next = next.saturating_add(u64::from(block.units));
+    }
+    if next != units {
+        return Err(wrong(&format!(
+            "claims {units} units; its blocks have {next}"
+        )));
+    }
+    Ok(())
+}
+
+/// Adds a part of a file to a digest, piece by piece.
+fn hash_part(hasher: &mut blake3::Hasher, file: &File, at: u64, length: u64) -> io::Result<()> {
+    let mut piece = vec![0; length.min(PIECE as u64) as usize];
+    let (mut at, mut left) = (at, length);
+    while left > 0 {
+        let take = left.min(piece.len() as u64) as usize;
+        file.read_exact_at(&mut piece[..take], at)?;
+        hasher.update(&piece[..take]);
+        at = at.saturating_add(take as u64);
+        left -= take as u64;
+    }
+    Ok(())
 }
 
 /// An AppHash as it stands in a fingerprint.
@@ -390,7 +448,9 @@ impl Writer {
         head.extend(self.profile.0);
         head.extend(short(&units));
         let inputs = (names.len() as u64).to_le_bytes();
-        head.extend(proof(version, &head, &inputs, &table));
+        let mut hasher = proof(version, &head, &inputs);
+        hasher.update(&table);
+        head.extend(short_of(&hasher));
         head.extend(inputs);
         out.write_all(&head)?;
         out.write_all(&table)?;
@@ -408,12 +468,15 @@ impl Writer {
     }
 }
 
-/// The digest of all but the units. The number of inputs came with its version.
-fn proof(version: Version, head: &[u8], inputs: &[u8], table: &[u8]) -> UnitDigest {
-    match version {
-        Version::Fourth => short(&[head, inputs, table].concat()),
-        _ => short(&[head, table].concat()),
+/// Begins the digest of all but the units: names and blocks are still to be added. The
+/// number of inputs came with its version.
+fn proof(version: Version, head: &[u8], inputs: &[u8]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head);
+    if version == Version::Fourth {
+        hasher.update(inputs);
     }
+    hasher
 }
 
 impl Fingerprint {
@@ -444,28 +507,34 @@ impl Fingerprint {
                 "is truncated: it has {length} bytes, its header and blocks need {needed}"
             )));
         }
-        let mut table = vec![0; table_size];
-        file.read_exact_at(&mut table, HEAD as u64)?;
-        if proof(version, &head[..COVERED], &head[INPUTS..], &table) != head[COVERED..INPUTS] {
+        // Proved piece by piece before memory is asked for all of it.
+        let mut hasher = proof(version, &head[..COVERED], &head[INPUTS..]);
+        hash_part(&mut hasher, &file, HEAD as u64, table_size as u64)?;
+        if short_of(&hasher) != head[COVERED..INPUTS] {
             return Err(wrong("does not match its digest: it is damaged"));
         }
+        let mut table = vec![0; table_size];
+        file.read_exact_at(&mut table, HEAD as u64)?;
         let mut profile = Digest([0; 32]);
         profile.0.copy_from_slice(&head[24..56]);
         let mut units_digest = [0; 16];
         units_digest.copy_from_slice(&head[56..COVERED]);
         let (names, blocks) = table.split_at(inputs * NAME);
-        let names = names.chunks_exact(NAME).map(parse_name);
+        let inputs = parse_names(names)?;
         let blocks = blocks.chunks_exact(size);
         let values = blocks
             .clone()
             .flat_map(|bytes| words(bytes, version.block()));
+        let values = values.collect();
+        let blocks: Vec<_> = blocks.map(|bytes| parse_block(bytes, version)).collect();
+        check_units(&blocks, units)?;
         Ok(Fingerprint {
             file,
             version,
             profile,
-            inputs: names.collect::<io::Result<_>>()?,
-            values: values.collect(),
-            blocks: blocks.map(|bytes| parse_block(bytes, version)).collect(),
+            inputs,
+            values,
+            blocks,
             units,
             units_digest,
         })
@@ -477,19 +546,11 @@ impl Fingerprint {
     /// What reading gives.
     pub fn is_intact(&self) -> io::Result<bool> {
         let mut hasher = blake3::Hasher::new();
-        let mut at = self.units_at();
-        let mut left = self.units.saturating_mul(self.version.unit() as u64);
-        let mut buffer = vec![0; 1 << 20];
-        while left > 0 {
-            let take = left.min(buffer.len() as u64) as usize;
-            if self.file.read_exact_at(&mut buffer[..take], at).is_err() {
-                return Ok(false);
-            }
-            hasher.update(&buffer[..take]);
-            at += take as u64;
-            left -= take as u64;
+        let length = self.units.saturating_mul(self.version.unit() as u64);
+        if hash_part(&mut hasher, &self.file, self.units_at(), length).is_err() {
+            return Ok(false);
         }
-        Ok(hasher.finalize().as_bytes()[..16] == self.units_digest)
+        Ok(short_of(&hasher) == self.units_digest)
     }
 
     /// Hands its blocks on as a tape.
@@ -526,9 +587,10 @@ impl Fingerprint {
             ));
         }
         let unit_size = self.version.unit();
-        let at = self.units_at() + block.first_unit.saturating_mul(unit_size as u64);
+        let before = block.first_unit.saturating_mul(unit_size as u64);
+        let at = self.units_at().saturating_add(before);
         let length = self.file.metadata()?.len();
-        if at + u64::from(block.units) * unit_size as u64 > length {
+        if at.saturating_add(u64::from(block.units) * unit_size as u64) > length {
             return Err(wrong("is truncated"));
         }
         let mut bytes = vec![0; block.units as usize * unit_size];
@@ -681,8 +743,14 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 }
 
 fn short(bytes: &[u8]) -> UnitDigest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(bytes);
+    short_of(&hasher)
+}
+
+fn short_of(hasher: &blake3::Hasher) -> UnitDigest {
     let mut out = [0; 16];
-    out.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+    out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     out
 }
 

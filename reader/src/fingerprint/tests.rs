@@ -286,16 +286,91 @@ fn claims_are_not_believed() {
     let mut many = written();
     many[8..16].fill(0xff);
     assert!(opened(&many).is_err(), "more blocks than a file can hold");
-    let mut writer = Writer::new(Digest([7; 32]));
-    writer.block(&block(5, true), None, false);
-    let mut bytes = Vec::new();
-    writer.finish(&mut bytes).expect("written");
-    // Units that are not there, under a digest that is right.
-    bytes[HEAD + 16..HEAD + 20].fill(0xff);
-    let digest = short(&[&bytes[..72], &bytes[HEAD..HEAD + BLOCK]].concat());
-    bytes[72..88].copy_from_slice(&digest);
+    let claims = [
+        (
+            HEAD + 16,
+            vec![0xff; 4],
+            "claims 8 units; its blocks have 8589934590",
+        ),
+        (
+            HEAD + 8,
+            vec![1],
+            "units of height 5 begin at 1; they begin at 0",
+        ),
+        (
+            HEAD + BLOCK + 8,
+            vec![0],
+            "units of height 6 begin at 0; they begin at",
+        ),
+        (
+            16,
+            vec![0xff; 8],
+            "claims 18446744073709551615 units; its blocks have 8",
+        ),
+    ];
+    for (at, claim, words) in claims {
+        let mut bytes = written();
+        bytes[at..at + claim.len()].copy_from_slice(&claim);
+        if at == HEAD + 16 {
+            let second = HEAD + BLOCK;
+            bytes[second + 8..second + 16].copy_from_slice(&u64::from(u32::MAX).to_le_bytes());
+            bytes[second + 16..second + 20].fill(0xff);
+        }
+        proved(&mut bytes);
+        let refused = opened(&bytes).expect_err(words).to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+    // Units that are not there, under a digest that is right and of a head that counts them.
+    let mut bytes = written();
+    let second = HEAD + BLOCK;
+    bytes[second + 16..second + 20].copy_from_slice(&u32::MAX.to_le_bytes());
+    bytes[16..24].copy_from_slice(&(4 + u64::from(u32::MAX)).to_le_bytes());
+    proved(&mut bytes);
     let print = opened(&bytes).expect("its head is sound");
+    assert!(!print.is_intact().expect("read"));
     assert!(print.read(&mut Blocks(Vec::new())).is_err());
+}
+
+/// Gives a head with two blocks the digest that it must have.
+fn proved(bytes: &mut [u8]) {
+    let inputs = match bytes[7] {
+        4 => word(bytes, INPUTS) as usize,
+        _ => 0,
+    };
+    let block = match bytes[7] {
+        4 => Version::Fourth.block() + inputs * 8,
+        _ => BLOCK,
+    };
+    let end = HEAD + inputs * NAME + 2 * block;
+    let counted = if inputs > 0 { INPUTS..HEAD } else { 0..0 };
+    let all = [&bytes[..COVERED], &bytes[counted], &bytes[HEAD..end]].concat();
+    bytes[COVERED..INPUTS].copy_from_slice(&short(&all));
+}
+
+#[test]
+fn names_of_inputs_are_not_believed() {
+    let second = HEAD + NAME;
+    let of = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = written_of_inputs(GIVEN);
+        change(&mut bytes);
+        proved(&mut bytes);
+        opened(&bytes)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(of(&|_| ()), Ok(()));
+    let twice = of(&|bytes| bytes.copy_within(HEAD..second, second));
+    let words = twice.expect_err("one name twice");
+    assert!(words.contains("tells the input time twice"), "{words}");
+    let local = of(&|bytes| {
+        bytes.copy_within(HEAD..second, second);
+        bytes[second] = LOCAL;
+    });
+    assert!(local.is_err(), "one of the two is the node's own");
+    for (what, at, byte) in [("empty", 1, 0), ("a control character", 3, 7)] {
+        let words = of(&|bytes| bytes[HEAD + at] = byte).expect_err(what);
+        assert!(words.contains("whose name cannot be read"), "{words}");
+    }
 }
 
 /// The AppHash is in a fingerprint of a source that tells it, and changes no other one.
