@@ -20,6 +20,9 @@ const SEARCHED: Place = Place {
     key: [0; 16],
 };
 
+/// Writes of the key that may still be thrown away, and transactions that are remembered.
+const PENDING: usize = 1 << 16;
+
 /// A key of a store: a vat's, or a chain's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreKey {
@@ -90,23 +93,9 @@ impl Write {
 /// # Errors
 /// What reading gives.
 pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
-    let mut search = Search {
-        vocabulary: party.vocabulary,
-        key,
-        // Another JSON writer may have written the key otherwise.
-        needle: (!party.is_by_value()).then(|| memmem::Finder::new(&key.raw)),
-        before,
-        over: false,
-        pending: Vec::new(),
-        branches: Branches::new(),
-        direct: HashSet::new(),
-        roots: Roots::Untold,
-        aborted: false,
-        last: None,
-        at: None,
-        written_in: 0,
-        durable: None,
-    };
+    // Another JSON writer may have written the key otherwise.
+    let needle = (!party.is_by_value()).then(|| memmem::Finder::new(&key.raw));
+    let mut search = Search::new(party.vocabulary, key, needle, before);
     cutter::read(party, Depth::Places, &mut search)?;
     Ok(search.last)
 }
@@ -123,6 +112,8 @@ struct Search<'a> {
     branches: Branches<Pending>,
     /// Transactions that wrote on the execution's own branch.
     direct: HashSet<u64>,
+    /// There are more of them than are remembered: what is gone with them is not known.
+    crowded: bool,
     /// Whether the store has a root in the block.
     roots: Roots,
     aborted: bool,
@@ -170,7 +161,7 @@ impl Finds for Search<'_> {
             return;
         }
         self.branches.forget();
-        self.direct.clear();
+        self.forget_direct();
         let emptied = std::mem::replace(&mut self.roots, Roots::Untold) == Roots::OfOthers;
         match turn {
             Turn::Committed => {
@@ -197,7 +188,7 @@ impl Finds for Search<'_> {
             return;
         };
         match self.branches.take(told, number) {
-            Effect::Writes(writes) => self.pending.extend(writes.into_iter().map(|(_, of)| of)),
+            Effect::Writes(writes) => self.hold(writes.into_iter().map(|(_, of)| of)),
             Effect::Unknown => self.doubt(),
         }
     }
@@ -214,7 +205,7 @@ impl Finds for Search<'_> {
             }
             self.keep_pending();
             self.branches.forget();
-            self.direct.clear();
+            self.forget_direct();
         }
         if vocabulary.role_of(line) == Role::Begin {
             self.branches.begins();
@@ -238,6 +229,33 @@ impl Finds for Search<'_> {
     }
 }
 
+impl<'a> Search<'a> {
+    fn new(
+        vocabulary: &'static dyn Vocabulary,
+        key: &'a StoreKey,
+        needle: Option<memmem::Finder<'a>>,
+        before: u64,
+    ) -> Search<'a> {
+        Search {
+            vocabulary,
+            key,
+            needle,
+            before,
+            over: false,
+            pending: Vec::new(),
+            branches: Branches::new(),
+            direct: HashSet::new(),
+            crowded: false,
+            roots: Roots::Untold,
+            aborted: false,
+            last: None,
+            at: None,
+            written_in: 0,
+            durable: None,
+        }
+    }
+}
+
 impl Search<'_> {
     /// A transaction that writes on the execution's own branch, whatever it writes.
     fn note_direct(&mut self, line: &[u8]) {
@@ -247,6 +265,25 @@ impl Search<'_> {
         {
             self.direct.extend(self.vocabulary.transaction(line));
         }
+        if self.direct.len() > PENDING {
+            self.direct = HashSet::new();
+            self.crowded = true;
+            self.doubt();
+        }
+    }
+
+    fn forget_direct(&mut self) {
+        self.direct.clear();
+        self.crowded = false;
+    }
+
+    /// Writes that may still be thrown away. Where there are too many, only the newest
+    /// before them is kept, and whether it took effect is not known.
+    fn hold(&mut self, writes: impl IntoIterator<Item = Pending>) {
+        if self.pending.len() >= PENDING {
+            self.doubt();
+        }
+        self.pending.extend(writes);
     }
 
     /// A line that may be of the key.
@@ -275,7 +312,7 @@ impl Search<'_> {
             line_number: number,
             value: value.map(|value| String::from_utf8_lossy(value).into_owned()),
             kept: vocabulary.kept_value(line),
-            unsure: !told && vocabulary.has_branches(),
+            unsure: self.crowded || (!told && vocabulary.has_branches()),
         };
         let pending = Pending {
             write,
@@ -287,7 +324,7 @@ impl Search<'_> {
             true => Some(pending),
             false => self.branches.write(SEARCHED, number, pending),
         };
-        self.pending.extend(effect);
+        self.hold(effect);
     }
 
     /// What a later block reads took effect.
@@ -333,5 +370,38 @@ impl Search<'_> {
             self.at = Some(newest.ordinal);
             self.written_in = newest.ordinal;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haltbox_model::Profile;
+
+    use super::*;
+    use crate::vocabulary;
+
+    #[test]
+    fn a_block_without_an_end_is_bounded_and_its_writes_are_unsure() {
+        let profile = Profile::builtin("host").expect("a profile");
+        let key = StoreKey {
+            store: "a".to_owned(),
+            raw: br#""01""#.to_vec(),
+        };
+        let mut search = Search::new(vocabulary::of(&profile), &key, None, u64::MAX);
+        let mut number = 0;
+        let mut line = |search: &mut Search<'_>, text: &str| {
+            number += 1;
+            search.any_line(text.as_bytes(), number);
+            search.line(0, 0, text.as_bytes(), number);
+        };
+        line(&mut search, r#"{"type":"branch","branch":0}"#);
+        for tx in 0..2 * PENDING {
+            let write = format!(
+                r#"{{"type":"op-write","tx":{tx},"op":0,"store":"a","key":"01","value":"02"}}"#
+            );
+            line(&mut search, &write);
+            assert!(search.pending.len() <= PENDING && search.direct.len() <= PENDING);
+        }
+        assert!(search.last.is_some_and(|last| last.unsure));
     }
 }
