@@ -1,6 +1,6 @@
 //! What the blocks of two sources were given, input by input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::block_inputs::{Given, Input, is_local};
 use crate::count::counted;
@@ -37,18 +37,22 @@ pub struct OtherOwn {
 impl Inputs {
     /// Takes those of one height.
     pub(super) fn take(&mut self, height: u64, a: &Given, b: &Given) {
-        let mut some = false;
+        // Several members may tell what has one name.
+        let (mut names, mut local) = (BTreeSet::new(), BTreeSet::new());
         for (own, other) in a.pairs(b) {
-            if is_local(own, other) {
+            let name = own.name.name.as_str();
+            if !is_local(own, other) {
+                names.insert(name);
+            } else if own.value != other.value && local.insert(name) {
                 self.take_local(height, own, other);
-                continue;
-            }
-            some = true;
-            if self.told.len() < TOLD || self.told.contains_key(&own.name.name) {
-                *self.told.entry(own.name.name.clone()).or_default() += 1;
             }
         }
-        self.heights += u64::from(some);
+        self.heights += u64::from(!names.is_empty());
+        for name in names {
+            if self.told.len() < TOLD || self.told.contains_key(name) {
+                *self.told.entry(name.to_owned()).or_default() += 1;
+            }
+        }
         let others = a.others(b);
         if !others.is_empty() && self.other.is_none() {
             self.other = Some((height, others));
@@ -56,9 +60,6 @@ impl Inputs {
     }
 
     fn take_local(&mut self, height: u64, own: &Input, other: &Input) {
-        if own.value == other.value {
-            return;
-        }
         let has_room = self.local.len() < TOLD;
         let mut known = self.local.iter_mut();
         match known.find(|of| of.name == own.name.name) {
@@ -126,5 +127,44 @@ impl OtherOwn {
             "{name} differs between {a} and {b} at height {height}{more}{values}: each node's \
              own, which is not compared and accuses nobody, and may still be why they part"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::given::InputName;
+
+    /// Told by two members: one name, another digest.
+    fn given(local: bool, value: u8) -> Given {
+        let input = |told_by: u8| Input {
+            name: InputName {
+                name: "txs".to_owned(),
+                told_by: [told_by; 8],
+                local,
+            },
+            value: [value; 8],
+            short: None,
+        };
+        Given::of_digests(vec![input(1), input(2)])
+    }
+
+    #[test]
+    fn a_name_counts_once_at_a_height() {
+        let mut inputs = Inputs::default();
+        for height in [1, 2] {
+            inputs.take(height, &given(false, 1), &given(false, 1));
+        }
+        let words = inputs.words().expect("words");
+        assert!(
+            words.ends_with("at all 2 heights that both tell: txs"),
+            "{words}"
+        );
+        let mut inputs = Inputs::default();
+        for height in [1, 2] {
+            inputs.take(height, &given(true, 1), &given(true, 2));
+        }
+        let words = inputs.local()[0].words(["A", "B"]);
+        assert!(words.contains("at height 1 and 1 other height:"), "{words}");
     }
 }
