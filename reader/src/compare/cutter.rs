@@ -47,6 +47,7 @@ pub struct Cutter<'a> {
     again: Again,
     course: Box<dyn Course>,
     open: BlockTape,
+    second: Second,
     height: Option<u64>,
     /// Counter of the line that began the open execution.
     begun_at: u64,
@@ -72,6 +73,16 @@ pub struct Cutter<'a> {
 struct OpenCrank {
     number: u64,
     hasher: Hasher,
+}
+
+/// Whether the entry right behind a block's beginning is here, which tells its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Second {
+    /// It is not, and what comes is not it.
+    Missing,
+    /// It comes next.
+    Next,
+    Seen,
 }
 
 /// Whether the line before stood there already.
@@ -140,6 +151,7 @@ impl<'a> Cutter<'a> {
             again: Again::None,
             course: party.vocabulary.course(),
             open: BlockTape::default(),
+            second: Second::Missing,
             height: None,
             begun_at: 0,
             ordinal: 0,
@@ -325,6 +337,15 @@ impl<'a> Cutter<'a> {
             self.summary.holes.push(why.to_owned());
         }
         self.open.holes.push(0);
+        self.miss_second();
+    }
+
+    /// Something is missing here: if that is right behind the block's beginning, what comes
+    /// next may be another block's.
+    fn miss_second(&mut self) {
+        if self.second == Second::Next {
+            self.second = Second::Missing;
+        }
     }
 
     /// A line that stood there already, and is not executed again.
@@ -541,6 +562,7 @@ impl<'a> Cutter<'a> {
         }
         self.begun_at = at;
         self.height = Some(height);
+        self.second = Second::Missing;
         self.open.begun = true;
         self.trace.iter_mut().for_each(|trace| trace.begins());
         if let Some(why) = self.told.as_mut().and_then(Told::begin) {
@@ -706,6 +728,7 @@ impl<'a> Cutter<'a> {
         let role = self.vocabulary.role_of(line);
         if role == Role::Begin && self.open.units.is_empty() {
             self.open.given.begin(self.inputs, line, &text);
+            self.second = Second::Next;
         }
         let what = match role {
             Role::Input => {
@@ -724,8 +747,11 @@ impl<'a> Cutter<'a> {
             }
             _ => {
                 // The inputs stand right behind the beginning.
-                let is_second = self.open.units.len() == 1;
-                self.open.proposed |= is_second && self.vocabulary.is_proposal(line);
+                let is_second = self.open.units.len() == 1 && self.second == Second::Next;
+                if is_second {
+                    self.second = Second::Seen;
+                    self.open.proposed |= self.vocabulary.is_proposal(line);
+                }
                 let what = self.step(&text);
                 if is_second && what.is_of_outcome() {
                     self.open.given.go_on(self.inputs, line, &text);
@@ -795,6 +821,9 @@ impl<'a> Cutter<'a> {
             why.into_iter().for_each(|why| self.lack(why));
         }
         let mut block = std::mem::take(&mut self.open);
+        // What would say that it is a proposal is not here.
+        let untold = self.trace.is_some() && self.second != Second::Seen;
+        block.proposed |= untold && block.begun && !block.ended;
         let Some(height) = self.height.take() else {
             return true;
         };
@@ -834,6 +863,7 @@ impl<'a> Cutter<'a> {
         }
         self.close_crank(None);
         self.open.holes.push(self.open.units.len());
+        self.miss_second();
         self.lose_track(finds);
     }
 

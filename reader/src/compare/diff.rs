@@ -1276,8 +1276,8 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
 fn undecided_note(comparison: &Comparison) -> Option<String> {
     let (height, sides) = comparison.undecided.first()?;
     let who = match sides[..] {
-        [which] => format!("{} executes a proposal", which.name()),
-        _ => "both execute proposals".to_owned(),
+        [which] => format!("{} executes what may be a proposal", which.name()),
+        _ => "both execute what may be proposals".to_owned(),
     };
     Some(format!(
         "{who} at height {height} whose end is not recorded: whether that is the block that was \

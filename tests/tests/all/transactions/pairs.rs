@@ -10,20 +10,48 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 96] = [
     (
         "a proposal without its end, and the next height",
         "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
         "start [1=A decided std ] [2/b proposed r:bank/01=7 [3=C decided std ]",
         "evidence insufficient",
-        "executes a proposal at height 2 whose end is not recorded",
+        "executes what may be a proposal at height 2 whose end is not recorded",
     ),
     (
         "a proposal without its end, and its commit",
         "start [1=A decided std ] [2=B decided std ]",
         "start [1=A decided std ] [2/b proposed r:bank/01=7 commit",
         "identical",
-        "executes a proposal at height 2 whose end is not recorded",
+        "executes what may be a proposal at height 2 whose end is not recorded",
+    ),
+    (
+        "a block that is cut off right behind its beginning, which may be a proposal",
+        "start [1=A decided std ] [2=B decided std ]",
+        "start [1=A decided std ] [2/b",
+        "identical",
+        "executes what may be a proposal at height 2 whose end is not recorded",
+    ),
+    (
+        "the same in a node that is killed and executes what is decided",
+        "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
+        "start [1=A decided std ] [2/b start [2=B decided std ] [3=C decided std ]",
+        "identical",
+        "1 to 3",
+    ),
+    (
+        "the same in a node that goes on with the next height",
+        "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
+        "start [1=A decided std ] [2/b [3=C decided std ]",
+        "evidence insufficient",
+        "executes what may be a proposal at height 2 whose end is not recorded",
+    ),
+    (
+        "inputs of another block, behind a gap that hides its beginning",
+        "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ] [3=C given:txsDigest=c std ]",
+        "start [1=A given:txsDigest=a std ] [2=B hole given:txsDigest=c std [3=C given:txsDigest=c std ]",
+        "evidence insufficient",
+        "B does not completely cover height 2",
     ),
     (
         "an input that a later proposal alone has on the other side",
@@ -72,14 +100,14 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] [2 given:txsDigest=c,local.proposal=true r:bank/01=7",
         "identical",
-        "executes a proposal at height 2",
+        "executes what may be a proposal at height 2",
     ),
     (
         "a proposal that is executed before its decision, and another block is decided",
         "start [1=A decided std ] [2=B decided std ]",
         "start [1=A decided std ] [2/b proposed r:bank/01=7",
         "identical",
-        "executes a proposal at height 2 whose end is not recorded",
+        "executes what may be a proposal at height 2 whose end is not recorded",
     ),
     (
         "the same in a node that is killed and executes what is decided",
@@ -114,7 +142,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 92] = [
         "start [1=A decided std ] [2/c proposed r:bank/01=8",
         "start [1=A decided std ] [2/b proposed r:bank/01=7",
         "identical",
-        "both execute proposals at height 2",
+        "both execute what may be proposals at height 2",
     ),
     (
         "a decided block that has other inputs, and is not executed to its end",
@@ -870,7 +898,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A given:txsDigest=a std ] [2=B std ] [3=C/b given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] start [3=D/c given:txsDigest=c std ]",
         2,
-        "The first difference stands right behind heights that are missing: the block was given another input: txs",
+        "The first difference comes directly after missing heights, which may contain its cause: the block was given another input: txs",
     ),
     (
         "the decided block, which a side begins on its proposal and executes otherwise",

@@ -8,6 +8,7 @@
 //! decided and before. `in:0` and `tx:0` name a transaction, `res:0/5` ends it with
 //! that code; `phase:EndBlock` begins a phase, and `set:bank/01=1` is what the block leaves.
 //! `given:txsDigest=d,local.config=e` tells what a block is given.
+//! `hole` is an entry of which a container's log has the first part alone.
 //! `on:2/1` goes on on branch 2, which was made of 1, and `put:2` writes it. `spaced` has the lines written by another JSON writer.
 
 use std::path::Path;
@@ -57,6 +58,10 @@ impl Words {
             ("decided", _) => self.push(json!({"type": "step-input", "txs": 0})),
             ("proposed", _) => {
                 self.push(json!({"type": "step-input", "txs": 0, "local": {"proposal": true}}));
+            }
+            ("hole", _) => {
+                let part = r#"{"log":"{\"type\":","stream":"stdout","time":"2026"}"#;
+                self.lines.push(part.to_owned());
             }
             ("abort", _) => self.push(json!({"type": "abort-block", "height": self.block.0})),
             ("std", _) => {
