@@ -133,7 +133,7 @@ impl OtherOwn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::given::InputName;
+    use crate::block_inputs::InputName;
 
     /// Told by two members: one name, another digest.
     fn given(local: bool, value: u8) -> Given {
