@@ -32,7 +32,7 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         }
         _ => writeln!(
             text,
-            "haltbox: black box of height {height}: {}",
+            "haltbox: height {height} was frozen: {}",
             Outside::text(&frozen.reason)
         ),
     };

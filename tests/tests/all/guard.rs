@@ -198,7 +198,7 @@ fn status_doctor_and_metrics_show_that_it_holds() {
 fn what_was_released_starts_for_good() {
     let mut guarded = Guarded::diverged();
     let (code, said) = guarded.guard(&["--release", "8"]);
-    assert!(code == 2 && said.contains("hold one up: 7"), "{said}");
+    assert!(code == 2 && said.contains("heights that are: 7"), "{said}");
     guarded.refuses(&[]);
     assert_eq!(guarded.guard(&["--release", "7"]).0, 0);
     guarded.starts(&[], "was released");

@@ -512,7 +512,7 @@ fn a_stale_read_shows_without_another_validator() {
     // The write may have been thrown away, where nobody tells.
     let said = output(0, &["verify", "--reads", text(&stale("untold", false))]);
     let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(said.contains("1 cannot be judged"), "{said}");
+    assert!(said.contains("cannot be checked: 1,"), "{said}");
     let failed = execute(&folder.path().join("failed"), 1, |entries| {
         let at = find(entries, "op-read", 2, Some(3));
         entries.truncate(at);

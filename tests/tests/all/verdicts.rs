@@ -87,7 +87,7 @@ const TRUTHS: [Truth; 12] = [
         "11d-dup-input",
         "identical",
         0,
-        &[("/notes", "1 lines stand there twice")],
+        &[("/notes", "sent twice by something after the node: 1 line,")],
     ),
     truth(
         "12b-jqS",

@@ -93,7 +93,7 @@ fn a_proposal_lasts(version: Version) {
     let more = [&["--rpc", stub.url()], &persist[..]].concat();
     let mut watched = Watched::start(folder.path(), false, &more);
     watched.run_to(5, H);
-    watched.recorder.wait_for("height 7 stands still");
+    watched.recorder.wait_for("height 7 makes no progress");
     watched.recorder.wait_for("height 7 is pinned");
     wait_asked(&stub, "dump_consensus_state", 4);
     assert_eq!(watched.boxes(), [""; 0], "one round counts once");

@@ -327,7 +327,7 @@ fn a_node_of_another_chain_is_not_believed() {
     watcher.wait_for("follows chain 902, expected chain 901", PATIENCE);
     watcher.wait_for("follows chain 901, expected chain 902", PATIENCE);
     watcher.wait_for(
-        "chain 903 is in the dependency set and not watched",
+        "chain 903 is in the dependency set but not watched",
         PATIENCE,
     );
     assert!(watcher.alerts("INVALID").is_empty());

@@ -513,14 +513,14 @@ const PAIRS: [(&str, &str, &str, &str, &str); 96] = [
         "[+5=A r:bank/01=1 ] [6=B std ] [7=E std ]",
         "[+5=C r:bank/01=1 ] [6=D std ] [7=F std ]",
         "evidence insufficient",
-        "AppHashes differ already after height 5",
+        "AppHashes already differ after height 5",
     ),
     (
         "one recording that does",
         "[+5=A r:bank/01=1 ] [6=B std ] [7=E std ]",
         "start [5=C std ] [6=D std ] [7=F std ]",
         "evidence insufficient",
-        "AppHashes differ already after height 5",
+        "AppHashes already differ after height 5",
     ),
     (
         "a recording that begins behind a read that only the other side made",
@@ -548,7 +548,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 96] = [
         "start [1=A std ] start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ]",
         "start [1=A std w:gov/05=5 ] [2=B std w:gov/05=5 ]",
         "identical",
-        "A executed height 1 more than once: attempt 2 is compared",
+        "A executed height 1 more than once",
     ),
     (
         "another answer under the same AppHash",
