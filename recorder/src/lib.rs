@@ -54,7 +54,7 @@
 //! | [`recorder`] | takes entries, and puts records and marks into the ring |
 //! | [`held_boxes`], [`blackbox`] | the folder of boxes: which blocks have one, and how a box is published |
 //! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); how another program reads its entries |
-//! | [`given`] | an entry as a source gives it |
+//! | [`source_entry`] | an entry as a source gives it |
 //! | [`recorder_dir`] | a recorder's folder: what lies in it, and under which names |
 //! | [`machine`], [`clock`], [`console`] | the machine and its node's build, the time, standard output and standard error |
 //! | [`host_threads`], [`owner_only`], [`open_regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |

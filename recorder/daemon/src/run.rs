@@ -12,7 +12,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`beside`] | the thread that looks after the recorder |
+//! | [`recorder_child`] | the thread that looks after the recorder |
 //! | [`link`] | what wrapper and recorder share, and how the node's end is told |
 //! | [`output`] | the node's output, with `--tee` |
 //! | `pump` | the node's slog, with `--fifo` |
