@@ -43,7 +43,7 @@ func TestTheOperatorIsTold(t *testing.T) {
 	if want := "black box  " + dir + "/boxes/7-"; !strings.HasPrefix(told[1], want) {
 		t.Errorf("%q", told)
 	}
-	if want := "please upload the black box: to the forum"; told[4] != want {
+	if want := "please upload the black box to the forum"; told[4] != want {
 		t.Errorf("%q", told)
 	}
 	recorder.Close()

@@ -340,7 +340,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// How much there is beside whole blocks, in words behind these.
     fn amount(&self, amount: Amount) -> String {
         match self.has_cranks() {
-            true => format!(", {} cranks", amount.cranks),
+            true => format!(", {}", crate::count::counted(amount.cranks, "crank")),
             false => String::new(),
         }
     }

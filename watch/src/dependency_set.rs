@@ -156,7 +156,7 @@ mod tests {
     fn what_is_no_set_says_why() {
         for (json, words) in [
             ("{}", "missing field `dependencies`"),
-            (r#"{"dependencies": {}}"#, "names no chains"),
+            (r#"{"dependencies": {}}"#, "contains no chains"),
             (
                 r#"{"dependencies": {"base": {}}}"#,
                 "\"base\"; expected its number",

@@ -423,7 +423,7 @@ pub(super) fn covers(side: &SideFacts) -> String {
     };
     let mut text = heights;
     if side.cranks > 0 {
-        let _ = write!(text, ", {} cranks", side.cranks);
+        let _ = write!(text, ", {}", counted(side.cranks, "crank"));
     }
     let lists = [("incomplete", &side.incomplete), ("missing", &side.missing)];
     for (what, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {

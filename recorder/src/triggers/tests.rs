@@ -511,7 +511,7 @@ fn a_storm_of_broken_blocks_brings_few_boxes_at_once() {
         freeze_all(&mut scene, &mut frozen);
     }
     assert_eq!(scene.told.len(), STORM_BOXES, "{:?}", scene.told);
-    assert!(scene.told[STORM_BOXES - 1].ends_with("as far as the ring keeps them)"));
+    assert!(scene.told[STORM_BOXES - 1].ends_with("as far as the ring still has them)"));
     scene.step("run 41");
     let kept = |scene: &Scene| {
         let blocks = scene.life.blocks().iter();

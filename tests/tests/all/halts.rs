@@ -159,7 +159,7 @@ const SCENES: [Scene; 15] = [
             blocks(node);
             node.fail("runtime error: index out of range [3] with length 3");
         },
-        frozen: Some("no divergence, but runtime error"),
+        frozen: Some("so this is no divergence: runtime error"),
     },
     Scene {
         name: "upgrade halt",

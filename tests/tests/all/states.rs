@@ -245,8 +245,8 @@ fn the_doctor_looks_into_the_sources() {
     wait_until("the blocks", || status(&place.dir())["head"] == 6);
     let said = doctor(&place.dir());
     for good in [
-        "ok     slog: the profile agoric reads",
-        "ok     node: the profile agoric reads",
+        "ok       slog: the profile agoric reads",
+        "ok       node: the profile agoric reads",
     ] {
         assert!(said.contains(good), "{good} is not in\n{said}");
     }
@@ -301,7 +301,7 @@ fn a_host_that_links_the_recorder_has_no_sources_and_may_be_dead() {
     let wrong = |line: &str| line.starts_with("PROBLEM") && !line.contains("the ring is on");
     assert!(!said.lines().any(wrong), "{said}");
     assert!(
-        said.contains("ok     the host itself writes the ring"),
+        said.contains("ok       the host itself writes the ring"),
         "{said}"
     );
     host.close();

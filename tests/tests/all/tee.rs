@@ -156,7 +156,7 @@ fn a_node_does_not_wait_for_a_reader_or_a_stopped_wrapper() {
     assert_eq!(wrapper.wait().expect("it ends").code(), Some(0));
     let kept = numbers(&log(&dir));
     assert_eq!((kept.len(), follow_each_other(&kept)), (lines, true));
-    assert!(said(&dir).contains("nobody reads"), "{}", said(&dir));
+    assert!(said(&dir).contains("nothing reads"), "{}", said(&dir));
 }
 
 /// The recorder copies on what the node prints, and records it.

@@ -608,7 +608,7 @@ fn a_crank_alone_is_told_for_what_it_is() {
         let told = output(2, &["diff", text(pair[0]), text(pair[1])]);
         let told = String::from_utf8(told).expect("UTF-8");
         assert!(told.contains("EVIDENCE INSUFFICIENT"), "{told}");
-        assert!(told.contains("extract the whole block"), "{told}");
+        assert!(told.contains("haltbox extract --height"), "{told}");
         assert!(!told.contains("JSON writer"), "{told}");
     }
 }
@@ -794,7 +794,7 @@ fn a_replay_held_to_another_nodes_original_accuses_neither() {
         assert_eq!(group_of(&replays), group_of(&original), "{json:#}");
         assert_ne!(group_of(&otherwise), group_of(&original), "{json:#}");
         let notes = json["notes"].to_string();
-        assert!(notes.contains("late covers no height"), "{notes}");
+        assert!(notes.contains("late covers none of the heights"), "{notes}");
         assert_eq!(json["groups"][0]["majority"], false, "{json:#}");
     }
 }

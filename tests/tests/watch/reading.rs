@@ -224,7 +224,10 @@ fn a_node_that_lies_about_what_was_sent_is_named_by_the_message() {
     for document in diff(1, &watches[0].ring(), &watches[1].ring()) {
         assert_eq!(document["verdict"], "verdicts differ", "{document:#}");
         let summary = document["summary"].as_str().expect("a sentence");
-        assert!(summary.contains("both by the named block"), "{summary}");
+        assert!(
+            summary.contains("both based on the named block"),
+            "{summary}"
+        );
     }
     watches
         .iter()
@@ -574,7 +577,7 @@ fn the_reader_knows_what_a_watcher_writes() {
         at: 1,
     };
     let told = Told::read(&missing.entry()).and_then(|told| told.words());
-    assert!(told.expect("words").starts_with("7 checks"));
+    assert!(told.expect("words").starts_with("not recorded: 7 checks"));
     for level in [Level::Unsafe, Level::LocalSafe, Level::CrossSafe] {
         assert_eq!(what_to_do(level.word()), Some(level.what_to_do()));
     }

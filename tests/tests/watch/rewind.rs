@@ -180,7 +180,7 @@ fn a_rewind_is_one_incident_with_all_its_blocks_and_returns() {
     let told = haltbox_tests::output(0, &["report", haltbox_tests::text(&ring)]);
     let told = String::from_utf8(told).expect("text");
     for words in [
-        "ended: blocks of deposits only stand at all its heights",
+        "ended: deposits-only blocks replaced it at all its heights",
         "came back 2 times",
     ] {
         assert!(told.contains(words), "{words:?} in {told}");

@@ -168,7 +168,7 @@ fn the_report_tells_which_checks_saw_the_transaction() {
     for part in [
         "proxyd (haltbox check 127.0.0.1:",
         "refused its message",
-        "and its message was included anyway",
+        "but its message was included anyway",
         "mempool-interval refused it",
         "proxyd accepted it",
         "proxyd (http://filter-a:8560) accepted it in 4.000 ms",

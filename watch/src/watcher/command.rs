@@ -282,7 +282,7 @@ mod tests {
             ),
             (
                 &["--filter=http://f:1", "--min-safety=safe"],
-                "none that a filter knows",
+                "is not supported by --filter",
             ),
             (
                 &["--op-node=901=http://n:1", "--min-safety=safe"],

@@ -616,7 +616,7 @@ mod tests {
             let since = now();
             Failsafe { since, was_away }.cleared()
         };
-        assert!(cleared(true).contains("a restart cleared it"));
+        assert!(cleared(true).contains("a restart cleared the failsafe"));
         assert!(cleared(false).contains("answered all the time"));
     }
 }

@@ -118,7 +118,7 @@ func kept(t *testing.T, box string, at []string, without ...string) string {
 func given(t *testing.T, box string) string {
 	t.Helper()
 	for _, line := range strings.Split(haltboxtest.Run(t, "info", box), "\n") {
-		if strings.HasPrefix(line, "given ") {
+		if strings.HasPrefix(line, "inputs ") {
 			line, _, _ = strings.Cut(line, " params=")
 			line, _, _ = strings.Cut(line, " config=")
 			return line

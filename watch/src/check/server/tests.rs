@@ -143,7 +143,7 @@ fn what_nobody_tells_is_no_verdict() {
     });
     assert_eq!(code(&broken, INTEROP, &params), UNINITIALIZED);
     let answer = ask(&broken, &call(INTEROP, &params)).to_string();
-    assert!(answer.contains("no node told"), "{answer}");
+    assert!(answer.contains("no node answered"), "{answer}");
     assert!(
         !answer.contains("127.0.0.1"),
         "a node's place is not told: {answer}"
