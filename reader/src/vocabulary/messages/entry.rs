@@ -566,16 +566,16 @@ impl Incident {
 pub fn what_to_do(level: &str) -> Option<&'static str> {
     Some(match level {
         "unsafe" => {
-            "call the operator on duty; close the ingress of executing messages at proxyd and \
-             remove them from the builders' pools; consider submitting the batch earlier, which \
-             makes the reorg smaller; warn the chains that accept messages from this one"
+            "call the operator on duty; block executing messages at proxyd and remove them \
+             from the builders' pools; consider submitting the batch sooner, which makes the \
+             reorg smaller; warn the chains that execute messages of this one"
         }
         "local-safe" => {
             "page the operator; check that a deposits-only block replaces it and that the message \
              is no longer canonical"
         }
         "cross-safe" => {
-            "alert everyone, this is never harmless; engage the failsafe, escalate to the \
+            "all hands on deck: this is never harmless; engage the failsafe, escalate to the \
              engineering manager, keep the boxes of every watcher"
         }
         _ => return None,
