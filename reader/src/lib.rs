@@ -9,7 +9,7 @@
 //! ```
 //!
 //! ```no_run
-//! use haltbox_format::Profile;
+//! use haltbox_model::Profile;
 //! use haltbox_reader::compare::{diff, party::Party};
 //! use haltbox_reader::{Survey, open};
 //!

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! ```no_run
-//! use haltbox_format::Profile;
+//! use haltbox_model::Profile;
 //! use haltbox_recorder::host::{HostRecorder, Options};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
