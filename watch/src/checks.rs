@@ -32,8 +32,8 @@ use crate::check::stages::{self, Outcome, Stage};
 use crate::incident::Record;
 use crate::message::ChainId;
 use crate::opinion::{Opinion, Opinions, Question, Says};
-use crate::watcher::now;
 use feed::Feed;
+use haltbox_recorder::clock::now_ms;
 use keeper::{Counts, Keeper};
 
 pub use sample::{DECLARED, Missing, Named, Sample};
@@ -67,7 +67,7 @@ fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
         },
         error: opinion.error.clone(),
         took_us: u64::try_from(opinion.took.as_micros()).ok(),
-        at: now(),
+        at: now_ms(),
     }
 }
 

@@ -21,6 +21,7 @@
 //! | [`book`] | what is known of messages that are not settled, and what changes it |
 //! | [`incident`] | an invalid message until it is replaced for good |
 //! | [`tape`] | what was seen, in a ring for each chain |
+//! | `watched_chain` | what is known of one chain: its tape, its heads, its incidents |
 //! | [`watcher`] | the loop that joins them; [`alert`], [`metrics`], [`pages`] tell of it |
 //!
 //! Only [`rpc`] opens a connection, and only the servers of [`check`] and [`pages`] take
@@ -51,4 +52,5 @@ pub mod pages;
 pub mod rpc;
 pub mod tape;
 pub mod validity;
+mod watched_chain;
 pub mod watcher;

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use haltbox_recorder::clock::now_ms;
+
 use crate::book::{Book, Change, Left, Standing};
 use crate::bridge::Moved;
 use crate::finder::{Declaration, Found};
 use crate::incident::{Record, Step};
 use crate::message::ChainId;
-use crate::watcher::{Watched, now};
+use crate::watched_chain::WatchedChain;
 
 /// An unjudged message of this age, in seconds, is a backlog that needs attention.
 const LATE: u64 = 30;
@@ -193,7 +195,11 @@ impl Metrics {
         self.add("boxes_total", of(chain), 1);
     }
 
-    fn text<'a>(&self, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) -> String {
+    fn text<'a>(
+        &self,
+        book: &Book,
+        chains: impl Iterator<Item = &'a WatchedChain> + Clone,
+    ) -> String {
         let mut text = String::new();
         for name in COUNTERS {
             values(&mut text, "counter", name, &self.counters);
@@ -255,8 +261,12 @@ fn page(
     }
 }
 
-fn gauges<'a>(text: &mut String, book: &Book, chains: impl Iterator<Item = &'a Watched> + Clone) {
-    let each = |value: fn(&Watched) -> Option<u64>| {
+fn gauges<'a>(
+    text: &mut String,
+    book: &Book,
+    chains: impl Iterator<Item = &'a WatchedChain> + Clone,
+) {
+    let each = |value: fn(&WatchedChain) -> Option<u64>| {
         let chains = chains.clone();
         chains.filter_map(move |watched| Some((of(watched.id), value(watched)?)))
     };
@@ -289,19 +299,19 @@ fn gauges<'a>(text: &mut String, book: &Book, chains: impl Iterator<Item = &'a W
     let one = |value| [(String::new(), value)];
     gauge(text, "unjudged_messages", one(book.unjudged() as u64));
     gauge(text, "oldest_unjudged_seconds", one(oldest(book)));
-    gauge(text, "heartbeat_timestamp", one(now() / 1000));
+    gauge(text, "heartbeat_timestamp", one(now_ms() / 1000));
 }
 
 fn oldest(book: &Book) -> u64 {
     let oldest = book.oldest_unjudged();
-    oldest.map_or(0, |oldest| (now() / 1000).saturating_sub(oldest))
+    oldest.map_or(0, |oldest| (now_ms() / 1000).saturating_sub(oldest))
 }
 
 /// Why the watcher does not watch, if it does not.
 fn concerns<'a>(
     others: &[String],
     book: &Book,
-    chains: impl Iterator<Item = &'a Watched>,
+    chains: impl Iterator<Item = &'a WatchedChain>,
 ) -> Vec<String> {
     let mut concerns = others.to_vec();
     for watched in chains {
@@ -345,12 +355,12 @@ impl Shown {
         &self,
         metrics: &Metrics,
         book: &Book,
-        chains: impl Iterator<Item = &'a Watched> + Clone,
+        chains: impl Iterator<Item = &'a WatchedChain> + Clone,
     ) {
         let page = Page {
             metrics: metrics.text(book, chains.clone()),
             concerns: concerns(&metrics.concerns, book, chains),
-            at: now(),
+            at: now_ms(),
         };
         if let Ok(mut shown) = self.0.lock() {
             *shown = page;

@@ -245,7 +245,11 @@ impl Asked {
                 let entries = Declared::of(&question.message).entries();
                 self.call(json!(entries), question.site.chain, question.timestamp)
             }
-            None => self.call(json!([]), self.chain, crate::watcher::now() / 1000),
+            None => self.call(
+                json!([]),
+                self.chain,
+                haltbox_recorder::clock::now_ms() / 1000,
+            ),
         }
     }
 

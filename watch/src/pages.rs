@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::metrics::{Page, Shown};
-use crate::watcher::now;
+use haltbox_recorder::clock::now_ms;
 
 /// A page of this age, in milliseconds, was left by a watcher that hangs.
 const STALE: u64 = 10_000;
@@ -56,7 +56,7 @@ fn reply(status: &'static str, kind: &'static str, body: String) -> Reply {
 /// 200 if nothing needs attention, else 503 and why.
 fn health(page: &Page) -> Reply {
     const ATTENTION: &str = "503 Service Unavailable";
-    let age = now().saturating_sub(page.at);
+    let age = now_ms().saturating_sub(page.at);
     if age > STALE {
         let why = format!("the watcher has not updated this page for {age} ms\n");
         return reply(ATTENTION, PLAIN, why);

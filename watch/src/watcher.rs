@@ -19,17 +19,17 @@ mod levels;
 mod opinions;
 mod resets;
 mod super_roots;
-mod watched;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use haltbox_daemon::intake::Place;
 use haltbox_recorder::after_freeze::Budget;
+use haltbox_recorder::clock::now_ms;
 use haltbox_recorder::host::HostError;
 use haltbox_recorder::recorder_dir::RecorderDir;
 
@@ -47,6 +47,7 @@ use crate::opinion::{Asked, Opinions};
 use crate::rpc::Trouble;
 use crate::tape::Tape;
 use crate::validity::Broken;
+use crate::watched_chain::WatchedChain;
 use finding::Finding;
 use forks::Forks;
 use freezing::Freezing;
@@ -55,7 +56,6 @@ use levels::Sources;
 use opinions::Second;
 use resets::Resets;
 use super_roots::SuperRoots;
-pub(crate) use watched::Watched;
 
 /// What finders tell and has not been heard yet, in sightings: a finder waits beyond that.
 const HEARD: usize = 64;
@@ -142,20 +142,13 @@ fn no_thread(error: std::io::Error) -> String {
 }
 
 /// Milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
-}
-
 fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 struct Watcher {
     book: Book,
-    chains: BTreeMap<ChainId, Watched>,
+    chains: BTreeMap<ChainId, WatchedChain>,
     findings: BTreeMap<ChainId, Finding>,
     freezing: Freezing,
     metrics: Metrics,
@@ -187,7 +180,7 @@ impl Watcher {
             let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
             let finding = Finding::start(*id, finder, options.every, told.clone());
             findings.insert(*id, finding.map_err(no_thread)?);
-            chains.insert(*id, Watched::new(*id, opened));
+            chains.insert(*id, WatchedChain::new(*id, opened));
         }
         note_unwatched(&options, &mut alerts);
         let mut checks = Checks::default();
@@ -282,7 +275,7 @@ impl Watcher {
         }
         for (chain, mut watched) in self.chains {
             // Without a cursor the next session reads some blocks again.
-            let _ = watched.cursor(self.book.first(chain), now());
+            let _ = watched.cursor(self.book.first(chain), now_ms());
         }
     }
 
@@ -336,7 +329,7 @@ impl Watcher {
     }
 
     fn block(&mut self, chain: ChainId, found: &Found) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());
         };
@@ -399,7 +392,7 @@ impl Watcher {
     }
 
     fn rewound(&mut self, chain: ChainId, to: u64) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         let left = self.book.rewound(chain, to);
         self.metrics.rewound(chain, &left);
         let Some(watched) = self.chains.get_mut(&chain) else {
@@ -421,7 +414,7 @@ impl Watcher {
     }
 
     fn heads(&mut self, chain: ChainId, heads: &Heads) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         self.book.heads(chain, heads);
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());
@@ -465,7 +458,7 @@ impl Watcher {
     }
 
     fn gap(&mut self, chain: ChainId, from: u64, to: u64, why: &str) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         self.metrics.gap(chain, from, to);
         self.alerts.alert(
             chain,
@@ -488,14 +481,14 @@ impl Watcher {
             false => self.alerts.alert(chain, "node-down", &text),
         }
         match self.chains.get_mut(&chain) {
-            Some(watched) => watched.node(up, why, now()),
+            Some(watched) => watched.node(up, why, now_ms()),
             None => Ok(()),
         }
     }
 
     /// Judges what may have changed, and asks for what is missing to do so.
     fn judge(&mut self) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         let changes = self.book.judge();
         for (chain, number) in self.book.take_wanted() {
             if let Some(finding) = self.findings.get(&chain) {
@@ -612,7 +605,7 @@ impl Watcher {
                 self.alerts
                     .note(&format!("chain {chain}: black box {}", at.display()));
                 match watched.incidents.frozen(id, name) {
-                    Some(record) => watched.tape.incident(&record, now()),
+                    Some(record) => watched.tape.incident(&record, now_ms()),
                     None => Ok(()),
                 }
             }

@@ -28,7 +28,7 @@ use crate::checks::{DECLARED, Named, Sample};
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::{ChainId, Place};
 use crate::validity::{Broken, Descriptor};
-use crate::watcher::now;
+use haltbox_recorder::clock::now_ms;
 
 /// Calls of one batch.
 const CALLS: usize = 1000;
@@ -451,7 +451,7 @@ fn sample(stage: Stage, taken: &Taken, result: &Result<(), Failure>, took: Durat
         verdict: outcome(result),
         error: result.as_ref().err().map(|error| error.message.clone()),
         took_us: u64::try_from(took.as_micros()).ok(),
-        at: now(),
+        at: now_ms(),
     }
 }
 

@@ -20,7 +20,7 @@ use haltbox_recorder::source_entry::Given;
 use super::keeper::Keeper;
 use super::proxyd::{Joiner, LogLine};
 use super::sample::{Line, Sample};
-use crate::watcher::now;
+use haltbox_recorder::clock::now_ms;
 
 /// Between two looks at a source in which nothing came: what is made and removed between
 /// two looks is not seen.
@@ -74,7 +74,7 @@ impl Feed {
         let hex = digest.get(2..10).unwrap_or_default();
         let mark_at = dir.join(format!("checks-{hex}.json"));
         let left = left(&mark_at, &name).or_else(|| at_end(place));
-        let mut source = Source::open(Stream::Node, place, left.as_ref(), now())?;
+        let mut source = Source::open(Stream::Node, place, left.as_ref(), now_ms())?;
         source.take_told().into_iter().for_each(|told| say(&told));
         if left.is_some() && !source.goes_on() {
             keeper.missing(format!("{name}: it is not the file that was read before"));
@@ -191,7 +191,7 @@ impl Reading {
             Read::Log(line) => {
                 let is_of_check = self
                     .joiner
-                    .take(&line, Instant::now(), now(), &mut self.done);
+                    .take(&line, Instant::now(), now_ms(), &mut self.done);
                 self.keeper.count(|counts| match is_of_check {
                     true => counts.lines += 1,
                     false => counts.others += 1,

@@ -15,7 +15,7 @@ use haltbox_recorder::host::{HostRecorder, Kept};
 use super::sample::{Missing, Sample};
 use crate::check::stages::{Board, Outcome};
 use crate::message::ChainId;
-use crate::watcher::now;
+use haltbox_recorder::clock::now_ms;
 
 /// In so many seconds samples may fill the local lane once.
 const SPAN: u64 = 1800;
@@ -273,7 +273,7 @@ impl Keeper {
         let missing = Missing {
             why,
             count: None,
-            at: now(),
+            at: now_ms(),
         };
         let mut state = self.state();
         self.put(&mut state, &missing.entry());
@@ -289,7 +289,7 @@ impl Keeper {
         let missing = Missing {
             why: "there were more checks than the tape and the memory for them can hold".to_owned(),
             count: Some(std::mem::take(&mut state.lost)),
-            at: now(),
+            at: now_ms(),
         };
         state.lost_said = Some(Instant::now());
         self.put(&mut state, &missing.entry());

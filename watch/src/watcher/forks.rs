@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
 
-use super::{Input, Watcher, now};
+use super::{Input, Watcher};
 use crate::chain::{FullHeader, Node};
 use crate::message::ChainId;
 use crate::metrics::Metrics;
 use crate::tape::Entry;
+use haltbox_recorder::clock::now_ms;
 
 /// Looks in a row that find another block before it is a fork: nodes take a replacement
 /// one after another.
@@ -271,7 +272,7 @@ impl Watcher {
                 .as_ref()
                 .and_then(|fork| look.header(fork.number, fork.own)),
             other_header: fork.map(|fork| fork.other),
-            at: now(),
+            at: now_ms(),
         })
     }
 }

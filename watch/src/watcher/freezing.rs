@@ -14,9 +14,9 @@ use haltbox_recorder::host::HostRecorder;
 use haltbox_recorder::recorder_dir::RecorderDir;
 
 use super::Input;
-use super::watched::Watched;
 use crate::incident::Record;
 use crate::message::ChainId;
+use crate::watched_chain::WatchedChain;
 
 /// A box to write.
 pub(super) struct Job {
@@ -55,7 +55,7 @@ impl Freezing {
     }
 
     /// Asks for the box of the block in which an incident began.
-    pub(super) fn ask(&self, watched: &Watched, record: &Record) {
+    pub(super) fn ask(&self, watched: &WatchedChain, record: &Record) {
         let first = record.first();
         let of = first.and_then(|(number, hash)| watched.tape.attempt(number, hash));
         let reason = format!(

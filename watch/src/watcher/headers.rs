@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
 
-use super::{Watcher, now};
+use super::Watcher;
 use crate::chain::FullHeader;
 use crate::incident::Record;
 use crate::message::ChainId;
 use crate::tape::Entry;
+use haltbox_recorder::clock::now_ms;
 
 /// Hashes that are remembered, so that each header is asked for once.
 const REMEMBERED: usize = 256;
@@ -73,7 +74,7 @@ impl Watcher {
             hash,
             header,
             text,
-            at: now(),
+            at: now_ms(),
         })
     }
 }

@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 use haltbox_daemon::rpc::Endpoint;
 use haltbox_recorder::host::HostError;
 
-use super::{Input, Watched, Watcher, now};
+use super::{Input, Watcher};
 use crate::incident::Level;
 use crate::level::{Doubt, Head, Levels, Source, Status};
 use crate::message::ChainId;
 use crate::metrics::Metrics;
 use crate::rpc::{Client, Trouble};
 use crate::tape::Entry;
+use crate::watched_chain::WatchedChain;
+use haltbox_recorder::clock::now_ms;
 
 /// A window of this length is an alert: nothing is concluded for too long.
 const LONG: Duration = Duration::from_secs(60);
@@ -221,7 +223,7 @@ impl Watcher {
             text: why.to_owned(),
             code: None,
             took_us: None,
-            at: now(),
+            at: now_ms(),
         })
     }
 
@@ -284,7 +286,7 @@ impl Watcher {
 
     /// Heads that stand on the watched chain raise its incidents.
     fn level_reached(&mut self, chain: ChainId, levels: Levels) -> Result<(), HostError> {
-        let at = now();
+        let at = now_ms();
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());
         };
@@ -362,7 +364,7 @@ impl Watcher {
     /// The window of a chain's own node, on the tape too.
     pub(super) fn rewind_window(&mut self, chain: ChainId) -> Result<(), HostError> {
         let watched = self.chains.get(&chain);
-        let is_open = watched.is_some_and(Watched::is_resetting);
+        let is_open = watched.is_some_and(WatchedChain::is_resetting);
         let since = self.sources.rewinding.get(&chain).copied();
         if is_open == since.is_some() {
             return Ok(());
@@ -399,7 +401,7 @@ impl Watcher {
             open: took.is_none(),
             why,
             took_ms: took.map(millis),
-            at: now(),
+            at: now_ms(),
         })
     }
 

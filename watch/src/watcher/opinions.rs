@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use haltbox_recorder::host::HostError;
 
-use super::{Input, Watcher, micros, now};
+use super::{Input, Watcher, micros};
 use crate::book::{Book, Change, Site};
 use crate::incident;
 use crate::message::ChainId;
 use crate::metrics::Metrics;
 use crate::opinion::{Answer, Asked, Health, Opinion, Opinions, Question, Queue, Says};
 use crate::tape::{Entry, RecalledOpinions};
+use crate::watched_chain::WatchedChain;
+use haltbox_recorder::clock::now_ms;
 
 /// Questions of a round in each second, to each endpoint.
 const PER_SECOND: usize = 100;
@@ -381,7 +383,7 @@ impl Watcher {
         match is {
             Health::Failsafe if asking.failsafe.is_none() => {
                 asking.failsafe = Some(Failsafe {
-                    since: now(),
+                    since: now_ms(),
                     was_away: false,
                 });
                 self.alerts.of_all(
@@ -412,7 +414,7 @@ impl Watcher {
             text,
             code: opinion.code,
             took_us: Some(micros(opinion.took)),
-            at: now(),
+            at: now_ms(),
         })
     }
 
@@ -455,7 +457,7 @@ impl Watcher {
     /// A node rewinds, so that nothing is concluded of a chain.
     fn rewinds(&self, chain: ChainId) -> bool {
         let watched = self.chains.get(&chain);
-        watched.is_some_and(super::Watched::is_resetting) || self.sources.is_resetting(chain)
+        watched.is_some_and(WatchedChain::is_resetting) || self.sources.is_resetting(chain)
     }
 
     fn disagrees(
@@ -533,7 +535,7 @@ impl Watcher {
             false if differ => {}
             false => self.alerts.note(&format!("opinions agree again: {text}")),
         }
-        let entry = Entry::opinion(question, opinion, name, asks, now());
+        let entry = Entry::opinion(question, opinion, name, asks, now_ms());
         match self.chains.get_mut(&site.chain) {
             Some(watched) => watched.tape.put(&entry),
             None => Ok(()),
@@ -567,7 +569,7 @@ impl Failsafe {
                  was restarted between two requests"
             }
         };
-        let millis = now().saturating_sub(self.since);
+        let millis = now_ms().saturating_sub(self.since);
         format!("after {}.{} s, {how}", millis / 1000, millis % 1000 / 100)
     }
 }
@@ -613,7 +615,7 @@ mod tests {
     #[test]
     fn a_failsafe_that_is_off_says_what_can_be_known() {
         let cleared = |was_away| {
-            let since = now();
+            let since = now_ms();
             Failsafe { since, was_away }.cleared()
         };
         assert!(cleared(true).contains("a restart cleared the failsafe"));

@@ -10,9 +10,10 @@ use alloy_primitives::U64;
 use haltbox_recorder::host::HostError;
 use serde_json::{Value, json};
 
-use super::{Watcher, now};
+use super::Watcher;
 use crate::rpc::{Call, Client, Trouble};
 use crate::tape::{Entry, RootTold};
+use haltbox_recorder::clock::now_ms;
 
 /// Kept of an answer, in characters.
 const KEPT: usize = 2048;
@@ -190,7 +191,7 @@ impl Watcher {
             timestamp,
             differ,
             answers,
-            at: now(),
+            at: now_ms(),
         })
     }
 

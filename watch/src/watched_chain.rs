@@ -17,7 +17,7 @@ use crate::tape::{Cursor, Opened, Recalled, Tape};
 /// Between two cursors.
 const CURSOR: Duration = Duration::from_secs(2);
 
-pub(crate) struct Watched {
+pub(crate) struct WatchedChain {
     pub(crate) id: ChainId,
     pub(crate) tape: Tape,
     pub(crate) incidents: Incidents,
@@ -33,8 +33,8 @@ pub(crate) struct Watched {
     cursor_at: Option<Instant>,
 }
 
-impl Watched {
-    pub(crate) fn new(id: ChainId, opened: Opened) -> Watched {
+impl WatchedChain {
+    pub(crate) fn new(id: ChainId, opened: Opened) -> WatchedChain {
         let Opened { tape, recalled, .. } = opened;
         let mut known = BTreeMap::new();
         for ((number, hash), block) in &recalled.blocks {
@@ -42,7 +42,7 @@ impl Watched {
                 known.insert((*number, *hash, *log), told.clone());
             }
         }
-        Watched {
+        WatchedChain {
             id,
             tape,
             incidents: Incidents::recalled(recalled.incidents.clone()),
