@@ -1,4 +1,4 @@
-//! The border to JavaScript: all unsafe code of the addon.
+//! Calls into Node and calls from Node. With `addon`, all unsafe code.
 //!
 //! Invariants: an [`Env`] and the [`Value`]s got from it live no longer than the
 //! call from Node that brought them; every function given to JavaScript owns its
@@ -13,9 +13,6 @@ use std::rc::Rc;
 
 use napi_sys as sys;
 
-use crate::open::open;
-use crate::sender::Sender;
-
 /// Arguments that a call may have; what is missing is `undefined`.
 const ARGUMENTS: usize = 5;
 /// Up to here room for the worst case is asked for: three bytes for each UTF-16
@@ -25,7 +22,7 @@ const WORST_CASE_UNITS: usize = 64 << 10;
 /// A value of JavaScript: made by Node alone.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Value(sys::napi_value);
+pub(crate) struct Value(pub(crate) sys::napi_value);
 
 /// Why the text of a value was not read.
 pub(crate) enum Unread {
@@ -34,15 +31,21 @@ pub(crate) enum Unread {
 }
 
 /// Node, during one call.
-pub(crate) struct Env(sys::napi_env);
+pub(crate) struct Env(pub(crate) sys::napi_env);
 
-/// What a function of JavaScript calls.
-struct Bound {
-    method: Method,
-    sender: Rc<Sender>,
+/// What JavaScript calls methods of.
+pub(crate) trait Receiver {
+    /// A method panicked: what it left behind is not to be trusted.
+    fn break_off(&self);
 }
 
-pub(crate) type Method = fn(&Sender, &Env, &[Value]) -> Option<Value>;
+pub(crate) type Method<T> = fn(&T, &Env, &[Value]) -> Option<Value>;
+
+/// What a function of JavaScript calls.
+struct Bound<T> {
+    method: Method<T>,
+    receiver: Rc<T>,
+}
 
 impl Env {
     /// Reads a string as UTF-8 into the buffer, in place of what it holds. Lone
@@ -137,26 +140,34 @@ impl Env {
         (make(&raw mut made) == sys::Status::napi_ok).then_some(Value(made))
     }
 
-    /// Sets a function that calls a method of the sender, and keeps it alive.
-    pub(crate) fn set_method(
+    /// Sets a function that calls a method of the receiver, and keeps it alive.
+    pub(crate) fn set_method<T: Receiver>(
         &self,
         object: Value,
         name: &str,
-        method: Method,
-        of: &Rc<Sender>,
+        method: Method<T>,
+        of: &Rc<T>,
     ) -> Option<()> {
-        let sender = Rc::clone(of);
-        let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, sender })).cast();
-        let function = self.function(name, call_bound, bound)?;
+        let receiver = Rc::clone(of);
+        let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, receiver })).cast();
+        let function = self.function(name, call_bound::<T>, bound)?;
         // SAFETY: `function` is of this call; `drop_bound` is told once, when it is gone.
         unsafe {
             let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
-            sys::napi_add_finalizer(self.0, function.0, bound, Some(drop_bound), hint, reference)
+            sys::napi_add_finalizer(
+                self.0,
+                function.0,
+                bound,
+                Some(drop_bound::<T>),
+                hint,
+                reference,
+            )
         };
         self.set(object, name, function)
     }
 
-    fn function(
+    /// A function of JavaScript that calls `call` with `data`.
+    pub(crate) fn function(
         &self,
         name: &str,
         call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
@@ -170,7 +181,7 @@ impl Env {
     }
 
     /// Throws once the call returns. `code` tells causes apart.
-    fn throw(&self, code: &str, message: &str) {
+    pub(crate) fn throw(&self, code: &str, message: &str) {
         let plain = |text: &str| CString::new(text.replace('\0', " ")).unwrap_or_default();
         let (code, message) = (plain(code), plain(message));
         // SAFETY: Node copies both texts.
@@ -182,7 +193,7 @@ impl Env {
 ///
 /// # Safety
 /// `env` and `info` as Node gave them to the running call.
-unsafe fn arguments(
+pub(crate) unsafe fn arguments(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> ([Value; ARGUMENTS], *mut c_void) {
@@ -197,64 +208,33 @@ unsafe fn arguments(
 }
 
 /// What Node calls for a function of [`Env::set_method`].
-unsafe extern "C" fn call_bound(
+unsafe extern "C" fn call_bound<T: Receiver>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     // SAFETY: as Node gave them.
     let (values, data) = unsafe { arguments(env, info) };
     // SAFETY: `data` is the function's `Bound`, which lives as long as it does.
-    let Some(bound) = (unsafe { data.cast::<Bound>().as_ref() }) else {
+    let Some(bound) = (unsafe { data.cast::<Bound<T>>().as_ref() }) else {
         return ptr::null_mut();
     };
     let env = Env(env);
     let called = catch_unwind(AssertUnwindSafe(|| {
-        (bound.method)(&bound.sender, &env, &values)
+        (bound.method)(&bound.receiver, &env, &values)
     }));
     called
         .unwrap_or_else(|panic| {
             // Dropping what was thrown might throw again.
             std::mem::forget(panic);
-            bound.sender.break_off();
+            bound.receiver.break_off();
             env.text("the recorder failed and is off")
         })
         .map_or(ptr::null_mut(), |value| value.0)
 }
 
-/// A function of [`Env::set_method`] is gone.
-unsafe extern "C" fn drop_bound(_: sys::napi_env, bound: *mut c_void, _: *mut c_void) {
+/// A function of [`Env::set_method`] is gone. `T` is that of its `Bound`.
+unsafe extern "C" fn drop_bound<T>(_: sys::napi_env, bound: *mut c_void, _: *mut c_void) {
     // SAFETY: made by `set_method`, and given back once.
-    let bound = unsafe { Box::from_raw(bound.cast::<Bound>()) };
+    let bound = unsafe { Box::from_raw(bound.cast::<Bound<T>>()) };
     let _ = catch_unwind(AssertUnwindSafe(|| drop(bound))).map_err(std::mem::forget);
-}
-
-/// What Node calls for `open`: throws, or gives the recorder.
-unsafe extern "C" fn call_open(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
-    // SAFETY: as Node gave them.
-    let (values, _) = unsafe { arguments(env, info) };
-    let env = Env(env);
-    let opened = catch_unwind(AssertUnwindSafe(|| open(&env, &values)));
-    match opened.map_err(std::mem::forget) {
-        Ok(Ok(recorder)) => return recorder.0,
-        Ok(Err(refusal)) => env.throw(refusal.code, &refusal.message),
-        Err(()) => env.throw("BROKEN", "the recorder failed while it was being opened"),
-    }
-    ptr::null_mut()
-}
-
-/// Node calls this when it loads the addon.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn napi_register_module_v1(
-    env: sys::napi_env,
-    exports: sys::napi_value,
-) -> sys::napi_value {
-    let env = Env(env);
-    let function = env.function("open", call_open, ptr::null_mut());
-    if let Some(function) = function {
-        let _ = env.set(Value(exports), "open", function);
-    }
-    exports
 }

@@ -6,11 +6,12 @@
 //!                V8 writes UTF-8 into the sender's buffer -> HostRecorder -> ring
 //! ```
 //!
-//! `js` is the border: all unsafe code, and no panic passes it. `open` and
+//! `addon` and `js` are the border: all unsafe code, and no panic passes it. `open` and
 //! `sender` are what lies behind. Only `open` throws, and slog-sender.js catches.
 //!
 //! [`HostRecorder`]: haltbox_recorder::host::HostRecorder
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod addon;
 mod js;
 mod open;
 mod sender;

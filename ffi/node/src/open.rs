@@ -88,7 +88,7 @@ fn is_on(name: &str, text: &str) -> Result<bool, String> {
 
 fn give(env: &Env, sender: &Rc<Sender>, notices: &[String]) -> Option<Value> {
     let given = env.object()?;
-    let methods: [(&str, Method); 3] = [
+    let methods: [(&str, Method<Sender>); 3] = [
         ("record", Sender::record),
         ("stats", Sender::stats),
         ("close", Sender::close),

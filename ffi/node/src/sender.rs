@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Stats};
 
-use crate::js::{Env, Unread, Value};
+use crate::js::{Env, Receiver, Unread, Value};
 
 /// A buffer that one huge entry made larger than this is given back.
 const BUFFER_KEPT: usize = 1 << 20;
@@ -17,6 +17,12 @@ pub(crate) struct Sender {
     broken: Cell<bool>,
 }
 
+impl Receiver for Sender {
+    fn break_off(&self) {
+        self.broken.set(true);
+    }
+}
+
 impl Sender {
     pub(crate) fn new(recorder: HostRecorder) -> Sender {
         Sender {
@@ -24,11 +30,6 @@ impl Sender {
             buffer: RefCell::default(),
             broken: Cell::new(false),
         }
-    }
-
-    /// A panic was caught: what it left behind is not to be trusted.
-    pub(crate) fn break_off(&self) {
-        self.broken.set(true);
     }
 
     /// `record(text)`: gives nothing, or why the entry is not in the ring.
