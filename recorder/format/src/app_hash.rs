@@ -1,4 +1,4 @@
-//! AppHashes, 32-byte digests and ring ids: hex outside, bytes inside.
+//! AppHashes, 32-byte digests and ring ids: hex in text, bytes in memory.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An AppHash: opaque bytes chosen by the application, 0 to 64 of them.
 ///
-/// Fixed size, so that taking one down beside a host allocates nothing.
+/// Fixed size, so that a recorder inside a host copies one without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AppHash {
     len: u8,
@@ -26,7 +26,7 @@ impl AppHash {
         Some(AppHash { len, bytes })
     }
 
-    /// From hex digits of either case; `None` if they are not that.
+    /// From hex digits of either case; `None` for anything else.
     pub fn from_hex(hex: &[u8]) -> Option<AppHash> {
         let mut raw = [0; AppHash::MAX];
         let len = decode_hex(hex, &mut raw)?;
@@ -145,8 +145,8 @@ pub(crate) fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {
     if !hex.len().is_multiple_of(2) || len > out.len() {
         return None;
     }
-    // One test at the end: two digests stand in every crank, and a branch for
-    // each digit is one that no processor can foresee.
+    // Check once at the end. Every crank has two digests, and a branch per digit would be
+    // mispredicted.
     let mut wrong = 0;
     for (byte, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
         let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);

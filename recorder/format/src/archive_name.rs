@@ -1,5 +1,5 @@
-//! Names of archive files. They sort by time, and tell people the heights; no
-//! program believes them before it has looked into the file.
+//! Names of archive files. They sort by time and show the heights to people. Programs
+//! look into the file before they believe its name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use std::str::FromStr;
 pub struct ArchiveName {
     /// `2026-11-21T10`.
     pub hour: String,
-    /// Minutes and seconds, `0530`; an hour has none.
+    /// Minutes and seconds, `0530`; `None` for an hour.
     pub part: Option<String>,
-    /// Of equal names the second is 2.
+    /// 1, or higher for a later file with the same name.
     pub edition: u32,
     /// Lowest height.
     pub first: u64,
@@ -21,7 +21,7 @@ pub struct ArchiveName {
 }
 
 impl ArchiveName {
-    /// Of a part that is written now: `time` in RFC 3339, UTC.
+    /// Name of a part that is written at `time` (RFC 3339, UTC).
     pub fn part(time: &str, heights: (u64, u64)) -> Option<ArchiveName> {
         let part = [time.get(14..16)?, time.get(17..19)?].concat();
         let name = ArchiveName {
@@ -34,7 +34,7 @@ impl ArchiveName {
         name.is_sound().then_some(name)
     }
 
-    /// Of the hour that parts are joined into.
+    /// Name of the hour file that parts are joined into.
     pub fn hour(hour: &str, heights: (u64, u64)) -> ArchiveName {
         ArchiveName {
             hour: hour.to_owned(),
@@ -58,12 +58,12 @@ impl ArchiveName {
     }
 }
 
-/// The hour of a time in RFC 3339, as archive files name it.
+/// The hour of a time in RFC 3339, as in names of archive files.
 pub fn hour_of(time: &str) -> Option<&str> {
     time.get(..13)
 }
 
-/// Without the edition, which the folder adds.
+/// Leaves out the edition, which the code that creates the file adds.
 impl fmt::Display for ArchiveName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = self.part.as_deref().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What an attached recorder keeps beside a ring that its host writes.
+//! Files of an attached recorder, beside a ring that its host writes.
 //!
-//! The ring is the host's, and nothing is noted in it. What the node's log and
-//! other nodes tell is kept as marks in a file of their own. `docs/format.md` has the
-//! bytes.
+//! The host owns the ring, and the attached recorder writes nothing into it. It keeps
+//! marks from the node's log and from other nodes in a file of its own. `docs/format.md`
+//! has the bytes.
 
 use crate::app_hash::RingId;
 use crate::mark::{
@@ -12,61 +12,63 @@ use crate::mark::{
 
 /// Name of the folder beside the ring.
 pub const FOLDER: &str = "attached";
-/// Name of the file in it that holds the marks.
+/// Name of the file in that folder that holds the marks.
 pub const TOLD: &str = "told";
-/// How the names of the files begin that hold lines of the node's log.
+/// Prefix of the names of the files that hold lines of the node's log.
 pub const LINES: &str = "log.";
 
 const MAGIC: [u8; 8] = *b"HBXTOLD\x01";
-/// Bytes before the marks: magic, checksum, ring, and how far the lines reach.
+/// Bytes before the marks: magic, checksum, ring id, and the end of the kept lines.
 const HEAD: usize = 8 + 4 + 16 + 8 + 8;
-/// Heights below the newest that are remembered, unless something is wrong there.
+/// Marks this far below the newest height are removed, except verdicts.
 const HEIGHTS: u64 = 64;
-/// Marks that are remembered.
+/// Most marks that are kept.
 const MOST: usize = 1024;
-/// Notes that are remembered.
+/// Most notes that are kept.
 const NOTES: usize = 16;
 
-/// What was told beside a ring.
+/// State of an attached recorder: its session, how far it read the node's log, and marks
+/// about blocks of the ring.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
     ring: Option<RingId>,
-    /// Who tells it.
+    /// Session of the attached recorder.
     pub session: Option<Session>,
-    /// It ended in order.
+    /// Whether the recorder ended normally.
     pub closed: bool,
-    /// How far the node's log was read.
+    /// How far it read the node's log.
     pub source: Option<SourceMark>,
-    /// Nodes that are asked.
+    /// URLs of the nodes that it asks.
     pub asked: Vec<String>,
-    /// Where the lines end that belong to it.
+    /// End of the kept log lines. A recorder that continues cuts the newest file here, so
+    /// that it does not keep a line twice.
     pub lines: LinesEnd,
-    /// When it was written, milliseconds since 1970.
+    /// Time of the state, milliseconds since 1970.
     pub time_ms: u64,
     notes: Vec<Noted>,
     marks: Vec<Mark>,
 }
 
-/// A sentence, and when it was noted.
+/// A note with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
     /// Milliseconds since 1970.
     pub at_ms: u64,
-    /// The sentence.
+    /// Text of the note.
     pub text: String,
 }
 
-/// Where kept lines end: in which file, and at which byte of it.
+/// End of the kept lines: the newest file and its length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinesEnd {
     /// Number of the file.
     pub file: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub bytes: u64,
 }
 
 impl Told {
-    /// Of another ring nothing was told.
+    /// Binds the state to `ring`, and removes the marks if they are about another ring.
     pub fn of_ring(&mut self, ring: Option<RingId>) {
         if self.ring != ring {
             self.ring = ring;
@@ -74,42 +76,43 @@ impl Told {
         }
     }
 
-    /// It is told of this ring.
+    /// Whether the marks are about `ring`.
     pub fn is_of(&self, ring: Option<RingId>) -> bool {
         ring.is_some() && self.ring == ring
     }
 
-    /// The greatest height that anything was told of.
+    /// Highest height that a mark is about.
     pub fn reach(&self) -> Option<u64> {
         let heights = self.marks.iter().filter_map(about).map(|of| of.height);
         heights.max()
     }
 
-    /// What is told of blocks, oldest first.
+    /// Marks about blocks, oldest first.
     pub fn marks(&self) -> &[Mark] {
         &self.marks
     }
 
-    /// What is told that must not be lost to a power cut.
+    /// Marks that a power cut must not lose: verdicts and pins.
     pub fn serious(&self) -> impl Iterator<Item = &Mark> {
         let serious = |mark: &&Mark| is_verdict(mark) || matches!(mark, Mark::Pin(_));
         self.marks.iter().filter(serious)
     }
 
-    /// What was noted, oldest first.
+    /// Notes, oldest first.
     pub fn notes(&self) -> &[Noted] {
         &self.notes
     }
 
-    /// Notes a sentence.
+    /// Adds a note, and removes the oldest beyond the limit.
     pub fn note(&mut self, at_ms: u64, text: String) {
         self.notes.push(Noted { at_ms, text });
         let surplus = self.notes.len().saturating_sub(NOTES);
         self.notes.drain(..surplus);
     }
 
-    /// Keeps what says something of a block. What says that something is wrong goes
-    /// last: a chain that goes on tells more of its blocks each second.
+    /// Adds the marks that are about a block, and removes old ones beyond the limits.
+    /// Verdicts (Diverged, Frozen) are removed last: a running chain adds marks every
+    /// second and would push them out.
     pub fn add(&mut self, marks: impl IntoIterator<Item = Mark>) {
         let told = marks.into_iter().filter(|mark| about(mark).is_some());
         self.marks.extend(told);
@@ -127,13 +130,13 @@ impl Told {
         self.marks.drain(..surplus);
     }
 
-    /// A box of the attempt is durable.
+    /// Whether a mark says that a box of the attempt is durable.
     pub fn holds_a_box_of(&self, of: Attempt) -> bool {
         let mut marks = self.marks.iter();
         marks.any(|mark| matches!(mark, Mark::Frozen(frozen) if frozen.of == of))
     }
 
-    /// The bytes of the file.
+    /// The bytes of the file. `at`: position in the ring at the last look.
     pub fn encode(&self, at: Position) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([0; 4]);
@@ -159,7 +162,7 @@ impl Told {
         bytes
     }
 
-    /// Reads them; `None` where they do not prove themselves, as after a power cut.
+    /// Parses the file. `None` if its magic or checksum is wrong, as after a power cut.
     pub fn decode(bytes: &[u8]) -> Option<Told> {
         let (head, marks) = bytes.split_first_chunk::<HEAD>()?;
         let number = |at: usize| {
@@ -220,7 +223,8 @@ fn is_verdict(mark: &Mark) -> bool {
     matches!(mark, Mark::Diverged(_) | Mark::Frozen(_))
 }
 
-/// The block that a mark says something of, which stands beside a ring.
+/// The attempt that a mark beside a ring is about; `None` for marks of other types, which
+/// are not kept there.
 pub fn about(mark: &Mark) -> Option<Attempt> {
     match mark {
         Mark::Begin(begin) => Some(begin.of),
@@ -233,14 +237,14 @@ pub fn about(mark: &Mark) -> Option<Attempt> {
     }
 }
 
-/// Length of a line, in the first four bytes before it.
+/// Bits of a line's first word that hold its length.
 const LENGTH: u32 = (1 << 30) - 1;
-/// Its end never came.
+/// Bit of a line's first word: the line end never came.
 const UNTERMINATED: u32 = 1 << 31;
-/// Bytes before a line.
+/// Bytes before a line: length with flag, then CRC-32.
 pub const LINE_HEAD: usize = 8;
 
-/// One line of the node's log, as it is kept.
+/// Appends one line of the node's log in the form of the file.
 pub fn encode_line(bytes: &[u8], terminated: bool, out: &mut Vec<u8>) {
     let bytes = &bytes[..bytes.len().min(LENGTH as usize)];
     let flag = if terminated { 0 } else { UNTERMINATED };
@@ -257,12 +261,13 @@ fn checksum(word: [u8; 4], bytes: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// The lines of a file, and whether each ended. The last may be half written by a
-/// live recorder; behind one that does not prove itself nothing can be found.
+/// Iterates over the lines of a `log.N` file, each with whether its line end came. Ends
+/// at the first line whose checksum is wrong: a live recorder may be writing it, and a
+/// wrong length does not lead to the next line.
 pub struct Lines<'a>(&'a [u8]);
 
 impl<'a> Lines<'a> {
-    /// Of these bytes.
+    /// Lines of these bytes.
     pub fn of(bytes: &'a [u8]) -> Lines<'a> {
         Lines(bytes)
     }

@@ -1,19 +1,19 @@
 //! The black box (and archive) file: what each byte means.
 //!
-//! A box is a valid Zstandard file: slog lines are ordinary zstd frames, all
-//! else stands in skippable frames, so `zstd -dc BOX` prints the slog.
+//! A box is a valid Zstandard file. Slog lines are ordinary zstd frames and all else
+//! stands in skippable frames, so `zstd -dc BOX` prints the slog.
 //!
 //! ```text
 //! identity | slog frames ... | node, context, marks | cranks | manifest | seek table
 //! ```
 //!
-//! Nothing here opens, reads or names a file: [`BoxWriter`] turns lines into a
-//! box on any [`std::io::Write`] that can seek, because both the recorder and
-//! the reader make boxes. Every parser takes bytes from anywhere: a wrong byte
-//! gives an error or a smaller answer, never a panic, and no claimed count is
-//! believed before it is checked.
+//! This module opens and names no file. [`BoxWriter`] writes lines as a box to any
+//! [`std::io::Write`] that can seek, because the recorder and the reader both make boxes.
+//! Every parser accepts untrusted bytes: a wrong byte gives an error or a smaller answer,
+//! never a panic. A parser checks every count before it uses it.
 
-/// The alert beside boxes: what happened and what to do, for people. No box.
+/// Name of the alert file beside the boxes, which tells people what happened and what to
+/// do. It is not a box.
 pub const ALERT_FILE: &str = "CONSENSUS_FAILURE.txt";
 
 mod compress;

@@ -1,7 +1,7 @@
 //! Names of black boxes, and the HASH in them.
 //!
-//! A box is named for what was executed, not for the bytes of the file: who
-//! executed the same gets the same name. `docs/format.md` has the rule.
+//! A box has the name of what was executed, not of its bytes: two nodes that executed the
+//! same give their boxes the same name. `docs/format.md` has the rule.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -29,7 +29,7 @@ impl fmt::Debug for BlockHash {
 impl FromStr for BlockHash {
     type Err = String;
 
-    /// Takes lower-case digits only: two spellings of a name would be two files.
+    /// Accepts lower-case digits only: two spellings of one name would be two files.
     fn from_str(text: &str) -> Result<BlockHash, String> {
         let mut raw = [0; 16];
         let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
@@ -43,15 +43,15 @@ impl FromStr for BlockHash {
     }
 }
 
-/// The file name of a black box: `HEIGHT-HASH`, or `HEIGHT-incomplete` where
-/// the recording has a gap; `.2`, `.3` and so on for a later box of that name.
+/// The file name of a black box: `HEIGHT-HASH`, or `HEIGHT-incomplete` if the recording
+/// has a gap. A later box with the same name ends in `.2`, `.3` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BoxName {
     /// The height that was executed.
     pub height: u64,
     /// `None` if the block's execution was not recorded whole.
     pub hash: Option<BlockHash>,
-    /// 1 for the first box of that name.
+    /// 1 for the first box with that name.
     pub serial: NonZeroU32,
 }
 
@@ -83,7 +83,8 @@ impl FromStr for BoxName {
     }
 }
 
-/// Also takes spellings that are not the name's own, such as `+7` and `.1`.
+/// Also accepts spellings that no box has, such as `+7` and `.1`; the caller compares the
+/// result with the text.
 fn read_name(text: &str) -> Option<BoxName> {
     let (height, rest) = text.split_once('-')?;
     let (hash, serial) = match rest.split_once('.') {

@@ -1,8 +1,8 @@
 //! Bytes of the Haltbox ring and black box.
 //!
-//! Read this crate to learn where a byte stands in a file and how it is proved. It does
-//! not know what an entry means: that is the crate `haltbox-model`, which stands on this
-//! one. The recorder and the reader stand on both.
+//! Read this crate to learn where a byte stands in a file and how it is proved. The crate
+//! does not know what an entry means: `haltbox-model` does, and builds on this crate. The
+//! recorder and the reader build on both.
 //!
 //! ```text
 //! ring       superblocks | spine lane: marks | local lane | main lane: entries
@@ -13,20 +13,20 @@
 //! | where | what |
 //! |---|---|
 //! | [`ring`] | the ring: superblocks, segments, records; recovery; all lanes in one order |
-//! | [`mark`] | marks: what the recorder understood, as records of the ring |
+//! | [`mark`] | marks: the recorder's own records in the ring, about blocks, sources and losses |
 //! | [`blackbox`] | the black box: its frames, its index, and the writer of both |
-//! | [`attached`] | the file beside a ring that another program writes |
+//! | [`attached`] | files of an attached recorder, beside the ring that its host writes |
 //! | [`BoxName`], [`archive_name`] | names of boxes and of archive files |
-//! | [`AppHash`], [`Digest`], [`RingId`], [`BlockHash`] | bytes that are hex outside |
+//! | [`AppHash`], [`Digest`], [`RingId`], [`BlockHash`] | hashes and ids: hex in text, bytes in files |
 //! | [`Lane`], [`Stream`] | the lanes of a ring, the streams of a host |
-//! | [`ReadAt`] | the one thing this crate asks of a file |
+//! | [`ReadAt`] | positioned reads, all that this crate needs of a file |
 //!
-//! The crate opens no file and uses no unsafe code: what it reads or writes is handed to it.
-//! A wrong byte gives an error or a smaller answer, never a panic. `docs/format.md` is the
-//! authority for every layout; tests hold the code to it.
+//! The crate opens no file and uses no unsafe code: callers pass in what it reads or
+//! writes. A wrong byte gives an error or a smaller answer, never a panic.
+//! `docs/format.md` is the authority for every layout; tests hold the code to it.
 //!
 //! # Examples
-//! A box is written, and its first page and its index are read:
+//! Write a box, then read its first page and its index:
 //! ```
 //! use haltbox_format::blackbox::{
 //!     BlockFacts, BoxWriter, Identity, IDENTITY_LEN, Manifest, ManifestFields, Options,
@@ -53,7 +53,7 @@
 //! assert_eq!((manifest.blocks[0].height, manifest.blocks[0].lines), (7, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! The entries of a ring, in the order in which they were executed:
+//! Print the entries of a ring in the order of execution:
 //! ```no_run
 //! use haltbox_format::Lane;
 //! use haltbox_format::ring::{Found, RecordCursor, RingView};

@@ -1,11 +1,11 @@
-//! Marks: the records the recorder itself understands, kept in the spine.
+//! Marks: records of the recorder itself, kept in the spine.
 //!
-//! One spine record holds a [`Stamp`] and one or more marks, all of which one
-//! entry of the host caused. They are published together, so that a kill can
-//! never leave half of what an entry meant. `docs/format.md` lists the bytes.
+//! One spine record holds a [`Stamp`] and all marks that one entry of the host caused. It
+//! is published as a whole, so a kill never leaves half of an entry's meaning.
+//! `docs/format.md` lists the bytes.
 //!
-//! The table in this file is the place for a new mark: its number, its name, and its
-//! body, which stands in the file of what it is about.
+//! To add a mark, add a line to the table in this file: its number, its name, and the
+//! type of its body, which the file of its subject defines.
 
 mod block;
 mod block_record;
@@ -43,7 +43,7 @@ macro_rules! bind {
 
 macro_rules! marks {
     ($($(#[$about:meta])* $code:literal $name:ident $(($body:ty))?,)*) => {
-        /// What the recorder understood or decided.
+        /// What the recorder learned or decided.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Mark {
             $($(#[$about])* $name $(($body))?,)*
@@ -75,29 +75,30 @@ macro_rules! marks {
     };
 }
 
-// Numbers of old rings stay what they are.
+// Existing rings contain these numbers: never reuse or change one.
 marks! {
     /// The recorder opened the ring.
     1 Session(Session),
-    /// The recorder closed the ring in order.
+    /// The recorder closed the ring normally.
     2 Close,
-    /// How far a source had been read: resuming neither skips nor repeats.
+    /// How far a source had been read. A restart continues there, without skipping or
+    /// repeating lines.
     3 Source(SourceMark),
     /// An attempt at a height began.
     4 Begin(Begin),
-    /// The attempt did work of its own.
+    /// The attempt executed something.
     5 Executed(Attempt),
-    /// The attempt's last entry.
+    /// The attempt ended.
     6 End(Told),
-    /// The attempt was made durable by the host.
+    /// The host made the attempt durable.
     7 Commit(Told),
     /// The AppHash this node computed.
     8 LocalHash(LocalHash),
     /// The block needs no more protection.
     9 Release(Release),
-    /// Something is unproven about the attempt: keep it.
+    /// Something about the attempt is unproven: the recorder keeps it.
     10 Pin(Pin),
-    /// This node's hash and the network's are proved to differ.
+    /// This node's hash is proved to differ from the network's.
     11 Diverged(Diverged),
     /// A box of the attempt is durable.
     12 Frozen(Frozen),
@@ -105,9 +106,10 @@ marks! {
     13 Crank(Crank),
     /// Records that could not be kept.
     14 Loss(Loss),
-    /// Something an operator or developer should know.
+    /// A sentence for operators and developers.
     15 Note(Note),
-    /// All unsettled blocks, so that evicted marks are not missed.
+    /// State of all unsettled blocks, so that a reader does not need the marks that were
+    /// evicted.
     16 Checkpoint(Checkpoint),
     /// The node process started.
     17 NodeStart,

@@ -1,19 +1,18 @@
-//! Reading at a place, from a file or from memory.
+//! Positioned reads from a file or from memory.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Positioned reading: the one thing this crate asks of a file. Tests answer it
-/// from memory.
+/// Positioned reads: all that this crate needs of a file. Tests implement it in memory.
 pub trait ReadAt {
-    /// Reads at most `buf.len()` bytes at `offset`; 0 is the end of the file.
+    /// Reads at most `buf.len()` bytes at `offset`; 0 means the end of the file.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Length in bytes.
     fn length(&self) -> io::Result<u64>;
 
-    /// Reads until `buf` is full or the file ends; returns how much it got.
+    /// Reads until `buf` is full or the file ends; returns the number of bytes.
     fn read_full(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -28,12 +27,12 @@ pub trait ReadAt {
     }
 }
 
-/// The system's number for a block of the disk that cannot be read.
+/// The error number of the system for a disk block that cannot be read.
 const EIO: i32 = 5;
 const PAGE: usize = 4096;
 
-/// As [`ReadAt::read_full`], but pages that the disk cannot read any more come
-/// as zeroes: what is recorded around them is evidence all the same.
+/// Like [`ReadAt::read_full`], but pages that the disk cannot read come as zeros: the
+/// records around them are still evidence.
 pub(crate) fn read_readable(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
     let is_bad = |error: &io::Error| error.raw_os_error() == Some(EIO);
     match source.read_full(offset, buf) {

@@ -4,10 +4,10 @@
 //! superblock A | superblock B | hints | spine lane | local lane | main lane
 //! ```
 //!
-//! Nothing a writer leaves behind has to be trusted: a record proves itself by
-//! its checksum, which is seeded with its sequence number and the file's salt,
-//! and everything else is found by looking at the records. `docs/format.md` is
-//! the authority for every offset in this module.
+//! A reader trusts nothing that a writer left behind. A record proves itself by its
+//! checksum, which is seeded with its sequence number and the file's salt. Everything
+//! else is derived from the records. `docs/format.md` is the authority for every offset
+//! in this module.
 
 mod cursor;
 #[cfg(test)]

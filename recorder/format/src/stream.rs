@@ -1,14 +1,14 @@
-//! Where an entry came from, and which lane of the ring keeps it.
+//! The stream of an entry, and the lane of the ring that holds it.
 
 use serde::{Deserialize, Serialize};
 
-/// The host's stream an entry belongs to.
+/// The host's stream that an entry belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// What the host executed: Agoric's slog, or the records of a linked host.
     Slog,
-    /// The node's log, which carries AppHash and the failure.
+    /// The node's log: it contains the AppHash, and the failure.
     Node,
 }
 
@@ -28,9 +28,10 @@ impl Stream {
 pub enum Lane {
     /// Block records.
     Main,
-    /// Marks only: hashes outlive bodies.
+    /// Marks only, so that hashes outlive the entries.
     Spine,
-    /// Node-local entries, which must never evict block records.
+    /// Node-local entries. They have their own lane, so that they never evict block
+    /// records.
     Local,
 }
 

@@ -1,4 +1,4 @@
-//! One zstd context for all frames of a box.
+//! Compresses all frames of a box with one zstd context.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use zstd::zstd_safe::{
     get_error_name,
 };
 
-/// No frame asks a reader for a larger window than 8 MiB.
+/// Largest window of a frame: 8 MiB. A reader never needs more.
 const WINDOW_LOG_MAX: u32 = 23;
 
 pub(super) struct Compressor {
@@ -17,7 +17,7 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    /// `frame_bytes`: content of the usual frame, which is then compressed in
+    /// `frame_bytes`: content of the usual frame. A frame of that size is compressed in
     /// one pass, without a copy of its content.
     pub(super) fn new(level: i32, frame_bytes: usize) -> io::Result<Compressor> {
         let mut context = CCtx::create();
@@ -32,8 +32,8 @@ impl Compressor {
         })
     }
 
-    /// Compresses the parts as one frame, with the content's size in its
-    /// header and a checksum at its end.
+    /// Compresses the parts as one frame. Its header has the size of the content, its end
+    /// a checksum.
     pub(super) fn frame(&mut self, parts: &[&[u8]], to: &mut impl Write) -> io::Result<()> {
         let content = parts.iter().map(|part| part.len() as u64).sum();
         check(self.context.reset(ResetDirective::SessionOnly))?;

@@ -1,18 +1,17 @@
-//! Where each crank ends, in a few bytes per crank. The hashes themselves are
-//! in the lines it points at.
+//! The crank index: where each crank ends, in a few bytes per crank. The hashes
+//! themselves stand in the lines that it points at.
 //!
-//! Per crank two variable-length numbers (LEB128, seven bits per byte, lowest
-//! first): the crank number's difference to the one before, zigzag-folded
-//! because a second attempt at a block starts over, and the distance from the
-//! last line of the crank before to the last line of this one, in uncompressed
-//! slog bytes.
+//! Each crank has two variable-length numbers (LEB128, seven bits per byte, lowest
+//! first). The first is the difference to the crank number before, zigzag-folded because
+//! a second attempt at a block starts over. The second is the distance from the last line
+//! of the crank before to the last line of this one, in uncompressed slog bytes.
 
 /// The last line of a crank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crank {
     /// The kernel's number of the crank.
     pub number: u64,
-    /// Where its last line begins, in uncompressed slog bytes.
+    /// Offset of its last line, in uncompressed slog bytes.
     pub offset: u64,
 }
 
@@ -38,7 +37,7 @@ impl Default for CrankIndexWriter {
 }
 
 impl CrankIndexWriter {
-    /// Adds a crank; its offset must not be below the one before.
+    /// Adds a crank. Its offset must not be below the offset of the one before.
     pub fn push(&mut self, crank: Crank) {
         let step = crank.number.wrapping_sub(self.last.number).cast_signed();
         let folded = (step << 1) ^ (step >> 63);
@@ -56,7 +55,7 @@ impl CrankIndexWriter {
     }
 }
 
-/// Reads a crank index; ends early at bytes that are none.
+/// Reads a crank index. Ends early at bytes that are not an index.
 #[derive(Clone, Debug)]
 pub struct CrankIndex<'a> {
     rest: &'a [u8],
@@ -64,7 +63,7 @@ pub struct CrankIndex<'a> {
 }
 
 impl<'a> CrankIndex<'a> {
-    /// Over the body of a crank-index frame.
+    /// An iterator over the body of a crank-index frame.
     pub fn new(bytes: &'a [u8]) -> CrankIndex<'a> {
         CrankIndex {
             rest: bytes,
@@ -72,7 +71,7 @@ impl<'a> CrankIndex<'a> {
         }
     }
 
-    /// Bytes not read: after the end of the iteration, those that are no index.
+    /// Bytes that were not read. After the iteration: bytes that are not an index.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -107,7 +106,7 @@ fn take_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     for (i, byte) in bytes.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7F);
         let shifted = bits << (7 * i);
-        // The tenth byte has room for one bit: more would be lost silently.
+        // The tenth byte has room for one bit; more bits would be lost without an error.
         (shifted >> (7 * i) == bits).then_some(())?;
         value |= shifted;
         if byte & 0x80 == 0 {

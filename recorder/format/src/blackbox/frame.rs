@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Digest;
 
-/// A field of a fixed layout: where it stands and how long it is, in bytes.
+/// A field of a fixed layout: its offset and its size in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// The name it has in `docs/format.md`.
+    /// Its name in `docs/format.md`.
     pub name: &'static str,
     /// Bytes from the start of the structure.
     pub at: usize,
@@ -22,7 +22,7 @@ impl Field {
         Field { name, at, len }
     }
 
-    /// The field's bytes, if the structure reaches that far.
+    /// The field's bytes; `None` if `bytes` is too short.
     pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         bytes.get(self.at..)?.get(..self.len)
     }
@@ -38,8 +38,8 @@ impl Field {
     }
 }
 
-/// The skippable-frame magic of every Haltbox frame: zstd passes over it, and
-/// it is neither lz4's and pzstd's 0 nor the seek table's 0xE.
+/// Magic number of every Haltbox frame. zstd skips it. Its last digit is neither 0, which
+/// lz4 and pzstd use, nor 0xE, which seek tables use.
 pub const FRAME_MAGIC: u32 = 0x184D_2A5B;
 
 /// Bytes before the body of a Haltbox frame.
@@ -53,14 +53,14 @@ const DIGEST: Field = Field::new("digest", 16, 32);
 /// The layout of a Haltbox frame before its body.
 pub const FRAME_FIELDS: [Field; 4] = [MAGIC, LENGTH, TAG, DIGEST];
 
-/// Bytes that zstd does not count in a frame's length: magic and length.
+/// Bytes that are not counted in a skippable frame's length: magic and length.
 const UNCOUNTED: usize = 8;
 
-/// The digest covers the bytes before it as well: a frame whose length or tag
-/// was changed must not pass as another one.
+/// Bytes of the head that the digest covers, besides the body. A frame whose length or
+/// tag was changed must not pass as another frame.
 const DIGESTED: usize = 16;
 
-/// Whether a magic number starts any skippable frame.
+/// Whether a magic number begins any skippable frame.
 pub fn is_skippable(magic: u32) -> bool {
     magic & 0xFFFF_FFF0 == 0x184D_2A50
 }
@@ -68,7 +68,7 @@ pub fn is_skippable(magic: u32) -> bool {
 /// What a Haltbox frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tag {
-    /// The first frame: which box this is.
+    /// The first frame: identity of the box.
     Identity,
     /// Lines of the node's log.
     Node,
@@ -76,11 +76,11 @@ pub enum Tag {
     Context,
     /// Marks of the spine lane.
     Marks,
-    /// What nodes answered about the block.
+    /// Answers of nodes about the block.
     Evidence,
     /// Where each crank ends.
     Cranks,
-    /// The index of all that stands before it.
+    /// Index of everything before it.
     Manifest,
 }
 
@@ -115,7 +115,7 @@ impl Tag {
     }
 }
 
-/// What any frame of a box holds, as the manifest names it.
+/// Content of any frame of a box, as the manifest names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FrameKind {
     /// A zstd frame of slog lines.
@@ -173,8 +173,8 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    /// The head of a frame with this body; `None` if the body is longer than a
-    /// skippable frame can be (4 GiB less 41 bytes).
+    /// The head of a frame with this body. `None` if the body is longer than a skippable
+    /// frame can hold (4 GiB less 41 bytes).
     pub fn new(tag: Tag, body: &[u8]) -> Option<FrameHead> {
         let counted = body.len().checked_add(HEAD_LEN - UNCOUNTED)?;
         u32::try_from(counted).ok()?;
@@ -188,7 +188,7 @@ impl FrameHead {
         Some(head)
     }
 
-    /// Reads a head. The body, and so the digest, is not checked.
+    /// Parses a head. It does not check the digest, which needs the body.
     pub fn parse(bytes: &[u8]) -> Result<FrameHead, FrameError> {
         let cut = FrameError::Cut { have: bytes.len() };
         let head = bytes.get(..HEAD_LEN).ok_or(cut)?;
@@ -226,14 +226,14 @@ impl FrameHead {
         HEAD_LEN as u64 + u64::from(self.body_len)
     }
 
-    /// A hasher that has taken in the head: give it the body and compare.
+    /// A hasher that has consumed the head: give it the body, then compare.
     pub fn hasher(&self) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.digested());
         hasher
     }
 
-    /// The body of a frame that lies in memory, once its digest is proved.
+    /// The body of a frame in memory, after a check of its digest.
     pub fn proven_body<'a>(&self, frame: &'a [u8]) -> Result<&'a [u8], FrameError> {
         let body = frame.get(HEAD_LEN..).unwrap_or_default();
         let body = body
@@ -257,22 +257,22 @@ impl FrameHead {
     }
 }
 
-/// Why bytes are not a sound Haltbox frame.
+/// Reasons why bytes are not a sound Haltbox frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// The bytes end before the frame does.
     Cut {
-        /// Bytes there are.
+        /// Bytes that exist.
         have: usize,
     },
-    /// Another magic number.
+    /// The magic number is not [`FRAME_MAGIC`].
     Magic {
         /// The number found.
         found: u32,
     },
-    /// A tag this version does not know.
+    /// This version does not know the tag.
     Tag,
-    /// A length that does not even hold the head.
+    /// The length is too small for the head.
     Length {
         /// The length found.
         found: u32,

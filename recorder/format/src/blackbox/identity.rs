@@ -1,4 +1,4 @@
-//! The first frame of a box: which box it is, on one page.
+//! The first frame of a box: it identifies the box, on one page.
 
 use std::fmt;
 
@@ -9,30 +9,29 @@ use super::lenient;
 use crate::mark::State;
 use crate::{AppHash, Digest};
 
-/// Bytes of the identity frame: one page and at most eight sectors, so that
-/// the patch that completes it is one aligned write.
+/// Bytes of the identity frame: one page, at most eight sectors. So the patch that
+/// completes it is one aligned write.
 pub const IDENTITY_LEN: usize = 4096;
 
-/// The version of the box format written by this code. A reader reads later
-/// ones as far as it understands them.
+/// Version of the box format that this code writes. A reader reads later versions as far
+/// as it understands them.
 pub const FORMAT_VERSION: u32 = 1;
 
 const BODY_LEN: usize = IDENTITY_LEN - HEAD_LEN;
 
-/// Characters a free text may have when the JSON would not fit the page
-/// otherwise: even fully escaped (six bytes each) four such texts fit.
+/// Most characters of a free text if the JSON would not fit the page otherwise. Four such
+/// texts fit even if every character is escaped as six bytes.
 const TEXT_MAX: usize = 100;
 
-/// Which box this is. The host's name is left out on purpose: a box is meant
-/// to be handed to others.
+/// Identifies a box. It has no host name on purpose: people pass boxes on to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Identity {
     /// Version of the box format.
     #[serde(deserialize_with = "lenient::value")]
     pub format: u32,
-    /// The file's name when it was written, `HEIGHT-HASH`. For people: no
-    /// program opens anything by it.
+    /// Name of the file when it was written, `HEIGHT-HASH`. It is for people; no program
+    /// opens a file by it.
     #[serde(deserialize_with = "lenient::value")]
     pub name: String,
     /// Height that was executed.
@@ -44,15 +43,15 @@ pub struct Identity {
     /// Why the box was made.
     #[serde(deserialize_with = "lenient::value")]
     pub reason: String,
-    /// What was known of the execution when the freeze began: two hashes that differ
-    /// are no proof of a divergence.
+    /// State of the execution when the freeze began. Two hashes that differ do not prove
+    /// a divergence.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
     )]
     pub state: Option<State>,
-    /// The node had told that the block does not stand: no doubt, though no hash of
-    /// the network is known.
+    /// The node had said that the block does not stand. That is certain even though no
+    /// hash of the network is known.
     #[serde(
         skip_serializing_if = "std::ops::Not::not",
         deserialize_with = "lenient::value"
@@ -70,22 +69,22 @@ pub struct Identity {
     /// Digest of the profile's canonical form, which HASH depends on.
     #[serde(deserialize_with = "lenient::value")]
     pub profile_digest: Option<Digest>,
-    /// Main lines of the box before the first attempt at its height, and of the
-    /// execution it is about: of two boxes of one execution the one with more
-    /// reaches further back.
+    /// Number of main lines before the first attempt at the height, and of the execution
+    /// that the box is about. Of two boxes of one execution, the one with more reaches
+    /// further back.
     #[serde(deserialize_with = "lenient::value")]
     pub evidence: Option<u64>,
     /// When the freeze began, UTC, RFC 3339.
     #[serde(deserialize_with = "lenient::value")]
     pub created: String,
-    /// What the box was made from, if not from a ring: a part or a redaction
-    /// must not pass as the whole.
+    /// Source of the box if that is not a ring: a part or a redacted copy must not pass
+    /// as the whole box.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
     )]
     pub origin: Option<String>,
-    /// False until all else is in the file: a box whose writing was cut off
+    /// False until everything else is in the file: a box whose writing was interrupted
     /// must not pass as a whole one.
     #[serde(deserialize_with = "lenient::value")]
     pub complete: bool,
@@ -114,8 +113,8 @@ impl Default for Identity {
 }
 
 impl Identity {
-    /// The frame. Texts too long for the page are cut, because no text may
-    /// keep a box from being written.
+    /// Encodes the frame. Texts too long for the page are cut, because no text may
+    /// prevent the writing of a box.
     pub fn to_bytes(&self) -> [u8; IDENTITY_LEN] {
         let whole = self.json().filter(|json| json.len() <= BODY_LEN);
         let json = whole.or_else(|| self.clipped().json()).unwrap_or_default();
@@ -131,7 +130,7 @@ impl Identity {
         frame
     }
 
-    /// Reads the frame from the first [`IDENTITY_LEN`] bytes of a file.
+    /// Parses the frame from the first [`IDENTITY_LEN`] bytes of a file.
     pub fn parse(frame: &[u8]) -> Result<Identity, IdentityError> {
         let head = FrameHead::parse(frame).map_err(IdentityError::Frame)?;
         if head.tag != Tag::Identity || head.frame_len() != IDENTITY_LEN as u64 {
@@ -158,14 +157,14 @@ impl Identity {
     }
 }
 
-/// Why a file's first frame is not a sound identity.
+/// Reasons why the first frame of a file is not a sound identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityError {
-    /// The frame is damaged or none of Haltbox's.
+    /// The frame is damaged, or not a Haltbox frame.
     Frame(FrameError),
     /// A Haltbox frame, but not of this kind and size.
     NotFirst,
-    /// The frame is whole, its text is not JSON.
+    /// The frame is sound, but its text is not a JSON object.
     Json(String),
 }
 

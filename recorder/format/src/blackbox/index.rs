@@ -1,5 +1,5 @@
-//! Finding a box's manifest without reading the box: the seek table says where
-//! the last frame stands. A damaged box is for the reader, which looks further.
+//! Finds the manifest of a box by its seek table, without reading the box. This serves
+//! undamaged boxes; the reader crate handles damaged ones.
 
 use std::fmt;
 use std::io;
@@ -9,16 +9,16 @@ use super::manifest::{MANIFEST_MAX, Manifest};
 use super::seek_table::{FOOTER_LEN, Footer, SeekTable, SeekTableError};
 use crate::read_at::ReadAt;
 
-/// Why a box has no index to work by.
+/// Reasons why the index of a box cannot be read.
 #[derive(Debug)]
 pub enum IndexError {
     /// The file cannot be read.
     Io(io::Error),
-    /// The file does not end as a box does.
+    /// The file does not end with a sound seek table.
     SeekTable(SeekTableError),
     /// The last frame is damaged.
     Frame(FrameError),
-    /// The last frame is no manifest that is read.
+    /// The last frame is not a manifest, or one that is too large or not JSON.
     NoManifest,
 }
 
@@ -45,7 +45,7 @@ impl Manifest {
     /// Reads the manifest of an undamaged box.
     ///
     /// # Errors
-    /// [`IndexError`]; the manifest's digest is proved.
+    /// [`IndexError`], also if the manifest does not match its digest.
     pub fn read(source: &dyn ReadAt) -> Result<Manifest, IndexError> {
         let len = source.length()?;
         let table = read_seek_table(source, len)?;
@@ -76,7 +76,7 @@ fn read_seek_table(source: &dyn ReadAt, len: u64) -> Result<SeekTable, IndexErro
     SeekTable::parse(footer, &table, len).map_err(IndexError::SeekTable)
 }
 
-/// As many bytes as there are of so many; the caller bounds their number.
+/// Reads up to `len` bytes at `at`; the caller bounds `len`.
 pub(super) fn bytes(source: &dyn ReadAt, at: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let got = source.read_full(at, &mut bytes)?;

@@ -1,8 +1,8 @@
-//! Reading JSON that may come from a later version, a damaged file or a
-//! stranger: a value that is not what it should be counts as absent, alone.
+//! Reads JSON of a later version, a damaged file or a stranger. A value of the wrong kind
+//! counts as absent, and costs nothing else.
 //!
-//! Values are taken as raw spans first, so that a wrong one costs no memory,
-//! however large or deep it is.
+//! Each value is first read as a raw span, so that a wrong value takes no memory, however
+//! large or deep it is.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// No type here is a list, but derived structs would take one for their fields
-/// in order: that is refused.
+/// Refuses lists. No type here is a list, but a derived struct would accept one as its
+/// fields in order.
 fn parse<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
     let list = raw.get().starts_with('[');
     if list {
@@ -24,7 +24,7 @@ fn parse<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
     }
 }
 
-/// A whole document, which must be an object.
+/// Parses a document, which must be an object.
 pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let raw: &RawValue = serde_json::from_slice(bytes)?;
     if raw.get().starts_with('{') {
@@ -34,7 +34,7 @@ pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T>
     }
 }
 
-/// One value; the default if it is unsound.
+/// Reads one value; the default if it is of the wrong kind.
 pub(super) fn value<'de, T, D>(d: D) -> Result<T, D::Error>
 where
     T: DeserializeOwned + Default,
@@ -44,7 +44,7 @@ where
     Ok(parse(raw).unwrap_or_default())
 }
 
-/// A list without its unsound elements, and of no more than `MAX`.
+/// Reads a list: leaves out elements of the wrong kind, and those beyond `MAX`.
 pub(super) fn list<'de, const MAX: usize, T, D>(d: D) -> Result<Vec<T>, D::Error>
 where
     T: DeserializeOwned,
@@ -76,7 +76,7 @@ impl<'de, const MAX: usize, T: DeserializeOwned> Visitor<'de> for ListVisitor<MA
     }
 }
 
-/// A map of words without its unsound entries, and of no more than `MAX`.
+/// Reads a map of strings: leaves out values of the wrong kind, and entries beyond `MAX`.
 pub(super) fn words<'de, const MAX: usize, D>(d: D) -> Result<BTreeMap<String, String>, D::Error>
 where
     D: Deserializer<'de>,

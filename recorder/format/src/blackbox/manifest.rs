@@ -1,9 +1,8 @@
-//! The manifest: what the box covers, what is missing, and where everything is.
+//! The manifest: what the box covers, what it lacks, and where everything is.
 //!
-//! Every field may be absent, unknown ones are passed over, and an unsound
-//! value counts as absent: later versions can add, and damage or malice costs
-//! only what it touches. Nothing in a manifest is believed without a check
-//! against the file: see the reader.
+//! Every field may be absent, unknown fields are ignored, and a value of the wrong kind
+//! counts as absent. So later versions can add fields, and damage costs only the value
+//! that it hits. A reader checks the manifest against the file before it believes it.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +14,9 @@ use super::lenient;
 use crate::mark::{Counters, Loss, Position, State};
 use crate::{AppHash, Digest, Lane, RingId};
 
-/// The largest manifest body that is read or written, in bytes.
+/// Largest manifest body that is read or written, in bytes.
 pub const MANIFEST_MAX: usize = 64 << 20;
-/// The most entries of one list that are read or written.
+/// Most entries of one list that are read or written.
 pub const LIST_MAX: usize = 1 << 16;
 
 /// The index and the context of a box.
@@ -27,16 +26,16 @@ pub struct Manifest {
     /// Version of the box format.
     #[serde(deserialize_with = "lenient::value")]
     pub format: u32,
-    /// A second copy of the identity: one bad page must not cost the name.
+    /// A second copy of the identity, in case the first page is damaged.
     #[serde(deserialize_with = "lenient::value")]
     pub identity: Identity,
     /// What the box covers.
     #[serde(deserialize_with = "lenient::value")]
     pub coverage: Coverage,
-    /// Records that were dropped or overwritten, and known to be.
+    /// Records that the recorder reported as dropped or overwritten.
     #[serde(deserialize_with = "lenient::list::<LIST_MAX, _, _>")]
     pub losses: Vec<Missing>,
-    /// Records that are not there, for whatever reason.
+    /// Records that are missing, for any reason.
     #[serde(deserialize_with = "lenient::list::<LIST_MAX, _, _>")]
     pub holes: Vec<Missing>,
     /// Blocks, in the order of their lines.
@@ -48,7 +47,7 @@ pub struct Manifest {
     /// The machine and the builds.
     #[serde(deserialize_with = "lenient::value")]
     pub host: HostFingerprint,
-    /// What this file was made from, if not from a ring: free text.
+    /// Source of this file if that is not a ring; free text.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
@@ -73,7 +72,7 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// The frame; `None` if it would be larger than a reader takes in.
+    /// Encodes the frame; `None` if it would exceed what a reader accepts.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let body = serde_json::to_vec(self).ok()?;
         (body.len() <= MANIFEST_MAX).then_some(())?;
@@ -81,8 +80,8 @@ impl Manifest {
         Some([head.to_bytes().as_slice(), &body].concat())
     }
 
-    /// Reads the JSON of a body whose digest is proved. `None` if it is no
-    /// JSON object at all.
+    /// Parses the JSON of a body whose digest was checked. `None` if it is not a JSON
+    /// object.
     pub fn parse(body: &[u8]) -> Option<Manifest> {
         lenient::object(body).ok()
     }
@@ -104,7 +103,7 @@ pub struct Span {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Coverage {
-    /// Which ring they are of: in another, the same numbers are other records.
+    /// Ring of the sequence numbers. In another ring the same numbers mean other records.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
@@ -158,20 +157,21 @@ pub struct Missing {
         deserialize_with = "lenient::value"
     )]
     pub bytes: Option<u64>,
-    /// Number of the slog line in the box before which they are missing; files
-    /// of older recorders do not tell.
+    /// Number of the slog line in the box before which they are missing. `None` in files
+    /// of older recorders.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
     )]
     pub line: Option<u64>,
-    /// Why.
+    /// Reason.
     #[serde(deserialize_with = "lenient::value")]
     pub why: String,
 }
 
 impl Missing {
-    /// What a mark tells, which stands at `at`. `line`: as the member.
+    /// The entry for a Loss mark at position `at`. `line` as in the field: it is kept
+    /// only if the lane itself does not show the loss.
     pub fn of_loss(loss: &Loss, at: Position, line: Option<u64>) -> Missing {
         let here = Counters {
             from: at.main,
@@ -203,7 +203,7 @@ pub struct BlockEntry {
     /// Which execution of it, counted from 1.
     #[serde(deserialize_with = "lenient::value")]
     pub attempt: u32,
-    /// How far it had come.
+    /// State of the execution.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
@@ -221,13 +221,13 @@ pub struct BlockEntry {
         deserialize_with = "lenient::value"
     )]
     pub network_app_hash: Option<AppHash>,
-    /// `HEIGHT-HASH`, as a box of this block alone would be named.
+    /// `HEIGHT-HASH`, the name of a box of this block alone.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
     )]
     pub name: Option<String>,
-    /// HASH of the execution; absent if the execution is not whole.
+    /// HASH of the execution; absent if the execution is not complete.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
@@ -239,7 +239,7 @@ pub struct BlockEntry {
     /// Lines.
     #[serde(deserialize_with = "lenient::value")]
     pub lines: u64,
-    /// Where its first line begins, in uncompressed slog bytes.
+    /// Offset of its first line, in uncompressed slog bytes.
     #[serde(deserialize_with = "lenient::value")]
     pub offset: u64,
     /// Uncompressed slog bytes.
@@ -272,25 +272,25 @@ pub struct BlockEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FrameEntry {
-    /// What it holds; absent if a later version wrote a kind unknown here.
+    /// Its content; absent if a later version wrote a kind that this one does not know.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"
     )]
     pub kind: Option<FrameKind>,
-    /// Where it stands in the file.
+    /// Offset in the file.
     #[serde(deserialize_with = "lenient::value")]
     pub offset: u64,
-    /// Its bytes in the file.
+    /// Size in the file, in bytes.
     #[serde(deserialize_with = "lenient::value")]
     pub compressed: u64,
-    /// Bytes of its content.
+    /// Size of its content, in bytes.
     #[serde(deserialize_with = "lenient::value")]
     pub decompressed: u64,
     /// Number of its first line in its stream, counted from 0.
     #[serde(deserialize_with = "lenient::value")]
     pub first_line: u64,
-    /// Lines (of marks: marks).
+    /// Number of lines, or of marks.
     #[serde(deserialize_with = "lenient::value")]
     pub lines: u64,
     /// BLAKE3 of its bytes in the file.
@@ -301,8 +301,8 @@ pub struct FrameEntry {
     pub blake3: Option<Digest>,
 }
 
-/// The machine and the builds behind a recording, so that two boxes can be
-/// told apart by more than their lines. No host name, address or user.
+/// The machine and the builds of a recording, to tell apart what ran on two nodes. It has
+/// no host name, address or user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostFingerprint {
@@ -336,7 +336,7 @@ pub struct HostFingerprint {
         deserialize_with = "lenient::value"
     )]
     pub node_sha256: Option<Digest>,
-    /// Versions of what the node is built from, by name.
+    /// Versions of the node's components, by name.
     #[serde(
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "lenient::words::<1024, _>"

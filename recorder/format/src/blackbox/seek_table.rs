@@ -1,6 +1,5 @@
-//! The seek table: the zstd seekable format's own, so that any tool that knows
-//! that format can jump in a box. Skippable frames are entries that decompress
-//! to nothing.
+//! The seek table of the zstd seekable format. Any tool that knows the format can seek in
+//! a box. Skippable frames are entries with a decompressed size of zero.
 
 use std::fmt;
 
@@ -12,10 +11,10 @@ pub const SEEK_MAGIC: u32 = 0x184D_2A5E;
 pub const FOOTER_MAGIC: u32 = 0x8F92_EAB1;
 /// Bytes of the footer.
 pub const FOOTER_LEN: usize = 9;
-/// The most frames that are read from a table; a box of 1 MiB frames with so
-/// many would hold 64 GiB of slog.
+/// Most frames that are read from a table. A box with so many frames of 1 MiB would hold
+/// 64 GiB of slog.
 pub const SEEK_FRAMES_MAX: u32 = 1 << 16;
-/// Low half of the XXH64 of no bytes: what a skippable frame decompresses to.
+/// Low half of the XXH64 of empty content, for skippable frames.
 pub const EMPTY_CHECKSUM: u32 = 0x51D8_E999;
 
 const COMPRESSED: Field = Field::new("compressed", 0, 4);
@@ -41,7 +40,7 @@ pub struct SeekEntry {
     pub compressed: u32,
     /// Bytes it decompresses to; 0 for a skippable frame.
     pub decompressed: u32,
-    /// Low half of the content's XXH64, where the table carries it.
+    /// Low half of the content's XXH64, if the table has checksums.
     pub checksum: Option<u32>,
 }
 
@@ -53,8 +52,8 @@ pub struct Footer {
 }
 
 impl Footer {
-    /// Reads a footer, and proves that a table of so many frames fits into
-    /// `file_len` bytes before anyone allocates for it.
+    /// Parses a footer. Checks that a table of its size fits into `file_len` bytes,
+    /// before anyone allocates memory for it.
     pub fn parse(bytes: &[u8], file_len: u64) -> Result<Footer, SeekTableError> {
         let none = SeekTableError::None;
         let magic = MAGIC.u32_of(bytes).ok_or(none)?;
@@ -88,7 +87,7 @@ impl Footer {
     }
 }
 
-/// All frames of a file but the seek table's own, in order.
+/// All frames of a file except the seek table's own, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeekTable {
     /// The frames.
@@ -96,8 +95,8 @@ pub struct SeekTable {
 }
 
 impl SeekTable {
-    /// Reads a table from the last [`Footer::table_len`] bytes of a file. The
-    /// compressed sizes must add up to all that stands before it.
+    /// Parses a table from the last [`Footer::table_len`] bytes of a file. The compressed
+    /// sizes must add up to the bytes before the table.
     pub fn parse(footer: Footer, table: &[u8], file_len: u64) -> Result<SeekTable, SeekTableError> {
         check_frame_head(footer, table)?;
         let entries = table.get(FRAME_HEAD_LEN..).unwrap_or_default();
@@ -114,8 +113,8 @@ impl SeekTable {
         Ok(SeekTable { entries })
     }
 
-    /// The bytes of the whole frame. Entries without a checksum get the one of
-    /// empty content. `None` for more than [`SEEK_FRAMES_MAX`] entries.
+    /// Encodes the whole frame. Entries without a checksum get that of empty content.
+    /// `None` for more than [`SEEK_FRAMES_MAX`] entries.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let frames = u32::try_from(self.entries.len()).ok()?;
         (frames <= SEEK_FRAMES_MAX).then_some(())?;
@@ -160,13 +159,13 @@ fn parse_entry(raw: &[u8], checksums: bool) -> Option<SeekEntry> {
     })
 }
 
-/// Why a file's seek table cannot be used. The frames are then found by
+/// Reasons why a file's seek table cannot be used. A reader then finds the frames by
 /// walking the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeekTableError {
-    /// The file does not end in one.
+    /// The file does not end with a seek table.
     None,
-    /// Bits are set that no version gives a meaning.
+    /// Reserved bits are set.
     Descriptor {
         /// The descriptor found.
         found: u8,
@@ -180,7 +179,7 @@ pub enum SeekTableError {
     },
     /// Footer and frame head disagree.
     Head,
-    /// The frames do not add up to the file.
+    /// The sizes of the frames do not add up to the size of the file.
     Sum {
         /// Bytes the entries add up to.
         found: u64,

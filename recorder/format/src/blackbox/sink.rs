@@ -1,5 +1,5 @@
-//! Where the bytes of a box go: counted, hashed per frame, and never continued
-//! behind a failed write.
+//! Writes the bytes of a box: counts them, hashes each frame, and never continues behind
+//! a failed write.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -7,23 +7,23 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use super::seek_table::SeekEntry;
 use crate::Digest;
 
-/// Why a box could not be written. What is in the file is then no box.
+/// Reasons why a box could not be written. The file is then not a box.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BoxError {
-    /// The disk, the quota or the largest file size is exhausted: a smaller
-    /// box may still fit.
+    /// The disk, the quota or the file size limit is exhausted. A smaller box may still
+    /// fit.
     NoSpace {
-        /// Bytes that had been written.
+        /// Bytes written before.
         written: u64,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Any other failure.
     Io {
-        /// Bytes that had been written.
+        /// Bytes written before.
         written: u64,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// A line or mark of more than 2 GiB.
@@ -31,10 +31,9 @@ pub enum BoxError {
         /// Its bytes.
         len: usize,
     },
-    /// The index would outgrow what a reader takes in: close the box and begin
-    /// another.
+    /// The index would exceed what a reader accepts: finish the box and start another.
     IndexFull {
-        /// Frames that had been written.
+        /// Frames written before.
         frames: usize,
     },
 }
@@ -87,12 +86,12 @@ impl std::error::Error for BoxError {
     }
 }
 
-/// A frame that was written whole.
+/// A frame that was written completely.
 pub(super) struct WrittenFrame {
     pub(super) offset: u64,
     pub(super) len: u64,
     pub(super) blake3: Digest,
-    /// The last four bytes: of a zstd frame, its content checksum.
+    /// The last four bytes; in a zstd frame, its content checksum.
     pub(super) tail: [u8; 4],
 }
 
@@ -166,8 +165,8 @@ impl<W: Write + Seek> Sink<W> {
         self.note(patched)
     }
 
-    /// A write behind a failed one would put a hole into the box that its
-    /// index does not know.
+    /// A write behind a failed one would leave a hole in the box that its index does not
+    /// show.
     fn guard(&self) -> io::Result<()> {
         let again = || io::Error::other("an earlier write to this box failed");
         if self.failed { Err(again()) } else { Ok(()) }

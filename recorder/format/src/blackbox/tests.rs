@@ -81,7 +81,7 @@ fn the_document_and_the_code_have_the_same_constants() {
     }
 }
 
-/// Every key the code writes is in the document, between backquotes.
+/// The document has every key that the code writes, between backquotes.
 #[test]
 fn the_document_names_every_key() {
     let document = document();

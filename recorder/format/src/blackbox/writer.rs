@@ -1,7 +1,7 @@
-//! A box from its lines.
+//! Writes a box from its lines.
 //!
-//! Lines are gathered into frames here; [`frames`] compresses and writes them,
-//! in the same thread or in one of its own.
+//! This module collects lines into frames; [`frames`] compresses and writes them, in the
+//! same thread or in its own.
 
 mod frames;
 mod join;
@@ -28,24 +28,24 @@ use crate::{AppHash, Digest};
 use frames::{Content, Frame, Frames};
 use own_thread::OwnThread;
 
-/// The longest line or mark, in bytes: twice that is more than a seek table's
-/// 32-bit sizes can say.
+/// Longest line or mark, in bytes. The seek table has 32-bit sizes, so a frame must stay
+/// below 4 GiB.
 const LINE_MAX: usize = 1 << 31;
 
 /// What is known about a block when its last line is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockFacts {
-    /// How far it had come.
+    /// State of the block.
     pub state: Option<State>,
     /// This node's AppHash after it.
     pub app_hash: Option<AppHash>,
     /// The network's AppHash after it.
     pub network_app_hash: Option<AppHash>,
-    /// HASH, if the execution is whole.
+    /// HASH, if the execution is complete.
     pub hash: Option<String>,
 }
 
-/// Lines waiting for their frame.
+/// Lines that wait for their frame.
 #[derive(Default)]
 struct Pending {
     bytes: Vec<u8>,
@@ -63,8 +63,8 @@ impl Pending {
         self.lines += lines;
     }
 
-    /// Counts the pending lines as written; gives the first one's number and
-    /// how many they are.
+    /// Counts the pending lines as written; returns the number of the first one and their
+    /// count.
     fn settle(&mut self) -> (u64, u64) {
         let range = (self.lines_before, self.lines);
         self.lines_before += self.lines;
@@ -87,24 +87,24 @@ struct Index {
     crank_count: u64,
 }
 
-/// Writes a box: lines in order, with the blocks and cranks they belong to,
-/// then [`BoxWriter::finish`]. Memory: one frame of each stream and
-/// [`Options::held_bytes`], whatever the length of the slog or of a line; in a
-/// thread of its own two frames or lines more.
+/// Writes a box: lines in order, with the blocks and cranks that they belong to, then
+/// [`BoxWriter::finish`]. Memory: one frame of each stream and [`Options::held_bytes`],
+/// whatever the length of the slog or of a line. With a thread of its own, two frames or
+/// lines more.
 ///
-/// After an error the file is no box: drop it. Nothing is synced here.
+/// After an error the file is not a box: remove it. The writer syncs nothing.
 pub struct BoxWriter<W: Write + Seek> {
     output: Output<W>,
     options: Options,
     slog: Pending,
     sides: [Side; 4],
-    /// Frames handed to the output.
+    /// Frames passed to the output.
     frames: usize,
     /// Uncompressed slog bytes so far.
     offset: u64,
-    /// Where the last slog line began.
+    /// Offset of the last slog line.
     last_line: u64,
-    /// The next slog line begins a frame.
+    /// Whether the next slog line begins a frame.
     cut_before_next: bool,
     index: Index,
 }
@@ -116,9 +116,9 @@ enum Output<W: Write + Seek> {
 }
 
 impl<W: Write + Seek + Send + 'static> BoxWriter<W> {
-    /// As [`BoxWriter::new`], but compresses and writes in a thread of its own,
-    /// which ends with the writer: the caller reads and hashes meanwhile.
-    /// Without a thread to be had it does all in the caller's.
+    /// Like [`BoxWriter::new`], but compresses and writes in a thread, which ends with
+    /// the writer. Meanwhile the caller reads and hashes. If no thread can be started,
+    /// the caller's thread does all the work.
     pub fn with_thread(out: W, options: &Options) -> Result<BoxWriter<W>, BoxError> {
         let frames = Box::new(Frames::new(out, options)?);
         let output = match OwnThread::start(frames) {
@@ -130,7 +130,7 @@ impl<W: Write + Seek + Send + 'static> BoxWriter<W> {
 }
 
 impl<W: Write + Seek> BoxWriter<W> {
-    /// Begins a box at the start of an empty file.
+    /// Starts a box at the start of an empty file.
     pub fn new(out: W, options: &Options) -> Result<BoxWriter<W>, BoxError> {
         let frames = Box::new(Frames::new(out, options)?);
         Ok(BoxWriter::of(Output::Here(frames), options))
@@ -154,9 +154,8 @@ impl<W: Write + Seek> BoxWriter<W> {
         }
     }
 
-    /// Adds a slog line, given without its line feed. `newline` is false for a
-    /// line whose end is missing: it ends its frame, so that a reader sees
-    /// that it ends there.
+    /// Adds a slog line, without its line feed. `newline` is false for a line whose end
+    /// is missing: the line then ends its frame, so that a reader sees where it ends.
     pub fn slog(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
         check_length(line)?;
         if line.is_empty() && !newline {
@@ -177,7 +176,7 @@ impl<W: Write + Seek> BoxWriter<W> {
         if newline { Ok(()) } else { self.flush_slog() }
     }
 
-    /// The next slog line begins a block; one still open ends before it.
+    /// The next slog line begins a block. This ends a block that is still open.
     pub fn block_begin(&mut self, height: u64, attempt: u32) {
         self.block_end(BlockFacts::default());
         self.cut_before_next = self.options.frame_per_block;
@@ -190,7 +189,7 @@ impl<W: Write + Seek> BoxWriter<W> {
         });
     }
 
-    /// The last slog line ended the open block.
+    /// Ends the open block with the last slog line.
     pub fn block_end(&mut self, facts: BlockFacts) {
         let lines = self.lines();
         let Some(mut block) = self.index.open.take() else {
@@ -209,15 +208,15 @@ impl<W: Write + Seek> BoxWriter<W> {
         self.index.blocks.push(block);
     }
 
-    /// Says how far blocks that have ended came since: what follows a block
-    /// decides whether the network agreed with it.
+    /// Updates the state of finished blocks: whether the network agreed with a block
+    /// shows only later.
     pub fn restate(&mut self, state_of: impl Fn(u64, u32) -> Option<State>) {
         for block in &mut self.index.blocks {
             block.state = state_of(block.height, block.attempt).or(block.state);
         }
     }
 
-    /// The last slog line ended a crank.
+    /// Ends a crank with the last slog line.
     pub fn crank(&mut self, number: u64, activityhash: Option<Digest>) {
         self.index.cranks.push(Crank {
             number,
@@ -232,17 +231,17 @@ impl<W: Write + Seek> BoxWriter<W> {
         }
     }
 
-    /// Adds a line of the node's log, as [`BoxWriter::slog`] does.
+    /// Adds a line of the node's log. See [`BoxWriter::slog`].
     pub fn node(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
         self.side(0, line, newline)
     }
 
-    /// Adds a node-local line, as [`BoxWriter::slog`] does.
+    /// Adds a node-local line. See [`BoxWriter::slog`].
     pub fn context(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
         self.side(1, line, newline)
     }
 
-    /// Adds a mark of the spine: any bytes, kept apart from the next mark.
+    /// Adds a spine record. Its length is stored with it, so the bytes may be anything.
     pub fn marks(&mut self, mark: &[u8]) -> Result<(), BoxError> {
         check_length(mark)?;
         let len = mark.len() as u32;
@@ -253,13 +252,13 @@ impl<W: Write + Seek> BoxWriter<W> {
         self.flush_side_if_full(2)
     }
 
-    /// Adds what a node answered: one line, which holds no line feed.
+    /// Adds a node's answer: one line without a line feed.
     pub fn evidence(&mut self, line: &[u8]) -> Result<(), BoxError> {
         self.side(3, line, true)
     }
 
-    /// Half of what the index can hold is used: time to finish this box (an
-    /// archive file, say) and begin another.
+    /// Whether the index is half full. Then it is time to finish this box (an archive
+    /// file, say) and start another.
     pub fn index_half_full(&self) -> bool {
         self.frames.max(self.index.blocks.len()) >= LIST_MAX / 2
     }
@@ -272,8 +271,7 @@ impl<W: Write + Seek> BoxWriter<W> {
         }
     }
 
-    /// Writes the rest, and then the identity as that of a complete box. The
-    /// caller syncs the file.
+    /// Writes the rest, then the identity with `complete` set. The caller syncs the file.
     pub fn finish(
         mut self,
         identity: Identity,
@@ -314,7 +312,7 @@ impl<W: Write + Seek> BoxWriter<W> {
         self.write_slog(Content::Gathered(bytes))
     }
 
-    /// A line longer than a frame is a frame, compressed from where it lies.
+    /// A line longer than a frame becomes a frame, and is compressed where it lies.
     fn write_long(&mut self, line: &[u8], newline: bool) -> Result<(), BoxError> {
         self.slog.lines = line_count(line);
         self.write_slog(Content::Long { line, newline })
@@ -390,7 +388,7 @@ fn check_length(line: &[u8]) -> Result<(), BoxError> {
     }
 }
 
-/// A record that holds line feeds of its own is as many lines to a reader.
+/// A record that contains line feeds counts as several lines, as readers see them.
 fn line_count(line: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', line).count() as u64 + 1
 }

@@ -1,5 +1,5 @@
-//! As much of a zstd frame (RFC 8878) as it takes to find its end without
-//! decompressing it.
+//! Parses zstd frames (RFC 8878) as far as a reader needs to find their end without
+//! decompressing them.
 
 use super::frame::Field;
 
@@ -20,15 +20,15 @@ const DESCRIPTOR: usize = 4;
 pub struct ZstdHead {
     /// Bytes before the first block.
     pub len: usize,
-    /// Bytes the frame says it decompresses to.
+    /// Decompressed size that the header claims.
     pub content_len: Option<u64>,
-    /// Whether four bytes of XXH64 stand behind the last block.
+    /// Whether four bytes of XXH64 follow the last block.
     pub checksum: bool,
 }
 
 impl ZstdHead {
-    /// Reads a header from up to [`ZSTD_HEAD_MAX`] bytes. `None` if it is not
-    /// one, is cut off, or asks for a dictionary (a box uses none).
+    /// Parses a header from up to [`ZSTD_HEAD_MAX`] bytes. `None` if it is not a header,
+    /// is cut off, or asks for a dictionary (a box uses none).
     pub fn parse(bytes: &[u8]) -> Option<ZstdHead> {
         (MAGIC.u32_of(bytes)? == ZSTD_MAGIC).then_some(())?;
         let descriptor = *bytes.get(DESCRIPTOR)?;
@@ -62,23 +62,23 @@ fn content_len(raw: &[u8]) -> Option<u64> {
     let value = u64::from_le_bytes(wide);
     match raw.len() {
         0 => None,
-        // Sizes below 256 have the one-byte form, so this one starts there.
+        // Sizes below 256 use the one-byte form, so the two-byte form starts at 256.
         2 => Some(value + 256),
         _ => Some(value),
     }
 }
 
-/// A block's header: how far to the next one.
+/// The header of a block: it gives the distance to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHead {
-    /// The frame's last block.
+    /// Whether it is the frame's last block.
     pub last: bool,
     /// Bytes of the block behind its header.
     pub len: u64,
 }
 
 impl BlockHead {
-    /// Reads a header; `None` if no encoder writes such a one.
+    /// Parses a header; `None` for a reserved type or a size above the limit.
     pub fn parse(bytes: [u8; BLOCK_HEAD_LEN]) -> Option<BlockHead> {
         let [a, b, c] = bytes;
         let raw = u32::from_le_bytes([a, b, c, 0]);

@@ -1,4 +1,4 @@
-//! What happens to a block: the bodies of its marks.
+//! Bodies of the marks about a block.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,30 +21,31 @@ pub struct Begin {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// Where its first entry stands: work before the begin entry included.
+    /// Position of its first entry, which may precede the begin entry.
     #[serde(flatten)]
     pub from: Position,
-    /// Nothing before its first entry can be missing.
+    /// No entry before its first recorded one can be missing.
     pub whole: bool,
-    /// The stream that told.
+    /// The stream that reported it.
     pub by: Stream,
-    /// The block was known: the other stream told of it, or its own begin entry
-    /// follows the work that opened it. Otherwise the block is a new one, also
-    /// if an older one of the same name was released and forgotten.
+    /// The block was open already: the other stream reported it, or earlier work opened
+    /// it and this is its own begin entry. If false, the block is new, even if an older
+    /// one with the same height and attempt was released and forgotten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joins: bool,
-    /// Opened by work that precedes the block's own begin entry.
+    /// Work before the block's own begin entry opened it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
 }
 
-/// An attempt and the stream that told of it: [`Mark::End`](super::Mark::End), [`Mark::Commit`](super::Mark::Commit).
+/// An attempt, and the stream that reported the event: [`Mark::End`](super::Mark::End),
+/// [`Mark::Commit`](super::Mark::Commit).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// The stream that told.
+    /// The stream that reported it.
     pub by: Stream,
 }
 
@@ -54,7 +55,7 @@ pub struct LocalHash {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// What this node computed.
+    /// AppHash that this node computed.
     pub app_hash: AppHash,
 }
 
@@ -64,22 +65,22 @@ pub struct Release {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// What proved it.
+    /// What proved that the block is settled.
     pub by: ReleasedBy,
-    /// The network's AppHash, where it was told.
+    /// The network's AppHash, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<AppHash>,
 }
 
-/// Why a block is no longer protected.
+/// Reasons why a block is no longer protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleasedBy {
     /// The next height was committed.
     NextCommit,
-    /// The network decided the next header.
+    /// The network decided the next header, which confirms the block.
     Network,
-    /// Later attempts at the height replaced it.
+    /// A later attempt at the height replaced it.
     LaterAttempt,
 }
 
@@ -89,16 +90,16 @@ pub struct Pin {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// Why, in words for the operator.
+    /// Reason, in words for the operator.
     pub why: String,
     /// The network's AppHash, if a mismatch was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<AppHash>,
-    /// The host threw the attempt away: nothing that follows belongs to it.
+    /// The host discarded the attempt: no later entry belongs to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
-    /// The node told that the block does not stand: what it goes on with agrees with
-    /// another, and does not release this one.
+    /// The node said that the block does not stand. A later block that the network agrees
+    /// with builds on another block, so it does not release this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broken: bool,
 }

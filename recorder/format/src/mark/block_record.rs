@@ -6,22 +6,22 @@ use super::{Attempt, Position};
 use crate::app_hash::{AppHash, Digest};
 use crate::stream::Stream;
 
-/// Where an attempt stands.
+/// State of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Being executed, or executed and not yet committed.
     Open,
-    /// Durable at the host, not yet agreed by the network.
+    /// Durable at the host; the network has not confirmed it yet.
     Committed,
-    /// The network agreed: released.
+    /// Confirmed by the network: released.
     Confirmed,
     /// Replaced by later attempts at the same height: released.
     Superseded,
-    /// Something is unproven: kept until a box of it is durable, or a later
-    /// attempt is agreed.
+    /// Something is unproven. The recorder keeps it until a box of it is durable, or the
+    /// network agrees with a later attempt.
     Pinned,
-    /// This node's hash and the network's are proved to differ.
+    /// This node's hash is proved to differ from the network's.
     Diverged,
 }
 
@@ -39,7 +39,7 @@ impl State {
     }
 }
 
-/// Which of the two streams told something.
+/// The streams that reported an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldBy {
     #[serde(default)]
@@ -57,7 +57,7 @@ impl ToldBy {
         }
     }
 
-    /// Whether `stream` told it.
+    /// Whether `stream` reported it.
     pub fn has(self, stream: Stream) -> bool {
         match stream {
             Stream::Slog => self.slog,
@@ -65,44 +65,43 @@ impl ToldBy {
         }
     }
 
-    /// Whether any stream told it.
+    /// Whether any stream reported it.
     pub fn any(self) -> bool {
         self.slog || self.node
     }
 }
 
-/// One attempt at a height as [`Mark::Checkpoint`](super::Mark::Checkpoint) carries it.
+/// One attempt at a height, as a [`Mark::Checkpoint`](super::Mark::Checkpoint) stores it.
 ///
-/// These are the members of a format on disk: what a program keeps of a block in memory
-/// is a type of its own.
+/// The members are a format on disk. Programs that keep a block in memory have their own
+/// type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockRecord {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Its first entry.
+    /// Position of its first entry.
     pub from: Position,
-    /// Behind the last entry of its execution. `None` also for an execution
-    /// that the host threw away.
+    /// Position behind the last entry of its execution. `None` also for an execution that
+    /// the host discarded.
     pub end: Option<Position>,
-    /// Where what follows no longer belongs to it: set as soon as it is
-    /// committed, so that a halted chain's log does not grow it without bound.
+    /// Position from which entries no longer belong to it. It is set at the commit;
+    /// without it the log of a halted chain would make the block grow without bound.
     pub until: Option<Position>,
-    /// Neither its first entries nor any between them and the newest can be
-    /// missing.
+    /// Neither its first entries nor any up to the newest can be missing.
     pub whole: bool,
-    /// It did work of its own.
+    /// It executed something.
     pub executed: bool,
-    /// Opened by work that precedes its own begin entry, which is still to come.
+    /// Work before its own begin entry opened it, and that entry has not come yet.
     #[serde(default)]
     pub early: bool,
-    /// Who told of its begin.
+    /// Streams that reported its begin.
     pub begun: ToldBy,
-    /// Who told of its end.
+    /// Streams that reported its end.
     pub ended: ToldBy,
-    /// Who told of its commit.
+    /// Streams that reported its commit.
     pub committed: ToldBy,
     /// This node's AppHash after it.
     pub app_hash: Option<AppHash>,
@@ -110,12 +109,12 @@ pub struct BlockRecord {
     pub network: Option<AppHash>,
     /// Why it is pinned, or which field diverged.
     pub why: Option<String>,
-    /// The node told that the block does not stand: nothing later releases it.
+    /// The node said that the block does not stand: no later block releases it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub broken: bool,
-    /// Box that holds it.
+    /// Name of the box that holds it.
     pub frozen: Option<String>,
-    /// Cranks finished in it.
+    /// Number of cranks that finished in it.
     pub cranks: u64,
     /// First crank's number.
     pub first_crank: Option<u64>,

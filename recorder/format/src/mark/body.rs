@@ -3,17 +3,17 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a mark carries: JSON, unless its type says otherwise.
+/// The body of a mark: JSON, unless the type implements the bytes itself.
 pub(super) trait Body: Sized {
     fn write(&self, out: &mut Vec<u8>);
 
-    /// `None` if this version cannot read it.
+    /// Parses a body; `None` if this version cannot read it.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
 impl<T: Serialize + DeserializeOwned> Body for T {
     fn write(&self, out: &mut Vec<u8>) {
-        // Only a writer that fails makes it fail.
+        // Writing into a `Vec` cannot fail.
         let _ = serde_json::to_writer(out, self);
     }
 

@@ -9,7 +9,7 @@ pub const CRANK_SIZE: usize = 72;
 /// See [`Mark::Crank`](super::Mark::Crank).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crank {
-    /// The kernel's number.
+    /// The kernel's number of the crank.
     pub number: u64,
     /// SHA-256 over the crank's consensus writes.
     pub crankhash: Digest,
@@ -17,7 +17,7 @@ pub struct Crank {
     pub activityhash: Digest,
 }
 
-/// Not JSON: there are thousands in a block.
+/// Binary, not JSON: a block has thousands of cranks.
 impl Body for Crank {
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.number.to_le_bytes());

@@ -3,16 +3,17 @@
 use super::{Counters, Dropped, Mark};
 use crate::stream::Lane;
 
-/// Ranges that are told apart; the oldest are joined beyond that.
+/// Most ranges that are kept. Beyond that the oldest two of the lane are joined.
 const RANGES: usize = 256;
 
-/// What was dropped, oldest first. It names what is missing and never says that
-/// anything is there, so ranges may be joined over records that were kept.
+/// Ranges of dropped records, oldest first. A range may also cover records that were
+/// kept: it explains a gap, and never claims that a record exists. So joining two ranges
+/// is safe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DroppedRecords(Vec<Dropped>);
 
 impl DroppedRecords {
-    /// Takes what a mark tells: a loss adds to it, a checkpoint replaces it.
+    /// Updates the ranges by a mark: a loss adds a range, a checkpoint replaces all.
     pub fn take(&mut self, mark: &Mark) {
         match mark {
             Mark::Loss(loss) if loss.dropped => {
@@ -52,14 +53,14 @@ impl DroppedRecords {
         self.0.remove(second);
     }
 
-    /// Whether a record among these counters was dropped.
+    /// Whether a range overlaps the counters `from..until`.
     pub fn touches(&self, lane: Lane, from: u64, until: u64) -> bool {
         let touches =
             |d: &Dropped| d.lane == lane && d.counters.from < until && from < d.counters.until;
         self.0.iter().any(touches)
     }
 
-    /// Whether every record among these counters was dropped.
+    /// Whether the ranges cover the counters `from..until`.
     pub fn covers(&self, lane: Lane, from: u64, until: u64) -> bool {
         let of_lane = self.0.iter().filter(|d| d.lane == lane);
         let reached = of_lane.fold(from, |reached, d| match d.counters.from <= reached {
@@ -69,7 +70,7 @@ impl DroppedRecords {
         reached >= until
     }
 
-    /// As a checkpoint tells it.
+    /// The ranges as a checkpoint stores them.
     pub fn to_vec(&self) -> Vec<Dropped> {
         self.0.clone()
     }

@@ -1,4 +1,4 @@
-//! Records that could not be kept.
+//! Records that the recorder could not keep.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,50 +7,50 @@ use crate::stream::{Lane, Stream};
 /// See [`Mark::Loss`](super::Mark::Loss).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Lane that could not keep them.
+    /// Lane of the records.
     pub lane: Lane,
-    /// Stream of the records, where they are of one.
+    /// Stream of the records, if all belong to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
-    /// How many.
+    /// Number of records.
     pub records: u64,
-    /// Their bytes as the source gave them, line ends included.
+    /// Bytes as the source gave them, line ends included.
     pub bytes: u64,
-    /// Why, in words for the operator.
+    /// Reason, in words for the operator.
     pub why: String,
-    /// Whether the records were never in the ring (dropped); otherwise
-    /// unreleased ones were overwritten.
+    /// True if the records never reached the ring (dropped). False if unreleased records
+    /// were overwritten.
     pub dropped: bool,
-    /// Where in the lane; rings of older recorders do not tell.
+    /// Their counters in the lane. `None` in rings of older recorders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<Counters>,
 }
 
-/// Counters of a lane: `from` and those behind it, before `until`. A record that
-/// is dropped takes a counter, so that the lane itself shows that it is missing.
+/// A range of counters of a lane. A dropped record takes a counter, so the lane itself
+/// shows the gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// The first.
+    /// First counter.
     pub from: u64,
-    /// The one behind the last; `from` for a place where nobody counted.
+    /// Counter behind the last. Equal to `from` if the number of records is unknown.
     pub until: u64,
 }
 
 impl Loss {
-    /// Block records were lost here, how many or which nobody knows.
+    /// Whether block records were dropped, even if their number is unknown.
     pub fn breaks_blocks(&self) -> bool {
         self.dropped && self.lane == Lane::Main && self.stream != Some(Stream::Node)
     }
 
-    /// The lane lacks counters where the records are missing, or holds a record
-    /// that says it was cut: the mark is not needed to see it.
+    /// Whether the lane itself shows the loss: it lacks the counters, or holds a record
+    /// that says that it was cut. A reader then does not need the mark.
     pub fn shows_as_gap(&self) -> bool {
         !self.dropped || self.counters.is_some_and(|lost| lost.from < lost.until)
     }
 }
 
 impl Counters {
-    /// Whether any of them is `counter` or stands behind it.
+    /// Whether the range has `counter` or a later one.
     pub fn reach(self, counter: u64) -> bool {
         self.until > counter || self.from == self.until && self.from == counter
     }

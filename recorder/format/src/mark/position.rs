@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream::Lane;
 
-/// A place in the recorded order: how many records each lane had been given.
+/// A place in the recorded order: the number of records that each lane had been given.
 ///
-/// An entry lies at or behind a position if its own lane's counter does, so
+/// An entry lies at or behind a position if the counter of its own lane does. So
 /// positions compare across lanes without a common clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -17,8 +17,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// Whether the record `counter` of `lane` stands before this position.
-    /// Marks have a place of their own and are never asked.
+    /// Whether record `counter` of `lane` stands before this position. Spine counters
+    /// have no place in a position; callers never ask for them.
     pub fn is_behind(&self, lane: Lane, counter: u64) -> bool {
         match lane {
             Lane::Main | Lane::Spine => counter < self.main,
@@ -27,10 +27,11 @@ impl Position {
     }
 }
 
-/// When and where marks were made: behind every record the position counts.
+/// Time and position of a spine record. It stands behind every record that the position
+/// counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
-    /// Behind which records.
+    /// Position of the marks.
     pub at: Position,
     /// Wall clock of the recorder, milliseconds since 1970 (48 bits kept).
     pub time_ms: u64,

@@ -19,8 +19,8 @@ pub fn encode_stamp(stamp: &Stamp, out: &mut Vec<u8>) {
 
 /// Appends one mark to a spine record that begins with a stamp.
 ///
-/// A mark whose body would not fit the 24-bit length is replaced by a note
-/// saying so; the recorder itself never makes one.
+/// A mark whose body exceeds the 24-bit length is replaced by a note that says so. The
+/// recorder never makes such a mark.
 pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[mark.code(), 0, 0, 0]);
@@ -42,7 +42,7 @@ pub fn encode_mark(mark: &Mark, out: &mut Vec<u8>) {
     }
 }
 
-/// The stamp at the beginning of a spine record; `None` if it is cut.
+/// The stamp of a spine record; `None` if the record is shorter than a stamp.
 pub fn decode_stamp(payload: &[u8]) -> Option<Stamp> {
     let stamp: &[u8; STAMP_SIZE] = payload.first_chunk()?;
     Some(Stamp {
@@ -54,10 +54,10 @@ pub fn decode_stamp(payload: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// A spine record as it was read: its stamp and its marks.
+/// Parses a spine record into its stamp and its marks.
 ///
-/// `None` if the stamp is cut. Marks that this version does not know, or whose
-/// body it cannot read, are left out.
+/// `None` if the record is shorter than a stamp. Unknown marks, and marks whose body this
+/// version cannot read, are left out.
 pub fn decode_marks(payload: &[u8]) -> Option<(Stamp, Vec<Mark>)> {
     let stamp = decode_stamp(payload)?;
     let mut rest = payload.get(STAMP_SIZE..)?;

@@ -1,4 +1,4 @@
-//! The recorder and its own state.
+//! Bodies of the marks about the recorder itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,15 @@ use super::{BlockRecord, Dropped, Position, SourceMark};
 pub struct Session {
     /// Version of the recorder.
     pub version: String,
-    /// Process that writes.
+    /// Process id of the writer.
     pub pid: u32,
-    /// Kernel boot id: another one than before means the tail may be missing.
+    /// Kernel boot id. If it differs from the last session's, a power cut may have taken
+    /// the tail.
     pub boot: String,
-    /// Name of the profile in force.
+    /// Name of the active profile.
     pub profile: String,
-    /// Digest of its canonical rules, in hex: two profiles may have one name. `None`
-    /// without such rules, and of an older recorder.
+    /// Digest of the profile's canonical rules, in hex: two profiles may share a name.
+    /// `None` if the profile has no such rules, and in rings of older recorders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
 }
@@ -31,33 +32,31 @@ pub struct Note {
 /// See [`Mark::Checkpoint`](super::Mark::Checkpoint).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Every block that is not released, or of which entries may still come,
-    /// oldest first.
+    /// Every block that is not released, or that may still get entries, oldest first.
     pub blocks: Vec<BlockRecord>,
     /// How far each source had been read.
     pub sources: Vec<SourceMark>,
-    /// Where the search for the next block's first entry begins, if no block is
-    /// being executed.
+    /// Position from which entries belong to the next block, if no block is being
+    /// executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary: Option<Boundary>,
-    /// What was dropped, oldest first: the marks that told of it go by age, and
-    /// a pinned block beside the gap may stay.
+    /// Dropped records, oldest first. The Loss marks are evicted by age, while a pinned
+    /// block beside the gap may stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Dropped>,
-    /// The session that goes on: its own mark goes by age, too, and without it
-    /// nobody knows by which profile the ring is read. Absent in rings of older
-    /// recorders.
+    /// The current session. Its own mark is evicted by age, too; without it no reader
+    /// knows the profile of the ring. Absent in rings of older recorders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
 }
 
-/// A place between two executions: canonical entries behind it belong to the
-/// block that is executed next.
+/// A place between two executions. Canonical entries behind it belong to the block that
+/// is executed next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
-    /// The place.
+    /// Position of the boundary.
     #[serde(flatten)]
     pub at: Position,
-    /// Nothing between it and the newest entry can be missing.
+    /// No entry between the boundary and the newest one can be missing.
     pub whole: bool,
 }

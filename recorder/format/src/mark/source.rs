@@ -1,4 +1,4 @@
-//! How far a source was read, and what tells the same file from another.
+//! How far a source was read, and how to recognise its file.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,52 +12,52 @@ pub struct SourceMark {
     pub stream: Stream,
     /// Path as given.
     pub path: String,
-    /// Inode of the followed file; 0 for pipes, and for a file that is not there.
+    /// Inode of the followed file; 0 for a pipe, and for a file that does not exist.
     pub inode: u64,
-    /// Its name, if `path` is a folder.
+    /// Name of the file, if `path` is a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Bytes consumed from it when the mark was made; plain ones, if it is compressed.
+    /// Bytes read when the mark was made; of a compressed file, decompressed bytes.
     pub offset: u64,
-    /// What stood in the file before that place; rings of older recorders do not
-    /// tell, nor does a file of which nothing was read.
+    /// Fingerprint of the bytes before `offset`. `None` in rings of older recorders, and
+    /// for a file of which nothing was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
-    /// Why it cannot be read.
+    /// Set while the source cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Unread>,
 }
 
-/// Bytes that stood in a file before a place. An inode is given to another file
-/// once its own is gone, and a file can be cut and written anew: neither has
-/// these bytes there.
+/// Fingerprint of the bytes before a place in a file. It tells whether a file is still
+/// the one that was read. The inode does not: a removed file's inode goes to another
+/// file, and a file can be truncated and rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// How many.
+    /// Number of bytes in the digest.
     pub bytes: u64,
-    /// Bytes between them and the place.
+    /// Bytes between the end of these bytes and the place.
     #[serde(default, skip_serializing_if = "is_none")]
     pub behind: u64,
-    /// BLAKE3 of them.
+    /// BLAKE3 of the bytes.
     pub digest: Digest,
 }
 
 /// A source that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
-    /// Why, in words for the operator.
+    /// Reason, in words for the operator.
     pub why: String,
-    /// Since when, milliseconds since 1970.
+    /// Begin of the trouble, milliseconds since 1970.
     pub since: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks with a reference
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
 fn is_none(behind: &u64) -> bool {
     *behind == 0
 }
 
 impl SourceMark {
-    /// So many bytes more were read of it.
+    /// Moves the mark ahead by `bytes`.
     pub fn advance(&mut self, bytes: u64) {
         self.offset = self.offset.saturating_add(bytes);
         if let Some(before) = &mut self.before {
@@ -67,28 +67,28 @@ impl SourceMark {
 }
 
 impl Before {
-    /// Bytes that are looked at, at most.
+    /// Most bytes in a fingerprint.
     pub const MOST: usize = 4096;
 
-    /// Where they begin in the file, for a place in it; `None` if it has no room
-    /// for them.
+    /// Offset of the fingerprinted bytes, for a `place` in the file; `None` if they would
+    /// begin before the file does.
     pub fn begin(&self, place: u64) -> Option<u64> {
         let end = place.checked_sub(self.behind)?;
         end.checked_sub(self.bytes)
     }
 
-    /// Whether these are the bytes.
+    /// Whether `bytes` are the fingerprinted bytes.
     pub fn are(&self, bytes: &[u8]) -> bool {
         self.bytes == bytes.len() as u64 && self.digest.0 == *blake3::hash(bytes).as_bytes()
     }
 }
 
-/// The newest bytes of a stream, as many as a mark looks at.
+/// The newest bytes of a stream, at most [`Before::MOST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tail(Vec<u8>);
 
 impl Tail {
-    /// Takes the bytes that follow.
+    /// Appends bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         let fresh = bytes.get(bytes.len().saturating_sub(Before::MOST)..);
         let fresh = fresh.unwrap_or_default();
@@ -97,18 +97,18 @@ impl Tail {
         self.0.extend_from_slice(fresh);
     }
 
-    /// Forgets all of them.
+    /// Removes all bytes.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The last of them, at most so many.
+    /// The last bytes, at most `most`.
     pub fn last(&self, most: usize) -> &[u8] {
         let from = self.0.len().saturating_sub(most);
         self.0.get(from..).unwrap_or_default()
     }
 
-    /// For the mark of the place behind them; `None` without any.
+    /// Fingerprint of these bytes, for a mark at their end; `None` without bytes.
     pub fn before(&self) -> Option<Before> {
         (!self.0.is_empty()).then(|| Before {
             bytes: self.0.len() as u64,
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(mark.before.unwrap().begin(72), None, "no room for them");
     }
 
-    /// Rings that were written before, and those that older recorders read.
+    /// Older rings have no such member, and older recorders read rings that have it.
     #[test]
     fn a_mark_reads_with_and_without_what_stood_before() {
         let old = r#"{"stream":"slog","path":"slog","inode":7,"offset":100}"#;

@@ -90,8 +90,8 @@ fn told() -> Told {
     }
 }
 
-/// A checkpoint as a recorder wrote it, of two blocks: one diverged, one is executed
-/// though a box of it is durable already.
+/// A checkpoint that a recorder wrote, of two blocks: one diverged; one is being executed
+/// although a box of it is durable already.
 const CHECKPOINT: &str = include_str!("../../testdata/checkpoint.json");
 
 fn checkpoint() -> Checkpoint {
@@ -290,9 +290,8 @@ fn a_mark_too_long_for_its_length_is_told_of() {
     );
 }
 
-/// Damage may make another mark, or none, but never a panic; and a mark
-/// that was read can be written and read again.
-/// A spine record of every mark, as a recorder wrote it.
+/// Damage may give another mark or none, but never a panic. A mark that was read can be
+/// written and read again.
 const MARKS: &[u8] = include_bytes!("../../testdata/marks.bin");
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reading a lane's records in order.
+//! Reads the records of a lane in order.
 
 use std::io;
 
@@ -16,13 +16,13 @@ pub struct Record<'a> {
     pub counter: u64,
     /// Counter of its last fragment.
     pub last: u64,
-    /// What is particular about it.
+    /// Flags of the record.
     pub flags: Flags,
     /// Its bytes, lane prefix included.
     pub payload: &'a [u8],
 }
 
-/// What a cursor comes upon.
+/// What [`RecordCursor::next`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// A whole record.
@@ -33,7 +33,7 @@ pub enum Found<'a> {
         from: u64,
         /// Last missing counter.
         to: u64,
-        /// Why.
+        /// Why they are missing.
         why: Gap,
     },
     /// The fragments `from..=to` are there, the rest of their record is not.
@@ -52,8 +52,8 @@ pub enum Found<'a> {
     },
 }
 
-/// Reads one lane of a ring from its oldest record to the newest that its view
-/// knew. Needs memory for one segment and one record.
+/// Reads one lane of a ring, from its oldest record to the newest one in its view. Needs
+/// memory for one segment and one record.
 pub struct RecordCursor<'a> {
     source: &'a dyn ReadAt,
     geometry: Geometry,
@@ -64,26 +64,28 @@ pub struct RecordCursor<'a> {
     offset: usize,
     loaded: Option<u32>,
     segment: Vec<u8>,
-    /// Counter that comes next.
+    /// Counter of the next record, if none is missing.
     expected: Option<u64>,
-    /// What fragments without a beginning are the rest of.
+    /// What the cursor saw before the current record. It decides what a fragment without
+    /// a beginning means.
     before: Before,
-    /// Fragments of a record whose last one is still to come.
+    /// Record whose last fragment has not come yet.
     partial: Option<Partial>,
     joined: Vec<u8>,
-    /// What was found last, and whether it was handed out.
+    /// The current item, and whether `next` has returned it already.
     held: Option<Step>,
     delivered: bool,
 }
 
-/// What came before a fragment.
+/// What the cursor saw before a fragment that has no beginning.
 #[derive(Clone, Copy)]
 enum Before {
-    /// It is the lane's oldest: its beginning went with the segment before it.
+    /// Nothing. The fragment is the oldest of the lane; the segment with its beginning
+    /// was reused.
     Nothing,
-    /// Its beginning went by age, or was overrun.
+    /// An evicted or overrun range, which holds the beginning.
     Evicted,
-    /// Records: its beginning is missing.
+    /// Records. The beginning is missing.
     Records,
 }
 
@@ -94,7 +96,7 @@ struct Partial {
     flags: Flags,
 }
 
-/// One step of a cursor, without the bytes.
+/// An item of the cursor, without the bytes.
 enum Step {
     Record {
         counter: u64,
@@ -139,13 +141,13 @@ impl<'a> RecordCursor<'a> {
         self.view.lane
     }
 
-    /// Goes to the first record whose counter is at least `counter`.
+    /// Moves to the first record whose counter is at least `counter`.
     pub fn skip_to(&mut self, counter: u64) {
         let run = self.view.runs.partition_point(|run| run.last < counter);
         self.run = run;
         self.offset = self.view.runs.get(run).map_or(0, |run| run.from);
-        // Behind other records a run that begins late has a gap before it; the
-        // oldest run has what went by age.
+        // A run that begins late has a gap before it if records precede it. Before the
+        // oldest run lies only what was evicted.
         self.expected = self.view.runs.get(run).map(|start| match run {
             0 => counter.max(start.first),
             _ => counter,
@@ -155,10 +157,10 @@ impl<'a> RecordCursor<'a> {
         self.held = None;
     }
 
-    /// The next thing in the lane, `None` behind the newest record.
+    /// The next record or gap; `None` behind the newest record.
     ///
     /// # Errors
-    /// What reading the file gives; calling again repeats the read.
+    /// Errors of reading the file. Calling again repeats the read.
     #[expect(
         clippy::should_implement_trait,
         reason = "the record borrows the cursor's buffer"
@@ -169,10 +171,10 @@ impl<'a> RecordCursor<'a> {
         Ok(self.found())
     }
 
-    /// What [`RecordCursor::next`] will give.
+    /// What [`RecordCursor::next`] will return.
     ///
     /// # Errors
-    /// What reading the file gives; calling again repeats the read.
+    /// Errors of reading the file. Calling again repeats the read.
     pub fn peek(&mut self) -> io::Result<Option<Found<'_>>> {
         self.fill()?;
         Ok(self.found())
@@ -277,8 +279,7 @@ impl<'a> RecordCursor<'a> {
             }
             _ => self.expected = Some(run.first),
         }
-        // The rest of a record went by age with the segment that held it, or
-        // its beginning did.
+        // The rest of a record, or its beginning, was evicted with its segment.
         if why == Gap::Evicted {
             self.before = Before::Evicted;
         }
@@ -300,7 +301,8 @@ impl<'a> RecordCursor<'a> {
         Ok(())
     }
 
-    /// The record that the view saw here is gone: so is the rest of its run.
+    /// The record that the view saw here was overwritten, and with it the rest of its
+    /// run.
     fn overrun(&mut self, run: &Run) -> Step {
         let from = self.expected.unwrap_or(run.first).max(run.first);
         self.partial = None;
@@ -311,7 +313,7 @@ impl<'a> RecordCursor<'a> {
         Step::Found(Found::Overrun { from, to: run.last })
     }
 
-    /// A record that began and now cannot end.
+    /// Reports the partial record, which cannot become complete any more.
     fn torn(&mut self) -> Option<Found<'static>> {
         let Partial { first, last, .. } = self.partial.take()?;
         Some(Found::Torn {
@@ -320,7 +322,7 @@ impl<'a> RecordCursor<'a> {
         })
     }
 
-    /// A fragment that starts a record cuts off the one before.
+    /// A fragment that starts a record ends a partial one before it.
     fn tears(&mut self, part: Part) -> Option<Found<'static>> {
         match part {
             Part::Full | Part::First => self.torn(),
@@ -328,7 +330,7 @@ impl<'a> RecordCursor<'a> {
         }
     }
 
-    /// A fragment of a record whose beginning is not there.
+    /// Reports a fragment whose record has no beginning.
     fn remains(&self, counter: u64) -> Option<Step> {
         let (from, to, why) = (counter, counter, Gap::Evicted);
         match self.before {

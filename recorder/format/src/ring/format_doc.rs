@@ -1,5 +1,5 @@
-//! Holds the code to docs/format.md: offsets, sizes, constants and mark types
-//! are read from its tables.
+//! Compares the code with docs/format.md: reads offsets, sizes, constants and mark types
+//! from its tables.
 
 use super::geometry::*;
 use super::segment::SegmentHeader;
@@ -132,7 +132,7 @@ fn the_segment_header_stands_where_the_document_says() {
     assert_eq!(at("CRC-32"), u64::from(crc32fast::hash(&bytes[..crc])));
 }
 
-/// A record made by the document's words alone is one to the code.
+/// The code reads a record that the test builds by the document's words alone.
 #[test]
 fn a_record_written_by_the_document_is_read() {
     let (salt, seq, payload) = (

@@ -2,11 +2,11 @@ use std::ops::Range;
 
 use crate::stream::Lane;
 
-/// Unit of alignment of everything outside segments: a page.
+/// Alignment of everything outside segments.
 pub const PAGE: u64 = 4096;
 /// Offsets of the two superblock copies.
 pub const SUPERBLOCK_OFFSETS: [u64; 2] = [0, PAGE];
-/// Offset of the page of hints, which no reader trusts.
+/// Offset of the page of hints. No reader trusts it.
 pub const HINTS_OFFSET: u64 = 2 * PAGE;
 /// Offset of segment 0.
 pub const FIRST_SEGMENT: u64 = 64 << 10;
@@ -14,7 +14,7 @@ pub const FIRST_SEGMENT: u64 = 64 << 10;
 pub const MIN_SEGMENT: u64 = 256 << 10;
 /// Largest segment.
 pub const MAX_SEGMENT: u64 = 4 << 20;
-/// Smallest ring: fewer segments than this would leave the lanes no room.
+/// Smallest ring. A smaller file has too few segments for three lanes.
 pub const MIN_RING: u64 = 4 << 20;
 /// Largest ring.
 pub const MAX_RING: u64 = 1 << 40;
@@ -24,19 +24,19 @@ pub const MAX_RING: u64 = 1 << 40;
 const BLOCK_MARKS: u64 = 512;
 /// Spine bytes that one crank's mark takes.
 const CRANK_MARK: u64 = 112;
-/// What the spine is sized for: a day of blocks, and the cranks of the busy part of it.
+/// Target size of the spine: the marks of 14,400 blocks and 100,000 cranks.
 const SPINE_TARGET: u64 = 14_400 * BLOCK_MARKS + 100_000 * CRANK_MARK;
 
-/// How a ring's bytes are divided into segments and lanes.
+/// How a ring's file is divided into segments and lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Bytes of every segment.
     pub segment_size: u32,
-    /// Segments of the spine lane, which come first.
+    /// Segments of the spine lane, first in the file.
     pub spine: u32,
-    /// Segments of the local lane, which come next.
+    /// Segments of the local lane, behind the spine.
     pub local: u32,
-    /// Segments of the main lane.
+    /// Segments of the main lane, behind the local lane.
     pub main: u32,
 }
 
@@ -58,8 +58,8 @@ impl Geometry {
         })
     }
 
-    /// Whether these numbers can be a ring's at all. Anything else read from a
-    /// file is damage, and must not decide how much memory is taken.
+    /// Whether a ring can have these numbers. Other numbers read from a file are damage.
+    /// They must not decide how much memory a reader allocates.
     pub fn is_sound(&self) -> bool {
         let segment = u64::from(self.segment_size);
         let counts = [self.spine, self.local, self.main];

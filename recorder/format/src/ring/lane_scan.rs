@@ -1,5 +1,4 @@
-//! The scan of a lane: every segment is looked at, and read again before a failure in it
-//! is believed.
+//! Scans a lane: reads every segment, and reads it again before it reports a failure.
 
 use std::collections::HashSet;
 use std::io;
@@ -11,12 +10,12 @@ use super::segment::{SEGMENT_HEADER_SIZE, SegmentHeader};
 use crate::read_at::{ReadAt, read_readable};
 use crate::stream::Lane;
 
-/// How often a segment is read again before a failure in it is believed: the
-/// writer may be putting the missing bytes there this moment.
+/// How often a segment with a hole is read again. A live writer may be storing the
+/// missing bytes at this moment.
 const REREADS: u32 = 4;
 
-/// Runs that are told of one segment. A sound one has one or two, damage makes
-/// dozens; more are somebody's who wants memory and time.
+/// Most runs that the scan reports of one segment. A sound segment has one or two, a
+/// damaged one dozens. More of them are an attempt to take memory and time.
 const RUNS_MAX: usize = 4096;
 
 /// The scan of one lane.
@@ -30,7 +29,7 @@ pub(super) struct LaneScan<'a> {
     view: LaneView,
 }
 
-/// What one pass over a segment copy found.
+/// Result of one pass over a copy of a segment.
 #[derive(Default)]
 struct Pass {
     runs: Vec<Run>,
@@ -56,15 +55,15 @@ impl<'a> LaneScan<'a> {
     }
 
     pub(super) fn run(mut self) -> io::Result<LaneView> {
-        // A damaged superblock may promise more segments than the file has.
+        // A damaged superblock may claim more segments than the file has.
         let length = self.source.length()?;
         let in_file = |index: &u32| self.geometry.offset(*index) < length;
         for index in self.geometry.lane(self.lane).take_while(in_file) {
             let state = self.slot_state(index)?;
             self.view.slots.push(Slot { index, state });
         }
-        // The head first: what it holds now bounds what a live writer had
-        // finished when the scan began.
+        // Read the head first. Its newest record bounds what a live writer had finished
+        // when the scan began.
         let newest = self.view.slots.iter().max_by_key(|slot| slot.generation());
         let head = newest.filter(|slot| slot.generation().is_some()).copied();
         if let Some(head) = head {
@@ -83,9 +82,10 @@ impl<'a> LaneScan<'a> {
         Ok(self.finish())
     }
 
-    /// A writer at work: segments it began to reuse are evicted, and what it
-    /// added since the head was read was seen in part only. A ring at rest
-    /// keeps everything, as a header can be older than the records behind it.
+    /// Removes what a live writer changed during the scan. Segments that it began to
+    /// reuse are evicted. Records behind `newest` were seen only in part. If nothing
+    /// changed, every record stays: in a ring at rest a header can be older than the
+    /// records behind it.
     fn leave_out_what_moved(&mut self, head: Slot, newest: u64) -> io::Result<()> {
         let mut reused = Vec::new();
         for slot in &self.view.slots {
@@ -106,7 +106,7 @@ impl<'a> LaneScan<'a> {
         self.view
             .runs
             .retain(|run| run.first <= newest && !reused.contains(&run.segment));
-        // Not as they were when they were read: a gap beside them is no damage.
+        // These segments changed after they were read: a gap beside them is not damage.
         let slots = self.view.slots.iter_mut();
         slots
             .filter(|slot| reused.contains(&slot.index))
@@ -118,7 +118,7 @@ impl<'a> LaneScan<'a> {
         Ok(())
     }
 
-    /// Counter of the newest record, which the head holds unless it is empty.
+    /// Counter of the newest record. It stands in the head, unless the head is empty.
     fn newest_in(&self, head: Slot) -> u64 {
         let current = self.view.runs.iter().filter(|run| run.generation.is_some());
         let before = match head.state {
@@ -143,10 +143,11 @@ impl<'a> LaneScan<'a> {
         })
     }
 
-    /// After a power cut the header's page of a segment can be as blank as it
-    /// was allocated, and the records behind it intact. A blank header is sound
-    /// only where the lane was never filled and nothing stands behind it; a
-    /// segment that is being reused keeps its magic.
+    /// Marks blank headers as damaged where a header was lost. After a power cut a
+    /// segment's header page can be as blank as it was allocated while its records are
+    /// intact. A blank header is sound only if the lane never filled the segment and no
+    /// record stands in it. A segment that is being reused keeps its magic, so it is not
+    /// blank.
     fn find_lost_headers(&mut self) -> io::Result<()> {
         let fillings = self.view.slots.iter().filter_map(Slot::generation).max();
         let never_filled = (self.view.slots.len() as u64).saturating_sub(fillings.unwrap_or(0));
@@ -172,13 +173,14 @@ impl<'a> LaneScan<'a> {
         Ok(bytes == [0; SEGMENT_HEADER_SIZE])
     }
 
-    /// What of the file can be read; a page that cannot is a hole, not the end
-    /// of the ring.
+    /// Reads what the disk gives. A page that it cannot read counts as zeros, and does
+    /// not end the scan.
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
         read_readable(self.source, offset, bytes)
     }
 
-    /// Scans a segment, again while a failure in it may be the writer at work.
+    /// Scans a segment, and scans it again while it has a hole that a live writer may be
+    /// filling.
     fn segment(&mut self, slot: Slot) -> io::Result<()> {
         let mut pass = self.pass(slot)?;
         for _ in 0..REREADS {
@@ -220,7 +222,7 @@ impl<'a> LaneScan<'a> {
         Ok(pass)
     }
 
-    /// Sorts the runs, cuts what is there twice, and sets strays aside.
+    /// Sorts the runs, removes those that another run covers, and sets strays aside.
     fn finish(mut self) -> LaneView {
         self.view
             .runs

@@ -1,4 +1,4 @@
-//! What one lane of a ring holds, and what is missing between its records.
+//! The records of one lane, and the gaps between them.
 
 use super::record::{FRAGMENT, HEADER_SIZE, padded};
 use super::segment::SEGMENT_HEADER_SIZE;
@@ -17,15 +17,15 @@ pub struct Run {
     pub from: usize,
     /// Offset in the segment behind the last record.
     pub to: usize,
-    /// The filling of the segment they belong to; `None` for what an earlier
-    /// filling left, or where the header is damaged.
+    /// The filling of the segment that they belong to. `None` for remains of an earlier
+    /// filling, and where the header is damaged.
     pub generation: Option<u64>,
 }
 
-/// What a segment's header says.
+/// State of a segment by its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotState {
-    /// Never filled, or just being reused.
+    /// Never filled, or being reused now.
     Free,
     /// Filled for the `generation`-th time in this lane, from counter `first`.
     Filled {
@@ -34,7 +34,7 @@ pub enum SlotState {
         /// Counter of its first record.
         first: u64,
     },
-    /// Neither: the header does not prove itself.
+    /// The header is damaged.
     Damaged,
 }
 
@@ -56,32 +56,33 @@ impl Slot {
     }
 }
 
-/// Why counters are missing between two runs.
+/// Reasons why counters are missing between two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// Released data that went by age: segments between them were reused.
+    /// The writer reused the segments between the runs; released data was evicted.
     Evicted,
-    /// Nothing was reused between them: the records were there.
+    /// No segment between the runs was reused: the records existed and are lost.
     Missing,
 }
 
-/// What one lane holds.
+/// The records of one lane.
 #[derive(Clone, Debug)]
 pub struct LaneView {
     /// Which lane.
     pub lane: Lane,
     /// Its segments, by index.
     pub slots: Vec<Slot>,
-    /// Its records, oldest first; runs do not overlap.
+    /// Its records, oldest first. Runs do not overlap.
     pub runs: Vec<Run>,
-    /// Remains of earlier fillings that stand alone: true history, but with
-    /// evicted records behind them.
+    /// Remains of earlier fillings that no run continues: true history, but the records
+    /// behind them were evicted.
     pub strays: Vec<Run>,
-    /// Bytes of segments that are no record, between records.
+    /// Bytes between records that are not a record.
     pub junk_bytes: u64,
     /// Highest epoch seen in a record.
     pub epoch: u32,
-    /// A writer was at work: what is not there may have been overtaken.
+    /// A writer changed the lane during the scan. Records that are not here may have been
+    /// overwritten meanwhile.
     pub moved: bool,
 }
 
@@ -98,8 +99,8 @@ impl LaneView {
         }
     }
 
-    /// Counter the next record would get. A segment's header tells of the ones
-    /// before it, even where those records are lost.
+    /// Counter of the next record. A segment header proves the counters before its first
+    /// record, even if those records are lost.
     pub fn next_counter(&self) -> u64 {
         let begun = self.slots.iter().filter_map(|slot| match slot.state {
             SlotState::Filled { first, .. } => Some(first),
@@ -113,7 +114,7 @@ impl LaneView {
             .unwrap_or(0)
     }
 
-    /// Counter behind the newest record that is there.
+    /// Counter behind the newest record in the view.
     pub fn next_recorded(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.last + 1)
     }
@@ -123,8 +124,8 @@ impl LaneView {
         self.runs.first().map(|run| run.first)
     }
 
-    /// The newest segment and the offset behind its last record: where a
-    /// writer goes on.
+    /// The newest segment, and the offset behind its last record: the place where a
+    /// writer continues.
     pub fn head(&self) -> Option<(u32, usize)> {
         let newest = self.slots.iter().filter(|s| s.generation().is_some());
         let slot = newest.max_by_key(|slot| slot.generation())?;
@@ -139,7 +140,7 @@ impl LaneView {
         Some((slot.index, end))
     }
 
-    /// Whether every record from one counter to before another is there.
+    /// Whether the view has every record from `from` to before `until`.
     pub fn holds(&self, from: u64, until: u64) -> bool {
         let mut next = from;
         let first = self.runs.partition_point(|run| run.last < from);
@@ -152,8 +153,7 @@ impl LaneView {
         next >= until
     }
 
-    /// Why the counters between two neighbouring runs are missing; `None` if
-    /// none are.
+    /// Why counters are missing between two neighbouring runs; `None` if none are.
     pub fn gap(&self, before: &Run, after: &Run) -> Option<Gap> {
         if before.last + 1 >= after.first {
             return None;
@@ -162,7 +162,7 @@ impl LaneView {
         let is_lost = |slot: &Slot| match slot.state {
             SlotState::Damaged => true,
             SlotState::Free => false,
-            // Its records are gone, but no younger filling took their place.
+            // Its records are lost, but no younger filling replaced them.
             SlotState::Filled { generation, .. } => {
                 from.is_some_and(|from| from < generation) && to.is_some_and(|to| generation < to)
             }
@@ -181,8 +181,8 @@ impl LaneView {
         })
     }
 
-    /// The filling a run belongs to. What an earlier filling left behind the
-    /// newest one leads on to the next filling: it is of the one before that.
+    /// The filling that a run belongs to. A remainder that leads on to the first run of
+    /// filling N belongs to filling N - 1.
     fn filling_of(&self, run: &Run) -> Option<u64> {
         if run.generation.is_some() || !self.is_sound(run.segment) {
             return run.generation;
@@ -193,10 +193,9 @@ impl LaneView {
         next.generation.filter(|_| leads_on)?.checked_sub(1)
     }
 
-    /// The records before this run stood in its segment and gave way to a
-    /// younger filling, which ends where the run begins: between them are at
-    /// most the rest of a record that was overwritten in part, and one that is
-    /// being written.
+    /// Whether a younger filling of the run's segment overwrote the records before the
+    /// run, and ends where the run begins. Between the two lie at most the rest of a
+    /// record that was overwritten in part, and a record that is being written.
     fn is_overwritten_up_to(&self, run: &Run) -> bool {
         let of_segment = self
             .runs
@@ -213,8 +212,7 @@ impl LaneView {
         slots.any(|slot| slot.index == segment && slot.state != SlotState::Damaged)
     }
 
-    /// Every pair of neighbouring runs with counters missing between them, as
-    /// (first missing, last missing, why).
+    /// Every range of missing counters between two runs: first, last, reason.
     pub fn gaps(&self) -> Vec<(u64, u64, Gap)> {
         let pairs = self.runs.windows(2);
         pairs

@@ -7,8 +7,8 @@ pub const ALIGN: usize = 16;
 pub const HEADER_SIZE: usize = 16;
 /// Largest payload of one fragment; longer records are split.
 pub const FRAGMENT: usize = 64 << 10;
-/// Fewer bytes than this at the end of a segment are left empty rather than
-/// given to the first fragment of a split record.
+/// If fewer bytes than this are left in a segment, they stay empty. A larger rest takes
+/// the first fragment of a split record.
 pub const MIN_FIRST: usize = 256;
 /// Size of the main counter in front of a local-lane record.
 pub const LOCAL_PREFIX: usize = 8;
@@ -21,10 +21,10 @@ const COUNTER_BITS: u32 = 40;
 const COUNTER_MASK: u64 = (1 << COUNTER_BITS) - 1;
 const LENGTH_MASK: u32 = (1 << 20) - 1;
 
-/// A sequence number: the epoch in the high 24 bits, the counter below.
+/// A sequence number: the epoch in the high 24 bits, the counter in the low 40.
 ///
-/// The counter continues across opens. The epoch makes a record that was lost
-/// by a power cut, and one written in its place later, two different numbers.
+/// The counter continues across opens. The epoch separates two records with one counter:
+/// the one that a power cut lost, and the one written in its place later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
@@ -35,19 +35,19 @@ impl Seq {
         Seq(u64::from(epoch) << COUNTER_BITS | counter & COUNTER_MASK)
     }
 
-    /// Which opening of the ring wrote it.
+    /// Number of the opening that wrote the record.
     pub fn epoch(self) -> u32 {
         (self.0 >> COUNTER_BITS) as u32
     }
 
-    /// Its place in the lane.
+    /// Place of the record in its lane.
     pub fn counter(self) -> u64 {
         self.0 & COUNTER_MASK
     }
 }
 
-/// Which part of a record a fragment is. The values are control codes that no
-/// text holds at all, so text can never look like a record header.
+/// Which part of a record a fragment is. The values are control codes that no text
+/// contains, so text can never look like a record header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Part {
@@ -57,7 +57,7 @@ pub enum Part {
     First = 2,
     /// Neither beginning nor end.
     Mid = 3,
-    /// Its end: only now the record exists.
+    /// Its end. A record exists only once this fragment is written.
     Last = 4,
 }
 
@@ -73,16 +73,16 @@ impl Part {
     }
 }
 
-/// What is particular about a record; four bits.
+/// Flags of a record; four bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u8);
 
 impl Flags {
-    /// The entry is of the node's log, otherwise of the slog.
+    /// The entry belongs to the node's log; without the flag, to the slog.
     pub const NODE: Flags = Flags(1);
     /// The source ended before the entry's line end came.
     pub const UNTERMINATED: Flags = Flags(2);
-    /// Stored cut: a [`CutHeader`] stands before what was kept.
+    /// The entry is stored cut: a [`CutHeader`] stands before the kept bytes.
     pub const CUT: Flags = Flags(4);
 
     /// Flags of an entry of `stream`.
@@ -93,7 +93,7 @@ impl Flags {
         }
     }
 
-    /// With `other` set too.
+    /// Adds the flags of `other`.
     #[must_use]
     pub fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -119,7 +119,8 @@ pub const fn padded(length: usize) -> usize {
     length.next_multiple_of(ALIGN)
 }
 
-/// The salt of one lane: a page of another lane or another ring fails it.
+/// Key of one lane. It seeds the checksums, so a page of another lane or another ring
+/// fails them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneKey(u64);
 
@@ -129,12 +130,12 @@ impl LaneKey {
         LaneKey(salt.wrapping_add(u64::from(lane.number()).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
-    /// The number that it is.
+    /// The key as a number.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The first word of a record header.
+    /// The first word of a record header: the sequence number, masked by the key.
     #[inline]
     pub fn mask(self, seq: Seq) -> u64 {
         seq.0 ^ self.0
@@ -165,8 +166,9 @@ impl LaneKey {
         hasher.finalize()
     }
 
-    /// Payload bytes of the whole slog record that begins so, if it has this sequence
-    /// number. Its checksum is not looked at: for who has just seen it written.
+    /// Payload length of the record that `header` starts, if it is a whole slog record
+    /// with this sequence number. This does not check the checksum: callers use it on a
+    /// record whose writer just reported it.
     pub fn whole_slog_record(self, header: &[u8], seq: Seq) -> Option<usize> {
         let (own, word) = header.split_first_chunk::<8>()?;
         let meta = u32::from_le_bytes(*word.first_chunk()?);
@@ -179,9 +181,8 @@ impl LaneKey {
         (right && length <= FRAGMENT).then_some(length)
     }
 
-    /// The fragment at `offset` of a segment copy, if one is there: its kind
-    /// and length must be possible, its epoch within `1..=max_epoch`, and its
-    /// checksum right.
+    /// The fragment at `offset` of a segment copy. `None` unless its kind and length are
+    /// possible, its epoch is within `1..=max_epoch`, and its checksum is right.
     pub fn fragment_at<'a>(
         self,
         segment: &'a [u8],
@@ -211,12 +212,12 @@ impl LaneKey {
     }
 }
 
-/// What a record header says besides sequence and length.
+/// The part of a record header besides sequence number and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Which part of the record follows.
     pub part: Part,
-    /// What is particular about it.
+    /// Flags of the record.
     pub flags: Flags,
 }
 
@@ -227,22 +228,22 @@ impl Header {
     }
 }
 
-/// A fragment that proved itself.
+/// A fragment whose checksum was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
     /// Its sequence number.
     pub seq: Seq,
     /// Which part of a record it is.
     pub part: Part,
-    /// What is particular about the record.
+    /// Flags of the record.
     pub flags: Flags,
-    /// The bytes.
+    /// Payload bytes.
     pub payload: &'a [u8],
     /// Offset of the next record in the segment.
     pub end: usize,
 }
 
-/// What stands before the kept bytes of a record that did not fit its lane.
+/// Header before the kept bytes of an entry that was stored cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutHeader {
     /// Length of the whole entry in bytes.

@@ -2,18 +2,19 @@ use super::geometry::Geometry;
 use super::superblock::{put, take, u32_at, u64_at};
 use crate::stream::Lane;
 
-/// Marks a segment header, so that a ring without superblocks can be found again.
+/// Marks a segment header. A reader finds a ring without superblocks by it.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"HBXSEG\x01\x00";
 /// Size of a segment header; the first record follows it.
 pub const SEGMENT_HEADER_SIZE: usize = 64;
 
 const CRC_AT: usize = 60;
 
-/// The header of a segment. It tells in which order segments were filled, and
-/// repeats what is needed to read the ring without its superblocks.
+/// The header of a segment. Headers give the order in which segments were filled. They
+/// repeat what a reader needs if both superblocks are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
-    /// Number of this filling in its lane, from 1; published last.
+    /// Number of this filling in its lane, from 1. The writer stores it last, so a header
+    /// with a generation is complete.
     pub generation: u64,
     /// The ring's salt.
     pub salt: u64,
@@ -21,7 +22,7 @@ pub struct SegmentHeader {
     pub first: u64,
     /// How the file is divided.
     pub geometry: Geometry,
-    /// Where in the file this segment belongs: a copy elsewhere is not it.
+    /// Index of the segment in the file. A copy at another index does not count.
     pub index: u32,
     /// The lane's number.
     pub lane: u8,
@@ -46,7 +47,7 @@ impl SegmentHeader {
         out
     }
 
-    /// Checks untrusted bytes; only this makes them a header.
+    /// Parses and checks untrusted bytes. There is no other way from bytes to a header.
     pub fn decode(bytes: &[u8]) -> Option<SegmentHeader> {
         let raw: &[u8; SEGMENT_HEADER_SIZE] = bytes.first_chunk()?;
         let sound = raw[8..16] == SEGMENT_MAGIC
@@ -68,8 +69,8 @@ impl SegmentHeader {
         (sound && header.geometry.is_sound()).then_some(header)
     }
 
-    /// Whether this header belongs at segment `index` of a ring of this salt
-    /// and division: the bytes of another file, or of another place, do not.
+    /// Whether this header belongs to segment `index` of a ring with this salt and
+    /// geometry. It fails for bytes of another file, or of another place in this one.
     pub fn belongs(&self, salt: u64, geometry: &Geometry, lane: Lane, index: u32) -> bool {
         self.salt == salt
             && self.geometry == *geometry

@@ -4,51 +4,51 @@ use super::geometry::Geometry;
 
 /// First bytes of every ring.
 pub const RING_MAGIC: [u8; 8] = *b"HALTBOX\x01";
-/// Version of the layout. Another one is refused, never guessed at.
+/// Version of the layout. Readers refuse every other version.
 pub const RING_VERSION: u32 = 1;
 /// Size of a superblock, its checksum included.
 pub const SUPERBLOCK_SIZE: usize = 256;
 
 const CRC_AT: usize = 252;
 
-/// The facts of a ring that never change while it lives, and its epoch.
+/// Facts that stay the same as long as the ring exists, and its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// How the file is divided.
     pub geometry: Geometry,
-    /// Which of two sound copies is newer: the higher one.
+    /// Number of this write. Of two sound copies the one with the higher revision counts.
     pub revision: u64,
     /// The ring's identity.
     pub uuid: [u8; 16],
     /// Random number that seeds every checksum.
     pub salt: u64,
-    /// Size the file was allocated with.
+    /// Size of the file when it was allocated.
     pub file_size: u64,
     /// How often the ring was opened for writing.
     pub epoch: u32,
     /// BLAKE3 of the machine's id; zero where the machine has none.
     pub machine: [u8; 32],
-    /// Boot that opened it last; information only.
+    /// Boot id of the last opening; information only.
     pub boot: [u8; 16],
     /// When it was made, milliseconds since 1970.
     pub created_ms: u64,
 }
 
-/// Why bytes are no superblock.
+/// Reasons why bytes are not a superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuperblockError {
-    /// Other first bytes.
+    /// The first bytes are not [`RING_MAGIC`].
     Magic([u8; 8]),
     /// A version this program does not know.
     Version(u32),
-    /// The checksum says that bytes changed.
+    /// The checksum does not match: bytes changed.
     Checksum {
-        /// What stands there.
+        /// The checksum in the bytes.
         found: u32,
-        /// What the bytes add up to.
+        /// The checksum of the bytes.
         computed: u32,
     },
-    /// Sound bytes that no recorder writes.
+    /// The checksum is right, but no ring has these segment sizes or counts.
     Geometry,
     /// Fewer bytes than a superblock.
     Short(usize),
@@ -104,7 +104,8 @@ impl Superblock {
         out
     }
 
-    /// Checks untrusted bytes; only this makes them a superblock.
+    /// Parses and checks untrusted bytes. There is no other way from bytes to a
+    /// superblock.
     pub fn decode(bytes: &[u8]) -> Result<Superblock, SuperblockError> {
         let raw: &[u8; SUPERBLOCK_SIZE] = bytes
             .first_chunk()

@@ -1,8 +1,8 @@
-//! All lanes of a ring in one order.
+//! Merges all lanes of a ring into one order.
 //!
-//! Lanes have counters of their own. A local record carries the main counter
-//! of its time, a spine record both, so the order in which everything was
-//! recorded can be had back.
+//! Each lane has its own counter. A local record carries the main counter at its time,
+//! and a spine record carries both counters. They restore the order in which everything
+//! was recorded.
 
 use std::fmt;
 use std::io;
@@ -15,49 +15,49 @@ use crate::mark::{DroppedRecords, Mark, Position, Stamp, decode_marks, decode_st
 use crate::read_at::ReadAt;
 use crate::stream::{Lane, Stream};
 
-/// What the marks of a ring tell of its other lanes: a timeline cannot know it before it
-/// has read all marks.
+/// What the marks say about the other lanes. The caller reads all marks before it makes a
+/// timeline, and passes this in.
 #[derive(Clone, Copy, Debug)]
 pub struct Marked<'a> {
-    /// Every record up to here was made, by the last stamp.
+    /// Position of the last stamp: the recorder had written every record before it.
     pub until: Position,
-    /// Records that were not kept.
+    /// Records that the recorder dropped.
     pub dropped: &'a DroppedRecords,
 }
 
-/// One entry of the host.
+/// An entry that the host wrote.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Which lane kept it.
+    /// Lane that holds it.
     pub lane: Lane,
     /// Its counter in that lane.
     pub counter: u64,
-    /// Counter of its last part: a large entry has several.
+    /// Counter of its last fragment.
     pub last: u64,
     /// The stream it belongs to.
     pub stream: Stream,
     /// Its bytes, without a line end.
     pub bytes: &'a [u8],
-    /// It ended in a line end, which `bytes` does not hold.
+    /// The entry ended with a line end. `bytes` does not contain it.
     pub terminated: bool,
-    /// It was stored cut; `bytes` is its beginning.
+    /// The entry was stored cut; `bytes` is its beginning.
     pub cut: Option<CutHeader>,
-    /// Block records around it were evicted: it stands outside what is covered.
+    /// Block records around the entry were evicted: it lies outside what is covered.
     pub context: bool,
 }
 
-/// What a timeline comes upon.
+/// What [`Timeline::next`] returns.
 #[derive(Clone, Debug)]
 pub enum Entry<'a> {
     /// An entry of the host.
     Line(Line<'a>),
-    /// Marks, all caused by one entry, and their bytes.
+    /// Marks that one entry caused, and their bytes.
     Marks(Stamp, Vec<Mark>, &'a [u8]),
-    /// Records of a lane that are not there.
+    /// Missing records of a lane.
     Hole(Hole),
 }
 
-/// Records of a lane that are not there.
+/// Missing records of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
     /// The lane.
@@ -66,23 +66,23 @@ pub struct Hole {
     pub from: u64,
     /// Last missing counter.
     pub to: u64,
-    /// Why.
+    /// Why they are missing.
     pub why: HoleKind,
 }
 
-/// Why records are not there.
+/// Reasons why records are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoleKind {
-    /// Released data that went by age.
+    /// Released data that was overwritten by age.
     Evicted,
-    /// They were there and cannot be found: damage, or a power cut.
+    /// The records existed and cannot be found: damage, or a power cut.
     Missing,
-    /// They never were there: nothing could be overwritten when they came, or they
-    /// were lost before that.
+    /// The recorder dropped them: the ring had nothing that it could overwrite, or they
+    /// were lost before they reached the ring.
     Dropped,
-    /// A record whose other half is missing: the recorder ended while writing it.
+    /// Part of the record is missing: the recorder ended while it wrote it.
     Torn,
-    /// A live writer was faster than the reader.
+    /// A live writer overwrote the records before they were read.
     Overrun,
 }
 
@@ -94,8 +94,8 @@ impl fmt::Display for Hole {
     }
 }
 
-/// What is missing of a ring, lane by lane, as far as its view and marks tell.
-/// Records that are torn show only where the lane is read.
+/// What a ring lacks, lane by lane, as far as its view and marks show it. Torn records
+/// show only when a cursor reads the lane.
 pub fn holes(ring: &RingView, marked: Marked<'_>) -> Vec<Hole> {
     let mut holes = Vec::new();
     for lane in Lane::ALL {
@@ -122,8 +122,8 @@ pub fn holes(ring: &RingView, marked: Marked<'_>) -> Vec<Hole> {
     holes
 }
 
-/// What marks stand behind and nothing that was read came to: the newest
-/// records were dropped, or a power cut kept the marks and not them.
+/// Records before the last stamp that no lane has: the newest records were dropped, or a
+/// power cut kept the marks and lost the records.
 fn owed(ring: &RingView, marked: Position, reached: Position) -> impl Iterator<Item = Hole> {
     let lanes = [
         (Lane::Main, reached.main, marked.main),
@@ -163,21 +163,21 @@ impl HoleKind {
     }
 }
 
-/// Reads a ring from its oldest entry to the newest that its view knew.
+/// Reads a ring, from its oldest entry to the newest one in its view.
 pub struct Timeline<'a> {
     ring: &'a RingView,
     marked: Marked<'a>,
     main: RecordCursor<'a>,
     local: RecordCursor<'a>,
     spine: RecordCursor<'a>,
-    /// Every main and local record handed out is below.
+    /// Position behind every main and local record that was returned.
     reached: Position,
-    /// Main counters that were evicted, in order.
+    /// Ranges of evicted main counters, in order.
     evicted: Vec<(u64, u64)>,
 }
 
 impl<'a> Timeline<'a> {
-    /// A timeline over everything the view found.
+    /// A timeline of everything in the view.
     pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, marked: Marked<'a>) -> Timeline<'a> {
         let first = |lane| ring.lane(lane).first_counter();
         let oldest = first(Lane::Main).unwrap_or(0);
@@ -200,8 +200,7 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// A timeline of the lines at or behind a position; marks come from the
-    /// oldest on.
+    /// A timeline of the lines at or behind a position, and of all marks.
     pub fn after(
         source: &'a dyn ReadAt,
         ring: &'a RingView,
@@ -218,7 +217,7 @@ impl<'a> Timeline<'a> {
         timeline
     }
 
-    /// A timeline of what stands at or behind a position, without marks.
+    /// A timeline of the lines at or behind a position, without marks.
     pub fn lines_after(
         source: &'a dyn ReadAt,
         ring: &'a RingView,
@@ -230,10 +229,10 @@ impl<'a> Timeline<'a> {
         timeline
     }
 
-    /// The next entry, `None` behind the newest.
+    /// The next entry; `None` behind the newest.
     ///
     /// # Errors
-    /// What reading the file gives.
+    /// Errors of reading the file.
     #[expect(
         clippy::should_implement_trait,
         reason = "the entry borrows the cursors' buffers"
@@ -256,8 +255,8 @@ impl<'a> Timeline<'a> {
         Some(explained(self.marked, hole))
     }
 
-    /// The lane whose turn it is: marks come as soon as everything before them
-    /// has come, local records before the main record whose counter they carry.
+    /// The lane to read next. Marks come as soon as everything before their stamp was
+    /// returned. Local records come before the main record whose counter they carry.
     fn turn(&mut self) -> io::Result<Option<Lane>> {
         let main_done = self.main.peek()?.is_none();
         let local_at = self.local.peek()?.map(|found| match found {
@@ -328,7 +327,8 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// A hole of which a mark tells that records were dropped there is no damage.
+/// Turns a missing range into a dropped one if a mark says that records in it were
+/// dropped. A dropped record is not damage.
 fn explained(marked: Marked<'_>, hole: Hole) -> Hole {
     let until = hole.to.saturating_add(1);
     let dropped = || marked.dropped.touches(hole.lane, hole.from, until);

@@ -1,11 +1,11 @@
-//! Recovery: what a ring holds, found by looking at every segment.
+//! Recovery: finds out what a ring holds by reading every segment.
 //!
-//! One procedure serves a ring that was closed, killed, cut off by a power
-//! failure, damaged, or is being written right now. Every segment is scanned
-//! for records that prove themselves; runs of consecutive ones are sorted by
-//! counter; what is missing between them is reported. Segment headers say in
-//! which order segments were filled, but never which records may stand in
-//! them: after a power cut a header page can be older than its records.
+//! One procedure serves a ring that was closed, killed, cut off by a power failure,
+//! damaged, or is being written. It scans every segment for records that prove
+//! themselves, sorts runs of consecutive counters, and reports what is missing between
+//! them. Segment headers give the order in which segments were filled. They never limit
+//! which records may stand in a segment: after a power cut a header page can be older
+//! than its records.
 
 use std::fmt;
 use std::io;
@@ -18,16 +18,16 @@ use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockErr
 use crate::read_at::ReadAt;
 use crate::stream::Lane;
 
-/// Why a file cannot be read as a ring.
+/// Reasons why a file cannot be read as a ring.
 #[derive(Debug)]
 pub enum RingError {
     /// The file cannot be read.
     Io(io::Error),
-    /// Nothing in it is a ring's.
+    /// The file has no sound superblock and no segment header.
     Foreign(SuperblockError),
-    /// Only zeroes where a ring has its superblocks and segments.
+    /// The file has only zeros where a ring has superblocks and segments.
     Zeroed,
-    /// Made by another version of the format.
+    /// The file has another format version.
     Version(u32),
 }
 
@@ -62,10 +62,10 @@ pub struct RingView {
     pub geometry: Geometry,
     /// The ring's salt.
     pub salt: u64,
-    /// The newer sound superblock; `None` if both are damaged and the ring was
-    /// found again by its segments.
+    /// The newer sound superblock. `None` if both are damaged and the segment headers
+    /// gave the geometry.
     pub superblock: Option<Superblock>,
-    /// Copies of the superblock that do not prove themselves, and why.
+    /// Damaged copies of the superblock: their offset and the reason.
     pub bad_superblocks: Vec<(u64, SuperblockError)>,
     /// Length of the file.
     pub length: u64,
@@ -75,22 +75,22 @@ pub struct RingView {
 }
 
 impl RingView {
-    /// Looks at every segment of a ring, which may be written meanwhile: what
-    /// the writer adds after a lane was begun is left out.
+    /// Scans every segment of a ring. A program may be writing the ring: the view leaves
+    /// out what the writer adds after the scan of a lane began.
     ///
-    /// Reads each segment once, needs memory for one segment and for the
+    /// Reads each segment at least once. Needs memory for one segment and for the
     /// positions of the runs.
     pub fn read(source: &dyn ReadAt) -> Result<RingView, RingError> {
         let mut view = RingView::read_marks(source)?;
-        // Marks and local records carry main counters: reading the main lane
-        // last makes sure that what they speak of is seen too.
+        // Marks and local records carry main counters. The main lane comes last, so that
+        // the view has the main records that they refer to.
         let scan = |lane| LaneScan::new(source, view.geometry, view.salt, lane).run();
         (view.local, view.main) = (scan(Lane::Local)?, scan(Lane::Main)?);
         Ok(view)
     }
 
-    /// Looks at the spine alone, the other lanes left empty: enough for the
-    /// marks, and cheap enough to be done every second.
+    /// Scans the spine alone and leaves the other lanes empty. That is enough for the
+    /// marks, and cheap enough for every second.
     ///
     /// # Errors
     /// As [`RingView::read`].
@@ -122,7 +122,7 @@ impl RingView {
         }
     }
 
-    /// The highest epoch that the superblock or any record tells of.
+    /// The highest epoch in the superblock or in any record.
     pub fn epoch(&self) -> u32 {
         let told = self.superblock.map_or(0, |superblock| superblock.epoch);
         Lane::ALL
@@ -131,7 +131,7 @@ impl RingView {
             .fold(told, u32::max)
     }
 
-    /// Bytes that the division of the file promises and the file lacks.
+    /// Bytes by which the file is shorter than its geometry says.
     pub fn missing_bytes(&self) -> u64 {
         self.geometry.file_size().saturating_sub(self.length)
     }
@@ -157,7 +157,8 @@ fn read_superblocks(source: &dyn ReadAt) -> Result<Superblocks, RingError> {
     Ok((best, bad))
 }
 
-/// Both superblocks are gone: every segment header repeats what they said.
+/// Both superblocks are damaged: takes geometry and salt from the first sound segment
+/// header.
 fn find_by_segments(
     source: &dyn ReadAt,
     length: u64,

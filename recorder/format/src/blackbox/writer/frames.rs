@@ -1,4 +1,4 @@
-//! Frames: compressed, written, and listed for the index.
+//! Compresses frames, writes them, and lists them for the index.
 
 use std::io::{self, Seek, Write};
 
@@ -12,16 +12,16 @@ use crate::blackbox::seek_table::SeekTable;
 use crate::blackbox::sink::{BoxError, Sink, WrittenFrame};
 use crate::read_at::ReadAt;
 
-/// Bytes of another box that are copied at once.
+/// Size of the copy buffer for frames of another box, in bytes.
 const COPY_LEN: usize = 64 << 10;
 
-/// What goes into a frame.
+/// Content of a frame.
 pub(super) enum Content<'a> {
     /// Lines or marks, with their line feeds.
     Gathered(Vec<u8>),
-    /// One line that is longer than a frame, where it lies.
+    /// One line that is longer than a frame, borrowed from the caller.
     Long {
-        /// Without its line feed.
+        /// The line, without its line feed.
         line: &'a [u8],
         /// Whether a line feed follows.
         newline: bool,
@@ -37,17 +37,17 @@ impl Content<'_> {
     }
 }
 
-/// A frame that is to be written.
+/// A frame to write.
 pub(super) struct Frame<'a> {
     pub(super) kind: FrameKind,
     pub(super) content: Content<'a>,
-    /// Number of its first line in its stream, and how many they are.
+    /// Number of its first line in its stream.
     pub(super) first_line: u64,
     pub(super) lines: u64,
 }
 
 impl Frame<'_> {
-    /// The same, independent of where its content lies.
+    /// The same frame with a copy of its content, for another thread.
     pub(super) fn gathered(self) -> Frame<'static> {
         let content = match self.content {
             Content::Gathered(bytes) => bytes,
@@ -67,7 +67,7 @@ impl Frame<'_> {
     }
 }
 
-/// A side frame that waits for the end of the slog.
+/// A side frame, held back until the end of the slog.
 struct Held {
     tag: Tag,
     frame: Vec<u8>,
@@ -82,14 +82,14 @@ pub(super) struct SourceFrame<'a> {
     pub(super) entry: &'a FrameEntry,
 }
 
-/// How large the box became.
+/// Size of the finished box.
 pub(super) struct Written {
     pub(super) bytes: u64,
     pub(super) frames: usize,
 }
 
-/// Writes the frames of a box in the order in which they are given, but side
-/// frames behind slog frames as long as they can be held back.
+/// Writes the frames of a box in the order of the calls. It holds side frames back and
+/// writes them behind slog frames, as long as they fit into `held_max`.
 pub(super) struct Frames<W: Write + Seek> {
     sink: Sink<W>,
     compressor: Compressor,
@@ -101,7 +101,7 @@ pub(super) struct Frames<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> Frames<W> {
-    /// Begins a box with its identity, marked as not complete.
+    /// Starts a box: writes its identity with `complete` unset.
     pub(super) fn new(out: W, options: &Options) -> Result<Frames<W>, BoxError> {
         let mut sink = Sink::new(out);
         let draft = Identity {
@@ -130,7 +130,7 @@ impl<W: Write + Seek> Frames<W> {
         self.sink.written()
     }
 
-    /// Writes a frame of the slog, or takes in one of a side stream.
+    /// Writes a slog frame, or holds back a side frame.
     pub(super) fn put(&mut self, frame: &Frame<'_>) -> Result<(), BoxError> {
         match frame.kind {
             FrameKind::Tagged(tag) => self.side(tag, frame),
@@ -170,12 +170,12 @@ impl<W: Write + Seek> Frames<W> {
         }
     }
 
-    /// Frames so far, the seek table's own excepted.
+    /// Number of frames so far, without the seek table's own.
     pub(super) fn count(&self) -> usize {
         self.seek.entries.len()
     }
 
-    /// Writes a frame of another box as it is, once more proved by its digest.
+    /// Copies a frame of another box, and checks its digest again.
     pub(super) fn take_over(
         &mut self,
         from: &SourceFrame<'_>,
@@ -212,7 +212,7 @@ impl<W: Write + Seek> Frames<W> {
     fn write_held(&mut self) -> Result<(), BoxError> {
         self.held_bytes = 0;
         let mut held = std::mem::take(&mut self.held);
-        // Frames of one stream stay in their order; streams are kept together.
+        // The sort is stable: it groups the streams, and each stream keeps its order.
         held.sort_by_key(|side| side.tag);
         for side in held {
             let frame = self.skippable(&side.frame)?;
@@ -223,8 +223,8 @@ impl<W: Write + Seek> Frames<W> {
         Ok(())
     }
 
-    /// Writes what stands behind the streams, and the identity as that of a
-    /// complete box.
+    /// Writes crank index, manifest and seek table, then the identity with `complete`
+    /// set.
     pub(super) fn finish(
         mut self,
         cranks: &[u8],

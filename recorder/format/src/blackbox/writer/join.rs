@@ -1,4 +1,4 @@
-//! A box from frames of others, as they are: nothing is compressed again.
+//! Makes a box from frames of other boxes, without compressing them again.
 
 use std::io::{Seek, Write};
 use std::ops::Range;
@@ -15,18 +15,18 @@ use crate::blackbox::manifest::{BlockEntry, FrameEntry, LIST_MAX, Manifest};
 use crate::blackbox::sink::BoxError;
 use crate::read_at::ReadAt;
 
-/// The largest crank index that is taken over, in bytes.
+/// Largest crank index that is copied, in bytes.
 const CRANKS_MAX: u64 = 64 << 20;
 
-/// Joins boxes, or takes a block out of one.
+/// Joins boxes, or copies one block out of a box.
 ///
-/// After an error the file is no box: drop it. Nothing is synced here.
+/// After an error the file is not a box: remove it. The joiner syncs nothing.
 pub struct BoxJoiner<W: Write + Seek> {
     frames: Frames<W>,
     /// Uncompressed slog bytes so far.
     offset: u64,
     slog_lines: u64,
-    /// Lines so far of node, context, marks and evidence.
+    /// Lines so far of each side stream, in the order of [`SIDES`].
     side_lines: [u64; 4],
     blocks: Vec<BlockEntry>,
     cranks: CrankIndexWriter,
@@ -36,10 +36,10 @@ pub struct BoxJoiner<W: Write + Seek> {
 const SIDES: [Tag; 4] = [Tag::Node, Tag::Context, Tag::Marks, Tag::Evidence];
 
 impl<W: Write + Seek> BoxJoiner<W> {
-    /// Begins a box at the start of an empty file.
+    /// Starts a box at the start of an empty file.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn new(out: W, draft: Identity) -> Result<BoxJoiner<W>, BoxError> {
         let options = Options {
             draft,
@@ -56,14 +56,13 @@ impl<W: Write + Seek> BoxJoiner<W> {
         })
     }
 
-    /// Whether a box with this manifest can be added without the index
-    /// outgrowing what a reader takes in.
+    /// Whether a box with this manifest still fits into the index that a reader accepts.
     pub fn has_room_for(&self, manifest: &Manifest) -> bool {
         self.frames.count() + manifest.frames.len() < LIST_MAX / 2
             && self.blocks.len() + manifest.blocks.len() < LIST_MAX / 2
     }
 
-    /// Adds all of a box.
+    /// Adds a whole box.
     ///
     /// # Errors
     /// [`JoinError`].
@@ -79,8 +78,8 @@ impl<W: Write + Seek> BoxJoiner<W> {
         self.take(source, manifest, &everything, &SIDES)
     }
 
-    /// Adds one block, which must begin with a frame, and all of the given
-    /// side streams.
+    /// Adds one block, and all frames of the given side streams. The block must begin
+    /// with a frame.
     ///
     /// # Errors
     /// [`JoinError`].
@@ -104,11 +103,10 @@ impl<W: Write + Seek> BoxJoiner<W> {
         self.take(source, manifest, &range, sides)
     }
 
-    /// Writes the rest, and then the identity as that of a complete box. The
-    /// caller syncs the file.
+    /// Writes the rest, then the identity with `complete` set. The caller syncs the file.
     ///
     /// # Errors
-    /// What writing gives.
+    /// Errors of writing.
     pub fn finish(
         self,
         identity: Identity,
@@ -128,8 +126,8 @@ impl<W: Write + Seek> BoxJoiner<W> {
         })
     }
 
-    /// Takes over the slog frames of a range of slog bytes, and the frames of
-    /// side streams.
+    /// Copies the slog frames of a range of slog bytes, and the frames of the side
+    /// streams.
     fn take(
         &mut self,
         source: &dyn ReadAt,
@@ -176,7 +174,7 @@ impl<W: Write + Seek> BoxJoiner<W> {
         self.frames.take_over(&frame, kind, first_line)
     }
 
-    /// Cranks whose last line lies in the range, at their new places.
+    /// Copies the cranks whose last line lies in the range, with their new offsets.
     fn take_cranks(
         &mut self,
         source: &dyn ReadAt,
@@ -200,7 +198,7 @@ impl<W: Write + Seek> BoxJoiner<W> {
     }
 }
 
-/// Each frame, and of slog frames the slog bytes they hold.
+/// Each frame with its range of slog bytes, which is empty for other frames.
 fn contents(manifest: &Manifest) -> impl Iterator<Item = (&FrameEntry, Range<u64>)> {
     let mut end = 0u64;
     manifest.frames.iter().map(move |frame| {

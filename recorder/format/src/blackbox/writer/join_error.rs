@@ -1,21 +1,21 @@
-//! Why frames of one box could not be taken over into another.
+//! Errors of copying frames into another box.
 
 use std::fmt;
 use std::io;
 
 use crate::blackbox::sink::BoxError;
 
-/// Why frames could not be taken over.
+/// Reasons why frames could not be copied.
 #[derive(Debug)]
 pub enum JoinError {
     /// The source cannot be read.
     Read(io::Error),
-    /// A frame of the source is not what its manifest says.
+    /// A frame of the source does not match its manifest.
     Damaged {
-        /// Where it stands.
+        /// Offset of the frame.
         offset: u64,
     },
-    /// The block does not begin with a frame: it cannot be had without others.
+    /// The block does not begin with a frame: it cannot be copied alone.
     NotAligned,
     /// The new box cannot be written.
     Write(BoxError),

@@ -1,26 +1,26 @@
-//! How a box is written, and what the caller adds to its manifest.
+//! Options of a box writer, and what the caller adds to the manifest.
 
 use crate::blackbox::identity::Identity;
 use crate::blackbox::manifest::{BlockEntry, Coverage, HostFingerprint, Manifest, Missing};
 
-/// How a box is written.
+/// Options of a box writer.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What is known when writing begins; it stands in the file, marked as not
-    /// complete, until [`BoxWriter::finish`](super::BoxWriter::finish).
+    /// Identity at the start of writing. The file has it, marked as not complete, until
+    /// [`BoxWriter::finish`](super::BoxWriter::finish).
     pub draft: Identity,
     /// zstd level, 1 to 22. Default 1.
     pub level: i32,
-    /// Uncompressed bytes of a frame of slog lines. Default 1 MiB: at level 1
-    /// that costs under 1 % against one frame for all.
+    /// Uncompressed bytes of a slog frame. Default 1 MiB: at level 1 the box grows by
+    /// under 1 % against one frame for all.
     pub frame_bytes: usize,
-    /// Uncompressed bytes of a frame of a side stream. Default 256 KiB.
+    /// Uncompressed bytes of a side frame. Default 256 KiB.
     pub side_frame_bytes: usize,
-    /// Compressed bytes of side frames that are held back until the slog is
-    /// written; beyond it they are written between slog frames. Default 16 MiB.
+    /// Compressed bytes of side frames that the writer holds back until the slog is
+    /// written. Beyond that it writes them between slog frames. Default 16 MiB.
     pub held_bytes: usize,
-    /// Each block begins with a frame of its own, so that it can be taken out
-    /// of the box without being compressed again. Default false.
+    /// Whether each block begins with a new frame, so that it can be copied out of the
+    /// box without compressing it again. Default false.
     pub frame_per_block: bool,
 }
 
@@ -37,23 +37,23 @@ impl Default for Options {
     }
 }
 
-/// What the manifest says beyond what the writer itself knows.
+/// Manifest fields that the writer does not know itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestFields {
     /// What the box covers.
     pub coverage: Coverage,
-    /// Records dropped or overwritten.
+    /// Records that the recorder reported as dropped or overwritten.
     pub losses: Vec<Missing>,
-    /// Records that are not there.
+    /// Records that are missing.
     pub holes: Vec<Missing>,
     /// The machine and the builds.
     pub host: HostFingerprint,
-    /// What the file was made from, if not from a ring.
+    /// Source of the file if that is not a ring.
     pub origin: Option<String>,
 }
 
 impl ManifestFields {
-    /// The manifest of a complete box; its frames are still to be listed.
+    /// The manifest of a complete box, still without its list of frames.
     pub(super) fn manifest(self, identity: Identity, blocks: Vec<BlockEntry>) -> Manifest {
         Manifest {
             identity: Identity {

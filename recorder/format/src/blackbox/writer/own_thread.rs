@@ -1,4 +1,4 @@
-//! Frames written in a thread of their own.
+//! Writes frames in a thread.
 
 use std::io::{self, Seek, Write};
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use std::thread::{Builder, JoinHandle};
 use super::frames::{Frame, Frames};
 use crate::blackbox::sink::BoxError;
 
-/// Frames that may wait while one is compressed: more would be memory, fewer
-/// would make the two threads wait for each other.
+/// Capacity of the queue, in frames. The thread compresses one frame while one waits.
+/// More would cost memory; fewer would make the two threads wait for each other.
 const WAITING: usize = 1;
 
-/// Bytes of a thread's stack. Rust's own default, which it would look up in the
-/// environment: a host's environment is none of a recorder's business.
+/// Stack of the thread, in bytes. This is Rust's default. Without it, Rust looks for a
+/// size in the environment, and a recorder does not read its host's environment.
 pub const THREAD_STACK: usize = 2 << 20;
 
-/// The thread and the way to it. Dropped, it waits for the thread's end, so
-/// that nothing is written to the file afterwards.
+/// The thread and its queue. Drop waits for the end of the thread, so that it writes
+/// nothing to the file afterwards.
 pub(super) struct OwnThread<W: Write + Seek> {
     frames: Option<SyncSender<Frame<'static>>>,
     thread: Option<JoinHandle<Result<Box<Frames<W>>, BoxError>>>,
@@ -26,12 +26,12 @@ pub(super) struct OwnThread<W: Write + Seek> {
 }
 
 impl<W: Write + Seek + Send + 'static> OwnThread<W> {
-    /// Gives the frames back if the system has no thread to give.
+    /// Returns the frames if the system cannot start a thread.
     pub(super) fn start(frames: Box<Frames<W>>) -> Result<OwnThread<W>, Box<Frames<W>>> {
         let written = Arc::new(AtomicU64::new(frames.written()));
         let (way, received) = sync_channel(WAITING);
-        // The frames are sent once the thread is there: one that could not be
-        // started would take them with it.
+        // Send the frames after the thread started: a thread that cannot be started would
+        // take them with it.
         let (first, start) = sync_channel::<Box<Frames<W>>>(1);
         let told = Arc::clone(&written);
         let run = move || match start.recv() {
@@ -54,8 +54,8 @@ impl<W: Write + Seek + Send + 'static> OwnThread<W> {
 }
 
 impl<W: Write + Seek> OwnThread<W> {
-    /// Hands a frame over; waits while one waits already. An error of the
-    /// thread is told at the first frame behind it.
+    /// Queues a frame; blocks while the queue is full. After a write error in the thread,
+    /// a later call or [`OwnThread::join`] returns that error.
     pub(super) fn put(&mut self, frame: Frame<'static>) -> Result<(), BoxError> {
         let sent = self
             .frames
@@ -69,7 +69,7 @@ impl<W: Write + Seek> OwnThread<W> {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Waits until every frame is written.
+    /// Waits until every frame is written, and returns the writer.
     pub(super) fn join(mut self) -> Result<Box<Frames<W>>, BoxError> {
         self.end()
     }

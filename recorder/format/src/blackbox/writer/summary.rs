@@ -1,6 +1,6 @@
-//! What was written.
+//! Summary of a finished box.
 
-/// What was written.
+/// Sizes and counts of a finished box.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BoxSummary {
     /// Bytes of the file.
@@ -13,6 +13,6 @@ pub struct BoxSummary {
     pub blocks: usize,
     /// Cranks in the index.
     pub cranks: u64,
-    /// Frames, the seek table's own excepted.
+    /// Frames, without the seek table's own.
     pub frames: usize,
 }

@@ -15,7 +15,8 @@ fn slog() -> Vec<u8> {
     recorded().unwrap_or_else(|| generated(60_000))
 }
 
-/// The recording honest-a; `None`, and a line printed, if it is not on this machine.
+/// The recording honest-a. If this machine does not have it: prints a line and returns
+/// `None`.
 fn recorded() -> Option<Vec<u8>> {
     let folder = match std::env::var_os("HALTBOX_DATA") {
         Some(folder) => folder.into(),
@@ -337,7 +338,7 @@ fn side_streams_beyond_the_bound_are_written_early_and_stay_in_order() {
     assert!(numbers.eq(expected));
 }
 
-/// A file on a disk with room for so many bytes, which writes in small steps.
+/// A file on a disk with little room, which accepts few bytes per write.
 struct Tight {
     file: Cursor<Vec<u8>>,
     room: usize,
@@ -363,7 +364,7 @@ impl Seek for Tight {
     }
 }
 
-/// The same file in the hands of a thread and of the test.
+/// A file shared by the writing thread and the test.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Tight>>);
 
@@ -537,7 +538,7 @@ fn cranks_of(file: &[u8], manifest: &Manifest) -> Vec<Crank> {
     CrankIndex::new(&file[from..(frame.offset + frame.compressed) as usize]).collect()
 }
 
-/// Every block of a box lies where its index says, and so does its crank.
+/// Every block and crank of a box lies where the index says.
 fn check_index(file: &[u8]) -> Vec<u64> {
     let (manifest, slog) = (Manifest::read(&file.to_vec()).unwrap(), slog_of(file));
     for entry in &manifest.blocks {
