@@ -1,47 +1,47 @@
-//! The files of Agoric's block-slog, one for each block: what their names tell,
-//! and what may be missing between two of them.
+//! Files of Agoric's block-slog, one for each block: what their names say, and what may
+//! be missing between two of them.
 //!
-//! What the sender writes between two files is nowhere. So a file goes on where the
-//! one before ends only if both are of one process and nothing can stand between
-//! them; everywhere else something may be missing, and no HASH rests on that.
+//! Entries that the sender writes between two files are in no file. So one file continues
+//! another only if both come from one process and nothing can stand between them.
+//! Anywhere else something may be missing, and no HASH covers the place.
 
 use crate::json;
 
-/// What a file holds, by its name.
+/// Content of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// The start of a kernel.
     Init,
-    /// The first block's work before its begin entry.
+    /// Work of the first block before its begin entry.
     Bootstrap,
-    /// An upgrade's work before its block's begin entry.
+    /// Work of an upgrade before its block's begin entry.
     Upgrade,
-    /// A block from its begin entry to behind its commit.
+    /// A block, from its begin entry to behind its commit.
     Block(u64),
 }
 
-/// What its name tells of a file. Its order is that in which the files were begun.
+/// The parsed name of a file. Names sort in the order in which the files were begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockFileName {
-    /// Milliseconds since 1970 when it was begun.
+    /// Time at which the file was begun, milliseconds since 1970.
     pub at: u64,
-    /// What it holds.
+    /// Content of the file.
     pub part: Part,
 }
 
 impl BlockFileName {
-    /// How names of files of the same content may end.
+    /// Suffixes that files with the same content may have.
     pub const ENDS: [&str; 3] = [".gz", ".zst", ""];
 
-    /// The name without its end.
+    /// The name without its suffix.
     pub fn stem(name: &str) -> &str {
         let [gzip, zstd, _] = BlockFileName::ENDS;
         let stem = name.strip_suffix(gzip).or(name.strip_suffix(zstd));
         stem.unwrap_or(name)
     }
 
-    /// Reads `slogfile_block_HEIGHT_TIME.gz` and its kin, also decompressed or
-    /// compressed anew; `None` if this is no such name.
+    /// Parses `slogfile_block_HEIGHT_TIME.gz` and the other names, also of files that
+    /// were decompressed or compressed again. `None` for any other name.
     pub fn read(name: &str) -> Option<BlockFileName> {
         let name = BlockFileName::stem(name).strip_prefix("slogfile_")?;
         let words: Vec<&str> = name.split('_').collect();
@@ -63,8 +63,8 @@ fn number(word: &str) -> Option<u64> {
 }
 
 impl Part {
-    /// Whether a file of this part begins with this line. One that was cut at its
-    /// beginning, or renamed, must not pass as the whole of a block.
+    /// Whether a file of this part begins with this line. A file that lost its beginning,
+    /// or was renamed, must not pass as a whole block.
     fn is_begun_by(self, line: &[u8]) -> bool {
         let [kind] = json::pick(line, [b"type"]);
         let kind = kind.and_then(json::read_plain).unwrap_or_default();
@@ -82,24 +82,25 @@ impl Part {
 /// What may be missing before the first line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Why.
+    /// Explanation.
     pub text: String,
-    /// Something was there, and is not any more.
+    /// Whether something existed and is lost.
     pub damage: bool,
 }
 
-/// The clocks of an entry: since 1970, and since its process started.
+/// Clocks of an entry, in seconds: since 1970, and since its process started.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
     time: f64,
     uptime: f64,
 }
 
-/// How far apart, in seconds, one process may seem to have started: clocks are set.
+/// Largest difference between two computed start times of one process, in seconds. Clocks
+/// get adjusted.
 const SLACK: f64 = 2.0;
 
 impl Clocks {
-    /// Those of an entry.
+    /// The clocks of an entry.
     pub fn of(line: &[u8]) -> Option<Clocks> {
         let number = |value: &[u8]| str::from_utf8(value).ok()?.parse::<f64>().ok();
         let [time, uptime] = json::pick(line, [b"time", b"monotime"]);
@@ -109,17 +110,17 @@ impl Clocks {
         })
     }
 
-    /// An entry with the other clocks is a later one of the same process.
+    /// Whether an entry with the clocks `next` is a later one of the same process.
     fn goes_on_in(self, next: Clocks) -> bool {
         let started = |clocks: Clocks| clocks.time - clocks.uptime;
         next.uptime > self.uptime && (started(next) - started(self)).abs() < SLACK
     }
 }
 
-/// The files that were read, as far as it matters to the next.
+/// State about the files that were read, as far as the next file needs it.
 #[derive(Clone, Debug, Default)]
 pub struct Seams {
-    /// The last one, and the last clocks in it.
+    /// The last file, and the last clocks in it.
     before: Option<(Part, Option<Clocks>)>,
     /// The height of the last block.
     height: Option<u64>,
@@ -127,12 +128,12 @@ pub struct Seams {
     prepared: Option<u64>,
 }
 
-/// The block that a chain's bootstrap prepares. Of a chain that begins at another
-/// height nothing tells that.
+/// The block that a chain's bootstrap prepares. A chain that begins at another height
+/// cannot be recognised.
 const FIRST_BLOCK: u64 = 1;
 
 impl Seams {
-    /// A file was read to its end, whose last clocks these are.
+    /// Reports that a file was read to its end, with its last clocks.
     pub fn end(&mut self, part: Part, clocks: Option<Clocks>) {
         self.before = Some((part, clocks));
         if let Part::Block(height) = part {
@@ -140,7 +141,8 @@ impl Seams {
         }
     }
 
-    /// A file begins with this line: what may be missing before it. `shown`: its name.
+    /// Reports that a file begins with this line; returns what may be missing before it.
+    /// `shown`: name of the file.
     pub fn begin(&mut self, part: Part, shown: &str, line: &[u8]) -> Option<Missing> {
         let missing = self.before(part, shown, line);
         self.prepared = match part {
@@ -171,7 +173,7 @@ impl Seams {
             (Part::Block(before), Part::Block(next)) => next == before + 1,
             (Part::Init, Part::Bootstrap | Part::Upgrade) => true,
             (Part::Bootstrap | Part::Upgrade, Part::Block(next)) => self.prepared == Some(next),
-            // An upgrade's work would stand between them, in a file of its own.
+            // The work of an upgrade would stand between them, in its own file.
             _ => false,
         };
         (!joins || !one_process).then(|| not_joined(part))

@@ -1,8 +1,9 @@
-//! The canonical form: an entry without what differs between honest nodes.
+//! The canonical form of an entry: what remains without the parts that differ between
+//! honest nodes.
 //!
-//! What stays is cut from the host's own bytes and never written anew, so two
-//! nodes that executed the same give the same bytes whatever their JSON writer
-//! does with numbers, escapes or the order of members.
+//! The form is cut from the host's own bytes and never written anew. So two nodes that
+//! executed the same give the same bytes, whatever their JSON writer does with numbers,
+//! escapes or the order of members.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::fault::Fault;
 use crate::json::{self, Key, Malformed, Member};
 use crate::wrapped::WrapRules;
 
-/// The `canonical` section of a profile. Its fields are declared in the order
-/// of their names, and so is everything inside it: the digest depends on that.
+/// The `canonical` section of a profile. Its fields, and all fields inside it, are
+/// declared in alphabetical order: the digest depends on that order.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CanonicalSection {
@@ -30,8 +31,8 @@ pub(crate) struct CanonicalSection {
     types: Vec<TypePattern>,
 }
 
-/// What of the canonical entries does not count for the HASH: what honest nodes do
-/// differently, and what is yet compared.
+/// The parts of canonical entries that do not count for the HASH: honest nodes differ in
+/// them, and they are still compared.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct NameSection {
@@ -41,7 +42,7 @@ struct NameSection {
     without: Vec<TypeName>,
 }
 
-/// What to leave out at one place of the entries of some types.
+/// What to leave out at one place in the entries of some types.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct CutSection {
@@ -55,7 +56,7 @@ struct CutSection {
     types: Vec<TypeName>,
 }
 
-/// How an entry says that it repeats earlier work.
+/// The member by which an entry says that it repeats earlier work.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct ReplaySection {
@@ -63,7 +64,7 @@ struct ReplaySection {
     member: Key,
 }
 
-/// One step from a value into a value inside it.
+/// One step from a value to a value inside it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(
     untagged,
@@ -74,21 +75,21 @@ pub(crate) enum Step {
     Member(Key),
 }
 
-/// A place deeper than this is refused, which bounds the recursion of a walk.
+/// Most steps to a place. The limit bounds the recursion of a walk.
 pub(crate) const DEEPEST: usize = 8;
 
-/// Which entries are canonical, and what of them is. Cheap to clone.
+/// Rules for which entries are canonical, and which parts of them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CanonicalRules {
     rules: Arc<Rules>,
-    /// Where not all that is canonical counts for the HASH.
+    /// Set if not every canonical entry counts for the HASH.
     named: Option<Arc<NameRules>>,
 }
 
 #[derive(Debug)]
 struct Rules {
     type_key: TypeKey,
-    /// Of the allowed types only.
+    /// Has the allowed types only.
     cuts: TypeTable<Cut>,
     replay: Option<Replay>,
     digest: Digest,
@@ -97,19 +98,19 @@ struct Rules {
 
 #[derive(Debug)]
 struct NameRules {
-    /// Of the allowed types only; `None`: the type does not count.
+    /// Has the allowed types only. `None`: the type does not count.
     cuts: TypeTable<Option<Cut>>,
     digest: Digest,
 }
 
-/// What a line is to the HASH of its block.
+/// How a line counts for the HASH of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counts {
-    /// It is not canonical.
+    /// The line is not canonical.
     Not,
-    /// It is canonical, and nothing of it counts for the HASH.
+    /// The line is canonical, but nothing of it counts for the HASH.
     Compared,
-    /// What of it counts was appended.
+    /// The part that counts was appended.
     Named,
 }
 
@@ -134,8 +135,8 @@ impl CanonicalRules {
         })
     }
 
-    /// The rules by which earlier versions named blocks: all that is canonical counts.
-    /// `None` if these are no others.
+    /// The rules by which earlier versions named blocks: every canonical entry counts.
+    /// `None` if these rules are the same.
     pub fn former(&self) -> Option<CanonicalRules> {
         self.named.is_some().then(|| CanonicalRules {
             rules: Arc::clone(&self.rules),
@@ -143,16 +144,16 @@ impl CanonicalRules {
         })
     }
 
-    /// How entries stand in lines that hold more than them.
+    /// Rules for entries inside lines that hold more than the entry.
     pub(crate) fn wrapped(&self) -> Option<&WrapRules> {
         self.rules.wrapped.as_ref()
     }
 
-    /// Appends the line's canonical form to `out`, without a newline. `false`,
-    /// and nothing appended, if the entry has none: its type is not allowed or
-    /// cannot be read, or it repeats earlier work.
+    /// Appends the line's canonical form to `out`, without a newline. Returns `false` and
+    /// appends nothing if the entry has none: its type is not allowed or cannot be read,
+    /// or it repeats earlier work.
     ///
-    /// An allowed entry whose JSON cannot be walked is taken whole.
+    /// An allowed entry whose JSON cannot be walked is appended whole.
     pub fn cut(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
         match self.cut_of(line) {
             Some(cut) if !self.is_replay(line) => {
@@ -163,15 +164,15 @@ impl CanonicalRules {
         }
     }
 
-    /// As [`CanonicalRules::cut`], of a line that `SlogRules::read` found to be
-    /// canonical: that it repeats nothing is not looked for again.
+    /// Like [`CanonicalRules::cut`], for a line that `SlogRules::read` found to be
+    /// canonical: this does not check again whether it repeats earlier work.
     pub fn cut_canonical(&self, line: &[u8], out: &mut Vec<u8>) {
         if let Some(cut) = self.cut_of(line) {
             cut.form(line, out);
         }
     }
 
-    /// Appends what of the line counts for the HASH, without a newline.
+    /// Appends the part of the line that counts for the HASH, without a newline.
     pub(crate) fn cut_named(&self, line: &[u8], out: &mut Vec<u8>) -> Counts {
         let Some(named) = &self.named else {
             return match self.cut(line, out) {
@@ -195,20 +196,20 @@ impl CanonicalRules {
         self.rules.cuts.get(self.rules.type_key.of(line)?)
     }
 
-    /// BLAKE3 of the profile's `canonical` section but for its `name`: what makes two
-    /// recordings comparable. Comments and the rest of the profile do not change it.
+    /// BLAKE3 of the profile's `canonical` section without its `name`. Two recordings can
+    /// be compared if it is equal. Comments and the rest of the profile do not change it.
     pub fn digest(&self) -> Digest {
         self.rules.digest
     }
 
-    /// BLAKE3 of the whole section: what makes two HASHes comparable.
+    /// BLAKE3 of the whole section. Two HASHes can be compared if it is equal.
     pub fn name_digest(&self) -> Digest {
         self.named
             .as_ref()
             .map_or(self.digest(), |named| named.digest)
     }
 
-    /// Whether a member can say that an entry repeats earlier work.
+    /// Whether the rules have a member that marks repeated work.
     pub(crate) fn knows_replays(&self) -> bool {
         self.rules.replay.is_some()
     }
@@ -228,7 +229,7 @@ impl CanonicalSection {
         &self.types
     }
 
-    /// Every type it names in full, once.
+    /// Every type that the section names in full, once.
     pub(crate) fn names(&self) -> BTreeSet<TypeName> {
         let allowed = self.types.iter().filter_map(TypePattern::name);
         let name = self.name.iter();
@@ -241,12 +242,12 @@ impl CanonicalSection {
             .collect()
     }
 
-    /// What applies to a type, or to types that are not named.
+    /// The cuts for a type, or for types that have no name in the section.
     fn cuts_of(&self, name: Option<&TypeName>) -> impl Iterator<Item = &CutSection> {
         self.cut.iter().filter(move |cut| cut.applies_to(name))
     }
 
-    /// A rule for each of the allowed types.
+    /// A table with a rule for each allowed type.
     fn table<T: Clone>(&self, rule: impl Fn(Option<&TypeName>) -> T) -> TypeTable<T> {
         let names = self.names().into_iter();
         let common = rule(None);
@@ -338,8 +339,8 @@ impl CutSection {
     }
 }
 
-/// Finds entries that repeat earlier work, most often by not finding the
-/// member's name followed by the value's first letter anywhere.
+/// Finds entries that repeat earlier work. For most entries a search for the quoted name,
+/// and the first letter of the value behind it, is enough to rule it out.
 #[derive(Debug)]
 struct Replay {
     member: Key,
@@ -364,7 +365,7 @@ impl Replay {
             && json::find(line, self.member.as_bytes()).and_then(json::read_bool) == Some(self.is)
     }
 
-    /// Whether what follows the name could be the value that is looked for.
+    /// Whether the bytes behind the name can be the value that is looked for.
     fn may_hold(&self, rest: &[u8]) -> bool {
         match rest {
             [b':', b't', ..] => self.is,
@@ -377,7 +378,7 @@ impl Replay {
 /// What to leave out of one value and of the values inside it.
 #[derive(Clone, Debug, Default)]
 struct Cut {
-    /// For the members of an object: every list must let a member stay.
+    /// For the members of an object: a member stays if every list lets it stay.
     lists: Vec<List>,
     inside: Vec<(Step, Cut)>,
 }
@@ -397,7 +398,8 @@ impl List {
     }
 }
 
-/// Names, and a bit for each of their lengths: most keys have another one.
+/// Names, and a bit for each of their lengths. Most keys have another length, so one test
+/// rules them out.
 #[derive(Clone, Debug)]
 struct Names {
     names: Vec<Key>,
@@ -436,7 +438,7 @@ impl Cut {
         cut
     }
 
-    /// The cut of the value that `steps` lead to, made if there is none yet.
+    /// The cut of the value at `steps`, which is created if it does not exist.
     fn at(&mut self, steps: &[Step]) -> &mut Cut {
         let Some((step, rest)) = steps.split_first() else {
             return self;
@@ -517,7 +519,7 @@ impl Cut {
     }
 }
 
-/// Ends an object or array, which is still to be opened if nothing is in it.
+/// Closes an object or array. If nothing was written, it is opened first.
 fn close(out: &mut Vec<u8>, separator: u8, [open, close]: [u8; 2]) {
     if separator == open {
         out.push(open);

@@ -1,7 +1,7 @@
-//! The type of an entry: where it stands in the line, and rules kept by type.
+//! The type of an entry: its place in the line, and rules by type.
 //!
-//! The type alone decides what most entries are, so it is found without
-//! reading the rest of the line.
+//! The type alone decides about most entries, so it is found without reading the rest of
+//! the line.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::json::{self, Key};
 #[derive(Clone, Debug)]
 pub(crate) struct TypeKey {
     key: Key,
-    /// How a line begins whose first member is the type, as hosts write it.
+    /// Start of a line whose first member is the type, as hosts write it.
     opening: Box<[u8]>,
 }
 
@@ -24,7 +24,7 @@ impl TypeKey {
         TypeKey { key, opening }
     }
 
-    /// The type is the line's first member.
+    /// Whether the type is the line's first member.
     pub(crate) fn opens(&self, line: &[u8]) -> bool {
         line.starts_with(&self.opening)
     }
@@ -33,13 +33,13 @@ impl TypeKey {
         &self.key
     }
 
-    /// It is a member of this name.
+    /// Whether `name` is the name of the type member.
     pub(crate) fn is(&self, name: &[u8]) -> bool {
         self.key.as_bytes() == name
     }
 
-    /// The raw bytes of the line's type. `None` if it has none that can be
-    /// read: not an object, not UTF-8, cut before the type's end.
+    /// The raw bytes of the line's type. `None` if the line has no readable type: it is
+    /// not an object, not UTF-8, or cut before the type's end.
     pub(crate) fn of<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         match line.strip_prefix(&*self.opening) {
             Some(rest) => rest.get(..memchr(b'"', rest)?),
@@ -47,7 +47,7 @@ impl TypeKey {
         }
     }
 
-    /// The first member of that name in a line that can be walked to its end.
+    /// The first type member anywhere in a line that can be walked to its end.
     fn anywhere<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         str::from_utf8(line).ok()?;
         let mut found = None;
@@ -61,7 +61,7 @@ impl TypeKey {
     }
 }
 
-/// One type's name.
+/// The name of one type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "Key", into = "Key")]
 pub(crate) struct TypeName(Key);
@@ -101,7 +101,7 @@ impl fmt::Display for TypeName {
 pub(crate) enum TypePattern {
     /// This type alone.
     Name(TypeName),
-    /// Every type that begins so; written with a trailing `*`.
+    /// Every type that begins with this text; written with a trailing `*`.
     Prefix(String),
 }
 
@@ -169,19 +169,20 @@ impl fmt::Display for TypePattern {
     }
 }
 
-/// Rules by type: those of single types, found by one comparison of bytes in
-/// nearly every case, and those of whole prefixes for types without their own.
+/// Rules by type. Nearly every look-up compares one name. Rules for a prefix apply to
+/// types without their own rule.
 #[derive(Clone, Debug)]
 pub(crate) struct TypeTable<T> {
-    /// Open addressing with linear probing. A power of two, three quarters or more
-    /// of it empty, so that the search for an unknown type ends soon.
+    /// Hash table with open addressing and linear probing. Its size is a power of two,
+    /// and at least three quarters stay empty, so that the search for an unknown type
+    /// ends soon.
     slots: Box<[Option<(TypeName, T)>]>,
-    /// The first that fits is taken.
+    /// The first prefix that fits applies.
     prefixes: Box<[(String, T)]>,
 }
 
 impl<T> TypeTable<T> {
-    /// `names` must hold no name twice.
+    /// `names` must not have a name twice.
     pub(crate) fn new(
         names: impl IntoIterator<Item = (TypeName, T)>,
         prefixes: impl IntoIterator<Item = (String, T)>,
@@ -217,7 +218,7 @@ impl<T> TypeTable<T> {
 }
 
 impl<T> TypeTable<T> {
-    /// The rules of all types that begin so.
+    /// The rules of all types that may begin with `start`.
     pub(crate) fn beginning_with(&self, start: &str) -> impl Iterator<Item = &T> {
         let names = self.slots.iter().flatten();
         let names = names.filter(move |(name, _)| name.as_bytes().starts_with(start.as_bytes()));
@@ -231,7 +232,7 @@ impl<T> TypeTable<T> {
     }
 }
 
-/// Names differ in their length or at their end: hosts give them common
+/// First slot of a name. It hashes length and end, because hosts' names share their
 /// beginnings.
 fn start_slot(name: &[u8], size: usize) -> usize {
     let end = match name.last_chunk::<8>() {

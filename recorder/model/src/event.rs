@@ -1,34 +1,35 @@
-//! What an adapter takes from a host's stream. The life of a block
-//! ([`crate::lifecycle`]) is driven by these and knows no chain.
+//! Events that profiles read from a host's streams. They drive the life of a block
+//! ([`crate::lifecycle`]), which knows no chain.
 
 use haltbox_format::{AppHash, Digest};
 
-/// One thing a host's entry told.
+/// One event of a host's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The node process started (again): whatever was open was cut short.
+    /// The node process started (again). It cut short whatever block was open.
     ProcessStart,
-    /// Execution of a block began. `early` marks work done before the block's
-    /// own begin entry (bootstrap, upgrade): it opens the block if none is
-    /// open, and is otherwise part of it.
+    /// Execution of a block began. `early` marks work before the block's own begin entry
+    /// (bootstrap, upgrade). It opens the block if none is open; otherwise it belongs to
+    /// the open block.
     Begin {
         /// Height being executed.
         height: u64,
-        /// Work done before the block's own begin entry.
+        /// Whether this is work before the block's own begin entry.
         early: bool,
     },
-    /// The block's own work ran: not an empty re-run of a saved block.
+    /// The block executed something. An empty re-run of a saved block gives no such
+    /// event.
     Executed,
-    /// A crank was finished.
+    /// A crank ended.
     Crank {
-        /// The kernel's own number of the crank.
+        /// The kernel's number of the crank.
         number: u64,
         /// SHA-256 over the crank's consensus writes.
         crankhash: Digest,
         /// SHA-256 chain over all crankhashes so far.
         activityhash: Digest,
     },
-    /// The last entry of the execution of a block.
+    /// Execution of a block ended.
     End {
         /// Height that was executed.
         height: u64,
@@ -37,62 +38,62 @@ pub enum Event {
     Commit {
         /// Height that was committed.
         height: u64,
-        /// This node's AppHash after it, where the entry carries it.
+        /// This node's AppHash after it, if the entry has it.
         app_hash: Option<AppHash>,
     },
     /// This node's own AppHash after a height became known.
     LocalHash {
         /// Height that was executed.
         height: u64,
-        /// The result.
+        /// The AppHash.
         app_hash: AppHash,
     },
-    /// The network decided the next header, which agrees with this height.
+    /// The network decided the next header, and it agrees with this height.
     Confirm {
-        /// Height proved good.
+        /// Height that is proved good.
         height: u64,
-        /// The network's AppHash after it, where the entry carries it.
+        /// The network's AppHash after it, if the entry has it.
         app_hash: Option<AppHash>,
     },
-    /// The execution of a height was thrown away by the host.
+    /// The host discarded the execution of a height.
     Abort {
         /// Height that was being executed.
         height: u64,
     },
-    /// The node saw a hash that is not its own.
+    /// The node saw a hash that differs from its own.
     Mismatch(Mismatch),
-    /// The node refuses a block of the others, and not over two hashes.
+    /// The node refuses a block of other nodes, for a reason other than a hash.
     Refused(Refusal),
-    /// The node's consensus ended, and no two hashes tell why: a deterministic
+    /// The node's consensus ended, and the entry shows no two hashes: a deterministic
     /// panic, or a line that was cut.
     Failure {
-        /// Its own words, cut short; empty if the line was cut before them.
+        /// The node's own words, cut short. Empty if the line was cut before them.
         text: String,
-        /// What it failed over.
+        /// Cause of the failure.
         over: FailedOver,
     },
-    /// The node tells in its own words that what it had is not what the others have.
+    /// The node says that a block of its own does not stand.
     Break(Break),
     /// A text that a host in trouble prints.
     Alarm {
-        /// What it means, in the profile's words.
+        /// Its meaning, in the profile's words.
         why: String,
-        /// It stands where somebody else may have chosen it.
+        /// Whether the text stands where somebody else may have chosen it.
         quoted: bool,
     },
-    /// The host announced that it will stop: an upgrade, a halt height.
+    /// The host announced that it will stop, for an upgrade or a halt height.
     Farewell {
-        /// What it said, in the profile's words.
+        /// The reason, in the profile's words.
         why: String,
     },
-    /// Entries may be missing here: the recorder was not reading.
+    /// Entries may be missing here, because the recorder was not reading.
     Gap,
-    /// The stream came to its end: the writer is gone.
+    /// The stream ended: its writer is gone.
     StreamEnd,
 }
 
 impl Event {
-    /// The node is in trouble, or somebody says that it is.
+    /// Whether the node is in trouble, or somebody says so.
     pub fn is_trouble(&self) -> bool {
         matches!(
             self,
@@ -104,8 +105,8 @@ impl Event {
         )
     }
 
-    /// The height that its entry names as the host's own progress. A mismatch and a
-    /// break have none: they name the height that is in dispute.
+    /// The height that the entry names as the host's own progress. A mismatch and a break
+    /// return `None`: they name the height in dispute.
     pub fn height(&self) -> Option<u64> {
         match self {
             Event::Begin { height, .. }
@@ -129,34 +130,34 @@ impl Event {
     }
 }
 
-/// What consensus failed over.
+/// Cause of a consensus failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailedOver {
-    /// Hashes that differ, but no two could be read.
+    /// Hashes that differ, of which no pair could be read.
     Hashes,
-    /// A block that the others accept and this node refuses: what the reason that
-    /// it gives usually means, where the profile knows.
+    /// A block that other nodes accept and this node refuses. The text is the usual
+    /// meaning of the node's reason, if the profile knows it.
     Refusal(Option<String>),
     /// Something else.
     Other,
 }
 
-/// What a node says where it learns that a block of its own does not stand.
+/// What a node says when it learns that a block of its own does not stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Break {
-    /// Height of the block, where the entry tells.
+    /// Height of the block, if the entry has it.
     pub height: Option<u64>,
-    /// The block's hash as this node had it, where the entry tells.
+    /// The block's hash on this node, if the entry has it.
     pub local: Option<AppHash>,
-    /// What it means, in the profile's words.
+    /// Its meaning, in the profile's words.
     pub why: String,
-    /// What the entry adds, as the profile wants it shown.
+    /// Details of the entry, in the form that the profile defines.
     pub text: String,
 }
 
 impl Break {
-    /// Why the block of a height is kept for it: the block itself, or the newest that is
-    /// recorded.
+    /// Reason why the block at height `at` is kept. That is the block itself, or the
+    /// newest recorded one in its place.
     pub fn why_of(&self, at: u64) -> String {
         match self.height {
             Some(height) if height == at => self.why.clone(),
@@ -166,30 +167,30 @@ impl Break {
     }
 }
 
-/// A block of the others that the node refuses, for a reason that is no hash.
+/// A block of other nodes that the node refuses, for a reason other than a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Height that was executed before it, where the entry tells.
+    /// Height that was executed before it, if the entry has it.
     pub height: Option<u64>,
-    /// Round of consensus, where the entry tells.
+    /// Round of consensus, if the entry has it.
     pub round: Option<u64>,
     /// The node's own words.
     pub text: String,
-    /// What they usually mean, where the profile knows.
+    /// Their usual meaning, if the profile knows it.
     pub why: Option<String>,
-    /// The node was catching up, and blames the peers that sent it.
+    /// Whether the node was catching up and blames the peers that sent the block.
     pub blamed: bool,
 }
 
-/// A sighting of two hashes that should have been one.
+/// Two hashes in an entry that should be equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Height that was executed (header height - 1), where the entry tells.
+    /// Height that was executed (header height - 1), if the entry has it.
     pub height: Option<u64>,
-    /// The same by an earlier entry, where this one does not tell: less certain
-    /// than what is known of the hashes.
+    /// The height from an earlier entry, if this one has none. What is known of the
+    /// hashes is more certain.
     pub carried: Option<u64>,
-    /// Round of consensus, where the entry tells.
+    /// Round of consensus, if the entry has it.
     pub round: Option<u64>,
     /// Header field that differs, e.g. `AppHash` or `LastResultsHash`.
     pub field: String,
@@ -197,24 +198,23 @@ pub struct Mismatch {
     pub local: AppHash,
     /// The network's value ("got").
     pub network: AppHash,
-    /// How much it says.
+    /// How much the entry proves.
     pub weight: Weight,
 }
 
-/// How much a sighting of two hashes says.
+/// How much an entry with two hashes proves, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// The text stands where somebody else may have chosen it: a memo, a
-    /// contract's output, a peer's words.
+    /// The text stands where somebody else may have chosen it: in a memo, a contract's
+    /// output, a peer's words.
     Quoted,
-    /// The node itself refused a proposal: a divergent proposer's, or all that
-    /// do not share its own divergence.
+    /// The node itself refused a proposal. Either the proposer diverged, or this node did
+    /// and refuses all others.
     Seen,
-    /// The node refused a block while it caught up, and blames the peers that
-    /// sent it.
+    /// The node refused a block while it caught up, and blames the peers that sent it.
     Blamed,
-    /// The first words of a panic: proof if the process then ends.
+    /// The first words of a panic. They are proof once the process ends.
     LastWords,
-    /// The node's consensus failed over it.
+    /// The node's consensus failed over the two hashes.
     Proved,
 }

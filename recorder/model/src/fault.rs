@@ -1,6 +1,6 @@
-//! What is wrong with a profile, before its file and line are known.
+//! An error in a profile, before the caller adds the file's name.
 
-/// What is wrong with the meaning of a profile, and at which key.
+/// An error in the meaning of a profile, and the key that has it.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) key: String,

@@ -6,26 +6,26 @@ use haltbox_format::BlockHash;
 
 use crate::canonical::{CanonicalRules, Counts};
 
-/// What the HASH begins with, so that no later rule can give the same.
+/// First line of the hashed text, so that a later rule cannot give the same HASH.
 const HASH_VERSION: &[u8] = b"haltbox-hash-1\n";
 
-/// Takes the lines of one block's execution and gives its HASH.
+/// Computes the HASH of a block from the lines of its execution.
 ///
-/// The lines are those of the last attempt that executed the block and came to
+/// The caller passes the lines of the last attempt that executed the block and reached
 /// its end, from the first canonical entry after the end of the block before.
 #[derive(Clone, Debug)]
 pub struct BlockHasher {
     rules: CanonicalRules,
     hasher: blake3::Hasher,
-    /// Canonical lines that are still to be hashed: BLAKE3 is several times
-    /// faster over long input than line by line.
+    /// Canonical lines that are not hashed yet. BLAKE3 is several times faster over long
+    /// input than line by line.
     lines: Vec<u8>,
-    /// An entry was in a line with its context: what its sender took out of it or left
-    /// out cannot be seen.
+    /// Whether a canonical entry came in a line with its context. Nobody can see what the
+    /// sender took out of such an entry, or left out.
     wrapped: bool,
 }
 
-/// How much is gathered before it is hashed.
+/// Bytes that are collected before they are hashed.
 const BATCH: usize = 64 * 1024;
 
 impl BlockHasher {
@@ -42,9 +42,10 @@ impl BlockHasher {
         }
     }
 
-    /// Takes one line, without its newline; `false` if it is not canonical. Not all that
-    /// is canonical has to count. Of a line that holds an entry and its context the entry
-    /// counts, and costs the HASH: it is not there as its host wrote it.
+    /// Adds one line, without its newline. Returns whether the line is canonical; a
+    /// canonical line need not count for the HASH. If the line holds an entry and its
+    /// context, the entry counts as canonical and the block gets no HASH, because the
+    /// entry is not in the host's own bytes.
     pub fn line(&mut self, line: &[u8]) -> bool {
         let rules = self.rules.wrapped();
         let told = rules.and_then(|rules| rules.of(line).map(|wrapped| rules.told(&wrapped)));
@@ -64,12 +65,13 @@ impl BlockHasher {
         canonical
     }
 
-    /// Some canonical line was one that holds an entry and its context.
+    /// Whether a canonical line held an entry and its context.
     pub fn is_wrapped(&self) -> bool {
         self.wrapped
     }
 
-    /// The HASH of the lines taken; `None` if they are not the host's own.
+    /// The HASH of the lines; `None` if a canonical entry was not in the host's own
+    /// bytes.
     pub fn finish(mut self) -> Option<BlockHash> {
         if self.wrapped {
             return None;

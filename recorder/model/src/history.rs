@@ -1,4 +1,4 @@
-//! What a ring's spine tells, folded.
+//! Folds the marks of a ring's spine.
 
 mod pace;
 
@@ -12,35 +12,35 @@ use haltbox_format::{Lane, ReadAt, Stream};
 
 use crate::lifecycle::Lifecycle;
 
-/// Marks at the beginning of the oldest segment among which its checkpoint is.
+/// The checkpoint of the oldest segment is among this many records at its beginning.
 const BEGINNING: u32 = 4;
 
-/// Marks kept in a [`History`] for each list; the oldest go first.
+/// Most entries of each list in a [`History`]. The oldest are removed first.
 const KEPT: usize = 4096;
 
-/// All that a ring's marks tell.
+/// The state that a ring's marks give.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// Its blocks.
     pub life: Lifecycle,
-    /// The last stamp: everything before it has been understood.
+    /// The last stamp. The recorder has processed every entry before it.
     pub last: Stamp,
     /// The recorder's sessions, oldest first.
     pub sessions: Vec<(Stamp, Session)>,
-    /// The last session was closed in order.
+    /// Whether the last session was closed normally.
     pub closed: bool,
     /// Starts of the node process, oldest first.
     pub node_starts: Vec<Stamp>,
     /// The last mark of each source.
     pub sources: Vec<MarkedSource>,
-    /// The streams of which the last session marked a source: those of earlier
-    /// ones may be read no longer.
+    /// Streams with a source mark in the last session. A source of an earlier session may
+    /// no longer be read.
     pub followed: Vec<Stream>,
-    /// When blocks were told of.
+    /// Times of the newest blocks.
     pub pace: Pace,
-    /// Marks are missing or cannot be read: what is told may not be all.
+    /// Marks are missing or cannot be read, so this state may be incomplete.
     pub holes: bool,
-    /// Records that could not be kept.
+    /// Records that the recorder could not keep.
     pub losses: Vec<(Stamp, Loss)>,
     /// Notes.
     pub notes: Vec<(Stamp, Note)>,
@@ -48,14 +48,14 @@ pub struct History {
     pub cranks: u64,
 }
 
-/// How far a source had been read, and where that was told.
+/// How far a source had been read, and the position of its mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarkedSource {
-    /// Where the mark stands.
+    /// Position of the mark.
     pub at: Position,
     /// The mark.
     pub mark: SourceMark,
-    /// Bytes that were dropped of it since: they are read, and in no record.
+    /// Bytes of the source that were dropped since. They were read, and are in no record.
     pub dropped: u64,
 }
 
@@ -63,7 +63,7 @@ impl History {
     /// Folds every mark of a ring's spine.
     ///
     /// # Errors
-    /// What reading the file gives.
+    /// Errors of reading the file.
     pub fn read(source: &dyn ReadAt, ring: &RingView) -> io::Result<History> {
         let mut history = History::default();
         let mut cursor = RecordCursor::new(source, ring, Lane::Spine);
@@ -87,8 +87,8 @@ impl History {
         Ok(history)
     }
 
-    /// A block is whole only if its records are still there, whatever its marks
-    /// say of the execution. A view of the marks alone cannot tell.
+    /// Clears `whole` for blocks whose records are gone, whatever the marks say of the
+    /// execution. A view of the marks alone cannot show it.
     fn judge(&mut self, ring: &RingView) {
         let main = ring.lane(Lane::Main);
         if !main.slots.is_empty() {
@@ -98,7 +98,7 @@ impl History {
         }
     }
 
-    /// What a timeline of the ring needs of its marks.
+    /// The marks' data that a timeline of the ring needs.
     pub fn marked(&self) -> Marked<'_> {
         Marked {
             until: self.last.at,
@@ -106,7 +106,7 @@ impl History {
         }
     }
 
-    /// Folds the marks of one entry.
+    /// Applies the marks of one entry.
     pub fn fold(&mut self, stamp: Stamp, marks: &[Mark]) {
         self.last = stamp;
         for mark in marks {
@@ -167,7 +167,8 @@ impl History {
     }
 }
 
-/// Marks that went by age are in the checkpoints behind them.
+/// Whether marks are lost. Marks that were evicted by age are in the checkpoints behind
+/// them.
 fn is_damage(found: &Found<'_>) -> bool {
     match found {
         Found::Gap { why, .. } => *why == Gap::Missing,

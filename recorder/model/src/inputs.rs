@@ -1,7 +1,7 @@
-//! What a block was given, in a few short strings.
+//! Inputs of a block, as a few short strings.
 //!
-//! Two operators who read them to each other exclude that their nodes were given something
-//! else, and hand out nothing else for it. A profile names where they stand.
+//! Two operators compare these strings and so exclude that their nodes got different
+//! inputs, without passing on anything else. A profile says where they stand.
 
 use std::fmt;
 
@@ -9,42 +9,42 @@ use serde::Deserialize;
 
 use crate::json;
 
-/// A value that is as short as this is told whole; of a longer one, which is a digest, the
-/// beginning.
+/// Longest value that is shown whole, in characters. A longer one is a digest, and its
+/// beginning is shown.
 const WHOLE: usize = 24;
-/// Characters of a digest, as of an AppHash that is quoted.
+/// Characters of a digest that are shown, as for a quoted AppHash.
 const SHORT: usize = 8;
 
-/// Which member of which entry tells an input.
+/// The member of an entry that has an input.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputRule {
     name: String,
     #[serde(rename = "type")]
     kind: String,
-    /// `a.b` for a member of a member.
+    /// `a.b` for a nested member.
     member: String,
 }
 
-/// Where the entries of a host tell what a block was given.
+/// Where the entries of a host have the inputs of a block.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub struct InputRules(Vec<InputRule>);
 
 impl InputRules {
-    /// There are none.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes what an entry tells.
+    /// Adds the inputs in an entry to `told`.
     pub fn read(&self, line: &[u8], told: &mut Inputs) {
         for input in self.told(line) {
             told.put(input.name(), input.short());
         }
     }
 
-    /// What an entry tells of inputs.
+    /// The inputs in an entry.
     pub fn told<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = ToldInput<'a>> {
         let kind = (!self.is_empty()).then(|| json::find(line, b"type"));
         let kind = kind.flatten().and_then(json::read_str);
@@ -64,7 +64,7 @@ impl InputRule {
     }
 }
 
-/// One input, as an entry tells it.
+/// One input in an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct ToldInput<'a> {
     rule: &'a InputRule,
@@ -72,28 +72,28 @@ pub struct ToldInput<'a> {
 }
 
 impl ToldInput<'_> {
-    /// What the input is called.
+    /// Name of the input.
     pub fn name(&self) -> &str {
         &self.rule.name
     }
 
-    /// The type of the entry that tells it.
+    /// Type of the entry.
     pub fn entry_type(&self) -> &str {
         &self.rule.kind
     }
 
-    /// The member that holds it.
+    /// The member that has the input.
     pub fn member(&self) -> &str {
         &self.rule.member
     }
 
-    /// The value as people are told it; `None`: it is neither a string nor null.
+    /// The value in the short form for people. `None` if it is neither a string nor null.
     pub fn short(&self) -> Option<String> {
         short(self.value)
     }
 
-    /// The value as JSON that no writer writes otherwise; `None`: it is neither a string
-    /// nor null.
+    /// The value as normalised JSON, the same from every writer. `None` if it is neither
+    /// a string nor null.
     pub fn value(&self) -> Option<String> {
         if self.value == b"null" {
             return Some("null".to_owned());
@@ -101,7 +101,7 @@ impl ToldInput<'_> {
         serde_json::to_string(&json::read_str(self.value)?).ok()
     }
 
-    /// Another form of the entry holds it too.
+    /// Whether another form of the entry has the input too.
     pub fn is_in(&self, form: &[u8]) -> bool {
         self.rule.find(form).is_some()
     }
@@ -118,17 +118,17 @@ fn short(value: &[u8]) -> Option<String> {
     }
 }
 
-/// What a block was given, by name, in the order in which it is told.
+/// Inputs of a block by name, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs(Vec<(String, String)>);
 
 impl Inputs {
-    /// Nothing is told.
+    /// Whether there are no inputs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What comes again is told by what comes last.
+    /// Sets an input. A later value replaces an earlier one.
     fn put(&mut self, name: &str, value: Option<String>) {
         let Some(value) = value else { return };
         match self.0.iter_mut().find(|(known, _)| known == name) {

@@ -1,7 +1,7 @@
-//! Spans over raw JSON: where members and values stand, without a tree.
+//! Finds members and values in raw JSON as spans, without building a tree.
 //!
-//! Entries are kept and hashed as the host wrote them, so what is taken from
-//! one is always a span of its own bytes. The walk looks at structure alone:
+//! Entries are kept and hashed as the host wrote them, so a value taken from one is
+//! always a span of its own bytes. The walk looks at structure alone:
 //!
 //! - a string ends at the first quote that an even number of backslashes
 //!   precedes;
@@ -9,9 +9,9 @@
 //!   of either kind, those in strings aside;
 //! - anything else ends before the next comma, closing bracket or white space.
 //!
-//! Keys are compared as they stand: one written with escapes is another key.
-//! Of several members of one name, the first is meant. Every walk takes time
-//! in proportion to the text, whatever the text is, and no memory.
+//! Keys are compared as raw bytes: a key written with escapes is another key. Of
+//! duplicate keys, the first counts. Every walk takes time in proportion to the text,
+//! whatever the text is, and allocates nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,41 +19,40 @@ use std::fmt;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
-/// The text is not structured as JSON at the place a walk has come to.
+/// The text is not JSON at the place that a walk has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// One member of an object, as it stands in the text.
+/// One member of an object, as spans of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// Between the quotes of the name, escapes unread.
+    /// The name between its quotes, with escapes as written.
     pub key: &'a [u8],
-    /// The value alone.
+    /// The value.
     pub value: &'a [u8],
     /// From the opening quote of the name to the end of the value.
     pub text: &'a [u8],
 }
 
-/// Walks the members of the object that is the whole of `text`, white space
-/// around it aside. After an error the walk is over.
+/// Iterates over the members of an object. `text` must be the object, with optional white
+/// space around it. The iteration ends after an error.
 pub fn members(text: &[u8]) -> Members<'_> {
     Members(Items::new(text, b'{', b'}'))
 }
 
-/// Walks the elements of the array that is the whole of `text`, as
-/// [`members`] does.
+/// Iterates over the elements of an array. See [`members`].
 pub fn elements(text: &[u8]) -> Elements<'_> {
     Elements(Items::new(text, b'[', b']'))
 }
 
-/// The value of the first member named `key`, if the walk gets that far.
+/// The value of the first member named `key`, if the walk reaches it.
 pub fn find<'a>(object: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let [value] = pick(object, [key]);
     value
 }
 
-/// The values of the first members of these names, found in one walk that ends
-/// with the last of them. A member that the walk does not reach is `None`.
+/// The values of the first members with these names, found in one walk that ends at the
+/// last of them. A member that the walk does not reach is `None`.
 pub fn pick<'a, const N: usize>(object: &'a [u8], keys: [&[u8]; N]) -> [Option<&'a [u8]>; N] {
     let mut found = [None; N];
     let mut missing = N;
@@ -70,7 +69,7 @@ pub fn pick<'a, const N: usize>(object: &'a [u8], keys: [&[u8]; N]) -> [Option<&
     found
 }
 
-/// An unsigned number, written as one or as a string of digits (hosts write
+/// Parses an unsigned number, written as a number or as a string of digits (hosts write
 /// 64-bit numbers as strings where JavaScript would round them).
 pub fn read_u64(value: &[u8]) -> Option<u64> {
     let digits = value
@@ -78,19 +77,20 @@ pub fn read_u64(value: &[u8]) -> Option<u64> {
         .and_then(|rest| rest.strip_suffix(b"\""))
         .unwrap_or(value);
     let digits = str::from_utf8(digits).ok()?;
-    // `parse` would take a leading plus sign.
+    // `parse` accepts a leading plus sign.
     digits
         .starts_with(|c: char| c.is_ascii_digit())
         .then_some(())?;
     digits.parse().ok()
 }
 
-/// Between the quotes of a string, escapes unread: for values that hold none.
+/// The bytes between the quotes of a string, with escapes as written. For values without
+/// escapes.
 pub fn read_plain(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
-/// A string, borrowed unless it holds escapes.
+/// Parses a string; borrowed unless it has escapes.
 pub fn read_str(value: &[u8]) -> Option<Cow<'_, str>> {
     let raw = read_plain(value)?;
     if memchr(b'\\', raw).is_some() {
@@ -108,14 +108,14 @@ pub fn read_bool(value: &[u8]) -> Option<bool> {
     }
 }
 
-/// A member's name that stands in JSON as it is, without escapes, so that
-/// comparing raw bytes is comparing names.
+/// A member's name that JSON writes without escapes, so that comparing raw bytes compares
+/// names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Key(String);
 
 impl Key {
-    /// The name's bytes, as between the quotes.
+    /// The name's bytes, as they stand between the quotes.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -171,7 +171,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// What objects and arrays have in common: items between brackets, with commas.
+/// Common part of objects and arrays: items between brackets, with commas.
 #[derive(Clone, Debug)]
 struct Items<'a> {
     walk: Walk<'a>,
@@ -214,7 +214,7 @@ impl<'a> Items<'a> {
         Some(next)
     }
 
-    /// Moves to the start of the next item; `false` when there is none.
+    /// Moves to the start of the next item; `false` if there is none.
     fn advance(&mut self) -> Result<bool, Malformed> {
         self.walk.skip_space();
         match self.place {
@@ -293,7 +293,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// From the first byte of a value to just past it.
+/// Index behind the value that begins at `start`.
 pub(crate) fn value_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     match text.get(start) {
         Some(b'"') => string_end(text, start + 1),
@@ -302,7 +302,7 @@ pub(crate) fn value_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     }
 }
 
-/// From inside a string to just past its closing quote.
+/// Index behind the closing quote of a string; `start` is inside the string.
 fn string_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     let mut at = start;
     loop {
@@ -316,14 +316,14 @@ fn string_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     }
 }
 
-/// Whether what follows is escaped. The count of backslashes stops at the last
-/// quote at the latest, so all counts in a string are no longer than the string.
+/// Whether the byte behind `text` is escaped. The count of backslashes ends at the last
+/// quote at the latest, so all counts in a string together are no longer than the string.
 fn ends_in_escape(text: &[u8]) -> bool {
     text.last() == Some(&b'\\')
         && text.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// From an opening bracket to just past the one that closes it.
+/// Index behind the bracket that closes the one at `start`.
 fn composite_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     let mut at = start;
     let mut depth = 0_usize;
@@ -351,8 +351,8 @@ fn scalar_end(text: &[u8], start: usize) -> Result<usize, Malformed> {
     }
 }
 
-/// Most strings are names and single words: eight bytes at a time find their
-/// end before a call of `memchr` has begun.
+/// Index of the first quote. Most strings are names and single words: reading eight bytes
+/// at a time finds their end before a call of `memchr` would begin.
 fn find_quote(text: &[u8]) -> Option<usize> {
     let mut rest = text;
     for start in [0, 8, 16] {
@@ -369,8 +369,8 @@ fn find_quote(text: &[u8]) -> Option<usize> {
     memchr(b'"', rest).map(|at| skipped + at)
 }
 
-/// Index of the first quote among the bytes of a little-endian word; 8 if none.
-/// Quotes become zero bytes, and the lowest zero byte is the lowest one that
+/// Index of the first quote among the bytes of a little-endian word; 8 if there is none.
+/// The XOR turns quotes into zero bytes. The lowest zero byte is the lowest byte that
 /// borrows when 1 is subtracted from each.
 fn first_quote(word: u64) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,8 +1,8 @@
 //! What the entries of a recording mean.
 //!
 //! Read this crate to learn which entry begins a block, when a block is released, what
-//! gives a HASH, and what counts as trouble. Where a byte stands in a file is the crate
-//! `haltbox-format`, on which this one stands. The recorder and the reader stand on both.
+//! gives a HASH, and what counts as trouble. It builds on `haltbox-format`, which knows
+//! where a byte stands in a file. The recorder and the reader build on both.
 //!
 //! ```text
 //! slog entry --SlogRules--> events --\
@@ -16,21 +16,21 @@
 //! | [`profile`] | profiles: what entries mean, chain by chain, as data |
 //! | [`SlogRules`], [`CanonicalRules`] | one slog entry: its lane, its events, its canonical form |
 //! | [`BlockHasher`] | HASH: the canonical lines of a block's execution |
-//! | [`NodeLog`], [`NodeRules`] | lines of the node's log, in every form in which they are printed |
-//! | [`Event`] | what an entry tells |
+//! | [`NodeLog`], [`NodeRules`] | lines of the node's log, in every grammar that nodes print |
+//! | [`Event`] | what an entry says about the life of a block |
 //! | [`lifecycle`] | the life of a block: events become marks, marks change blocks |
-//! | [`history`] | the marks of a ring, folded into its blocks |
-//! | [`Redactor`] | an entry without what must not leave the machine |
-//! | [`Inputs`] | what a block was given |
-//! | [`block_files`] | Agoric's file for each block: which follow each other |
-//! | [`quote`], [`outside`] | what an operator quotes of a box; text of others, shown safely |
-//! | [`json`] | where members and values stand in raw JSON |
+//! | [`history`] | the state of all blocks, folded from the marks of a ring |
+//! | [`Redactor`] | replaces the values of an entry that must not leave the machine |
+//! | [`Inputs`] | the inputs of a block, in short form |
+//! | [`block_files`] | Agoric's file for each block: names, and which files follow each other |
+//! | [`quote`], [`outside`] | the short form of a box for messages; safe display of untrusted text |
+//! | [`json`] | positions of members and values in raw JSON |
 //!
-//! The core knows no chain: profiles do. The crate opens no file, uses no unsafe code and
-//! starts no thread.
+//! Profiles know the chains; the code knows none. The crate opens no file, uses no unsafe
+//! code and starts no thread.
 //!
 //! # Examples
-//! What a line of the slog tells, and the HASH of a block:
+//! Read the events of a slog line, and compute the HASH of a block:
 //! ```
 //! use haltbox_model::{BlockHasher, Event, Profile};
 //!

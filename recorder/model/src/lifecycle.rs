@@ -9,16 +9,15 @@
 //!   +-- the stream or the process ended in mid-block -----> pinned
 //! ```
 //!
-//! ABCI proves height H good only when H+1 is decided, because AppHash(H)
-//! stands in header H+1. Therefore a block is released by the *next* height.
+//! ABCI proves height H good only when H+1 is decided, because AppHash(H) stands in
+//! header H+1. So the *next* height releases a block.
 //!
-//! [`Lifecycle::on`] decides: it turns an event into marks. [`Lifecycle::apply`]
-//! is the only thing that changes a block, so that folding the marks of the
-//! spine gives back the very same blocks, after a kill as in a reader.
+//! [`Lifecycle::on`] decides: it turns an event into marks. Only [`Lifecycle::apply`]
+//! changes a block. So folding the marks of the spine gives the very same blocks, in a
+//! recorder after a kill and in a reader.
 //!
-//! The slog is the authority: where it tells of a block, it alone decides
-//! where the block's entries begin and end. The node's log may run ahead of it
-//! or behind it.
+//! The slog is the authority. If it has a block, it alone decides where the block's
+//! entries begin and end. The node's log may be ahead of it or behind it.
 
 mod block;
 mod decision;
@@ -36,46 +35,46 @@ use haltbox_format::mark::{
 use crate::event::{Break, Event, Mismatch};
 use decision::Decision;
 
-/// The header field that holds the result of the height before.
+/// The header field with the result of the height before.
 const APP_HASH: &str = "AppHash";
 
-/// Settled blocks of either kind that a checkpoint tells of, at most.
+/// Most settled blocks of each kind in a checkpoint.
 const RECALLED: usize = 32;
 
-/// The blocks of one recording and what is needed to follow the next entry.
+/// The blocks of one recording, and the state that the next entry needs.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     blocks: Vec<Block>,
     sources: Vec<SourceMark>,
-    /// Where the search for the next block's first entry begins; `None` while a
-    /// block is being executed, or may be.
+    /// Position from which entries belong to the next block. `None` while a block is
+    /// being executed, or may be.
     boundary: Option<Boundary>,
-    /// First canonical entry behind the boundary: work before the next begin entry
-    /// belongs to the block it prepares.
+    /// First canonical entry behind the boundary. Work before the next begin entry
+    /// belongs to the block that it prepares.
     prelude: Option<Position>,
     dropped: DroppedRecords,
-    /// Where the last loss was told of that does not say where it happened.
+    /// Position of the last Loss mark without counters.
     last_loss: Option<Position>,
     trust: Trust,
 }
 
-/// What the streams have told since the recorder opened, to weigh what the
-/// node's log tells next. Not in the marks: a recorder that was away must
-/// believe the first height it hears.
+/// What the streams have said since the recorder opened. It decides how far the next line
+/// of the node's log is believed. The marks do not have it: a recorder that was away must
+/// believe the first height that it reads.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trust {
-    /// The greatest height told.
+    /// Highest height so far.
     reach: Option<u64>,
-    /// The slog told of a block.
+    /// Whether the slog has reported a block.
     slog: bool,
-    /// The height that the node's log told of last, believed or not.
+    /// Last height in the node's log, believed or not.
     log_at: Option<u64>,
-    /// A doubt was noted since `reach` last grew: one note is enough.
+    /// Whether a doubt was noted since `reach` last grew. One note is enough.
     noted: bool,
 }
 
 impl Lifecycle {
-    /// The slog tells of blocks, now or before the recorder was opened.
+    /// Whether the slog reports blocks, now or before the recorder opened.
     fn is_told_by_slog(&self) -> bool {
         self.trust.slog
             || self
@@ -86,9 +85,9 @@ impl Lifecycle {
 }
 
 impl Trust {
-    /// Whether an event is to be taken at its word. Hosts print foreign text
-    /// into the node's log; a forged line there must not release the pinned
-    /// blocks of every height below the one it names.
+    /// Whether an event is believed. Hosts print foreign text into the node's log. A
+    /// forged line there must not release the pinned blocks of every height below the one
+    /// that it names.
     fn admits(&self, event: &Event, by: Stream) -> bool {
         let (Some(height), Some(reach)) = (event.height(), self.reach) else {
             return true;
@@ -108,9 +107,9 @@ impl Trust {
 }
 
 impl Lifecycle {
-    /// The ring's own marks tell how far the slog is: what another witness tells
-    /// beside a ring is weighed as if this had heard the slog itself. `log_at`: the
-    /// height that the node's log told of last.
+    /// Takes the progress of the slog from the ring's own marks. An attached recorder
+    /// calls this, so that it weighs the node's log as if it had read the slog itself.
+    /// `log_at`: last height in the node's log.
     pub fn trust_slog_of_marks(&mut self, log_at: Option<u64>) {
         self.trust.log_at = log_at;
         let told = self.blocks.iter().filter(|b| b.begun.has(Stream::Slog));
@@ -124,12 +123,12 @@ impl Lifecycle {
         &self.blocks
     }
 
-    /// How far each source had been read, by the last marks of it.
+    /// How far each source had been read, by its last mark.
     pub fn sources(&self) -> &[SourceMark] {
         &self.sources
     }
 
-    /// The block with this identity.
+    /// The block of this attempt.
     pub fn block(&self, of: Attempt) -> Option<&Block> {
         self.blocks.iter().rev().find(|block| block.of == of)
     }
@@ -143,11 +142,11 @@ impl Lifecycle {
             .max_by_key(|b| b.of.attempt)
     }
 
-    /// The attempt a failure at `height` speaks of: the last one that was
-    /// executed to its end, else the last one that ended, else the last.
+    /// The attempt that a failure at `height` is about: the last one that was executed to
+    /// its end, else the last one that ended, else the last.
     ///
-    /// An empty re-run of a saved block, an execution that was thrown away and
-    /// one that is still going on never hide the one that made the state.
+    /// Three kinds of attempts never hide the one that made the state: an empty re-run of
+    /// a saved block, an execution that was discarded, and one that is still running.
     pub fn subject(&self, height: u64) -> Option<&Block> {
         let rank = |b: &&Block| (b.is_executed(), b.end.is_some(), b.of.attempt);
         self.blocks
@@ -156,8 +155,8 @@ impl Lifecycle {
             .max_by_key(rank)
     }
 
-    /// The block an operator means who names none: the diverged one, the one that does
-    /// not stand, or the pinned one, else the last committed, else the newest.
+    /// The block to freeze if the operator names none: the diverged one, the one that
+    /// does not stand, or the pinned one, else the last committed, else the newest.
     pub fn default_subject(&self) -> Option<&Block> {
         let newest = |wanted: fn(&Block) -> bool| self.blocks.iter().rev().find(|b| wanted(b));
         newest(|b| b.state == State::Diverged && b.frozen.is_none())
@@ -167,9 +166,9 @@ impl Lifecycle {
             .or_else(|| self.blocks.last())
     }
 
-    /// A checkpoint of everything that is not settled, and of settled blocks that are
-    /// asked for still when a loop of restarts has filled the spine with other marks:
-    /// the first that was found of each height, and the newest.
+    /// A checkpoint of every block that is not settled. It also has some settled blocks,
+    /// which readers ask for even after a loop of restarts has filled the spine with
+    /// other marks: the first with a finding at each height, and the newest.
     pub fn checkpoint(&self) -> Checkpoint {
         let slog_at = self.slog_height();
         let recalled = self.recalled();
@@ -184,14 +183,13 @@ impl Lifecycle {
         }
     }
 
-    /// Records of the ring that were not kept.
+    /// Records that the recorder dropped.
     pub fn dropped(&self) -> &DroppedRecords {
         &self.dropped
     }
 
-    /// Takes away the wholeness of every block that lacks a record. `holds`:
-    /// whether all main records between two counters are there. `newest`: where
-    /// the recording stands.
+    /// Clears `whole` for every block that lacks a record. `holds`: whether all main
+    /// records between two counters exist. `newest`: end of the recording.
     pub fn judge(&mut self, newest: u64, holds: impl Fn(u64, u64) -> bool) {
         for block in self.blocks.iter_mut().filter(|block| block.whole) {
             let until = block.end.or(block.until).map_or(newest, |at| at.main);
@@ -199,7 +197,7 @@ impl Lifecycle {
         }
     }
 
-    /// Settled blocks that every checkpoint tells of.
+    /// Settled blocks that every checkpoint has.
     fn recalled(&self) -> Vec<Attempt> {
         let slog_at = self.slog_height();
         let settled = self.blocks.iter().filter(|b| b.is_settled(slog_at));
@@ -207,7 +205,7 @@ impl Lifecycle {
         self.first_found().into_iter().chain(newest).collect()
     }
 
-    /// Of each height the first settled block with which something is wrong.
+    /// The first settled block with a finding at each height.
     fn first_found(&self) -> Vec<Attempt> {
         let slog_at = self.slog_height();
         let settled = self.blocks.iter().filter(|b| b.is_settled(slog_at));
@@ -221,7 +219,8 @@ impl Lifecycle {
         found.split_off(surplus)
     }
 
-    /// Forgets the oldest settled blocks beyond `keep`; what was found first goes last.
+    /// Removes the oldest settled blocks beyond `keep`. The first finding at each height
+    /// is removed last.
     pub fn forget(&mut self, keep: usize) {
         let slog_at = self.slog_height();
         let mut surplus = self.blocks.len().saturating_sub(keep);
@@ -238,28 +237,27 @@ impl Lifecycle {
         self.current(Stream::Slog).map(|b| b.of.height)
     }
 
-    /// Where a recorder that was away has to begin again to tell [`Self::entry`]
-    /// of what it had recorded. `None` if a block is being executed, or may be.
+    /// Position from which a recorder that was away must pass its entries to
+    /// [`Self::entry`] again. `None` if a block is being executed, or may be.
     pub fn search_from(&self) -> Option<Position> {
         self.boundary.map(|boundary| boundary.at)
     }
 
-    /// Tells of one slog entry before its events: where it stands, and whether
-    /// it is canonical.
+    /// Reports a slog entry before its events: its position, and whether it is canonical.
     pub fn entry(&mut self, canonical: bool, at: Position) {
         if canonical && self.prelude.is_none() && self.open(Stream::Slog).is_none() {
             self.prelude = Some(at);
         }
     }
 
-    /// The slog is within a block: begun, and not ended.
+    /// Whether the slog is inside a block, begun and not ended.
     pub fn is_executing(&self) -> bool {
         self.open(Stream::Slog).is_some()
     }
 
-    /// Decides what an event means. `before` is the place of the entry that
-    /// told it, `after` the place behind it. The marks are already applied and
-    /// have to be published as one record.
+    /// Decides what an event means. `before` is the position of the event's entry,
+    /// `after` the position behind it. The returned marks are already applied. The caller
+    /// must publish them as one record, so that a kill cannot leave half of them.
     pub fn on(
         &mut self,
         event: &Event,
@@ -290,13 +288,13 @@ impl Lifecycle {
         decide.marks
     }
 
-    /// The block `stream` is executing: begun and not ended by it.
+    /// The block that `stream` is executing: `stream` began it and did not end it.
     fn open(&self, stream: Stream) -> Option<&Block> {
         self.current(stream)
             .filter(|b| !b.ended.has(stream) && b.until.is_none())
     }
 
-    /// The block `stream` told of last.
+    /// The last block that `stream` began.
     fn current(&self, stream: Stream) -> Option<&Block> {
         self.blocks
             .iter()
@@ -304,8 +302,8 @@ impl Lifecycle {
             .find(|block| block.begun.has(stream))
     }
 
-    /// The attempt an entry of `stream` at `height` speaks of. The slog goes on
-    /// with its own attempt where the node's log is already in the next.
+    /// The attempt that an entry of `stream` at `height` is about. The slog continues its
+    /// own attempt even if the node's log is already in the next.
     fn meant(&self, height: u64, stream: Stream) -> Option<&Block> {
         let own = |b: &&Block| b.of.height == height && b.begun.has(Stream::Slog);
         let slog = self.blocks.iter().filter(own).max_by_key(|b| b.of.attempt);
@@ -334,24 +332,24 @@ impl Lifecycle {
             _ => return None,
         };
         match height {
-            // Of a height that is told and not recorded nobody else is to blame.
+            // If the height is known and not recorded, no other block is accused.
             Some(height) => self.subject(height).map(|block| Accused::Of(block.of)),
             None => self.newest_accused().map(Accused::Newest),
         }
     }
 
-    /// The block that does not stand: the attempt that has its hash, else the one of
-    /// its height; of a height that is not told, the newest.
+    /// The block that does not stand: the attempt with its hash, else one at its height.
+    /// Without a height, the newest.
     fn broken(&self, told: &Break) -> Option<Accused> {
         let Some(height) = told.height else {
             return self.newest_accused().map(Accused::Newest);
         };
         let own = |b: &&Block| b.of.height == height && b.app_hash == told.local;
         let own = self.blocks.iter().rev().find(own);
-        // A block with another hash is another one, which may be sound.
+        // A block with another hash is another block, and may be sound.
         let unlike = |b: &&Block| told.local.is_some() && b.app_hash.is_some();
         let of = own.or_else(|| self.subject(height).filter(|b| !unlike(b)));
-        // What lies above all that is recorded has no place here.
+        // A height above all that is recorded has no place here.
         let newest = self.blocks.iter().map(|b| b.of.height).max();
         let is_far = newest.is_some_and(|newest| height > newest.saturating_add(1));
         match of {
@@ -361,8 +359,8 @@ impl Lifecycle {
         }
     }
 
-    /// The height a mismatch speaks of. What its line tells counts first, then
-    /// whose hash is known to be the one it has, then what an earlier line told.
+    /// The height that a mismatch is about. The line's own height counts first, then the
+    /// block whose known hash is the line's, then the height of an earlier line.
     fn accused_height(&self, seen: &Mismatch) -> Option<u64> {
         if let Some(height) = seen.height {
             return Some(height);
@@ -380,26 +378,27 @@ impl Lifecycle {
             })
     }
 
-    /// The node's log is further than the block behind this height: what it says of a
-    /// height that it does not tell is of one that is not recorded yet.
+    /// Whether the node's log is ahead of the block behind this height. Then a line
+    /// without a height is about a block that is not recorded yet.
     fn lags(&self, height: u64) -> bool {
         let log_at = self.trust.log_at;
         log_at.is_some_and(|log_at| log_at > height.saturating_add(1))
     }
 
-    /// The AppHash that is known of the height is not another than the one told.
+    /// Whether the known AppHash of the height is unknown, or equal to the one in the
+    /// line.
     fn may_be_of(&self, seen: &Mismatch, height: u64) -> bool {
         let known = self.subject(height).and_then(|block| block.app_hash);
         seen.field != APP_HASH || known.is_none_or(|known| known == seen.local)
     }
 }
 
-/// Whom trouble is about.
+/// The attempt that trouble is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accused {
     /// This attempt.
     Of(Attempt),
-    /// Nothing tells which height: the newest that is recorded is kept.
+    /// The height is unknown: the newest recorded attempt is kept.
     Newest(Attempt),
 }
 

@@ -1,11 +1,12 @@
-//! Message and fields of one line of a node's log, in any grammar nodes print.
+//! Parses one line of a node's log into message and fields, in any grammar that nodes
+//! print.
 //!
-//! Grammars: a level and a message, then `key=value` or a JSON object (the
-//! consoles of CometBFT, zerolog, zap, charmbracelet, logrus, slog, geth); logfmt
-//! alone; JSON objects (the same loggers, OpenTelemetry); behind whatever a
-//! collector puts before a line, and inside the objects that collectors wrap it
-//! into. What is read here decides whether evidence is released or frozen, so a
-//! line that was cut gives fewer fields, never shorter values.
+//! The grammars are: a level and a message, then `key=value` or a JSON object (the
+//! consoles of CometBFT, zerolog, zap, charmbracelet, logrus, slog, geth); logfmt alone;
+//! JSON objects (the same loggers, OpenTelemetry). Each may stand behind a collector's
+//! prefix, or inside an object that a collector made. The result decides whether evidence
+//! is released or frozen, so a line that was cut gives fewer fields, never shorter
+//! values.
 
 mod colours;
 mod head;
@@ -22,47 +23,46 @@ use head::Head;
 pub(crate) use parts::Parts;
 pub(crate) use prefix::Shape;
 
-/// Entries looked for in one line: more than that never come from lost newlines.
+/// Most entries in one line. Lost newlines never give more.
 const MAX_ENTRIES: usize = 8;
-/// Fields kept of one entry: bounds memory on hostile lines. CometBFT's own
-/// lines have at most a dozen.
+/// Most fields of one entry, which bounds memory on hostile lines. CometBFT's own lines
+/// have at most a dozen.
 const MAX_FIELDS: usize = 256;
 
-/// Wraps around a line that are taken off: a container's log in a journal, in what
-/// a shipper sends.
+/// Most layers of wrapping that are removed, such as a container's log in a journal in a
+/// shipper's object.
 const MAX_WRAPS: usize = 3;
 
-/// Lengths of the digests in use as AppHash, in bytes. Asked for only where
-/// nothing but the line's end says that a hash is whole.
+/// Lengths of the digests in use as AppHash, in bytes. They count only if nothing but the
+/// line's end says that a hash is complete.
 const DIGEST_LENGTHS: [usize; 5] = [8, 20, 32, 48, 64];
 
-/// What a line's last byte tells about the value before it.
+/// What follows a value, which decides whether it is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// A delimiter of the grammar follows: the value is whole.
+    /// A delimiter of the grammar follows: the value is complete.
     Closed,
-    /// A newline follows: whole, unless whoever collected the line ended a
-    /// part of it (journald does when the writer dies).
+    /// A newline follows: the value is complete, unless the collector ended a part of the
+    /// line (journald does when the writer dies).
     Newline,
-    /// Nothing follows: the value may go on elsewhere.
+    /// Nothing follows: the value may continue elsewhere.
     Cut,
 }
 
-/// A line without the wrapping of what collected it, and without colours.
+/// A line without a collector's wrapping, and without colours.
 #[derive(Debug)]
 pub(crate) struct LogLine<'a> {
     text: Cow<'a, [u8]>,
     end: End,
-    /// What stands before its own text, and around it.
+    /// Shape of what stands before and around its own text.
     shape: Shape,
-    /// Where its own text begins.
+    /// Offset of its own text.
     own: usize,
 }
 
 impl<'a> LogLine<'a> {
-    /// The lines that `line` is: one, unless a collector wrapped several into
-    /// one object. `line` has no newline at its end; `complete` says that there
-    /// was one.
+    /// The lines in `line`: one, unless a collector wrapped several into one object.
+    /// `line` has no newline at its end; `complete` says that one followed.
     pub(crate) fn all(line: &'a [u8], complete: bool) -> Vec<LogLine<'a>> {
         let end = if complete { End::Newline } else { End::Cut };
         let mut lines = Vec::new();
@@ -70,45 +70,45 @@ impl<'a> LogLine<'a> {
         lines
     }
 
-    /// All of the text, whatever its grammar.
+    /// The whole text, whatever its grammar.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// What the line's last byte tells.
+    /// What follows the line.
     pub(crate) fn end(&self) -> End {
         self.end
     }
 
-    /// Its first words, behind what a collector put before them.
+    /// Whether its own text begins with `start`, behind a collector's prefix.
     pub(crate) fn begins_with(&self, start: &str) -> bool {
         self.beginnings()
             .any(|text| text.starts_with(start.as_bytes()))
     }
 
-    /// What stands before its own text, and around it.
+    /// Shape of what stands before and around its own text.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Its own text, behind what a collector put before it.
+    /// Its own text, behind a collector's prefix.
     pub(crate) fn own_text(&self) -> &[u8] {
         self.text.get(self.own..).unwrap_or_default()
     }
 
-    /// Its own text is a JSON object, in which names and texts are told apart.
+    /// Whether its own text is a JSON object, in which names and values cannot be
+    /// confused.
     pub(crate) fn is_json(&self) -> bool {
         self.own_text().starts_with(b"{")
     }
 
-    /// Every place at which its own text may begin, behind what a collector put
-    /// before it.
+    /// Every place at which its own text may begin, behind a collector's prefix.
     pub(crate) fn beginnings(&self) -> impl Iterator<Item = &[u8]> {
         prefix::beginnings(self.text())
     }
 
-    /// The line's entries: none if its grammar is unknown, one as a rule, and
-    /// more where newlines between lines were lost.
+    /// The line's entries: none if its grammar is unknown, usually one, and more if
+    /// newlines between lines were lost.
     ///
     /// `loggers` are the names that may stand before a message.
     pub(crate) fn entries(&self, loggers: &[String]) -> Vec<Entry<'_>> {
@@ -133,7 +133,7 @@ impl<'a> LogLine<'a> {
     }
 }
 
-/// Takes a line out of all that collectors wrapped it into.
+/// Removes all wrapping of collectors from a line.
 fn unwrap<'a>(
     text: Cow<'a, [u8]>,
     end: End,
@@ -168,9 +168,9 @@ fn unwrap<'a>(
     }
 }
 
-/// What is known of a line once its prefix is read.
+/// A line after its prefix was parsed.
 struct Start {
-    /// Where its own text begins.
+    /// Offset of its own text.
     own: usize,
     shape: Shape,
     partial: bool,
@@ -186,7 +186,7 @@ impl Start {
         }
     }
 
-    /// The lines that a collector wrapped into the object of which `text` is.
+    /// The lines that a collector wrapped into the object in `text`.
     fn collected(&self, text: &[u8], wraps: usize) -> Vec<(Cow<'static, [u8]>, End)> {
         let own = text.get(self.own..).unwrap_or_default();
         if wraps == 0 || !own.starts_with(b"{") {
@@ -198,17 +198,17 @@ impl Start {
     }
 }
 
-/// One call of a node's logger.
+/// One entry: one call of a node's logger.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
-    /// Logged at error level or above.
+    /// Whether it was logged at error level or above.
     pub(crate) error: bool,
     message: Option<Cow<'a, [u8]>>,
     fields: Vec<Field<'a>>,
 }
 
 impl<'a> Entry<'a> {
-    /// The entry `text` begins with, and what follows it.
+    /// Parses the entry that `text` begins with; returns what follows it.
     fn read(text: &'a [u8], end: End, loggers: &[String]) -> Option<(Entry<'a>, &'a [u8])> {
         if text.starts_with(b"{") {
             let (fields, rest) = json::object(text)?;
@@ -240,7 +240,7 @@ impl<'a> Entry<'a> {
         Some((Entry::of_fields(fields), rest))
     }
 
-    /// An entry whose message and level are fields too.
+    /// An entry whose message and level are fields.
     fn of_fields(fields: Vec<Field<'a>>) -> Entry<'a> {
         let mut entry = Entry {
             error: false,
@@ -255,11 +255,12 @@ impl<'a> Entry<'a> {
         entry
     }
 
-    /// The message of a logger that puts time and level, and who logs, before it: what
-    /// stands behind it is a field, whatever it is called.
+    /// The message of a logger that prints time and level, and perhaps the origin, before
+    /// it. The first field behind these is the message if it has a message's key; later
+    /// fields with such a key are not.
     ///
-    /// Without both before it, it may be such a field itself: zerolog puts its time and
-    /// its message last.
+    /// Without time and level before it, the field may itself be an ordinary one: zerolog
+    /// prints its time and its message last.
     fn message_behind_head(&self) -> Option<Cow<'a, [u8]>> {
         let is_of = |field: &Field<'_>, keys: &[&str]| keys.iter().any(|key| field.is(key));
         let heads = [&json::TIME_KEYS[..], &json::LEVEL_KEYS, &json::ORIGIN_KEYS];
@@ -275,8 +276,8 @@ impl<'a> Entry<'a> {
         Some(value.text.clone())
     }
 
-    /// The message of a logger that puts time, level and message before all else:
-    /// a field of the same name behind them is another's.
+    /// The message of a logger that prints time, level and message before all else. A
+    /// later field with the same name belongs to the caller.
     fn leading_message(&self) -> Option<Cow<'a, [u8]>> {
         let is_of = |field: &Field<'_>, keys: &[&str]| keys.iter().any(|key| field.is(key));
         let leads = |field: &&Field<'_>| {
@@ -300,11 +301,11 @@ impl<'a> Entry<'a> {
         self.value(key).map(|value| value.text.clone())
     }
 
-    /// The message is exactly one of `texts`. Loggers capitalise it or not.
+    /// Whether the message is exactly one of `texts`. Loggers may capitalise it.
     pub(crate) fn says(&self, texts: &[String]) -> bool {
         let message = self.message.as_deref();
         message.is_some_and(|message| {
-            // geth's console puts a message that is not all ASCII into quotes.
+            // geth's console quotes a message that is not all ASCII.
             let inner = message.strip_prefix(b"\"");
             let inner = inner.and_then(|inner| inner.strip_suffix(b"\""));
             let message = inner.filter(|inner| !inner.is_ascii()).unwrap_or(message);
@@ -318,12 +319,12 @@ impl<'a> Entry<'a> {
         self.message.as_deref().unwrap_or_default()
     }
 
-    /// A head, and nothing behind it.
+    /// Whether the entry is a head with nothing behind it.
     pub(crate) fn is_empty(&self) -> bool {
         self.message().is_empty() && self.fields.is_empty()
     }
 
-    /// Some field of that name has a value that begins with one of `starts`.
+    /// Whether a field of that name has a value that begins with one of `starts`.
     pub(crate) fn any_begins(&self, key: &str, starts: &[String]) -> bool {
         let values = self.fields.iter().filter(|field| field.is(key));
         let mut texts = values.filter_map(|field| field.value.as_ref());
@@ -333,18 +334,18 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// A number in a field.
+    /// The number in a field.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         self.value(key)?.height()
     }
 
-    /// A field of that name stands in the entry, readable or not.
+    /// Whether the entry has a field of that name, readable or not.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.fields.iter().any(|field| field.is(key))
     }
 
-    /// The value of a field; `None` if it is missing, cut, not a text or a
-    /// number, or given twice with different values.
+    /// The value of a field. `None` if it is missing, cut, not a text or number, or
+    /// occurs twice with different values.
     pub(crate) fn value(&self, key: &str) -> Option<&Value<'a>> {
         let mut values = self.fields.iter().filter(|field| field.is(key));
         let value = values.next()?.value.as_ref()?;
@@ -359,7 +360,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A key and its value; no value if it is cut or neither text nor number.
+/// A key and its value. The value is `None` if it is cut, or neither text nor number.
 #[derive(Debug)]
 struct Field<'a> {
     key: Cow<'a, [u8]>,
@@ -390,24 +391,24 @@ impl Value<'_> {
         self.end
     }
 
-    /// A height: decimal digits and nothing else.
+    /// Parses a height: decimal digits and nothing else.
     pub(crate) fn height(&self) -> Option<u64> {
         let digits = std::str::from_utf8(&self.text).ok()?;
         digits.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
         digits.parse().ok()
     }
 
-    /// An AppHash of at least one byte: hex digits and nothing else.
+    /// Parses an AppHash of at least one byte: hex digits and nothing else.
     pub(crate) fn hash(&self) -> Option<AppHash> {
         whole_hash(&self.text, self.end).filter(|hash| !hash.as_bytes().is_empty())
     }
 }
 
-/// The AppHash whose digits `hex` is, all of one case, if `end` allows to
-/// believe that they are all of it.
+/// Parses an AppHash. `None` if its digits are of mixed case, or if `end` does not prove
+/// that the digits are complete.
 ///
-/// Mixed case means that the next line's first letters ("Dec", "Feb") were
-/// taken for digits.
+/// Mixed case means that the next line's first letters ("Dec", "Feb") were read as
+/// digits.
 pub(crate) fn whole_hash(hex: &[u8], end: End) -> Option<AppHash> {
     let mixed = hex.iter().any(u8::is_ascii_uppercase) && hex.iter().any(u8::is_ascii_lowercase);
     let hash = AppHash::from_hex(hex).filter(|_| !mixed)?;

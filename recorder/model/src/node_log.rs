@@ -1,11 +1,9 @@
-//! Block events of a node's log: the `node` section of a profile, and what a
-//! line says by it.
+//! Reads block events from a node's log by the `node` section of a profile.
 //!
-//! `docs/profile.md` describes the section. Two levels of trust:
-//! a text counts as what the node says only where a logger's message stands
-//! (`log_line` knows where that is), where a dying process leaves its last words,
-//! or in the fields that the profile names; anywhere else on a line it may have
-//! been chosen by somebody else, and is quoted at most.
+//! `docs/profile.md` describes the section. There are two levels of trust. A text counts
+//! as the node's own only in the message position of a logger (`log_line` finds it), in
+//! the last words of a dying process, or in the fields that the profile names. Anywhere
+//! else on a line somebody else may have chosen it, so it counts as a quote at most.
 
 mod breaks;
 mod check;
@@ -36,21 +34,22 @@ use hash_pattern::Pattern;
 use notice::Notice;
 use reading::Reading;
 
-/// The `node` section of a profile: which lines of a node's log mean what.
+/// The `node` section of a profile: the meaning of lines in a node's log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "NodeSection")]
 pub struct NodeRules {
     section: NodeSection,
-    /// In the order of the section's mismatches; `None` where [`Pattern::new`]
-    /// refused, which [`NodeRules::check`] reports.
+    /// In the order of the section's mismatches. `None` if [`Pattern::new`] refused one,
+    /// which [`NodeRules::check`] reports.
     patterns: Vec<Option<Pattern>>,
-    /// All texts at once; `None` if they are too many for one search.
+    /// Search for all texts at once; `None` if they are too many for one search.
     gate: Option<AhoCorasick>,
-    /// Those of alarms and farewells, which the lines of blocks have not.
+    /// Search for the texts of alarms and farewells, which lines about blocks do not
+    /// have.
     notices: Option<AhoCorasick>,
 }
 
-/// The field that names who logs.
+/// The field with the name of the logging module.
 static MODULE: LazyLock<memmem::Finder<'static>> =
     LazyLock::new(|| memmem::Finder::new(b"module="));
 
@@ -59,14 +58,14 @@ static MODULE: LazyLock<memmem::Finder<'static>> =
 struct NodeSection {
     #[serde(default)]
     loggers: Vec<String>,
-    /// What the names of modules begin with that decide about blocks.
+    /// Prefixes of the names of modules that decide about blocks.
     #[serde(default)]
     own_modules: Vec<String>,
-    /// What the names of modules begin with that log what others chose.
+    /// Prefixes of the names of modules that log text which others chose.
     #[serde(default)]
     foreign_modules: Vec<String>,
-    /// Lines without one height before that is told: a program may say much before
-    /// its first block.
+    /// Lines without a height before the operator is warned. A program may print much
+    /// before its first block.
     unread_after: Option<u64>,
     #[serde(default)]
     rules: Vec<Rule>,
@@ -80,10 +79,10 @@ struct NodeSection {
     refusals: Vec<RefusalRule>,
     #[serde(default)]
     failures: Vec<FailureRule>,
-    /// What reasons usually mean.
+    /// Usual meanings of reasons.
     #[serde(default)]
     meanings: Vec<Meaning>,
-    /// How messages at error level begin of a node that cannot start.
+    /// Prefixes of error messages of a node that cannot start.
     #[serde(default)]
     last_messages: Vec<String>,
     #[serde(default)]
@@ -125,7 +124,7 @@ enum EventRule {
     },
 }
 
-/// One key, or several of which a line has one: versions name it differently.
+/// One key, or several of which a line has one: versions use different names.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Keys {
@@ -164,12 +163,12 @@ struct MismatchRule {
     /// Messages of a node that blames its peers.
     #[serde(default)]
     blames: Vec<String>,
-    /// What a line begins with that a dying process leaves.
+    /// Prefixes of the last line of a dying process.
     #[serde(default)]
     last_words: Vec<String>,
 }
 
-/// Messages at error level of a node that refuses a block of the others.
+/// Error messages of a node that refuses a block of other nodes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RefusalRule {
@@ -177,24 +176,24 @@ struct RefusalRule {
     #[serde(rename = "in")]
     inside: Vec<String>,
     height: Option<HeightField>,
-    /// It is catching up, and blames the peers that sent the block.
+    /// Whether the node is catching up and blames the peers that sent the block.
     #[serde(default)]
     blames: bool,
 }
 
-/// Messages at error level that end consensus for other reasons than a hash.
+/// Error messages after which consensus ends, for other reasons than a hash.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FailureRule {
     texts: Vec<String>,
     #[serde(rename = "in")]
     inside: Vec<String>,
-    /// What is in the reason where the others accept the block.
+    /// Texts in the reason which mean that other nodes accept the block.
     #[serde(default)]
     refused: Vec<String>,
 }
 
-/// What a reason usually means.
+/// The usual meaning of a reason.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Meaning {
@@ -202,8 +201,8 @@ struct Meaning {
     why: String,
 }
 
-/// `KEY`; `KEY-1` where the line carries the height of the next block, whose header
-/// tells about this one; `KEY+1` where it carries that of the parent.
+/// `KEY`; `KEY-1` if the line has the height of the next block, whose header is about
+/// this one; `KEY+1` if it has the parent's height.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "FieldRule")]
 struct HeightField {
@@ -211,7 +210,7 @@ struct HeightField {
     carries: Carries,
 }
 
-/// Whose height a line carries.
+/// The block whose height a line has.
 #[derive(Clone, Copy, Debug)]
 enum Carries {
     Own,
@@ -240,7 +239,7 @@ impl From<FieldRule> for HeightField {
 }
 
 impl HeightField {
-    /// The height; none before the first block, which has no predecessor.
+    /// The height; `None` for 0, which is before the first block.
     fn of(&self, entry: &Entry<'_>) -> Option<u64> {
         let height = self.field.height(entry)?;
         let own = match self.carries {
@@ -280,12 +279,12 @@ impl EventRule {
         })
     }
 
-    /// Gives a height.
+    /// Whether the event has a height.
     fn is_of_a_block(&self) -> bool {
         !matches!(self, EventRule::ProcessStart {})
     }
 
-    /// The fields of a line that the event is made of.
+    /// The fields of a line that the event is read from.
     fn fields(&self) -> Vec<(&'static str, &FieldRule)> {
         let (height, hash, when) = match self {
             EventRule::ProcessStart {} => return Vec::new(),
@@ -331,10 +330,10 @@ impl From<NodeSection> for NodeRules {
     }
 }
 
-/// Says in one pass over a line whether any of `texts` is in it.
+/// Builds a search that finds any of `texts` in one pass over a line.
 fn search(texts: Vec<&str>) -> Option<AhoCorasick> {
-    // Only with leftmost matching does the crate search with vector
-    // instructions; which match it finds does not matter here.
+    // The crate uses vector instructions only with leftmost matching. Which match it
+    // finds does not matter here.
     AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostFirst)
         .build(texts)
@@ -342,12 +341,11 @@ fn search(texts: Vec<&str>) -> Option<AhoCorasick> {
 }
 
 impl NodeRules {
-    /// The events one line tells of, in their order.
+    /// Passes the events of one line to `sink`, in order.
     ///
-    /// `log` is what is remembered of the lines before. `line` has no newline;
-    /// `complete` says that one followed it. Without it, a value that touches the
-    /// line's end is not believed. A line that matches nothing costs one pass and
-    /// no allocation.
+    /// `log` is the state from the lines before. `line` has no newline; `complete` says
+    /// that one followed. Without it, a value that touches the line's end is not
+    /// believed. A line that matches nothing costs one pass and no allocation.
     pub fn read(
         &self,
         log: &mut NodeLog,
@@ -366,8 +364,7 @@ impl NodeRules {
         log.leave(line);
     }
 
-    /// What was begun, and no line will end any more: the log is over, or goes on
-    /// somewhere else.
+    /// Ends the log: passes on what was begun and will not be completed by another line.
     pub fn end(&self, log: &mut NodeLog, sink: &mut dyn FnMut(Event)) {
         let banner = log.take_banner();
         let told = banner.and_then(|banner| self.behind_banner(banner, None));
@@ -396,19 +393,20 @@ impl NodeRules {
         }
     }
 
-    /// Its lines tell of blocks. Those of some programs do not, and are kept all the same.
+    /// Whether its lines give events of blocks. The lines of some programs do not, and
+    /// are kept all the same.
     pub fn tells_of_blocks(&self) -> bool {
         let mut events = self.section.rules.iter().flat_map(|rule| &rule.events);
         events.any(EventRule::is_of_a_block)
     }
 
-    /// The lines of a log of which these rules understand nothing, once they are enough.
+    /// Lines of which these rules understand nothing, once there are enough of them.
     pub fn unread(&self, log: &NodeLog) -> Option<Unread> {
         let is_unread = self.tells_of_blocks() && log.is_unread(self.section.unread_after);
         is_unread.then(|| log.so_far())
     }
 
-    /// A message that tells of a block, for an operator in whose log none does.
+    /// A message about a block, as an example for an operator whose log has none.
     pub fn example(&self) -> &str {
         let tells = |rule: &&Rule| rule.events.iter().any(EventRule::is_of_a_block);
         let rule = self.section.rules.iter().rfind(tells);
@@ -423,7 +421,7 @@ impl NodeRules {
             .filter_map(|(rule, pattern)| Some((rule, pattern.as_ref()?)))
     }
 
-    /// What a reason usually means.
+    /// The usual meaning of a reason.
     fn meaning(&self, reason: &[u8]) -> Option<String> {
         let stands = |text: &String| memmem::find(reason, text.as_bytes()).is_some();
         let mut meanings = self.section.meanings.iter();
@@ -433,8 +431,9 @@ impl NodeRules {
 }
 
 impl NodeRules {
-    /// A foreign module's name stands anywhere on a line without JSON. What it prints as
-    /// its message may look like fields, or like another line's head, before its name.
+    /// Whether a foreign module's name stands anywhere on a line that is not JSON. Its
+    /// message may contain text that looks like fields, or like another line's head,
+    /// before that name.
     fn names_a_foreign_module(&self, line: &LogLine<'_>) -> bool {
         let text = line.text();
         let behind = |at| text.get(at + MODULE.needle().len()..);
@@ -449,16 +448,16 @@ impl NodeRules {
         !line.is_json() && names.any(is_foreign)
     }
 
-    /// Its module logs what others chose.
+    /// Whether its module logs text that others chose.
     fn is_foreign(&self, entry: &Entry<'_>) -> bool {
         entry.any_begins("module", &self.section.foreign_modules)
     }
 
-    /// A block of the others that is refused for a reason that is no hash.
+    /// A refusal of a block of other nodes, for a reason other than a hash.
     fn refusal(&self, entry: &Entry<'_>) -> Option<Refusal> {
         let said = |rule: &&RefusalRule| entry.error && entry.says(&rule.texts);
         let rule = self.section.refusals.iter().find(said)?;
-        // Without the field that says why, two hashes may stand in it.
+        // Without the field with the reason, the entry may contain two hashes.
         let reason = rule.inside.iter().find_map(|key| entry.value(key))?.text();
         let is_told = !reason.is_empty() && reason != b"null" && reason != b"<nil>";
         let text = if is_told { reason } else { entry.message() };
@@ -471,11 +470,11 @@ impl NodeRules {
         })
     }
 
-    /// Consensus that ended for another reason than a hash.
+    /// A failure of consensus for another reason than a hash.
     fn failure(&self, entry: &Entry<'_>, log: &NodeLog) -> Option<Event> {
         let said = |rule: &&FailureRule| entry.error && entry.says(&rule.texts);
         let rule = self.section.failures.iter().find(said)?;
-        // Without the field that says why, the message may go on elsewhere.
+        // Without the field with the reason, the message may continue elsewhere.
         rule.inside.iter().find(|key| entry.has(key))?;
         let value = rule.inside.iter().find_map(|key| entry.value(key));
         let text = value.map_or(&[][..], |value| value.text());
@@ -507,7 +506,8 @@ impl NodeRules {
         }
     }
 
-    /// What the node announces; a foreign module only what is its own to say.
+    /// The node's announcement that it will stop. A foreign module may announce only what
+    /// its rule allows.
     fn farewell_of(&self, entry: &Entry<'_>, foreign: bool, newest: Option<u64>) -> Option<Event> {
         let may = |notice: &&Notice| !foreign || entry.any_begins("module", &notice.modules);
         let mut farewells = self.section.farewells.iter().filter(may);
@@ -517,7 +517,7 @@ impl NodeRules {
         })
     }
 
-    /// What the node itself announces, or is alarmed by.
+    /// The node's own announcement or alarm in an entry.
     fn notice_of(&self, entry: &Entry<'_>, newest: Option<u64>) -> Option<Event> {
         if let Some(farewell) = self.farewell_of(entry, false, newest) {
             return Some(farewell);

@@ -1,29 +1,29 @@
-//! Text from outside: a file's name, a line of a log, a field of a box, a
-//! node's answer. Anyone on the chain can have written it, so it may neither
-//! steer a terminal nor turn the reading direction round.
+//! Untrusted text: a file's name, a line of a log, a field of a box, a node's answer.
+//! Anyone on the chain may have written it. So it must not control a terminal or reverse
+//! the reading direction.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Text from outside within a line. It is printed only with its control,
-/// direction and invisible letters as escapes: `\x1b`, `\u{202e}`.
+/// Untrusted text within a line. Its control, direction and invisible characters are
+/// printed as escapes: `\x1b`, `\u{202e}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Outside<'a>(&'a [u8]);
 
 impl<'a> Outside<'a> {
-    /// Text.
+    /// From a string.
     pub fn text(text: &'a str) -> Outside<'a> {
         Outside(text.as_bytes())
     }
 
-    /// A path.
+    /// From a path.
     pub fn path(path: &'a Path) -> Outside<'a> {
         Outside(path.as_os_str().as_encoded_bytes())
     }
 
-    /// Bytes: those that are no UTF-8 are escaped too.
+    /// From bytes. Bytes that are not UTF-8 are escaped too.
     pub fn bytes(bytes: &'a [u8]) -> Outside<'a> {
         Outside(bytes)
     }
@@ -50,9 +50,9 @@ fn letter(out: &mut dyn fmt::Write, c: char) -> fmt::Result {
     }
 }
 
-/// Paths in messages.
+/// Display of paths in messages.
 pub trait ShowPath {
-    /// As people are shown it.
+    /// The path in a form that is safe to print.
     fn shown(&self) -> Outside<'_>;
 }
 
@@ -62,8 +62,8 @@ impl ShowPath for Path {
     }
 }
 
-/// A letter that is not seen itself but changes what is seen: control letters,
-/// Unicode's format letters, line separators, and those that show as nothing.
+/// Whether a character is invisible and can change what is seen: control characters,
+/// Unicode's format characters, line separators, and those that show as nothing.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -76,16 +76,16 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A whole text as it may be printed: it keeps its line ends, and whatever else
-/// is hidden in it becomes an escape.
+/// A text that is safe to print: it keeps its line ends, and all other hidden characters
+/// become escapes.
 pub fn visible(text: &str) -> Cow<'_, str> {
     replaced(text, |out, c| {
         let _ = letter(out, c);
     })
 }
 
-/// A JSON document as it may be printed: hidden letters, which stand only in its
-/// strings, as `\uXXXX`.
+/// A JSON document that is safe to print. Hidden characters, which stand only in its
+/// strings, become `\uXXXX`.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     replaced(json, |out, c| {
         for unit in c.encode_utf16(&mut [0; 2]) {
@@ -109,11 +109,11 @@ fn replaced(text: &str, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Prints an answer. Whoever closed the pipe has seen enough: no error, so that
-/// the answer's exit code stands.
+/// Prints an answer. A closed pipe is not an error: its reader has seen enough, and the
+/// answer's exit code must stand.
 ///
 /// # Errors
-/// Those of the system, such as a full device.
+/// Errors of the system, such as a full device.
 pub fn print(out: &mut dyn Write, text: &str) -> io::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

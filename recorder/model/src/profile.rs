@@ -1,4 +1,4 @@
-//! The profile: what the streams of one kind of host mean, as data.
+//! The profile: the meaning of the streams of one kind of host, as data.
 //!
 //! `docs/profile.md` documents the file.
 
@@ -40,16 +40,16 @@ const BUILTIN: [(&str, &str); 10] = [
     ("proxyd", include_str!("../profiles/proxyd.json")),
 ];
 
-/// How the streams of one kind of host are read.
+/// Rules to read the streams of one kind of host.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// What the profile calls itself, as in `haltbox record --profile NAME`.
+    /// Name of the profile, as in `haltbox record --profile NAME`.
     pub name: String,
-    /// For the host's slog, if it has one.
+    /// Rules for the host's slog, if it has one.
     pub slog: Option<SlogRules>,
-    /// For the node's log, if it is to be read.
+    /// Rules for the node's log, if the profile has them.
     pub node: Option<NodeRules>,
-    /// Where the slog tells what a block was given.
+    /// Rules for the inputs of a block in the slog.
     pub inputs: InputRules,
 }
 
@@ -67,7 +67,7 @@ struct ProfileFile {
     inputs: InputRules,
 }
 
-/// Only the version: a file of another version may have any other keys.
+/// The version alone: a file of another version may have any other keys.
 #[derive(Deserialize)]
 struct Version {
     profile: u64,
@@ -80,11 +80,11 @@ enum NodeSection {
 }
 
 impl Profile {
-    /// Where a recorder leaves a profile that is not builtin: beside its ring,
-    /// so that the ring can be read when the profile's own file is gone.
+    /// File name under which a recorder stores a profile that is not builtin, beside its
+    /// ring. So the ring stays readable if the profile's own file is removed.
     pub const BESIDE_RING: &str = "profile.json";
 
-    /// Reads a profile file. `where_from` is what errors call it.
+    /// Parses a profile file. `where_from` is its name in errors.
     pub fn parse(text: &[u8], where_from: &str) -> Result<Profile, ProfileError> {
         let place = |place| {
             move |problem| ProfileError {
@@ -104,7 +104,7 @@ impl Profile {
         Profile::from_file(file).map_err(at_key)
     }
 
-    /// One of the profiles that Haltbox brings along, such as `agoric` or `op-node`.
+    /// A builtin profile, such as `agoric` or `op-node`.
     pub fn builtin(name: &str) -> Result<Profile, ProfileError> {
         let own = BUILTIN.iter().find(|(own, _)| *own == name);
         let (own, text) = own.ok_or_else(|| ProfileError {
@@ -115,15 +115,15 @@ impl Profile {
         Profile::parse(text.as_bytes(), &format!("builtin profile {own}"))
     }
 
-    /// All that Haltbox brings along.
+    /// All builtin profiles.
     pub fn builtins() -> impl Iterator<Item = Profile> {
         BUILTIN
             .into_iter()
             .filter_map(|(name, _)| Profile::builtin(name).ok())
     }
 
-    /// One of the builtin profiles, or the one in a file, which `read` reads: this
-    /// crate opens none.
+    /// A builtin profile, or one from a file. `read` reads the file, because this crate
+    /// opens none.
     pub fn named(
         name_or_file: &str,
         read: impl FnOnce(&str) -> io::Result<Vec<u8>>,
@@ -139,21 +139,22 @@ impl Profile {
         Profile::parse(&text, name_or_file)
     }
 
-    /// Something in the streams tells of blocks; a profile may only have lines kept.
+    /// Whether something in the streams gives events of blocks. A profile may also only
+    /// keep lines.
     pub fn tells_of_blocks(&self) -> bool {
         let node = self.node.as_ref();
         self.slog.is_some() || node.is_some_and(NodeRules::tells_of_blocks)
     }
 
-    /// The profile with the rules by which a box of this digest names its blocks: an
-    /// earlier version's, if it is of those.
+    /// The profile with the rules by which a box with this digest names its blocks: those
+    /// of an earlier version if the digest is theirs.
     #[must_use]
     pub fn naming_by(self, digest: Option<Digest>) -> Profile {
         let slog = self.slog.map(|slog| slog.naming_by(digest));
         Profile { slog, ..self }
     }
 
-    /// Whether Haltbox brings a profile of this name along.
+    /// Whether a profile of this name is builtin.
     pub fn is_builtin(name: &str) -> bool {
         BUILTIN.iter().any(|(own, _)| *own == name)
     }
@@ -190,7 +191,7 @@ fn check_version(found: u64) -> Result<(), Fault> {
     ))
 }
 
-/// The name is written in boxes and on command lines.
+/// Checks the name, which stands in boxes and on command lines.
 fn check_name(name: &str) -> Result<(), Fault> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if (1..=64).contains(&name.len()) && name.chars().all(plain) {
@@ -220,7 +221,7 @@ impl NodeSection {
     }
 }
 
-/// The node section of a builtin profile that has one of its own.
+/// The node section of a builtin profile, if it has its own.
 #[derive(Deserialize)]
 struct NodePart {
     node: Option<NodeRules>,
@@ -232,7 +233,7 @@ impl<'de> Deserialize<'de> for NodeSection {
     }
 }
 
-/// By hand, because an untagged enum would hide which key of the rules is wrong.
+/// Written by hand, because an untagged enum would hide which key is wrong.
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
@@ -252,7 +253,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// A profile that cannot be used: what was found, what was expected, where.
+/// A profile that cannot be used: what was found, what was expected, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileError {
     file: String,

@@ -1,12 +1,12 @@
-//! What an operator quotes of a box: its name, and what differs.
+//! The short form of a box that an operator quotes: its name, and what differs.
 
 use haltbox_format::AppHash;
 
-/// Before and between the two values in the words of a mismatch.
+/// The text before, and the text between, the two values of a mismatch.
 const OWN: &str = " differs, this node has ";
 const OTHER: &str = ", the network ";
 
-/// The header field that differs in the words of a mismatch, and both values of it.
+/// The header field in the text of a mismatch, and both values of it.
 fn mismatch(reason: &str) -> Option<(&str, AppHash, AppHash)> {
     let (before, rest) = reason.split_once(OWN)?;
     let (own, rest) = rest.split_once(OTHER)?;
@@ -17,7 +17,7 @@ fn mismatch(reason: &str) -> Option<(&str, AppHash, AppHash)> {
     Some((field, hash(own)?, hash(other)?))
 }
 
-/// A field as it is quoted.
+/// The short name of a header field.
 fn word(field: &str) -> &str {
     match field {
         "AppHash" => "app",
@@ -26,8 +26,8 @@ fn word(field: &str) -> &str {
     }
 }
 
-/// `HEIGHT-HASH app=OWN8/NET8`; where another field than the AppHash differs, as `reason`
-/// says, that one behind it.
+/// `HEIGHT-HASH app=OWN8/NET8`. If `reason` says that another field than the AppHash
+/// differs, that field follows.
 pub fn quote(name: &str, reason: &str, own: Option<AppHash>, network: Option<AppHash>) -> String {
     let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
     let app = format!("{name} app={}/{}", short(own), short(network));

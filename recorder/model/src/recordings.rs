@@ -1,5 +1,5 @@
-//! Real entries for tests: a few committed ones, and whole recordings where
-//! they are at hand.
+//! Real entries for tests: a few that are committed, and whole recordings if this machine
+//! has them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use zstd::Decoder;
 
-/// One real entry of every type that occurs in the recordings, the shortest
-/// there is, and again as a replay where there is one.
+/// One real entry of every type in the recordings, the shortest one, and a second one as
+/// a replay if there is any.
 pub(crate) fn samples() -> impl Iterator<Item = &'static [u8]> {
     include_str!("../testdata/types.slog")
         .lines()
         .map(str::as_bytes)
 }
 
-/// Calls `take` with every line of a recording. `false`, and a line printed, if
-/// the recordings are not on this machine.
+/// Calls `take` with every line of a recording. If this machine has no recordings: prints
+/// a line and returns `false`.
 pub(crate) fn each_line(name: &str, mut take: impl FnMut(&[u8])) -> bool {
     let path = folder().join(format!("{name}.slog.zst"));
     let Ok(file) = File::open(&path) else {
@@ -44,7 +44,7 @@ fn folder() -> PathBuf {
     }
 }
 
-/// Numbers that look random and are the same in every run (xorshift64).
+/// Pseudo-random numbers that are the same in every run (xorshift64).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,10 +1,9 @@
-//! Redaction: an entry whose values are replaced by keyed digests.
+//! Redaction: replaces the values of an entry by keyed digests.
 //!
-//! Structure and equality stay, so that who holds the same key can still
-//! compare; what stood there does not. Spans of the host's own bytes are
-//! replaced and the rest is copied: nothing is written anew. What a profile
-//! does not name is replaced, because a member that nobody thought of must not
-//! go out in clear.
+//! Structure and equality stay, so that two holders of the same key can still compare.
+//! The values are gone. Spans of the host's own bytes are replaced and the rest is
+//! copied; nothing is written anew. A member that the profile does not name is replaced:
+//! a member that nobody thought of must not leak.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,15 +17,15 @@ use crate::fault::Fault;
 use crate::json::{self, Key, Malformed};
 use crate::wrapped::WrapRules;
 
-/// Fewer bytes than this could be guessed.
+/// Least bytes of a secret. A shorter one could be guessed.
 pub const KEY_MIN: usize = 16;
 
-/// What keys are derived for: other uses of the same bytes give other keys.
+/// Contexts of the key derivation: another use of the same secret gives another key.
 const VALUES: &str = "haltbox redact 2026 values";
 const KEY_ID: &str = "haltbox redact 2026 key id";
 
-/// Digits that one `#` of a reference stands for at most: enough for any
-/// counter, too few for a card's number.
+/// Most digits that one `#` of a reference stands for: enough for any counter, too few
+/// for a card's number.
 const DIGITS_MAX: usize = 12;
 
 /// The `redact` section of a profile.
@@ -52,7 +51,7 @@ struct ReplaceSection {
     plain: Vec<Vec<Step>>,
 }
 
-/// What of an entry is replaced. Cheap to clone.
+/// Rules for which values of an entry are replaced. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RedactRules(Arc<Rules>);
 
@@ -60,17 +59,17 @@ pub struct RedactRules(Arc<Rules>);
 struct Rules {
     type_key: TypeKey,
     members: HashMap<Vec<u8>, Rule>,
-    /// Names of members that stay as they are, at any depth.
+    /// Names of members that stay in clear, at any depth.
     names: HashSet<Vec<u8>>,
     references: Vec<Reference>,
     wrapped: Option<WrapRules>,
 }
 
-/// What becomes of a value.
+/// How a value is treated.
 #[derive(Clone, Debug)]
 enum Rule {
     Plain,
-    /// Replaced, but for what is plain inside.
+    /// Replaced, except for the plain parts inside.
     Replaced(Vec<(Step, Rule)>),
 }
 
@@ -151,8 +150,8 @@ fn insert(rules: &mut Vec<(Step, Rule)>, path: &[Step]) {
     }
 }
 
-/// The form of a name that a host gives its own objects, such as `ko#`: text,
-/// and digits for each `#`.
+/// The form of a name that a host gives its own objects, such as `ko#`: text, and digits
+/// for each `#`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Reference(Vec<String>);
@@ -178,7 +177,7 @@ impl TryFrom<String> for Reference {
 }
 
 impl Reference {
-    /// Whether this is the whole of a string's raw bytes.
+    /// Whether the raw bytes of a string have exactly this form.
     fn covers(&self, raw: &[u8]) -> bool {
         let Some((first, behind)) = self.0.split_first() else {
             return false;
@@ -198,7 +197,7 @@ impl Reference {
     }
 }
 
-/// The key of the tokens. It is never shown.
+/// The key of the tokens. It is never printed.
 #[derive(Clone)]
 pub struct RedactKey([u8; 32]);
 
@@ -208,8 +207,8 @@ impl RedactKey {
         (secret.len() >= KEY_MIN).then(|| RedactKey(blake3::derive_key(VALUES, secret)))
     }
 
-    /// Tells two keys apart, without telling the key: tokens of different keys
-    /// would seem to differ in everything.
+    /// An id that distinguishes two keys without revealing them. Tokens of different keys
+    /// differ everywhere, so a comparison must know.
     pub fn id(&self) -> String {
         let digest = blake3::derive_key(KEY_ID, &self.0);
         digest.iter().take(4).map(|b| format!("{b:02x}")).collect()
@@ -235,13 +234,13 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// By these rules, with this key.
+    /// A redactor with these rules and this key.
     pub fn new(rules: RedactRules, key: RedactKey) -> Redactor {
         Redactor { rules, key }
     }
 
-    /// Appends the redacted line to `out`. `false` if the line is not JSON and
-    /// so became one token.
+    /// Appends the redacted line to `out`. Returns `false` if the line is not JSON; it
+    /// then becomes one token.
     pub fn line(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
         let before = out.len();
         if is_json(line) && self.any_form(line, out).is_ok() {
@@ -260,8 +259,8 @@ impl Redactor {
         }
     }
 
-    /// Entry and context stay apart: whoever reads the box must see that members were
-    /// taken out of the entry.
+    /// Entry and context stay separate, so that a reader of the box sees that members
+    /// were taken out of the entry.
     fn wrapped(&self, rules: &WrapRules, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         out.push(b'{');
         for (n, member) in json::members(line).enumerate() {
@@ -293,7 +292,7 @@ impl Redactor {
         walk.value(self.rules.0.members.get(key).unwrap_or(&REPLACED))
     }
 
-    /// A line that does not say what it is has nothing that may stay.
+    /// Redacts an entry. In a line without a type every value is replaced.
     fn entry(&self, line: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let typed = self.rules.0.type_key.of(line).is_some();
         self.object(line, typed, out)
@@ -319,7 +318,7 @@ impl Redactor {
         Ok(())
     }
 
-    /// A name's or value's raw bytes, quotes included.
+    /// Appends a name, or its token. `raw` includes the quotes.
     fn name(&self, raw: &[u8], out: &mut Vec<u8>) {
         let bare = raw.get(1..raw.len() - 1).unwrap_or_default();
         match self.rules.0.names.contains(bare) {
@@ -337,13 +336,14 @@ impl Redactor {
     }
 }
 
-/// The span walk is lax; what it would take for a number could be anything.
+/// The span walk is lax, and its numbers may be anything. So a strict parser checks the
+/// line first.
 fn is_json(line: &[u8]) -> bool {
     str::from_utf8(line).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
-/// Copies a line of sound JSON, replacing as it goes. Everything before `at` is
-/// in `out`.
+/// Copies a line of valid JSON and replaces values. Everything before `at` is already in
+/// `out`.
 struct Walk<'a> {
     redactor: &'a Redactor,
     text: &'a [u8],
@@ -368,8 +368,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Recursion is bounded by the rules: a value without places inside it is
-    /// scanned through.
+    /// The rules bound the recursion: a value without places inside it is scanned without
+    /// recursion.
     fn value(&mut self, rule: &Rule) -> Result<(), Malformed> {
         let end = json::value_end(self.text, self.at)?;
         match (rule, self.peek()) {
@@ -431,7 +431,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Replaces every string and number up to `end`, however deep they are.
+    /// Replaces every string and number up to `end`, at any depth.
     fn leaves(&mut self, end: usize) -> Result<(), Malformed> {
         while self.at < end {
             let start = self.at;

@@ -1,8 +1,8 @@
-//! Reading a host's slog: which lane an entry belongs to, whether it is
-//! canonical, and what it tells about blocks and cranks.
+//! Reads a host's slog: the lane of an entry, whether it is canonical, and its events
+//! about blocks and cranks.
 //!
-//! A type that says nothing more is settled by itself; only the few entries
-//! that mark blocks and cranks have members read.
+//! For most entries the type alone is enough. Only the few entries that mark blocks and
+//! cranks have their members read.
 
 use std::borrow::Cow;
 
@@ -71,17 +71,17 @@ struct CrankSection {
     activityhash: Key,
 }
 
-/// How the entries of a slog are read.
+/// Rules to read the entries of a slog.
 #[derive(Clone, Debug)]
 pub struct SlogRules {
     type_key: TypeKey,
     types: TypeTable<TypeRule>,
     canonical: CanonicalRules,
     crank_key: Option<Key>,
-    /// Of crankhash and activityhash.
+    /// Keys of crankhash and activityhash.
     crank_hash_keys: [Option<Key>; 2],
     redact: Option<RedactRules>,
-    /// The type of an entry that begins a block.
+    /// A type whose entries begin a block.
     begin: Option<TypeName>,
 }
 
@@ -91,18 +91,18 @@ struct TypeRule {
     events: Box<[EventRule]>,
 }
 
-/// What a type says about the lane of its entries.
+/// The lane of a type's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// Canonical, but for replays, which are node-local.
+    /// Canonical, except for replays, which are node-local.
     Canonical,
-    /// The block's, though not canonical.
+    /// Part of the block, but not canonical.
     Block,
     /// The node's own.
     Local,
 }
 
-/// One event that entries of a type give, and the members that tell it.
+/// One event that entries of a type give, and the members that it is read from.
 #[derive(Clone, Debug)]
 enum EventRule {
     ProcessStart,
@@ -132,30 +132,30 @@ enum EventRule {
     },
 }
 
-/// What one line of a slog is.
+/// One line of a slog, classified.
 #[derive(Clone, Copy, Debug)]
 pub struct SlogEntry<'a> {
     /// [`Lane::Main`] or [`Lane::Local`].
     pub lane: Lane,
-    /// Whether the entry counts for the HASH. Never so in the local lane.
+    /// Whether the entry is canonical. Never true in the local lane.
     pub canonical: bool,
-    /// The profile says something of its type.
+    /// Whether the profile knows its type.
     pub known: bool,
     rules: &'a [EventRule],
     line: &'a [u8],
 }
 
 impl<'a> SlogEntry<'a> {
-    /// Whether entries of its type end a crank, even if this one lacks the hashes
-    /// that make it an event: older kernels write none.
+    /// Whether entries of its type end a crank. This one may still lack the hashes and so
+    /// give no event: older kernels write none.
     pub fn ends_crank(&self) -> bool {
         let crank = |rule: &EventRule| matches!(rule, EventRule::Crank { .. });
         self.rules.iter().any(crank)
     }
 
-    /// What the entry tells, in the order in which it is to be taken. Most
-    /// entries tell nothing. One that does not hold what its type promises (no
-    /// height, a hash that is not 64 hex digits) gives no event.
+    /// The events of the entry, in the order in which they must be applied. Most entries
+    /// have none. An entry that lacks what its type promises (no height, a hash that is
+    /// not 64 hex digits) gives no event.
     pub fn events(&self) -> impl Iterator<Item = Event> + use<'a> {
         let line = self.line;
         self.rules.iter().filter_map(move |rule| rule.read(line))
@@ -163,12 +163,12 @@ impl<'a> SlogEntry<'a> {
 }
 
 impl SlogRules {
-    /// So many lines without one entry that the profile knows are another form of
-    /// slog, or another host's.
+    /// After this many lines without a known entry, the file is another form of slog, or
+    /// another host's.
     pub const MANY: u64 = 100;
 
-    /// What a slog of this profile shows, in words: for who is told that another does
-    /// not.
+    /// Description of the entries that this profile expects, for messages about a slog
+    /// without them.
     pub fn looked_for(&self) -> String {
         let such = self.begin.as_ref().map_or(String::new(), |name| {
             format!(", such as {{\"{}\":\"{name}\", ...", self.type_key.name())
@@ -182,28 +182,26 @@ impl SlogRules {
         own.is_some_and(|begin| begin.as_bytes() == kind.as_bytes())
     }
 
-    /// Whether it says something of entries of this type.
+    /// Whether the profile knows this type.
     pub fn knows(&self, kind: &str) -> bool {
         self.types.get(kind.as_bytes()).is_some()
     }
 
-    /// Whether every entry whose type begins so belongs to the main lane and marks
-    /// nothing, whatever else stands in it.
+    /// Whether every entry whose type begins with `start` belongs to the main lane and
+    /// gives no event, whatever else it contains.
     pub fn only_keeps(&self, start: &str) -> bool {
         let plain = |rule: &TypeRule| rule.class != Class::Local && rule.events.is_empty();
         let alone = !self.canonical.knows_replays() && self.canonical.wrapped().is_none();
         alone && self.types.beginning_with(start).all(plain)
     }
 
-    /// The crank a line names as its own, in the member that crank entries
-    /// carry their number in.
+    /// The crank number in a line, in the member that crank entries have their number in.
     pub fn crank_of(&self, line: &[u8]) -> Option<u64> {
         let key = self.crank_key.as_ref()?;
         json::read_u64(json::find(line, key.as_bytes())?)
     }
 
-    /// What the entry that ends a crank tells of it: crankhash and activityhash,
-    /// each if it is there.
+    /// Crankhash and activityhash of the entry that ends a crank, each if it is there.
     pub fn crank_hashes(&self, line: &[u8]) -> [Option<Digest>; 2] {
         let keys = self.crank_hash_keys.each_ref();
         keys.map(|key| read_digest(json::find(line, key.as_ref()?.as_bytes())?))
@@ -236,11 +234,12 @@ impl SlogRules {
         })
     }
 
-    /// What this line is. A line that is no entry (not JSON, not UTF-8, no
-    /// type) belongs to the main lane, is not canonical and tells nothing.
-    /// A line that holds an entry with its context is what the entry is.
+    /// Classifies a line. A line that is not an entry (not JSON, not UTF-8, no type)
+    /// belongs to the main lane, is not canonical and gives no event. A line that holds
+    /// an entry with its context is classified as that entry.
     ///
-    /// Takes no memory and, for most entries, reads little more than the type.
+    /// Allocates nothing for a plain line, and reads little more than the type of most
+    /// entries.
     pub fn read<'a>(&'a self, line: &'a [u8]) -> SlogEntry<'a> {
         let told = self.unwrapped(line);
         let line = told.as_ref().map_or(line, |(entry, _)| entry);
@@ -268,20 +267,20 @@ impl SlogRules {
         }
     }
 
-    /// The entry in a wrapped line, as it stands there and as the line tells it.
+    /// The entry in a wrapped line as it stands there, and its certain form.
     fn unwrapped<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
         let rules = self.canonical.wrapped()?;
         let wrapped = rules.of(line)?;
         Some((wrapped.entry, rules.told(&wrapped)))
     }
 
-    /// What a line that holds an entry and its context tells of the entry; `None`: it
-    /// is not such a line.
+    /// The certain form of the entry in a wrapped line; `None` for a line that is not
+    /// wrapped.
     pub fn unwrap(&self, line: &[u8]) -> Option<Vec<u8>> {
         self.unwrapped(line).map(|(_, told)| told)
     }
 
-    /// What such a line would tell of this entry.
+    /// The same form of an entry that its host wrote.
     pub fn told<'a>(&self, entry: &'a [u8]) -> Cow<'a, [u8]> {
         match self.canonical.wrapped() {
             Some(rules) => rules.told_of(entry),
@@ -289,8 +288,7 @@ impl SlogRules {
         }
     }
 
-    /// What of an entry is replaced where values must not go out, if the
-    /// profile says so.
+    /// Rules to redact an entry, if the profile has them.
     pub fn redact(&self) -> Option<&RedactRules> {
         self.redact.as_ref()
     }
@@ -305,7 +303,7 @@ impl SlogRules {
         }
     }
 
-    /// Which entries are canonical, and what of them is.
+    /// Rules for which entries are canonical, and which parts of them.
     pub fn canonical(&self) -> &CanonicalRules {
         &self.canonical
     }
@@ -355,8 +353,9 @@ fn covers(set: &[TypePattern], name: &[u8]) -> bool {
     set.iter().any(|pattern| pattern.covers(name))
 }
 
-/// An entry that is the node's own is on no other node and can be evicted apart
-/// from its block: it must not count for the HASH.
+/// Refuses a type that is both local and canonical. Another node does not have a
+/// node-local entry, and it can be evicted apart from its block, so it must not count for
+/// the HASH.
 fn check_apart(local: &[TypePattern], canonical: &[TypePattern]) -> Result<(), Fault> {
     for own in local {
         if let Some(both) = canonical.iter().find(|pattern| pattern.meets(own)) {
@@ -371,7 +370,7 @@ fn check_apart(local: &[TypePattern], canonical: &[TypePattern]) -> Result<(), F
 }
 
 impl EventsSection {
-    /// In the order in which events of one entry are to be taken.
+    /// Rules in the order in which the events of one entry must be applied.
     fn into_rules(self) -> Vec<(TypeName, EventRule)> {
         let starts = self
             .process_start
@@ -416,7 +415,7 @@ impl EventsSection {
 }
 
 impl WithResult {
-    /// The end of an execution, and what came of it where the entry tells.
+    /// The end of an execution, and its AppHash if the entry has it.
     fn into_end(self) -> impl Iterator<Item = (TypeName, EventRule)> {
         let (name, height) = (self.r#type, self.height);
         let end = EventRule::End {

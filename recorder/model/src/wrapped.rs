@@ -1,10 +1,10 @@
-//! Entries that their sender wraps into a line with their context, and what such a
-//! line still tells of them.
+//! Entries that their sender wraps into a line with a context, and what such a line still
+//! says about them.
 //!
-//! Such a sender takes members out of the entry and leaves out entries that it does
-//! not expect. Neither can be seen in what it writes, so no HASH rests on a wrapped
-//! line. What it tells for certain has one form, here and in the host's own line: two
-//! sources are compared by that, and nobody is accused of what was taken out.
+//! Such a sender moves members out of the entry, and leaves out entries that it does not
+//! expect. Its lines do not show either, so a wrapped line gives no HASH. What a wrapped
+//! line says for certain has one form, which the host's own line can be reduced to. Two
+//! sources are compared by that form, and nobody is accused over what was taken out.
 
 use std::borrow::Cow;
 
@@ -29,19 +29,19 @@ pub(crate) struct WrappedSection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MovedSection {
-    /// None: of every type.
+    /// Empty: every type.
     #[serde(default)]
     types: Vec<TypeName>,
     members: Vec<Moved>,
 }
 
-/// A member that is not in the wrapped entry any more.
+/// A member that is no longer in the wrapped entry.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Moved {
     name: Key,
-    /// None: the line does not tell it. A context that speaks of the entry before
-    /// is no witness.
+    /// `None`: the line does not have it. A context that is about the entry before proves
+    /// nothing.
     #[serde(default)]
     r#in: Option<MovedTo>,
 }
@@ -49,15 +49,15 @@ struct Moved {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum MovedTo {
-    /// This member of the context.
+    /// The value of this member of the context.
     Context(Key),
-    /// This member of the line, beside the entry.
+    /// The value of this member of the line, beside the entry.
     Line(Key),
-    /// It is `true` of an entry that has no member of this name, and of no other.
+    /// `true` for an entry that has no member of this name; absent for any other.
     Without(Key),
 }
 
-/// How wrapped entries are found and read.
+/// Rules that find and read wrapped entries.
 #[derive(Clone, Debug)]
 pub(crate) struct WrapRules {
     section: WrappedSection,
@@ -78,8 +78,8 @@ impl WrapRules {
         WrapRules { section, type_key }
     }
 
-    /// The entry in a line, if it is a wrapped one: the line itself has no type, its
-    /// entry has one, and there is a context.
+    /// The entry in a wrapped line. A line is wrapped if it has no type itself, its entry
+    /// has one, and it has a context.
     pub(crate) fn of<'a>(&self, line: &'a [u8]) -> Option<Wrapped<'a>> {
         if !line.starts_with(b"{") || self.type_key.opens(line) {
             return None;
@@ -104,22 +104,22 @@ impl WrapRules {
         })
     }
 
-    /// The member of a wrapped line that holds the entry.
+    /// Whether `key` is the member of a wrapped line that holds the entry.
     pub(crate) fn holds_entry(&self, key: &[u8]) -> bool {
         key == self.section.entry.as_bytes()
     }
 
-    /// The one that holds the context.
+    /// Whether `key` is the member that holds the context.
     pub(crate) fn holds_context(&self, key: &[u8]) -> bool {
         key == self.section.context.as_bytes()
     }
 
-    /// What a wrapped line tells of its entry.
+    /// The certain form of a wrapped entry.
     pub(crate) fn told(&self, wrapped: &Wrapped<'_>) -> Vec<u8> {
         self.form(wrapped.entry, wrapped.kind, &|moved| moved.value(wrapped))
     }
 
-    /// What a wrapped line would tell of an entry that its host wrote.
+    /// The same form of an entry that its host wrote.
     pub(crate) fn told_of<'a>(&self, entry: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(kind) = self.type_key.of(entry) else {
             return Cow::Borrowed(entry);
@@ -132,7 +132,7 @@ impl WrapRules {
         Cow::Owned(self.form(entry, kind, &own))
     }
 
-    /// The entry without its moved members, and behind it those that are told, always
+    /// The entry without its moved members, followed by those that have a value, always
     /// in the same order.
     fn form<'a>(
         &self,

@@ -31,7 +31,7 @@ fn rules(section: &str) -> Result<CanonicalRules, String> {
     Ok(profile.slog.unwrap().canonical().clone())
 }
 
-/// What the HASH rule removes, written a second time over serde_json's tree.
+/// The HASH rule's cuts, written a second time over serde_json's tree.
 fn removed(line: &[u8]) -> Option<Value> {
     let mut entry: Value = serde_json::from_slice(line).ok()?;
     let name = entry["type"].as_str()?.to_owned();
@@ -226,7 +226,7 @@ fn the_digest_is_that_of_the_section_with_its_keys_sorted() {
     assert_ne!(rules(&other).unwrap().digest(), agoric().digest());
 }
 
-/// Every HASH hangs on this: a change makes boxes of two releases incomparable.
+/// Every HASH depends on this digest: a change makes boxes of two releases incomparable.
 #[test]
 fn the_builtin_digest_stays_what_it_was() {
     let known = "507ca40797e7d76f322e18e9a10cfed5dbe814e455094580d6cd700dec38e786";

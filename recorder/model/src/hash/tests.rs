@@ -13,7 +13,7 @@ fn agoric() -> SlogRules {
     Profile::builtin("agoric").unwrap().slog.unwrap()
 }
 
-/// HASHes by height, ranges and attempts told apart as the HASH rule says.
+/// HASHes by height, with ranges and attempts by the HASH rule.
 fn hashes(recording: &str) -> Option<BTreeMap<u64, BlockHash>> {
     let rules = agoric();
     let mut attempt: Vec<Vec<u8>> = Vec::new();
@@ -43,7 +43,7 @@ fn hashes(recording: &str) -> Option<BTreeMap<u64, BlockHash>> {
     read.then_some(hashes)
 }
 
-/// Heights at which two recordings do not have the same HASH.
+/// Heights at which two recordings have different HASHes.
 fn different(a: &BTreeMap<u64, BlockHash>, b: &BTreeMap<u64, BlockHash>) -> Vec<u64> {
     assert_eq!(a.len(), 28);
     assert_eq!(b.len(), 28);
@@ -132,8 +132,8 @@ fn a_hash_depends_on_height_lines_and_where_they_end() {
     assert_eq!(hash(1, &[a, console, b]), all[0]);
 }
 
-/// Reads tell how a block came about: a process that has just started reads more, and one
-/// that caches less, and both executed the same.
+/// Reads depend on the process, not on the result: a process that has just started reads
+/// more, and one that caches reads less, although both executed the same.
 #[test]
 fn reads_and_the_numbers_of_operations_do_not_name_a_block_of_the_host_profile() {
     let rules = Profile::builtin("host").unwrap().slog.unwrap();
@@ -161,7 +161,7 @@ fn reads_and_the_numbers_of_operations_do_not_name_a_block_of_the_host_profile()
     assert_ne!(hash(own, &fresh), hash(own, &wrong));
     assert_ne!(hash(&former, &cached), hash(&former, &fresh));
     assert_ne!(hash(own, &cached), hash(&former, &cached));
-    // What boxes of earlier versions say they were named by.
+    // The digest in boxes of earlier versions.
     let known = "66e21a70e280f6bcd1a34f5c198dda8d";
     assert!(
         former.name_digest().to_string().starts_with(known),

@@ -1,13 +1,13 @@
-//! When blocks were told of: how long ago the last one was, and how fast they come.
+//! Times of blocks: when the last one came, and how fast they come.
 
 use std::collections::VecDeque;
 
 use haltbox_format::mark::{Mark, ReleasedBy};
 
-/// Newest blocks whose times are kept.
+/// Number of newest blocks whose times are kept.
 const KEPT: usize = 65;
-/// Blocks that come faster were read out of an old file, or caught up with: that
-/// is not how fast the chain is.
+/// Shorter intervals are ignored: the recorder read an old file or caught up, which does
+/// not show the speed of the chain.
 const SHORTEST_MS: u64 = 1000;
 
 /// The times of a ring's newest blocks, by the recorder's clock.
@@ -20,7 +20,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Takes what a mark of `time_ms` tells. A node that executes the same height
+    /// Updates the times by a mark of `time_ms`. A node that executes the same height
     /// again and again makes no progress.
     pub(super) fn take(&mut self, mark: &Mark, time_ms: u64) {
         match mark {
@@ -45,14 +45,13 @@ impl Pace {
         }
     }
 
-    /// When the last new block was told of, or the last one released, in
-    /// milliseconds since 1970.
+    /// When the last new block began, or the last one was released, in milliseconds since
+    /// 1970.
     pub fn progress_ms(&self) -> Option<u64> {
         self.progress_ms
     }
 
-    /// The median of the intervals at which the newest blocks came, in
-    /// milliseconds.
+    /// Median interval between the newest blocks, in milliseconds.
     pub fn interval_ms(&self) -> Option<u64> {
         let pairs = self.times_ms.iter().zip(self.times_ms.iter().skip(1));
         let intervals = pairs.map(|(one, next)| next.saturating_sub(*one));

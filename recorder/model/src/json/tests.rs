@@ -11,7 +11,7 @@ fn key(name: &str) -> Result<Key, String> {
     Key::try_from(name.to_owned())
 }
 
-/// What serde_json reads as an object has the same members by the walk.
+/// The walk finds the same members as serde_json in every object.
 fn agrees_with_serde(text: &[u8]) -> bool {
     let Ok(Value::Object(object)) = serde_json::from_slice(text) else {
         return false;

@@ -1,25 +1,25 @@
-//! One attempt at a height: where it stands, and what is known of it.
+//! One attempt at a height: its position in the ring, and what is known about it.
 
 use haltbox_format::blackbox::Identity;
 use haltbox_format::mark::{Attempt, Position, State, ToldBy};
 use haltbox_format::{AppHash, Digest, Stream};
 
-/// What is known against an execution, from nothing to proof. A box that was written
-/// while less was known does not stand for one of more.
+/// What is known against an execution, from nothing to proof. A box that was written at a
+/// lower finding does not count as the box of a higher one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// Nothing.
     Nothing,
     /// Something is unproven.
     Doubt,
-    /// The node told that it does not stand.
+    /// The node said that the block does not stand.
     Broken,
     /// Its hash and the network's are proved to differ.
     Proved,
 }
 
 impl Finding {
-    /// What a state means. `broken`: the node told that the block does not stand.
+    /// The finding of a state. `broken`: the node said that the block does not stand.
     pub fn of(state: State, broken: bool) -> Finding {
         match state {
             State::Diverged => Finding::Proved,
@@ -31,46 +31,45 @@ impl Finding {
         }
     }
 
-    /// What was known when a box was made. `None` for boxes of older recorders, which do
-    /// not tell.
+    /// The finding when a box was made. `None` for boxes of older recorders, which do not
+    /// have it.
     pub fn of_box(identity: &Identity) -> Option<Finding> {
         let of = |state| Finding::of(state, identity.broken);
         identity.state.map(of)
     }
 
-    /// It is frozen at once, and nothing that comes later takes it back.
+    /// Whether the block is frozen at once, and nothing later takes the finding back.
     pub fn is_settled(self) -> bool {
         self >= Finding::Broken
     }
 }
 
-/// One attempt at a height, and all that is known of it.
+/// One attempt at a height, and all that is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Which attempt.
     pub of: Attempt,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Its first entry.
+    /// Position of its first entry.
     pub from: Position,
-    /// Behind the last entry of its execution. `None` also for an execution
-    /// that the host threw away.
+    /// Position behind the last entry of its execution. `None` also for an execution that
+    /// the host discarded.
     pub end: Option<Position>,
-    /// Where what follows no longer belongs to it: set as soon as it is
-    /// committed, so that a halted chain's log does not grow it without bound.
+    /// Position from which entries no longer belong to it. It is set at the commit;
+    /// without it the log of a halted chain would make the block grow without bound.
     pub until: Option<Position>,
-    /// Neither its first entries nor any between them and the newest can be
-    /// missing.
+    /// Neither its first entries nor any up to the newest can be missing.
     pub whole: bool,
-    /// It did work of its own.
+    /// It executed something.
     pub executed: bool,
-    /// Opened by work that precedes its own begin entry, which is still to come.
+    /// Work before its own begin entry opened it, and that entry has not come yet.
     pub early: bool,
-    /// Who told of its begin.
+    /// Streams that reported its begin.
     pub begun: ToldBy,
-    /// Who told of its end.
+    /// Streams that reported its end.
     pub ended: ToldBy,
-    /// Who told of its commit.
+    /// Streams that reported its commit.
     pub committed: ToldBy,
     /// This node's AppHash after it.
     pub app_hash: Option<AppHash>,
@@ -78,11 +77,11 @@ pub struct Block {
     pub network: Option<AppHash>,
     /// Why it is pinned, or which field diverged.
     pub why: Option<String>,
-    /// The node told that the block does not stand: nothing later releases it.
+    /// The node said that the block does not stand: no later block releases it.
     pub broken: bool,
-    /// Box that holds it.
+    /// Name of the box that holds it.
     pub frozen: Option<String>,
-    /// Cranks finished in it.
+    /// Number of cranks that finished in it.
     pub cranks: u64,
     /// First crank's number.
     pub first_crank: Option<u64>,
@@ -118,18 +117,18 @@ impl Block {
         }
     }
 
-    /// A later block that is agreed, or a later attempt, releases it.
+    /// Whether a later agreed block, or a later attempt, releases it.
     pub(super) fn is_releasable(&self) -> bool {
         let undecided = matches!(self.state, State::Open | State::Committed | State::Pinned);
         undecided && !self.broken
     }
 
-    /// What is known against it.
+    /// The finding against it.
     pub fn finding(&self) -> Finding {
         Finding::of(self.state, self.broken)
     }
 
-    /// Its records must not be overwritten.
+    /// Whether its records must not be overwritten.
     pub fn is_protected(&self) -> bool {
         match self.state {
             State::Open | State::Committed => true,
@@ -138,31 +137,33 @@ impl Block {
         }
     }
 
-    /// Protected because something is wrong: not even to make room.
+    /// Whether it is protected because something is wrong. Such a block is not
+    /// overwritten even to make room.
     pub fn is_pinned(&self) -> bool {
         self.is_protected() && matches!(self.state, State::Pinned | State::Diverged)
     }
 
-    /// Its execution is recorded from its first entry to its last, as far as
-    /// the marks tell. Whether the bodies are still there is another question.
+    /// Whether the marks say that its execution is recorded from the first entry to the
+    /// last. They do not say whether the records still exist.
     pub fn is_complete(&self) -> bool {
         self.whole && self.end.is_some() && self.ended.has(Stream::Slog)
     }
 
-    /// Something is wrong with it, whether a box holds it or not.
+    /// Whether something is wrong with it, with or without a box.
     pub(super) fn is_found(&self) -> bool {
         matches!(self.state, State::Pinned | State::Diverged)
     }
 
-    /// Released, and no entry to come can belong to it: not one the slog, which
-    /// is at `slog_at`, has still to begin.
+    /// Whether it is released and no later entry can belong to it. A block that only the
+    /// node's log began is not settled while the slog, which is at `slog_at`, has not
+    /// reached its height.
     pub(super) fn is_settled(&self, slog_at: Option<u64>) -> bool {
         let awaits_slog =
             !self.begun.has(Stream::Slog) && slog_at.is_some_and(|at| at < self.of.height);
         !self.is_protected() && self.until.is_some() && !awaits_slog
     }
 
-    /// It ran to its end and did work of its own.
+    /// Whether it executed something and reached its end.
     pub(super) fn is_executed(&self) -> bool {
         self.executed && self.end.is_some()
     }

@@ -1,4 +1,4 @@
-//! Deciding: what an event means for the blocks, as marks.
+//! Decides what an event means for the blocks, as marks.
 
 use haltbox_format::mark::{
     Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
@@ -10,11 +10,12 @@ use super::block::{Block, Finding};
 use super::{APP_HASH, Accused, Lifecycle};
 use crate::event::{Break, Event, Mismatch, Refusal, Weight};
 
-/// Blocks that the node said do not stand and that no box holds yet: more of them are not
-/// kept beyond the next agreed block, or a storm would fill the ring.
+/// Most blocks that are kept because the node said that they do not stand, while no box
+/// holds them. Beyond that the next agreed block releases them. Without this limit a
+/// storm of such lines would fill the ring.
 const BROKEN: usize = 16;
 
-/// One event's decisions: every mark is applied as it is made.
+/// The decisions about one event. Every mark is applied as soon as it is made.
 pub(super) struct Decision<'a> {
     pub(super) life: &'a mut Lifecycle,
     pub(super) by: Stream,
@@ -26,8 +27,8 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     pub(super) fn on(&mut self, event: &Event) {
         match event {
-            // Two streams do not keep step: where the slog tells of a start, the
-            // node's log would tell of it in the middle of a later block.
+            // The two streams are not in step. If the slog reports starts, the node's log
+            // would report one in the middle of a later block.
             Event::ProcessStart if self.by == Stream::Slog || !self.life.is_told_by_slog() => {
                 self.process_start();
             }
@@ -78,7 +79,7 @@ impl Decision<'_> {
         }));
     }
 
-    /// Notes once that the node's log told something that cannot be used.
+    /// Notes once that the node's log said something that cannot be used.
     pub(super) fn doubt(&mut self, what: &str, height: Option<u64>) {
         if std::mem::replace(&mut self.life.trust.noted, true) {
             return;
@@ -101,7 +102,7 @@ impl Decision<'_> {
         self.emit(Mark::NodeStart);
     }
 
-    /// Pins what `stream` began and the host never made durable.
+    /// Pins every block that `stream` began and the host did not make durable.
     fn pin_unfinished(&mut self, stream: Stream, why: &str) {
         for of in self.all(|b| b.state == State::Open && b.begun.has(stream)) {
             self.pin(of, why);
@@ -141,9 +142,9 @@ impl Decision<'_> {
         }));
     }
 
-    /// Where a block that begins here has its first entry, and whether nothing
-    /// before it can be missing. A host that begins again in mid-block repeats
-    /// its begin entry, so a stream without a hole is all it takes.
+    /// Position of the first entry of a block that begins here, and whether nothing
+    /// before it can be missing. A host that begins again in mid-block repeats its begin
+    /// entry, so a stream without a gap is enough.
     fn first_entry(&self) -> (Position, bool) {
         match self.by {
             Stream::Slog => (
@@ -155,8 +156,8 @@ impl Decision<'_> {
         }
     }
 
-    /// The stream goes on to `height`: an attempt it did not end is kept, unless
-    /// the other stream saw its end.
+    /// The stream moved to `height`. Pins an attempt that it did not end, unless the
+    /// other stream saw the end.
     fn leave_open(&mut self, height: u64) {
         let unended = |b: &&Block| b.state == State::Open && !b.ended.any();
         let Some(of) = self.life.open(self.by).filter(unended).map(|b| b.of) else {
@@ -170,8 +171,8 @@ impl Decision<'_> {
         self.pin(of, why);
     }
 
-    /// Executing the next height means that the one before was committed,
-    /// also where its commit entry is missing.
+    /// Executing the next height means that the one before was committed, even if its
+    /// commit entry is missing.
     fn imply_commit(&mut self, height: u64) {
         let by = self.by;
         let left = |b: &Block| {
@@ -182,8 +183,9 @@ impl Decision<'_> {
         }
     }
 
-    /// Of many attempts the first, the last that was executed to its end, and
-    /// the newest are kept: a crash loop must not fill the ring with the others.
+    /// Releases attempts in between. The first attempt, the last one that was executed to
+    /// its end, and the newest are kept. A crash loop must not fill the ring with the
+    /// others.
     fn supersede(&mut self, newest: Attempt) {
         let subject = self.life.subject(newest.height);
         let subject = subject.filter(|b| b.is_executed()).map(|b| b.of);
@@ -245,7 +247,8 @@ impl Decision<'_> {
             let unlike = |b: &Block| b.app_hash.is_some_and(|known| known != app_hash);
             block.is_some_and(|b| unlike(b) || b.broken && b.app_hash.is_none())
         };
-        // A height that is executed again as a node catches up is not told to begin.
+        // Without a slog, no entry reports the begin of a height that is executed again
+        // while a node catches up.
         let again = of.filter(other).filter(|_| !self.life.is_told_by_slog());
         let of = match again {
             Some(_) => {
@@ -271,8 +274,9 @@ impl Decision<'_> {
         }
     }
 
-    /// A block whose begin this stream never told: the recorder was attached in
-    /// it. `None` if what is recorded lies above it: nothing of it can be here.
+    /// Opens a block whose begin this stream never reported, because the recorder was
+    /// attached in the middle of it. `None` if the recording is above that height: it has
+    /// nothing of the block.
     fn attach(&mut self, height: u64) -> Option<Attempt> {
         let lies_above = match self.by {
             Stream::Slog => self
@@ -296,7 +300,8 @@ impl Decision<'_> {
         of
     }
 
-    /// A block that is not recorded: what stands at its height is another one.
+    /// Opens a new attempt for a block that is not recorded. The attempts at its height
+    /// are other blocks.
     fn attach_unlike(&mut self, height: u64) -> Attempt {
         let latest = self.life.latest(height);
         let attempt = latest.map_or(1, |b| b.of.attempt + 1);
@@ -306,7 +311,7 @@ impl Decision<'_> {
         of
     }
 
-    /// Where records begin that no block has claimed.
+    /// Position of the first records that belong to no block.
     fn unclaimed(&self) -> Position {
         let behind = |b: &Block| b.until.or(b.end).unwrap_or(self.after);
         self.life.blocks.last().map_or(Position::default(), behind)
@@ -332,7 +337,7 @@ impl Decision<'_> {
 
     fn abort(&mut self, height: u64) {
         let meant = self.life.meant(height, self.by);
-        // Also one that is suspected meanwhile: what follows is not of it.
+        // Also an attempt that was pinned meanwhile: later entries do not belong to it.
         let suspected = |b: &&Block| matches!(b.state, State::Pinned | State::Diverged);
         let runs = |b: &&Block| b.follows(self.by) && b.end.is_none() && b.until.is_none();
         let open = meant.filter(|b| b.state == State::Open || suspected(b) && runs(b));
@@ -367,8 +372,8 @@ impl Decision<'_> {
         }
     }
 
-    /// The node itself speaks of a height of which nothing is recorded: at its log
-    /// level, or behind a gap, nothing else tells of the block.
+    /// Whether the node itself reports a height without any records. At its log level, or
+    /// behind a gap, nothing else reports the block.
     fn is_attachable(&self, height: Option<u64>, weight: Weight) -> bool {
         let newest = self.life.blocks.iter().map(|b| b.of.height).max();
         match weight {
@@ -380,10 +385,10 @@ impl Decision<'_> {
         }
     }
 
-    /// What others may have written says nothing of the network's hash.
+    /// Pins the suspected block. Text that others may have chosen does not set a hash.
     fn suspect_of(&mut self, of: Attempt, seen: &Mismatch) {
         let own = seen.weight != Weight::Quoted && seen.field == APP_HASH;
-        // First words of a panic are believed once the process ends.
+        // The first words of a panic count only once the process ends.
         let spoken = matches!(seen.weight, Weight::Seen | Weight::Blamed);
         let unknown = self.life.block(of).is_some_and(|b| {
             b.app_hash.is_none()
@@ -415,7 +420,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Keeps the block that the host was at when it got into trouble.
+    /// Keeps the block that the host was working on when it got into trouble.
     fn accuse_newest(&mut self, why: &str) {
         match self.life.newest_accused() {
             Some(of) => self.suspect(of, why, None),
@@ -426,8 +431,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Keeps the block that does not stand, whatever the node went on to. One that is
-    /// not recorded gets its place here: what stands around it is the evidence.
+    /// Keeps the block that does not stand, whatever the node did next. A block that is
+    /// not recorded gets its place here, because the entries around it are the evidence.
     fn broke(&mut self, told: &Break) {
         let known = self.life.accused(&Event::Break(told.clone()));
         let of = match (known, told.height) {
@@ -463,7 +468,7 @@ impl Decision<'_> {
         }
     }
 
-    /// A failure is told once: a node that keeps running keeps saying it.
+    /// Marks a divergence once: a node that keeps running repeats the message.
     fn diverge(&mut self, of: Attempt, seen: &Mismatch) {
         if self
             .life
@@ -479,8 +484,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Keeps a block that may have diverged. One the network agreed with is not
-    /// called back: the line is a divergent proposer's, or an old one.
+    /// Pins a block that may have diverged. A block that the network agreed with stays
+    /// released: the line comes from a divergent proposer, or is an old one.
     fn suspect(&mut self, of: Attempt, why: &str, network: Option<AppHash>) {
         let news = |b: &Block| match b.state {
             State::Open | State::Committed => true,

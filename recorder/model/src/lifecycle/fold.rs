@@ -1,4 +1,4 @@
-//! Folding marks: the only thing that changes a block.
+//! Folds marks. Nothing else changes a block.
 
 use haltbox_format::mark::{
     Attempt, Begin, Boundary, Checkpoint, Counters, Crank, Diverged, Loss, Mark, Pin, Position,
@@ -10,7 +10,7 @@ use super::block::Block;
 use super::{APP_HASH, Lifecycle};
 
 impl Lifecycle {
-    /// Folds one mark that stands at `at`.
+    /// Applies one mark at position `at`.
     pub fn apply(&mut self, mark: &Mark, at: Position) {
         self.dropped.take(mark);
         match mark {
@@ -63,7 +63,7 @@ impl Lifecycle {
         }
     }
 
-    /// Keeps blocks in the order of the slog, also where the node's log ran ahead.
+    /// Keeps blocks in the order of the slog, even if the node's log was ahead.
     fn move_last(&mut self, of: Attempt) {
         let Some(index) = self.blocks.iter().rposition(|b| b.of == of) else {
             return;
@@ -75,9 +75,9 @@ impl Lifecycle {
         self.blocks[index..=index + after].rotate_left(1);
     }
 
-    /// No other block is open. Behind a gap the stream may be back in an earlier one:
-    /// what follows its end goes to the block that is still open, and may be the next
-    /// one's first work.
+    /// Whether no other block is open. Behind a gap the stream may be back in an earlier
+    /// block: entries behind its end then go to the block that is still open, and may be
+    /// the first work of the next one.
     fn is_current(&self, of: Attempt) -> bool {
         self.open(Stream::Slog).is_none_or(|open| open.of == of)
     }
@@ -115,8 +115,8 @@ impl Lifecycle {
         }
     }
 
-    /// Marks of a block that was released long ago may be evicted: that it
-    /// diverged is told all the same.
+    /// The marks of a block that was released long ago may be evicted. That it diverged
+    /// is kept all the same.
     fn apply_diverged(&mut self, diverged: &Diverged, at: Position) {
         if self.block(diverged.of).is_none() {
             self.blocks.push(Block::new(diverged.of, at));
@@ -124,7 +124,7 @@ impl Lifecycle {
         self.change(diverged.of, |block| block.diverge(diverged, at));
     }
 
-    /// What follows `at` belongs to the next block.
+    /// Entries behind `at` belong to the next block.
     fn set_boundary(&mut self, at: Position, whole: bool) {
         self.boundary = Some(Boundary { at, whole });
         self.prelude = None;
@@ -142,7 +142,7 @@ impl Lifecycle {
         });
     }
 
-    /// A loss belongs to every block from whose records one may be missing.
+    /// A loss spoils every block of which a record may be missing.
     fn apply_loss(&mut self, loss: &Loss, at: Position) {
         if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
             return;
@@ -174,8 +174,8 @@ impl Lifecycle {
         blocks.for_each(|block| block.whole = false);
     }
 
-    /// An older recorder does not tell where it dropped records: anywhere since
-    /// it last told of a loss.
+    /// An older recorder does not say where it dropped records: anywhere since its last
+    /// Loss mark.
     fn spoil_since_last_loss(&mut self, at: Position) {
         let (from, until) = (self.last_loss.unwrap_or(at).main, at.main + 1);
         self.spoil(Counters { from, until });
@@ -189,7 +189,7 @@ impl Lifecycle {
         self.set_boundary(at, true);
     }
 
-    /// Blocks whose own marks were evicted are put before the one they preceded.
+    /// Inserts blocks whose own marks were evicted before the block that they preceded.
     fn apply_checkpoint(&mut self, checkpoint: &Checkpoint) {
         let mut place = self.blocks.len();
         for told in checkpoint.blocks.iter().rev() {
@@ -212,8 +212,8 @@ impl Lifecycle {
 }
 
 impl Block {
-    /// Whether `stream` decides where the block's entries begin and end: the
-    /// slog does wherever it told of the block.
+    /// Whether `stream` decides where the block's entries begin and end. The slog does
+    /// for every block that it began.
     pub(super) fn follows(&self, stream: Stream) -> bool {
         match stream {
             Stream::Slog => self.begun.has(Stream::Slog),
@@ -259,7 +259,7 @@ impl Block {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
             if pin.broken && !self.broken {
-                // A box that was written before holds a doubt at most.
+                // A box that was written before shows a doubt at most.
                 self.frozen = None;
             }
             self.broken |= pin.broken;
@@ -272,7 +272,7 @@ impl Block {
 
     fn diverge(&mut self, diverged: &Diverged, at: Position) {
         if self.state != State::Diverged {
-            // A box that was written before holds a doubt, not the proof.
+            // A box that was written before shows a doubt, not the proof.
             self.frozen = None;
         }
         self.state = State::Diverged;

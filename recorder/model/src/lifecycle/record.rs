@@ -1,7 +1,7 @@
-//! A block in memory and its record in a checkpoint.
+//! Converts a block in memory to its record in a checkpoint, and back.
 //!
-//! Every member is named on both sides: one that is added to a block does not reach the
-//! disk, or get lost on the way there, without a decision.
+//! Both directions name every member. A member that is added to a block does not compile
+//! until someone decides whether it goes to disk.
 
 use haltbox_format::mark::BlockRecord;
 

@@ -18,7 +18,7 @@ struct Entry {
     event: Option<Event>,
 }
 
-/// A recorder without a ring: entries go in, marks come out, each at the main
+/// A recorder without a ring: takes entries, gives marks. Each mark stands at the main
 /// counter of its entry.
 #[derive(Clone, Default)]
 struct Tape {
@@ -69,7 +69,7 @@ impl Tape {
         self.marks.extend_from_slice(marks);
     }
 
-    /// What a recorder finds that opens the ring now.
+    /// State of a recorder that opens the ring now.
     fn reopened(&self) -> Tape {
         let mut life = folded(&self.spine);
         if let Some(from) = life.search_from() {
@@ -229,12 +229,12 @@ fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
             format!("{chain} {replaced}"),
             "4.1 confirmed; 5.1 confirmed; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
         ),
-        // The node says which block does not stand, though it was released long ago.
+        // The node says which block does not stand, although it was released long ago.
         (
             format!("{chain} n break 5 A5; {replaced}"),
             "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
         ),
-        // Told once the height has another block: by its hash it is still the first.
+        // Said after the height got another block: the hash still selects the first.
         (
             format!("{chain} {replaced} n break 5 A5"),
             "4.1 confirmed; 5.1 pinned P; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
@@ -250,17 +250,18 @@ fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
             format!("{chain} n break 50 A50; {}", heads(&[(7, "A7"), (8, "A8")])),
             "4.1 confirmed; 5.1 confirmed; 6.1 pinned P; 7.1 confirmed; 8.1 committed P",
         ),
-        // It is not recorded: it gets a place, and what comes to its height another.
+        // The block is not recorded: it gets a place, and later entries at its height
+        // another one.
         (
             format!("{chain} n break 7; {}", heads(&[(7, "B7"), (8, "B8")])),
             "4.1 confirmed; 5.1 confirmed; 6.1 confirmed; 7.1 pinned P; 7.2 confirmed; 8.1 committed P",
         ),
-        // The height is not told.
+        // The height is unknown.
         (
             format!("{chain} n break 0; {}", heads(&[(7, "A7"), (8, "A8")])),
             "4.1 confirmed; 5.1 confirmed; 6.1 pinned P; 7.1 confirmed; 8.1 committed P",
         ),
-        // Once a box holds it, it may go.
+        // Once a box holds it, it can be released.
         (
             format!("{chain} n break 5 A5; frozen 5 1; {replaced}"),
             "4.1 confirmed; 5.1 pinned; 6.1 confirmed; 5.2 confirmed; 6.2 confirmed; 7.1 committed P",
@@ -351,7 +352,7 @@ struct Row {
     states: &'static str,
     /// Not checked if empty.
     spans: &'static str,
-    /// `N text`: so many marks begin with the text.
+    /// `N text`: N marks begin with the text.
     marks: &'static [&'static str],
 }
 
@@ -391,8 +392,8 @@ const TABLE: &[Row] = &[
         "start; run 18446744073709551614; run 18446744073709551615; n commit 18446744073709551615",
         "18446744073709551614.1 confirmed WCX; 18446744073709551615.1 committed WCXP", "", &[]),
 
-    // The node's log is far ahead of the slog, as after a time without a recorder: of
-    // whom a line without a height speaks is not recorded yet.
+    // The node's log is far ahead of the slog, as after a time without a recorder. A line
+    // without a height is about a block that is not recorded yet.
     row("a failure of a height that is not recorded yet accuses no block",
         "start; run 1; n hash 6 AA; n hard ? AA/BB",
         "1.1 pinned WCXP", "", &["0 diverged", "1 pin 1.1 AppHash mismatch at an unknown height"]),
@@ -884,7 +885,7 @@ fn an_operator_who_names_no_block_means_the_worst() {
 
 // What holds for every sequence.
 
-/// xorshift64*: a test's choices have to come again from its seed.
+/// xorshift64*: a failing test must be repeatable from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -940,7 +941,7 @@ fn anything(dice: &mut Dice, clock: u64) -> Entry {
     entries(&format!("{by}{step}")).remove(0)
 }
 
-/// Marks that may take protection away, held against what was told.
+/// Checks the marks that may end protection against the events.
 fn check_release(mark: &Mark, event: Option<&Event>) {
     let Mark::Release(release) = mark else { return };
     let height = release.of.height;
@@ -965,8 +966,8 @@ fn check_protection(was: &Lifecycle, is: &Lifecycle, marks: &[Mark]) {
     }
 }
 
-/// What is protected is the same without the marks before a checkpoint, but for
-/// what is known of a block that was settled then and diverged afterwards.
+/// The protected blocks are the same without the marks before a checkpoint, except for a
+/// block that was settled then and diverged later.
 fn check_late(late: &Lifecycle, settled: &[Attempt], life: &Lifecycle) {
     assert_eq!(protected(late).len(), protected(life).len());
     for block in protected(life) {
@@ -978,7 +979,7 @@ fn check_late(late: &Lifecycle, settled: &[Attempt], life: &Lifecycle) {
     assert_eq!(late.search_from(), life.search_from());
 }
 
-/// A reader that finds nothing before a checkpoint, and what that leaves out.
+/// A reader that finds nothing before a checkpoint, and what it lacks.
 fn late_reader(life: &Lifecycle) -> (Lifecycle, Vec<Attempt>) {
     let mut late = Lifecycle::default();
     late.apply(&Mark::Checkpoint(life.checkpoint()), main(0));
@@ -1060,7 +1061,7 @@ fn a_checkpoint_puts_blocks_whose_marks_were_evicted_in_their_place() {
     assert_eq!(late.blocks(), tape.life.blocks());
 }
 
-/// Protected blocks by name: what was forgotten may have stood between them.
+/// Protected blocks by name: blocks between them may have been removed.
 fn sorted(life: &Lifecycle) -> Vec<&Block> {
     let mut blocks = protected(life);
     blocks.sort_by_key(|b| (b.of.height, b.of.attempt));
@@ -1226,9 +1227,9 @@ fn a_recorder_opened_again_goes_on_as_if_it_had_never_been_away() {
     }
 }
 
-/// The streams do not keep step: the node's log tells of a start that the slog
-/// told of long before. A recorder that was opened in between must not cut the
-/// block in two, whose second half would have a HASH of its own.
+/// The streams are not in step: the node's log reports a start that the slog reported
+/// long before. A recorder that was opened in between must not cut the block in two,
+/// because the second half would have a HASH of its own.
 #[test]
 fn a_start_that_the_node_s_log_tells_late_cuts_no_block_of_the_slog() {
     let steps = "start; run 4; begin 5; work; reopen; n start; exec; crank 5; end 5; commit 5";
@@ -1242,8 +1243,8 @@ fn a_start_that_the_node_s_log_tells_late_cuts_no_block_of_the_slog() {
     );
 }
 
-/// The bytes of a checkpoint and the blocks of a life are types of their own: nothing is
-/// lost or moved between them.
+/// The bytes of a checkpoint and the blocks in memory have separate types: the conversion
+/// loses and moves nothing.
 #[test]
 fn the_blocks_of_a_checkpoint_are_written_again_as_they_were_read() {
     let text = include_str!("../../../format/testdata/checkpoint.json").trim_end();

@@ -1,4 +1,4 @@
-//! What was told beside a ring, laid over what the ring's own marks tell.
+//! Applies the marks of an attached recorder on top of the ring's own marks.
 
 use haltbox_format::RingId;
 use haltbox_format::attached::{Told, about};
@@ -7,17 +7,17 @@ use haltbox_format::mark::{Attempt, Mark, Position, State};
 use super::Lifecycle;
 
 impl Lifecycle {
-    /// Lays what was told beside a ring over what the marks of the ring tell. A block that
-    /// the ring released since is not called back by a doubt, and of what the ring itself
-    /// tells of a block nothing is changed: not where it begins, nor this node's AppHash.
-    /// The records of a block, and so its HASH, are the ring's alone.
+    /// Applies the marks of an attached recorder. Three things they never change: a doubt
+    /// does not pin a block that the ring released since, and a block that the ring knows
+    /// keeps its position and this node's AppHash. The records of a block, and so its
+    /// HASH, come from the ring alone.
     pub fn apply_told(&mut self, told: &Told, ring: Option<RingId>, at: Position) {
         if !told.is_of(ring) {
             return;
         }
         let oldest = self.blocks.iter().map(|block| block.of.height).min();
-        // The ring's own marks of it went by age, and a box holds it: where its entries
-        // stand is not known, and it stands nowhere else.
+        // The ring's own marks of the block were evicted by age, and a box holds it.
+        // Nobody knows where its entries stand, so it gets no place here.
         let is_gone = |of: Attempt| {
             oldest.is_some_and(|oldest| of.height < oldest) && told.holds_a_box_of(of)
         };

@@ -1,27 +1,27 @@
-//! Colour codes: `ESC [ ... m`, which consoles also put between a key and its
-//! value, and what collectors make of their ESC.
+//! Removes colour codes: `ESC [ ... m`. Consoles also print them between a key and its
+//! value, and collectors write the ESC in several ways.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem;
 
-/// How ESC is written: as it is, by rsyslog, by `cat -v`, by programs that quote
-/// what they print. The last is of collectors that leave it out.
+/// Spellings of ESC: raw, by rsyslog, by `cat -v`, by programs that quote what they
+/// print. The empty one is for collectors that leave ESC out.
 const ESCAPES: [&[u8]; 8] = [
     b"\x1b", b"#033", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\033", b"",
 ];
 
-/// Every coloured line sets the colours back.
+/// Every coloured line resets the colours.
 static RESET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"[0m"));
 
-/// There may be codes in it: each begins with ESC, however that is written, and `[`.
+/// Whether the text may contain codes. Each begins with ESC, in any spelling, and `[`.
 pub(super) fn are_in(text: &[u8]) -> bool {
     memchr::memchr(0x1b, text).is_some() || RESET.find(text).is_some()
 }
 
-/// Takes the codes out. One between two letters or digits stays: taking it out
-/// would make one value of two.
+/// Removes the codes. A code between two letters or digits stays, because removing it
+/// would join two values into one.
 pub(super) fn taken_out(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let Some(escape) = RESET.find(&text).and_then(|at| escape_before(&text, at)) else {
         return without(text, ESCAPES[0]);

@@ -1,15 +1,14 @@
-//! The head of an entry: what its logger prints before the message.
+//! Parses the head of an entry: what its logger prints before the message.
 //!
-//! A message position is where a head ends. Everything else on a line may be
-//! text that somebody else chose.
+//! The message begins where a head ends. Everything else on a line may be text that
+//! somebody else chose.
 
-/// What a time in a head is at most long.
+/// Most bytes of a time in a head.
 pub(super) const MAX_TIME: usize = 40;
-/// What brackets behind a level hold at most: `[2025-10-02T13:00:00.123+02:00]`.
+/// Most bytes in brackets behind a level: `[2025-10-02T13:00:00.123+02:00]`.
 const MAX_BRACKET: usize = 48;
 
-/// Names of levels as loggers print them before a message, and whether they say
-/// error or worse.
+/// Names of levels as loggers print them, and whether they mean error or worse.
 const LEVELS: [(&[u8], bool); 27] = [
     (b"TRC", false),
     (b"TRAC", false),
@@ -40,12 +39,12 @@ const LEVELS: [(&[u8], bool); 27] = [
     (b"CRITICAL", true),
 ];
 
-/// The logger's own head of an entry.
+/// The head of an entry.
 pub(super) enum Head<'a> {
     /// A message, then logfmt fields: CometBFT's plain form, consoles.
     Message {
         error: bool,
-        /// From the message on.
+        /// The text from the message on.
         rest: &'a [u8],
     },
     /// Columns: the message, then one JSON object: zap's console.
@@ -57,7 +56,7 @@ pub(super) enum Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The head `text` begins with.
+    /// Parses the head that `text` begins with.
     pub(super) fn read(text: &'a [u8], loggers: &[String]) -> Option<Head<'a>> {
         if let Some((error, rest)) = native(text) {
             return Some(Head::Message { error, rest });
@@ -75,7 +74,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Fields that logfmt begins with, of loggers that print nothing else.
+/// Fields that begin a logfmt line, in loggers that print nothing else.
 const FIRST_FIELDS: [&[u8]; 7] = [
     b"time=",
     b"ts=",
@@ -86,7 +85,7 @@ const FIRST_FIELDS: [&[u8]; 7] = [
     b"msg=",
 ];
 
-/// A head, a JSON object or a line of logfmt stands at the beginning.
+/// Whether the text begins with a head, a JSON object or a line of logfmt.
 pub(super) fn stands_at(text: &[u8]) -> bool {
     let field = || {
         let mut firsts = FIRST_FIELDS.iter();
@@ -102,7 +101,7 @@ pub(super) fn stands_at(text: &[u8]) -> bool {
     }
 }
 
-/// The names loggers give to error and what is worse.
+/// Whether a level means error or worse.
 pub(super) fn is_error_level(level: &[u8]) -> bool {
     let mut levels = LEVELS.iter();
     levels.any(|(name, error)| *error && level.eq_ignore_ascii_case(name))
@@ -122,11 +121,11 @@ pub(super) fn native(text: &[u8]) -> Option<(bool, &[u8])> {
     (level.is_ascii_uppercase() && is_date).then_some((*level == b'E', rest))
 }
 
-/// A level as consoles print it: `ERR `, `[ERROR] `, `ERRO[0042] `,
-/// `ERROR[10-02|13:00:00.123] `, `error<TAB>`. Gives what follows, from its first
+/// Parses a level as consoles print it: `ERR `, `[ERROR] `, `ERRO[0042] `,
+/// `ERROR[10-02|13:00:00.123] `, `error<TAB>`. Returns what follows, from its first
 /// space on.
 pub(super) fn level(text: &[u8]) -> Option<(bool, &[u8])> {
-    // Most of what is asked about is a time or a word.
+    // Most callers pass a time or a word.
     let first = text.first()?;
     (first.is_ascii_alphabetic() || *first == b'[').then_some(())?;
     let bracketed = text.strip_prefix(b"[");
@@ -138,7 +137,7 @@ pub(super) fn level(text: &[u8]) -> Option<(bool, &[u8])> {
         Some(_) => rest.strip_prefix(b"]")?,
         None => rest,
     };
-    // Words in small letters are levels only where a logger's form says so.
+    // A lower-case word is a level only if the logger's form shows that.
     let small = bracketed.is_some() || rest.starts_with(b"\t");
     let is_name = |known: &&(&[u8], bool)| match small {
         true => name.eq_ignore_ascii_case(known.0),
@@ -149,7 +148,8 @@ pub(super) fn level(text: &[u8]) -> Option<(bool, &[u8])> {
     rest.first().is_some_and(is_space).then_some((*error, rest))
 }
 
-/// geth and logrus put the time, or the seconds since the start, behind the level.
+/// Skips the time, or the seconds since the start, which geth and logrus print behind the
+/// level.
 fn skip_time_in_brackets(text: &[u8]) -> &[u8] {
     let after = || {
         let inside = text.trim_ascii_start().strip_prefix(b"[")?;
@@ -161,12 +161,12 @@ fn skip_time_in_brackets(text: &[u8]) -> &[u8] {
     after().unwrap_or(text)
 }
 
-/// Behind zap's level: logger, caller, message, fields. Logger and caller are
-/// optional; only known loggers count, or a message that somebody else chose
-/// could pass for one.
+/// Parses the columns behind zap's level: logger, caller, message, fields. Logger and
+/// caller are optional. Only known loggers count, because a message that somebody else
+/// chose could pass for one.
 ///
-/// Other consoles pad their messages, too: without a tab behind the level only a
-/// JSON object at the end tells columns.
+/// Other consoles pad their messages, too. Without a tab behind the level, only a JSON
+/// object at the end proves columns.
 fn columns<'a>(text: &'a [u8], loggers: &[String]) -> Option<(&'a [u8], &'a [u8])> {
     let tab = text.starts_with(b"\t");
     (tab || text.starts_with(b"  ")).then_some(())?;
@@ -182,7 +182,7 @@ fn columns<'a>(text: &'a [u8], loggers: &[String]) -> Option<(&'a [u8], &'a [u8]
     (tab || fields.starts_with(b"{")).then_some((message, fields))
 }
 
-/// Columns stand apart by a tab, or by spaces where a terminal expanded it.
+/// Splits at a tab, or at two spaces, which some terminals print for it.
 fn split_column(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let tab = memchr::memchr(b'\t', text);
     let spaces = memchr::memmem::find(text, b"  ");
@@ -206,7 +206,7 @@ fn is_caller(column: &[u8], _loggers: &[String]) -> bool {
     file.ends_with(b".go") && is_line && !file.contains(&b' ')
 }
 
-/// `consensus/state.go:732 > `, `<state.go:732> `, `comet: ` before a message.
+/// Skips `consensus/state.go:732 > `, `<state.go:732> ` and `comet: ` before a message.
 fn skip_names<'a>(text: &'a [u8], loggers: &[String]) -> &'a [u8] {
     let (word, rest) = split_word(text);
     let caller = word.strip_prefix(b"<").unwrap_or(word);

@@ -1,5 +1,5 @@
-//! Lines that are JSON objects: loggers' JSON forms, and collectors that wrap
-//! a line into one.
+//! Parses lines that are JSON objects: loggers' JSON forms, and objects that collectors
+//! wrap a line into.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,19 +9,20 @@ use serde_json::{Map, Value as Json};
 
 use super::{End, Field, MAX_FIELDS, Value};
 
-/// Where loggers put the message: CometBFT, zerolog, zap and slog, OpenTelemetry.
+/// Keys of the message in loggers' objects: CometBFT, zerolog, zap and slog,
+/// OpenTelemetry.
 pub(super) const MESSAGE_KEYS: [&str; 4] = ["_msg", "message", "msg", "body"];
 
-/// Where they put the level.
+/// Keys of the level.
 pub(super) const LEVEL_KEYS: [&str; 5] = ["level", "lvl", "severity", "severityText", "@l"];
 
-/// Where they put the time.
+/// Keys of the time.
 pub(super) const TIME_KEYS: [&str; 4] = ["t", "time", "ts", "timestamp"];
 
-/// Where they put who logs.
+/// Keys of the origin.
 pub(super) const ORIGIN_KEYS: [&str; 4] = ["logger", "caller", "source", "name"];
 
-/// Where collectors put the line that they were given.
+/// Keys of the line in collectors' objects.
 const LINE_KEYS: [&str; 7] = [
     "log",
     "message",
@@ -32,8 +33,8 @@ const LINE_KEYS: [&str; 7] = [
     "textPayload",
 ];
 
-/// What shippers of logs put beside a line: one of them tells that an object is no
-/// text of the node's.
+/// Keys that log shippers put beside a line. One of them shows that the node did not
+/// print the object.
 const SHIPPERS_KEYS: [&str; 14] = [
     "source_type",
     "@timestamp",
@@ -51,15 +52,14 @@ const SHIPPERS_KEYS: [&str; 14] = [
     "SYSLOG_IDENTIFIER",
 ];
 
-/// Objects whose members are fields of the entry itself: OpenTelemetry, tracing,
-/// Google's logs.
+/// Objects whose members are fields of the entry: OpenTelemetry, tracing, Google's logs.
 const INNER_KEYS: [&str; 4] = ["attributes", "fields", "jsonPayload", "body"];
 
-/// Records that one line of OpenTelemetry's protocol may hold.
+/// Most records in one line of OpenTelemetry's protocol.
 const MAX_RECORDS: usize = 4096;
 
-/// The fields of the object `text` begins with, and what follows it; `None`
-/// if the object is cut or broken.
+/// Parses the object that `text` begins with; returns its fields and what follows it.
+/// `None` if the object is cut or broken.
 ///
 /// Nested objects and lists are fields without a value.
 pub(super) fn object(text: &[u8]) -> Option<(Vec<Field<'_>>, &[u8])> {
@@ -69,16 +69,15 @@ pub(super) fn object(text: &[u8]) -> Option<(Vec<Field<'_>>, &[u8])> {
     Some((fields, rest))
 }
 
-/// The lines that a collector wrapped into the object `line` is; none for any
-/// other line.
+/// The lines that a collector wrapped into the object `line`; none for any other line.
 pub(super) fn collected(line: &[u8]) -> Vec<(Cow<'_, [u8]>, End)> {
     let text = line.trim_ascii_start();
     if !text.starts_with(b"{") {
         return Vec::new();
     }
     let Some((fields, _)) = object(text) else {
-        // Of a torn json-file line nothing tells whether docker cut the text
-        // in it, so there is nothing to believe.
+        // A torn json-file line does not show whether docker cut the text in it, so
+        // nothing in it is believed.
         let torn = text.starts_with(br#"{"log":"#);
         return Vec::from_iter(torn.then_some((Cow::Borrowed(&[][..]), End::Cut)));
     };
@@ -109,7 +108,7 @@ pub(super) fn collected(line: &[u8]) -> Vec<(Cow<'_, [u8]>, End)> {
     Vec::from_iter(of_shipper(fields))
 }
 
-/// Docker cuts a line after 16 KiB; only the last part ends in a newline.
+/// Docker cuts a line after 16 KiB. Only the last part ends with a newline.
 fn of_docker(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     let text = fields
         .into_iter()
@@ -122,7 +121,8 @@ fn of_docker(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     })
 }
 
-/// journald gives bytes that no terminal shows, such as colours, as numbers.
+/// journald writes messages with unprintable bytes, such as colours, as a list of
+/// numbers.
 fn of_journald<'a>(text: &'a [u8], fields: Vec<Field<'a>>) -> Option<(Cow<'a, [u8]>, End)> {
     let message = fields.into_iter().find(|field| field.is("MESSAGE"))?;
     let text = match message.value {
@@ -138,8 +138,8 @@ fn of_journald<'a>(text: &'a [u8], fields: Vec<Field<'a>>) -> Option<(Cow<'a, [u
     Some((line.map_or(text, Cow::Owned), End::Newline))
 }
 
-/// A text behind one member, what a shipper adds beside it, and no level: the line
-/// that it was given.
+/// The line in a shipper's object: it has a member with the text, a shipper's key beside
+/// it, and no level.
 fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     let has = |key: &&str| fields.iter().any(|field| field.is(key));
     if LEVEL_KEYS.iter().any(has) || !SHIPPERS_KEYS.iter().any(has) {
@@ -216,7 +216,7 @@ fn flat_record(record: Json) -> Option<Vec<u8>> {
     })
 }
 
-/// A value of OpenTelemetry's protocol as JSON has it: `{"stringValue": ...}`,
+/// Converts a value of OpenTelemetry's protocol to plain JSON: `{"stringValue": ...}`,
 /// and lists of `{"key": ..., "value": ...}`.
 fn plain(value: Json) -> Json {
     match value {

@@ -1,18 +1,18 @@
-//! Fields as `key=value`: go-kit's logfmt and zerolog's console.
+//! Parses fields as `key=value`: go-kit's logfmt and zerolog's console.
 //!
-//! Values with spaces are quoted, or are JSON, and what stands inside quotes or
-//! braces is never a field. Some consoles quote nothing: there a value goes on to
-//! the next `key=`, or to a head, where a newline was lost.
+//! Values with spaces are quoted, or are JSON. Text inside quotes or braces is never a
+//! field. Some consoles quote nothing: there a value ends at the next `key=`, or at the
+//! head of a next line whose newline was lost.
 
 use std::borrow::Cow;
 
 use super::{End, Field, MAX_FIELDS, Value, head, prefix};
 
 const MAX_KEY: usize = 64;
-/// Bytes of a value without quotes, behind its first word: an error's text.
+/// Most bytes of an unquoted value behind its first word, such as an error's text.
 const MAX_UNQUOTED: usize = 4096;
 
-/// The message, and the fields behind it.
+/// Splits text into the message and the fields behind it.
 pub(super) fn split_message(text: &[u8]) -> (&[u8], &[u8]) {
     let mut at = 0;
     loop {
@@ -32,7 +32,7 @@ fn next_word(text: &[u8]) -> usize {
     word + space
 }
 
-/// `key=` stands at the beginning.
+/// Whether the text begins with `key=`.
 pub(super) fn starts_with_field(text: &[u8]) -> bool {
     split_key(text).is_some()
 }
@@ -47,8 +47,8 @@ fn split_key(text: &[u8]) -> Option<(&[u8], &[u8])> {
     letter.then_some((key, rest.strip_prefix(b"=")?))
 }
 
-/// The fields `text` begins with, and what follows them: nothing, or the next
-/// line if its newline was lost.
+/// Parses the fields that `text` begins with. Returns what follows them: nothing, or the
+/// next line if its newline was lost.
 pub(super) fn fields(text: &[u8], end: End) -> (Vec<Field<'_>>, &[u8]) {
     let mut fields: Vec<Field<'_>> = Vec::new();
     let mut rest = text.trim_ascii_start();
@@ -61,7 +61,7 @@ pub(super) fn fields(text: &[u8], end: End) -> (Vec<Field<'_>>, &[u8]) {
         rest = after.trim_ascii_start();
     }
     if head::level(rest).is_some() {
-        // The time before this level was printed right behind the last value.
+        // The time before this level was printed directly behind the last value.
         fields.pop();
     }
     (fields, rest)
@@ -84,8 +84,7 @@ fn quoted(text: &[u8]) -> (Option<Value<'_>>, &[u8]) {
     (Some(closed(inside)), rest)
 }
 
-/// Length of the string in quotes that `text` begins with; `None` if it does
-/// not end.
+/// Length of the quoted string that `text` begins with; `None` if it does not end.
 fn string_len(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -97,7 +96,7 @@ fn string_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What follows the JSON value; nothing if it does not end.
+/// The text behind the JSON value; empty if the value does not end.
 fn after_json(text: &[u8]) -> &[u8] {
     let mut depth = 0_usize;
     let mut rest = text;
@@ -135,8 +134,8 @@ fn bare(text: &[u8], end: End) -> (Option<Value<'_>>, &[u8]) {
     ((end != End::Cut).then_some(value), rest)
 }
 
-/// How far a value without quotes goes on behind its first word: to the next
-/// field, or to where another line begins whose newline was lost.
+/// Bytes of an unquoted value behind its first word. It ends at the next field, or where
+/// another line begins whose newline was lost.
 fn unquoted(text: &[u8]) -> usize {
     let mut at = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Lines that a collector cut into parts, put together again.
+//! Joins lines that a collector cut into parts.
 //!
 //! containerd cuts at 16 KiB and marks each part (`P`, the last one `F`); docker
 //! ends the last part alone with a newline.
@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use memchr::memmem;
 use serde_json::Value;
 
-/// What is kept of one line at most; of a longer one the rest is no part of it.
+/// Most bytes of one joined line. The rest of a longer line is lost.
 const MAX_LINE: usize = 1 << 20;
 /// containerd's head is a time and a few words.
 const CRI_HEAD: usize = 96;
 
-/// Parts whose last one is still to come, of each stream.
+/// Parts of each stream whose last part has not come yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
     out: Vec<u8>,
@@ -27,7 +27,7 @@ enum Stream {
 }
 
 impl Parts {
-    /// The whole line that `line` is, or ends; `None` if more of it is to come.
+    /// Returns the whole line that `line` completes; `None` if more parts will come.
     pub(crate) fn join<'a>(&mut self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if let Some(part) = Cri::read(line) {
             return self.join_cri(line, &part);
@@ -51,7 +51,7 @@ impl Parts {
             if part.is_last {
                 return Some(Cow::Borrowed(line));
             }
-            // The head of the whole line is the last part's.
+            // The joined line gets the mark of a last part.
             kept.extend_from_slice(part.head);
             kept.extend_from_slice(b"F ");
         }
@@ -60,7 +60,7 @@ impl Parts {
         part.is_last.then(|| Cow::Owned(std::mem::take(kept)))
     }
 
-    /// Whole lines end in an escaped newline, and need no closer look.
+    /// A whole line ends with an escaped newline, and needs no parsing.
     fn may_be_docker_part(&self, line: &[u8]) -> bool {
         let waits = !self.out.is_empty() || !self.err.is_empty();
         waits || memmem::find(line, br#"\n""#).is_none()
@@ -95,7 +95,7 @@ impl Parts {
 
 /// `2025-10-02T13:00:00.123456789Z stderr P text`
 struct Cri<'a> {
-    /// Up to the tag.
+    /// Everything before the tag.
     head: &'a [u8],
     stream: Stream,
     is_last: bool,

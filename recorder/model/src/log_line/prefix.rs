@@ -1,8 +1,8 @@
-//! What collectors put before a line: journald, syslog, docker, Kubernetes,
-//! supervisors, and whatever else an operator may have put there.
+//! Parses what collectors put before a line: journald, syslog, docker, Kubernetes,
+//! supervisors, and whatever an operator may have added.
 //!
-//! No list of them would be whole. The head of an entry is known by what it is,
-//! and what may stand before one by its shape: times, brackets, names of hosts
+//! No list of them would be complete. So the parser recognises the head of an entry, and
+//! accepts before it anything with the shape of a prefix: times, brackets, names of hosts
 //! and processes, a few words; no sentence, no quotes, no fields.
 
 use super::head::{self, MAX_TIME, split_word};
@@ -12,10 +12,10 @@ const MAX_BYTES: usize = 512;
 /// `[program:...]`, `(...)`.
 const MAX_GROUP: usize = 128;
 const MAX_WORD: usize = 64;
-/// Words that are neither time nor process: a host, a month of any language.
+/// Most words that are neither time nor process: a host, a month of any language.
 const MAX_WORDS: usize = 4;
-/// `SwingSet: vat: v9: ERR ...` is what a contract printed, `agd: ERR ...` what
-/// syslog wrote.
+/// Most names. `SwingSet: vat: v9: ERR ...` was printed by a contract, `agd: ERR ...` was
+/// written by syslog.
 const MAX_NAMES: usize = 1;
 
 const CALENDAR: [&[u8]; 19] = [
@@ -23,25 +23,25 @@ const CALENDAR: [&[u8]; 19] = [
     b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun",
 ];
 
-/// What stands before a line's own text.
+/// The prefix before a line's own text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefix<'a> {
     /// The line's own text.
     pub(super) rest: &'a [u8],
-    /// Kubernetes marked the line as a part of one.
+    /// Whether Kubernetes marked the line as a part.
     pub(super) partial: bool,
-    /// Which kinds of words it has.
+    /// Kinds of words in the prefix.
     pub(super) shape: Shape,
 }
 
-/// The kinds of words of a prefix, and the names in it.
+/// Fingerprint of a prefix: the kinds of its words, and the names in it.
 ///
-/// The lines of one node have one shape. Text that somebody else chose stands
-/// behind another.
+/// The lines of one node share one shape. Text that somebody else chose stands behind
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     digest: u64,
-    /// It has words that may be anything.
+    /// Whether it has words that may be anything.
     pub(crate) is_loose: bool,
 }
 
@@ -51,8 +51,8 @@ impl Shape {
         is_loose: false,
     };
 
-    /// The shape of what is wrapped into an object behind this one. A node that prints
-    /// its lines plainly does not wrap one of them, so this may be anybody's.
+    /// The shape of a line inside an object with this shape. A node that prints plain
+    /// lines never wraps one, so anybody may have written such a line.
     pub(super) fn around(self) -> Shape {
         let mut shape = self;
         shape.add(b'{', &[]);
@@ -60,8 +60,8 @@ impl Shape {
         shape
     }
 
-    /// This one, and `inner` in it. What is no words says nothing of who wrote it: a
-    /// dying process prints no time.
+    /// This shape with `inner` inside it. An inner prefix without words says nothing
+    /// about who wrote the line: a dying process prints no time.
     pub(super) fn with(self, inner: Shape) -> Shape {
         let mut both = self;
         if inner.is_loose {
@@ -71,7 +71,7 @@ impl Shape {
         both
     }
 
-    /// FNV-1a: a few bytes a line, held against one other.
+    /// FNV-1a, over a few bytes for each line, compared with one other digest.
     fn add(&mut self, kind: u8, name: &[u8]) {
         let bytes = [kind].into_iter().chain(name.iter().copied());
         for byte in bytes.filter(|byte| !byte.is_ascii_digit()) {
@@ -80,8 +80,8 @@ impl Shape {
     }
 }
 
-/// The prefix of `text`: all that stands before a head; where there is none, all
-/// that no sentence begins with.
+/// Parses the prefix of `text`: everything before a head. Without a head, everything that
+/// no sentence begins with.
 pub(super) fn read(text: &[u8]) -> Prefix<'_> {
     let mut walk = Walk::new(text);
     let mut strict = walk.prefix();
@@ -99,7 +99,7 @@ pub(super) fn read(text: &[u8]) -> Prefix<'_> {
     }
 }
 
-/// A head stands at the beginning, or behind a prefix that is no words.
+/// Whether the text begins with a head, or with a prefix without words and then a head.
 pub(super) fn is_headed(text: &[u8]) -> bool {
     let prefix = read(text);
     !prefix.shape.is_loose && head::stands_at(prefix.rest)
@@ -123,10 +123,10 @@ struct Walk<'a> {
     partial: bool,
     shape: Shape,
     tokens: usize,
-    /// Since the last process or bar, which they belong to.
+    /// Words since the last process or bar.
     words: usize,
     names: usize,
-    /// Words behind a name, which are what it says unless a process follows.
+    /// Words behind a name. They are its message unless a process follows.
     says: usize,
 }
 
@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes one token, if what comes next may stand in a prefix.
+    /// Consumes one token. `false` if the next token cannot stand in a prefix.
     fn step(&mut self) -> bool {
         self.tokens += 1;
         let taken = self.whole - self.rest.len();
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
         self.other(word, after)
     }
 
-    /// `stderr F `: containerd's own words.
+    /// `stderr F `: printed by containerd.
     fn stream(&mut self, word: &[u8], after: &'a [u8]) -> Option<&'a [u8]> {
         (word == b"stdout" || word == b"stderr").then_some(())?;
         let (tag, after) = split_word(after.trim_ascii_start());
@@ -221,11 +221,11 @@ impl<'a> Walk<'a> {
         let tag = tag.split(|b| *b == b':').next().unwrap_or(tag);
         self.partial = tag == b"P";
         matches!(tag, b"P" | b"F").then_some(())?;
-        // What follows is the text, spaces and all.
+        // The text follows, with all its spaces.
         Some(self.settled(b'k', after.get(1..).unwrap_or_default()))
     }
 
-    /// The words so far are the names of a host or a container.
+    /// The words so far turn out to be the names of a host or a container.
     fn settled(&mut self, kind: u8, after: &'a [u8]) -> &'a [u8] {
         self.shape.add(kind, &[]);
         self.words = 0;

@@ -1,8 +1,8 @@
-//! What a node says once it knows that a block of its own does not stand.
+//! Reads what a node says once it knows that a block of its own does not stand.
 //!
-//! Such a line is believed at its word and frozen at once, so it counts in message
-//! position alone. A banner is a message of several lines: in JSON and logfmt one
-//! value, in consoles lines of their own behind a head with nothing behind it.
+//! Such a line is believed at once and the block is frozen, so it counts in message
+//! position alone. A banner is a message of several lines. In JSON and logfmt it is one
+//! value; consoles print it as separate lines behind a head without a message.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,24 @@ use super::{HeightField, Keys, NodeRules, shown};
 use crate::event::{Break, Event};
 use crate::log_line::{End, Entry, LogLine};
 
-/// Messages that tell of a break.
+/// Messages that report a break.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BreakRule {
     pub(super) texts: Vec<String>,
     pub(super) height: Option<HeightField>,
-    /// The block's hash as this node had it.
+    /// The block's hash on this node.
     pub(super) hash: Option<Keys>,
-    /// Keys whose values the operator is shown.
+    /// Keys whose values are shown to the operator.
     #[serde(default)]
     pub(super) shows: Vec<String>,
-    /// Values of keys with which it is none.
+    /// Values of keys with which the message is not a break.
     #[serde(default, rename = "except")]
     pub(super) exceptions: BTreeMap<String, Vec<String>>,
     pub(super) why: String,
 }
 
-/// A message whose first line is the text, and its second tells of the block.
+/// A message whose first line is the text, and whose second line is about the block.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BannerRule {
@@ -42,7 +42,7 @@ pub(super) struct BannerRule {
 
 impl BreakRule {
     fn is_said(&self, entry: &Entry<'_>) -> bool {
-        // A value that is cut off or told twice may be one of them.
+        // A value that is cut, or occurs twice, may be one of the exceptions.
         let is = |key: &str, values: &[String]| {
             let value = entry.value(key);
             value.is_none_or(|value| values.iter().any(|known| known.as_bytes() == value.text()))
@@ -83,7 +83,7 @@ impl BannerRule {
 }
 
 impl NodeRules {
-    /// What the entry tells of a break.
+    /// The break in an entry.
     pub(super) fn break_of(&self, entry: &Entry<'_>) -> Option<Event> {
         let mut rules = self.section.breaks.iter();
         let said = rules.find(|rule| rule.is_said(entry));
@@ -103,7 +103,8 @@ impl NodeRules {
         })
     }
 
-    /// The banner that a line without a head is, behind a head without a message.
+    /// The banner that a line without a head is, if the line before is a head without a
+    /// message.
     pub(super) fn bare_banner(&self, line: &LogLine<'_>, before: &[u8]) -> Option<usize> {
         let is = |text: &str| line.beginnings().any(|b| b.trim_ascii() == text.as_bytes());
         let mut banners = self.section.banners.iter();
@@ -111,7 +112,7 @@ impl NodeRules {
         self.is_empty_error(before).then_some(found)
     }
 
-    /// What the line behind a banner tells of the block, if there is one.
+    /// The break of a banner, with the block from the line behind it, if there is one.
     pub(super) fn behind_banner(&self, banner: usize, line: Option<&LogLine<'_>>) -> Option<Event> {
         let banner = self.section.banners.get(banner)?;
         let Some(line) = line else {
@@ -122,8 +123,8 @@ impl NodeRules {
         Some(banner.told(Some(block.unwrap_or(line.own_text()))))
     }
 
-    /// A head at error level, and nothing behind it. What follows a level is a space,
-    /// which collectors take off a line's end.
+    /// Whether a line is a head at error level with nothing behind it. A space follows a
+    /// level, and collectors remove it from the end of a line.
     fn is_empty_error(&self, line: &[u8]) -> bool {
         let is_head = |text: &[u8]| {
             let text = [text.trim_ascii_end(), b" "].concat();
@@ -139,8 +140,8 @@ impl NodeRules {
     }
 }
 
-/// The lines of a message, also where the grammar leaves their ends escaped, or
-/// the logger puts the message into quotes.
+/// The lines of a message, even if the grammar leaves line ends escaped, or the logger
+/// quotes the message.
 fn message_lines(message: &[u8]) -> impl Iterator<Item = &[u8]> {
     let message = message.strip_prefix(b"\"").unwrap_or(message);
     let end: &[u8] = match memchr::memchr(b'\n', message) {

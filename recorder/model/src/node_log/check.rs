@@ -1,4 +1,4 @@
-//! What of a profile's `node` section the types cannot check.
+//! Checks of a profile's `node` section beyond its types.
 
 use super::breaks::{BannerRule, BreakRule};
 use super::form::FieldRule;
@@ -6,15 +6,15 @@ use super::hash_pattern::Pattern;
 use super::notice::Notice;
 use super::{FailureRule, Keys, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
 
-/// Texts shorter than this would let most lines through the gate.
+/// Shorter texts would match most lines.
 const MIN_TEXT: usize = 6;
 pub(super) const MAX_TEXT: usize = 200;
-/// Rules, and mismatches, of one profile.
+/// Most items of one list in a profile.
 const MAX_RULES: usize = 64;
 
 impl NodeRules {
-    /// Checks what the types cannot; the error begins with the key at fault,
-    /// such as `node.rules[2].texts[0]`.
+    /// Checks what the types cannot. The error begins with the key at fault, such as
+    /// `node.rules[2].texts[0]`.
     pub fn check(&self) -> Result<(), String> {
         let NodeSection {
             loggers,
@@ -193,7 +193,7 @@ fn count(path: &str, found: usize) -> Result<(), String> {
     }
 }
 
-/// Messages: those of plain lines end where the first `key=` begins.
+/// Checks messages. In a plain line a message ends at the first `key=`.
 fn messages(path: &str, messages: &[String]) -> Result<(), String> {
     for (i, message) in messages.iter().enumerate() {
         let path = format!("{path}[{i}]");
@@ -207,8 +207,8 @@ fn messages(path: &str, messages: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// A text must look the same when a collector puts the line into JSON, whose reader
-/// gives back what is no ASCII.
+/// Checks a text, which must look the same after a collector put the line into JSON. The
+/// JSON parser restores characters that are not ASCII.
 fn text(path: &str, text: &str) -> Result<(), String> {
     let plain = |c: char| match c.is_ascii() {
         true => (' '..='~').contains(&c) && !"\"\\<>&".contains(c),

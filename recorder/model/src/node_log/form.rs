@@ -1,4 +1,4 @@
-//! Where a height and a hash stand on a line: a field's value, or a part of it.
+//! Finds a height and a hash in a field's value, or in a part of it.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::log_line::{End, Entry, whole_hash};
 
-/// A text with `{height}`, `{hash}` and any number of `{_}`, which pass over
-/// what nobody asks for: `{hash}:{height}`.
+/// A text with `{height}`, `{hash}` and any number of `{_}`, which skip parts that nobody
+/// needs: `{hash}:{height}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Form {
     text: String,
-    /// `None` where the text cannot be used, which [`Form::check`] reports.
+    /// `None` if the text cannot be used, which [`Form::check`] reports.
     parts: Option<Vec<Part>>,
 }
 
-/// Literal text, and what stands behind it.
+/// Literal text, and the placeholder behind it.
 #[derive(Clone, Debug)]
 struct Part {
     literal: String,
@@ -33,7 +33,7 @@ enum Place {
     Any,
 }
 
-/// What a text of some form says.
+/// Values read from a text of some form.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
     pub(super) height: Option<u64>,
@@ -48,14 +48,15 @@ impl From<String> for Form {
 }
 
 impl Form {
-    /// The error tells what of the text cannot be used.
+    /// Checks the text; the error says what is wrong with it.
     pub(super) fn check(&self, path: &str) -> Result<(), String> {
         split(&self.text)
             .map(drop)
             .map_err(|what| format!("{path}: {what}"))
     }
 
-    /// What `text` says, if it has this form throughout; `end` is what follows it.
+    /// Reads `text`, which must have this form from start to end; `end` is what follows
+    /// it.
     pub(super) fn read(&self, text: &[u8], end: End) -> Option<Told> {
         let mut told = Told::default();
         let mut rest = text;
@@ -82,7 +83,7 @@ impl Form {
     }
 }
 
-/// Decimal digits, also in groups of three as consoles print them (`12,345,678`),
+/// Parses decimal digits, also in groups of three as consoles print them (`12,345,678`),
 /// or hex digits behind `0x`.
 fn height(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
@@ -102,7 +103,7 @@ fn height(text: &[u8]) -> Option<u64> {
         .flatten()
 }
 
-/// Hex digits, with or without `0x` before them.
+/// Parses hex digits, with or without `0x` before them.
 fn hash(text: &[u8], end: End) -> Option<AppHash> {
     let hex = text.strip_prefix(b"0x").unwrap_or(text);
     whole_hash(hex, end).filter(|hash| !hash.as_bytes().is_empty())
@@ -148,7 +149,7 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
     }
 }
 
-/// A field: all of its value, or a part.
+/// A field: its whole value, or a part of it.
 #[derive(Clone, Debug)]
 pub(super) struct FieldRule {
     pub(super) key: String,
@@ -168,7 +169,7 @@ impl<'de> Deserialize<'de> for FieldRule {
     }
 }
 
-/// By hand, because what is derived takes a list for an object, too.
+/// Written by hand, because a derived type also accepts a list as an object.
 struct FieldVisitor;
 
 impl<'de> Visitor<'de> for FieldVisitor {

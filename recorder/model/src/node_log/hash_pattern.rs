@@ -1,4 +1,4 @@
-//! The text in which a node tells that two hashes differ.
+//! Reads the text in which a node says that two hashes differ.
 
 use haltbox_format::AppHash;
 use memchr::memmem;
@@ -7,15 +7,15 @@ use crate::log_line::{End, whole_hash};
 
 const MAX_FIELD: usize = 64;
 
-/// A text with `{local}`, `{network}` and, if the text names what differs,
-/// `{field}`; spaces behind the first of them stand for any number of spaces.
+/// A text with `{local}`, `{network}` and, if the text names what differs, `{field}`. A
+/// space behind the first placeholder stands for any number of spaces.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     lead: memmem::Finder<'static>,
     lead_text: String,
     parts: Vec<Part>,
-    /// What may stand for `{field}`. Fields that are no hashes are left out:
-    /// the digits of a height would pass for hex.
+    /// Names that `{field}` may have. Fields that are not hashes are left out: the digits
+    /// of a height would pass as hex.
     fields: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ enum Part {
     Network,
 }
 
-/// What a text said.
+/// Values read from a text.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) field: &'a str,
@@ -36,7 +36,7 @@ pub(super) struct Found<'a> {
 }
 
 impl Pattern {
-    /// Errors tell what of `text` or `fields` cannot be used.
+    /// Compiles a pattern; the error says what is wrong with `text` or `fields`.
     pub(super) fn new(text: &str, fields: &[String]) -> Result<Pattern, String> {
         let mut parts = split(text)?;
         let lead_text = match parts.first() {
@@ -78,8 +78,7 @@ impl Pattern {
         &self.lead_text
     }
 
-    /// The first place in `text` where two different hashes are told; `end` is
-    /// what follows `text`.
+    /// The first place in `text` with two different hashes; `end` is what follows `text`.
     pub(super) fn find<'a>(&'a self, text: &[u8], end: End) -> Option<Found<'a>> {
         self.lead.find_iter(text).find_map(|at| {
             let rest = text.get(at + self.lead_text.len()..)?;
@@ -87,7 +86,7 @@ impl Pattern {
         })
     }
 
-    /// Reads behind the lead.
+    /// Reads the text behind the lead.
     fn read(&self, text: &[u8], end: End) -> Option<Found<'_>> {
         let mut rest = text;
         let mut field = self.fields.first()?;
@@ -111,7 +110,7 @@ impl Pattern {
         }
         let (local, network) = (local?, network?);
         let alike = local.as_bytes().len() == network.as_bytes().len();
-        // Of two lengths at the end of a line, the latter is a cut hash.
+        // If the lengths differ and the line ends here, the last hash was cut.
         let whole = !rest.is_empty() || end == End::Closed || alike;
         (whole && local != network).then_some(Found {
             field,
@@ -168,8 +167,8 @@ fn after_literal<'a>(text: &'a [u8], literal: &str) -> Option<&'a [u8]> {
     Some(rest)
 }
 
-/// The hash `text` begins with, which may be empty. The last of a pattern has
-/// no literal behind it and needs a delimiter of its own.
+/// Parses the hash that `text` begins with, which may be empty. The last hash of a
+/// pattern has no literal behind it, so it needs a delimiter of its own.
 fn hash(text: &[u8], last: bool, end: End) -> Option<(AppHash, &[u8])> {
     let digits = text.iter().take(2 * AppHash::MAX + 1);
     let len = digits.take_while(|b| b.is_ascii_hexdigit()).count();
@@ -179,7 +178,7 @@ fn hash(text: &[u8], last: bool, end: End) -> Option<(AppHash, &[u8])> {
     whole.then_some((whole_hash(hex, end)?, rest))
 }
 
-/// Ends a hash inside a sentence, a quoted value, or an escaped one.
+/// Whether `rest` ends a hash inside a sentence, a quoted value, or an escaped one.
 fn is_delimiter(rest: &[u8]) -> bool {
     match rest {
         [b'.', next, ..] => next.is_ascii_whitespace() || *next == b'"',

@@ -1,6 +1,6 @@
-//! What is remembered of a node's log from line to line.
+//! State of reading a node's log, kept from line to line.
 //!
-//! Nothing of it is in the marks: a recorder that was away begins anew.
+//! The marks do not contain it: a recorder that was away starts anew.
 
 use std::borrow::Cow;
 
@@ -9,45 +9,45 @@ use haltbox_format::AppHash;
 use crate::event::{Event, Mismatch, Refusal, Weight};
 use crate::log_line::{Parts, Shape};
 
-/// Longer lines are not held against the one before.
+/// Longer lines are not compared with the line before.
 const MAX_REPEATED: usize = 64 << 10;
-/// Shorter ones are too often the same by chance.
+/// Shorter lines are equal too often by chance.
 const MIN_REPEATED: usize = 24;
-/// Lines that tell of blocks before other shapes are no longer believed.
+/// Lines about blocks after which other shapes are no longer believed.
 const SETTLED: u32 = 3;
-/// Lines of another shape that tell of blocks, and none of the known one: the
-/// collector was changed.
+/// After this many lines about blocks in other shapes, and none in the known one, the new
+/// shape counts: the collector was changed.
 const STRANGERS: u32 = 100;
-/// Lines without one height before that is told.
+/// Lines without a height before the operator is warned.
 const UNREAD: u64 = 100;
-/// The same, of a log that had heights before.
+/// The same for a log that had heights before.
 const UNREAD_AGAIN: u64 = 2000;
-/// Lines shown of a log that cannot be read, and bytes of each.
+/// Number of lines shown of a log that cannot be read, and bytes of each.
 const SHOWN: usize = 2;
 const SHOWN_BYTES: usize = 160;
 
-/// What a reader of one node's log remembers.
+/// State of a reader of one node's log.
 #[derive(Clone, Debug, Default)]
 pub struct NodeLog {
     parts: Parts,
     last: Vec<u8>,
     repeats: u32,
-    /// The last line told of a block.
+    /// Whether the last line was about a block.
     told: bool,
-    /// The last line was the first of a banner: which.
+    /// The banner whose first line was the last line.
     banner: Option<usize>,
-    /// Each line comes twice.
+    /// Whether each line comes twice.
     doubled: bool,
     shape: Option<(Shape, u32)>,
     strangers: u32,
     newest: Option<u64>,
-    /// The height whose block was begun last in this process.
+    /// Height of the last block begun in this process.
     begun: Option<u64>,
-    /// The last dispute whose line told its height.
+    /// The last mismatch whose line had its height.
     disputed: Option<Dispute>,
-    /// The last refused block's height.
+    /// Height of the last refused block.
     refused: Option<u64>,
-    /// The node announced an end, and did not start again.
+    /// Whether the node announced that it will stop, and did not start again.
     announced: bool,
     lines: u64,
     heights: u64,
@@ -64,19 +64,20 @@ struct Dispute {
     height: u64,
 }
 
-/// A log in which nothing is understood.
+/// A log of which the rules understand nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// Lines since a height was understood.
+    /// Lines since the last height.
     pub lines: u64,
-    /// Some of them, cut short.
+    /// Some of the lines, cut short.
     pub shown: Vec<String>,
-    /// Heights were understood before.
+    /// Whether heights were found before.
     pub was_read: bool,
 }
 
 impl NodeLog {
-    /// The line that `line` is, or ends: `None` if more of it is to come.
+    /// Counts a line, and returns the whole line that it completes; `None` if more parts
+    /// will come.
     pub(super) fn whole<'a>(&mut self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         self.lines += 1;
         self.since_height += 1;
@@ -87,11 +88,12 @@ impl NodeLog {
         self.parts.join(line)
     }
 
-    /// Two writers, or two collectors, gave it: each line comes twice.
+    /// Whether the line is a repetition because two writers or two collectors write each
+    /// line.
     ///
-    /// A node that refuses a block may say so again and again in the same words, so a
-    /// line alone does not tell. One that tells of a block never comes twice by itself:
-    /// where those do, every line does.
+    /// A node that refuses a block may repeat the same words, so one equal line proves
+    /// nothing. A line about a block never comes twice by itself: if such lines come
+    /// twice, every line does.
     pub(super) fn is_repetition(&mut self, line: &[u8]) -> bool {
         let last = &self.last;
         let shorter = line.len().min(last.len());
@@ -105,7 +107,7 @@ impl NodeLog {
         even && self.doubled
     }
 
-    /// Remembers a line that was read.
+    /// Stores a line that was read.
     pub(super) fn leave(&mut self, line: Cow<'_, [u8]>) {
         self.last.clear();
         if line.len() <= MAX_REPEATED {
@@ -118,24 +120,25 @@ impl NodeLog {
         &self.last
     }
 
-    /// The last line was the first of a banner.
+    /// Whether the last line was the first of a banner.
     pub(super) fn is_behind_banner(&self) -> bool {
         self.banner.is_some()
     }
 
-    /// The banner whose first line the last one was.
+    /// Takes the banner whose first line was the last line.
     pub(super) fn take_banner(&mut self) -> Option<usize> {
         self.banner.take()
     }
 
-    /// The next line tells of the banner's block. Always true.
+    /// Notes that the next line is about the banner's block. Always returns true.
     pub(super) fn await_block(&mut self, banner: usize) -> bool {
         self.banner = Some(banner);
         true
     }
 
-    /// Lines of the node have one shape. Words that may be anything are believed
-    /// only where the node's own lines have them.
+    /// Whether a line of this shape is believed. The node's lines share one shape. A
+    /// prefix with words that may be anything is believed only if the node's own lines
+    /// have it.
     pub(super) fn believes(&self, shape: Shape) -> bool {
         match self.shape {
             Some((known, times)) if times >= SETTLED => !shape.is_loose || shape == known,
@@ -143,7 +146,7 @@ impl NodeLog {
         }
     }
 
-    /// A line of this shape told of a block.
+    /// Notes that a line of this shape was about a block.
     pub(super) fn told_of_a_block(&mut self, shape: Shape) {
         self.told = true;
         self.heights += 1;
@@ -165,17 +168,18 @@ impl NodeLog {
         }
     }
 
-    /// The greatest height told.
+    /// Highest height so far.
     pub(super) fn newest(&self) -> Option<u64> {
         self.newest
     }
 
-    /// The node announced that it will stop, since it started.
+    /// Whether the node announced, since its start, that it will stop.
     pub(super) fn has_announced(&self) -> bool {
         self.announced
     }
 
-    /// The event with what earlier lines told of it; `None` if they told it.
+    /// Completes an event with what earlier lines said. `None` if they reported it
+    /// already.
     pub(super) fn placed(&mut self, event: Event) -> Option<Event> {
         self.go_on_to(event.height());
         Some(match event {
@@ -189,7 +193,7 @@ impl NodeLog {
                 event
             }
             Event::Begin { height, .. } => {
-                // A process begins a height once; what prints lines twice may
+                // A process begins a height once. A writer that prints lines twice may
                 // print other lines between them.
                 if self.begun.replace(height) == Some(height) {
                     return None;
@@ -206,8 +210,8 @@ impl NodeLog {
         })
     }
 
-    /// What was said of a height before a later one was told is over: a divergent
-    /// proposer was refused, and the chain went on.
+    /// Forgets what was said about a height once a later height comes: a divergent
+    /// proposer was refused, and the chain continued.
     fn go_on_to(&mut self, height: Option<u64>) {
         self.newest = self.newest.max(height);
         let is_over = |of: u64| height.is_some_and(|height| height > of);
@@ -216,8 +220,8 @@ impl NodeLog {
         self.disputed = disputed.filter(|known| !is_over(known.height));
     }
 
-    /// The last refused block's height, where the log tells how far the chain is:
-    /// without that it may be an old one.
+    /// Height of the last refused block, if the log shows how far the chain is. Without
+    /// that it may be an old one.
     fn refused_last(&self) -> Option<u64> {
         self.refused.filter(|_| self.newest.is_some())
     }
@@ -246,8 +250,8 @@ impl NodeLog {
         seen
     }
 
-    /// Nothing in the log is understood, and it has lines enough: `before`, where the
-    /// profile knows how many come before the first block.
+    /// Whether nothing in the log is understood, over enough lines. `before`: lines
+    /// before the first block, if the profile knows.
     pub(super) fn is_unread(&self, before: Option<u64>) -> bool {
         let before = before.unwrap_or(UNREAD);
         let enough = match self.heights {
@@ -259,7 +263,7 @@ impl NodeLog {
         self.since_height >= enough
     }
 
-    /// The lines since a height was understood, however few.
+    /// The lines since the last height, however few.
     pub fn so_far(&self) -> Unread {
         Unread {
             lines: self.since_height,

@@ -1,13 +1,13 @@
-//! Texts that a node in trouble, or one that stops on purpose, prints.
+//! Texts of a node in trouble, or of one that stops on purpose.
 //!
-//! Anybody can have them printed: in a memo, a contract's log, a name. They count
-//! where the node itself speaks: as a message, as what a dying process leaves, as
-//! the reason of a failure.
+//! Anybody can make a node print them: in a memo, a contract's log, a name. They count
+//! only where the node itself speaks: as a message, as the last words of a dying process,
+//! or as the reason of a failure.
 
 use memchr::memmem;
 use serde::Deserialize;
 
-/// How a dying process begins its last words.
+/// Prefixes of the last words of a dying process.
 const DYING: [&[u8]; 8] = [
     b"panic: ",
     b"Error: ",
@@ -18,44 +18,44 @@ const DYING: [&[u8]; 8] = [
     b"FATAL: ",
     b"(Error",
 ];
-/// What CometBFT puts before the application's own words.
+/// CometBFT's prefix before the application's own words.
 const APPLYING: &[u8] = b"failed to apply block; error ";
-/// How far behind the first words of a panic a text may stand: others may have
-/// chosen what is quoted further on.
+/// Bytes of a panic in which a text counts. Others may have chosen what is quoted further
+/// on.
 const NEAR: usize = 96;
-/// Heights by which an announcement may be beside the newest block.
+/// Largest distance between an announced height and the newest block.
 const BESIDE: u64 = 2;
 
-/// Some texts, and what they mean.
+/// Some texts and their meaning.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Notice {
     pub(super) texts: Vec<String>,
-    /// What a message or a reason begins with that has one of the texts further
-    /// on; without it the texts are the beginning themselves.
+    /// Prefixes of a message or reason that has one of the texts further on. Without them
+    /// the texts are prefixes themselves.
     #[serde(default)]
     pub(super) begins: Vec<String>,
-    /// What the names of modules begin with that may say it, also where they log
-    /// what others chose.
+    /// Prefixes of the names of modules that may say it, even if they log text that
+    /// others chose.
     #[serde(default)]
     pub(super) modules: Vec<String>,
     pub(super) why: String,
 }
 
 impl Notice {
-    /// One of the texts is in there, wherever.
+    /// Whether one of the texts stands anywhere in `text`.
     pub(super) fn stands_in(&self, text: &[u8]) -> bool {
         let mut texts = self.texts.iter();
         texts.any(|known| memmem::find(text, known.as_bytes()).is_some())
     }
 
-    /// A message that says it.
+    /// Whether a message says it.
     pub(super) fn is_message(&self, message: &[u8], newest: Option<u64>) -> bool {
         self.begins(message) && self.is_of_now(message, newest)
     }
 
-    /// The reason of a failure that says it. Further on in a reason others may have
-    /// chosen what stands there: `announced` says that the node said it itself before.
+    /// Whether the reason of a failure says it. Others may have chosen the later parts of
+    /// a reason; those count only if the node itself `announced` it before.
     pub(super) fn is_reason(&self, reason: &[u8], newest: Option<u64>, announced: bool) -> bool {
         let own = reason.strip_prefix(APPLYING).unwrap_or(reason);
         let parts = memmem::find_iter(reason, b": ").map(|at| at + 2);
@@ -63,7 +63,7 @@ impl Notice {
         self.is_message(own, newest) || announced && parts.any(|part| self.is_message(part, newest))
     }
 
-    /// A dying process says it.
+    /// Whether a dying process says it.
     pub(super) fn is_dying_of(&self, line: &[u8], newest: Option<u64>) -> bool {
         let dying = DYING.iter().find_map(|start| line.strip_prefix(*start));
         dying.is_some_and(|rest| match self.begins.is_empty() {
@@ -75,7 +75,7 @@ impl Notice {
         })
     }
 
-    /// A line without a head that says it: itself, or a dying process.
+    /// Whether a line without a head says it: the line itself, or a dying process.
     pub(super) fn is_said_by(&self, line: &[u8]) -> bool {
         self.begins(line) || self.is_dying_of(line, None)
     }
@@ -93,7 +93,7 @@ impl Notice {
         }
     }
 
-    /// The height behind the text is about the newest block's, where both are known.
+    /// Whether the height behind the text is near the newest block, if both are known.
     fn is_of_now(&self, text: &[u8], newest: Option<u64>) -> bool {
         let height = self.texts.iter().find_map(|known| {
             let at = memmem::find(text, known.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Reading one line of the node's log: what it tells, and whom it is believed.
+//! Reads one line of the node's log: its events, and how far it is believed.
 
 use super::notice::Notice;
 use super::weight::mismatch_of;
@@ -6,13 +6,13 @@ use super::{NodeLog, NodeRules, NodeSection};
 use crate::event::{Event, Weight};
 use crate::log_line::{Entry, LogLine};
 
-/// One line, and where what it tells goes.
+/// One line, and the sink for its events.
 pub(super) struct Reading<'a, 'l> {
     pub(super) rules: &'a NodeRules,
     pub(super) line: &'a LogLine<'l>,
-    /// It looks like the node's own lines.
+    /// Whether it looks like the node's own lines.
     pub(super) believed: bool,
-    /// A foreign module's name stands on it.
+    /// Whether a foreign module's name stands on it.
     pub(super) foreign: bool,
     pub(super) log: &'a mut NodeLog,
     pub(super) sink: &'a mut dyn FnMut(Event),
@@ -28,8 +28,8 @@ impl<'a, 'l> Reading<'a, 'l> {
                 let (known, trouble) = self.entry(entry);
                 told |= trouble;
                 if !known {
-                    // Text that the node prints unquoted can look like the next
-                    // line; the messages known here hold none.
+                    // Text that the node prints unquoted can look like the next line. The
+                    // known messages contain no such text.
                     break;
                 }
             }
@@ -45,8 +45,8 @@ impl<'a, 'l> Reading<'a, 'l> {
         }
     }
 
-    /// A line of a banner that a console prints as lines of their own; gives whether
-    /// it is one. `raw`: it has no head. A line with one ends what was begun.
+    /// Handles a banner, which a console prints as several lines; returns whether this is
+    /// a line of one. `raw`: the line has no head. A line with a head ends a banner.
     fn banner(&mut self, raw: bool) -> bool {
         if let Some(banner) = self.log.take_banner() {
             let line = raw.then_some(self.line);
@@ -67,12 +67,12 @@ impl<'a, 'l> Reading<'a, 'l> {
         }
     }
 
-    /// Tells what an entry says; gives whether its message is known, and whether
-    /// it told of trouble whose reason is whole.
+    /// Emits the events of an entry. Returns whether its message is known, and whether it
+    /// reported trouble with a complete reason.
     fn entry(&mut self, entry: &Entry<'_>) -> (bool, bool) {
         let foreign = self.foreign || self.rules.is_foreign(entry);
         if foreign {
-            // The module that says it is trusted with this alone.
+            // A foreign module is trusted only with this.
             let farewell = self.rules.farewell_of(entry, foreign, self.log.newest());
             let told = farewell.is_some();
             farewell.into_iter().for_each(|event| self.tell(event));
@@ -86,13 +86,13 @@ impl<'a, 'l> Reading<'a, 'l> {
             .or_else(|| self.rules.refusal(entry).map(Event::Refused))
             .or_else(|| self.rules.break_of(entry))
             .or(notice);
-        // A failure whose reason was cut may still show two hashes.
+        // A failure whose reason was cut may still contain two hashes.
         let told = !matches!(trouble, None | Some(Event::Failure { .. }));
         trouble.into_iter().for_each(|event| self.tell(event));
         (known, told)
     }
 
-    /// Tells the entry's block events; gives whether its message is known.
+    /// Emits the entry's block events; returns whether its message is known.
     fn block_events(&mut self, entry: &Entry<'_>) -> bool {
         let rules = self.rules;
         let mut known = rules.section.rules.iter();
@@ -106,7 +106,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         rule.is_some() || rules.is_known(entry)
     }
 
-    /// A mismatch anywhere on the line, whoever wrote it there.
+    /// A mismatch anywhere on the line, whoever wrote it.
     fn sighting(&self, raw: bool) -> Option<Event> {
         let line = self.line;
         self.rules.with_patterns().find_map(|(rule, pattern)| {
@@ -120,7 +120,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         })
     }
 
-    /// A notice anywhere on the line: what a dying process printed, or a quote.
+    /// A notice anywhere on the line: the last words of a dying process, or a quote.
     fn notice(&self, raw: bool) -> Option<Event> {
         let NodeSection {
             alarms, farewells, ..

@@ -193,12 +193,12 @@ fn real_block(height: u64) -> Vec<String> {
         format!("commit {height} -"),
         confirm,
     ];
-    // Nothing stands before the first block that could be confirmed.
+    // Nothing before the first block could be confirmed.
     let told = |event: &String| !event.starts_with("confirm 0 ");
     events.into_iter().filter(told).collect()
 }
 
-/// A cut line may tell less than the whole one, never anything else.
+/// A cut line may give less than the whole one, never anything else.
 #[test]
 fn a_cut_line_tells_nothing_new() {
     let rules = cosmos();
@@ -218,7 +218,7 @@ fn a_cut_line_tells_nothing_new() {
 }
 
 fn tells_less(event: &Event, whole: &Event) -> bool {
-    // That consensus failed stands before the reason.
+    // The text about the failure stands before the reason.
     if let Event::Failure { text, .. } = event
         && text.is_empty()
     {
@@ -346,7 +346,7 @@ fn rules(node: &str) -> NodeRules {
     serde_json::from_str(node).unwrap()
 }
 
-/// What a line says weighs as much as the place it stands in.
+/// A text weighs as much as its place on the line.
 #[test]
 fn each_place_has_its_weight() {
     let (local, network) = ("AB".repeat(32), "CD".repeat(32));
@@ -623,8 +623,8 @@ fn carried(events: &[Event]) -> Option<Option<u64>> {
     })
 }
 
-/// A divergent proposer is refused once, and the chain goes on: what fails later is
-/// not of that height.
+/// A divergent proposer is refused once, and the chain continues: a later failure is not
+/// about that height.
 #[test]
 fn a_height_is_carried_until_the_chain_goes_on() {
     let (own, other, third) = ("AB".repeat(32), "CD".repeat(32), "EF".repeat(32));
@@ -636,12 +636,12 @@ fn a_height_is_carried_until_the_chain_goes_on() {
     assert_eq!(carried(&told(&[&at, &refused, &another])), Some(Some(500)));
     assert_eq!(carried(&told(&[&at, &refused, &on, &same])), Some(None));
     assert_eq!(carried(&told(&[&at, &refused, &on, &another])), Some(None));
-    // Without any height in the log nothing tells whether the chain went on.
+    // Without any height in the log, nothing shows whether the chain continued.
     assert_eq!(carried(&told(&[&refused, &same])), Some(Some(500)));
     assert_eq!(carried(&told(&[&refused, &another])), Some(None));
 }
 
-/// Words of others about an upgrade announce nothing, and hide no failure.
+/// Text of others about an upgrade announces nothing, and hides no failure.
 #[test]
 fn an_end_is_announced_by_the_node_alone() {
     let is_farewell = |events: &[Event]| {
@@ -726,8 +726,8 @@ fn a_line_that_comes_twice_counts_once_where_all_do() {
     assert_eq!(count(by_two), (1, 1));
 }
 
-/// A module that logs what others chose may print it as its message, whole fields and
-/// all: its own name stands behind them.
+/// A module that logs text which others chose may print it as its message, with whole
+/// fields. Its own name stands behind them.
 #[test]
 fn fields_in_a_message_do_not_hide_whose_it_is() {
     let (own, other) = ("AB".repeat(32), "CD".repeat(32));

@@ -1,4 +1,5 @@
-//! How much a mismatch in an entry proves: by where it stands and what the entry says.
+//! Decides how much a mismatch in an entry proves, by its place and by what the entry
+//! says.
 
 use super::hash_pattern::Found;
 use super::{NodeRules, NodeSection};
@@ -6,12 +7,12 @@ use crate::event::{Mismatch, Weight};
 use crate::log_line::Entry;
 
 impl NodeRules {
-    /// Its module decides about blocks.
+    /// Whether its module decides about blocks.
     pub(super) fn is_own(&self, entry: &Entry<'_>) -> bool {
         entry.any_begins("module", &self.section.own_modules)
     }
 
-    /// Its message is one of the profile's, whatever it tells.
+    /// Whether its message is one of the profile's, whatever it means.
     pub(super) fn is_known(&self, entry: &Entry<'_>) -> bool {
         let NodeSection {
             mismatches,
@@ -32,7 +33,7 @@ impl NodeRules {
             .any(|texts| entry.says(texts))
     }
 
-    /// An entry of a node that cannot start.
+    /// Whether it is an entry of a node that cannot start.
     pub(super) fn is_last_message(&self, entry: &Entry<'_>) -> bool {
         let message = entry.message();
         let begins = |start: &String| {
@@ -42,7 +43,7 @@ impl NodeRules {
         entry.error && self.section.last_messages.iter().any(begins)
     }
 
-    /// The mismatch in a field the profile names, or in a last message.
+    /// The mismatch in a field that the profile names, or in a last message.
     pub(super) fn mismatch(&self, entry: &Entry<'_>) -> Option<Mismatch> {
         self.with_patterns().find_map(|(rule, pattern)| {
             let values = rule.inside.iter().filter_map(|key| entry.value(key));
@@ -61,7 +62,7 @@ impl NodeRules {
                 pattern.find(message, crate::log_line::End::Newline)
             })?;
             let round = entry.number("round");
-            // The height of such a line is that of the handshake, if anything.
+            // The height in such a line, if any, is that of the handshake.
             let height = height.filter(|_| weight != Weight::LastWords && weight != Weight::Quoted);
             Some(mismatch_of(found, height, round, weight))
         })

@@ -8,7 +8,7 @@ fn error(text: &str) -> String {
         .to_string()
 }
 
-/// A small profile, with `slog` as its slog section.
+/// A small profile with `slog` as its slog section.
 fn with_slog(slog: &str) -> String {
     format!("{{\"profile\":1,\"name\":\"mine\",\n\"slog\":{slog}}}")
 }

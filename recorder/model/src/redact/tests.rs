@@ -62,7 +62,7 @@ fn what_the_profile_does_not_name_is_replaced() {
         redacted(line),
         format!(r#"{{"type":"new-type",{secret}:{{{a}:{b}}},"time":1}}"#)
     );
-    // A line of some library has no type: even names that are known say nothing.
+    // A library's line has no type, so even known names stay hidden.
     let line = redacted(r#"{"level":"secret","time":"secret"}"#);
     assert!(
         !line.contains("secret") && line.starts_with(r#"{"level":"r:"#),
@@ -139,8 +139,7 @@ fn a_line_that_is_not_json_becomes_one_token() {
     assert!(r.line(deep.as_bytes(), &mut out) && out == deep.as_bytes());
 }
 
-/// Whatever is done to a line, what comes out is JSON and holds no value that
-/// was in it.
+/// Whatever a line is, the result is JSON and has no value of the line.
 #[test]
 fn damaged_lines_give_json_without_their_values() {
     let r = redactor(b"sixteen bytes ok");

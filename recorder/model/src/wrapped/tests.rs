@@ -29,8 +29,8 @@ fn an_entry_and_its_wrapped_line_tell_the_same() {
     assert!(told(deliver).contains(r#""deliveryNum":4"#));
 }
 
-/// The context of a result is what the deliver before it left there, and another
-/// vat's import may have changed it since.
+/// The context of a result was set by the deliver before it, and another vat's import may
+/// have changed it since.
 #[test]
 fn what_the_context_says_of_another_entry_is_not_told() {
     let result = r#"{"body":{"type":"deliver-result","crankNum":9,"vatID":"v1","dr":["ok"],"seconds":0.25},"attributes":{"crank.vatID":"v1","crank.deliveryNum":1,"replay":true,"process.uptime":7.5},"time":1795.25}"#;
@@ -58,8 +58,8 @@ fn what_only_looks_wrapped_is_left_alone() {
     }
 }
 
-/// A replay that its node did not finish marks all that comes behind it as replayed
-/// in the context: only the entry itself is believed.
+/// A replay that its node did not finish marks all later contexts as replayed, so only
+/// the entry itself is believed.
 #[test]
 fn a_replay_is_told_by_the_entry_itself() {
     let rules = agoric();
@@ -92,12 +92,12 @@ fn no_hash_rests_on_a_wrapped_line() {
     assert_eq!(hash(&[begin, WRAPPED]), None);
     let wrapped = format!(r#"{{"body":{begin},"attributes":{{}},"time":1}}"#);
     assert_eq!(hash(&[&wrapped, SYSCALL]), None);
-    // What does not count costs nothing.
+    // A line that does not count does not cost the HASH.
     let console = r#"{"body":{"type":"console"},"attributes":{},"time":1}"#;
     assert_eq!(hash(&[begin, SYSCALL]), hash(&[begin, SYSCALL, console]));
 }
 
-/// Who gets a redacted box must still see that it is wrapped, and of what block.
+/// A redacted box must still show that it is wrapped, and of which block.
 #[test]
 fn a_redacted_line_is_still_a_wrapped_one() {
     let rules = agoric();

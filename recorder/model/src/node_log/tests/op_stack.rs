@@ -1,9 +1,9 @@
-//! The OP Stack's programs: what each line gives, in every form that their loggers have.
+//! Programs of the OP Stack: the events of each line, in every form of their loggers.
 
 use super::*;
 use crate::log_line::End;
 
-/// A field's value, which the forms print unlike.
+/// A field's value, which each form prints in its own way.
 #[derive(Clone, Copy)]
 enum Printed {
     /// A number; in groups of three on a terminal.
@@ -53,7 +53,7 @@ fn grouped(number: u64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// As Go's strconv.Quote and its JSON writer do, for what stands here.
+/// Quotes like Go's strconv.Quote and its JSON writer, for the texts here.
 fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
@@ -144,7 +144,7 @@ fn rules_of(name: &str) -> NodeRules {
     profile.node.unwrap()
 }
 
-/// `full` is expected where hashes are printed in full, `short` on a terminal.
+/// `full` is expected if hashes are printed in full, `short` on a terminal.
 fn check(profile: &str, rows: &[(Said, &str, &str)]) {
     let rules = rules_of(profile);
     for (said, full, short) in rows {
@@ -445,7 +445,7 @@ fn a_bad_block_is_told_in_every_form() {
     assert_eq!(read_lines(&rules, &bad.json()), told);
     assert_eq!(read_lines(&rules, &bad.logfmt()), told);
     assert_eq!(read_lines(&rules, &bad.terminal()), told);
-    // A collector takes spaces off the ends of lines, and puts its own before them.
+    // A collector removes spaces from the ends of lines, and puts its own before them.
     let head = "ERROR[11-20|23:47:19.048]";
     assert_eq!(read_lines(&rules, &format!("{head}{BAD_BLOCK}")), told);
     let collected: [fn(&str) -> String; 4] = [
@@ -465,7 +465,7 @@ fn a_bad_block_is_told_in_every_form() {
     // With a character that geth escapes, the message is one line in quotes.
     let quoted = format!("{head} {:?}", format!("{BAD_BLOCK}Error: é"));
     assert_eq!(read_lines(&rules, &quoted), told);
-    // Without the block's line it is told all the same.
+    // Without the block's line the break is reported all the same.
     let cut = format!("{head} \n########## BAD BLOCK #########\nsomething else\n");
     assert_eq!(read_lines(&rules, &cut), "break - - something else");
 }
@@ -490,13 +490,13 @@ fn a_bad_block_in_words_of_others_is_none() {
             );
         }
     }
-    // A line like it, and nothing before it but another line.
+    // The same text with an ordinary line before it is not a banner.
     assert_eq!(read_lines(&rules, BAD_BLOCK), "nothing");
     let after = format!("ERROR[11-20|23:47:19.048] Failed err=x{BAD_BLOCK}");
     assert_eq!(read_lines(&rules, &after), "nothing");
 }
 
-/// Whatever a peer, a transaction or a contract is called, it is no message.
+/// The name of a peer, a transaction or a contract is never a message.
 #[test]
 fn breaks_in_words_of_others_are_none() {
     let texts = [
@@ -549,7 +549,7 @@ fn a_node_that_dies_of_two_final_blocks_is_alarmed() {
     }
 }
 
-/// What a program logs beside its message may be called as others call theirs.
+/// Fields beside a program's message may have the names that other loggers use.
 #[test]
 fn a_field_called_like_a_message_is_none() {
     let rules = rules_of("op-node");
@@ -565,7 +565,7 @@ fn a_field_called_like_a_message_is_none() {
             assert_eq!(told, "nothing", "{line}");
         }
     }
-    // zap puts who logs before its message, slog where.
+    // zap prints the logger before its message, slog the source.
     let zap = format!(
         "{{\"level\":\"warn\",\"ts\":1.5,\"logger\":\"x\",\"caller\":\"a.go:1\",\"msg\":\"{REORG}\",\"message\":\"x\"}}"
     );
@@ -584,7 +584,7 @@ fn a_field_called_like_a_message_is_none() {
     assert_eq!(show_all(&read(&rules, zerolog.as_bytes(), true)), "nothing");
 }
 
-/// What may be one of the values that make a line healthy is believed to be.
+/// A value that may be one of the healthy ones counts as healthy.
 #[test]
 fn an_exception_that_cannot_be_read_is_no_break() {
     let rules = rules_of("op-interop-filter");
@@ -598,7 +598,7 @@ fn an_exception_that_cannot_be_read_is_no_break() {
     assert_eq!(plain("chain=902 reason=conflict reason=reorg"), "nothing");
     assert_eq!(plain("chain=902 reason=reorg reason=conflict"), "nothing");
     assert!(plain("chain=902 reason=conflict reason=conflict").starts_with("break"));
-    // Without the key, or with a value that may go on, nobody knows.
+    // Without the key, or with a value that may continue, nobody knows.
     assert_eq!(plain("chain=902"), "nothing");
     assert_eq!(plain("chain=902 reason=\"reo"), "nothing");
     for json in [
@@ -629,7 +629,7 @@ fn a_head_behind_a_banner_ends_it_and_counts() {
     assert_eq!(told, "break - - ; end 133; commit 133 -");
 }
 
-/// A log may be over where a banner's block should follow.
+/// A log may end where a banner's block should follow.
 #[test]
 fn a_banner_at_the_end_of_a_log_is_told() {
     let rules = rules_of("op-geth");
@@ -645,7 +645,7 @@ fn a_banner_at_the_end_of_a_log_is_told() {
     assert_eq!(show_all(&events), "break - - ", "once");
 }
 
-/// geth's console puts a message with other letters than ASCII's into quotes.
+/// geth's console quotes a message with characters outside ASCII.
 #[test]
 fn a_message_with_a_dash_is_read_in_every_form() {
     let text = "invalidation parent payload missing from WAL \u{2014} invalidation cannot proceed";
