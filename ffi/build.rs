@@ -1,5 +1,5 @@
-//! Gives the shared library its SONAME: the number of the ABI, which is
-//! `HALTBOX_ABI_VERSION`, so that programs and libraries of two ABIs never meet.
+//! Sets the SONAME of the shared library, which ends in the number of the ABI,
+//! `HALTBOX_ABI_VERSION`. So programs never load a library of another ABI.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -137,7 +137,7 @@ typedef struct haltbox_options {
     uint32_t reserved;
 } haltbox_options;
 
-// Room for the text of an error. Every call writes into the caller's own.
+// Buffer for the text of an error. The caller owns it.
 typedef struct haltbox_error {
     // UTF-8, cut to fit, always NUL-terminated.
     char message[256];

@@ -1,9 +1,9 @@
-// The compiled part, for the platform that runs.
+// Loads the compiled part for this platform.
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-// The C library shows when the dynamic linker tries: the other one's addon does not load.
+// Which C library is in use shows only when the dynamic linker tries: the addon of the other one does not load.
 const LIBRARIES = ['gnu', 'musl'];
 
 /** @returns {{ open: Function }} */

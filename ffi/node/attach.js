@@ -1,17 +1,17 @@
-// The slog has no AppHash. `haltbox record --attach` follows the node's log, or asks nodes, and freezes by what they tell: a
-// process of its own, so that it outlives a node that is killed, and costs the node nothing.
+// The slog has no AppHash. So this starts `haltbox record --attach`, which follows the node's log, or asks nodes, and
+// freezes when they report trouble. It is a separate process: it survives a node that is killed, and costs the node nothing.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-// The one of the process before may still be writing its last box.
+// The recorder that the previous process started may still be writing its last box.
 const TRIES = 4;
 const PAUSE_MS = 5000;
-// What ran for so long was no vain start.
+// A recorder that ran for this long had started successfully.
 const RAN_MS = 60_000;
 
 /**
- * What is followed, as options of `haltbox record --attach`.
+ * What to follow, as options of `haltbox record --attach`.
  *
  * @param {Record<string, string | undefined>} env
  */
@@ -36,7 +36,7 @@ const lastLine = file => {
 };
 
 /**
- * Starts it, if anything is to be followed. Gives what ends it.
+ * Starts the attached recorder if there is anything to follow. Returns a function that ends it.
  *
  * @param {Record<string, string | undefined>} env
  * @param {string} dir
@@ -56,7 +56,7 @@ export const attachBeside = (env, dir, say) => {
     if (ended) return;
     const begun = Date.now();
     try {
-      // Not the node's own output: that may be the very log which is followed.
+      // Not the node's own output: that may be the log that is followed.
       const said = openSync(log, 'a', 0o600);
       child = spawn(program, words, { cwd: dir, detached: true, env, stdio: ['ignore', said, said] });
       closeSync(said);

@@ -1,7 +1,8 @@
-//! How the addon is linked.
+//! Sets how the addon is linked.
 
 fn main() {
-    // Node unloads the addons of a worker that ends; the recorder's own thread may be writing a box then.
+    // Node unloads the addons of a worker that ends. The recorder's own thread may still
+    // be writing a box then.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     println!("cargo:rerun-if-changed=build.rs");
 }

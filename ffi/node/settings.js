@@ -1,12 +1,12 @@
-// Where to record, by the environment and the node's folders.
+// Chooses where to record, by the environment and the node's folders.
 import path from 'node:path';
 
 /** HALTBOX=off or 0: the node runs as if this package were not there. */
 export const isOff = env => ['off', '0'].includes(`${env.HALTBOX ?? ''}`.toLowerCase());
 
 /**
- * The folder of ring, boxes and archive. Agoric gives `<home>/data/agoric` as stateDir: what lies under `data` is reset or
- * replaced by operators, often in the very night the recording is needed, so the folder stands beside it.
+ * The folder of ring, boxes and archive. Agoric passes `<home>/data/agoric` as stateDir. Operators reset or replace `data`,
+ * often when the recording is needed most, so the folder stands beside it.
  *
  * @param {Record<string, string | undefined>} env
  * @param {string} [stateDir]

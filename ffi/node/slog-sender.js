@@ -5,14 +5,14 @@ import { loadAddon } from './addon.js';
 import { attachBeside } from './attach.js';
 import { folderFor, isOff } from './settings.js';
 
-// A node that is started again at once may find the process before it still ending, its slog agent above all.
+// If a node is restarted at once, the previous process, its slog agent above all, may not have ended yet.
 const LOCKED_TRIES = 20;
 const LOCKED_PAUSE_MS = 100;
 
 const firstLine = error => `${error?.message ?? error}`.split('\n', 1)[0];
 const say = message => console.warn(`haltbox: ${message}`);
 
-/** As @agoric/telemetry does it: errors as objects, bigints as numbers. */
+/** Like @agoric/telemetry: errors as objects, bigints as numbers. */
 const replacer = (_key, value) => {
   if (typeof value === 'bigint') return Number(value);
   if (!(value instanceof Error)) return value;
@@ -53,12 +53,12 @@ const senderOf = (recorder, endAttached) => {
       const reason = recorder.record(entry);
       if (reason !== undefined) tellOnce(reason);
     } catch (error) {
-      // The kernel goes on whatever an entry holds.
+      // The kernel continues whatever an entry contains.
       tellOnce(firstLine(error));
     }
   };
   return Object.assign(slogSender, {
-    // Nothing waits to be handed over: an entry is in the ring when its call returns.
+    // Nothing is buffered: an entry is in the ring when its call returns.
     forceFlush: async () => {},
     shutdown: async () => {
       open = false;

@@ -1,9 +1,9 @@
-//! The border: what C gives becomes what Rust can trust, and a panic becomes a
+//! The border: turns arguments of C into types that Rust can trust, and a panic into a
 //! status.
 //!
-//! Every pointer is read or written here. What the functions cannot check, that
-//! a pointer which is not NULL points to what the header says, is the caller's
-//! part and stands in each function's `# Safety`.
+//! Every pointer is read or written here. The functions cannot check that a non-NULL
+//! pointer points to what the header says. The caller guarantees it; each function's `#
+//! Safety` says what.
 #![allow(unsafe_code)]
 
 use std::any::Any;
@@ -22,14 +22,14 @@ use crate::span::haltbox_span;
 use crate::stats::haltbox_stats;
 use crate::status::{HALTBOX_BROKEN, HALTBOX_OK, Refusal, haltbox_status};
 
-/// Room for the text of an error. Every call writes into the caller's own.
+/// Buffer for the text of an error. The caller owns it.
 #[repr(C)]
 pub struct haltbox_error {
     /// UTF-8, cut to fit, always NUL-terminated.
     pub message: [c_char; 256],
 }
 
-/// No struct of this ABI will ever be longer: a greater size is a mistake.
+/// Longest struct of this ABI, in bytes. A greater `struct_size` is a mistake.
 const LONGEST_STRUCT: usize = 4096;
 
 /// Runs the inside of a call; `None` if it panicked.
@@ -39,14 +39,14 @@ pub fn guard<R>(inside: impl FnOnce() -> R) -> Option<R> {
     result.map_err(discard).ok()
 }
 
-/// Drops what a panic carried: a value of the panicking code's, which could panic
-/// again as it goes, and is left alone then.
+/// Drops the payload of a panic. It is a value of the panicking code, and its drop may
+/// panic again; then it is leaked.
 fn discard(carried: Box<dyn Any + Send>) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(carried)));
     let _ = dropped.map_err(std::mem::forget);
 }
 
-/// Runs a call on a recorder; one that panics is the recorder's last.
+/// Runs a call on a recorder. After a panic the recorder refuses every call.
 ///
 /// # Safety
 /// `recorder` is NULL or comes from [`haltbox::new`].
@@ -69,7 +69,7 @@ pub unsafe fn on(
     }
 }
 
-/// As [`on`], and says what went wrong.
+/// Like [`on`], and writes the reason of a failure to `error`.
 ///
 /// # Safety
 /// As [`on`], and as [`tell`].
@@ -96,7 +96,7 @@ pub unsafe fn explain(
     }
 }
 
-/// The bytes of an argument; none for a length of 0.
+/// The bytes of an argument; empty for a length of 0.
 ///
 /// # Safety
 /// `bytes` is NULL or has `length` bytes that nobody changes during the call.
@@ -148,7 +148,7 @@ pub unsafe fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 
-/// The options that a caller's struct of whatever version means.
+/// Reads the caller's options struct, of any version.
 ///
 /// # Safety
 /// `options` is NULL or has the bytes that its first field tells; its strings
@@ -163,7 +163,8 @@ pub unsafe fn options<'a>(options: *const haltbox_options) -> Result<Asked<'a>, 
             "options.struct_size: expected sizeof(haltbox_options)",
         ));
     }
-    // SAFETY: the caller vouches for `size` bytes; those from KNOWN on, if any.
+    // SAFETY: the caller vouches for `size` bytes. The slice has those from KNOWN on, if
+    // any.
     let tail = unsafe {
         let start = options.cast::<u8>().add(size.min(KNOWN));
         slice::from_raw_parts(start, size.saturating_sub(KNOWN))
@@ -192,7 +193,7 @@ pub unsafe fn options<'a>(options: *const haltbox_options) -> Result<Asked<'a>, 
     })
 }
 
-/// Fills a caller's span.
+/// Fills the caller's span.
 ///
 /// # Safety
 /// `out` is not NULL and has the bytes that its first field tells.
@@ -214,7 +215,7 @@ pub unsafe fn put_span(out: *mut haltbox_span, span: haltbox_span) -> Result<(),
     Ok(())
 }
 
-/// Bytes of a struct whose first field tells them.
+/// Size of a struct, read from its first field.
 ///
 /// # Safety
 /// `first` is NULL or can be read.
@@ -232,7 +233,7 @@ pub unsafe fn struct_size(first: *const usize) -> Result<usize, Refusal> {
     Ok(size)
 }
 
-/// Fills a caller's struct of whatever version.
+/// Fills the caller's stats struct, of any version.
 ///
 /// # Safety
 /// `out` has `size` bytes that can be written.
@@ -249,8 +250,8 @@ pub unsafe fn put_stats(out: *mut haltbox_stats, size: usize, stats: &haltbox_st
     }
 }
 
-/// Writes a message into the caller's room, if there is any: cut between two
-/// characters, and ended.
+/// Writes a message into the caller's buffer, if there is one. It is cut between two
+/// characters and ends with a NUL.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
@@ -259,8 +260,7 @@ pub unsafe fn tell(error: *mut haltbox_error, message: &str) {
     unsafe { put_text(error.cast(), size_of::<haltbox_error>(), message.as_bytes()) };
 }
 
-/// Writes text and a NUL into `room` bytes; cut between two characters if it is
-/// UTF-8.
+/// Writes text and a NUL into `room` bytes. UTF-8 is cut between two characters.
 ///
 /// # Safety
 /// `out` is NULL or has `room` bytes that can be written.
@@ -277,7 +277,7 @@ pub unsafe fn put_text(out: *mut u8, room: usize, text: &[u8]) {
     }
 }
 
-/// The beginning of a text, at most so many bytes, not ending within a character.
+/// The beginning of a text, at most `most` bytes, not ending within a character.
 pub fn cut(text: &[u8], most: usize) -> &[u8] {
     let is_inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
     let mut end = most.min(text.len());
@@ -287,7 +287,8 @@ pub fn cut(text: &[u8], most: usize) -> &[u8] {
     text.get(..end).unwrap_or_default()
 }
 
-/// What a call that has room for a message answers: the status, and the message.
+/// The result of a call with a buffer for a message: writes the message, returns the
+/// status.
 ///
 /// # Safety
 /// As [`tell`].

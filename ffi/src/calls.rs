@@ -1,7 +1,7 @@
 //! The functions of the header. Their comments are its documentation.
 //!
-//! The outer function turns pointers into references inside the border, the
-//! inner work is plain Rust.
+//! Each outer function turns pointers into references inside [`border`]. The work behind
+//! it is plain Rust.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_void};
@@ -382,7 +382,7 @@ pub unsafe extern "C" fn haltbox_take_message(
                 return Err(Refusal::Argument("message: expected a buffer, found none"));
             }
             let taken = recorder.with(HostRecorder::take_message)?;
-            // A node's words for its failure may hold a NUL.
+            // A node's text about its failure may contain a NUL.
             let taken = taken.unwrap_or_default().replace('\0', " ");
             border::put_text(message.cast(), size, taken.as_bytes());
             Ok(HALTBOX_OK)
@@ -495,7 +495,7 @@ fn some_hash(hash: Option<AppHash>) -> Result<AppHash, Refusal> {
     ))
 }
 
-/// Bytes of the longest path that a box can have, its NUL included.
+/// Length of the longest path that a box can have, with its NUL.
 fn longest_path(host: &HostRecorder) -> usize {
     const NAME: usize = "/boxes/".len() + 72;
     host.dir().as_os_str().len() + NAME + 1

@@ -1,9 +1,8 @@
-//! One open recorder, and what is left of a closed one.
+//! The handle of a recorder, open or closed.
 //!
-//! What the host's pointer points to stays for the life of the process: a few
-//! words per opening. A host closes while its other threads still record, or
-//! keeps a copy of the pointer; that must give `HALTBOX_CLOSED`, and not read
-//! memory that something else has by now.
+//! A handle is never freed: a few words for each opening. A host may close while its
+//! other threads still record, or keep a copy of the pointer. Such a call must return
+//! `HALTBOX_CLOSED`, and not read memory that was freed and reused.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -15,16 +14,16 @@ use haltbox_recorder::host::{Birth, HostError, HostRecorder};
 pub struct haltbox {
     birth: Birth,
     broken: AtomicBool,
-    /// Bytes that the host laid in what is lent to it.
+    /// Bytes that the host wrote into the lent part.
     laid: AtomicU64,
-    /// `None` once it is closed.
+    /// `None` after close.
     recorder: RwLock<Option<Arc<HostRecorder>>>,
-    /// The one opened before it: so that none of them is a leak to those who
-    /// look for leaks.
+    /// The handle opened before this one. The list keeps every handle reachable, so that
+    /// leak checkers report none.
     before: AtomicPtr<haltbox>,
 }
 
-/// The one opened last. Without a lock, as a fork may come at any time.
+/// The handle opened last. It has no lock, because a process may fork at any time.
 static LAST: AtomicPtr<haltbox> = AtomicPtr::new(ptr::null_mut());
 
 impl haltbox {
@@ -42,23 +41,23 @@ impl haltbox {
         own
     }
 
-    /// Nothing of it may be touched in the child of a fork: a lock may be held
-    /// there by a thread that the child does not have.
+    /// Whether this process is a fork of the one that opened it. Nothing else of the
+    /// handle may be used there: a thread that the child does not have may hold a lock.
     pub fn is_forked(&self) -> bool {
         self.birth.is_elsewhere()
     }
 
-    /// From here on every call is refused.
+    /// Refuses every later call.
     pub fn disable(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// Where the host tells how much it laid.
+    /// Place where the host stores how many bytes it wrote.
     pub fn laid(&self) -> &AtomicU64 {
         &self.laid
     }
 
-    /// Works on the recorder while nobody closes it.
+    /// Runs `work` on the recorder. Close waits for it.
     pub fn with<R>(
         &self,
         work: impl FnOnce(&HostRecorder) -> Result<R, HostError>,
@@ -68,14 +67,14 @@ impl haltbox {
         work(recorder.as_deref().ok_or(HostError::Closed)?)
     }
 
-    /// The recorder, for work that closing must not wait for.
+    /// The recorder, for work that close must not wait for.
     pub fn share(&self) -> Result<Arc<HostRecorder>, HostError> {
         self.check()?;
         let recorder = self.recorder.read().unwrap_or_else(PoisonError::into_inner);
         recorder.clone().ok_or(HostError::Closed)
     }
 
-    /// Closes the ring. What is closed already stays so.
+    /// Closes the ring. A second call does nothing.
     pub fn close(&self) -> Result<(), HostError> {
         if self.is_forked() {
             return Err(HostError::Forked);

@@ -11,9 +11,9 @@
 //! | [`calls`] | the functions of the header, and its documentation |
 //! | [`border`] | pointers become references, panics become a status; with `calls` and `shield`, all unsafe code |
 //! | [`shield`] | a host's thread is not cancelled inside a call |
-//! | [`handle`] | one open recorder, and what is left of a closed one |
-//! | [`options`], [`span`], [`stats`] | the structs whose size tells their version |
-//! | [`status`] | what a call answers |
+//! | [`handle`] | the handle of a recorder, open or closed |
+//! | [`options`], [`span`], [`stats`] | the structs of the ABI, whose size gives their version |
+//! | [`status`] | the results of calls |
 #![allow(non_camel_case_types)]
 #![cfg_attr(
     not(test),

@@ -1,4 +1,4 @@
-//! What to open, as C says it and as the recorder takes it.
+//! Converts the options of C to those of the recorder.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -71,13 +71,13 @@ pub const HALTBOX_ENGINE_QUEUE: u32 = 3;
 const ARCHIVE: u64 = 2 << 30;
 const NO_ARCHIVE: u64 = u64::MAX;
 
-/// The same, its strings read.
+/// The options with their strings read.
 pub struct Asked<'a> {
     pub dir: Option<&'a CStr>,
     pub profile: Option<&'a CStr>,
     pub node_program: Option<&'a CStr>,
     pub upload_hint: Option<&'a CStr>,
-    /// The fields that are numbers.
+    /// The struct itself; only its numbers are used.
     pub numbers: haltbox_options,
 }
 
@@ -161,7 +161,7 @@ fn path(text: &CStr) -> PathBuf {
     Path::new(OsStr::from_bytes(text.to_bytes())).to_owned()
 }
 
-/// The profile, and its text if it is a file's.
+/// The profile, and the text of its file if it is not builtin.
 fn profile(name: Option<&CStr>) -> Result<(Profile, Option<Vec<u8>>), Refusal> {
     let name = name.unwrap_or(c"host");
     let shown = name.to_string_lossy();

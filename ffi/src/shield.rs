@@ -1,5 +1,6 @@
-//! A thread of the host's that is cancelled in one of the library's system calls would be
-//! unwound through Rust, which ends the process. So cancelling waits until the call is over.
+//! Delays the cancellation of host threads. A host thread that is cancelled in one of the
+//! library's system calls would be unwound through Rust, which ends the process. So
+//! cancellation waits until the call is over.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -12,7 +13,8 @@ unsafe extern "C" {
 /// `PTHREAD_CANCEL_DISABLE` of Linux's C libraries.
 const DISABLED: c_int = 1;
 
-/// The thread is not cancelled while this lives; what asked for it meanwhile comes later.
+/// While this guard lives the thread is not cancelled. A pending request takes effect
+/// later.
 pub struct Uncancelled(c_int);
 
 impl Uncancelled {
@@ -27,7 +29,7 @@ impl Drop for Uncancelled {
     }
 }
 
-/// Gives the state before; a state that there is cannot be refused.
+/// Sets the state and returns the one before. A valid state is never refused.
 fn set(state: c_int) -> c_int {
     let mut before = state;
     // SAFETY: sets a state of this thread, and writes one int to a valid place.

@@ -1,4 +1,4 @@
-//! What is lent of the ring, as C reads it.
+//! The lent part of the ring, as C reads it.
 
 use std::ptr;
 use std::sync::atomic::AtomicU64;

@@ -1,4 +1,4 @@
-//! How recording stands, as C reads it.
+//! The state of the recording, as C reads it.
 
 use haltbox_recorder::host::Stats;
 

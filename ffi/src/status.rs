@@ -1,4 +1,4 @@
-//! What a call answers.
+//! The results of calls.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -54,13 +54,13 @@ pub const HALTBOX_NOT_LENT: haltbox_status = -14;
 /// Reasons a call fails.
 #[derive(Debug)]
 pub enum Refusal {
-    /// What is wrong with which argument.
+    /// An argument is wrong; the text says which and how.
     Argument(&'static str),
-    /// Bytes of the struct, and bytes this library knows.
+    /// Size of the struct, and the size that this library knows.
     TooNew(usize, usize),
-    /// What is wrong with the profile.
+    /// The profile is wrong; the text says how.
     Profile(String),
-    /// The recorder's own.
+    /// An error of the recorder.
     Host(HostError),
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A status in words, for a log.
+/// The text of a status, for a log.
 pub fn text(status: haltbox_status) -> &'static CStr {
     match status {
         HALTBOX_OK => c"done",

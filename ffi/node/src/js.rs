@@ -1,9 +1,9 @@
-//! Calls into Node and calls from Node. With `addon`, all unsafe code.
+//! Calls into Node and calls from Node. `addon` and this module have all unsafe code.
 //!
-//! Invariants: an [`Env`] and the [`Value`]s got from it live no longer than the
-//! call from Node that brought them; every function given to JavaScript owns its
-//! [`Bound`], which Node gives back once, when nobody can call it any more; no
-//! panic passes an `extern "C" fn`.
+//! Invariants: an [`Env`] and its [`Value`]s do not outlive the call from Node that
+//! created them. Every function passed to JavaScript owns its [`Bound`], which Node
+//! returns once, when nobody can call the function any more. No panic leaves an `extern
+//! "C" fn`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char, c_void};
@@ -13,43 +13,43 @@ use std::rc::Rc;
 
 use napi_sys as sys;
 
-/// Arguments that a call may have; what is missing is `undefined`.
+/// Most arguments of a call. A missing one is `undefined`.
 const ARGUMENTS: usize = 5;
-/// Up to here room for the worst case is asked for: three bytes for each UTF-16
-/// unit. V8 then writes in one pass; beyond, it counts the bytes first.
+/// Up to this length the buffer is sized for the worst case: three bytes for each UTF-16
+/// unit. V8 then writes in one pass. Longer texts are counted first.
 const WORST_CASE_UNITS: usize = 64 << 10;
 
-/// A value of JavaScript: made by Node alone.
+/// A value of JavaScript. Only Node creates one.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Value(pub(crate) sys::napi_value);
 
-/// Why the text of a value was not read.
+/// Reasons why the text of a value was not read.
 pub(crate) enum Unread {
     NotText,
     NoMemory(usize),
 }
 
-/// Node, during one call.
+/// Node's environment during one call.
 pub(crate) struct Env(pub(crate) sys::napi_env);
 
-/// What JavaScript calls methods of.
+/// An object whose methods JavaScript calls.
 pub(crate) trait Receiver {
-    /// A method panicked: what it left behind is not to be trusted.
+    /// Called after a method panicked. The receiver's state cannot be trusted any more.
     fn break_off(&self);
 }
 
 pub(crate) type Method<T> = fn(&T, &Env, &[Value]) -> Option<Value>;
 
-/// What a function of JavaScript calls.
+/// Method and receiver of a function of JavaScript.
 struct Bound<T> {
     method: Method<T>,
     receiver: Rc<T>,
 }
 
 impl Env {
-    /// Reads a string as UTF-8 into the buffer, in place of what it holds. Lone
-    /// surrogates become U+FFFD.
+    /// Reads a string as UTF-8 into the buffer, which is cleared first. Lone surrogates
+    /// become U+FFFD.
     pub(crate) fn read_text(&self, value: Value, buffer: &mut Vec<u8>) -> Result<(), Unread> {
         let units = self.units(value).ok_or(Unread::NotText)?;
         let most = match units {
@@ -58,7 +58,7 @@ impl Env {
                 .write_text(value, ptr::null_mut(), 0)
                 .ok_or(Unread::NotText)?,
         };
-        // Node ends the text with a NUL, and cuts it where there is no room.
+        // Node ends the text with a NUL, and cuts it if there is no room.
         let room = most + 1;
         buffer.clear();
         let reserved = buffer.try_reserve(room);
@@ -70,7 +70,7 @@ impl Env {
         Ok(())
     }
 
-    /// UTF-16 units of a string; `None` if the value is none.
+    /// Length of a string in UTF-16 units; `None` if the value is not a string.
     fn units(&self, value: Value) -> Option<usize> {
         let mut units = 0;
         // SAFETY: env and value are of this call; without a buffer Node only counts.
@@ -80,7 +80,8 @@ impl Env {
         (status == sys::Status::napi_ok).then_some(units)
     }
 
-    /// Bytes written before the NUL; without room, bytes it would take.
+    /// Number of bytes written before the NUL. Without a buffer: number of bytes that the
+    /// text needs.
     fn write_text(&self, value: Value, buffer: *mut c_char, room: usize) -> Option<usize> {
         let mut written = 0;
         // SAFETY: env and value are of this call; the buffer has `room` bytes, or is null.
@@ -140,7 +141,8 @@ impl Env {
         (make(&raw mut made) == sys::Status::napi_ok).then_some(Value(made))
     }
 
-    /// Sets a function that calls a method of the receiver, and keeps it alive.
+    /// Sets a function that calls a method of the receiver. The function keeps the
+    /// receiver alive.
     pub(crate) fn set_method<T: Receiver>(
         &self,
         object: Value,
@@ -151,7 +153,8 @@ impl Env {
         let receiver = Rc::clone(of);
         let bound: *mut c_void = Box::into_raw(Box::new(Bound { method, receiver })).cast();
         let function = self.function(name, call_bound::<T>, bound)?;
-        // SAFETY: `function` is of this call; `drop_bound` is told once, when it is gone.
+        // SAFETY: `function` is of this call. Node calls `drop_bound` once, when it
+        // collects the function.
         unsafe {
             let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
             sys::napi_add_finalizer(
@@ -174,13 +177,13 @@ impl Env {
         data: *mut c_void,
     ) -> Option<Value> {
         let (text, length) = (name.as_ptr().cast(), name.len() as isize);
-        // SAFETY: Node copies the name, and hands `data` to `call` alone.
+        // SAFETY: Node copies the name, and passes `data` to `call` alone.
         self.made(|made| unsafe {
             sys::napi_create_function(self.0, text, length, Some(call), data, made)
         })
     }
 
-    /// Throws once the call returns. `code` tells causes apart.
+    /// Throws once the call returns. `code` distinguishes the causes.
     pub(crate) fn throw(&self, code: &str, message: &str) {
         let plain = |text: &str| CString::new(text.replace('\0', " ")).unwrap_or_default();
         let (code, message) = (plain(code), plain(message));
@@ -207,7 +210,7 @@ pub(crate) unsafe fn arguments(
     (values.map(Value), data)
 }
 
-/// What Node calls for a function of [`Env::set_method`].
+/// Node calls this for a function of [`Env::set_method`].
 unsafe extern "C" fn call_bound<T: Receiver>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -224,7 +227,7 @@ unsafe extern "C" fn call_bound<T: Receiver>(
     }));
     called
         .unwrap_or_else(|panic| {
-            // Dropping what was thrown might throw again.
+            // The drop of a panic's payload may panic again.
             std::mem::forget(panic);
             bound.receiver.break_off();
             env.text("the recorder failed and is off")
@@ -232,7 +235,8 @@ unsafe extern "C" fn call_bound<T: Receiver>(
         .map_or(ptr::null_mut(), |value| value.0)
 }
 
-/// A function of [`Env::set_method`] is gone. `T` is that of its `Bound`.
+/// Node calls this when it collects a function of [`Env::set_method`]. `T` is the type of
+/// its `Bound`.
 unsafe extern "C" fn drop_bound<T>(_: sys::napi_env, bound: *mut c_void, _: *mut c_void) {
     // SAFETY: made by `set_method`, and given back once.
     let bound = unsafe { Box::from_raw(bound.cast::<Bound<T>>()) };

@@ -1,5 +1,5 @@
-//! `open(dir, size, background, archiveBytes, engine)`: texts of the environment in, a
-//! recorder out.
+//! `open(dir, size, background, archiveBytes, engine)`: takes texts from the environment
+//! and returns a recorder.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -13,12 +13,12 @@ use haltbox_recorder::size::parse_size;
 use crate::js::{Env, Method, Value};
 use crate::sender::Sender;
 
-/// Bytes of the archive for which the environment gives no other number.
+/// Size of the archive in bytes, if the environment does not set it.
 const DEFAULT_ARCHIVE: u64 = 2 << 30;
 
-/// What JavaScript is thrown.
+/// An error that is thrown to JavaScript.
 pub(crate) struct Refusal {
-    /// Tells causes apart: `LOCKED` may be over in a moment.
+    /// Distinguishes the causes. `LOCKED` may be over in a moment.
     pub(crate) code: &'static str,
     pub(crate) message: String,
 }
@@ -41,7 +41,7 @@ impl From<HostError> for Refusal {
     }
 }
 
-/// Opens the recorder and gives it to JavaScript.
+/// Opens the recorder and returns it to JavaScript.
 pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     let setting = |at: usize| env.setting(arguments.get(at));
     let texts = [0, 1, 2, 3, 4].map(setting);
@@ -55,7 +55,7 @@ pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     })
 }
 
-/// An empty text is what the environment does not say.
+/// The options. An empty text means that the environment does not set the value.
 fn options([dir, size, background, archive, engine]: [&str; 5]) -> Result<Options, String> {
     let profile = Profile::builtin("agoric").map_err(|error| error.to_string())?;
     let archive_bytes = bytes("HALTBOX_ARCHIVE_BYTES", archive, DEFAULT_ARCHIVE)?;

@@ -1,4 +1,4 @@
-//! What the functions of an opened recorder do.
+//! The functions of an opened recorder.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,11 +6,11 @@ use haltbox_recorder::host::{HostError, HostRecorder, Kept, Stats};
 
 use crate::js::{Env, Receiver, Unread, Value};
 
-/// A buffer that one huge entry made larger than this is given back.
+/// A buffer that one huge entry made larger than this is freed.
 const BUFFER_KEPT: usize = 1 << 20;
 
-/// A recorder and the buffer its entries pass through. One JavaScript thread
-/// has it: only that thread may call what it was given.
+/// A recorder and the buffer for its entries. One JavaScript thread owns it, and only
+/// that thread may call its functions.
 pub(crate) struct Sender {
     recorder: HostRecorder,
     buffer: RefCell<Vec<u8>>,
@@ -32,7 +32,7 @@ impl Sender {
         }
     }
 
-    /// `record(text)`: gives nothing, or why the entry is not in the ring.
+    /// `record(text)`: returns nothing, or the reason why the entry is not in the ring.
     pub(crate) fn record(&self, env: &Env, arguments: &[Value]) -> Option<Value> {
         let told = match self.put(env, arguments) {
             Ok(Kept::Whole) => return None,
@@ -61,13 +61,13 @@ impl Sender {
         kept.map_err(|error| error.to_string())
     }
 
-    /// `close()`: from here on nothing is recorded.
+    /// `close()`: ends recording.
     pub(crate) fn close(&self, _: &Env, _: &[Value]) -> Option<Value> {
         self.recorder.close();
         None
     }
 
-    /// `stats()`: an object of numbers; nothing once it is closed.
+    /// `stats()`: returns an object of numbers; nothing after close.
     pub(crate) fn stats(&self, env: &Env, _: &[Value]) -> Option<Value> {
         let stats: Result<Stats, HostError> = self.recorder.stats();
         let stats = stats.ok()?;

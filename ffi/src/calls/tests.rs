@@ -1,5 +1,5 @@
-//! What only the inside can see: that a plain entry costs no allocation, and what becomes of
-//! records that a host lays itself, rightly and wrongly.
+//! Tests that need the inside: a plain entry costs no allocation, and the recorder
+//! handles records that a host writes itself, right or wrong.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -23,8 +23,8 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: hands everything on to the system's allocator; counting neither
-// allocates nor runs a destructor.
+// SAFETY: passes everything to the system's allocator; counting neither allocates nor
+// runs a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Allocations of this thread while it works.
+/// Counts the allocations of this thread during `work`.
 fn allocations(work: impl FnOnce()) -> usize {
     let before = ALLOCATIONS.get();
     work();
@@ -84,7 +84,7 @@ fn an_entry_that_marks_nothing_allocates_nothing() {
         (0..times).for_each(|at| record(recorder, lines[at % lines.len()]));
     };
     some(100);
-    // Some 8 MB: the ring of 4 MiB is gone around twice.
+    // About 8 MB, twice around the ring of 4 MiB.
     assert_eq!(allocations(|| some(10_000)), 0);
     let mut other = ptr::null_mut();
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn an_entry_that_marks_nothing_allocates_nothing() {
     }
 }
 
-/// What is lent, and how much of it was laid.
+/// A lent part, and the number of bytes written to it.
 struct Lent {
     span: haltbox_span,
     at: usize,
@@ -120,7 +120,7 @@ fn lend(recorder: *mut haltbox) -> Result<Lent, haltbox_status> {
 }
 
 impl Lent {
-    /// Lays a record as the format tells; false if there is no room.
+    /// Writes a record as the format specifies; `false` if there is no room.
     fn lay(&mut self, key: LaneKey, line: &[u8]) -> bool {
         let size = 16 + padded(line.len());
         if self.at + size > self.span.length {
@@ -143,7 +143,8 @@ impl Lent {
 
     fn write(&self, at: usize, bytes: &[u8]) {
         assert!(at + bytes.len() <= self.span.length);
-        // SAFETY: it lies within what is lent, which nothing else accesses before it is told.
+        // SAFETY: the record lies within the lent part, and nothing else accesses it
+        // before `laid` is stored.
         unsafe { ptr::copy(bytes.as_ptr(), self.span.start.add(at), bytes.len()) }
     }
 
@@ -153,7 +154,7 @@ impl Lent {
     }
 }
 
-/// The key of the main lane, as the superblock tells it.
+/// The key of the main lane, from the superblock.
 fn key_of(folder: &Path) -> LaneKey {
     let view = RingView::read(&File::open(folder.join("ring")).unwrap()).unwrap();
     LaneKey::new(view.salt, Lane::Main)
@@ -197,8 +198,8 @@ fn what_is_laid_stands_among_what_is_recorded() {
     let mut lent = lend(recorder).unwrap();
     assert_eq!(lent.span.key, key.number());
     assert!(lent.lay(key, b"{\"type\":\"op-read\",\"op\":0}"));
-    // A reader of the file sees it, though no call was made since, and the record of another
-    // lane that comes behind it stands behind it.
+    // A reader of the file sees the record although no call was made since. A record of
+    // another lane that comes later stands behind it.
     assert_eq!(lines(folder.path()).len(), 2);
     // SAFETY: the line is there.
     unsafe { haltbox_log(recorder, b"a line of the log".as_ptr().cast(), 17) };
@@ -259,7 +260,7 @@ fn a_ring_that_goes_around_is_lent_on_without_an_allocation() {
     assert!(!found.iter().any(|line| line.starts_with("hole")));
 }
 
-/// A host that keeps to nothing: what it tells, and what it writes there, is by chance.
+/// A host that breaks every rule: it stores random lengths and writes random bytes.
 #[test]
 fn what_is_laid_wrongly_harms_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
@@ -306,7 +307,7 @@ fn what_is_lent_ends_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut recorder = open(folder.path());
     let key = key_of(folder.path());
-    // A ring without a record has no segment to lend of.
+    // A ring without a record has no segment that can be lent.
     assert_eq!(lend(recorder).unwrap().span.length, 0);
     record(recorder, b"{\"type\":\"step-a\"}");
     let lent = lend(recorder).unwrap();
@@ -314,7 +315,7 @@ fn what_is_lent_ends_in_order() {
     unsafe { assert_eq!(haltbox_lend(recorder, ptr::null_mut()), HALTBOX_OK) };
     lent.tell(64);
     record(recorder, b"{\"type\":\"step-a\"}");
-    // Closed with something lent: what is laid too late reaches memory that is still there.
+    // Closed while a part is lent: a late write reaches memory that is still mapped.
     let mut late = lend(recorder).unwrap();
     let copy = recorder;
     // SAFETY: it was opened.
