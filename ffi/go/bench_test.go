@@ -13,8 +13,8 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// BenchmarkRecord is one entry: into the ring, by a call and laid; into a file, one write each, as
-// it must be to survive a kill; and into a buffer that a kill would lose.
+// BenchmarkRecord records one entry: into the ring, by a call and directly; into a file, with one
+// write each, which survives a kill; and into a buffer, which a kill would lose.
 func BenchmarkRecord(b *testing.B) {
 	for _, size := range []int{100, 300, 1024, 4096} {
 		entry := append(bytes.Repeat([]byte{'x'}, size-1), '\n')
@@ -36,8 +36,8 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// record has a block of 64 KiB at a time, each of which releases the one before,
-// as a chain does: a ring in which nothing may be overwritten only counts.
+// record records blocks of 64 KiB, each of which releases the one before, as on a chain. A ring in
+// which nothing may be overwritten would only count.
 func record(b *testing.B, entry []byte) {
 	recorder, _ := haltboxtest.Open(b)
 	height, left := uint64(0), 0
@@ -56,14 +56,14 @@ func record(b *testing.B, entry []byte) {
 	}
 }
 
-// BenchmarkOff is a recorder that is switched off.
+// BenchmarkOff measures a recorder that is switched off.
 func BenchmarkOff(b *testing.B) {
 	var off *haltbox.Recorder
 	entry := make([]byte, 300)
 	each(b, entry, func() { off.Record(entry) })
 }
 
-// BenchmarkBorder is the way through cgo and back, without an entry.
+// BenchmarkBorder measures a call through cgo without an entry.
 func BenchmarkBorder(b *testing.B) {
 	recorder, _ := haltboxtest.Open(b)
 	recorder.Close()

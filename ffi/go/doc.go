@@ -3,7 +3,7 @@
 //
 //	recorder, err := haltbox.Open(haltbox.Options{Dir: home + "/haltbox"})
 //	if err != nil {
-//		logger.Error("no flight recorder", "err", err) // the node goes on
+//		logger.Error("no flight recorder", "err", err) // the node continues
 //	}
 //	defer recorder.Close()
 //
@@ -12,17 +12,14 @@
 //	recorder.EndBlock(height, appHash)
 //	recorder.Commit(height, appHash)
 //
-// A nil *Recorder is one that is switched off: each of its methods does nothing
-// and returns nil. What [Open] returns beside an error is nil, so a node needs
-// no condition around its calls.
+// A nil *Recorder is switched off: each of its methods does nothing and returns nil. [Open] returns
+// nil beside an error, so a node needs no condition around its calls.
 //
-// Every method may be called from any goroutine. Those of the execution do not
-// wait for the disk (as [Open], [Recorder.Freeze] and [Recorder.LogPanic] do), none
-// panics, and none returns what the node has to act upon: errors may be ignored.
-// An entry for which the ring had no room is not an error; [Stats.Dropped] counts
-// it.
+// Every method may be called from any goroutine. [Open], [Recorder.Freeze] and [Recorder.LogPanic]
+// wait for the disk; the calls of the execution do not, unless the engine is [EngineWrite]. No
+// method panics, except LogPanic, which passes a panic on. A node may ignore all errors. If the
+// ring has no room for an entry, that is not an error; [Stats.Dropped] counts it.
 //
-// The recorder is the library libhaltbox, linked by cgo. Without cgo, on a
-// system it is not made for, or with the build tag nolink_haltbox, everything
-// builds and [Open] returns [ErrNotLinked].
+// The recorder is the library libhaltbox, linked by cgo. Without cgo, on another system, or with
+// the build tag nolink_haltbox, everything builds and [Open] returns [ErrNotLinked].
 package haltbox

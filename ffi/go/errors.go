@@ -6,8 +6,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/api"
 )
 
-// What a call may return; errors.Is tells them apart. In every case the call
-// did nothing and the node goes on.
+// Errors of calls, for errors.Is. In every case the call did nothing, and the node can continue.
 var (
 	// ErrNotLinked: this program was built without the recorder.
 	ErrNotLinked = errors.New("haltbox: this program was built without libhaltbox (cgo off, another system, or nolink_haltbox)")
@@ -15,7 +14,7 @@ var (
 	ErrBadArgument = errors.New("haltbox: an argument is not of its documented form")
 	// ErrTooNew: the library is older than this package and lacks an option.
 	ErrTooNew = errors.New("haltbox: libhaltbox is older than this package and does not know an option; install the one of this release")
-	// ErrLocked: another recorder has the ring.
+	// ErrLocked: another recorder writes the ring.
 	ErrLocked = errors.New("haltbox: another process records into this ring")
 	// ErrFileSystem: a ring on this file system could crash the node.
 	ErrFileSystem = errors.New("haltbox: a ring cannot be mapped safely on this file system; use ext4, XFS or tmpfs")
@@ -27,22 +26,21 @@ var (
 	ErrForked = errors.New("haltbox: only the process that opened the recorder records")
 	// ErrClosed: the recorder was closed.
 	ErrClosed = errors.New("haltbox: the recorder is closed")
-	// ErrBroken: the recorder failed in an earlier call and is off for good.
+	// ErrBroken: the recorder failed in an earlier call and is off.
 	ErrBroken = errors.New("haltbox: the recorder failed and is off")
-	// ErrMarkedByEntries: the profile takes blocks from the entries of the node.
+	// ErrMarkedByEntries: the profile reads blocks from the node's entries.
 	ErrMarkedByEntries = errors.New("haltbox: this profile takes blocks and cranks from the node's own entries; record those")
-	// ErrNothing: the ring and the archive hold nothing of that height.
+	// ErrNothing: ring and archive have nothing of that height.
 	ErrNothing = errors.New("haltbox: there is nothing to freeze")
 	// ErrNotFrozen: a box could not be written.
 	ErrNotFrozen = errors.New("haltbox: the box was not written")
-	// ErrProfile: there is no profile of that name, or its file is no profile.
+	// ErrProfile: there is no profile of that name, or its file is not a profile.
 	ErrProfile = errors.New("haltbox: the profile cannot be read")
-	// ErrOtherABI: the library that is loaded is not the one this package was
-	// made for.
+	// ErrOtherABI: the loaded library has another ABI than this package.
 	ErrOtherABI = errors.New("haltbox: the libhaltbox that is loaded has another ABI than this package; install the one of this release")
 )
 
-// errorOf has nil for what was done, whether or not it needs a look.
+// errorOf returns nil for every status that is not an error.
 func errorOf(status api.Status) error {
 	if status >= 0 {
 		return nil
@@ -80,19 +78,19 @@ func errorOf(status api.Status) error {
 	return ErrOtherABI
 }
 
-// told is an error with the library's own words for it.
-type told struct {
+// libraryError is an error with the library's own message.
+type libraryError struct {
 	kind    error
 	message string
 }
 
-func (t *told) Error() string { return "haltbox: " + t.message }
-func (t *told) Unwrap() error { return t.kind }
+func (e *libraryError) Error() string { return "haltbox: " + e.message }
+func (e *libraryError) Unwrap() error { return e.kind }
 
 func errorWith(status api.Status, message string) error {
 	kind := errorOf(status)
 	if kind == nil || message == "" {
 		return kind
 	}
-	return &told{kind, message}
+	return &libraryError{kind, message}
 }

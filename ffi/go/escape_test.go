@@ -9,7 +9,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// An entry that a node builds on its stack stays there.
+// An entry that a node builds on its stack does not escape to the heap.
 func TestEntriesDoNotEscapeToTheHeap(t *testing.T) {
 	recorder, _ := haltboxtest.Open(t)
 	recorder.BeginBlock(1, time.Time{}, nil)

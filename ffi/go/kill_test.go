@@ -18,14 +18,14 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// The writer stops by itself before the ring would lose its first entries.
+// The writer stops by itself before the ring overwrites its first entries.
 const mostEntries = 60_000
 
 func entryOf(number uint64) string {
 	return fmt.Sprintf(`{"type":"op-write","n":%d,"pad":"%s"}`, number, strings.Repeat("x", int(number%97)))
 }
 
-// counter is a number in a file that outlives the process.
+// counter is a number in a file that survives the process.
 func counter(path string) (*atomic.Uint64, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -63,8 +63,8 @@ func writeUntilKilled(dir, count string, engine haltbox.Engine) {
 	select {}
 }
 
-// Entries are laid into a ring that is mapped, and recorded by calls where each call
-// writes.
+// Entries are written directly into a mapped ring, and recorded by calls if each call writes to the
+// file.
 func TestNothingRecordedIsLostByAKill(t *testing.T) {
 	haltboxtest.Open(t) // without the library there is nothing to kill
 	for round := range 24 {
@@ -96,7 +96,7 @@ func TestNothingRecordedIsLostByAKill(t *testing.T) {
 	}
 }
 
-// numbered leaves out what the calls themselves wrote.
+// numbered leaves out the entries of the calls themselves.
 func numbered(lines []string) []string {
 	var found []string
 	for _, line := range lines {
@@ -107,8 +107,8 @@ func numbered(lines []string) []string {
 	return found
 }
 
-// checkRun wants every entry that was counted, and at most the one besides
-// that was recorded and not counted yet.
+// checkRun requires every entry that was counted, and allows one more that was recorded and not
+// counted yet.
 func checkRun(t *testing.T, round int, found []string, counted uint64) {
 	t.Helper()
 	if got := uint64(len(found)); counted == 0 || got != counted && got != counted+1 {

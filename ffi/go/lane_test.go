@@ -11,8 +11,8 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// Some entries are laid and some recorded by a call, some are too long to be laid, and
-// the ring's segments end in between.
+// Some entries are written directly, some recorded by a call, some are too long to be written
+// directly, and the ring's segments end in between.
 func TestEntriesStandInTheOrderInWhichTheyCame(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	recorder.BeginBlock(1, time.Time{}, nil)
@@ -28,10 +28,10 @@ func TestEntriesStandInTheOrderInWhichTheyCame(t *testing.T) {
 		}
 		want = append(want, line)
 	}
-	// A line end parts an entry in two, whatever its type.
+	// A line end splits an entry in two, whatever its type.
 	recorder.Record([]byte("{\"type\":\"op-read\"}\n{\"type\":\"op-has\"}\n"))
 	want = append(want, `{"type":"op-read"}`, `{"type":"op-has"}`)
-	// The ring is read while it is written, and once more when it is closed.
+	// The ring is read while it is written, and again after it was closed.
 	for range 2 {
 		got := behindLastBegin(haltboxtest.Cat(t, dir))
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -56,7 +56,8 @@ func behindLastBegin(lines []string) []string {
 	return nil
 }
 
-// Goroutines that lay, that call and that close never meet in what is lent.
+// Goroutines that write directly, that call and that close never use the lent part at the same
+// time.
 func TestGoroutinesKeepTheirOrder(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	const each = 2000

@@ -8,8 +8,8 @@ import (
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 )
 
-// Some tests need a process of their own, which they may kill: this binary,
-// called again with the part it shall play.
+// Some tests need their own process, which they may kill: this binary, called again with the part
+// that it plays.
 const role = "HALTBOX_TEST_ROLE"
 
 func TestMain(m *testing.M) {

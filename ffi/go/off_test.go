@@ -8,7 +8,7 @@ import (
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 )
 
-// Every method, also with arguments that a recorder would refuse.
+// Every method, also with arguments that a recorder would reject.
 func TestASwitchedOffRecorderDoesNothing(t *testing.T) {
 	var off *haltbox.Recorder
 	agreement, confirmed := off.Confirm(1, nil)

@@ -6,57 +6,56 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/api"
 )
 
-// NoArchive as [Options.ArchiveBytes] keeps no archive.
+// NoArchive as [Options.ArchiveBytes] means that no archive is kept.
 const NoArchive = ^uint64(0)
 
-// Engine is how records get into the ring's file.
+// Engine is how records are written to the ring's file.
 type Engine uint32
 
 const (
-	// EngineAuto maps where a full disk cannot end the process by that (ext4,
-	// tmpfs, XFS made without reflinks), else it takes the queue.
+	// EngineAuto is EngineMap on file systems where a full disk cannot kill a process that maps the
+	// file (ext4, tmpfs, XFS made without reflinks), else EngineQueue.
 	EngineAuto Engine = iota
-	// EngineMap copies into the mapped file: a kill loses nothing. On XFS and btrfs
-	// a full disk can end the process, or make a call wait.
+	// EngineMap copies into the mapped file. A kill loses nothing. On XFS and btrfs a full disk can
+	// kill the process, or make a call wait.
 	EngineMap
-	// EngineWrite writes to the file in each call, which can wait for the disk: a
-	// kill loses nothing.
+	// EngineWrite writes to the file in each call, which can wait for the disk. A kill loses
+	// nothing.
 	EngineWrite
-	// EngineQueue copies into memory, which a thread writes to the file: a kill
-	// loses what was not written yet, the last milliseconds as a rule.
+	// EngineQueue copies into memory, and a thread writes that to the file. A kill loses what is
+	// not written yet, usually the last milliseconds.
 	EngineQueue
 )
 
 // Options say what to record, and where.
 type Options struct {
-	// Dir is the folder of ring, boxes and archive. It is made if it is not
-	// there. Never under the node's data/, which operators reset or replace.
+	// Dir is the folder for ring, boxes and archive, created if it does not exist. Do not put it
+	// under the node's data/, which operators reset or replace.
 	Dir string
-	// RingSize is the size of the ring in bytes, 4 MiB to 64 GiB; 0 for 256 MiB.
+	// RingSize is the size of the ring in bytes, 4 MiB to 1 TiB; 0 for 256 MiB.
 	RingSize uint64
-	// Profile is the name of a builtin profile or the path of a profile's file;
-	// empty for "host", which the calls of this package are made for.
+	// Profile is the name of a builtin profile, or the path of a profile file. Empty means "host",
+	// which the calls of this package are made for.
 	Profile string
-	// NodeProgram is the node's executable, whose digest goes into the boxes.
+	// NodeProgram is the path of the node's executable. Its digest is stored in the boxes.
 	NodeProgram string
 	// UploadHint completes the sentence that tells the operator where to send
 	// a box: "to the thread the developers opened".
 	UploadHint string
-	// Background starts threads that freeze what diverged, archive, and make the
-	// ring's pages present before a call needs them.
-	// Without it, run `haltbox record --attach` beside the node.
+	// Background starts threads that freeze blocks that diverged, archive released blocks, and
+	// fault in the ring's pages before a call needs them. Without it, run `haltbox record --attach`
+	// beside the node.
 	Background bool
-	// Engine is how records get into the ring's file; 0 for what its file system
-	// allows.
+	// Engine is how records are written to the ring's file; 0 to choose by file system.
 	Engine Engine
-	// ArchiveBytes bounds the archive of the background thread; 0 for 2 GiB.
+	// ArchiveBytes is the maximum size of the archive of the background thread; 0 for 2 GiB.
 	ArchiveBytes uint64
-	// PersistSeconds is for how long an unproved mismatch has to last before
-	// the background thread freezes it; 0 for 60.
+	// PersistSeconds is how long a mismatch without proof must last before the background thread
+	// freezes it; 0 for 60.
 	PersistSeconds uint32
 }
 
-// holdNul tells whether a text would be cut by its way through C.
+// holdNul reports whether a text contains a NUL, which would cut it in C.
 func (o Options) holdNul() bool {
 	for _, text := range []string{o.Dir, o.Profile, o.NodeProgram, o.UploadHint} {
 		if strings.IndexByte(text, 0) >= 0 {

@@ -16,14 +16,14 @@ func init() {
 	}
 }
 
-// digestLength is that of SHA-256 and BLAKE3, in bytes.
+// digestLength is the length of SHA-256 and BLAKE3 digests, in bytes.
 const digestLength = 32
 
-// Agreement is what the network's AppHash says of this node's.
+// Agreement is the result of comparing this node's AppHash with the network's.
 type Agreement int
 
 const (
-	// Unknown: this node's AppHash is not known, and nothing was released.
+	// Unknown: this node's AppHash is not known. Nothing was released.
 	Unknown Agreement = iota
 	// Equal: the block is released, and every block below it.
 	Equal
@@ -31,42 +31,42 @@ const (
 	Differs
 )
 
-// Stats tell how recording stands.
+// Stats is the state of the recording.
 type Stats struct {
-	// Records and Bytes were recorded since the recorder was opened.
+	// Records and Bytes count entries and their bytes since the recorder was opened, including
+	// dropped entries.
 	Records, Bytes uint64
-	// Dropped counts entries for which there was no room that may be
-	// overwritten: what is left in the ring waits for a box.
+	// Dropped counts dropped entries: the ring had no room that may be overwritten, because what is
+	// left in it waits for a box.
 	Dropped uint64
-	// Head is the height begun last; 0 for none.
+	// Head is the height that began last; 0 for none.
 	Head uint64
-	// Released is the greatest height the network agreed with; 0 for none.
+	// Released is the highest height that the network agreed with; 0 for none.
 	Released uint64
-	// Oldest is the least height that has entries in the ring; 0 for none.
+	// Oldest is the lowest height that has entries in the ring; 0 for none.
 	Oldest uint64
 	// Pinned counts blocks that must not be overwritten.
 	Pinned uint64
-	// Diverged counts those of them that diverged and are in no box yet.
+	// Diverged counts pinned blocks that diverged and are in no box yet.
 	Diverged uint64
 }
 
-// Recorder records into one folder. Nil is a recorder that is switched off.
+// Recorder records into one folder. A nil Recorder is switched off.
 type Recorder struct {
-	// handle stays valid for ever: the library answers calls after Close.
+	// handle stays valid after Close: the library never frees it.
 	handle api.Handle
 	notice string
 	lane   lane.Lane
-	// silent until Tell is called: only a background thread has messages, and
-	// one caller gets them.
+	// silent is true until Tell is called, if there is a background thread: only that has messages,
+	// and one caller gets them.
 	silent atomic.Bool
-	// boundary is what to call where one execution ends and another may begin.
+	// boundary has the functions to call between two executions.
 	boundary     []func()
 	boundaryLock sync.Mutex
 }
 
-// Open opens or makes the ring, and waits for the disk while it does: a second
-// for a new one. With an error, whose text can be shown to the operator as it is,
-// the recorder is nil.
+// Open opens or creates the ring. It waits for the disk, about a second for a new ring. After an
+// error the recorder is nil; the text of the error can be shown to the operator as it is.
 func Open(options Options) (*Recorder, error) {
 	if options.holdNul() {
 		return nil, ErrBadArgument
@@ -80,8 +80,8 @@ func Open(options Options) (*Recorder, error) {
 	return recorder, nil
 }
 
-// Notice is what the operator should hear of an opening that went well: a ring
-// that was set aside, a thread that could not be started. Mostly empty.
+// Notice is a message for the operator about a successful opening: a ring that was moved aside, a
+// thread that could not be started. It is usually empty.
 func (r *Recorder) Notice() string {
 	if r == nil {
 		return ""
@@ -89,9 +89,9 @@ func (r *Recorder) Notice() string {
 	return r.notice
 }
 
-// AtBoundary has a function called before each [Recorder.BeginBlock],
-// [Recorder.EndBlock] and [Recorder.Abort]: entries of the execution before are
-// not to stand behind these. Package kvtrace ends its attempts by it.
+// AtBoundary registers a function that is called before each [Recorder.BeginBlock],
+// [Recorder.EndBlock] and [Recorder.Abort], so that no entry of the execution before stands behind
+// them. Package kvtrace ends its attempts with it.
 func (r *Recorder) AtBoundary(end func()) {
 	if r == nil {
 		return
@@ -110,9 +110,8 @@ func (r *Recorder) arriveAtBoundary() {
 	}
 }
 
-// BeginBlock tells that the execution of a block begins: at a block time in
-// 1678 to 2262, or the zero time, with a digest (32 bytes, or none) of what the
-// block brings. Nodes are compared by both.
+// BeginBlock records that the execution of a block begins. The block time is in the years 1678 to
+// 2262, or the zero time. The input digest has 32 bytes, or none. Nodes are compared by both.
 func (r *Recorder) BeginBlock(height uint64, blockTime time.Time, inputDigest []byte) error {
 	if r == nil {
 		return nil
@@ -128,9 +127,9 @@ func (r *Recorder) BeginBlock(height uint64, blockTime time.Time, inputDigest []
 	return errorOf(r.lane.Call(func() api.Status { return r.handle.BeginBlock(height, ns, inputDigest) }))
 }
 
-// Record keeps one entry of what the node executes: a line of JSON as the
-// profile reads it, or any other bytes; of any length, also none. The bytes are
-// copied before Record returns. A line end inside parts the entry in two.
+// Record records one entry of what the node executes: a line of JSON as the profile reads it, or
+// any other bytes, of any length. It copies the bytes before it returns. A line end inside splits
+// the entry in two.
 func (r *Recorder) Record(entry []byte) error {
 	if r == nil {
 		return nil
@@ -138,8 +137,8 @@ func (r *Recorder) Record(entry []byte) error {
 	return errorOf(r.lane.Record(r.handle, entry))
 }
 
-// Log keeps a line of the node's log, which is read for the AppHash and for
-// the words of a consensus failure.
+// Log records a line of the node's log. The profile reads the AppHash and consensus failures from
+// it.
 func (r *Recorder) Log(line []byte) error {
 	if r == nil {
 		return nil
@@ -147,8 +146,7 @@ func (r *Recorder) Log(line []byte) error {
 	return errorOf(r.handle.Log(line))
 }
 
-// Crank tells that a part of a block with digests of its own (32 bytes each)
-// ended.
+// Crank records the end of a part of a block that has its own digests, of 32 bytes each.
 func (r *Recorder) Crank(number uint64, crankhash, activityhash []byte) error {
 	if r == nil {
 		return nil
@@ -159,8 +157,8 @@ func (r *Recorder) Crank(number uint64, crankhash, activityhash []byte) error {
 	return errorOf(r.lane.Call(func() api.Status { return r.handle.Crank(number, crankhash, activityhash) }))
 }
 
-// EndBlock tells that the execution of the block ended, and the AppHash it
-// gave (1 to 64 bytes), if that is known by then.
+// EndBlock records that the execution of the block ended, with its AppHash (1 to 64 bytes) if that
+// is known already.
 func (r *Recorder) EndBlock(height uint64, appHash []byte) error {
 	if r == nil {
 		return nil
@@ -169,8 +167,8 @@ func (r *Recorder) EndBlock(height uint64, appHash []byte) error {
 	return errorOf(r.lane.Call(func() api.Status { return r.handle.EndBlock(height, appHash) }))
 }
 
-// Commit tells that the block's state is durable. It releases the block before:
-// a chain commits a block only on top of one the network agreed with.
+// Commit records that the block's state is durable. It releases the block before, because a chain
+// commits a block only on top of one that the network agreed with.
 func (r *Recorder) Commit(height uint64, appHash []byte) error {
 	if r == nil {
 		return nil
@@ -178,8 +176,8 @@ func (r *Recorder) Commit(height uint64, appHash []byte) error {
 	return errorOf(r.lane.Call(func() api.Status { return r.handle.Commit(height, appHash) }))
 }
 
-// Confirm tells what the network decided for a height: the AppHash in the
-// decided header of the next one. A switched-off recorder knows nothing: Unknown.
+// Confirm records what the network decided for a height: the AppHash in the decided header of the
+// next height. A switched-off recorder returns Unknown.
 func (r *Recorder) Confirm(height uint64, networkAppHash []byte) (Agreement, error) {
 	if r == nil {
 		return Unknown, nil
@@ -194,8 +192,8 @@ func (r *Recorder) Confirm(height uint64, networkAppHash []byte) (Agreement, err
 	return Unknown, errorOf(status)
 }
 
-// Abort tells that an execution of the height was thrown away: an optimistic
-// one whose proposal was not decided.
+// Abort records that an execution of the height was discarded, such as an optimistic one whose
+// proposal was not decided.
 func (r *Recorder) Abort(height uint64) error {
 	if r == nil {
 		return nil
@@ -204,9 +202,9 @@ func (r *Recorder) Abort(height uint64) error {
 	return errorOf(r.lane.Call(func() api.Status { return r.handle.Abort(height) }))
 }
 
-// Diverged tells that it is proved that a height differs: this node expected
-// one hash and got another. what differs: "AppHash" (also if empty),
-// "LastResultsHash". The block is kept until a box holds it.
+// Diverged records that a height is proved to differ: this node expected one hash and got another.
+// what is the field that differs, such as "LastResultsHash"; empty means "AppHash". The block is
+// kept until a box holds it.
 func (r *Recorder) Diverged(height uint64, expected, got []byte, what string) error {
 	if r == nil {
 		return nil
@@ -214,9 +212,9 @@ func (r *Recorder) Diverged(height uint64, expected, got []byte, what string) er
 	return errorOf(r.handle.Diverged(height, expected, got, what))
 }
 
-// Freeze writes the black box of a height, or with 0 of the one an operator
-// would mean, and returns its path. It waits for the disk, seconds for a large
-// ring; recording goes on meanwhile.
+// Freeze writes the black box of a height and returns its path. Height 0 means the block that
+// diverged, is pinned, or was executed last. Freeze waits for the disk, seconds for a large ring;
+// other goroutines can record meanwhile.
 func (r *Recorder) Freeze(height uint64) (path string, err error) {
 	if r == nil {
 		return "", nil
@@ -225,7 +223,7 @@ func (r *Recorder) Freeze(height uint64) (path string, err error) {
 	return path, errorWith(status, message)
 }
 
-// Stats tells how recording stands. Without a recorder everything is 0.
+// Stats returns the state of the recording. For a switched-off recorder everything is 0.
 func (r *Recorder) Stats() (Stats, error) {
 	if r == nil {
 		return Stats{}, nil
@@ -234,9 +232,8 @@ func (r *Recorder) Stats() (Stats, error) {
 	return Stats(stats), errorOf(status)
 }
 
-// Flush has the kernel begin to write to the disk, and waits only where the disk's
-// queue is full. What
-// was recorded survives the end of the process without it.
+// Flush makes the kernel start to write the ring to the disk, and waits only if the disk's queue is
+// full. It matters only for a power cut: what was recorded survives the end of the process anyway.
 func (r *Recorder) Flush() error {
 	if r == nil {
 		return nil
@@ -244,9 +241,9 @@ func (r *Recorder) Flush() error {
 	return errorOf(r.handle.Flush())
 }
 
-// Close closes the ring in order. Calls under way end, later ones return
-// [ErrClosed], and a box that is being written is finished. It may be called more
-// than once. A process that ends without Close loses nothing.
+// Close closes the ring. It waits for running calls; later calls return [ErrClosed]. A box that is
+// being written is finished. Close may be called more than once. A process that ends without Close
+// loses nothing, unless the engine is the queue.
 func (r *Recorder) Close() error {
 	if r == nil {
 		return nil

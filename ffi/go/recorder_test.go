@@ -266,7 +266,7 @@ func TestClosingWhileOthersRecord(t *testing.T) {
 	}
 }
 
-// lookAround tells what a child sees of its parent's recorder.
+// lookAround reports what a child sees of its parent's recorder.
 func lookAround(dir string) {
 	descriptors, _ := os.ReadDir("/proc/self/fd")
 	for _, descriptor := range descriptors {

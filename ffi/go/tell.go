@@ -8,19 +8,17 @@ import (
 	"time"
 )
 
-// asked is how often Tell looks for a message.
-const asked = 250 * time.Millisecond
+// pollInterval is the time between two looks for a message.
+const pollInterval = 250 * time.Millisecond
 
-// Tell gives each line that the operator should read to say: the message of a box
-// that the background thread wrote, as it stands in boxes/CONSENSUS_FAILURE.txt,
-// or why it wrote none. It returns when the recorder is closed, so it has a
-// goroutine of its own:
+// Tell passes each line for the operator to say: the message about a box that the background thread
+// wrote, as in boxes/CONSENSUS_FAILURE.txt, or the reason why it wrote none. Tell returns when the
+// recorder is closed, so run it in its own goroutine:
 //
 //	go recorder.Tell(func(line string) { logger.Error(line) })
 //
-// The wrapper of package cometlog does that by itself. The first call gets all
-// lines, any other returns at once, as does one without [Options.Background]: then
-// there are none.
+// The wrapper of package cometlog does that itself. The first call gets all lines. Any other call
+// returns at once, as does a call without [Options.Background], which is needed for messages.
 func (r *Recorder) Tell(say func(line string)) {
 	if r == nil || !r.silent.Swap(false) {
 		return
@@ -34,7 +32,7 @@ func (r *Recorder) Tell(say func(line string)) {
 			return
 		}
 		if message == "" {
-			time.Sleep(asked)
+			time.Sleep(pollInterval)
 			continue
 		}
 		for _, line := range strings.Split(strings.TrimSpace(message), "\n") {
@@ -43,12 +41,11 @@ func (r *Recorder) Tell(say func(line string)) {
 	}
 }
 
-// LogPanic is for a defer in the goroutine that makes the node: CometBFT panics
-// there if the application's AppHash is not the one it knows, without a word to
-// the logger. The panic is recorded as a line of the log and goes on. If a block is
-// pinned then, by these words or by what came before, its box is written, of
-// several that of the newest, and its path told on standard error, where the
-// panic goes; there is no other announcement of it.
+// LogPanic is for a defer in the goroutine that creates the node: CometBFT panics there if the
+// application's AppHash is not the one that it knows, and logs nothing. LogPanic records the panic
+// as a line of the log and panics again. If a block is pinned then, by this panic or by an earlier
+// entry, it writes the box of the newest pinned block, and prints the path on standard error, where
+// the panic goes. There is no other announcement of the box.
 //
 //	recorder, err := haltbox.Open(...)
 //	defer recorder.Close()
@@ -64,9 +61,8 @@ func (r *Recorder) LogPanic() {
 	}
 }
 
-// TellPanic does what [Recorder.LogPanic] does with a panic that the caller has
-// recovered from, and lets go on: for a recorder that is opened only within what may
-// panic, later than its defer.
+// TellPanic does the same as [Recorder.LogPanic] with a panic that the caller has recovered, but
+// does not panic again. Use it if the recorder is opened only later than the defer.
 func (r *Recorder) TellPanic(cause any) {
 	if r == nil {
 		return

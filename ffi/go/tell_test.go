@@ -52,8 +52,7 @@ func TestTheOperatorIsTold(t *testing.T) {
 	}
 }
 
-// panicInTheHandshake does as CometBFT does with the database of another
-// application.
+// panicInTheHandshake panics as CometBFT does with the database of another application.
 func panicInTheHandshake(dir string) {
 	recorder, err := haltbox.Open(haltbox.Options{Dir: dir, RingSize: haltboxtest.RingSize, Background: true})
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 )
 
-// Wrap gives an application whose blocks are marked and recorded. Everything is
-// passed on, and comes back, as it is. Put it right under CometBFT:
+// Wrap returns an application whose blocks are marked and recorded. All requests and responses pass
+// unchanged. Put it directly under CometBFT:
 //
 //	proxy.NewLocalClientCreator(abci.Wrap(app, recorder, abci.Options{}))
 //
-// It gives the application itself if the recorder is switched off.
+// It returns the application itself if the recorder is switched off.
 func Wrap(app types.Application, recorder *haltbox.Recorder, options Options) types.Application {
 	if recorder == nil {
 		return app

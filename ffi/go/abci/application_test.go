@@ -20,7 +20,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// app executes transactions by adding their lengths, and says so as it does.
+// app executes transactions by adding their lengths, and reports each execution.
 type app struct {
 	types.BaseApplication
 	recorder *haltbox.Recorder
@@ -125,7 +125,7 @@ func (c *chain) stats() haltbox.Stats {
 	return stats
 }
 
-// lines are those of the blocks, without the recorder's own start.
+// lines returns the lines of the blocks, without the recorder's own start.
 func (c *chain) lines() []string {
 	c.recorder.Close()
 	lines := haltboxtest.Cat(c.t, c.dir)
@@ -177,7 +177,7 @@ func TestABlockIsRecordedAsDocumented(t *testing.T) {
 	})
 }
 
-// What a node is set up with stands beside the input, and changes neither its digest nor a name.
+// A node's configuration stands beside the input, and changes neither its digest nor a name.
 func TestWhatANodeIsSetUpWithIsNoInput(t *testing.T) {
 	config := hash(9)
 	c := start(t, abci.Options{Config: config})
@@ -205,7 +205,7 @@ func TestWhatANodeIsSetUpWithIsNoInput(t *testing.T) {
 			told = append(told, line, own)
 		}
 	}
-	// As the collector makes it of /consensus_params: tests/tests/all/collect.rs.
+	// The same digest as the collector computes from /consensus_params: tests/tests/all/collect.rs.
 	const after = "1abee63669d5b1c62a14dd5f58c9f189a774f6465f8e4a0516650e591748246d"
 	if len(told) != 4 || strings.Contains(told[1], after) || told[3] != fmt.Sprintf(`{"params":"%s","config":"%x"}}`, after, config) {
 		t.Errorf("%q", told)
@@ -235,7 +235,7 @@ func TestADecisionReleasesTheBlockBefore(t *testing.T) {
 	}
 }
 
-// After a restart the application tells which block it has.
+// After a restart the application reports which block it has.
 func TestWhatInfoTellsIsConfirmed(t *testing.T) {
 	c := start(t, abci.Options{})
 	c.recorder.BeginBlock(4, time.Unix(4, 0), nil)
@@ -248,7 +248,7 @@ func TestWhatInfoTellsIsConfirmed(t *testing.T) {
 	}
 }
 
-// An AppHash says nothing of another height than its own.
+// An AppHash says nothing about any other height.
 func TestNothingIsConfirmedOfAHeightThatIsNotKnown(t *testing.T) {
 	c := start(t, abci.Options{})
 	c.recorder.BeginBlock(8, time.Unix(8, 0), nil)
@@ -293,7 +293,7 @@ func TestAnOptimisticExecutionIsContinuedOrAborted(t *testing.T) {
 	}
 }
 
-// A recording that ends before the decision must not pass for one of a decided block.
+// A recording that ends before the decision must not pass as one of a decided block.
 func TestAProposalIsRecordedAsOne(t *testing.T) {
 	block, other := decided(7, "tx"), decided(7, "tx")
 	other.Hash = hash(66)
@@ -382,8 +382,8 @@ func TestTheFirstErrorIsToldOnce(t *testing.T) {
 	}
 }
 
-// busy executes each proposal in a goroutine that does not stop when its
-// proposal is dropped: it goes on until all of them are told to end.
+// busy executes each proposal in a goroutine that does not stop when its proposal is dropped. It
+// continues until all of them are told to end.
 type busy struct {
 	types.BaseApplication
 	tracer *kvtrace.Tracer
@@ -414,8 +414,7 @@ func (b *busy) FinalizeBlock(context.Context, *types.RequestFinalizeBlock) (*typ
 	return &types.ResponseFinalizeBlock{AppHash: hash(7)}, nil
 }
 
-// Whatever executions that were thrown away still do, each block has the
-// operations of its own execution alone.
+// Whatever discarded executions still do, each block has only the operations of its own execution.
 func TestExecutionsThatGoOnAfterTheirEndStandInNoOtherBlock(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	tracer := kvtrace.New(recorder, kvtrace.Options{})

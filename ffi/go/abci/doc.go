@@ -1,5 +1,5 @@
-// Package abci marks the blocks of an application of CometBFT 0.38, 0.39 or
-// 0.40, and records what goes in and what comes out of each:
+// Package abci marks the blocks of an application of CometBFT 0.38, 0.39 or 0.40, and records the
+// input and the results of each:
 //
 //	{"type":"begin-block","height":7,"time":"..","input":".."}
 //	{"type":"step-input","txs":2,"txsDigest":"..","lastCommit":"..","misbehavior":null,"nextValidators":"..","proposer":"..","block":".."}
@@ -10,30 +10,26 @@
 //	{"type":"end-block","height":7,"appHash":".."}
 //	{"type":"commit-block","height":7,"appHash":".."}
 //
-// The input of begin-block is the SHA-256 of the step-input entry as it
-// stands. In that, txsDigest is the SHA-256 over the transactions' digests in
-// their order, lastCommit and misbehavior are the SHA-256 of what the request
-// holds, in protobuf; null stands for nothing. A transaction's digest is its
-// SHA-256, which is CometBFT's hash of it. A tx-result has what LastResultsHash
-// is made of; codespace and log of a failed one are in its member "local",
-// which is not compared. Where it is known, step-input ends with a member "local", which
-// is not compared either and is no part of the input of begin-block: "params", a digest of
-// the consensus parameters that the block is executed with, known from InitChain until
-// the process ends, and "config", what the application gave as [Options.Config].
-// step-updates stands where a block changes
-// validators or consensus parameters.
+// The input of begin-block is the SHA-256 of the step-input entry, without its member "local". In
+// that entry, txsDigest is the SHA-256 over the transactions' digests in their order, and
+// lastCommit and misbehavior are the SHA-256 of the request's members in protobuf; null means
+// nothing. The digest of a transaction is its SHA-256, which is CometBFT's hash of it. A tx-result
+// has the members that LastResultsHash is made of. The codespace and the log of a failed
+// transaction are in its member "local", which is not compared. If known, step-input ends with a
+// member "local", which is not compared either: "params", a digest of the consensus parameters that
+// the block is executed with, known from InitChain until the process ends, and "config", the
+// application's [Options.Config]. A block that changes validators or consensus parameters has an
+// entry step-updates.
 //
 // # When a block is released
 //
-// No request of ABCI 2.0 carries the network's AppHash: CometBFT compares it
-// itself. It calls FinalizeBlock(H+1) only after block H+1 was decided and its
-// header, with AppHash(H), was found to be this node's; also in block sync and
-// in the replay after a restart. So FinalizeBlock(H+1) confirms H, with the
-// AppHash this node has: provided that the wrapper stands right under CometBFT.
-// An application that begins blocks on a mere proposal proves nothing by
-// that, so with [Options.OptimisticExecution] nothing is confirmed: Commit of H+1
-// releases H a moment later.
+// No request of ABCI 2.0 has the network's AppHash: CometBFT compares it itself. It calls
+// FinalizeBlock(H+1) only after block H+1 was decided and AppHash(H) in its header was found equal
+// to this node's, also in block sync and in the replay after a restart. So FinalizeBlock(H+1)
+// confirms H with this node's AppHash, provided that the wrapper stands directly under CometBFT. An
+// application that begins blocks on a mere proposal proves nothing by that. So with
+// [Options.OptimisticExecution] nothing is confirmed; Commit of H+1 releases H a moment later.
 //
-// A node that differs never gets to FinalizeBlock(H+1), and the application is
-// not told why. The words are in the log: use the package cometlog beside this.
+// A node that differs never reaches FinalizeBlock(H+1), and the application does not learn why. The
+// log says it: use the package cometlog, too.
 package abci

@@ -9,7 +9,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
 )
 
-// input is what a block brings, in the proposal and in the decision alike.
+// input is the input of a block, the same in a proposal and in its decision.
 type input struct {
 	height                         uint64
 	time                           time.Time
@@ -53,12 +53,12 @@ func (in *input) txDigests() [][sha256.Size]byte {
 	return digests
 }
 
-// line is the entry whose digest stands for the whole input.
+// line returns the entry whose digest is the digest of the whole input.
 func (in *input) line(e *entry.Entry, txDigests [][sha256.Size]byte) []byte {
 	return in.members(e, txDigests).End()
 }
 
-// members are those of the line, to which others may be added.
+// members writes the members of the line; the caller may add others.
 func (in *input) members(e *entry.Entry, txDigests [][sha256.Size]byte) *entry.Entry {
 	all := sha256.New()
 	for at := range txDigests {
@@ -71,7 +71,7 @@ func (in *input) members(e *entry.Entry, txDigests [][sha256.Size]byte) *entry.E
 	return e.Hex("block", noneIfEmpty(in.hash))
 }
 
-// misbehaviorDigest is nil for none.
+// misbehaviorDigest returns nil for no misbehavior.
 func (in *input) misbehaviorDigest() []byte {
 	if len(in.misbehavior) == 0 {
 		return nil
@@ -83,7 +83,7 @@ func (in *input) misbehaviorDigest() []byte {
 	return all.Sum(nil)
 }
 
-// marshalled is deterministic: none of these messages has a map.
+// marshalled is deterministic, because none of these messages has a map.
 func marshalled(message interface{ Marshal() ([]byte, error) }) []byte {
 	bytes, err := message.Marshal()
 	if err != nil {
@@ -97,8 +97,8 @@ func digest(bytes []byte) []byte {
 	return sum[:]
 }
 
-// noneIfEmpty: a client in the process hands over nil where one behind a socket
-// makes an empty slice, and both nodes were told the same.
+// noneIfEmpty returns nil for an empty slice. A client in the process passes nil where one behind a
+// socket makes an empty slice, and both nodes got the same request.
 func noneIfEmpty(bytes []byte) []byte {
 	if len(bytes) == 0 {
 		return nil

@@ -15,23 +15,22 @@ import (
 
 // Options of a wrapper or marker.
 type Options struct {
-	// Tracer, if there is one, gets an attempt for each execution of a block.
-	// The application takes it by Tracer.Attempt as the execution begins.
+	// Tracer, if set, gets an attempt for each execution of a block. The application takes it with
+	// Tracer.Attempt when the execution begins.
 	Tracer *kvtrace.Tracer
-	// OptimisticExecution is for an application that executes a proposal before
-	// it is decided, such as a cosmos-sdk one with that option: a block then
-	// begins with ProcessProposal, and FinalizeBlock goes on with it or aborts it.
+	// OptimisticExecution is for an application that executes a proposal before it is decided, such
+	// as a cosmos-sdk one with that option. A block then begins with ProcessProposal, and
+	// FinalizeBlock continues or aborts it.
 	OptimisticExecution bool
-	// AtEnd, if there is one, is called when a block was executed and before its end
-	// is marked. What it records with the function it gets belongs to the block, and
-	// must be the same on all nodes that executed it alike. If it panics, OnError is
-	// told, and it is not called again.
+	// AtEnd, if set, is called after a block was executed and before its end is marked. Entries
+	// that it records with the given function belong to the block, and must be the same on all
+	// nodes that executed it alike. If it panics, OnError gets the error, and AtEnd is not called
+	// again.
 	AtEnd func(record func(entry []byte))
-	// Config, if there is one, is a digest of what this node is set up with. It stands
-	// beside what a block was given, is no part of it and is not compared.
+	// Config, if set, is a digest of this node's configuration. It stands beside the input of a
+	// block, is no part of it and is not compared.
 	Config []byte
-	// OnError, if there is one, is told the first error of the recorder. The
-	// node goes on without.
+	// OnError, if set, gets the first error of the recorder. The node continues without recording.
 	OnError func(error)
 }
 
@@ -44,38 +43,38 @@ type Options struct {
 //		})
 //	}
 //
-// Nil is a marker that is switched off: it only calls.
+// A nil Marker is switched off: it only makes the calls.
 type Marker struct {
 	recorder *haltbox.Recorder
 	options  Options
 	failed   sync.Once
 
-	// Requests of CometBFT's several connections may come at once.
+	// Requests of CometBFT's several connections may come at the same time.
 	lock  sync.Mutex
 	entry entry.Entry
-	// last is the block whose AppHash is known: executed, or told by Info.
+	// last is the newest block whose AppHash is known, from its execution or from Info.
 	last result
-	// uncommitted: last was executed and is not durable yet.
+	// uncommitted is true if last was executed and is not durable yet.
 	uncommitted bool
-	// params are the consensus parameters that the next block is executed with.
+	// params are the consensus parameters of the next block.
 	params params
-	// proposed is the proposal whose execution was begun before its decision.
+	// proposed is the proposal whose execution began before its decision.
 	proposed proposal
 }
 
-// result of a block; the height is 0 for none.
+// result is the result of a block; the height is 0 for none.
 type result struct {
 	height  uint64
 	appHash []byte
 }
 
-// proposal of a block; the height is 0 for none.
+// proposal is a proposed block; the height is 0 for none.
 type proposal struct {
 	height uint64
 	hash   []byte
 }
 
-// NewMarker gives nil for a recorder that is switched off.
+// NewMarker returns nil for a recorder that is switched off.
 func NewMarker(recorder *haltbox.Recorder, options Options) *Marker {
 	if recorder == nil {
 		return nil
@@ -83,7 +82,7 @@ func NewMarker(recorder *haltbox.Recorder, options Options) *Marker {
 	return &Marker{recorder: recorder, options: options}
 }
 
-// Info learns from the answer which block the application has.
+// Info takes the application's block from the response.
 func (m *Marker) Info(info func() (*types.ResponseInfo, error)) (*types.ResponseInfo, error) {
 	response, err := info()
 	if m == nil || err != nil || response == nil {
@@ -97,7 +96,7 @@ func (m *Marker) Info(info func() (*types.ResponseInfo, error)) (*types.Response
 	return response, nil
 }
 
-// InitChain learns the consensus parameters that the chain begins with.
+// InitChain takes the consensus parameters that the chain begins with.
 func (m *Marker) InitChain(
 	req *types.RequestInitChain, begin func() (*types.ResponseInitChain, error),
 ) (*types.ResponseInitChain, error) {
@@ -111,7 +110,7 @@ func (m *Marker) InitChain(
 	return response, nil
 }
 
-// ProcessProposal begins the block, if the application executes it now.
+// ProcessProposal begins the block, if the application executes proposals.
 func (m *Marker) ProcessProposal(
 	req *types.RequestProcessProposal, process func() (*types.ResponseProcessProposal, error),
 ) (*types.ResponseProcessProposal, error) {
@@ -137,14 +136,14 @@ func (m *Marker) FinalizeBlock(
 	}
 	m.decide(inputOf(req))
 	response, err := execute()
-	// A node stops on an error: the block stays as it is, unfinished.
+	// A node stops on an error; the block stays unfinished.
 	if err == nil && response != nil {
 		m.finish(natural(req.Height), response)
 	}
 	return response, err
 }
 
-// Commit marks the block as durable, once it is.
+// Commit marks the block as durable after it is.
 func (m *Marker) Commit(commit func() (*types.ResponseCommit, error)) (*types.ResponseCommit, error) {
 	response, err := commit()
 	if m == nil || err != nil {
@@ -159,8 +158,8 @@ func (m *Marker) Commit(commit func() (*types.ResponseCommit, error)) (*types.Re
 	return response, nil
 }
 
-// propose begins a block that may yet not be decided. Each call is another
-// attempt, also at a proposal that was there before.
+// propose begins a block that is not decided yet. Each call is another attempt, even at a proposal
+// that came before.
 func (m *Marker) propose(in input) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -169,8 +168,7 @@ func (m *Marker) propose(in input) {
 	m.proposed = proposal{in.height, bytes.Clone(in.hash)}
 }
 
-// decide begins a block that was decided, or goes on with it if its execution
-// was begun before.
+// decide begins a block that was decided, or continues it if its execution began before.
 func (m *Marker) decide(in input) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -193,8 +191,8 @@ func (m *Marker) drop() {
 	}
 }
 
-// confirm tells that the network agreed with a block of which this node still
-// knows its own AppHash.
+// confirm records that the network agreed with a block, if this node still knows its own AppHash of
+// it.
 func (m *Marker) confirm(height uint64) {
 	if height == 0 || m.last.height != height || len(m.last.appHash) == 0 {
 		return
@@ -203,7 +201,7 @@ func (m *Marker) confirm(height uint64) {
 	m.note(err)
 }
 
-// begin begins a block. Of one that is only proposed the inputs say so: if the node is
+// begin begins a block. The input of a proposed block says that it is proposed: if the node is
 // killed before the decision, another block may get this height.
 func (m *Marker) begin(in input, proposed bool) {
 	digests := in.txDigests()
@@ -216,8 +214,8 @@ func (m *Marker) begin(in input, proposed bool) {
 	}
 }
 
-// withOwn adds to the input what this node alone has: what it is set up with, and that
-// the block is only proposed. The digest of the input is of the line without it.
+// withOwn adds what only this node has: its configuration, and whether the block is only proposed.
+// The digest of the input is that of the line without it.
 func (m *Marker) withOwn(e *entry.Entry, proposed bool) *entry.Entry {
 	params := m.params.digest()
 	if !proposed && params == nil && m.options.Config == nil {
@@ -239,7 +237,7 @@ func (m *Marker) withOwn(e *entry.Entry, proposed bool) *entry.Entry {
 func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	// The results are those of what was recorded until now.
+	// The results follow from the operations recorded until now, so the attempt ends first.
 	m.options.Tracer.End()
 	for at, tx := range response.TxResults {
 		m.record(resultLine(&m.entry, at, tx))
@@ -254,7 +252,7 @@ func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	m.note(m.recorder.EndBlock(height, response.AppHash))
 }
 
-// callAtEnd: a node does not stop for what only its recorder calls.
+// callAtEnd catches panics, because a callback of the recorder must not stop the node.
 func (m *Marker) callAtEnd() {
 	if m.options.AtEnd == nil {
 		return
@@ -267,14 +265,14 @@ func (m *Marker) callAtEnd() {
 
 func (m *Marker) record(line []byte) { m.note(m.recorder.Record(line)) }
 
-// note tells the first error: a recorder that broke gives one at every call.
+// note reports the first error alone: a broken recorder returns one at every call.
 func (m *Marker) note(err error) {
 	if err != nil && m.options.OnError != nil {
 		m.failed.Do(func() { m.options.OnError(err) })
 	}
 }
 
-// natural takes heights from ABCI, where they are signed.
+// natural converts heights of ABCI, where they are signed.
 func natural(height int64) uint64 {
 	return uint64(max(height, 0))
 }

@@ -7,16 +7,15 @@ import (
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 )
 
-// params are the digests of the sections of the consensus parameters that are in
-// force, in the order of their fields. They are known from InitChain on; an
-// application that was started again is not told them.
+// params are the digests of the sections of the current consensus parameters, in the order of their
+// fields. They are known from InitChain on; an application that was restarted does not get them.
 type params struct {
 	known    bool
 	sections [5][sha256.Size]byte
 }
 
-// begin takes the parameters that a chain begins with: those of its genesis, and what
-// the application makes of them.
+// begin takes the parameters that a chain begins with: those of its genesis, with the application's
+// changes.
 func (p *params) begin(req *types.RequestInitChain, response *types.ResponseInitChain) {
 	if req == nil || response == nil || req.ConsensusParams == nil {
 		return
@@ -29,7 +28,7 @@ func (p *params) begin(req *types.RequestInitChain, response *types.ResponseInit
 	p.change(response.ConsensusParams)
 }
 
-// change takes what the application changes of them for the next block.
+// change applies the application's changes for the next block.
 func (p *params) change(changed *cmtproto.ConsensusParams) {
 	if changed == nil {
 		return
@@ -41,7 +40,7 @@ func (p *params) change(changed *cmtproto.ConsensusParams) {
 	update(&p.sections[4], changed.Abci)
 }
 
-// digest is nil where they are not known.
+// digest returns nil if the parameters are not known.
 func (p *params) digest() []byte {
 	if !p.known {
 		return nil
@@ -59,7 +58,7 @@ type message[T any] interface {
 	Marshal() ([]byte, error)
 }
 
-// section: one that is not there is the same as one of zeros.
+// section returns the digest of a section. A missing section counts as one of zeros.
 func section[T any, M message[T]](of M) [sha256.Size]byte {
 	if of == nil {
 		of = new(T)

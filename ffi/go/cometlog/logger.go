@@ -1,11 +1,11 @@
-// Package cometlog records the log of a CometBFT node: it carries the AppHash
-// of each block, and the words of a consensus failure.
+// Package cometlog records the log of a CometBFT node, which has the AppHash of each block and
+// reports consensus failures.
 //
 //	logger = cometlog.Wrap(logger, recorder, cometlog.Options{})
 //	n, err := node.NewNode(config, ..., logger)
 //
-// It is made for CometBFT 0.38, and compiles with 0.39, 0.40 and 1.0, whose
-// package libs/log has the same path.
+// It is written for CometBFT 0.38, and compiles with 0.39, 0.40 and 1.0, whose package libs/log has
+// the same path.
 package cometlog
 
 import (
@@ -17,18 +17,18 @@ import (
 
 // Options of the wrapper.
 type Options struct {
-	// Debug records debug lines too. A node that gossips writes thousands of
-	// them a second, and most loggers throw them away further in.
+	// Debug records debug lines too. A node that gossips writes thousands of them a second, and
+	// most loggers discard them later.
 	Debug bool
 }
 
-// Wrap gives a logger that hands each line to the recorder, in the form of
-// CometBFT's JSON log, then passes the call on as it came. It gives the logger
-// itself if the recorder is switched off.
+// Wrap returns a logger that passes each line to the recorder, in the form of CometBFT's JSON log,
+// and then passes the call on unchanged. It returns the logger itself if the recorder is switched
+// off.
 //
-// What the recorder has to tell the operator is logged as errors of the module
-// haltbox, by a goroutine that ends when the recorder is closed; the logger that is
-// wrapped first has them all.
+// Messages of the recorder for the operator are logged as errors of the module haltbox, by a
+// goroutine that ends when the recorder is closed. The logger that is wrapped first gets all of
+// them.
 func Wrap(logger log.Logger, recorder *haltbox.Recorder, options Options) log.Logger {
 	if recorder == nil {
 		return logger
@@ -38,7 +38,7 @@ func Wrap(logger log.Logger, recorder *haltbox.Recorder, options Options) log.Lo
 	return &tap{Logger: logger, recorder: recorder, options: options}
 }
 
-// tap is a logger with the fields that With gave it.
+// tap is a logger with the fields that With added.
 type tap struct {
 	log.Logger
 	recorder *haltbox.Recorder
@@ -63,7 +63,7 @@ func (t *tap) Error(msg string, keyvals ...any) {
 	t.Logger.Error(msg, keyvals...)
 }
 
-// Warn is a level that loggers have from CometBFT 0.39 on.
+// Warn exists in loggers from CometBFT 0.39 on.
 func (t *tap) Warn(msg string, keyvals ...any) {
 	t.record("warn", msg, keyvals)
 	if logger, has := t.Logger.(interface{ Warn(string, ...any) }); has {

@@ -26,7 +26,7 @@ type explosive struct{}
 
 func (*explosive) String() string { panic("no") }
 
-// speak says one of everything that CometBFT's own code gives a logger.
+// speak logs one of everything that CometBFT's own code logs.
 func speak(logger log.Logger) {
 	logger.Info("finalized block", "height", int64(7), "num_txs_res", 3, "block_app_hash", fmt.Sprintf("%X", appHash))
 	module := logger.With("module", "consensus")
@@ -38,7 +38,7 @@ func speak(logger log.Logger) {
 	logger.Debug("a debug line")
 }
 
-// parsed leaves the time out.
+// parsed leaves out the time.
 func parsed(t *testing.T, lines string) (entries []map[string]any) {
 	t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
@@ -55,8 +55,8 @@ func parsed(t *testing.T, lines string) (entries []map[string]any) {
 	return entries
 }
 
-// CometBFT's own JSON logger says what a line has to be; the wrapped one must
-// get what it would have got.
+// CometBFT's own JSON logger defines what a line must be. The wrapped logger must get the same as
+// without the wrapper.
 func TestTheLinesAreThoseOfCometBFT(t *testing.T) {
 	var alone, wrapped bytes.Buffer
 	speak(log.NewTMJSONLogger(&alone))
@@ -99,7 +99,7 @@ func TestBytesAreHexAndPanicsStayInside(t *testing.T) {
 	}
 }
 
-// failure is what CometBFT says when block 8's header has another hash.
+// failure is what CometBFT logs when block 8's header has another hash.
 func failure(logger log.Logger) {
 	consensus := logger.With("module", "consensus")
 	consensus.Error("CONSENSUS FAILURE!!!", "err", fmt.Sprintf(
@@ -173,7 +173,7 @@ func TestSwitchedOffItIsTheLoggerItself(t *testing.T) {
 	}
 }
 
-// BenchmarkInfo is one line of a consensus step, with and without the wrapper.
+// BenchmarkInfo measures one line of a consensus step, with and without the wrapper.
 func BenchmarkInfo(b *testing.B) {
 	recorder, _ := haltboxtest.Open(b)
 	bare := log.NewNopLogger()

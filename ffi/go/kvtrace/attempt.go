@@ -11,30 +11,29 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/lane"
 )
 
-// outside of any transaction.
+// outside is the number for operations outside any transaction.
 const outside = -1
 
 // Options of a tracer.
 type Options struct {
-	// ValueBytes is the length up to which values are recorded as they are,
-	// beside their digests; 0 for none. Nodes with different bounds can still be
-	// compared. Mind who will see the box.
+	// ValueBytes is the length up to which values are recorded as they are, beside their digests; 0
+	// for none. Nodes with different limits can still be compared. Consider who will see the box.
 	ValueBytes int
 }
 
-// Tracer makes the attempts of one recorder. Nil is one that is switched off.
+// Tracer creates the attempts of one recorder. A nil Tracer is switched off.
 type Tracer struct {
 	options Options
 	current atomic.Pointer[Attempt]
-	// lane is the recorder's. Its lock is held by an operation until it is recorded. One
-	// attempt alone is under way, so what is used again is the tracer's, and outlives it.
+	// lane belongs to the recorder. An operation holds its lock until it is recorded. Only one
+	// attempt runs at a time, so the reused buffers below belong to the tracer and outlive it.
 	lane    *lane.Lane
 	handle  *api.Handle
 	entry   entry.Entry
 	digests entry.Digests
 }
 
-// New gives nil for a recorder that is switched off.
+// New returns nil for a recorder that is switched off.
 func New(recorder *haltbox.Recorder, options Options) *Tracer {
 	if recorder == nil {
 		return nil
@@ -45,14 +44,12 @@ func New(recorder *haltbox.Recorder, options Options) *Tracer {
 	return tracer
 }
 
-// Begin starts the execution of a block, behind [haltbox.Recorder.BeginBlock].
-// What an earlier attempt still does is not recorded any more: it was thrown
-// away. The ABCI adapter calls it.
+// Begin starts the execution of a block, after [haltbox.Recorder.BeginBlock]. Operations of an
+// earlier attempt are not recorded any more: that attempt was discarded. The ABCI adapter calls it.
 func (t *Tracer) Begin() *Attempt { return t.BeginWith(nil, nil) }
 
-// BeginWith does the same for who has digests (SHA-256) of the block's transactions:
-// [Attempt.BeginTx] makes none then of one of these very slices. Nobody may change what is
-// in them.
+// BeginWith does the same if the caller has digests (SHA-256) of the block's transactions:
+// [Attempt.BeginTx] then computes none for these very slices. Nobody may change their contents.
 func (t *Tracer) BeginWith(txs [][]byte, digests [][sha256.Size]byte) *Attempt {
 	if t == nil {
 		return nil
@@ -64,10 +61,9 @@ func (t *Tracer) BeginWith(txs [][]byte, digests [][sha256.Size]byte) *Attempt {
 	return attempt
 }
 
-// End ends the attempt under way: an operation that is being recorded is waited
-// for, and once End returned none of its operations is recorded any more. The
-// recorder has it called before a block begins, ends or is aborted, so that what
-// an execution does too late never stands in another block.
+// End ends the current attempt. It waits for an operation that is being recorded, and afterwards
+// none of the attempt's operations is recorded. The recorder calls it before a block begins, ends
+// or is aborted, so that a late operation never stands in another block.
 func (t *Tracer) End() {
 	if t == nil {
 		return
@@ -75,10 +71,9 @@ func (t *Tracer) End() {
 	t.current.Swap(nil).retire()
 }
 
-// Attempt gives the one that is under way; nil between two blocks, and if the
-// tracer is off. Take it once, as the execution begins, and keep to it. An
-// execution that runs in a goroutine of its own, and may be aborted, takes it
-// before that goroutine starts.
+// Attempt returns the current attempt; nil between two blocks, and if the tracer is off. Take it
+// once, when the execution begins, and keep it. An execution that runs in its own goroutine, and
+// may be aborted, takes it before that goroutine starts.
 func (t *Tracer) Attempt() *Attempt {
 	if t == nil {
 		return nil
@@ -86,29 +81,28 @@ func (t *Tracer) Attempt() *Attempt {
 	return t.current.Load()
 }
 
-// Attempt is one execution of a block. Nil is one that is not recorded.
+// Attempt is one execution of a block. A nil Attempt is not recorded.
 type Attempt struct {
 	tracer *Tracer
-	// txs whose digests are known.
+	// txs are transactions whose digests are known.
 	txs     [][]byte
 	digests [][sha256.Size]byte
-	// Under the lane's lock.
+	// The fields below are under the lane's lock.
 	op int64
-	// members that every operation has behind its type, up to the number: those of
-	// the transaction.
+	// members are the members behind the type of every operation, up to its number: those of the
+	// transaction.
 	members []byte
-	// branch that the operations are made on, as was told; nil if nobody knows.
+	// branch is the branch of the operations, as recorded last; nil if unknown.
 	branch *Branch
-	// branches that were told of, beside the execution's own.
+	// branches counts the recorded branches, without the execution's own.
 	branches int64
-	// over is looked at under the lock that an operation holds until it is
-	// recorded: a look before taking it would be out of date.
+	// over must be read under the lock that an operation holds until it is recorded: a read before
+	// taking the lock could be out of date.
 	over bool
 }
 
-// BeginTx tells that the execution of the block's transaction with this number,
-// counted from 0, begins. The types of its messages are told to people, and compared
-// with nothing.
+// BeginTx records that the execution of the block's transaction with this number, counted from 0,
+// begins. The types of its messages are for people, and are not compared.
 func (a *Attempt) BeginTx(number int, tx []byte, messages ...string) {
 	if !a.enter() {
 		return
@@ -127,7 +121,7 @@ func (a *Attempt) BeginTx(number int, tx []byte, messages ...string) {
 	a.leave()
 }
 
-// digestOf a transaction, if it is known.
+// digestOf returns the digest of a transaction, if it is known.
 func (a *Attempt) digestOf(number int, tx []byte) []byte {
 	if number < 0 || number >= len(a.txs) || len(tx) == 0 {
 		return nil
@@ -138,7 +132,7 @@ func (a *Attempt) digestOf(number int, tx []byte) []byte {
 	return a.digests[number][:]
 }
 
-// EndTx tells that it ended: what follows belongs to the block.
+// EndTx ends the transaction: later operations belong to the block.
 func (a *Attempt) EndTx() {
 	if a == nil {
 		return
@@ -148,7 +142,7 @@ func (a *Attempt) EndTx() {
 	a.tracer.lane.Unlock()
 }
 
-// enterTx counts operations anew.
+// enterTx starts to count operations again.
 func (a *Attempt) enterTx(number int64) {
 	a.op, a.members = 0, a.members[:0]
 	if number != outside {
@@ -157,11 +151,11 @@ func (a *Attempt) enterTx(number int64) {
 	a.members = append(a.members, `,"op":`...)
 }
 
-// longestMembers is the length with the greatest number.
+// longestMembers is the length of the members with the greatest number.
 const longestMembers = 32
 
-// Record keeps an entry of the application's own, as [haltbox.Recorder.Record]
-// does, unless this execution was thrown away.
+// Record records an entry of the application's own, like [haltbox.Recorder.Record], unless this
+// execution was discarded.
 func (a *Attempt) Record(line []byte) {
 	if !a.enter() {
 		return
@@ -170,7 +164,7 @@ func (a *Attempt) Record(line []byte) {
 	_ = a.tracer.lane.RecordLocked(*a.tracer.handle, line)
 }
 
-// kind of an operation: how its entry begins.
+// kind is the kind of an operation: the beginning of its entry.
 type kind string
 
 const (
@@ -182,8 +176,8 @@ const (
 	next    kind = `{"type":"op-next"`
 )
 
-// begin starts the entry of an operation on a branch, and gives its number. It is
-// followed by leave if it gives an entry.
+// begin starts the entry of an operation on a branch, and returns its number. If it returns an
+// entry, the caller must call leave.
 func (a *Attempt) begin(kind kind, branch *Branch, store string) (*entry.Entry, int64) {
 	if !a.enter() {
 		return nil, 0
@@ -194,9 +188,9 @@ func (a *Attempt) begin(kind kind, branch *Branch, store string) (*entry.Entry, 
 	return a.tracer.entry.BeginWith(string(kind), a.members, op).Text("store", store), op
 }
 
-// value writes a value's digest, and if it is short the value. A read has no
-// other member that depends on it: two nodes' reads of a key differ in `value`
-// alone, and that is how a comparison knows a read that gave something else.
+// value writes the digest of a value, and a short value itself. A read has no other member that
+// depends on the value: the reads of a key on two nodes differ in `value` alone, and a comparison
+// recognises a different result by that.
 func (a *Attempt) value(value []byte) {
 	e := a.tracer.entry.DigestBy(&a.tracer.digests, "value", value)
 	if bound := a.tracer.options.ValueBytes; value != nil && len(value) <= bound && bound > 0 {
@@ -204,7 +198,7 @@ func (a *Attempt) value(value []byte) {
 	}
 }
 
-// enter takes the lock if this attempt is recorded.
+// enter takes the lock, if this attempt is recorded.
 func (a *Attempt) enter() bool {
 	if a == nil {
 		return false
@@ -217,7 +211,7 @@ func (a *Attempt) enter() bool {
 	return true
 }
 
-// retire waits for the operation under way, and lets no other begin.
+// retire waits for the current operation, and prevents any other.
 func (a *Attempt) retire() {
 	if a == nil {
 		return
@@ -227,18 +221,18 @@ func (a *Attempt) retire() {
 	a.tracer.lane.Unlock()
 }
 
-// leave records the entry, and gives the lock back.
+// leave records the entry, and releases the lock.
 func (a *Attempt) leave() {
 	a.record(&a.tracer.entry)
 	a.tracer.lane.Unlock()
 }
 
-// record keeps an entry. What the recorder cannot keep is no matter for the execution.
+// record records an entry. A failure of the recorder does not concern the execution.
 func (a *Attempt) record(e *entry.Entry) {
 	_ = a.tracer.lane.LayLocked(*a.tracer.handle, e.EndBehindRoom())
 }
 
-// present tells no bytes from nothing.
+// present returns an empty slice for nil, so that an empty value is not recorded as absent.
 func present(bytes []byte) []byte {
 	if bytes == nil {
 		return []byte{}

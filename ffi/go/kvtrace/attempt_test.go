@@ -9,7 +9,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 )
 
-// behindLastBegin gives the lines behind the last begin-block.
+// behindLastBegin returns the lines behind the last begin-block.
 func behindLastBegin(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	for _, line := range haltboxtest.Cat(t, dir) {
@@ -21,8 +21,8 @@ func behindLastBegin(t *testing.T, dir string) (found []string) {
 	return found
 }
 
-// An operation of an execution that was thrown away is held, on its way into the
-// ring, until the next execution wants to begin.
+// An operation of a discarded execution is held on its way into the ring, until the next execution
+// is about to begin.
 func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	tracer := New(recorder, Options{})
@@ -35,7 +35,7 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 		defer both.Done()
 		old.BeginTx(0, []byte("old"))
 	}()
-	// It waits for the lock by now; if it does not yet, the test shows less.
+	// By now it waits for the lock; if it does not yet, the test proves less.
 	time.Sleep(50 * time.Millisecond)
 	begun := make(chan *Attempt, 1)
 	go func() {
@@ -56,8 +56,8 @@ func TestAnOperationThatIsHeldNeverStandsInTheNextBlock(t *testing.T) {
 	}
 }
 
-// What an execution does behind its block's end, by a goroutine or an iterator
-// that outlives it, would be counted as work that prepares the next block.
+// Operations after the end of a block, by a goroutine or an iterator that outlives it, would count
+// as work that prepares the next block.
 func TestNothingIsRecordedBetweenTwoBlocks(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	tracer := New(recorder, Options{})

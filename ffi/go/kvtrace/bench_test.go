@@ -9,7 +9,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// What a transfer does to its store: read two balances, write two.
+// A transfer reads two balances and writes two.
 func transfer(store kvtrace.KVStore[sdkIterator], number uint64) {
 	var from, to [21]byte
 	from[0], to[0] = 2, 2
@@ -30,8 +30,8 @@ func balances() memory {
 	return store
 }
 
-// BenchmarkTransfer is four operations on a store in memory: without this
-// package, with a tracer that is off, and with one that is on.
+// BenchmarkTransfer measures four operations on a store in memory: without this package, with a
+// tracer that is off, and with one that is on.
 func BenchmarkTransfer(b *testing.B) {
 	store := sdkStore(balances())
 	b.Run("bare", func(b *testing.B) {
@@ -54,8 +54,8 @@ func BenchmarkTransfer(b *testing.B) {
 	})
 }
 
-// transfersOfBlock keeps a block small: a commit releases the one before, and a
-// ring in which nothing may be overwritten only counts.
+// transfersOfBlock keeps a block small. A commit releases the block before; a ring in which nothing
+// may be overwritten would only count.
 const transfersOfBlock = 128
 
 func transfers(b *testing.B, block func(height uint64) kvtrace.KVStore[sdkIterator]) {

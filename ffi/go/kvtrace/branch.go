@@ -1,26 +1,25 @@
 package kvtrace
 
-// Branch is a part of an execution with a cache of its own. What is written on it
-// takes effect when the branch is written to the one it was made of, and never if it is
-// thrown away. The zero value is the execution's own: what is written on that takes
-// effect. A branch is used by one goroutine.
+// Branch is a part of an execution with its own cache. Its writes take effect when the branch is
+// written to its parent, and never if it is discarded. The zero value is the execution's own
+// branch, whose writes take effect. A branch is used by one goroutine.
 type Branch struct {
 	parent *Branch
-	// told is the attempt that told of this branch, under that number.
+	// told is the attempt that recorded this branch, under that number.
 	told   *Attempt
 	number int64
 }
 
-// Branch makes a branch of this one.
+// Branch returns a new branch of this one.
 func (b *Branch) Branch() *Branch { return &Branch{parent: b} }
 
-// Written tells that a branch was written to the one it was made of.
+// Written records that a branch was written to its parent.
 func (a *Attempt) Written(branch *Branch) {
 	if branch == nil || branch.parent == nil || !a.enter() {
 		return
 	}
 	if branch.told != a {
-		// Nothing was done on it, nor on any that was made of it.
+		// Nothing was done on it, nor on any branch of it.
 		a.tracer.lane.Unlock()
 		return
 	}
@@ -28,8 +27,7 @@ func (a *Attempt) Written(branch *Branch) {
 	a.leave()
 }
 
-// on tells on which branch the next operations are made, if it is another one than
-// before.
+// on records the branch of the next operations, if it differs from the one before.
 func (a *Attempt) on(branch *Branch) {
 	if a.branch == branch {
 		return
@@ -50,7 +48,7 @@ func (a *Attempt) on(branch *Branch) {
 	a.record(e)
 }
 
-// numberOf a branch: that of the execution's own is 0, and the others are counted.
+// numberOf returns the number of a branch: 0 for the execution's own; the others are counted.
 func (a *Attempt) numberOf(branch *Branch) int64 {
 	if branch.told != a {
 		branch.told, branch.number = a, 0

@@ -9,7 +9,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// told gives the entries of branches, and of each operation its type and key.
+// told returns the entries of branches, and the type and key of each operation.
 func told(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	for _, line := range haltboxtest.Cat(t, dir) {
@@ -35,7 +35,7 @@ func TestARecordingTellsWhichBranchWasWritten(t *testing.T) {
 		on := func(branch *kvtrace.Branch) *kvtrace.Store[sdkIterator] {
 			return kvtrace.WrapOn(attempt, branch, "s", sdkStore(memory{}))
 		}
-		// The branch between was not used itself.
+		// The branch in between was not used itself.
 		on(inner).Set([]byte("a"), nil)
 		on(inner).Has([]byte("b"))
 		on(parent).Has([]byte("c"))
@@ -62,7 +62,7 @@ func TestARecordingTellsWhichBranchWasWritten(t *testing.T) {
 		`{"type":"branch","branch":null}`,
 		`op-has 65`,
 	}
-	// Another attempt numbers its own.
+	// Another attempt numbers its branches from the start.
 	same(t, told(t, dir), append(want, want...))
 }
 

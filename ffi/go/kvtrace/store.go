@@ -2,8 +2,8 @@ package kvtrace
 
 import "github.com/haltbox/haltbox/ffi/go/internal/foreign"
 
-// KVStore is what a cosmos-sdk store.KVStore has, and many others: I is the
-// interface its iterators have.
+// KVStore has the methods of a cosmos-sdk store.KVStore, and of many other stores. I is the
+// interface of its iterators.
 type KVStore[I Iterator] interface {
 	Get(key []byte) []byte
 	Has(key []byte) bool
@@ -13,8 +13,7 @@ type KVStore[I Iterator] interface {
 	ReverseIterator(start, end []byte) I
 }
 
-// Iterator is what the iterators of CometBFT's and the cosmos-sdk's databases
-// have.
+// Iterator has the methods of the iterators of CometBFT's and the cosmos-sdk's databases.
 type Iterator interface {
 	Domain() (start, end []byte)
 	Valid() bool
@@ -25,8 +24,7 @@ type Iterator interface {
 	Close() error
 }
 
-// Store is a store whose operations are recorded. It does and returns what the
-// store inside does and returns.
+// Store records the operations on the store inside, and passes them on unchanged.
 type Store[I Iterator] struct {
 	inner   KVStore[I]
 	attempt *Attempt
@@ -34,14 +32,13 @@ type Store[I Iterator] struct {
 	name    string
 }
 
-// Wrap records the operations on a store under a name, which is the same on all
-// nodes. With a nil attempt it only passes them on. Whether what is written takes
-// effect is not recorded: [WrapOn] does that.
+// Wrap records the operations on a store under a name, which must be the same on all nodes. With a
+// nil attempt it only passes them on. It does not record whether writes take effect: [WrapOn] does.
 func Wrap[I Iterator](attempt *Attempt, name string, store KVStore[I]) *Store[I] {
 	return WrapOn(attempt, nil, name, store)
 }
 
-// WrapOn does the same for the store as a branch has it.
+// WrapOn does the same for a store that belongs to a branch.
 func WrapOn[I Iterator](attempt *Attempt, branch *Branch, name string, store KVStore[I]) *Store[I] {
 	return &Store[I]{inner: store, attempt: attempt, branch: branch, name: name}
 }
@@ -57,7 +54,7 @@ func (s *Store[I]) Get(key []byte) []byte {
 	return value
 }
 
-// Has looks, then records what was found.
+// Has asks the store, then records the answer.
 func (s *Store[I]) Has(key []byte) bool {
 	found := s.inner.Has(key)
 	if e, _ := s.attempt.begin(has, s.branch, s.name); e != nil {
@@ -77,7 +74,7 @@ func (s *Store[I]) Set(key, value []byte) {
 	s.inner.Set(key, value)
 }
 
-// Delete records it, then deletes.
+// Delete records the key, then deletes it.
 func (s *Store[I]) Delete(key []byte) {
 	if e, _ := s.attempt.begin(remove, s.branch, s.name); e != nil {
 		e.Key("key", present(key))
@@ -105,7 +102,7 @@ func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
 	wrapped, traced := any(steps).(I)
 	e.Key("start", start).Key("end", end).Bool("reverse", reverse)
 	if !traced {
-		// The store's iterators are of a concrete type, which nothing else can be.
+		// The store's iterators have a concrete type, which a wrapper cannot have.
 		e.Bool("untraced", true)
 	}
 	s.attempt.leave()
@@ -116,7 +113,7 @@ func (s *Store[I]) iterate(inner I, start, end []byte, reverse bool) I {
 	return wrapped
 }
 
-// iterator records where it arrives.
+// iterator records each position that it reaches.
 type iterator struct {
 	Iterator
 	attempt *Attempt
@@ -125,14 +122,14 @@ type iterator struct {
 	of      int64
 }
 
-// Next steps, then records where it arrived.
+// Next steps, then records the position.
 func (i *iterator) Next() {
 	i.Iterator.Next()
 	i.arrived()
 }
 
-// arrived records the key and value at the place, or that it is the end. A place that
-// cannot be looked at is not recorded.
+// arrived records the key and value at the position, or the end. A position that cannot be read is
+// not recorded.
 func (i *iterator) arrived() {
 	key, value, err := i.place()
 	if err != nil {
@@ -149,8 +146,9 @@ func (i *iterator) arrived() {
 	i.attempt.leave()
 }
 
-// place gives the key and value at it; a nil key is the end. The module that iterates may
-// ask for neither, and a panic is only its own where it asks.
+// place returns the key and value at the position; a nil key means the end. The module that
+// iterates may never read them, so a panic in here is caught: it is the module's own only if the
+// module reads.
 func (i *iterator) place() (key, value []byte, err error) {
 	err = foreign.Call(func() {
 		if i.Iterator.Valid() {

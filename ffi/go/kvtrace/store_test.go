@@ -12,8 +12,7 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// The shape of the cosmos-sdk's: the store's iterators have an interface type
-// that is declared elsewhere.
+// As in the cosmos-sdk: the store's iterators have an interface type that is declared elsewhere.
 type sdkIterator interface {
 	Domain() (start, end []byte)
 	Valid() bool
@@ -91,7 +90,7 @@ func (c concrete) ReverseIterator(start, end []byte) *walk { return c.walk(start
 
 func digest(value string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(value))) }
 
-// use does one of everything, and gives what it saw.
+// use does one of everything, and returns what it saw.
 func use(store kvtrace.KVStore[sdkIterator]) (saw []string) {
 	store.Set([]byte("a"), []byte("one"))
 	saw = append(saw, string(store.Get([]byte("a"))), fmt.Sprint(store.Get([]byte("no")) == nil))
@@ -109,7 +108,7 @@ func use(store kvtrace.KVStore[sdkIterator]) (saw []string) {
 	return saw
 }
 
-// traced gives the op- and tx- entries of a ring.
+// traced returns the op- and tx- entries of a ring.
 func traced(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	for _, line := range haltboxtest.Cat(t, dir) {
@@ -222,7 +221,7 @@ func TestIteratorsOfAConcreteTypeAreSaidToBeUntraced(t *testing.T) {
 	})
 }
 
-// keysAlone is a store whose iterators have no values. Its modules ask for none.
+// keysAlone is a store whose iterators have no values. Its modules never read them.
 type keysAlone struct{ memory }
 
 func (k keysAlone) Iterator(start, end []byte) sdkIterator { return keysWalk{k.walk(start, end)} }
@@ -231,8 +230,8 @@ type keysWalk struct{ *walk }
 
 func (keysWalk) Value() []byte { panic("not implemented") }
 
-// What only the recorder asks an iterator for stops no node. What a module asks for does
-// what it did.
+// A panic in a read that only the recorder makes does not stop the node. A panic in a module's own
+// read is passed on.
 func TestAnIteratorThatPanicsStopsNoNode(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	attempt := kvtrace.New(recorder, kvtrace.Options{}).Begin()
@@ -272,9 +271,8 @@ func TestATracerThatIsOff(t *testing.T) {
 	same(t, use(kvtrace.Wrap(attempt, "s", sdkStore(memory{}))), use(memory{}))
 }
 
-// Nodes differ in how often they were started, in bounds for values, in whether they
-// tell of branches and messages, and in nothing that counts: the name of the box tells
-// that.
+// Nodes differ in how often they were started, in limits for values, and in whether they record
+// branches and messages. None of that counts: the boxes have the same name.
 func TestTheNameOfABoxDoesNotDependOnTheNode(t *testing.T) {
 	var names []string
 	for _, bound := range []int{0, 100} {
@@ -305,7 +303,7 @@ func TestTheNameOfABoxDoesNotDependOnTheNode(t *testing.T) {
 	}
 }
 
-// fixed is a store that takes no memory itself.
+// fixed is a store that allocates nothing itself.
 type fixed struct{ value []byte }
 
 func (fixed) Has([]byte) bool                         { return true }
@@ -344,7 +342,7 @@ func TestAnOperationTakesNoMemory(t *testing.T) {
 	}
 }
 
-// A digest that is known is taken for the slice that it is of, and for no other one.
+// A known digest is used for its own slice, and for no other one.
 func TestADigestThatIsKnownIsNotMadeAgain(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	recorder.BeginBlock(1, time.Time{}, nil)

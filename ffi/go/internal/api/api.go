@@ -1,11 +1,11 @@
 // Package api is the border to libhaltbox: the only package that uses cgo.
 package api
 
-// Status of a call, as haltbox.h numbers them: 0 done, above it done but look,
-// below it nothing was done.
+// Status is the result of a call, as in haltbox.h. 0: done. Above 0: done, but check the value.
+// Below 0: nothing was done.
 type Status int32
 
-// The numbers of haltbox.h. numbers.go has the compiler compare them.
+// The numbers of haltbox.h. The compiler compares them in numbers.go.
 const (
 	OK              Status = 0
 	Dropped         Status = 1
@@ -26,12 +26,12 @@ const (
 	Profile         Status = -13
 	NotLent         Status = -14
 
-	// These are this package's own: no library stands behind it, or another one.
+	// These are this package's own: no library is linked, or one with another ABI.
 	NotLinked Status = -1 << 31
 	OtherABI  Status = NotLinked + 1
 )
 
-// Options of Open, as haltbox_options.
+// Options are the options of Open, as in haltbox_options.
 type Options struct {
 	Dir, Profile, NodeProgram, UploadHint string
 	RingSize, ArchiveBytes                uint64
@@ -40,7 +40,7 @@ type Options struct {
 	Engine                                uint32
 }
 
-// Stats as haltbox_stats.
+// Stats are the fields of haltbox_stats.
 type Stats struct {
 	Records, Bytes, Dropped, Head, Released, Oldest, Pinned, Diverged uint64
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The copy is here because a module has no files but its own.
+// The copy is here because a module contains only its own files.
 func TestTheHeaderIsTheLibrarys(t *testing.T) {
 	own, err := os.ReadFile("haltbox.h")
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 	"unsafe"
 )
 
-// longestPath is Linux's PATH_MAX; longestMessage has room for two, as the library
-// asks, and for a hint of the same length.
+// longestPath is Linux's PATH_MAX. longestMessage has room for two paths, as the library requires,
+// and for a hint of the same length.
 const (
 	longestPath    = 4096
 	longestMessage = 1024 + 3*longestPath
 )
 
-// Handle of an open recorder.
+// Handle is the handle of an open recorder.
 type Handle struct{ c *C.haltbox }
 
-// Open opens a recorder. The message is for people: why there is none, or what
-// they should hear of although there is one.
+// Open opens a recorder. The message is for people: the reason of a failure, or notices about a
+// successful opening.
 func Open(options Options) (Handle, Status, string) {
 	if C.haltbox_abi_version() != C.HALTBOX_ABI_VERSION {
 		return Handle{}, OtherABI, ""
@@ -50,7 +50,7 @@ func Open(options Options) (Handle, Status, string) {
 	return handle, Status(status), C.GoString(&why.message[0])
 }
 
-// BeginBlock needs a digest of 32 bytes, or none.
+// BeginBlock takes a digest of 32 bytes, or none.
 func (h Handle) BeginBlock(height uint64, timeNs int64, digest []byte) Status {
 	status := C.haltbox_begin_block(h.c, C.uint64_t(height), C.int64_t(timeNs), octets(digest))
 	runtime.KeepAlive(digest)
@@ -64,7 +64,8 @@ func (h Handle) Record(entry []byte) Status {
 	return Status(status)
 }
 
-// Lend gives a part of the ring, with no room if none can be had now. NotLent: never.
+// Lend returns a part of the ring. It has no room if nothing can be lent now. NotLent means that
+// this ring is never lent.
 func (h Handle) Lend() (Span, Status) {
 	if !littleEndian {
 		return Span{}, NotLent
@@ -80,10 +81,10 @@ func (h Handle) Lend() (Span, Status) {
 	}, Status(status)
 }
 
-// GiveBack ends what was lent.
+// GiveBack returns the lent part.
 func (h Handle) GiveBack() { C.haltbox_lend(h.c, nil) }
 
-// littleEndian: words stand in the ring as they stand in this machine's memory.
+// littleEndian reports whether this machine stores words as the ring does.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Log copies the line.
@@ -93,7 +94,7 @@ func (h Handle) Log(line []byte) Status {
 	return Status(status)
 }
 
-// Crank needs two digests of 32 bytes.
+// Crank takes two digests of 32 bytes.
 func (h Handle) Crank(number uint64, crankhash, activityhash []byte) Status {
 	status := C.haltbox_crank(h.c, C.uint64_t(number), octets(crankhash), octets(activityhash))
 	runtime.KeepAlive(crankhash)
@@ -115,14 +116,14 @@ func (h Handle) Commit(height uint64, hash []byte) Status {
 	return Status(status)
 }
 
-// Confirm gives OK, Differs or Unknown.
+// Confirm returns OK, Differs or Unknown, or an error.
 func (h Handle) Confirm(height uint64, network []byte) Status {
 	status := C.haltbox_confirm(h.c, C.uint64_t(height), octets(network), C.size_t(len(network)))
 	runtime.KeepAlive(network)
 	return Status(status)
 }
 
-// Abort of the execution of a height.
+// Abort aborts the execution of a height.
 func (h Handle) Abort(height uint64) Status {
 	return Status(C.haltbox_abort(h.c, C.uint64_t(height)))
 }
@@ -138,7 +139,7 @@ func (h Handle) Diverged(height uint64, expected, got []byte, what string) Statu
 	return Status(status)
 }
 
-// Freeze gives the box's path; the message is empty on success.
+// Freeze returns the path of the box; the message is empty on success.
 func (h Handle) Freeze(height uint64) (string, Status, string) {
 	path := (*C.char)(C.calloc(1, longestPath))
 	defer C.free(unsafe.Pointer(path))
@@ -147,7 +148,7 @@ func (h Handle) Freeze(height uint64) (string, Status, string) {
 	return C.GoString(path), Status(status), C.GoString(&why.message[0])
 }
 
-// TakeMessage gives the oldest that was not taken; empty for none.
+// TakeMessage returns the oldest message that was not taken; empty for none.
 func (h Handle) TakeMessage() (string, Status) {
 	message := (*C.char)(C.calloc(1, longestMessage))
 	defer C.free(unsafe.Pointer(message))
@@ -155,7 +156,7 @@ func (h Handle) TakeMessage() (string, Status) {
 	return C.GoString(message), Status(status)
 }
 
-// Stats of the recorder.
+// Stats returns the state of the recorder.
 func (h Handle) Stats() (Stats, Status) {
 	raw := C.haltbox_stats{struct_size: C.sizeof_haltbox_stats}
 	status := C.haltbox_stats_read(h.c, &raw)
@@ -171,16 +172,16 @@ func (h Handle) Stats() (Stats, Status) {
 	}, Status(status)
 }
 
-// Flush begins to write to the disk.
+// Flush starts to write the ring to the disk.
 func (h Handle) Flush() Status { return Status(C.haltbox_flush(h.c)) }
 
-// Close closes the ring; the handle stays valid, and answers Closed.
+// Close closes the ring. The handle stays valid, and calls return Closed.
 func (h Handle) Close() Status { return Status(C.haltbox_close(&h.c)) }
 
-// Version of the library.
+// Version returns the version of the library.
 func Version() string { return C.GoString(C.haltbox_version()) }
 
-// octets is NULL for no bytes: the address of an empty slice says nothing.
+// octets returns NULL for no bytes: the address of an empty slice has no meaning.
 func octets(bytes []byte) *C.uint8_t {
 	if len(bytes) == 0 {
 		return nil
@@ -188,10 +189,10 @@ func octets(bytes []byte) *C.uint8_t {
 	return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(bytes)))
 }
 
-// texts are copies for C that live until the call returned.
+// texts are copies for C, which live until the call returns.
 type texts []*C.char
 
-// add gives NULL for an empty text: the library's default.
+// add returns NULL for an empty text, which means the library's default.
 func (t *texts) add(text string) *C.char {
 	if text == "" {
 		return nil

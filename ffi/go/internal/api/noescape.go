@@ -2,8 +2,7 @@
 
 package api
 
-// Entries stay where they are: the library copies them, keeps no pointer and
-// never calls back.
+// Entries stay on the stack: the library copies them, keeps no pointer and never calls back.
 
 // #cgo noescape haltbox_begin_block
 // #cgo nocallback haltbox_begin_block

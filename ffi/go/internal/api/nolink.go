@@ -2,10 +2,10 @@
 
 package api
 
-// Handle of no recorder: Open never gives one.
+// Handle has no recorder: Open never returns one.
 type Handle struct{}
 
-// Open tells that there is no library.
+// Open returns NotLinked.
 func Open(Options) (Handle, Status, string) { return Handle{}, NotLinked, "" }
 
 // BeginBlock does nothing.
@@ -14,7 +14,7 @@ func (Handle) BeginBlock(uint64, int64, []byte) Status { return NotLinked }
 // Record does nothing.
 func (Handle) Record([]byte) Status { return NotLinked }
 
-// Lend has nothing.
+// Lend returns nothing.
 func (Handle) Lend() (Span, Status) { return Span{}, NotLinked }
 
 // GiveBack does nothing.
@@ -44,10 +44,10 @@ func (Handle) Diverged(uint64, []byte, []byte, string) Status { return NotLinked
 // Freeze does nothing.
 func (Handle) Freeze(uint64) (string, Status, string) { return "", NotLinked, "" }
 
-// TakeMessage has nothing.
+// TakeMessage returns nothing.
 func (Handle) TakeMessage() (string, Status) { return "", NotLinked }
 
-// Stats has nothing.
+// Stats returns nothing.
 func (Handle) Stats() (Stats, Status) { return Stats{}, NotLinked }
 
 // Flush does nothing.
@@ -56,5 +56,5 @@ func (Handle) Flush() Status { return NotLinked }
 // Close does nothing.
 func (Handle) Close() Status { return OK }
 
-// Version of no library.
+// Version returns an empty text.
 func Version() string { return "" }

@@ -23,7 +23,7 @@ func TestAChecksumIsThatOfTheLibrary(t *testing.T) {
 	}
 }
 
-// Words are aligned in the ring, so they are here.
+// Words are aligned in the ring, so they are aligned here.
 func spanOf(words []uint64, laid *uint64) Span {
 	return Span{start: unsafe.Pointer(&words[0]), length: 8 * len(words), sequence: 5, key: 3, laid: laid}
 }

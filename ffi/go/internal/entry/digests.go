@@ -7,16 +7,15 @@ import (
 )
 
 const (
-	// remembered values, by what a hash of theirs says.
+	// remembered is the number of cached values. A hash of the value selects the place.
 	remembered = 1024
-	// longestRemembered is the length of the longest: most that stores hold are shorter.
-	// One place is four of the processor's lines, and a value of up to 60 bytes needs two.
+	// longestRemembered is the length of the longest cached value: most values in stores are
+	// shorter. One place fills four cache lines; a value of up to 60 bytes needs two.
 	longestRemembered = 189
 )
 
-// Digests gives SHA-256 in hex, and remembers those of short values: an execution
-// reads what it wrote, and reads the same parameters with each transaction. The zero
-// value is ready.
+// Digests computes SHA-256 in hex, and caches the digests of short values: an execution reads what
+// it wrote, and reads the same parameters with each transaction. The zero value is ready.
 type Digests struct {
 	seed   maphash.Seed
 	places []digested
@@ -49,8 +48,8 @@ func (d *digested) keep(value []byte) {
 	d.filled, d.length = true, int16(copy(d.value[:], value))
 }
 
-// digest is of what is kept: the application may have changed its own bytes since, and this
-// digest is given for every value like the one that is kept.
+// digest hashes the kept copy. The application may have changed its own bytes since, and this
+// digest is used for every value that equals the copy.
 func (d *digested) digest() {
 	appendDigest(d.hex[:0], d.value[:d.length])
 }

@@ -1,5 +1,5 @@
-// Package entry writes entries, one line of JSON each, into a buffer that is
-// used again: without reflection, and without taking memory once it has grown.
+// Package entry writes entries, one line of JSON each, into a reused buffer. It uses no reflection,
+// and allocates nothing once the buffer has grown.
 package entry
 
 import (
@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// Room is left before an entry, for who puts something there.
+// Room is the size of the free space before an entry, for a record header.
 const Room = 16
 
-// Entry is one that is being written. The zero value is ready.
+// Entry is an entry that is being written. The zero value is ready.
 type Entry struct {
-	// line is the entry behind the room.
+	// line is the free space and the entry behind it.
 	line []byte
 }
 
-// begin gives the line without an entry.
+// begin returns the line without an entry.
 func (e *Entry) begin() []byte {
 	if cap(e.line) < Room {
 		e.line = make([]byte, Room, 512)
@@ -24,8 +24,8 @@ func (e *Entry) begin() []byte {
 	return e.line[:Room]
 }
 
-// Begin starts an entry, and forgets the one before. Types are names, without
-// characters that JSON escapes; so are the names of members.
+// Begin starts an entry and discards the one before. Types and names of members must not contain
+// characters that JSON escapes.
 func (e *Entry) Begin(kind string) *Entry {
 	line := append(e.begin(), `{"type":"`...)
 	line = append(line, kind...)
@@ -33,8 +33,8 @@ func (e *Entry) Begin(kind string) *Entry {
 	return e
 }
 
-// BeginWith starts an entry with what stands at the beginning of many, from the opening
-// brace on, and a number behind it.
+// BeginWith starts an entry with a beginning that many entries share, from the opening brace on,
+// and a number behind it.
 func (e *Entry) BeginWith(opening string, members []byte, number int64) *Entry {
 	line := append(e.begin(), opening...)
 	line = append(line, members...)
@@ -42,10 +42,10 @@ func (e *Entry) BeginWith(opening string, members []byte, number int64) *Entry {
 	return e
 }
 
-// End gives the line, which the next Begin overwrites.
+// End returns the line, which the next Begin overwrites.
 func (e *Entry) End() []byte { return e.EndBehindRoom()[Room:] }
 
-// EndBehindRoom gives the line with the room before it.
+// EndBehindRoom returns the line with the free space before it.
 func (e *Entry) EndBehindRoom() []byte {
 	e.line = append(e.line, '}')
 	return e.line
@@ -63,25 +63,25 @@ func (e *Entry) Shut() *Entry {
 	return e
 }
 
-// Int is a whole number.
+// Int adds a whole number.
 func (e *Entry) Int(name string, value int64) *Entry {
 	e.line = strconv.AppendInt(e.named(name), value, 10)
 	return e
 }
 
-// Bool is true or false.
+// Bool adds true or false.
 func (e *Entry) Bool(name string, value bool) *Entry {
 	e.line = strconv.AppendBool(e.named(name), value)
 	return e
 }
 
-// Text is any text.
+// Text adds any text.
 func (e *Entry) Text(name, value string) *Entry {
 	e.line = AppendText(e.named(name), value)
 	return e
 }
 
-// Texts is a list of any texts.
+// Texts adds a list of any texts.
 func (e *Entry) Texts(name string, values []string) *Entry {
 	line := append(e.named(name), '[')
 	for at, value := range values {
@@ -94,7 +94,7 @@ func (e *Entry) Texts(name string, values []string) *Entry {
 	return e
 }
 
-// Hex is bytes in hex, or null for nil.
+// Hex adds bytes in hex, or null for nil.
 func (e *Entry) Hex(name string, value []byte) *Entry {
 	line := e.named(name)
 	if value == nil {
@@ -105,7 +105,7 @@ func (e *Entry) Hex(name string, value []byte) *Entry {
 	return e
 }
 
-// Digest is the SHA-256 of bytes, or null for nil.
+// Digest adds the SHA-256 of bytes, or null for nil.
 func (e *Entry) Digest(name string, value []byte) *Entry {
 	line := e.named(name)
 	if value == nil {
@@ -116,7 +116,7 @@ func (e *Entry) Digest(name string, value []byte) *Entry {
 	return e
 }
 
-// DigestBy is the same by those that are remembered.
+// DigestBy does the same with cached digests.
 func (e *Entry) DigestBy(digests *Digests, name string, value []byte) *Entry {
 	line := e.named(name)
 	if value == nil {
@@ -127,7 +127,7 @@ func (e *Entry) DigestBy(digests *Digests, name string, value []byte) *Entry {
 	return e
 }
 
-// Key is bytes in hex, or `sha256:` and their digest if there are more than 64.
+// Key adds bytes in hex, or `sha256:` and their digest if there are more than 64.
 func (e *Entry) Key(name string, value []byte) *Entry {
 	if len(value) <= longestKey {
 		return e.Hex(name, value)
@@ -142,7 +142,7 @@ const (
 	null       = "null"
 )
 
-// named gives the line behind the name of its next member.
+// named returns the line behind the name of its next member.
 func (e *Entry) named(name string) []byte {
 	line := e.line
 	if line[len(line)-1] != '{' {
@@ -153,7 +153,7 @@ func (e *Entry) named(name string) []byte {
 	return append(line, '"', ':')
 }
 
-// AppendText appends a JSON string. What is no UTF-8 becomes U+FFFD.
+// AppendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func AppendText(line []byte, text string) []byte {
 	line = append(line, '"')
 	plain := 0
@@ -179,7 +179,7 @@ func AppendText(line []byte, text string) []byte {
 	return append(line, '"')
 }
 
-// isPlain: a character of ASCII that stands for itself.
+// isPlain has the ASCII characters that need no escape.
 var isPlain = func() (plain [256]bool) {
 	for char := byte(' '); char < 0x7f; char++ {
 		plain[char] = char != '"' && char != '\\'

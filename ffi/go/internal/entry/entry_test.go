@@ -48,8 +48,7 @@ func TestTheBufferIsUsedAgain(t *testing.T) {
 	}
 }
 
-// Any text must come back from encoding/json as encoding/json itself would
-// give it.
+// encoding/json reads any text back as it would its own.
 func FuzzText(f *testing.F) {
 	for _, seed := range []string{"", "plain", "\"\\\n\t\r\x00\x1f\x7f", "a\xffb", "\u2028é\U0001f600", "\xed\xa0\x80"} {
 		f.Add(seed)
@@ -85,7 +84,7 @@ func TestHexIsThatOfTheLibrary(t *testing.T) {
 	}
 }
 
-// More values than are remembered, each more than once, and some of one place.
+// More values than are cached, each more than once, and some at the same place.
 func TestARememberedDigestIsThatOfTheValue(t *testing.T) {
 	var digests Digests
 	var e Entry
@@ -103,7 +102,7 @@ func TestARememberedDigestIsThatOfTheValue(t *testing.T) {
 	}
 }
 
-// An application may change bytes that it gave, by a goroutine of its own.
+// An application may change bytes that it passed, in its own goroutine.
 func TestADigestIsThatOfWhatIsRemembered(t *testing.T) {
 	value := []byte("value")
 	var place digested

@@ -22,10 +22,10 @@ func appendHex(line, value []byte) []byte {
 
 const digits = "0123456789abcdef"
 
-// digitsOf gives the eight digits of four bytes, the first in the lowest byte.
+// digitsOf returns the eight digits of four bytes, the first in the lowest byte.
 func digitsOf(octets uint32) uint64 {
 	const each = 0x0101010101010101
-	// Each byte in two of its own, then each half of it in one.
+	// Spread each byte over two, then each half into its own byte.
 	wide := uint64(octets)
 	wide = (wide | wide<<16) & 0x0000ffff0000ffff
 	wide = (wide | wide<<8) & 0x00ff00ff00ff00ff

@@ -1,10 +1,10 @@
-// Package foreign calls code of the chain that the chain itself does not call at that
-// place, or not at all. It may never have run before.
+// Package foreign calls code of the chain that the chain itself does not call at that place, or at
+// all. That code may never have run before.
 package foreign
 
 import "fmt"
 
-// Call gives a panic of the code as an error: a node does not stop for its recorder.
+// Call returns a panic of the code as an error, because the recorder must not stop the node.
 func Call(code func()) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -1,5 +1,5 @@
-// Package haltboxtest is what the tests of the module and its adapters share:
-// real rings, read by the real haltbox command.
+// Package haltboxtest is shared by the tests of the module and its adapters: real rings, read by
+// the real haltbox command.
 package haltboxtest
 
 import (
@@ -15,15 +15,14 @@ import (
 	haltbox "github.com/haltbox/haltbox/ffi/go"
 )
 
-// CPU reports the processor time of a benchmark's iterations beside their wall
-// time, which on a shared machine is that of others: call what it gives at the
-// end.
+// CPU reports the processor time of a benchmark's iterations beside their wall time, which on a
+// shared machine includes others' work. Call the returned function at the end.
 func CPU(b *testing.B) func() {
 	begun := processorTime()
 	return func() { b.ReportMetric(float64(processorTime()-begun)/float64(b.N), "cpu-ns/op") }
 }
 
-// processorTime of this process, in nanoseconds.
+// processorTime returns the processor time of this process, in nanoseconds.
 func processorTime() int64 {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
@@ -32,11 +31,11 @@ func processorTime() int64 {
 	return usage.Utime.Nano() + usage.Stime.Nano()
 }
 
-// RingSize is that of the tests' rings.
+// RingSize is the size of the tests' rings.
 const RingSize = 16 << 20
 
-// Open opens a recorder in a new folder, or leaves the test out if this binary
-// was built without the library.
+// Open opens a recorder in a new folder, or skips the test if this binary was built without the
+// library.
 func Open(t testing.TB) (*haltbox.Recorder, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "haltbox")
@@ -51,27 +50,26 @@ func Open(t testing.TB) (*haltbox.Recorder, string) {
 	return recorder, dir
 }
 
-// Cat gives the lines of a source.
+// Cat returns the lines of a source.
 func Cat(t testing.TB, source string, arguments ...string) []string {
 	t.Helper()
 	said := Run(t, append([]string{"cat", source}, arguments...)...)
 	return strings.Split(strings.TrimSuffix(said, "\n"), "\n")
 }
 
-// Run gives what the haltbox command prints; its exit code must be 0.
+// Run returns what the haltbox command prints; its exit code must be 0.
 func Run(t testing.TB, arguments ...string) string {
 	t.Helper()
 	return run(t, 0, arguments...)
 }
 
-// Differs gives what a command prints that finds a difference: its exit code must
-// be 1.
+// Differs returns what a command prints that finds a difference: its exit code must be 1.
 func Differs(t testing.TB, arguments ...string) string {
 	t.Helper()
 	return run(t, 1, arguments...)
 }
 
-// Any gives what a command prints, whatever it decides.
+// Any returns what a command prints, whatever its exit code.
 func Any(t testing.TB, arguments ...string) string {
 	t.Helper()
 	said, err := exec.Command(Program(t), arguments...).Output()
@@ -93,7 +91,8 @@ func run(t testing.TB, code int, arguments ...string) string {
 	return string(said)
 }
 
-// Program is the haltbox command: in the folder HALTBOX_PROGRAMS, or where cargo puts it.
+// Program returns the path of the haltbox command: in the folder HALTBOX_PROGRAMS, or where cargo
+// puts it.
 func Program(t testing.TB) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)

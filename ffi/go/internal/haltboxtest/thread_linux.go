@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// ThreadTime is the processor time of this thread, in nanoseconds: what others do
-// meanwhile does not count. Getrusage would count it by the tick.
+// ThreadTime returns the processor time of this thread, in nanoseconds, which excludes the work of
+// others. Getrusage counts only in ticks.
 func ThreadTime() int64 {
 	const thread = 3 // CLOCK_THREAD_CPUTIME_ID
 	var time syscall.Timespec

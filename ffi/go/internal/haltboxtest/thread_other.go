@@ -2,5 +2,5 @@
 
 package haltboxtest
 
-// ThreadTime is that of the process where there is no clock of the thread.
+// ThreadTime returns the time of the process: this system has no clock of the thread.
 func ThreadTime() int64 { return processorTime() }

@@ -1,4 +1,4 @@
-// Package lane has the order in which entries of the execution come into the ring.
+// Package lane orders the entries of the execution on their way into the ring.
 package lane
 
 import (
@@ -8,24 +8,24 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/api"
 )
 
-// Lane is that of one recorder. Entries of which a block has thousands are laid into a
-// part of the ring that is lent: the way through cgo and back costs as much as the entry.
-// All others are calls, which end the lending, so a call and what is laid never meet.
+// Lane belongs to one recorder. Entries of which a block has thousands are written directly into a
+// lent part of the ring, because a call through cgo costs as much as the entry. All other entries
+// are calls, which end the lending, so calls and direct writes never overlap.
 //
-// Its lock is held by who records, from the first byte of an entry on that is put
-// together in memory that is used again. The zero value is ready.
+// Whoever records holds its lock, from the first byte of an entry that is assembled in a reused
+// buffer. The zero value is ready.
 type Lane struct {
 	sync.Mutex
 	span api.Span
-	// calls: this ring is written by calls alone.
+	// calls is true if this ring is written by calls alone.
 	calls bool
 }
 
-// Of gives the lane of a recorder, and what it calls, for packages of this module that
-// hold the lock for more than one entry. Package haltbox sets it.
+// Of returns the lane and the handle of a recorder, for packages of this module that hold the lock
+// for more than one entry. Package haltbox sets it.
 var Of func(recorder any) (*Lane, *api.Handle)
 
-// Record lays an entry, or has the library record it.
+// Record writes an entry directly, or lets the library record it.
 func (l *Lane) Record(handle api.Handle, entry []byte) api.Status {
 	l.Lock()
 	status := l.RecordLocked(handle, entry)
@@ -33,7 +33,7 @@ func (l *Lane) Record(handle api.Handle, entry []byte) api.Status {
 	return status
 }
 
-// RecordLocked does the same for who has the lock.
+// RecordLocked does the same. The caller holds the lock.
 func (l *Lane) RecordLocked(handle api.Handle, entry []byte) api.Status {
 	if isLaid(entry) && (l.span.Lay(entry) || l.renew(handle) && l.span.Lay(entry)) {
 		return api.OK
@@ -41,8 +41,8 @@ func (l *Lane) RecordLocked(handle api.Handle, entry []byte) api.Status {
 	return l.record(handle, entry)
 }
 
-// LayLocked lays a record: room for its header, and behind it an entry of a type that is
-// laid, without a line end.
+// LayLocked writes a record directly: room for its header, and behind it an entry of a type that
+// may be written so, without a line end. The caller holds the lock.
 func (l *Lane) LayLocked(handle api.Handle, record []byte) api.Status {
 	if l.span.LayRecord(record) || l.renew(handle) && l.span.LayRecord(record) {
 		return api.OK
@@ -50,7 +50,7 @@ func (l *Lane) LayLocked(handle api.Handle, record []byte) api.Status {
 	return l.record(handle, record[api.HeaderSize:])
 }
 
-// renew has a part lent anew; false if there is none.
+// renew borrows a new part; false if this ring is never lent.
 func (l *Lane) renew(handle api.Handle) bool {
 	if l.calls {
 		return false
@@ -66,7 +66,7 @@ func (l *Lane) record(handle api.Handle, entry []byte) api.Status {
 	return handle.Record(entry)
 }
 
-// Call makes a call that records, behind all that was laid.
+// Call makes a call that records, behind all direct writes.
 func (l *Lane) Call(call func() api.Status) api.Status {
 	l.Lock()
 	defer l.Unlock()
@@ -74,7 +74,7 @@ func (l *Lane) Call(call func() api.Status) api.Status {
 	return call()
 }
 
-// Close gives back what is lent, and closes.
+// Close returns the lent part, and closes the recorder.
 func (l *Lane) Close(handle *api.Handle) api.Status {
 	return l.Call(func() api.Status {
 		handle.GiveBack()
@@ -82,7 +82,8 @@ func (l *Lane) Close(handle *api.Handle) api.Status {
 	})
 }
 
-// isLaid: an entry that marks nothing, whatever else stands in it.
+// isLaid reports whether an entry may be written directly: its type marks nothing, whatever else it
+// contains.
 func isLaid(entry []byte) bool {
 	begins := func(kind string) bool {
 		return len(entry) >= len(kind) && string(entry[:len(kind)]) == kind

@@ -11,18 +11,17 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
 )
 
-// Missing stands for the value of a key that came without one, as in go-kit's
-// loggers, which are CometBFT's.
+// Missing is the value of a key that came without one, as in go-kit's loggers, which CometBFT uses.
 const Missing = "(MISSING)"
 
-// Line is one of CometBFT's JSON log. The zero value is ready.
+// Line is a line of CometBFT's JSON log. The zero value is ready.
 type Line struct {
 	bytes []byte
-	// keys that were written, to leave out a field that comes again.
+	// keys are the written keys, to leave out a repeated field.
 	keys []string
 }
 
-// Write gives the line, which is overwritten by the next.
+// Write returns the line, which the next call overwrites.
 func (l *Line) Write(level, msg string, now time.Time, fields, keyvals []any) []byte {
 	l.bytes = append(l.bytes[:0], `{"_msg":`...)
 	l.bytes = entry.AppendText(l.bytes, msg)
@@ -32,7 +31,7 @@ func (l *Line) Write(level, msg string, now time.Time, fields, keyvals []any) []
 	l.bytes = now.UTC().AppendFormat(l.bytes, time.RFC3339Nano)
 	l.bytes = append(l.bytes, '"')
 	l.keys = append(l.keys[:0], "_msg", "level", "ts")
-	// Of two fields with one key the later counts, so they are taken from the end.
+	// Of two fields with the same key the later counts, so the loop runs from the end.
 	l.pairs(keyvals)
 	l.pairs(fields)
 	return append(l.bytes, '}')
@@ -65,8 +64,8 @@ func (l *Line) has(key string) bool {
 	return false
 }
 
-// appendValue writes numbers as JSON has them and all else as text: bytes in
-// upper-case hex, as in CometBFT's plain log.
+// appendValue writes numbers as JSON numbers and all else as text: bytes in upper-case hex, as in
+// CometBFT's plain log.
 func appendValue(line []byte, value any) []byte {
 	switch value := value.(type) {
 	case string:
@@ -89,9 +88,8 @@ func appendValue(line []byte, value any) []byte {
 	return entry.AppendText(line, text(value))
 }
 
-// text is what a logger prints for a value. The values are the node's own code:
-// one that panics, as a nil pointer may, must not do so once more than without
-// the recorder.
+// text is what a logger prints for a value. Values run the node's own code. One that panics, as a
+// nil pointer may, must not panic once more than it would without the recorder.
 func text(value any) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -122,18 +120,18 @@ func upperHex(value []byte) string {
 	return string(digits)
 }
 
-// lines are buffers that are used again.
+// lines are reused buffers.
 var lines = sync.Pool{New: func() any { return new(Line) }}
 
-// Give hands a line to a function, which must not keep it.
+// Give passes a line to a function, which must not keep it.
 func Give(to func(line []byte) error, level, msg string, fields, keyvals []any) {
 	line := lines.Get().(*Line)
 	_ = to(line.Write(level, msg, time.Now(), fields, keyvals))
 	lines.Put(line)
 }
 
-// Join makes a new list: those of loggers with a common origin must not share
-// what is behind their ends.
+// Join returns a new list: loggers with a common origin must not share the memory behind the ends
+// of their lists.
 func Join(fields, keyvals []any) []any {
 	joined := make([]any, 0, len(fields)+len(keyvals)+1)
 	joined = append(append(joined, fields...), keyvals...)

@@ -1,16 +1,16 @@
 //go:build amd64 || arm64
 
-// Package publish puts words into memory that others read, and that is not in the
-// processor's caches yet.
+// Package publish stores words into memory that others read, and that is not in the processor's
+// caches yet.
 package publish
 
-// Word stores a word behind all that was stored before. A store of package sync/atomic
-// waits besides until all of that has left the processor, which takes longer than the
-// entry: nothing is read behind it that would need this.
+// Word stores a word after all earlier stores (a release store). A store of package sync/atomic
+// also waits until all of them have left the processor, which takes longer than writing the entry.
+// No later read here needs that.
 //
 //go:noescape
 func Word(at *uint64, word uint64)
 
-// Ahead asks for the caches' lines that stand in a range, to be written: who stores there
-// later does not wait for them. Nothing is read or written, whatever the addresses are.
+// Ahead prefetches the cache lines of a range for writing, so that later stores do not wait for
+// them. It reads and writes nothing, whatever the addresses are.
 func Ahead(from, until uintptr)

@@ -13,7 +13,7 @@ func TestOnlyTheWordIsStored(t *testing.T) {
 	}
 }
 
-// It is only asked for: memory that is nobody's, or ends before it begins, is no matter.
+// Ahead only prefetches: unmapped memory, or a range that ends before it begins, does no harm.
 func TestWhatIsAskedForIsNotTouched(t *testing.T) {
 	words := [64]uint64{7: 7}
 	from := uintptr(unsafe.Pointer(&words))
