@@ -38,6 +38,14 @@ format:
 deny:
     cargo deny check
 
+# the libraries that a release of the Go modules holds, for this machine, into a folder
+libraries-go FOLDER:
+    packaging/go/libraries {{FOLDER}}
+
+# the tags of the Go modules; the folder has the libraries of all machines
+release-go VERSION FOLDER:
+    packaging/go/release {{VERSION}} {{FOLDER}}
+
 # the Debian package
 deb:
     packaging/deb/build
