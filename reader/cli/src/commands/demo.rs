@@ -21,8 +21,8 @@ use haltbox_reader::slog_file::{SlogFile, SlogItem};
 use haltbox_reader::source;
 use haltbox_reader::survey::Survey;
 
-const HEALTHY: &[u8] = include_bytes!("../../../../tests/data/honest-a-12-13.slog.zst");
-const DIVERGENT: &[u8] = include_bytes!("../../../../tests/data/divergent-kv-12-13.slog.zst");
+const HEALTHY: &[u8] = include_bytes!("../../data/honest-a-12-13.slog.zst");
+const DIVERGENT: &[u8] = include_bytes!("../../data/divergent-kv-12-13.slog.zst");
 /// How long anything may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
