@@ -49,3 +49,7 @@ release-go VERSION FOLDER:
 # the Debian package
 deb:
     packaging/deb/build
+
+# the RPM package
+rpm:
+    packaging/rpm/build
