@@ -1,4 +1,4 @@
-//! What a transaction declares of the messages it executes: storage keys of the inbox.
+//! The declarations in a transaction's access list: storage keys of the inbox.
 #![expect(
     clippy::big_endian_bytes,
     reason = "words of the EVM are big-endian on every machine"
@@ -10,30 +10,30 @@ use alloy_primitives::{B256, U256};
 
 use crate::message::{CHECKSUM, ChainId, Message, Place};
 
-/// First byte of the entry that tells where a log stands ...
+/// First byte of the entry that has the place of a log.
 const LOOKUP: u8 = 1;
-/// ... of the one that holds the upper bytes of a chain's number of more than 64 bits ...
+/// First byte of the entry that has the upper bytes of a chain ID of more than 64 bits.
 const CHAIN: u8 = 2;
 
-/// One message as an access list declares it: the checksum stands for what the list does
-/// not tell, the contract and the log's digest.
+/// One message as an access list declares it. The checksum covers what the list does not
+/// have: the contract and the log's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Declared {
-    /// Where the log stands.
+    /// Place of the log.
     pub place: Place,
-    /// Of the whole message.
+    /// Checksum of the whole message.
     pub checksum: B256,
 }
 
-/// Why entries are no declarations.
+/// Reasons why entries are not declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadEntry {
-    /// Its first byte is none that is known, or bytes that must be zero are not.
+    /// The first byte is unknown, or bytes that must be zero are not.
     Unknown {
         /// Its number in the list, from 0.
         at: usize,
     },
-    /// It cannot stand where it does.
+    /// The entry cannot stand at this place.
     OutOfOrder {
         /// Its number in the list, from 0.
         at: usize,
@@ -59,7 +59,7 @@ impl fmt::Display for BadEntry {
 }
 
 impl Declared {
-    /// What a transaction that executes the message has to declare.
+    /// The declaration that a transaction must make to execute the message.
     pub fn of(message: &Message) -> Declared {
         Declared {
             place: message.place,
@@ -67,7 +67,7 @@ impl Declared {
         }
     }
 
-    /// As entries of an access list.
+    /// The declaration as entries of an access list.
     pub fn entries(&self) -> Vec<B256> {
         let chain = self.place.chain.0.to_be_bytes::<32>();
         let (upper, lower) = chain.split_at(24);
@@ -86,10 +86,10 @@ impl Declared {
     }
 }
 
-/// The declarations of a list, in its order.
+/// Parses the declarations of a list, in order.
 ///
 /// # Errors
-/// The first entry that is none.
+/// The first entry that is not a declaration.
 pub fn read(entries: &[B256]) -> Result<Vec<Declared>, BadEntry> {
     let mut declared = Vec::new();
     let mut open: Option<Place> = None;

@@ -1,4 +1,4 @@
-//! What the operator is told, and the command that tells others.
+//! Messages to the operator, on standard error and by a command.
 
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -8,7 +8,7 @@ use haltbox_recorder::console::tell;
 use crate::incident::{self, Record, Step};
 use crate::message::ChainId;
 
-/// Tells the operator, on standard error and by a command.
+/// Sends alerts to the operator, on standard error and by a command.
 pub struct Alerts {
     command: Option<Sender<Alert>>,
 }
@@ -23,11 +23,11 @@ struct Alert {
 }
 
 impl Alerts {
-    /// `command`: run by a shell for each alert, one after another, with
+    /// `command`: a shell runs it for each alert, one after another, with
     /// `HALTBOX_ALERT_KIND`, `_CHAIN`, `_LEVEL`, `_TEXT` and `_TRANSACTION`.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The system cannot start a thread.
     pub fn new(command: Option<String>) -> std::io::Result<Alerts> {
         let started = command.map(|command| -> std::io::Result<Sender<Alert>> {
             let (sender, alerts) = channel::<Alert>();
@@ -44,22 +44,22 @@ impl Alerts {
         })
     }
 
-    /// A sentence that asks for nothing.
+    /// Prints a message that needs no action.
     pub fn note(&mut self, text: &str) {
         tell(&format!("haltbox: {text}\n"));
     }
 
-    /// Something the operator has to look at.
+    /// Sends an alert about something that the operator must look at.
     pub fn alert(&mut self, chain: ChainId, kind: &str, text: &str) {
         self.send(&chain.to_string(), kind, "", text, "");
     }
 
-    /// As [`Alerts::alert`], of something that belongs to no single chain.
+    /// Like [`Alerts::alert`], about something that belongs to no single chain.
     pub fn of_all(&mut self, kind: &str, text: &str) {
         self.send("", kind, "", text, "");
     }
 
-    /// A step of an incident.
+    /// Reports a step of an incident: as an alert if it is urgent, else as a note.
     pub fn step(&mut self, chain: ChainId, record: &Record, step: &Step) {
         let text = incident::tell(chain, record, step);
         let urgent = matches!(
@@ -78,7 +78,7 @@ impl Alerts {
     fn send(&mut self, chain: &str, kind: &str, level: &str, text: &str, transaction: &str) {
         tell(&format!("haltbox: ALERT {text}\n"));
         let Some(command) = &self.command else { return };
-        // A thread that is not there any more said why.
+        // If the thread has ended, it has printed why.
         let _ = command.send(Alert {
             chain: chain.to_owned(),
             kind: kind.to_owned(),

@@ -1,4 +1,4 @@
-//! What the commands are given: chains with their nodes, and the dependency set.
+//! Arguments of the commands: chains with their nodes, and the dependency set.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +51,7 @@ pub(crate) fn read_set(file: &Path) -> Result<DependencySet, String> {
     DependencySet::read(&json).map_err(|error| cannot(&error))
 }
 
-/// The nodes of each chain, all of the set.
+/// The nodes of each chain. Every chain must be in the set.
 pub(crate) fn by_chain(
     given: &[Nodes],
     set: &DependencySet,

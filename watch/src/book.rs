@@ -1,12 +1,12 @@
-//! Messages that are not settled: what is known of each, and what changes it.
+//! All unsettled messages: the standing of each, and what changes it.
 //!
 //! ```text
 //! block, rewind, head, old block --> messages that this can change --> judged again
 //! ```
 //!
-//! A message is asked about again only when something that it rests on changed: the block
-//! it names came, went or was answered for, the head of that chain passed its time, or a
-//! block below it turned bad. What is open therefore costs memory and no work.
+//! A message is judged again only when something that it depends on changed: the block
+//! that it names came, went or was fetched, the head of that chain passed its time, or a
+//! block below it became bad. So an open message costs memory and no work.
 //!
 //! A message is settled when the block that executes it and the block that it names are
 //! both finalized.
@@ -31,9 +31,9 @@ use crate::message::{ChainId, Digested, Malformed, Message};
 use crate::validity::{Broken, Executing, Told, Validity, judge};
 use chain::{Chain, Held};
 use doom::Doom;
-use open::{Open, Seat};
+use open::{ExecutingBlock, Open};
 
-/// Where a message is executed.
+/// The place where a message is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// The chain.
@@ -61,36 +61,36 @@ impl std::fmt::Display for Site {
     }
 }
 
-/// What a log of the inbox executes.
+/// A log of the inbox, parsed.
 pub type Executed = Result<Message, Malformed>;
 
-/// A message that is judged otherwise than before.
+/// A message whose standing changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Where it is executed.
     pub site: Site,
-    /// The message, or why it is none.
+    /// The message, or the reason why the log is not one.
     pub executed: Executed,
-    /// What its transaction declares of it.
+    /// How its transaction declares it.
     pub declared: Declaration,
-    /// What was known before.
+    /// Standing before.
     pub from: Standing,
-    /// What is known now.
+    /// Standing now.
     pub to: Standing,
-    /// It was known to hold once and does not, or the other way round.
+    /// Whether it changed from valid to invalid or back, maybe over unknown.
     pub flip: bool,
-    /// The block that it names, where what stands in that block decided.
+    /// Hash of the block that it names, if that block's contents decided.
     pub named: Option<B256>,
 }
 
-/// What is known of a message, in the manner of records: a malformed log is none.
+/// The standing of a message. A malformed log counts as an invalid message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody can tell yet.
+    /// Not known yet.
     Unknown,
     /// All rules hold.
     Valid,
-    /// A rule does not.
+    /// A rule is broken.
     Invalid(Box<Fault>),
 }
 
@@ -156,18 +156,18 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Finalized heights that are asked for at a time: whoever names thousands of old blocks
-/// must not hold up those that are asked for new ones.
+/// Most finalized heights requested at a time. A transaction that names thousands of old
+/// blocks must not delay requests for new ones.
 const ASKED: usize = 64;
 
-/// The place of a message in the book.
+/// Index of a message in the book.
 type Id = u32;
 
-/// Open messages by executing chain, named chain (`None`: the log is no message), and
-/// standing in a word.
+/// Number of open messages by executing chain, named chain (`None` if the log is not a
+/// message) and standing.
 pub type Tally = BTreeMap<(ChainId, Option<ChainId>, &'static str), u64>;
 
-/// All messages that are not settled.
+/// All unsettled messages.
 pub struct Book {
     set: DependencySet,
     chains: BTreeMap<ChainId, Chain>,
@@ -175,34 +175,34 @@ pub struct Book {
     free: Vec<Id>,
     /// Messages by the block that they name.
     by_named: BTreeMap<(ChainId, u64), BTreeSet<Id>>,
-    /// Messages that nobody can tell of yet, by the chain that they name.
+    /// Messages of unknown standing, by the chain that they name.
     waiting: BTreeSet<(ChainId, Id)>,
-    /// Messages of a block that execute one of the same timestamp.
+    /// Messages that name a log of the same timestamp, by that timestamp.
     same_time: BTreeMap<u64, BTreeSet<Id>>,
-    /// In a circle with others.
+    /// Messages that are in a cycle, or depend on one.
     in_cycle: BTreeSet<Id>,
     doom: Doom,
     /// Open messages by executing chain, named chain and standing.
     tally: Tally,
-    /// To be judged again.
+    /// Messages to judge again.
     dirty: BTreeSet<Id>,
-    /// Finalized heights that are to be asked for.
+    /// Finalized heights to request.
     wanted: BTreeSet<(ChainId, u64)>,
 }
 
-/// Messages of a block that is settled or gone.
+/// Messages of a block that is settled or was removed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Left {
     /// Height of the block.
     pub number: u64,
     /// Its hash.
     pub block: B256,
-    /// Its messages and what was known of them last.
+    /// Its messages and their last standing.
     pub messages: Vec<(Site, Executed, Standing)>,
 }
 
 impl Book {
-    /// Of the chains that are followed.
+    /// A book for the chains that are followed.
     pub fn new(set: DependencySet, chains: impl IntoIterator<Item = ChainId>) -> Book {
         let chains = chains.into_iter().map(|id| (id, Chain::new(id)));
         Book {
@@ -226,33 +226,33 @@ impl Book {
         &self.set
     }
 
-    /// Messages that are open.
+    /// Number of open messages.
     pub fn len(&self) -> usize {
         self.open.len() - self.free.len()
     }
 
-    /// Whether none is.
+    /// Whether no message is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The hash of a height of a chain, as far as it is held.
+    /// The hash at a height of a chain, if the book has it.
     pub fn hash(&self, chain: ChainId, number: u64) -> Option<B256> {
         let held = self.chains.get(&chain)?.blocks.get(&number)?;
         Some(held.hash)
     }
 
-    /// The oldest height of a chain that is held: all messages below it are settled.
+    /// The oldest height of a chain in the book. All messages below it are settled.
     pub fn first(&self, chain: ChainId) -> Option<u64> {
         let held = self.chains.get(&chain)?.blocks.first_key_value()?;
         Some(*held.0)
     }
 
-    /// The next block of a chain. `held`: whether a message of it held when that was known
-    /// last, in an earlier session.
+    /// Adds the next block of a chain. `held`: whether a message was valid in an earlier
+    /// session, if that is known.
     pub fn block(&mut self, chain: ChainId, found: &Found, held: impl Fn(&Site) -> Option<bool>) {
         let header = found.block.header;
-        let seat = Arc::new(Seat {
+        let executing = Arc::new(ExecutingBlock {
             chain,
             number: header.number,
             hash: header.hash,
@@ -267,7 +267,7 @@ impl Book {
                 log: message.log,
                 transaction: message.transaction,
             };
-            let open = Open::new(&seat, message, |chain| self.shared(chain), held(&site));
+            let open = Open::new(&executing, message, |chain| self.shared(chain), held(&site));
             messages.push(self.insert(open));
         }
         let logs = found.block.logs.iter();
@@ -294,7 +294,7 @@ impl Book {
             }
             None => {
                 self.open.push(Some(open));
-                // Four thousand million messages do not fit any memory.
+                // Four billion messages do not fit any memory.
                 (self.open.len() - 1) as Id
             }
         };
@@ -310,15 +310,15 @@ impl Book {
         id
     }
 
-    /// The chain's number, held once for all messages that name it. Of a chain that is not
-    /// in the set each has its own: whoever makes numbers up must not fill the memory for
-    /// good.
+    /// The chain's ID, shared by all messages that name it. A chain outside the set is
+    /// not shared, so that invented IDs do not fill the memory for good.
     fn shared(&self, chain: ChainId) -> Arc<ChainId> {
         let known = self.chains.get(&chain);
         known.map_or_else(|| Arc::new(chain), |known| Arc::clone(&known.id))
     }
 
-    /// The blocks of a chain above a height are gone. Their messages, newest block last.
+    /// Removes the blocks of a chain above a height. Returns their messages, newest block
+    /// last.
     pub fn rewound(&mut self, chain: ChainId, to: u64) -> Vec<Left> {
         let Some(known) = self.chains.get_mut(&chain) else {
             return Vec::new();
@@ -337,7 +337,7 @@ impl Book {
     fn leave(&mut self, number: u64, held: Held) -> Left {
         let messages = held.messages.iter().filter_map(|id| {
             let open = self.remove(*id)?;
-            Some((open.site(), open.executed(), open.told))
+            Some((open.site(), open.executed(), open.standing))
         });
         Left {
             number,
@@ -378,7 +378,7 @@ impl Book {
         }
     }
 
-    /// How far a chain is.
+    /// Updates the heads of a chain.
     pub fn heads(&mut self, chain: ChainId, heads: &Heads) {
         let Some(known) = self.chains.get_mut(&chain) else {
             return;
@@ -386,15 +386,15 @@ impl Book {
         let finalized = heads.finalized.filter(|block| known.stands(block));
         known.finalized = known.finalized.max(finalized.map(|block| block.number));
         if let (None, Some(finalized)) = (known.tip, heads.finalized) {
-            // Up to there it can be asked, before the first block comes.
+            // Blocks up to there can be requested before the first block comes.
             known.tip = Some((finalized.number, finalized.timestamp));
             self.ask_again(chain);
         }
     }
 
-    /// What stands at a finalized height of a chain.
+    /// Adds the block at a finalized height of a chain, after a request.
     pub fn old(&mut self, chain: ChainId, number: u64, block: Option<&crate::chain::Block>) {
-        // What is not to be had now may be later: the next block asks again.
+        // A block that is missing now may come later; the next block requests it again.
         let Some(block) = block else { return };
         let held = Held {
             hash: block.header.hash,
@@ -408,41 +408,44 @@ impl Book {
         self.touch(chain, number);
     }
 
-    /// Everything that names this block is judged again.
+    /// Marks all messages that name this block, to be judged again.
     fn touch(&mut self, chain: ChainId, number: u64) {
         if let Some(ids) = self.by_named.get(&(chain, number)) {
             self.dirty.extend(ids);
         }
     }
 
-    /// What nobody could tell of is judged again: the chain it names went on.
+    /// Marks all messages of unknown standing that name this chain, because it advanced.
     fn ask_again(&mut self, chain: ChainId) {
         let waiting = self.waiting.range((chain, 0)..=(chain, Id::MAX));
         self.dirty.extend(waiting.map(|(_, id)| *id));
     }
 
-    /// Heights that somebody names and whose logs are not held, 64 at most: the others are
-    /// asked for with the next block.
+    /// Takes heights whose logs are needed and missing, at most [`ASKED`]. The others
+    /// come back with the next block.
     pub fn take_wanted(&mut self) -> Vec<(ChainId, u64)> {
         let wanted = std::mem::take(&mut self.wanted);
         wanted.into_iter().take(ASKED).collect()
     }
 
-    /// Judges what may have changed. What did, in the order of the blocks.
+    /// Judges the marked messages. Returns the changes, in the order of the blocks.
     pub fn judge(&mut self) -> Vec<Change> {
         let dirty = std::mem::take(&mut self.dirty);
         let mut looked = dirty.clone();
         for id in dirty {
-            self.judge_alone(id);
+            self.judge_by_rules(id);
         }
         looked.extend(self.spread_doom());
-        let mut changes: Vec<Change> = looked.into_iter().filter_map(|id| self.told(id)).collect();
+        let mut changes: Vec<Change> = looked
+            .into_iter()
+            .filter_map(|id| self.update_standing(id))
+            .collect();
         changes.sort_by_key(|change| change.site);
         changes
     }
 
-    /// By the rules, and whether it makes its block bad.
-    fn judge_alone(&mut self, id: Id) {
+    /// Judges one message by the rules, and notes whether it makes its block bad.
+    fn judge_by_rules(&mut self, id: Id) {
         let Some(open) = self.open.get(id as usize).and_then(Option::as_ref) else {
             return;
         };
@@ -450,7 +453,7 @@ impl Book {
         let alone = match executed {
             Err(malformed) => Fault::Malformed(malformed).stands(),
             Ok(_) if self.in_cycle.contains(&id) => Fault::Broken(Broken::Cycle).stands(),
-            Ok(message) => self.by_rules(&message, site.chain, timestamp),
+            Ok(message) => self.apply_rules(&message, site.chain, timestamp),
         };
         match alone {
             Standing::Invalid(_) => self.doom.blame(id, site.chain, site.number),
@@ -469,19 +472,19 @@ impl Book {
             }
         }
         if let Some(open) = self.open.get_mut(id as usize).and_then(Option::as_mut) {
-            let was = std::mem::replace(&mut open.alone, alone);
-            // It may have doomed its block, and does so no more.
-            if was == Standing::Valid && open.alone != was {
+            let was = std::mem::replace(&mut open.by_rules, alone);
+            // It may have doomed its block before, and no longer does.
+            if was == Standing::Valid && open.by_rules != was {
                 self.doom.recompute();
             }
         }
     }
 
-    fn by_rules(&mut self, message: &Message, chain: ChainId, timestamp: u64) -> Standing {
+    fn apply_rules(&mut self, message: &Message, chain: ChainId, timestamp: u64) -> Standing {
         let executing = Executing { chain, timestamp };
         let place = message.place;
         let told = match self.chains.get(&place.chain) {
-            Some(known) => known.told(place),
+            Some(known) => known.lookup(place),
             None => Some(Told::Nothing),
         };
         let told = told.unwrap_or_else(|| {
@@ -495,22 +498,23 @@ impl Book {
         }
     }
 
-    /// What a message stands on joins what is known of it.
-    fn told(&mut self, id: Id) -> Option<Change> {
+    /// Updates the standing of a message from the rules and from the blocks that it
+    /// depends on. Returns the change, if any.
+    fn update_standing(&mut self, id: Id) -> Option<Change> {
         let open = self.open.get_mut(id as usize)?.as_mut()?;
-        let doomed = match (&open.alone, open.executed()) {
+        let doomed = match (&open.by_rules, open.executed()) {
             (Standing::Valid, Ok(message)) => self.doom.of(&message),
             _ => None,
         };
         let to = match doomed {
             Some(broken) => Fault::Broken(broken).stands(),
-            None => open.alone.clone(),
+            None => open.by_rules.clone(),
         };
-        if to == open.told {
+        if to == open.standing {
             return None;
         }
         uncount(&mut self.tally, open.counted_as());
-        let from = std::mem::replace(&mut open.told, to.clone());
+        let from = std::mem::replace(&mut open.standing, to.clone());
         *self.tally.entry(open.counted_as()).or_default() += 1;
         let named = open.executed().ok().filter(|_| to.is_of_named_block());
         let named = named.and_then(|message| {
@@ -531,8 +535,8 @@ impl Book {
         })
     }
 
-    /// Blocks of a chain whose messages are settled, from the oldest on. What they hold is
-    /// forgotten.
+    /// Removes the blocks of a chain whose messages are settled, from the oldest on, and
+    /// returns them.
     pub fn settled(&mut self, chain: ChainId) -> Vec<Left> {
         let mut settled = Vec::new();
         while let Some(number) = self.next_settled(chain) {
@@ -548,7 +552,8 @@ impl Book {
         settled
     }
 
-    /// The oldest block, if all that it holds is settled. The newest finalized one stays.
+    /// The oldest block, if all its messages are settled. The newest finalized block
+    /// stays.
     fn next_settled(&self, chain: ChainId) -> Option<u64> {
         let known = self.chains.get(&chain)?;
         let (number, held) = known.blocks.first_key_value()?;
@@ -564,15 +569,16 @@ impl Book {
         let Ok(message) = open.executed() else {
             return true;
         };
-        // What names a chain that nobody follows stays what it is.
+        // A message that names a chain which nobody follows never changes.
         let Some(named) = self.chains.get(&message.place.chain) else {
             return true;
         };
         let finalized = named.finalized.is_some_and(|at| at >= message.place.block);
-        finalized && open.told != Standing::Unknown || open.timestamp() < message.place.timestamp
+        finalized && open.standing != Standing::Unknown
+            || open.timestamp() < message.place.timestamp
     }
 
-    /// All messages of a block, with what is known of each.
+    /// All messages of a block, with their standing.
     pub fn of_block(&self, chain: ChainId, number: u64) -> Vec<(Site, Standing)> {
         let known = self.chains.get(&chain);
         let held = known.and_then(|known| known.blocks.get(&number));
@@ -580,7 +586,8 @@ impl Book {
         let open = ids
             .iter()
             .filter_map(|id| self.open.get(*id as usize)?.as_ref());
-        open.map(|open| (open.site(), open.told.clone())).collect()
+        open.map(|open| (open.site(), open.standing.clone()))
+            .collect()
     }
 
     /// Open messages, counted.
@@ -588,12 +595,12 @@ impl Book {
         &self.tally
     }
 
-    /// Messages that nobody can tell of yet.
+    /// Number of messages of unknown standing.
     pub fn unjudged(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The least timestamp of a block with a message that nobody can tell of yet.
+    /// The lowest timestamp of a block with a message of unknown standing.
     pub fn oldest_unjudged(&self) -> Option<u64> {
         let waiting = self.waiting.iter();
         let open = waiting.filter_map(|(_, id)| self.open.get(*id as usize)?.as_ref());

@@ -1,4 +1,4 @@
-//! ETH that messages move from chain to chain, by the logs of the bridge.
+//! ETH that messages move from chain to chain, from the logs of the bridge.
 
 use alloy_primitives::{Address, U256, address};
 use alloy_sol_types::{SolEvent, sol};
@@ -8,7 +8,7 @@ use crate::message::{ChainId, Log};
 /// The contract that sends and relays ETH, on every chain.
 pub const BRIDGE: Address = address!("4200000000000000000000000000000000000024");
 
-/// A counter of wei would be full after 18 ETH.
+/// Amounts are counted in gwei: a 64-bit counter of wei would overflow after 18 ETH.
 const GWEI: u64 = 1_000_000_000;
 
 sol! {
@@ -16,19 +16,19 @@ sol! {
     event RelayETH(address indexed from, address indexed to, uint256 amount, uint256 source);
 }
 
-/// What a log of the bridge tells.
+/// A transfer in a log of the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
-    /// ETH leaves the chain ...
+    /// ETH leaves the chain.
     Sent {
-        /// ... for this one.
+        /// Destination.
         to: ChainId,
         /// Whole gwei.
         gwei: u64,
     },
-    /// ETH comes to the chain ...
+    /// ETH arrives on the chain.
     Relayed {
-        /// ... from this one.
+        /// Source.
         from: ChainId,
         /// Whole gwei.
         gwei: u64,
@@ -36,7 +36,8 @@ pub enum Moved {
 }
 
 impl Moved {
-    /// `None`: a log of another contract, or another log of the bridge.
+    /// The transfer in a log. `None` for a log of another contract, or another log of the
+    /// bridge.
     pub fn by(log: &Log) -> Option<Moved> {
         if log.address != BRIDGE {
             return None;

@@ -1,4 +1,4 @@
-//! What the nodes of one chain tell: heads, blocks, the logs in them.
+//! Reads heads, blocks and logs from the nodes of one chain.
 
 use std::collections::BTreeMap;
 
@@ -10,34 +10,36 @@ use serde_json::{Map, Value, json};
 use crate::message::{ChainId, INBOX, Log};
 use crate::rpc::{Call, Client, Told, Trouble, read};
 
-/// The type of a transaction that the chain's derivation put there: it declares nothing.
+/// Type of a deposit: a transaction that the chain's derivation inserts. It declares
+/// nothing.
 const DEPOSIT: u64 = 0x7e;
 
-/// One block, without what is in it.
+/// The header of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Its height.
     pub number: u64,
     /// Its hash.
     pub hash: B256,
-    /// The hash of the block below it.
+    /// The hash of its parent.
     pub parent: B256,
     /// Its timestamp, in seconds.
     pub timestamp: u64,
 }
 
-/// A header with all its roots, as a node tells it: evidence, where two differ.
+/// A header with all its roots, as a node returns it. It is evidence if two nodes differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FullHeader(Map<String, Value>);
 
-/// Members of a header that are kept ...
+/// Most members of a header that are kept.
 const MEMBERS: usize = 64;
-/// ... and bytes of each: a bloom filter has 514.
+/// Most bytes of a member. A bloom filter has 514.
 const MEMBER: usize = 1024;
 
 impl FullHeader {
-    /// What a node answers, without what is in the block. `None`: it has no hash.
+    /// The header from a node's answer, without the contents of the block. `None` if it
+    /// has no hash.
     pub fn of(told: Value) -> Option<FullHeader> {
         let Value::Object(told) = told else {
             return None;
@@ -48,7 +50,7 @@ impl FullHeader {
         header.read_hash().map(|_| header)
     }
 
-    /// Its hash, as the node tells it.
+    /// Its hash, as the node returns it.
     pub fn hash(&self) -> B256 {
         self.read_hash().unwrap_or_default()
     }
@@ -58,12 +60,12 @@ impl FullHeader {
     }
 }
 
-/// How far a chain is.
+/// The heads of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
     /// The newest block.
     pub latest: Header,
-    /// The newest block that the node calls safe, which is cross-safe where interop is on.
+    /// The newest block that the node calls safe. With interop this means cross-safe.
     pub safe: Option<Header>,
     /// The newest block that cannot be replaced any more.
     pub finalized: Option<Header>,
@@ -85,15 +87,15 @@ pub struct Emitted {
 pub struct Block {
     /// The block.
     pub header: Header,
-    /// All its logs, in their order.
+    /// All its logs, in order.
     pub logs: Vec<Emitted>,
-    /// Every transaction in it is a deposit, or there is none: the shape of a block that
-    /// replaces an invalid one.
+    /// Whether every transaction is a deposit, or there is none: the shape of a block
+    /// that replaces an invalid one.
     pub deposits_only: bool,
 }
 
-/// Blocks of some heights, and what says how far to trust that they stay: all of one
-/// answer.
+/// Blocks at some heights, with the heads that show which of them can still be replaced.
+/// All of it is from one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glance {
     /// The chain that the node follows.
@@ -102,11 +104,11 @@ pub struct Glance {
     pub latest: Header,
     /// Its newest block that cannot be replaced any more.
     pub finalized: Option<Header>,
-    /// In the order of the heights; `None` where the node has no such block.
+    /// In the order of the heights. `None` if the node has no such block.
     pub blocks: Vec<Result<Option<Block>, Trouble>>,
 }
 
-/// What a transaction declares of the inbox.
+/// The inbox's entries in a transaction's access list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declares {
     /// The transaction's hash.
@@ -180,19 +182,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// At an endpoint. Nothing is asked yet.
+    /// A node at an endpoint. This makes no request.
     pub fn new(endpoint: Endpoint) -> Node {
         Node {
             client: Client::new(endpoint),
         }
     }
 
-    /// Where it is asked.
+    /// Its endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         self.client.endpoint()
     }
 
-    /// The number of the chain that it follows.
+    /// The ID of the chain that it follows.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -200,10 +202,10 @@ impl Node {
         self.client.ask(Call::new("eth_chainId", [])).map(ChainId)
     }
 
-    /// How far its chain is.
+    /// The heads of its chain.
     ///
     /// # Errors
-    /// [`Trouble`]. A node that knows no safe or finalized block yet is none.
+    /// [`Trouble`]. A node without a safe or finalized block yet is not an error.
     pub fn heads(&self) -> Result<Heads, Trouble> {
         let calls = ["latest", "safe", "finalized"].map(|tag| header_call(json!(tag)));
         let mut told = self.client.batch(&calls)?.into_iter();
@@ -217,7 +219,7 @@ impl Node {
         })
     }
 
-    /// The header of a height, if the chain is that high.
+    /// The header at a height, if the chain is that high.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -226,7 +228,7 @@ impl Node {
         Ok(raw.map(Header::from))
     }
 
-    /// The header of a block with all its roots, of a side chain too.
+    /// The header of a block with all its roots. The block may be on a side chain.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -235,10 +237,10 @@ impl Node {
         self.client.ask(call).map(FullHeader::of)
     }
 
-    /// The headers that it holds of some heights of a chain, in one batch.
+    /// The headers at some heights of a chain that the node has, in one batch.
     ///
     /// # Errors
-    /// [`Trouble`]; that it follows another chain is [`Trouble::Shape`].
+    /// [`Trouble`]. If the node follows another chain: [`Trouble::Shape`].
     pub fn headers_of(
         &self,
         chain: ChainId,
@@ -263,16 +265,16 @@ impl Node {
     /// The block at a height, if the chain is that high.
     ///
     /// # Errors
-    /// [`Trouble`]; that the chain changed between two questions is [`Trouble::Shape`].
+    /// [`Trouble`]. If the chain changed between two requests: [`Trouble::Shape`].
     pub fn block(&self, number: u64) -> Result<Option<Block>, Trouble> {
         let blocks = self.blocks(number, number)?;
         Ok(blocks.into_iter().next())
     }
 
-    /// The blocks from one height to another, up to the first that is not there.
+    /// The blocks from one height to another, up to the first that is missing.
     ///
     /// # Errors
-    /// [`Trouble`]; that the chain changed between two questions is [`Trouble::Shape`].
+    /// [`Trouble`]. If the chain changed between two requests: [`Trouble::Shape`].
     pub fn blocks(&self, from: u64, to: u64) -> Result<Vec<Block>, Trouble> {
         let calls: Vec<Call> = (from..=to).flat_map(block_calls).collect();
         let mut told = self.client.batch(&calls)?.into_iter();
@@ -286,10 +288,10 @@ impl Node {
         Ok(blocks)
     }
 
-    /// The blocks at some heights, each of which may be there or not, in one batch.
+    /// The blocks at some heights, in one batch. Each may exist or not.
     ///
     /// # Errors
-    /// [`Trouble`] of all of them; each may have one of its own besides.
+    /// [`Trouble`] of the whole request. Each block may also have its own.
     pub fn blocks_at(&self, numbers: &[u64]) -> Result<Glance, Trouble> {
         let heads = ["latest", "finalized"].map(|tag| header_call(json!(tag)));
         let calls = std::iter::once(Call::new("eth_chainId", [])).chain(heads);
@@ -310,10 +312,10 @@ impl Node {
         })
     }
 
-    /// What the transactions of a block declare of the inbox.
+    /// The inbox's entries in the access lists of a block's transactions.
     ///
     /// # Errors
-    /// [`Trouble`]; a block that the node does not have any more is [`Trouble::Shape`].
+    /// [`Trouble`]. If the node no longer has the block: [`Trouble::Shape`].
     pub fn declared(&self, block: B256) -> Result<Vec<Declares>, Trouble> {
         let call = Call::new("eth_getBlockByHash", [json!(block), json!(true)]);
         let raw: Option<RawBlock> = self.client.ask(call)?;
@@ -365,8 +367,8 @@ fn read_block(header: Told, receipts: Told) -> Result<Option<Block>, Trouble> {
         .transpose()
 }
 
-/// Receipts are asked for by height: between both questions another block may have come
-/// to stand there.
+/// Receipts are requested by height, so another block may stand there by then. The hashes
+/// must match.
 fn block(header: Header, receipts: Vec<RawReceipt>) -> Result<Block, Trouble> {
     if receipts.iter().any(|one| one.block_hash != header.hash) {
         let number = header.number;
@@ -388,7 +390,7 @@ fn block(header: Header, receipts: Vec<RawReceipt>) -> Result<Block, Trouble> {
     })
 }
 
-/// A log that is missing would give all others another number: they are counted.
+/// Checks the index of a log. A missing log would shift the numbers of all others.
 fn emitted(raw: RawLog, transaction: B256, expected: usize) -> Result<Emitted, Trouble> {
     let index: u64 = raw.log_index.to();
     let fits = u32::try_from(index)

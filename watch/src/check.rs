@@ -1,9 +1,9 @@
 //! The light check: whether the messages that an access list declares exist, by the
 //! receipts of plain nodes alone.
 //!
-//! It has nothing in common with the programs that index a chain for this: what they
-//! would all take for a message, because of one fault in all of them, this one refuses.
-//! It cannot tell whether a block holds: a receipt of an unsafe block is one.
+//! It shares no code with the programs that index a chain for this. So it refuses what
+//! they would all accept because of one fault in all of them. It cannot tell whether a
+//! block stays: a receipt of an unsafe block is a receipt.
 //!
 //! ```text
 //! entries -> declarations -> rules that need no chain -> blocks of each chain, one batch
@@ -32,30 +32,30 @@ use crate::validity::{Broken, Descriptor, Told, Validity, judge_declared, refuse
 
 use finals::Finals;
 
-/// Blocks that are asked for in one batch: nodes bound the size of their answers.
+/// Most blocks in one batch: nodes limit the size of their answers.
 const BATCH: usize = 64;
 
-/// What one access list declares, and for whom.
+/// The declarations of one access list, and the block that will execute them.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The messages.
     pub declared: Vec<Declared>,
-    /// Who executes them.
+    /// The block that executes them.
     pub descriptor: Descriptor,
 }
 
-/// What is known of a declaration.
+/// The verdict on a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its log stands where it says, and all rules hold.
+    /// Its log is at its place, and all rules hold.
     Accepted,
-    /// A rule does not hold.
+    /// A rule is broken.
     Refused(Broken),
-    /// Nobody told what is needed: no verdict.
+    /// No verdict, because information is missing.
     Undecided(Undecided),
 }
 
-/// Why there is no verdict.
+/// Reasons why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undecided {
     /// The block may still come.
@@ -63,7 +63,7 @@ pub enum Undecided {
         /// Timestamp of the chain's newest block.
         head: u64,
     },
-    /// No node told; in words.
+    /// No node answered; a sentence.
     Untold(String),
 }
 
@@ -77,7 +77,7 @@ impl Verdict {
         }
     }
 
-    /// One word for the reason, where there is one.
+    /// One word for the reason, if there is one.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Verdict::Accepted => None,
@@ -87,7 +87,7 @@ impl Verdict {
         }
     }
 
-    /// The reason as a sentence, where there is one.
+    /// The reason as a sentence, if there is one.
     pub fn what(&self) -> Option<String> {
         match self {
             Verdict::Accepted => None,
@@ -96,14 +96,15 @@ impl Verdict {
         }
     }
 
-    /// Of all of them: what one breaks, no other mends.
+    /// The verdict on a whole list: a refusal outweighs everything, and an undecided
+    /// verdict outweighs acceptance.
     pub fn of_all<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> &'a Verdict {
         let weight = |verdict: &&Verdict| match verdict {
             Verdict::Refused(_) => 0,
             Verdict::Undecided(_) => 1,
             Verdict::Accepted => 2,
         };
-        // The first of those that weigh most.
+        // `min_by_key` returns the first of equals.
         let heaviest = verdicts.into_iter().min_by_key(weight);
         heaviest.unwrap_or(&Verdict::Accepted)
     }
@@ -121,13 +122,13 @@ impl fmt::Display for Undecided {
     }
 }
 
-/// One block as declarations are compared with it.
+/// One block, in the form that declarations are compared with.
 #[derive(Debug)]
 struct Known {
     timestamp: u64,
-    /// Of the messages that would execute its logs, in their order.
+    /// Checksums of the messages that would execute its logs, in order.
     checksums: Vec<B256>,
-    /// It cannot be replaced any more.
+    /// Whether it cannot be replaced any more.
     is_final: bool,
 }
 
@@ -164,7 +165,7 @@ impl Known {
     }
 }
 
-/// What the nodes of a chain tell of a height.
+/// The result for one height of a chain.
 #[derive(Clone, Debug)]
 enum Seen {
     Block(Arc<Known>),
@@ -173,7 +174,7 @@ enum Seen {
 }
 
 impl Seen {
-    /// The better one of what two nodes tell.
+    /// The better result of two nodes.
     fn or(self, other: Seen) -> Seen {
         match (self, other) {
             (Seen::Block(known), _) | (_, Seen::Block(known)) => Seen::Block(known),
@@ -194,11 +195,11 @@ impl Seen {
 type Heights = BTreeMap<ChainId, BTreeSet<u64>>;
 type Sights = BTreeMap<(ChainId, u64), Seen>;
 
-/// A declaration on its way to a verdict.
+/// A declaration with its verdict so far.
 struct Ruling {
     declared: Declared,
     verdict: Verdict,
-    /// Another look may give another verdict.
+    /// Whether another look may change the verdict.
     is_open: bool,
 }
 
@@ -206,13 +207,14 @@ struct Ruling {
 pub struct Checker {
     set: DependencySet,
     nodes: BTreeMap<ChainId, Vec<Node>>,
-    /// After which what was not there is looked for once more; zero: never.
+    /// Time after which missing blocks and logs are looked for once more; zero: never.
     retest: Duration,
     finals: Finals,
 }
 
 impl Checker {
-    /// Of a dependency set, by the nodes of its chains: of each the first that tells.
+    /// A checker for a dependency set. Of each chain's nodes the first that answers
+    /// counts.
     pub fn new(
         set: DependencySet,
         nodes: BTreeMap<ChainId, Vec<Node>>,
@@ -226,8 +228,8 @@ impl Checker {
         }
     }
 
-    /// The verdicts on all declarations of all questions, in their order. A block that
-    /// several of them name is asked for once.
+    /// The verdicts on all declarations of all questions, in order. A block that several
+    /// of them name is requested once.
     pub fn check(&self, questions: &[Question]) -> Vec<Vec<Verdict>> {
         let all = questions.iter().flat_map(|question| {
             let rule = |declared| self.rule(declared, &question.descriptor);
@@ -269,7 +271,7 @@ impl Checker {
         }
     }
 
-    /// Chains are asked at the same time.
+    /// Reads the heights. Chains are queried in parallel.
     fn sights(&self, wanted: &Heights) -> Sights {
         thread::scope(|scope| {
             let ask = |(chain, heights): (&ChainId, _)| {
@@ -359,8 +361,8 @@ fn nothing(heights: &[u64], why: &str) -> Vec<(u64, Seen)> {
     heights.iter().map(seen).collect()
 }
 
-/// The verdict, and whether another look may give another one: what is not there may
-/// come, and what is there may be another block's tomorrow only while it is not final.
+/// The verdict, and whether another look may change it. A missing block or log may come.
+/// A block that exists may be replaced while it is not final.
 fn ruled(declared: &Declared, seen: &Seen) -> (Verdict, bool) {
     let (told, untold, is_final) = match seen {
         Seen::Block(known) => (known.told(declared.place.log), None, known.is_final),

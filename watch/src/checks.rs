@@ -1,4 +1,4 @@
-//! Checks of transactions' access lists that others did: in proxyd, in mempools, wherever.
+//! Checks of access lists by other programs: in proxyd, in mempools, anywhere.
 //!
 //! ```text
 //! proxyd's log ---------------> joiner --.
@@ -6,8 +6,8 @@
 //! (mempools, haltbox check --samples)    |          '--> tape, local lane
 //! ```
 //!
-//! Each source is read in a thread of its own, and each sample goes straight to the tape:
-//! neither a flood of checks nor a slow disk under a log holds up the watcher's loop.
+//! Each source is read in its own thread, and each sample goes directly to the tape.
+//! Neither a flood of checks nor a slow disk under a log delays the watcher's loop.
 
 mod feed;
 mod keeper;
@@ -38,7 +38,7 @@ use keeper::{Counts, Keeper};
 
 pub use sample::{DECLARED, Missing, Named, Sample};
 
-/// How long the end waits for threads that read.
+/// How long the end waits for the reading threads.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The checks of all chains.
@@ -49,7 +49,7 @@ pub(crate) struct Checks {
     stop: Arc<AtomicBool>,
 }
 
-/// One count of [`Counts`], and what it is called.
+/// A metric of [`Counts`]: name, labels, and the field.
 type Shown = (&'static str, &'static str, fn(&Counts) -> u64);
 
 fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
@@ -71,7 +71,7 @@ fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
     }
 }
 
-/// Each name once, its label values behind one another.
+/// All values of one name stand next to each other.
 const SHOWN: [Shown; 6] = [
     ("check_lines_total", "kind=\"check\"", |c| c.lines),
     ("check_lines_total", "kind=\"other\"", |c| c.others),
@@ -82,13 +82,13 @@ const SHOWN: [Shown; 6] = [
 ];
 
 impl Checks {
-    /// A chain whose tape takes checks. `size`: of its ring.
+    /// Adds a chain whose tape records checks. `size`: of its ring.
     pub(crate) fn of_chain(&mut self, chain: ChainId, recorder: &Arc<HostRecorder>, size: u64) {
         let keeper = Keeper::new(chain, Arc::downgrade(recorder), size);
         self.keepers.insert(chain, Arc::new(keeper));
     }
 
-    /// Reads checks of a chain. `dir`: the folder of that chain.
+    /// Starts to read a source of checks of a chain. `dir`: the folder of that chain.
     pub(crate) fn read(&mut self, chain: ChainId, place: Place, dir: &Path) -> io::Result<()> {
         let Some(keeper) = self.keepers.get(&chain) else {
             return Ok(());
@@ -99,14 +99,15 @@ impl Checks {
         Ok(())
     }
 
-    /// An incident is open.
+    /// Keeps the checks of an incident.
     pub(crate) fn want(&self, chain: ChainId, record: &Record) {
         if let Some(keeper) = self.keepers.get(&chain) {
             keeper.want(record.transaction, record.checksum);
         }
     }
 
-    /// The watcher asked another program: that is a check too, at the stage of monitors.
+    /// Counts the watcher's own questions to other programs, as checks at the stage of
+    /// monitors.
     pub(crate) fn asked(&self, endpoint: &str, told: &Opinions) {
         let told = told.iter();
         let told = told.filter_map(|(question, opinion)| Some((question.as_ref()?, opinion)));
@@ -117,7 +118,7 @@ impl Checks {
         }
     }
 
-    /// Checks where there should be none, since the last call.
+    /// Alarms about checks at forbidden stages, since the last call.
     pub(crate) fn take_alarms(&self) -> Vec<(ChainId, String)> {
         let of = |(chain, keeper): (&ChainId, &Arc<Keeper>)| {
             let alarms = keeper.take_alarms().into_iter();
@@ -127,7 +128,7 @@ impl Checks {
         self.keepers.iter().flat_map(of).collect()
     }
 
-    /// For Prometheus.
+    /// Text for Prometheus.
     pub(crate) fn text(&self) -> String {
         let labels = |chain: &ChainId| format!("executing_chain_id=\"{chain}\",");
         let boards = self.keepers.iter();
@@ -153,7 +154,7 @@ impl Checks {
         text
     }
 
-    /// Ends the threads. One that hangs in a read is let go.
+    /// Ends the threads. It waits at most [`PATIENCE`] for one that hangs in a read.
     pub(crate) fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         let until = Instant::now() + PATIENCE;

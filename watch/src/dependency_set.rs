@@ -1,4 +1,4 @@
-//! Chains that may send messages to one another.
+//! The chains that may send messages to each other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use crate::message::ChainId;
 
-/// Seconds for which a message can be executed, where the set does not say.
+/// Seconds for which a message can be executed, unless the set says otherwise.
 pub const EXPIRY: u64 = 604_800;
-/// Seconds between two blocks, where the set does not say.
+/// Seconds between two blocks, unless the set says otherwise.
 pub const BLOCK_TIME: u64 = 2;
 
-/// The chains, and the rules they share.
+/// The chains, and the rules that they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DependencySet {
     chains: BTreeMap<ChainId, Chain>,
@@ -23,18 +23,18 @@ pub struct DependencySet {
 /// One chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// Timestamp from which its first block may hold messages.
+    /// Timestamp of the first block that may contain messages.
     pub first: u64,
 }
 
-/// Why a file is no dependency set.
+/// Reasons why a file is not a dependency set.
 #[derive(Debug)]
 pub enum BadSet {
-    /// It is not of this shape.
+    /// It is not JSON of this shape.
     Json(serde_json::Error),
-    /// A chain is named by something else than its number.
+    /// The name of a chain is not a number.
     Name(String),
-    /// It names a chain twice, in two ways of writing.
+    /// It has one chain twice, in two spellings.
     Twice(ChainId),
     /// It has no chains.
     Empty,
@@ -64,7 +64,7 @@ impl std::error::Error for BadSet {
     }
 }
 
-/// As op-node's file has it; members that concern nobody here are left alone.
+/// The format of op-node's file. Other members are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
@@ -85,7 +85,7 @@ impl DependencySet {
     /// "overrideMessageExpiryWindow": 604800}`. All but the chains' numbers may be absent.
     ///
     /// # Errors
-    /// What is no dependency set.
+    /// [`BadSet`].
     pub fn read(json: &[u8]) -> Result<DependencySet, BadSet> {
         let file: File = serde_json::from_slice(json).map_err(BadSet::Json)?;
         let mut chains = BTreeMap::new();
@@ -108,7 +108,7 @@ impl DependencySet {
         })
     }
 
-    /// The numbers of all chains.
+    /// The IDs of all chains.
     pub fn chains(&self) -> impl Iterator<Item = ChainId> + '_ {
         self.chains.keys().copied()
     }
@@ -120,7 +120,7 @@ impl DependencySet {
 }
 
 impl Chain {
-    /// The block that activates messages holds none.
+    /// The block that activates messages contains none.
     fn of(dependency: &Dependency) -> Chain {
         let block_time = dependency.block_time.unwrap_or(BLOCK_TIME);
         Chain {

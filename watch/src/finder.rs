@@ -1,9 +1,10 @@
-//! One chain, followed block by block.
+//! Follows one chain block by block.
 //!
-//! A [`Finder`] holds the chain's blocks from the newest finalized one to the tip, each the
-//! child of the one below it. Where a node tells another block at a height, it walks back to
-//! the newest one that both have, and says that the chain was rewound. It asks for every
-//! block from where it begins: one that no node has any more is a gap, which it tells.
+//! A [`Finder`] holds the chain's blocks from the newest finalized one to the tip, each
+//! the child of the one below it. If a node has another block at a height, the finder
+//! walks back to the newest block that both have, and reports that the chain was rewound.
+//! It requests every block from its start on. A block that no node has any more is
+//! reported as a gap.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,49 +16,49 @@ use crate::chain::{Block, Declares, FullHeader, Header, Heads, Node};
 use crate::message::{ChainId, Malformed, Message};
 use crate::rpc::Trouble;
 
-/// Blocks that are asked for at once.
+/// Blocks in one request.
 const AT_ONCE: u64 = 16;
-/// For so long a node may be behind what it told before: a balancer may have several
-/// behind one address.
+/// How long a node may be behind its earlier head before the chain counts as cut. A load
+/// balancer may have several nodes behind one address.
 const BEHIND: Duration = Duration::from_millis(1500);
-/// So often a finalized block is asked for before it is a gap.
+/// Requests for a missing finalized block before it counts as a gap.
 const TRIES: u32 = 5;
 
-/// What a finder came upon.
+/// What a finder reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sighting {
     /// The next block of the chain.
     Block(Box<Found>),
-    /// The blocks above this height are not the chain's any more.
+    /// The blocks above this height are no longer part of the chain.
     Rewound {
-        /// Newest height that stays.
+        /// Highest height that stays.
         to: u64,
     },
-    /// How far the chain is.
+    /// The heads of the chain.
     Heads(Box<Heads>),
-    /// Heights that nobody can tell of.
+    /// Heights whose blocks no node has.
     Gap {
         /// The first.
         from: u64,
         /// The last.
         to: u64,
-        /// Why.
+        /// Reason.
         why: String,
     },
-    /// What stands at a height that is finalized, and was asked for.
+    /// The block at a finalized height, after a request.
     Old {
         /// The height.
         number: u64,
-        /// `None`: no node has that block any more.
+        /// `None` if no node has that block any more.
         block: Option<Box<Block>>,
     },
-    /// The header of a block that was asked for, with all its roots.
+    /// The header of a block with all its roots, after a request.
     Header {
         /// Its height.
         number: u64,
         /// Its hash.
         hash: B256,
-        /// The header, or why no node tells it.
+        /// The header, or the reason why no node returned it.
         told: Result<FullHeader, String>,
     },
     /// No node answers.
@@ -71,7 +72,7 @@ pub enum Sighting {
 pub struct Found {
     /// The block.
     pub block: Block,
-    /// Logs of its inbox that execute messages, or should.
+    /// Logs of the inbox that execute messages, or should.
     pub messages: Vec<FoundMessage>,
 }
 
@@ -84,20 +85,20 @@ pub struct FoundMessage {
     pub transaction: B256,
     /// The message.
     pub message: Result<Message, Malformed>,
-    /// What the transaction declares of it.
+    /// How the transaction declares it.
     pub declared: Declaration,
 }
 
-/// What a transaction's access list says of a message that it executes.
+/// How a transaction's access list declares a message that it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declaration {
-    /// It declares the message.
+    /// The list declares the message.
     Declared,
-    /// It declares it more often than it executes it.
+    /// The list declares the message more often than the transaction executes it.
     Duplicate,
-    /// It declares nothing of the inbox.
+    /// The list has no entry of the inbox.
     Missing,
-    /// It declares other messages only.
+    /// The list declares other messages only.
     Other,
 }
 
@@ -108,7 +109,7 @@ impl Declaration {
         match keys.iter().filter(|key| **key == checksum).count() {
             0 if keys.is_empty() => Declaration::Missing,
             0 => Declaration::Other,
-            // One entry is enough for all.
+            // One entry is enough for all executions.
             declared if declared <= times => Declaration::Declared,
             _ => Declaration::Duplicate,
         }
@@ -125,7 +126,7 @@ impl Declaration {
     }
 }
 
-/// A block that the chain is known by.
+/// Height and hash of a block on the finder's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Step {
     number: u64,
@@ -145,14 +146,14 @@ impl From<Header> for Step {
 pub struct Finder {
     chain: ChainId,
     nodes: Vec<Node>,
-    /// Of each node: it follows this chain. One that follows another would make every
+    /// Whether each node follows this chain. A node of another chain would make every
     /// message look forged.
     is_ours: Vec<bool>,
     /// The node that answered last.
     current: usize,
-    /// Where to begin: below what was not finalized when the tape ended.
+    /// Height to start at: below the blocks that were not finalized when the tape ended.
     from: Option<u64>,
-    /// From the newest finalized block to the tip.
+    /// Blocks from the newest finalized one to the tip.
     path: VecDeque<Step>,
     behind_since: Option<Instant>,
     up: Option<bool>,
@@ -160,8 +161,8 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// Of one chain. `from`: the height to begin at where it lies below the newest finalized
-    /// block.
+    /// A finder of one chain. `from`: the height to start at, if it lies below the newest
+    /// finalized block.
     pub fn new(chain: ChainId, nodes: Vec<Node>, from: Option<u64>) -> Finder {
         Finder {
             chain,
@@ -176,8 +177,8 @@ impl Finder {
         }
     }
 
-    /// One look at the chain. `told` takes what is found, in order. Whether there is more to
-    /// be had at once.
+    /// Polls the chain once. `told` gets the sightings in order. Returns whether there is
+    /// more to read at once.
     pub fn look(&mut self, told: &mut dyn FnMut(Sighting)) -> bool {
         let heads = match self.heads() {
             Ok(heads) => heads,
@@ -188,19 +189,19 @@ impl Finder {
         };
         self.report(None, told);
         told(Sighting::Heads(Box::new(heads)));
-        // The chain changed under the questions, or the node went away: the next look finds
-        // out.
+        // The chain changed between the requests, or the node went away. The next poll
+        // finds out.
         self.follow(&heads, told).unwrap_or(false)
     }
 
-    /// What stands at a finalized height.
+    /// Requests the block at a finalized height.
     pub fn old(&self, number: u64) -> Sighting {
         let mut found = self.nodes.iter().map(|node| node.block(number));
         let block = found.find_map(|told| told.ok().flatten()).map(Box::new);
         Sighting::Old { number, block }
     }
 
-    /// The header of a block, which need not stand on the chain any more.
+    /// Requests the header of a block, which may have been replaced.
     pub fn header(&self, number: u64, hash: B256) -> Sighting {
         let mut why = "no node has that block".to_owned();
         for node in &self.nodes {
@@ -225,7 +226,7 @@ impl Finder {
         self.up = Some(up);
     }
 
-    /// The first node that answers tells, beginning with the one that did last.
+    /// The heads from the first node that answers, beginning with the one that did last.
     fn heads(&mut self) -> Result<Heads, Trouble> {
         let mut last = Trouble::Unreached("no node is configured".to_owned());
         for turn in 0..self.nodes.len() {
@@ -236,7 +237,7 @@ impl Finder {
                     return Ok(heads);
                 }
                 Err(trouble) => {
-                    // It may be another node when it comes back.
+                    // When it comes back, it may be another node.
                     self.is_ours[at] = false;
                     last = trouble;
                 }
@@ -276,7 +277,7 @@ impl Finder {
         Ok(more)
     }
 
-    /// Begins at the newest finalized block, or below it.
+    /// Starts at the newest finalized block, or below it.
     fn begin(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<(), Trouble> {
         let finalized = heads.finalized.unwrap_or(heads.latest);
         let from = self.from.unwrap_or(finalized.number).min(finalized.number);
@@ -291,7 +292,7 @@ impl Finder {
         Ok(())
     }
 
-    /// Stands on a block that the node has too. False: not yet.
+    /// Makes sure that the tip is a block that the node has too. `false`: not yet.
     fn stand(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<bool, Trouble> {
         let Some(tip) = self.path.back().copied() else {
             return Ok(false);
@@ -299,7 +300,7 @@ impl Finder {
         let latest = heads.latest;
         if latest.number > tip.number {
             self.behind_since = None;
-            // What comes next tells by its parent.
+            // The next block shows it by its parent.
             return Ok(true);
         }
         if self.at(latest.number) == Some(latest.hash) {
@@ -309,7 +310,8 @@ impl Finder {
         Ok(true)
     }
 
-    /// A node that tells a lower block of the same chain is slow, or its chain was cut.
+    /// Handles a node with a lower head on the same chain: it is slow, or the chain was
+    /// cut.
     fn may_cut(&mut self, latest: u64, tip: u64, told: &mut dyn FnMut(Sighting)) -> bool {
         if latest == tip {
             self.behind_since = None;
@@ -333,8 +335,8 @@ impl Finder {
         told(Sighting::Rewound { to });
     }
 
-    /// Finds the newest block of the path that the node has. Blocks agree up to a height and
-    /// not above it, so that a search by halves finds that height.
+    /// Finds the newest block of the path that the node has. Blocks agree up to a height
+    /// and differ above it, so a binary search finds that height.
     fn walk_back(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) -> Result<(), Trouble> {
         let (mut agree, mut differ) = (0, self.path.len());
         while agree < differ {
@@ -353,7 +355,7 @@ impl Finder {
         Ok(())
     }
 
-    /// The node has none of the path: not even what was finalized.
+    /// Starts again: the node has no block of the path, not even the finalized one.
     fn begin_again(&mut self, heads: &Heads, told: &mut dyn FnMut(Sighting)) {
         let first = self.path.front().map_or(0, |step| step.number);
         let to = first.saturating_sub(1);
@@ -393,7 +395,7 @@ impl Finder {
         Ok(to < heads.latest.number)
     }
 
-    /// Takes the next block. False: it is no child of the tip.
+    /// Appends the next block. `false` if it is not a child of the tip.
     fn take(
         &mut self,
         block: Block,
@@ -415,7 +417,8 @@ impl Finder {
         Ok(true)
     }
 
-    /// The transactions are asked for only where one executes a message.
+    /// Reads the messages of a block. Transactions are requested only if one executes a
+    /// message.
     fn messages(&self, block: &Block) -> Result<Vec<FoundMessage>, Trouble> {
         let read = |emitted: &crate::chain::Emitted| match Message::read(&emitted.log) {
             Ok(None) => None,
@@ -451,7 +454,8 @@ impl Finder {
         Ok(found.collect())
     }
 
-    /// A block that is finalized and not to be had will not come.
+    /// Counts a missing block. A finalized block that no node has will not come: after
+    /// some tries it is a gap.
     fn missing(&mut self, number: u64, heads: &Heads, told: &mut dyn FnMut(Sighting)) {
         let Some(finalized) = heads.finalized.filter(|block| block.number > number) else {
             return;
@@ -465,7 +469,7 @@ impl Finder {
         }
     }
 
-    /// What is finalized is not replaced any more: the newest such block is kept.
+    /// Removes blocks below the newest finalized one, which cannot be replaced any more.
     fn forget(&mut self, heads: &Heads) {
         let Some(finalized) = heads.finalized else {
             return;
@@ -476,13 +480,13 @@ impl Finder {
     }
 }
 
-/// What a transaction declares, in declarations that are sorted by it.
+/// The declarations of a transaction. `declares` is sorted by transaction.
 fn keys_of(declares: &[Declares], transaction: B256) -> &[B256] {
     let at = declares.binary_search_by_key(&transaction, |declares| declares.transaction);
     at.map_or(&[], |at| &declares[at].keys)
 }
 
-/// No node has the blocks below the finalized one any more.
+/// A gap: no node has the blocks below the finalized one any more.
 fn lost(from: u64, finalized: u64) -> Sighting {
     Sighting::Gap {
         from,

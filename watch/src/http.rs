@@ -1,5 +1,5 @@
-//! A small HTTP server with bounds on everything a caller can choose: how many call, how
-//! much each sends, and how long each may take for it.
+//! A small HTTP server with limits on everything that a caller can choose: how many call,
+//! how much each sends, and how long each may take.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,43 +8,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Connections at a time; each has a thread.
+/// Most connections at a time. Each has a thread.
 pub(crate) const CALLERS: usize = 256;
-/// Bytes of a request's head ...
+/// Most bytes of a request's head.
 const HEAD: usize = 16 << 10;
-/// ... and its members ...
+/// Most members of a request's head.
 const MEMBERS: usize = 64;
-/// ... and bytes of its body: about fifteen thousand entries.
+/// Most bytes of a request's body: about fifteen thousand entries.
 pub(crate) const BODY: usize = 1 << 20;
-/// A connection may wait this long for its next request ...
+/// How long a connection may wait for its next request.
 const IDLE: Duration = Duration::from_secs(90);
-/// ... which has this long to come, or to be taken.
+/// How long a request may take to arrive, or an answer to be read.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long, and how much, of what comes behind a refusal is read: a caller who is cut
-/// off while it writes would not read why.
+/// How long, and how many bytes, are read after a refusal. A caller that is cut off while
+/// it writes would not read the reason.
 const REST: Duration = Duration::from_secs(1);
 const REST_BYTES: usize = 16 * BODY;
-/// Without a descriptor or a thread to spare, accepting fails at once.
+/// Pause after accept or thread start failed: without a free descriptor or thread, they
+/// fail at once.
 const NONE_TO_SPARE: Duration = Duration::from_millis(200);
 
-/// What is asked.
+/// A request.
 pub(crate) struct Request {
     pub(crate) is_get: bool,
-    /// Without what stands behind `?`.
+    /// Without the query.
     pub(crate) path: String,
-    /// Of the member `x-haltbox-stage`.
+    /// Value of the member `x-haltbox-stage`.
     pub(crate) stage: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why a request cannot be taken.
+/// Reasons why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is no HTTP, or its head is too long.
+    /// It is not HTTP, or its head is too long.
     Nonsense,
     /// Its method is neither POST nor GET.
     Method,
-    /// Its body's length is not told in advance.
+    /// The length of its body is not in its head.
     Length,
     /// Its body is longer than [`BODY`].
     Size,
@@ -76,7 +77,7 @@ impl Refusal {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: &'static str,
@@ -84,10 +85,10 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
-/// Who answers.
+/// Answers requests.
 pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(&self, request: &Request) -> Reply;
-    /// The body that goes with a refusal, and its kind.
+    /// The body of a refusal, and its type.
     fn refuse(&self, refusal: Refusal) -> Reply;
 }
 
@@ -106,7 +107,7 @@ pub(crate) fn serve(listener: &TcpListener, answers: Arc<impl Answers>) -> ! {
         let answers = Arc::clone(&answers);
         let work = move || {
             let _place = place;
-            // Whoever went away does not matter.
+            // An error means that the caller went away.
             let _ = Caller::new(stream).and_then(|mut caller| caller.serve(&*answers));
         };
         let thread = thread::Builder::new().name("caller".to_owned());
@@ -116,7 +117,8 @@ pub(crate) fn serve(listener: &TcpListener, answers: Arc<impl Answers>) -> ! {
     }
 }
 
-/// The answer fits what the system keeps of an empty connection: nobody is waited for.
+/// Sends a refusal. It fits into the send buffer of a new connection, so this does not
+/// wait for the caller.
 fn turn_away(stream: &TcpStream, answers: &impl Answers) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     write(stream, &refused(answers, Refusal::Busy), true)?;
@@ -158,14 +160,14 @@ impl Drop for Place {
 
 struct Caller {
     stream: TcpStream,
-    /// Read, and not taken yet.
+    /// Bytes that were read and not consumed.
     bytes: Vec<u8>,
 }
 
-/// A head that came whole.
+/// A complete head.
 struct Head {
     request: Request,
-    /// Bytes of it.
+    /// Its length in bytes.
     bytes: usize,
     body: Result<usize, Refusal>,
     waits: bool,
@@ -200,7 +202,7 @@ impl Caller {
         }
     }
 
-    /// The next request's head; `None` where there is no next one.
+    /// The head of the next request; `None` if there is no next one.
     fn head(&mut self) -> io::Result<Option<Result<Head, Refusal>>> {
         let mut until = Instant::now() + IDLE;
         let mut begun = false;
@@ -265,7 +267,7 @@ impl Caller {
     }
 }
 
-/// `None` while it is not complete.
+/// Parses a head; `None` while it is incomplete.
 fn parse(bytes: &[u8]) -> Option<Result<Head, Refusal>> {
     let mut members = [httparse::EMPTY_HEADER; MEMBERS];
     let mut head = httparse::Request::new(&mut members);
@@ -299,7 +301,8 @@ fn parse(bytes: &[u8]) -> Option<Result<Head, Refusal>> {
     }))
 }
 
-/// A length that is told twice could be read in two ways: both are refused.
+/// Length of the body. A head with two lengths could be read in two ways, so it is
+/// refused.
 fn body_length(members: &[httparse::Header<'_>], is_get: bool) -> Result<usize, Refusal> {
     let mut lengths = named(members, "content-length").skip(1);
     if member(members, "transfer-encoding").is_some() || lengths.next().is_some() {
@@ -312,7 +315,7 @@ fn body_length(members: &[httparse::Header<'_>], is_get: bool) -> Result<usize, 
     if !digits {
         return Err(Refusal::Length);
     }
-    // What does not even fit a number is too long as well.
+    // A number that does not even fit is too long as well.
     let length = length.parse().ok().filter(|length| *length <= BODY);
     length.ok_or(Refusal::Size)
 }

@@ -1,8 +1,9 @@
-//! An invalid message from the block that executes it to the end of the affair.
+//! An invalid message, from the block that executes it to the end of the incident.
 //!
-//! An incident is known by what does not change when the transaction comes back: the log
-//! that it names, the message's digest and the transaction. However often a sequencer takes
-//! it out of its pool again, it is one incident and one box; each return is counted.
+//! The identity of an incident does not change when the transaction comes back: it is the
+//! named log, the message's digest and the transaction. However often a sequencer takes
+//! the transaction from its pool again, it is one incident and one box; each return is
+//! counted.
 
 #[cfg(test)]
 mod tests;
@@ -15,15 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::book::{Change, Executed, Site, Standing};
 use crate::message::ChainId;
 
-/// How far an invalid message got. The order is that of what it costs.
+/// How far an invalid message got, in the order of the damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// The sequencer's block alone: the batcher may still be kept from it.
+    /// Only in the sequencer's block. The batcher may still be stopped.
     Unsafe,
-    /// Derived from L1: a block of deposits only has to replace it.
+    /// Derived from L1: a deposits-only block must replace it.
     LocalSafe,
-    /// Cross-safe, with the hash of the block that holds it: consensus is broken.
+    /// Cross-safe, with the hash of the block that contains it: consensus is broken.
     CrossSafe,
 }
 
@@ -37,7 +38,7 @@ impl Level {
         }
     }
 
-    /// What the operator does, from the document's alert behaviours.
+    /// What the operator must do, from the monitoring document.
     pub fn what_to_do(self) -> &'static str {
         match self {
             Level::Unsafe => {
@@ -57,39 +58,39 @@ impl Level {
     }
 }
 
-/// One block that held the message, or took the place of one that did.
+/// A block that contained the message, or replaced one that did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Its hash; `None`: for a while there was no block at that height.
+    /// Its hash. `None`: there was no block at that height for a while.
     pub hash: Option<B256>,
-    /// What it is.
+    /// Its kind.
     pub shape: Shape,
     /// Milliseconds since 1970.
     pub at: u64,
 }
 
-/// What stands at the height of an invalid message.
+/// The kind of block at the height of an invalid message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// A block that holds the message.
+    /// A block with the message.
     Holds,
     /// No block.
     Null,
-    /// A block of deposits alone: the replacement that the protocol makes.
+    /// A deposits-only block: the replacement that the protocol makes.
     DepositsOnly,
     /// Another block without the message.
     Other,
 }
 
-/// Everything that stood at one height in turn.
+/// The blocks that stood at one height, one after another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Height {
     /// The height.
     pub block: u64,
-    /// What stood there, the first first.
+    /// The blocks, oldest first.
     pub seen: Vec<Seen>,
-    /// Milliseconds since 1970 when a block of deposits only was cross-safe there.
+    /// Time at which a deposits-only block was cross-safe there, milliseconds since 1970.
     pub closed: Option<u64>,
 }
 
@@ -100,7 +101,7 @@ impl Height {
     }
 }
 
-/// An incident as the tape tells it.
+/// An incident, as the tape stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its identity: a digest of what does not change when the transaction comes back.
@@ -111,32 +112,32 @@ pub struct Record {
     pub chain: String,
     /// The message, in words.
     pub message: String,
-    /// What a transaction declares of the message, its checksum; `None` of a log that is no
-    /// message. Checks that name no transaction are told by it.
+    /// The message's checksum, as a transaction declares it. `None` if the log is not a
+    /// message. Checks without a transaction are matched by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<B256>,
-    /// Why it is invalid, in a word ...
+    /// The broken rule, in a word.
     pub why: String,
-    /// ... and in words.
+    /// The reason, as a sentence.
     pub text: String,
     /// How far it got.
     pub level: Level,
-    /// The heights at which it stood, the first first.
+    /// The heights at which it stood, in order.
     pub heights: Vec<Height>,
-    /// Milliseconds since 1970 when it was seen first.
+    /// Time of the first sighting, milliseconds since 1970.
     pub opened: u64,
-    /// So often the transaction came back.
+    /// How often the transaction came back.
     pub returns: u64,
-    /// The box that was frozen of it.
+    /// Name of its box.
     pub frozen: Option<String>,
-    /// Nothing more is expected of it.
+    /// How it ended; `None` while it is open.
     pub ended: Option<End>,
-    /// Messages that stand on its block, and go with it.
+    /// Messages that depend on its block, and are removed with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Child>,
 }
 
-/// A message of another block that stands on an invalid one.
+/// A message of another block that depends on an invalid one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Child {
     /// The chain that executes it, in decimal.
@@ -160,33 +161,33 @@ impl From<&Site> for Child {
     }
 }
 
-/// Messages of a cascade that are named one by one: the record is written anew with each.
+/// Most dependent messages in a record: each one makes the whole record be written again.
 const CHILDREN: usize = 16;
 
 /// How an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// Blocks of deposits only stand at all its heights, cross-safe.
+    /// Deposits-only blocks are cross-safe at all its heights.
     Replaced,
-    /// What it names came to be: it holds now.
+    /// The message became valid.
     Holds,
 }
 
-/// What an incident brings about.
+/// A step of an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It begins.
+    /// It began.
     Opened,
     /// It got further.
     Rose,
-    /// The transaction is in another block.
+    /// The transaction came back in another block.
     CameBack,
-    /// Another block, or none, stands where it stood.
+    /// Another block, or none, replaced its block.
     Changed(Shape),
     /// It ended.
     Ended(End),
-    /// Nothing replaced it in time.
+    /// No block replaced its block in time.
     NotReplaced,
 }
 
@@ -194,7 +195,7 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub struct Incidents {
     open: BTreeMap<B256, Record>,
-    /// Those of which it was told that nothing replaces them.
+    /// Incidents that were reported as not replaced in time.
     overdue: std::collections::BTreeSet<B256>,
 }
 
@@ -222,7 +223,7 @@ pub fn words(executed: &Executed) -> String {
 }
 
 impl Incidents {
-    /// Those that a tape held.
+    /// The open incidents of a tape.
     pub fn recalled(records: BTreeMap<B256, Record>) -> Incidents {
         let open = records
             .into_iter()
@@ -233,12 +234,12 @@ impl Incidents {
         }
     }
 
-    /// All that have not ended.
+    /// All open incidents.
     pub fn open(&self) -> impl Iterator<Item = &Record> {
         self.open.values()
     }
 
-    /// A message is judged otherwise than before.
+    /// Handles a change of a message's standing.
     pub fn judged(&mut self, change: &Change, at: u64) -> Option<(Record, Step)> {
         match &change.to {
             Standing::Invalid(fault) => {
@@ -250,7 +251,7 @@ impl Incidents {
         }
     }
 
-    /// A message of a block is invalid, or not declared as it must be.
+    /// Handles a message that is invalid, or not declared as required.
     pub fn invalid(
         &mut self,
         site: &Site,
@@ -299,8 +300,8 @@ impl Incidents {
         Some((record, Step::Ended(End::Holds)))
     }
 
-    /// What stands at a height now. `hash`: `None` if no block does; `holds`: the
-    /// identities of all messages in it.
+    /// Handles another block at a height. `hash`: `None` if there is no block. `holds`:
+    /// the identities of all messages in it.
     pub fn stands(
         &mut self,
         block: u64,
@@ -326,8 +327,8 @@ impl Incidents {
         changed.collect()
     }
 
-    /// A chain got further: `level` stands at `head`, and `canonical` tells the hash of each
-    /// height on the way there, as far as it is known.
+    /// Handles a head: `level` is at `head`. `canonical` returns the chain's hash at a
+    /// height, if it is known.
     pub fn reached(
         &mut self,
         level: Level,
@@ -359,7 +360,8 @@ impl Incidents {
         steps
     }
 
-    /// Incidents whose block still stands `within` blocks below the tip.
+    /// Incidents whose block still stands more than `within` blocks below the tip. Each
+    /// is returned once.
     pub fn overdue(&mut self, tip: u64, within: u64) -> Vec<(Record, Step)> {
         let late = |height: &Height| height.holds() && height.block.saturating_add(within) < tip;
         let open = self.open.values();
@@ -371,8 +373,8 @@ impl Incidents {
         news.map(|record| (record, Step::NotReplaced)).collect()
     }
 
-    /// A message stands on a block of this height: the incident that dooms it, if that is
-    /// news to it.
+    /// Adds a message that depends on the block at this height to the incident that dooms
+    /// it. `None` if that changes nothing.
     pub fn dooms(&mut self, block: u64, child: Child) -> Option<Record> {
         let dooms = |height: &Height| height.block == block && height.holds();
         let mut open = self.open.values_mut();
@@ -384,7 +386,7 @@ impl Incidents {
         Some(record.clone())
     }
 
-    /// A box of it was written.
+    /// Stores the name of an incident's box.
     pub fn frozen(&mut self, id: B256, name: String) -> Option<Record> {
         let record = self.open.get_mut(&id)?;
         record.frozen = Some(name);
@@ -393,7 +395,7 @@ impl Incidents {
 }
 
 impl Record {
-    /// The message is in a block again, perhaps in the same.
+    /// The message is in a block again, maybe in the same one.
     fn again(&mut self, block: u64, seen: Seen) -> Option<Step> {
         let mut known = self.heights.iter().flat_map(|height| &height.seen);
         if known.any(|known| known.hash == seen.hash) {
@@ -411,7 +413,7 @@ impl Record {
         Some(Step::CameBack)
     }
 
-    /// A block that is known stands where it stood, perhaps after another, or none, did.
+    /// A known block stands at its height again, maybe after another or none.
     fn stands_again(&mut self, block: u64, seen: Seen) -> Option<Step> {
         let height = self
             .heights
@@ -429,7 +431,8 @@ impl Record {
         Some(Step::Changed(Shape::Holds))
     }
 
-    /// Heights at which a block of deposits only is cross-safe need nothing more.
+    /// Closes heights at which a deposits-only block is cross-safe. If all are closed,
+    /// the incident ends.
     fn close(&mut self, stands: impl Fn(&Height) -> bool, at: u64) -> Option<Step> {
         let replaced = |height: &Height| {
             let last = height.seen.last();
@@ -447,7 +450,7 @@ impl Record {
         None
     }
 
-    /// The block in which the message stood first.
+    /// The first block with the message.
     pub fn first(&self) -> Option<(u64, B256)> {
         let height = self.heights.first()?;
         let seen = height.seen.first()?;
@@ -455,7 +458,7 @@ impl Record {
     }
 }
 
-/// What to say of a step, in one line.
+/// A message about a step, in one line.
 pub fn tell(chain: ChainId, record: &Record, step: &Step) -> String {
     let Record {
         transaction, text, ..

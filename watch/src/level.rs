@@ -1,7 +1,7 @@
-//! How far op-nodes and supernodes say that chains are.
+//! The levels of chains that op-nodes and supernodes report.
 //!
-//! An op-node follows one chain, a supernode all chains of a dependency set. Either tells
-//! heads by height and hash. Height 0 is what both tell while they rewind.
+//! An op-node follows one chain, a supernode all chains of a dependency set. Both report
+//! heads by height and hash. Both report height 0 while they rewind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,16 +15,16 @@ use serde_json::Value;
 use crate::message::ChainId;
 use crate::rpc::{Call, Client, Trouble};
 
-/// Whom to ask.
+/// A source of levels.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// `optimism_syncStatus` of the node of one chain.
+    /// The op-node of one chain, by `optimism_syncStatus`.
     OpNode(ChainId, Endpoint),
-    /// `supernode_syncStatus` of all chains.
+    /// A supernode for all chains, by `supernode_syncStatus`.
     Supernode(Endpoint),
 }
 
-/// A block that a level stands at.
+/// The block of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Head {
     /// Its hash.
@@ -33,7 +33,7 @@ pub struct Head {
     pub number: u64,
 }
 
-/// How far one chain is, as one source tells it.
+/// The levels of one chain, from one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Levels {
     /// The newest block.
@@ -50,23 +50,23 @@ pub struct Levels {
     pub finalized: Option<Head>,
 }
 
-/// What a source tells.
+/// The status of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Of each chain.
+    /// The levels of each chain.
     pub chains: BTreeMap<ChainId, Levels>,
-    /// The timestamp up to which all chains are finalized, if a supernode tells it.
+    /// The timestamp up to which all chains are finalized, from a supernode.
     pub finalized: Option<u64>,
 }
 
-/// Why levels prove nothing.
+/// Reasons why levels prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
-    /// There are none: the source tells an error.
+    /// The source returned an error.
     Error,
     /// The safe block is 0.
     Zero,
-    /// They are those of another fork.
+    /// The levels are of another fork.
     Fork,
 }
 
@@ -87,14 +87,14 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Where it is asked.
+    /// Its endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         match self {
             Source::OpNode(_, endpoint) | Source::Supernode(endpoint) => endpoint,
         }
     }
 
-    /// Asks how far the chains are.
+    /// Requests the levels.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -125,7 +125,7 @@ impl TryFrom<RawSupernode> for Status {
         });
         Ok(Status {
             chains: chains.collect::<Result<_, Trouble>>()?,
-            // Timestamp 0 is that of a supernode that has finalized nothing yet.
+            // A supernode that has finalized nothing yet reports timestamp 0.
             finalized: number(&raw.finalized_timestamp).filter(|at| *at > 0),
         })
     }
@@ -138,9 +138,9 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
 }
 
 impl Levels {
-    /// Why these levels prove nothing, if they do not: the source rewinds, or follows
-    /// another fork than the one on which `own` tells the hash of a height. `was`: the
-    /// source told of a safe block before.
+    /// The reason why these levels prove nothing, if there is one: the source rewinds, or
+    /// follows another fork. `own` returns the watched chain's hash at a height. `was`:
+    /// the source had a safe block before.
     pub fn doubt(&self, was: bool, own: impl Fn(u64) -> Option<B256>) -> Option<(Doubt, String)> {
         let zero = |head: Option<Head>| head.is_some_and(|head| head.number == 0);
         if zero(self.safe) && (was || zero(self.newest)) {
@@ -152,8 +152,8 @@ impl Levels {
         Some((Doubt::Fork, why))
     }
 
-    /// The first head that is another one than the chain has: how it is called, itself, and
-    /// the hash of the chain's own.
+    /// The first head that differs from the chain: its level, itself, and the chain's own
+    /// hash.
     pub fn fork(&self, own: impl Fn(u64) -> Option<B256>) -> Option<(&'static str, Head, B256)> {
         let heads = [
             ("finalized", self.finalized),

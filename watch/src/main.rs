@@ -30,8 +30,8 @@ enum Command {
     },
 }
 
-/// Help, or what is wrong with the arguments: names that others chose may be among
-/// them.
+/// Prints help, or the error in the arguments. An error goes through [`console`], because
+/// it may contain names that others chose.
 fn refused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// One page for each command that this program does. The page of `haltbox`
-/// itself is the reader's, which knows all of them.
+/// Writes one page for each command of this program. The page of `haltbox` itself is the
+/// reader's, which knows all commands.
 fn write_manual(folder: &Path) -> Result<ExitCode, String> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();

@@ -1,4 +1,4 @@
-//! Executing messages: a log of the inbox on one chain that names a log on another.
+//! Executing messages: a log of the inbox on one chain names a log on another.
 #![expect(
     clippy::big_endian_bytes,
     reason = "words of the EVM are big-endian on every machine"
@@ -13,7 +13,7 @@ use alloy_sol_types::{SolEvent, sol};
 /// The contract whose logs are executing messages, on every chain.
 pub const INBOX: Address = address!("4200000000000000000000000000000000000022");
 
-/// First byte of a checksum: it is never another entry of an access list.
+/// First byte of a checksum. No other entry of an access list begins with it.
 pub const CHECKSUM: u8 = 3;
 
 /// Bytes of the log's data: five words.
@@ -31,7 +31,7 @@ sol! {
     event ExecutingMessage(bytes32 indexed msgHash, RawIdentifier identifier);
 }
 
-/// A chain's number. It need not fit 64 bits.
+/// A chain ID. It may exceed 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainId(pub U256);
 
@@ -60,7 +60,7 @@ impl FromStr for ChainId {
     }
 }
 
-/// Where a log stands. Its block may be another one tomorrow: a number is no hash.
+/// The place of a log. It has no block hash, so another block may stand there tomorrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The chain.
@@ -74,7 +74,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Block, timestamp and log, as they stand in the last 20 bytes of a word.
+    /// Block, timestamp and log, packed into the last 20 bytes of a word.
     pub(crate) fn word(&self) -> B256 {
         let mut word = B256::ZERO;
         word[12..20].copy_from_slice(&self.block.to_be_bytes());
@@ -84,10 +84,10 @@ impl Place {
     }
 }
 
-/// A message as the chain that executes it names it.
+/// A message, as the executing chain identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
-    /// Where the log that it names stands.
+    /// Place of the log that it names.
     pub place: Place,
     /// The contract that emitted that log.
     pub origin: Address,
@@ -104,7 +104,7 @@ pub struct Log {
     pub data: LogData,
 }
 
-/// A log by what a message names of it.
+/// The parts of a log that a message identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digested {
     /// The contract.
@@ -122,11 +122,11 @@ impl From<&Log> for Digested {
     }
 }
 
-/// Why a log of the inbox is no message. A contract that follows the standard emits none
-/// of these: each is worth an alert.
+/// Reasons why a log of the inbox is not a message. A contract that follows the standard
+/// emits no such log, so each is worth an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It has another number of topics than two, or of bytes than 160.
+    /// It does not have two topics and 160 bytes.
     Shape {
         /// Topics found.
         topics: usize,
@@ -135,7 +135,7 @@ pub enum Malformed {
     },
     /// A member does not fit its type.
     TooLarge(&'static str),
-    /// The words of its data are no identifier.
+    /// The words of its data are not an identifier.
     Words,
 }
 
@@ -156,7 +156,8 @@ impl fmt::Display for Malformed {
 }
 
 impl Log {
-    /// Digest of its topics and data; not of its contract, which a message names besides.
+    /// Digest of its topics and data. It does not cover the contract, which a message has
+    /// separately.
     pub fn payload(&self) -> B256 {
         let topics = self.data.topics().iter().flatten();
         let bytes: Vec<u8> = topics.chain(self.data.data.iter()).copied().collect();
@@ -165,11 +166,11 @@ impl Log {
 }
 
 impl Message {
-    /// The message that a log tells of. `None` for the log of another contract, or of
-    /// another event of the inbox.
+    /// Parses the message in a log. `None` for the log of another contract, or of another
+    /// event of the inbox.
     ///
     /// # Errors
-    /// A log of this event that is no message.
+    /// A log of this event that is not a message.
     pub fn read(log: &Log) -> Result<Option<Message>, Malformed> {
         let topics = log.data.topics();
         let executes = topics.first() == Some(&ExecutingMessage::SIGNATURE_HASH);
@@ -196,7 +197,7 @@ impl Message {
         }))
     }
 
-    /// The log that the inbox emits where it is executed.
+    /// The log that the inbox emits when the message is executed.
     pub fn emitted(&self) -> Log {
         let event = ExecutingMessage {
             msgHash: self.payload,
@@ -214,8 +215,8 @@ impl Message {
         }
     }
 
-    /// What a transaction has to declare to execute it: [`CHECKSUM`], and 31 bytes of a
-    /// digest of all its members.
+    /// The entry that a transaction must declare to execute it: [`CHECKSUM`], and 31
+    /// bytes of a digest of all its members.
     pub fn checksum(&self) -> B256 {
         let log_hash = keccak256([self.origin.as_slice(), self.payload.as_slice()].concat());
         let id_hash = keccak256([log_hash, self.place.word()].concat());
@@ -243,7 +244,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A message that supersim's own tools answered for.
+    /// A message that was checked with supersim's own tools.
     pub(crate) fn hello() -> (Message, Log) {
         let log = Log {
             address: address!("5FbDB2315678afecb367f032d93F642f64180aa3"),

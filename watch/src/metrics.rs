@@ -1,5 +1,5 @@
-//! What a scraper reads: the statistics of the monitoring document, and whether the
-//! watcher sees anything at all.
+//! Metrics for Prometheus: the statistics of the monitoring document, and whether the
+//! watcher works at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,7 +17,8 @@ use crate::watched_chain::WatchedChain;
 /// An unjudged message of this age, in seconds, is a backlog that needs attention.
 const LATE: u64 = 30;
 
-/// What is counted. Each is on the page from the start, so that a rule that names it finds it.
+/// Names of the counters. Each is on the page from the start, so that an alert rule finds
+/// it.
 const COUNTERS: [&str; 21] = [
     "access_list_violations_total",
     "blocks_total",
@@ -42,7 +43,8 @@ const COUNTERS: [&str; 21] = [
     "eth_relayed_gwei_total",
 ];
 
-/// What endpoints and nodes tell. A rule may name one of these that no endpoint fills.
+/// Names of the gauges of endpoints and nodes. Each is on the page even if no endpoint
+/// fills it, so that an alert rule finds it.
 const GAUGES: [&str; 10] = [
     "endpoint_up",
     "level_block",
@@ -56,21 +58,22 @@ const GAUGES: [&str; 10] = [
     "reset_window_seconds",
 ];
 
-/// What happened since the watcher started.
+/// Counts since the watcher started.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Chains that have a label of their own: anyone may name any other.
+    /// Chains that have their own label. All others share one, because anyone may invent
+    /// chain IDs.
     known: BTreeSet<ChainId>,
     counters: BTreeMap<(&'static str, String), u64>,
     gauges: BTreeMap<(&'static str, String), u64>,
-    /// What needs attention besides what chains and the book tell.
+    /// Concerns from outside the chains and the book.
     pub(crate) concerns: Vec<String>,
-    /// Of checks that others did.
+    /// Metrics of other programs' checks, as text.
     pub(crate) checks: String,
 }
 
 impl Metrics {
-    /// Of the chains of a dependency set.
+    /// Metrics for the chains of a dependency set.
     pub(crate) fn of(chains: impl Iterator<Item = ChainId>) -> Metrics {
         Metrics {
             known: chains.collect(),
@@ -88,7 +91,7 @@ impl Metrics {
         *known = known.saturating_add(count);
     }
 
-    /// An executing chain and the one that it takes something of.
+    /// Labels of an executing chain and the chain that it takes something from.
     fn both(&self, executing: ChainId, named: Option<ChainId>) -> String {
         let named = named.map_or("none".to_owned(), |named| self.shown(named));
         format!("{},initiating_chain_id=\"{named}\"", of(executing))
@@ -213,7 +216,7 @@ impl Metrics {
         text
     }
 
-    /// Open messages by the labels that they share.
+    /// Number of open messages by their labels.
     fn standings(&self, book: &Book) -> BTreeMap<String, u64> {
         let mut standings: BTreeMap<String, u64> = BTreeMap::new();
         for ((chain, named, status), count) in book.tally() {
@@ -307,7 +310,7 @@ fn oldest(book: &Book) -> u64 {
     oldest.map_or(0, |oldest| (now_ms() / 1000).saturating_sub(oldest))
 }
 
-/// Why the watcher does not watch, if it does not.
+/// What needs attention, in sentences.
 fn concerns<'a>(
     others: &[String],
     book: &Book,
@@ -335,18 +338,18 @@ fn concerns<'a>(
     concerns
 }
 
-/// What the server shows, written by the watcher.
+/// The page that the server shows. The watcher writes it.
 #[derive(Clone, Default)]
 pub struct Shown(Arc<Mutex<Page>>);
 
 /// The two pages.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// For Prometheus.
+    /// Text for Prometheus.
     pub metrics: String,
     /// What needs attention.
     pub concerns: Vec<String>,
-    /// Milliseconds since 1970 when it was written.
+    /// Time of writing, milliseconds since 1970.
     pub at: u64,
 }
 
@@ -367,7 +370,7 @@ impl Shown {
         }
     }
 
-    /// As it was written last.
+    /// The page as it was written last.
     pub fn page(&self) -> Page {
         self.0
             .lock()

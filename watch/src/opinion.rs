@@ -1,7 +1,7 @@
-//! What others say of a message: `op-interop-filter` and the older `op-supervisor`.
+//! Second opinions on a message: `op-interop-filter` and the older `op-supervisor`.
 //!
-//! Both answer `null` if a message holds, and an error if it does not or if they cannot
-//! tell. Only one error says that it does not: any other proves nothing.
+//! Both answer `null` if a message is valid, and an error if it is not or if they do not
+//! know. Only one error says that the message is invalid; any other proves nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -17,23 +17,23 @@ use crate::book::Site;
 use crate::message::{ChainId, Message};
 use crate::rpc::{Call, Client, Told, Trouble};
 
-/// The error of a message that does not hold: its log is another one, or none.
+/// Error code for an invalid message: its log is another one, or does not exist.
 pub const CONFLICT: i64 = -320_600;
-/// The error of an endpoint whose failsafe is on.
+/// Error code of an endpoint whose failsafe is on.
 pub const FAILSAFE: i64 = -320_602;
-/// The error of an endpoint that has not begun to work.
+/// Error code of an endpoint that is not ready.
 pub const UNINITIALIZED: i64 = -320_400;
-/// Errors of an endpoint that does not know the call, or not its parameters.
+/// Error codes of an endpoint that does not know the call, or not its parameters.
 const REFUSED: [i64; 2] = [-32_601, -32_602];
 
-/// Questions of one HTTP request.
+/// Most questions in one HTTP request.
 const BATCH: usize = 50;
-/// Questions that wait for one endpoint at most; the next round asks the others again.
+/// Capacity of the queue for one endpoint, in questions. The next round asks the rest.
 const WAITING: usize = 4096;
-/// After an endpoint that was not reached.
+/// Pause after an endpoint was not reached.
 const REST: Duration = Duration::from_secs(1);
 
-/// Which program is asked.
+/// The program at an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// op-interop-filter.
@@ -63,9 +63,9 @@ impl Kind {
 pub struct Asked {
     kind: Kind,
     client: Client,
-    /// The least safety of the log, as the endpoint calls it.
+    /// Required safety of the log, in the endpoint's words.
     min_safety: String,
-    /// The chain that the question of no message names.
+    /// The chain in a probe: a question without a message.
     chain: ChainId,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Asked {
 pub enum Says {
     /// It holds.
     Valid,
-    /// It does not.
+    /// It does not hold.
     Invalid,
 }
 
@@ -93,7 +93,7 @@ impl Says {
         }
     }
 
-    /// What [`Says::word`] gives of it.
+    /// Parses the result of [`Says::word`].
     pub fn of_word(word: &str) -> Option<Says> {
         [Says::Valid, Says::Invalid]
             .into_iter()
@@ -114,38 +114,38 @@ pub struct Question {
     pub own: Says,
 }
 
-/// What an endpoint said.
+/// The answer of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opinion {
-    /// Its verdict; `None`: it gave none.
+    /// Its verdict; `None` if it gave none.
     pub says: Option<Says>,
-    /// The number of its error.
+    /// Its error code.
     pub code: Option<i64>,
-    /// Its error in its own words.
+    /// Its error message.
     pub error: Option<String>,
-    /// From the question to the answer, which others may share.
+    /// Time from the request to the answer. Other questions may share the request.
     pub took: Duration,
 }
 
-/// How that compares with the watcher's own verdict.
+/// The answer compared with the watcher's own verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Both say the same.
     Agrees,
-    /// They do not.
+    /// The verdicts differ.
     Disagrees,
-    /// The endpoint cannot tell.
+    /// The endpoint gave no verdict.
     NoVerdict,
 }
 
-/// How an endpoint does.
+/// The state of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// It gives verdicts.
     Answers,
     /// Its failsafe is on: it refuses every message.
     Failsafe,
-    /// It has not begun to work.
+    /// It is not ready yet.
     NotReady,
     /// It does not know the call.
     Refuses,
@@ -184,7 +184,7 @@ impl Opinion {
         }
     }
 
-    /// Compares it with the watcher's own verdict.
+    /// Compares the answer with the watcher's own verdict.
     pub fn answer(&self, own: Says) -> Answer {
         match self.says {
             None => Answer::NoVerdict,
@@ -193,7 +193,7 @@ impl Opinion {
         }
     }
 
-    /// What it tells of the endpoint.
+    /// The state of the endpoint that the answer shows.
     pub fn health(&self) -> Health {
         match self.code {
             Some(FAILSAFE) => Health::Failsafe,
@@ -204,7 +204,7 @@ impl Opinion {
         }
     }
 
-    /// It in words.
+    /// The answer in words.
     pub fn text(&self) -> String {
         match (self.code, &self.error) {
             (Some(code), Some(error)) => format!("error {code}: {error}"),
@@ -214,11 +214,11 @@ impl Opinion {
     }
 }
 
-/// Some answers of one request: `None` is the question of no message.
+/// The answers of one request. A `None` question is a probe.
 pub type Opinions = Vec<(Option<Question>, Opinion)>;
 
 impl Asked {
-    /// Of an endpoint. Nothing is asked yet.
+    /// An endpoint. This makes no request.
     pub fn new(kind: Kind, endpoint: Endpoint, min_safety: String, chain: ChainId) -> Asked {
         Asked {
             kind,
@@ -264,7 +264,7 @@ impl Asked {
         questions.into_iter().zip(opinions).collect()
     }
 
-    /// Answers questions until the queue is closed.
+    /// Asks the questions of the queue until it is closed. `tell` gets the answers.
     pub fn work(&self, queue: &Queue, mut tell: impl FnMut(Opinions)) {
         while let Some(questions) = queue.take() {
             let opinions = self.ask(questions);
@@ -280,7 +280,7 @@ impl Asked {
     }
 }
 
-/// Questions that wait for one endpoint. Whoever asks never waits.
+/// The queue of questions for one endpoint. Pushing never blocks.
 #[derive(Default)]
 pub struct Queue {
     waiting: Mutex<Waiting>,
@@ -292,9 +292,10 @@ struct Waiting {
     /// In the order in which they are asked.
     order: VecDeque<(Site, Instant)>,
     questions: HashMap<Site, Question>,
-    /// The question of no message waits too.
+    /// Whether a probe waits.
     probe: bool,
-    /// How many are asked right now, and when the oldest of them came.
+    /// Number of questions in the current request, and when the oldest of them was
+    /// pushed.
     out: Option<(usize, Instant)>,
     closed: bool,
 }
@@ -304,8 +305,8 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a question in. One of the same message that waits gives way to it. `false`:
-    /// too many wait.
+    /// Adds a question. It replaces a waiting question about the same message. `false` if
+    /// the queue is full.
     pub fn push(&self, question: Question) -> bool {
         let mut waiting = self.waiting();
         let site = question.site;
@@ -321,19 +322,19 @@ impl Queue {
         true
     }
 
-    /// Asks about no message: how the endpoint does.
+    /// Adds a probe, which shows the state of the endpoint.
     pub fn probe(&self) {
         self.waiting().probe = true;
         self.changed.notify_one();
     }
 
-    /// No more questions: whoever takes them ends.
+    /// Closes the queue: the thread that takes questions ends.
     pub fn close(&self) {
         self.waiting().closed = true;
         self.changed.notify_one();
     }
 
-    /// Questions that are not answered, and for how long the oldest is not.
+    /// Number of unanswered questions, and the age of the oldest.
     pub fn backlog(&self) -> (usize, Duration) {
         let waiting = self.waiting();
         let (out, asked) = waiting.out.map_or((0, None), |(out, at)| (out, Some(at)));

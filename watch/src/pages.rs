@@ -1,5 +1,4 @@
-//! The watcher's pages over HTTP: `/metrics` for Prometheus, `/health` for whoever decides
-//! by it.
+//! The watcher's pages over HTTP: `/metrics` for Prometheus, `/health` for health checks.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,16 +8,16 @@ use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::metrics::{Page, Shown};
 use haltbox_recorder::clock::now_ms;
 
-/// A page of this age, in milliseconds, was left by a watcher that hangs.
+/// If the page is older than this, in milliseconds, the watcher hangs.
 const STALE: u64 = 10_000;
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// The text exposition format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves the pages until the process ends. Gives the address that was bound.
+/// Serves the pages until the process ends. Returns the address that was bound.
 ///
 /// # Errors
-/// The port is taken, or no thread can be started.
+/// The port is taken, or the system cannot start a thread.
 pub fn start(address: SocketAddr, shown: Shown) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address)?;
     let at = listener.local_addr()?;

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// For a connection ...
+/// Timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// ... for the head of an answer ...
+/// Timeout of the head of an answer.
 const HEAD: Duration = Duration::from_secs(4);
-/// ... and for a whole answer.
+/// Timeout of a whole answer.
 const WHOLE: Duration = Duration::from_secs(10);
 /// Largest answer that is read: a full block with its receipts.
 const LARGEST: u64 = 128 << 20;
-/// Shown of what others wrote.
+/// Most characters shown of foreign text.
 const SHOWN: usize = 500;
 
 /// One call of a batch.
@@ -39,16 +39,16 @@ impl Call {
     }
 }
 
-/// Why a call has no result.
+/// Reasons why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The endpoint was not reached, or what came is no answer.
+    /// The endpoint was not reached, or its response is not an answer.
     Unreached(String),
     /// The endpoint answered with an error.
     Refused {
-        /// Its number.
+        /// The error code.
         code: i64,
-        /// Its words.
+        /// The error message.
         message: String,
     },
     /// The result has another shape than the method promises.
@@ -92,7 +92,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// Its words, and what came with them.
+    /// The message, with the error's data.
     fn words(&self) -> String {
         match &self.data {
             Some(data) => shown(&format!("{} {data}", self.message)),
@@ -101,7 +101,7 @@ impl Refusal {
     }
 }
 
-/// What one call of a batch gave: its result as it stands in the answer.
+/// The outcome of one call of a batch. A result is raw JSON.
 pub type Told = Result<Box<RawValue>, Trouble>;
 
 /// One endpoint.
@@ -112,16 +112,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// Of an endpoint. Nothing is asked yet.
+    /// A client for an endpoint. This makes no request.
     pub fn new(endpoint: Endpoint) -> Client {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(WHOLE))
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(HEAD))
             .max_redirects(3)
-            // An error may come with a status of its own, and a body that says what.
+            // An error may come with an HTTP status, and a body that explains it.
             .http_status_as_error(false)
-            // A node beside the watcher is not asked through a proxy.
+            // Requests to a node beside the watcher do not go through a proxy.
             .proxy(None)
             .user_agent(concat!("haltbox/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -131,12 +131,12 @@ impl Client {
         }
     }
 
-    /// The endpoint, without what is secret.
+    /// The endpoint; it displays without its secrets.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Asks one thing.
+    /// Makes one call.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -145,10 +145,10 @@ impl Client {
         read(told.into_iter().next().unwrap_or_else(|| Err(missing())))
     }
 
-    /// Asks many things at once; what was told of each, in the order of the calls.
+    /// Makes many calls in one request. Returns the outcomes in the order of the calls.
     ///
     /// # Errors
-    /// [`Trouble::Unreached`]: nothing was told.
+    /// [`Trouble::Unreached`] if there is no answer at all.
     pub fn batch(&self, calls: &[Call]) -> Result<Vec<Told>, Trouble> {
         let requests = calls.iter().enumerate().map(|(id, call)| Request {
             jsonrpc: "2.0",
@@ -178,7 +178,7 @@ impl Client {
     }
 }
 
-/// A result as its type.
+/// Parses a result.
 ///
 /// # Errors
 /// [`Trouble`].
@@ -186,7 +186,7 @@ pub fn read<T: DeserializeOwned>(told: Told) -> Result<T, Trouble> {
     serde_json::from_str(told?.get()).map_err(|error| Trouble::Shape(shown(&error.to_string())))
 }
 
-/// An endpoint that refuses a whole batch answers with one object.
+/// Parses the responses. An endpoint that rejects a whole batch answers with one object.
 fn responses(answer: &[u8]) -> serde_json::Result<Vec<Response>> {
     serde_json::from_slice(answer).or_else(|error| match serde_json::from_slice(answer) {
         Ok(one) => Ok(vec![one]),
@@ -194,7 +194,8 @@ fn responses(answer: &[u8]) -> serde_json::Result<Vec<Response>> {
     })
 }
 
-/// Endpoints answer in any order, and leave out what they like.
+/// Sorts the responses by the calls. Endpoints answer in any order, and may leave some
+/// out.
 fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<Told>, Trouble> {
     let mut told: Vec<Told> = (0..calls).map(|_| Err(missing())).collect();
     for response in responses {
@@ -204,7 +205,7 @@ fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<Told>, Trouble
                 message: error.words(),
             }),
             (Some(result), None) => Ok(result),
-            // `"result": null` reads as none.
+            // `"result": null` is read as no result.
             (None, None) => RawValue::from_string("null".to_owned())
                 .map_err(|error| Trouble::Shape(error.to_string())),
         };

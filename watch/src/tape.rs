@@ -1,16 +1,17 @@
-//! What a watcher saw of one chain, in a ring.
+//! The recording of one chain, in a ring.
 //!
-//! One ring for each executing chain: a ring's blocks are of one chain, and what protects
-//! them is their height. A block that executes messages is a block of the ring. It is
-//! released when all its messages are settled; until then what is released goes first.
+//! There is one ring for each executing chain, because the blocks of a ring belong to one
+//! chain and are protected by height. Only blocks that execute messages are in the ring.
+//! A block is released when all its messages are settled. Released blocks are overwritten
+//! first.
 //!
-//! What is open survives every end of the process: the cursor has the height below which
-//! all is settled, and the chain is read again from there. What the ring holds of these
-//! blocks tells what was known of them, and what the operator was told.
+//! Open messages survive every end of the process. The cursor has the height below which
+//! all messages are settled, and the chain is read again from there. The ring's entries
+//! about these blocks say what was known of them, and what was reported to the operator.
 //!
-//! The entries are lines of JSON, so that `zstd -dc BOX` shows them and every command of
-//! the reader reads them. Cursors, gaps and incidents are such lines too, and no marks: the
-//! ring's format stays what it is. `docs/op-stack.md` lists them.
+//! The entries are lines of JSON, so that `zstd -dc BOX` prints them and every command of
+//! the reader reads them. Cursors, gaps and incidents are such lines too, and not marks,
+//! so the ring's format does not change. `docs/op-stack.md` lists them.
 
 mod entry;
 mod opinions;
@@ -36,35 +37,35 @@ pub use entry::{Cursor, Entry, RootTold};
 pub use opinions::{Divergence, RecalledOpinions};
 pub use recall::{Recalled, RecalledBlock};
 
-/// The profile by which the ring is read.
+/// The profile of the ring.
 const PROFILE: &str = "messages";
 
 /// The ring of one chain.
 pub struct Tape {
     recorder: Arc<HostRecorder>,
-    /// The attempt of each block that is not settled; of one that is gone too, for a box of
-    /// it may be asked for because it went.
+    /// The attempt of each unsettled block, even of one that was removed from the chain:
+    /// a removal may be the reason to freeze its box.
     attempts: BTreeMap<(u64, B256), Attempt>,
-    /// Entries that found no room.
+    /// Number of dropped entries.
     dropped: u64,
     is_short: bool,
 }
 
-/// A tape that was opened.
+/// An opened tape.
 pub struct Opened {
     /// The tape.
     pub tape: Tape,
-    /// What it held.
+    /// Its open state.
     pub recalled: Recalled,
-    /// Sentences for the operator.
+    /// Notices for the operator.
     pub notices: Vec<String>,
 }
 
 impl Tape {
-    /// Opens or makes the ring in a folder, and reads what is open in it.
+    /// Opens or creates the ring in a folder, and reads its open state.
     ///
     /// # Errors
-    /// In words: the ring is another program's, or cannot be had.
+    /// A sentence: the ring belongs to another program, or cannot be opened.
     pub fn open(dir: &Path, size: u64) -> Result<Opened, String> {
         let ring = RecorderDir::at(dir).ring();
         let recalled =
@@ -96,22 +97,22 @@ impl Tape {
         self.recorder.dir().to_owned()
     }
 
-    /// Entries that found no room: nothing that they tell of survives.
+    /// Number of entries that the ring dropped: their content is lost.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The recorder, for whoever writes a box beside the watcher.
+    /// The recorder, for the thread that writes boxes.
     pub fn recorder(&self) -> Arc<HostRecorder> {
         Arc::clone(&self.recorder)
     }
 
-    /// What the ring calls a block that is not settled.
+    /// The ring's attempt of an unsettled block.
     pub fn attempt(&self, number: u64, block: B256) -> Option<Attempt> {
         self.attempts.get(&(number, block)).copied()
     }
 
-    /// A block that executes messages.
+    /// Records a block that executes messages.
     ///
     /// # Errors
     /// The recorder is off.
@@ -130,8 +131,8 @@ impl Tape {
         Ok(())
     }
 
-    /// Messages that are judged otherwise than before: those of a block that are judged
-    /// alike stand in one entry.
+    /// Records changes of messages. Messages of a block with the same verdict share one
+    /// entry.
     ///
     /// # Errors
     /// The recorder is off.
@@ -142,7 +143,7 @@ impl Tape {
         Ok(())
     }
 
-    /// A block with messages that is not the chain's any more.
+    /// Records that a block with messages is no longer part of the chain.
     ///
     /// # Errors
     /// The recorder is off.
@@ -156,7 +157,7 @@ impl Tape {
         })
     }
 
-    /// Blocks whose messages are settled, the oldest first.
+    /// Records and releases settled blocks, oldest first.
     ///
     /// # Errors
     /// The recorder is off.
@@ -172,7 +173,7 @@ impl Tape {
         self.recorder.release(last.number)
     }
 
-    /// How far the chain was read.
+    /// Records how far the chain was read.
     ///
     /// # Errors
     /// The recorder is off.
@@ -183,13 +184,13 @@ impl Tape {
         self.put(&Entry::Cursor(cursor))
     }
 
-    /// The ring is too small for what is open: entries of the oldest open blocks are
-    /// overwritten.
+    /// Whether the ring is too small for the open blocks: entries of the oldest open
+    /// blocks were overwritten.
     pub fn is_short(&self) -> bool {
         self.is_short
     }
 
-    /// Heights that nobody can tell of.
+    /// Records heights whose blocks no node has.
     ///
     /// # Errors
     /// The recorder is off.
@@ -198,7 +199,7 @@ impl Tape {
         self.put(&Entry::Gap { from, to, why, at })
     }
 
-    /// The chain's nodes went away, or came back.
+    /// Records that the chain's nodes went away, or came back.
     ///
     /// # Errors
     /// The recorder is off.
@@ -207,7 +208,7 @@ impl Tape {
         self.put(&Entry::Node { up, why, at })
     }
 
-    /// How an incident stands.
+    /// Records the state of an incident.
     ///
     /// # Errors
     /// The recorder is off.

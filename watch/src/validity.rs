@@ -1,12 +1,12 @@
-//! Whether a message holds, by what the chain that it names tells of the log.
+//! Judges whether a message is valid, by the log on the chain that it names.
 //!
 //! The rules are those of op-supernode and op-core in 2026. A message is valid if all of
-//! them hold; the first that does not is the reason, in the order in which an operator
-//! looks: is there such a log, is it this one, may it be executed then.
+//! them hold. The first broken rule is the reason. Their order is the order in which an
+//! operator looks: does the log exist, is it this log, may it be executed at that time?
 //!
 //! A declaration is judged before its block is built, by the same rules and two more: see
-//! [`refused_at_once`]. What it says of itself comes first, because each lookup costs a
-//! node work, and anyone may send declarations.
+//! [`refused_at_once`]. Its own members are checked first: each look-up costs a node
+//! work, and anyone may send declarations.
 
 use std::fmt;
 
@@ -25,28 +25,29 @@ pub struct Executing {
     pub timestamp: u64,
 }
 
-/// Who is going to execute what a transaction declares.
+/// The block that will execute a declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// The chain, where the caller tells it: rules about it are left out otherwise.
+    /// The executing chain, if the caller gives it. Without it the rules about it are
+    /// skipped.
     pub chain: Option<ChainId>,
-    /// Timestamp of the earliest block that can, in seconds.
+    /// Timestamp of the earliest possible block, in seconds.
     pub timestamp: u64,
-    /// Seconds behind that, until which it has to be valid.
+    /// Seconds after that timestamp during which it must stay valid.
     pub timeout: u64,
 }
 
-/// What the chain that a message names tells of its place; of a log all of it, or what a
-/// declaration is compared with.
+/// What the named chain has at the place of a message. `L` is the whole log, or its
+/// checksum for a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told<L = Digested> {
-    /// A block stands there.
+    /// There is a block.
     Block {
         /// Its timestamp, in seconds.
         timestamp: u64,
-        /// Logs that it has.
+        /// Number of its logs.
         logs: u32,
-        /// The one at the message's place.
+        /// The log at the message's place.
         log: Option<L>,
     },
     /// The chain is not that high yet.
@@ -54,29 +55,29 @@ pub enum Told<L = Digested> {
         /// Timestamp of its newest block, in seconds.
         head: u64,
     },
-    /// Nothing: no node answers, or none has that block any more.
+    /// Nothing is known: no node answers, or none has that block any more.
     Nothing,
 }
 
-/// What is known of a message.
+/// The verdict on a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validity {
     /// All rules hold.
     Valid,
-    /// A rule does not.
+    /// A rule is broken.
     Invalid(Broken),
-    /// Nobody can tell yet; time or another answer does.
+    /// Not known yet. Time or another answer will decide.
     Unknown,
 }
 
 /// The rule that a message breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// It names a chain, or stands on one, that is not in the dependency set.
+    /// It names a chain, or is executed on one, that is not in the dependency set.
     UnknownChain(ChainId),
     /// The block has no log of that number.
     NoLog {
-        /// Logs that the block has.
+        /// Number of the block's logs.
         logs: u32,
     },
     /// The block does not exist, and its time has passed.
@@ -99,32 +100,33 @@ pub enum Broken {
         /// Their digest.
         found: B256,
     },
-    /// The log's checksum is another one: another contract emitted it, or it has other
-    /// topics or data. A declaration does not tell which.
+    /// The log has another checksum: another contract emitted it, or it has other topics
+    /// or data. A declaration does not show which.
     Checksum {
         /// That checksum.
         found: B256,
     },
-    /// It names a time behind that of the block that executes it.
+    /// Its timestamp is later than that of the block that executes it.
     Future,
-    /// It is older than a message may be.
+    /// It is too old.
     Expired {
-        /// Seconds that it was too old.
+        /// Seconds past its expiry.
         by: u64,
     },
-    /// It is declared for the very time of its log, where nobody can check it in advance.
+    /// It is declared for the timestamp of its own log, which nobody can check in
+    /// advance.
     SameTime,
-    /// It is declared for longer than it lives.
+    /// It expires before the declared timeout.
     ExpiresWithin {
-        /// Seconds that it would be too old at the end.
+        /// Seconds past its expiry at the end of the timeout.
         by: u64,
     },
     /// Messages are not active yet on this chain.
     Inactive(ChainId),
-    /// Blocks of one timestamp execute messages of one another in a circle.
+    /// Blocks with one timestamp execute messages of each other in a cycle.
     Cycle,
-    /// It holds, but stands on a block that does not: that one will be replaced, and the
-    /// log that it names goes with it.
+    /// It is valid, but depends on a block with an invalid message. That block will be
+    /// replaced, and the log that it names with it.
     Doomed {
         /// The chain of that block.
         chain: ChainId,
@@ -154,7 +156,8 @@ impl Broken {
         }
     }
 
-    /// The named block alone breaks it: whoever holds a block of that hash finds the same.
+    /// Whether the contents of the named block decide. Everyone with a block of that hash
+    /// reaches the same verdict.
     pub fn is_of_named_block(&self) -> bool {
         match self {
             Broken::NoLog { .. }
@@ -235,7 +238,7 @@ pub fn judge(
     }
     match of_log(place, told).and_then(|found| by_log(message, found)) {
         Err(Validity::Invalid(broken)) => Validity::Invalid(broken),
-        // What breaks a rule without its log breaks it with any.
+        // A message that breaks a time rule is invalid whatever its log is.
         Err(otherwise) => {
             by_time(place, Some(chain), timestamp, set).map_or(otherwise, Validity::Invalid)
         }
@@ -245,9 +248,10 @@ pub fn judge(
     }
 }
 
-/// The rule that a declaration breaks whatever any chain tells. Two more than a block has:
-/// it may not name the time of the block that executes it, as two blocks of one time can
-/// be checked by nobody before both exist; and it has to live until the timeout.
+/// The rule that a declaration breaks whatever the chains contain. There are two more
+/// rules than for a block. It must not have the timestamp of the block that executes it:
+/// of two blocks with one timestamp nobody can check one before both exist. And it must
+/// not expire before the timeout.
 pub fn refused_at_once(
     declared: &Declared,
     descriptor: &Descriptor,
@@ -266,8 +270,8 @@ pub fn refused_at_once(
         })
 }
 
-/// Judges a declaration that is not [`refused_at_once`], by the checksum of the log that
-/// stands at its place.
+/// Judges a declaration that is not [`refused_at_once`], by the checksum of the log at
+/// its place.
 pub fn judge_declared(declared: &Declared, told: &Told<B256>) -> Validity {
     let place = &declared.place;
     match of_log(place, told) {
@@ -288,7 +292,7 @@ fn outside(place: &Place, executing: Option<ChainId>, set: &DependencySet) -> Op
     unknown.map(Broken::UnknownChain)
 }
 
-/// The log that stands at a place, and the timestamp of its block.
+/// The log at a place, and the timestamp of its block.
 fn of_log<L: Copy>(place: &Place, told: &Told<L>) -> Result<(u64, L), Validity> {
     let broken = match told {
         Told::Block {
@@ -305,7 +309,7 @@ fn of_log<L: Copy>(place: &Place, told: &Told<L>) -> Result<(u64, L), Validity> 
     Err(Validity::Invalid(broken))
 }
 
-/// By the log that stands where the message says.
+/// Checks the message against the log at its place.
 fn by_log(message: &Message, (timestamp, log): (u64, Digested)) -> Result<(), Validity> {
     let broken = |broken| Err(Validity::Invalid(broken));
     if log.address != message.origin {
@@ -320,7 +324,7 @@ fn by_log(message: &Message, (timestamp, log): (u64, Digested)) -> Result<(), Va
     }
 }
 
-/// By what the message says of itself.
+/// Checks the message's own timestamp.
 fn by_time(
     place: &Place,
     executing: Option<ChainId>,
@@ -338,15 +342,15 @@ fn by_time(
     if let Some((chain, _)) = sides.into_iter().flatten().find(early) {
         return Some(Broken::Inactive(chain));
     }
-    // Two blocks of one timestamp may send each other messages.
+    // Two blocks with one timestamp may send each other messages.
     if timestamp < place.timestamp {
         return Some(Broken::Future);
     }
     too_old(place, timestamp, set).map(|by| Broken::Expired { by })
 }
 
-/// Seconds by which it is. A message of exactly that age is valid: the code says so, the
-/// specification both.
+/// Seconds by which a message is too old. A message of exactly the expiry age is valid:
+/// the code says so, while the specification says both.
 fn too_old(place: &Place, timestamp: u64, set: &DependencySet) -> Option<u64> {
     let age = timestamp.saturating_sub(place.timestamp);
     age.checked_sub(set.expiry).filter(|by| *by > 0)
@@ -366,7 +370,7 @@ mod tests {
         DependencySet::read(json.as_bytes()).unwrap()
     }
 
-    /// Judges a message that is changed before, against the block that it named.
+    /// Judges a changed message against the block that it named.
     fn judged(change: impl Fn(&mut Message, &mut Executing)) -> Validity {
         let (mut message, log) = hello();
         let timestamp = message.place.timestamp;
@@ -409,7 +413,7 @@ mod tests {
             ("expired", |m, e| e.timestamp = m.place.timestamp + 101),
             // A message that claims to be old is not expired if its block is not that old.
             ("other-timestamp", |m, _| m.place.timestamp -= 1000),
-            // The first thing that an operator asks is whether there is such a log.
+            // An operator first asks whether the log exists.
             ("no-log", |m, e| (m.place.log, e.timestamp) = (1, 0)),
             ("other-origin", |m, e| (m.origin, e.timestamp) = (INBOX, 0)),
         ];
@@ -510,7 +514,7 @@ mod tests {
             (None, |_, d| d.timeout = 50),
             (Some("expires-within"), |_, d| d.timeout = 51),
             (Some("expires-within"), |_, d| d.timeout = u64::MAX),
-            // Nobody says who executes it: what it says of itself stands.
+            // Without an executing chain, only its own members are checked.
             (None, |_, d| d.chain = None),
             (Some("expired"), |_, d| {
                 (d.chain, d.timestamp) = (None, u64::MAX)

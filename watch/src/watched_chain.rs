@@ -1,4 +1,4 @@
-//! One chain as the watcher knows it.
+//! The watcher's state about one chain.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,21 +14,21 @@ use crate::incident::{Incidents, Record, Shape, Step, identity};
 use crate::message::ChainId;
 use crate::tape::{Cursor, Opened, Recalled, Tape};
 
-/// Between two cursors.
+/// Time between two cursors.
 const CURSOR: Duration = Duration::from_secs(2);
 
 pub(crate) struct WatchedChain {
     pub(crate) id: ChainId,
     pub(crate) tape: Tape,
     pub(crate) incidents: Incidents,
-    /// What the last session left and this one has not come upon yet.
+    /// State of the last session that this one has not reached yet.
     pub(crate) recalled: Recalled,
-    /// What was known of messages in the last session, until they are judged in this one.
+    /// Standing of messages in the last session, until this one judges them.
     known: BTreeMap<(u64, B256, u32), (String, Option<String>)>,
     pub(crate) heads: Option<Heads>,
     pub(crate) tip: Option<Header>,
     pub(crate) up: bool,
-    /// The highest block that the node told of before it went back.
+    /// The highest block that the node reported before it went back, and when it did.
     reset: Option<(u64, Instant)>,
     cursor_at: Option<Instant>,
 }
@@ -56,7 +56,7 @@ impl WatchedChain {
         }
     }
 
-    /// A block that was not recorded by an earlier session.
+    /// Whether no earlier session recorded the block.
     pub(crate) fn is_new(&self, found: &Found) -> bool {
         let header = found.block.header;
         let logs = found.messages.first().map(|message| message.log);
@@ -64,8 +64,9 @@ impl WatchedChain {
         logs.is_none_or(|log| !self.known.contains_key(&of(log)))
     }
 
-    /// The finder came to this block: what an earlier session recorded at its height, or
-    /// below it and did not meet again, is not the chain's any more.
+    /// Handles a block from the finder. Blocks of an earlier session at its height, or
+    /// below it and not seen again, are no longer part of the chain. Returns their
+    /// number.
     pub(crate) fn met(&mut self, found: &Found, at: u64) -> Result<usize, HostError> {
         let header = found.block.header;
         self.tip = Some(header);
@@ -81,7 +82,7 @@ impl WatchedChain {
         Ok(passed.len())
     }
 
-    /// Whether a message held when an earlier session knew that last.
+    /// Whether a message was valid in an earlier session, if that was known.
     pub(crate) fn held(&self, site: &Site) -> Option<bool> {
         let (is, _) = self.known.get(&(site.number, site.block, site.log))?;
         match is.as_str() {
@@ -91,7 +92,7 @@ impl WatchedChain {
         }
     }
 
-    /// A change is news unless an earlier session told the same.
+    /// Whether no earlier session reported the same change.
     pub(crate) fn is_news(&self, change: &Change) -> bool {
         let site = change.site;
         let known = self.known.get(&(site.number, site.block, site.log));
@@ -102,7 +103,8 @@ impl WatchedChain {
         known.is_none_or(|(is, known)| is != change.to.word() || known.as_deref() != why)
     }
 
-    /// Whether an earlier session told the same. From here on this session knows.
+    /// Whether an earlier session reported the same change. From here on this session's
+    /// state counts.
     pub(crate) fn forget_recalled(&mut self, change: &Change) -> bool {
         let recalled = !self.is_news(change);
         let site = change.site;
@@ -110,7 +112,7 @@ impl WatchedChain {
         recalled
     }
 
-    /// Of all messages in a block.
+    /// The identities of all messages in a block.
     pub(crate) fn identities(&self, found: &Found) -> Vec<B256> {
         let messages = found.messages.iter();
         let ids = messages.map(|message| identity(&message.message, &self.site(found, message)));
@@ -127,8 +129,8 @@ impl WatchedChain {
         }
     }
 
-    /// A node that goes back rewinds: nothing it tells until it is where it was proves
-    /// anything.
+    /// Updates the heads. A node that goes back rewinds: until it is back at its earlier
+    /// block, its answers prove nothing.
     pub(crate) fn heads(&mut self, heads: &Heads, alerts: &mut Alerts) {
         let was = self.heads.as_ref().map(|heads| heads.latest.number);
         let is = heads.latest.number;
@@ -157,8 +159,9 @@ impl WatchedChain {
         self.reset.is_some()
     }
 
-    /// Incidents whose height has no block: the chain was rewound below it and is no higher
-    /// again. A node that lags tells a lower block too, and nothing is gone.
+    /// Handles incidents whose height has no block: the chain was rewound below it and is
+    /// not that high again. A node that merely lags has a lower head too; then the block
+    /// is still held.
     pub(crate) fn null_above(
         &mut self,
         latest: u64,

@@ -1,4 +1,4 @@
-//! The watcher: what finders tell goes into the book and onto the tapes, and what is wrong
+//! The watcher: passes sightings of the finders to the book and the tapes, and problems
 //! to the operator.
 //!
 //! ```text
@@ -7,8 +7,8 @@
 //!                             '------> alerts, boxes, metrics
 //! ```
 //!
-//! One thread holds all of it; finders and the writer of boxes have threads of their own,
-//! so that neither a slow node nor a slow disk holds up what the others tell.
+//! One thread owns all state. Finders and the box writer have their own threads, so that
+//! neither a slow node nor a slow disk delays the rest.
 
 pub mod command;
 mod finding;
@@ -48,80 +48,82 @@ use crate::rpc::Trouble;
 use crate::tape::Tape;
 use crate::validity::Broken;
 use crate::watched_chain::WatchedChain;
-use finding::Finding;
+use finding::FinderThread;
 use forks::Forks;
-use freezing::Freezing;
+use freezing::BoxThread;
 use headers::Headers;
 use levels::Sources;
-use opinions::Second;
+use opinions::SecondOpinions;
 use resets::Resets;
 use super_roots::SuperRoots;
 
-/// What finders tell and has not been heard yet, in sightings: a finder waits beyond that.
-const HEARD: usize = 64;
-/// How often the metrics are written anew, and the alarm clock looked at.
-const TURN: Duration = Duration::from_millis(500);
+/// Capacity of the queue from the other threads to the watcher, in inputs. A thread
+/// blocks when it is full.
+const QUEUE: usize = 64;
+/// Time between two ticks: the watcher then does what is due by the clock, and writes the
+/// metrics.
+const TICK: Duration = Duration::from_millis(500);
 
-/// What to watch, and how.
+/// Options of the watcher.
 pub struct Options {
-    /// Folder of the tapes: a folder of each chain, by its number.
+    /// Folder of the tapes. Each chain has a subfolder, named by its ID.
     pub dir: PathBuf,
-    /// The chains, and the nodes of each.
+    /// The chains and their nodes.
     pub chains: BTreeMap<ChainId, Vec<Node>>,
-    /// The rules.
+    /// The dependency set.
     pub set: DependencySet,
-    /// Bytes of each chain's ring.
+    /// Size of each chain's ring, in bytes.
     pub size: u64,
-    /// Boxes kept of each chain.
+    /// Limits for the boxes of each chain.
     pub budget: Budget,
-    /// Between two looks at a chain.
+    /// Time between two polls of a chain.
     pub every: Duration,
-    /// Blocks within which an invalid block has to be replaced.
+    /// Number of blocks within which an invalid block must be replaced.
     pub replace_within: u64,
-    /// Op-nodes and supernodes that tell how far chains are.
+    /// Op-nodes and supernodes that report levels.
     pub sources: Vec<Source>,
-    /// Filters and supervisors that are asked for a second opinion of each message.
+    /// Filters and supervisors to ask about each message.
     pub asked: Vec<Asked>,
-    /// Between two questions of the same thing to a second opinion.
+    /// Time until the same question is asked again.
     pub ask_again: Duration,
-    /// Where checks are told that others did, by the chain that executes what was checked.
+    /// Sources of other programs' checks, by executing chain.
     pub checks: Vec<(ChainId, Place)>,
 }
 
-/// What the threads tell the watcher.
+/// Input from the other threads.
 enum Input {
-    /// Of a chain.
+    /// From the finder of a chain.
     Sighting(ChainId, Sighting),
-    /// A box was written, or not.
+    /// A box was written, or failed.
     Frozen {
         chain: ChainId,
         incident: B256,
         outcome: Result<String, String>,
     },
-    /// How far chains are, of a source.
+    /// The levels from a source.
     Levels(usize, Result<Status, Trouble>),
-    /// The super root of a timestamp, of a source.
+    /// The super root of a timestamp, from a source.
     SuperRoot(usize, super_roots::Answer),
-    /// What an endpoint says of messages.
+    /// Answers of an endpoint about messages.
     Opinions(usize, Opinions),
-    /// What all nodes of a chain hold.
+    /// The headers that all nodes of a chain have.
     Look(ChainId, forks::Look),
 }
 
-/// Watches until it is told to stop.
+/// Watches until `stop` is set.
 ///
 /// # Errors
-/// In words: a tape cannot be had, or the recorder of one is off.
+/// A sentence: a tape cannot be opened, or its recorder is off.
 pub fn run(
     options: Options,
     alerts: Alerts,
     shown: &Shown,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let (told, inputs) = sync_channel(HEARD);
-    let mut watcher = Watcher::start(options, alerts, &told)?;
-    drop(told);
-    watcher.freeze_left();
+    let (sender, inputs) = sync_channel(QUEUE);
+    let mut watcher = Watcher::start(options, alerts, &sender)?;
+    drop(sender);
+    watcher.freeze_unfinished();
     let outcome = watcher.listen(&inputs, shown, stop);
     watcher.end();
     outcome.map_err(|error| error.to_string())
@@ -141,7 +143,7 @@ fn no_thread(error: std::io::Error) -> String {
     format!("cannot start a thread: {error}")
 }
 
-/// Milliseconds since 1970.
+/// A duration in microseconds.
 fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
@@ -149,14 +151,14 @@ fn micros(took: Duration) -> u64 {
 struct Watcher {
     book: Book,
     chains: BTreeMap<ChainId, WatchedChain>,
-    findings: BTreeMap<ChainId, Finding>,
-    freezing: Freezing,
+    finders: BTreeMap<ChainId, FinderThread>,
+    boxes: BoxThread,
     metrics: Metrics,
     alerts: Alerts,
     replace_within: u64,
     sources: Sources,
     roots: SuperRoots,
-    second: Second,
+    second: SecondOpinions,
     forks: Forks,
     headers: Headers,
     resets: Resets,
@@ -165,21 +167,21 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// Opens the tapes, and starts whoever asks.
+    /// Opens the tapes, and starts the other threads.
     fn start(
         options: Options,
         mut alerts: Alerts,
-        told: &SyncSender<Input>,
+        sender: &SyncSender<Input>,
     ) -> Result<Watcher, String> {
         let mut chains = BTreeMap::new();
-        let mut findings = BTreeMap::new();
+        let mut finders = BTreeMap::new();
         for (id, nodes) in &options.chains {
             let opened = Tape::open(&options.dir.join(id.to_string()), options.size)?;
             let notices = opened.notices.iter().chain(&opened.recalled.missing);
             notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
             let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
-            let finding = Finding::start(*id, finder, options.every, told.clone());
-            findings.insert(*id, finding.map_err(no_thread)?);
+            let finder = FinderThread::start(*id, finder, options.every, sender.clone());
+            finders.insert(*id, finder.map_err(no_thread)?);
             chains.insert(*id, WatchedChain::new(*id, opened));
         }
         note_unwatched(&options, &mut alerts);
@@ -194,19 +196,19 @@ impl Watcher {
             read.map_err(no_thread)?;
         }
         let every = options.ask_again;
-        let mut second = Second::start(options.asked, every, told).map_err(no_thread)?;
+        let mut second = SecondOpinions::start(options.asked, every, sender).map_err(no_thread)?;
         for (id, watched) in &chains {
             second.recall(*id, &watched.recalled.opinions);
         }
         Ok(Watcher {
-            freezing: Freezing::start(options.budget, told.clone()).map_err(no_thread)?,
-            sources: Sources::start(options.sources, options.every, told).map_err(no_thread)?,
+            boxes: BoxThread::start(options.budget, sender.clone()).map_err(no_thread)?,
+            sources: Sources::start(options.sources, options.every, sender).map_err(no_thread)?,
             second,
-            forks: Forks::start(&options.chains, every, told).map_err(no_thread)?,
+            forks: Forks::start(&options.chains, every, sender).map_err(no_thread)?,
             metrics: Metrics::of(options.set.chains()),
             book: Book::new(options.set, options.chains.keys().copied()),
             chains,
-            findings,
+            finders,
             alerts,
             replace_within: options.replace_within,
             roots: SuperRoots::default(),
@@ -225,22 +227,22 @@ impl Watcher {
     ) -> Result<(), HostError> {
         let mut shown_at: Option<Instant> = None;
         while !stop.load(Ordering::Relaxed) {
-            match inputs.recv_timeout(TURN) {
-                Ok(input) => self.hear(input)?,
+            match inputs.recv_timeout(TICK) {
+                Ok(input) => self.handle(input)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if shown_at.is_none_or(|at| at.elapsed() >= TURN) {
+            if shown_at.is_none_or(|at| at.elapsed() >= TICK) {
                 shown_at = Some(Instant::now());
-                self.look_around()?;
+                self.tick()?;
                 shown.set(&self.metrics, &self.book, self.chains.values());
             }
         }
         Ok(())
     }
 
-    /// What is due by the clock alone.
-    fn look_around(&mut self) -> Result<(), HostError> {
+    /// Does what is due by the clock.
+    fn tick(&mut self) -> Result<(), HostError> {
         self.look_at_levels();
         self.look_at_opinions();
         self.look_at_forks();
@@ -253,7 +255,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// What second opinions give reason to look at.
+    /// What needs attention, besides the chains and the book.
     fn concerns(&self) -> Vec<String> {
         let roots = "supernodes report different roots for a timestamp that both have finalized";
         let roots = self.roots.differ.then(|| roots.to_owned());
@@ -266,12 +268,12 @@ impl Watcher {
         roots.into_iter().chain(others.concat()).collect()
     }
 
-    /// Ends the finders, and writes how far each chain was read.
+    /// Ends the other threads, and records how far each chain was read.
     fn end(self) {
         self.checks.end();
         self.second.end();
-        for (_, finding) in self.findings {
-            finding.end();
+        for (_, finder) in self.finders {
+            finder.end();
         }
         for (chain, mut watched) in self.chains {
             // Without a cursor the next session reads some blocks again.
@@ -279,18 +281,18 @@ impl Watcher {
         }
     }
 
-    /// Boxes that an earlier session did not finish.
-    fn freeze_left(&mut self) {
+    /// Requests boxes that an earlier session did not finish.
+    fn freeze_unfinished(&mut self) {
         for watched in self.chains.values() {
             let due = watched.incidents.open();
             let due = due.filter(|record| record.frozen.is_none() && record.level > Level::Unsafe);
             for record in due {
-                self.freezing.ask(watched, record);
+                self.boxes.ask(watched, record);
             }
         }
     }
 
-    fn hear(&mut self, input: Input) -> Result<(), HostError> {
+    fn handle(&mut self, input: Input) -> Result<(), HostError> {
         match input {
             Input::Sighting(chain, sighting) => {
                 self.sighting(chain, sighting)?;
@@ -336,7 +338,8 @@ impl Watcher {
         let orphans = watched.met(found, at)?;
         let is_new = watched.is_new(found);
         self.metrics.block(chain, found, is_new, orphans);
-        // Before the block is on the tape: a block that is there was looked at.
+        // Do this before the block is on the tape: the next session does not check a
+        // block that is there.
         if is_new {
             for message in &found.messages {
                 self.declared(chain, found, message, at)?;
@@ -361,7 +364,7 @@ impl Watcher {
         self.steps(chain, steps, at)
     }
 
-    /// Once for each message, when it is seen first.
+    /// Checks how a message is declared, once, when it is first seen.
     fn declared(
         &mut self,
         chain: ChainId,
@@ -425,7 +428,7 @@ impl Watcher {
             |number| self.book.hash(chain, number).is_some(),
             at,
         );
-        // A node that tells a safe block of another fork tells nothing of this one.
+        // A safe block of another fork proves nothing about this one.
         let safe = heads.safe.filter(|safe| {
             !watched.is_resetting() && self.book.hash(chain, safe.number) == Some(safe.hash)
         });
@@ -447,7 +450,8 @@ impl Watcher {
         }
     }
 
-    /// A block that one chain finalizes may settle messages of any.
+    /// Records settled blocks of all chains: a block that one chain finalizes may settle
+    /// messages of any.
     fn settle(&mut self, at: u64) -> Result<(), HostError> {
         for (chain, watched) in &mut self.chains {
             let settled = self.book.settled(*chain);
@@ -486,13 +490,13 @@ impl Watcher {
         }
     }
 
-    /// Judges what may have changed, and asks for what is missing to do so.
+    /// Judges what may have changed, and requests missing blocks.
     fn judge(&mut self) -> Result<(), HostError> {
         let at = now_ms();
         let changes = self.book.judge();
         for (chain, number) in self.book.take_wanted() {
-            if let Some(finding) = self.findings.get(&chain) {
-                finding.ask(number);
+            if let Some(finder) = self.finders.get(&chain) {
+                finder.ask(number);
             }
         }
         self.ask_others(&changes);
@@ -505,12 +509,12 @@ impl Watcher {
                 news.push(change);
             }
         }
-        // Whoever is killed between the two tells it twice: the other way round he would
-        // never tell it.
+        // Report first, then record. A kill in between reports a change twice; in the
+        // other order it would never be reported.
         for change in &news {
             self.changed(change, at)?;
         }
-        // What dooms a message may be news of the same moment.
+        // The incident that dooms a message may have been opened just now.
         for change in &news {
             self.link(change, at)?;
         }
@@ -540,7 +544,7 @@ impl Watcher {
         self.steps(chain, step.into_iter().collect(), at)
     }
 
-    /// What is doomed is known by the incident that dooms it.
+    /// Adds a doomed message to the incident that dooms it.
     fn link(&mut self, change: &Change, at: u64) -> Result<(), HostError> {
         let Standing::Invalid(fault) = &change.to else {
             return Ok(());
@@ -557,8 +561,8 @@ impl Watcher {
         }
     }
 
-    /// Each step of an incident goes to the operator, onto the tape, and into a box if the
-    /// message got that far.
+    /// Passes each step of an incident to the operator and the tape, and requests a box
+    /// if the message got that far.
     fn steps(
         &mut self,
         chain: ChainId,
@@ -569,20 +573,20 @@ impl Watcher {
             let Some(watched) = self.chains.get_mut(&chain) else {
                 return Ok(());
             };
-            // Before its box: what the checks said belongs into it.
+            // Do this before the box is requested: it must contain the checks.
             self.checks.want(chain, &record);
             self.alerts.step(chain, &record, &step);
             watched.tape.incident(&record, at)?;
             self.metrics.step(chain, &record, &step);
-            // A height without a block, or the same transaction again, is what an
-            // invalidation leaves, whether or not a node told of it. Another block at once
-            // is a reorg of the unsafe chain.
+            // An invalidation leaves a height without a block, or the same transaction
+            // again, whether or not a node reported it. Another block at once is a reorg
+            // of the unsafe chain.
             let freezes = matches!(
                 step,
                 Step::NotReplaced | Step::CameBack | Step::Changed(Shape::Null)
             ) || record.level > Level::Unsafe;
             if freezes && record.frozen.is_none() && record.ended.is_none() {
-                self.freezing.ask(watched, &record);
+                self.boxes.ask(watched, &record);
             }
             self.want_headers(chain, &record);
         }

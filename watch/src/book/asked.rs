@@ -1,14 +1,16 @@
-//! Messages as others are asked about them.
+//! Questions about messages, for second opinions.
 
 use super::{Book, Fault, Id, Open, Site, Standing};
 use crate::opinion::{Question, Says};
 use crate::validity::Broken;
 
-/// Slots that are looked at for one question: a book that was full once has free ones.
+/// Slots that are searched for each question: a book that was full once has many free
+/// ones.
 const SLOTS: usize = 64;
 
 impl Book {
-    /// What to ask of a message. `None`: it is open no more, or others cannot tell.
+    /// The question about a message. `None` if it is no longer open, or others cannot
+    /// know.
     pub fn question(&self, site: &Site) -> Option<Question> {
         let held = self.chains.get(&site.chain)?.blocks.get(&site.number)?;
         let open = |id: Id| self.open.get(id as usize).and_then(Option::as_ref);
@@ -20,8 +22,8 @@ impl Book {
         is_it.then(|| open.question()).flatten()
     }
 
-    /// The next questions from a place in the book on, at most so many, and the place where
-    /// to go on; `None`: that was all.
+    /// The next questions from an index of the book on, at most `most`, and the index to
+    /// continue at; `None` at the end.
     pub fn questions(&self, from: usize, most: usize) -> (Vec<Question>, Option<usize>) {
         let mut questions = Vec::new();
         let mut at = from;
@@ -35,18 +37,19 @@ impl Book {
 }
 
 impl Open {
-    /// A message that is doomed holds by itself, and others are asked about that alone.
+    /// The question about this message. A doomed message is valid by the rules, and
+    /// others are asked about that alone.
     fn question(&self) -> Option<Question> {
         let message = self.executed().ok()?;
-        // Others refuse what is executed in the second in which it was sent, which a block
-        // may hold.
+        // Others reject a message that is executed in the second in which it was sent,
+        // although a block may contain it.
         if message.place.timestamp == self.timestamp() {
             return None;
         }
-        let own = match &self.alone {
+        let own = match &self.by_rules {
             Standing::Unknown => return None,
             Standing::Valid => Says::Valid,
-            // Whoever has another dependency set is no witness against this one.
+            // An endpoint with another dependency set proves nothing against this one.
             Standing::Invalid(fault)
                 if matches!(**fault, Fault::Broken(Broken::UnknownChain(_))) =>
             {

@@ -1,4 +1,4 @@
-//! What is held of one chain.
+//! The book's data about one chain.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,34 +11,35 @@ use crate::validity::Told;
 
 use super::Id;
 
-/// Answers of older heights that are kept: messages that follow one another often name
-/// the same block.
-const OLD: usize = 512;
+/// Number of older blocks that are kept: consecutive messages often name the same block.
+const OLD_BLOCKS: usize = 512;
 
 /// A block.
 pub(super) struct Held {
     pub(super) hash: B256,
     pub(super) timestamp: u64,
-    /// All its logs: a message may name any. Those of older blocks are asked for again.
+    /// All its logs, because a message may name any. `None` for older blocks, whose logs
+    /// are requested again.
     pub(super) logs: Option<Box<[Digested]>>,
-    /// Those that it executes.
+    /// The messages that it executes.
     pub(super) messages: Vec<Id>,
 }
 
-/// Newest blocks whose logs are held: most messages name one of these.
-const NEW: usize = 128;
+/// Number of newest blocks whose logs are held. Most messages name one of these.
+const BLOCKS_WITH_LOGS: usize = 128;
 
 /// A chain.
 pub(super) struct Chain {
     pub(super) id: Arc<ChainId>,
-    /// From the newest finalized block, or the oldest that holds an open message, to the tip.
+    /// Blocks from the newest finalized one, or the oldest with an open message, to the
+    /// tip.
     pub(super) blocks: BTreeMap<u64, Held>,
     /// Height and timestamp of the newest block.
     pub(super) tip: Option<(u64, u64)>,
     pub(super) finalized: Option<u64>,
-    /// Older blocks that were asked for.
+    /// Older blocks that were requested.
     old: BTreeMap<u64, Held>,
-    /// Their heights, the oldest question first.
+    /// Their heights, the oldest request first.
     asked: VecDeque<u64>,
 }
 
@@ -58,38 +59,38 @@ impl Chain {
     pub(super) fn push(&mut self, number: u64, held: Held) {
         self.tip = Some((number, held.timestamp));
         self.blocks.insert(number, held);
-        if let Some((_, older)) = self.blocks.iter_mut().rev().nth(NEW) {
+        if let Some((_, older)) = self.blocks.iter_mut().rev().nth(BLOCKS_WITH_LOGS) {
             older.logs = None;
         }
     }
 
-    /// What the chain tells of a place. `None`: it has to be asked for.
-    pub(super) fn told(&self, place: Place) -> Option<Told> {
+    /// What the chain has at a place. `None`: it must be requested.
+    pub(super) fn lookup(&self, place: Place) -> Option<Told> {
         let Some((tip, head)) = self.tip else {
             return Some(Told::Nothing);
         };
         let held = self.blocks.get(&place.block);
-        if let Some(told) = held.and_then(|held| held.told(place)) {
+        if let Some(told) = held.and_then(|held| held.lookup(place)) {
             return Some(told);
         }
         if place.block > tip {
             return Some(Told::Ahead { head });
         }
         let old = self.old.get(&place.block);
-        // What was told of a block that was replaced since tells nothing.
+        // An answer about a block that was replaced since proves nothing.
         let same = old.filter(|old| held.is_none_or(|held| held.hash == old.hash));
-        same.and_then(|old| old.told(place))
+        same.and_then(|old| old.lookup(place))
     }
 
-    /// The hash of the block that [`told`](Chain::told) tells of.
+    /// The hash of the block that [`lookup`](Chain::lookup) uses.
     pub(super) fn hash(&self, number: u64) -> Option<B256> {
         let held = self.blocks.get(&number).or_else(|| self.old.get(&number));
         held.map(|held| held.hash)
     }
 
-    /// Whether the blocks up to there are the ones that are known. A node tells its heads
-    /// before the blocks that took the place of known ones while it was away: what these
-    /// settle rests on blocks that are gone.
+    /// Whether the known blocks up to this one are still the chain's. After an absence a
+    /// node reports its heads before the blocks that replaced known ones. Messages in
+    /// replaced blocks must not be settled by such heads.
     pub(super) fn stands(&self, block: &Header) -> bool {
         match self.blocks.get(&block.number) {
             Some(held) => held.hash == block.hash,
@@ -101,14 +102,14 @@ impl Chain {
         if self.old.insert(number, held).is_none() {
             self.asked.push_back(number);
         }
-        while self.asked.len() > OLD {
+        while self.asked.len() > OLD_BLOCKS {
             if let Some(number) = self.asked.pop_front() {
                 self.old.remove(&number);
             }
         }
     }
 
-    /// Takes off what stands above a height.
+    /// Removes the blocks above a height.
     pub(super) fn rewind(&mut self, to: u64) -> BTreeMap<u64, Held> {
         let gone = self.blocks.split_off(&to.saturating_add(1));
         let stays = self.blocks.last_key_value();
@@ -118,8 +119,8 @@ impl Chain {
 }
 
 impl Held {
-    /// `None`: its logs are not held.
-    fn told(&self, place: Place) -> Option<Told> {
+    /// The log at a place; `None` if the logs are not held.
+    fn lookup(&self, place: Place) -> Option<Told> {
         let logs = self.logs.as_ref()?;
         Some(Told::Block {
             timestamp: self.timestamp,

@@ -1,4 +1,4 @@
-//! What stands on a bad block: it will be replaced, and all above it.
+//! Finds messages that depend on a bad block: it will be replaced, with all above it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,17 +7,18 @@ use crate::validity::Broken;
 
 use super::{Book, Id, Standing};
 
-/// Bad blocks, and how far down each chain is doomed by them.
+/// Bad blocks, and the height from which each chain is doomed by them.
 ///
-/// The roots are messages that are invalid by the rules. What they doom is computed from
-/// them alone, so that two doomed blocks never keep each other doomed.
+/// The roots are messages that are invalid by the rules. Doom is computed from the roots
+/// alone, so that two doomed blocks never keep each other doomed.
 #[derive(Default)]
 pub(super) struct Doom {
     /// Invalid messages by chain and height of the block that executes them.
     roots: BTreeSet<(ChainId, u64, Id)>,
     /// The lowest bad height of each chain.
     from: BTreeMap<ChainId, u64>,
-    /// The roots changed, or a block came that stands on a bad one.
+    /// Whether `from` must be computed again: the roots changed, or a block came that
+    /// depends on a bad one.
     stale: bool,
 }
 
@@ -30,12 +31,12 @@ impl Doom {
         self.stale |= self.roots.remove(&(chain, number, id));
     }
 
-    /// What was above is gone: a doomed block may be among it.
+    /// The blocks above `tip` were removed. A doomed block may be among them.
     pub(super) fn rewound(&mut self, chain: ChainId, tip: u64) {
         self.stale |= self.from.get(&chain).is_some_and(|from| *from > tip);
     }
 
-    /// Why a message that holds will not.
+    /// The reason why a valid message will become invalid.
     pub(super) fn of(&self, message: &Message) -> Option<Broken> {
         let chain = message.place.chain;
         let block = self.from.get(&chain).copied()?;
@@ -46,7 +47,7 @@ impl Doom {
         self.stale |= !self.from.is_empty();
     }
 
-    /// A message of that block stands on a bad one.
+    /// A message of that block depends on a bad block.
     pub(super) fn spreads(&mut self, chain: ChainId, number: u64) {
         self.stale |= self.from.get(&chain).is_none_or(|from| number < *from);
     }
@@ -61,7 +62,7 @@ impl Doom {
 }
 
 impl Book {
-    /// Computes what is doomed. The messages for which that may have changed.
+    /// Computes doom again. Returns the messages for which it may have changed.
     pub(super) fn spread_doom(&mut self) -> BTreeSet<Id> {
         if !std::mem::take(&mut self.doom.stale) {
             return BTreeSet::new();
@@ -72,7 +73,8 @@ impl Book {
         for chain in before.keys().chain(self.doom.from.keys()) {
             let (was, is) = (before.get(chain), self.doom.from.get(chain));
             if was != is {
-                // The reason names the lowest bad block: all above both change.
+                // The reason names the lowest bad block, so all messages above both
+                // heights change.
                 let least = was.into_iter().chain(is).min().copied().unwrap_or(0);
                 changed.extend(self.named_from(*chain, least));
             }
@@ -80,7 +82,8 @@ impl Book {
         changed
     }
 
-    /// From the roots on: what names a doomed block dooms the block that executes it.
+    /// Spreads doom from the roots: a message that names a doomed block dooms the block
+    /// that executes it.
     fn doomed_from(&self) -> BTreeMap<ChainId, u64> {
         let mut from = self.doom.first();
         let mut next: Vec<(ChainId, u64)> = from.iter().map(|(c, n)| (*c, *n)).collect();
@@ -91,7 +94,7 @@ impl Book {
                 };
                 let site = open.site();
                 let lower = from.get(&site.chain).is_none_or(|from| site.number < *from);
-                if open.alone == Standing::Valid && lower {
+                if open.by_rules == Standing::Valid && lower {
                     from.insert(site.chain, site.number);
                     next.push((site.chain, site.number));
                 }

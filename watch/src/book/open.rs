@@ -1,4 +1,4 @@
-//! One message, packed: hundreds of thousands are open where finality is slow.
+//! One open message, packed: if finality is slow, hundreds of thousands are open.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use super::{Executed, Site, Standing};
 use crate::finder::Declaration;
 use crate::message::{ChainId, Malformed, Message, Place};
 
-/// The block that executes messages, held once for all of them.
+/// The block that executes messages, shared by all of them.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ExecutingBlock {
     pub(super) chain: ChainId,
     pub(super) number: u64,
     pub(super) hash: B256,
     pub(super) timestamp: u64,
 }
 
-/// A message, or why it is none.
+/// A message, or the reason why the log is not one.
 enum Packed {
     Message {
         chain: Arc<ChainId>,
@@ -30,25 +30,25 @@ enum Packed {
     Malformed(Box<Malformed>),
 }
 
-/// A message that is not settled.
+/// An unsettled message.
 pub(super) struct Open {
-    seat: Arc<Seat>,
+    executing: Arc<ExecutingBlock>,
     log: u32,
     transaction: B256,
     packed: Packed,
     pub(super) declared: Declaration,
-    /// By the rules alone.
-    pub(super) alone: Standing,
-    /// With what it stands on.
-    pub(super) told: Standing,
-    /// Whether it held when that was known last.
+    /// Standing by the rules alone.
+    pub(super) by_rules: Standing,
+    /// Standing with the blocks that it depends on, as reported last.
+    pub(super) standing: Standing,
+    /// Last known validity.
     pub(super) held: Option<bool>,
 }
 
 impl Open {
-    /// `chain`: that of the message, shared with others.
+    /// `chain` returns the shared ID of the message's chain.
     pub(super) fn new(
-        seat: &Arc<Seat>,
+        executing: &Arc<ExecutingBlock>,
         found: &crate::finder::FoundMessage,
         chain: impl FnOnce(ChainId) -> Arc<ChainId>,
         held: Option<bool>,
@@ -65,30 +65,30 @@ impl Open {
             Err(malformed) => Packed::Malformed(Box::new(malformed)),
         };
         Open {
-            seat: Arc::clone(seat),
+            executing: Arc::clone(executing),
             log: found.log,
             transaction: found.transaction,
             packed,
             declared: found.declared,
-            alone: Standing::Unknown,
-            told: Standing::Unknown,
+            by_rules: Standing::Unknown,
+            standing: Standing::Unknown,
             held,
         }
     }
 
     pub(super) fn site(&self) -> Site {
         Site {
-            chain: self.seat.chain,
-            number: self.seat.number,
-            block: self.seat.hash,
+            chain: self.executing.chain,
+            number: self.executing.number,
+            block: self.executing.hash,
             log: self.log,
             transaction: self.transaction,
         }
     }
 
-    /// Of the block that executes it.
+    /// Timestamp of the block that executes it.
     pub(super) fn timestamp(&self) -> u64 {
-        self.seat.timestamp
+        self.executing.timestamp
     }
 
     pub(super) fn executed(&self) -> Executed {
@@ -116,7 +116,7 @@ impl Open {
 
     pub(super) fn counted_as(&self) -> (ChainId, Option<ChainId>, &'static str) {
         let named = self.executed().ok().map(|message| message.place.chain);
-        (self.seat.chain, named, self.told.word())
+        (self.executing.chain, named, self.standing.word())
     }
 }
 
@@ -124,7 +124,7 @@ impl Open {
 mod tests {
     use super::*;
 
-    /// Fifteen minutes of 500 messages a block have to fit 128 MiB.
+    /// Fifteen minutes of 500 messages a block must fit into 128 MiB.
     #[test]
     fn a_message_is_small() {
         assert!(

@@ -10,7 +10,7 @@ const A: u64 = 901;
 const B: u64 = 902;
 const C: u64 = 903;
 
-/// Chains with a block each second, whose hashes tell height and fork.
+/// Chains with a block each second. Each hash shows height and fork.
 struct World {
     book: Book,
 }
@@ -94,7 +94,7 @@ impl World {
         self.book.heads(chain.into(), &heads);
     }
 
-    /// What is judged otherwise, as `902/5 invalid no-log`.
+    /// The changes, as `902/5 invalid no-log`.
     fn judged(&mut self) -> Vec<String> {
         let changes = self.book.judge().into_iter();
         let told = changes.map(|change| {
@@ -152,8 +152,8 @@ fn a_reorg_of_the_block_it_names_flips_a_message() {
     assert_eq!(world.judged(), ["902/5 valid flip"]);
 }
 
-/// Two watchers that find otherwise in one block contradict one another; no other reason
-/// shows that.
+/// Two watchers with different verdicts on the same named block contradict each other;
+/// only for such a reason is the block's hash reported.
 #[test]
 fn a_verdict_tells_by_which_block_it_was_found() {
     let mut world = World::new();
@@ -308,7 +308,7 @@ fn heads_of_blocks_that_were_not_told_settle_nothing() {
     world.block(B, 6, 0, "b", &[]);
     assert_eq!(world.judged(), ["902/5 valid"]);
     world.finalized(B, 6);
-    // The node of A comes back with another fork, and tells its heads first.
+    // The node of A comes back with another fork, and reports its heads first.
     world.finalized_of(A, 4, 1);
     assert!(world.book.settled(B.into()).is_empty());
     world.finalized_of(A, 9, 1);
@@ -393,7 +393,7 @@ fn others_are_asked_about_what_they_can_tell() {
     let (questions, next) = world.book.questions(0, 10);
     let told: Vec<_> = questions.iter().map(|one| (one.message, one.own)).collect();
     // The first is executed in the second in which it was sent, one cannot be judged yet,
-    // and one is of a chain that others may know.
+    // and one is on a chain that others may know.
     assert_eq!(told, [(valid, Says::Valid), (invalid, Says::Invalid)]);
     assert_eq!(next, None);
     for question in &questions {

@@ -1,5 +1,5 @@
-//! How long checks take: one at a time against all at once, and this check against
-//! another endpoint that answers the same question out of an index.
+//! Measures checks: one declaration at a time against all at once, and this check against
+//! another endpoint that answers the same question from an index.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,22 @@ use serde_json::{Value, json};
 use super::{Checker, Question, Verdict};
 use crate::rpc::{Call, Client, Trouble};
 
-/// Longest time that is told apart, in microseconds.
+/// Longest measured time, in microseconds.
 const LONGEST: u64 = 60_000_000;
 
-/// Another endpoint, and what it calls the check.
+/// Another endpoint, and the name of its method.
 #[derive(Clone, Debug)]
 pub(super) struct Indexed {
     pub(super) endpoint: Endpoint,
     pub(super) method: &'static str,
 }
 
-/// Times of one way to ask.
+/// Times of one way to check.
 #[derive(Serialize)]
 pub(super) struct Row {
     of: &'static str,
     requests: u64,
-    /// In one request.
+    /// Declarations in one request.
     declarations: usize,
     accepted: u64,
     refused: u64,
@@ -37,28 +37,28 @@ pub(super) struct Row {
     max_ms: f64,
 }
 
-/// What a request came to.
-enum Came {
+/// The outcome of a request.
+enum Outcome {
     Accepted,
     Refused,
     Undecided,
 }
 
-impl Came {
-    fn of(verdicts: &[Vec<Verdict>]) -> Came {
+impl Outcome {
+    fn of(verdicts: &[Vec<Verdict>]) -> Outcome {
         match Verdict::of_all(verdicts.iter().flatten()) {
-            Verdict::Accepted => Came::Accepted,
-            Verdict::Refused(_) => Came::Refused,
-            Verdict::Undecided(_) => Came::Undecided,
+            Verdict::Accepted => Outcome::Accepted,
+            Verdict::Refused(_) => Outcome::Refused,
+            Verdict::Undecided(_) => Outcome::Undecided,
         }
     }
 }
 
-/// Asks each way for a share of the time: by one declaration after the other, and by all of
-/// them in one request.
+/// Runs each way for a share of the time: one declaration after another, and all of them
+/// in one request.
 ///
 /// # Errors
-/// In words.
+/// A sentence.
 pub(super) fn run(
     checker: &Checker,
     question: &Question,
@@ -74,7 +74,7 @@ pub(super) fn run(
         return Err("nothing to measure: the access list declares no message".to_owned());
     }
     let share = time / if indexed.is_some() { 4 } else { 2 };
-    let light = |questions: &[Question]| Came::of(&checker.check(questions));
+    let light = |questions: &[Question]| Outcome::of(&checker.check(questions));
     let mut rows = vec![
         measure("light", singles.chunks(1), share, light)?,
         measure(
@@ -98,7 +98,7 @@ fn measure<'a>(
     of: &'static str,
     requests: impl Iterator<Item = &'a [Question]> + Clone,
     time: Duration,
-    ask: impl Fn(&[Question]) -> Came,
+    ask: impl Fn(&[Question]) -> Outcome,
 ) -> Result<Row, String> {
     let histogram = Histogram::<u64>::new_with_bounds(1, LONGEST, 3);
     let mut times = histogram.map_err(|error| error.to_string())?;
@@ -130,24 +130,25 @@ fn measure<'a>(
     })
 }
 
-/// Any error is a refusal but those that are known to be none.
-fn ask(client: &Client, method: &'static str, questions: &[Question]) -> Came {
+/// Asks the other endpoint. An error is a refusal only if its code is known to be a
+/// verdict.
+fn ask(client: &Client, method: &'static str, questions: &[Question]) -> Outcome {
     let calls = questions.iter().map(|question| call(method, question));
     let calls: Vec<Call> = calls.collect();
     let Ok(told) = client.batch(&calls) else {
-        return Came::Undecided;
+        return Outcome::Undecided;
     };
-    let mut came = Came::Accepted;
+    let mut outcome = Outcome::Accepted;
     for told in told {
         match told {
             Ok(_) => {}
             Err(Trouble::Refused { code, .. }) if super::server::is_verdict(code) => {
-                return Came::Refused;
+                return Outcome::Refused;
             }
-            Err(_) => came = Came::Undecided,
+            Err(_) => outcome = Outcome::Undecided,
         }
     }
-    came
+    outcome
 }
 
 fn call(method: &'static str, question: &Question) -> Call {
@@ -166,7 +167,7 @@ fn call(method: &'static str, question: &Question) -> Call {
     Call::new(method, [json!(entries), json!("unsafe"), told])
 }
 
-/// As people read it.
+/// The table for people.
 pub(super) fn text(rows: &[Row]) -> String {
     let mut text = String::from(
         "way            declared  requests  accepted  refused  undecided    p50 ms    p90 ms    p99 ms    max ms\n",

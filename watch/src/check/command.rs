@@ -22,9 +22,9 @@ use crate::checks::written::Samples;
 use crate::message::ChainId;
 use crate::validity::Descriptor;
 
-/// Of the JSON document.
+/// Version of the JSON document.
 const VERSION: u32 = 1;
-/// What endpoints call the check.
+/// Names of the check's method at other endpoints.
 const METHODS: [&str; 2] = ["interop_checkAccessList", "supervisor_checkAccessList"];
 /// Largest list on standard input.
 const LARGEST: u64 = 16 << 20;
@@ -88,11 +88,11 @@ pub struct CheckArgs {
     entries: Vec<String>,
 }
 
-/// How safe a block is.
+/// The required safety of a block.
 #[derive(Clone)]
 enum Level {
     Unsafe,
-    /// One that receipts do not tell.
+    /// A level that receipts cannot show.
     Other(String),
 }
 
@@ -158,7 +158,7 @@ impl Row {
 /// Runs the command.
 ///
 /// # Errors
-/// In words, for the operator.
+/// A sentence for the operator.
 pub fn run(args: &CheckArgs) -> Result<ExitCode, String> {
     if let Level::Other(level) = &args.min_safety {
         return Err(format!("--min-safety {level}: {}", cannot_tell(level)));

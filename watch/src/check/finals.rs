@@ -1,7 +1,7 @@
-//! Blocks that were looked at before.
+//! Cache of final blocks.
 //!
-//! Only blocks at or below the finalized head are kept: any other can be replaced, and
-//! what was kept of it would let a message pass whose log is gone.
+//! Only blocks at or below the finalized head are kept. Any other block can be replaced,
+//! and a cached copy would let a message pass whose log is gone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Known;
 use crate::message::ChainId;
 
-/// Checksums that are kept, each 32 bytes: 16 MiB of them ...
+/// Most checksums that are kept, of 32 bytes each: 16 MiB.
 const CHECKSUMS: usize = 512 << 10;
-/// ... and blocks, some of which have none.
+/// Most blocks that are kept; some have no checksums.
 const BLOCKS: usize = 16 << 10;
 
 type Key = (ChainId, u64);
 
-/// The newest of them, within bounds.
+/// The newest final blocks, within limits.
 #[derive(Default)]
 pub(super) struct Finals(Mutex<Kept>);
 

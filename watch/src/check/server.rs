@@ -1,12 +1,13 @@
-//! The check as the chains' own programs ask for it: JSON-RPC over HTTP.
+//! The check as a server, for the chains' own programs: JSON-RPC over HTTP.
 //!
 //! ```text
 //! interop_checkAccessList     [entries, "unsafe", {"chainID", "timestamp", "timeout"?}]
 //! supervisor_checkAccessList  the same of the generation before: "chainID" may be absent
 //! ```
 //!
-//! What is no verdict gets a code that callers ask again for: 320400 where no node told,
-//! 321401 where the block may still come, 321100 where this check cannot tell at all.
+//! If there is no verdict, the answer has a code after which callers ask again: 320400 if
+//! no node answered, 321401 if the block may still come, 321100 if this check cannot know
+//! at all.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::stages::{self, Board, Outcome, Seldom, Stage};
+use super::stages::{self, Board, OncePerMinute, Outcome, Stage};
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
 use crate::checks::written::Samples;
@@ -30,9 +31,9 @@ use crate::message::{ChainId, Place};
 use crate::validity::{Broken, Descriptor};
 use haltbox_recorder::clock::now_ms;
 
-/// Calls of one batch.
+/// Most calls in one batch.
 const CALLS: usize = 1000;
-/// Blocks that the calls of one request may name.
+/// Most blocks that the calls of one request may name.
 const BLOCKS: usize = 512;
 
 const PARSE: i64 = -32700;
@@ -45,12 +46,12 @@ const CONFLICT: i64 = -320_600;
 const OUT_OF_SCOPE: i64 = -321_100;
 const FUTURE: i64 = -321_401;
 
-/// How safe a block has to be, by the words of either generation.
+/// Required safety of a block, in the words of either generation.
 const TELLABLE: &str = "unsafe";
 const OF_INTEROP: [&str; 1] = ["cross-unsafe"];
 const OF_SUPERVISOR: [&str; 4] = ["cross-unsafe", "local-safe", "safe", "finalized"];
 
-/// What a level asks for that receipts do not tell.
+/// The error for a level that receipts cannot show.
 pub(super) fn cannot_tell(level: &str) -> String {
     format!(
         "the light check reads only receipts and cannot check {level}: ask it for {TELLABLE}, or \
@@ -58,7 +59,8 @@ pub(super) fn cannot_tell(level: &str) -> String {
     )
 }
 
-/// Whether an error says that a message does not hold: -32602 does, of a list that is none.
+/// Whether an error code says that a message is invalid. -32602 does: it means that the
+/// list is not one.
 pub(super) fn is_verdict(code: i64) -> bool {
     matches!(code, CONFLICT | UNKNOWN_CHAIN | PARAMS)
 }
@@ -68,7 +70,7 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// The text exposition format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers until the process ends.
+/// Serves until the process ends.
 pub(super) fn serve(listener: &TcpListener, checker: Checker, samples: Option<Samples>) -> ! {
     let server = Server {
         samples,
@@ -80,13 +82,13 @@ pub(super) fn serve(listener: &TcpListener, checker: Checker, samples: Option<Sa
 pub(super) struct Server {
     checker: Checker,
     board: Board,
-    /// Why there is no verdict.
-    trouble: Mutex<Seldom>,
-    /// Where each check is told of.
+    /// Limits the messages about missing verdicts.
+    trouble: Mutex<OncePerMinute>,
+    /// File for samples of the checks.
     samples: Option<Samples>,
 }
 
-/// Why a call has no result.
+/// The error of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Failure {
     code: i64,
@@ -100,7 +102,7 @@ fn failure(code: i64, message: impl Into<String>) -> Failure {
 
 #[derive(Deserialize)]
 struct Call {
-    /// Absent: nobody waits for an answer.
+    /// Absent if nobody waits for an answer.
     #[serde(default, deserialize_with = "given")]
     id: Option<Value>,
     method: String,
@@ -108,12 +110,12 @@ struct Call {
     params: Option<Value>,
 }
 
-/// `"id": null` is an id.
+/// Reads an id. `"id": null` is an id, too.
 fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(value).map(Some)
 }
 
-/// A call on its way to an answer.
+/// A parsed call.
 struct Taken {
     id: Option<Value>,
     asked: Result<Question, Failure>,
@@ -193,7 +195,7 @@ impl Server {
         text
     }
 
-    /// Of all calls of a request together: they share what is looked up.
+    /// The results of all calls of a request. They share their look-ups.
     fn results(&self, taken: &[Taken]) -> Vec<Result<(), Failure>> {
         let asked = taken.iter().filter_map(|taken| taken.asked.as_ref().ok());
         let questions: Vec<Question> = asked.cloned().collect();
@@ -210,7 +212,7 @@ impl Server {
 }
 
 impl Server {
-    /// The verdict that decides, with the declaration that it is about.
+    /// The result of a call: the verdict that decides, with its declaration.
     fn decided(&self, question: &Question, verdicts: &[Verdict]) -> Result<(), Failure> {
         let worst = Verdict::of_all(verdicts);
         let code = match worst {
@@ -230,7 +232,7 @@ impl Server {
         Err(failure(code, format!("{place}: {what}")))
     }
 
-    /// Which node failed, and how, is the operator's: the caller may be anyone.
+    /// Only the operator sees which node failed, and how: the caller may be anyone.
     fn untold(&self, place: &str, why: &str) -> String {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.is_due(Instant::now()) {
@@ -274,7 +276,7 @@ fn failed(id: Option<Value>, error: &Failure) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
 }
 
-/// The calls of a body, each of which may be none, and whether it is a batch.
+/// The calls of a body, each parsed or an error, and whether it is a batch.
 type Calls = (Vec<Result<Call, Failure>>, bool);
 
 fn calls(body: &[u8]) -> Result<Calls, Failure> {
@@ -302,7 +304,7 @@ fn read(call: &RawValue) -> Result<Call, Failure> {
 fn take(call: Result<Call, Failure>) -> Taken {
     let call = match call {
         Ok(call) => call,
-        // Who asked is not known: null says so.
+        // The id is unknown: null says so.
         Err(error) => {
             return Taken {
                 id: Some(Value::Null),
@@ -332,7 +334,7 @@ fn take(call: Result<Call, Failure>) -> Taken {
     }
 }
 
-/// All calls of a request together may make nodes answer for so many blocks.
+/// Limits the number of blocks that all calls of a request together may name.
 fn bound(taken: &mut [Taken]) {
     let mut blocks: HashSet<(ChainId, u64)> = HashSet::new();
     for taken in taken {
@@ -401,7 +403,7 @@ struct RawDescriptor {
     timeout: Option<Quantity>,
 }
 
-/// A number as a text, `"0x64"`.
+/// A number as text, `"0x64"`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Quantity(u64);

@@ -1,7 +1,7 @@
-//! How often and how long each stage on a transaction's way asks for a check.
+//! Counts and times the checks of each stage on a transaction's way.
 //!
-//! Quantiles are those of the last five to ten minutes: two histograms take turns, and
-//! the older one is emptied each time.
+//! Quantiles cover the last five to ten minutes: two histograms take turns, and the older
+//! one is cleared each time.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -11,29 +11,29 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// How long one of both histograms takes what comes.
-const TURN: Duration = Duration::from_secs(300);
-/// Longest time that is told apart, in microseconds.
+/// Time after which the histograms are swapped.
+const SWAP_EVERY: Duration = Duration::from_secs(300);
+/// Longest measured time, in microseconds.
 const LONGEST: u64 = 60_000_000;
-/// Between two lines of the same alarm.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Least time between two messages of the same kind.
+const MINUTE: Duration = Duration::from_secs(60);
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 1.0];
 
-/// Where a transaction stands when it is checked.
+/// The stage of a transaction at a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The proxy in front of all nodes.
     Proxyd,
-    /// A node takes it into its mempool.
+    /// A node adds it to its mempool.
     MempoolIngress,
-    /// A node looks at its mempool again.
+    /// A node checks its mempool again.
     MempoolInterval,
-    /// The sequencer takes it into its mempool.
+    /// The sequencer adds it to its mempool.
     SequencerIngress,
     /// A block is built.
     Builder,
-    /// A monitor looks on.
+    /// A monitor checks it.
     Monitor,
 }
 
@@ -58,7 +58,8 @@ impl Stage {
         }
     }
 
-    /// A check there holds up the making of blocks: the topology of the chains forbids it.
+    /// Whether a check at this stage is forbidden: it delays block building, and the
+    /// topology of the chains excludes it.
     fn is_forbidden(self) -> bool {
         matches!(self, Stage::SequencerIngress | Stage::Builder)
     }
@@ -76,17 +77,17 @@ impl FromStr for Stage {
     }
 }
 
-/// What a check came to.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The transaction may go on.
+    /// The transaction may proceed.
     Accepted,
-    /// It may not.
+    /// The transaction may not proceed.
     Refused,
-    /// Nobody told.
+    /// There was no verdict.
     Undecided,
-    /// It was no question that has an answer here.
+    /// The question was malformed.
     Malformed,
 }
 
@@ -99,13 +100,13 @@ impl Outcome {
     ];
 }
 
-/// What is said once a minute at most.
+/// Limits a message to one a minute.
 #[derive(Default)]
-pub(crate) struct Seldom(Option<Instant>);
+pub(crate) struct OncePerMinute(Option<Instant>);
 
-impl Seldom {
+impl OncePerMinute {
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.0.is_none_or(|last| now - last >= AGAIN);
+        let due = self.0.is_none_or(|last| now - last >= MINUTE);
         if due {
             self.0 = Some(now);
         }
@@ -113,24 +114,24 @@ impl Seldom {
     }
 }
 
-/// The tallies of all stages.
+/// The counts of all stages.
 #[derive(Default)]
 pub(crate) struct Board([Mutex<Tally>; 6]);
 
 #[derive(Default)]
 struct Tally {
     outcomes: [u64; 4],
-    /// Those whose time is known, and how long they took together.
+    /// Number of checks with a known time, and the sum of their times.
     timed: u64,
     sum: Duration,
     times: Option<Times>,
-    alarm: Seldom,
+    alarm: OncePerMinute,
 }
 
 struct Times {
     now: Histogram<u64>,
     before: Histogram<u64>,
-    turned: Instant,
+    rotated: Instant,
 }
 
 impl Board {
@@ -139,8 +140,8 @@ impl Board {
         tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a check, and how long it took if that is known. Gives the alarm where there
-    /// should be none and none was given for a minute.
+    /// Counts a check, with its time if that is known. Returns an alarm if the stage is
+    /// forbidden, at most once a minute.
     pub(crate) fn count(
         &self,
         stage: Stage,
@@ -162,8 +163,8 @@ impl Board {
     }
 }
 
-/// All that boards tell, in the text exposition format. `prefix` begins the names; each
-/// board's labels stand before those of the stage.
+/// The boards in the text exposition format. `prefix` begins the names. Each board's
+/// labels stand before those of the stage.
 pub(crate) fn text(prefix: &str, boards: &[(String, &Board)]) -> String {
     let mut out = String::new();
     let each = || {
@@ -218,7 +219,7 @@ impl Tally {
             self.times = Times::new();
         }
         if let Some(times) = &mut self.times {
-            times.turn(Instant::now());
+            times.rotate(Instant::now());
             times.now.saturating_record(micros);
         }
     }
@@ -230,7 +231,7 @@ impl Tally {
     fn seconds(&mut self, out: &mut String, name: &str, labels: &str) {
         let recent = self.times.as_mut().and_then(Times::recent);
         for quantile in QUANTILES {
-            // Nothing has no quantile: that is how Prometheus writes it.
+            // Without samples there is no quantile; Prometheus writes NaN.
             let value = recent.as_ref().map_or("NaN".to_owned(), |recent| {
                 (recent.value_at_quantile(quantile) as f64 / 1e6).to_string()
             });
@@ -248,12 +249,12 @@ impl Times {
         Some(Times {
             before: histogram.clone(),
             now: histogram,
-            turned: Instant::now(),
+            rotated: Instant::now(),
         })
     }
 
-    fn turn(&mut self, now: Instant) {
-        let turns = (now - self.turned).as_secs() / TURN.as_secs();
+    fn rotate(&mut self, now: Instant) {
+        let turns = (now - self.rotated).as_secs() / SWAP_EVERY.as_secs();
         if turns == 0 {
             return;
         }
@@ -262,12 +263,12 @@ impl Times {
         if turns > 1 {
             self.before.reset();
         }
-        self.turned = now;
+        self.rotated = now;
     }
 
-    /// Both together, if there is anything in them.
+    /// Both histograms together, unless they are empty.
     fn recent(&mut self) -> Option<Histogram<u64>> {
-        self.turn(Instant::now());
+        self.rotate(Instant::now());
         let mut both = self.now.clone();
         both.add(&self.before).ok()?;
         (!both.is_empty()).then_some(both)
@@ -326,13 +327,13 @@ mod tests {
     #[test]
     fn old_times_go_and_an_alarm_sounds_once_a_minute() {
         let mut times = Times::new().unwrap();
-        let begun = times.turned;
+        let begun = times.rotated;
         times.now.saturating_record(7);
-        times.turn(begun + TURN);
+        times.rotate(begun + SWAP_EVERY);
         assert_eq!((times.now.len(), times.before.len()), (0, 1));
-        times.turn(begun + 3 * TURN);
+        times.rotate(begun + 3 * SWAP_EVERY);
         assert!(times.recent().is_none());
-        let mut alarm = Seldom::default();
+        let mut alarm = OncePerMinute::default();
         let due = [0, 59, 60, 61].map(|s| alarm.is_due(begun + Duration::from_secs(s)));
         assert_eq!(due, [true, false, true, false]);
     }

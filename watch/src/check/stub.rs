@@ -1,4 +1,4 @@
-//! A stub of a chain's node: it answers the calls of the check out of a table.
+//! A stub of a chain's node, which answers the calls of the check from a table.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::chain::Node;
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::Log;
 
-/// What the stub answers.
+/// The table of the stub.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     pub(crate) chain: u64,
@@ -21,11 +21,11 @@ pub(crate) struct Script {
     pub(crate) blocks: BTreeMap<u64, (u64, Vec<Log>)>,
     /// Requests before this one find no blocks.
     pub(crate) blocks_from: usize,
-    /// It answers every call with an error.
+    /// Whether it answers every call with an error.
     pub(crate) is_broken: bool,
 }
 
-/// A stub at work.
+/// A running stub.
 pub(crate) struct Stub {
     url: String,
     /// The methods of each request.

@@ -80,7 +80,7 @@ fn every_refusal_has_its_reason() {
         (at(|p| p.timestamp -= 604_800), Some("expired")),
         (at(|p| p.timestamp = 1), Some("inactive")),
         (at(|p| p.chain = 904.into()), Some("unknown-chain")),
-        // The head stands at NOW: a block above it can have no earlier time.
+        // The head is at NOW: a block above it cannot have an earlier time.
         (at(|p| p.block = 61), Some("no-block")),
         (at(|p| p.block = 59), Some("untold")),
         (at(|p| p.chain = 903.into()), Some("untold")),

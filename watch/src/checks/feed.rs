@@ -1,4 +1,4 @@
-//! The thread that reads one file, pipe or standard input, and tells the checks in it.
+//! The thread that reads the checks in one file, pipe or standard input.
 
 use std::fs::File;
 use std::io;
@@ -22,31 +22,31 @@ use super::proxyd::{Joiner, LogLine};
 use super::sample::{Line, Sample};
 use haltbox_recorder::clock::now_ms;
 
-/// Between two looks at a source in which nothing came: what is made and removed between
-/// two looks is not seen.
+/// Pause after a look that found nothing. A file that is created and removed between two
+/// looks is not seen.
 const REST: Duration = Duration::from_millis(20);
-/// Between two attempts to open a source.
-const AGAIN: Duration = Duration::from_secs(5);
-/// Between two marks of how far it was read.
-const MARK: Duration = Duration::from_secs(1);
-/// The longest line that is looked at.
+/// Time between two attempts to open a source.
+const RETRY: Duration = Duration::from_secs(5);
+/// Time between two marks of how far a file was read.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+/// Longest line that is read, in bytes.
 const LONGEST: usize = 64 << 10;
-/// So many lines without a readable one are told.
+/// After this many lines without a readable one, the operator is warned.
 const STRANGE: u64 = 100;
-/// How much of a file's end is looked at for the end of a line.
+/// Bytes at the end of a file in which the end of a line is searched.
 const TAIL: u64 = 1 << 20;
 
-/// What reads one source.
+/// Reads one source.
 pub(super) struct Feed {
     source: Source,
     reading: Reading,
-    /// Where it is noted how far a file was read.
+    /// File that stores how far the source was read.
     mark_at: PathBuf,
     marked: (u64, u64),
     marked_when: Instant,
 }
 
-/// What lines become.
+/// Turns lines into samples.
 struct Reading {
     keeper: Arc<Keeper>,
     joiner: Joiner,
@@ -56,7 +56,7 @@ struct Reading {
     told_strange: bool,
 }
 
-/// What a line is.
+/// A parsed line.
 enum Read {
     Sample(Box<Sample>),
     Log(Box<LogLine>),
@@ -95,8 +95,9 @@ impl Feed {
         })
     }
 
-    /// Reads in a thread until it is told to stop, or the source is over. One that cannot be
-    /// opened is tried again and again: no log is worth a watcher that does not start.
+    /// Reads in a thread until `stop` is set, or the source ends. A source that cannot be
+    /// opened is tried again and again, because a missing log must not prevent the
+    /// watcher's start.
     pub(super) fn start(
         place: Place,
         keeper: Arc<Keeper>,
@@ -104,7 +105,7 @@ impl Feed {
         stop: Arc<AtomicBool>,
     ) -> io::Result<JoinHandle<()>> {
         let open = move || Feed::open(&place, Arc::clone(&keeper), &dir);
-        // At once: what comes from now on is not what was there before.
+        // Open it at once, so that lines from now on are not mistaken for older ones.
         let mut opened = open();
         if let Err(why) = &opened {
             say(&format!("checks: {why}; retrying"));
@@ -114,7 +115,7 @@ impl Feed {
             while !stop.load(Ordering::Relaxed) {
                 match opened {
                     Ok(feed) => return feed.run(&stop),
-                    Err(_) => rest(AGAIN, &stop),
+                    Err(_) => rest(RETRY, &stop),
                 }
                 opened = open();
             }
@@ -130,7 +131,7 @@ impl Feed {
         self.mark();
     }
 
-    /// One look. `false`: nothing came.
+    /// Reads once. `false` if nothing came.
     fn turn(&mut self) -> bool {
         let reading = &mut self.reading;
         let (turn, news) = self.source.turn(&mut |given| reading.line(&given));
@@ -156,17 +157,17 @@ impl Feed {
             }
         }
         self.reading.look(name);
-        if self.marked_when.elapsed() >= MARK {
+        if self.marked_when.elapsed() >= MARK_EVERY {
             self.mark();
         }
         turn == Turn::Progress
     }
 
-    /// Notes how far a file was read, so that the next session goes on there.
+    /// Stores how far a file was read, so that the next session continues there.
     fn mark(&mut self) {
         self.marked_when = Instant::now();
         let mark = self.source.mark();
-        // A pipe has no place to go on at.
+        // A pipe has no position to continue at.
         if mark.inode == 0 || self.marked == (mark.inode, mark.offset) {
             return;
         }
@@ -176,7 +177,8 @@ impl Feed {
         };
         let beside = self.mark_at.with_extension("new");
         let written = std::fs::write(&beside, text);
-        // Without it the next session may read some checks twice, or miss some and say so.
+        // If this fails, the next session may read some checks twice, or miss some and
+        // say so.
         let _ = written.and_then(|()| std::fs::rename(&beside, &self.mark_at));
     }
 }
@@ -212,7 +214,7 @@ impl Reading {
             .for_each(|sample| self.keeper.take(sample));
     }
 
-    /// What is due by the clock alone.
+    /// Does what is due by the clock.
     fn look(&mut self, name: &str) {
         self.joiner.look(Instant::now(), &mut self.done);
         self.pass_on();
@@ -233,7 +235,7 @@ impl Reading {
     }
 }
 
-/// Waits, but not beyond the end.
+/// Waits, but not after `stop` is set.
 fn rest(long: Duration, stop: &AtomicBool) {
     let until = Instant::now() + long;
     while !stop.load(Ordering::Relaxed) && Instant::now() < until {
@@ -259,8 +261,8 @@ fn left(mark_at: &Path, name: &str) -> Option<SourceMark> {
     (mark.path == name).then_some(mark)
 }
 
-/// A file that is there already was written when nobody wanted its checks: only what comes
-/// behind its last whole line is read.
+/// The position behind the last complete line of an existing file. Older checks were
+/// written before anyone wanted them, so they are not read.
 fn at_end(place: &Place) -> Option<SourceMark> {
     let Place::Path(path) = place else {
         return None;

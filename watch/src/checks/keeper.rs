@@ -1,9 +1,8 @@
-//! What becomes of the samples of one chain: counted, and onto its tape.
+//! Counts the samples of one chain, and records them on its tape.
 //!
-//! A tape's local lane has room for a while of everything that is told there. What stages
-//! tell may fill it at most once in [`SPAN`]: beyond that samples wait in memory, and go
-//! onto the tape if an incident asks for them. The transactions of an incident are few, the
-//! checks of a chain are not.
+//! The local lane of a tape has limited room. Samples may fill it at most once in
+//! [`SPAN`]. Beyond that they wait in memory, and go to the tape if an incident needs
+//! them: the transactions of an incident are few, the checks of a chain are not.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
@@ -17,26 +16,27 @@ use crate::check::stages::{Board, Outcome};
 use crate::message::ChainId;
 use haltbox_recorder::clock::now_ms;
 
-/// In so many seconds samples may fill the local lane once.
+/// Seconds in which samples may fill the local lane once.
 const SPAN: u64 = 1800;
-/// Part of a ring that is the local lane.
+/// The local lane is this fraction of a ring: one quarter.
 const LANE: u64 = 4;
-/// Bytes of samples that wait in memory.
+/// Most bytes of samples that wait in memory.
 const WAITING: usize = 32 << 20;
-/// What a sample takes in memory beside its bytes.
+/// Memory of a sample besides its bytes, in bytes.
 const AROUND: usize = 256;
-/// Incidents whose checks are still asked for ...
+/// Most incidents whose checks are kept.
 const WANTED: usize = 1024;
-/// ... and how many of them are put on the tape whatever the flood is.
+/// Most checks of one incident that are recorded even in a flood.
 const OF_ONE: u32 = 256;
-/// Between two entries that say how many samples are lost.
-const AGAIN: Duration = Duration::from_secs(10);
+/// Time between two entries that say how many samples were lost.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// The samples of one chain.
 pub(super) struct Keeper {
     pub(super) chain: ChainId,
     pub(super) board: Board,
-    /// Whoever runs the tape closes it, and not the last thread that reads checks.
+    /// Weak, because the owner of the tape closes it, not the last thread that reads
+    /// checks.
     recorder: Weak<HostRecorder>,
     state: Mutex<State>,
 }
@@ -49,27 +49,27 @@ struct State {
     wanted: VecDeque<Wanted>,
     alarms: Vec<String>,
     counts: Counts,
-    /// Samples that nobody will see, and when that was last said.
+    /// Lost samples since the last entry about them, and the time of that entry.
     lost: u64,
     lost_said: Option<Instant>,
 }
 
-/// What is shown of them.
+/// The metrics of one chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// On the tape.
+    /// Samples on the tape.
     pub(super) taped: u64,
-    /// Neither there nor in memory.
+    /// Samples neither on the tape nor in memory.
     pub(super) lost: u64,
-    /// Lines by what they are.
+    /// Lines of checks.
     pub(super) lines: u64,
     pub(super) others: u64,
     pub(super) unreadable: u64,
-    /// Checks of proxyd that had to go before their end was seen.
+    /// Checks of proxyd that were dropped before their end was seen.
     pub(super) unfinished: u64,
 }
 
-/// Bytes that may go onto the tape now.
+/// A token bucket: bytes that may go to the tape now.
 #[derive(Default)]
 struct Budget {
     left: u64,
@@ -83,8 +83,8 @@ struct Wanted {
     tx: B256,
     checksum: Option<B256>,
     room: u32,
-    /// What endpoints told the watcher last.
-    heard: Vec<(Option<String>, Outcome)>,
+    /// The last verdict of each endpoint that the watcher asked.
+    verdicts: Vec<(Option<String>, Outcome)>,
 }
 
 impl Budget {
@@ -116,7 +116,7 @@ impl Budget {
 }
 
 impl State {
-    /// Whether an incident wants it.
+    /// Whether an incident needs the sample.
     fn is_wanted(&mut self, sample: &Sample) -> bool {
         let mut wanted = self.wanted.iter_mut();
         let wanted = wanted.find(|wanted| wanted.room > 0 && wanted.is(sample));
@@ -142,7 +142,7 @@ impl State {
         self.counts.lost += 1;
     }
 
-    /// Samples that wait and are of an incident.
+    /// Removes and returns the waiting samples of an incident.
     fn take_waiting(&mut self, wanted: &mut Wanted) -> Vec<Sample> {
         let mut found = Vec::new();
         self.waiting.retain(|(sample, bytes)| {
@@ -163,13 +163,13 @@ impl Wanted {
         sample.is_of(self.tx, self.checksum)
     }
 
-    /// Whether the endpoint tells something else than before.
-    fn hears(&mut self, sample: &Sample) -> bool {
-        let mut heard = self.heard.iter_mut();
-        match heard.find(|(backend, _)| *backend == sample.backend) {
+    /// Whether the endpoint's verdict differs from its last one.
+    fn is_new_verdict(&mut self, sample: &Sample) -> bool {
+        let mut verdicts = self.verdicts.iter_mut();
+        match verdicts.find(|(backend, _)| *backend == sample.backend) {
             Some((_, verdict)) => std::mem::replace(verdict, sample.verdict) != sample.verdict,
             None => {
-                self.heard.push((sample.backend.clone(), sample.verdict));
+                self.verdicts.push((sample.backend.clone(), sample.verdict));
                 true
             }
         }
@@ -177,7 +177,7 @@ impl Wanted {
 }
 
 impl Keeper {
-    /// `size`: of the ring.
+    /// A keeper. `size`: of the ring.
     pub(super) fn new(chain: ChainId, recorder: Weak<HostRecorder>, size: u64) -> Keeper {
         let state = State {
             budget: Budget::of_ring(size),
@@ -207,7 +207,7 @@ impl Keeper {
         std::mem::take(&mut self.state().alarms)
     }
 
-    /// A check.
+    /// Handles a check.
     pub(super) fn take(&self, sample: Sample) {
         if !sample.is_on(self.chain) {
             return;
@@ -231,22 +231,22 @@ impl Keeper {
         }
     }
 
-    /// A check that the watcher itself asked for. It asks again and again: only what is of an
-    /// incident goes onto the tape, and only when it changes.
+    /// Handles a check that the watcher itself made. It asks again and again, so only
+    /// checks of an incident are recorded, and only when the verdict changes.
     pub(super) fn asked(&self, sample: Sample) {
         let took = sample.took_us.map(Duration::from_micros);
-        // Its stage may ask.
+        // Its stage is not forbidden, so there is no alarm.
         let _ = self.board.count(sample.stage, sample.verdict, took);
         let sample = sample.bounded();
         let mut state = self.state();
         let mut wanted = state.wanted.iter_mut();
         let wanted = wanted.find(|wanted| wanted.is(&sample));
-        if wanted.is_some_and(|wanted| wanted.hears(&sample)) {
+        if wanted.is_some_and(|wanted| wanted.is_new_verdict(&sample)) {
             self.put(&mut state, &sample.entry());
         }
     }
 
-    /// An incident is open: whatever checks saw its transaction are to be on the tape.
+    /// Keeps the checks of an incident: all checks of its transaction belong on the tape.
     pub(super) fn want(&self, tx: B256, checksum: Option<B256>) {
         let mut state = self.state();
         let mut known = state.wanted.iter();
@@ -257,7 +257,7 @@ impl Keeper {
             tx,
             checksum,
             room: OF_ONE,
-            heard: Vec::new(),
+            verdicts: Vec::new(),
         };
         for sample in state.take_waiting(&mut wanted) {
             self.put(&mut state, &sample.entry());
@@ -268,7 +268,7 @@ impl Keeper {
         }
     }
 
-    /// Samples may be missing in a source.
+    /// Records that samples of a source may be missing.
     pub(super) fn missing(&self, why: String) {
         let missing = Missing {
             why,
@@ -282,7 +282,9 @@ impl Keeper {
     /// What is due by the clock alone.
     pub(super) fn look(&self) {
         let mut state = self.state();
-        let is_due = state.lost_said.is_none_or(|said| said.elapsed() >= AGAIN);
+        let is_due = state
+            .lost_said
+            .is_none_or(|said| said.elapsed() >= REPORT_EVERY);
         if state.lost == 0 || !is_due {
             return;
         }
@@ -296,7 +298,7 @@ impl Keeper {
     }
 
     fn put(&self, state: &mut State, entry: &[u8]) {
-        // The watcher finds out by itself that its recorder is off.
+        // The watcher itself notices that its recorder is off.
         let recorder = self.recorder.upgrade();
         let kept = recorder.and_then(|recorder| recorder.record(entry).ok());
         match kept {
@@ -355,7 +357,7 @@ mod tests {
             assert!(!has(&taped));
             keeper.want(asked, None);
             assert!(has(&entries()));
-            // One that comes later finds room too, but not without end.
+            // A later one finds room too, but there is a limit.
             let before = entries().len();
             (0..1_000).for_each(|_| keeper.take(of(9_000)));
             let more = entries().len() - before;
@@ -370,10 +372,10 @@ mod tests {
         let mut budget = Budget::of_ring(LANE * SPAN * 80);
         assert!(budget.take(SPAN * 10, begun) && !budget.take(1, begun));
         assert!(!budget.take(81, after(1)) && budget.take(80, after(1)));
-        // A day without checks is no room for a day's checks.
+        // A day without checks does not save up a day's budget.
         assert!(!budget.take(SPAN * 10 + 1, after(86_400)));
         assert!(budget.take(SPAN * 10, after(86_400)));
-        // A clock that stands still or goes back gives nothing.
+        // A clock that stands still or goes back adds nothing.
         assert!(!budget.take(1, after(5)));
     }
 

@@ -1,4 +1,4 @@
-//! proxyd's log: lines of one check are joined by its `req_id`.
+//! Reads proxyd's log: joins the lines of one check by its `req_id`.
 //!
 //! ```text
 //! INFO  validating interop access list               {req_id, tx_hash, strategy, source}
@@ -8,9 +8,9 @@
 //!                                                    {req_id, tx_hash, error}
 //! ```
 //!
-//! The two INFO lines make a check; their times tell how long it took where the proxy does
-//! not log DEBUG. Backends that answer behind the end still belong to it: the proxy goes on
-//! as soon as enough of them have answered.
+//! The two INFO lines make a check. Their times give its duration if the proxy does not
+//! log DEBUG. Backends that answer after the end still belong to the check: the proxy
+//! continues as soon as enough of them have answered.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -22,19 +22,18 @@ use serde_json::Value;
 use super::sample::{BACKEND, ERROR, Sample, cut};
 use crate::check::stages::{Outcome, Stage};
 
-/// Checks that are followed at a time.
+/// Most checks that are tracked at a time.
 const OPEN: usize = 4096;
-/// Backends of one check.
+/// Most backends of one check.
 const BACKENDS: usize = 16;
-/// Characters of a `req_id` that is one.
+/// Most characters of a `req_id`.
 const ID: usize = 128;
-/// A check that has no end by then will have none.
+/// After this time a check without an end is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Backends may answer for so long behind the end.
+/// How long after the end backends may still answer.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A line of the log, as far as it matters. Members of another type than expected are as
-/// good as absent.
+/// The members of a log line that are needed. A member of another type counts as absent.
 #[derive(Deserialize)]
 pub(super) struct LogLine {
     #[serde(default)]
@@ -46,7 +45,7 @@ pub(super) struct LogLine {
     tx_hash: Value,
     #[serde(default)]
     interop_filter_url: Value,
-    /// What the generation before calls it.
+    /// The name in the generation before.
     #[serde(default)]
     supervisor_url: Value,
     #[serde(default)]
@@ -61,27 +60,28 @@ pub(super) struct LogLine {
     duration: Value,
 }
 
-/// What a line tells.
-enum Told {
+/// The kind of a line.
+enum LineKind {
     Start,
     Backend,
     Outcome,
     End(Outcome),
 }
 
-/// Puts the lines of each check together.
+/// Joins the lines of each check.
 #[derive(Default)]
 pub(super) struct Joiner {
     open: HashMap<String, Check>,
-    /// The order in which they came, and which of those of one id it is: what is in
-    /// `open` is in here, not the other way round.
+    /// The checks in the order of their first lines, with a number that distinguishes
+    /// checks with the same id. Every check in `open` is in here, but not every id in
+    /// here is in `open`.
     order: VecDeque<(String, u64)>,
     next: u64,
-    /// Checks that had to go before their end was seen.
+    /// Checks that were dropped before their end was seen.
     pub(super) dropped: u64,
 }
 
-/// A check whose lines still come.
+/// A check that waits for more lines.
 struct Check {
     number: u64,
     met: Instant,
@@ -91,11 +91,11 @@ struct Check {
     last: u64,
     answers: Vec<Answer>,
     outcome: Option<Agreed>,
-    /// It ended, so that what comes now is late.
+    /// When it ended. Later answers are late.
     ended: Option<Instant>,
 }
 
-/// What one backend answered.
+/// The answer of one backend.
 struct Answer {
     backend: Option<String>,
     error: Option<String>,
@@ -103,7 +103,7 @@ struct Answer {
     at: u64,
 }
 
-/// What the proxy made of all answers.
+/// The proxy's summary of all answers.
 struct Agreed {
     word: String,
     invalid: Option<u64>,
@@ -111,13 +111,13 @@ struct Agreed {
 }
 
 impl LogLine {
-    fn told(&self) -> Option<Told> {
+    fn kind(&self) -> Option<LineKind> {
         Some(match self.msg.as_str() {
-            "validating interop access list" => Told::Start,
-            "an interop validating backend has responded" => Told::Backend,
-            "interop agreement outcome" => Told::Outcome,
-            "interop access list validated successfully" => Told::End(Outcome::Accepted),
-            "interop access list validation failed" => Told::End(Outcome::Refused),
+            "validating interop access list" => LineKind::Start,
+            "an interop validating backend has responded" => LineKind::Backend,
+            "interop agreement outcome" => LineKind::Outcome,
+            "interop access list validated successfully" => LineKind::End(Outcome::Accepted),
+            "interop access list validation failed" => LineKind::End(Outcome::Refused),
             _ => return None,
         })
     }
@@ -143,7 +143,7 @@ impl LogLine {
             Value::Null => return None,
             other => cut(&other.to_string(), ERROR),
         };
-        // As Go writes an error that is none.
+        // Go prints a missing error like this.
         (!error.is_empty() && error != "<nil>").then_some(error)
     }
 
@@ -155,8 +155,8 @@ impl LogLine {
 }
 
 impl Joiner {
-    /// Takes a line, and gives the samples that it completes. `now_ms` stands for the time
-    /// of a line that tells none. `false`: the line is of something else.
+    /// Handles a line, and appends the samples that it completes to `done`. `now_ms`
+    /// replaces a missing time of the line. `false` if the line is about something else.
     pub(super) fn take(
         &mut self,
         line: &LogLine,
@@ -164,14 +164,14 @@ impl Joiner {
         now_ms: u64,
         done: &mut Vec<Sample>,
     ) -> bool {
-        let (Some(told), Some(id)) = (line.told(), line.id()) else {
+        let (Some(told), Some(id)) = (line.kind(), line.id()) else {
             return false;
         };
         let at = line.micros();
         let or_now = at.unwrap_or(now_ms.saturating_mul(1000));
         match told {
-            Told::Start => {
-                // The proxy gave up before the end, and goes on with the next of a batch.
+            LineKind::Start => {
+                // The proxy gave up, and continues with the next check of the batch.
                 if let Some(check) = self.open.remove(id) {
                     check.give_up(
                         "the next check of the same request began before this one had ended",
@@ -181,8 +181,8 @@ impl Joiner {
                 let check = self.check(id, now, done);
                 (check.tx, check.started, check.last) = (line.tx(), at, or_now);
             }
-            Told::Backend => self.check(id, now, done).answered(line, at, or_now, done),
-            Told::Outcome => {
+            LineKind::Backend => self.check(id, now, done).answered(line, at, or_now, done),
+            LineKind::Outcome => {
                 let check = self.check(id, now, done);
                 check.last = or_now;
                 check.outcome = Some(Agreed {
@@ -191,7 +191,7 @@ impl Joiner {
                     took: line.duration.as_u64().map(|nanos| nanos / 1000),
                 });
             }
-            Told::End(verdict) => {
+            LineKind::End(verdict) => {
                 let check = self.check(id, now, done);
                 check.tx = line.tx().or(check.tx);
                 check.end(verdict, line.error(), at, or_now, done);
@@ -201,12 +201,12 @@ impl Joiner {
         true
     }
 
-    /// What is due by the clock alone.
+    /// Does what is due by the clock.
     pub(super) fn look(&mut self, now: Instant, done: &mut Vec<Sample>) {
         while let Some((id, number)) = self.order.front() {
             let current = self.open.get(id).filter(|check| check.number == *number);
             if current.is_some_and(|check| !check.is_over(now)) {
-                // What stands behind it came later, and an ended one waits for it.
+                // The checks behind it came later, so they need not be looked at.
                 return;
             }
             self.pop(done);
@@ -219,10 +219,10 @@ impl Joiner {
         self.open.len()
     }
 
-    /// The check of an id, a new one if there is none.
+    /// The check of an id; a new one if there is none.
     fn check(&mut self, id: &str, now: Instant, done: &mut Vec<Sample>) -> &mut Check {
         if !self.open.contains_key(id) {
-            // Bounds `open` with it: each of its checks is in the order.
+            // This also bounds `open`: each of its checks is in the order.
             while self.order.len() >= OPEN {
                 self.dropped += u64::from(self.pop(done));
             }
@@ -235,7 +235,7 @@ impl Joiner {
             .or_insert_with(|| Check::new(number, now))
     }
 
-    /// Lets the oldest go. `true`: its end was not seen.
+    /// Removes the oldest check. `true` if its end was not seen.
     fn pop(&mut self, done: &mut Vec<Sample>) -> bool {
         let Some((id, number)) = self.order.pop_front() else {
             return false;
@@ -286,7 +286,8 @@ impl Check {
         }
     }
 
-    /// `None`: a time is not known, or the clock was set back.
+    /// Microseconds since the start. `None` if a time is unknown, or the clock was set
+    /// back.
     fn since_start(&self, at: Option<u64>) -> Option<u64> {
         at?.checked_sub(self.started?)
     }
@@ -312,7 +313,7 @@ impl Check {
         done.push(self.whole(verdict, error, took, or_now / 1000));
     }
 
-    /// Its end will not come. `true`: it did not come before either.
+    /// Gives up on a check whose end will not come. `true` if it had not ended before.
     fn give_up(mut self, why: &str, done: &mut Vec<Sample>) -> bool {
         if self.ended.is_some() {
             return false;
@@ -327,7 +328,7 @@ impl Check {
         let answers = std::mem::take(&mut self.answers);
         let failed = answers.iter().filter(|answer| answer.error.is_some());
         let failed = failed.count() as u64;
-        // Where all of them are of one kind, the proxy says of which.
+        // If all errors are of one kind, the proxy says which.
         let invalid = self.outcome.as_ref().and_then(|outcome| outcome.invalid);
         let all = invalid.and_then(|invalid| match invalid {
             0 => Some(false),
@@ -340,8 +341,8 @@ impl Check {
         );
     }
 
-    /// Whether an error refuses the transaction, or only tells that there is no answer: the
-    /// proxy logs its text and not its number.
+    /// Whether an error refuses the transaction, or only means that there is no answer.
+    /// The proxy logs the text of an error, not its code.
     fn is_refusal(&self, answer: &Answer, all: Option<bool>) -> bool {
         const REFUSALS: [&str; 5] = ["mismatch", "conflict", "expired", "unknown chain", "no log"];
         let by_words = |error: &String| {

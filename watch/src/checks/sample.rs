@@ -1,5 +1,5 @@
-//! One check of a transaction's access list: who checked, what came of it, how long it
-//! took. The line by which any stage can tell of one, and the entry on the tape.
+//! One check of a transaction's access list: who checked, the outcome, the duration.
+//! Defines the line that other programs write, and the entry on the tape.
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -8,43 +8,43 @@ use crate::access_list::Declared;
 use crate::check::stages::{Outcome, Stage};
 use crate::message::ChainId;
 
-/// Declarations that a sample keeps: an access list can hold thousands.
+/// Most declarations that a sample keeps: an access list can have thousands.
 pub const DECLARED: usize = 64;
-/// Characters that are kept of an error ...
+/// Most characters that are kept of an error.
 pub const ERROR: usize = 500;
-/// ... and of an endpoint's name.
+/// Most characters that are kept of an endpoint's name.
 pub const BACKEND: usize = 200;
 
-/// One check. The order of the members is that in which they stand in the line.
+/// One check. The members are in the order of the line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Where the transaction stood.
+    /// Stage of the transaction.
     pub stage: Stage,
     /// The endpoint that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// It is the answer of one backend among others: the whole check has a sample of its
-    /// own.
+    /// Whether it is the answer of one backend among others. The whole check has its own
+    /// sample.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
-    /// The chain that executes it, in decimal; `None`: the one whose checks are read.
+    /// The executing chain, in decimal. `None`: the chain whose checks are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
     /// The transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx: Option<B256>,
-    /// What it declares.
+    /// Its declarations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declares: Vec<Named>,
-    /// What came of it.
+    /// The outcome.
     pub verdict: Outcome,
-    /// Why, in the words of whoever checked.
+    /// The reason, in the words of the checker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Microseconds from the question to the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_us: Option<u64>,
-    /// Milliseconds since 1970 when it was answered.
+    /// Time of the answer, milliseconds since 1970.
     pub at: u64,
 }
 
@@ -59,7 +59,7 @@ pub struct Named {
     pub timestamp: u64,
     /// The log's number.
     pub log: u32,
-    /// Of the whole message.
+    /// Checksum of the whole message.
     pub checksum: B256,
 }
 
@@ -76,7 +76,7 @@ impl From<&Declared> for Named {
     }
 }
 
-/// `{"check":{...}}`: the line by which a stage tells of a check.
+/// `{"check":{...}}`: the line that a stage writes for a check.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Line<S> {
     pub(super) check: S,
@@ -93,9 +93,9 @@ enum Entry<'a> {
 /// Samples that are not on the tape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// How many; `None`: nobody knows.
+    /// Number of samples; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// Milliseconds since 1970.
@@ -103,36 +103,37 @@ pub struct Missing {
 }
 
 impl Sample {
-    /// As a stage writes it, with its line end.
+    /// The sample as a line, with its line end.
     pub fn line(&self) -> Vec<u8> {
-        // Nothing in it can fail to be written: names are text, numbers are whole.
+        // Serialising cannot fail: names are text, numbers are whole.
         let mut line = serde_json::to_vec(&Line { check: self }).unwrap_or_default();
         line.push(b'\n');
         line
     }
 
-    /// As it stands on the tape.
+    /// The entry on the tape.
     pub fn entry(&self) -> Vec<u8> {
         serde_json::to_vec(&Entry::Check(self)).unwrap_or_default()
     }
 
-    /// Cut to what a tape has room for: whoever wrote the line chose its lengths.
+    /// Cuts the sample to the limits of a tape, because the writer of the line chose its
+    /// lengths.
     pub(super) fn bounded(mut self) -> Sample {
         self.declares.truncate(DECLARED);
-        // A chain's number has at most 78 digits.
+        // A chain ID has at most 78 digits.
         self.declares.retain(|named| named.chain.len() <= 78);
         self.error = self.error.map(|error| cut(&error, ERROR));
         self.backend = self.backend.map(|backend| cut(&backend, BACKEND));
         self
     }
 
-    /// Whether a chain executes it.
+    /// Whether `chain` executes it.
     pub(super) fn is_on(&self, chain: ChainId) -> bool {
         let own = self.chain.as_ref();
         own.is_none_or(|own| own.parse() == Ok(chain))
     }
 
-    /// Whether it is of a transaction, or, where it names none, of a message.
+    /// Whether it is about a transaction, or about a message if it names no transaction.
     pub fn is_of(&self, tx: B256, checksum: Option<B256>) -> bool {
         match self.tx {
             Some(own) => own == tx,
@@ -145,7 +146,7 @@ impl Sample {
 }
 
 impl Missing {
-    /// As it stands on the tape.
+    /// The entry on the tape.
     pub fn entry(&self) -> Vec<u8> {
         serde_json::to_vec(&Entry::ChecksMissing(self)).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! Samples that go into a file, for a watcher to read.
+//! Writes samples into a file, for a watcher to read.
 //!
-//! Whoever answers checks waits for no disk: samples wait in a queue for a thread, and
-//! what finds no room there, or cannot be written, is counted.
+//! The server does not wait for the disk. Samples go through a queue to a thread. A
+//! sample that finds no room there, or cannot be written, is dropped and counted.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,23 +17,23 @@ use haltbox_recorder::console::say;
 use nix::libc::O_NONBLOCK;
 
 use super::sample::Sample;
-use crate::check::stages::Seldom;
+use crate::check::stages::OncePerMinute;
 
-/// Samples that wait.
+/// Capacity of the queue, in samples.
 const QUEUE: usize = 4096;
-/// Samples that are written through one opening of the file.
+/// Most samples that are written in one opening of the file.
 const TOGETHER: usize = 256;
 
-/// Where samples go.
+/// The way to the file.
 pub(crate) struct Samples {
-    /// Who answers.
+    /// Name of the server.
     name: String,
     queue: SyncSender<Sample>,
     lost: Arc<AtomicU64>,
 }
 
 impl Samples {
-    /// Writes behind what is in a file. `name`: of whoever answers.
+    /// Starts to append to a file. `name`: of the server.
     pub(crate) fn start(path: &Path, name: String) -> Result<Samples, String> {
         let cannot = |error: &dyn std::fmt::Display| {
             format!(
@@ -48,7 +48,7 @@ impl Samples {
             path: path.to_owned(),
             lost: Arc::clone(&lost),
             torn: false,
-            trouble: Seldom::default(),
+            trouble: OncePerMinute::default(),
         };
         let thread = std::thread::Builder::new().name("samples".to_owned());
         let thread = thread.spawn(move || writer.run(&samples));
@@ -56,7 +56,7 @@ impl Samples {
         Ok(Samples { name, queue, lost })
     }
 
-    /// Never waits.
+    /// Queues a sample; never blocks.
     pub(crate) fn put(&self, sample: Sample) {
         let sample = Sample {
             backend: Some(self.name.clone()),
@@ -67,7 +67,7 @@ impl Samples {
         }
     }
 
-    /// Samples that are in no file.
+    /// Number of dropped samples.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -76,9 +76,9 @@ impl Samples {
 struct Writer {
     path: PathBuf,
     lost: Arc<AtomicU64>,
-    /// The last line is there in part.
+    /// Whether the last line was written in part.
     torn: bool,
-    trouble: Seldom,
+    trouble: OncePerMinute,
 }
 
 impl Writer {
@@ -90,7 +90,7 @@ impl Writer {
         }
     }
 
-    /// The file is opened each time: it may have been rotated.
+    /// Writes lines. The file is opened each time, because it may have been rotated.
     fn write(&mut self, lines: Vec<Vec<u8>>) {
         let count = lines.len() as u64;
         let mut written = 0;
@@ -127,7 +127,7 @@ impl Writer {
     }
 }
 
-/// A pipe that nobody reads fails at once, and so does one that is full.
+/// Opens the file. A pipe without a reader, or a full one, fails at once.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
@@ -145,7 +145,7 @@ mod tests {
             path: path.to_owned(),
             lost: Arc::default(),
             torn: false,
-            trouble: Seldom::default(),
+            trouble: OncePerMinute::default(),
         }
     }
 

@@ -9,13 +9,13 @@ use crate::finder::FoundMessage;
 use crate::incident::Record;
 use crate::opinion::{Opinion, Question, Says};
 
-/// One entry. The order of the members is that in which they stand in the line.
+/// One entry. The members are in the order of the line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Entry {
-    /// A new tape begins: nothing before its first block can be missing.
+    /// A new tape begins: no block before its first one can be missing.
     TapeStart {
-        /// The version that writes it.
+        /// The version of the writer.
         haltbox: String,
     },
     /// A block that executes messages begins.
@@ -24,7 +24,7 @@ pub enum Entry {
         block: u64,
         /// Its hash.
         hash: B256,
-        /// The hash of the block below it.
+        /// The hash of its parent.
         parent: B256,
         /// Its timestamp, in seconds.
         timestamp: u64,
@@ -35,7 +35,7 @@ pub enum Entry {
         log: u32,
         /// The transaction.
         tx: B256,
-        /// What its access list says of the message.
+        /// How its access list declares the message.
         declared: String,
         /// The chain of the log that it names, in decimal.
         chain: String,
@@ -50,7 +50,7 @@ pub enum Entry {
         /// Digest of its topics and data.
         payload: B256,
     },
-    /// A log of the inbox that is no message.
+    /// A log of the inbox that is not a message.
     Malformed {
         /// Its number among all logs of the block.
         log: u32,
@@ -64,7 +64,7 @@ pub enum Entry {
         /// Its height.
         block: u64,
     },
-    /// Messages of a block are judged.
+    /// The standing of messages of a block.
     Status {
         /// Its height.
         block: u64,
@@ -74,28 +74,28 @@ pub enum Entry {
         logs: Vec<u32>,
         /// `unknown`, `valid` or `invalid`.
         is: String,
-        /// The rule that they break, in a word.
+        /// The broken rule, in a word.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
-        /// The same in words.
+        /// The reason, as a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
-        /// They were known to be otherwise.
+        /// Whether they changed from valid to invalid, or back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         flip: bool,
-        /// The hash of the block that they name, where what stands in it decided.
+        /// The hash of the block that they name, if its contents decided.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named_hash: Option<B256>,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// A block with messages is not the chain's any more.
+    /// A block with messages is no longer part of the chain.
     Orphan {
         /// Its height.
         block: u64,
         /// Its hash.
         hash: B256,
-        /// How that is known.
+        /// The reason.
         why: String,
         /// Milliseconds since 1970.
         at: u64,
@@ -109,7 +109,7 @@ pub enum Entry {
     },
     /// How far the chain was read.
     Cursor(Cursor),
-    /// Heights that nobody can tell of.
+    /// Heights whose blocks no node has.
     Gap {
         /// The first.
         from: u64,
@@ -124,27 +124,27 @@ pub enum Entry {
     Node {
         /// Whether one answers.
         up: bool,
-        /// What was told.
+        /// The reason.
         why: String,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// How an incident stands.
+    /// The state of an incident.
     Incident {
         /// The incident.
         incident: Box<Record>,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// An endpoint that is asked for a second opinion, or for levels, is in another state.
+    /// An endpoint for second opinions or levels changed its state.
     Endpoint {
-        /// Its kind and where it is.
+        /// Its kind and address.
         endpoint: String,
         /// `answers`, `failsafe`, `not-ready`, `refuses` or `down`.
         is: String,
-        /// What it told, or how that is known.
+        /// Its answer, or the reason.
         text: String,
-        /// The number of its error.
+        /// Its error code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<i64>,
         /// Microseconds from the question to the answer.
@@ -153,7 +153,7 @@ pub enum Entry {
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// An endpoint says otherwise of a message than the watcher, or the same again.
+    /// An endpoint begins or ends to disagree with the watcher about a message.
     Opinion {
         /// Height of the block that executes it.
         block: u64,
@@ -163,65 +163,65 @@ pub enum Entry {
         log: u32,
         /// The transaction.
         tx: B256,
-        /// Who says so.
+        /// The endpoint.
         endpoint: String,
         /// The watcher's own verdict: `valid` or `invalid`.
         own: String,
-        /// The endpoint's.
+        /// The endpoint's verdict.
         other: String,
-        /// The number of its error.
+        /// Its error code.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<i64>,
-        /// Its error in its own words.
+        /// Its error message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
-        /// So often it disagreed.
+        /// How often it disagreed.
         asks: u32,
         /// Microseconds from the question to the answer.
         took_us: u64,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// A window in which nothing is concluded begins or ends.
+    /// A window in which no conclusion is drawn begins or ends.
     Reset {
-        /// What rewinds.
+        /// The source that rewinds.
         source: String,
-        /// It begins.
+        /// Whether the window begins.
         open: bool,
         /// Why.
         why: String,
-        /// Milliseconds that it was open.
+        /// Length of the window, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         took_ms: Option<u64>,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// A node of the chain follows another fork, or the chain again.
+    /// A node of the chain follows another fork, or returned to the chain.
     Fork {
-        /// Where it is.
+        /// Its address.
         node: String,
-        /// It follows another fork.
+        /// Whether it follows another fork.
         differs: bool,
-        /// The lowest height that was compared and at which it does.
+        /// The lowest compared height at which it differs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         block: Option<u64>,
-        /// The header of the block there that the watcher follows.
+        /// The header of the watcher's block there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         own_header: Option<FullHeader>,
-        /// That of the node's block.
+        /// The header of the node's block.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         other_header: Option<FullHeader>,
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// The header of a block in which an invalid message stood, or that took its place, or
-    /// that somebody tells of in place of the chain's own.
+    /// The header of a block that contains an invalid message, that replaced such a
+    /// block, or that a source reports in place of the chain's own.
     Header {
         /// Its height.
         block: u64,
         /// Its hash.
         hash: B256,
-        /// The header, as a node told it.
+        /// The header, as a node returned it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         header: Option<FullHeader>,
         /// Why there is none.
@@ -230,27 +230,28 @@ pub enum Entry {
         /// Milliseconds since 1970.
         at: u64,
     },
-    /// Supernodes tell two roots of a timestamp that all of them have finalized, or one again.
+    /// Supernodes begin or end to report different roots for a timestamp that all of them
+    /// have finalized.
     SuperRoots {
         /// That timestamp, in seconds.
         timestamp: u64,
-        /// They are not the same.
+        /// Whether the roots differ.
         differ: bool,
-        /// What each told.
+        /// The answer of each supernode.
         answers: Vec<RootTold>,
         /// Milliseconds since 1970.
         at: u64,
     },
 }
 
-/// What a supernode told of a timestamp.
+/// The answer of a supernode about a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootTold {
-    /// Where it is.
+    /// Its address.
     pub endpoint: String,
-    /// The root, if it told one.
+    /// The root, if the answer has one.
     pub super_root: Option<String>,
-    /// Its answer, cut off where it is long.
+    /// Its answer, cut if it is long.
     pub answer: String,
     /// Microseconds from the question to the answer.
     pub took_us: u64,
@@ -263,7 +264,7 @@ pub struct Cursor {
     pub block: u64,
     /// Its hash.
     pub hash: B256,
-    /// Height of the newest finalized block, if the node told.
+    /// Height of the newest finalized block, if the node reported it.
     pub finalized: Option<u64>,
     /// All messages below this height are settled.
     pub from: u64,
@@ -328,19 +329,19 @@ impl Entry {
         }
     }
 
-    /// The entry as it stands in the ring.
+    /// The entry as a line of the ring.
     pub(super) fn line(&self) -> Vec<u8> {
-        // Nothing in it can fail to be written: names are text, numbers are whole.
+        // Serialising cannot fail: names are text, numbers are whole.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// `None`: a line of another version, or no entry.
+    /// Parses a line. `None` for a line of another version, or of another kind.
     pub(super) fn read(line: &[u8]) -> Option<Entry> {
         serde_json::from_slice(line).ok()
     }
 }
 
-/// Changes of a block that say the same become one entry.
+/// Joins equal changes of a block into one entry.
 pub(super) fn statuses(changes: &[Change], at: u64) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for change in changes {
@@ -357,7 +358,7 @@ pub(super) fn statuses(changes: &[Change], at: u64) -> Vec<Entry> {
     entries
 }
 
-/// The logs of an entry, if it says of another block's messages what this one does.
+/// The logs of `entry`, if it equals `one` except for the logs.
 fn joined<'a>(entry: &'a mut Entry, one: &Entry) -> Option<&'a mut Vec<u32>> {
     let without = |entry: &Entry| {
         let mut entry = entry.clone();

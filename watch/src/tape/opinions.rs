@@ -1,4 +1,5 @@
-//! What an earlier session told of second opinions: it is not told again, and its end is.
+//! Second opinions that an earlier session reported. They are not reported again, but
+//! their end is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +8,16 @@ use alloy_primitives::B256;
 use crate::book::Site;
 use crate::message::ChainId;
 
-/// What a tape holds of endpoints.
+/// The state of endpoints on a tape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecalledOpinions {
-    /// Endpoints whose failsafe is on, and since when in milliseconds since 1970.
+    /// Endpoints whose failsafe is on, and since when, in milliseconds since 1970.
     pub failsafes: BTreeMap<String, u64>,
-    /// Endpoints that say otherwise of a message.
+    /// Endpoints that disagree about a message.
     pub divergences: BTreeSet<Divergence>,
 }
 
-/// An endpoint that says otherwise of a message.
+/// An endpoint that disagrees about a message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Divergence {
     /// Height of the block that executes the message.
@@ -34,7 +35,8 @@ pub struct Divergence {
 }
 
 impl Divergence {
-    /// Where the message is executed. A tape is of one chain, and does not name it.
+    /// The place where the message is executed. A tape belongs to one chain, and does not
+    /// name it.
     pub fn site(&self, chain: ChainId) -> Site {
         Site {
             chain,
@@ -52,7 +54,7 @@ impl Divergence {
 }
 
 impl RecalledOpinions {
-    /// An endpoint is in another state.
+    /// Handles a change of an endpoint's state.
     pub fn endpoint(&mut self, endpoint: &str, is: &str, at: u64) {
         match is {
             "failsafe" => {
@@ -61,12 +63,12 @@ impl RecalledOpinions {
             "answers" => {
                 self.failsafes.remove(endpoint);
             }
-            // What is away tells nothing of its failsafe.
+            // An endpoint that is away does not show its failsafe.
             _ => {}
         }
     }
 
-    /// A divergence began or ended.
+    /// Handles the begin or end of a divergence.
     pub fn opinion(&mut self, divergence: Divergence, other: &str) {
         self.divergences
             .retain(|known| !known.is_of_the_same(&divergence));
@@ -75,7 +77,7 @@ impl RecalledOpinions {
         }
     }
 
-    /// Only messages of such blocks are still open.
+    /// Removes divergences about blocks that are no longer open.
     pub fn retain(&mut self, is_open: impl Fn(u64, B256) -> bool) {
         self.divergences
             .retain(|known| is_open(known.block, known.hash));

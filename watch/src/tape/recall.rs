@@ -1,4 +1,4 @@
-//! What a tape holds, read back when it is opened.
+//! Reads the open state of a tape when it is opened.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,42 +15,41 @@ use super::entry::{Cursor, Entry};
 use super::opinions::{Divergence, RecalledOpinions};
 use crate::incident::Record;
 
-/// What was open when the tape ended.
+/// The open state at the end of a tape.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recalled {
-    /// Blocks with messages that are not settled, by height and hash.
+    /// Blocks with unsettled messages, by height and hash.
     pub blocks: BTreeMap<(u64, B256), RecalledBlock>,
-    /// What the ring calls each block that is not settled. Of one that is gone too, for a
-    /// box of it may still be asked for.
+    /// The ring's attempt of each unsettled block, even of one that was removed from the
+    /// chain: its box may still be requested.
     pub attempts: BTreeMap<(u64, B256), Attempt>,
     /// How far the chain was read.
     pub cursor: Option<Cursor>,
-    /// Incidents by their identity, as they stood last.
+    /// Incidents by identity, in their last state.
     pub incidents: BTreeMap<B256, Record>,
-    /// What endpoints said.
+    /// Second opinions.
     pub opinions: RecalledOpinions,
-    /// Records of the ring that are missing where nothing was released: what they told of
-    /// is not known.
+    /// Missing records of the ring that were not evicted. Their content is unknown.
     pub missing: Vec<String>,
 }
 
 /// A block with messages.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecalledBlock {
-    /// Its messages by their executing log: what was known of them last, and why.
+    /// Its messages by executing log: last standing, and the broken rule.
     pub messages: BTreeMap<u32, (String, Option<String>)>,
-    /// Its last entry is there.
+    /// Whether its last entry exists.
     pub whole: bool,
 }
 
 impl Recalled {
-    /// The tape is new.
+    /// Whether the tape is new.
     pub fn is_empty(&self) -> bool {
         *self == Recalled::default()
     }
 
-    /// The block above which all have to be read again. What the ring holds does not
-    /// decide it: where it was too small, open blocks are missing in it.
+    /// The block above which the chain must be read again. The ring's blocks alone do not
+    /// decide: in a ring that was too small, open blocks are missing.
     pub fn from(&self) -> Option<u64> {
         let open = self.blocks.keys().next().map(|(number, _)| *number);
         let cursor = self.cursor.as_ref().map(|cursor| cursor.from);
@@ -59,14 +58,14 @@ impl Recalled {
     }
 }
 
-/// Reads a ring. One that does not exist holds nothing.
+/// Reads a ring. A ring that does not exist has no state.
 pub(super) fn of_ring(path: &Path) -> io::Result<Recalled> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recalled::default()),
         Err(error) => return Err(error),
     };
-    // Opening it for writing says what is wrong with it, and moves it aside.
+    // The later opening for writing reports the error, and moves the ring aside.
     let Ok(view) = RingView::read(&file) else {
         return Ok(Recalled::default());
     };
@@ -202,7 +201,7 @@ impl Reading {
         }
     }
 
-    /// A block whose last entry is missing is read again as a new one.
+    /// Finishes. A block without its last entry is read again as a new one.
     fn end(mut self) -> Recalled {
         let Recalled {
             blocks, opinions, ..

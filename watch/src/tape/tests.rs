@@ -33,7 +33,7 @@ fn found(number: u64, byte: u8) -> Found {
     }
 }
 
-/// How far the chain was read, with all open from height 5 on.
+/// How far the chain was read, with all messages open from height 5 on.
 fn at(block: u64) -> Cursor {
     Cursor {
         block,
@@ -80,7 +80,7 @@ fn what_is_open_is_there_after_a_kill() {
     tape.settled(&[left], 2).unwrap();
     tape.orphan(7, B256::repeat_byte(3), "why", 3).unwrap();
     tape.cursor(Cursor { from: 6, ..at(9) }).unwrap();
-    // A kill closes nothing: the lock goes with the process, here with the recorder.
+    // A kill closes nothing. The lock ends with the process, here with the recorder.
     drop(tape);
 
     let opened = Tape::open(folder.path(), SIZE).unwrap();

@@ -93,7 +93,7 @@ pub struct WatchArgs {
 /// `901=http://a:1`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A sentence about the error.
 pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
     let expected = "expected ID=URL, such as 901=http://127.0.0.1:9545";
     let (id, node) = text.split_once('=').ok_or(expected)?;
@@ -103,7 +103,7 @@ pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
 /// `902=/var/log/proxyd.log`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A sentence about the error.
 pub fn parse_checks(text: &str) -> Result<(ChainId, Place), String> {
     let expected = "expected ID=FILE, such as 902=/var/log/proxyd.log";
     let (id, file) = text.split_once('=').ok_or(expected)?;
@@ -114,7 +114,8 @@ pub fn parse_checks(text: &str) -> Result<(ChainId, Place), String> {
     }
 }
 
-/// Where checks are told, of chains that are watched, and standard input once.
+/// Checks the arguments: checks may be given only for watched chains, and standard input
+/// only once.
 fn checks(
     args: &WatchArgs,
     chains: &BTreeMap<ChainId, Vec<Node>>,
@@ -137,7 +138,7 @@ fn checks(
     Ok(args.checks.clone())
 }
 
-/// Whom to ask how far chains are.
+/// The sources of levels.
 fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Source>, String> {
     each_once("--supernode", &args.supernode)?;
     let mut sources = Vec::new();
@@ -153,7 +154,7 @@ fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Ve
     Ok(sources)
 }
 
-/// Whom to ask of each message.
+/// The endpoints for second opinions.
 fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Asked>, String> {
     each_once("--filter", &args.filter)?;
     each_once("--supervisor", &args.supervisor)?;
@@ -173,7 +174,7 @@ fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<
     Ok(asked.collect())
 }
 
-/// One that is named twice would be compared with itself.
+/// Refuses an endpoint that is given twice: it would be compared with itself.
 fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
     for (at, one) in endpoints.iter().enumerate() {
         if endpoints[..at].iter().any(|other| other.url() == one.url()) {
@@ -186,7 +187,7 @@ fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
 /// Watches until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// In words.
+/// A sentence.
 pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let set = read_set(&args.depset)?;
     let chains = by_chain(&args.chain, &set)?;

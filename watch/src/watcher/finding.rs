@@ -1,4 +1,4 @@
-//! The thread in which a finder looks at its chain.
+//! The thread of a finder.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
@@ -11,38 +11,38 @@ use super::Input;
 use crate::finder::Finder;
 use crate::message::ChainId;
 
-/// What a finder is asked for besides following its chain.
-enum Wanted {
-    /// What stands at a finalized height.
+/// Requests to a finder besides following its chain.
+enum Request {
+    /// The block at a finalized height.
     Old(u64),
     /// The header of a block.
     Header(u64, B256),
 }
 
-pub(super) struct Finding {
-    /// Closed: the thread ends.
-    asked: Sender<Wanted>,
+pub(super) struct FinderThread {
+    /// Dropping it ends the thread.
+    requests: Sender<Request>,
     thread: JoinHandle<()>,
 }
 
-impl Finding {
+impl FinderThread {
     pub(super) fn start(
         chain: ChainId,
         mut finder: Finder,
         every: Duration,
-        told: SyncSender<Input>,
-    ) -> io::Result<Finding> {
-        let (asked, wanted) = channel();
+        sender: SyncSender<Input>,
+    ) -> io::Result<FinderThread> {
+        let (requests, requested) = channel();
         let tell = move |sighting| {
-            // Nobody listens: the watcher ends.
-            let _ = told.send(Input::Sighting(chain, sighting));
+            // An error means that the watcher ends.
+            let _ = sender.send(Input::Sighting(chain, sighting));
         };
         let work = move || {
             let mut rest = Duration::ZERO;
             loop {
-                match wanted.recv_timeout(rest) {
-                    Ok(Wanted::Old(number)) => tell(finder.old(number)),
-                    Ok(Wanted::Header(number, hash)) => tell(finder.header(number, hash)),
+                match requested.recv_timeout(rest) {
+                    Ok(Request::Old(number)) => tell(finder.old(number)),
+                    Ok(Request::Header(number, hash)) => tell(finder.header(number, hash)),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
                         let more = finder.look(&mut |sighting| tell(sighting));
@@ -52,27 +52,27 @@ impl Finding {
             }
         };
         let thread = std::thread::Builder::new().name(format!("finder-{chain}"));
-        Ok(Finding {
-            asked,
+        Ok(FinderThread {
+            requests,
             thread: thread.spawn(work)?,
         })
     }
 
-    /// Asks for what stands at a finalized height.
+    /// Requests the block at a finalized height.
     pub(super) fn ask(&self, number: u64) {
-        // A thread that is not there any more ends the watcher anyway.
-        let _ = self.asked.send(Wanted::Old(number));
+        // If the thread has ended, the watcher ends anyway.
+        let _ = self.requests.send(Request::Old(number));
     }
 
-    /// Asks for the header of a block.
+    /// Requests the header of a block.
     pub(super) fn ask_header(&self, number: u64, hash: B256) {
-        let _ = self.asked.send(Wanted::Header(number, hash));
+        let _ = self.requests.send(Request::Header(number, hash));
     }
 
-    /// Lets go of the thread. It ends with its present look: a node may hold it up for
-    /// some seconds, and the process does not wait for that.
+    /// Tells the thread to end, without waiting for it. It ends after its current poll: a
+    /// node may delay that for some seconds, and the process does not wait.
     pub(super) fn end(self) {
-        drop(self.asked);
+        drop(self.requests);
         drop(self.thread);
     }
 }

@@ -1,5 +1,5 @@
-//! The nodes of one chain, compared with the chain that is followed. A node that keeps its
-//! fork after a block was replaced answers as soundly as all others do: only its hashes tell.
+//! Compares the nodes of one chain with the chain that is followed. A node that keeps its
+//! fork after a block was replaced looks healthy: only its hashes show it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,23 +16,23 @@ use crate::metrics::Metrics;
 use crate::tape::Entry;
 use haltbox_recorder::clock::now_ms;
 
-/// Looks in a row that find another block before it is a fork: nodes take a replacement
-/// one after another.
+/// Number of comparisons in a row that must find another block before it is a fork: nodes
+/// replace a block at different times.
 const LOOKS: u32 = 3;
-/// Blocks below the tip that are compared where no node tells of a safe one.
+/// Distance below the tip that is compared if no node reports a safe block.
 const DEEP: u64 = 16;
-/// Heights of incidents that are compared at once.
+/// Most heights of incidents in one comparison.
 const HEIGHTS: usize = 8;
 
-/// What one node holds at the heights that it was asked for. `None`: it did not tell.
+/// The headers of one node at the requested heights. `None` if it did not answer.
 type Held = Option<BTreeMap<u64, FullHeader>>;
 
-/// What all nodes of a chain hold, in the order in which they were given.
+/// The headers of all nodes of a chain, in the order of the arguments.
 pub(super) struct Look {
     nodes: Vec<Held>,
 }
 
-/// Chains that several nodes serve.
+/// Chains with several nodes.
 #[derive(Default)]
 pub(super) struct Forks {
     chains: BTreeMap<ChainId, Compared>,
@@ -40,31 +40,31 @@ pub(super) struct Forks {
 }
 
 struct Compared {
-    /// Heights to look at. Closed: the thread ends.
+    /// Requests for heights. Dropping it ends the thread.
     asked: Sender<Vec<u64>>,
-    /// When it was asked last, and whether the answer is still to come.
+    /// Time of the last request, and whether its answer has not come yet.
     asked_at: Option<Instant>,
     waits: bool,
-    nodes: Vec<Follows>,
+    nodes: Vec<ComparedNode>,
 }
 
-/// A node, and whether it follows the chain.
-struct Follows {
+/// A node and the result of its comparisons.
+struct ComparedNode {
     name: String,
-    /// Looks in a row that found another block.
+    /// Number of comparisons in a row that found another block.
     looks: u32,
-    is_told: bool,
+    is_reported: bool,
 }
 
-/// What a look found of a node.
+/// The result of comparing a node.
 enum Seen {
-    /// It holds the chain's blocks.
+    /// It has the chain's blocks.
     Chain,
-    /// It holds another one.
+    /// It has another block.
     Fork(Fork),
 }
 
-/// A height at which a node holds another block.
+/// A height at which a node has another block.
 struct Fork {
     number: u64,
     own: B256,
@@ -72,15 +72,15 @@ struct Fork {
 }
 
 impl Forks {
-    /// One thread for each chain with several nodes.
+    /// Starts a thread for each chain with several nodes.
     pub(super) fn start(
         chains: &BTreeMap<ChainId, Vec<Node>>,
         every: Duration,
-        told: &SyncSender<Input>,
+        sender: &SyncSender<Input>,
     ) -> io::Result<Forks> {
         let several = chains.iter().filter(|(_, nodes)| nodes.len() > 1);
         let started = several.map(|(chain, nodes)| {
-            let compared = Compared::start(*chain, nodes.clone(), told.clone());
+            let compared = Compared::start(*chain, nodes.clone(), sender.clone());
             Ok((*chain, compared?))
         });
         Ok(Forks {
@@ -89,11 +89,11 @@ impl Forks {
         })
     }
 
-    /// Nodes that follow another fork.
+    /// Nodes that follow another fork, as sentences.
     pub(super) fn concerns(&self) -> Vec<String> {
         let mut concerns = Vec::new();
         for (chain, compared) in &self.chains {
-            for node in compared.nodes.iter().filter(|node| node.is_told) {
+            for node in compared.nodes.iter().filter(|node| node.is_reported) {
                 let name = &node.name;
                 concerns.push(format!("chain {chain}: {name} follows another fork"));
             }
@@ -106,23 +106,23 @@ impl Forks {
             for node in &compared.nodes {
                 let name = &node.name;
                 let labels = format!("executing_chain_id=\"{chain}\",node=\"{name}\"");
-                metrics.set("node_fork", labels, node.is_told.into());
+                metrics.set("node_fork", labels, node.is_reported.into());
             }
         }
     }
 }
 
 impl Compared {
-    fn start(chain: ChainId, nodes: Vec<Node>, told: SyncSender<Input>) -> io::Result<Compared> {
+    fn start(chain: ChainId, nodes: Vec<Node>, sender: SyncSender<Input>) -> io::Result<Compared> {
         let (asked, wanted) = channel();
-        let named = nodes.iter().map(|node| Follows {
+        let named = nodes.iter().map(|node| ComparedNode {
             name: node.endpoint().to_string(),
             looks: 0,
-            is_told: false,
+            is_reported: false,
         });
         let named = named.collect();
         let thread = std::thread::Builder::new().name(format!("forks-{chain}"));
-        thread.spawn(move || look(chain, &nodes, &wanted, &told))?;
+        thread.spawn(move || look(chain, &nodes, &wanted, &sender))?;
         Ok(Compared {
             asked,
             asked_at: None,
@@ -131,35 +131,35 @@ impl Compared {
         })
     }
 
-    /// Whether it is time to look again.
+    /// Whether the next comparison is due.
     fn is_due(&self, every: Duration) -> bool {
         !self.waits && self.asked_at.is_none_or(|at| at.elapsed() >= every)
     }
 
     fn ask(&mut self, heights: Vec<u64>) {
         self.asked_at = Some(Instant::now());
-        // A thread that is not there any more ends the watcher anyway.
+        // If the thread has ended, the watcher ends anyway.
         self.waits = self.asked.send(heights).is_ok();
     }
 }
 
-fn look(chain: ChainId, nodes: &[Node], wanted: &Receiver<Vec<u64>>, told: &SyncSender<Input>) {
+fn look(chain: ChainId, nodes: &[Node], wanted: &Receiver<Vec<u64>>, sender: &SyncSender<Input>) {
     for heights in wanted {
         let nodes = nodes.iter();
         let nodes = nodes.map(|node| node.headers_of(chain, &heights).ok());
         let look = Look {
             nodes: nodes.collect(),
         };
-        // Nobody listens: the watcher ends.
-        let _ = told.send(Input::Look(chain, look));
+        // An error means that the watcher ends.
+        let _ = sender.send(Input::Look(chain, look));
     }
 }
 
-impl Follows {
-    /// What this look found, if it is to be told: that a node is on a fork for some time,
-    /// once, and that it is back.
+impl ComparedNode {
+    /// Adds the result of a comparison. Returns it if it must be reported: a node is on a
+    /// fork for some time, once, or is back.
     fn found(&mut self, seen: Seen) -> Option<Seen> {
-        let is_told = match seen {
+        let is_reported = match seen {
             Seen::Fork(_) => {
                 self.looks = self.looks.saturating_add(1);
                 self.looks >= LOOKS
@@ -169,13 +169,13 @@ impl Follows {
                 false
             }
         };
-        let was = std::mem::replace(&mut self.is_told, is_told);
-        (was != is_told).then_some(seen)
+        let was = std::mem::replace(&mut self.is_reported, is_reported);
+        (was != is_reported).then_some(seen)
     }
 }
 
 impl Watcher {
-    /// Looks at the nodes of each chain whose time it is.
+    /// Starts the comparisons that are due.
     pub(super) fn look_at_forks(&mut self) {
         let every = self.forks.every;
         let due = self.forks.chains.iter();
@@ -192,7 +192,8 @@ impl Watcher {
         self.forks.show(&mut self.metrics);
     }
 
-    /// The safe block, or one some way below the tip, and where incidents are open.
+    /// The heights to compare: the safe block, or one some way below the tip, and those
+    /// of open incidents.
     fn heights_to_compare(&self, chain: ChainId) -> Vec<u64> {
         let Some(watched) = self.chains.get(&chain) else {
             return Vec::new();
@@ -209,7 +210,7 @@ impl Watcher {
         heights
     }
 
-    /// What all nodes of a chain hold.
+    /// Handles the headers of all nodes of a chain.
     pub(super) fn looked(&mut self, chain: ChainId, look: Look) -> Result<(), HostError> {
         let rewinds = self.chains.get(&chain).is_none_or(|it| it.is_resetting());
         let rewinds = rewinds || self.sources.is_resetting(chain);
@@ -278,7 +279,7 @@ impl Watcher {
 }
 
 impl Look {
-    /// Whether a node holds the chain's blocks; `None`: it told nothing that can be compared.
+    /// Compares a node with the chain. `None` if nothing can be compared.
     fn of(&self, node: usize, own: impl Fn(u64) -> Option<B256>) -> Option<Seen> {
         let held = self.nodes.get(node)?.as_ref()?;
         let known = held
@@ -295,7 +296,7 @@ impl Look {
         seen
     }
 
-    /// The header of the chain's own block, by a node that holds it.
+    /// The header of the chain's own block, from a node that has it.
     fn header(&self, number: u64, own: B256) -> Option<FullHeader> {
         let mut held = self.nodes.iter().flatten();
         let holds = |header: &&FullHeader| header.hash() == own;
@@ -357,10 +358,10 @@ mod tests {
 
     #[test]
     fn a_fork_is_told_once_it_lasts_and_once_it_ends() {
-        let mut node = Follows {
+        let mut node = ComparedNode {
             name: "a".to_owned(),
             looks: 0,
-            is_told: false,
+            is_reported: false,
         };
         let mut told = |is_fork: bool| {
             let fork = Fork {

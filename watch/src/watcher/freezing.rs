@@ -27,20 +27,21 @@ pub(super) struct Job {
     reason: String,
 }
 
-pub(super) struct Freezing {
+pub(super) struct BoxThread {
     jobs: Sender<Job>,
 }
 
-impl Freezing {
-    pub(super) fn start(budget: Budget, told: SyncSender<Input>) -> io::Result<Freezing> {
+impl BoxThread {
+    pub(super) fn start(budget: Budget, sender: SyncSender<Input>) -> io::Result<BoxThread> {
         let (jobs, asked) = channel::<Job>();
         let work = move || {
             let mut written = HashMap::new();
             for job in asked {
                 let (chain, incident) = (job.chain, job.incident);
                 let outcome = job.freeze(&mut written, budget);
-                // Nobody listens: the watcher ends, and the next one asks again.
-                let _ = told.send(Input::Frozen {
+                // An error means that the watcher ends. The next session requests the box
+                // again.
+                let _ = sender.send(Input::Frozen {
                     chain,
                     incident,
                     outcome,
@@ -51,10 +52,10 @@ impl Freezing {
             .name("boxes".to_owned())
             .stack_size(haltbox_format::blackbox::THREAD_STACK);
         thread.spawn(work)?;
-        Ok(Freezing { jobs })
+        Ok(BoxThread { jobs })
     }
 
-    /// Asks for the box of the block in which an incident began.
+    /// Requests the box of the block in which an incident began.
     pub(super) fn ask(&self, watched: &WatchedChain, record: &Record) {
         let first = record.first();
         let of = first.and_then(|(number, hash)| watched.tape.attempt(number, hash));
@@ -65,7 +66,7 @@ impl Freezing {
             record.message,
             record.text
         );
-        // A thread that is not there any more wrote what it could.
+        // If the thread has ended, it has written what it could.
         let _ = self.jobs.send(Job {
             chain: watched.id,
             incident: record.id,
@@ -76,7 +77,7 @@ impl Freezing {
     }
 }
 
-/// Boxes by what they hold: all invalid messages of a block are in one.
+/// Names of written boxes by attempt: one box has all invalid messages of a block.
 type Written = HashMap<(ChainId, Attempt), String>;
 
 impl Job {

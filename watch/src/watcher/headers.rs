@@ -1,5 +1,5 @@
-//! Headers of the blocks that an affair is about, kept in full: which of two blocks of one
-//! height is right shows in their roots, and one of the two is soon gone from every node.
+//! Records the full headers of blocks in an incident. The roots show which of two blocks
+//! at one height is right, and one of the two soon disappears from every node.
 
 use std::collections::VecDeque;
 
@@ -13,17 +13,17 @@ use crate::message::ChainId;
 use crate::tape::Entry;
 use haltbox_recorder::clock::now_ms;
 
-/// Hashes that are remembered, so that each header is asked for once.
+/// Number of remembered hashes, so that each header is requested once.
 const REMEMBERED: usize = 256;
 
-/// Headers that were asked for.
+/// Headers that were requested.
 #[derive(Default)]
 pub(super) struct Headers {
     asked: VecDeque<B256>,
 }
 
 impl Headers {
-    /// Whether it is asked for the first time.
+    /// Whether the hash was not requested before; remembers it.
     fn is_new(&mut self, hash: B256) -> bool {
         if self.asked.contains(&hash) {
             return false;
@@ -37,16 +37,16 @@ impl Headers {
 }
 
 impl Watcher {
-    /// Asks for the header of a block, which goes onto the chain's tape.
+    /// Requests the header of a block for the chain's tape.
     pub(super) fn want_header(&mut self, chain: ChainId, number: u64, hash: B256) {
-        if let Some(finding) = self.findings.get(&chain)
+        if let Some(finder) = self.finders.get(&chain)
             && self.headers.is_new(hash)
         {
-            finding.ask_header(number, hash);
+            finder.ask_header(number, hash);
         }
     }
 
-    /// Of every block that stood where the message of an incident stands.
+    /// Requests the headers of every block that stood at the heights of an incident.
     pub(super) fn want_headers(&mut self, chain: ChainId, record: &Record) {
         for height in &record.heights {
             for hash in height.seen.iter().filter_map(|seen| seen.hash) {

@@ -1,9 +1,9 @@
-//! Levels that op-nodes and supernodes tell, and the windows in which nothing is concluded
-//! from them.
+//! Handles the levels of op-nodes and supernodes, and the windows in which no conclusion
+//! is drawn from them.
 //!
-//! A source that rewinds tells errors, or 0 as the safe block of every chain, also of those
-//! that have nothing to do with it. From the first such answer to the first sound one a
-//! window is open for that source and chain.
+//! A source that rewinds returns errors, or 0 as the safe block of every chain, even of
+//! chains that are not affected. A window is open for a source and chain from the first
+//! such answer to the first sound one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,7 +23,7 @@ use crate::tape::Entry;
 use crate::watched_chain::WatchedChain;
 use haltbox_recorder::clock::now_ms;
 
-/// A window of this length is an alert: nothing is concluded for too long.
+/// A window of this length causes an alert: no conclusion was drawn for too long.
 const LONG: Duration = Duration::from_secs(60);
 
 /// All sources.
@@ -37,29 +37,29 @@ pub(super) struct Sources {
 pub(super) struct Followed {
     pub(super) name: String,
     source: Source,
-    /// Timestamps of which the super root is asked. Closed: the thread ends.
+    /// Requests for the super root of a timestamp. Dropping it ends the thread.
     asked: Sender<u64>,
     up: Option<bool>,
     /// Whether its last status was sound.
     pub(super) sound: bool,
     pub(super) finalized: Option<u64>,
-    chains: BTreeMap<ChainId, Told>,
+    chains: BTreeMap<ChainId, ChainLevels>,
 }
 
-/// What it told of one chain.
+/// What the source reported about one chain.
 #[derive(Default)]
-struct Told {
+struct ChainLevels {
     levels: Option<Levels>,
-    /// It told of a safe block once.
-    was: bool,
+    /// Whether it ever reported a safe block.
+    had_safe: bool,
     window: Option<Window>,
 }
 
 struct Window {
     since: Instant,
-    /// The last doubt in words.
+    /// The last doubt, as a sentence.
     why: String,
-    told: BTreeSet<Doubt>,
+    reported: BTreeSet<Doubt>,
     alerted: bool,
 }
 
@@ -68,29 +68,29 @@ impl Default for Window {
         Window {
             since: Instant::now(),
             why: String::new(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             alerted: false,
         }
     }
 }
 
 impl Sources {
-    /// Starts to ask each in a thread of its own.
+    /// Starts a thread for each source.
     pub(super) fn start(
         sources: Vec<Source>,
         every: Duration,
-        told: &SyncSender<Input>,
+        sender: &SyncSender<Input>,
     ) -> io::Result<Sources> {
         let numbered = sources.into_iter().enumerate();
         let followed =
-            numbered.map(|(at, source)| Followed::start(at, source, every, told.clone()));
+            numbered.map(|(at, source)| Followed::start(at, source, every, sender.clone()));
         Ok(Sources {
             all: followed.collect::<io::Result<_>>()?,
             rewinding: BTreeMap::new(),
         })
     }
 
-    /// Windows that are open for long.
+    /// Windows that have been open for long, as sentences.
     pub(super) fn concerns(&self) -> Vec<String> {
         let mut concerns = Vec::new();
         for known in &self.all {
@@ -106,7 +106,7 @@ impl Sources {
         concerns
     }
 
-    /// Whether a source rewinds a chain.
+    /// Whether a window is open for a chain.
     pub(super) fn is_resetting(&self, chain: ChainId) -> bool {
         let mut told = self.all.iter().filter_map(|known| known.chains.get(&chain));
         told.any(|told| told.window.is_some())
@@ -118,7 +118,7 @@ impl Followed {
         at: usize,
         source: Source,
         every: Duration,
-        told: SyncSender<Input>,
+        sender: SyncSender<Input>,
     ) -> io::Result<Followed> {
         let (asked, wanted) = channel();
         let name = source.to_string();
@@ -138,7 +138,7 @@ impl Followed {
                     }
                 };
                 // Nobody listens: the watcher ends.
-                let _ = told.send(input);
+                let _ = sender.send(input);
             }
         };
         let thread = std::thread::Builder::new().name(format!("levels-{at}"));
@@ -154,7 +154,7 @@ impl Followed {
         })
     }
 
-    /// Where it is asked.
+    /// Its endpoint.
     pub(super) fn endpoint(&self) -> &Endpoint {
         self.source.endpoint()
     }
@@ -168,13 +168,13 @@ impl Followed {
         self.chains.values().any(|told| told.window.is_some())
     }
 
-    /// Asks for the super root of a timestamp.
+    /// Requests the super root of a timestamp.
     pub(super) fn ask_root(&self, timestamp: u64) {
         // A thread that is not there any more ends the watcher anyway.
         let _ = self.asked.send(timestamp);
     }
 
-    /// The chains that it should tell of.
+    /// The chains that it should report.
     fn of(&self, watched: impl Iterator<Item = ChainId>) -> Vec<ChainId> {
         match self.source {
             Source::OpNode(chain, _) => vec![chain],
@@ -184,7 +184,7 @@ impl Followed {
 }
 
 impl Watcher {
-    /// A source told how far chains are, or did not.
+    /// Handles the answer of a source, or its failure.
     pub(super) fn levels(
         &mut self,
         source: usize,
@@ -202,7 +202,7 @@ impl Watcher {
         }
         match told {
             Ok(status) => self.status(source, status),
-            // What is not reached does not rewind; a window that is open stays open.
+            // A source that is not reached does not rewind; an open window stays open.
             Err(Trouble::Unreached(_)) => Ok(()),
             Err(trouble) => self.no_status(source, &trouble),
         }
@@ -227,7 +227,7 @@ impl Watcher {
         })
     }
 
-    /// An entry that is of no chain goes onto the tape of each.
+    /// Records an entry that belongs to no chain on every tape.
     pub(super) fn everywhere(&mut self, entry: &Entry) -> Result<(), HostError> {
         let mut chains = self.chains.values_mut();
         chains.try_for_each(|watched| watched.tape.put(entry))
@@ -267,8 +267,8 @@ impl Watcher {
             return Ok(());
         };
         let told = known.chains.entry(chain).or_default();
-        let doubt = levels.doubt(told.was, |number| self.book.hash(chain, number));
-        told.was |= levels.safe.is_some_and(|safe| safe.number > 0);
+        let doubt = levels.doubt(told.had_safe, |number| self.book.hash(chain, number));
+        told.had_safe |= levels.safe.is_some_and(|safe| safe.number > 0);
         told.levels = Some(levels);
         let is_sound = doubt.is_none();
         if let Some((Doubt::Fork, _)) = doubt
@@ -284,7 +284,7 @@ impl Watcher {
         }
     }
 
-    /// Heads that stand on the watched chain raise its incidents.
+    /// Raises incidents by heads that are on the watched chain.
     fn level_reached(&mut self, chain: ChainId, levels: Levels) -> Result<(), HostError> {
         let at = now_ms();
         let Some(watched) = self.chains.get_mut(&chain) else {
@@ -308,8 +308,8 @@ impl Watcher {
         self.steps(chain, steps, at)
     }
 
-    /// `doubt`: why a window has to be open; `None`: it ends. Each kind of doubt is told
-    /// once in a window.
+    /// Opens or closes a window. `doubt`: the reason to open it; `None` closes it. Each
+    /// kind of doubt is reported once in a window.
     fn window(
         &mut self,
         source: usize,
@@ -326,7 +326,7 @@ impl Watcher {
             Some((kind, why)) => {
                 let window = told.window.get_or_insert_with(Window::default);
                 window.why.clone_from(&why);
-                if !window.told.insert(kind) {
+                if !window.reported.insert(kind) {
                     return Ok(());
                 }
                 (why, None)
@@ -361,7 +361,7 @@ impl Watcher {
         }
     }
 
-    /// The window of a chain's own node, on the tape too.
+    /// Records the window of a chain's own node.
     pub(super) fn rewind_window(&mut self, chain: ChainId) -> Result<(), HostError> {
         let watched = self.chains.get(&chain);
         let is_open = watched.is_some_and(WatchedChain::is_resetting);
@@ -405,7 +405,7 @@ impl Watcher {
         })
     }
 
-    /// Alerts of windows that are open for long, and shows what the sources told.
+    /// Alerts about windows that have been open for long, and updates the metrics.
     pub(super) fn look_at_levels(&mut self) {
         for known in &mut self.sources.all {
             let (name, up) = (&known.name, known.up == Some(true));
@@ -428,7 +428,7 @@ impl Watcher {
     }
 }
 
-impl Told {
+impl ChainLevels {
     fn show(&self, labels: &str, metrics: &mut Metrics) {
         let open = self.window.as_ref().map(|window| window.since.elapsed());
         let seconds = open.map_or(0, |open| open.as_secs());
@@ -440,7 +440,7 @@ impl Told {
         }
     }
 
-    /// For how long a window is open and why, once when it is long.
+    /// Age and reason of a window that has been open for long. Returned once.
     fn overlong(&mut self) -> Option<(u64, &str)> {
         let window = self.window.as_mut()?;
         let open = window.since.elapsed();
@@ -475,7 +475,7 @@ mod tests {
             ..Window::default()
         };
         let now = Instant::now();
-        let mut told = Told::default();
+        let mut told = ChainLevels::default();
         assert_eq!(told.overlong(), None, "no window");
         told.window = Some(window(now));
         assert_eq!(told.overlong(), None);

@@ -1,12 +1,13 @@
-//! Second opinions: whom the watcher asks, when, and what it makes of the answers.
+//! Second opinions: which endpoints the watcher asks, when, and how it handles the
+//! answers.
 //!
-//! A message is asked about when its own verdict is another one, and again in rounds while
-//! it is open: whoever was asked may change its mind too. A round takes so many questions
-//! a second and no more; with many open messages it takes longer.
+//! The watcher asks about a message when its own verdict changes, and again in rounds
+//! while the message is open: an endpoint may change its answer, too. A round asks a
+//! limited number of questions a second, so it takes longer if many messages are open.
 //!
-//! An endpoint that disagrees is asked once more, a round later: it may be behind the chain
-//! that the message names, and refuses what it has not read yet as it refuses what is
-//! wrong. Only then is it a divergence, and none in a window in which a node rewinds.
+//! An endpoint that disagrees is asked again a round later. It may be behind the chain
+//! that the message names, and rejects what it has not read yet like what is wrong. Only
+//! a second disagreement is a divergence, and never in a window in which a node rewinds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -26,41 +27,41 @@ use crate::tape::{Entry, RecalledOpinions};
 use crate::watched_chain::WatchedChain;
 use haltbox_recorder::clock::now_ms;
 
-/// Questions of a round in each second, to each endpoint.
+/// Most questions of a round in each second, to each endpoint.
 const PER_SECOND: usize = 100;
-/// Disagreements that are followed at a time: whoever disagrees with everything is one
-/// divergence, not a million.
+/// Most disagreements that are tracked at a time. An endpoint that disagrees about
+/// everything is one divergence, not a million.
 const DOUBTS: usize = 4096;
-/// Alerts of one endpoint in a minute; more are counted and on the tape.
+/// Most alerts about one endpoint in a minute. More are counted and recorded.
 const ALERTS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub(super) struct Second {
-    endpoints: Vec<Asking>,
+pub(super) struct SecondOpinions {
+    endpoints: Vec<AskedEndpoint>,
     doubts: BTreeMap<(usize, Site), Doubt>,
-    /// Divergences of an earlier session, and the own verdict then, until the message is
-    /// judged in this one.
+    /// Divergences of an earlier session with its own verdict, until this session judges
+    /// the message.
     recalled: BTreeMap<(usize, Site), Says>,
     round: Round,
 }
 
 /// One endpoint.
-struct Asking {
+struct AskedEndpoint {
     name: String,
     queue: Arc<Queue>,
     health: Option<Health>,
     failsafe: Option<Failsafe>,
-    /// The question of no message was refused by the failsafe too: its answer tells when
-    /// that is off.
+    /// Whether a probe was ever refused by the failsafe. Only then does an answered probe
+    /// show that the failsafe is off.
     probe_tells: bool,
     alerted: VecDeque<Instant>,
 }
 
 /// A failsafe that is on.
 struct Failsafe {
-    /// Milliseconds since 1970: it may outlive the watcher.
+    /// Time when it was seen first, milliseconds since 1970: it may outlive the watcher.
     since: u64,
-    /// The endpoint was not there in the meantime.
+    /// Whether the endpoint was away since.
     was_away: bool,
 }
 
@@ -69,40 +70,40 @@ struct Doubt {
     own: Says,
     since: Instant,
     asks: u32,
-    /// It is a divergence.
-    told: bool,
-    /// When to ask once more.
+    /// Whether it was reported as a divergence.
+    reported: bool,
+    /// When to ask again.
     again: Instant,
 }
 
-/// All open messages in turn.
+/// A round over all open messages.
 struct Round {
     every: Duration,
     begun: Instant,
-    /// Where it goes on; `None`: it waits for the next one.
+    /// Index in the book to continue at. `None` while it waits for the next round.
     at: Option<usize>,
     looked: Instant,
-    /// How long the last one took.
+    /// Duration of the last round.
     took: Duration,
 }
 
-impl Second {
-    /// What an endpoint is called.
+impl SecondOpinions {
+    /// The name of an endpoint.
     pub(super) fn name(&self, endpoint: usize) -> &str {
         let asking = self.endpoints.get(endpoint);
         asking.map_or("", |asking| &asking.name)
     }
 
-    /// Starts to ask each endpoint in a thread of its own.
+    /// Starts a thread for each endpoint.
     pub(super) fn start(
         asked: Vec<Asked>,
         every: Duration,
-        told: &SyncSender<Input>,
-    ) -> io::Result<Second> {
+        sender: &SyncSender<Input>,
+    ) -> io::Result<SecondOpinions> {
         let numbered = asked.into_iter().enumerate();
-        let endpoints = numbered.map(|(at, asked)| Asking::start(at, asked, told.clone()));
+        let endpoints = numbered.map(|(at, asked)| AskedEndpoint::start(at, asked, sender.clone()));
         let at = Instant::now();
-        Ok(Second {
+        Ok(SecondOpinions {
             endpoints: endpoints.collect::<io::Result<_>>()?,
             doubts: BTreeMap::new(),
             recalled: BTreeMap::new(),
@@ -116,13 +117,13 @@ impl Second {
         })
     }
 
-    /// What an earlier session told: it is not told again, and its end is.
+    /// Takes what an earlier session reported: it is not reported again, but its end is.
     pub(super) fn recall(&mut self, chain: ChainId, recalled: &RecalledOpinions) {
         for asking in &mut self.endpoints {
             if let Some(since) = recalled.failsafes.get(&asking.name)
                 && asking.failsafe.is_none()
             {
-                // Nobody looked in the meantime.
+                // Nobody watched the endpoint in the meantime.
                 asking.failsafe = Some(Failsafe {
                     since: *since,
                     was_away: true,
@@ -138,13 +139,13 @@ impl Second {
         }
     }
 
-    /// A message is judged again that an endpoint disagreed about in an earlier session.
+    /// Resumes a divergence of an earlier session when its message is judged again.
     fn resume(&mut self, question: &Question) {
         for at in 0..self.endpoints.len() {
             let key = (at, question.site);
             if self.recalled.remove(&key) == Some(question.own) {
                 let doubt = Doubt {
-                    told: true,
+                    reported: true,
                     ..Doubt::new(question.own, self.round.every)
                 };
                 self.doubts.insert(key, doubt);
@@ -152,7 +153,7 @@ impl Second {
         }
     }
 
-    /// Lets go of the threads.
+    /// Tells the threads to end.
     pub(super) fn end(&self) {
         self.endpoints
             .iter()
@@ -165,7 +166,7 @@ impl Second {
             .for_each(|asking| asking.ask(question, metrics));
     }
 
-    /// What is due of the round and of the doubts.
+    /// Asks what is due of the round and of the doubts.
     fn go_on(&mut self, book: &Book, metrics: &mut Metrics) {
         self.once_more(book, metrics);
         let is_new = self.round.begin_if_due();
@@ -183,7 +184,8 @@ impl Second {
         let (questions, next) = book.questions(from, most);
         for (number, question) in questions.into_iter().enumerate() {
             let able = self.endpoints.iter().filter(|asking| {
-                // One that refuses everything is asked about one message in each round.
+                // An endpoint that rejects everything is asked about one message in each
+                // round.
                 asking.is_able() || from == 0 && number == 0
             });
             able.for_each(|asking| asking.ask(question, metrics));
@@ -194,7 +196,7 @@ impl Second {
     fn once_more(&mut self, book: &Book, metrics: &mut Metrics) {
         let at = Instant::now();
         for ((endpoint, site), doubt) in &mut self.doubts {
-            if doubt.told || doubt.again > at {
+            if doubt.reported || doubt.again > at {
                 continue;
             }
             doubt.again = at + self.round.every;
@@ -210,7 +212,7 @@ impl Second {
             let of = format!("endpoint=\"{}\"", asking.name);
             let (backlog, age) = asking.queue.backlog();
             let told = self.doubts.iter();
-            let told = told.filter(|((endpoint, _), doubt)| *endpoint == at && doubt.told);
+            let told = told.filter(|((endpoint, _), doubt)| *endpoint == at && doubt.reported);
             let up = asking.health.is_some_and(|is| is != Health::Down);
             for (name, value) in [
                 ("endpoint_up", u64::from(up)),
@@ -236,7 +238,7 @@ impl Second {
                 concerns.push(format!("{name}: its failsafe is on"));
             }
             let mut doubts = self.doubts.iter();
-            if doubts.any(|((endpoint, _), doubt)| *endpoint == at && doubt.told) {
+            if doubts.any(|((endpoint, _), doubt)| *endpoint == at && doubt.reported) {
                 concerns.push(format!("{name}: it disagrees about a message"));
             }
         }
@@ -252,12 +254,12 @@ impl Round {
         }
         let at = Instant::now();
         (self.begun, self.looked, self.at) = (at, at, Some(0));
-        // The first second's questions are due at once.
+        // The questions of the first second are due at once.
         self.looked = at.checked_sub(Duration::from_secs(1)).unwrap_or(at);
         true
     }
 
-    /// Where to go on, and with how many.
+    /// Index to continue at, and the number of questions.
     fn due(&mut self) -> (Option<usize>, usize) {
         let elapsed = self.looked.elapsed().min(Duration::from_secs(1));
         self.looked = Instant::now();
@@ -272,26 +274,26 @@ impl Round {
         }
     }
 
-    /// The next one begins at once.
+    /// Makes the next round begin at once.
     fn restart(&mut self) {
         self.at = None;
         self.begun = self.begun.checked_sub(self.every).unwrap_or(self.begun);
     }
 }
 
-impl Asking {
-    fn start(at: usize, asked: Asked, told: SyncSender<Input>) -> io::Result<Asking> {
+impl AskedEndpoint {
+    fn start(at: usize, asked: Asked, sender: SyncSender<Input>) -> io::Result<AskedEndpoint> {
         let (name, queue) = (asked.to_string(), Arc::new(Queue::default()));
         let questions = Arc::clone(&queue);
         let work = move || {
             asked.work(&questions, |opinions| {
-                // Nobody listens: the watcher ends.
-                let _ = told.send(Input::Opinions(at, opinions));
+                // An error means that the watcher ends.
+                let _ = sender.send(Input::Opinions(at, opinions));
             });
         };
         let thread = std::thread::Builder::new().name(format!("opinion-{at}"));
         thread.spawn(work)?;
-        Ok(Asking {
+        Ok(AskedEndpoint {
             name,
             queue,
             health: None,
@@ -312,8 +314,8 @@ impl Asking {
         self.health.is_none_or(|is| is == Health::Answers) && self.failsafe.is_none()
     }
 
-    /// What an answer tells of the endpoint, if that is news.
-    fn heard(&mut self, is_probe: bool, opinion: &Opinion) -> Option<Health> {
+    /// Updates the state of the endpoint by an answer. Returns the state if it changed.
+    fn update_health(&mut self, is_probe: bool, opinion: &Opinion) -> Option<Health> {
         let is = opinion.health();
         self.probe_tells |= is_probe && is == Health::Failsafe;
         if is_probe && is == Health::Answers && self.failsafe.is_some() && !self.probe_tells {
@@ -325,7 +327,7 @@ impl Asking {
         (self.health.replace(is) != Some(is)).then_some(is)
     }
 
-    /// Whether one more alert is not too many.
+    /// Whether one more alert is within the limit.
     fn may_alert(&mut self) -> bool {
         self.alerted.retain(|at| at.elapsed() < MINUTE);
         let may = self.alerted.len() < ALERTS;
@@ -337,7 +339,7 @@ impl Asking {
 }
 
 impl Watcher {
-    /// Asks others about messages that are judged otherwise than before.
+    /// Asks the endpoints about changed messages.
     pub(super) fn ask_others(&mut self, changes: &[Change]) {
         if self.second.endpoints.is_empty() {
             return;
@@ -350,7 +352,7 @@ impl Watcher {
         }
     }
 
-    /// What is due by the clock.
+    /// Does what is due by the clock.
     pub(super) fn look_at_opinions(&mut self) {
         if !self.second.endpoints.is_empty() {
             self.second.go_on(&self.book, &mut self.metrics);
@@ -358,13 +360,13 @@ impl Watcher {
         }
     }
 
-    /// An endpoint answered, or did not.
+    /// Handles the answers of an endpoint, or its failure.
     pub(super) fn opinions(&mut self, endpoint: usize, told: Opinions) -> Result<(), HostError> {
         for (question, opinion) in told {
             let Some(asking) = self.second.endpoints.get_mut(endpoint) else {
                 return Ok(());
             };
-            if let Some(is) = asking.heard(question.is_none(), &opinion) {
+            if let Some(is) = asking.update_health(question.is_none(), &opinion) {
                 self.health(endpoint, is, &opinion)?;
             }
             if let Some(question) = question {
@@ -430,7 +432,9 @@ impl Watcher {
         match answer {
             Answer::NoVerdict => Ok(()),
             Answer::Agrees => match self.second.doubts.remove(&key) {
-                Some(doubt) if doubt.told => self.diverges(endpoint, question, opinion, doubt.asks),
+                Some(doubt) if doubt.reported => {
+                    self.diverges(endpoint, question, opinion, doubt.asks)
+                }
                 _ => Ok(()),
             },
             Answer::Disagrees => self.disagrees(endpoint, question, opinion),
@@ -454,7 +458,7 @@ impl Watcher {
         self.metrics.add("opinions_total", labels, 1);
     }
 
-    /// A node rewinds, so that nothing is concluded of a chain.
+    /// Whether a node rewinds, so that no conclusion about the chain is drawn.
     fn rewinds(&self, chain: ChainId) -> bool {
         let watched = self.chains.get(&chain);
         watched.is_some_and(WatchedChain::is_resetting) || self.sources.is_resetting(chain)
@@ -474,8 +478,8 @@ impl Watcher {
         let every = self.second.round.every;
         let doubts = &mut self.second.doubts;
         if proves_nothing {
-            // In a while it is asked again, and what was told stays told.
-            if doubts.get(&key).is_some_and(|doubt| !doubt.told) {
+            // It is asked again later. A reported divergence stays.
+            if doubts.get(&key).is_some_and(|doubt| !doubt.reported) {
                 doubts.remove(&key);
             }
             return Ok(());
@@ -491,8 +495,8 @@ impl Watcher {
         }
         doubt.asks += 1;
         let is_kept = doubt.asks >= 2 && doubt.since.elapsed() >= every;
-        let is_new = is_kept && !doubt.told;
-        doubt.told |= is_new;
+        let is_new = is_kept && !doubt.reported;
+        doubt.reported |= is_new;
         let asks = doubt.asks;
         match is_new {
             true => self.diverges(endpoint, question, opinion, asks),
@@ -500,7 +504,7 @@ impl Watcher {
         }
     }
 
-    /// A divergence begins, or ends: the opinion tells which.
+    /// Reports that a divergence begins or ends, as the opinion shows.
     fn diverges(
         &mut self,
         endpoint: usize,
@@ -550,14 +554,14 @@ impl Doubt {
             own,
             since,
             asks: 0,
-            told: false,
+            reported: false,
             again: since + every,
         }
     }
 }
 
 impl Failsafe {
-    /// What can be known of why it is off.
+    /// What is known about why the failsafe is off.
     fn cleared(&self) -> String {
         let how = match self.was_away {
             true => {

@@ -1,17 +1,17 @@
-//! Windows that open again and again: a node that invalidates, rewinds and takes the same
-//! transaction in once more, without an end.
+//! Detects reset loops: a node that invalidates a block, rewinds and takes the same
+//! transaction again, without end.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::message::ChainId;
 
-/// So many windows of one source and chain ...
+/// Number of windows of one source and chain that are a loop ...
 const MANY: usize = 3;
-/// ... within this time are a loop.
+/// ... if they open within this time.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// When windows opened, by source and chain.
+/// Times at which windows opened, by source and chain.
 #[derive(Debug, Default)]
 pub(super) struct Resets {
     opened: BTreeMap<(String, ChainId), Opened>,
@@ -20,17 +20,18 @@ pub(super) struct Resets {
 #[derive(Debug, Default)]
 struct Opened {
     at: VecDeque<Instant>,
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Resets {
-    /// A window opens. Whether that is a loop, told once until there are fewer again.
+    /// Adds a window. Returns whether it makes a loop; `true` only once until there are
+    /// fewer windows again.
     pub(super) fn opens(&mut self, source: &str, chain: ChainId, now: Instant) -> bool {
         let of = (source.to_owned(), chain);
         self.opened.entry(of).or_default().opens(now)
     }
 
-    /// Loops that go on.
+    /// Current loops, as sentences.
     pub(super) fn concerns(&self) -> Vec<String> {
         let loops = self.opened.iter().filter(|(_, opened)| opened.goes_on());
         loops
@@ -45,23 +46,23 @@ impl Opened {
         while self.at.front().is_some_and(is_old) {
             self.at.pop_front();
         }
-        // More than that many tell nothing more.
+        // More than that many are not needed.
         if self.at.len() == MANY {
             self.at.pop_front();
         }
         self.at.push_back(now);
         let many = self.at.len() == MANY;
-        let is_news = many && !self.is_told;
-        self.is_told = many;
+        let is_news = many && !self.is_reported;
+        self.is_reported = many;
         is_news
     }
 
     fn goes_on(&self) -> bool {
-        self.is_told && self.at.back().is_some_and(|at| at.elapsed() <= WITHIN)
+        self.is_reported && self.at.back().is_some_and(|at| at.elapsed() <= WITHIN)
     }
 }
 
-/// What to say of a loop.
+/// The alert about a loop.
 pub(super) fn words(source: &str, chain: ChainId) -> String {
     format!(
         "chain {chain}: {source} has reset {MANY} times within {} minutes: most likely an invalid \
@@ -85,7 +86,7 @@ mod tests {
             .into_iter()
             .map(&mut opens)
             .collect();
-        // At 605 the first one is too long ago.
+        // At 605 s the first one is too old.
         assert_eq!(told, [false, false, false, true, false, false, false, true]);
         assert!(
             !resets.opens("b", 901.into(), begin),

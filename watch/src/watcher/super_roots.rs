@@ -1,7 +1,7 @@
-//! Supernodes compared with one another, at a timestamp that all of them have finalized.
+//! Compares supernodes with each other, at a timestamp that all of them have finalized.
 //!
-//! One that lags is waited for, one that does not tell the root is left out, and one of
-//! another dependency set is compared with its like only: none of that is a divergence.
+//! The comparison waits for a supernode that lags, leaves out one that returns no root,
+//! and compares only supernodes with the same chains. None of that is a divergence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,24 +15,24 @@ use crate::rpc::{Call, Client, Trouble};
 use crate::tape::{Entry, RootTold};
 use haltbox_recorder::clock::now_ms;
 
-/// Kept of an answer, in characters.
+/// Most characters kept of an answer.
 const KEPT: usize = 2048;
 
-/// What one supernode told of a timestamp.
+/// The answer of one supernode about a timestamp.
 pub(super) struct Answer {
     timestamp: u64,
     took: Duration,
     told: Result<Value, Trouble>,
 }
 
-/// The comparison under way.
+/// The current comparison.
 #[derive(Default)]
 pub(super) struct SuperRoots {
     asked: Option<Asked>,
     asked_at: Option<Instant>,
-    /// The timestamp that was compared last, and of whom.
+    /// The timestamp of the last comparison, and the supernodes.
     compared: Option<(u64, Vec<usize>)>,
-    /// The last comparison found two roots.
+    /// Whether the last comparison found different roots.
     pub(super) differ: bool,
 }
 
@@ -41,7 +41,7 @@ struct Asked {
     answers: BTreeMap<usize, Option<Answer>>,
 }
 
-/// Asks a supernode for the super root of a timestamp.
+/// Requests the super root of a timestamp from a supernode.
 pub(super) fn ask(client: &Client, timestamp: u64) -> Answer {
     let since = Instant::now();
     let call = Call::new("superroot_atTimestamp", [json!(U64::from(timestamp))]);
@@ -54,7 +54,7 @@ pub(super) fn ask(client: &Client, timestamp: u64) -> Answer {
 }
 
 impl Answer {
-    /// The chains and their root, if it is one.
+    /// The chains and their root, if the answer has one.
     fn root(&self) -> Option<(String, String)> {
         let told = self.told.as_ref().ok()?;
         let root = told["data"]["super_root"].as_str()?;
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-/// Numbers of chains in one way of writing.
+/// Chain IDs in one spelling.
 fn chains(told: &Value) -> String {
     let ids = told.as_array().into_iter().flatten();
     let ids: BTreeSet<String> = ids
@@ -79,7 +79,8 @@ fn chains(told: &Value) -> String {
     Vec::from_iter(ids).join(",")
 }
 
-/// Whether two of the same chains have another root; `None`: no two can be compared.
+/// Whether two answers about the same chains have different roots. `None` if no two can
+/// be compared.
 fn differ<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<bool> {
     let mut roots: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (chains, root) in answers.filter_map(Answer::root) {
@@ -91,8 +92,8 @@ fn differ<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<bool> {
 }
 
 impl Watcher {
-    /// Asks for the root of the least commonly finalized timestamp, if it is another one
-    /// than before.
+    /// Requests the root of the highest timestamp that all have finalized, unless it was
+    /// compared already.
     pub(super) fn settle_roots(&mut self) -> Result<(), HostError> {
         let sources = self.sources.all.iter().enumerate();
         let able = sources
@@ -122,7 +123,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// A supernode answered. The last one to do so has all of them compared.
+    /// Handles an answer. After the last one all are compared.
     pub(super) fn super_root(&mut self, source: usize, answer: Answer) -> Result<(), HostError> {
         let Some(asked) = &mut self.roots.asked else {
             return Ok(());

@@ -269,7 +269,7 @@ fn callers_name_their_stage() {
     assert_eq!(answer["error"]["code"], REQUEST);
 }
 
-/// A server on a port of its own.
+/// A server on its own port.
 fn at_port() -> (TcpStream, Stub) {
     let (server, stub) = server(chain());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -278,7 +278,7 @@ fn at_port() -> (TcpStream, Stub) {
     (TcpStream::connect(address).unwrap(), stub)
 }
 
-/// Reads one answer: its head, and as much of a body as that tells.
+/// Reads one answer: its head, and the body of the length in the head.
 fn answer(stream: &mut TcpStream) -> (String, String) {
     let mut read = Vec::new();
     let mut byte = [0];
@@ -302,7 +302,7 @@ fn one_connection_serves_many_requests() {
     let body = call(INTEROP, &json!([entries(), "unsafe", now])).to_string();
     let length = body.len();
     let post = format!("POST /monitor HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}");
-    // Two at once, then one that waits for leave to send its body.
+    // Two at once, then one that waits for permission to send its body.
     stream
         .write_all([&*post, &*post].concat().as_bytes())
         .unwrap();

@@ -29,7 +29,7 @@ impl Log {
         file.unwrap().write_all(bytes).unwrap();
     }
 
-    /// A session that reads until so many lines came, and then what comes at once.
+    /// A session that reads until this many lines came, and then what comes at once.
     fn session(&self, lines: u64, before: impl FnOnce(&Log)) -> Counts {
         let keeper = Arc::new(Keeper::new(902.into(), Weak::new(), 4 << 20));
         let place = Place::Path(self.path.clone());
@@ -61,7 +61,7 @@ fn what_was_there_before_is_left_and_nothing_after_it() {
     let rest = line()[20..].to_vec();
     let counts = log.session(3, |log| log.append(&[rest, line(), line()].concat()));
     assert_eq!((counts.lines, counts.unreadable), (3, 0));
-    // What came while nobody read is read by the next session, and once.
+    // Lines that came while nobody read are read by the next session, and only once.
     log.append(&line());
     assert_eq!(log.session(1, |_| {}).lines, 1);
     assert_eq!(log.session(0, |_| {}).lines, 0);

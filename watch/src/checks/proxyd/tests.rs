@@ -3,7 +3,7 @@ use super::*;
 /// Microseconds since 1970 of `T0`.
 const T0: u64 = 1_795_955_751_000_000;
 
-/// `2026-11-29T12:35:51` and some microseconds behind that.
+/// `2026-11-29T12:35:51`, plus some microseconds.
 fn time(micros: u64) -> String {
     let at = jiff::Timestamp::from_microsecond(i64::try_from(T0 + micros).unwrap());
     at.unwrap().to_string()
@@ -75,7 +75,7 @@ impl Joined {
         let line: LogLine = serde_json::from_str(line).unwrap();
         let now = self.begun + Duration::from_secs(after);
         let is_of_check = self.joiner.take(&line, now, 7, &mut self.done);
-        assert_eq!(is_of_check, line.told().is_some() && line.id().is_some());
+        assert_eq!(is_of_check, line.kind().is_some() && line.id().is_some());
     }
 
     fn look(&mut self, after: u64) {
@@ -143,7 +143,7 @@ fn the_pair_of_info_lines_is_enough() {
         joined.told(),
         [(Outcome::Refused, None, Some(10_000), error)]
     );
-    // And an end alone still tells of a transaction.
+    // And an end alone still names a transaction.
     let joined = Joined::of(&[passed("r1", 1, 10_000)]);
     assert_eq!(joined.told(), [(Outcome::Accepted, None, None, None)]);
     assert_eq!(joined.done[0].tx, Some(tx(1)));
@@ -254,11 +254,11 @@ fn no_more_checks_are_followed_than_there_is_room_for() {
         (OPEN, 100)
     );
     assert_eq!(joined.done.len(), 100);
-    // One id over and over takes no room either.
+    // One repeated id takes no room either.
     let lines: Vec<String> = (0..3 * OPEN as u64).map(|at| start("r", 1, at)).collect();
     let joined = Joined::of(&lines);
     assert!(joined.joiner.waiting() == 1 && joined.joiner.order.len() <= OPEN);
-    // Nor do answers without end.
+    // Nor do endless answers.
     let lines: Vec<String> = (0..1000).map(|at| backend("r", "u", "null", at)).collect();
     let mut joined = Joined::of(&lines);
     joined.look(61);
@@ -270,7 +270,7 @@ fn times_and_values_that_cannot_be_are_not_believed() {
     // The clock was set back.
     let joined = Joined::of(&[start("r1", 1, 9_000), passed("r1", 1, 1_000)]);
     assert_eq!(joined.told(), [(Outcome::Accepted, None, None, None)]);
-    // A nanosecond count that is none, and one beyond all measure.
+    // A nanosecond count that is not a number, and one that is too large.
     for (value, took) in [
         ("-5", Some(8)),
         ("1.5", Some(8)),
@@ -287,7 +287,7 @@ fn times_and_values_that_cannot_be_are_not_believed() {
             "{value}"
         );
     }
-    // A line without a time has that of its reading.
+    // A line without a time gets the time at which it is read.
     let line = passed("r1", 1, 0).replace(&time(0), "99999-99-99");
     let joined = Joined::of(&[start("r1", 1, 0), line]);
     assert_eq!((joined.done[0].took_us, joined.done[0].at), (None, 7));
@@ -303,7 +303,7 @@ fn times_and_values_that_cannot_be_are_not_believed() {
     let joined = Joined::of(&strange);
     assert_eq!(joined.told(), [(Outcome::Accepted, None, None, None)]);
     assert_eq!(joined.done[0].tx, None);
-    // Texts are cut, and an error need not be one.
+    // Texts are cut, and an error need not be a text.
     let long = "y".repeat(10_000);
     let joined = Joined::of(&[
         start("r1", 1, 0),
