@@ -1,5 +1,4 @@
-//! Cross-chain messages between OP Stack chains: what they are, and which of them are
-//! valid.
+//! Cross-chain messages between OP Stack chains: reads them, judges them, watches them.
 //!
 //! ```text
 //! log of the inbox -> message -> validity <- log of the chain it names
@@ -9,23 +8,59 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`message`] | an executing message and the log it names: hashes, checksum |
-//! | [`access_list`] | what a transaction has to declare of the messages it executes |
-//! | [`dependency_set`] | chains that may send messages to one another, and for how long |
-//! | [`validity`] | whether a message holds: the rules, and a reason for each that is broken |
-//! | [`rpc`], [`chain`] | JSON-RPC, and what the nodes of a chain tell |
+//! | [`message`] | an executing message, and the log that it names: hashes, checksum |
+//! | [`access_list`] | the entries by which a transaction declares the messages that it executes |
+//! | [`dependency_set`] | the chains that may send messages to each other, and for how long one is valid |
+//! | [`validity`] | the rules for a valid message, and the reason if one is broken |
+//! | [`rpc`], [`chain`] | JSON-RPC; heads, blocks and logs of a chain's nodes |
 //! | [`check`] | the light check of an access list, as a command and as a server |
-//! | [`checks`] | checks that others did, by stage: onto the tape and into the metrics |
-//! | [`finder`] | one chain, block by block, and back where it was replaced |
-//! | [`bridge`] | ETH that messages move |
-//! | [`book`] | what is known of messages that are not settled, and what changes it |
-//! | [`incident`] | an invalid message until it is replaced for good |
-//! | [`tape`] | what was seen, in a ring for each chain |
-//! | `watched_chain` | what is known of one chain: its tape, its heads, its incidents |
-//! | [`watcher`] | the loop that joins them; [`alert`], [`metrics`], [`pages`] tell of it |
+//! | [`checks`] | checks by other programs, by stage: for the tape and the metrics |
+//! | [`finder`] | follows one chain block by block, and finds reorgs |
+//! | [`bridge`] | the ETH that messages move |
+//! | [`book`] | all unsettled messages, and their standing |
+//! | [`incident`] | an invalid message, from its block until that is replaced for good |
+//! | [`tape`] | the recording: a ring for each chain |
+//! | `watched_chain` | the state of one chain: its tape, its heads, its incidents |
+//! | [`watcher`] | the loop that connects all of them; [`alert`], [`metrics`], [`pages`] report its state |
 //!
-//! Only [`rpc`] opens a connection, and only the servers of [`check`] and [`pages`] take
-//! one. The rules and the book are handed what chains tell.
+//! Only [`rpc`] opens connections, and only the servers of [`check`] and [`pages`] accept
+//! them. The rules and the book get the chains' answers as arguments.
+//!
+//! # Examples
+//! Declare a message in an access list, then judge it against the log that it names:
+//! ```
+//! use alloy_primitives::{Address, LogData, keccak256};
+//! use haltbox_watch::access_list::{self, Declared};
+//! use haltbox_watch::dependency_set::DependencySet;
+//! use haltbox_watch::message::{Digested, Log, Message, Place};
+//! use haltbox_watch::validity::{Broken, Executing, Told, Validity, judge};
+//!
+//! let set = DependencySet::read(br#"{"dependencies": {"901": {}, "902": {}}}"#)?;
+//!
+//! // A contract on chain 901 emitted this log, the only one of block 48.
+//! let log = Log {
+//!     address: Address::repeat_byte(7),
+//!     data: LogData::new_unchecked(vec![keccak256("Hello(bytes)")], b"hello".into()),
+//! };
+//! let message = Message {
+//!     place: Place { chain: 901.into(), block: 48, timestamp: 1000, log: 0 },
+//!     origin: log.address,
+//!     payload: log.payload(),
+//! };
+//!
+//! // A transaction on chain 902 that executes the message must declare these entries.
+//! let declared = Declared::of(&message);
+//! assert_eq!(access_list::read(&declared.entries()), Ok(vec![declared]));
+//!
+//! // The message is valid if the log is there, and invalid if the block has no log.
+//! let executing = Executing { chain: 902.into(), timestamp: 1002 };
+//! let there = Told::Block { timestamp: 1000, logs: 1, log: Some(Digested::from(&log)) };
+//! assert_eq!(judge(&message, executing, &there, &set), Validity::Valid);
+//! let empty = Told::Block { timestamp: 1000, logs: 0, log: None };
+//! let broken = Broken::NoLog { logs: 0 };
+//! assert_eq!(judge(&message, executing, &empty, &set), Validity::Invalid(broken));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),
