@@ -368,7 +368,7 @@ impl NodeRules {
     pub fn end(&self, log: &mut NodeLog, sink: &mut dyn FnMut(Event)) {
         let banner = log.take_banner();
         let told = banner.and_then(|banner| self.behind_banner(banner, None));
-        let told = told.and_then(|event| log.placed(event));
+        let told = told.and_then(|event| log.complete(event));
         told.into_iter().for_each(sink);
     }
 

@@ -100,8 +100,8 @@ fn protected(life: &Lifecycle) -> Vec<&Block> {
     life.blocks().iter().filter(|b| b.is_protected()).collect()
 }
 
-// The table's language: steps separated by `;`, told by the slog, or by the
-// node's log behind an `n`.
+// The table's language: steps separated by `;`, from the slog, or from the node's log
+// behind an `n`.
 
 fn hash(hex: &str) -> AppHash {
     hex.parse().unwrap()
@@ -214,7 +214,7 @@ fn play(tape: &mut Tape, steps: &str) {
     }
 }
 
-/// A chain whose blocks may be replaced: its log alone tells of them.
+/// A chain whose blocks may be replaced; only its node's log reports them.
 #[test]
 fn a_broken_block_is_kept_and_a_replaced_one_is_not() {
     let head = |height: u64, hash: &str| {
@@ -1186,8 +1186,8 @@ fn both_streams_tell_of_the_same_blocks_in_any_order() {
     }
 }
 
-/// A node with kills and gaps strewn in behind its first start: before it, where
-/// a block begins is unknown, and a recorder opened again searches no further.
+/// A node with random kills and gaps after its first start. Before it, the begin of a
+/// block is unknown, and a recorder that is opened again searches no further back.
 fn troubled(dice: &mut Dice) -> Vec<Entry> {
     let lag = 1 + dice.roll(15);
     let mut entries = node(dice, 6, lag);

@@ -150,8 +150,8 @@ fn of_shipper(fields: Vec<Field<'_>>) -> Option<(Cow<'_, [u8]>, End)> {
     Some((Cow::Owned(line.trim_ascii_end().to_vec()), End::Newline))
 }
 
-/// Records that keep their fields in an object of their own, as lines of plain
-/// JSON; where a record holds a line of text, that line.
+/// Records that keep their fields in a nested object, as lines of plain JSON. If a record
+/// has a line of text, that line instead.
 fn of_records(text: &[u8]) -> Vec<(Cow<'static, [u8]>, End)> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Json>();
     let Some(Ok(value)) = values.next() else {
@@ -174,7 +174,8 @@ fn of_records(text: &[u8]) -> Vec<(Cow<'static, [u8]>, End)> {
     flat.map(|line| (Cow::Owned(line), End::Newline)).collect()
 }
 
-/// `None` if it has no inner fields, or a message of its own beside them.
+/// One record as plain JSON, or its line. `None` if it has no nested fields, or a message
+/// beside them.
 fn flat_record(record: Json) -> Option<Vec<u8>> {
     let Json::Object(record) = record else {
         return None;

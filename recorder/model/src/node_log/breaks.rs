@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::form::{Form, Told};
+use super::form::{Form, Values};
 use super::{HeightField, Keys, NodeRules, shown};
 use crate::event::{Break, Event};
 use crate::log_line::{End, Entry, LogLine};
@@ -72,7 +72,7 @@ impl BannerRule {
     fn told(&self, block: Option<&[u8]>) -> Event {
         let block = block.map(<[u8]>::trim_ascii);
         let told = block.and_then(|block| self.block.read(block, End::Newline));
-        let Told { height, hash } = told.unwrap_or_default();
+        let Values { height, hash } = told.unwrap_or_default();
         Event::Break(Break {
             height: height.filter(|height| *height > 0),
             local: hash,

@@ -35,7 +35,7 @@ enum Place {
 
 /// Values read from a text of some form.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Values {
     pub(super) height: Option<u64>,
     pub(super) hash: Option<AppHash>,
 }
@@ -57,8 +57,8 @@ impl Form {
 
     /// Reads `text`, which must have this form from start to end; `end` is what follows
     /// it.
-    pub(super) fn read(&self, text: &[u8], end: End) -> Option<Told> {
-        let mut told = Told::default();
+    pub(super) fn read(&self, text: &[u8], end: End) -> Option<Values> {
+        let mut told = Values::default();
         let mut rest = text;
         let parts = self.parts.as_ref()?;
         for (i, part) in parts.iter().enumerate() {

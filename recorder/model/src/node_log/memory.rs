@@ -17,7 +17,7 @@ const MIN_REPEATED: usize = 24;
 const SETTLED: u32 = 3;
 /// After this many lines about blocks in other shapes, and none in the known one, the new
 /// shape counts: the collector was changed.
-const STRANGERS: u32 = 100;
+const NEW_SHAPE_LINES: u32 = 100;
 /// Lines without a height before the operator is warned.
 const UNREAD: u64 = 100;
 /// The same for a log that had heights before.
@@ -39,7 +39,7 @@ pub struct NodeLog {
     /// Whether each line comes twice.
     doubled: bool,
     shape: Option<(Shape, u32)>,
-    strangers: u32,
+    other_shapes: u32,
     newest: Option<u64>,
     /// Height of the last block begun in this process.
     begun: Option<u64>,
@@ -131,7 +131,7 @@ impl NodeLog {
     }
 
     /// Notes that the next line is about the banner's block. Always returns true.
-    pub(super) fn await_block(&mut self, banner: usize) -> bool {
+    pub(super) fn expect_block(&mut self, banner: usize) -> bool {
         self.banner = Some(banner);
         true
     }
@@ -147,7 +147,7 @@ impl NodeLog {
     }
 
     /// Notes that a line of this shape was about a block.
-    pub(super) fn told_of_a_block(&mut self, shape: Shape) {
+    pub(super) fn saw_block(&mut self, shape: Shape) {
         self.told = true;
         self.heights += 1;
         self.longest = self.longest.max(self.since_height);
@@ -156,14 +156,14 @@ impl NodeLog {
         match &mut self.shape {
             Some((known, times)) if *known == shape => {
                 *times = times.saturating_add(1);
-                self.strangers = 0;
+                self.other_shapes = 0;
             }
-            Some((_, times)) if *times >= SETTLED && self.strangers < STRANGERS => {
-                self.strangers += 1;
+            Some((_, times)) if *times >= SETTLED && self.other_shapes < NEW_SHAPE_LINES => {
+                self.other_shapes += 1;
             }
             known => {
                 *known = Some((shape, 1));
-                self.strangers = 0;
+                self.other_shapes = 0;
             }
         }
     }
@@ -180,8 +180,8 @@ impl NodeLog {
 
     /// Completes an event with what earlier lines said. `None` if they reported it
     /// already.
-    pub(super) fn placed(&mut self, event: Event) -> Option<Event> {
-        self.go_on_to(event.height());
+    pub(super) fn complete(&mut self, event: Event) -> Option<Event> {
+        self.advance_to(event.height());
         Some(match event {
             Event::ProcessStart => {
                 self.begun = None;
@@ -200,10 +200,10 @@ impl NodeLog {
                 }
                 event
             }
-            Event::Mismatch(seen) => Event::Mismatch(self.placed_mismatch(seen)),
+            Event::Mismatch(seen) => Event::Mismatch(self.complete_mismatch(seen)),
             Event::Refused(refusal) => {
                 self.refused = refusal.height.or(self.refused);
-                let height = refusal.height.or(self.refused_last());
+                let height = refusal.height.or(self.last_refused());
                 Event::Refused(Refusal { height, ..refusal })
             }
             event => event,
@@ -212,7 +212,7 @@ impl NodeLog {
 
     /// Forgets what was said about a height once a later height comes: a divergent
     /// proposer was refused, and the chain continued.
-    fn go_on_to(&mut self, height: Option<u64>) {
+    fn advance_to(&mut self, height: Option<u64>) {
         self.newest = self.newest.max(height);
         let is_over = |of: u64| height.is_some_and(|height| height > of);
         self.refused = self.refused.filter(|of| !is_over(*of));
@@ -222,11 +222,11 @@ impl NodeLog {
 
     /// Height of the last refused block, if the log shows how far the chain is. Without
     /// that it may be an old one.
-    fn refused_last(&self) -> Option<u64> {
+    fn last_refused(&self) -> Option<u64> {
         self.refused.filter(|_| self.newest.is_some())
     }
 
-    fn placed_mismatch(&mut self, mut seen: Mismatch) -> Mismatch {
+    fn complete_mismatch(&mut self, mut seen: Mismatch) -> Mismatch {
         if seen.weight == Weight::Quoted {
             return seen;
         }
@@ -246,7 +246,7 @@ impl NodeLog {
             known.field == seen.field && known.local == seen.local && known.network == seen.network
         };
         let disputed = self.disputed.as_ref().filter(same);
-        seen.carried = disputed.map(|known| known.height).or(self.refused_last());
+        seen.carried = disputed.map(|known| known.height).or(self.last_refused());
         seen
     }
 

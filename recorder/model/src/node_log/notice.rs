@@ -64,7 +64,7 @@ impl Notice {
     }
 
     /// Whether a dying process says it.
-    pub(super) fn is_dying_of(&self, line: &[u8], newest: Option<u64>) -> bool {
+    pub(super) fn is_in_last_words(&self, line: &[u8], newest: Option<u64>) -> bool {
         let dying = DYING.iter().find_map(|start| line.strip_prefix(*start));
         dying.is_some_and(|rest| match self.begins.is_empty() {
             true => {
@@ -76,8 +76,8 @@ impl Notice {
     }
 
     /// Whether a line without a head says it: the line itself, or a dying process.
-    pub(super) fn is_said_by(&self, line: &[u8]) -> bool {
-        self.begins(line) || self.is_dying_of(line, None)
+    pub(super) fn is_said_without_head(&self, line: &[u8]) -> bool {
+        self.begins(line) || self.is_in_last_words(line, None)
     }
 
     fn begins(&self, text: &[u8]) -> bool {

@@ -58,11 +58,11 @@ impl<'a, 'l> Reading<'a, 'l> {
             return false;
         }
         let banner = self.rules.bare_banner(self.line, self.log.last());
-        banner.is_some_and(|banner| self.log.await_block(banner))
+        banner.is_some_and(|banner| self.log.expect_block(banner))
     }
 
     fn tell(&mut self, event: Event) {
-        if let Some(event) = self.log.placed(event) {
+        if let Some(event) = self.log.complete(event) {
             (self.sink)(event);
         }
     }
@@ -100,7 +100,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         let events = rule.into_iter().flat_map(|rule| &rule.events);
         let events: Vec<Event> = events.filter_map(|event| event.event(entry)).collect();
         if events.iter().any(|event| event.height().is_some()) {
-            self.log.told_of_a_block(self.line.shape());
+            self.log.saw_block(self.line.shape());
         }
         events.into_iter().for_each(|event| self.tell(event));
         rule.is_some() || rules.is_known(entry)
@@ -129,7 +129,7 @@ impl<'a, 'l> Reading<'a, 'l> {
         searched.is_match(self.line.text()).then_some(())?;
         let newest = self.log.newest();
         let any = |says: &dyn Fn(&[u8]) -> bool| raw && self.line.beginnings().any(says);
-        let dies = |notice: &&Notice| any(&|text| notice.is_dying_of(text, newest));
+        let dies = |notice: &&Notice| any(&|text| notice.is_in_last_words(text, newest));
         if let Some(notice) = farewells.iter().find(dies) {
             return Some(Event::Farewell {
                 why: notice.why.clone(),
@@ -140,7 +140,7 @@ impl<'a, 'l> Reading<'a, 'l> {
             .find(|notice| notice.stands_in(self.line.text()))?;
         Some(Event::Alarm {
             why: alarm.why.clone(),
-            quoted: !any(&|text| alarm.is_said_by(text)),
+            quoted: !any(&|text| alarm.is_said_without_head(text)),
         })
     }
 }

@@ -594,7 +594,7 @@ fn an_exception_that_cannot_be_read_is_no_break() {
     };
     let plain = |fields: &str| told(fields, true);
     assert!(plain("chain=902 reason=conflict").starts_with("break"));
-    // The other values of a key that stands twice are not looked at.
+    // Other values of a repeated key are ignored.
     assert_eq!(plain("chain=902 reason=conflict reason=reorg"), "nothing");
     assert_eq!(plain("chain=902 reason=reorg reason=conflict"), "nothing");
     assert!(plain("chain=902 reason=conflict reason=conflict").starts_with("break"));
