@@ -151,7 +151,7 @@ pub unsafe fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
 /// Reads the caller's options struct, of any version.
 ///
 /// # Safety
-/// `options` is NULL or has the bytes that its first field tells; its strings
+/// `options` is NULL or has as many bytes as its first field says; its strings
 /// are as for [`text`].
 pub unsafe fn options<'a>(options: *const haltbox_options) -> Result<Asked<'a>, Refusal> {
     const KNOWN: usize = size_of::<haltbox_options>();
@@ -196,7 +196,7 @@ pub unsafe fn options<'a>(options: *const haltbox_options) -> Result<Asked<'a>, 
 /// Fills the caller's span.
 ///
 /// # Safety
-/// `out` is not NULL and has the bytes that its first field tells.
+/// `out` is not NULL and has as many bytes as its first field says.
 pub unsafe fn put_span(out: *mut haltbox_span, span: haltbox_span) -> Result<(), Refusal> {
     // SAFETY: the caller vouches for the first field.
     let size = unsafe { struct_size(out.cast()) }?;

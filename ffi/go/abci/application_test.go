@@ -383,7 +383,7 @@ func TestTheFirstErrorIsToldOnce(t *testing.T) {
 }
 
 // busy executes each proposal in a goroutine that does not stop when its proposal is dropped. It
-// continues until all of them are told to end.
+// continues until all of them must end.
 type busy struct {
 	types.BaseApplication
 	tracer *kvtrace.Tracer

@@ -279,7 +279,7 @@ impl Keeper {
         self.put(&mut state, &missing.entry());
     }
 
-    /// What is due by the clock alone.
+    /// Does what is due by the clock.
     pub(super) fn look(&self) {
         let mut state = self.state();
         let is_due = state

@@ -137,7 +137,7 @@ impl Followed {
                         Input::Levels(at, of.status(&asking))
                     }
                 };
-                // Nobody listens: the watcher ends.
+                // An error means that the watcher ends.
                 let _ = sender.send(input);
             }
         };

@@ -151,7 +151,7 @@ pub struct Missing {
     /// The last one.
     #[serde(deserialize_with = "lenient::value")]
     pub to: u64,
-    /// Their bytes, where known.
+    /// Their bytes, if known.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "lenient::value"

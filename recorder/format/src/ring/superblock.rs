@@ -26,7 +26,7 @@ pub struct Superblock {
     pub file_size: u64,
     /// How often the ring was opened for writing.
     pub epoch: u32,
-    /// BLAKE3 of the machine's id; zero where the machine has none.
+    /// BLAKE3 of the machine's id; zero if the machine has none.
     pub machine: [u8; 32],
     /// Boot id of the last opening; information only.
     pub boot: [u8; 16],

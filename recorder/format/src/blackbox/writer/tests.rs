@@ -10,7 +10,7 @@ use crate::blackbox::{
     SeekTable,
 };
 
-/// A real slog, or generated lines where there is none.
+/// A real slog, or generated lines if there is none.
 fn slog() -> Vec<u8> {
     recorded().unwrap_or_else(|| generated(60_000))
 }
@@ -603,7 +603,7 @@ fn a_block_is_taken_out_of_a_box_with_its_cranks_and_nothing_before_it() {
         joiner.finish(Identity::default(), fields()).unwrap();
         let taken = out.into_inner();
         let expected = [block(entry.height), between(entry.height), b"\n".to_vec()].concat();
-        // What follows it in its last frame comes along.
+        // The lines that follow it in its last frame are copied, too.
         let found = slog_of(&taken);
         assert!(expected.starts_with(&found) && found.starts_with(&block(entry.height)));
         assert_eq!(check_index(&taken), [entry.height]);
