@@ -245,6 +245,19 @@ func main() {
 "#;
 
 #[test]
+fn the_tool_that_releases_is_formatted_vetted_and_tidy() {
+    if !toolchain("go") {
+        return;
+    }
+    let tool = root().join("packaging/go");
+    let unformatted = Command::new("gofmt").arg("-l").arg(&tool).output();
+    let unformatted = unformatted.expect("gofmt comes with go").stdout;
+    assert_eq!(String::from_utf8_lossy(&unformatted), "");
+    go(&tool, &["vet", "./..."], &[]);
+    go(&tool, &["mod", "tidy", "-diff"], &[]);
+}
+
+#[test]
 fn an_importer_gets_the_libraries_with_the_module() {
     let Some(checkout) = Checkout::made() else {
         return;
