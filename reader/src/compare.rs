@@ -4,7 +4,7 @@
 //! Two readings. The first makes a tape of each source, block by block, a
 //! digest for each crank ([`crate::tape`], cut by [`cutter`]), and lays the tapes side by side
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
-//! second fetches the entries ([`evidence`]) and tells the class ([`verdict`]).
+//! second fetches the entries ([`evidence`]) and tells the class ([`classify`]).
 //! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
 
 mod app_hash_dispute;
@@ -12,6 +12,7 @@ mod attempts;
 mod branches;
 pub mod chain;
 pub mod changes;
+pub mod classify;
 pub mod cutter;
 pub mod diff;
 pub mod document;
@@ -32,6 +33,7 @@ pub mod reads;
 pub mod repeats;
 pub mod replay;
 mod roots;
+pub mod side;
 mod standing;
 mod step_part;
 pub mod streams;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use haltbox_format::AppHash;
 use haltbox_format::mark::State;
 
-use super::pair::{Agreement, Comparison, Side};
+use super::pair::{Agreement, Comparison, Coverage};
 use super::party::Party;
 use super::streams;
 use super::verdict::Verdict;
@@ -88,7 +88,7 @@ impl Dispute {
                 .any(|row| row.height == height && row.agreement == Agreement::Same)
         };
         if let Some((height, _)) = self.diverged.iter().find(|(height, _)| !whole(*height)) {
-            let side = |side: &Side| {
+            let side = |side: &Coverage| {
                 side.heights
                     .is_some_and(|(first, last)| (first..=last).contains(height))
             };
@@ -149,7 +149,7 @@ impl Dispute {
 
 /// The AppHashes differ after a block of which a side has a part only.
 fn in_part(height: u64, comparison: &Comparison) -> (Verdict, String, Vec<String>) {
-    let lacks = |side: &Side| side.incomplete.contains(&height);
+    let lacks = |side: &Coverage| side.incomplete.contains(&height);
     let who = match comparison.sides.each_ref().map(lacks) {
         [true, false] => "A does not cover",
         [false, true] => "B does not cover",

@@ -7,6 +7,7 @@ use haltbox_model::{Profile, SlogRules, json};
 
 use super::app_hash_dispute::Dispute;
 use super::changes;
+use super::classify::{Finding, other_inputs_words};
 use super::document::{
     BreakFacts, Consequence, Context, Document, HeightFacts, LastWrite, Place, SideFacts, Sides,
 };
@@ -15,13 +16,14 @@ use super::evidence::{Entry, Evidence};
 use super::judgements::{self, Dissent, Judgements};
 use super::last_write::{self, StoreKey};
 use super::outcome::{self, Aside};
-use super::pair::{ActivityParting, Agreement, Comparison, HeightRow, Parting, Side};
+use super::pair::{ActivityParting, Agreement, Comparison, Coverage, HeightRow, Parting};
 use super::parting_place::{self, Settled, both, settle};
 use super::party::Party;
 use super::replay::{self, Form, Mismatch, Originals, Replays};
 use super::roots;
+use super::side::Side;
 use super::streams;
-use super::verdict::{Finding, Verdict, Which, other_inputs_words};
+use super::verdict::Verdict;
 use super::version;
 use crate::count::counted;
 use crate::fingerprint;
@@ -134,7 +136,7 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
              with a fingerprint; compare the recordings themselves"
         ));
     }
-    let hashless = |side: &Side| side.summary.without_hashes > 0;
+    let hashless = |side: &Coverage| side.summary.without_hashes > 0;
     let apart = comparison.apart > 0 || comparison.whole == 0 && hashless(one) != hashless(other);
     if (prints[0] || prints[1]) && apart && comparison.parting.is_none() {
         let name = match (hashless(one), hashless(other)) {
@@ -167,7 +169,7 @@ fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<String>
 }
 
 /// Which sources hold no block.
-fn without_blocks(a: &Side, b: &Side) -> Option<String> {
+fn without_blocks(a: &Coverage, b: &Coverage) -> Option<String> {
     let who = match (a.blocks, b.blocks) {
         (0, 0) => "neither side",
         (0, _) => "A",
@@ -200,8 +202,8 @@ fn why_no_block(prefixed: u64, cranks: u64) -> String {
     }
 }
 
-fn ranges(a: &Side, b: &Side) -> String {
-    let range = |side: &Side| match side.heights {
+fn ranges(a: &Coverage, b: &Coverage) -> String {
+    let range = |side: &Coverage| match side.heights {
         Some((first, last)) if first == last => format!("height {first}"),
         Some((first, last)) => format!("heights {first} to {last}"),
         None => "no height".to_owned(),
@@ -285,8 +287,8 @@ fn torn(evidence: &[Evidence; 2]) -> Option<String> {
     }
 }
 
-fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Which, Mismatch)> {
-    let sides = [Which::A, Which::B].into_iter().zip(replays);
+fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Side, Mismatch)> {
+    let sides = [Side::A, Side::B].into_iter().zip(replays);
     let found = sides.flat_map(|(which, replays)| {
         replays
             .iter()
@@ -500,7 +502,7 @@ impl Document {
 
     /// Digests are of canonical entries alone.
     fn warn_of_digests(&mut self, parties: [&Party; 2]) {
-        for (which, party) in [Which::A, Which::B].into_iter().zip(parties) {
+        for (which, party) in [Side::A, Side::B].into_iter().zip(parties) {
             if party.source.is_fingerprint() && judgements::is_judged(party) {
                 self.notes.push(format!(
                     "{} is a fingerprint: it covers the contents of the blocks, but not the \
@@ -544,7 +546,7 @@ impl Document {
         let [a, b] = replays;
         self.sides.a.replays.clone_from(a);
         self.sides.b.replays.clone_from(b);
-        for (which, replays) in [Which::A, Which::B].into_iter().zip(replays) {
+        for (which, replays) in [Side::A, Side::B].into_iter().zip(replays) {
             let Some(replays) = replays else { continue };
             let (checked, wrong) = (replays.checked, replays.wrong.len());
             if wrong == 0 {
@@ -564,7 +566,7 @@ impl Document {
         }
     }
 
-    fn replay(&mut self, which: Which, mismatch: &Mismatch) {
+    fn replay(&mut self, which: Side, mismatch: &Mismatch) {
         let height = mismatch.before_height;
         let before = height.map_or(String::new(), |height| format!(" before height {height}"));
         let (own, delivery, vat) = (which.name(), mismatch.delivery, &mismatch.vat);
@@ -589,7 +591,7 @@ impl Document {
             kind: mismatch.kind.clone(),
             ..Place::default()
         });
-        let side = if which == Which::A {
+        let side = if which == Side::A {
             &mut self.sides.a
         } else {
             &mut self.sides.b
@@ -668,7 +670,7 @@ impl Document {
 
     /// The part of its block that the step stands in. The other side may have recorded more
     /// of that than the one that has the step.
-    fn tell_part(&mut self, evidence: &[Evidence; 2], told_by: Which) {
+    fn tell_part(&mut self, evidence: &[Evidence; 2], told_by: Side) {
         let parts = [told_by, told_by.other()].map(|side| &evidence[side.index()].part);
         let Some(place) = &mut self.place else { return };
         if place.op.is_some() && place.tx.is_none() {
@@ -864,7 +866,7 @@ impl Document {
         ));
     }
 
-    fn warn_of_gaps(&mut self, parting: &Parting, sides: &[Side; 2]) {
+    fn warn_of_gaps(&mut self, parting: &Parting, sides: &[Coverage; 2]) {
         let height = parting.a.0.height;
         for (name, side) in [("A", &sides[0]), ("B", &sides[1])] {
             if let Some(missing) = side.missing.iter().rev().find(|missing| **missing < height) {
@@ -1116,7 +1118,7 @@ fn is_left_out(comparison: &Comparison) -> bool {
 
 /// Some height before this one is not there, or nothing of it could be compared.
 fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
-    let missing = |side: &Side| side.missing.iter().any(|missing| *missing < height);
+    let missing = |side: &Coverage| side.missing.iter().any(|missing| *missing < height);
     let mut rows = comparison.rows.iter();
     comparison.sides.iter().any(missing)
         || rows.any(|row| row.height < height && row.agreement == Agreement::Unknown)
@@ -1179,7 +1181,7 @@ fn uncovered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<St
         let at = comparison.rows.iter().position(|row| row.height == *height);
         at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
     };
-    let lacking = |of: fn(&Side) -> &Vec<u64>, wanted: &dyn Fn(&u64) -> bool| {
+    let lacking = |of: fn(&Coverage) -> &Vec<u64>, wanted: &dyn Fn(&u64) -> bool| {
         let first = comparison.sides.each_ref().map(|side| {
             let mut heights = of(side).iter().copied();
             heights.find(|height| wanted(height))
@@ -1202,7 +1204,7 @@ fn uncovered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<St
     ))
 }
 
-fn facts(party: &Party, side: &Side) -> SideFacts {
+fn facts(party: &Party, side: &Coverage) -> SideFacts {
     SideFacts {
         path: party.path.display().to_string(),
         kind: party.source.kind().to_owned(),
@@ -1238,7 +1240,7 @@ fn facts(party: &Party, side: &Side) -> SideFacts {
 }
 
 /// Where a kernel started; a host without one has none.
-fn kernel_starts(party: &Party, side: &Side) -> Vec<u64> {
+fn kernel_starts(party: &Party, side: &Coverage) -> Vec<u64> {
     match party.vocabulary.has_cranks() {
         true => side.summary.kernel_starts.clone(),
         false => Vec::new(),
@@ -1262,7 +1264,7 @@ fn notes(parties: [&Party; 2], settled: &Settled) -> Vec<String> {
         notes.extend(writing_notes(name, side, party));
     }
     notes.extend(undecided_note(&settled.comparison));
-    let told = |side: &Side| side.summary.rewritten || side.summary.without_hashes > 0;
+    let told = |side: &Coverage| side.summary.rewritten || side.summary.without_hashes > 0;
     if settled.same_values && !sides.iter().any(told) {
         notes.push(
             "the two differ in bytes but not in values: another JSON writer rewrote one of them"
@@ -1288,7 +1290,7 @@ fn undecided_note(comparison: &Comparison) -> Option<String> {
 /// What is to be known of heights that were executed more than once.
 fn execution_notes(
     name: &str,
-    side: &Side,
+    side: &Coverage,
     attempt: Option<u32>,
     settled: &Settled,
 ) -> Vec<String> {
@@ -1353,7 +1355,7 @@ fn execution_notes(
 }
 
 /// What is to be known of how a source was written.
-fn writing_notes(name: &str, side: &Side, party: &Party) -> Vec<String> {
+fn writing_notes(name: &str, side: &Coverage, party: &Party) -> Vec<String> {
     let mut notes = Vec::new();
     let summary = &side.summary;
     if let Some(what) = summary.changed_by() {

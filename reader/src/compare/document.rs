@@ -7,8 +7,9 @@ use super::changes::Change;
 use super::inputs::OtherOwn;
 use super::last_write::Write;
 use super::replay::{Mismatch, Replays};
+use super::side::Side;
 use super::streams::StreamFacts;
-use super::verdict::{Verdict, Which};
+use super::verdict::Verdict;
 use crate::vocabulary::Vocabulary;
 
 /// The whole answer; `docs/json.md` describes it.
@@ -32,7 +33,7 @@ pub struct Document {
     pub changes: Vec<Change>,
     /// The step stands on this side only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inserted_on: Option<Which>,
+    pub inserted_on: Option<Side>,
     /// Entries around the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<Sides<Context>>,
@@ -41,7 +42,7 @@ pub struct Document {
     pub last_write: Option<LastWrite>,
     /// Replays that do not match.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub replays: Vec<(Which, Mismatch)>,
+    pub replays: Vec<(Side, Mismatch)>,
     /// What followed from the first difference.
     pub consequence: Consequence,
     /// Heights that both have.

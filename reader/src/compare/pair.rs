@@ -11,8 +11,8 @@ use super::cutter::{self, Depth};
 use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
 use super::party::Party;
+use super::side::Side;
 use super::streams::OneSided;
-use super::verdict::Which;
 use crate::fingerprint;
 use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, UnitDigest, What};
 use crate::vocabulary::{Amount, Vocabulary};
@@ -94,7 +94,7 @@ pub struct ActivityParting {
 
 /// One side's coverage.
 #[derive(Clone, Debug, Default)]
-pub struct Side {
+pub struct Coverage {
     /// What the source told.
     pub summary: Summary,
     /// Lowest and highest height.
@@ -139,7 +139,7 @@ pub struct OtherHash {
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Sides A and B.
-    pub sides: [Side; 2],
+    pub sides: [Coverage; 2],
     /// The first difference.
     pub parting: Option<Parting>,
     /// Where both are equal up to a crank that a side does not have to its end: only
@@ -174,7 +174,7 @@ pub struct Comparison {
     pub replaced: Vec<u64>,
     /// Heights at which a side began another block on its proposal, and its recording
     /// ends before the decision.
-    pub undecided: Vec<(u64, Vec<Which>)>,
+    pub undecided: Vec<(u64, Vec<Side>)>,
     /// Heights that differ.
     pub differing: u64,
     /// Inputs and steps that both have in the heights that both have whole.
@@ -502,14 +502,14 @@ pub fn compare(
             }
         }
     }
-    comparison.sides.iter_mut().for_each(Side::end);
+    comparison.sides.iter_mut().for_each(Coverage::end);
     for (side, reader) in comparison.sides.iter_mut().zip([a, b]) {
         (side.summary, side.executions) = reader.finish()?;
     }
     Ok(comparison)
 }
 
-impl Side {
+impl Coverage {
     fn take(&mut self, block: &BlockTape, every: bool) {
         if let Some((_, last)) = self.heights.filter(|_| every) {
             let between = last.saturating_add(1)..block.height;
@@ -591,7 +591,7 @@ impl Comparison {
     }
 
     /// One block is a proposal, and it is unknown whether the network decided it.
-    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, sides: Vec<Which>) {
+    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, sides: Vec<Side>) {
         if self.undecided.len() < TOLD {
             self.undecided.push((a.height, sides));
         }
@@ -720,7 +720,7 @@ impl Comparison {
     }
 
     fn parting_at(&self, a: BlockTape, at_a: usize, b: BlockTape, at_b: usize) -> Parting {
-        let is_before = |(height, _): &(u64, Vec<Which>)| height.checked_add(1) == Some(a.height);
+        let is_before = |(height, _): &(u64, Vec<Side>)| height.checked_add(1) == Some(a.height);
         let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height))
             || self.undecided.iter().any(is_before);
         let first_seen = at_a == 0 || at_b == 0;
@@ -796,11 +796,11 @@ impl Comparison {
 }
 
 /// The sides whose block is a proposal that may not be the block of its height.
-fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Which>> {
+fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Side>> {
     match (a.is_undecided(), b.is_undecided()) {
-        (true, true) => Some(vec![Which::A, Which::B]),
-        (true, false) => Some(vec![Which::A]),
-        (false, true) => Some(vec![Which::B]),
+        (true, true) => Some(vec![Side::A, Side::B]),
+        (true, false) => Some(vec![Side::A]),
+        (false, true) => Some(vec![Side::B]),
         (false, false) => None,
     }
 }

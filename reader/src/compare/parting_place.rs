@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use super::classify::Case;
 use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
 use super::party::{Party, Reading};
-use super::verdict::Case;
 use crate::source::Blocks;
 
 /// Rises of one source that are compared where its node went back, the last ones.
@@ -119,7 +119,7 @@ fn rank(of: &Settled) -> impl Ord + use<> {
     let comparison = &of.comparison;
     let open = comparison.is_broken() || comparison.apart > 0;
     let [one, other] = &comparison.sides;
-    let size = |side: &pair::Side| (side.summary.lines, side.summary.cranks);
+    let size = |side: &pair::Coverage| (side.summary.lines, side.summary.cranks);
     let larger = if size(one) < size(other) { other } else { one };
     (
         (open, comparison.whole, comparison.cranks.0),
@@ -209,7 +209,7 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
 
 /// Whether both have to be read in another way than they were, by what that told.
 fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
-    let any = |tells: &dyn Fn(&pair::Side) -> bool| comparison.sides.iter().any(tells);
+    let any = |tells: &dyn Fn(&pair::Coverage) -> bool| comparison.sides.iter().any(tells);
     let parted = comparison.parting.is_some();
     if !parties[0].is_told() && any(&|side| side.summary.wrapped > 0) {
         parties.iter().for_each(|party| party.read_as_told());
@@ -217,7 +217,7 @@ fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
     }
     // Another writer may have written the heights otherwise, or what stands behind the
     // place where they part.
-    let by_value = |side: &pair::Side| {
+    let by_value = |side: &pair::Coverage| {
         side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
     };
     if !parties[0].is_by_value() && any(&by_value) {

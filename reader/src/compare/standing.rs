@@ -2,13 +2,13 @@
 //! something more, are the same things in another order, or is it something else?
 //! Whatever is said of A and B is said of B and A, turned round.
 
-use super::verdict::Which;
+use super::side::Side;
 
 /// What stands at the place where two lists part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// So many are on this side alone; behind them both go on together.
-    Only(Which, usize),
+    Only(Side, usize),
     /// What stands here on either side follows on the other.
     Moved,
     /// Neither follows on the other.
@@ -19,8 +19,8 @@ pub enum Standing {
 pub fn standing<T: PartialEq>(a: &[T], b: &[T]) -> Standing {
     let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
         return match (a.is_empty(), b.is_empty()) {
-            (false, true) => Standing::Only(Which::A, a.len()),
-            (true, false) => Standing::Only(Which::B, b.len()),
+            (false, true) => Standing::Only(Side::A, a.len()),
+            (true, false) => Standing::Only(Side::B, b.len()),
             _ => Standing::Other,
         };
     };
@@ -28,8 +28,8 @@ pub fn standing<T: PartialEq>(a: &[T], b: &[T]) -> Standing {
     let more_on_b = count(b, first_b) > count(a, first_b);
     let at = |list: &[T], wanted: &T| list.iter().position(|found| found == wanted);
     match (more_on_a, more_on_b) {
-        (true, false) => Standing::Only(Which::A, at(a, first_b).unwrap_or(1)),
-        (false, true) => Standing::Only(Which::B, at(b, first_a).unwrap_or(1)),
+        (true, false) => Standing::Only(Side::A, at(a, first_b).unwrap_or(1)),
+        (false, true) => Standing::Only(Side::B, at(b, first_a).unwrap_or(1)),
         (false, false) => Standing::Moved,
         (true, true) => Standing::Other,
     }
@@ -46,20 +46,20 @@ mod tests {
     #[test]
     fn what_is_said_of_two_is_said_of_them_turned_round() {
         let table = [
-            ("xab", "ab", Standing::Only(Which::A, 1)),
-            ("xyab", "ab", Standing::Only(Which::A, 2)),
-            ("aab", "b", Standing::Only(Which::A, 2)),
-            ("x", "", Standing::Only(Which::A, 1)),
+            ("xab", "ab", Standing::Only(Side::A, 1)),
+            ("xyab", "ab", Standing::Only(Side::A, 2)),
+            ("aab", "b", Standing::Only(Side::A, 2)),
+            ("x", "", Standing::Only(Side::A, 1)),
             ("ab", "ba", Standing::Moved),
             ("abz", "bac", Standing::Moved),
             ("xab", "yab", Standing::Other),
             // One more of what both have.
-            ("xyx", "yx", Standing::Only(Which::A, 1)),
+            ("xyx", "yx", Standing::Only(Side::A, 1)),
         ];
         for (a, b, expected) in table {
             assert_eq!(standing(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
             let turned = match expected {
-                Standing::Only(_, count) => Standing::Only(Which::B, count),
+                Standing::Only(_, count) => Standing::Only(Side::B, count),
                 same => same,
             };
             assert_eq!(standing(b.as_bytes(), a.as_bytes()), turned, "{b} {a}");

@@ -6,11 +6,11 @@ use std::io;
 
 use haltbox_model::json;
 
+use super::classify::Finding;
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
 use super::parting_place::both;
 use super::party::Party;
-use super::verdict::Finding;
 use crate::source::Source;
 use crate::tape::{BlockTape, Finds};
 use crate::vocabulary::{Vocabulary, entry};

@@ -10,7 +10,8 @@ use super::timeline::timeline;
 use crate::compare::changes::Change;
 use crate::compare::document::{Document, SideFacts};
 use crate::compare::last_write::Write;
-use crate::compare::verdict::{Verdict, Which};
+use crate::compare::side::Side;
+use crate::compare::verdict::Verdict;
 use haltbox_model::outside::visible;
 
 /// Characters of one value that the page holds.
@@ -194,8 +195,8 @@ fn step(out: &mut String, document: &Document) {
     };
     out.push_str("<section><h2>Around the step</h2>\n<div class=two>\n");
     let sides = [
-        (Which::A, &document.sides.a, &context.a),
-        (Which::B, &document.sides.b, &context.b),
+        (Side::A, &document.sides.a, &context.a),
+        (Side::B, &document.sides.b, &context.b),
     ];
     let brief = |line: &str| document.vocabulary.brief(line);
     for (which, side, context) in sides {

@@ -5,8 +5,9 @@ use std::io::IsTerminal;
 
 use crate::compare::document::{Document, LastWrite, Place, SideFacts};
 use crate::compare::last_write::Write;
+use crate::compare::side::Side;
 use crate::compare::streams::facts_words;
-use crate::compare::verdict::{Verdict, Which};
+use crate::compare::verdict::Verdict;
 use crate::count::counted;
 use haltbox_model::Outside;
 
@@ -195,8 +196,8 @@ fn changes(out: &mut String, document: &Document, colour: Colour) {
     }
     if document.changes.is_empty() {
         let only = match document.inserted_on {
-            Some(Which::A) => document.sides.a.line.as_ref().map(|line| ("A", "31", line)),
-            Some(Which::B) => document.sides.b.line.as_ref().map(|line| ("B", "32", line)),
+            Some(Side::A) => document.sides.a.line.as_ref().map(|line| ("A", "31", line)),
+            Some(Side::B) => document.sides.b.line.as_ref().map(|line| ("B", "32", line)),
             None => None,
         };
         if let Some((name, style, line)) = only {

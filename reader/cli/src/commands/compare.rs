@@ -13,7 +13,8 @@ use super::{Outcome, output, party, shown};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::document::Document;
 use haltbox_reader::compare::groups::{self, Group, Node};
-use haltbox_reader::compare::verdict::{Verdict, Which};
+use haltbox_reader::compare::side::Side;
+use haltbox_reader::compare::verdict::Verdict;
 use haltbox_reader::report::text::{self, Colour};
 
 /// Group nodes by what they executed, and show where the groups diverge
@@ -531,7 +532,7 @@ fn undecided(document: &Document) -> String {
 fn is_of_a(document: &Document) -> bool {
     let mut replays = document.replays.iter();
     document.verdict == Verdict::Replay
-        && replays.all(|(which, replay)| *which == Which::A && !replay.of_other)
+        && replays.all(|(which, replay)| *which == Side::A && !replay.of_other)
 }
 
 /// The height at which a comparison says that two part.
