@@ -11,7 +11,7 @@
 //! ```no_run
 //! use haltbox_model::Profile;
 //! use haltbox_reader::compare::{diff, party::Party};
-//! use haltbox_reader::{Survey, open};
+//! use haltbox_reader::{Survey, open, report};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let profile = Profile::builtin("agoric")?;
@@ -22,7 +22,7 @@
 //! for block in &Survey::of(&a.source, &profile)?.blocks {
 //!     println!("height {} attempt {}", block.height, block.attempt);
 //! }
-//! println!("{}", diff::diff(&a, &b)?.summary);
+//! println!("{}", report::summary::words(&diff::diff(&a, &b)?));
 //! # Ok(())
 //! # }
 //! ```

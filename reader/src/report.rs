@@ -1,8 +1,14 @@
-//! Answers as people read them: that of `haltbox diff` on a terminal ([`text`]) and as a
-//! page ([`html`]), that of `haltbox report` as both ([`incident`]).
+//! Answers as people and programs read them. What `haltbox diff` found is put into words here
+//! and nowhere else ([`summary`], [`remarks`], [`requests`]), and laid out as JSON
+//! ([`document`]), on a terminal ([`text`]) and as a page ([`html`]); what `haltbox report`
+//! found as text and page ([`incident`]).
 
 pub mod checks;
+pub mod document;
 pub mod html;
 pub mod incident;
+pub mod remarks;
+mod requests;
+pub mod summary;
 pub mod text;
 mod timeline;

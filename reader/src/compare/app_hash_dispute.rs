@@ -6,19 +6,17 @@ use std::collections::BTreeMap;
 use haltbox_format::AppHash;
 use haltbox_format::mark::State;
 
-use super::pair::{Agreement, Comparison, Coverage};
+use super::finding::Outcome;
+use super::pair::{Agreement, Comparison};
 use super::party::Party;
-use super::streams;
-use super::verdict::Verdict;
+use super::side::Who;
 use crate::source::{Blocks, Source};
-use crate::vocabulary::Vocabulary;
 
 /// What the sources themselves say is in dispute.
 pub(super) struct Dispute {
     /// Heights at which a source says that it diverged, and how.
     diverged: Vec<(u64, bool)>,
     hashes: [BTreeMap<u64, AppHash>; 2],
-    vocabulary: &'static dyn Vocabulary,
 }
 
 impl Dispute {
@@ -26,7 +24,6 @@ impl Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
-            vocabulary: a.vocabulary,
         };
         for (index, party) in [a, b].into_iter().enumerate() {
             dispute.read(index, party);
@@ -80,89 +77,49 @@ impl Dispute {
         told.into_iter().chain(seen).min()
     }
 
-    pub(super) fn judge(&self, comparison: &Comparison) -> Option<(Verdict, String, Vec<String>)> {
-        let whole = |height: u64| {
-            comparison
-                .rows
-                .iter()
-                .any(|row| row.height == height && row.agreement == Agreement::Same)
-        };
-        if let Some((height, _)) = self.diverged.iter().find(|(height, _)| !whole(*height)) {
-            let side = |side: &Coverage| {
-                side.heights
-                    .is_some_and(|(first, last)| (first..=last).contains(height))
-            };
-            let who = match (side(&comparison.sides[0]), side(&comparison.sides[1])) {
-                (true, false) => "B does not cover",
-                (false, true) => "A does not cover",
-                _ => "neither fully covers",
-            };
-            let ask = vec![format!(
-                "height {height} from that side: haltbox freeze --height {height}"
-            )];
-            return Some((
-                Verdict::Insufficient,
-                format!(
-                    "everything that both cover is equal, but {who} the disputed height {height}"
-                ),
-                ask,
-            ));
+    pub(super) fn judge(&self, comparison: &Comparison) -> Option<Outcome> {
+        if let Some(outcome) = self.not_covered(comparison) {
+            return Some(outcome);
         }
         if let Some(height) = self.other_app_hash(comparison) {
-            let told = comparison.other_app_hash;
-            let told = told.filter(|told| told.height == height);
-            if told.is_some_and(|told| !told.whole) {
-                return Some(in_part(height, comparison));
-            }
-            let what = match told.is_some_and(|told| told.reads_differ) {
-                true => "every input, write and result",
-                false => "every entry",
-            };
-            let why = format!("{what} up to height {height} is equal, but the AppHashes differ");
-            if let Some(of) = told.and_then(|told| told.one_sided) {
-                let only = streams::only(of, comparison.streams());
-                let why =
-                    format!("{why}; at height {height} {only}: the difference may be in these");
-                let ask = format!(
-                    "height {height} from two nodes that record the same kinds of entries: one \
-                     that agrees with A, one that agrees with B"
-                );
-                return Some((Verdict::Insufficient, why, vec![ask]));
-            }
-            let collect = self.vocabulary.outside().iter();
-            let collect = collect.map(|ask| (*ask).to_owned()).collect();
-            return Some((Verdict::Outside, why, collect));
+            return Some(other_app_hash(height, comparison));
         }
         let (height, _) = self.diverged.iter().find(|(_, results)| *results)?;
-        Some((
-            Verdict::ResultsOnly,
-            format!(
-                "every entry and the AppHash are equal, but the LastResultsHash of height \
-                 {height} differs"
-            ),
-            vec![
-                "the transaction results of the block from both nodes (code, gas, data)".to_owned(),
-            ],
-        ))
+        Some(Outcome::Results(*height))
+    }
+
+    /// The first height in dispute that was not found to be equal: everything else is.
+    fn not_covered(&self, comparison: &Comparison) -> Option<Outcome> {
+        let is_same = |height: u64| {
+            let mut rows = comparison.rows.iter();
+            rows.any(|row| row.height == height && row.agreement == Agreement::Same)
+        };
+        let (height, _) = self.diverged.iter().find(|(height, _)| !is_same(*height))?;
+        let lacks = comparison.sides.each_ref().map(|side| {
+            let within = |(first, last): (u64, u64)| (first..=last).contains(height);
+            !side.heights.is_some_and(within)
+        });
+        Some(Outcome::Disputed {
+            who: Who::of(lacks),
+            height: *height,
+        })
     }
 }
 
-/// The AppHashes differ after a block of which a side has a part only.
-fn in_part(height: u64, comparison: &Comparison) -> (Verdict, String, Vec<String>) {
-    let lacks = |side: &Coverage| side.incomplete.contains(&height);
-    let who = match comparison.sides.each_ref().map(lacks) {
-        [true, false] => "A does not cover",
-        [false, true] => "B does not cover",
-        _ => "neither covers",
-    };
-    (
-        Verdict::Insufficient,
-        format!(
-            "the AppHashes already differ after height {height}, which {who} completely: the \
-             difference is there or earlier"
-        ),
-        vec![format!(
-            "height {height} and the heights before it, from both nodes"
-        )],
-    )
+/// The AppHashes differ at a height, and every entry that both have is equal.
+fn other_app_hash(height: u64, comparison: &Comparison) -> Outcome {
+    let told = comparison.other_app_hash;
+    let told = told.filter(|told| told.height == height);
+    if told.is_some_and(|told| !told.whole) {
+        let lacks = comparison.sides.each_ref();
+        let lacks = lacks.map(|side| side.incomplete.contains(&height));
+        let who = Who::of(lacks);
+        return Outcome::AppHashInPart { who, height };
+    }
+    let only = told.and_then(|told| told.one_sided);
+    Outcome::AppHash {
+        height,
+        reads_differ: told.is_some_and(|told| told.reads_differ),
+        only: only.map(|only| only.named(comparison.streams())),
+    }
 }

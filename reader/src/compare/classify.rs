@@ -1,9 +1,10 @@
 //! The first difference of two recordings: the step, and the class of the fault.
 
-use haltbox_model::{Profile, SlogRules};
+use haltbox_model::{Profile, SlogRules, json};
 
+use super::cause::{Cause, Fault, Surplus};
 use super::evidence::{Entry, Evidence};
-use super::order::{Moved, moved as operations_moved};
+use super::order::moved as operations_moved;
 use super::pair::{Coverage, Parting};
 use super::side::Side;
 use super::standing::{Standing, standing};
@@ -12,46 +13,66 @@ use crate::tape::{BlockTape, Unit, UnitDigest, What};
 use crate::values;
 use crate::vocabulary::{Asked, Numbers, Role, Vocabulary, entry};
 
-/// The class of the first difference, and the step.
+/// The first difference: its cause, and the step on both sides.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    /// Its class.
-    pub verdict: Verdict,
-    /// One sentence on it.
-    pub summary: String,
-    /// Index of the step among the entries of its unit.
-    pub index: usize,
+pub struct Difference {
+    /// What differs.
+    pub cause: Cause,
+    /// What of each recording proves nothing here; then the cause stands for nothing.
+    pub faults: [Option<Fault>; 2],
     /// The step on each side.
     pub steps: [Option<Entry>; 2],
     /// Entries of the unit before the step, on each side.
     pub leading: [Vec<Entry>; 2],
     /// Entries behind it.
     pub trailing: [Vec<Entry>; 2],
-    /// The step stands on this side only.
-    pub inserted_on: Option<Side>,
     /// The side whose step gives the place its numbers.
-    pub told_by: Side,
-    /// The two steps are one another's counterparts: what differs in them can be
-    /// told.
-    pub counterparts: bool,
-    /// The step, in the words of the entry that both or one side has.
+    pub numbered_by: Side,
+    /// The numbers of that step.
     pub numbers: Numbers,
-    /// Type of that entry.
+    /// Its type.
     pub kind: String,
     /// Its role.
     pub role: Role,
-    /// What should be known besides.
-    pub notes: Vec<String>,
-    vocabulary: &'static dyn Vocabulary,
+}
+
+impl Difference {
+    /// The class of the fault.
+    pub fn verdict(&self) -> Verdict {
+        match self.is_broken() {
+            true => Verdict::Insufficient,
+            false => self.cause.verdict(),
+        }
+    }
+
+    /// A recording is broken here.
+    pub fn is_broken(&self) -> bool {
+        self.faults.iter().any(Option::is_some)
+    }
+
+    /// The step stands on this side only.
+    pub fn inserted_on(&self) -> Option<Side> {
+        self.cause.inserted_on().filter(|_| !self.is_broken())
+    }
+
+    /// The two steps, where they are one another's counterparts: what differs in them can
+    /// be shown.
+    pub fn counterparts(&self) -> Option<[&Entry; 2]> {
+        let both = counterparts(&self.steps)?;
+        self.cause.has_counterparts().then_some(both)
+    }
+}
+
+/// Two steps of one type.
+fn counterparts(steps: &[Option<Entry>; 2]) -> Option<[&Entry; 2]> {
+    let [Some(a), Some(b)] = steps else {
+        return None;
+    };
+    (entry::type_of(&a.line) == entry::type_of(&b.line)).then_some([a, b])
 }
 
 /// An entry without something that shifts.
 type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
-
-/// That a block was given something else, by the names of the inputs.
-pub(super) fn other_inputs_words(names: &[String]) -> String {
-    format!("the block was given another input: {}", names.join(", "))
-}
 
 /// Everything that the class of a parting is told by.
 pub struct Case<'a> {
@@ -70,16 +91,38 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The class of the parting.
-    pub fn judge(&self) -> Finding {
-        let mut finding = self.first_difference();
-        if let Some(why) = self.damage(&finding) {
-            finding.verdict = Verdict::Insufficient;
-            finding.summary = why;
-            finding.inserted_on = None;
+    /// What differs first.
+    pub fn judge(&self) -> Difference {
+        let (index, cause) = self.first_difference();
+        let steps = self.steps_at(index);
+        let numbered_by = numbered_by(self.vocabulary, &steps, &cause);
+        let step = steps[numbered_by.index()].as_ref();
+        let (mut numbers, kind, role) = match step {
+            Some(entry) => (
+                self.vocabulary.numbers(&entry.line),
+                entry::type_of(&entry.line).into_owned(),
+                self.role(entry),
+            ),
+            None => (Numbers::default(), String::new(), Role::Other),
+        };
+        numbers.crank = numbers.crank.or(self.crank_of(numbered_by));
+        Difference {
+            faults: self.faults(index, &cause),
+            leading: self.evidence.map(|evidence| leading(evidence, index)),
+            trailing: self.evidence.map(|evidence| trailing(evidence, index)),
+            cause,
+            steps,
+            numbered_by,
+            numbers,
+            kind,
+            role,
         }
-        finding.numbers.crank = finding.numbers.crank.or(self.crank_of(finding.told_by));
-        finding
+    }
+
+    /// The entries at a place of the units, where these have some.
+    fn steps_at(&self, index: usize) -> [Option<Entry>; 2] {
+        self.evidence
+            .map(|evidence| evidence.unit.get(index).cloned())
     }
 
     /// The crank around the step, for entries that do not name it.
@@ -115,7 +158,8 @@ impl Case<'_> {
         ]
     }
 
-    fn first_difference(&self) -> Finding {
+    /// The place in the units, and what differs there.
+    fn first_difference(&self) -> (usize, Cause) {
         let both_cranks = self
             .units()
             .iter()
@@ -123,36 +167,30 @@ impl Case<'_> {
         if both_cranks {
             self.in_cranks()
         } else {
-            self.between_cranks()
+            (0, self.between_cranks())
         }
     }
 
     // ---- inside a crank ----
 
-    fn in_cranks(&self) -> Finding {
+    fn in_cranks(&self) -> (usize, Cause) {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let equal = a.iter().zip(b).take_while(|(x, y)| self.same(x, y)).count();
-        let mut finding = self.finding_at(equal);
         let steps = [a, b].map(|side| side.get(equal));
-        match steps.map(|step| step.map(|entry| self.role(entry))) {
+        let cause = match steps.map(|step| step.map(|entry| self.role(entry))) {
             [Some(Role::SyscallResult), Some(Role::SyscallResult)] => {
-                (finding.verdict, finding.summary) =
-                    result_class(self.vocabulary.asked(&a[equal].line));
+                answer(self.vocabulary.asked(&a[equal].line))
             }
             [Some(Role::CrankFinish), Some(Role::CrankFinish)] if self.other_crankhash(steps) => {
-                finding.verdict = Verdict::HashOnly;
-                finding.summary =
-                    "every step of the crank is equal, but its crankhash differs: a write that no \
-                     entry shows"
-                        .into();
+                Cause::CrankHash
             }
-            [Some(Role::CrankStart), Some(Role::CrankStart)] => self.routing(&mut finding),
+            [Some(Role::CrankStart), Some(Role::CrankStart)] => self.routing(steps),
             [Some(Role::Snapshot), Some(Role::Snapshot)] if self.is_snapshot(steps) => {
-                self.snapshot(&mut finding);
+                Cause::Snapshot
             }
-            _ => self.steps(equal, &mut finding),
-        }
-        finding
+            _ => self.in_delivery(equal, steps),
+        };
+        (equal, cause)
     }
 
     /// What differs at the crank's end is what it wrote: one that is not told is not
@@ -167,77 +205,39 @@ impl Case<'_> {
     }
 
     /// The crank's own message differs.
-    fn routing(&self, finding: &mut Finding) {
-        let [one, other] = finding.steps.each_ref().map(|entry| {
-            let mut text = entry
-                .as_ref()
-                .map_or(Vec::new(), |entry| self.canonical(&entry.line));
-            entry::drop_value(&mut text, 0, "crankNum");
-            text
-        });
-        if one == other {
-            finding.verdict = Verdict::HiddenCrank;
-            finding.summary = format!(
-                "the {} gives this crank another number although everything before it is equal",
-                self.vocabulary.runner()
-            );
-            return;
+    fn routing(&self, steps: [Option<&Entry>; 2]) -> Cause {
+        if self.is_same_without(steps, "crankNum") {
+            return Cause::CrankNumber;
         }
         match self.standing() {
-            Standing::Moved => {
-                finding.verdict = Verdict::Order;
-                finding.summary = "the same cranks ran in another order".into();
-                finding.counterparts = false;
-            }
-            Standing::Only(side, count) => {
-                finding.insert(side, count);
-                finding.summary = more_cranks(side, count);
-            }
-            Standing::Other => {
-                let runner = self.vocabulary.runner();
-                finding.summary = format!("the {runner} continued with another message");
-            }
+            Standing::Moved => Cause::CranksReordered,
+            Standing::Only(side, count) => Cause::Extra {
+                side,
+                count,
+                of: Surplus::Cranks,
+            },
+            Standing::Other => Cause::OtherMessage,
         }
     }
 
-    /// The same vat was written down at the same place, with another ID.
-    fn is_snapshot(&self, steps: [Option<&Entry>; 2]) -> bool {
-        let Some(id) = self.vocabulary.snapshot_id() else {
-            return false;
-        };
+    /// Two steps are equal but for a member.
+    fn is_same_without(&self, steps: [Option<&Entry>; 2], member: &str) -> bool {
         let [one, other] = steps.map(|step| {
             let mut text = step.map_or(Vec::new(), |entry| self.canonical(&entry.line));
-            entry::drop_value(&mut text, 0, id);
+            entry::drop_value(&mut text, 0, member);
             text
         });
         one == other
     }
 
-    fn snapshot(&self, finding: &mut Finding) {
-        finding.verdict = Verdict::Snapshot;
-        let lines = finding.steps.each_ref().map(|step| {
-            let line = step.as_ref().map(|entry| entry.line.as_slice());
-            self.vocabulary.snapshot(line.unwrap_or_default())
-        });
-        let vat = finding.numbers.vat.clone();
-        finding.summary = format!(
-            "the heap snapshot of {} has another ID although every recorded delivery before it is \
-             equal",
-            vat.as_deref().unwrap_or("a vat")
-        );
-        for (index, snapshot) in lines.iter().enumerate() {
-            let side = Side::at(index).name();
-            finding.notes.push(format!("{side}: {snapshot}"));
-        }
-        finding.notes.push(
-            "either the heap differs, or another build of xsnap wrote it: compare the builds of \
-             xsnap first"
-                .into(),
-        );
+    /// The same vat was written down at the same place, with another ID.
+    fn is_snapshot(&self, steps: [Option<&Entry>; 2]) -> bool {
+        let id = self.vocabulary.snapshot_id();
+        id.is_some_and(|id| self.is_same_without(steps, id))
     }
 
     /// Other steps inside a delivery.
-    fn steps(&self, at: usize, finding: &mut Finding) {
+    fn in_delivery(&self, at: usize, steps: [Option<&Entry>; 2]) -> Cause {
         let of = |form: Form| {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
@@ -246,22 +246,20 @@ impl Case<'_> {
         // Steps that differ in references alone are told apart by these.
         let [told_a, told_b] = of(<dyn Vocabulary>::without_own_numbers);
         if moved(&a, &b) || moved(&told_a, &told_b) {
-            finding.verdict = Verdict::Order;
-            finding.summary = "the same steps ran in another order".into();
-            finding.counterparts = false;
-            return;
+            return Cause::StepsReordered;
         }
         if let Some((side, count)) = self.inserted_steps(&a, &b) {
-            finding.insert(side, count);
-            return;
+            return Cause::Extra {
+                side,
+                count,
+                of: Surplus::Entries,
+            };
         }
-        let ended = finding
-            .kinds()
-            .all(|kind| self.vocabulary.role(kind.as_bytes()) == Role::DeliverResult);
-        finding.summary = match ended {
-            true => "the same delivery ended differently".into(),
-            false => "the inputs and reads before are equal, but the step here differs".into(),
-        };
+        let mut there = steps.into_iter().flatten();
+        match there.all(|entry| self.role(entry) == Role::DeliverResult) {
+            true => Cause::DeliveryResult,
+            false => Cause::OtherStep,
+        }
     }
 
     /// The side that has more steps here, and how many, if those behind them stand
@@ -300,36 +298,32 @@ impl Case<'_> {
 
     // ---- outside cranks ----
 
-    fn between_cranks(&self) -> Finding {
-        let mut finding = self.finding_at(0);
+    fn between_cranks(&self) -> Cause {
+        let steps = self.steps_at(0);
         let [a, b] = self.units().map(body);
-        let roles = finding.steps.each_ref().map(|step| {
+        let roles = steps.each_ref().map(|step| {
             let role = step.as_ref().map(|entry| self.role(entry));
             role.unwrap_or(Role::Other)
         });
         let inputs = self.parting.other_inputs();
         if a.is_some() && a == b {
-            finding.verdict = Verdict::Inputs;
-            finding.summary = "the same input came with another number".into();
+            Cause::InputNumber
         } else if !inputs.is_empty() {
-            finding.verdict = Verdict::Inputs;
-            finding.summary = other_inputs_words(&inputs);
+            Cause::OtherInputs(inputs)
         } else if roles == [Role::Begin; 2] {
-            finding.verdict = Verdict::Inputs;
-            finding.summary = "the block itself came with other parameters".into();
+            Cause::BlockParameters
         } else if self.is_same_read() {
-            (finding.verdict, finding.summary) = read_class();
+            Cause::ReadAnswer
         } else if roles == [Role::Result; 2] {
-            finding.summary = "the same transaction ended differently".into();
+            Cause::TransactionResult
         } else if self.is_left_otherwise() {
-            self.left(&mut finding);
+            self.left(&steps)
         } else if let Some(store) = self.other_root() {
-            finding.verdict = Verdict::State;
-            finding.summary = self.root_words(&store);
+            let written_on = self.writer_of_root();
+            Cause::Root { store, written_on }
         } else {
-            self.other_units(&mut finding, roles);
+            self.other_units(&steps, roles)
         }
-        finding
     }
 
     /// The same read gave something else.
@@ -358,162 +352,100 @@ impl Case<'_> {
         entries.any(|entry| self.vocabulary.leaves(&entry.line))
     }
 
-    fn left(&self, finding: &mut Finding) {
-        finding.verdict = Verdict::State;
-        let [of_a, of_b] = finding.steps.each_ref().map(|step| {
-            let written = step
-                .as_ref()
-                .map(|entry| self.vocabulary.written(&entry.line));
-            written
-                .flatten()
-                .map(|(store, key, _)| (store, key.to_vec()))
+    fn left(&self, steps: &[Option<Entry>; 2]) -> Cause {
+        let [of_a, of_b] = steps.each_ref().map(|step| {
+            let written = self.vocabulary.written(&step.as_ref()?.line);
+            written.map(|(store, key, _)| (store, key.to_vec()))
         });
-        let behind = "; only recorded operations show whether a read or the execution is the cause";
         if of_a.is_some() && of_a == of_b {
-            finding.summary = format!("the block leaves another value under the same key{behind}");
-            return;
+            return Cause::LeftValue;
         }
         let [(a, at_a), (b, at_b)] = self.blocks();
         let on_both = (a.is_asked_at(at_a, b), b.is_asked_at(at_b, a));
-        let only = match (&of_a, &of_b) {
+        Cause::LeftKey(match (&of_a, &of_b) {
             (Some(_), None) => Side::A,
             (Some(_), Some(_)) if on_both == (false, true) => Side::A,
             // Both have a key that the other does not change: the same one is told
             // whichever source was named first.
             (Some(a), Some(b)) if on_both == (false, false) && a < b => Side::A,
             _ => Side::B,
-        };
-        finding.insert(only, 1);
-        finding.summary = format!("the block changes this key only on {}{behind}", only.name());
+        })
     }
 
-    fn root_words(&self, store: &str) -> String {
-        let differs = format!(
-            "the root of store {store} differs, but everything that both recorded before is equal"
-        );
-        let writes = self.blocks().map(|(block, at)| block.writes_to_root(at));
-        let who = match writes {
-            [true, false] => "A",
-            [false, true] => "B",
-            _ => {
-                return format!(
-                    "{differs}: either the database differs, or a write was not recorded"
-                );
-            }
-        };
-        format!(
-            "{differs}: only {who} has entries of that store at this height; the cause may be \
-             what it wrote, or the database"
-        )
+    /// The side that alone has writes to what the step tells the root of.
+    fn writer_of_root(&self) -> Option<Side> {
+        match self.blocks().map(|(block, at)| block.writes_to_root(at)) {
+            [true, false] => Some(Side::A),
+            [false, true] => Some(Side::B),
+            _ => None,
+        }
     }
 
-    fn other_units(&self, finding: &mut Finding, roles: [Role; 2]) {
+    fn other_units(&self, steps: &[Option<Entry>; 2], roles: [Role; 2]) -> Cause {
         let outside = roles.map(Role::is_from_outside);
         let standing = self.standing();
         if standing != Standing::Moved
             && let Some(moved) = operations_moved(self.blocks())
         {
-            return finding.order(match moved {
-                Moved::Reads => {
-                    "the same reads come in another order, and the steps after them differ"
-                }
-                Moved::Keys => "the same keys are written in another order, with other values",
-            });
+            return Cause::OperationsReordered(moved);
         }
         match (standing, outside) {
-            (Standing::Only(side, count), _) => self.more_on(side, count, finding),
-            (Standing::Moved, [false, false]) => {
-                finding.order("the same entries are in another order");
-            }
-            (Standing::Moved, _) => {
-                finding.verdict = Verdict::Inputs;
-                finding.summary = match roles {
-                    [Role::Input, Role::Input] => "the same inputs came in another order".into(),
-                    _ => format!(
-                        "the inputs from outside the {} came in another order",
-                        self.vocabulary.runner()
-                    ),
-                };
-                finding.counterparts = false;
-            }
+            (Standing::Only(side, count), _) => self.more_on(side, count, steps),
+            (Standing::Moved, [false, false]) => Cause::EntriesReordered,
+            (Standing::Moved, _) if roles == [Role::Input; 2] => Cause::InputsReordered,
+            (Standing::Moved, _) => Cause::TriggersReordered,
             // What follows from an input differs too: that it has no counterpart
             // does not make it one of the input.
-            (Standing::Other, [true, false]) => self.more_on(Side::A, 1, finding),
-            (Standing::Other, [false, true]) => self.more_on(Side::B, 1, finding),
-            (Standing::Other, [true, true]) => self.other_trigger(finding),
-            (Standing::Other, [false, false]) => self.other_course(finding),
+            (Standing::Other, [true, false]) => self.more_on(Side::A, 1, steps),
+            (Standing::Other, [false, true]) => self.more_on(Side::B, 1, steps),
+            (Standing::Other, [true, true]) => self.other_trigger(steps),
+            (Standing::Other, [false, false]) => Cause::OtherCourse,
         }
-    }
-
-    fn other_course(&self, finding: &mut Finding) {
-        let kinds = [Side::A, Side::B].into_iter().zip(finding.kinds());
-        let mut kinds: Vec<(String, &str)> =
-            kinds.map(|(side, kind)| (kind, side.name())).collect();
-        // The same sentence whichever source was named first.
-        kinds.sort_unstable();
-        finding.summary = match kinds.as_slice() {
-            [(one, x), (other, y)] if one != other => {
-                format!(
-                    "the inputs are equal, but the block was executed differently: {one} on {x}, \
-                     {other} on {y}"
-                )
-            }
-            _ => "the inputs are equal, but the block was executed differently".into(),
-        };
     }
 
     /// What came from outside the kernel is not the same on the two sides.
-    fn other_trigger(&self, finding: &mut Finding) {
+    fn other_trigger(&self, steps: &[Option<Entry>; 2]) -> Cause {
         let [body_a, body_b] = self.units().map(body);
         let carried = [(Side::A, body_a), (Side::B, body_b)]
             .map(|(side, body)| Some((side, self.carried_to(side, body?)?)));
         if let [Some((side, to)), None] | [None, Some((side, to))] = carried {
-            return self.carried_over(finding, side, to);
+            return Cause::Deferred { side, to };
         }
-        finding.verdict = Verdict::Inputs;
-        let same_place = |name: &str| {
-            let values = finding.steps.each_ref().map(|step| {
-                let line = step.as_ref().map(|entry| entry.line.as_slice());
-                haltbox_model::json::find(line.unwrap_or_default(), name.as_bytes())
-            });
-            values[0] == values[1]
-        };
         if let Some(words) = self.vocabulary.other_trigger() {
-            finding.summary = words.into();
-            return;
+            return Cause::OtherTrigger(words);
         }
-        finding.summary = "a different input came in here".into();
-        if body_a.is_none() && body_b.is_none() {
-            finding.summary = "a different trigger came in here".into();
-            // The same poll: what it found is the kernel's own.
-            if finding.counterparts && same_place("blockTime") && same_place("blockHeight") {
-                finding.verdict = Verdict::Execution;
-                finding.summary = "the same trigger came in, but its result differs".into();
-            }
+        if body_a.is_some() || body_b.is_some() {
+            return Cause::OtherInput;
+        }
+        let is_same = |[a, b]: [&Entry; 2], name: &str| {
+            let find = |entry: &Entry| json::find(&entry.line, name.as_bytes()).map(<[u8]>::to_vec);
+            find(a) == find(b)
+        };
+        // The same poll: what it found is the kernel's own.
+        let is_same_poll = |steps| is_same(steps, "blockTime") && is_same(steps, "blockHeight");
+        match counterparts(steps).is_some_and(is_same_poll) {
+            true => Cause::PollResult,
+            false => Cause::OtherPoll,
         }
     }
 
     /// A side has more here.
-    fn more_on(&self, side: Side, count: usize, finding: &mut Finding) {
-        finding.insert(side, count);
+    fn more_on(&self, side: Side, count: usize, steps: &[Option<Entry>; 2]) -> Cause {
         let unit = self.units()[side.index()];
-        if unit.is_some_and(|unit| unit.crank().is_some()) {
-            finding.summary = more_cranks(side, count);
-        }
-        if !finding.role.is_from_outside() {
-            return;
-        }
-        finding.verdict = Verdict::Inputs;
-        if let Some(body) = body(unit) {
-            if let Some(to) = self.carried_to(side, body) {
-                return self.carried_over(finding, side, to);
-            }
-            finding.summary = format!(
-                "{} took an input here that {} did not",
-                side.name(),
-                side.other().name()
-            );
-        }
+        let own = steps[side.index()].as_ref();
+        let own = own.or(steps[side.other().index()].as_ref());
+        let is_crank = unit.is_some_and(|unit| unit.crank().is_some());
+        let is_from_outside = own.is_some_and(|entry| self.role(entry).is_from_outside());
+        let of = match (is_from_outside, body(unit)) {
+            (true, Some(body)) => match self.carried_to(side, body) {
+                Some(to) => return Cause::Deferred { side, to },
+                None => Surplus::Input,
+            },
+            (true, None) => Surplus::Trigger,
+            (false, _) if is_crank => Surplus::Cranks,
+            (false, _) => Surplus::Entries,
+        };
+        Cause::Extra { side, count, of }
     }
 
     /// The height to which the other side carried an input over that this side ran
@@ -536,82 +468,42 @@ impl Case<'_> {
             .map(|(height, _)| *height)
     }
 
-    fn carried_over(&self, finding: &mut Finding, side: Side, to: u64) {
-        finding.verdict = Verdict::Execution;
-        finding.summary = format!(
-            "{} deferred an input to height {to} that {} ran here",
-            side.other().name(),
-            side.name()
-        );
-        finding.notes.push(
-            "deferred because the run policy stopped one side earlier (compute limit); no input \
-             is missing"
-                .into(),
-        );
-        finding.inserted_on = None;
-        finding.counterparts = false;
-        finding.keep_step_of(side);
-    }
-
     // ---- damage ----
 
     /// A recording whose own structure breaks at the step proves nothing there.
-    fn damage(&self, finding: &Finding) -> Option<String> {
-        if finding.verdict == Verdict::HashOnly {
-            return None;
-        }
-        let faults = [0, 1].map(|side| self.fault(side, finding));
-        let broken =
-            |side: Side, why| format!("the recording of {} is broken here: {why}", side.name());
-        match faults {
-            [Some(why), None] => Some(broken(Side::A, why)),
-            [None, Some(why)] => Some(broken(Side::B, why)),
-            [Some(a), Some(b)] => {
-                let mut both = [(a, "A"), (b, "B")];
-                both.sort_unstable();
-                let [(one, x), (other, y)] = both;
-                Some(format!(
-                    "the recordings of both are broken here: {x}: {one}; {y}: {other}"
-                ))
-            }
-            [None, None] => None,
+    fn faults(&self, index: usize, cause: &Cause) -> [Option<Fault>; 2] {
+        match cause.verdict() {
+            Verdict::HashOnly => [None, None],
+            _ => [0, 1].map(|side| self.fault(side, index)),
         }
     }
 
-    fn fault(&self, side: usize, finding: &Finding) -> Option<String> {
-        let step = finding.index;
+    fn fault(&self, side: usize, index: usize) -> Option<Fault> {
         let (block, at) = self.blocks()[side];
-        if let Some(entry) = &finding.steps[side]
-            && haltbox_model::json::members(&entry.line).any(|member| member.is_err())
+        let evidence = self.evidence[side];
+        if let Some(entry) = evidence.unit.get(index)
+            && entry.is_truncated()
         {
-            return Some(format!(
-                "line {} is not a complete JSON object",
-                entry.number
-            ));
+            let line = entry.number;
+            return Some(Fault::Truncated { line });
         }
-        let lines: Vec<&[u8]> = self.evidence[side]
-            .unit
-            .iter()
-            .map(|entry| entry.line.as_slice())
-            .collect();
-        let is_crank = block
-            .units
-            .get(at)
-            .is_some_and(|unit| unit.crank().is_some());
-        let unfinished = block.units.get(at).is_some_and(Unit::is_unfinished) && !block.ended;
+        let unit = block.units.get(at);
+        let is_crank = unit.is_some_and(|unit| unit.crank().is_some());
+        let unfinished = unit.is_some_and(Unit::is_unfinished) && !block.ended;
+        let lines = evidence.unit.iter().map(|entry| entry.line.as_slice());
         if is_crank
-            && !self.evidence[side].cut
+            && !evidence.cut
             && !unfinished
-            && let Some((index, what)) = self.vocabulary.structure_fault(&lines)
-            && index + 1 >= step
+            && let Some((at, what)) = self.vocabulary.structure_fault(&lines.collect::<Vec<_>>())
+            && at + 1 >= index
         {
-            return Some(what);
+            return Some(Fault::Structure(what));
         }
         number_jump(block, at).or_else(|| self.chain_fault(side))
     }
 
     /// The chain breaks on this side alone at the next crank from the parting on.
-    fn chain_fault(&self, side: usize) -> Option<String> {
+    fn chain_fault(&self, side: usize) -> Option<Fault> {
         let breaks = [0, 1].map(|side| {
             let (block, at) = self.blocks()[side];
             let next = block
@@ -630,11 +522,7 @@ impl Case<'_> {
         });
         let (own, other) = (breaks[side], breaks[1 - side]);
         let own = own.filter(|_| other.is_none())?;
-        Some(format!(
-            "the activityhash of crank {} does not follow from the crank before it: something \
-             between them was removed, added or changed",
-            own.crank
-        ))
+        Some(Fault::Chain { crank: own.crank })
     }
 
     fn first_break_after(&self, side: usize, height: u64) -> Option<crate::tape::ChainBreak> {
@@ -693,61 +581,28 @@ impl Case<'_> {
         let known_and_other = here.zip(there).is_some_and(|(here, there)| here != there);
         !known_and_other && entry::without_hashes(&one) == entry::without_hashes(&other)
     }
-
-    fn finding_at(&self, index: usize) -> Finding {
-        let [leading_a, leading_b] = self.evidence.map(|evidence| {
-            evidence
-                .before
-                .iter()
-                .chain(evidence.unit.iter().take(index))
-                .cloned()
-                .collect()
-        });
-        let [step_a, step_b] = self
-            .evidence
-            .map(|evidence| evidence.unit.get(index).cloned());
-        let [trailing_a, trailing_b] = self.evidence.map(|evidence| {
-            evidence
-                .unit
-                .iter()
-                .skip(index + 1)
-                .chain(&evidence.after)
-                .cloned()
-                .collect()
-        });
-        let steps = [step_a, step_b];
-        let told_by = told_by(self.vocabulary, &steps);
-        let told = steps[told_by.index()].as_ref();
-        let kinds = steps.each_ref().map(|step| {
-            let line = step.as_ref().map(|entry| entry.line.as_slice());
-            entry::type_of(line.unwrap_or_default()).into_owned()
-        });
-        Finding {
-            verdict: Verdict::Execution,
-            summary: String::new(),
-            index,
-            numbers: told
-                .map(|entry| self.vocabulary.numbers(&entry.line))
-                .unwrap_or_default(),
-            kind: told
-                .map(|entry| entry::type_of(&entry.line).into_owned())
-                .unwrap_or_default(),
-            role: told.map_or(Role::Other, |entry| self.role(entry)),
-            counterparts: steps.iter().all(Option::is_some) && kinds[0] == kinds[1],
-            told_by,
-            steps,
-            leading: [leading_a, leading_b],
-            trailing: [trailing_a, trailing_b],
-            inserted_on: None,
-            notes: Vec::new(),
-            vocabulary: self.vocabulary,
-        }
-    }
 }
 
-/// The side whose step gives the place its numbers: the one that has it, and of two
-/// the same one whichever source was named first.
-fn told_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2]) -> Side {
+/// Entries before the one at a place of the unit.
+fn leading(evidence: &Evidence, index: usize) -> Vec<Entry> {
+    let own = evidence.unit.iter().take(index);
+    evidence.before.iter().chain(own).cloned().collect()
+}
+
+/// Entries behind it.
+fn trailing(evidence: &Evidence, index: usize) -> Vec<Entry> {
+    let own = evidence.unit.iter().skip(index + 1);
+    own.chain(&evidence.after).cloned().collect()
+}
+
+/// The side whose step gives the place its numbers: the one that the cause is about, else
+/// the one that has a step, and of two the same one whichever source was named first.
+fn numbered_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2], cause: &Cause) -> Side {
+    if let Some(side) = cause.side()
+        && steps[side.index()].is_some()
+    {
+        return side;
+    }
     let key = |entry: &Entry| {
         let numbers = vocabulary.numbers(&entry.line);
         let place = (
@@ -771,68 +626,11 @@ fn told_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2]) -> Side {
     }
 }
 
-impl Finding {
-    /// The same stands in another order.
-    fn order(&mut self, summary: &str) {
-        self.verdict = Verdict::Order;
-        self.summary = summary.into();
-        self.counterparts = false;
-    }
-
-    /// The step is the one of this side.
-    fn keep_step_of(&mut self, side: Side) {
-        if let Some(entry) = &self.steps[side.index()] {
-            self.numbers = self.vocabulary.numbers(&entry.line);
-            self.kind = entry::type_of(&entry.line).into_owned();
-            self.role = self.vocabulary.role_of(&entry.line);
-            self.told_by = side;
-        }
-    }
-
-    /// A side has so many more here.
-    fn insert(&mut self, side: Side, count: usize) {
-        self.inserted_on = Some(side);
-        self.counterparts = false;
-        self.keep_step_of(side);
-        let (name, kind) = (side.name(), &self.kind);
-        self.summary = match count {
-            1 => format!("{name} has one more entry here: {kind}"),
-            _ => format!("{name} has more entries here, starting with {kind}"),
-        };
-    }
-
-    /// The types of the steps that are there.
-    fn kinds(&self) -> impl Iterator<Item = String> + use<'_> {
-        let steps = self.steps.iter().flatten();
-        steps.map(|entry| entry::type_of(&entry.line).into_owned())
-    }
-}
-
-fn more_cranks(side: Side, count: usize) -> String {
-    let what = match count {
-        1 => "a crank".to_owned(),
-        _ => format!("{count} cranks or entries"),
-    };
-    format!(
-        "{} ran {what} here that {} did not",
-        side.name(),
-        side.other().name()
-    )
-}
-
-fn read_class() -> (Verdict, String) {
-    let text = "a read returned another value although everything before it is equal";
-    (Verdict::State, text.into())
-}
-
-fn result_class(asked: Asked) -> (Verdict, String) {
+fn answer(asked: Asked) -> Cause {
     match asked {
-        Asked::Read => read_class(),
-        Asked::Device => (Verdict::HostAnswer, "a device answered differently".into()),
-        Asked::Other => (
-            Verdict::Execution,
-            "the kernel answered the same syscall differently".into(),
-        ),
+        Asked::Read => Cause::ReadAnswer,
+        Asked::Device => Cause::DeviceAnswer,
+        Asked::Other => Cause::KernelAnswer,
     }
 }
 
@@ -870,8 +668,8 @@ fn count(list: &[UnitDigest], body: UnitDigest) -> usize {
 }
 
 /// The crank's number does not follow from the crank before it in its run.
-fn number_jump(block: &BlockTape, at: usize) -> Option<String> {
-    let number = block.units.get(at)?.crank()?;
+fn number_jump(block: &BlockTape, at: usize) -> Option<Fault> {
+    let crank = block.units.get(at)?.crank()?;
     let before = block.units.get(at.checked_sub(1)?)?.crank()?;
-    (number != before + 1).then(|| format!("crank {number} follows crank {before}"))
+    (crank != before + 1).then_some(Fault::CrankNumber { crank, before })
 }

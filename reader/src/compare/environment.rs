@@ -3,10 +3,21 @@
 use std::collections::BTreeSet;
 
 use haltbox_format::Digest;
+use serde::Serialize;
 
-use super::document::EnvironmentRow;
 use super::party::Party;
 use crate::source::Source;
+
+/// One thing in which the environments differ.
+#[derive(Clone, Debug, Serialize)]
+pub struct EnvironmentRow {
+    /// What.
+    pub what: String,
+    /// On side A.
+    pub a: String,
+    /// On side B.
+    pub b: String,
+}
 
 /// What the boxes say of their machines, where it is not the same.
 pub(super) fn environment(a: &Party, b: &Party) -> Vec<EnvironmentRow> {
@@ -39,9 +50,9 @@ pub(super) fn environment(a: &Party, b: &Party) -> Vec<EnvironmentRow> {
         )
     }));
     // What a side does not tell is not another thing.
-    let told = rows
-        .into_iter()
-        .filter(|(_, a, b)| a.is_some() && b.is_some() && a != b);
-    told.map(|(what, a, b)| EnvironmentRow { what, a, b })
-        .collect()
+    let both = rows.into_iter().filter_map(|(what, a, b)| {
+        let (a, b) = a.zip(b)?;
+        (a != b).then_some(EnvironmentRow { what, a, b })
+    });
+    both.collect()
 }

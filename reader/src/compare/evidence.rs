@@ -3,7 +3,7 @@
 
 use std::io;
 
-use haltbox_model::SlogRules;
+use haltbox_model::{SlogRules, json};
 
 use super::cutter::{self, Depth};
 use super::party::Party;
@@ -24,6 +24,14 @@ pub struct Entry {
     pub line: Vec<u8>,
     /// Its number among the slog's lines, from 1.
     pub number: u64,
+}
+
+impl Entry {
+    /// It is no JSON to its end: a process that is killed while it writes leaves half a
+    /// line, and the next one goes on in it.
+    pub fn is_truncated(&self) -> bool {
+        json::members(&self.line).any(|member| member.is_err())
+    }
 }
 
 /// What one side has around the parting.

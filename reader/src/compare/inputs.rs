@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::block_inputs::{Given, Input, is_local};
-use crate::count::counted;
 
 /// Names of inputs that are told one by one.
 const TOLD: usize = 64;
@@ -27,11 +26,11 @@ pub struct OtherOwn {
     /// What it is called.
     pub name: String,
     /// The first height at which it differs.
-    height: u64,
+    pub height: u64,
     /// At how many heights it does.
-    heights: u64,
+    pub heights: u64,
     /// What both sides have there, where both tell it.
-    values: Option<[String; 2]>,
+    pub values: Option<[String; 2]>,
 }
 
 impl Inputs {
@@ -79,28 +78,36 @@ impl Inputs {
         &self.local
     }
 
-    /// In words, what digests say of the inputs beside a verdict that does not rest on them.
-    pub(super) fn words(&self) -> Option<String> {
-        if let Some((height, names)) = &self.other {
-            let names = names.join(", ");
-            return Some(format!(
-                "what the blocks were given is not the same from height {height} on: {names}"
-            ));
+    /// What digests say of the inputs beside a verdict that does not rest on them.
+    pub(super) fn agreement(&self) -> Option<InputsAgreement> {
+        if let Some((height, names)) = self.other.clone() {
+            return Some(InputsAgreement::Differ { height, names });
         }
-        let heights = match self.heights {
-            0 => return None,
-            1 => "at the one height that both tell".to_owned(),
-            heights => format!("at all {heights} heights that both tell"),
-        };
-        let names = self.told.iter().map(|(name, times)| match *times {
-            times if times == self.heights => name.clone(),
-            times => format!("{name} (at {times} of them)"),
-        });
-        let names = names.collect::<Vec<_>>().join(", ");
-        Some(format!(
-            "what the blocks were given is the same {heights}: {names}"
-        ))
+        let names = self.told.iter().map(|(name, times)| (name.clone(), *times));
+        (self.heights > 0).then(|| InputsAgreement::Same {
+            heights: self.heights,
+            names: names.collect(),
+        })
     }
+}
+
+/// What is known of the inputs of the heights that both have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputsAgreement {
+    /// They are not the same.
+    Differ {
+        /// From this height on.
+        height: u64,
+        /// Those that differ there.
+        names: Vec<String>,
+    },
+    /// They are the same.
+    Same {
+        /// At so many heights that both tell.
+        heights: u64,
+        /// What is told, and at how many of them.
+        names: Vec<(String, u64)>,
+    },
 }
 
 impl OtherOwn {
@@ -109,24 +116,6 @@ impl OtherOwn {
         let mut turned = self.clone();
         turned.values.iter_mut().for_each(|values| values.reverse());
         turned
-    }
-
-    /// In words; `sides`: what the two sources are called.
-    pub fn words(&self, sides: [&str; 2]) -> String {
-        let OtherOwn { name, height, .. } = self;
-        let more = match self.heights {
-            1 => String::new(),
-            heights => format!(" and {}", counted(heights - 1, "other height")),
-        };
-        let [a, b] = sides;
-        let values = match &self.values {
-            Some([of_a, of_b]) => format!(" ({a} has {of_a}, {b} has {of_b})"),
-            None => String::new(),
-        };
-        format!(
-            "{name} differs between {a} and {b} at height {height}{more}{values}: each node's \
-             own, which is not compared and accuses nobody, and may still be why they part"
-        )
     }
 }
 
@@ -155,16 +144,16 @@ mod tests {
         for height in [1, 2] {
             inputs.take(height, &given(false, 1), &given(false, 1));
         }
-        let words = inputs.words().expect("words");
-        assert!(
-            words.ends_with("at all 2 heights that both tell: txs"),
-            "{words}"
-        );
+        let expected = InputsAgreement::Same {
+            heights: 2,
+            names: vec![("txs".to_owned(), 2)],
+        };
+        assert_eq!(inputs.agreement(), Some(expected));
         let mut inputs = Inputs::default();
         for height in [1, 2] {
             inputs.take(height, &given(true, 1), &given(true, 2));
         }
-        let words = inputs.local()[0].words(["A", "B"]);
-        assert!(words.contains("at height 1 and 1 other height:"), "{words}");
+        let own = &inputs.local()[0];
+        assert_eq!((own.height, own.heights), (1, 2));
     }
 }

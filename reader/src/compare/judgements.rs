@@ -11,11 +11,13 @@ use std::io;
 
 use haltbox_format::Stream;
 
-use super::document::Place;
+use super::location::Location;
 use super::pair::{Agreement, Comparison};
 use super::parting_place::both;
 use super::party::Party;
+use super::remark::Remark;
 use crate::source::Item;
+use crate::vocabulary::entry;
 use crate::vocabulary::judging::{Judged, Judgement, Thing};
 
 /// Notes of one kind at most.
@@ -32,8 +34,8 @@ pub struct Judgements {
     pub certain: Option<Dissent>,
     /// The first of which they said other things, and a side may still change its own.
     pub doubtful: Option<Dissent>,
-    /// Sentences on what differs and is no contradiction.
-    pub notes: Vec<String>,
+    /// What differs and is no contradiction.
+    pub remarks: Vec<Remark>,
     /// Heights at which, as a side itself says, no block of its own stands any more.
     pub gone: BTreeSet<u64>,
 }
@@ -125,12 +127,12 @@ impl Judgements {
             return;
         }
         self.alike += 1;
-        if a.why != b.why && self.notes.len() < NOTES {
-            let words = &thing.words;
-            self.notes.push(format!(
-                "both say {} for {words}, but for different reasons: A {}, B {}",
-                a.is, a.words, b.words
-            ));
+        if a.why != b.why && self.remarks.len() < NOTES {
+            self.remarks.push(Remark::OtherReasons {
+                thing: thing.words,
+                verdict: a.is,
+                reasons: [a.words, b.words],
+            });
         }
     }
 }
@@ -146,25 +148,21 @@ impl Dissent {
     }
 
     /// Where the thing stands.
-    pub fn place(&self, kind: &str) -> Place {
-        Place {
+    pub fn location(&self) -> Location {
+        Location {
             height: self.thing.height,
             log: Some(self.thing.number),
-            kind: kind.to_owned(),
-            ..Place::default()
+            kind: entry::type_of(&self.a.line).into_owned(),
+            ..Location::default()
         }
     }
 
-    /// What both say, in words.
-    pub fn words(&self) -> String {
-        let (words, a, b) = (&self.thing.words, &self.a.words, &self.b.words);
-        let by = self
-            .a
+    /// What alone decided both verdicts.
+    pub fn decided_by(&self) -> Option<&str> {
+        self.a
             .decided_by
-            .as_ref()
-            .filter(|_| self.is_of_one_thing());
-        let by = by.map_or(String::new(), |by| format!(", both based on {by}"));
-        format!("{words}: A says {a}, B says {b}{by}")
+            .as_deref()
+            .filter(|_| self.is_of_one_thing())
     }
 
     /// Settings have to be ruled out before a node is suspected.
@@ -261,7 +259,7 @@ mod tests {
                     found.doubtful.is_some(),
                     found.alike,
                     found.open,
-                    found.notes.len(),
+                    found.remarks.len(),
                 );
                 assert_eq!(counts, expected, "{one:?} {other:?}");
             }

@@ -77,14 +77,15 @@ pub struct Write {
     pub unsure: bool,
 }
 
-impl Write {
-    /// What is to be known of it besides, in words behind it.
-    pub fn caution(&self) -> &'static str {
-        match self.unsure {
-            true => " (unknown whether it took effect)",
-            false => "",
-        }
-    }
+/// The last writes of a key on both sides.
+#[derive(Clone, Debug)]
+pub struct LastWrite {
+    /// The key.
+    pub key: StoreKey,
+    /// It was read at the place; else it is written there.
+    pub is_read: bool,
+    /// The last write before that; none if the recording does not go back to it.
+    pub writes: [Option<Write>; 2],
 }
 
 /// The last write of `key` before a slog line, as far as the source goes back.

@@ -8,7 +8,7 @@ use crate::vocabulary::trace::Weight;
 
 /// What stands in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moved {
+pub enum Moved {
     /// The reads up to the next write.
     Reads,
     /// The keys that are written, whatever is written to them.

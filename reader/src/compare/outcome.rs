@@ -140,7 +140,8 @@ fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
 }
 
 /// How courses part where nothing came of it.
-pub(super) enum Aside {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
     /// A question had another answer.
     Answer,
     /// Other questions were asked.

@@ -560,6 +560,11 @@ impl Comparison {
         faults.any(|(height, _)| common(*height))
     }
 
+    /// A side's sender leaves out what cannot be seen to be missing.
+    pub fn is_left_out(&self) -> bool {
+        self.sides.iter().any(|side| side.summary.wrapped > 0)
+    }
+
     /// The AppHashes differ already before the first step that does, where all that both
     /// record is equal.
     pub fn is_led(&self) -> bool {

@@ -10,6 +10,7 @@ use haltbox_model::json;
 use serde::Serialize;
 
 use super::cutter::{self, Depth};
+use super::location::Location;
 use super::party::Party;
 use crate::tape::{BlockTape, Finds, Replayed, Turn};
 use crate::values;
@@ -52,6 +53,25 @@ pub struct Replays {
     pub unknown: u64,
     /// Those that do not match; at most a hundred.
     pub wrong: Vec<Mismatch>,
+}
+
+impl Mismatch {
+    /// The replay ran before this height was executed, as far as is known.
+    pub(super) fn is_before(&self, height: u64) -> bool {
+        self.before_height.is_none_or(|before| before <= height)
+    }
+
+    /// Where the replay stands.
+    pub fn location(&self) -> Location {
+        Location {
+            height: self.before_height.unwrap_or(0),
+            vat: Some(self.vat.clone()),
+            delivery: Some(self.delivery),
+            syscall: self.syscall,
+            kind: self.kind.clone(),
+            ..Location::default()
+        }
+    }
 }
 
 impl Replays {

@@ -31,20 +31,18 @@ impl Roots {
     }
 }
 
-/// A sentence, unless the place itself tells all of it.
-pub(super) fn differing(comparison: &Comparison, vocabulary: &dyn Vocabulary) -> Option<String> {
+/// The height of the parting and the stores whose roots differ after it, unless the place
+/// itself tells all of it.
+pub(super) fn differing(
+    comparison: &Comparison,
+    vocabulary: &dyn Vocabulary,
+) -> Option<(u64, Vec<String>)> {
     let parting = comparison.parting.as_ref()?;
     let streams = &comparison.sides[0].summary.streams;
     let names = names(parting, streams, vocabulary);
     let at_root = is_root(parting, streams, vocabulary);
     let tells_more = names.len() > usize::from(at_root);
-    tells_more.then(|| {
-        let height = parting.a.0.height;
-        format!(
-            "after height {height} the roots of these stores differ: {}",
-            names.join(", ")
-        )
-    })
+    tells_more.then_some((parting.a.0.height, names))
 }
 
 fn names(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> Vec<String> {

@@ -36,3 +36,23 @@ impl Side {
         }
     }
 }
+
+/// One side, or both alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// This side alone.
+    One(Side),
+    /// Both.
+    Both,
+}
+
+impl Who {
+    /// The sides of which this holds; both, where it holds of none.
+    pub fn of(holds: [bool; 2]) -> Who {
+        match holds {
+            [true, false] => Who::One(Side::A),
+            [false, true] => Who::One(Side::B),
+            _ => Who::Both,
+        }
+    }
+}

@@ -7,6 +7,7 @@
 
 use serde::Serialize;
 
+use super::side::Side;
 use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, Unit, What};
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::trace::Weight;
@@ -31,8 +32,8 @@ pub(super) struct Counted([Vec<StreamId>; 2]);
 /// A stream that one side alone has in a block, and that could decide what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OneSided {
-    /// The side that has it: 0 or 1.
-    pub side: usize,
+    /// The side that has it.
+    pub side: Side,
     /// Which.
     pub stream: StreamId,
 }
@@ -77,7 +78,7 @@ impl Counted {
             let steps = tape.units.iter().take(until).filter_map(Unit::step);
             let left_out = steps.filter(|step| decides(step.weight) && !self.have_both(step));
             left_out.map(move |step| OneSided {
-                side,
+                side: Side::at(side),
                 stream: step.stream,
             })
         });
@@ -138,11 +139,24 @@ pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
     names
 }
 
-/// Which of two sides alone has what in a block, in words.
-pub fn only(of: OneSided, sides: [&Streams; 2]) -> String {
-    let stream = sides[of.side].get(&of.stream);
-    let name = stream.map_or("an unknown kind", |stream| &stream.name);
-    format!("only {} has entries of {name}", ["A", "B"][of.side])
+/// A stream that one side alone has, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneSidedStream {
+    /// The side that has it.
+    pub side: Side,
+    /// What it is called, where that is known.
+    pub name: Option<String>,
+}
+
+impl OneSided {
+    /// With the name that the stream has on its side.
+    pub fn named(self, sides: [&Streams; 2]) -> OneSidedStream {
+        let stream = sides[self.side.index()].get(&self.stream);
+        OneSidedStream {
+            side: self.side,
+            name: stream.map(|stream| stream.name.clone()),
+        }
+    }
 }
 
 /// What a source has steps of, by name, and its AppHashes.

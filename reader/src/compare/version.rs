@@ -6,11 +6,12 @@ use std::io;
 
 use haltbox_model::json;
 
-use super::classify::Finding;
+use super::classify::Difference;
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
 use super::parting_place::both;
 use super::party::Party;
+use super::side::{Side, Who};
 use crate::source::Source;
 use crate::tape::{BlockTape, Finds};
 use crate::vocabulary::{Vocabulary, entry};
@@ -26,59 +27,64 @@ struct Count {
 }
 
 /// How all entries of a type differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// In words.
-    pub words: String,
+    /// The side that writes it.
+    pub side: Side,
+    /// The type of entries.
+    pub kind: String,
+    /// The member that this side writes into each of them; `None`: the other side writes no
+    /// such entries.
+    pub member: Option<String>,
+    /// How many entries it has.
+    pub count: u64,
     /// A kernel of the version that is known here writes nothing of the kind: it tells
     /// of the version, and nothing of the execution.
     pub unknown: bool,
 }
 
-/// In words, how all entries of the step's type, or of a type beside it, differ between
-/// the sources, if they do.
+/// How all entries of the step's type, or of a type beside it, differ between the sources,
+/// if they do.
 ///
 /// # Errors
 /// What reading gives.
 pub fn of_every_entry(
     a: &Party,
     b: &Party,
-    finding: &Finding,
+    difference: &Difference,
     evidence: &[Evidence; 2],
     heights: &BTreeSet<u64>,
 ) -> io::Result<Option<Version>> {
-    let step = of_step(finding).map(|member| (finding.kind.clone(), member));
+    let step = of_step(difference).map(|member| (difference.kind.clone(), member));
     let unit = of_unit(a.vocabulary, evidence).map(|(kind, member)| (kind, Some(member)));
     for (kind, member) in step.into_iter().chain(unit) {
-        let member = member.as_deref();
-        let count = |party: &Party| count(party, &kind, member, heights);
+        let of = member.as_deref();
+        let count = |party: &Party| count(party, &kind, of, heights);
         let [of_a, of_b] = both(|| count(a), || count(b))?;
-        let unknown = a.vocabulary.is_of_unknown_version(&kind, member);
+        let unknown = a.vocabulary.is_of_unknown_version(&kind, of);
         let every = if unknown { 1 } else { EVERY };
-        if let Some(words) = words(&kind, member, every, of_a, of_b) {
-            return Ok(Some(Version { words, unknown }));
+        if let Some((side, count)) = writer(of.is_some(), every, of_a, of_b) {
+            return Ok(Some(Version {
+                side,
+                kind,
+                member,
+                count,
+                unknown,
+            }));
         }
     }
     Ok(None)
 }
 
-/// In words, that a kernel wrote the block at this height that is not known here: digests
+/// Who has a block at this height that a kernel wrote which is not known here: digests
 /// cannot tell another version from another execution.
 ///
 /// # Errors
 /// What reading gives.
-pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<String>> {
+pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<Who>> {
     let [of_a, of_b] = both(|| newer_heights(a), || newer_heights(b))?;
-    let who = match [of_a, of_b].map(|heights| heights.contains(&height)) {
-        [true, false] => "A holds",
-        [false, true] => "B holds",
-        [true, true] => "both hold",
-        [false, false] => return Ok(None),
-    };
-    Ok(Some(format!(
-        "they differ at height {height}, where {who} entries or members that no kernel version \
-         known to this program writes: digests cannot distinguish another version from another \
-         execution; compare the recordings themselves"
-    )))
+    let newer = [of_a, of_b].map(|heights| heights.contains(&height));
+    Ok((newer != [false; 2]).then(|| Who::of(newer)))
 }
 
 /// Heights whose entries, or members of them, no kernel writes that is known here.
@@ -132,8 +138,8 @@ fn is_newer(vocabulary: &dyn Vocabulary, line: &[u8]) -> bool {
 }
 
 /// What the step that differs has on one side only: a member, or (`None`) itself.
-fn of_step(finding: &Finding) -> Option<Option<String>> {
-    let [one, other] = finding.steps.each_ref().map(|step| {
+fn of_step(difference: &Difference) -> Option<Option<String>> {
+    let [one, other] = difference.steps.each_ref().map(|step| {
         let line = step.as_ref().map(|entry| entry.line.as_slice());
         let mut names = names(line.unwrap_or_default());
         // A kernel that writes none says nothing else by it.
@@ -143,9 +149,13 @@ fn of_step(finding: &Finding) -> Option<Option<String>> {
     let own = |these: &[String], those: &[String]| {
         these.iter().find(|name| !those.contains(name)).cloned()
     };
-    match (finding.counterparts, own(&one, &other), own(&other, &one)) {
+    match (
+        difference.counterparts().is_some(),
+        own(&one, &other),
+        own(&other, &one),
+    ) {
         (true, Some(member), None) | (true, None, Some(member)) => Some(Some(member)),
-        (false, ..) if finding.inserted_on.is_some() => Some(None),
+        (false, ..) if difference.inserted_on().is_some() => Some(None),
         _ => None,
     }
 }
@@ -167,27 +177,19 @@ fn of_unit(vocabulary: &dyn Vocabulary, evidence: &[Evidence; 2]) -> Option<(Str
     unknown.min()
 }
 
-/// Turned round, the same is said with the sides turned round.
-fn words(kind: &str, member: Option<&str>, least: u64, a: Count, b: Count) -> Option<String> {
-    let every = |has: Count, lacks: Count| match member {
-        Some(_) => has.all >= least && has.with == has.all && lacks.all >= least && lacks.with == 0,
-        None => has.all >= least && lacks.all == 0,
+/// The side that writes a member into each entry where the other writes it into none, or
+/// that alone writes such entries, and how many it has. Turned round, the same is said with
+/// the sides turned round.
+fn writer(is_member: bool, least: u64, a: Count, b: Count) -> Option<(Side, u64)> {
+    let every = |has: Count, lacks: Count| match is_member {
+        true => has.all >= least && has.with == has.all && lacks.all >= least && lacks.with == 0,
+        false => has.all >= least && lacks.all == 0,
     };
-    let (name, other, count) = match (every(a, b), every(b, a)) {
-        (true, _) => ("A", "B", a.all),
-        (_, true) => ("B", "A", b.all),
-        _ => return None,
-    };
-    Some(match member {
-        Some(member) => format!(
-            "{name} writes {member} into each of its {count} {kind} entries, {other} into none: \
-             one of the two is another version"
-        ),
-        None => format!(
-            "{name} writes {kind} entries ({count} of them), {other} writes none: one of the two \
-             is another version or is configured differently"
-        ),
-    })
+    match (every(a, b), every(b, a)) {
+        (true, _) => Some((Side::A, a.all)),
+        (_, true) => Some((Side::B, b.all)),
+        _ => None,
+    }
 }
 
 fn names(line: &[u8]) -> Vec<String> {

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 
 use haltbox_model::json;
 
-use super::text::{consequence_words, covers, place_words, sentence};
+use super::document::{Document, SideFacts};
+use super::text::{caution, consequence_words, covers, place_words, sentence};
 use super::timeline::timeline;
 use crate::compare::changes::Change;
-use crate::compare::document::{Document, SideFacts};
+use crate::compare::finding::Finding;
 use crate::compare::last_write::Write;
 use crate::compare::side::Side;
 use crate::compare::verdict::Verdict;
+use crate::vocabulary::Vocabulary;
 use haltbox_model::outside::visible;
 
 /// Characters of one value that the page holds.
@@ -22,14 +24,15 @@ const FOLDED: usize = 160;
 const BRIEF: usize = 200;
 
 /// The page.
-pub fn html(document: &Document) -> String {
+pub fn html(finding: &Finding) -> String {
+    let document = &Document::of(finding);
     let mut out = head(&format!("{} - haltbox diff", document.verdict.name()));
     header(&mut out, document);
     sides(&mut out, document);
-    out.push_str(&timeline(document));
+    out.push_str(&timeline(document, finding.vocabulary));
     changes(&mut out, document);
     keys(&mut out, document);
-    step(&mut out, document);
+    step(&mut out, document, finding.vocabulary);
     last_write(&mut out, document);
     rest(&mut out, document);
     out.push_str(&foot());
@@ -107,7 +110,6 @@ fn environment(out: &mut String, document: &Document, name: &str) {
     out.push_str("<dl>\n");
     for row in &document.environment {
         let value = if name == "A" { &row.a } else { &row.b };
-        let value = value.as_deref().unwrap_or("unknown");
         let _ = writeln!(
             out,
             "<dt>{}</dt><dd>{}</dd>",
@@ -189,7 +191,7 @@ fn marked(own: &str, other: &str) -> String {
 }
 
 /// The entries around the step, side by side.
-fn step(out: &mut String, document: &Document) {
+fn step(out: &mut String, document: &Document, vocabulary: &dyn Vocabulary) {
     let Some(context) = &document.context else {
         return;
     };
@@ -198,7 +200,7 @@ fn step(out: &mut String, document: &Document) {
         (Side::A, &document.sides.a, &context.a),
         (Side::B, &document.sides.b, &context.b),
     ];
-    let brief = |line: &str| document.vocabulary.brief(line);
+    let brief = |line: &str| vocabulary.brief(line);
     for (which, side, context) in sides {
         let name = which.name();
         let _ = writeln!(
@@ -302,7 +304,7 @@ fn written(write: &Write) -> String {
         number("height", write.height),
         number("crank", write.crank),
         write.line_number,
-        write.caution(),
+        caution(write),
         shortened(write.value.as_deref().unwrap_or("(deleted)"))
     )
 }

@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use crate::compare::document::{Document, LastWrite, Place, SideFacts};
+use super::document::{Document, LastWrite, SideFacts};
+use crate::compare::finding::Finding;
 use crate::compare::last_write::Write;
+use crate::compare::location::Location;
 use crate::compare::side::Side;
 use crate::compare::streams::facts_words;
 use crate::compare::verdict::Verdict;
 use crate::count::counted;
+use crate::vocabulary::Vocabulary;
 use haltbox_model::Outside;
 
 const WIDTH: usize = 80;
@@ -38,10 +41,13 @@ impl Colour {
     }
 }
 
-/// The document as text.
-pub fn text(document: &Document, colour: Colour) -> String {
+/// What was found, as text.
+pub fn text(finding: &Finding, colour: Colour) -> String {
+    let document = &Document::of(finding);
     let mut out = String::new();
     sides(&mut out, document, colour);
+    paragraph(&mut out, "both", &common(finding), colour);
+    environment(&mut out, document, colour);
     out.push('\n');
     let style = match document.verdict {
         Verdict::Identical => "1;32",
@@ -56,7 +62,7 @@ pub fn text(document: &Document, colour: Colour) -> String {
     changes(&mut out, document, colour);
     keys(&mut out, document, colour);
     last_write(&mut out, document, colour);
-    context(&mut out, document, colour);
+    context(&mut out, document, finding.vocabulary, colour);
     consequence(&mut out, document, colour);
     for note in &document.notes {
         paragraph(&mut out, "note", note, colour);
@@ -114,7 +120,7 @@ pub fn beside(out: &mut String, heading: &str, text: &str) {
 
 /// A place in words: height, input, run, crank, vat, delivery, syscall,
 /// transaction, operation, log, type.
-pub fn place_words(place: &Place) -> String {
+pub fn place_words(place: &Location) -> String {
     let mut words = vec![format!("height {}", place.height)];
     if place.attempt > 1 {
         words.push(format!("attempt {}", place.attempt));
@@ -288,6 +294,14 @@ fn last_written(last: &LastWrite) -> String {
     format!("last write of {}{words}", last.key)
 }
 
+/// What is to be known of a write besides, in words behind it.
+pub(super) fn caution(write: &Write) -> &'static str {
+    match write.unsure {
+        true => " (unknown whether it took effect)",
+        false => "",
+    }
+}
+
 fn told(write: &Write) -> String {
     let height = write
         .height
@@ -301,11 +315,11 @@ fn told(write: &Write) -> String {
         "{height}{crank}line {}: {}{}",
         write.line_number,
         cut(value, 160),
-        write.caution()
+        caution(write)
     )
 }
 
-fn context(out: &mut String, document: &Document, colour: Colour) {
+fn context(out: &mut String, document: &Document, vocabulary: &dyn Vocabulary, colour: Colour) {
     let Some(context) = &document.context else {
         return;
     };
@@ -316,7 +330,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
             out,
             "{}{}",
             colour.paint("2", &format!("{name:INDENT$}")),
-            cut(&document.vocabulary.brief(line), width)
+            cut(&vocabulary.brief(line), width)
         );
     }
     let sides = [
@@ -325,7 +339,7 @@ fn context(out: &mut String, document: &Document, colour: Colour) {
     ];
     for (name, side, context, style) in sides {
         for line in side.line.iter().chain(context.after.iter().take(2)) {
-            let text = cut(&document.vocabulary.brief(line), width - 3);
+            let text = cut(&vocabulary.brief(line), width - 3);
             let _ = writeln!(
                 out,
                 "{:INDENT$}{}",
@@ -392,17 +406,18 @@ fn sides(out: &mut String, document: &Document, colour: Colour) {
             paragraph(out, "records", &text, colour);
         }
     }
-    paragraph(out, "both", &common(document), colour);
+}
+
+fn environment(out: &mut String, document: &Document, colour: Colour) {
     for row in &document.environment {
-        let value = |value: &Option<String>| value.clone().unwrap_or("unknown".to_owned());
-        let text = format!("{}: A {}, B {}", row.what, value(&row.a), value(&row.b));
+        let text = format!("{}: A {}, B {}", row.what, row.a, row.b);
         paragraph(out, "differs", &text, colour);
     }
 }
 
 /// What both sources cover, in words.
-fn common(document: &Document) -> String {
-    let heights = &document.heights;
+fn common(finding: &Finding) -> String {
+    let heights = &finding.heights;
     let whole = heights.iter().filter(|row| row.whole).count();
     match (heights.first(), heights.last()) {
         (Some(first), Some(last)) => format!(

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use crate::compare::document::{Document, HeightFacts};
+use super::document::{Document, HeightFacts};
+use crate::vocabulary::Vocabulary;
 
 /// Bars at most: blocks beyond that share one.
 const BARS: usize = 160;
@@ -19,7 +20,7 @@ struct Bar {
 }
 
 /// Both drawings as HTML; empty if no height is on both sides.
-pub(super) fn timeline(document: &Document) -> String {
+pub(super) fn timeline(document: &Document, vocabulary: &dyn Vocabulary) -> String {
     let heights = &document.heights;
     let (Some(first), Some(last)) = (heights.first(), heights.last()) else {
         return String::new();
@@ -37,7 +38,7 @@ pub(super) fn timeline(document: &Document) -> String {
         "<p class=scale><span>height {}</span>{parted}<span>{}</span></p>",
         first.height, last.height
     );
-    let tall = match document.vocabulary.has_cranks() {
+    let tall = match vocabulary.has_cranks() {
         true => "; the height of a bar is the number of cranks of the block",
         false => "",
     };

@@ -8,6 +8,7 @@ use haltbox_cli::commands::compare;
 use haltbox_model::Profile;
 use haltbox_reader::compare::diff as reader;
 use haltbox_reader::compare::party::Party;
+use haltbox_reader::report::document::Document;
 use haltbox_tests::mutation::honest;
 use haltbox_tests::mutation::mirror::{differences, mirror_faults};
 use haltbox_tests::*;
@@ -41,11 +42,11 @@ fn opened(path: &Path) -> Result<Party, Box<dyn std::error::Error>> {
 }
 
 fn diff(a: &Path, b: &Path) -> Said {
-    let document = opened(a).and_then(|a| Ok(reader::diff(&a, &opened(b)?)?));
-    match document {
-        Ok(document) => (
-            i32::from(document.exit),
-            serde_json::to_value(&document).expect("JSON"),
+    let finding = opened(a).and_then(|a| Ok(reader::diff(&a, &opened(b)?)?));
+    match finding {
+        Ok(finding) => (
+            i32::from(finding.exit()),
+            serde_json::to_value(Document::of(&finding)).expect("JSON"),
         ),
         Err(error) => (2, serde_json::json!({ "summary": error.to_string() })),
     }

@@ -9,6 +9,7 @@ use haltbox_model::Profile;
 use haltbox_reader::Survey;
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::party::Party;
+use haltbox_reader::report::summary;
 use haltbox_tests::*;
 
 const STORES: [&str; 3] = ["bank", "staking", "gov"];
@@ -380,11 +381,11 @@ pub fn asked(a: &Path, b: &Path) -> (u8, String, Option<u64>) {
         let source = haltbox_reader::open(path).expect("a recording");
         Party::new(path.to_owned(), source, profile.clone())
     };
-    let document = diff::diff(&party(a), &party(b)).expect("an answer");
-    let height = document.place.as_ref().map(|place| place.height);
+    let finding = diff::diff(&party(a), &party(b)).expect("an answer");
+    let height = finding.location().map(|place| place.height);
     (
-        document.exit,
-        format!("{}: {}", document.verdict.name(), document.summary),
+        finding.exit(),
+        format!("{}: {}", finding.verdict().name(), summary::words(&finding)),
         height,
     )
 }

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::progress::watched;
 use super::{Outcome, output, party, shown};
 use haltbox_reader::compare::diff;
-use haltbox_reader::compare::document::Document;
+use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::compare::groups::{self, Group, Node};
-use haltbox_reader::compare::side::Side;
 use haltbox_reader::compare::verdict::Verdict;
+use haltbox_reader::report::remarks::own_input;
+use haltbox_reader::report::summary;
 use haltbox_reader::report::text::{self, Colour};
 
 /// Group nodes by what they executed, and show where the groups diverge
@@ -221,16 +222,16 @@ impl Judging<'_> {
         Ok(())
     }
 
-    fn diff(&self, one: usize, other: usize) -> anyhow::Result<Document> {
-        let document = difference(self.profile, self.paths[one], self.paths[other])?;
+    fn diff(&self, one: usize, other: usize) -> anyhow::Result<Finding> {
+        let finding = difference(self.profile, self.paths[one], self.paths[other])?;
         let name = |node: usize| self.nodes[node].name.as_str();
         // The same sentence whichever of the two was asked first.
-        let own = document.own_inputs.iter().map(|own| match one < other {
-            true => own.words([name(one), name(other)]),
-            false => own.turned().words([name(other), name(one)]),
+        let own = finding.own_inputs().map(|own| match one < other {
+            true => own_input(own, [name(one), name(other)]),
+            false => own_input(&own.turned(), [name(other), name(one)]),
         });
         self.own_inputs.borrow_mut().extend(own);
-        Ok(document)
+        Ok(finding)
     }
 
     /// Whole blocks with equal digests are equal; what else a node tells, only its
@@ -291,17 +292,17 @@ impl Judging<'_> {
             kept.push(member);
             return Ok(());
         }
-        let document = self.diff(partner, member)?;
-        match document.exit {
+        let finding = self.diff(partner, member)?;
+        match finding.exit() {
             0 => kept.push(member),
-            1 if is_of_a(&document) => {
+            1 if is_of_a(&finding) => {
                 kept.retain(|of| *of != partner);
                 kept.push(member);
-                self.groups.push(left(vec![partner], &document));
+                self.groups.push(left(vec![partner], &finding));
             }
             // It may agree with those that left before: it covers no height at which they did.
             1 => self.homeless.push(member),
-            _ => self.undecided.push(undecided(&document)),
+            _ => self.undecided.push(undecided(&finding)),
         }
         Ok(())
     }
@@ -319,14 +320,14 @@ impl Judging<'_> {
             false => self.place_all(members)?,
         };
         open.sort_by_key(|(member, _)| *member);
-        let words = open.iter().map(|(_, document)| undecided(document));
+        let words = open.iter().map(|(_, finding)| undecided(finding));
         self.undecided.extend(words.collect::<Vec<_>>());
         Ok(())
     }
 
     /// The first group is of a node that others agree with or differ from: one that tells
     /// nothing of any other decides nothing. Those that could not be placed.
-    fn seed(&mut self, members: &[usize]) -> anyhow::Result<Vec<(usize, Document)>> {
+    fn seed(&mut self, members: &[usize]) -> anyhow::Result<Vec<(usize, Finding)>> {
         let mut first = None;
         for seed in members.iter().take(SEEDS) {
             self.groups = vec![Group {
@@ -347,12 +348,12 @@ impl Judging<'_> {
 
     /// Places what can be placed; what stands in a group then may tell where another node
     /// belongs.
-    fn place_all(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<(usize, Document)>> {
+    fn place_all(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<(usize, Finding)>> {
         loop {
             let before = members.len();
             let mut open = Vec::new();
             for member in members {
-                open.extend(self.place(member)?.map(|document| (member, document)));
+                open.extend(self.place(member)?.map(|finding| (member, finding)));
             }
             if open.is_empty() || open.len() == before {
                 return Ok(open);
@@ -383,8 +384,8 @@ impl Judging<'_> {
             if parts.into_iter().any(|height| covers(&height)) {
                 continue;
             }
-            let document = self.asked_of(other, member)?;
-            if document.is_some_and(|document| document.exit == 0) {
+            let finding = self.asked_of(other, member)?;
+            if finding.is_some_and(|finding| finding.exit() == 0) {
                 return Ok(true);
             }
         }
@@ -393,16 +394,16 @@ impl Judging<'_> {
 
     /// Puts a node where it agrees, or by itself if it differs from all; else what could not
     /// be decided.
-    fn place(&mut self, member: usize) -> anyhow::Result<Option<Document>> {
-        let (mut differs, mut open, mut agreeing) = (None::<Document>, None, Vec::new());
+    fn place(&mut self, member: usize) -> anyhow::Result<Option<Finding>> {
+        let (mut differs, mut open, mut agreeing) = (None::<Finding>, None, Vec::new());
         for at in 0..self.groups.len() {
             match self.asked_of(at, member)? {
-                Some(document) if document.exit == 0 => agreeing.push(at),
+                Some(finding) if finding.exit() == 0 => agreeing.push(at),
                 // It leaves the group that it agrees with longest.
-                Some(document) if document.exit == 1 => {
-                    differs = [document].into_iter().chain(differs).max_by_key(parts_at);
+                Some(finding) if finding.exit() == 1 => {
+                    differs = [finding].into_iter().chain(differs).max_by_key(parts_at);
                 }
-                Some(document) => _ = open.get_or_insert(document),
+                Some(finding) => _ = open.get_or_insert(finding),
                 None => {}
             }
         }
@@ -412,27 +413,27 @@ impl Judging<'_> {
             group.silent.extend((agreeing.len() > 1).then_some(member));
             return Ok(None);
         }
-        if let (Some(document), None) = (&differs, &open) {
-            self.groups.push(left(vec![member], document));
+        if let (Some(finding), None) = (&differs, &open) {
+            self.groups.push(left(vec![member], finding));
         }
         Ok(open)
     }
 
     /// What a group says of a node: that it differs, if some member says so, else what was
     /// said first.
-    fn asked_of(&self, group: usize, node: usize) -> anyhow::Result<Option<Document>> {
+    fn asked_of(&self, group: usize, node: usize) -> anyhow::Result<Option<Finding>> {
         let mut asked = self.speakers(group);
         asked.truncate(1);
         if self.nodes[node].unsure {
             asked = self.witnesses(group, node);
         }
-        let mut first: Option<Document> = None;
+        let mut first: Option<Finding> = None;
         for partner in asked {
-            let document = self.diff(partner, node)?;
-            match document.exit {
-                1 => return Ok(Some(document)),
-                0 if first.as_ref().is_some_and(|first| first.exit != 0) => first = Some(document),
-                _ => _ = first.get_or_insert(document),
+            let finding = self.diff(partner, node)?;
+            match finding.exit() {
+                1 => return Ok(Some(finding)),
+                0 if first.as_ref().is_some_and(|first| first.exit() != 0) => first = Some(finding),
+                _ => _ = first.get_or_insert(finding),
             }
         }
         Ok(first)
@@ -477,25 +478,25 @@ impl Judging<'_> {
     fn name_differences(&mut self) -> anyhow::Result<()> {
         let mut at = 1;
         while at < self.groups.len() {
-            let Some(document) = self.difference_of(at)? else {
+            let Some(finding) = self.difference_of(at)? else {
                 at += 1;
                 continue;
             };
-            match document.exit {
+            match finding.exit() {
                 0 => {
                     let merged = self.groups.remove(at);
                     self.groups[0].members.extend(merged.members);
                     self.groups[0].silent.extend(merged.silent);
                 }
                 1 => {
-                    name_difference(&mut self.groups[at], &document);
+                    name_difference(&mut self.groups[at], &finding);
                     at += 1;
                 }
                 _ => {
                     let group = self.groups.remove(at);
                     let names = group.members.iter();
                     self.undecided.extend(names.map(|member| {
-                        format!("{}: {}", self.nodes[*member].name, undecided(&document))
+                        format!("{}: {}", self.nodes[*member].name, undecided(&finding))
                     }));
                 }
             }
@@ -505,16 +506,16 @@ impl Judging<'_> {
 
     /// The first comparison that tells a difference: who covers too little to see it
     /// does not speak against it. Else the first that decides, else the last one.
-    fn difference_of(&self, group: usize) -> anyhow::Result<Option<Document>> {
-        let mut best: Option<Document> = None;
+    fn difference_of(&self, group: usize) -> anyhow::Result<Option<Finding>> {
+        let mut best: Option<Finding> = None;
         for reference in self.speakers(0) {
             for speaker in self.speakers(group) {
-                let document = self.diff(reference, speaker)?;
-                if document.exit == 1 {
-                    return Ok(Some(document));
+                let finding = self.diff(reference, speaker)?;
+                if finding.exit() == 1 {
+                    return Ok(Some(finding));
                 }
-                if best.as_ref().is_none_or(|best| best.exit == 2) {
-                    best = Some(document);
+                if best.as_ref().is_none_or(|best| best.exit() == 2) {
+                    best = Some(finding);
                 }
             }
         }
@@ -523,44 +524,46 @@ impl Judging<'_> {
 }
 
 /// What could not be decided of the second of two nodes.
-fn undecided(document: &Document) -> String {
-    let [a, b] = [&document.sides.a, &document.sides.b].map(|side| &side.path);
-    format!("{b} (B) beside {a} (A): {}", document.summary)
+fn undecided(finding: &Finding) -> String {
+    let [a, b] = finding.recordings.each_ref().map(|of| of.path.display());
+    format!("{b} (B) beside {a} (A): {}", summary::words(finding))
 }
 
 /// A comparison in which the first source alone is at fault.
-fn is_of_a(document: &Document) -> bool {
-    let mut replays = document.replays.iter();
-    document.verdict == Verdict::Replay
-        && replays.all(|(which, replay)| *which == Side::A && !replay.of_other)
+fn is_of_a(finding: &Finding) -> bool {
+    let [a, b] = finding.recordings.each_ref().map(|of| {
+        let replays = of.replays.as_ref();
+        replays.map_or(&[][..], |replays| &replays.wrong)
+    });
+    finding.verdict() == Verdict::Replay && b.is_empty() && a.iter().all(|of| !of.of_other)
 }
 
 /// The height at which a comparison says that two part.
-fn parts_at(document: &Document) -> Option<u64> {
-    document.place.as_ref().map(|place| place.height)
+fn parts_at(finding: &Finding) -> Option<u64> {
+    finding.location().map(|place| place.height)
 }
 
 /// Nodes that leave the others where a comparison says so.
-fn left(members: Vec<usize>, document: &Document) -> Group {
+fn left(members: Vec<usize>, finding: &Finding) -> Group {
     let mut group = Group {
         members,
-        leaves_at: parts_at(document),
+        leaves_at: parts_at(finding),
         ..Group::default()
     };
-    name_difference(&mut group, document);
+    name_difference(&mut group, finding);
     group
 }
 
-fn name_difference(group: &mut Group, document: &Document) {
-    let class = match document.verdict {
+fn name_difference(group: &mut Group, finding: &Finding) {
+    let class = match finding.verdict() {
         Verdict::Insufficient => "class unknown",
         known => known.name(),
     };
     group.difference = Some(class.to_owned());
-    group.place = document.place.as_ref().map(text::place_words);
+    group.place = finding.location().as_ref().map(text::place_words);
 }
 
-fn difference(profile: Option<&str>, a: &Path, b: &Path) -> anyhow::Result<Document> {
+fn difference(profile: Option<&str>, a: &Path, b: &Path) -> anyhow::Result<Finding> {
     let open = |path| party(path, profile);
     let (a, b) = (open(a)?, open(b)?);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)

@@ -10,7 +10,8 @@ use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, output, party};
 use haltbox_reader::compare::diff;
-use haltbox_reader::compare::document::Document;
+use haltbox_reader::compare::finding::Finding;
+use haltbox_reader::report::document::Document;
 use haltbox_reader::report::html;
 use haltbox_reader::report::text::{self, Colour};
 
@@ -65,24 +66,24 @@ impl DiffArgs {
 /// Runs the command.
 pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
     let page = args.html.as_deref().map(NewFile::page).transpose()?;
-    let document = compare(args)?;
+    let finding = compare(args)?;
     if args.json {
-        output::json(&document)?;
+        output::json(&Document::of(&finding))?;
     } else {
-        output::painted(&text::text(&document, Colour::of_stdout()))?;
+        output::painted(&text::text(&finding, Colour::of_stdout()))?;
     }
     if let Some(page) = page {
-        page.file().write_all(html::html(&document).as_bytes())?;
+        page.file().write_all(html::html(&finding).as_bytes())?;
         page.publish()?;
     }
-    Ok(match document.exit {
+    Ok(match finding.exit() {
         0 => Outcome::Fine,
         1 => Outcome::Damaged,
         _ => Outcome::Trouble,
     })
 }
 
-fn compare(args: &DiffArgs) -> anyhow::Result<Document> {
+fn compare(args: &DiffArgs) -> anyhow::Result<Finding> {
     let open = |path| party(path, args.profile.as_deref());
     let (mut a, mut b) = (open(&args.a)?, open(&args.b)?);
     (a.attempt, b.attempt) = (args.attempt_a, args.attempt_b);

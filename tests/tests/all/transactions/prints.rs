@@ -4,8 +4,9 @@ use std::path::Path;
 
 use haltbox_cli::commands::{fingerprint, party};
 use haltbox_reader::compare::diff::diff;
-use haltbox_reader::compare::document::Document;
+use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::compare::verdict::Verdict;
+use haltbox_reader::report::summary;
 
 use super::slogs::write;
 
@@ -72,19 +73,19 @@ fn block(height: u64, chance: &mut Chance) -> String {
     format!("[{height}{hash}{begin} {before}{given}{steps} {end}")
 }
 
-fn compared(a: &Path, b: &Path) -> Document {
+fn compared(a: &Path, b: &Path) -> Finding {
     let [a, b] = [a, b].map(|path| party(path, Some("host")).expect("a source"));
     diff(&a, &b).expect("a comparison")
 }
 
-fn height(document: &Document) -> Option<u64> {
-    document.place.as_ref().map(|place| place.height)
+fn height(finding: &Finding) -> Option<u64> {
+    finding.location().map(|place| place.height)
 }
 
 /// In words, what is wrong with what fingerprints say.
-fn fault(told: &Document, of_prints: &Document) -> Option<&'static str> {
-    let inputs = |document: &Document| document.verdict == Verdict::Inputs;
-    let named = inputs(told) && told.summary.contains("given another input");
+fn fault(told: &Finding, of_prints: &Finding) -> Option<&'static str> {
+    let inputs = |finding: &Finding| finding.verdict() == Verdict::Inputs;
+    let named = inputs(told) && summary::words(told).contains("given another input");
     if inputs(of_prints) && !inputs(told) {
         return Some("accuse the inputs, and the recordings do not");
     }
@@ -94,7 +95,7 @@ fn fault(told: &Document, of_prints: &Document) -> Option<&'static str> {
     if named && height(of_prints) == height(told) && !inputs(of_prints) {
         return Some("tell where the inputs differ, and not that they do");
     }
-    if of_prints.exit == 0 && told.exit == 1 || told.exit == 0 && of_prints.exit == 1 {
+    if of_prints.exit() == 0 && told.exit() == 1 || told.exit() == 0 && of_prints.exit() == 1 {
         return Some("contradict the recordings");
     }
     None
@@ -117,19 +118,19 @@ fn fingerprints_never_contradict_their_recordings() {
         let [a, b] = &paths;
         let [of_a, of_b] = &prints;
         let told = compared(a, b);
-        inputs += u64::from(told.verdict == Verdict::Inputs);
+        inputs += u64::from(told.verdict() == Verdict::Inputs);
         for (one, other) in [(of_a, of_b), (of_a, b), (a, of_b)] {
             let found = compared(one, other);
-            named += u64::from(found.verdict == Verdict::Inputs);
+            named += u64::from(found.verdict() == Verdict::Inputs);
             let fault = fault(&told, &found);
             assert!(
                 fault.is_none(),
                 "seed {seed}: they {}: {words:#?}\n{}: {}\n{}: {}",
                 fault.unwrap_or_default(),
-                told.verdict.name(),
-                told.summary,
-                found.verdict.name(),
-                found.summary
+                told.verdict().name(),
+                summary::words(&told),
+                found.verdict().name(),
+                summary::words(&found)
             );
         }
     }

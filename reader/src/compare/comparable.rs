@@ -1,0 +1,86 @@
+//! Whether two recordings can be compared at all.
+
+use super::equal::replaced;
+use super::finding::Incomparable;
+use super::pair::{Agreement, Comparison, Coverage, HeightRow};
+use super::party::Party;
+use super::side::{Side, Who};
+
+/// Why two recordings cannot be compared.
+pub(super) fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<Incomparable> {
+    by_profile(a, b)
+        .or_else(|| by_content(a, comparison))
+        .or_else(|| by_digests(a, b, comparison))
+        .or_else(|| without_whole_height(comparison))
+}
+
+fn by_profile(a: &Party, b: &Party) -> Option<Incomparable> {
+    let names = || [a, b].map(|party| party.profile.name.clone());
+    match (a.rules(), b.rules()) {
+        (one, other) if one != other => Some(Incomparable::Profiles(names())),
+        (None, _) => Some(Incomparable::NoSlog(a.profile.name.clone())),
+        _ => None,
+    }
+}
+
+fn by_content(a: &Party, comparison: &Comparison) -> Option<Incomparable> {
+    let [one, other] = comparison.sides.each_ref();
+    let chains = one
+        .summary
+        .chain_id
+        .clone()
+        .zip(other.summary.chain_id.clone());
+    if let Some((x, y)) = chains.filter(|(x, y)| x != y) {
+        return Some(Incomparable::Chains([x, y]));
+    }
+    let without = [one, other].map(|side| side.blocks == 0);
+    if without == [false; 2] {
+        return None;
+    }
+    let lacking = || [one, other].into_iter().filter(|side| side.blocks == 0);
+    let most = |of: fn(&Coverage) -> u64| lacking().map(of).max().unwrap_or(0);
+    Some(Incomparable::NoBlocks {
+        who: Who::of(without),
+        prefixed: most(|side| side.summary.prefixed),
+        cranks: most(|side| side.summary.cranks),
+        in_range: a.range != (0..=u64::MAX),
+    })
+}
+
+/// Digests are of bytes that the other recording may not have.
+fn by_digests(a: &Party, b: &Party, comparison: &Comparison) -> Option<Incomparable> {
+    let prints = [a, b].map(|party| party.source.is_fingerprint());
+    let [one, other] = comparison.sides.each_ref();
+    // The side that is one of these, beside a fingerprint.
+    let beside = |is: [bool; 2]| {
+        let sides = (prints[0] && is[1]) || (prints[1] && is[0]);
+        sides.then(|| if is[0] { Side::A } else { Side::B })
+    };
+    let rewritten = [one, other].map(|side| side.summary.rewritten);
+    if let Some(side) = beside(rewritten).filter(|_| comparison.parting.is_some()) {
+        return Some(Incomparable::Rewritten(side));
+    }
+    if let Some(side) = beside([one, other].map(|side| side.summary.wrapped > 0)) {
+        return Some(Incomparable::Dropped(side));
+    }
+    let hashless = [one, other].map(|side| side.summary.without_hashes > 0);
+    let apart = comparison.apart > 0 || comparison.whole == 0 && hashless[0] != hashless[1];
+    let is_print = prints[0] || prints[1];
+    (is_print && apart && comparison.parting.is_none()).then(|| {
+        Incomparable::Crankhashes(match hashless {
+            [true, true] => Who::Both,
+            [true, false] => Who::One(Side::A),
+            _ => Who::One(Side::B),
+        })
+    })
+}
+
+fn without_whole_height(comparison: &Comparison) -> Option<Incomparable> {
+    let in_part = |row: &HeightRow| row.agreement == Agreement::Partial;
+    let in_part = comparison.is_left_out() && comparison.rows.iter().any(in_part);
+    if comparison.whole > 0 || comparison.parting.is_some() || in_part {
+        return None;
+    }
+    let replaced = replaced(comparison, None).map(Incomparable::Replaced);
+    replaced.or(Some(Incomparable::NoWholeHeight))
+}

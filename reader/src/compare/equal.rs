@@ -1,0 +1,193 @@
+//! Two recordings without a step that differs: whether they are equal, and if that is not
+//! known, why.
+
+use std::collections::BTreeSet;
+
+use super::app_hash_dispute::Dispute;
+use super::finding::{ActivityDivergence, ActivityMeaning, Conclusion, Extent, Outcome, Undecided};
+use super::judgements::Judgements;
+use super::pair::{ActivityParting, Agreement, Comparison, Coverage, HeightRow};
+use super::party::Party;
+use super::side::{Side, Who};
+
+/// What is concluded where no step differs.
+pub(super) fn conclude(
+    parties: [&Party; 2],
+    comparison: &Comparison,
+    judgements: Option<&Judgements>,
+) -> Conclusion {
+    if let Some(dissent) = judgements.and_then(|judgements| judgements.certain.clone()) {
+        let is_final = true;
+        return Conclusion::Recorders { dissent, is_final };
+    }
+    if let Some(at) = comparison.activity {
+        let means = meaning(at, comparison);
+        return Conclusion::Activity(ActivityDivergence { at, means });
+    }
+    let gone = judgements.map(|judgements| &judgements.gone);
+    if let Some(undecided) = undecided(comparison, gone) {
+        return Conclusion::Undecided(undecided);
+    }
+    if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.clone()) {
+        let is_final = false;
+        return Conclusion::Recorders { dissent, is_final };
+    }
+    if let Some(outcome) = outcome(parties, comparison) {
+        let other_app_hash = comparison.other_app_hash.map(|other| other.height);
+        return Conclusion::Outcome {
+            outcome,
+            other_app_hash,
+        };
+    }
+    Conclusion::Identical(Extent {
+        whole: comparison.whole,
+        amount: comparison.amount(),
+        judged: judgements.map(|judgements| (judgements.alike, judgements.open)),
+    })
+}
+
+/// All steps are equal, an activityhash is not.
+fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeaning {
+    if comparison.is_left_out() && has_gaps_before(comparison, activity.height) {
+        return ActivityMeaning::Dropped;
+    }
+    let mut breaks = comparison.sides.iter().flat_map(|side| &side.breaks);
+    let in_run = breaks.any(|(_, found)| found.in_run);
+    match activity.between_runs && !in_run {
+        true => ActivityMeaning::HiddenWork,
+        false => ActivityMeaning::BrokenChain,
+    }
+}
+
+/// Some height before this one is not there, or nothing of it could be compared.
+fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
+    let missing = |side: &Coverage| side.missing.iter().any(|missing| *missing < height);
+    let mut rows = comparison.rows.iter();
+    comparison.sides.iter().any(missing)
+        || rows.any(|row| row.height < height && row.agreement == Agreement::Unknown)
+}
+
+/// Something that could differ was not seen.
+fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
+    if comparison.is_left_out() {
+        return Some(dropped(comparison));
+    }
+    inconsistent(comparison)
+        .or_else(|| not_covered(comparison, gone))
+        .or_else(|| replaced(comparison, gone).map(Undecided::Replaced))
+}
+
+/// Senders drop entries.
+fn dropped(comparison: &Comparison) -> Undecided {
+    let drops = comparison.sides.each_ref();
+    let in_part = |row: &&HeightRow| row.agreement == Agreement::Partial;
+    Undecided::Dropped {
+        who: Who::of(drops.map(|side| side.summary.wrapped > 0)),
+        heights: comparison.rows.iter().filter(in_part).count(),
+        cranks: comparison.cranks.0,
+    }
+}
+
+/// The first height that both have and of which a side's entries do not stand as its
+/// kernel wrote them.
+fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
+    let common = |height: u64| comparison.rows.iter().any(|row| row.height == height);
+    let first = comparison.sides.each_ref().map(|side| {
+        let mut faults = side.faults.iter();
+        faults.find(|(height, _)| common(*height))
+    });
+    let (height, who, why) = match first {
+        [Some((a, why)), Some((b, other))] if a == b && why == other => (*a, Who::Both, why),
+        [Some((a, why)), other] if other.is_none_or(|(b, of_b)| (a, why) < (b, of_b)) => {
+            (*a, Who::One(Side::A), why)
+        }
+        [_, Some((b, why))] => (*b, Who::One(Side::B), why),
+        _ => return None,
+    };
+    let why = why.clone();
+    Some(Undecided::Inconsistent { who, height, why })
+}
+
+/// A height missing in the middle, or damage, where all the rest is equal. Of several
+/// the lowest, whichever source was named first.
+fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
+    let gone = |height: &u64| gone.is_some_and(|gone| gone.contains(height));
+    let within = |side: &Coverage, height: &u64| {
+        let heights = side.heights;
+        heights.is_some_and(|(first, last)| (first..=last).contains(height))
+    };
+    let common = |height: &u64| {
+        let mut sides = comparison.sides.iter();
+        !gone(height) && sides.all(|side| within(side, height))
+    };
+    let inside = |height: &u64| {
+        let at = comparison.rows.iter().position(|row| row.height == *height);
+        at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
+    };
+    let missing = lacking(comparison, |side| &side.missing, &common);
+    let partial = lacking(comparison, |side| &side.incomplete, &inside);
+    // At the edges of a recording a beginning or an end may be missing, and no more.
+    let holed = lacking(comparison, |side| &side.holed, &common);
+    let found = [missing, partial, holed].into_iter().flatten();
+    let (height, who) = found.min_by_key(|(height, who)| (*height, rank(*who)))?;
+    Some(Undecided::NotCovered { who, height })
+}
+
+/// Of one height, what is shown of several sides that lack it in different ways.
+fn rank(who: Who) -> u8 {
+    match who {
+        Who::One(Side::A) => 0,
+        Who::One(Side::B) => 1,
+        Who::Both => 2,
+    }
+}
+
+/// The lowest height of a list that is wanted, and whose list has it.
+fn lacking(
+    comparison: &Comparison,
+    of: fn(&Coverage) -> &Vec<u64>,
+    wanted: &dyn Fn(&u64) -> bool,
+) -> Option<(u64, Who)> {
+    let first = comparison.sides.each_ref().map(|side| {
+        let mut heights = of(side).iter().copied();
+        heights.find(|height| wanted(height))
+    });
+    let height = first.iter().flatten().copied().min()?;
+    Some((height, Who::of(first.map(|first| first == Some(height)))))
+}
+
+/// The first height at which each side has a block of its own.
+pub(super) fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<u64> {
+    let mut heights = comparison.replaced.iter().copied();
+    heights.find(|height| !gone.is_some_and(|gone| gone.contains(height)))
+}
+
+/// What is known of the outcome of blocks, if it is not known to be equal.
+fn outcome([a, b]: [&Party; 2], comparison: &Comparison) -> Option<Outcome> {
+    Dispute::of(a, b)
+        .judge(comparison)
+        .or_else(|| one_sided(comparison))
+        .or_else(|| unhashed([a, b], comparison))
+}
+
+/// What decides may stand in what one side alone records.
+fn one_sided(comparison: &Comparison) -> Option<Outcome> {
+    let (height, of) = comparison.one_sided?;
+    Some(Outcome::OneSided(height, of.named(comparison.streams())))
+}
+
+/// Digests of a host that may have traced nothing are equal, and no AppHash says that the
+/// state is too.
+fn unhashed(parties: [&Party; 2], comparison: &Comparison) -> Option<Outcome> {
+    let height = comparison.unhashed?;
+    parties[0].vocabulary.trace()?;
+    let fingerprints = match parties.map(|party| party.source.is_fingerprint()) {
+        [true, true] => Who::Both,
+        [true, false] => Who::One(Side::A),
+        _ => Who::One(Side::B),
+    };
+    Some(Outcome::Unhashed {
+        height,
+        fingerprints,
+    })
+}
