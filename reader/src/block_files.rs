@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use haltbox_model::block_files::{BlockFileName, Clocks, Missing, Seams};
 
+use crate::item::{Hole, Item, Line};
 use crate::slog_file::SlogFile;
-use crate::source::{Hole, Item, Line, read_slog};
+use crate::slog_lines::read_slog;
 
 #[derive(Clone, Debug)]
 struct BlockFile {

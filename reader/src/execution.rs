@@ -8,7 +8,7 @@ use haltbox_model::{BlockHasher, Profile};
 
 use crate::block_index::KnownBlock;
 use crate::carrier::Origin;
-use crate::compare::repeats::{Repeats, Resent};
+use crate::repeats::{Repeats, Resent};
 use crate::vocabulary::{self, Course, Entry, Vocabulary};
 
 /// One execution, read line by line.

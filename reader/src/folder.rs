@@ -16,7 +16,10 @@ use haltbox_format::{ArchiveName, Lane, RingId};
 
 use crate::blackbox::BlackBox;
 use crate::block_index::KnownBlock;
-use crate::source::{Hole, Item, Line, RingSource, SourceError, read_box, read_ring};
+use crate::box_lines::read_box;
+use crate::item::{Hole, Item, Line};
+use crate::ring_source::{RingSource, read_ring};
+use crate::source_error::SourceError;
 
 /// An archive and the ring whose older records it holds.
 pub struct Folder {

@@ -1,160 +1,31 @@
 //! Sources: every kind of recording behind one way of reading.
 
-use haltbox_model::ShowPath;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::attached::{self, Told};
-use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, Missing};
-use haltbox_format::mark::{Mark, Position};
-use haltbox_format::ring::{Entry, HoleKind, RingError, RingView, Timeline};
-use haltbox_format::{Digest, Lane, RingId, Stream};
+use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
+use haltbox_format::{Digest, Stream};
 use haltbox_model::Profile;
-use haltbox_model::history::History;
 
 use crate::agoric_ring::{AgoricRing, Found, Why};
-use crate::blackbox::{BlackBox, BoxItem, BoxStream};
+use crate::blackbox::{BlackBox, BoxStream};
 use crate::block_files::{self, BlockFiles};
 use crate::block_index::KnownBlock;
-use crate::carrier::{Origin, carried};
+use crate::box_lines::read_box;
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
-use crate::slog_file::{LinePart, SlogFile, SlogItem};
+use crate::item::{Sink, plain_line};
+use crate::ring_source::{open_ring, read_ring};
+use crate::slog_file::SlogFile;
+use crate::slog_lines::read_slog;
 use crate::source_kind::{self, Compression, SourceKind};
 use crate::spool::{reads_once, spool};
 
-/// One entry of a source.
-#[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
-    /// Its stream.
-    pub stream: Stream,
-    /// Its lane, where the source has lanes; otherwise the main one.
-    pub lane: Lane,
-    /// Its place in the lane: the ring's counter, else lines counted from 0.
-    pub counter: u64,
-    /// Its bytes without the line feed.
-    pub bytes: &'a [u8],
-    /// A line feed follows.
-    pub newline: bool,
-    /// `bytes` is the whole entry, not a part of one.
-    pub whole: bool,
-    /// A part, and the next line is more of the same entry.
-    pub goes_on: bool,
-    /// It stands outside what the source covers: block records around it were
-    /// evicted.
-    pub context: bool,
-    /// Who answers for its bytes.
-    pub origin: Origin,
-    /// The line as it stands in the source, if that is one that holds an entry and its
-    /// context; `bytes` is what it tells of the entry then.
-    pub wrapped: Option<&'a [u8]>,
-}
-
-impl<'a> Line<'a> {
-    /// Its bytes as they stand in the source.
-    pub fn as_it_stands(&self) -> &'a [u8] {
-        self.wrapped.unwrap_or(self.bytes)
-    }
-}
-
-/// Something that is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hole {
-    /// What, where and why, in words.
-    pub text: String,
-    /// It was there and is damaged or lost; otherwise it went by age, was never
-    /// written, or a live writer was faster.
-    pub damage: bool,
-    /// It never was recorded: dropped, or lost before it came to the recorder.
-    pub lost: bool,
-    /// Block records may be missing.
-    pub of_blocks: bool,
-    /// The lane and the first and last counter of it, where the source has
-    /// lanes.
-    pub records: Option<(Lane, u64, u64)>,
-}
-
-impl Hole {
-    /// Block records that never were recorded.
-    fn lost(text: String) -> Hole {
-        Hole {
-            text,
-            damage: false,
-            lost: true,
-            of_blocks: true,
-            records: None,
-        }
-    }
-
-    /// What an index says is missing.
-    pub(crate) fn told(missing: &Missing) -> Hole {
-        let lane = missing.lane.unwrap_or(Lane::Main);
-        let (from, to, why) = (missing.from, missing.to, &missing.why);
-        let text = match missing.lane {
-            Some(lane) => format!("records {from} to {to} of the {} lane: {why}", lane.name()),
-            None => why.clone(),
-        };
-        // A copy of a copy says where it was missing there, then why.
-        let word = why.rsplit(": ").next().unwrap_or(why);
-        let gone = [HoleKind::Evicted, HoleKind::Torn, HoleKind::Overrun];
-        let known = |kind: &HoleKind| word == kind.name();
-        let damage = word == HoleKind::Missing.name();
-        Hole {
-            text,
-            damage,
-            lost: !damage && !gone.iter().any(known),
-            of_blocks: lane == Lane::Main,
-            records: None,
-        }
-    }
-
-    /// Its text without the place, where that is told by records.
-    pub fn reason(&self) -> &str {
-        let reason = self
-            .text
-            .rsplit(": ")
-            .next()
-            .filter(|_| self.records.is_some());
-        reason.unwrap_or(&self.text)
-    }
-
-    /// Something is missing that no age explains: exit code 1.
-    pub fn needs_attention(&self) -> bool {
-        self.damage || self.lost
-    }
-}
-
-/// What a source gives.
-#[derive(Debug)]
-pub enum Item<'a> {
-    /// An entry.
-    Line(Line<'a>),
-    /// Something that is not there.
-    Hole(Hole),
-}
-
-/// Why there is no source.
-#[derive(Debug)]
-pub enum SourceError {
-    /// The system said no.
-    Io(PathBuf, io::Error),
-    /// It is no source, and why.
-    Foreign(PathBuf, String),
-}
-
-impl fmt::Display for SourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.shown()),
-            Self::Foreign(path, why) => write!(f, "{} {why}", path.shown()),
-        }
-    }
-}
-
-impl std::error::Error for SourceError {}
+pub use crate::item::{Hole, Item, Line};
+pub use crate::ring_source::RingSource;
+pub use crate::source_error::SourceError;
 
 /// What is known of a source's blocks before its lines are read.
 pub enum Blocks {
@@ -182,18 +53,6 @@ pub enum Source {
     Stdin,
     /// Digests without bodies.
     Fingerprint(Box<Fingerprint>),
-}
-
-/// A ring and what was found in it.
-pub struct RingSource {
-    /// The file.
-    pub file: File,
-    /// Its records.
-    pub view: RingView,
-    /// Its marks.
-    pub history: History,
-    /// Files of the node's log that an attached recorder keeps beside it.
-    beside: Vec<PathBuf>,
 }
 
 /// Opens a source for one reading of its lines, which standard input gives as
@@ -260,7 +119,7 @@ fn open_file(path: &Path) -> Result<Source, SourceError> {
     let io_error = |error| SourceError::Io(path.to_owned(), error);
     let foreign = |why: String| Err(SourceError::Foreign(path.to_owned(), why));
     match SourceKind::of(path).map_err(io_error)? {
-        SourceKind::Ring => open_ring(path),
+        SourceKind::Ring => ring(path),
         SourceKind::BlackBox => open_box(path),
         SourceKind::Fingerprint => open_fingerprint(path),
         SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
@@ -271,7 +130,7 @@ fn open_file(path: &Path) -> Result<Source, SourceError> {
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
         SourceKind::Empty => foreign("is empty: nothing was recorded in it".to_owned()),
         SourceKind::Folder => open_folder(path),
-        SourceKind::Foreign(found) => open_ring(path)
+        SourceKind::Foreign(found) => ring(path)
             .or_else(|_| open_box(path))
             .or_else(|_| foreign(found.to_string())),
     }
@@ -288,57 +147,13 @@ fn open_fingerprint(path: &Path) -> Result<Source, SourceError> {
     Ok(Source::Fingerprint(Box::new(found)))
 }
 
-fn open_ring(path: &Path) -> Result<Source, SourceError> {
-    let io_error = |error| SourceError::Io(path.to_owned(), error);
-    let file = File::open(path).map_err(io_error)?;
-    let view = RingView::read(&file).map_err(|error| match error {
-        RingError::Io(error) => io_error(error),
-        other => SourceError::Foreign(path.to_owned(), other.to_string()),
-    })?;
-    let mut history = History::read(&file, &view).map_err(io_error)?;
-    let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-    let told = told_beside(path).filter(|told| told.is_of(id));
-    if let Some(told) = &told {
-        history.life.apply_told(told, id, history.last.at);
-    }
-    Ok(Source::Ring(Box::new(RingSource {
-        file,
-        view,
-        history,
-        beside: told.map_or(Vec::new(), |_| lines_beside(path)),
-    })))
-}
-
-/// Files of the lines that an attached recorder keeps, the oldest first.
-fn lines_beside(ring: &Path) -> Vec<PathBuf> {
-    let folder = ring.parent().map(|folder| folder.join(attached::FOLDER));
-    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
-    let entries = entries.into_iter().flatten().flatten();
-    let numbered = entries.filter_map(|entry| {
-        let is_file = entry.file_type().ok()?.is_file();
-        let name = entry.file_name();
-        let number = name.to_str()?.strip_prefix(attached::LINES)?;
-        let number: u64 = number.parse().ok().filter(|_| is_file)?;
-        Some((number, entry.path()))
-    });
-    let mut files: Vec<(u64, PathBuf)> = numbered.collect();
-    files.sort();
-    files.into_iter().map(|(_, path)| path).collect()
-}
-
-/// What an attached recorder was told of the ring's blocks.
-fn told_beside(ring: &Path) -> Option<Told> {
-    let at = ring.parent()?.join(attached::FOLDER).join(attached::TOLD);
-    let is_file = std::fs::metadata(&at).is_ok_and(|found| found.is_file());
-    Told::decode(&is_file.then(|| std::fs::read(at).ok())??)
+fn ring(path: &Path) -> Result<Source, SourceError> {
+    Ok(Source::Ring(Box::new(open_ring(path)?)))
 }
 
 fn open_folder(path: &Path) -> Result<Source, SourceError> {
     let ring = path.join("ring");
-    let ring = match ring.is_file().then(|| open_ring(&ring)).transpose()? {
-        Some(Source::Ring(ring)) => Some(*ring),
-        _ => None,
-    };
+    let ring = ring.is_file().then(|| open_ring(&ring)).transpose()?;
     if ring.is_none() {
         let files = BlockFiles::in_folder(path);
         let files = files.map_err(|error| SourceError::Io(path.to_owned(), error))?;
@@ -552,214 +367,6 @@ fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
         .collect()
 }
 
-/// Editors of another system put it before the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
-
-/// From a position on, if one is given.
-pub(crate) fn read_ring(
-    ring: &RingSource,
-    from: Option<Position>,
-    sink: Sink<'_>,
-) -> io::Result<()> {
-    let mut timeline = match from {
-        Some(from) => Timeline::after(&ring.file, &ring.view, ring.history.marked(), from),
-        None => Timeline::new(&ring.file, &ring.view, ring.history.marked()),
-    };
-    while let Some(entry) = timeline.next()? {
-        let more = match entry {
-            Entry::Line(line) => sink(Item::Line(Line {
-                stream: line.stream,
-                lane: line.lane,
-                counter: line.counter,
-                bytes: line.bytes,
-                newline: line.terminated,
-                whole: line.cut.is_none(),
-                goes_on: false,
-                context: line.context,
-                origin: Origin::Recorded,
-                wrapped: None,
-            }))?,
-            Entry::Marks(_, marks, _) => losses(&marks, sink)?,
-            Entry::Hole(hole) => sink(Item::Hole(Hole {
-                text: hole.to_string(),
-                damage: hole.why == HoleKind::Missing,
-                lost: hole.why == HoleKind::Dropped,
-                of_blocks: hole.lane == Lane::Main,
-                records: Some((hole.lane, hole.from, hole.to)),
-            }))?,
-        };
-        if !more {
-            return Ok(());
-        }
-    }
-    read_beside(ring, sink)
-}
-
-/// The node's log that is kept beside a ring. Where in the ring its lines stand is
-/// not known: they come last, as in a box.
-fn read_beside(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
-    let mut counter = ring.view.lane(Lane::Local).next_counter();
-    for path in &ring.beside {
-        // One that makes room for a newer meanwhile is not there any more.
-        let bytes = match std::fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            bytes => bytes?,
-        };
-        for (line, newline) in attached::Lines::of(&bytes) {
-            let line = Line {
-                stream: Stream::Node,
-                lane: Lane::Local,
-                counter,
-                bytes: line,
-                newline,
-                whole: true,
-                goes_on: false,
-                context: false,
-                origin: Origin::Recorded,
-                wrapped: None,
-            };
-            counter += 1;
-            if !sink(Item::Line(line))? {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What was lost before it came to the recorder leaves no gap in a lane: the
-/// marks alone tell where.
-fn losses(marks: &[Mark], sink: Sink<'_>) -> io::Result<bool> {
-    for mark in marks {
-        let Mark::Loss(loss) = mark else { continue };
-        if loss.breaks_blocks() && !loss.shows_as_gap() {
-            let records = match loss.records {
-                0 => "entries may be".to_owned(),
-                records => format!("entries ({records}) are"),
-            };
-            let text = format!("{records} missing here: {}", loss.why);
-            if !sink(Item::Hole(Hole::lost(text)))? {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// What the index of a box says is missing, before the line where it is.
-struct MissingLines<'a> {
-    missing: Vec<(u64, &'a Missing)>,
-    next: usize,
-}
-
-impl<'a> MissingLines<'a> {
-    fn of(bx: &'a BlackBox) -> MissingLines<'a> {
-        let lists = bx.manifest().map(|m| m.holes.iter().chain(&m.losses));
-        let placed = lists.into_iter().flatten();
-        let placed = placed.filter_map(|missing| Some((missing.line?, missing)));
-        let mut missing: Vec<_> = placed.collect();
-        missing.sort_by_key(|(line, _)| *line);
-        MissingLines { missing, next: 0 }
-    }
-
-    /// Gives what is missing before a line; false if that was enough.
-    fn before(&mut self, line: u64, sink: Sink<'_>) -> io::Result<bool> {
-        while let Some((at, missing)) = self.missing.get(self.next) {
-            if *at > line {
-                break;
-            }
-            self.next += 1;
-            if !sink(Item::Hole(Hole::told(missing)))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// The context first, as it is the oldest; then the slog, then the node's log.
-pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
-    for which in [BoxStream::Context, BoxStream::Slog, BoxStream::Node] {
-        let stream = if which == BoxStream::Node {
-            Stream::Node
-        } else {
-            Stream::Slog
-        };
-        let mut lines = bx.lines(which);
-        let of_slog = which == BoxStream::Slog;
-        let mut missing = of_slog.then(|| MissingLines::of(bx));
-        let mut counter = 0;
-        let mut in_pieces = false;
-        while let Some(item) = lines.next()? {
-            if let Some(missing) = &mut missing
-                && !missing.before(counter, sink)?
-            {
-                return Ok(());
-            }
-            let line = |bytes, newline, whole, goes_on| Line {
-                stream,
-                lane: if which == BoxStream::Slog {
-                    Lane::Main
-                } else {
-                    Lane::Local
-                },
-                counter,
-                bytes,
-                newline,
-                whole,
-                goes_on,
-                context: which == BoxStream::Context,
-                origin: Origin::Recorded,
-                wrapped: None,
-            };
-            let (item, ended) = match item {
-                BoxItem::Line { bytes, newline } => {
-                    (Item::Line(line(bytes, newline, !in_pieces, false)), true)
-                }
-                BoxItem::Piece { bytes } => (Item::Line(line(bytes, false, false, true)), false),
-                BoxItem::Hole { offset, len, why } => {
-                    counter = line_behind(bx, which, offset + len).unwrap_or(counter);
-                    let text = format!("bytes {offset} to {} of the box: {why}", offset + len);
-                    let of_blocks = which == BoxStream::Slog;
-                    (
-                        Item::Hole(Hole {
-                            text,
-                            damage: true,
-                            lost: false,
-                            of_blocks,
-                            records: None,
-                        }),
-                        true,
-                    )
-                }
-            };
-            let is_line = matches!(item, Item::Line(_));
-            if !sink(item)? {
-                return Ok(());
-            }
-            in_pieces = !ended;
-            counter += u64::from(ended && is_line);
-        }
-        if let Some(missing) = &mut missing
-            && !missing.before(u64::MAX, sink)?
-        {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Number of the first line behind a hole: blocks are spans of lines, and what
-/// follows the hole must not be taken for the block it lies in.
-fn line_behind(bx: &BlackBox, which: BoxStream, at: u64) -> Option<u64> {
-    let frames = &bx.manifest()?.frames;
-    let of_stream = |frame: &&FrameEntry| frame.kind == Some(which.kind());
-    let mut behind = frames.iter().filter(of_stream).filter(|f| f.offset >= at);
-    behind.next().map(|frame| frame.first_line)
-}
-
 fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
     let mut ring = AgoricRing::open(path).map_err(|error| io::Error::other(error.to_string()))?;
     let mut counter = 0;
@@ -789,100 +396,6 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<()> {
-    let mut counter = 0;
-    while let Some(item) = file.next()? {
-        let item = match item {
-            SlogItem::Line(line) => {
-                let whole = line.part == LinePart::Whole;
-                let bytes = match counter {
-                    0 => line
-                        .bytes
-                        .strip_prefix(BYTE_ORDER_MARK)
-                        .unwrap_or(line.bytes),
-                    _ => line.bytes,
-                };
-                let plain = bytes.starts_with(b"{\"type\"") || !whole;
-                let found = if plain { None } else { carried(bytes) };
-                let item = Line {
-                    goes_on: matches!(line.part, LinePart::First | LinePart::Middle),
-                    origin: Origin::Text,
-                    ..plain_line(bytes, counter, line.terminated, whole)
-                };
-                counter += u64::from(line.terminated);
-                if let Some(found) = found {
-                    let item = Item::Line(Line {
-                        bytes: &found.bytes,
-                        whole: found.whole,
-                        origin: Origin::Carried(found.by),
-                        ..item
-                    });
-                    if !sink(item)? {
-                        break;
-                    }
-                    continue;
-                }
-                Item::Line(item)
-            }
-            SlogItem::Damage(damage) => Item::Hole(Hole {
-                text: format!("after compressed byte {}: {}", damage.offset, damage.what),
-                damage: true,
-                lost: false,
-                of_blocks: true,
-                records: None,
-            }),
-        };
-        if !sink(item)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_> {
-    let (stream, lane, context) = (Stream::Slog, Lane::Main, false);
-    Line {
-        stream,
-        lane,
-        counter,
-        bytes,
-        newline,
-        whole,
-        goes_on: false,
-        context,
-        origin: Origin::Recorded,
-        wrapped: None,
-    }
-}
-
-impl RingSource {
-    /// Its id, if a superblock is sound.
-    pub(crate) fn id(&self) -> Option<RingId> {
-        let superblock = self.view.superblock?;
-        Some(RingId(superblock.uuid))
-    }
-
-    /// The profile of its last session.
-    pub(crate) fn profile(&self) -> Option<&str> {
-        let (_, session) = self.history.sessions.last()?;
-        Some(&session.profile)
-    }
-
-    /// Bytes of its block records, their frame included.
-    pub(crate) fn size(&self) -> u64 {
-        let runs = &self.view.lane(Lane::Main).runs;
-        runs.iter().map(|run| (run.to - run.from) as u64).sum()
-    }
-
-    /// Its blocks, in the order of their records.
-    pub(crate) fn blocks(&self) -> Vec<KnownBlock> {
-        let blocks = self.history.life.blocks().iter();
-        let mut blocks: Vec<KnownBlock> = blocks.map(KnownBlock::from).collect();
-        blocks.sort_by_key(|block| (block.from.main, block.from.local));
-        blocks
-    }
-}
-
 impl Source {
     /// About how many bytes of lines it gives, where that is known before it
     /// is read.
@@ -899,12 +412,5 @@ impl Source {
             Source::Slog(path) | Source::Agoric(path) => Some(path.metadata().ok()?.len()),
             Source::BlockFiles(_) | Source::Stdin | Source::Fingerprint(_) => None,
         }
-    }
-}
-
-impl Line<'_> {
-    /// Where it stands among positions of its source.
-    pub fn is_behind(&self, at: Position) -> bool {
-        at.is_behind(self.lane, self.counter)
     }
 }

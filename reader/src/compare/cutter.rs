@@ -11,9 +11,9 @@ use super::chain::Chain;
 use super::durable::Durable;
 use super::left_out::{Told, Worth};
 use super::party::Party;
-use super::repeats::{Repeats, Resent};
 use super::roots::Roots;
 use crate::carrier::{Origin, is_prefixed};
+use crate::repeats::{Repeats, Resent};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::tape::{
     BlockTape, ChainBreak, CrankEnd, Finds, Root, Step, Stream as StepStream, StreamId, Summary,

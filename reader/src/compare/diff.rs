@@ -12,7 +12,8 @@ use super::finding::{
 };
 use super::judgements;
 use super::outcome;
-use super::pair::{Comparison, Parting};
+use super::pair::Comparison;
+use super::parting::Parting;
 use super::parting_place::{self, Settled, both, settle};
 use super::party::Party;
 use super::recording;
@@ -278,14 +279,21 @@ fn beside(
     if !is_print {
         remarks.extend(only_on_one_side(comparison));
     }
-    let roots = roots::differing(comparison, a.vocabulary);
-    remarks.extend(roots.map(|(height, stores)| Remark::Roots(height, stores)));
+    remarks.extend(other_roots(a, comparison));
     for (side, party) in [Side::A, Side::B].into_iter().zip(parties) {
         if party.source.is_fingerprint() && judgements::is_judged(party) {
             remarks.push(Remark::Recording(side, OfRecording::NoVerdicts));
         }
     }
     Ok(remarks)
+}
+
+/// Stores whose roots differ after the height of the parting.
+fn other_roots(a: &Party, comparison: &Comparison) -> Option<Remark> {
+    let parting = comparison.parting.as_ref()?;
+    let streams = &comparison.sides[0].summary.streams;
+    let stores = roots::differing(parting, streams, a.vocabulary)?;
+    Some(Remark::Roots(parting.a.0.height, stores))
 }
 
 /// Courses that part where nothing came of it.

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::{Moved, moved};
-use super::pair::Parting;
+use super::parting::Parting;
 use super::streams::{Counted, OneSided};
 use crate::tape::{BlockTape, Step, Unit, UnitDigest, What};
 use crate::vocabulary::trace::Weight;

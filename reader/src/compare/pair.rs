@@ -10,11 +10,12 @@ use std::thread::{Scope, ScopedJoinHandle};
 use super::cutter::{self, Depth};
 use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
+use super::parting::Parting;
 use super::party::Party;
 use super::side::Side;
 use super::streams::OneSided;
 use crate::fingerprint;
-use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, UnitDigest, What};
+use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, What};
 use crate::vocabulary::{Amount, Vocabulary};
 
 /// Blocks read ahead of the comparison, by source.
@@ -25,31 +26,6 @@ const TOLD: usize = 10_000;
 const CARRIED: u64 = 4;
 /// Places before the first difference that only entries can decide.
 const DOUBTS: usize = 16;
-
-/// Where the tapes part: unit indices in the two executions.
-#[derive(Clone, Debug)]
-pub struct Parting {
-    /// The execution on side A and the unit.
-    pub a: (BlockTape, usize),
-    /// The same on side B.
-    pub b: (BlockTape, usize),
-    /// Inputs of the blocks that follow, by side: (height, body).
-    pub later: [Vec<(u64, UnitDigest)>; 2],
-    /// A height before this one is missing on a side, so that this may not be
-    /// where they parted.
-    pub behind_gap: bool,
-}
-
-impl Parting {
-    /// Inputs that are not the same, by name, where the tapes part in what tells them.
-    pub fn other_inputs(&self) -> Vec<String> {
-        let ((a, at_a), (b, at_b)) = (&self.a, &self.b);
-        match at_a == at_b && *at_a <= 1 {
-            true => a.given.others(&b.given),
-            false => Vec::new(),
-        }
-    }
-}
 
 /// How a height compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

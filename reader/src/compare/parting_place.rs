@@ -6,7 +6,8 @@ use std::io;
 
 use super::classify::Case;
 use super::evidence::{self, Evidence};
-use super::pair::{self, Comparison, Known, Parting, Rises, TapeReader};
+use super::pair::{self, Comparison, Known, Rises, TapeReader};
+use super::parting::Parting;
 use super::party::{Party, Reading};
 use crate::source::Blocks;
 

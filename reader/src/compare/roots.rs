@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pair::{Comparison, Parting};
+use super::parting::Parting;
 use crate::tape::{BlockTape, Root, StreamId, Streams, Unit, UnitDigest};
 use crate::vocabulary::Vocabulary;
 
@@ -31,18 +31,17 @@ impl Roots {
     }
 }
 
-/// The height of the parting and the stores whose roots differ after it, unless the place
-/// itself tells all of it.
+/// The stores whose roots differ after the height of a parting, unless the place itself
+/// tells all of it.
 pub(super) fn differing(
-    comparison: &Comparison,
+    parting: &Parting,
+    streams: &Streams,
     vocabulary: &dyn Vocabulary,
-) -> Option<(u64, Vec<String>)> {
-    let parting = comparison.parting.as_ref()?;
-    let streams = &comparison.sides[0].summary.streams;
+) -> Option<Vec<String>> {
     let names = names(parting, streams, vocabulary);
     let at_root = is_root(parting, streams, vocabulary);
     let tells_more = names.len() > usize::from(at_root);
-    tells_more.then_some((parting.a.0.height, names))
+    tells_more.then_some(names)
 }
 
 fn names(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> Vec<String> {
