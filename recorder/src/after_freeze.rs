@@ -19,12 +19,12 @@ use nix::unistd::Pid;
 
 use crate::blackbox::BoxFolder;
 use crate::clock;
-use crate::console::say;
 use crate::freeze::Frozen;
 use crate::halt_message;
 use crate::host_threads;
 use crate::open_regular;
 use crate::owner_only;
+use crate::voice::Speaker;
 
 /// Bytes of the alert file: a loop of failures must not fill the disk.
 const ALERT_MAX: usize = 64 << 10;
@@ -65,25 +65,31 @@ impl AfterFreeze {
     /// What a durable box brings about; gives the words for the operator. Who asked
     /// for it needs no alert, and a box that was there already was told of. Trouble
     /// is told.
-    pub fn follow_up(&self, boxes: &Path, frozen: &Frozen, unasked: bool) -> String {
+    pub fn follow_up(
+        &self,
+        boxes: &Path,
+        frozen: &Frozen,
+        unasked: bool,
+        voice: &Speaker,
+    ) -> String {
         let hint = self.upload_hint.as_deref();
         if unasked && !frozen.existed {
             if let Err(error) = alert(boxes, frozen, hint) {
-                say(&format!("cannot write {ALERT_FILE}: {error}"));
+                voice.say(&format!("cannot write {ALERT_FILE}: {error}"));
             }
             let run = self.on_freeze.as_deref();
-            if let Some(Err(error)) = run.map(|command| run_command(command, frozen)) {
-                say(&format!("cannot start the --on-freeze command: {error}"));
+            if let Some(Err(error)) = run.map(|command| run_command(command, frozen, voice)) {
+                voice.say(&format!("cannot start the --on-freeze command: {error}"));
             }
         }
         match keep_budget(boxes, self.budget) {
             Ok(removed) => removed.iter().for_each(|path| {
-                say(&format!(
+                voice.say(&format!(
                     "removed {}: the boxes exceeded --max-boxes or --max-bytes",
                     path.shown()
                 ));
             }),
-            Err(error) => say(&format!(
+            Err(error) => voice.say(&format!(
                 "cannot remove old boxes (--max-boxes, --max-bytes): {error}"
             )),
         }
@@ -138,7 +144,7 @@ fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// What starting it gives.
-pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
+pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Result<()> {
     let hash = |hash: Option<AppHash>| hash.map_or(String::new(), |hash| hash.to_string());
     let mut shell = Command::new("/bin/sh");
     let shell = shell
@@ -154,9 +160,10 @@ pub fn run_command(command: &str, frozen: &Frozen) -> io::Result<()> {
         .stdin(Stdio::null())
         .process_group(0);
     let child = host_threads::outside(|| shell.spawn())?;
+    let voice = Speaker::clone(voice);
     let waiting = move || {
         if let Some(trouble) = wait(child) {
-            say(&format!("the --on-freeze command {trouble}"));
+            voice.say(&format!("the --on-freeze command {trouble}"));
         }
     };
     std::thread::Builder::new()
@@ -283,6 +290,8 @@ mod tests {
     use haltbox_format::mark::Attempt;
     use haltbox_format::mark::State;
 
+    use crate::voice::Silence;
+
     fn put(folder: &Path, name: &str, age: u64, finding: Finding) {
         let path = folder.join(name);
         let file = fs::File::create(&path).unwrap();
@@ -334,7 +343,8 @@ mod tests {
             "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",
             told.display()
         );
-        run_command(&command, &frozen).unwrap();
+        let voice: Speaker = std::sync::Arc::new(Silence);
+        run_command(&command, &frozen, &voice).unwrap();
         let begun = Instant::now();
         while !told.exists() && begun.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(10));

@@ -38,7 +38,7 @@ use crate::recorder_dir::RecorderDir;
 use crate::size::human_bytes;
 
 pub use block::ArchivedBlock;
-pub use thread::{Archiving, Plan};
+pub use thread::{Archiving, Plan, part_of};
 
 /// An archive's folder.
 pub struct Archive {

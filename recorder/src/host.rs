@@ -32,7 +32,6 @@ use haltbox_format::{AppHash, Digest, Lane, Stream};
 use haltbox_model::lifecycle::Block;
 use haltbox_model::{Event, Mismatch, Profile, Weight};
 
-use crate::console;
 use crate::freeze::{self, FreezeError, Frozen, Plan};
 use crate::freeze_request::{Holder, Subject};
 use crate::host_threads::SizeLimit;
@@ -210,7 +209,7 @@ struct Shared {
     open: Mutex<Option<Open>>,
     /// One box at a time.
     freezing: Mutex<()>,
-    messages: Messages,
+    messages: Arc<Messages>,
 }
 
 struct Open {
@@ -226,7 +225,6 @@ impl HostRecorder {
     /// # Errors
     /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
-        console::keep_silent();
         let _limit = SizeLimit::begin();
         memory::ask(memory::to_open(options.size)).map_err(|error| {
             HostError::Open(OpenError::Io {
@@ -266,7 +264,7 @@ impl HostRecorder {
             profile,
             program,
             freezing: Mutex::default(),
-            messages: Messages::default(),
+            messages: Arc::default(),
         });
         let mut notices = opened.notices;
         let keeper = shared.options.background.clone().and_then(|background| {

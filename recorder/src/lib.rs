@@ -9,9 +9,9 @@
 //! ```text
 //! host ------> recorder ----> ring (a file, mapped)
 //!   |                           |
-//!   +--> triggers            freeze ----> blackbox      after_freeze: alert, command, budget
-//!                               |
-//!                            archive                    what the ring overwrites
+//!   +--> supervisor ----->   freeze ----> blackbox      after_freeze: alert, command, budget
+//!        (triggers)             |
+//!            +----------->   archive                    what the ring overwrites
 //! ```
 //!
 //! ```no_run
@@ -45,7 +45,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`halt_message`] | the text an operator reads at a halt |
+//! | [`supervisor`] | what brings a freeze about, and what comes of it: for the host's thread and for `haltbox record` |
+//! | [`halt_message`], [`not_understood`] | what an operator reads at a halt, and where nothing of a log or slog is understood |
 //! | [`old_rings`] | rings that were set aside because another size was asked for |
 //! | [`freeze_request`] | which block a freeze is about, and whether the ring or the archive holds it |
 //! | [`archive`] | keeps what the ring overwrites, compressed, within a budget of bytes |
@@ -56,7 +57,7 @@
 //! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); how another program reads its entries |
 //! | [`source_entry`] | an entry as a source gives it |
 //! | [`recorder_dir`] | a recorder's folder: what lies in it, and under which names |
-//! | [`machine`], [`clock`], [`console`] | the machine and its node's build, the time, standard output and standard error |
+//! | [`machine`], [`clock`], [`voice`] | the machine and its node's build, the time, where words for the operator go |
 //! | [`host_threads`], [`owner_only`], [`open_regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
@@ -68,7 +69,6 @@ pub mod archive;
 pub mod attached;
 pub mod blackbox;
 pub mod clock;
-pub mod console;
 pub mod freeze;
 pub mod freeze_request;
 pub mod halt_message;
@@ -78,6 +78,7 @@ pub mod host_threads;
 mod known_entries;
 pub mod machine;
 mod memory;
+pub mod not_understood;
 pub mod old_rings;
 pub mod open_regular;
 pub mod owner_only;
@@ -87,4 +88,6 @@ pub mod ring;
 pub mod ring_profile;
 pub mod size;
 pub mod source_entry;
+pub mod supervisor;
 pub mod triggers;
+pub mod voice;

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use haltbox_format::AppHash;
 use haltbox_format::mark::{Attempt, State};
 use haltbox_model::lifecycle::{Accused, Block, Lifecycle};
-use haltbox_model::{Event, FailedOver, Mismatch, Refusal, Weight};
+use haltbox_model::{Event, FailedOver, Mismatch, Refusal, Weight, differs};
 
 /// Things watched at once; the oldest gives way to another. A log that others
 /// write into must not cost memory.
@@ -222,6 +222,11 @@ impl Triggers {
     /// The node's process ended, or started again.
     pub fn node_ended(&mut self) {
         self.watches.iter_mut().for_each(|watch| watch.ended = true);
+    }
+
+    /// Another ring is looked at: blocks of the last one that were given are not its own.
+    pub fn another_ring(&mut self) {
+        self.given.clear();
     }
 
     /// What is due. Each block is given once; what the network agreed with, or a box
@@ -463,10 +468,7 @@ impl Pair {
     }
 
     fn words(&self) -> String {
-        format!(
-            "{} differs, this node has {}, the network {}",
-            self.field, self.local, self.network
-        )
+        differs(&self.field, &self.local, &self.network)
     }
 }
 

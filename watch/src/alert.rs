@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
-use haltbox_recorder::console::tell;
+use haltbox_daemon::console::tell;
 
 use crate::incident::{self, Record, Step};
 use crate::message::ChainId;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use haltbox_daemon::console;
 use haltbox_model::ShowPath;
-use haltbox_recorder::console;
 use haltbox_watch::check::command::{self as check, CheckArgs};
 use haltbox_watch::watcher::command::{self as watch, WatchArgs};
 

@@ -8,7 +8,6 @@
 
 mod log_and_peers;
 mod watched;
-mod writing;
 
 use haltbox_model::ShowPath;
 use std::io;
@@ -16,25 +15,27 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use haltbox_format::attached::Told;
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::RingView;
 use haltbox_model::Profile;
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding};
 
+use crate::console::{self, say};
 use crate::intake::Place;
 use crate::rpc;
 use crate::service::Service;
 use crate::signals::{self, Signals};
 use haltbox_recorder::after_freeze::AfterFreeze;
-use haltbox_recorder::console::{self, say};
-use haltbox_recorder::freeze::Plan;
+use haltbox_recorder::archive;
+use haltbox_recorder::freeze::{FreezeError, Plan, freeze_beside};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
+use haltbox_recorder::supervisor::{Nobody, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
 use log_and_peers::Beside;
-use watched::{Wanted, Watched};
-use writing::Writing;
+use watched::Watched;
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -90,16 +91,16 @@ pub fn attach(options: Options) -> Result<(), String> {
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     refuse_pipe(options.node_log.as_ref())?;
+    let (policy, after) = (options.triggers, options.after_freeze.clone());
     let mut watcher = Watcher {
+        supervisor: Supervisor::new(options.boxes(), policy, after, console::voice()),
         options,
         watched: None,
         beside: None,
         at: Position::default(),
         looked: None,
         waiting_told: false,
-        writing: None,
         boxed: Vec::new(),
-        hurried: false,
     };
     let mut service = Service::ready();
     while signals.arrived().next().is_none() {
@@ -128,6 +129,7 @@ fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
 
 struct Watcher {
     options: Options,
+    supervisor: Supervisor,
     watched: Option<Watched>,
     /// From the first ring on.
     beside: Option<Beside>,
@@ -136,23 +138,19 @@ struct Watcher {
     /// When that was.
     looked: Option<Instant>,
     waiting_told: bool,
-    /// The box that is being written.
-    writing: Option<Writing>,
     /// Boxes that were written since the last look: of which attempt, their names, and what
     /// was known when each was begun.
     boxed: Vec<(Attempt, String, Finding)>,
-    /// A signal came: no node is waited for.
-    hurried: bool,
 }
 
 impl Watcher {
     fn turn(&mut self) -> Result<(), String> {
         self.take_done();
         if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
-            beside.read(&watched.profile);
+            beside.read(&watched.profile, &mut self.supervisor);
             let lately = self.looked.is_some_and(|at| at.elapsed() < LOOK);
             let pressing = !self.boxed.is_empty()
-                || watched.wants()
+                || self.supervisor.wants()
                 || beside.is_alarmed()
                 || beside.has_more();
             if lately && !pressing {
@@ -185,19 +183,19 @@ impl Watcher {
         let (Some(watched), Some(beside)) = (&mut self.watched, &mut self.beside) else {
             return Ok(());
         };
+        let supervisor = &mut self.supervisor;
         let view = RingView::read_marks(&watched.file).map_err(passing)?;
         let history = History::read(&watched.file, &view).map_err(passing)?;
         let (at, ring) = (history.last.at, watched::id_of(&view));
-        watched.wake(at.main);
+        supervisor.recorded(at.main);
         beside.of_ring(ring);
         let mut life = history.life.clone();
         beside.trust(&mut life);
         life.apply_told(beside.told(), ring, at);
-        let boxes = self.options.boxes();
-        let mut wanted = beside.hear(&mut life, at, &boxes);
+        let mut wanted = beside.hear(&mut life, at, supervisor);
         // What the log told of comes before the end of the process that wrote it.
         if watched.node_ended(&history) {
-            beside.node_ended();
+            supervisor.node_ended();
         }
         for (of, name, knowing) in std::mem::take(&mut self.boxed) {
             // What was told while it was written needs another box.
@@ -207,68 +205,50 @@ impl Watcher {
             }
         }
         wanted.extend(watched.due(history.life.blocks(), &life, self.options.triggers.time));
-        watched.want(ring, wanted, &life);
+        for (of, reason) in wanted {
+            if watched.is_news(ring, of, &life) {
+                supervisor.want_instead(of, reason);
+            }
+        }
         let stands = std::mem::replace(&mut self.at, at) == at;
         // Before a box is written, which a kill may cut short.
         beside.save(at);
-        while self.writing.is_none()
-            && let Some(wanted) = watched.ready(|since| beside.is_drained(since, stands))
-        {
-            match watched.held(&boxes, &view, life.block(wanted.of), at) {
+        while let Some(wanted) = supervisor.next(|next| beside.is_drained(next.since, stands)) {
+            let held = watched.held(&wanted.boxes, &view, life.block(wanted.of), at);
+            match held {
                 Some(name) => beside.frozen(wanted.of, name),
-                None => {
-                    let plan = plan(&self.options, watched, &wanted);
-                    let told = beside.told().clone();
-                    let begun = Writing::begin(watched, wanted, plan, &self.options.ring, told);
-                    begun.hurry_if(self.hurried);
-                    self.writing = Some(begun);
-                }
+                None => write(supervisor, wanted, &self.options, watched, beside.told()),
             }
         }
         beside.save(at);
         Ok(())
     }
 
-    /// A box is wanted, or is being written.
-    fn wants(&self) -> bool {
-        self.writing.is_some() || self.watched.as_ref().is_some_and(Watched::wants)
-    }
-
-    /// What came of the box that was being written. What may work later is put off.
+    /// What came of the box that was being written.
     fn take_done(&mut self) {
-        let Some(outcome) = self.writing.as_ref().and_then(Writing::outcome) else {
-            return;
-        };
-        let Some(Writing { wanted, inode, .. }) = self.writing.take() else {
+        let Some(done) = self.supervisor.take_done() else {
             return;
         };
         // Another ring in its place knows nothing of the block.
-        let watched = self.watched.as_mut().filter(|watched| watched.is(inode));
-        match (outcome, watched) {
-            (Ok(frozen), watched) => {
-                let boxes = self.options.boxes();
-                let told = self.options.after_freeze.follow_up(&boxes, &frozen, true);
-                console::tell(&told);
-                if watched.is_some() {
-                    let box_of = (wanted.of, frozen.name(), frozen.finding);
-                    self.boxed.push(box_of);
-                }
-            }
-            (Err(error), Some(watched)) if error.may_pass() => {
-                let again = watched.postpone(wanted);
-                say(&format!("NOT FROZEN: {error}; {}", again.words()));
-            }
-            (Err(error), _) => say(&format!("NOT FROZEN: {error}")),
+        if let (Ok(frozen), false) = (&done.outcome, done.of_former_ring) {
+            let box_of = (done.wanted.of, frozen.name(), frozen.finding);
+            self.boxed.push(box_of);
         }
+        self.supervisor.follow_up(done);
+    }
+
+    fn forget_ring(&mut self) {
+        self.watched = None;
+        self.supervisor.another_ring();
     }
 
     /// Opens the ring, again if the host put another in its place.
     fn find(&mut self) -> Result<(), Trouble> {
-        let path = &self.options.ring;
-        let found = match std::fs::metadata(path) {
+        let path = self.options.ring.clone();
+        let found = match std::fs::metadata(&path) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.watched = None;
+                self.forget_ring();
                 return Err(passing(format!("{} does not exist yet", path.shown())));
             }
             Err(error) => return Err(passing(format!("{}: {error}", path.shown()))),
@@ -280,34 +260,48 @@ impl Watcher {
         {
             return Ok(());
         }
-        let mut watched = Watched::open(path, self.options.profile.as_ref())?;
+        let watched = Watched::open(&path, self.options.profile.as_ref())?;
         if self.beside.is_none() {
             let (log, rpc) = (self.options.node_log.as_ref(), &self.options.rpc);
-            let policy = self.options.triggers;
-            let beside = Beside::open(path, log, rpc, policy, &watched.profile);
+            let beside = Beside::open(&path, log, rpc, &watched.profile);
             self.beside = Some(beside.map_err(Trouble::Lasting)?);
         }
-        watched.archive(&self.options);
+        self.forget_ring();
+        self.archive(&watched);
         say(&format!("attached to {}", path.shown()));
         self.waiting_told = false;
         self.watched = Some(watched);
         Ok(())
     }
 
+    fn archive(&mut self, watched: &Watched) {
+        let budget = self.options.archive_bytes;
+        if budget == 0 {
+            return;
+        }
+        let folder = RecorderDir::of_ring(&self.options.ring).path();
+        let (ring, part) = (watched.file.try_clone(), watched.part);
+        self.supervisor
+            .archive(folder, ring, part, |ring| archive::Plan {
+                ring,
+                old_rings: Vec::new(),
+                profile: watched.profile.clone(),
+                node_program: self.options.program(),
+                budget,
+            });
+    }
+
     /// The node's end often is this one's, too: its last words come first.
     fn finish(mut self) -> Result<(), String> {
         let begun = Instant::now();
-        self.hurried = true;
-        self.writing
-            .iter()
-            .for_each(|writing| writing.hurry_if(true));
+        self.supervisor.hurry();
         loop {
             self.looked = None;
             self.turn()?;
-            let wants = self.wants();
+            let wants = !self.supervisor.is_idle();
             let beside = self.beside.as_ref();
             let drained = beside.is_none_or(|beside| beside.is_drained(begun, true));
-            let late = self.writing.is_none() && begun.elapsed() >= LAST_WORDS;
+            let late = !self.supervisor.is_writing() && begun.elapsed() >= LAST_WORDS;
             if drained && !wants || late {
                 break;
             }
@@ -327,15 +321,28 @@ impl Options {
     }
 }
 
-fn plan(options: &Options, watched: &Watched, wanted: &Wanted) -> Plan {
-    Plan {
+/// Begins to write a box out of the ring, with what was told beside it.
+fn write(
+    supervisor: &mut Supervisor,
+    wanted: Wanted<Nobody>,
+    options: &Options,
+    watched: &Watched,
+    told: &Told,
+) {
+    let plan = Plan {
         of: wanted.of,
         reason: wanted.reason.clone(),
-        boxes: options.boxes(),
+        boxes: wanted.boxes.clone(),
         profile: watched.profile.clone(),
         node_program: options.program(),
         ask: options.rpc.own_node(),
-    }
+    };
+    let (file, ring, told) = (watched.file.try_clone(), options.ring.clone(), told.clone());
+    supervisor.write(wanted, move |progress| {
+        let cannot = |error| FreezeError::of_io("read the ring for a box in", &plan.boxes, error);
+        let file = file.map_err(cannot)?;
+        freeze_beside(&file, &plan, Some((&ring, &told)), progress)
+    });
 }
 
 fn wait(signals: &Signals, pause: Duration) {

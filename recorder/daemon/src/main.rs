@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{collect, doctor, freeze, guard, record, run, status};
-use haltbox_recorder::console;
+use haltbox_daemon::console;
 
 /// Records what a blockchain node executes, and freezes a black box when its
 /// AppHash turns out to differ from the network's.

@@ -35,10 +35,10 @@ use std::time::{Duration, Instant};
 
 use haltbox_model::lifecycle::Lifecycle;
 
+use crate::console::say;
 pub(crate) use answers::number;
 pub use client::Endpoint;
 pub(crate) use client::{Client, shown};
-use haltbox_recorder::console::say;
 use haltbox_recorder::freeze::AskNode;
 pub use peer_verdict::Outcome;
 use peer_verdict::Witnesses;

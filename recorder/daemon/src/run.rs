@@ -37,8 +37,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::console::say;
 use crate::signals::Signals;
-use haltbox_recorder::console::say;
 use haltbox_recorder::owner_only;
 use link::Link;
 use output::Output;

@@ -4,23 +4,23 @@
 //! Reading never waits for writing: a box is written by a thread that reads the
 //! ring's file, while the loop goes on draining the sources.
 
-mod freezing;
 mod opening;
 mod witnesses;
 
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use haltbox_format::mark::{Attempt, State};
+use haltbox_format::mark::State;
 use haltbox_format::{Lane, Stream};
 use haltbox_model::{Event, Profile, ShowPath};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::alarms::{Alarms, Brings};
+use crate::console::{self, say};
 use crate::intake::draining::Draining;
 use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
@@ -31,10 +31,8 @@ use crate::run::output::Copying;
 use crate::run::recorder_child::arguments_of_this_process;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
-use freezing::{Freezing, HeldBy, Wanted};
 use haltbox_recorder::after_freeze::AfterFreeze;
-use haltbox_recorder::archive::{self, Archiving};
-use haltbox_recorder::console::{self, say};
+use haltbox_recorder::archive;
 use haltbox_recorder::freeze::progress::Progress;
 use haltbox_recorder::freeze::{self, FreezeError, Frozen, Plan};
 use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject, found_at_start};
@@ -46,6 +44,7 @@ use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::RingOptions;
 use haltbox_recorder::size;
 use haltbox_recorder::source_entry::LeftOut;
+use haltbox_recorder::supervisor::{Brings, HeldBy, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
 pub(crate) use opening::followed;
 use opening::{FirstBlock, keep_profile, open_sources};
@@ -57,8 +56,6 @@ const LOOK: Duration = Duration::from_millis(25);
 const WAITED_FOR: Duration = Duration::from_secs(10);
 /// Turns of one source before the others have theirs.
 const TURNS: usize = 16;
-/// Parts of a ring's bytes that are recorded between two parts of the archive.
-const ARCHIVED_IN: u64 = 6;
 
 /// What to record, and how.
 #[derive(Clone, Debug)]
@@ -106,21 +103,19 @@ pub fn serve(options: Options) -> Result<(), String> {
     }
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
-    let mut server = Server::start(options)?;
-    server.run(&mut signals)
+    Server::start(options)?.run(&mut signals)
 }
 
 struct Server {
     options: Options,
-    recorder: Option<Recorder>,
+    recorder: Recorder,
     sources: Vec<Source>,
     control: Option<Control>,
-    freezing: Freezing,
-    archiving: Option<Archiving>,
-    /// Bytes recorded since the archive was woken.
-    unarchived: u64,
+    /// Boxes are asked for over the control socket.
+    supervisor: Supervisor<UnixStream>,
+    /// Bytes recorded since the start.
+    recorded: u64,
     old_rings: Vec<OldRing>,
-    alarms: Alarms,
     watch: Option<Watch>,
     draining: Draining,
     pulse: Pulse,
@@ -166,6 +161,12 @@ impl Server {
             &options.dir,
         );
         let sources = open_sources(&options, &opened)?;
+        let Opened {
+            recorder,
+            uncertain,
+            resumed,
+            ..
+        } = opened;
         let wrapper = options.of_run.map(Wrapper::open).transpose();
         let wrapper =
             wrapper.map_err(|error| format!("cannot open the link to haltbox run: {error}"))?;
@@ -177,15 +178,16 @@ impl Server {
                 ))
             })
             .ok();
+        let (policy, after) = (options.triggers, options.after_freeze.clone());
+        let mut supervisor = Supervisor::new(dir.boxes(), policy, after, console::voice());
+        supervisor.reserve(options.size / 4);
         let mut server = Server {
-            recorder: None,
+            recorder,
             sources,
             control,
-            freezing: Freezing::new(&dir.boxes(), options.size / 4),
-            archiving: None,
-            unarchived: 0,
+            supervisor,
+            recorded: 0,
             old_rings: old_rings::find(&ring),
-            alarms: Alarms::new(options.triggers),
             watch: Watch::or_say(&options.rpc),
             draining: Draining::default(),
             pulse: Pulse::new(),
@@ -195,22 +197,22 @@ impl Server {
             waited_for: None,
             options,
         };
-        server.begin(opened);
-        server.archiving = server.start_archiving();
+        server.begin(resumed, &uncertain);
+        server.start_archiving();
         server.serve_metrics();
         Ok(server)
     }
 
     /// What the last session left: gaps, and what it meant to freeze.
-    fn begin(&mut self, opened: Opened) {
-        let mut recorder = opened.recorder;
+    fn begin(&mut self, resumed: bool, uncertain: &[Stream]) {
+        let recorder = &mut self.recorder;
         for source in &mut self.sources {
             if let Some(told) = source.take_told() {
                 say(&told);
                 recorder.note(told);
             }
-            let certain = !opened.uncertain.contains(&source.stream());
-            if opened.resumed && !(source.goes_on() && certain) {
+            let certain = !uncertain.contains(&source.stream());
+            if resumed && !(source.goes_on() && certain) {
                 recorder.event(&Event::Gap, source.stream());
             }
             recorder.source(source.mark());
@@ -224,15 +226,14 @@ impl Server {
             .iter()
             .for_each(|source| say(&followed(&source.mark())));
         self.first_block.known(recorder.life());
-        recorder.learn_of_boxes(&self.boxes());
+        recorder.learn_of_boxes(self.supervisor.boxes());
         let left = recorder.life().blocks().iter().filter(|b| b.is_pinned());
         let left: Vec<_> = left.cloned().collect();
         recorder.take_news();
-        self.recorder = Some(recorder);
         for block in left {
             let of = block.of;
             match block.state {
-                State::Diverged => self.want(of, found_at_start(&block)),
+                State::Diverged => self.supervisor.want_box(of, found_at_start(&block)),
                 // The triggers want one that does not stand.
                 _ => say(&format!(
                     "height {} is still pinned: {}",
@@ -244,28 +245,32 @@ impl Server {
         self.want_from_old_rings();
     }
 
-    fn start_archiving(&self) -> Option<Archiving> {
+    fn start_archiving(&mut self) {
         let budget = self.options.archive_bytes;
-        let recorder = self.recorder.as_ref().filter(|_| budget > 0)?;
-        let ring = recorder.file();
+        if budget == 0 {
+            return;
+        }
+        let (dir, part) = (&self.options.dir, archive::part_of(self.options.size));
         let old_rings = self.old_rings.iter().map(|old| old.path.clone());
-        Archiving::beside(&self.options.dir, ring, |ring| archive::Plan {
-            ring,
-            old_rings: old_rings.collect(),
-            profile: Arc::clone(recorder.profile()),
-            node_program: self.options.node_program.clone(),
-            budget,
-        })
+        let ring = self.recorder.file();
+        self.supervisor
+            .archive(dir, ring, part, |ring| archive::Plan {
+                ring,
+                old_rings: old_rings.collect(),
+                profile: Arc::clone(self.recorder.profile()),
+                node_program: self.options.node_program.clone(),
+                budget,
+            });
     }
 
-    fn run(&mut self, signals: &mut Signals) -> Result<(), String> {
+    fn run(mut self, signals: &mut Signals) -> Result<(), String> {
         let mut stopping: Option<Instant> = None;
         let mut service = Service::ready();
         loop {
             service.live();
             self.pulse.beat();
             let progress = self.read_sources();
-            self.wake_archive();
+            self.supervisor.recorded(self.recorded);
             self.hear();
             self.hear_witnesses();
             self.pull_triggers();
@@ -276,14 +281,14 @@ impl Server {
             let ended = self.hear_wrapper();
             let asked = signals.arrived().next().is_some();
             if asked {
-                self.freezing.hurry();
+                self.supervisor.hurry();
             }
             if stopping.is_none() && (asked || ended || self.sources_over()) {
                 stopping = Some(Instant::now());
                 service.stopping();
             }
             let drained = stopping.is_some_and(|since| self.is_drained(since));
-            if drained && self.freezing.is_idle() {
+            if drained && self.supervisor.is_idle() {
                 break;
             }
             if !progress {
@@ -293,9 +298,7 @@ impl Server {
         self.mark_sources();
         // Before the ring is free: the next one's socket has the same name.
         self.control = None;
-        if let Some(recorder) = self.recorder.take() {
-            recorder.close();
-        }
+        self.recorder.close();
         Ok(())
     }
 
@@ -306,11 +309,15 @@ impl Server {
     }
 
     fn is_drained(&self, since: Instant) -> bool {
-        if self.sources.iter().any(Source::has_rest) {
-            return false;
-        }
-        let all = !self.sources.iter().any(Source::holds_back);
-        self.draining.is_over(since, all)
+        let all = self.all_was_read();
+        all.is_some_and(|all| self.draining.is_over(since, all))
+    }
+
+    /// Whether all that is there was read; `None` while the wrapper's rest is left, which
+    /// is waited for however long it takes.
+    fn all_was_read(&self) -> Option<bool> {
+        let rest = self.sources.iter().any(Source::has_rest);
+        (!rest).then(|| !self.sources.iter().any(Source::holds_back))
     }
 
     fn read_sources(&mut self) -> bool {
@@ -335,14 +342,14 @@ impl Server {
     }
 
     fn read_source(&mut self, index: usize) -> Turn {
-        let (Some(source), Some(recorder)) = (self.sources.get_mut(index), self.recorder.as_mut())
-        else {
+        let Some(source) = self.sources.get_mut(index) else {
             return Turn::Quiet;
         };
+        let recorder = &mut self.recorder;
         let stream = source.stream();
         // `haltbox run` writes node.log too: a line of its own says what is missing.
         let wrapped = source.is_wrapped() || stream == Stream::Node;
-        let recorded = &mut self.unarchived;
+        let recorded = &mut self.recorded;
         let (turn, news) = source.turn(&mut |given| {
             *recorded += given.bytes.len() as u64;
             match wrapped.then(|| LeftOut::read(given.bytes)).flatten() {
@@ -356,7 +363,7 @@ impl Server {
         match &turn {
             Turn::Over | Turn::WriterGone => {
                 recorder.event(&Event::StreamEnd, stream);
-                self.alarms.node_ended();
+                self.supervisor.node_ended();
             }
             Turn::Rotated(why) => {
                 recorder.note(why.clone());
@@ -401,83 +408,48 @@ impl Server {
         turn
     }
 
-    /// Has what was released archived long before it goes by age.
-    fn wake_archive(&mut self) {
-        if let Some(archiving) = &self.archiving
-            && self.unarchived >= self.options.size / ARCHIVED_IN
-        {
-            self.unarchived = 0;
-            archiving.wake();
-        }
-    }
-
     fn mark_sources(&mut self) {
-        if let Some(recorder) = &mut self.recorder {
-            self.sources
-                .iter()
-                .for_each(|source| recorder.source(source.mark()));
-        }
+        let marks = self.sources.iter().map(Source::mark);
+        marks.for_each(|mark| self.recorder.source(mark));
     }
 
     /// Tells the operator, and has divergences frozen.
     fn tell_news(&mut self) {
-        if let Some(recorder) = &self.recorder
-            && let Some(height) = self.first_block.seen(recorder.life())
-        {
+        if let Some(height) = self.first_block.seen(self.recorder.life()) {
             say(&format!("first block seen: {height}"));
         }
-        let news = self
-            .recorder
-            .as_mut()
-            .map(Recorder::take_news)
-            .unwrap_or_default();
-        for piece in news {
-            if let Some(brings) = self.alarms.hear(piece) {
+        for piece in self.recorder.take_news() {
+            if let Some(brings) = self.supervisor.hear(piece) {
                 self.bring(brings);
             }
         }
     }
 
     fn pull_triggers(&mut self) {
-        let boxes = self.boxes();
-        let Some(recorder) = &self.recorder else {
-            return;
-        };
-        let due = self.alarms.due(recorder.life(), &boxes);
-        due.into_iter().for_each(|brings| self.bring(brings));
+        for due in self.supervisor.due(self.recorder.life()) {
+            let brings = self.supervisor.follow(due);
+            self.bring(brings);
+        }
     }
 
     fn bring(&mut self, brings: Brings) {
         match brings {
-            Brings::Box(of, reason) => self.want(of, reason),
-            Brings::Note(text) => {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.note(text);
-                }
-            }
+            Brings::Box(of, reason) => self.supervisor.want_box(of, reason),
+            Brings::Note(text) => self.recorder.note(text),
         }
-    }
-
-    /// Wants a box that nobody asked for.
-    fn want(&mut self, of: Attempt, reason: String) {
-        let wanted = Wanted::of(of, reason, &self.boxes());
-        self.freezing.want(wanted);
-    }
-
-    fn boxes(&self) -> PathBuf {
-        RecorderDir::at(&self.options.dir).boxes()
     }
 
     /// What rings of another size still owe the operator.
     fn want_from_old_rings(&mut self) {
-        let boxes = self.boxes();
         for old in &self.old_rings {
             say(&old.describe());
             for (of, reason) in &old.unfrozen {
-                self.freezing.want(Wanted {
+                let boxes = self.supervisor.boxes();
+                let wanted = Wanted {
                     held_by: HeldBy::OldRing(old.path.clone()),
-                    ..Wanted::of(*of, reason.clone(), &boxes)
-                });
+                    ..Wanted::unasked(*of, reason.clone(), boxes)
+                };
+                self.supervisor.want(wanted);
             }
         }
     }
@@ -485,8 +457,7 @@ impl Server {
     /// Removes the old rings whose records are all older than what this ring
     /// itself has let go.
     fn drop_drained(&mut self) {
-        let wrapped = self.recorder.as_ref().is_some_and(Recorder::has_wrapped);
-        if self.old_rings.is_empty() || !wrapped {
+        if self.old_rings.is_empty() || !self.recorder.has_wrapped() {
             return;
         }
         let (drained, kept) = std::mem::take(&mut self.old_rings)
@@ -505,16 +476,17 @@ impl Server {
     }
 
     /// Notes where it matters that a box holds the attempt.
-    fn mark_frozen(&mut self, wanted: &Wanted, frozen: &Frozen) {
-        match (&wanted.held_by, &mut self.recorder) {
-            (HeldBy::OldRing(path), _) => {
+    fn mark_frozen(&mut self, wanted: &Wanted<UnixStream>, frozen: &Frozen) {
+        match &wanted.held_by {
+            HeldBy::OldRing(path) => {
                 let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
                 held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
             }
-            (HeldBy::Ring, Some(recorder)) => {
-                recorder.frozen(frozen.of, frozen.name(), frozen.finding);
+            HeldBy::Ring => {
+                let (of, name) = (frozen.of, frozen.name());
+                self.recorder.frozen(of, name, frozen.finding);
             }
-            (HeldBy::Ring, None) | (HeldBy::Archive(_), _) => {}
+            HeldBy::Archive(_) => {}
         }
     }
 
@@ -539,8 +511,8 @@ impl Server {
                 }
             };
             match self.held(height) {
-                Ok(held) => self.freezing.want(Wanted {
-                    boxes: boxes.unwrap_or_else(|| self.boxes()),
+                Ok(held) => self.supervisor.want(Wanted {
+                    boxes: boxes.unwrap_or_else(|| self.supervisor.boxes().to_owned()),
                     asked_by: Some(stream),
                     unasked: false,
                     ..held
@@ -612,19 +584,18 @@ impl Server {
     }
 
     /// The box an operator means, and where its records are.
-    fn held(&self, height: Option<u64>) -> Result<Wanted, String> {
-        let recorder = self.recorder.as_ref().ok_or("nothing is recorded")?;
-        let subject = Subject::of(recorder.life(), height, recorder.oldest());
-        let boxes = self.boxes();
+    fn held(&self, height: Option<u64>) -> Result<Wanted<UnixStream>, String> {
+        let subject = Subject::of(self.recorder.life(), height, self.recorder.oldest());
+        let boxes = self.supervisor.boxes();
         Ok(match Holder::of(&self.options.dir, subject, height)? {
             Holder::Ring(subject) => Wanted {
                 settled: subject.settled,
-                ..Wanted::of(subject.of, subject.reason, &boxes)
+                ..Wanted::unasked(subject.of, subject.reason, boxes)
             },
             Holder::Archive(block) => Wanted {
                 settled: true,
                 held_by: HeldBy::Archive(block.clone()),
-                ..Wanted::of(block.of(), BY_REQUEST.to_owned(), &boxes)
+                ..Wanted::unasked(block.of(), BY_REQUEST.to_owned(), boxes)
             },
         })
     }
@@ -637,43 +608,42 @@ impl Server {
                 std::thread::sleep(LOOK);
             }
         }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.note(how);
-        }
-        self.alarms.node_ended();
+        self.recorder.note(how);
+        self.supervisor.node_ended();
         self.pull_triggers();
     }
 
     /// Begins to write the first wanted box, once what the sources still hold
     /// of it is in the ring.
     fn start_writing(&mut self) {
-        self.freezing.want_again();
-        let next = self.freezing.next();
-        let due = next.filter(|wanted| wanted.settled || self.is_drained(wanted.since));
-        let (Some(wanted), Some(recorder)) = (due, &mut self.recorder) else {
+        let (draining, all) = (&self.draining, self.all_was_read());
+        let ready = |wanted: &Wanted<_>| {
+            wanted.settled || all.is_some_and(|all| draining.is_over(wanted.since, all))
+        };
+        let Some(wanted) = self.supervisor.next(ready) else {
             return;
         };
         let plan = Plan {
             of: wanted.of,
             reason: wanted.reason.clone(),
             boxes: wanted.boxes.clone(),
-            profile: Arc::clone(recorder.profile()),
+            profile: Arc::clone(self.recorder.profile()),
             node_program: self.options.node_program.clone(),
             ask: self.options.rpc.own_node(),
         };
         let ring = match wanted.held_by.clone() {
             HeldBy::Archive(block) => {
                 let work = move |_: &Progress| block.freeze(&plan.boxes, &plan.reason);
-                return self.freezing.begin(work);
+                return self.supervisor.write(wanted, work);
             }
             HeldBy::OldRing(path) => fs::File::open(path),
             HeldBy::Ring => {
                 // From here on the box needs what the ring holds now.
-                recorder.hold_history();
-                recorder.file()
+                self.recorder.hold_history();
+                self.recorder.file()
             }
         };
-        self.freezing.begin(move |progress| {
+        self.supervisor.write(wanted, move |progress| {
             let ring = ring.map_err(|error| FreezeError::Io {
                 doing: "open the ring for a box in",
                 path: plan.boxes.clone(),
@@ -684,31 +654,19 @@ impl Server {
     }
 
     fn finish_writing(&mut self) {
-        let Some((mut wanted, outcome)) = self.freezing.take_done() else {
+        let Some(done) = self.supervisor.take_done() else {
             return;
         };
-        let reply = match outcome {
-            Ok(frozen) => {
-                self.mark_frozen(&wanted, &frozen);
-                self.freezing.is_frozen(wanted.of);
-                let after = &self.options.after_freeze;
-                Reply::Done(after.follow_up(&wanted.boxes, &frozen, wanted.unasked))
-            }
-            Err(error) if wanted.unasked && error.may_pass() => {
-                let asked_by = wanted.asked_by.take();
-                let again = self.freezing.postpone(wanted);
-                let reply = Reply::Failed(format!("{error}; {}", again.words()));
-                tell(&reply);
-                asked_by
-                    .iter()
-                    .for_each(|stream| control::answer(stream, &reply));
-                return self.let_history_go();
-            }
-            Err(error) => Reply::Failed(error.to_string()),
-        };
+        if let Ok(frozen) = &done.outcome {
+            self.mark_frozen(&done.wanted, frozen);
+        }
+        let answer = self.supervisor.follow_up(done);
         self.let_history_go();
-        tell(&reply);
-        if let Some(stream) = wanted.asked_by {
+        if let Some(stream) = answer.asked_by {
+            let reply = match answer.told {
+                Ok(message) => Reply::Done(message),
+                Err(why) => Reply::Failed(why),
+            };
             control::answer(&stream, &reply);
         }
     }
@@ -716,22 +674,17 @@ impl Server {
     /// A box needs what the ring holds until it was copied: what it waits for then, the
     /// answers of a node, costs no record.
     fn hold_what_is_copied(&mut self) {
-        let (Some(needed), Some(recorder)) = (self.freezing.needs_ring(), &mut self.recorder)
-        else {
-            return;
-        };
-        match needed {
-            true => recorder.hold_history(),
-            false => recorder.release_history(),
+        match self.supervisor.needs_ring() {
+            Some(true) => self.recorder.hold_history(),
+            Some(false) => self.recorder.release_history(),
+            None => {}
         }
     }
 
     /// No box needs what the ring holds beside what is pinned.
     fn let_history_go(&mut self) {
-        if self.freezing.is_idle()
-            && let Some(recorder) = &mut self.recorder
-        {
-            recorder.release_history();
+        if self.supervisor.is_idle() {
+            self.recorder.release_history();
         }
     }
 
@@ -762,12 +715,4 @@ fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
     say(&what);
     recorder.note(what);
     recorder.event(&Event::Gap, Stream::Node);
-}
-
-fn tell(reply: &Reply) {
-    match reply {
-        Reply::AtWork { .. } => {}
-        Reply::Done(text) => console::tell(text),
-        Reply::Failed(text) => say(&format!("NOT FROZEN: {text}")),
-    }
 }

@@ -90,6 +90,6 @@ pub use inputs::{InputRules, Inputs, ToldInput};
 pub use node_log::{NodeLog, NodeRules, Unread};
 pub use outside::{Outside, ShowPath};
 pub use profile::{Profile, ProfileError};
-pub use quote::quote;
+pub use quote::{differs, quote};
 pub use redact::{KEY_MIN, RedactKey, RedactRules, Redactor};
 pub use slog::{SlogEntry, SlogRules};

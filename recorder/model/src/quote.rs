@@ -6,7 +6,12 @@ use haltbox_format::AppHash;
 const OWN: &str = " differs, this node has ";
 const OTHER: &str = ", the network ";
 
-/// The header field in the text of a mismatch, and both values of it.
+/// The words of a mismatch: the header field that differs, and both values of it.
+pub fn differs(field: &str, own: &AppHash, network: &AppHash) -> String {
+    format!("{field}{OWN}{own}{OTHER}{network}")
+}
+
+/// The header field that differs in the words of a mismatch, and both values of it.
 fn mismatch(reason: &str) -> Option<(&str, AppHash, AppHash)> {
     let (before, rest) = reason.split_once(OWN)?;
     let (own, rest) = rest.split_once(OTHER)?;

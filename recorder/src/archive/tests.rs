@@ -13,6 +13,7 @@ use super::*;
 use crate::recorder::{Config, Recorder};
 use crate::ring::file::RingOptions;
 use crate::source_entry::Given;
+use crate::voice::{Silence, Speaker};
 
 /// Never over, as far as these tests go.
 const LATER: &str = "9999-12-31T23";
@@ -317,23 +318,29 @@ fn an_archive_that_another_writes_is_left_to_it_until_it_ends() {
         Err(ArchiveError::InUse { .. })
     ));
     let ring = node.recorder.file();
-    let archiving = Archiving::beside(node.folder.path(), ring, |ring| Plan {
+    let voice: Speaker = Arc::new(Silence);
+    let archiving = Archiving::beside(node.folder.path(), ring, 1, &voice, |ring| Plan {
         ring,
         old_rings: Vec::new(),
         profile: Arc::clone(&node.profile),
         node_program: None,
         budget: 1 << 30,
     });
-    let archiving = archiving.unwrap();
+    let mut archiving = archiving.unwrap();
+    let mut recorded = 0;
+    let mut wake = || {
+        recorded += 1;
+        archiving.recorded(recorded);
+    };
     // Longer than its first work takes, which the second wake waits for.
-    archiving.wake();
+    wake();
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(node.names(), []);
     drop(other);
     let begun = Instant::now();
     while node.names().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(60));
-        archiving.wake();
+        wake();
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(node.names(), [(1, 8)]);

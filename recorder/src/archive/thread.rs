@@ -14,15 +14,23 @@ use haltbox_model::Profile;
 use super::copy_released::Pass;
 use super::{Archive, ArchiveError, Lock};
 use crate::clock;
-use crate::console::say;
 use crate::host_threads;
 use crate::machine;
+use crate::voice::Speaker;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// A tenth of a core's time beside a busy node: enough for some 20 MB/s. With
 /// the lowest priority (a sixtieth) the ring was overwritten first.
 const NICE: i32 = 10;
+/// Parts of what a ring holds that are recorded between two parts of the archive: it is
+/// archived long before it goes by age.
+const PARTS: u64 = 6;
+
+/// What is recorded between two parts of the archive, out of what a ring holds.
+pub fn part_of(ring: u64) -> u64 {
+    ring / PARTS
+}
 
 /// What is archived, and where to.
 pub struct Plan {
@@ -42,61 +50,78 @@ pub struct Plan {
 /// not lost: the ring has its records.
 pub struct Archiving {
     wake: SyncSender<()>,
+    /// How much is recorded between two parts of the archive.
+    part: u64,
+    /// How much was recorded when the thread was woken last.
+    woken_at: u64,
 }
 
 impl Archiving {
     /// Starts it beside a ring. Where it cannot be started nothing is archived,
-    /// and that is told.
+    /// and that is told. `part`: how much is recorded between two parts of the archive, in
+    /// the unit of [`Archiving::recorded`].
     pub fn beside(
         dir: &Path,
         ring: io::Result<File>,
+        part: u64,
+        voice: &Speaker,
         plan: impl FnOnce(File) -> Plan,
     ) -> Option<Archiving> {
         let ring = ring.map_err(|error| error.to_string());
         let started = ring.and_then(|ring| {
             let archive = Archive::open(dir).map_err(|error| error.to_string())?;
-            Archiving::start(archive, plan(ring)).map_err(|error| error.to_string())
+            let voice = Speaker::clone(voice);
+            let wake = start(archive, plan(ring), voice).map_err(|error| error.to_string())?;
+            Ok(Archiving {
+                wake,
+                part: part.max(1),
+                woken_at: 0,
+            })
         });
-        let told = started.map_err(|error| say(&format!("archiving is off: {error}")));
+        let told = started.map_err(|error: String| {
+            voice.say(&format!("archiving is off: {error}"));
+        });
         told.ok()
     }
 
-    /// Starts it.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn start(archive: Archive, plan: Plan) -> io::Result<Archiving> {
-        let (wake, woken) = sync_channel(1);
-        let work = move || {
-            let _ = rustix::process::setpriority_process(None, NICE);
-            let mut worker = Worker::new(archive, plan);
-            worker.begin();
-            loop {
-                match woken.recv_timeout(LOOK) {
-                    Ok(()) => worker.work(),
-                    Err(RecvTimeoutError::Timeout) if worker.hour_is_over() => worker.work(),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("haltbox-archive".to_owned())
-            .stack_size(THREAD_STACK);
-        host_threads::spawn(thread, work).map(|_| Archiving { wake })
-    }
-
-    /// Enough was recorded for another part. Never waits.
-    pub fn wake(&self) {
+    /// So much was recorded by now: enough for another part, or not yet. Never waits.
+    pub fn recorded(&mut self, by_now: u64) {
+        if by_now.saturating_sub(self.woken_at) < self.part {
+            return;
+        }
+        self.woken_at = by_now;
         match self.wake.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
         }
     }
 }
 
+/// Starts the thread; it ends with the sender.
+fn start(archive: Archive, plan: Plan, voice: Speaker) -> io::Result<SyncSender<()>> {
+    let (wake, woken) = sync_channel(1);
+    let work = move || {
+        let _ = rustix::process::setpriority_process(None, NICE);
+        let mut worker = Worker::new(archive, plan, voice);
+        worker.begin();
+        loop {
+            match woken.recv_timeout(LOOK) {
+                Ok(()) => worker.work(),
+                Err(RecvTimeoutError::Timeout) if worker.hour_is_over() => worker.work(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("haltbox-archive".to_owned())
+        .stack_size(THREAD_STACK);
+    host_threads::spawn(thread, work).map(|_| wake)
+}
+
 struct Worker {
     archive: Archive,
     plan: Plan,
+    voice: Speaker,
     host: haltbox_format::blackbox::HostFingerprint,
     /// Held from the first work that found nobody else at it.
     lock: Option<Lock>,
@@ -109,11 +134,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(archive: Archive, plan: Plan) -> Worker {
+    fn new(archive: Archive, plan: Plan, voice: Speaker) -> Worker {
         let host = machine::fingerprint(plan.node_program.as_deref());
         Worker {
             archive,
             plan,
+            voice,
             host,
             lock: None,
             done: None,
@@ -178,7 +204,8 @@ impl Worker {
     fn tell(&mut self, trouble: Vec<ArchiveError>) {
         let trouble: Vec<String> = trouble.iter().map(ArchiveError::to_string).collect();
         for text in trouble.iter().filter(|text| !self.told.contains(text)) {
-            say(&format!("archive: {text}; recording continues"));
+            self.voice
+                .say(&format!("archive: {text}; recording continues"));
         }
         self.told = trouble;
     }

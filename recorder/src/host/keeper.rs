@@ -3,25 +3,23 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use haltbox_format::blackbox::THREAD_STACK;
 use haltbox_format::mark::{Attempt, State};
 
 use super::Shared;
 use super::program::Program;
-use crate::after_freeze::{self, AfterFreeze};
-use crate::archive::{self, Archiving};
+use crate::after_freeze::AfterFreeze;
+use crate::archive;
 use crate::freeze_request::found_at_start;
-use crate::halt_message;
 use crate::host_threads;
-use crate::recorder::News;
-use crate::triggers::{Due, Policy, Triggers};
+use crate::supervisor::{Brings, Done, Nobody, NotFrozen, Supervisor, Wanted};
+use crate::triggers::{Due, Policy};
+use crate::voice::Speaker;
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// Parts of a ring's bytes that are recorded between two parts of the archive.
-const ARCHIVED_IN: u64 = 6;
 
 /// What the thread does.
 #[derive(Clone, Debug, Default)]
@@ -66,31 +64,30 @@ impl Keeper {
 
 struct Work<'a> {
     shared: &'a Shared,
-    background: Background,
-    triggers: Triggers,
-    archiving: Option<Archiving>,
-    /// Bytes recorded when the archive was woken last.
-    archived_at: u64,
-    wanted: Vec<(Attempt, String)>,
+    supervisor: Supervisor,
 }
 
 impl Work<'_> {
-    fn new(shared: &Shared, background: Background, wanted: Vec<(Attempt, String)>) -> Work<'_> {
-        Work {
-            triggers: Triggers::new(background.triggers),
-            archiving: archive(shared, background.archive_bytes),
-            archived_at: 0,
-            wanted,
-            shared,
-            background,
+    fn new(shared: &Shared, background: Background, left: Vec<(Attempt, String)>) -> Work<'_> {
+        let Background {
+            archive_bytes,
+            triggers,
+            after_freeze,
+        } = background;
+        let voice: Speaker = Arc::clone(&shared.messages) as _;
+        let mut supervisor = Supervisor::new(shared.boxes(), triggers, after_freeze, voice);
+        archive(&mut supervisor, shared, archive_bytes);
+        for (of, reason) in left {
+            supervisor.want_box(of, reason);
         }
+        Work { shared, supervisor }
     }
 
     fn run(mut self, asked: &Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = asked.recv_timeout(LOOK) {
             self.look();
-            for (of, reason) in std::mem::take(&mut self.wanted) {
-                self.freeze(of, reason);
+            while let Some(wanted) = self.supervisor.next(|_| true) {
+                self.freeze(wanted);
             }
         }
     }
@@ -100,11 +97,11 @@ impl Work<'_> {
         let Some((due, recorded)) = self.take_news() else {
             return;
         };
-        due.into_iter().for_each(|due| self.bring(due));
-        if recorded - self.archived_at >= self.shared.options.size / ARCHIVED_IN {
-            self.archived_at = recorded;
-            self.archiving.iter().for_each(Archiving::wake);
+        for due in due {
+            let brings = self.supervisor.follow(due);
+            self.bring(brings);
         }
+        self.supervisor.recorded(recorded);
     }
 
     /// What is due, and how much is recorded.
@@ -113,59 +110,33 @@ impl Work<'_> {
         let open = open.as_mut()?;
         open.take_over();
         for news in open.recorder.take_news() {
-            match news {
-                // It may be among what the last session left.
-                News::Diverged(diverged) if self.is_wanted(diverged.of) => {}
-                News::Diverged(diverged) => {
-                    let (field, local) = (diverged.field, diverged.local);
-                    let network = diverged.network;
-                    let reason =
-                        format!("{field} differs, this node has {local}, the network {network}");
-                    self.wanted.push((diverged.of, reason));
-                }
-                News::Trouble(event, of) => self.triggers.hear(&event, of, Instant::now()),
-                News::NodeStarted => self.triggers.node_ended(),
-                News::Pinned(_)
-                | News::Lost(_)
-                | News::Farewell(_)
-                | News::Unread(..)
-                | News::SlogUnread(..)
-                | News::SlogRead => {}
-            }
+            let brings = self.supervisor.hear(news);
+            brings.into_iter().for_each(|brings| self.bring(brings));
         }
-        let due = self.triggers.due(open.recorder.life(), Instant::now());
+        let due = self.supervisor.due(open.recorder.life());
         Some((due, open.stats.bytes))
     }
 
-    fn bring(&mut self, due: Due) {
-        let boxes = self.shared.boxes();
-        // Without the file the message says it still.
-        let (message, _) = match due {
-            Due::Box { of, reason } => return self.wanted.push((of, reason)),
-            Due::Held { of, name, reason } => (
-                halt_message::held(of.height, &name, &reason),
-                after_freeze::alert_of_held(&boxes, of.height, &name, &reason),
-            ),
-            Due::Unrecorded { reason } => (
-                halt_message::without_a_box(&reason),
-                after_freeze::alert_without_a_box(&boxes, &reason),
-            ),
-        };
-        self.shared.messages.put(message);
-    }
-
-    fn is_wanted(&self, of: Attempt) -> bool {
-        self.wanted.iter().any(|(wanted, _)| *wanted == of)
+    /// Notes are the host's own: its ring has only what it records.
+    fn bring(&mut self, brings: Brings) {
+        match brings {
+            Brings::Box(of, reason) => self.supervisor.want_box(of, reason),
+            Brings::Note(_) => {}
+        }
     }
 
     /// One that fails stays pinned, and is tried again at the next opening.
-    fn freeze(&self, of: Attempt, reason: String) {
-        let after = &self.background.after_freeze;
-        let message = match self.shared.freeze(of, reason) {
-            Ok(frozen) => after.follow_up(&self.shared.boxes(), &frozen, true),
-            Err(error) => format!("haltbox: NOT FROZEN: {error}\n"),
-        };
-        self.shared.messages.put(message);
+    fn freeze(&mut self, wanted: Wanted<Nobody>) {
+        let frozen = self.shared.freeze(wanted.of, wanted.reason.clone());
+        let outcome = frozen.map_err(|error| NotFrozen {
+            why: error.to_string(),
+            may_pass: false,
+        });
+        self.supervisor.follow_up(Done {
+            wanted,
+            outcome,
+            of_former_ring: false,
+        });
     }
 }
 
@@ -184,14 +155,17 @@ fn left_unfrozen(shared: &Shared) -> Vec<(Attempt, String)> {
         .collect()
 }
 
-fn archive(shared: &Shared, budget: u64) -> Option<Archiving> {
-    (budget > 0).then_some(())?;
-    let ring = shared.lock()?.as_ref()?.recorder.file();
-    Archiving::beside(&shared.options.dir, ring, |ring| archive::Plan {
+fn archive(supervisor: &mut Supervisor, shared: &Shared, budget: u64) {
+    let open = shared.lock().filter(|_| budget > 0);
+    let Some(ring) = open.and_then(|open| Some(open.as_ref()?.recorder.file())) else {
+        return;
+    };
+    let part = archive::part_of(shared.options.size);
+    supervisor.archive(&shared.options.dir, ring, part, |ring| archive::Plan {
         ring,
         old_rings: Vec::new(),
         profile: Arc::clone(&shared.profile),
         node_program: shared.program.as_ref().and_then(Program::unchanged),
         budget,
-    })
+    });
 }

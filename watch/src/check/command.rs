@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use clap::Args;
+use haltbox_daemon::console::{print, print_json, say};
 use haltbox_daemon::rpc::Endpoint;
-use haltbox_recorder::console::{print, print_json, say};
 use serde::Serialize;
 
 use super::bench::{self, Indexed};

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
-use haltbox_recorder::console::say;
+use haltbox_daemon::console::say;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -10,11 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::keccak256;
+use haltbox_daemon::console::say;
 use haltbox_daemon::intake::{News, Place, Source, Turn};
 use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
 use haltbox_model::ShowPath;
-use haltbox_recorder::console::say;
 use haltbox_recorder::source_entry::Given;
 
 use super::keeper::Keeper;

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
+use haltbox_daemon::console::say;
 use haltbox_model::ShowPath;
-use haltbox_recorder::console::say;
 use nix::libc::O_NONBLOCK;
 
 use super::sample::Sample;

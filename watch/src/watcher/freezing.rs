@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel};
 
 use alloy_primitives::B256;
+use haltbox_daemon::console::tell;
 use haltbox_format::mark::Attempt;
 use haltbox_model::ShowPath;
 use haltbox_recorder::after_freeze::{Budget, keep_budget};
-use haltbox_recorder::console::tell;
 use haltbox_recorder::host::HostRecorder;
 use haltbox_recorder::recorder_dir::RecorderDir;
 

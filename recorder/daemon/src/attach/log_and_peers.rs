@@ -9,7 +9,7 @@ use haltbox_format::{RingId, Stream};
 use haltbox_model::lifecycle::Lifecycle;
 use haltbox_model::{Event, NodeLog, NodeRules, Profile};
 
-use crate::alarms::{Alarms, Brings};
+use crate::console::say;
 use crate::intake::draining::Draining;
 use crate::intake::trouble;
 use crate::intake::{Place, Source, Turn};
@@ -17,9 +17,8 @@ use crate::rpc::{self, Outcome, Watch};
 use crate::serve;
 use haltbox_recorder::attached::Folder;
 use haltbox_recorder::clock;
-use haltbox_recorder::console::say;
 use haltbox_recorder::recorder::{News, session_of};
-use haltbox_recorder::triggers::Policy;
+use haltbox_recorder::supervisor::{Brings, Supervisor};
 
 /// Turns of the log between two looks at the ring.
 const TURNS: usize = 64;
@@ -32,7 +31,6 @@ pub(super) struct Beside {
     saved: Vec<u8>,
     /// What of it outlives a power cut.
     durable: Vec<Mark>,
-    alarms: Alarms,
     draining: Draining,
     log: Option<Log>,
     watch: Option<Watch>,
@@ -70,7 +68,6 @@ impl Beside {
         ring: &Path,
         log: Option<&Place>,
         rpc: &rpc::Options,
-        policy: Policy,
         profile: &Profile,
     ) -> Result<Beside, String> {
         let (folder, mut told) = Folder::take(ring)?;
@@ -93,7 +90,6 @@ impl Beside {
             log_at: None,
             saved: Vec::new(),
             durable: told.serious().cloned().collect(),
-            alarms: Alarms::new(policy),
             draining: Draining::default(),
             keeps: true,
             folder,
@@ -135,7 +131,7 @@ impl Beside {
 
     /// Reads the log, before the ring is looked at: what the ring holds of the
     /// same time is then never behind it.
-    pub(super) fn read(&mut self, profile: &Profile) {
+    pub(super) fn read(&mut self, profile: &Profile, supervisor: &mut Supervisor) {
         let Some(log) = &mut self.log else {
             return;
         };
@@ -152,7 +148,9 @@ impl Beside {
             read.noted.push(words);
         }
         read.noted.into_iter().for_each(|text| self.note(text));
-        unread.into_iter().for_each(|news| drop(self.bring(news)));
+        unread
+            .into_iter()
+            .for_each(|news| drop(self.bring(news, supervisor)));
         self.heard.extend(read.heard);
     }
 
@@ -162,14 +160,18 @@ impl Beside {
         &mut self,
         life: &mut Lifecycle,
         at: Position,
-        boxes: &Path,
+        supervisor: &mut Supervisor,
     ) -> Vec<(Attempt, String)> {
         let mut wanted = Vec::new();
         for Heard { event, new } in std::mem::take(&mut self.heard) {
             self.reach = self.reach.max(event.height());
             self.log_at = event.height().or(self.log_at);
             if new || !event.is_trouble() || self.is_of_now(&event, life) {
-                wanted.extend(self.take(event, life, at, News::of_event));
+                let news = self.take(event, life, at, News::of_event);
+                wanted.extend(
+                    news.into_iter()
+                        .filter_map(|news| self.bring(news, supervisor)),
+                );
             }
         }
         let outcomes = self.watch.as_mut().map(|watch| watch.outcomes(life));
@@ -179,13 +181,17 @@ impl Beside {
                 Outcome::Tell(event, words) => {
                     words.iter().for_each(|words| say(words));
                     words.into_iter().for_each(|words| self.note(words));
-                    wanted.extend(self.take(event, life, at, News::of_testimony));
+                    let news = self.take(event, life, at, News::of_testimony);
+                    wanted.extend(
+                        news.into_iter()
+                            .filter_map(|news| self.bring(news, supervisor)),
+                    );
                 }
-                Outcome::Still(event) => self.alarms.still(&event, life),
+                Outcome::Still(event) => supervisor.still(&event, life),
             }
         }
-        for brings in self.alarms.due(life, boxes) {
-            wanted.extend(self.note_or_want(brings));
+        for due in supervisor.due(life) {
+            wanted.extend(self.note_or_want(supervisor.follow(due)));
         }
         wanted
     }
@@ -216,20 +222,19 @@ impl Beside {
         life: &mut Lifecycle,
         at: Position,
         news_of: fn(Event, &Lifecycle) -> Option<News>,
-    ) -> Vec<(Attempt, String)> {
+    ) -> Vec<News> {
         let marks = life.on(&event, Stream::Node, at, at);
         let of_marks: Vec<News> = marks.iter().filter_map(News::of_mark).collect();
         self.told.add(marks);
-        let news = news_of(event, life).into_iter().chain(of_marks);
-        news.filter_map(|news| self.bring(news)).collect()
+        news_of(event, life).into_iter().chain(of_marks).collect()
     }
 
     fn note(&mut self, text: String) {
         self.told.note(clock::now_ms(), text);
     }
 
-    fn bring(&mut self, news: News) -> Option<(Attempt, String)> {
-        let brings = self.alarms.hear(news)?;
+    fn bring(&mut self, news: News, supervisor: &mut Supervisor) -> Option<(Attempt, String)> {
+        let brings = supervisor.hear(news)?;
         self.note_or_want(brings)
     }
 
@@ -241,11 +246,6 @@ impl Beside {
                 None
             }
         }
-    }
-
-    /// The host's process ended, or began again.
-    pub(super) fn node_ended(&mut self) {
-        self.alarms.node_ended();
     }
 
     /// A box holds it.

@@ -12,52 +12,32 @@ use std::time::{Duration, Instant};
 use haltbox_format::mark::{Attempt, Position, Session, State};
 use haltbox_format::ring::RingView;
 use haltbox_format::{Lane, RingId};
-use haltbox_model::Profile;
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
+use haltbox_model::{Profile, differs};
 
-use super::{Options, Trouble, passing};
-use crate::retry::Again;
-use haltbox_recorder::archive::{self, Archiving};
+use super::{Trouble, passing};
+use haltbox_recorder::archive::part_of;
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine::machine;
 use haltbox_recorder::open_regular;
-use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
-
-/// Parts of the main lane that are recorded between two parts of the archive.
-const ARCHIVED_IN: u64 = 6;
 
 /// A ring that was found.
 pub(super) struct Watched {
     pub(super) file: File,
     pub(super) profile: Arc<Profile>,
     pub(super) inode: u64,
-    archiving: Option<Archiving>,
+    /// Main records between two parts of the archive.
+    pub(super) part: u64,
     /// Attempts that a box was wanted of, and what was known against them then.
     done: HashSet<(Option<RingId>, Attempt, Finding)>,
     /// Since when a mismatch is seen that is not proved.
     doubts: Vec<(Attempt, Instant)>,
-    /// Main records between two parts of the archive, and where the last was.
-    records: u64,
-    archived_at: u64,
     /// Whether the host's process held the ring at the last look, and which it was.
     held: bool,
     session: Option<Session>,
-    /// What waits until all that belongs to it was read.
-    wanted: Vec<Wanted>,
-    /// What failed, and waits for its next attempt.
-    postponed: Vec<Wanted>,
-}
-
-/// A box that is wanted.
-pub(super) struct Wanted {
-    pub(super) of: Attempt,
-    pub(super) reason: String,
-    since: Instant,
-    /// The attempt that this is, behind others that failed.
-    again: Option<Again>,
 }
 
 impl Watched {
@@ -89,43 +69,17 @@ impl Watched {
             file,
             inode,
             profile: Arc::new(profile),
-            archiving: None,
+            part: between_parts(&view),
             done: HashSet::new(),
             doubts: Vec::new(),
-            records: between_parts(&view),
-            archived_at: 0,
             held: false,
             session: last_session(&history),
-            wanted: Vec::new(),
-            postponed: Vec::new(),
         })
-    }
-
-    /// Begins to archive what it lets go.
-    pub(super) fn archive(&mut self, options: &Options) {
-        if options.archive_bytes == 0 {
-            return;
-        }
-        let folder = RecorderDir::of_ring(&options.ring).path();
-        self.archiving = Archiving::beside(folder, self.file.try_clone(), |ring| archive::Plan {
-            ring,
-            old_rings: Vec::new(),
-            profile: Arc::clone(&self.profile),
-            node_program: options.program(),
-            budget: options.archive_bytes,
-        });
     }
 
     /// It is this file.
     pub(super) fn is(&self, inode: u64) -> bool {
         self.inode == inode
-    }
-
-    pub(super) fn wake(&mut self, at: u64) {
-        if at.saturating_sub(self.archived_at) >= self.records {
-            self.archived_at = at;
-            self.archiving.iter().for_each(Archiving::wake);
-        }
     }
 
     /// Attempts that a box is wanted of: those that diverged or do not stand, and those
@@ -139,7 +93,7 @@ impl Watched {
         life: &Lifecycle,
         persist: Duration,
     ) -> Vec<(Attempt, String)> {
-        let doubtful = |block: &&Block| block.state == State::Pinned && differs(block);
+        let doubtful = |block: &&Block| block.state == State::Pinned && is_doubted(block);
         let doubted: Vec<Attempt> = blocks.iter().filter(doubtful).map(|b| b.of).collect();
         self.doubts.retain(|(of, _)| doubted.contains(of));
         for of in doubted {
@@ -162,49 +116,10 @@ impl Watched {
         due.map(|block| (block.of, reason_of(block))).collect()
     }
 
-    /// Wants a box, once for each finding.
-    pub(super) fn want(
-        &mut self,
-        ring: Option<RingId>,
-        wanted: Vec<(Attempt, String)>,
-        life: &Lifecycle,
-    ) {
-        for (of, reason) in wanted {
-            let finding = life.block(of).map_or(Finding::Nothing, Block::finding);
-            if self.done.insert((ring, of, finding)) {
-                self.wanted.retain(|known| known.of != of);
-                self.postponed.retain(|known| known.of != of);
-                self.wanted.push(Wanted {
-                    of,
-                    reason,
-                    since: Instant::now(),
-                    again: None,
-                });
-            }
-        }
-        let is_due = |wanted: &mut Wanted| wanted.again.is_none_or(|again| again.is_due());
-        self.wanted.extend(self.postponed.extract_if(.., is_due));
-    }
-
-    /// Puts off what failed.
-    pub(super) fn postpone(&mut self, wanted: Wanted) -> Again {
-        let next = Again::after(wanted.again);
-        let again = Some(next);
-        self.postponed.push(Wanted { again, ..wanted });
-        next
-    }
-
-    /// Something waits to be frozen.
-    pub(super) fn wants(&self) -> bool {
-        !self.wanted.is_empty()
-    }
-
-    /// The first that need not be waited for any more. `drained`: whether all is there of
-    /// what was wanted at that time.
-    pub(super) fn ready(&mut self, drained: impl Fn(Instant) -> bool) -> Option<Wanted> {
-        let mut wanted = self.wanted.iter();
-        let at = wanted.position(|wanted| drained(wanted.since))?;
-        Some(self.wanted.remove(at))
+    /// No box was wanted of an attempt while as much was known against it.
+    pub(super) fn is_news(&mut self, ring: Option<RingId>, of: Attempt, life: &Lifecycle) -> bool {
+        let finding = life.block(of).map_or(Finding::Nothing, Block::finding);
+        self.done.insert((ring, of, finding))
     }
 
     /// The box that holds a block already: the host may freeze by a thread of its own,
@@ -248,7 +163,7 @@ fn is_from_elsewhere(view: &RingView) -> bool {
     made_on != here && made_on != [0; 32] && here != [0; 32]
 }
 
-fn differs(block: &Block) -> bool {
+fn is_doubted(block: &Block) -> bool {
     let hashes = block.app_hash.zip(block.network);
     hashes.is_some_and(|(local, network)| local != network)
 }
@@ -259,19 +174,17 @@ fn reason_of(block: &Block) -> String {
         return field.to_owned();
     }
     match block.app_hash.zip(block.network) {
-        Some((local, network)) => {
-            format!("{field} differs, this node has {local}, the network {network}")
-        }
+        Some((local, network)) => differs(field, &local, &network),
         None => format!("{field} differs"),
     }
 }
 
-/// A sixth of the records that fit the main lane, by the size of those there.
+/// How many records that is, by the size of those that are there.
 fn between_parts(view: &RingView) -> u64 {
     let runs = &view.lane(Lane::Main).runs;
     let records: u64 = runs.iter().map(|run| run.last - run.first + 1).sum();
     let bytes: u64 = runs.iter().map(|run| (run.to - run.from) as u64).sum();
     let lane = u64::from(view.geometry.main) * u64::from(view.geometry.segment_size);
     let each = bytes.checked_div(records).unwrap_or(300).max(16);
-    (lane / each / ARCHIVED_IN).max(1)
+    part_of(lane / each).max(1)
 }

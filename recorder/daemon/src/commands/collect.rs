@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use haltbox_daemon::console;
 use haltbox_daemon::{collect, rpc};
 use haltbox_model::{Outside, ShowPath};
-use haltbox_recorder::console;
 
 #[derive(Args)]
 pub(crate) struct CollectArgs {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use haltbox_daemon::console;
 use haltbox_daemon::operator::doctor::{self, Finding};
 use haltbox_daemon::operator::try_log::Reading;
 use haltbox_model::ShowPath;
-use haltbox_recorder::console;
 
 use super::load_profile;
 

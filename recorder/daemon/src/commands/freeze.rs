@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use haltbox_daemon::console;
 use haltbox_daemon::operator::control::{self, Reply, Request};
 use haltbox_daemon::operator::status;
 use haltbox_format::ring::RingView;
@@ -17,7 +18,7 @@ use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring_profile::{is_of, of_ring};
-use haltbox_recorder::{attached, console, halt_message};
+use haltbox_recorder::{attached, halt_message};
 
 use super::load_profile;
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use haltbox_daemon::console;
 use haltbox_daemon::operator::guard::{self, Verdict};
-use haltbox_recorder::console;
 
 #[derive(Args)]
 pub(crate) struct GuardArgs {

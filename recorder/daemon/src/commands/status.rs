@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use haltbox_daemon::console;
 use haltbox_daemon::operator::concerns::Judging;
 use haltbox_daemon::operator::{prometheus, status};
-use haltbox_recorder::console;
 
 #[derive(Args)]
 pub(crate) struct StatusArgs {

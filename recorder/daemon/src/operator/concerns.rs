@@ -17,12 +17,12 @@ use serde::Serialize;
 use crate::intake::journal::SCHEME;
 use crate::operator::attached::Attached;
 use crate::operator::block_folder;
-use crate::operator::contents::{NOT_UNDERSTOOD, SLOG_NOT_UNDERSTOOD, SLOG_UNDERSTOOD};
 use crate::operator::control::{self, Reply, Request};
 use crate::operator::status::{SourceState, Status};
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::reserve::RESERVE;
 use haltbox_recorder::halt_message::WITHOUT_A_BOX;
+use haltbox_recorder::not_understood;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::size::human_bytes;
 
@@ -378,9 +378,10 @@ fn slog_unread(history: &History) -> Option<Concern> {
     let mut texts = notes
         .take_while(|(stamp, _)| stamp.time_ms >= since)
         .map(|(_, note)| note.text.as_str());
-    let last = texts
-        .find(|text| text.starts_with(SLOG_NOT_UNDERSTOOD) || text.starts_with(SLOG_UNDERSTOOD))?;
-    last.starts_with(SLOG_NOT_UNDERSTOOD).then(|| {
+    let last = texts.find(|text| {
+        text.starts_with(not_understood::SLOG) || text.starts_with(not_understood::SLOG_AGAIN)
+    })?;
+    last.starts_with(not_understood::SLOG).then(|| {
         concern(
             "slog-not-understood",
             last,
@@ -406,7 +407,7 @@ fn told(status: &Status, history: &History) -> Vec<Concern> {
             .find(|text| text.starts_with(begin))
             .copied()
     };
-    let unread = last(NOT_UNDERSTOOD).map(|text| {
+    let unread = last(not_understood::LOG).map(|text| {
         concern(
             "log-not-understood",
             text,

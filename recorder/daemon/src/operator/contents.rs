@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::intake::inflated;
 use crate::operator::block_folder;
 use haltbox_format::Stream;
-use haltbox_model::{Event, NodeLog, Outside, Profile, Unread};
+use haltbox_model::{Event, NodeLog, Profile};
 
 /// Bytes of a file's end that are looked at: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;
@@ -96,52 +96,6 @@ pub(crate) fn of_folder(folder: &Path, given: Stream, profile: &Profile) -> Opti
     let newest = files.iter().rev().take(NEWEST);
     let mut found = newest.filter_map(|(_, path)| of(path, given, profile).ok());
     found.find(|found| *found != Contents::Nothing)
-}
-
-/// How a recorder's words of a log begin in which it understands nothing.
-pub(crate) const NOT_UNDERSTOOD: &str = "the node's log is not understood";
-
-/// How its words of such a slog begin.
-pub(crate) const SLOG_NOT_UNDERSTOOD: &str = "the slog is not understood";
-/// What it says once an entry of it is known after all.
-pub(crate) const SLOG_UNDERSTOOD: &str = "the slog is understood again";
-
-/// What a recorder says of a slog without one known entry.
-pub(crate) fn slog_words(unread: &Unread, wanted: &str) -> String {
-    let again = again(unread);
-    format!(
-        "{SLOG_NOT_UNDERSTOOD}{again}: no known entry in {} lines, such as{}\n  expected: \
-         {wanted}; haltbox info FILE shows how a slog is read",
-        unread.lines,
-        shown(unread)
-    )
-}
-
-fn again(unread: &Unread) -> &'static str {
-    match unread.was_read {
-        true => " any more",
-        false => "",
-    }
-}
-
-fn shown(unread: &Unread) -> String {
-    let lines = unread.shown.iter();
-    lines
-        .map(|line| format!("\n    {}", Outside::text(line)))
-        .collect()
-}
-
-/// What a recorder says of such a log.
-pub(crate) fn words(unread: &Unread, wanted: &str) -> String {
-    let again = again(unread);
-    format!(
-        "{NOT_UNDERSTOOD}{again}: no height in {} lines, such as{}\n  expected: a level and a \
-         message such as \"{}\" with its fields, or the same as JSON; haltbox doctor --try-log \
-         FILE shows how a log is read",
-        unread.lines,
-        shown(unread),
-        wanted
-    )
 }
 
 fn end_of(path: &Path) -> io::Result<Vec<u8>> {

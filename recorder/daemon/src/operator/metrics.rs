@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::console::say;
 use crate::operator::callers::{Callers, Heard, Limits};
 use crate::operator::concerns::Judging;
 use crate::operator::control::ALIVE;
 use crate::operator::{prometheus, status};
 use crate::service::Pulse;
-use haltbox_recorder::console::say;
 
 /// A look is served again at least this long ...
 const FRESH: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use haltbox_format::mark::Position;
 use haltbox_model::lifecycle::{Accused, Lifecycle};
 use haltbox_model::{Event, NodeLog, Outside, Profile};
 
-use crate::operator::contents;
+use haltbox_recorder::not_understood;
 use haltbox_recorder::triggers::{Policy, then};
 
 /// Kinds of trouble that are shown.
@@ -80,7 +80,7 @@ impl Reading {
         let nothing = reading.looked_for && reading.blocks.is_empty() && reading.lines > 0;
         let unread = rules.unread(&memory);
         let unread = unread.or_else(|| nothing.then(|| memory.so_far()));
-        reading.unread = unread.map(|unread| contents::words(&unread, rules.example()));
+        reading.unread = unread.map(|unread| not_understood::log(&unread, rules.example()));
         Ok(reading)
     }
 

@@ -18,8 +18,8 @@ use super::link::Shared;
 use super::output::NODE_LOG;
 use super::pump::Pump;
 use super::{LOOK, Options};
+use crate::console::say;
 use crate::operator::control::{self, Reply, Request};
-use haltbox_recorder::console::say;
 
 /// Before a recorder that died is started again.
 const AGAIN: Duration = Duration::from_secs(2);

@@ -9,9 +9,9 @@ use haltbox_format::mark::{Attempt, SourceMark};
 use haltbox_model::lifecycle::Lifecycle;
 
 use super::Options;
+use crate::console::say;
 use crate::intake::Source;
 use crate::intake::journal::{SCHEME, shown_path};
-use haltbox_recorder::console::say;
 use haltbox_recorder::owner_only;
 use haltbox_recorder::recorder::Opened;
 

@@ -2,16 +2,17 @@
 //! who else is told how the recorder is.
 
 use super::Server;
+use crate::console::say;
 use crate::operator::metrics;
 use crate::rpc::Outcome;
-use haltbox_recorder::console::say;
 
 impl Server {
     /// Takes what the nodes that are asked told since the last call.
     pub(super) fn hear_witnesses(&mut self) {
-        let (Some(watch), Some(recorder)) = (&mut self.watch, &mut self.recorder) else {
+        let Some(watch) = &mut self.watch else {
             return;
         };
+        let recorder = &mut self.recorder;
         let outcomes = watch.outcomes(recorder.life());
         if outcomes.is_empty() {
             return;
@@ -26,7 +27,7 @@ impl Server {
                     }
                     recorder.testimony(event);
                 }
-                Outcome::Still(event) => self.alarms.still(&event, recorder.life()),
+                Outcome::Still(event) => self.supervisor.still(&event, recorder.life()),
             }
         }
         self.tell_news();

@@ -1,23 +1,32 @@
 //! What this process prints. Everything foreign in it is made visible first.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use haltbox_model::outside::{self, visible, visible_json};
+use haltbox_recorder::voice::{Speaker, Voice};
 
-static SILENT: AtomicBool = AtomicBool::new(false);
+/// Standard error, for the recorder's library to speak through.
+struct StandardError;
 
-/// From here on this process says nothing: inside a host, standard error is
-/// the host's.
-pub fn keep_silent() {
-    SILENT.store(true, Ordering::Relaxed);
+impl Voice for StandardError {
+    fn say(&self, sentence: &str) {
+        say(sentence);
+    }
+
+    fn tell(&self, message: &str) {
+        tell(message);
+    }
+}
+
+/// The voice of a program.
+pub fn voice() -> Speaker {
+    Arc::new(StandardError)
 }
 
 /// Says a sentence to the operator.
 pub fn say(text: &str) {
-    if !SILENT.load(Ordering::Relaxed) {
-        tell(&format!("haltbox: {text}\n"));
-    }
+    tell(&format!("haltbox: {text}\n"));
 }
 
 /// Prints text on standard error. Where that is closed nobody listens.

@@ -7,7 +7,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// The next attempt.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Again {
+pub struct Again {
     at: Instant,
     pause: Duration,
 }
@@ -15,19 +15,19 @@ pub(crate) struct Again {
 impl Again {
     /// Behind an attempt that failed; `last` is what it was itself, if it was not the
     /// first.
-    pub(crate) fn after(last: Option<Again>) -> Again {
+    pub(super) fn after(last: Option<Again>) -> Again {
         let pause = last.map_or(FIRST, |last| (last.pause * 2).min(LONGEST));
         let at = Instant::now() + pause;
         Again { at, pause }
     }
 
     /// Its time has come.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.at <= Instant::now()
     }
 
     /// What the operator hears of it.
-    pub(crate) fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         format!("retrying in {} s", self.pause.as_secs())
     }
 }
