@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use haltbox_benches::medians;
-use haltbox_daemon::intake::lines::LineSplitter;
+use haltbox_daemon::sources::lines::LineSplitter;
 use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
 use haltbox_recorder::recorder::{Config, Recorder};

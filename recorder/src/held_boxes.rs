@@ -10,10 +10,12 @@ use std::path::Path;
 
 use haltbox_format::blackbox::Manifest;
 use haltbox_format::mark::Attempt;
-use haltbox_format::ring::Superblock;
+use haltbox_format::ring::{RingView, Superblock};
+use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding};
 
 use crate::open_regular;
+use crate::recorder_dir::RecorderDir;
 
 /// The boxes of one ring.
 #[derive(Default)]
@@ -85,4 +87,22 @@ impl Held {
         let behind = block.until.or(block.end).map_or(end, |at| at.main.min(end));
         (held.complete || held.until >= behind).then_some(held.name.as_str())
     }
+}
+
+/// The blocks, each with its box.
+pub fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
+    let held = Held::look(&RecorderDir::at(folder).boxes(), view.superblock.as_ref());
+    let blocks = history.life.blocks().iter();
+    blocks.map(|block| held_in(&held, block, history)).collect()
+}
+
+/// The block, with the box that holds it if somebody froze it who could not note
+/// that in the ring.
+fn held_in(held: &Held, block: &Block, history: &History) -> Block {
+    let mut block = block.clone();
+    if block.frozen.is_none() {
+        let name = held.name_of(&block, history.last.at.main);
+        block.frozen = name.map(str::to_owned);
+    }
+    block
 }

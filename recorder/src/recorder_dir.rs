@@ -41,6 +41,14 @@ impl<'a> RecorderDir<'a> {
         self.0.join(RING)
     }
 
+    /// The ring that a path means: itself, or the one in use in the folder.
+    pub fn ring_meant(path: &Path) -> PathBuf {
+        match path.is_dir() {
+            true => path.join(RING),
+            false => path.to_owned(),
+        }
+    }
+
     /// Whether a path is named as the ring in use is, and not as one that was set aside.
     pub fn is_ring(path: &Path) -> bool {
         path.file_name().is_some_and(|name| name == RING)

@@ -13,6 +13,7 @@ mod misbehavior;
 mod params;
 mod proof;
 mod proto;
+mod values;
 mod write;
 
 use std::collections::BTreeSet;

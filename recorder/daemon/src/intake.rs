@@ -1,21 +1,11 @@
-//! Where entries come from: followed files, pipes, standard input, the journal.
-//!
-//! A followed file cannot hold the node up, whatever the recorder does. A pipe
-//! can: a node that writes into a pipe nobody drains stops. validator-guide.md
-//! says when to use which.
+//! Entries of a stream, out of one of the [`crate::sources`].
 
 pub(crate) mod draining;
-mod followed;
-pub(crate) mod journal;
-pub mod lines;
-pub(crate) mod pipe;
-mod systemd_fifo;
 pub(crate) mod trouble;
 
-use haltbox_model::ShowPath;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -25,14 +15,17 @@ use haltbox_format::mark::{Before, SourceMark};
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 
-pub(crate) use followed::inflated;
-use followed::{BlockFolder, Follow, Followed, Step};
-use journal::Journal;
-use lines::LineSplitter;
-use pipe::{read_now, widen};
-use trouble::{Failure, Trouble};
+use crate::sources::Came;
+use crate::sources::failure::Failure;
+use crate::sources::fifo::Fifo;
+use crate::sources::followed::{self, BlockFolder, Follow, Followed, Step};
+use crate::sources::journald::{self, Journal};
+use crate::sources::lines::LineSplitter;
+use crate::sources::stdin::Stdin;
+use crate::sources::systemd_fifo;
+use crate::sources::wrapped::{Left, Rest, Wrapped};
+use trouble::Trouble;
 
-use crate::run::link::Rest;
 use haltbox_recorder::source_entry::{Given, OWN_LINE};
 
 pub use trouble::News;
@@ -124,25 +117,10 @@ pub struct Source {
 }
 
 enum Input {
-    Stdin(File),
-    Fifo {
-        file: File,
-        writer_seen: bool,
-        /// Nobody is there who would start another writer.
-        last: bool,
-    },
-    Wrapped {
-        pipe: File,
-        /// The pipe ended: the wrapper went, or was killed.
-        over: bool,
-        /// Held open, so that the node does not get EPIPE if the wrapper dies.
-        fifo: File,
-    },
-    /// The node ended, and its wrapper left what the pipe had no room for.
-    Rest {
-        pipe: File,
-        rest: Rest,
-    },
+    Stdin(Stdin),
+    Fifo(Fifo),
+    Wrapped(Wrapped),
+    Rest(Left),
     Followed {
         path: PathBuf,
         followed: Box<dyn Follow>,
@@ -161,18 +139,15 @@ impl Source {
         until_ms: u64,
     ) -> Result<Source, String> {
         let begins = match place {
-            Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(stdin()?)),
+            Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(Stdin::open()?)),
             Place::Passed(name) => {
                 let passed = systemd_fifo::find(name.as_deref())?;
                 let cannot = |error| passed.cannot_be_opened(&error);
-                Begins::new(passed.shown(), fifo(&passed.path()).map_err(cannot)?)
+                let fifo = Fifo::open(&passed.path()).map_err(cannot)?;
+                Begins::new(passed.shown(), Input::Fifo(fifo))
             }
             Place::Wrapped(path) => {
-                let pipe = stdin()?;
-                let fifo = open_fifo(path)
-                    .map_err(|error| format!("cannot open {}: {error}", path.shown()))?;
-                let over = false;
-                Begins::new("-".to_owned(), Input::Wrapped { pipe, over, fifo })
+                Begins::new("-".to_owned(), Input::Wrapped(Wrapped::open(path)?))
             }
             Place::Journal(unit) => {
                 let left = resume.map(|mark| (mark.path.as_str(), mark.offset));
@@ -241,18 +216,18 @@ impl Source {
 
     /// `haltbox run` stands before it: lines of its own are among the node's.
     pub fn is_wrapped(&self) -> bool {
-        matches!(self.input, Input::Wrapped { .. } | Input::Rest { .. })
+        matches!(self.input, Input::Wrapped(_) | Input::Rest(_))
     }
 
     /// What the wrapper left is not read to its end yet.
     pub fn has_rest(&self) -> bool {
-        matches!(self.input, Input::Rest { .. })
+        matches!(self.input, Input::Rest(_))
     }
 
     /// The node ended, and its wrapper will say no more.
     pub fn wrapper_ended(&mut self, rest: Rest) {
         self.input = match std::mem::replace(&mut self.input, Input::Over) {
-            Input::Wrapped { pipe, .. } => Input::Rest { pipe, rest },
+            Input::Wrapped(wrapped) => Input::Rest(wrapped.ended(rest)),
             other => other,
         };
     }
@@ -266,15 +241,11 @@ impl Source {
     /// FIFO without a writer, which would be ready all the time.
     pub fn wait_on(&self) -> Option<BorrowedFd<'_>> {
         match &self.input {
-            Input::Stdin(file)
-            | Input::Wrapped { pipe: file, .. }
-            | Input::Fifo {
-                file,
-                writer_seen: true,
-                ..
-            } => Some(file.as_fd()),
+            Input::Stdin(stdin) => Some(stdin.wait_on()),
+            Input::Wrapped(wrapped) => Some(wrapped.wait_on()),
+            Input::Fifo(fifo) => fifo.wait_on(),
             Input::Journal(journal) => journal.wait_on(),
-            Input::Fifo { .. } | Input::Followed { .. } | Input::Rest { .. } | Input::Over => None,
+            Input::Followed { .. } | Input::Rest(_) | Input::Over => None,
         }
     }
 
@@ -328,11 +299,9 @@ impl Source {
                 let more = self.consumed >= self.marked + JOURNAL_MARK_EVERY;
                 journal.has_cursor() && (first || more)
             }
-            Input::Stdin(_)
-            | Input::Fifo { .. }
-            | Input::Wrapped { .. }
-            | Input::Rest { .. }
-            | Input::Over => false,
+            Input::Stdin(_) | Input::Fifo(_) | Input::Wrapped(_) | Input::Rest(_) | Input::Over => {
+                false
+            }
         };
         if due {
             self.marked = self.consumed;
@@ -380,64 +349,23 @@ impl Source {
     }
 
     fn try_turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
-        let turn = match &mut self.input {
-            Input::Stdin(file) => match read_ready(file, &mut self.chunk)? {
-                Some(0) => Turn::Over,
-                Some(count) => self.take(count, sink),
-                None => Turn::Quiet,
+        let came = match &mut self.input {
+            Input::Stdin(stdin) => stdin.turn(&mut self.chunk)?,
+            Input::Fifo(fifo) => fifo.turn(&mut self.chunk)?,
+            Input::Rest(left) => left.turn(&mut self.chunk)?,
+            Input::Wrapped(wrapped) => match wrapped.turn(&mut self.chunk)? {
+                Came::End => return Ok(self.leave_wrapper()),
+                came => came,
             },
-            Input::Wrapped { pipe, over, .. } => match read_ready(pipe, &mut self.chunk)? {
-                Some(0) if *over => self.leave_wrapper(),
-                // A wrapper that went in order said so before: that is heard first.
-                Some(0) => {
-                    *over = true;
-                    Turn::Quiet
-                }
-                Some(count) => self.take(count, sink),
-                None => Turn::Quiet,
-            },
-            Input::Rest { pipe, rest } => match read_ready(pipe, &mut self.chunk)? {
-                Some(count @ 1..) => self.take(count, sink),
-                Some(0) | None => match rest.read(&mut self.chunk)? {
-                    0 => Turn::Over,
-                    count => self.take(count, sink),
-                },
-            },
-            Input::Fifo {
-                file,
-                writer_seen,
-                last,
-            } => match read_now(file, &mut self.chunk)? {
-                Some(0) if *last => Turn::Over,
-                Some(0) if *writer_seen => {
-                    *writer_seen = false;
-                    Turn::WriterGone
-                }
-                Some(0) => Turn::Quiet,
-                Some(count) => {
-                    *writer_seen = true;
-                    self.take(count, sink)
-                }
-                None => {
-                    *writer_seen = true;
-                    Turn::Quiet
-                }
-            },
-            Input::Followed { .. } => self.turn_followed(sink),
-            Input::Journal(journal) => {
-                let consumed = &mut self.consumed;
-                let read = journal.turn(&mut self.chunk, &mut |given| {
-                    *consumed += given.bytes.len() as u64 + 1;
-                    sink(given);
-                });
-                match read? {
-                    journal::Read::Progress => Turn::Progress,
-                    journal::Read::Quiet => Turn::Quiet,
-                    journal::Read::Told(what) => Turn::Told(what),
-                    journal::Read::Missed(what) => Turn::Missed(what),
-                }
-            }
-            Input::Over => Turn::Quiet,
+            Input::Followed { .. } => return Ok(self.turn_followed(sink)),
+            Input::Journal(_) => return self.turn_journal(sink),
+            Input::Over => Came::Nothing,
+        };
+        let turn = match came {
+            Came::Bytes(count) => self.take(count, sink),
+            Came::Nothing => Turn::Quiet,
+            Came::WriterGone => Turn::WriterGone,
+            Came::End => Turn::Over,
         };
         if matches!(turn, Turn::Over | Turn::WriterGone) {
             self.end_line(sink);
@@ -446,6 +374,23 @@ impl Source {
             self.input = Input::Over;
         }
         Ok(turn)
+    }
+
+    fn turn_journal(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> io::Result<Turn> {
+        let Input::Journal(journal) = &mut self.input else {
+            return Ok(Turn::Quiet);
+        };
+        let consumed = &mut self.consumed;
+        let read = journal.turn(&mut self.chunk, &mut |given| {
+            *consumed += given.bytes.len() as u64 + 1;
+            sink(given);
+        });
+        Ok(match read? {
+            journald::Read::Progress => Turn::Progress,
+            journald::Read::Quiet => Turn::Quiet,
+            journald::Read::Told(what) => Turn::Told(what),
+            journald::Read::Missed(what) => Turn::Missed(what),
+        })
     }
 
     fn take(&mut self, count: usize, sink: &mut dyn FnMut(Given<'_>)) -> Turn {
@@ -470,16 +415,12 @@ impl Source {
         });
     }
 
-    /// The wrapper died. The node has its FIFO still, and writes on: until it
-    /// ends, this process is the only one that reads there.
+    /// The recorder reads the node's FIFO itself from now on.
     fn leave_wrapper(&mut self) -> Turn {
-        if let Input::Wrapped { fifo, .. } = std::mem::replace(&mut self.input, Input::Over) {
-            self.input = Input::Fifo {
-                file: fifo,
-                writer_seen: true,
-                last: true,
-            };
-        }
+        self.input = match std::mem::replace(&mut self.input, Input::Over) {
+            Input::Wrapped(wrapped) => Input::Fifo(wrapped.died()),
+            other => other,
+        };
         self.splitter.forget();
         self.joining = true;
         Turn::Missed(
@@ -562,32 +503,6 @@ impl Begins {
     }
 }
 
-fn stdin() -> Result<File, String> {
-    let duplicate = io::stdin().as_fd().try_clone_to_owned();
-    let file = duplicate.map_err(|error| format!("cannot read standard input: {error}"))?;
-    widen(&file);
-    Ok(file.into())
-}
-
-/// Opens for reading without waiting for a writer. The reading end stays open,
-/// so a writer may come, go and come again.
-fn fifo(path: &Path) -> io::Result<Input> {
-    Ok(Input::Fifo {
-        file: open_fifo(path)?,
-        writer_seen: false,
-        last: false,
-    })
-}
-
-fn open_fifo(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
-    widen(&file);
-    Ok(file)
-}
-
 /// What to record of the first bytes that are read where another recorder read
 /// before: a slog's line begins with `{"`; the rest of one begins otherwise, or,
 /// within a nested value, is no whole JSON and means nothing to anybody.
@@ -610,8 +525,8 @@ fn open_path(
         |error: io::Error| format!("cannot open the {} source {name}: {error}", stream.name());
     match std::fs::metadata(path) {
         Ok(found) if found.file_type().is_fifo() => {
-            let fifo = fifo(path).map_err(cannot)?;
-            return Ok(Begins::new(name, fifo));
+            let fifo = Fifo::open(path).map_err(cannot)?;
+            return Ok(Begins::new(name, Input::Fifo(fifo)));
         }
         Ok(found) if found.is_dir() => return open_folder(stream, path, resume),
         // Away for now.
@@ -650,20 +565,5 @@ fn begins(path: &Path, opened: followed::Opened<impl Follow + 'static>) -> Begin
         goes_on: opened.goes_on,
         told: opened.told,
         ..Begins::new(path.display().to_string(), input)
-    }
-}
-
-/// Reads a descriptor that may be a terminal or belong to another process too,
-/// and therefore is not made non-blocking: asks first whether bytes are there.
-fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let ready = {
-        let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-        poll(&mut waiting, PollTimeout::ZERO)? > 0
-    };
-    if ready {
-        read_now(file, chunk)
-    } else {
-        Ok(None)
     }
 }

@@ -1,14 +1,15 @@
 //! The recorder's program beside a node.
 //!
 //! ```text
-//! node -> intake -> serve -> haltbox_recorder: recorder, ring, supervisor, freeze, archive
-//!                     |
+//! node -> sources -> intake -> serve -> haltbox_recorder: recorder, ring, supervisor, freeze
+//!                                |
 //!              rpc, operator
 //! ```
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`intake`] | reads entries: followed files, pipes, standard input, the journal |
+//! | [`sources`] | reads bytes: followed files, FIFOs, standard input, the journal |
+//! | [`intake`] | makes entries of a stream of them, and says how far it is read |
 //! | [`rpc`], [`collect`] | asks nodes by CometBFT's RPC: what they say of a height, and what they still hold of a block |
 //! | [`serve`] | records beside a node: the loop around all of it |
 //! | [`attach`] | freezes and archives beside a host that writes its ring itself |
@@ -30,3 +31,4 @@ pub mod run;
 pub mod serve;
 mod service;
 mod signals;
+pub mod sources;

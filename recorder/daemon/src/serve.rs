@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use haltbox_format::Stream;
 use haltbox_format::mark::State;
-use haltbox_format::{Lane, Stream};
 use haltbox_model::{Event, Profile, ShowPath};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -36,18 +36,16 @@ use haltbox_recorder::archive;
 use haltbox_recorder::freeze::progress::Progress;
 use haltbox_recorder::freeze::{self, FreezeError, Frozen, Plan};
 use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject, found_at_start};
-use haltbox_recorder::host::program::Program;
 use haltbox_recorder::host_threads;
 use haltbox_recorder::old_rings::{self, OldRing};
-use haltbox_recorder::recorder::{Config, Opened, Recorder};
+use haltbox_recorder::recorder::{Opened, Recorder};
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::ring::file::RingOptions;
 use haltbox_recorder::size;
 use haltbox_recorder::source_entry::LeftOut;
 use haltbox_recorder::supervisor::{Brings, HeldBy, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
 pub(crate) use opening::followed;
-use opening::{FirstBlock, keep_profile, open_sources};
+use opening::{FirstBlock, config_of, keep_profile, note_program, open_sources};
 
 /// How often followed files are looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -136,30 +134,10 @@ impl Server {
         if let Some(text) = &options.profile_text {
             keep_profile(&dir.profile(), text);
         }
-        let config = Config {
-            ring: RingOptions {
-                size: options.size,
-                in_host: false,
-                engine: None,
-            },
-            profile: Arc::new(options.profile.clone()),
-            node_lane: if options.slog.is_some() {
-                Lane::Local
-            } else {
-                Lane::Main
-            },
-            populate: true,
-        };
         let ring = dir.ring();
-        let opened = Recorder::open(&ring, config).map_err(|e| e.to_string())?;
+        let opened = Recorder::open(&ring, config_of(&options)).map_err(|e| e.to_string())?;
         opened.notices.iter().for_each(|notice| say(notice));
-        // Where the program lies, for a guard that is not told.
-        let program = options.node_program.as_deref();
-        let program = program.and_then(|path| std::path::absolute(path).ok());
-        Program::note(
-            program.as_deref().and_then(Program::now).as_ref(),
-            &options.dir,
-        );
+        note_program(&options);
         let sources = open_sources(&options, &opened)?;
         let Opened {
             recorder,

@@ -158,6 +158,8 @@ fn modules_do_not_import_each_other_in_a_circle() {
     for folder in [
         "recorder/format/src",
         "recorder/model/src",
+        "recorder/src",
+        "recorder/daemon/src",
         "watch/src",
         "ffi/src",
         "ffi/node/src",

@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haltbox_format::AppHash;
 use jiff::Timestamp;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +12,7 @@ use super::Root;
 use super::list::few;
 use super::misbehavior;
 use super::proto::Message;
+use super::values::{bytes_of_hex, result, signed, time};
 use crate::rpc::number;
 
 /// What is told of a height, as far as it could be read.
@@ -189,36 +189,6 @@ struct Application {
     last_block_app_hash: Option<String>,
 }
 
-pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-    let text = String::deserialize(from)?;
-    text.parse().map_err(D::Error::custom)
-}
-
-/// `"-1"` or `-1`.
-pub(super) fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        Number(i64),
-        Text(String),
-    }
-    match Form::deserialize(from)? {
-        Form::Number(number) => Ok(number),
-        Form::Text(text) => text.parse().map_err(D::Error::custom),
-    }
-}
-
-/// Reads the result of an answer.
-pub(super) fn result<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    #[derive(Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        result: &'a RawValue,
-    }
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    serde_json::from_str(envelope.result.get()).ok()
-}
-
 /// How many validators a page has, and how many there are.
 pub(super) fn counted(body: &[u8]) -> (u64, u64) {
     let page: Option<Validators> = result(body);
@@ -390,18 +360,6 @@ fn vote(signature: &Signature, voter: &Validator, abci: Abci) -> Option<Vec<u8>>
         Abci::Two => vote.number(3, signature.block_id_flag),
     };
     Some(vote.0)
-}
-
-/// Bytes of hex digits; `None` where it is no hex.
-pub(super) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    let digit = |byte: u8| (byte as char).to_digit(16);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(digit(*high)? << 4 | digit(*low)?).ok(),
-            _ => None,
-        })
-        .collect()
 }
 
 impl TxResult {

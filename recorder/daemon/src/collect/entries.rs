@@ -8,6 +8,7 @@ use haltbox_format::AppHash;
 use sha2::{Digest as _, Sha256};
 
 use super::block::{self, Abci, Block, Results, Told, TxResult};
+use super::values::bytes_of_hex;
 
 /// How much is kept of what a failed transaction says, in bytes, as in the Go module.
 const LOG: usize = 256;
@@ -69,7 +70,7 @@ impl Told {
             header.proposer_address.as_str(),
             header.data_hash.as_str(),
         ];
-        let hashes = hashes.map(|text| block::bytes_of_hex(text).map(|bytes| or_null(&bytes)));
+        let hashes = hashes.map(|text| bytes_of_hex(text).map(|bytes| or_null(&bytes)));
         let [Some(next), Some(proposer), Some(data)] = hashes else {
             return Err("the block's header contains hashes that are not valid hex".to_owned());
         };

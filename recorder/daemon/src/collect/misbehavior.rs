@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::block::{bytes_of_hex, signed, time};
 use super::list::few;
 use super::proto::Message;
+use super::values::{bytes_of_hex, signed, time};
 
 /// A piece of evidence in a block.
 #[derive(Deserialize)]

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::block::{result, signed};
 use super::list::few;
 use super::proto::Message;
+use super::values::{result, signed};
 use crate::rpc::number;
 
 /// `/consensus_params`. A member that is not known would be missing in the digest: then

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use clap::Args;
 use haltbox_daemon::console;
 use haltbox_daemon::operator::control::{self, Reply, Request};
-use haltbox_daemon::operator::status;
 use haltbox_format::ring::RingView;
 use haltbox_format::{Lane, RingId};
 use haltbox_model::history::History;
@@ -39,7 +38,7 @@ pub(crate) struct FreezeArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
-    let ring = status::ring_path(&args.source);
+    let ring = RecorderDir::ring_meant(&args.source);
     let dir = RecorderDir::of_ring(&ring);
     let folder = dir.path();
     // The recorder works in another folder than this command.

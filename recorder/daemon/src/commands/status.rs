@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use haltbox_daemon::console;
-use haltbox_daemon::operator::concerns::Judging;
-use haltbox_daemon::operator::{prometheus, status};
+use haltbox_daemon::operator::concern::Judging;
+use haltbox_daemon::operator::{inspect, prometheus};
 
 #[derive(Args)]
 pub(crate) struct StatusArgs {
@@ -32,7 +32,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, String> {
         max_block_age: args.max_block_age.map(Duration::from_secs),
         answers: None,
     };
-    let status = status::judge(&args.source, &judging)?;
+    let status = inspect::judge(&args.source, &judging)?;
     if args.prometheus {
         console::print(&prometheus::text(&status))?;
         return Ok(ExitCode::SUCCESS);

@@ -2,11 +2,11 @@
 //! between seldom.
 
 use std::fmt;
-use std::io;
 use std::time::{Duration, Instant};
 
 use haltbox_format::mark::Unread;
 
+use crate::sources::failure::Failure;
 use haltbox_recorder::clock;
 
 /// How often a trouble that lasts is told again.
@@ -14,36 +14,6 @@ const REMIND: Duration = Duration::from_secs(300);
 /// Reading works again only if it did for so long: a disk that fails every other
 /// read is one trouble.
 const WELL_FOR: Duration = Duration::from_secs(1);
-
-/// What reading failed with, and what helps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    why: String,
-    mend: &'static str,
-}
-
-impl Failure {
-    pub(crate) fn of(error: &io::Error) -> Failure {
-        Failure {
-            why: error.to_string(),
-            mend: match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "give the recorder's user permission to read it (chmod, chgrp, logrotate's \
-                     create)"
-                }
-                _ => "check the file and its disk (ls -l, dmesg)",
-            },
-        }
-    }
-
-    /// Something else stands where the file should be.
-    pub(crate) fn no_file(what: &str) -> Failure {
-        Failure {
-            why: format!("it is {what}"),
-            mend: "put the file that the node writes back in its place",
-        }
-    }
-}
 
 /// The trouble of one source.
 #[derive(Default)]
@@ -127,6 +97,7 @@ impl Lasting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     /// Looked at 40 times a second for an hour, a trouble is told when it begins,
     /// every five minutes, and when it ends.

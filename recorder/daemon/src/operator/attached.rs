@@ -7,7 +7,7 @@ use haltbox_format::attached::{Noted, Told};
 use haltbox_model::{Outside, Profile};
 use serde::Serialize;
 
-use crate::operator::status::{SourceState, source_state};
+use crate::operator::source_state::SourceState;
 use haltbox_recorder::attached;
 use haltbox_recorder::clock;
 
@@ -37,7 +37,7 @@ impl Attached {
         let is_read = profile.is_none_or(|profile| profile.node.is_some());
         let sources = told.source.iter().map(|mark| SourceState {
             is_read,
-            ..source_state(mark.clone())
+            ..SourceState::of(mark.clone())
         });
         Attached {
             alive: attached::is_attached(ring),

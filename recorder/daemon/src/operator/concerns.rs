@@ -12,13 +12,14 @@ use haltbox_model::ShowPath;
 use haltbox_model::history::History;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use serde::Serialize;
 
-use crate::intake::journal::SCHEME;
 use crate::operator::attached::Attached;
 use crate::operator::block_folder;
+use crate::operator::concern::{Concern, Judging};
 use crate::operator::control::{self, Reply, Request};
-use crate::operator::status::{SourceState, Status};
+use crate::operator::source_state::SourceState;
+use crate::operator::status::Status;
+use crate::sources::journald::SCHEME;
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::reserve::RESERVE;
 use haltbox_recorder::halt_message::WITHOUT_A_BOX;
@@ -38,27 +39,6 @@ const EMPTY: Duration = Duration::from_secs(120);
 pub(crate) const LAGGING: u64 = 64 << 20;
 /// Two looks at one clock, and what its daemon corrects.
 pub(crate) const CLOCK_SLACK_MS: u64 = 60_000;
-
-/// How a recorder's state is judged.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Judging {
-    /// How old the last block may be; by default the larger of a minute and ten of the
-    /// chain's own intervals.
-    pub max_block_age: Option<Duration>,
-    /// Whether the recorder answers, if the caller knows; else it is asked.
-    pub answers: Option<bool>,
-}
-
-/// One thing that needs attention, and is no block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Concern {
-    /// The kind, in a word. docs/json.md lists them.
-    pub word: &'static str,
-    /// What was found.
-    pub what: String,
-    /// The next step.
-    pub mend: String,
-}
 
 fn concern(word: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Concern {
     Concern {
@@ -534,7 +514,7 @@ mod tests {
     use haltbox_model::{Event, Profile};
 
     use super::*;
-    use crate::operator::status;
+    use crate::operator::inspect;
     use haltbox_recorder::recorder::{Config, Recorder};
     use haltbox_recorder::ring::file::RingOptions;
     use haltbox_recorder::source_entry::LeftOut;
@@ -556,7 +536,7 @@ mod tests {
         let mut recorder = Recorder::open(&path, config).unwrap().recorder;
         record(&mut recorder);
         recorder.close();
-        let status = status::look(folder.path()).unwrap();
+        let status = inspect::look(folder.path()).unwrap();
         let file = fs::File::open(&path).unwrap();
         let view = RingView::read(&file).unwrap();
         let history = History::read(&file, &view).unwrap();

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::intake::inflated;
 use crate::operator::block_folder;
+use crate::sources::followed::inflated;
 use haltbox_format::Stream;
 use haltbox_model::{Event, NodeLog, Profile};
 

@@ -10,10 +10,13 @@ use haltbox_format::ring::RingView;
 use haltbox_model::history::History;
 use haltbox_model::{Profile, ShowPath};
 
-use crate::intake::journal::SCHEME;
-use crate::operator::concerns::{CLOCK_SLACK_MS, Concern, LAGGING, Room, place_of};
+use crate::operator::concern::Concern;
+use crate::operator::concerns::{CLOCK_SLACK_MS, LAGGING, Room, place_of};
 use crate::operator::contents::{self, Contents};
-use crate::operator::status::{self, SourceState, Status};
+use crate::operator::inspect;
+use crate::operator::source_state::SourceState;
+use crate::operator::status::Status;
+use crate::sources::journald::SCHEME;
 use haltbox_recorder::clock;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::file_system_name;
@@ -54,7 +57,7 @@ fn wrong(what: impl Into<String>, mend: impl Into<String>) -> Finding {
 /// # Errors
 /// There is no ring that can be read; the text says what to do.
 pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
-    let status = status::look(dir)
+    let status = inspect::look(dir)
         .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.shown()))?;
     let mut findings = vec![recording(&status), place(dir), permissions(dir)];
     findings.extend([file_system(dir), room(dir, &status)]);
@@ -455,7 +458,7 @@ mod tests {
             engine: None,
         };
         drop(haltbox_recorder::ring::file::open(&folder.path().join("ring"), &options).unwrap());
-        let mut status = status::look(folder.path()).unwrap();
+        let mut status = inspect::look(folder.path()).unwrap();
         let now = clock::now_ms();
         let is_wrong = |status: &Status, now| matches!(time(status, now), Finding::Wrong { .. });
         assert!(!is_wrong(&status, now));

@@ -22,10 +22,10 @@ use haltbox_model::lifecycle::Block;
 use haltbox_model::{Outside, ShowPath, quote};
 use serde::Serialize;
 
-use crate::operator::status::{in_boxes, ring_path};
 use haltbox_recorder::attached;
 use haltbox_recorder::clock;
 use haltbox_recorder::halt_message::WHAT_TO_DO;
+use haltbox_recorder::held_boxes::in_boxes;
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::machine;
 use haltbox_recorder::recorder_dir::RecorderDir;
@@ -302,7 +302,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
 
 /// What the ring of this folder tells.
 fn told_of(dir: &Path) -> Result<Told, String> {
-    let ring = ring_path(dir);
+    let ring = RecorderDir::ring_meant(dir);
     let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
     let file = open_regular::open(&ring).map_err(|error| cannot(&error))?;
     let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
@@ -336,7 +336,7 @@ fn starts_of(history: &History) -> Vec<(u64, u64)> {
 
 /// The recorder's folder, also where its ring was named.
 fn folder_of(dir: &Path) -> PathBuf {
-    let ring = ring_path(dir);
+    let ring = RecorderDir::ring_meant(dir);
     let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
 }

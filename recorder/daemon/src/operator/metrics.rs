@@ -15,9 +15,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::console::say;
 use crate::operator::callers::{Callers, Heard, Limits};
-use crate::operator::concerns::Judging;
+use crate::operator::concern::Judging;
 use crate::operator::control::ALIVE;
-use crate::operator::{prometheus, status};
+use crate::operator::{inspect, prometheus};
 use crate::service::Pulse;
 
 /// A look is served again at least this long ...
@@ -121,7 +121,7 @@ impl Look {
             max_block_age: self.max_block_age,
             answers: Some(self.pulse.is_felt(ALIVE)),
         };
-        let status = status::judge(&self.dir, &judging);
+        let status = inspect::judge(&self.dir, &judging);
         let text = status.map(|status| prometheus::text(&status));
         let rest = FRESH.max(begun.elapsed().saturating_mul(REST));
         self.seen = Some(Seen {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -20,12 +20,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::intake::pipe::read_now;
+use crate::sources::pipe::read_now;
+use crate::sources::wrapped::Rest;
 
 /// Longest line about the node's end.
 const LONGEST: usize = 4096;
-/// The memory of what is left begins with how much of it was taken.
-const TAKEN: usize = size_of::<u64>();
 
 /// The wrapper's side.
 pub struct Link {
@@ -57,7 +56,7 @@ impl Link {
     /// There is no memory, or no descriptor.
     pub fn add_rest(&mut self) -> io::Result<File> {
         let mut rest = memory("haltbox-rest")?;
-        rest.write_all(&[0; TAKEN])?;
+        Rest::begin(&mut rest)?;
         self.rest = Some(rest.try_clone()?);
         Ok(rest)
     }
@@ -137,26 +136,6 @@ fn inherited(file: &dyn AsFd) -> io::Result<RawFd> {
     let file = file.as_fd();
     fcntl_setfd(file, FdFlags::empty())?;
     Ok(file.as_raw_fd())
-}
-
-/// What the wrapper could not hand on, for one recorder after the other.
-pub struct Rest(File);
-
-impl Rest {
-    /// Reads on behind what was taken. What is read counts as taken at once, as in
-    /// a pipe: the next recorder reads no line again, and tells of a gap.
-    ///
-    /// # Errors
-    /// What reading gives.
-    pub fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
-        let mut taken = [0; TAKEN];
-        self.0.read_exact_at(&mut taken, 0)?;
-        let taken = u64::from_le_bytes(taken);
-        let count = self.0.read_at(chunk, TAKEN as u64 + taken)?;
-        let taken = taken + count as u64;
-        self.0.write_all_at(&taken.to_le_bytes(), 0)?;
-        Ok(count)
-    }
 }
 
 /// A file in memory, which is gone with the last who has it.
@@ -268,7 +247,7 @@ impl Wrapper {
     /// It cannot be opened.
     pub fn rest(&self) -> io::Result<Option<Rest>> {
         let open = |number| File::options().read(true).write(true).open(path(number));
-        Ok(self.handed.rest.map(open).transpose()?.map(Rest))
+        Ok(self.handed.rest.map(open).transpose()?.map(Rest::of))
     }
 
     /// The memory that the node writes its output into, and how far the wrapper

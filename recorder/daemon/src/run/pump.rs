@@ -25,7 +25,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::intake::pipe::widen;
+use crate::sources::pipe::widen;
 use haltbox_recorder::source_entry::LeftOut;
 
 /// Bytes read at once.

@@ -3,17 +3,20 @@
 use haltbox_model::{Outside, ShowPath};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use haltbox_format::Stream;
 use haltbox_format::mark::{Attempt, SourceMark};
+use haltbox_format::{Lane, Stream};
 use haltbox_model::lifecycle::Lifecycle;
 
 use super::Options;
 use crate::console::say;
 use crate::intake::Source;
-use crate::intake::journal::{SCHEME, shown_path};
+use crate::sources::journald::{SCHEME, shown_path};
+use haltbox_recorder::host::program::Program;
 use haltbox_recorder::owner_only;
-use haltbox_recorder::recorder::Opened;
+use haltbox_recorder::recorder::{Config, Opened};
+use haltbox_recorder::ring::file::RingOptions;
 
 /// Replaced as a whole: a kill must not leave half a profile. Recording does
 /// not depend on it.
@@ -24,6 +27,31 @@ pub(super) fn keep_profile(path: &Path, text: &[u8]) {
             path.shown()
         ));
     }
+}
+
+/// How a recorder that is started so records.
+pub(super) fn config_of(options: &Options) -> Config {
+    Config {
+        ring: RingOptions {
+            size: options.size,
+            in_host: false,
+            engine: None,
+        },
+        profile: Arc::new(options.profile.clone()),
+        node_lane: match options.slog {
+            Some(_) => Lane::Local,
+            None => Lane::Main,
+        },
+        populate: true,
+    }
+}
+
+/// Leaves where the node's program lies, for a guard that is not told.
+pub(super) fn note_program(options: &Options) {
+    let program = options.node_program.as_deref();
+    let program = program.and_then(|path| std::path::absolute(path).ok());
+    let program = program.as_deref().and_then(Program::now);
+    Program::note(program.as_ref(), &options.dir);
 }
 
 pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, String> {

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant, SystemTime};
 use haltbox_format::mark::{Before, SourceMark};
 use haltbox_model::ShowPath;
 
-use super::trouble::Failure;
-pub(super) use blocks::BlockFolder;
+use super::failure::Failure;
+pub(crate) use blocks::BlockFolder;
 use file::{FollowedFile, Got};
 pub(crate) use inflate::inflated;
 use rotated::{Between, Last};
@@ -48,7 +48,7 @@ const LEFT_AT_MOST: usize = 8;
 const WAIT_AT_MOST: usize = 64;
 
 /// What another process writes, and how far it was read.
-pub(super) trait Follow: Send {
+pub(crate) trait Follow: Send {
     /// Reads what is there, at most one chunk.
     fn turn(&mut self, chunk: &mut [u8]) -> Step;
     /// For a mark: the file that is read; 0 for none.
@@ -70,7 +70,7 @@ pub(super) trait Follow: Send {
 }
 
 /// A followed file.
-pub(super) struct Followed {
+pub(crate) struct Followed {
     path: PathBuf,
     /// What is read; nothing before there was a file.
     reading: Option<FollowedFile>,
@@ -120,18 +120,18 @@ struct Closed {
 }
 
 /// Where a recorder finds what it read before.
-pub(super) struct Opened<F = Followed> {
-    pub(super) followed: F,
+pub(crate) struct Opened<F = Followed> {
+    pub(crate) followed: F,
     /// Where reading begins.
-    pub(super) from: u64,
+    pub(crate) from: u64,
     /// Nothing is missing between what was recorded and that place.
-    pub(super) goes_on: bool,
+    pub(crate) goes_on: bool,
     /// What the operator has to hear of.
-    pub(super) told: Option<String>,
+    pub(crate) told: Option<String>,
 }
 
 /// What one turn came to.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// So many bytes are in the chunk.
     Read(usize),
     Quiet,
@@ -156,7 +156,7 @@ pub(super) enum Step {
 impl Followed {
     /// Follows the path from where a mark left it, or from its beginning. `until_ms`:
     /// when something was last recorded.
-    pub(super) fn open(
+    pub(crate) fn open(
         path: &Path,
         mark: Option<&SourceMark>,
         until_ms: u64,

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Asked for as a pipe's size: slack against stalls, not throughput.
 const PIPE_SIZE: i32 = 1 << 20;
@@ -24,5 +25,19 @@ pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<u
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Reads a descriptor that may be a terminal or belong to another process too,
+/// and therefore is not made non-blocking: asks first whether bytes are there.
+pub(crate) fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+    let ready = {
+        let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waiting, PollTimeout::ZERO)? > 0
+    };
+    if ready {
+        read_now(file, chunk)
+    } else {
+        Ok(None)
     }
 }

@@ -18,7 +18,7 @@ use haltbox_format::mark::{Before, SourceMark};
 use haltbox_model::block_files::{BlockFileName, Seams};
 use haltbox_model::{Outside, ShowPath};
 
-use super::super::trouble::Failure;
+use super::super::failure::Failure;
 use super::{DONE_AFTER, Follow, Got, LOOK, Opened, Step, WAIT_AT_MOST};
 use arrivals::{Arrivals, Arrived};
 use file::{BlockFile, Resumed};

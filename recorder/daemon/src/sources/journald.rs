@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde::Deserialize;
 
-use crate::intake::lines::{LONGEST, LineSplitter};
-use crate::intake::pipe::read_now;
+use super::lines::{LONGEST, LineSplitter};
+use super::pipe::read_now;
 use haltbox_recorder::source_entry::Given;
 
 /// What a source of this kind is called.

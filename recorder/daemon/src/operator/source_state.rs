@@ -1,0 +1,81 @@
+//! How far a source was read, as the operator sees it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use haltbox_format::Stream;
+use haltbox_format::mark::{SourceMark, Unread};
+use serde::Serialize;
+
+use crate::operator::block_folder::unread_behind;
+use crate::sources::journald::shown_path;
+use haltbox_recorder::clock;
+
+/// How far a source was read.
+#[derive(Debug, Serialize)]
+pub struct SourceState {
+    /// The stream it feeds.
+    pub stream: String,
+    /// Its path, `-` for a pipe.
+    pub path: String,
+    /// The file that is read, if the path is a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Bytes of it that are recorded.
+    pub offset: u64,
+    /// Bytes of the file that are not; absent where it is no file, or another
+    /// one by now. Of a folder those of the files behind the one that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// Why the recorder cannot read it, and since when; absent where it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<SourceTrouble>,
+    /// The last session follows it, as far as that is known.
+    #[serde(skip)]
+    pub(crate) is_followed: bool,
+    /// The profile has rules for it, or there is no telling.
+    #[serde(skip)]
+    pub(crate) is_read: bool,
+}
+
+impl SourceState {
+    /// As a mark tells of it.
+    pub(crate) fn of(mark: SourceMark) -> SourceState {
+        let found = std::fs::metadata(&mark.path).ok();
+        let same = found.filter(|found| found.is_file() && found.ino() == mark.inode);
+        SourceState {
+            stream: mark.stream.name().to_owned(),
+            lag: match &mark.file {
+                Some(name) => unread_behind(Path::new(&mark.path), name),
+                None => same.map(|found| found.len().saturating_sub(mark.offset)),
+            },
+            path: shown_path(&mark.path).to_owned(),
+            file: mark.file,
+            offset: mark.offset,
+            trouble: mark.trouble.map(SourceTrouble::from),
+            is_followed: true,
+            is_read: true,
+        }
+    }
+    /// Its path is, or may be, a folder with a file for each block.
+    pub(crate) fn is_folder(&self) -> bool {
+        let is_new = self.offset == 0 && self.stream == Stream::Slog.name();
+        self.file.is_some() || is_new
+    }
+}
+
+/// What the recorder says of a source that it cannot read.
+#[derive(Debug, Serialize)]
+pub struct SourceTrouble {
+    /// What reading fails with.
+    pub why: String,
+    /// Since when, UTC, RFC 3339.
+    pub since: String,
+}
+
+impl From<Unread> for SourceTrouble {
+    fn from(Unread { why, since }: Unread) -> SourceTrouble {
+        let since = clock::rfc3339(since);
+        SourceTrouble { why, since }
+    }
+}

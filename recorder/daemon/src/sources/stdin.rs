@@ -1,0 +1,38 @@
+//! Standard input.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::Came;
+use super::pipe::{read_ready, widen};
+
+/// A descriptor of its own for it.
+pub(crate) struct Stdin(File);
+
+impl Stdin {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn open() -> Result<Stdin, String> {
+        let duplicate = io::stdin().as_fd().try_clone_to_owned();
+        let file = duplicate.map_err(|error| format!("cannot read standard input: {error}"))?;
+        widen(&file);
+        Ok(Stdin(file.into()))
+    }
+
+    /// Reads what is there, at most one chunk.
+    pub(crate) fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
+        Ok(match read_ready(&mut self.0, chunk)? {
+            Some(0) => Came::End,
+            Some(count) => Came::Bytes(count),
+            None => Came::Nothing,
+        })
+    }
+
+    /// What to wait on.
+    pub(crate) fn wait_on(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
