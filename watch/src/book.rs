@@ -421,7 +421,7 @@ impl Book {
         self.dirty.extend(waiting.map(|(_, id)| *id));
     }
 
-    /// Takes heights whose logs are needed and missing, at most [`ASKED`]. The others
+    /// Takes heights whose logs are needed and missing, at most 64. The others
     /// come back with the next block.
     pub fn take_wanted(&mut self) -> Vec<(ChainId, u64)> {
         let wanted = std::mem::take(&mut self.wanted);
