@@ -476,3 +476,34 @@ func TestAPanicAtTheEndOfABlockStopsNoNode(t *testing.T) {
 		t.Error(called, told)
 	}
 }
+
+// An execution whose operations come in an order of chance has its block begin again: with
+// its inputs, its results, and none of its operations.
+func TestABlockBeginsAgain(t *testing.T) {
+	recorder, dir := haltboxtest.Open(t)
+	tracer := kvtrace.New(recorder, kvtrace.Options{})
+	marker := abci.NewMarker(recorder, abci.Options{Tracer: tracer})
+	_, err := marker.FinalizeBlock(decided(7, "a"), func() (*types.ResponseFinalizeBlock, error) {
+		attempt := tracer.Attempt()
+		for range 2 {
+			attempt.Record([]byte(`{"type":"op-write"}`))
+			marker.BeginAgain(attempt)
+		}
+		return &types.ResponseFinalizeBlock{AppHash: hash(7), TxResults: []*types.ExecTxResult{{}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	marker.BeginAgain(tracer.Attempt())
+	recorder.Close()
+	var kinds []string
+	for _, line := range haltboxtest.Cat(t, dir) {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"type":"`), `"`)
+		kinds = append(kinds, kind)
+	}
+	want := "host-start begin-block step-input tx-input op-write abort-block " +
+		"begin-block step-input tx-input tx-result end-block"
+	if got := strings.Join(kinds, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

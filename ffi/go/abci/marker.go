@@ -58,6 +58,8 @@ type Marker struct {
 	uncommitted bool
 	// params are the consensus parameters of the next block.
 	params params
+	// under is the input of the block under way.
+	under input
 	// proposed is the proposal whose execution began before its decision.
 	proposed proposal
 }
@@ -204,6 +206,7 @@ func (m *Marker) confirm(height uint64) {
 // begin begins a block. The input of a proposed block says that it is proposed: if the node is
 // killed before the decision, another block may get this height.
 func (m *Marker) begin(in input, proposed bool) {
+	m.under = in
 	digests := in.txDigests()
 	m.note(m.recorder.BeginBlock(in.height, in.time, digest(in.line(&m.entry, digests))))
 	m.options.Tracer.BeginWith(in.txs, digests)
@@ -212,6 +215,24 @@ func (m *Marker) begin(in input, proposed bool) {
 		m.entry.Begin("tx-input").Int("tx", int64(at)).Hex("digest", digests[at][:])
 		m.record(m.entry.Int("bytes", int64(len(tx))).End())
 	}
+}
+
+// BeginAgain begins the block of an execution again: what was recorded of it is thrown
+// away, and what its tracer still gives is not recorded. The application goes on with
+// it. It is for one that finds out that its operations come in an order of chance. Nothing
+// is done if another execution is under way, or none.
+func (m *Marker) BeginAgain(attempt *kvtrace.Attempt) {
+	if m == nil || attempt == nil {
+		return
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.options.Tracer.Attempt() != attempt {
+		return
+	}
+	m.note(m.recorder.Abort(m.under.height))
+	m.begin(m.under, m.proposed.height != 0)
+	m.options.Tracer.End()
 }
 
 // withOwn adds what only this node has: its configuration, and whether the block is only proposed.
@@ -248,7 +269,7 @@ func (m *Marker) finish(height uint64, response *types.ResponseFinalizeBlock) {
 	m.params.change(response.ConsensusParamUpdates)
 	m.callAtEnd()
 	m.last = result{height, bytes.Clone(response.AppHash)}
-	m.uncommitted = true
+	m.uncommitted, m.under = true, input{}
 	m.note(m.recorder.EndBlock(height, response.AppHash))
 }
 

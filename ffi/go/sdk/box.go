@@ -63,6 +63,8 @@ func (b *Box) Option(app *baseapp.BaseApp) {
 		base:             app,
 		left:             none,
 		follows:          b.config.stores == operations,
+		sequential:       b.config.sequential,
+		onDisorder:       b.fallBack,
 		writes:           writes{valueBytes: b.config.valueBytes},
 	}
 	app.SetCMS(b.stores.queryable())
@@ -112,8 +114,11 @@ func (b *Box) record(app servertypes.Application) {
 	b.stores.trace(b.tracer, optimistic)
 	bare := b.bare(app)
 	var writes *writes
-	if stores == written {
+	if stores == written || stores == operations && b.stores.mayOverlap() {
 		writes = b.writesOf(bare)
+	}
+	if stores == operations && writes != nil {
+		writes.silent.Store(true)
 	}
 	roots := rootsOf(bare)
 	if roots == nil {
@@ -143,10 +148,25 @@ func (b *Box) detail() detail {
 	}
 	if runner := b.stores.otherRunner(); runner != "" {
 		b.logger.Info("transactions are executed by "+runner+", which may execute them at the same time: "+
-			"what each block changes is recorded instead of reads and writes", "module", "haltbox")
+			"what each block changes is recorded instead of reads and writes, unless haltbox.sequential says that it does not",
+			"module", "haltbox")
 		return written
 	}
 	return operations
+}
+
+// fallBack: transactions are executed at the same time, so what was recorded of the block
+// came in an order of chance. The block begins again, and has no operations. From now on
+// what each block changes is recorded, if that is told.
+func (b *Box) fallBack(attempt *kvtrace.Attempt) {
+	b.marker.BeginAgain(attempt)
+	instead := "the roots of the stores are recorded"
+	if b.stores.writes.inner != nil {
+		instead = "what each block changes is recorded"
+	}
+	b.logger.Error("transactions are executed at the same time: "+instead+
+		" instead of reads and writes; with haltbox.stores = writes the blocks behind a start have the same names as all others",
+		"module", "haltbox")
 }
 
 func (b *Box) writesOf(bare storetypes.CommitMultiStore) (writes *writes) {

@@ -21,8 +21,12 @@ func TestWhatTheOperatorChooses(t *testing.T) {
 	}{
 		"nothing": {options{"home": "/home/v"}, nil, func(c *config, err error) bool { return c == nil && err == nil }},
 		"on": {home, nil, func(c *config, err error) bool {
-			return err == nil && c.options.Dir == "/home/v/haltbox" && c.stores == operations && c.options.RingSize == 0
+			return err == nil && c.options.Dir == "/home/v/haltbox" && c.stores == operations && !c.sequential && c.options.RingSize == 0
 		}},
+		"sequential": {home, map[string]string{"HALTBOX_SEQUENTIAL": "true"}, func(c *config, err error) bool {
+			return err == nil && c.sequential
+		}},
+		"sequential or not": {home, map[string]string{"HALTBOX_SEQUENTIAL": "maybe"}, refused("haltbox.sequential")},
 		"on by the environment": {options{"home": "/home/v", "haltbox.enable": false, "haltbox.ring-mib": int64(7)},
 			map[string]string{"HALTBOX_ENABLE": "1", "HALTBOX_STORES": "false", "HALTBOX_DIR": "/x"},
 			func(c *config, err error) bool {
@@ -65,7 +69,7 @@ func TestTheTemplateIsTheDefault(t *testing.T) {
 	found["haltbox.enable"] = true
 	chosen, err := configOf(found)
 	plain, _ := configOf(options{"home": "/home/v", "haltbox.enable": true})
-	if err != nil || len(found) != 8 {
+	if err != nil || len(found) != 9 {
 		t.Fatal(err, found)
 	}
 	if chosen.options.RingSize != 256<<20 || chosen.options.ArchiveBytes != 2048<<20 {

@@ -1,6 +1,10 @@
 package sdk
 
-import "github.com/haltbox/haltbox/ffi/go/kvtrace"
+import (
+	"sync/atomic"
+
+	"github.com/haltbox/haltbox/ffi/go/kvtrace"
+)
 
 // course of the execution of one block.
 type course struct {
@@ -10,23 +14,33 @@ type course struct {
 	// hasPreBlock: BeginBlock is told.
 	hasPreBlock bool
 	// begun, written: the block's own branch was used, and written.
-	begun, written bool
+	begun   atomic.Bool
+	written bool
 	// preBlocked: PreBlock told its end.
 	preBlocked bool
+	// sequence of the transactions, and who is told that there is none.
+	sequence
+	onDisorder func(*kvtrace.Attempt)
 	// transactions of the block.
 	transactions
 }
 
 // use tells that a store of a branch is asked for.
 func (c *course) use(of *branch) {
-	if c.attempt == nil || !of.isRoot() {
+	if c.attempt == nil {
 		return
 	}
-	if !c.begun {
-		c.begun = true
+	if !c.allows(of) {
+		c.disorder()
+		return
+	}
+	if !of.isRoot() {
+		return
+	}
+	if !c.begun.Load() && c.begun.CompareAndSwap(false, true) {
 		c.attempt.Record(phase(c.beginning()))
 	}
-	c.transactions.leave(c.attempt)
+	c.leave()
 }
 
 // wrote tells that a branch was given to its parent.
@@ -38,12 +52,20 @@ func (c *course) wrote(of *branch) {
 	c.transactions.wrote(of)
 }
 
+// disorder: transactions are executed at the same time. It is told once.
+func (c *course) disorder() {
+	if c.lost.CompareAndSwap(false, true) && c.onDisorder != nil {
+		c.onDisorder(c.attempt)
+	}
+}
+
 // endTxs: what follows is the end of the block.
 func (c *course) endTxs() {
 	if c.attempt == nil {
 		return
 	}
-	c.transactions.leave(c.attempt)
+	c.leave()
+	c.executing.Store(false)
 	c.attempt.EndTx()
 	c.attempt.Record(phase("EndBlock"))
 }

@@ -31,6 +31,10 @@
 // operations, each once, whatever caches are under them, and no gas is used for
 // that. Memory stores are left out: they are the process's own.
 //
+// Operations of transactions that are executed at the same time, as in forks of the SDK,
+// would come in an order of chance. Where that is found out the block begins again
+// without them, and no later one has any.
+//
 // BaseApp does not know the traced store for one of its own type, in two places. The
 // header that it gives a store with each commit is given here. A query at an older
 // height has the time of the latest block in its context instead of that height's: a node

@@ -6,28 +6,38 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"reflect"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"cosmossdk.io/store/cachekv"
 	"cosmossdk.io/store/tracekv"
 	storetypes "cosmossdk.io/store/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
-
-	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
+
+// told is what a chain's blocks have in common: who tells of their transactions.
+type told struct {
+	// anteTells: the ante handler is asked to tell.
+	anteTells bool
+}
 
 // transactions of a block. The ante handler tells which one it is called for. Where
 // BaseApp has none, its own tracing of stores tells it, which costs two digests and two
 // texts for each transaction.
 type transactions struct {
-	// anteTells: the ante handler is asked to tell.
-	anteTells bool
+	told
+	// inTx: operations belong to the transaction that was begun last.
+	inTx atomic.Bool
+	// lock is for transactions that begin at the same time.
+	lock sync.Mutex
 	// ante is the branch that the ante handler was called on last.
 	ante *branch
 	// next is the number of the transaction behind the one that was begun last.
 	next int
-	// inTx: operations belong to the transaction that was begun last.
-	inTx bool
 	// hash of that, and the branch on which its first half runs; only if BaseApp tells.
 	hash  string
 	first *branch
@@ -37,15 +47,22 @@ type transactions struct {
 
 // leave ends a transaction where the block's own branch is used: BaseApp reads
 // consensus parameters before each transaction.
-func (t *transactions) leave(attempt *kvtrace.Attempt) {
-	if t.inTx {
-		t.inTx = false
-		attempt.EndTx()
+func (c *course) leave() {
+	if c.executing.Load() {
+		c.close()
+	}
+	if c.inTx.Load() && c.inTx.CompareAndSwap(true, false) {
+		c.attempt.EndTx()
 	}
 }
 
 // wrote tells that a branch was given to its parent.
 func (t *transactions) wrote(of *branch) {
+	if t.anteTells {
+		return
+	}
+	t.lock.Lock()
+	defer t.lock.Unlock()
 	if of == t.first {
 		t.first, t.passed = nil, true
 	}
@@ -57,27 +74,48 @@ func (t *transactions) wrote(of *branch) {
 // empty transaction. One that the block holds is not told either, since nothing tells the
 // two apart; the SDK refuses it before the ante handler.
 func (c *course) beginTx(tx []byte, on *branch) {
-	if len(tx) == 0 || on == c.ante {
-		return
+	c.lock.Lock()
+	again := len(tx) == 0 || on == c.ante
+	late := false
+	if !again {
+		c.ante = on
+		late = !c.enterTx(tx) && c.executing.Load() && c.holds(tx)
 	}
-	c.ante = on
-	for number := c.next; number < len(c.txs); number++ {
-		if bytes.Equal(c.txs[number], tx) {
-			c.enterTx(number)
-			return
-		}
+	c.lock.Unlock()
+	if late {
+		c.disorder()
 	}
 }
 
-func (c *course) enterTx(number int) {
-	c.next, c.inTx = number+1, true
+// enterTx begins the next transaction of these bytes, if there is one.
+func (c *course) enterTx(tx []byte) bool {
+	for number := c.next; number < len(c.txs); number++ {
+		if bytes.Equal(c.txs[number], tx) {
+			c.enter(number)
+			return true
+		}
+	}
+	return false
+}
+
+// holds tells whether a transaction is one of the block's.
+func (c *course) holds(tx []byte) bool {
+	return slices.ContainsFunc(c.txs, func(one []byte) bool { return bytes.Equal(one, tx) })
+}
+
+func (c *course) enter(number int) {
+	c.next = number + 1
+	c.inTx.Store(true)
+	c.executing.Store(true)
 	c.attempt.BeginTx(number, c.txs[number], messageTypes(c.txs[number])...)
 }
 
 // beginTxOf is told by BaseApp on a branch for the ante handler, and if that passed on
 // one for the messages.
 func (c *course) beginTxOf(hash string, on *branch) {
-	if c.inTx && c.passed && c.hash == hash {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.inTx.Load() && c.passed && c.hash == hash {
 		c.passed = false
 		return
 	}
@@ -85,13 +123,14 @@ func (c *course) beginTxOf(hash string, on *branch) {
 		sum := sha256.Sum256(c.txs[number])
 		if strings.EqualFold(hex.EncodeToString(sum[:]), hash) {
 			c.hash, c.first, c.passed = hash, on, false
-			c.enterTx(number)
+			c.enter(number)
 			return
 		}
 	}
 }
 
-// partTransactions has the ante handler tell which transaction it is called for.
+// partTransactions has the ante handler tell which transaction it is called for. A chain
+// that executes transactions at the same time calls it on stores of its own.
 func (s *commitStore) partTransactions() {
 	inner := s.base.AnteHandler()
 	if inner == nil {
@@ -100,16 +139,64 @@ func (s *commitStore) partTransactions() {
 	s.told.anteTells = true
 	s.base.SetAnteHandler(func(ctx sdktypes.Context, tx sdktypes.Tx, simulate bool) (sdktypes.Context, error) {
 		on, is := ctx.MultiStore().(*branch)
-		if is && on.parent.isRoot() && on.course.attempt != nil {
+		switch {
+		case !is && !simulate && ctx.ExecMode() == sdktypes.ExecModeFinalize && len(ctx.TxBytes()) > 0:
+			s.untold()
+		case is && on.parent.isRoot() && on.course.attempt != nil:
 			on.course.beginTx(ctx.TxBytes(), on)
 		}
 		return inner(ctx, tx, simulate)
 	})
 }
 
-// otherRunner is what executes the transactions of a block if that is not BaseApp,
-// which executes one after the other. Before v0.54 there is none.
-func (s *commitStore) otherRunner() string { return "" }
+// untold: a transaction is executed on a store that is not traced.
+func (s *commitStore) untold() {
+	s.lock.Lock()
+	at := s.course
+	executes := at != nil && at.attempt != nil && at.begun.Load()
+	s.lock.Unlock()
+	if executes {
+		at.disorder()
+	}
+}
+
+// executors are the fields of BaseApp that forks of the SDK have for what executes
+// transactions in its place, as Cronos's fork has for Block-STM.
+var executors = []string{"txExecutor", "txRunner"}
+
+// otherRunner is what executes the transactions of a block if that is not BaseApp, unless
+// it is said that it executes one after the other. The SDK before v0.54 has none.
+func (s *commitStore) otherRunner() string {
+	if s.sequential {
+		return ""
+	}
+	return executorOf(reflect.ValueOf(s.base).Elem())
+}
+
+// executorOf is the field that an application has an executor in; empty for none.
+func executorOf(app reflect.Value) string {
+	for _, name := range executors {
+		field := app.FieldByName(name)
+		if kind := field.Kind(); (kind == reflect.Interface || kind == reflect.Func) && !field.IsNil() {
+			return "the chain's own BaseApp." + name
+		}
+	}
+	return ""
+}
+
+// mayOverlap tells whether transactions may turn out to be executed at the same time. The
+// SDK before v0.54 never does that. A fork of it may, and so may what is said to be
+// sequential.
+func (s *commitStore) mayOverlap() bool {
+	built, is := debug.ReadBuildInfo()
+	return s.sequential || is && isFork(built.Deps)
+}
+
+func isFork(modules []*debug.Module) bool {
+	return slices.ContainsFunc(modules, func(module *debug.Module) bool {
+		return module.Path == "github.com/cosmos/cosmos-sdk" && module.Replace != nil
+	})
+}
 
 // TracingEnabled: BaseApp then tells by SetTracingContext which transaction it
 // executes, and on the block's own branch that there are no more.

@@ -3,8 +3,11 @@ package sdk
 import (
 	"crypto/sha256"
 	"fmt"
+	"reflect"
+	"runtime/debug"
 	"testing"
 
+	storetypes "cosmossdk.io/store/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
@@ -55,11 +58,11 @@ func TestAnAnteHandlerThatIsCalledOutsideOfTransactionsBeginsNone(t *testing.T) 
 	recorder, _ := haltboxtest.Open(t)
 	c := &course{attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{{}, []byte("tx")}}
 	c.beginTx(nil, &branch{})
-	if c.inTx || c.next != 0 {
+	if c.inTx.Load() || c.next != 0 {
 		t.Error("the empty transaction begins")
 	}
 	c.beginTx([]byte("tx"), &branch{})
-	if !c.inTx || c.next != 2 {
+	if !c.inTx.Load() || c.next != 2 {
 		t.Error("the one behind it does not")
 	}
 }
@@ -105,3 +108,88 @@ func TestBaseAppTellsOfTransactionsOnlyWithoutAnAnteHandler(t *testing.T) {
 		}
 	}
 }
+
+// An application that has something of its own to execute transactions, as forks of the
+// SDK do, shows it in a field.
+func TestAnExecutorOfTheChainsIsSeen(t *testing.T) {
+	execute := func() {}
+	for want, app := range map[string]any{
+		"":                                   struct{ txExecutor func() }{},
+		"the chain's own BaseApp.txExecutor": struct{ txExecutor func() }{execute},
+		"the chain's own BaseApp.txRunner":   struct{ txRunner any }{execute},
+	} {
+		if got := executorOf(reflect.ValueOf(app)); got != want {
+			t.Errorf("%q, expected %q", got, want)
+		}
+	}
+	s := storeOf(t)
+	if s.otherRunner() != "" || s.mayOverlap() {
+		t.Error("the SDK's own may execute at the same time")
+	}
+	s.sequential = true
+	if !s.mayOverlap() {
+		t.Error("what is said to be sequential is believed")
+	}
+}
+
+func TestAForkOfTheSDKIsSeen(t *testing.T) {
+	sdk := &debug.Module{Path: "github.com/cosmos/cosmos-sdk"}
+	fork := &debug.Module{Path: sdk.Path, Replace: &debug.Module{Path: "example.org/sdk"}}
+	other := &debug.Module{Path: "github.com/cosmos/iavl", Replace: fork.Replace}
+	if isFork([]*debug.Module{sdk, other}) || !isFork([]*debug.Module{other, fork}) {
+		t.Error("the SDK's own and a fork are not told apart")
+	}
+}
+
+// A branch off the block's is not used again by a transaction once one made after it was,
+// nor once its transaction is over.
+func TestBranchesInSequence(t *testing.T) {
+	for name, step := range map[string]struct {
+		executing bool
+		run       func(c *course, root *branch)
+		lost      bool
+	}{
+		"one behind the other": {true, func(c *course, root *branch) {
+			one := root.branchOff()
+			c.use(one)
+			c.use(one.branchOff())
+			c.use(root.branchOff())
+		}, false},
+		"at the same time": {true, func(c *course, root *branch) {
+			one := root.branchOff()
+			c.use(root.branchOff())
+			c.use(one.branchOff())
+		}, true},
+		"behind its end": {true, func(c *course, root *branch) {
+			one := root.branchOff()
+			c.use(one)
+			c.use(root)
+			c.use(one)
+		}, true},
+		"outside of transactions": {false, func(c *course, root *branch) {
+			one := root.branchOff()
+			c.use(root.branchOff())
+			c.use(root)
+			c.use(one)
+		}, false},
+	} {
+		recorder, _ := haltboxtest.Open(t)
+		told := 0
+		c := &course{
+			attempt:    kvtrace.New(recorder, kvtrace.Options{}).Begin(),
+			onDisorder: func(*kvtrace.Attempt) { told++ },
+		}
+		c.executing.Store(step.executing)
+		root := &branch{cached: flat{}, course: c, traced: &kvtrace.Branch{}}
+		step.run(c, root)
+		step.run(c, root)
+		if (told > 0) != step.lost || told > 1 {
+			t.Errorf("%s: told %d times", name, told)
+		}
+	}
+}
+
+// flat is a store whose branches are nothing.
+type flat struct{ cached }
+
+func (flat) CacheMultiStore() storetypes.CacheMultiStore { return flat{} }

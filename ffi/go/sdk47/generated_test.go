@@ -29,8 +29,8 @@ type copied struct {
 }
 
 var copies = append([]copied{
-	{to: "config.go", from: "../sdk/config.go"},
-	{to: "config_test.go", from: "../sdk/config_test.go", in: logger},
+	{to: "config.go", from: "../sdk/config.go", in: inSequence},
+	{to: "config_test.go", from: "../sdk/config_test.go", in: slices.Concat(logger, inSequence)},
 	{to: "logger.go", from: "../sdk/logger.go", in: logger},
 	{to: "logger_test.go", from: "../sdk/logger_test.go", in: slices.Concat(logger, []string{
 		"log.NewLogger(printed, log.ColorOption(false))", "log.NewTMLogger(printed)"})},
@@ -45,6 +45,23 @@ var copies = append([]copied{
 	{to: "internal/abci1/digests.go", from: "../abci/input.go",
 		only: []string{"input.misbehaviorDigest", "marshalled", "digest", "noneIfEmpty"}},
 }, ofExample...)
+
+// CometBFT 0.37 hands over one transaction after the other, so nobody has to say so.
+var inSequence = []string{
+	`# Say true if the chain has a runner of its own for transactions that executes one after
+# the other: without that, "operations" records "writes" then.
+sequential = false
+`, "",
+	"\tsequential bool\n", "",
+	"\t\tsequential: from.truth(\"sequential\", false),\n", "",
+	" && !c.sequential", "",
+	`		"sequential": {home, map[string]string{"HALTBOX_SEQUENTIAL": "true"}, func(c *config, err error) bool {
+			return err == nil && c.sequential
+		}},
+		"sequential or not": {home, map[string]string{"HALTBOX_SEQUENTIAL": "maybe"}, refused("haltbox.sequential")},
+`, "",
+	"len(found) != 9", "len(found) != 8",
+}
 
 // Packages that have other paths.
 var (

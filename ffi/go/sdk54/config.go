@@ -39,6 +39,9 @@ archive-mib = 2048
 # "operations" is every read and write in its order, "writes" what each block changed,
 # "roots" no more than the roots.
 stores = "operations"
+# Say true if the chain has a runner of its own for transactions that executes one after
+# the other: without that, "operations" records "writes" then.
+sequential = false
 # Values of at most so many bytes are kept beside their digests.
 value-bytes = 0
 # Ends the sentence that tells an operator where to send a box.
@@ -54,6 +57,7 @@ type AppOptions interface {
 type config struct {
 	options    haltbox.Options
 	stores     detail
+	sequential bool
 	valueBytes int
 	// settings is what the node is set up with; nil if that is not told.
 	settings *settingsSum
@@ -80,6 +84,7 @@ func configOf(options AppOptions) (*config, error) {
 			Background:   true,
 		},
 		stores:     from.detail("stores"),
+		sequential: from.truth("sequential", false),
 		valueBytes: int(from.number("value-bytes", 0)),
 		settings:   settingsDigest(options),
 	}

@@ -19,8 +19,9 @@
 //     before a transaction are among the transaction's operations.
 //   - An application that has a runner of its own may execute transactions at the same
 //     time, as Block-STM does. Operations would come in an order of chance then, so
-//     what each block changes is recorded in their place, as with stores = "writes". The
-//     node's log says so.
+//     what each block changes is recorded in their place, as with stores = "writes",
+//     unless the runner is around the SDK's DefaultRunner (Unwrap gives it) or the setting
+//     sequential says that it executes one after the other. The node's log says so.
 //   - Object stores are left out: what they hold are Go values, and not part of the
 //     AppHash.
 //

@@ -38,8 +38,12 @@ type commitStore struct {
 	follows bool
 	// hasPreBlock: the application has such a phase, and tells its end.
 	hasPreBlock bool
-	// told is what a block's transactions begin with: who tells them.
-	told transactions
+	// told is who tells of transactions.
+	told told
+	// sequential: it was said that the chain's own runner executes one after the other.
+	sequential bool
+	// onDisorder is told when transactions are executed at the same time.
+	onDisorder func(*kvtrace.Attempt)
 	// lock is for branches that are made by others meanwhile.
 	lock       sync.Mutex
 	tracer     *kvtrace.Tracer
@@ -91,11 +95,14 @@ func (s *commitStore) trace(tracer *kvtrace.Tracer, optimistic bool) {
 // expect tells which branch of the call under way is the one; what it gives ends
 // that. CometBFT makes these calls one after the other.
 func (s *commitStore) expect(at place, txs [][]byte) func() {
-	if s == nil || s.tracer == nil || s.otherRunner() != "" {
+	if s == nil {
 		return func() {}
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	if s.tracer == nil || s.otherRunner() != "" {
+		return func() {}
+	}
 	s.left, s.txs = at, txs
 	return func() {
 		s.lock.Lock()
@@ -118,8 +125,20 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	}
 	// An execution that is begun on a proposal may be aborted while it runs, so it
 	// keeps to the attempt that is under way now.
-	s.course = &course{attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock, transactions: s.told}
+	s.course = &course{
+		attempt: s.tracer.Attempt(), txs: s.txs, hasPreBlock: s.hasPreBlock,
+		onDisorder: s.disorder, transactions: transactions{told: s.told},
+	}
 	return &branch{cached: inner, course: s.course, traced: &kvtrace.Branch{}}
+}
+
+// disorder: transactions are executed at the same time. No later block is traced.
+func (s *commitStore) disorder(attempt *kvtrace.Attempt) {
+	s.lock.Lock()
+	s.tracer = nil
+	s.lock.Unlock()
+	s.writes.silent.Store(false)
+	s.onDisorder(attempt)
 }
 
 // refuse: the proposal will not be executed before it is decided.
@@ -142,6 +161,8 @@ func (s *commitStore) decide(req *abcitypes.RequestFinalizeBlock) {
 		NextValidatorsHash: req.NextValidatorsHash,
 		AppHash:            s.LastCommitID().Hash,
 	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
 	if s.course != nil && (!s.optimistic || s.course.attempt == nil) {
 		s.course.attempt, s.course.txs = s.tracer.Attempt(), req.Txs
 	}
@@ -150,15 +171,16 @@ func (s *commitStore) decide(req *abcitypes.RequestFinalizeBlock) {
 // wasWritten tells whether what was traced is what the block wrote. If not, nothing is
 // traced any more.
 func (s *commitStore) wasWritten() bool {
-	if s == nil || s.tracer == nil {
+	if s == nil {
 		return true
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	right := s.course != nil && s.course.written
+	right := s.tracer == nil || s.course != nil && s.course.written
 	s.course = nil
 	if !right {
 		s.tracer = nil
+		s.writes.silent.Store(false)
 	}
 	return right
 }
@@ -245,6 +267,8 @@ type branch struct {
 	cached
 	course *course
 	parent *branch
+	// number is that of the branch off the block's own that it comes from, see sequence.
+	number int64
 	traced *kvtrace.Branch
 	made   atomic.Pointer[madeStore]
 }
@@ -253,7 +277,10 @@ type branch struct {
 func (b *branch) CacheMultiStore() storetypes.CacheMultiStore { return b.branchOff() }
 
 func (b *branch) branchOff() *branch {
-	return &branch{cached: b.cached.CacheMultiStore(), course: b.course, parent: b, traced: b.traced.Branch()}
+	return &branch{
+		cached: b.cached.CacheMultiStore(), course: b.course, parent: b,
+		number: b.course.number(b), traced: b.traced.Branch(),
+	}
 }
 
 // CacheWrap branches off.

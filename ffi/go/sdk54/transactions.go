@@ -2,7 +2,10 @@ package sdk54
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"sync/atomic"
+	"unsafe"
 
 	abcitypes "github.com/cometbft/cometbft/abci/types"
 
@@ -10,12 +13,10 @@ import (
 	"github.com/cosmos/cosmos-sdk/baseapp/txnrunner"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
-
-	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
 
-// runner tells which transaction is executed, and leaves that to the SDK's own one. The
-// SDK has no tracing of stores any more that would tell it.
+// runner tells which transaction is executed, and leaves that to the SDK's own one, or to
+// the chain's. The SDK has no tracing of stores any more that would tell it.
 type runner struct {
 	sdktypes.TxRunner
 }
@@ -28,7 +29,7 @@ func (r *runner) Run(
 	if !is {
 		return r.TxRunner.Run(ctx, stores, txs, deliver)
 	}
-	results, err := r.TxRunner.Run(ctx, stores, txs, root.course.told(deliver))
+	results, err := r.TxRunner.Run(ctx, stores, txs, root.course.delivering(deliver))
 	if err == nil {
 		root.course.endTxs()
 	}
@@ -38,47 +39,148 @@ func (r *runner) Run(
 // Unwrap is for BaseApp, which looks whether the runner inside executes in parallel.
 func (r *runner) Unwrap() sdktypes.TxRunner { return r.TxRunner }
 
-// told is told of each transaction.
-func (c *course) told(deliver sdktypes.DeliverTxFunc) sdktypes.DeliverTxFunc {
+// delivering is told of each transaction.
+func (c *course) delivering(deliver sdktypes.DeliverTxFunc) sdktypes.DeliverTxFunc {
 	return func(
 		tx []byte, decoded sdktypes.Tx, stores storetypes.MultiStore, number int, cache map[string]any,
 	) *abcitypes.ExecTxResult {
-		c.attempt.BeginTx(number, tx, messageTypes(tx)...)
-		defer c.attempt.EndTx()
+		if c.attempt != nil {
+			c.beginTx(int64(number), stores)
+			c.attempt.BeginTx(number, tx, messageTypes(tx)...)
+			defer c.endTx(int64(number))
+		}
 		return deliver(tx, decoded, stores, number, cache)
 	}
 }
 
-// transactions of a block need nothing kept: the runner tells both ends of each.
-type transactions struct{}
+// told: BaseApp's runner tells of all transactions.
+type told struct{}
 
-func (transactions) leave(*kvtrace.Attempt) {}
-func (transactions) wrote(*branch)          {}
+// transactions of a block.
+type transactions struct {
+	told
+	// last is the number of the transaction that was begun last, counted from 1, and open
+	// that of the one that is executed; 0 for none.
+	last, open atomic.Int64
+}
 
-// partTransactions lays a runner around the one that BaseApp makes if it has none.
-func (s *commitStore) partTransactions() {
-	if field := runnerOf(s.base); field.Kind() == reflect.Interface && field.IsNil() {
-		s.base.SetBlockSTMTxRunner(&runner{txnrunner.NewDefaultRunner(s.base.TxDecode)})
+// beginTx looks whether a transaction comes behind those before it, each once, when none
+// is executed, and on the block's own stores.
+func (c *course) beginTx(number int64, stores storetypes.MultiStore) {
+	c.executing.Store(true)
+	alone := c.open.CompareAndSwap(0, number+1)
+	before := c.last.Swap(number + 1)
+	on, is := stores.(*branch)
+	own := stores == nil || is && on.isRoot() && on.course == c
+	if !alone || before > number || !own {
+		c.disorder()
 	}
 }
 
-// otherRunner is the type of what executes the transactions of a block, if that is not
-// known to execute one after the other. It is looked at before each block: BaseApp
-// lets it be set at any time.
+func (c *course) endTx(number int64) {
+	c.open.CompareAndSwap(number+1, 0)
+	c.close()
+	c.attempt.EndTx()
+}
+
+// leave: the runner tells both ends of a transaction.
+func (c *course) leave() {}
+
+func (*transactions) wrote(*branch) {}
+
+// partTransactions lays a runner around the one that executes one transaction after the
+// other: the one that BaseApp makes if it has none, or the chain's.
+func (s *commitStore) partTransactions() {
+	inner, is := runnerOf(s.base)
+	if !is || s.otherThan(inner) != "" {
+		return
+	}
+	if _, laid := inner.(*runner); laid {
+		return
+	}
+	if inner == nil {
+		inner = txnrunner.NewDefaultRunner(s.base.TxDecode)
+	}
+	s.base.SetBlockSTMTxRunner(&runner{inner})
+}
+
+// otherRunner is what executes the transactions of a block, if that is not known to
+// execute one after the other, or if it does not tell them. It is looked at before each
+// block: BaseApp lets it be set at any time.
 func (s *commitStore) otherRunner() string {
-	field := runnerOf(s.base)
-	switch {
-	case field.Kind() != reflect.Interface:
+	found, is := runnerOf(s.base)
+	if !is {
 		return "a runner that this release of the SDK does not show"
-	case field.IsNil():
+	}
+	if other := s.otherThan(found); other != "" {
+		return other
+	}
+	if _, laid := found.(*runner); !laid {
 		return "a runner that was not asked to tell them"
-	case field.Elem().Type() != reflect.TypeFor[*runner]():
-		return field.Elem().Type().String()
 	}
 	return ""
 }
 
-// runnerOf looks into BaseApp, which hands its runner to nobody.
-func runnerOf(app *baseapp.BaseApp) reflect.Value {
-	return reflect.ValueOf(app).Elem().FieldByName("txRunner")
+// otherThan is the type of a runner that is not known to execute one transaction after the
+// other. Block-STM is not, nor with one worker: what it reads comes out of its own memory,
+// and a transaction that cannot be decoded is executed by it alone.
+func (s *commitStore) otherThan(found sdktypes.TxRunner) string {
+	switch inner := innermost(found).(type) {
+	case nil, *txnrunner.DefaultRunner, txnrunner.DefaultRunner:
+		return ""
+	case *txnrunner.STMRunner, txnrunner.STMRunner:
+		return fmt.Sprintf("%T", inner)
+	default:
+		if s.sequential {
+			return ""
+		}
+		return fmt.Sprintf("%T", inner)
+	}
+}
+
+// mayOverlap tells whether transactions may turn out to be executed at the same time: by
+// any runner but the SDK's own for one after the other.
+func (s *commitStore) mayOverlap() bool {
+	found, _ := runnerOf(s.base)
+	laid, is := found.(*runner)
+	if !is {
+		return true
+	}
+	switch laid.TxRunner.(type) {
+	case *txnrunner.DefaultRunner, txnrunner.DefaultRunner:
+		return false
+	default:
+		return true
+	}
+}
+
+// wrappers is how many runners around another one are looked through.
+const wrappers = 16
+
+// innermost is the runner that others are wrapped around, as BaseApp finds it: a wrapper
+// gives the one inside by Unwrap.
+func innermost(found sdktypes.TxRunner) sdktypes.TxRunner {
+	for range wrappers {
+		wrapper, is := found.(interface{ Unwrap() sdktypes.TxRunner })
+		if !is {
+			break
+		}
+		inner := wrapper.Unwrap()
+		if inner == nil {
+			break
+		}
+		found = inner
+	}
+	return found
+}
+
+// runnerOf is what BaseApp executes transactions with, nil if it has not made one yet. It
+// hands its runner to nobody.
+func runnerOf(app *baseapp.BaseApp) (found sdktypes.TxRunner, is bool) {
+	field := reflect.ValueOf(app).Elem().FieldByName("txRunner")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[sdktypes.TxRunner]() {
+		return nil, false
+	}
+	// Safe: the field is of the very type that it is read as, and the application is alive.
+	return *(*sdktypes.TxRunner)(unsafe.Pointer(field.UnsafeAddr())), true
 }

@@ -10,6 +10,7 @@ import (
 	"cosmossdk.io/log/v2"
 	abcitypes "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/cosmos/cosmos-sdk/baseapp/txnrunner"
 	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
@@ -64,24 +65,89 @@ func TestARunnerTellsTheTransactions(t *testing.T) {
 	}
 }
 
-func TestOnlyTheRunnerThatWasLaidIsInOrder(t *testing.T) {
+// around is a runner that tells what it is around.
+type around struct{ each }
+
+func (a around) Unwrap() sdktypes.TxRunner { return txnrunner.NewDefaultRunner(nil) }
+
+// hollow tells that there is nothing inside it.
+type hollow struct{ each }
+
+func (hollow) Unwrap() sdktypes.TxRunner { return nil }
+
+// What is known to execute one transaction after the other has its operations recorded, and
+// so has what is said to do so.
+func TestRunnersInSequenceAreTraced(t *testing.T) {
+	stm := txnrunner.NewSTMRunner(nil, nil, 1, false, nil)
+	for name, step := range map[string]struct {
+		runner sdktypes.TxRunner
+		// known, said: its operations are recorded, anyway or if it is said to be sequential.
+		known, said bool
+		// overlaps: it may yet turn out to execute at the same time.
+		overlaps bool
+	}{
+		"none":              {nil, true, true, false},
+		"the SDK's":         {txnrunner.NewDefaultRunner(nil), true, true, false},
+		"the SDK's, a copy": {*txnrunner.NewDefaultRunner(nil), true, true, false},
+		"around the SDK's":  {around{}, true, true, true},
+		"the chain's":       {each{}, false, true, true},
+		"hollow":            {hollow{}, false, true, true},
+		"Block-STM":         {stm, false, false, true},
+		"Block-STM, a copy": {*stm, false, false, true},
+	} {
+		for _, sequential := range []bool{false, true} {
+			s := storeOf(t)
+			s.sequential = sequential
+			s.base.SetBlockSTMTxRunner(step.runner)
+			s.follow()
+			traced := step.known || sequential && step.said
+			if other := s.otherRunner(); (other == "") != traced || s.expectsBranch() != traced {
+				t.Errorf("%s, %v: %q", name, sequential, other)
+			}
+			if traced && s.mayOverlap() != step.overlaps {
+				t.Errorf("%s, %v: expected that it may overlap: %v", name, sequential, step.overlaps)
+			}
+		}
+	}
+}
+
+// A runner that is set later tells nothing.
+func TestARunnerThatIsSetLateIsNotTraced(t *testing.T) {
 	s := storeOf(t)
-	if other := s.otherRunner(); other != "" || !s.expectsBranch() {
-		t.Errorf("its own is %q", other)
+	for _, late := range []sdktypes.TxRunner{each{}, txnrunner.NewDefaultRunner(nil), nil} {
+		s.base.SetBlockSTMTxRunner(late)
+		if other := s.otherRunner(); other == "" || s.expectsBranch() {
+			t.Errorf("%T is traced", late)
+		}
 	}
-	s.base.SetBlockSTMTxRunner(each{})
-	if other := s.otherRunner(); other != "sdk54.each" || s.expectsBranch() {
-		t.Errorf("another is %q", other)
-	}
-	s.base.SetBlockSTMTxRunner(nil)
-	if other := s.otherRunner(); other == "" || s.expectsBranch() {
-		t.Error("none tells nothing")
-	}
-	// A chain's own runner stays.
-	s.base.SetBlockSTMTxRunner(each{})
-	s.follow()
-	if s.otherRunner() != "sdk54.each" {
-		t.Error("the chain's runner was replaced")
+}
+
+// Transactions are in sequence if each is begun once, behind those before, when none is
+// executed, and on the block's own stores.
+func TestTransactionsThatAreNotInSequence(t *testing.T) {
+	other := &branch{course: &course{}}
+	for name, step := range map[string]struct {
+		run  func(c *course, root *branch)
+		want bool
+	}{
+		"in sequence":         {func(c *course, root *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(2, root) }, true},
+		"at the same time":    {func(c *course, _ *branch) { c.beginTx(0, nil); c.beginTx(1, nil) }, false},
+		"once more":           {func(c *course, _ *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(0, nil) }, false},
+		"backwards":           {func(c *course, _ *branch) { c.beginTx(1, nil); c.endTx(1); c.beginTx(0, nil) }, false},
+		"on a branch":         {func(c *course, root *branch) { c.beginTx(0, root.branchOff()) }, false},
+		"on another's stores": {func(c *course, _ *branch) { c.beginTx(0, other) }, false},
+	} {
+		lost := false
+		s := storeOf(t)
+		s.tracer.Begin()
+		s.expect(first, nil)
+		root := s.CacheMultiStore().(*branch)
+		s.onDisorder = func(*kvtrace.Attempt) { lost = true }
+		c := root.course
+		step.run(c, root)
+		if lost == step.want {
+			t.Errorf("%s: lost %v", name, lost)
+		}
 	}
 }
 

@@ -27,8 +27,17 @@ const wantedCourse = "PreBlock outside BeginBlock outside tx 0 in 0 outside tx 2
 // traceStore is where the SDK's own tracing goes, if a test wants it.
 var traceStore io.Writer
 
+// change is what a test changes of the applications that are made, before their stores are
+// loaded; nil for nothing.
+var change func(*App)
+
 func newChain(logger log.Logger, db dbm.DB, loadLatest bool, options ...func(*baseapp.BaseApp)) (*App, error) {
-	return NewApp(logger, db, traceStore, loadLatest, options...)
+	app, err := NewApp(logger, db, traceStore, loadLatest && change == nil, options...)
+	if err != nil || change == nil {
+		return app, err
+	}
+	change(app)
+	return app, app.LoadLatestVersion()
 }
 
 // newLoadedApp is newApp for nodes that may go wrong.

@@ -27,6 +27,8 @@ type runner struct {
 	late bool
 	// sequential: it executes one after the other, but is not the SDK's own.
 	sequential bool
+	// other makes another one.
+	other func(*App) sdktypes.TxRunner
 	// options of the application beside it.
 	options []func(*baseapp.BaseApp)
 }
@@ -41,10 +43,18 @@ func with(r *runner, make func() *node) *node {
 	return make()
 }
 
-// own is a runner of the chain's.
+// own is a runner of the chain's, and wrapping one that tells what it is around.
 type own struct{ sdktypes.TxRunner }
 
+type wrapping struct{ own }
+
+func (w wrapping) Unwrap() sdktypes.TxRunner { return w.TxRunner }
+
 func (r *runner) set(app *App) {
+	if r.other != nil {
+		app.SetBlockSTMTxRunner(r.other(app))
+		return
+	}
 	if r.sequential {
 		app.SetBlockSTMTxRunner(own{txnrunner.NewDefaultRunner(app.TxDecode)})
 		return
