@@ -61,6 +61,8 @@ pub struct Step {
     pub stream: StreamId,
     /// What it is to the block's outcome.
     pub weight: Weight,
+    /// A phase of the block begins with it.
+    pub begins_phase: bool,
     /// Digest of its canonical line without the numbers that others shift.
     pub bare: UnitDigest,
     /// Of a read, digest of what it asks for; of a write, of what it is to.

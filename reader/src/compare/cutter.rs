@@ -792,9 +792,11 @@ impl<'a> Cutter<'a> {
                 heights: None,
             });
         }
+        let begins_phase = self.vocabulary.phase(canonical).is_some();
         What::Step(Step {
             stream: id,
             weight,
+            begins_phase,
             bare: digest(&bare),
             asks: asks.as_deref().map(digest),
         })

@@ -31,7 +31,7 @@ pub(super) enum Met {
 const GROUPS: usize = 4096;
 
 /// Reads that stood in another order in blocks of the same AppHash: where they do so again,
-/// that explains nothing.
+/// in the same phase of the block or the same transaction, that explains nothing.
 #[derive(Debug, Default)]
 pub(super) struct Harmless(BTreeSet<UnitDigest>);
 
@@ -55,7 +55,7 @@ pub(super) struct Outcome {
     pub(super) aside: Option<(usize, usize)>,
     /// The first place where the same reads came in another order.
     pub(super) moved: Option<(usize, usize)>,
-    /// All reads that came in another order, by what they ask.
+    /// All reads that came in another order, by their phase and what they ask.
     moved_groups: Vec<UnitDigest>,
     /// Steps that only one side records may decide, and nothing else tells.
     pub(super) one_sided: Option<OneSided>,
@@ -262,8 +262,8 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
                 return outcome;
             }
         }
-        a.at += 1;
-        b.at += 1;
+        a.pass();
+        b.pass();
     }
 }
 
@@ -351,8 +351,9 @@ impl<'w, 't> Reads<'w, 't> {
         ]
     }
 
-    /// What they ask, whatever its order, if they stand in another order: what is made of
-    /// them may come of that.
+    /// Where they stand and what they ask, whatever its order, if they stand in another
+    /// order: what is made of them may come of that. What is asked names the transaction.
+    /// All before them is equal, so both sides are in the same phase.
     fn moved_group(&self) -> Option<UnitDigest> {
         if self.first_other().is_none() || !self.are_the_same() {
             return None;
@@ -360,8 +361,10 @@ impl<'w, 't> Reads<'w, 't> {
         let steps = self.of_a.iter().filter_map(|at| self.a.step(*at));
         let mut asked: Vec<UnitDigest> = steps.map(|s| s.asks.unwrap_or(s.bare)).collect();
         asked.sort_unstable();
-        let digest = blake3::hash(asked.as_flattened());
-        digest.as_bytes().first_chunk().copied()
+        let mut group = blake3::Hasher::new();
+        group.update(self.a.phase.as_ref().map_or(&[], |phase| phase.as_slice()));
+        group.update(asked.as_flattened());
+        group.finalize().as_bytes().first_chunk().copied()
     }
 
     /// Only their order differs.
@@ -406,6 +409,8 @@ struct Walk<'t> {
     tape: &'t BlockTape,
     counted: Vec<usize>,
     at: usize,
+    /// What the phase began with that was passed last.
+    phase: Option<UnitDigest>,
 }
 
 impl<'t> Walk<'t> {
@@ -422,6 +427,7 @@ impl<'t> Walk<'t> {
             tape,
             counted: counts.map(|(at, _)| at).collect(),
             at: 0,
+            phase: None,
         }
     }
 
@@ -455,6 +461,14 @@ impl<'t> Walk<'t> {
     /// The next step.
     fn next(&self) -> Option<usize> {
         self.counted.get(self.at).copied()
+    }
+
+    /// Goes on behind the next step.
+    fn pass(&mut self) {
+        let step = self.next().and_then(|at| self.step(at));
+        let phase = step.filter(|step| step.begins_phase).map(|step| step.bare);
+        self.phase = phase.or(self.phase);
+        self.at += 1;
     }
 
     /// Behind everything that is known.

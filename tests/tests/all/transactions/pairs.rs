@@ -10,7 +10,7 @@ use super::output_json;
 use super::slogs::write;
 
 /// What A and B are, the verdict, and the place or the words of it.
-const PAIRS: [(&str, &str, &str, &str, &str); 96] = [
+const PAIRS: [(&str, &str, &str, &str, &str); 99] = [
     (
         "a proposal without its end, and the next height",
         "start [1=A decided std ] [2=B decided std ] [3=C decided std ]",
@@ -311,6 +311,27 @@ const PAIRS: [(&str, &str, &str, &str, &str); 96] = [
         "start [1=A r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C r:bank/06=2 r:bank/05=3 w:bank/03=5 ]",
         "order differs",
         "height 2, op 0, op-read",
+    ),
+    (
+        "reads in another order that did no harm in another phase",
+        "start [1=A phase:BeginBlock r:bank/01=1 r:bank/02=2 w:bank/03=3 phase:EndBlock w:bank/08=1 ] [2=B phase:BeginBlock w:bank/08=2 phase:EndBlock r:bank/01=1 r:bank/02=2 w:bank/03=4 ]",
+        "start [1=A phase:BeginBlock r:bank/02=2 r:bank/01=1 w:bank/03=3 phase:EndBlock w:bank/08=1 ] [2=C phase:BeginBlock w:bank/08=2 phase:EndBlock r:bank/02=2 r:bank/01=1 w:bank/03=5 ]",
+        "order differs",
+        "height 2, EndBlock, op 0, op-read",
+    ),
+    (
+        "reads in another order that did no harm in the same phase",
+        "start [1=A phase:BeginBlock w:bank/08=1 phase:EndBlock r:bank/01=1 r:bank/02=2 w:bank/03=3 ] [2=B phase:BeginBlock w:bank/08=2 phase:EndBlock r:bank/01=1 r:bank/02=2 w:bank/03=4 ]",
+        "start [1=A phase:BeginBlock w:bank/08=1 phase:EndBlock r:bank/02=2 r:bank/01=1 w:bank/03=3 ] [2=C phase:BeginBlock w:bank/08=2 phase:EndBlock r:bank/02=2 r:bank/01=1 w:bank/03=5 ]",
+        "execution differs",
+        "height 2, EndBlock, op 2, op-write",
+    ),
+    (
+        "reads in another order that did no harm in another transaction",
+        "start [1=A tx:0 0.r:bank/01=1 0.r:bank/02=2 0.w:bank/03=3 ] [2=B tx:0 0.w:bank/08=1 tx:1 1.r:bank/01=1 1.r:bank/02=2 1.w:bank/03=4 ]",
+        "start [1=A tx:0 0.r:bank/02=2 0.r:bank/01=1 0.w:bank/03=3 ] [2=C tx:0 0.w:bank/08=1 tx:1 1.r:bank/02=2 1.r:bank/01=1 1.w:bank/03=5 ]",
+        "order differs",
+        "height 2, tx 1, op 0, op-read",
     ),
     (
         "reads in another order, and a write of which the AppHash tells nothing",
