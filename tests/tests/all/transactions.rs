@@ -1,13 +1,9 @@
 //! Hosts without a slog of their own: what their calls and entries record, and
 //! how two such recordings are compared.
 
-#[path = "transactions/branches.rs"]
 mod branches;
-#[path = "transactions/pairs.rs"]
 mod pairs;
-#[path = "transactions/prints.rs"]
 mod prints;
-#[path = "transactions/slogs.rs"]
 mod slogs;
 
 use std::path::{Path, PathBuf};

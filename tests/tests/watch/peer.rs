@@ -6,13 +6,9 @@
 //! HALTBOX_PEER=1 cargo test -p haltbox-tests --test watch peer:: -- --nocapture
 //! ```
 
-#[path = "peer/kinds.rs"]
 mod kinds; // each kind of message
-#[path = "peer/loads.rs"]
 mod loads; // tens and hundreds of messages a block
-#[path = "peer/outages.rs"]
 mod outages; // kills, and nodes and endpoints that are down
-#[path = "peer/reorgs.rs"]
 mod reorgs; // either chain is replaced from a height on
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};

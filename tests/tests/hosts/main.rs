@@ -2,13 +2,8 @@
 //! they run apart from the others, whose waiting times a compiler beside them would
 //! exceed.
 
-#[path = "hosts/ffi.rs"]
 mod ffi; // the C ABI: its header, and C programs that call it
-#[path = "hosts/go.rs"]
 mod go; // the Go module: its own tests, vendoring, builds without the library
-#[path = "hosts/go_import.rs"]
 mod go_import; // the Go modules of a release, imported by version
-#[path = "hosts/kernel.rs"]
 mod kernel; // a real SwingSet kernel, with the slog sender and without
-#[path = "hosts/node.rs"]
 mod node; // @haltbox/slog-sender in real Node processes

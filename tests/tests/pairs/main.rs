@@ -6,13 +6,9 @@
 //! two figures that must be 0: honest pairs that are accused, and differences that are
 //! called identical.
 
-#[path = "pairs/asking.rs"]
 mod asking;
-#[path = "pairs/count.rs"]
 mod count;
-#[path = "pairs/ledger.rs"]
 mod ledger;
-#[path = "pairs/member.rs"]
 mod member;
 
 use std::collections::BTreeMap;
