@@ -23,9 +23,7 @@ struct Run {
 }
 
 fn main() {
-    let Some(program) = Version::V038.program() else {
-        return;
-    };
+    let program = Version::V038.program();
     let mut runs: [Vec<Run>; 2] = Default::default();
     for _ in 0..setting("HALTBOX_ROUNDS", 5) {
         for (options, runs) in [&["-off"][..], &[]].into_iter().zip(&mut runs) {

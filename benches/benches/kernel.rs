@@ -13,9 +13,7 @@ const BLOCKS: u32 = 20;
 const ACTIONS: u32 = 10;
 
 fn main() {
-    let Some(kernel) = Kernel::prepared() else {
-        return;
-    };
+    let kernel = Kernel::prepared();
     let senders = [
         ("no slog", None),
         (

@@ -104,10 +104,9 @@ pub struct Anvil {
 }
 
 impl Anvil {
-    /// Starts a chain on a free port of the loopback interface. `None`, and a printed
-    /// line, without Node and npm.
-    pub fn start(chain_id: u64, options: Options<'_>) -> Option<Anvil> {
-        let mut child = Command::new(program()?)
+    /// Starts a chain on a free port of the loopback interface. Needs Node and npm.
+    pub fn start(chain_id: u64, options: Options<'_>) -> Anvil {
+        let mut child = Command::new(program())
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(["--chain-id", &chain_id.to_string()])
             .args(["--slots-in-an-epoch", &options.epoch.to_string()])
@@ -134,7 +133,7 @@ impl Anvil {
             other => panic!("anvil's accounts: {other}"),
         };
         anvil.tick(options.mining);
-        Some(anvil)
+        anvil
     }
 
     /// Has each block be later than the one before by the block time, as on an OP Stack
@@ -467,10 +466,10 @@ fn mining(mining: Mining) -> Vec<String> {
 }
 
 /// The program that npm installed for this machine.
-pub(crate) fn program() -> Option<&'static PathBuf> {
-    static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || npm::found().then(install);
-    INSTALLED.get_or_init(install).as_ref()
+pub(crate) fn program() -> &'static PathBuf {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    npm::needed();
+    INSTALLED.get_or_init(install)
 }
 
 fn install() -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use crate::toolchain::toolchain;
+use crate::toolchain::needs;
 use crate::{forget_package, root, target_folder, text};
 
 /// What `make install` made, and the same with a function that panics.
@@ -16,10 +16,9 @@ pub struct Installed {
     pub panicking: PathBuf,
 }
 
-/// Installs it once per process; `None`, and a printed line, without a C compiler
-/// and what makes use of it.
-pub fn installed() -> Option<&'static Installed> {
-    static INSTALLED: OnceLock<Option<Installed>> = OnceLock::new();
+/// Installs it once per process. Needs a C compiler and what makes use of it.
+pub fn installed() -> &'static Installed {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
     let needed = [
         "cc",
         "c++",
@@ -30,17 +29,14 @@ pub fn installed() -> Option<&'static Installed> {
         "nm",
         "pkg-config",
     ];
-    let made = INSTALLED.get_or_init(|| {
-        let there = needed.into_iter().all(toolchain);
-        there.then(|| {
-            let folder = target_folder();
-            let faulty = "--features=haltbox-ffi/test-panic";
-            let panicking = install(&folder, "ffi-panicking", faulty);
-            let prefix = install(&folder, "ffi-installed", "");
-            Installed { prefix, panicking }
-        })
-    });
-    made.as_ref()
+    needed.into_iter().for_each(needs);
+    INSTALLED.get_or_init(|| {
+        let folder = target_folder();
+        let faulty = "--features=haltbox-ffi/test-panic";
+        let panicking = install(&folder, "ffi-panicking", faulty);
+        let prefix = install(&folder, "ffi-installed", "");
+        Installed { prefix, panicking }
+    })
 }
 
 fn install(folder: &Path, name: &str, features: &str) -> PathBuf {

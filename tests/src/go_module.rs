@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::toolchain::toolchain;
+use crate::toolchain::needs;
 use crate::{forget_package, programs, root};
 
 /// The module's folder.
@@ -12,28 +12,19 @@ pub fn module() -> PathBuf {
     root().join("ffi/go")
 }
 
-/// Puts the library of this build into its place, once; `false` without Go.
-pub fn linked() -> bool {
-    static LINKED: OnceLock<bool> = OnceLock::new();
-    *LINKED.get_or_init(|| {
-        if !(toolchain("go") && toolchain("cc")) {
-            return false;
-        }
-        build_library(None);
-        true
-    })
+/// Puts the library of this build into its place, once. Needs Go and a C compiler.
+pub fn link() {
+    static LINKED: OnceLock<()> = OnceLock::new();
+    ["go", "cc"].into_iter().for_each(needs);
+    LINKED.get_or_init(|| build_library(None));
 }
 
 /// Puts the library into its place that programs have in them, linked with
-/// `-tags static_haltbox`; `false` without Go.
-pub fn linked_into_programs() -> bool {
-    static LINKED: OnceLock<bool> = OnceLock::new();
-    *LINKED.get_or_init(|| {
-        if linked() {
-            build_library(Some("--static"));
-        }
-        linked()
-    })
+/// `-tags static_haltbox`. Needs what [`link`] needs.
+pub fn link_into_programs() {
+    static LINKED: OnceLock<()> = OnceLock::new();
+    link();
+    LINKED.get_or_init(|| build_library(Some("--static")));
 }
 
 fn build_library(kind: Option<&str>) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::npm::run;
 use crate::root;
 use crate::slog_sender::{NodeHost, build_addon, copy_all};
-use crate::toolchain::toolchain;
+use crate::toolchain::needs;
 
 /// What runs begin with.
 pub struct Kernel {
@@ -57,11 +57,10 @@ pub struct Run {
 }
 
 impl Kernel {
-    /// `None`, and a printed line, where Node, npm, or what compiles the store's
-    /// addon is missing.
-    pub fn prepared() -> Option<&'static Kernel> {
-        static PREPARED: OnceLock<Option<Kernel>> = OnceLock::new();
-        PREPARED.get_or_init(prepare).as_ref()
+    /// Needs Node, npm, and what compiles the store's addon.
+    pub fn prepared() -> &'static Kernel {
+        static PREPARED: OnceLock<Kernel> = OnceLock::new();
+        PREPARED.get_or_init(prepare)
     }
 
     /// Runs it; it must end well.
@@ -115,11 +114,9 @@ impl Run {
     }
 }
 
-fn prepare() -> Option<Kernel> {
-    let host = NodeHost::installed()?;
-    if !build_store(host) {
-        return None;
-    }
+fn prepare() -> Kernel {
+    let host = NodeHost::installed();
+    build_store(host);
     let (sources, copies) = (
         root().join("tests/node/kernel"),
         host.folder().join("kernel"),
@@ -136,21 +133,17 @@ fn prepare() -> Option<Kernel> {
         command.arg("--expose-gc").arg(copies.join("prepare.js"));
         run(command.arg(&database).current_dir(host.folder()));
     }
-    Some(Kernel { host, database })
+    Kernel { host, database }
 }
 
 /// The kernel's store is SQLite, in an addon for this machine.
-fn build_store(host: &NodeHost) -> bool {
+fn build_store(host: &NodeHost) {
     let package = host.folder().join("node_modules/better-sqlite3");
     if package.join("build/Release/better_sqlite3.node").is_file() {
-        return true;
+        return;
     }
-    let tools = ["make", "c++", "python3"];
-    let there = tools.iter().all(|name| toolchain(name));
-    if there {
-        build_addon(&package);
-    }
-    there
+    ["make", "c++", "python3"].into_iter().for_each(needs);
+    build_addon(&package);
 }
 
 fn same_files(a: &Path, b: &Path) -> bool {

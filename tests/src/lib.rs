@@ -126,7 +126,7 @@ pub fn data() -> Option<PathBuf> {
 /// A full recording, decompressed; `None`, and a printed line, without them.
 pub fn recording(name: &str) -> Option<Vec<u8>> {
     let Some(folder) = data() else {
-        println!("skipped: the full recordings are not here (set HALTBOX_DATA)");
+        println!("left out: the full recordings are not here (set HALTBOX_DATA)");
         return None;
     };
     Some(decompress(&folder.join(format!("{name}.slog.zst"))))
@@ -420,12 +420,12 @@ pub fn block(height: u64) -> Vec<u8> {
     text.replace("\"blockHeight\":12,", &height).into_bytes()
 }
 
-/// A small disk of its own; `None`, and a printed line, without the right to mount.
+/// A small disk of its own.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Mounts it.
-    pub fn mount(megabytes: u64) -> Option<SmallDisk> {
+    /// Mounts it. Needs root.
+    pub fn mount(megabytes: u64) -> SmallDisk {
         let folder = tempfile::tempdir().expect("a folder");
         let size = format!("size={megabytes}m");
         let mut mount = Command::new("mount");
@@ -433,11 +433,9 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
             .arg(folder.path())
             .stderr(Stdio::null());
-        if mount.status().is_ok_and(|status| status.success()) {
-            return Some(SmallDisk(folder));
-        }
-        println!("skipped: mounting a small disk needs root");
-        None
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        assert!(mounted, "this test needs root, to mount a small disk");
+        SmallDisk(folder)
     }
 
     /// Where it is mounted.

@@ -42,8 +42,8 @@ pub struct LoopDisk {
 }
 
 impl LoopDisk {
-    /// Makes and mounts it; `None`, and a printed line, where this machine cannot.
-    pub fn mount(kind: FileSystem) -> Option<LoopDisk> {
+    /// Makes and mounts it. Needs root, loop devices, and the kind's `mkfs`.
+    pub fn mount(kind: FileSystem) -> LoopDisk {
         let memory = Path::new("/dev/shm");
         let folder = match memory.is_dir() {
             true => tempfile::tempdir_in(memory),
@@ -57,17 +57,15 @@ impl LoopDisk {
         file.set_len(320 << 20).expect("its length");
         fs::create_dir(disk.path()).expect("a folder");
         let (program, arguments) = kind.make();
-        let mut make = Command::new(program);
-        if !done(make.args(arguments).arg(&image)) {
-            println!("skipped: {program} is not here, or does not make {kind:?}");
-            return None;
-        }
+        let made = done(Command::new(program).args(arguments).arg(&image));
+        assert!(made, "this test needs `{program}`, to make {kind:?}");
         let mut mount = Command::new("mount");
         let mounted = done(mount.args(["-o", "loop"]).arg(&image).arg(disk.path()));
-        if !mounted {
-            println!("skipped: this machine cannot mount {kind:?} from a file");
-        }
-        mounted.then_some(disk)
+        assert!(
+            mounted,
+            "this test needs root and loop devices, to mount {kind:?} from a file"
+        );
+        disk
     }
 
     /// Where it is mounted.

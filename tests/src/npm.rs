@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::toolchain::toolchain;
+use crate::toolchain::needs;
 
-/// Whether Node and npm are there; a printed line tells if not.
-pub(crate) fn found() -> bool {
-    toolchain("node") && toolchain("npm")
+/// Fails unless Node and npm are there.
+pub(crate) fn needed() {
+    ["node", "npm"].into_iter().for_each(needs);
 }
 
 /// Installs into `folder` what the lock file in `source` names, and runs no script

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::go_module::go;
 use crate::process::{self, Cost, Heard};
-use crate::toolchain::toolchain;
+use crate::toolchain::needs;
 use crate::{root, target_folder, wait_until};
 
 /// Words of a message's status in its metrics (`monitor/job.go`).
@@ -42,17 +42,16 @@ pub struct Peer {
     page: String,
 }
 
-/// Its program, built once. `None`, and a printed line, without Go.
-pub fn program() -> Option<&'static Path> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let build = || {
+/// Its program, built once. Needs Go.
+pub fn program() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    needs("go");
+    BUILT.get_or_init(|| {
         let program = target_folder().join("op-interop-mon");
         let output = program.to_string_lossy();
         go(&module(), &["build", "-o", &output, PACKAGE], &[]);
         program
-    };
-    let built = BUILT.get_or_init(|| toolchain("go").then(build));
-    built.as_deref()
+    })
 }
 
 /// The release that is built.
@@ -82,7 +81,7 @@ impl Peering<'_> {
 
     /// Starts it, whatever becomes of it.
     pub fn spawn(&self) -> Peer {
-        let mut command = Command::new(program().expect("the caller has Go"));
+        let mut command = Command::new(program());
         command.args(["--l2-rpcs", self.nodes[0], "--l2-rpcs", self.nodes[1]]);
         command.arg("--dependency-set").arg(self.depset());
         command.args(["--metrics.enabled", "--metrics.addr", "127.0.0.1"]);

@@ -13,11 +13,11 @@ use crate::{forget_package, programs, root, text};
 pub struct NodeHost(PathBuf);
 
 impl NodeHost {
-    /// `None`, and a printed line, without Node and npm.
-    pub fn installed() -> Option<&'static NodeHost> {
-        static INSTALLED: OnceLock<Option<NodeHost>> = OnceLock::new();
-        let install = || npm::found().then(install);
-        INSTALLED.get_or_init(install).as_ref()
+    /// Needs Node and npm.
+    pub fn installed() -> &'static NodeHost {
+        static INSTALLED: OnceLock<NodeHost> = OnceLock::new();
+        npm::needed();
+        INSTALLED.get_or_init(install)
     }
 
     /// A program of `tests/node`, in this folder's Node, whose home is `home`.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::toolchain::needs;
 use crate::{excerpt, root};
 
 /// Writes into one file, one process after the other.
@@ -25,23 +26,16 @@ pub struct Writing {
 }
 
 impl SlogWriter {
-    /// `None`, and a printed line, where there is no Node; on a CI machine that
-    /// is a failure, or nobody would see that nothing is tested.
-    pub fn find(of: &str, folder: &Path, rate: f64) -> Option<SlogWriter> {
-        let node = Command::new("node").arg("--version").output();
-        if !node.is_ok_and(|node| node.status.success()) {
-            let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-            assert!(!ci, "no `node` on PATH, and CI is to run {of}");
-            println!("left out: {of} (there is no `node` on PATH)");
-            return None;
-        }
+    /// Writes into a file of this folder. Needs Node.
+    pub fn new(folder: &Path, rate: f64) -> SlogWriter {
+        needs("node");
         let input = folder.join("input.slog");
         fs::write(&input, excerpt("honest-a")).expect("a slog");
-        Some(SlogWriter {
+        SlogWriter {
             slog: folder.join("slog.jsonl"),
             rate,
             input,
-        })
+        }
     }
 
     /// The command of a process that writes for so many seconds.

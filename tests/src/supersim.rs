@@ -28,10 +28,9 @@ pub struct Supersim {
 }
 
 impl Supersim {
-    /// Starts it; what it says goes into files of the folder. `None`, and a printed line,
-    /// without Node and npm.
-    pub fn start(folder: &Path) -> Option<Supersim> {
-        let anvil = anvil::program()?;
+    /// Starts it; what it says goes into files of the folder. Needs Node and npm.
+    pub fn start(folder: &Path) -> Supersim {
+        let anvil = anvil::program();
         let installed = target_folder().join("supersim");
         npm::ci(&root().join("tests/supersim"), &installed);
         let path = std::env::var("PATH").unwrap_or_default();
@@ -62,7 +61,7 @@ impl Supersim {
         };
         let said = || std::fs::read_to_string(folder.join("supersim.log")).unwrap_or_default();
         wait_until("supersim is ready", || said().contains("supersim is ready"));
-        Some(supersim)
+        supersim
     }
 
     /// Sends a message from 901 to 902.

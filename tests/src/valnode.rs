@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::go_module::{go, linked};
+use crate::go_module::{go, link};
 use crate::{boxes, root, target_folder, wait_until};
 
 /// Validators of a chain.
@@ -41,33 +41,32 @@ impl Version {
         }
     }
 
-    /// The program of this version; `None`, and a printed line, without Go.
-    pub fn program(self) -> Option<&'static Path> {
-        type Built = OnceLock<Option<PathBuf>>;
+    /// The program of this version. Needs Go.
+    pub fn program(self) -> &'static Path {
+        type Built = OnceLock<PathBuf>;
         static BUILT: [Built; 3] = [Built::new(), Built::new(), Built::new()];
         let package = match self {
             Version::V037 => "./abci1",
             Version::V038 | Version::V040 => ".",
         };
-        let program = BUILT[self as usize].get_or_init(|| self.build("valnode", package, ""));
-        program.as_deref()
+        BUILT[self as usize].get_or_init(|| self.build("valnode", package, ""))
     }
 
     /// CometBFT's own program, which knows nothing of a recorder.
-    pub fn cometbft(self) -> Option<PathBuf> {
+    pub fn cometbft(self) -> PathBuf {
         let package = "github.com/cometbft/cometbft/cmd/cometbft";
         self.build("cometbft", package, "")
     }
 
     /// The same with another rounding: what a validator has that built it
     /// otherwise.
-    pub fn other_build(self) -> Option<PathBuf> {
+    pub fn other_build(self) -> PathBuf {
         let rounding = "-X github.com/haltbox/haltbox/tests/cometbft/app.Rounding=up";
         self.build("valnode-up", ".", rounding)
     }
 
-    fn build(self, name: &str, package: &str, ldflags: &str) -> Option<PathBuf> {
-        linked().then_some(())?;
+    fn build(self, name: &str, package: &str, ldflags: &str) -> PathBuf {
+        link();
         let program = target_folder().join(format!("{name}-{}", self.name()));
         let output = program.to_string_lossy();
         let (modfile, tags) = match self {
@@ -78,7 +77,7 @@ impl Version {
         let ldflags = format!("-ldflags={ldflags}");
         let arguments = ["build", modfile, tags, &ldflags, "-o", &output, package];
         go(&module(), &arguments, &[]);
-        Some(program)
+        program
     }
 }
 

@@ -69,9 +69,7 @@ impl Drop for Remote {
 }
 
 pub(super) fn behind_a_socket(version: Version) -> Row {
-    let cometbft = version
-        .cometbft()
-        .expect("Go, which the caller has looked for");
+    let cometbft = version.cometbft();
     let homes = Homes::of(program(version));
     let height = 8;
     let nodes: Vec<Remote> = (0..VALIDATORS)

@@ -114,7 +114,7 @@ pub(super) fn other_build(version: Version) -> Row {
     let mut chain = started(version, &["-persist", "5"]);
     let node = &mut chain.nodes[DIVERGENT];
     node.stop();
-    node.program = version.other_build().expect("Go");
+    node.program = version.other_build();
     node.start();
     wait_for_box(node);
     let height = frozen_height(node);

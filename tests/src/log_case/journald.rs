@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{text, toolchain::toolchain};
+use crate::{text, toolchain::needs};
 
 /// Where control groups are, on machines of either kind.
 const GROUPS: [&str; 3] = [
@@ -15,10 +15,15 @@ const GROUPS: [&str; 3] = [
     "/sys/fs/cgroup",
 ];
 
-/// Whether a journald takes lines here, and control groups can be made.
-pub fn is_here() -> bool {
-    let takes = UnixStream::connect("/run/systemd/journal/stdout").is_ok();
-    takes && toolchain("systemd-cat") && !groups("haltbox-test.slice").is_empty()
+/// Fails unless a journald takes lines here, and control groups can be made.
+pub fn needed() {
+    let taken = UnixStream::connect("/run/systemd/journal/stdout");
+    assert!(taken.is_ok(), "this test needs a journald that takes lines");
+    needs("systemd-cat");
+    assert!(
+        !groups("haltbox-test.slice").is_empty(),
+        "this test needs control groups that it can make"
+    );
 }
 
 /// A new unit's name, and a pipe whose lines it prints.

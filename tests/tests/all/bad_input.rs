@@ -201,10 +201,9 @@ fn a_locked_ring_is_refused_with_a_sentence() {
 }
 
 #[test]
+#[ignore = "needs root; `-- --ignored` runs it"]
 fn a_full_disk_at_open_is_refused_with_the_missing_bytes() {
-    let Some(disk) = SmallDisk::mount(6) else {
-        return;
-    };
+    let disk = SmallDisk::mount(6);
     let dir = disk.path().join("node");
     let done = run(&[
         "record",
@@ -227,10 +226,9 @@ fn a_full_disk_at_open_is_refused_with_the_missing_bytes() {
 /// The disk is full at the freeze: the ring stays pinned, the message says so,
 /// and a retry works once there is room.
 #[test]
+#[ignore = "needs root; `-- --ignored` runs it"]
 fn a_full_disk_at_freeze_keeps_the_evidence() {
-    let Some(disk) = SmallDisk::mount(11) else {
-        return;
-    };
+    let disk = SmallDisk::mount(11);
     let elsewhere = tempfile::tempdir().expect("a folder");
     let (dir, log) = (disk.path().join("node"), elsewhere.path().join("log"));
     let slog = excerpt("divergent-kv");

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use haltbox_format::Lane;
 use haltbox_format::ring::{Entry, RingView, Timeline};
 use haltbox_model::history::History as Marks;
-use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -254,6 +254,7 @@ fn without_gap(found: &[u64]) {
 /// The real recording: what the recorder makes of its files, over a kill of its own,
 /// is what the plain slog gives.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn a_folder_is_recorded_with_the_hashes_of_the_plain_slog() {
     let Some(slog) = recording("honest-a") else {
         return;
@@ -472,10 +473,12 @@ fn a_folder_that_is_recorded_needs_no_attention() {
 /// A Node process that compresses as Agoric's sender does, and is killed in the middle
 /// of a block, which the next one executes again. BLOCK_SLOG names the sender's own module.
 #[test]
+#[ignore = "needs Node.js and HALTBOX_DATA; `-- --ignored` runs it"]
 fn what_a_node_process_writes_is_recorded() {
-    let Some(slog) = recording("honest-a").filter(|_| toolchain("node")) else {
+    let Some(slog) = recording("honest-a") else {
         return;
     };
+    needs("node");
     let folder = tempfile::tempdir().expect("a folder");
     let (plain, blocks) = (folder.path().join("plain"), folder.path().join("blocks"));
     fs::write(&plain, &slog).expect("a slog");

@@ -95,6 +95,7 @@ fn an_altered_row_is_named_from_every_kind_of_source_in_both_orders() {
 
 /// The places listed beside the recordings, from every kind of source.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn the_recordings_part_where_it_is_listed() {
     let Some(honest_a) = recording("honest-a") else {
         return;
@@ -344,6 +345,7 @@ fn a_hundred_nodes_fit_a_screen() {
 
 /// The divergent node's recording alone proves that its storage was changed.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn bad_storage_is_proved_by_one_recording() {
     let Some(slog) = recording("divergent-kv") else {
         return;
@@ -646,6 +648,7 @@ fn standard_input_is_compared_as_a_file_is() {
 }
 
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn other_chains_are_not_compared() {
     let Some(whole) = recording("honest-a") else {
         return;
@@ -743,6 +746,7 @@ fn the_attempt_that_diverged_is_compared() {
 /// Small recordings as kernels, crashes and log shippers leave them; in each the truth
 /// is known.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn what_a_file_does_not_cover_is_neither_equal_nor_different() {
     let Some(whole) = recording("divergent-kv") else {
         return;

@@ -65,9 +65,8 @@ impl Scene {
         Recorder::start(&self.path("node"), &arguments, Stdio::null())
     }
 
-    /// By a user who reads only what all may read; `None`, and a printed line,
-    /// without the right to become one.
-    fn record_as_nobody(&self) -> Option<Recorder> {
+    /// By a user who reads only what all may read. Needs root.
+    fn record_as_nobody(&self) -> Recorder {
         let open = |path: &Path, mode| {
             fs::set_permissions(path, Permissions::from_mode(mode)).expect("allowed");
         };
@@ -83,17 +82,17 @@ impl Scene {
             command
         };
         let can = nobody().arg("--version").output();
-        if !can.is_ok_and(|done| done.status.success()) {
-            println!("skipped: another user needs root, setpriv and a folder all may enter");
-            return None;
-        }
+        assert!(
+            can.is_ok_and(|done| done.status.success()),
+            "this test needs root, setpriv, and a folder that all may enter"
+        );
         let said = File::create(dir.with_extension("stderr")).expect("stderr");
         let mut command = nobody();
         command.args(["record", "--size", "4MiB", "--archive-bytes", "0"]);
         command.arg("--dir").arg(&dir);
         command.arg("--slog").arg(self.path("slog.jsonl"));
         let child = command.stderr(said).spawn().expect("a recorder");
-        Some(Recorder::of(&dir, child))
+        Recorder::of(&dir, child)
     }
 
     fn allow(&self, mode: u32) {
@@ -422,11 +421,10 @@ fn what_comes_to_a_file_that_was_left_is_a_gap() {
 /// The user the recorder runs as may not read the new file: what the node writes
 /// there is read once it may, and a gap if the file is gone by then.
 #[test]
+#[ignore = "needs root; `-- --ignored` runs it"]
 fn a_file_that_may_not_be_read_is_read_later_or_missed() {
     let mut scene = Scene::new();
-    let Some(recorder) = scene.record_as_nobody() else {
-        return;
-    };
+    let recorder = scene.record_as_nobody();
     scene.write(10);
     scene.wait();
     let dir = scene.path("node");

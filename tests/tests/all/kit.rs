@@ -9,6 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -241,13 +242,13 @@ fn a_watcher_goes_on_while_a_node_does_not_answer() {
 
 /// What the node's executable was built of, where Go built it.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn a_box_tells_the_versions_of_a_go_program() {
+    needs("go");
     let found = std::process::Command::new("go")
         .args(["env", "GOROOT"])
         .output();
-    let Some(found) = found.ok().filter(|found| found.status.success()) else {
-        return eprintln!("not run: there is no go");
-    };
+    let found = found.expect("go runs");
     let at = String::from_utf8(found.stdout).expect("text");
     let program = Path::new(at.trim()).join("bin/go");
     let folder = tempfile::tempdir().expect("a folder");

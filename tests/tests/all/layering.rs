@@ -137,6 +137,7 @@ fn the_model_stands_on_the_format_alone() {
 
 /// Each name is taken from the crate where it lives.
 #[test]
+#[ignore = "needs git; `-- --ignored` runs it"]
 fn neither_format_nor_model_is_handed_out_by_another_crate() {
     let found = Command::new("git")
         .current_dir(root())

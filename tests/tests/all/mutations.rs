@@ -151,6 +151,7 @@ fn every_mutation_is_told_for_what_it_is() {
 
 /// Blocks 8 to 16 of the full recording: more shapes, blocks to lose.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn mutations_of_nine_blocks() {
     let Some(slog) = recording("honest-a") else {
         return;

@@ -444,6 +444,7 @@ fn check_block_files(folder: &Path, whole: &[(u64, String)], plain: &Path, lost:
 }
 
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn a_folder_of_block_files_is_one_recording() {
     let Some(slog) = recording("honest-a") else {
         return;
@@ -491,6 +492,7 @@ fn a_folder_of_block_files_is_one_recording() {
 
 /// What a bootstrap prepared is not the next block's whose file happens to be there.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn a_block_behind_a_bootstrap_is_the_first_one() {
     let Some(slog) = recording("honest-a") else {
         return;
@@ -509,6 +511,7 @@ fn a_block_behind_a_bootstrap_is_the_first_one() {
 /// The sender does not tell whether an upgrade ran behind a start, so the first block
 /// behind one has no HASH.
 #[test]
+#[ignore = "needs HALTBOX_DATA; `-- --ignored` runs it"]
 fn block_files_of_a_node_that_was_started_again() {
     let Some(slog) = recording("honest-d-restart") else {
         return;

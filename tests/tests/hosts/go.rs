@@ -6,35 +6,35 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use haltbox_tests::c_library::installed;
-use haltbox_tests::go_module::{go, linked, linked_into_programs, module};
-use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::go_module::{go, link, link_into_programs, module};
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::{forget_package, long, root, target_folder, text, valnode};
 
 /// The module, and the adapters that have dependencies.
 const MODULES: [&str; 3] = ["", "cometlog", "abci"];
 
 fn in_every_module(arguments: &[&str], environment: &[(&str, &str)]) {
-    if linked() {
-        for folder in MODULES {
-            go(&module().join(folder), arguments, environment);
-        }
+    link();
+    for folder in MODULES {
+        go(&module().join(folder), arguments, environment);
     }
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn vet_has_nothing_to_say() {
     in_every_module(&["vet", "./..."], &[]);
-    if linked() {
-        go(&valnode::module(), &["vet", "./..."], &[]);
-    }
+    go(&valnode::module(), &["vet", "./..."], &[]);
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn its_tests_pass_under_the_race_detector() {
     in_every_module(&["test", "-race", "-count=1", "./..."], &[]);
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn its_tests_pass_where_every_pointer_is_checked() {
     in_every_module(
         &["test", "-count=1", "./..."],
@@ -43,6 +43,7 @@ fn its_tests_pass_where_every_pointer_is_checked() {
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn its_benchmarks_run() {
     in_every_module(
         &["test", "-run=^$", "-bench=.", "-benchtime=200x", "./..."],
@@ -51,20 +52,19 @@ fn its_benchmarks_run() {
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn without_the_library_it_builds_and_opening_says_so() {
     in_every_module(&["test", "-count=1", "./..."], &[("CGO_ENABLED", "0")]);
     in_every_module(&["test", "-count=1", "-tags=nolink_haltbox", "./..."], &[]);
-    if linked() {
-        let elsewhere = [("GOOS", "darwin"), ("CGO_ENABLED", "0")];
-        go(&module(), &["build", "./..."], &elsewhere);
-    }
+    let elsewhere = [("GOOS", "darwin"), ("CGO_ENABLED", "0")];
+    go(&module(), &["build", "./..."], &elsewhere);
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn the_systems_library_can_be_linked() {
-    let Some(library) = installed().filter(|_| linked()) else {
-        return;
-    };
+    link();
+    let library = installed();
     let folder = library.prefix.join("lib");
     let search = format!("-L{}", folder.display());
     let found = [
@@ -77,10 +77,9 @@ fn the_systems_library_can_be_linked() {
 
 /// It starts on a machine that has no file of the recorder's.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn a_program_can_have_the_library_in_it() {
-    if !linked_into_programs() {
-        return;
-    }
+    link_into_programs();
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("program");
     let tag = "-tags=static_haltbox";
@@ -100,12 +99,13 @@ fn a_program_can_have_the_library_in_it() {
 
 /// With the C compiler of a musl system; Debian's `musl-gcc` has glibc's libgcc.
 #[test]
+#[ignore = "needs HALTBOX_LONG=1, Go, musl-tools and Python; `-- --ignored` runs it"]
 fn a_static_program_for_musl_records() {
-    let tools = ["musl-gcc", "python3"];
-    if !(long() && linked() && tools.into_iter().all(toolchain)) {
-        println!("left out: HALTBOX_LONG=1, musl-tools and Python play it");
-        return;
+    if !long() {
+        return println!("left out: HALTBOX_LONG=1 plays it");
     }
+    ["musl-gcc", "python3"].into_iter().for_each(needs);
+    link();
     let built = forget_package(&mut Command::new(module().join("build-lib")))
         .arg("--musl")
         .status();
@@ -136,10 +136,9 @@ fn zig() -> String {
 /// SDK, under the race detector, with failures in an order of chance, and with wasmd and the
 /// application of ibc-go, which are others'.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn an_application_of_the_cosmos_sdk_records() {
-    if !linked() {
-        return;
-    }
+    link();
     for folder in [sdk(), sdk_example()] {
         go(&folder, &["vet", "./..."], &[]);
         go(&folder, &["test", "-count=1", "./..."], &[]);
@@ -166,10 +165,9 @@ fn an_application_of_the_cosmos_sdk_records() {
 /// The same of the SDK 0.47, on CometBFT 0.37; `HALTBOX_LONG=1` also all that can go wrong in
 /// a network, with the oldest release, and under the race detector.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn an_application_of_the_cosmos_sdk_0_47_records() {
-    if !linked() {
-        return;
-    }
+    link();
     let example = sdk47().join("example");
     for folder in [sdk47(), example.clone()] {
         go(&folder, &["vet", "./..."], &[]);
@@ -201,10 +199,9 @@ fn sdk47() -> PathBuf {
 /// newest; `HALTBOX_LONG=1` also that with the oldest, in a network, and under the race
 /// detector.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn an_application_of_the_cosmos_sdk_from_0_54_on_records() {
-    if !linked() {
-        return;
-    }
+    link();
     for folder in [sdk54(), sdk54_example()] {
         go(&folder, &["vet", "./..."], &[]);
     }
@@ -240,10 +237,9 @@ fn sdk54_example() -> PathBuf {
 
 /// A chain decides its versions: an adapter asks for the lowest, and takes the newest.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn the_adapters_take_newer_releases_of_cometbft() {
-    if !linked() {
-        return;
-    }
+    link();
     for version in ["v0.38.25", "v0.39.0", "v0.40.0"] {
         for name in ["abci", "cometlog"] {
             takes_cometbft(name, version);
@@ -269,10 +265,9 @@ fn takes_cometbft(name: &str, version: &str) {
 }
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn it_is_formatted_and_tidy() {
-    if !linked() {
-        return;
-    }
+    link();
     let folders = [module(), valnode::module()];
     let unformatted = Command::new("gofmt").arg("-l").args(folders).output();
     let unformatted = unformatted.expect("gofmt comes with go").stdout;
@@ -305,10 +300,9 @@ fn its_header_is_the_librarys() {
 /// A chain that vendors its dependencies has nothing but what `go mod vendor`
 /// copies: the header and the library must be part of that.
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn a_program_that_vendors_it_links_and_records() {
-    if !linked() {
-        return;
-    }
+    link();
     let folder = tempfile::tempdir().expect("a folder");
     let chain = folder.path().join("chain");
     fs::create_dir(&chain).expect("a folder");

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use haltbox_tests::slog_sender::{NodeHost, install_packed};
-use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::*;
 
 /// A process that records numbered entries, and the last number it said.
@@ -86,10 +86,9 @@ fn check_numbered(home: &Path, acknowledged: u64) -> u64 {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn every_entry_that_was_acknowledged_outlives_a_kill() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let mut random = Random::seeded(20);
     for _ in 0..20 {
         let home = tempfile::tempdir().expect("a folder");
@@ -105,10 +104,9 @@ fn every_entry_that_was_acknowledged_outlives_a_kill() {
 
 /// A node may be started again while the process before it is still ending.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_ring_that_is_locked_for_a_moment_is_waited_for() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let mut first = Counter::start(host, home.path(), 0);
     first.hear().expect("it records");
@@ -158,10 +156,9 @@ fn assert_same(found: &[u8], expected: &[u8]) {
 /// The bytes that the kernel's JSON has, whichever process the sender runs in,
 /// and blocks as its entries mark them.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn agorics_aggregator_hands_over_every_line() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     for name in ["honest-a", "divergent-kv"] {
         let slog = excerpt(name);
         for agent in ["self", "process"] {
@@ -179,8 +176,10 @@ fn agorics_aggregator_hands_over_every_line() {
 }
 
 #[test]
+#[ignore = "needs Node.js, npm and HALTBOX_DATA; `-- --ignored` runs it"]
 fn a_full_recording_comes_out_as_it_went_in() {
-    let (Some(host), Some(slog)) = (NodeHost::installed(), recording("honest-a")) else {
+    let host = NodeHost::installed();
+    let Some(slog) = recording("honest-a") else {
         return;
     };
     let home = tempfile::tempdir().expect("a folder");
@@ -219,10 +218,9 @@ fn refused(host: &NodeHost, home: &Path, name: &str, value: &Path, why: &str) {
 }
 
 #[test]
+#[ignore = "needs Node.js, npm and root; `-- --ignored` runs it"]
 fn without_a_ring_the_node_goes_on() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
     let file = home.join("file");
@@ -241,9 +239,8 @@ fn without_a_ring_the_node_goes_on() {
         Path::new("maybe"),
         "HALTBOX_BACKGROUND: ",
     );
-    if let Some(disk) = SmallDisk::mount(6) {
-        refused("HALTBOX_DIR", &disk.path().join("ring"), "no room for");
-    }
+    let disk = SmallDisk::mount(6);
+    refused("HALTBOX_DIR", &disk.path().join("ring"), "no room for");
     let mut first = Counter::start(host, home, 0);
     first.hear().expect("it records");
     refused(
@@ -256,10 +253,9 @@ fn without_a_ring_the_node_goes_on() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn switched_off_it_leaves_no_trace() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let slog = excerpt("honest-a");
     for word in ["off", "0"] {
         let home = tempfile::tempdir().expect("a folder");
@@ -273,10 +269,9 @@ fn switched_off_it_leaves_no_trace() {
 /// Lines that no kernel should send are kept as they are, what is no line is
 /// told of once, and nothing is thrown.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn odd_entries_harm_nobody() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
     let expected = home.join("expected");
@@ -304,10 +299,9 @@ fn odd_entries_harm_nobody() {
 
 /// An entry that no ring of this size can hold is cut; those around it are whole.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn an_entry_larger_than_the_ring_is_cut() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
     let expected = home.join("expected");
@@ -332,10 +326,9 @@ fn an_entry_larger_than_the_ring_is_cut() {
 
 /// Node unloads what a worker loaded, while the recorder's thread may be at work.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_worker_that_ends_takes_nothing_with_it() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     for background in ["0", "1"] {
         let home = tempfile::tempdir().expect("a folder");
         let mut program = host.program("worker.mjs", home.path());
@@ -346,10 +339,9 @@ fn a_worker_that_ends_takes_nothing_with_it() {
 
 /// By itself, and nobody else has to.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn the_sender_archives() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let home = home.path();
     let slog: Vec<u8> = (1..=150).flat_map(block).collect();
@@ -414,10 +406,9 @@ fn end(pid: u64, signal: nix::sys::signal::Signal) {
 /// A setting of the node's environment is all it takes: its log is followed by a process
 /// that outlives it, comes back when it is killed, and ends with it in order.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_failure_in_the_node_s_log_is_frozen_beside_the_sender() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let log = home.path().join("node.log");
     fs::write(&log, "").expect("a log");
@@ -471,10 +462,9 @@ fn a_failure_in_the_node_s_log_is_frozen_beside_the_sender() {
 
 /// What cannot be started is said once, and the node goes on.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_program_that_is_not_there_is_told_and_the_sender_records() {
-    let Some(host) = NodeHost::installed() else {
-        return;
-    };
+    let host = NodeHost::installed();
     let home = tempfile::tempdir().expect("a folder");
     let mut program = host.program("beside.mjs", home.path());
     program.env("HALTBOX_JOURNAL", "agd.service");
@@ -491,10 +481,9 @@ fn a_program_that_is_not_there_is_told_and_the_sender_records() {
 
 /// The tarball is all that a machine needs.
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn the_package_installs_with_nothing_but_itself() {
-    if !(toolchain("node") && toolchain("npm")) {
-        return;
-    }
+    ["node", "npm"].into_iter().for_each(needs);
     let folder = tempfile::tempdir().expect("a folder");
     install_packed(folder.path());
     let program = folder.path().join("host.mjs");

@@ -5,17 +5,18 @@ use haltbox_watch::access_list::{self, Declared};
 use haltbox_watch::message::{Malformed, Message};
 
 /// The chain that sends and the chain that executes.
-fn chains() -> Option<(Anvil, Anvil)> {
-    let from = Anvil::start(901, Options::default())?;
+fn chains() -> (Anvil, Anvil) {
+    let from = Anvil::start(901, Options::default());
     from.install_emitter();
-    let to = Anvil::start(902, Options::default())?;
+    let to = Anvil::start(902, Options::default());
     to.install_inbox();
-    Some((from, to))
+    (from, to)
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_message_is_read_back_as_it_was_meant() {
-    let Some((from, to)) = chains() else { return };
+    let (from, to) = chains();
     let placed = from.emit_many(&[b"first", b"second"])[1];
     assert_eq!(placed.place.log, 1, "numbered in the block");
     let logs = from.logs(placed.place.block);
@@ -35,15 +36,17 @@ fn a_message_is_read_back_as_it_was_meant() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_message_need_not_be_declared() {
-    let Some((from, to)) = chains() else { return };
+    let (from, to) = chains();
     let executed = to.execute(&from.emit(b"hello").message(), &[]);
     assert!(to.declared(executed.transaction).is_empty());
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_malformed_log_is_in_its_block() {
-    let Some((_, to)) = chains() else { return };
+    let (_, to) = chains();
     let executed = to.malformed(&[0; 96]);
     let shape = Malformed::Shape {
         topics: 2,
@@ -57,8 +60,9 @@ fn a_malformed_log_is_in_its_block() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_reorg_replaces_a_block_and_takes_its_logs() {
-    let Some((from, _)) = chains() else { return };
+    let (from, _) = chains();
     let placed = from.emit(b"hello");
     from.mine(2);
     from.reorg(3);
@@ -69,8 +73,9 @@ fn a_reorg_replaces_a_block_and_takes_its_logs() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_reorg_may_keep_a_log_in_another_block() {
-    let Some((from, _)) = chains() else { return };
+    let (from, _) = chains();
     let placed = from.emit(b"hello");
     from.mine(1);
     let height = placed.place.block;
@@ -87,8 +92,9 @@ fn a_reorg_may_keep_a_log_in_another_block() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn nothing_is_at_a_height_that_was_rolled_back() {
-    let Some((from, _)) = chains() else { return };
+    let (from, _) = chains();
     let placed = from.emit(b"hello");
     from.rollback(1);
     assert!(from.block_at(placed.place.block).is_null());
@@ -97,8 +103,9 @@ fn nothing_is_at_a_height_that_was_rolled_back() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn timestamps_follow_the_blocks() {
-    let Some((from, to)) = chains() else { return };
+    let (from, to) = chains();
     from.mine(7);
     let first = from.emit(b"hello").place;
     let second = from.emit(b"hello").place;
@@ -109,8 +116,9 @@ fn timestamps_follow_the_blocks() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_chain_that_hangs_goes_on_where_it_was() {
-    let Some((from, _)) = chains() else { return };
+    let (from, _) = chains();
     let before = from.emit(b"hello").place;
     from.stop();
     let hangs = || from.rpc("eth_chainId", serde_json::json!([]));
@@ -126,8 +134,9 @@ fn a_chain_that_hangs_goes_on_where_it_was() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn five_hundred_messages_fit_a_block() {
-    let Some((from, to)) = chains() else { return };
+    let (from, to) = chains();
     let message = from.emit(b"hello").message();
     let entries = Declared::of(&message).entries();
     let executed = to.execute_many(&vec![(message, entries); 500]);
@@ -140,8 +149,9 @@ fn five_hundred_messages_fit_a_block() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn one_transaction_executes_many_messages() {
-    let Some((from, to)) = chains() else { return };
+    let (from, to) = chains();
     let placed = from.emit_many(&[b"first", b"second", b"third"]);
     let declared: Vec<Declared> = placed.iter().map(|p| Declared::of(&p.message())).collect();
     let messages = placed.iter().zip(&declared);
@@ -159,14 +169,13 @@ fn one_transaction_executes_many_messages() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn safe_and_finalized_follow_the_newest_block() {
     let options = Options {
         mining: Mining::Every(1),
         ..Options::default()
     };
-    let Some(chain) = Anvil::start(901, options) else {
-        return;
-    };
+    let chain = Anvil::start(901, options);
     haltbox_tests::wait_until("block 5", || chain.height("latest") >= 5);
     assert!(chain.height("finalized") < chain.height("safe"));
     assert!(chain.height("safe") < chain.height("latest"));

@@ -31,23 +31,23 @@ struct Chains {
     folder: TempDir,
 }
 
-fn chains() -> Option<Chains> {
+fn chains() -> Chains {
     let options = Options {
         mining: Mining::Every(1),
         epoch: 500,
         ..Options::default()
     };
-    let from = Anvil::start(901, options)?;
+    let from = Anvil::start(901, options);
     from.install_emitter();
-    let to = Anvil::start(902, options)?;
+    let to = Anvil::start(902, options);
     to.install_inbox();
     from.mine(1);
     to.mine(1);
-    Some(Chains {
+    Chains {
         from: Arc::new(from),
         to: Arc::new(to),
         folder: tempfile::tempdir().expect("a folder"),
-    })
+    }
 }
 
 impl Chains {
@@ -124,8 +124,9 @@ fn is_asked(filter: &StubEndpoint) -> bool {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_slow_filter_holds_nothing_up() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let filter = StubEndpoint::start(refuses(CONFLICT, "no such log"));
     filter.slow(Duration::from_secs(3));
     let watcher = chains.watch(&["--filter", filter.url()]);
@@ -157,8 +158,9 @@ fn a_slow_filter_holds_nothing_up() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_filter_that_changes_its_mind_is_one_divergence() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let filter = StubEndpoint::start(holds);
     let supervisor = StubEndpoint::start(holds);
     let watcher = chains.watch(&["--filter", filter.url(), "--supervisor", supervisor.url()]);
@@ -200,8 +202,9 @@ fn a_filter_that_changes_its_mind_is_one_divergence() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_filter_that_is_behind_is_no_divergence() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let mut asked = 0;
     let filter = StubEndpoint::start(move |_, params| {
         asked += usize::from(!params[0][0].is_null());
@@ -222,8 +225,9 @@ fn a_filter_that_is_behind_is_no_divergence() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let filter = StubEndpoint::start(holds);
     let watcher = chains.watch(&["--filter", filter.url()]);
     chains.valid();
@@ -266,8 +270,9 @@ fn a_failsafe_is_told_on_and_off_and_is_no_divergence() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn what_an_earlier_session_told_of_others_is_not_told_again_and_its_end_is() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let (filter, other) = (StubEndpoint::start(holds), StubEndpoint::start(holds));
     let arguments = ["--filter", filter.url(), "--filter", other.url()];
     let watcher = chains.watch(&arguments);
@@ -302,8 +307,9 @@ fn what_an_earlier_session_told_of_others_is_not_told_again_and_its_end_is() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn what_is_no_verdict_is_no_divergence() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let codes = [
         -320_602, -320_400, -321_401, -321_100, -320_501, -32_602, -32_000,
     ];
@@ -367,8 +373,9 @@ fn boxed(watcher: &Watcher, executed: &Executed) -> String {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_supernode_that_promotes_an_invalid_block_is_critical() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let idle = status(&zero(), &zero(), &zero());
     let supernode = StubEndpoint::start(tells(json!({"chains": {"902": idle}})));
     let watcher = chains.watch(&["--supernode", supernode.url()]);
@@ -391,8 +398,9 @@ fn a_supernode_that_promotes_an_invalid_block_is_critical() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_local_safe_head_freezes_what_is_below_it() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let idle = status(&zero(), &zero(), &zero());
     let node = StubEndpoint::start(tells(idle));
     let named = format!("902={}", node.url());
@@ -417,8 +425,9 @@ fn a_local_safe_head_freezes_what_is_below_it() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn an_orphan_that_is_called_safe_is_no_violation() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let idle = status(&zero(), &zero(), &zero());
     let supernode = StubEndpoint::start(tells(json!({"chains": {"902": idle}})));
     let watcher = chains.watch(&["--supernode", supernode.url()]);
@@ -451,8 +460,9 @@ fn an_orphan_that_is_called_safe_is_no_violation() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn nothing_is_concluded_of_an_innocent_chain_while_a_supernode_rewinds() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let (from, to) = (Arc::clone(&chains.from), Arc::clone(&chains.to));
     // A filter that is of no help while the supernode rewinds.
     let filter = StubEndpoint::start(holds);
@@ -505,8 +515,9 @@ fn nothing_is_concluded_of_an_innocent_chain_while_a_supernode_rewinds() {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn a_watcher_starts_and_lives_with_every_endpoint_down() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let nobody = "http://127.0.0.1:1";
     let watcher = chains.watch(&[
         "--filter",
@@ -563,8 +574,9 @@ fn root(at: u64) -> B256 {
 }
 
 #[test]
+#[ignore = "needs Node.js and npm; `-- --ignored` runs it"]
 fn supernodes_are_compared_where_all_have_finalized() {
-    let Some(chains) = chains() else { return };
+    let chains = chains();
     let one = StubEndpoint::start(finalized(90, root));
     // It lags, and has another root where the first one alone has finalized.
     let lags = StubEndpoint::start(finalized(50, |at| root(at.min(50))));

@@ -4,15 +4,14 @@ use haltbox_tests::watcher::Watching;
 
 /// `HALTBOX_SUPERSIM=1` runs it: supersim is 80 MB.
 #[test]
+#[ignore = "needs HALTBOX_SUPERSIM=1, Node.js and npm; `-- --ignored` runs it"]
 fn messages_of_the_real_contracts_are_valid_and_declared() {
     if std::env::var_os("HALTBOX_SUPERSIM").is_none() {
-        println!("skipped: HALTBOX_SUPERSIM=1 installs and runs supersim");
+        println!("left out: HALTBOX_SUPERSIM=1 installs and runs supersim");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(supersim) = Supersim::start(folder.path()) else {
-        return;
-    };
+    let supersim = Supersim::start(folder.path());
     let [from, to] = &supersim.urls;
     let chains = [(901, from.as_str()), (902, to.as_str())];
     let dir = folder.path().join("watch");

@@ -16,11 +16,11 @@ const MAP: &str = "1";
 const WRITE: &str = "2";
 const QUEUE: &str = "3";
 
-/// A C program; `None` where there is no compiler.
-fn program(name: &str, folder: &Path) -> Option<PathBuf> {
-    let library = installed()?;
+/// A C program.
+fn program(name: &str, folder: &Path) -> PathBuf {
+    let library = installed();
     let command = compiler(C11, name, &library.prefix);
-    Some(link_shared(command, &library.prefix, folder, name))
+    link_shared(command, &library.prefix, folder, name)
 }
 
 /// A host that executes blocks until it is told to end.
@@ -97,13 +97,9 @@ fn copy(disk: &LoopDisk, ring: &Path) {
 
 /// Everything that users do, one behind the other, beside one host.
 fn nothing_ends_the_host(kind: FileSystem, engine: &str) {
-    let Some(disk) = LoopDisk::mount(kind) else {
-        return;
-    };
+    let disk = LoopDisk::mount(kind);
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(steady) = program("steady", folder.path()) else {
-        return;
-    };
+    let steady = program("steady", folder.path());
     let dir = disk.path().join("haltbox");
     let ring = dir.join("ring");
     let host = Host::start(&steady, &dir, engine);
@@ -131,44 +127,43 @@ fn run_program(arguments: &[&str]) -> std::process::Output {
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn nothing_that_users_do_ends_a_host_on_ext4() {
     nothing_ends_the_host(FileSystem::Ext4, AUTO);
     nothing_ends_the_host(FileSystem::Ext4, QUEUE);
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn nothing_that_users_do_ends_a_host_on_xfs() {
     nothing_ends_the_host(FileSystem::Xfs, AUTO);
     nothing_ends_the_host(FileSystem::Xfs, WRITE);
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn nothing_that_users_do_ends_a_host_on_xfs_without_reflinks() {
     nothing_ends_the_host(FileSystem::XfsWithoutReflinks, AUTO);
 }
 
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn nothing_that_users_do_ends_a_host_on_btrfs() {
     nothing_ends_the_host(FileSystem::Btrfs, AUTO);
 }
 
 /// A quota ends where the disk goes on: nothing of the ring can be written anew.
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_quota_ends_no_host() {
-    let Some(disk) = LoopDisk::mount(FileSystem::Btrfs) else {
-        return;
-    };
+    let disk = LoopDisk::mount(FileSystem::Btrfs);
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(steady) = program("steady", folder.path()) else {
-        return;
-    };
+    let steady = program("steady", folder.path());
     let limited = disk.path().join("limited");
     let made = runs("btrfs subvolume create", &[&limited])
         && runs("btrfs quota enable", &[&disk.path()])
         && runs("btrfs qgroup limit 96M", &[&limited]);
-    if !made {
-        return println!("skipped: this machine has no quotas on btrfs");
-    }
+    assert!(made, "this test needs quotas on btrfs");
     let dir = limited.join("haltbox");
     let host = Host::start(&steady, &dir, AUTO);
     let fill = format!("dd if=/dev/zero of={} bs=64k", text(&limited.join("fill")));
@@ -188,11 +183,10 @@ fn a_quota_ends_no_host() {
 
 /// A file that is not mapped may even be cut under the host.
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_ring_that_is_written_can_be_truncated() {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(steady) = program("steady", folder.path()) else {
-        return;
-    };
+    let steady = program("steady", folder.path());
     for engine in [QUEUE, WRITE] {
         let dir = folder.path().join(engine);
         let host = Host::start(&steady, &dir, engine);
@@ -205,14 +199,11 @@ fn a_ring_that_is_written_can_be_truncated() {
 
 /// A ring that came to btrfs by a copy is copied on write: it must not be mapped there.
 #[test]
+#[ignore = "needs root, loop devices, mkfs, C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_copied_ring_is_not_mapped_on_btrfs() {
-    let Some(disk) = LoopDisk::mount(FileSystem::Btrfs) else {
-        return;
-    };
+    let disk = LoopDisk::mount(FileSystem::Btrfs);
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(steady) = program("steady", folder.path()) else {
-        return;
-    };
+    let steady = program("steady", folder.path());
     let made = folder.path().join("made");
     Host::start(&steady, &made, AUTO).end();
     let dir = disk.path().join("haltbox");
@@ -247,11 +238,10 @@ fn killed(kill: &Path, dir: &Path, engine: &str, entries: u64) -> (u64, Vec<u64>
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_kill_takes_nothing_that_was_written_and_of_a_queue_its_end_alone() {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(kill) = program("kill", folder.path()) else {
-        return;
-    };
+    let kill = program("kill", folder.path());
     let (mut random, mut queue_found) = (Random::seeded(12), 0);
     for (engine, time) in [WRITE, QUEUE]
         .into_iter()

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use haltbox_tests::c_library::{
     C11, Installed, LANGUAGES, compiler, installed, link_shared, sources, succeeded,
 };
-use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::*;
 
 /// How a program is watched.
@@ -96,17 +96,17 @@ impl Program {
 
 /// Runs a test in every way there is.
 fn in_every_way(test: fn(&Installed, Watch)) {
-    let Some(library) = installed() else { return };
+    let library = installed();
     test(library, Watch::None);
     test(library, Watch::Sanitizers);
-    if toolchain("valgrind") {
-        test(library, Watch::Valgrind);
-    }
+    needs("valgrind");
+    test(library, Watch::Valgrind);
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn every_program_is_c_and_cpp() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     let folder = tempfile::tempdir().expect("a folder");
     for language in LANGUAGES {
         for name in sources() {
@@ -119,6 +119,7 @@ fn every_program_is_c_and_cpp() {
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn no_argument_is_believed() {
     in_every_way(|library, watch| {
         Program::build("arguments", watch, &library.prefix).run_silent(&[]);
@@ -126,6 +127,7 @@ fn no_argument_is_believed() {
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn the_process_is_left_as_it_was() {
     in_every_way(|library, watch| {
         Program::build("process", watch, &library.prefix).run_silent(&[]);
@@ -133,6 +135,7 @@ fn the_process_is_left_as_it_was() {
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn entries_of_many_threads_are_there_once_and_in_order() {
     in_every_way(|library, watch| {
         let each = if watch == Watch::Valgrind { 500 } else { 5000 };
@@ -156,6 +159,7 @@ fn entries_of_many_threads_are_there_once_and_in_order() {
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn the_child_of_a_fork_is_refused_and_the_parent_goes_on() {
     in_every_way(|library, watch| {
         let program = Program::build("fork", watch, &library.prefix);
@@ -174,8 +178,9 @@ fn the_child_of_a_fork_is_refused_and_the_parent_goes_on() {
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_child_of_a_raw_clone_is_refused_too() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     for watch in [Watch::None, Watch::Sanitizers] {
         let program = Program::build("clone", watch, &library.prefix);
         program.run_silent(&[]);
@@ -187,14 +192,16 @@ fn a_child_of_a_raw_clone_is_refused_too() {
 
 /// Without a shield the C library unwinds the thread through Rust, which aborts.
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_cancelled_thread_ends_behind_the_call() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     let program = Program::build("cancel", Watch::None, &library.prefix);
     program.run_silent(&["40"]);
     assert!(program.recorded().contains("tx-last"));
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn a_limit_of_file_sizes_is_an_error_and_no_signal() {
     in_every_way(|library, watch| {
         Program::build("size_limit", watch, &library.prefix).run_silent(&[]);
@@ -202,12 +209,14 @@ fn a_limit_of_file_sizes_is_an_error_and_no_signal() {
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn a_host_without_memory_is_told_so_and_lives() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     Program::build("memory", Watch::None, &library.prefix).run_silent(&[]);
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and valgrind; `-- --ignored` runs it"]
 fn a_panic_inside_turns_the_recorder_off_and_no_more() {
     in_every_way(|library, watch| {
         let program = Program::build("panic", watch, &library.panicking);
@@ -225,8 +234,9 @@ fn a_panic_inside_turns_the_recorder_off_and_no_more() {
 }
 
 #[test]
+#[ignore = "needs C++, make, pkg-config and root; `-- --ignored` runs it"]
 fn a_file_system_that_would_not_protect_the_host_is_refused() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     let program = Program::build("file_system", Watch::None, &library.prefix);
     std::fs::create_dir(program.dir()).expect("a folder");
     // Its pages may go to nobody's disk, but ramfs is none of those that are known.
@@ -234,10 +244,8 @@ fn a_file_system_that_would_not_protect_the_host_is_refused() {
         let done = command.arg(program.dir()).stderr(Stdio::null()).status();
         done.is_ok_and(|status| status.success())
     };
-    if !mount(Command::new("mount").args(["-t", "ramfs", "ramfs"])) {
-        println!("skipped: mounting a file system needs root");
-        return;
-    }
+    let mounted = mount(Command::new("mount").args(["-t", "ramfs", "ramfs"]));
+    assert!(mounted, "this test needs root, to mount a file system");
     let done = Command::new(&program.path).arg(program.dir()).output();
     assert!(mount(Command::new("umount").arg("-l")));
     succeeded("file_system", &done.expect("it runs"));
@@ -262,8 +270,9 @@ fn killed_after(program: &Path, dir: &Path, entries: u64) -> u64 {
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn what_a_call_returned_from_survives_a_kill() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     let program = Program::build("kill", Watch::None, &library.prefix);
     let mut random = Random::seeded(11);
     for time in 0..20 {
@@ -286,8 +295,9 @@ fn what_a_call_returned_from_survives_a_kill() {
 }
 
 #[test]
+#[ignore = "needs C++, make and pkg-config; `-- --ignored` runs it"]
 fn the_example_makes_a_box() {
-    let Some(library) = installed() else { return };
+    let library = installed();
     let folder = tempfile::tempdir().expect("a folder");
     let made = Command::new("make")
         .arg("-C")
