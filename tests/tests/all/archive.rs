@@ -90,6 +90,7 @@ impl Chain {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn the_archive_and_the_ring_are_the_whole_slog() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");
@@ -171,6 +172,7 @@ fn a_released_height_is_frozen_out_of_the_archive() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_kill_costs_the_archive_nothing_and_nothing_comes_twice() {
     let mut random = Random::seeded(41);
     let folder = tempfile::tempdir().expect("a folder");
@@ -249,6 +251,7 @@ fn the_archive_keeps_its_budget_and_can_be_off() {
 
 /// What a ring of another size released is archived before the ring goes.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_ring_that_is_set_aside_is_archived_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");

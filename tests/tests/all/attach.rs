@@ -368,6 +368,7 @@ fn an_old_failure_in_the_log_accuses_no_block_of_today() {
 /// Whoever is killed, and in which order they come back: one box, of the HASH that
 /// the ring gives, with every line of the log once.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn kills_in_every_order_cost_no_box_and_double_none() {
     let expected = name_of(8);
     for order in ["ah", "ha", "aH", "hA", "AH", "HA", "a", "h", "A", "H"] {
@@ -437,6 +438,7 @@ fn one_alone_stands_beside_a_ring() {
 /// The host freezes by a thread of its own what it is told of; the one beside it does
 /// what the log tells of.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_host_that_freezes_itself_gets_no_second_box() {
     let mut node = Node::with(&["8", "background"]);
     let watcher = node.attach();
@@ -455,6 +457,7 @@ fn a_host_that_freezes_itself_gets_no_second_box() {
 
 /// The host sets its ring aside and makes another of another size.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_ring_that_the_host_renews_is_followed_on() {
     let mut node = Node::start();
     let watcher = node.attach();
@@ -471,6 +474,7 @@ fn a_ring_that_the_host_renews_is_followed_on() {
 
 /// Segments of the ring are used again meanwhile, and the one beside it restarts.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_healthy_run_brings_neither_box_nor_alert_and_a_failure_then_brings_one() {
     let mut node = Node::with(&["4"]);
     let mut watcher = node.attach();
@@ -612,6 +616,7 @@ fn a_pipe_is_no_log_beside_a_ring() {
 /// The node was started again without its sender: its log goes on, the ring does not.
 /// No block of the ring is to blame.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_failure_far_above_the_ring_accuses_no_block_of_it() {
     let told = [
         (6, "DIVERGED at height 50", "50-incomplete".to_owned()),
@@ -644,6 +649,7 @@ fn witnessed(node: &Node, more: &[&str]) -> Watcher {
 
 /// No log at all: the node's own RPC and peers tell.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn peers_that_contradict_the_node_prove_it_beside_its_ring() {
     let mut node = Node::start();
     let own = Comet::start(Version::V034, 7);
@@ -672,6 +678,7 @@ fn peers_that_contradict_the_node_prove_it_beside_its_ring() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_proposal_that_lasts_is_a_doubt_beside_a_ring_too() {
     let mut node = Node::start();
     let own = Comet::start(Version::V038, 7);
@@ -734,6 +741,7 @@ fn the_log_beside_a_live_ring_can_be_read() {
 /// A host that is started again a thousand times, and goes on: the marks of its spine
 /// went by age, those beside the ring did not.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_spine_that_wrapped_leaves_what_was_told_beside_it_as_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, log) = (folder.path().join("node"), folder.path().join("node.log"));

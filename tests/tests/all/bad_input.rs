@@ -90,6 +90,7 @@ fn rewrite_superblocks(ring: &Path, change: impl Fn(&mut Superblock)) {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_ring_that_cannot_be_gone_on_with_is_moved_aside_and_named() {
     type Spoil = fn(&Path);
     let table: [(&str, &str, Spoil); 7] = [
@@ -308,6 +309,7 @@ fn a_damaged_box_is_read_as_far_as_it_is_sound() {
 /// A few kilobytes that unpack to one line of 256 MiB: no command holds more of
 /// it than the longest entry.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_line_without_an_end_takes_no_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);

@@ -333,6 +333,7 @@ fn a_folder_with_old_files_is_begun_at_the_newest() {
 /// While no recorder ran: all of it is read, in its order, and a file that is gone
 /// is a gap.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_was_written_while_nobody_read_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut sender = Sender::new(&folder.path().join("blocks"));
@@ -518,6 +519,7 @@ fn what_a_node_process_writes_is_recorded() {
 /// Random histories of a node that is killed, and a recorder that is. HALTBOX_LONG=1
 /// plays 600; HALTBOX_HISTORY=SEED plays the one of that seed alone.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_entry_of_a_folder_is_recorded_or_missed_in_words() {
     programs();
     if let Ok(seed) = std::env::var("HALTBOX_HISTORY") {

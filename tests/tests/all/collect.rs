@@ -522,6 +522,7 @@ fn a_divergence_box_has_what_the_node_still_told() {
 
 /// A node that takes the question and says nothing costs the kit, not the box.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_node_that_hangs_costs_no_box() {
     let folder = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

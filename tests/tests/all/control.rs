@@ -120,6 +120,7 @@ fn callers_that_never_send_or_never_read_hold_nothing() {
 /// A recorder that was stopped answers nothing, and whoever asks it hears so: also
 /// where its queue is full.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_stopped_recorder_is_not_waited_for_without_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let (recorder, _slog) = recording(folder.path());

@@ -147,6 +147,7 @@ fn taken(dir: &Path) -> u64 {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_crash_loop_neither_touches_nor_repeats_the_evidence() {
     let folder = tempfile::tempdir().expect("a folder");
     let restarts = if long() { 1_000 } else { 24 };

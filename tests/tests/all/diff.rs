@@ -71,6 +71,7 @@ fn expect_kv(found: &(i32, Value), context: &str) {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn an_altered_row_is_named_from_every_kind_of_source_in_both_orders() {
     let folder = tempfile::tempdir().expect("a folder");
     let honest = kinds(folder.path(), "honest", &excerpt("honest-a"), 13);
@@ -250,6 +251,7 @@ fn each_thing_that_cannot_be_compared_has_its_own_sentence() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn fingerprints_tell_where_and_whose_entries_are_needed() {
     let folder = tempfile::tempdir().expect("a folder");
     let print = |name: &str| {
@@ -367,6 +369,7 @@ fn bad_storage_is_proved_by_one_recording() {
 
 /// Neither taking the values out nor cutting to what matters changes the verdict.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn redacted_and_extracted_sources_give_the_same_verdict() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
@@ -457,6 +460,7 @@ fn the_page_stands_alone() {
 
 /// Ten blocks or a thousand: the same memory, a stated one.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn memory_does_not_grow_with_the_sources() {
     let folder = tempfile::tempdir().expect("a folder");
     let slog = excerpt("honest-a");
@@ -522,6 +526,7 @@ fn box_with(dir: &Path, slog: &[u8], log: &[u8]) -> PathBuf {
 
 /// Where every entry is equal, it is the hashes of the two that tell.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_no_entry_shows_is_outside_the_recording() {
     let folder = tempfile::tempdir().expect("a folder");
     let slog = excerpt("honest-a");
@@ -670,6 +675,7 @@ fn other_chains_are_not_compared() {
 
 /// Damage in the very crank that differs: nobody can say what happened there.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn damage_at_the_place_is_told_as_such() {
     let folder = tempfile::tempdir().expect("a folder");
     let honest = folder.path().join("honest");

@@ -21,6 +21,7 @@ use haltbox_tests::*;
 const RING: u64 = 4 << 20;
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_hash_that_is_given_is_the_hash_of_what_was_executed() {
     let histories = if long() { 20_000 } else { 120 };
     let mut random = Random::seeded(71);
@@ -499,6 +500,7 @@ fn frozen(folder: &Path, height: &str) -> PathBuf {
 
 /// Pinned blocks fill a small ring, and what comes after them is dropped.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_block_that_lost_entries_has_no_hash_anywhere() {
     let folder = tempfile::tempdir().expect("a folder");
     let (small, large) = (folder.path().join("small"), folder.path().join("large"));

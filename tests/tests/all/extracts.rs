@@ -92,6 +92,7 @@ fn refused(arguments: &[&str], words: &str) {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn an_extract_is_what_cat_prints_from_every_kind_of_source() {
     let node = node("divergent-kv");
     let selections: [&[&str]; 6] = [
@@ -334,6 +335,7 @@ fn redacted_sources_differ_where_the_originals_do() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_redaction_is_the_same_from_every_kind_of_source_and_names_its_origin() {
     let node = node("divergent-kv");
     let [slog, ring, frozen] = node.sources();

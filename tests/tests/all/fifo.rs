@@ -175,6 +175,7 @@ fn every_line_comes_through() {
 /// What the dead recorder had read and not recorded is missing, and said to be;
 /// what it had not read is there.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_killed_recorder_costs_a_moment() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = Run::start(folder.path(), &["--size", "512MiB"]);
@@ -194,6 +195,7 @@ fn a_killed_recorder_costs_a_moment() {
 /// A recorder that hangs: what neither it nor the backlog takes is counted to
 /// the line.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_hung_recorder_does_not_stop_the_node() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = ["--size", "512MiB", "--backlog", "1MiB"];
@@ -221,6 +223,7 @@ fn a_hung_recorder_does_not_stop_the_node() {
 
 /// A recorder that cannot come back (somebody holds its ring) and then can.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_recorder_that_stays_away_does_not_stop_the_node() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = ["--size", "512MiB", "--backlog", "1MiB"];
@@ -256,6 +259,7 @@ fn a_recorder_that_stays_away_does_not_stop_the_node() {
 
 /// A recorder that died is no reason to lose what the node said last.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_came_before_the_node_s_end_is_recorded() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = Run::start(folder.path(), &["--size", "512MiB"]);
@@ -270,6 +274,7 @@ fn what_came_before_the_node_s_end_is_recorded() {
 /// Only both deaths would reach the node. The next run has a FIFO of its own,
 /// and a recorder once the other has nothing left to read.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_killed_wrapper_leaves_the_recorder_with_the_fifo() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut run = Run::start(folder.path(), &["--size", "512MiB"]);
@@ -360,6 +365,7 @@ fn held(folder: &Path) -> (PathBuf, File) {
 /// The manager holds the FIFO: a node writes on over the death of a recorder,
 /// and only what that one had read is missing.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_fifo_that_systemd_holds_outlives_the_recorder() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");
@@ -413,6 +419,7 @@ fn a_fifo_that_systemd_holds_outlives_the_recorder() {
 
 /// A recorder that died may have had the beginning of the line that comes next.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn the_rest_of_a_line_is_no_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");

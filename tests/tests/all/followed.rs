@@ -151,6 +151,7 @@ fn all(lines: u64) -> Vec<u64> {
 /// logrotate's `create`, and a node that opens the new file when it gets to it: what
 /// it writes into the old one until then comes first.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_file_that_was_rotated_is_read_until_its_writer_is_done_with_it() {
     let mut scene = Scene::new();
     scene.write(10);
@@ -501,6 +502,7 @@ fn a_source_that_cannot_be_read_is_told_once() {
 /// Random histories of one writer and its file. HALTBOX_LONG=1 plays 2,400;
 /// HALTBOX_HISTORY=SEED plays the one of that seed alone.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_line_of_a_followed_file_is_recorded_or_missed_in_words() {
     programs();
     if let Ok(seed) = std::env::var("HALTBOX_HISTORY") {

@@ -748,6 +748,7 @@ fn told_by_run(folder: &Path, parts: &Parts, _quotes: &[String; 2]) -> String {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_second_divergence_at_one_height_is_told() {
     for heard in [Heard::Files, Heard::Pipe, Heard::Run] {
         for slog_differs in [true, false] {

@@ -19,6 +19,7 @@ impl Drop for Ended {
 
 /// Reads a ring again and again while a process writes it as fast as it can.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_live_ring_shows_no_wrong_line_and_no_false_gap() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ring, acks) = (folder.path().join("ring"), folder.path().join("acks"));

@@ -185,6 +185,7 @@ fn a_flood_of_half_open_connections_starves_nobody() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_port_that_is_taken_is_told_and_tried_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

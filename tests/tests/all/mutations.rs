@@ -143,6 +143,7 @@ fn judge(base: &Slog, seed: u64, share: usize) -> Judged {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_mutation_is_told_for_what_it_is() {
     let base = Slog::new(&excerpt("honest-a"));
     let all = report(&judge(&base, 20, if long() { 60 } else { 6 }));

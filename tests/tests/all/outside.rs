@@ -114,6 +114,7 @@ fn through_pipe(file: &Path, arguments: &str) -> Output {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_can_be_read_once_is_read_as_the_file_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let slog = folder.path().join("slog");

@@ -139,6 +139,7 @@ fn check_delivered(image: &Vec<u8>, view: &RingView, written: u64, number: u64) 
 
 /// A writer goes on after a power cut, and what was there stays.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_writer_goes_on_after_a_power_cut() {
     let folder = tempfile::tempdir().expect("a folder");
     let (taken, _) = snapshots(folder.path());

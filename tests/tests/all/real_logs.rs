@@ -65,6 +65,7 @@ fn chosen_cases() -> Vec<Case> {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_case_comes_out_as_expected() {
     every_case_comes_by(Way::File);
 }
@@ -101,6 +102,7 @@ fn every_case_comes_by(way: Way) {
 
 /// All of them in the long form; a seed chooses some for the short one.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_layout_and_way_in_comes_out_the_same() {
     let mut random = Random::seeded(15);
     let mut plays = Vec::new();
@@ -252,6 +254,7 @@ fn alarmed(layout: &Layout, blocks: u64, seed: u64) -> Option<String> {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn words_of_others_give_no_box_and_no_alert_in_any_layout() {
     let mut random = Random::seeded(7);
     let blocks = if long() { 10_000 } else { 200 };

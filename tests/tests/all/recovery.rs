@@ -342,6 +342,7 @@ const BEGIN: &str = r#"{"type":"cosmic-swingset-begin-block","blockHeight":7,"bl
 /// A node and its recorder are started again and again all night: the marks of a
 /// thousand sessions leave what was found where it was.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_thousand_sessions_leave_the_first_evidence() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ring");

@@ -79,6 +79,7 @@ fn the_node_s_output_and_exit_code_come_through() {
 
 /// As one that panics at its start: the recorder may begin later than it ends.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_node_that_ends_at_once_is_recorded() {
     let folder = tempfile::tempdir().expect("a folder");
     for round in 0..10 {
@@ -257,6 +258,7 @@ fn a_recorder_with_other_options_is_not_taken_for_the_node_s() {
 /// is asked nothing more. A stand-in: it holds the ring and answers as one that does
 /// not know the question.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn an_older_recorder_is_named_and_left_at_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");
@@ -321,6 +323,7 @@ fn an_older_recorder_is_named_and_left_at_work() {
 
 /// An update replaces the program while a node is at work for weeks.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_recorder_is_started_again_though_its_program_was_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, bin) = (folder.path().join("node"), folder.path().join("bin"));
@@ -493,6 +496,7 @@ const WAITING: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 /// Supervisors wait for the exit code. The recorder does what is left as soon as
 /// it can.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn the_node_s_end_waits_for_no_recorder() {
     let folder = tempfile::tempdir().expect("a folder");
     for (number, options) in [&["--fifo"][..], &["--tee"], &[]].into_iter().enumerate() {

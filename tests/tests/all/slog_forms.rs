@@ -59,6 +59,7 @@ fn the_sender_here_writes_what_agoric_s_own_writes() {
 
 /// What Agoric's own sender wrote is read, block by block and crank by crank.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn lines_with_a_context_are_read_and_have_no_hash() {
     let folder = tempfile::tempdir().expect("a folder");
     let wrapped = root().join(CONTEXT);
@@ -83,6 +84,7 @@ fn lines_with_a_context_are_read_and_have_no_hash() {
 /// Members are not put back into what is copied: an entry made up here would look
 /// like the host's own, and have a HASH.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn copies_keep_the_lines_as_they_stand() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = zstd_dc(&root().join(CONTEXT));
@@ -112,6 +114,7 @@ fn copies_keep_the_lines_as_they_stand() {
 
 /// A sender of this form, its recorder, and the box of a block.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_box_of_such_a_slog_has_no_hash() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = zstd_dc(&root().join(CONTEXT));
@@ -138,6 +141,7 @@ fn verdict(found: &(i32, Value)) -> String {
 /// Hundreds of slogs, each as its own sender writes it. It must never be accused of what
 /// was taken out of it, nor pass as equal; and what it still shows is found.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn nobody_is_accused_of_what_a_sender_left_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let base = excerpt("honest-a");
@@ -256,6 +260,7 @@ fn member_mutations(base: &Slog) -> Vec<(String, String, Vec<u8>)> {
 /// What a line tells of a member is compared, and what it does not tell is neither
 /// called different nor equal.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn every_member_that_a_line_tells_is_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let excerpt = Slog::new(&excerpt("honest-a"));
@@ -305,6 +310,7 @@ fn is_made_of_entries(slog: &[u8]) -> bool {
 /// Where the sender's own state leads it to leave entries out, or to call an execution
 /// a replay.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_the_sender_left_out_is_no_difference() {
     let folder = tempfile::tempdir().expect("a folder");
     let base = Slog::new(&excerpt("honest-a"));
@@ -545,6 +551,7 @@ fn block_files_of_a_node_that_was_started_again() {
 /// An operator who gave the recorder another form of slog must not hear that all is
 /// well.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_slog_without_one_known_entry_is_told_everywhere() {
     let folder = tempfile::tempdir().expect("a folder");
     let lines: String = (0..150)

@@ -141,6 +141,7 @@ fn nothing_needs_attention_only_while_blocks_come() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_recorder_that_was_killed_or_stopped_is_told() {
     let place = Place::new();
     let (code, said) = asked(&place.dir(), &[]);

@@ -364,6 +364,7 @@ const PAIRS: [(&str, Each, Each, bool, &str, &str); 10] = [
 ];
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn what_nothing_came_of_and_what_only_one_records_accuses_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
     for (index, (what, one, other, hash_too, verdict, place)) in PAIRS.iter().enumerate() {

@@ -116,6 +116,7 @@ fn a_proposal_lasts(version: Version) {
 /// No log tells of anything: the RPC alone shows a height that stands still and
 /// a proposal with another hash, round after round.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_proposal_that_lasts_is_frozen_as_a_doubt() {
     std::thread::scope(|scope| {
         for version in VERSIONS {
@@ -126,6 +127,7 @@ fn a_proposal_that_lasts_is_frozen_as_a_doubt() {
 
 /// A consensus that ended stays in its round: then time has to do.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_round_that_never_ends_is_frozen_by_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = Comet::start(Version::V038, H);
@@ -141,6 +143,7 @@ fn a_round_that_never_ends_is_frozen_by_time() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_divergent_proposer_is_let_go_with_the_next_block() {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = Comet::start(Version::V038, H);
@@ -193,6 +196,7 @@ fn peers_that_contradict_prove_it() {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn peers_that_agree_confirm_and_peers_at_odds_decide_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let peers = [
@@ -224,6 +228,7 @@ fn peers_that_agree_confirm_and_peers_at_odds_decide_nothing() {
 
 /// Whatever a node that is asked does, it is told once and decides nothing.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn trouble_with_a_witness_is_never_a_verdict() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = Comet::start(Version::V038, H);

@@ -121,6 +121,7 @@ fn ask(base: &Slog, folder: &Path, random: &mut Random, counts: &mut Counts, unt
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn nobody_honest_is_accused_and_no_difference_is_called_identical() {
     let mut random = Random::seeded(30);
     let folder = tempfile::tempdir().expect("a folder");
@@ -168,6 +169,7 @@ fn every_kind_alone_accuses_nobody() {
 /// A crash before every line of every block: of small ones in all ways to start again,
 /// and in the long form of two real ones with 9,500 lines.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn a_crash_at_every_line() {
     let mut random = Random::seeded(32);
     let folder = tempfile::tempdir().expect("a folder");
@@ -225,6 +227,7 @@ fn shares_are_of_what_was_asked() {
 
 /// Hosts that run transactions: started and killed at other heights, with other tracers.
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn hosts_that_restart_and_trace_otherwise_accuse_nobody() {
     let mut random = Random::seeded(33);
     let folder = tempfile::tempdir().expect("a folder");

@@ -707,6 +707,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 99] = [
 ];
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn pairs_of_recordings_are_judged_by_what_both_tell() {
     let folder = tempfile::tempdir().expect("a folder");
     for (index, (what, one, other, verdict, words)) in PAIRS.iter().enumerate() {
@@ -973,6 +974,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
 ];
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn fingerprints_tell_another_state() {
     let folder = tempfile::tempdir().expect("a folder");
     for (what, one, other, code, words) in PRINTS {

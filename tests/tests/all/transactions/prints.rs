@@ -102,6 +102,7 @@ fn fault(told: &Finding, of_prints: &Finding) -> Option<&'static str> {
 }
 
 #[test]
+#[ignore = "long; `-- --ignored` runs it"]
 fn fingerprints_never_contradict_their_recordings() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
