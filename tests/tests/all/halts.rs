@@ -8,6 +8,8 @@ use std::process::Stdio;
 
 use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, app_hash, wrong};
 use haltbox_tests::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// The height that is in dispute.
 const H: u64 = 7;
@@ -434,10 +436,12 @@ fn failing(node: &mut Node, height: u64) {
 fn a_box_is_announced() {
     let folder = tempfile::tempdir().expect("a folder");
     let (dir, told) = (folder.path().join("node"), folder.path().join("told"));
+    let pid = folder.path().join("pid");
     let command = format!(
-        "echo \"$HALTBOX_HEIGHT $HALTBOX_STATE $HALTBOX_NAME $HALTBOX_REASON\" >> {0}; \
-         test -f \"$HALTBOX_BOX\" && echo there >> {0}; sleep 300",
-        text(&told)
+        "echo $$ > {1}; echo \"$HALTBOX_HEIGHT $HALTBOX_STATE $HALTBOX_NAME $HALTBOX_REASON\" >> {0}; \
+         test -f \"$HALTBOX_BOX\" && echo there >> {0}; exec sleep 300",
+        text(&told),
+        text(&pid)
     );
     let more = ["--on-freeze", &command, "--upload-hint", "to the thread"];
     let followed = follow(folder.path(), &more);
@@ -464,6 +468,9 @@ fn a_box_is_announced() {
         begun.elapsed() < std::time::Duration::from_secs(10),
         "the command held up the end"
     );
+    let pid = std::fs::read_to_string(pid).expect("its process id");
+    let pid = pid.trim().parse().expect("a number");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the command outlives the recorder");
 }
 
 /// Of two failures one box fits: the newest stays, and the other is named.

@@ -246,7 +246,7 @@ fn a_line_without_an_end_takes_no_other_with_it() {
 fn what_the_node_prints_is_shown_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("node");
-    let mut wrapper = start(&dir, Stdio::piped(), "printf 'a prompt'; sleep 600");
+    let mut wrapper = start(&dir, Stdio::piped(), "printf 'a prompt'; exec sleep 600");
     let mut shown = wrapper.stdout.take().expect("a pipe");
     let mut prompt = [0; 8];
     let begun = Instant::now();
