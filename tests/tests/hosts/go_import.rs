@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use haltbox_tests::go_module::{go, linked, linked_into_programs, module};
-use haltbox_tests::toolchain::toolchain;
+use haltbox_tests::go_module::{go, link_into_programs, module};
+use haltbox_tests::toolchain::needs;
 use haltbox_tests::{root, text};
 
 const TOP: &str = "github.com/haltbox/haltbox/ffi/go";
@@ -22,11 +22,10 @@ struct Checkout {
 }
 
 impl Checkout {
-    /// `None`, and a printed line, without Go or git.
-    fn made() -> Option<Checkout> {
-        if !(toolchain("git") && linked() && linked_into_programs()) {
-            return None;
-        }
+    /// Needs Go and git.
+    fn made() -> Checkout {
+        needs("git");
+        link_into_programs();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.expect("a clock after 1970").as_nanos();
         // Nobody's module cache has another module of this version.
@@ -38,7 +37,7 @@ impl Checkout {
         checkout.git(&["add", "--all"]);
         checkout.git(&["commit", "--quiet", "--message=a copy"]);
         checkout.fill_libraries();
-        Some(checkout)
+        checkout
     }
 
     fn repository(&self) -> PathBuf {
@@ -245,10 +244,9 @@ func main() {
 "#;
 
 #[test]
+#[ignore = "needs Go; `-- --ignored` runs it"]
 fn the_tool_that_releases_is_formatted_vetted_and_tidy() {
-    if !toolchain("go") {
-        return;
-    }
+    needs("go");
     let tool = root().join("packaging/go");
     let unformatted = Command::new("gofmt").arg("-l").arg(&tool).output();
     let unformatted = unformatted.expect("gofmt comes with go").stdout;
@@ -258,10 +256,9 @@ fn the_tool_that_releases_is_formatted_vetted_and_tidy() {
 }
 
 #[test]
+#[ignore = "needs Go and git; `-- --ignored` runs it"]
 fn an_importer_gets_the_libraries_with_the_module() {
-    let Some(checkout) = Checkout::made() else {
-        return;
-    };
+    let checkout = Checkout::made();
     let release = checkout.released();
     let importer = release.importer(&["", "/abci", "/cometlog"], MAIN);
     let asked = fs::read_to_string(importer.path("go.mod")).expect("a file");
@@ -307,10 +304,9 @@ fn vendors(importer: &Importer) {
 
 /// Each in a module of its own: they ask for different releases of the SDK.
 #[test]
+#[ignore = "needs Go and git; `-- --ignored` runs it"]
 fn an_importer_gets_the_adapters_of_the_cosmos_sdk() {
-    let Some(checkout) = Checkout::made() else {
-        return;
-    };
+    let checkout = Checkout::made();
     let release = checkout.released();
     for name in ["/sdk", "/sdk47", "/sdk54"] {
         let source = format!("package chain\n\nimport _ \"{TOP}{name}\"\n");
@@ -320,10 +316,9 @@ fn an_importer_gets_the_adapters_of_the_cosmos_sdk() {
 }
 
 #[test]
+#[ignore = "needs Go and git; `-- --ignored` runs it"]
 fn a_release_of_the_go_modules_changes_nothing_but_tags() {
-    let Some(checkout) = Checkout::made() else {
-        return;
-    };
+    let checkout = Checkout::made();
     let state = || {
         let branches = checkout.git(&["branch", "--list", "--all", "--verbose"]);
         let changes = checkout.git(&["status", "--porcelain"]);
@@ -344,10 +339,9 @@ fn a_release_of_the_go_modules_changes_nothing_but_tags() {
 }
 
 #[test]
+#[ignore = "needs Go and git; `-- --ignored` runs it"]
 fn a_release_of_the_go_modules_is_of_one_commit_and_made_once() {
-    let Some(checkout) = Checkout::made() else {
-        return;
-    };
+    let checkout = Checkout::made();
     let refuses = |version: &str, why: &str| {
         let done = checkout.release(version);
         assert_eq!(done.status.code(), Some(2), "{}", said(&done));
