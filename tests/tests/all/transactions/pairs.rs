@@ -331,7 +331,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 99] = [
         "start [1=A tx:0 0.r:bank/01=1 0.r:bank/02=2 0.w:bank/03=3 ] [2=B tx:0 0.w:bank/08=1 tx:1 1.r:bank/01=1 1.r:bank/02=2 1.w:bank/03=4 ]",
         "start [1=A tx:0 0.r:bank/02=2 0.r:bank/01=1 0.w:bank/03=3 ] [2=C tx:0 0.w:bank/08=1 tx:1 1.r:bank/02=2 1.r:bank/01=1 1.w:bank/03=5 ]",
         "order differs",
-        "height 2, tx 1, op 0, op-read",
+        "height 2, tx 1, op 1, op-read",
     ),
     (
         "reads in another order, and a write of which the AppHash tells nothing",
