@@ -6,6 +6,10 @@
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
 //! second fetches the entries ([`evidence`]) and tells the class ([`classify`]).
 //! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
+//!
+//! [`diff`] reads, and hands on a [`finding`]: what is concluded, what weakens that, and what
+//! should be known besides, as data. This module has no words for people: a new cause or remark
+//! is a variant here and a sentence in [`crate::report`], and the compiler asks for both.
 
 mod app_hash_dispute;
 mod attempts;

@@ -3,26 +3,40 @@
 //! type, is the crate `haltbox-cli`.
 //!
 //! ```text
-//! file, folder --> Source --> Item --> Placer --> Survey             what a recording holds
+//! file, folder --> Source --> Item --> Placer --> Survey              what a recording holds
 //!                     |
-//!                     +--> tape --> compare --> Document --> report  where two recordings part
+//!                     +--> tape --> compare --> Finding --> report    where two recordings part
 //! ```
+//!
+//! What a box holds:
 //!
 //! ```no_run
 //! use haltbox_model::Profile;
-//! use haltbox_reader::compare::{diff, party::Party};
-//! use haltbox_reader::{Survey, open, report};
+//! use haltbox_reader::{Survey, open};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = open("12-3f9a.box".as_ref())?;
+//! for block in &Survey::of(&source, &Profile::builtin("agoric")?)?.blocks {
+//!     println!("height {} attempt {}", block.height, block.attempt);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where two nodes part:
+//!
+//! ```no_run
+//! use haltbox_model::Profile;
+//! use haltbox_reader::compare::{diff::diff, party::Party};
+//! use haltbox_reader::{open, report::text};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let profile = Profile::builtin("agoric")?;
-//! let party = |path: &str| -> Result<Party, Box<dyn std::error::Error>> {
-//!     Ok(Party::new(path.into(), open(path.as_ref())?, profile.clone()))
-//! };
-//! let (a, b) = (party("a.box")?, party("b.box")?);
-//! for block in &Survey::of(&a.source, &profile)?.blocks {
-//!     println!("height {} attempt {}", block.height, block.attempt);
-//! }
-//! println!("{}", report::summary::words(&diff::diff(&a, &b)?));
+//! let a = Party::new("a.box".into(), open("a.box".as_ref())?, profile.clone());
+//! let b = Party::new("b.box".into(), open("b.box".as_ref())?, profile);
+//! let finding = diff(&a, &b)?;
+//! println!("{}", finding.verdict().name());
+//! print!("{}", text::text(&finding, text::Colour(false)));
 //! # Ok(())
 //! # }
 //! ```
@@ -46,7 +60,7 @@
 //! | [`vocabulary`], [`values`] | what an entry means to a comparison; entries by their values |
 //! | [`tape`] | a recording as blocks of steps, each with a digest |
 //! | [`compare`] | finds the first step at which two recordings part, and the class of the fault |
-//! | [`report`] | writes the answer as text, as a page, and as incidents |
+//! | [`report`] | puts what was found into words: text, JSON, a page; and incidents |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agoric_ring;
