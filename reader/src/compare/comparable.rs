@@ -66,13 +66,13 @@ fn by_digests(a: &Party, b: &Party, comparison: &Comparison) -> Option<Incompara
     let hashless = [one, other].map(|side| side.summary.without_hashes > 0);
     let apart = comparison.apart > 0 || comparison.whole == 0 && hashless[0] != hashless[1];
     let is_print = prints[0] || prints[1];
-    (is_print && apart && comparison.parting.is_none()).then(|| {
-        Incomparable::Crankhashes(match hashless {
-            [true, true] => Who::Both,
-            [true, false] => Who::One(Side::A),
-            _ => Who::One(Side::B),
-        })
-    })
+    let who = match hashless {
+        [true, true] => Who::Both,
+        [true, false] => Who::One(Side::A),
+        _ => Who::One(Side::B),
+    };
+    let is_apart = is_print && apart && comparison.parting.is_none();
+    is_apart.then_some(Incomparable::Crankhashes(who))
 }
 
 fn without_whole_height(comparison: &Comparison) -> Option<Incomparable> {

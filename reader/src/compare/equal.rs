@@ -17,7 +17,7 @@ pub(super) fn conclude(
     judgements: Option<&Judgements>,
 ) -> Conclusion {
     if let Some(dissent) = judgements.and_then(|judgements| judgements.certain.clone()) {
-        let is_final = true;
+        let (dissent, is_final) = (Box::new(dissent), true);
         return Conclusion::Recorders { dissent, is_final };
     }
     if let Some(at) = comparison.activity {
@@ -29,7 +29,7 @@ pub(super) fn conclude(
         return Conclusion::Undecided(undecided);
     }
     if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.clone()) {
-        let is_final = false;
+        let (dissent, is_final) = (Box::new(dissent), false);
         return Conclusion::Recorders { dissent, is_final };
     }
     if let Some(outcome) = outcome(parties, comparison) {

@@ -96,7 +96,7 @@ pub enum Conclusion {
     /// The blocks are equal, and what the two recorders say of them is not.
     Recorders {
         /// What they say.
-        dissent: Dissent,
+        dissent: Box<Dissent>,
         /// Nothing can change either of the two any more.
         is_final: bool,
     },
