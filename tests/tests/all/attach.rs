@@ -472,6 +472,47 @@ fn a_ring_that_the_host_renews_is_followed_on() {
     assert_eq!(names(&node.dir), [name_of(6)]);
 }
 
+/// The log of a node whose blocks are replaced, as op-node prints it.
+fn replaced(height: u64) -> String {
+    format!(
+        "{{\"lvl\":\"info\",\"msg\":\"Invalidating block\",\"block\":\"BlockSeal(hash:0x{}, \
+         number:{height}, time:1)\"}}\n",
+        "ab".repeat(32)
+    )
+}
+
+/// The slog of one host with the log of another, as a profile file.
+fn of_replaced_blocks(folder: &Path) -> PathBuf {
+    let builtin = |name: &str| -> serde_json::Value {
+        let file = root().join(format!("recorder/model/profiles/{name}.json"));
+        serde_json::from_slice(&std::fs::read(file).expect("a profile")).expect("JSON")
+    };
+    let mut profile = builtin("agoric");
+    profile["node"] = builtin("op-node")["node"].take();
+    let path = folder.join("profile.json");
+    std::fs::write(&path, profile.to_string()).expect("a profile");
+    path
+}
+
+/// A node that replaces block after block gets as many boxes at once as beside a recorder
+/// of its own.
+#[test]
+fn a_storm_of_blocks_that_do_not_stand_brings_few_boxes_beside_a_ring_too() {
+    let mut node = Node::start();
+    let profile = of_replaced_blocks(node.dir.parent().expect("a folder"));
+    let more = ["--node-log", text(&node.log), "--profile", text(&profile)];
+    let watcher = attached(&node.dir, &more);
+    watcher.wait_for("attached to");
+    (1..=12).for_each(|height| node.host().execute(height));
+    node.settle(12);
+    let breaks: String = (1..=12).map(replaced).collect();
+    node.say(breaks.as_bytes());
+    watcher.wait_for("many blocks are in doubt: more boxes follow within minutes");
+    wait_until("the first boxes", || boxes(&node.dir).len() >= 8);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(boxes(&node.dir).len(), 8, "{}", watcher.said());
+}
+
 /// Segments of the ring are used again meanwhile, and the one beside it restarts.
 #[test]
 #[ignore = "long; `-- --ignored` runs it"]

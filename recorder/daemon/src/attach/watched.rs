@@ -82,8 +82,8 @@ impl Watched {
         self.inode == inode
     }
 
-    /// Attempts that a box is wanted of: those that diverged or do not stand, and those
-    /// whose mismatch is not proved but lasts.
+    /// Attempts that a box is wanted of: those that diverged, and those whose mismatch is not
+    /// proved but lasts. Of those that do not stand the triggers bring some at a time.
     ///
     /// `blocks` are as the ring tells of them, `life` as all do: what the log saw
     /// lasts by other rules.
@@ -107,9 +107,9 @@ impl Watched {
         };
         let due = life.blocks().iter().filter(|block| {
             let wanted = match block.finding() {
-                Finding::Broken | Finding::Proved => true,
+                Finding::Proved => true,
                 Finding::Doubt => lasts(block.of),
-                Finding::Nothing => false,
+                Finding::Broken | Finding::Nothing => false,
             };
             wanted && block.frozen.is_none()
         });
@@ -170,9 +170,6 @@ fn is_doubted(block: &Block) -> bool {
 
 fn reason_of(block: &Block) -> String {
     let field = block.why.as_deref().unwrap_or("AppHash");
-    if block.finding() == Finding::Broken {
-        return field.to_owned();
-    }
     match block.app_hash.zip(block.network) {
         Some((local, network)) => differs(field, &local, &network),
         None => format!("{field} differs"),
