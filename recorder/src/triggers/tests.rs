@@ -484,6 +484,9 @@ fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
         let given = scene.triggers.due(&scene.life, scene.now);
         assert_eq!(given.len(), due, "{what}: {given:?}");
     }
+    // A ring that is renewed numbers its attempts as the last one did.
+    scene.triggers.another_ring();
+    assert_eq!(scene.triggers.due(&scene.life, scene.now).len(), 1);
     // The next session.
     scene.triggers = Triggers::new(Policy::default());
     scene.look();
