@@ -218,7 +218,7 @@ fn name_bytes(name: &InputName) -> Vec<u8> {
 }
 
 fn parse_name(bytes: &[u8]) -> io::Result<InputName> {
-    let broken = || wrong("tells an input whose name cannot be read");
+    let broken = || wrong("contains an input whose name cannot be read");
     let [flags, length, rest @ ..] = bytes else {
         return Err(broken());
     };
@@ -239,7 +239,7 @@ fn parse_names(bytes: &[u8]) -> io::Result<Vec<InputName>> {
     for name in bytes.chunks_exact(NAME).map(parse_name) {
         let name = name?;
         if names.iter().any(|known| is_same_input(known, &name)) {
-            return Err(wrong(&format!("tells the input {} twice", name.name)));
+            return Err(wrong(&format!("contains the input {} twice", name.name)));
         }
         names.push(name);
     }
@@ -724,7 +724,7 @@ fn parse_block(bytes: &[u8], version: Version) -> BlockPrint {
 fn inputs_of(version: Version, head: &[u8]) -> io::Result<usize> {
     match (version, word(head, INPUTS)) {
         (Version::Fourth, count) if count > MOST_INPUTS as u64 => Err(wrong(&format!(
-            "tells of {count} inputs; at most {MOST_INPUTS} are read"
+            "contains {count} inputs; at most {MOST_INPUTS} are read"
         ))),
         (Version::Fourth, count) => Ok(count as usize),
         _ => Ok(0),

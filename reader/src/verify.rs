@@ -141,12 +141,12 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
     let forgotten = match reads.forgotten {
         0 => "",
         _ => {
-            "; a block wrote more than is remembered of one: what was known by then was \
-             forgotten, and its later reads are not checked"
+            "; a block wrote more than fits in memory: the values known by then were dropped, \
+             so its later reads are not checked"
         }
     };
     let what = format!(
-        "{} reads checked, {} do not match; {} of keys that nothing was recorded of before{untold}{forgotten}",
+        "{} reads checked, {} do not match; {} of keys without an earlier recorded write{untold}{forgotten}",
         reads.checked, reads.wrong_count, reads.unknown
     );
     findings.push(Finding::note("reads", what));

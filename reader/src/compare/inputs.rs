@@ -103,7 +103,7 @@ pub enum InputsAgreement {
     },
     /// They are the same.
     Same {
-        /// At so many heights that both tell.
+        /// At so many heights where both recorded them.
         heights: u64,
         /// What is told, and at how many of them.
         names: Vec<(String, u64)>,

@@ -268,28 +268,28 @@ pub fn own_input(own: &OtherOwn, sides: [&str; 2]) -> String {
         None => String::new(),
     };
     format!(
-        "{name} differs between {a} and {b} at height {height}{more}{values}: each node's own, \
-         which is not compared and accuses nobody, and may still be why they part"
+        "{name} differs between {a} and {b} at height {height}{more}{values}: it is local \
+         to each node, so it decides nothing, but it may be the reason why they differ"
     )
 }
 
 fn inputs(agreement: &InputsAgreement) -> String {
     match agreement {
         InputsAgreement::Differ { height, names } => format!(
-            "what the blocks were given is not the same from height {height} on: {}",
+            "the inputs of the blocks differ from height {height} on: {}",
             names.join(", ")
         ),
         InputsAgreement::Same { heights, names } => {
             let at = match heights {
-                1 => "at the one height that both tell".to_owned(),
-                heights => format!("at all {heights} heights that both tell"),
+                1 => "at the one height where both recorded them".to_owned(),
+                heights => format!("at all {heights} heights where both recorded them"),
             };
             let names = names.iter().map(|(name, times)| match times {
                 times if times == heights => name.clone(),
                 times => format!("{name} (at {times} of them)"),
             });
             let names = names.collect::<Vec<_>>().join(", ");
-            format!("what the blocks were given is the same {at}: {names}")
+            format!("the inputs of the blocks are equal {at}: {names}")
         }
     }
 }

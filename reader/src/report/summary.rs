@@ -394,7 +394,7 @@ fn extra(difference: &Difference, side: Side, count: usize, of: Surplus) -> Stri
 
 /// A block was given something else, by the names of the inputs.
 fn other_inputs(names: &[String]) -> String {
-    format!("the block was given another input: {}", names.join(", "))
+    format!("the block had another input: {}", names.join(", "))
 }
 
 // ---- digests ----

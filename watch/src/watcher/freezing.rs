@@ -82,7 +82,7 @@ type Written = HashMap<(ChainId, Attempt), String>;
 
 impl Job {
     fn freeze(self, written: &mut Written, budget: Budget) -> Result<String, String> {
-        let of = self.of.ok_or("its block is no longer on the tape")?;
+        let of = self.of.ok_or("its block is no longer in the ring")?;
         if let Some(name) = written.get(&(self.chain, of)) {
             return Ok(name.clone());
         }

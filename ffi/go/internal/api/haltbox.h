@@ -2,7 +2,7 @@
  * Haltbox: a flight recorder for consensus failures, inside a host.
  *
  * A host records what it executes, line by line, into a ring on disk that survives a kill at
- * any instruction, and lets go of a block once the network agrees with it. When its AppHash
+ * any instruction, and releases a block once the network agrees with it. When its AppHash
  * turns out to differ, a black box named HEIGHT-HASH is frozen:
  *
  *     haltbox_options options = {0};
@@ -21,7 +21,7 @@
  *
  *     haltbox_close(&recorder);
  *
- * docs/embedding.md tells it at length.
+ * docs/embedding.md has the details.
  *
  * What it does to the process
  *

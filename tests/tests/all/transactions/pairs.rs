@@ -93,7 +93,7 @@ const PAIRS: [(&str, &str, &str, &str, &str); 99] = [
         "start [1=A given:txsDigest=a,local.config=a,local.params=e std ] [2=B given:txsDigest=b,local.config=a r:bank/01=1 w:bank/01=1 ]",
         "start [1=A given:txsDigest=a,local.config=a,local.params=f std ] [2=C given:txsDigest=b,local.config=b r:bank/01=1 w:bank/01=2 ]",
         "execution differs",
-        "each node's own, which is not compared and accuses nobody",
+        "it is local to each node, so it decides nothing",
     ),
     (
         "another block that is a proposal, and begins alike",
@@ -892,7 +892,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b,lastCommit=a std ]",
         "start [1=A given:txsDigest=a std ] [2=C given:txsDigest=b,lastCommit=a r:bank/01=1 w:bank/01=2 ]",
         1,
-        "what the blocks were given is the same at all 2 heights that both tell: time, txs, votes (at 1 of them)",
+        "the inputs of the blocks are equal at all 2 heights where both recorded them: time, txs, votes (at 1 of them)",
     ),
     (
         "transactions that one side alone tells",
@@ -920,7 +920,7 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A given:txsDigest=a std ] [2=B std ] [3=C/b given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] start [3=D/c given:txsDigest=c std ]",
         2,
-        "The first difference comes directly after missing heights, which may contain its cause: the block was given another input: txs",
+        "The first difference comes directly after missing heights, which may contain its cause: the block had another input: txs",
     ),
     (
         "the decided block, which a side begins on its proposal and executes otherwise",
