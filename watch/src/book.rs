@@ -27,39 +27,11 @@ use alloy_primitives::B256;
 use crate::chain::Heads;
 use crate::dependency_set::DependencySet;
 use crate::finder::{Declaration, Found};
-use crate::message::{ChainId, Digested, Malformed, Message};
+use crate::message::{ChainId, Digested, Malformed, Message, Site};
 use crate::validity::{Broken, Executing, Told, Validity, judge};
 use chain::{Chain, Held};
 use doom::Doom;
 use open::{ExecutingBlock, Open};
-
-/// The place where a message is executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Site {
-    /// The chain.
-    pub chain: ChainId,
-    /// Height of the block.
-    pub number: u64,
-    /// Its hash.
-    pub block: B256,
-    /// Number of the executing log among all logs of the block.
-    pub log: u32,
-    /// The transaction.
-    pub transaction: B256,
-}
-
-impl std::fmt::Display for Site {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Site {
-            chain,
-            number,
-            log,
-            transaction,
-            ..
-        } = self;
-        write!(f, "chain {chain} block {number} log {log} tx {transaction}")
-    }
-}
 
 /// A log of the inbox, parsed.
 pub type Executed = Result<Message, Malformed>;

@@ -14,7 +14,6 @@ mod bench;
 pub mod command;
 mod finals;
 mod server;
-pub mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

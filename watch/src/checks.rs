@@ -28,10 +28,10 @@ use haltbox_daemon::intake::Place;
 use haltbox_recorder::host::HostRecorder;
 
 use crate::access_list::Declared;
-use crate::check::stages::{self, Outcome, Stage};
 use crate::incident::Record;
 use crate::message::ChainId;
 use crate::opinion::{Opinion, Opinions, Question, Says};
+use crate::stages::{self, Outcome, Stage};
 use feed::Feed;
 use haltbox_recorder::clock::now_ms;
 use keeper::{Counts, Keeper};

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
-use crate::book::{Change, Executed, Site, Standing};
-use crate::message::ChainId;
+use crate::book::{Change, Executed, Standing};
+use crate::message::{ChainId, Site};
 
 /// How far an invalid message got, in the order of the damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

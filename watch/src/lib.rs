@@ -15,6 +15,7 @@
 //! | [`rpc`], [`chain`] | JSON-RPC; heads, blocks and logs of a chain's nodes |
 //! | [`check`] | the light check of an access list, as a command and as a server |
 //! | [`checks`] | checks by other programs, by stage: for the tape and the metrics |
+//! | [`stages`] | the stages at which a transaction is checked, and their counts and times |
 //! | [`finder`] | follows one chain block by block, and finds reorgs |
 //! | [`bridge`] | the ETH that messages move |
 //! | [`book`] | all unsettled messages, and their standing |
@@ -85,6 +86,7 @@ pub mod metrics;
 pub mod opinion;
 pub mod pages;
 pub mod rpc;
+pub mod stages;
 pub mod tape;
 pub mod validity;
 mod watched_chain;

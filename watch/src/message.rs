@@ -238,6 +238,34 @@ fn fits<T: TryFrom<U256>>(value: U256, member: &'static str) -> Result<T, Malfor
     T::try_from(value).map_err(|_| Malformed::TooLarge(member))
 }
 
+/// The place where a message is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// The chain.
+    pub chain: ChainId,
+    /// Height of the block.
+    pub number: u64,
+    /// Its hash.
+    pub block: B256,
+    /// Number of the executing log among all logs of the block.
+    pub log: u32,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Site {
+            chain,
+            number,
+            log,
+            transaction,
+            ..
+        } = self;
+        write!(f, "chain {chain} block {number} log {log} tx {transaction}")
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use alloy_primitives::{Bytes, b256, bytes};

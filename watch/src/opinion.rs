@@ -13,8 +13,7 @@ use haltbox_daemon::rpc::Endpoint;
 use serde_json::{Value, json};
 
 use crate::access_list::Declared;
-use crate::book::Site;
-use crate::message::{ChainId, Message};
+use crate::message::{ChainId, Message, Site};
 use crate::rpc::{Call, Client, Told, Trouble};
 
 /// Error code for an invalid message: its log is another one, or does not exist.

@@ -7,11 +7,11 @@ use alloy_primitives::B256;
 use haltbox_recorder::host::HostError;
 
 use crate::alert::Alerts;
-use crate::book::{Change, Site, Standing};
+use crate::book::{Change, Standing};
 use crate::chain::{Header, Heads};
 use crate::finder::{Found, FoundMessage};
 use crate::incident::{Incidents, Record, Shape, Step, identity};
-use crate::message::ChainId;
+use crate::message::{ChainId, Site};
 use crate::tape::{Cursor, Opened, Recalled, Tape};
 
 /// Time between two cursors.

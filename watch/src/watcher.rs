@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use haltbox_daemon::intake::Place;
-use haltbox_recorder::after_freeze::Budget;
+use haltbox_recorder::box_budget::Budget;
 use haltbox_recorder::clock::now_ms;
 use haltbox_recorder::host::HostError;
 use haltbox_recorder::recorder_dir::RecorderDir;

@@ -21,13 +21,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::stages::{self, Board, OncePerMinute, Outcome, Stage};
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
 use crate::checks::written::Samples;
 use crate::checks::{DECLARED, Named, Sample};
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::message::{ChainId, Place};
+use crate::stages::{self, Board, OncePerMinute, Outcome, Stage};
 use crate::validity::{Broken, Descriptor};
 use haltbox_recorder::clock::now_ms;
 

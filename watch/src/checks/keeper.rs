@@ -12,8 +12,8 @@ use alloy_primitives::B256;
 use haltbox_recorder::host::{HostRecorder, Kept};
 
 use super::sample::{Missing, Sample};
-use crate::check::stages::{Board, Outcome};
 use crate::message::ChainId;
+use crate::stages::{Board, Outcome};
 use haltbox_recorder::clock::now_ms;
 
 /// Seconds in which samples may fill the local lane once.
@@ -432,7 +432,7 @@ mod tests {
             other.part = true;
             keeper.take(other);
             assert_eq!(entries().len(), 2);
-            let text = crate::check::stages::text("x", &[(String::new(), &keeper.board)]);
+            let text = crate::stages::text("x", &[(String::new(), &keeper.board)]);
             let line = "x_total{stage=\"mempool-ingress\",verdict=\"accepted\"} 1";
             assert!(text.lines().any(|found| found == line), "{text}");
         });

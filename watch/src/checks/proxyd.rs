@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::sample::{BACKEND, ERROR, Sample, cut};
-use crate::check::stages::{Outcome, Stage};
+use crate::stages::{Outcome, Stage};
 
 /// Most checks that are tracked at a time.
 const OPEN: usize = 4096;

@@ -5,8 +5,8 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::access_list::Declared;
-use crate::check::stages::{Outcome, Stage};
 use crate::message::ChainId;
+use crate::stages::{Outcome, Stage};
 
 /// Most declarations that a sample keeps: an access list can have thousands.
 pub const DECLARED: usize = 64;

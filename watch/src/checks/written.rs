@@ -17,7 +17,7 @@ use haltbox_model::ShowPath;
 use nix::libc::O_NONBLOCK;
 
 use super::sample::Sample;
-use crate::check::stages::OncePerMinute;
+use crate::stages::OncePerMinute;
 
 /// Capacity of the queue, in samples.
 const QUEUE: usize = 4096;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
-use crate::book::Site;
 use crate::message::ChainId;
+use crate::message::Site;
 
 /// The state of endpoints on a tape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 use super::*;
-use crate::book::{Fault, Site, Standing};
+use crate::book::{Fault, Standing};
 use crate::chain::{Block, Header};
 use crate::finder::{Declaration, FoundMessage};
+use crate::message::Site;
 use crate::message::tests::hello;
 use crate::validity::Broken;
 

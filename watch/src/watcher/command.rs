@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use haltbox_daemon::intake::Place;
 use haltbox_daemon::rpc::Endpoint;
-use haltbox_recorder::after_freeze::Budget;
+use haltbox_recorder::box_budget::Budget;
 use haltbox_recorder::size::parse_size;
 
 use super::Options;

@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use haltbox_daemon::console::tell;
 use haltbox_format::mark::Attempt;
 use haltbox_model::ShowPath;
-use haltbox_recorder::after_freeze::{Budget, keep_budget};
+use haltbox_recorder::box_budget::{Budget, keep_budget};
 use haltbox_recorder::host::HostRecorder;
 use haltbox_recorder::recorder_dir::RecorderDir;
 

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use haltbox_recorder::host::HostError;
 
 use super::{Input, Watcher, micros};
-use crate::book::{Book, Change, Site};
+use crate::book::{Book, Change};
 use crate::incident;
-use crate::message::ChainId;
+use crate::message::{ChainId, Site};
 use crate::metrics::Metrics;
 use crate::opinion::{Answer, Asked, Health, Opinion, Opinions, Question, Queue, Says};
 use crate::tape::{Entry, RecalledOpinions};
