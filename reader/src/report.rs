@@ -1,10 +1,10 @@
 //! Answers as people and programs read them. What `haltbox diff` found is put into words here
 //! and nowhere else ([`summary`], [`remarks`], [`requests`]), and laid out as JSON
-//! ([`document`]), on a terminal ([`text`]) and as a page ([`html`]); what `haltbox report`
+//! ([`diff_document`]), on a terminal ([`text`]) and as a page ([`html`]); what `haltbox report`
 //! found as text and page ([`incident`]).
 
 pub mod checks;
-pub mod document;
+pub mod diff_document;
 pub mod html;
 pub mod incident;
 pub mod remarks;

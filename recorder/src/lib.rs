@@ -9,7 +9,7 @@
 //! ```text
 //! host ------> recorder ----> ring (a file, mapped)
 //!   |                           |
-//!   +--> supervisor ----->   freeze ----> blackbox      after_freeze: alert, command, budget
+//!   +--> supervisor ----->   freeze ----> blackbox      after_freeze: alert, command, box_budget
 //!        (triggers)             |
 //!            +----------->   archive                    what the ring overwrites
 //! ```
@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`host`] | the recorder inside a host: the calls an application makes |
 //! | [`triggers`] | decides when trouble becomes a freeze |
-//! | [`after_freeze`] | the alert file, the operator's command and the budget of boxes |
+//! | [`after_freeze`], [`box_budget`] | the alert file and the operator's command; how many boxes a folder holds, and which is removed first |
 //! | [`size`] | reads and writes sizes such as `100MiB` |
 //!
 //! What these stand on, and `haltbox-daemon` with them. A module uses only modules below it:
@@ -68,6 +68,7 @@ pub mod after_freeze;
 pub mod archive;
 pub mod attached;
 pub mod blackbox;
+pub mod box_budget;
 pub mod clock;
 pub mod freeze;
 pub mod freeze_request;

@@ -5,7 +5,7 @@
 //! stand, so that the next opening finds the entries whose marks are missing
 //! and reads those again.
 
-mod boxes;
+mod boxes_of_others;
 mod resuming;
 
 use std::fs::File;

@@ -13,8 +13,8 @@
 //! It knows no ring: its owner reads that, and says where a box comes from.
 
 mod alarms;
+mod backoff;
 mod queue;
-mod retry;
 mod writing;
 
 use std::fs::File;
@@ -37,9 +37,9 @@ use crate::triggers::{Due, Policy};
 use crate::voice::Speaker;
 use alarms::Alarms;
 pub use alarms::Brings;
+pub use backoff::Again;
 use queue::Queue;
 pub use queue::{HeldBy, Wanted};
-pub use retry::Again;
 use writing::Writing;
 
 /// Nobody asks for a box.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use haltbox_model::json;
 
-use super::document::{Document, SideFacts};
+use super::diff_document::{Document, SideFacts};
 use super::text::{caution, consequence_words, covers, place_words, sentence};
 use super::timeline::timeline;
 use crate::compare::changes::Change;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::document::{Document, LastWrite, SideFacts};
+use super::diff_document::{Document, LastWrite, SideFacts};
 use crate::compare::finding::Finding;
 use crate::compare::last_write::Write;
 use crate::compare::location::Location;

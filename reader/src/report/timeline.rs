@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, HeightFacts};
+use super::diff_document::{Document, HeightFacts};
 use crate::vocabulary::Vocabulary;
 
 /// Bars at most: blocks beyond that share one.

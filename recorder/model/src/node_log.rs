@@ -7,13 +7,13 @@
 
 mod breaks;
 mod check;
-mod form;
 mod hash_pattern;
 mod memory;
 mod notice;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod value_template;
 mod weight;
 
 pub use memory::{NodeLog, Unread};
@@ -29,10 +29,10 @@ use crate::event::{Event, FailedOver, Refusal};
 use crate::log_line::{Entry, LogLine};
 use breaks::{BannerRule, BreakRule};
 use check::MAX_TEXT;
-use form::FieldRule;
 use hash_pattern::Pattern;
 use notice::Notice;
 use reading::Reading;
+use value_template::FieldRule;
 
 /// The `node` section of a profile: the meaning of lines in a node's log.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use haltbox_format::mark::Attempt;
 
-use super::retry::Again;
+use super::backoff::Again;
 use crate::archive::ArchivedBlock;
 
 /// A box that is wanted. `A` is who asks for boxes.

@@ -8,7 +8,7 @@ use haltbox_cli::commands::compare;
 use haltbox_model::Profile;
 use haltbox_reader::compare::diff as reader;
 use haltbox_reader::compare::party::Party;
-use haltbox_reader::report::document::Document;
+use haltbox_reader::report::diff_document::Document;
 use haltbox_tests::mutation::honest;
 use haltbox_tests::mutation::mirror::{differences, mirror_faults};
 use haltbox_tests::*;

@@ -11,7 +11,7 @@ use super::progress::watched;
 use super::{Outcome, output, party};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
-use haltbox_reader::report::document::Document;
+use haltbox_reader::report::diff_document::Document;
 use haltbox_reader::report::html;
 use haltbox_reader::report::text::{self, Colour};
 

@@ -9,8 +9,8 @@ use haltbox_format::mark::State;
 use haltbox_model::{Inputs, Outside, Profile, quote};
 use serde::Serialize;
 
-use super::document::{Asked, Document};
 use super::ls::table;
+use super::source_document::{Asked, Document};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::compare::cutter::{self, Depth};
 use haltbox_reader::compare::party::Party;

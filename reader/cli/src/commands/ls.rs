@@ -6,7 +6,7 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::document::{Asked, Document};
+use super::source_document::{Asked, Document};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::source;
 use haltbox_reader::survey::{Row, Survey};

@@ -6,7 +6,6 @@ pub mod completions;
 mod copying;
 pub mod demo;
 pub mod diff;
-mod document;
 pub mod extract;
 pub mod fingerprint;
 pub mod info;
@@ -19,6 +18,7 @@ pub mod redact;
 pub mod report;
 mod selected;
 pub mod sibling;
+mod source_document;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

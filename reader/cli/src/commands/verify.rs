@@ -4,7 +4,7 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::document::{Asked, Document};
+use super::source_document::{Asked, Document};
 use super::{Outcome, output, profile_for, shown};
 use haltbox_reader::compare::party::Party;
 use haltbox_reader::source;

@@ -6,7 +6,7 @@ pub(crate) mod freeze;
 pub(crate) mod guard;
 pub(crate) mod manual;
 pub(crate) mod record;
-mod recording;
+mod recording_options;
 pub(crate) mod run;
 pub(crate) mod status;
 

@@ -10,7 +10,7 @@ use haltbox_daemon::run::link::Handed;
 use haltbox_daemon::{attach, serve};
 use haltbox_model::Profile;
 
-use super::recording::RecordingArgs;
+use super::recording_options::RecordingArgs;
 use super::{absolute, load_profile};
 use crate::Cli;
 

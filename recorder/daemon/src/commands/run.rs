@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use haltbox_recorder::size::parse_size;
 
-use super::recording::RecordingArgs;
+use super::recording_options::RecordingArgs;
 use super::{absolute, load_profile};
 
 #[derive(Args)]

@@ -9,7 +9,7 @@
 mod blocks;
 mod file;
 mod inflate;
-mod rotated;
+mod neighbours;
 
 use std::collections::VecDeque;
 use std::fs::{self, Metadata};
@@ -25,7 +25,7 @@ use super::failure::Failure;
 pub(crate) use blocks::BlockFolder;
 use file::{FollowedFile, Got};
 pub(crate) use inflate::inflated;
-use rotated::{Between, Last};
+use neighbours::{Between, Last};
 
 /// How often it is asked what is at the path.
 const LOOK: Duration = Duration::from_millis(20);
@@ -179,7 +179,7 @@ impl Followed {
         }
         let same_path = mark.path == path.display().to_string();
         let was_absent = mark.inode == 0 && now.is_none();
-        let known = same_path.then(|| rotated::find(path, mark)).flatten();
+        let known = same_path.then(|| neighbours::find(path, mark)).flatten();
         let Some((known, name)) = known else {
             let goes_on = same_path && was_absent;
             // Files may have come and gone.
@@ -230,7 +230,7 @@ impl Followed {
         let (mut from, mut late) = (0, false);
         if let Some(file) = &mut self.reading {
             from = file.begin(place)?;
-            (self.left, late) = rotated::older(&self.path, file, self.until, LEFT_AT_MOST);
+            (self.left, late) = neighbours::older(&self.path, file, self.until, LEFT_AT_MOST);
             self.left.iter_mut().for_each(FollowedFile::pass_over);
         }
         Ok(Opened {
@@ -253,7 +253,7 @@ impl Followed {
             place: mark.before.map(|before| (mark.offset, before)),
             until: self.until,
         };
-        if let Between::These(files) = rotated::between(&self.path, &last, now.as_ref()) {
+        if let Between::These(files) = neighbours::between(&self.path, &last, now.as_ref()) {
             self.wait(files, &away);
         }
         match now {
@@ -537,7 +537,7 @@ impl Followed {
                     .unwrap_or(self.looked.clock),
             };
             let several = "it was rotated more than once between two checks";
-            match rotated::between(&self.path, &last, Some(&file)) {
+            match neighbours::between(&self.path, &last, Some(&file)) {
                 Between::Nothing => {}
                 Between::Unclear => missing = missing.or(Some(several.to_owned())),
                 Between::These(files) => {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::form::{Form, Values};
+use super::value_template::{Form, Values};
 use super::{HeightField, Keys, NodeRules, shown};
 use crate::event::{Break, Event};
 use crate::log_line::{End, Entry, LogLine};

@@ -1,9 +1,9 @@
 //! Checks of a profile's `node` section beyond its types.
 
 use super::breaks::{BannerRule, BreakRule};
-use super::form::FieldRule;
 use super::hash_pattern::Pattern;
 use super::notice::Notice;
+use super::value_template::FieldRule;
 use super::{FailureRule, Keys, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
 
 /// Shorter texts would match most lines.

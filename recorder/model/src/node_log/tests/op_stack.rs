@@ -781,7 +781,7 @@ fn a_huge_line_is_read_in_bounded_time() {
 
 #[test]
 fn numbers_of_a_form_are_read_whole() {
-    let form = |text: &str| form::Form::from(text.to_owned());
+    let form = |text: &str| value_template::Form::from(text.to_owned());
     let height = |text: &str| {
         let told = form("{height}").read(text.as_bytes(), End::Closed);
         told.and_then(|told| told.height)

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use haltbox_daemon::rpc;
-use haltbox_recorder::after_freeze::{AfterFreeze, Budget};
+use haltbox_recorder::after_freeze::AfterFreeze;
+use haltbox_recorder::box_budget::Budget;
 use haltbox_recorder::size::parse_size;
 use haltbox_recorder::triggers::Policy;
 

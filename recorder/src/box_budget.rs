@@ -1,0 +1,231 @@
+//! How many boxes a folder may hold, and which is removed first.
+
+use std::cmp::Reverse;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use haltbox_format::blackbox::{ALERT_FILE, Identity};
+use haltbox_model::lifecycle::Finding;
+
+use crate::blackbox::BoxFolder;
+
+/// How much the folder of boxes may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Boxes.
+    pub boxes: usize,
+    /// Bytes of all boxes.
+    pub bytes: u64,
+}
+
+impl Default for Budget {
+    /// 64 boxes, 8 GiB.
+    fn default() -> Budget {
+        Budget {
+            boxes: 64,
+            bytes: 8 << 30,
+        }
+    }
+}
+
+/// A box that counts.
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    written: SystemTime,
+    finding: Finding,
+    /// No box of such a finding was written in the day before it: what a series of
+    /// failures began with.
+    first: bool,
+}
+
+/// Without a box for so long a series of failures is over.
+const SERIES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes boxes until the budget is kept: the oldest first, after those of doubts the
+/// ones of blocks that do not stand, then those that prove a divergence; then what a
+/// series of failures began with, the youngest first, because a series whose middle was
+/// removed looks like several. The newest never. Gives what was removed.
+///
+/// # Errors
+/// What looking into the folder gives.
+pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
+    let mut kept = look(boxes)?;
+    mark_first(&mut kept);
+    let newest = kept.iter().map(|kept| kept.written).max();
+    let age_of_first = |kept: &Kept| kept.first.then_some(Reverse(kept.written));
+    kept.sort_by_key(|kept| (age_of_first(kept), kept.finding, kept.written));
+    let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
+    let mut count = kept.len();
+    let mut removed = Vec::new();
+    for old in kept {
+        let fits = count <= budget.boxes && bytes <= budget.bytes;
+        if fits || Some(old.written) == newest {
+            continue;
+        }
+        fs::remove_file(&old.path)?;
+        count -= 1;
+        bytes -= old.bytes;
+        removed.push(old.path);
+    }
+    Ok(removed)
+}
+
+fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
+    let folder = BoxFolder::open(boxes)?;
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(boxes)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let metadata = entry.metadata()?;
+        if !metadata.is_file() || name.starts_with('.') || name == ALERT_FILE {
+            continue;
+        }
+        if let Some(identity) = folder.identity(&name) {
+            kept.push(Kept {
+                path: entry.path(),
+                bytes: metadata.len(),
+                written: metadata.modified()?,
+                finding: finding_of(&identity),
+                first: false,
+            });
+        }
+    }
+    Ok(kept)
+}
+
+/// Older boxes do not tell; a network's hash was in those of proof.
+fn finding_of(identity: &Identity) -> Finding {
+    let finding = match (Finding::of_box(identity), identity.network_app_hash) {
+        (Some(finding), _) => finding,
+        (None, Some(_)) => Finding::Proved,
+        (None, None) => Finding::Doubt,
+    };
+    // A box that was asked for is worth as much as one of a doubt.
+    finding.max(Finding::Doubt)
+}
+
+/// The first box of a loop of failures tells most: those that follow must not push it out.
+fn mark_first(kept: &mut [Kept]) {
+    kept.sort_by_key(|kept| (kept.finding, kept.written));
+    let mut before: Option<(Finding, SystemTime)> = None;
+    for kept in kept.iter_mut().filter(|kept| kept.finding.is_settled()) {
+        let follows = before.is_some_and(|(finding, written)| {
+            let since = kept.written.duration_since(written);
+            finding == kept.finding && since.is_ok_and(|since| since < SERIES)
+        });
+        kept.first = !follows;
+        before = Some((kept.finding, kept.written));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haltbox_format::AppHash;
+    use haltbox_format::blackbox::{BoxWriter, ManifestFields, Options};
+    use haltbox_format::mark::State;
+
+    fn put(folder: &Path, name: &str, age: u64, finding: Finding) {
+        let path = folder.join(name);
+        let file = fs::File::create(&path).unwrap();
+        let writer = BoxWriter::new(&file, &Options::default()).unwrap();
+        let proved = finding == Finding::Proved;
+        let identity = Identity {
+            state: Some(if proved {
+                State::Diverged
+            } else {
+                State::Pinned
+            }),
+            broken: finding == Finding::Broken,
+            network_app_hash: proved.then(|| AppHash::new(&[1; 32]).unwrap()),
+            ..Identity::default()
+        };
+        writer.finish(identity, ManifestFields::default()).unwrap();
+        let written = SystemTime::now() - Duration::from_secs(age);
+        file.set_modified(written).unwrap();
+    }
+
+    fn names(paths: &[PathBuf]) -> Vec<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        paths.iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_proof_last() {
+        use Finding::{Broken, Doubt, Proved};
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        put(at, "1-proof", 500, Proved);
+        put(at, "2-asked", 400, Doubt);
+        put(at, "3-proof", 300, Proved);
+        put(at, "4-broken", 250, Broken);
+        put(at, "5-broken", 240, Broken);
+        put(at, "6-asked", 200, Doubt);
+        put(at, "7-asked", 100, Doubt);
+        fs::write(at.join("notes"), vec![0; 1 << 20]).unwrap();
+        fs::write(at.join(ALERT_FILE), b"read me").unwrap();
+        let of = |boxes, bytes| keep_budget(at, Budget { boxes, bytes }).unwrap();
+        assert!(of(7, 1 << 30).is_empty());
+        assert_eq!(names(&of(6, 1 << 30)), ["2-asked"]);
+        assert_eq!(names(&of(4, 1 << 30)), ["6-asked", "5-broken"]);
+        assert_eq!(names(&of(2, 1 << 30)), ["3-proof", "4-broken"]);
+        assert_eq!(
+            names(&of(64, 1)),
+            ["1-proof"],
+            "the newest stays, whatever it takes"
+        );
+        assert!(at.join("notes").exists() && at.join(ALERT_FILE).exists());
+    }
+
+    /// What a loop of failures began with tells most, and so does that of another day.
+    #[test]
+    fn a_series_of_failures_never_costs_its_first_box() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let day = SERIES.as_secs();
+        put(at, "1-first-of-all", 3 * day, Finding::Broken);
+        for n in 0..40 {
+            put(
+                at,
+                &format!("{}-broken", 10 + n),
+                day - 60 * n,
+                Finding::Broken,
+            );
+            keep_budget(
+                at,
+                Budget {
+                    boxes: 6,
+                    bytes: 1 << 30,
+                },
+            )
+            .unwrap();
+        }
+        let left = fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path());
+        let mut left = names(&left.collect::<Vec<_>>());
+        left.sort();
+        let expected = ["1-first-of-all", "10-broken", "46-broken", "47-broken"];
+        assert_eq!(left[..4], expected, "{left:?}");
+        assert_eq!(left.len(), 6);
+    }
+
+    /// Removing the middle of a series makes it look like several.
+    #[test]
+    fn the_first_box_of_a_series_of_weeks_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let hours = 40 * 24;
+        for n in 0..hours / 6 {
+            let age = 60 * 60 * (hours - 6 * n);
+            put(at, &format!("{n}-broken"), age, Finding::Broken);
+            let budget = Budget {
+                boxes: 4,
+                bytes: 1 << 30,
+            };
+            keep_budget(at, budget).unwrap();
+        }
+        assert!(at.join("0-broken").exists());
+    }
+}
