@@ -11,7 +11,7 @@ use haltbox_format::mark::Attempt;
 use haltbox_format::ring::{LaneView, RingView, SlotState};
 use haltbox_model::ShowPath;
 use haltbox_model::history::History;
-use haltbox_model::lifecycle::{Block, Lifecycle};
+use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
 
 use crate::freeze_request::found_at_start;
 use crate::held_boxes::Held;
@@ -27,8 +27,9 @@ pub struct OldRing {
     pub path: PathBuf,
     /// The heights it holds, lowest and highest.
     pub heights: Option<(u64, u64)>,
-    /// Attempts without a box that diverged or do not stand, and why a box is wanted.
-    pub unfrozen: Vec<(Attempt, String)>,
+    /// Attempts without a box that diverged or do not stand: what is known against each,
+    /// and why a box is wanted.
+    pub unfrozen: Vec<(Attempt, Finding, String)>,
     /// Heights that wait for the operator.
     pub pinned: Vec<u64>,
     /// Its marks are damaged: it may hold more than it tells of.
@@ -95,7 +96,7 @@ impl OldRing {
             pinned: doubted.iter().map(|block| block.of.height).collect(),
             unfrozen: settled
                 .iter()
-                .map(|block| (block.of, found_at_start(block)))
+                .map(|block| (block.of, block.finding(), found_at_start(block)))
                 .collect(),
             damaged,
             path,

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::mark::Attempt;
-use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::lifecycle::{Finding, Lifecycle};
 use haltbox_model::{Event, ShowPath};
 
 use crate::after_freeze::{self, AfterFreeze};
@@ -183,9 +183,13 @@ impl<A> Supervisor<A> {
     /// Tells the operator what is due; of trouble without a box also in the folder of boxes.
     pub fn follow(&self, due: Due) -> Brings {
         match due {
-            Due::Box { of, reason } => {
+            Due::Box {
+                of,
+                finding,
+                reason,
+            } => {
                 self.voice.say(&format!("height {}: {reason}", of.height));
-                Brings::Box(of, reason)
+                Brings::Box(of, finding, reason)
             }
             Due::Held { of, name, reason } => {
                 let height = of.height;
@@ -222,13 +226,13 @@ impl<A> Supervisor<A> {
     }
 
     /// Wants a box that nobody asked for.
-    pub fn want_box(&mut self, of: Attempt, reason: String) {
-        self.want(Wanted::unasked(of, reason, &self.boxes));
+    pub fn want_box(&mut self, of: Attempt, finding: Finding, reason: String) {
+        self.want(Wanted::unasked(of, finding, reason, &self.boxes));
     }
 
     /// Wants a box for another reason than before, also where one is being written.
-    pub fn want_instead(&mut self, of: Attempt, reason: String) {
-        let wanted = Wanted::unasked(of, reason, &self.boxes);
+    pub fn want_instead(&mut self, of: Attempt, finding: Finding, reason: String) {
+        let wanted = Wanted::unasked(of, finding, reason, &self.boxes);
         self.queue.want_instead(wanted);
     }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::AppHash;
 use haltbox_format::mark::{Attempt, State};
-use haltbox_model::lifecycle::{Accused, Block, Lifecycle};
+use haltbox_model::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_model::{Event, FailedOver, Mismatch, Refusal, Weight, differs};
 
 /// Things watched at once; the oldest gives way to another. A log that others
@@ -69,6 +69,8 @@ pub enum Due {
     Box {
         /// Of which block.
         of: Attempt,
+        /// What is known against it.
+        finding: Finding,
         /// Why.
         reason: String,
     },
@@ -89,9 +91,13 @@ pub enum Due {
 }
 
 impl Due {
-    fn reason_of_box(&mut self, attempt: Attempt) -> Option<&mut String> {
+    fn box_of(&mut self, attempt: Attempt) -> Option<(&mut Finding, &mut String)> {
         match self {
-            Due::Box { of, reason } if *of == attempt => Some(reason),
+            Due::Box {
+                of,
+                finding,
+                reason,
+            } if *of == attempt => Some((finding, reason)),
             _ => None,
         }
     }
@@ -279,10 +285,12 @@ impl Triggers {
             return due.push(Due::Unrecorded { reason });
         };
         let mut boxes = due.iter_mut();
-        if let Some(known) = boxes.find_map(|due| due.reason_of_box(of)) {
+        let finding = watch.cause.finding();
+        if let Some((known, reasons)) = boxes.find_map(|due| due.box_of(of)) {
             // One box, for all that is told at once.
             self.give(of, watch.cause.topic());
-            let _ = write!(known, "; {reason}");
+            *known = finding.max(*known);
+            let _ = write!(reasons, "; {reason}");
             return;
         }
         let news = self.give(of, watch.cause.topic());
@@ -293,7 +301,11 @@ impl Triggers {
             }
             reason += self.stormed(now);
         }
-        due.push(Due::Box { of, reason });
+        due.push(Due::Box {
+            of,
+            finding,
+            reason,
+        });
     }
 
     /// Notes what a block is given for; whether that is new. Of a block that much is told
@@ -332,7 +344,11 @@ impl Triggers {
             if !given.any(|topic| *topic == reason) {
                 self.give(of, &reason.clone());
                 reason += self.stormed(now);
-                due.push(Due::Box { of, reason });
+                due.push(Due::Box {
+                    of,
+                    finding: Finding::Broken,
+                    reason,
+                });
             }
         }
     }
@@ -545,6 +561,15 @@ impl Cause {
             Cause::Break { pinned, .. } => pinned,
             Cause::Failure { .. } => "consensus failed",
             _ => "a doubt",
+        }
+    }
+
+    /// What it proves against a block. Of proof without a height nobody knows which block
+    /// it is about.
+    fn finding(&self) -> Finding {
+        match self {
+            Cause::Break { .. } => Finding::Broken,
+            _ => Finding::Doubt,
         }
     }
 

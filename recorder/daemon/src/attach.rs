@@ -206,8 +206,8 @@ impl Watcher {
         }
         wanted.extend(watched.due(history.life.blocks(), &life, self.options.triggers.time));
         for (of, reason) in wanted {
-            if watched.is_news(ring, of, &life) {
-                supervisor.want_instead(of, reason);
+            if let Some(finding) = watched.news_of(ring, of, &life) {
+                supervisor.want_instead(of, finding, reason);
             }
         }
         let stands = std::mem::replace(&mut self.at, at) == at;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use haltbox_format::Stream;
 use haltbox_format::mark::State;
+use haltbox_model::lifecycle::Finding;
 use haltbox_model::{Event, Profile, ShowPath};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -211,7 +212,10 @@ impl Server {
         for block in left {
             let of = block.of;
             match block.state {
-                State::Diverged => self.supervisor.want_box(of, found_at_start(&block)),
+                State::Diverged => {
+                    let (finding, reason) = (block.finding(), found_at_start(&block));
+                    self.supervisor.want_box(of, finding, reason);
+                }
                 // The triggers want one that does not stand.
                 _ => say(&format!(
                     "height {} is still pinned: {}",
@@ -412,7 +416,7 @@ impl Server {
 
     fn bring(&mut self, brings: Brings) {
         match brings {
-            Brings::Box(of, reason) => self.supervisor.want_box(of, reason),
+            Brings::Box(of, finding, reason) => self.supervisor.want_box(of, finding, reason),
             Brings::Note(text) => self.recorder.note(text),
         }
     }
@@ -421,11 +425,11 @@ impl Server {
     fn want_from_old_rings(&mut self) {
         for old in &self.old_rings {
             say(&old.describe());
-            for (of, reason) in &old.unfrozen {
+            for (of, finding, reason) in &old.unfrozen {
                 let boxes = self.supervisor.boxes();
                 let wanted = Wanted {
                     held_by: HeldBy::OldRing(old.path.clone()),
-                    ..Wanted::unasked(*of, reason.clone(), boxes)
+                    ..Wanted::unasked(*of, *finding, reason.clone(), boxes)
                 };
                 self.supervisor.want(wanted);
             }
@@ -458,7 +462,7 @@ impl Server {
         match &wanted.held_by {
             HeldBy::OldRing(path) => {
                 let held = self.old_rings.iter_mut().filter(|old| old.path == *path);
-                held.for_each(|old| old.unfrozen.retain(|(of, _)| *of != wanted.of));
+                held.for_each(|old| old.unfrozen.retain(|(of, ..)| *of != wanted.of));
             }
             HeldBy::Ring => {
                 let (of, name) = (frozen.of, frozen.name());
@@ -568,12 +572,12 @@ impl Server {
         Ok(match Holder::of(&self.options.dir, subject, height)? {
             Holder::Ring(subject) => Wanted {
                 settled: subject.settled,
-                ..Wanted::unasked(subject.of, subject.reason, boxes)
+                ..Wanted::unasked(subject.of, Finding::Nothing, subject.reason, boxes)
             },
             Holder::Archive(block) => Wanted {
                 settled: true,
                 held_by: HeldBy::Archive(block.clone()),
-                ..Wanted::unasked(block.of(), BY_REQUEST.to_owned(), boxes)
+                ..Wanted::unasked(block.of(), Finding::Nothing, BY_REQUEST.to_owned(), boxes)
             },
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haltbox_format::blackbox::THREAD_STACK;
 use haltbox_format::mark::{Attempt, State};
+use haltbox_model::lifecycle::Finding;
 
 use super::Shared;
 use super::program::Program;
@@ -78,7 +79,7 @@ impl Work<'_> {
         let mut supervisor = Supervisor::new(shared.boxes(), triggers, after_freeze, voice);
         archive(&mut supervisor, shared, archive_bytes);
         for (of, reason) in left {
-            supervisor.want_box(of, reason);
+            supervisor.want_box(of, Finding::Proved, reason);
         }
         Work { shared, supervisor }
     }
@@ -120,7 +121,7 @@ impl Work<'_> {
     /// Notes are the host's own: its ring has only what it records.
     fn bring(&mut self, brings: Brings) {
         match brings {
-            Brings::Box(of, reason) => self.supervisor.want_box(of, reason),
+            Brings::Box(of, finding, reason) => self.supervisor.want_box(of, finding, reason),
             Brings::Note(_) => {}
         }
     }
@@ -140,7 +141,7 @@ impl Work<'_> {
     }
 }
 
-/// What the last session meant to freeze.
+/// What the last session meant to freeze: blocks that diverged.
 fn left_unfrozen(shared: &Shared) -> Vec<(Attempt, String)> {
     let open = shared.lock();
     let recorder = open

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use haltbox_format::mark::{Attempt, Diverged, Pin};
-use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::lifecycle::{Finding, Lifecycle};
 use haltbox_model::{Event, differs};
 
 use crate::not_understood;
@@ -14,8 +14,9 @@ use crate::voice::Voice;
 /// What has to be done for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Brings {
-    /// A box is wanted that nobody asked for, and why.
-    Box(Attempt, String),
+    /// A box is wanted that nobody asked for: of which attempt, what is known against it,
+    /// and why.
+    Box(Attempt, Finding, String),
     /// It has to be noted where the recording is.
     Note(String),
 }
@@ -68,7 +69,7 @@ impl Alarms {
                 let reason = reason_of(&diverged);
                 let height = diverged.of.height;
                 voice.say(&format!("consensus failure at height {height}: {reason}"));
-                return Some(Brings::Box(diverged.of, reason));
+                return Some(Brings::Box(diverged.of, Finding::Proved, reason));
             }
         }
         None

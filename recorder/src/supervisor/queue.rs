@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use haltbox_format::mark::Attempt;
+use haltbox_model::lifecycle::Finding;
 
 use super::backoff::Again;
 use crate::archive::ArchivedBlock;
@@ -12,6 +13,9 @@ use crate::archive::ArchivedBlock;
 pub struct Wanted<A> {
     /// The attempt it is about.
     pub of: Attempt,
+    /// What was known against the attempt when the box was wanted; nothing where somebody
+    /// only asked for it.
+    pub finding: Finding,
     /// Why, in words for the operator.
     pub reason: String,
     /// The folder that it goes to.
@@ -54,9 +58,10 @@ impl HeldBy {
 
 impl<A> Wanted<A> {
     /// Of the ring in use, wanted without anybody having asked.
-    pub fn unasked(of: Attempt, reason: String, boxes: &Path) -> Wanted<A> {
+    pub fn unasked(of: Attempt, finding: Finding, reason: String, boxes: &Path) -> Wanted<A> {
         Wanted {
             of,
+            finding,
             reason,
             boxes: boxes.to_owned(),
             since: Instant::now(),
@@ -71,6 +76,11 @@ impl<A> Wanted<A> {
     /// The same box would come of both.
     pub(super) fn is_same(&self, other: &Wanted<A>) -> bool {
         self.of == other.of && self.held_by.is_same(&other.held_by) && self.boxes == other.boxes
+    }
+
+    /// The box that comes of this one announces all that the other has to tell.
+    fn tells_all_of(&self, other: &Wanted<A>) -> bool {
+        self.unasked && self.finding >= other.finding && self.is_same(other)
     }
 }
 
@@ -94,20 +104,21 @@ impl<A> Queue<A> {
         self.wanted.is_empty()
     }
 
-    /// Wants a box. What nobody asked for is written once: together with what was asked
-    /// for and is not begun, and behind what is being written for somebody, which knows
-    /// nothing of the reason.
+    /// Wants a box. What nobody asked for is written once, together with what is wanted
+    /// already and is not begun: the reason that weighs more is kept. A box that is being
+    /// written, and was wanted while less was known, gets another one behind it.
     pub(super) fn want(&mut self, wanted: Wanted<A>, writing: Option<&Wanted<A>>) {
         if wanted.asked_by.is_some() {
             return self.wanted.push(wanted);
         }
-        if writing.is_some_and(|known| known.unasked && known.is_same(&wanted)) {
+        if writing.is_some_and(|known| known.tells_all_of(&wanted)) {
             return;
         }
         match self.wanted.iter_mut().find(|known| known.is_same(&wanted)) {
-            Some(known) if known.unasked => {}
+            Some(known) if known.tells_all_of(&wanted) => {}
             Some(known) => {
                 known.unasked = true;
+                known.finding = wanted.finding;
                 known.reason = wanted.reason;
             }
             None => self.wanted.push(wanted),

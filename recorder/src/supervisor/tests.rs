@@ -27,15 +27,20 @@ fn supervisor(folder: &Path) -> (Supervisor<&'static str>, Arc<Heard>) {
 }
 
 fn of(reason: &str) -> Wanted<&'static str> {
+    found(Finding::Broken, reason)
+}
+
+fn found(finding: Finding, reason: &str) -> Wanted<&'static str> {
     let attempt = Attempt {
         height: 7,
         attempt: 1,
     };
-    Wanted::unasked(attempt, reason.to_owned(), Path::new("/boxes"))
+    Wanted::unasked(attempt, finding, reason.to_owned(), Path::new("/boxes"))
 }
 
 fn asked() -> Wanted<&'static str> {
     Wanted {
+        finding: Finding::Nothing,
         asked_by: Some("somebody"),
         unasked: false,
         ..of("by request")
@@ -89,9 +94,44 @@ fn a_box_that_is_being_written_for_somebody_knows_nothing_of_what_is_wanted_now(
     let next = supervisor.next(|_| true).unwrap();
     assert_eq!(next.reason, "it does not stand");
     assert!(!supervisor.wants());
-    // Of what is wanted unasked one is enough.
+}
+
+/// The box that is being written tells a doubt, and nobody would announce the proof.
+#[test]
+fn more_than_what_was_known_of_a_box_that_is_being_written_wants_another() {
+    use Finding::{Broken, Doubt, Proved};
+    let folder = tempfile::tempdir().unwrap();
+    let (mut supervisor, _) = supervisor(folder.path());
+    supervisor.write(found(Doubt, "failed"), |_| Err(FreezeError::NoBlock(7)));
+    supervisor.want(found(Doubt, "failed otherwise"));
+    assert!(!supervisor.wants(), "as much is being told");
+    supervisor.want(found(Broken, "it does not stand"));
+    supervisor.want(found(Proved, "AppHash differs"));
+    assert!(supervisor.next(|_| true).is_none(), "one at a time");
+    done(&mut supervisor);
+    let next = supervisor.next(|_| true).unwrap();
+    assert_eq!((next.finding, &*next.reason), (Proved, "AppHash differs"));
+    assert!(!supervisor.wants());
     supervisor.write(next, |_| Err(FreezeError::NoBlock(7)));
-    supervisor.want(of("it does not stand"));
+    supervisor.want(found(Proved, "AppHash differs"));
+    supervisor.want(found(Broken, "it does not stand"));
+    assert!(!supervisor.wants());
+}
+
+/// A box of a divergence must not say that there is none.
+#[test]
+fn of_what_is_wanted_together_the_reason_that_weighs_more_is_told() {
+    use Finding::{Doubt, Proved};
+    let folder = tempfile::tempdir().unwrap();
+    let (mut supervisor, _) = supervisor(folder.path());
+    supervisor.want(asked());
+    for (finding, reason) in [(Doubt, "no divergence"), (Proved, "AppHash differs")] {
+        supervisor.want(found(finding, reason));
+    }
+    supervisor.want(found(Doubt, "no divergence"));
+    let next = supervisor.next(|_| true).unwrap();
+    assert_eq!((next.finding, &*next.reason), (Proved, "AppHash differs"));
+    assert!(next.unasked && next.asked_by.is_some());
     assert!(!supervisor.wants());
 }
 

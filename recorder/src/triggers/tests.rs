@@ -41,7 +41,7 @@ impl Scene {
     fn look(&mut self) {
         for due in self.triggers.due(&self.life, self.now) {
             let (height, reason) = match due {
-                Due::Box { of, reason } => (of.height.to_string(), reason),
+                Due::Box { of, reason, .. } => (of.height.to_string(), reason),
                 Due::Held { of, name, reason } => (format!("{} in {name}:", of.height), reason),
                 Due::Unrecorded { reason } => ("0".to_owned(), reason),
             };
@@ -491,6 +491,38 @@ fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
     scene.triggers = Triggers::new(Policy::default());
     scene.look();
     assert_eq!(scene.told, ["5 it does not stand"]);
+}
+
+/// One box of all that is told at once weighs as much as the worst of it.
+#[test]
+fn a_box_is_wanted_by_the_most_that_is_known_against_its_block() {
+    let failure = Event::Failure {
+        text: "a reason".to_owned(),
+        over: FailedOver::Other,
+    };
+    let broken = Event::Break(Break {
+        height: None,
+        local: None,
+        why: "it does not stand".to_owned(),
+        text: String::new(),
+    });
+    let found = |events: &[&Event]| {
+        let mut scene = Scene::new();
+        scene.run(5);
+        for event in events {
+            let of = scene.life.accused(event);
+            scene.triggers.hear(event, of, scene.now);
+        }
+        let due = scene.triggers.due(&scene.life, scene.now);
+        match &due[..] {
+            [Due::Box { finding, .. }] => *finding,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(found(&[&failure]), Finding::Doubt);
+    assert_eq!(found(&[&broken]), Finding::Broken);
+    assert_eq!(found(&[&failure, &broken]), Finding::Broken);
+    assert_eq!(found(&[&broken, &failure]), Finding::Broken);
 }
 
 /// A node that replaces every block: the first boxes are written at once, the others some

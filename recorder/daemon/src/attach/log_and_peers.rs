@@ -240,7 +240,7 @@ impl Beside {
 
     fn note_or_want(&mut self, brings: Brings) -> Option<(Attempt, String)> {
         match brings {
-            Brings::Box(of, reason) => Some((of, reason)),
+            Brings::Box(of, _, reason) => Some((of, reason)),
             Brings::Note(text) => {
                 self.note(text);
                 None

@@ -116,10 +116,15 @@ impl Watched {
         due.map(|block| (block.of, reason_of(block))).collect()
     }
 
-    /// No box was wanted of an attempt while as much was known against it.
-    pub(super) fn is_news(&mut self, ring: Option<RingId>, of: Attempt, life: &Lifecycle) -> bool {
+    /// What is known against an attempt, if no box was wanted of it while as much was.
+    pub(super) fn news_of(
+        &mut self,
+        ring: Option<RingId>,
+        of: Attempt,
+        life: &Lifecycle,
+    ) -> Option<Finding> {
         let finding = life.block(of).map_or(Finding::Nothing, Block::finding);
-        self.done.insert((ring, of, finding))
+        self.done.insert((ring, of, finding)).then_some(finding)
     }
 
     /// The box that holds a block already: the host may freeze by a thread of its own,
