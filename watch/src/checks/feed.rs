@@ -20,6 +20,7 @@ use haltbox_recorder::source_entry::Given;
 use super::keeper::Keeper;
 use super::proxyd::{Joiner, LogLine};
 use super::sample::{Line, Sample};
+use crate::stages::OncePerMinute;
 use haltbox_recorder::clock::now_ms;
 
 /// Pause after a look that found nothing. A file that is created and removed between two
@@ -44,6 +45,8 @@ pub(super) struct Feed {
     mark_at: PathBuf,
     marked: (u64, u64),
     marked_when: Instant,
+    /// A log that is rotated or cut often must not fill the console.
+    missed: OncePerMinute,
 }
 
 /// Turns lines into samples.
@@ -92,6 +95,7 @@ impl Feed {
             mark_at,
             marked: (0, 0),
             marked_when: Instant::now(),
+            missed: OncePerMinute::default(),
         })
     }
 
@@ -147,7 +151,9 @@ impl Feed {
             Turn::Appeared => say(&format!("checks: {name} exists now and is read")),
             Turn::Told(text) => say(&format!("checks: {text}")),
             Turn::Missed(why) => {
-                say(&format!("checks: some may be missing: {why}"));
+                if self.missed.is_due(Instant::now()) {
+                    say(&format!("checks: some may be missing: {why}"));
+                }
                 self.reading.keeper.missing(format!("{name}: {why}"));
             }
             Turn::MissedMore => {
