@@ -24,6 +24,9 @@ const HEAD: usize = 8 + 4 + 16 + 8 + 8;
 const HEIGHTS: u64 = 64;
 /// Most marks that are kept.
 const MOST: usize = 1024;
+/// Most blocks that do not stand and wait for a box whose marks outlast the others: the
+/// newest. A recorder keeps fewer at once, but a box of some may never come.
+const OWED: usize = 32;
 /// Most notes that are kept.
 const NOTES: usize = 16;
 
@@ -111,23 +114,40 @@ impl Told {
     }
 
     /// Adds the marks that are about a block, and removes old ones beyond the limits.
-    /// Verdicts (Diverged, Frozen) are removed last: a running chain adds marks every
-    /// second and would push them out.
+    /// Verdicts (Diverged, Frozen) are removed last, and so are the marks of blocks that do
+    /// not stand and have no box: a running chain adds marks every second and would push
+    /// them out.
     pub fn add(&mut self, marks: impl IntoIterator<Item = Mark>) {
         let told = marks.into_iter().filter(|mark| about(mark).is_some());
         self.marks.extend(told);
         let newest = self.reach().unwrap_or(0);
         let near = |of: Attempt| of.height.saturating_add(HEIGHTS) > newest;
+        let owed = self.owed();
+        let is_lasting = |mark: &Mark| is_verdict(mark) || is_of_owed(mark, &owed);
         self.marks
-            .retain(|mark| is_verdict(mark) || about(mark).is_some_and(near));
+            .retain(|mark| is_lasting(mark) || about(mark).is_some_and(near));
         let mut surplus = self.marks.len().saturating_sub(MOST);
         self.marks.retain(|mark| {
-            let goes = surplus > 0 && !is_verdict(mark);
+            let goes = surplus > 0 && !is_lasting(mark);
             surplus -= usize::from(goes);
             !goes
         });
         let surplus = self.marks.len().saturating_sub(MOST);
         self.marks.drain(..surplus);
+    }
+
+    /// Blocks that do not stand, and that no box holds since that was told.
+    fn owed(&self) -> Vec<Attempt> {
+        let mut owed: Vec<Attempt> = Vec::new();
+        for mark in &self.marks {
+            match mark {
+                Mark::Pin(pin) if pin.broken && !owed.contains(&pin.of) => owed.push(pin.of),
+                Mark::Frozen(frozen) => owed.retain(|of| *of != frozen.of),
+                _ => {}
+            }
+        }
+        let surplus = owed.len().saturating_sub(OWED);
+        owed.split_off(surplus)
     }
 
     /// Whether a mark says that a box of the attempt is durable.
@@ -221,6 +241,16 @@ fn asks(url: &str) -> Note {
 
 fn is_verdict(mark: &Mark) -> bool {
     matches!(mark, Mark::Diverged(_) | Mark::Frozen(_))
+}
+
+/// A mark that says that an owed block does not stand, or which block that is.
+fn is_of_owed(mark: &Mark, owed: &[Attempt]) -> bool {
+    let tells = match mark {
+        Mark::Pin(pin) => pin.broken,
+        Mark::Begin(_) | Mark::LocalHash(_) => true,
+        _ => false,
+    };
+    tells && about(mark).is_some_and(|of| owed.contains(&of))
 }
 
 /// The attempt that a mark beside a ring is about; `None` for marks of other types, which

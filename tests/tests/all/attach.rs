@@ -495,7 +495,7 @@ fn of_replaced_blocks(folder: &Path) -> PathBuf {
 }
 
 /// A node that replaces block after block gets as many boxes at once as beside a recorder
-/// of its own.
+/// of its own. Those that wait for theirs are not forgotten because the host goes on.
 #[test]
 fn a_storm_of_blocks_that_do_not_stand_brings_few_boxes_beside_a_ring_too() {
     let mut node = Node::start();
@@ -510,6 +510,18 @@ fn a_storm_of_blocks_that_do_not_stand_brings_few_boxes_beside_a_ring_too() {
     watcher.wait_for("many blocks are in doubt: more boxes follow within minutes");
     wait_until("the first boxes", || boxes(&node.dir).len() >= 8);
     std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(boxes(&node.dir).len(), 8, "{}", watcher.said());
+    node.host().execute(13);
+    node.settle(13);
+    let seen = status(&node.dir);
+    let blocks = seen["attention"].as_array().expect("a list");
+    let heights: Vec<_> = blocks
+        .iter()
+        .map(|block| block["height"].as_u64())
+        .collect();
+    assert_eq!(heights, (1..=12).map(Some).collect::<Vec<_>>(), "{seen}");
+    let waiting = blocks.iter().filter(|block| block["frozen"].is_null());
+    assert_eq!(waiting.count(), 4, "{seen}");
     assert_eq!(boxes(&node.dir).len(), 8, "{}", watcher.said());
 }
 

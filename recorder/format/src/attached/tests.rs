@@ -1,6 +1,7 @@
 use super::*;
 use crate::app_hash::AppHash;
-use crate::mark::{Diverged, LocalHash};
+use crate::mark::{Begin, Diverged, Frozen, LocalHash, Pin};
+use crate::stream::Stream;
 
 const RING: Option<RingId> = Some(RingId([7; 16]));
 
@@ -52,12 +53,6 @@ fn what_is_written_is_read_again_and_damage_is_seen() {
 #[test]
 fn what_is_wrong_outlasts_what_is_well() {
     let mut told = told();
-    let well = |height| {
-        Mark::LocalHash(LocalHash {
-            of: of(height),
-            app_hash: app(3),
-        })
-    };
     told.add((6..5000).map(well));
     assert!(told.marks.len() <= MOST);
     assert!(told.marks.contains(&diverged(5)));
@@ -66,6 +61,74 @@ fn what_is_wrong_outlasts_what_is_well() {
     (0..100).for_each(|n| told.note(n, n.to_string()));
     assert_eq!(told.notes().len(), NOTES);
     assert_eq!(told.notes().last().unwrap().text, "99");
+}
+
+fn broken(height: u64) -> [Mark; 3] {
+    let of = of(height);
+    let begin = Mark::Begin(Begin {
+        of,
+        from: Position::default(),
+        whole: false,
+        by: Stream::Node,
+        joins: false,
+        early: false,
+    });
+    let app_hash = app(4);
+    let pin = Mark::Pin(Pin {
+        of,
+        why: "it does not stand".to_owned(),
+        network: None,
+        over: false,
+        broken: true,
+    });
+    [begin, Mark::LocalHash(LocalHash { of, app_hash }), pin]
+}
+
+fn well(height: u64) -> Mark {
+    Mark::LocalHash(LocalHash {
+        of: of(height),
+        app_hash: app(3),
+    })
+}
+
+/// In a storm of such blocks some wait for their box while the chain goes on.
+#[test]
+fn a_block_that_does_not_stand_is_told_until_a_box_holds_it() {
+    let frozen = |height| {
+        let (of, name) = (of(height), "a box".to_owned());
+        Mark::Frozen(Frozen { of, name })
+    };
+    let mut told = told();
+    let left = |told: &Told, height| {
+        let marks = told.marks.iter();
+        marks.filter(|mark| broken(height).contains(mark)).count()
+    };
+    told.add([frozen(6)]);
+    told.add((6..=7).flat_map(broken));
+    told.add((8..5000).map(well));
+    assert_eq!(
+        (left(&told, 6), left(&told, 7)),
+        (3, 3),
+        "not by a box before"
+    );
+    assert!(told.marks.contains(&well(4999)));
+    assert!(!told.marks.contains(&well(4900)));
+    told.add([frozen(6)]);
+    assert_eq!((left(&told, 6), left(&told, 7)), (0, 3));
+    assert!(told.holds_a_box_of(of(6)));
+}
+
+/// Of some a box never comes: they must not push out what is well.
+#[test]
+fn blocks_that_do_not_stand_are_told_within_bounds() {
+    let mut told = told();
+    told.add((6..2000).flat_map(broken));
+    told.add((2000..5000).map(well));
+    let pins = |mark: &&Mark| matches!(mark, Mark::Pin(_));
+    assert_eq!(told.marks.iter().filter(pins).count(), OWED);
+    assert!(broken(1999).iter().all(|mark| told.marks.contains(mark)));
+    assert!(told.marks.contains(&diverged(5)));
+    assert!(told.marks.contains(&well(4940)));
 }
 
 #[test]

@@ -11,6 +11,9 @@ impl Lifecycle {
     /// does not pin a block that the ring released since, and a block that the ring knows
     /// keeps its position and this node's AppHash. The records of a block, and so its
     /// HASH, come from the ring alone.
+    ///
+    /// A block that does not stand is pinned all the same: the host that released it had
+    /// not read the node's log.
     pub fn apply_told(&mut self, told: &Told, ring: Option<RingId>, at: Position) {
         if !told.is_of(ring) {
             return;
@@ -27,8 +30,8 @@ impl Lifecycle {
                 _ if known.is_none() && about(mark).is_some_and(is_gone) => false,
                 Mark::Begin(_) => known.is_none(),
                 Mark::LocalHash(_) => known.is_some_and(|block| block.app_hash.is_none()),
-                Mark::Pin(_) => known.is_some_and(|block| {
-                    !matches!(block.state, State::Confirmed | State::Superseded)
+                Mark::Pin(pin) => known.is_some_and(|block| {
+                    pin.broken || !matches!(block.state, State::Confirmed | State::Superseded)
                 }),
                 _ => true,
             };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::Event;
-use haltbox_format::mark::{Diverged, LocalHash, Pin};
+use haltbox_format::mark::{Diverged, Frozen, LocalHash, Pin, Release, ReleasedBy};
 use haltbox_format::{AppHash, Stream};
 
 const RING: Option<RingId> = Some(RingId([7; 16]));
@@ -23,12 +23,16 @@ fn diverged(height: u64) -> Mark {
 }
 
 fn pin(height: u64) -> Mark {
+    pinned(height, false)
+}
+
+fn pinned(height: u64, broken: bool) -> Mark {
     Mark::Pin(Pin {
         of: of(height),
         why: "a doubt".to_owned(),
         network: None,
         over: false,
-        broken: false,
+        broken,
     })
 }
 
@@ -59,6 +63,13 @@ fn life() -> Lifecycle {
         }
     }
     life
+}
+
+/// What a host does that cannot know what the node's log says of the block below.
+fn commit(life: &mut Lifecycle, height: u64) {
+    let at = Position { main: 70, local: 0 };
+    let app_hash = None;
+    life.on(&Event::Commit { height, app_hash }, Stream::Slog, at, at);
 }
 
 #[test]
@@ -94,16 +105,7 @@ fn neither_the_ring_s_own_hash_nor_its_release_is_called_back() {
         }),
         Position::default(),
     );
-    let at = Position { main: 70, local: 0 };
-    ring.on(
-        &Event::Commit {
-            height: 6,
-            app_hash: None,
-        },
-        Stream::Slog,
-        at,
-        at,
-    );
+    commit(&mut ring, 6);
     let mut told = Told::default();
     told.of_ring(RING);
     told.add([
@@ -117,4 +119,38 @@ fn neither_the_ring_s_own_hash_nor_its_release_is_called_back() {
     assert_eq!(before.as_ref().unwrap().state, State::Confirmed);
     ring.apply_told(&told, RING, Position::default());
     assert_eq!(ring.block(of(5)).cloned(), before);
+}
+
+/// The node's log says that a block does not stand, and the host that goes on releases it.
+#[test]
+fn a_block_that_does_not_stand_is_pinned_though_the_ring_releases_it() {
+    let mut ring = life();
+    commit(&mut ring, 6);
+    let superseded = Mark::Release(Release {
+        of: of(6),
+        by: ReleasedBy::LaterAttempt,
+        network: None,
+    });
+    ring.apply(&superseded, Position::default());
+    let states = [5, 6].map(|height| ring.block(of(height)).unwrap().state);
+    assert_eq!(states, [State::Confirmed, State::Superseded]);
+    let mut told = Told::default();
+    told.of_ring(RING);
+    let box_of = |height, name: &str| {
+        let (of, name) = (of(height), name.to_owned());
+        Mark::Frozen(Frozen { of, name })
+    };
+    told.add([box_of(5, "of a doubt"), pinned(5, true), pinned(6, true)]);
+    let judged = |told: &Told, height| {
+        let mut life = ring.clone();
+        life.apply_told(told, RING, Position::default());
+        let block = life.block(of(height)).cloned().unwrap();
+        assert!(block.broken && block.state == State::Pinned, "{block:?}");
+        block.frozen
+    };
+    assert_eq!(judged(&told, 5), None, "it shows a doubt at most");
+    assert_eq!(judged(&told, 6), None);
+    told.add([box_of(5, "of all"), pin(5)]);
+    assert_eq!(judged(&told, 5).as_deref(), Some("of all"));
+    assert_eq!(judged(&told, 6), None);
 }
