@@ -91,17 +91,7 @@ pub fn attach(options: Options) -> Result<(), String> {
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
     refuse_pipe(options.node_log.as_ref())?;
-    let (policy, after) = (options.triggers, options.after_freeze.clone());
-    let mut watcher = Watcher {
-        supervisor: Supervisor::new(options.boxes(), policy, after, console::voice()),
-        options,
-        watched: None,
-        beside: None,
-        at: Position::default(),
-        looked: None,
-        waiting_told: false,
-        boxed: Vec::new(),
-    };
+    let mut watcher = Watcher::new(options);
     let mut service = Service::ready();
     while signals.arrived().next().is_none() {
         service.live();
@@ -144,6 +134,20 @@ struct Watcher {
 }
 
 impl Watcher {
+    fn new(options: Options) -> Watcher {
+        let (policy, after) = (options.triggers, options.after_freeze.clone());
+        Watcher {
+            supervisor: Supervisor::new(options.boxes(), policy, after, console::voice()),
+            options,
+            watched: None,
+            beside: None,
+            at: Position::default(),
+            looked: None,
+            waiting_told: false,
+            boxed: Vec::new(),
+        }
+    }
+
     fn turn(&mut self) -> Result<(), String> {
         self.take_done();
         if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
@@ -239,6 +243,8 @@ impl Watcher {
 
     fn forget_ring(&mut self) {
         self.watched = None;
+        // Boxes of the former ring hold no block of this one.
+        self.boxed.clear();
         self.supervisor.another_ring();
     }
 
@@ -351,4 +357,34 @@ fn wait(signals: &Signals, pause: Duration) {
     let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     let pause = PollTimeout::try_from(pause).unwrap_or(PollTimeout::ZERO);
     let _ = poll(&mut waiting, pause);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The host may renew its ring between the end of a box and the next look.
+    #[test]
+    fn a_box_of_a_former_ring_holds_no_block_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            ring: folder.path().join("ring"),
+            profile: None,
+            node_program: None,
+            node_log: None,
+            rpc: rpc::Options::default(),
+            triggers: Policy::default(),
+            after_freeze: AfterFreeze::default(),
+            archive_bytes: 0,
+        };
+        let mut watcher = Watcher::new(options);
+        let of = Attempt {
+            height: 7,
+            attempt: 1,
+        };
+        watcher.boxed.push((of, "7-A".to_owned(), Finding::Doubt));
+        // No ring is there now.
+        watcher.turn().unwrap();
+        assert_eq!(watcher.boxed, []);
+    }
 }
