@@ -483,18 +483,22 @@ func TestABlockBeginsAgain(t *testing.T) {
 	recorder, dir := haltboxtest.Open(t)
 	tracer := kvtrace.New(recorder, kvtrace.Options{})
 	marker := abci.NewMarker(recorder, abci.Options{Tracer: tracer})
+	called := 0
 	_, err := marker.FinalizeBlock(decided(7, "a"), func() (*types.ResponseFinalizeBlock, error) {
 		attempt := tracer.Attempt()
 		for range 2 {
 			attempt.Record([]byte(`{"type":"op-write"}`))
-			marker.BeginAgain(attempt)
+			marker.BeginAgain(func() { called++ })
 		}
 		return &types.ResponseFinalizeBlock{AppHash: hash(7), TxResults: []*types.ExecTxResult{{}}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	marker.BeginAgain(tracer.Attempt())
+	marker.BeginAgain(func() { called++ })
+	if called != 3 {
+		t.Errorf("what follows was called %d times", called)
+	}
 	recorder.Close()
 	var kinds []string
 	for _, line := range haltboxtest.Cat(t, dir) {

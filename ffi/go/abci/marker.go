@@ -217,22 +217,25 @@ func (m *Marker) begin(in input, proposed bool) {
 	}
 }
 
-// BeginAgain begins the block of an execution again: what was recorded of it is thrown
-// away, and what its tracer still gives is not recorded. The application goes on with
-// it. It is for one that finds out that its operations come in an order of chance. Nothing
-// is done if another execution is under way, or none.
-func (m *Marker) BeginAgain(attempt *kvtrace.Attempt) {
-	if m == nil || attempt == nil {
+// BeginAgain begins the block under way again: what was recorded of it is thrown away, and
+// what the tracer still gives of it is not recorded. The application goes on with the block.
+// It is for one that finds out that its operations come in an order of chance. If no attempt
+// is under way, there is nothing to throw away. Then, if set, is called in either case, and
+// never while AtEnd runs: what it changes holds for a whole block.
+func (m *Marker) BeginAgain(then func()) {
+	if m == nil {
 		return
 	}
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	if m.options.Tracer.Attempt() != attempt {
-		return
+	if m.under.height != 0 && m.options.Tracer.Attempt() != nil {
+		m.note(m.recorder.Abort(m.under.height))
+		m.begin(m.under, m.proposed.height != 0)
+		m.options.Tracer.End()
 	}
-	m.note(m.recorder.Abort(m.under.height))
-	m.begin(m.under, m.proposed.height != 0)
-	m.options.Tracer.End()
+	if then != nil {
+		then()
+	}
 }
 
 // withOwn adds what only this node has: its configuration, and whether the block is only proposed.

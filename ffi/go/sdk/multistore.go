@@ -40,8 +40,11 @@ type commitStore struct {
 	told told
 	// sequential: it was said that the chain's own runner executes one after the other.
 	sequential bool
+	// beginAgain begins the block under way again, without operations, and calls its
+	// argument so that it holds for the whole of a block. See abci.Marker.BeginAgain.
+	beginAgain func(then func())
 	// onDisorder is told when transactions are executed at the same time.
-	onDisorder func(*kvtrace.Attempt)
+	onDisorder func()
 	// lock is for branches that are made by others meanwhile.
 	lock       sync.Mutex
 	tracer     *kvtrace.Tracer
@@ -130,13 +133,20 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 	return &branch{cached: inner, course: s.course, traced: &kvtrace.Branch{}}
 }
 
-// disorder: transactions are executed at the same time. No later block is traced.
-func (s *commitStore) disorder(attempt *kvtrace.Attempt) {
+// disorder: transactions are executed at the same time.
+func (s *commitStore) disorder() {
+	s.untrace()
+	s.onDisorder()
+}
+
+// untrace: no block is traced any more. One that is under way loses its operations, whoever
+// executes it: what told of the disorder may be a late goroutine of an earlier execution. No
+// block has both operations and writes, which no other node would have.
+func (s *commitStore) untrace() {
 	s.lock.Lock()
 	s.tracer = nil
 	s.lock.Unlock()
-	s.writes.silent.Store(false)
-	s.onDisorder(attempt)
+	s.beginAgain(func() { s.writes.silent.Store(false) })
 }
 
 // refuse: the proposal will not be executed before it is decided.
@@ -173,12 +183,11 @@ func (s *commitStore) wasWritten() bool {
 		return true
 	}
 	s.lock.Lock()
-	defer s.lock.Unlock()
 	right := s.tracer == nil || s.course != nil && s.course.written
 	s.course = nil
+	s.lock.Unlock()
 	if !right {
-		s.tracer = nil
-		s.writes.silent.Store(false)
+		s.untrace()
 	}
 	return right
 }

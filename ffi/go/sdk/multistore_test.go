@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	abcitypes "github.com/cometbft/cometbft/abci/types"
@@ -14,6 +15,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
 
+	haltbox "github.com/haltbox/haltbox/ffi/go"
+	"github.com/haltbox/haltbox/ffi/go/abci"
 	"github.com/haltbox/haltbox/ffi/go/internal/haltboxtest"
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
 )
@@ -21,7 +24,10 @@ import (
 func storeOf(t *testing.T) *commitStore {
 	recorder, _ := haltboxtest.Open(t)
 	base := baseapp.NewBaseApp("test", log.NewNopLogger(), dbm.NewMemDB(), nil)
-	s := &commitStore{CommitMultiStore: base.CommitMultiStore(), base: base, left: none, follows: true}
+	s := &commitStore{
+		CommitMultiStore: base.CommitMultiStore(), base: base, left: none, follows: true,
+		beginAgain: func(then func()) { then() }, onDisorder: func() {},
+	}
 	s.follow()
 	s.tracer = kvtrace.New(recorder, kvtrace.Options{})
 	return s
@@ -72,6 +78,100 @@ func TestAnotherBranchThanTheWrittenEndsTheTracing(t *testing.T) {
 	s.expect(first, nil)
 	if s.traced() || !s.wasWritten() {
 		t.Error("it is traced")
+	}
+}
+
+// kinds are the types of the entries of the last block that a recorder recorded.
+func kinds(t *testing.T, dir string) (kinds []string) {
+	for _, line := range haltboxtest.Cat(t, dir) {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"type":"`), `"`)
+		if kind == "begin-block" {
+			kinds = nil
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds
+}
+
+// marked has the blocks of a store marked, with its writes where they are not silent.
+func marked(t *testing.T, s *commitStore, recorder *haltbox.Recorder) *abci.Marker {
+	s.tracer = kvtrace.New(recorder, kvtrace.Options{})
+	marker := abci.NewMarker(recorder, abci.Options{
+		Tracer: s.tracer, OptimisticExecution: true,
+		AtEnd: func(record func([]byte)) {
+			if !s.writes.silent.Load() {
+				record([]byte(`{"type":"step-set"}`))
+			}
+		},
+	})
+	s.beginAgain = marker.BeginAgain
+	s.writes.silent.Store(true)
+	return marker
+}
+
+// A goroutine of an execution that was aborted, or of a block that is over, may be late. The
+// block under way then has no operations, as it has writes.
+func TestALateDisorderLeavesNoOperations(t *testing.T) {
+	for late, want := range map[string]string{
+		"aborted": "begin-block step-input step-set end-block",
+		"over":    "begin-block step-input op-read end-block",
+		"none":    "begin-block step-input op-read end-block",
+	} {
+		recorder, dir := haltboxtest.Open(t)
+		s := storeOf(t)
+		marker := marked(t, s, recorder)
+		_, err := marker.ProcessProposal(&abcitypes.RequestProcessProposal{Height: 7, Hash: []byte("a")},
+			func() (*abcitypes.ResponseProcessProposal, error) {
+				s.expect(first, nil)
+				s.traced()
+				return &abcitypes.ResponseProcessProposal{Status: abcitypes.ResponseProcessProposal_ACCEPT}, nil
+			})
+		aborted := s.course
+		_, err2 := marker.FinalizeBlock(&abcitypes.RequestFinalizeBlock{Height: 7, Hash: []byte("b")},
+			func() (*abcitypes.ResponseFinalizeBlock, error) {
+				s.expect(first, nil)
+				s.traced()
+				s.course.attempt.Record([]byte(`{"type":"op-read"}`))
+				if late == "aborted" {
+					aborted.disorder()
+					s.course.attempt.Record([]byte(`{"type":"op-read"}`))
+				}
+				return &abcitypes.ResponseFinalizeBlock{AppHash: []byte{7}}, nil
+			})
+		if late == "over" {
+			aborted.disorder()
+		}
+		if s.writes.silent.Load() != (late == "none") || errors.Join(err, err2) != nil {
+			t.Error(late, "writes are not told", err, err2)
+		}
+		recorder.Close()
+		if got := strings.Join(kinds(t, dir), " "); got != want {
+			t.Errorf("%s: got  %s\nwant %s", late, got, want)
+		}
+	}
+}
+
+// The block at which it is found out that another branch is written has writes, and none
+// of the operations that were recorded of the wrong one.
+func TestABlockWhoseBranchIsNotWrittenHasNoOperations(t *testing.T) {
+	recorder, dir := haltboxtest.Open(t)
+	s := storeOf(t)
+	_, err := marked(t, s, recorder).FinalizeBlock(&abcitypes.RequestFinalizeBlock{Height: 7},
+		func() (*abcitypes.ResponseFinalizeBlock, error) {
+			s.expect(first, nil)
+			s.traced()
+			s.course.attempt.Record([]byte(`{"type":"op-read"}`))
+			if s.wasWritten() {
+				t.Error("it was written")
+			}
+			return &abcitypes.ResponseFinalizeBlock{AppHash: []byte{7}}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.Close()
+	if got := strings.Join(kinds(t, dir), " "); got != "begin-block step-input step-set end-block" {
+		t.Error(got)
 	}
 }
 

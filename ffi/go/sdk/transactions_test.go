@@ -177,7 +177,7 @@ func TestBranchesInSequence(t *testing.T) {
 		told := 0
 		c := &course{
 			attempt:    kvtrace.New(recorder, kvtrace.Options{}).Begin(),
-			onDisorder: func(*kvtrace.Attempt) { told++ },
+			onDisorder: func() { told++ },
 		}
 		c.executing.Store(step.executing)
 		root := &branch{cached: flat{}, course: c, traced: &kvtrace.Branch{}}

@@ -66,6 +66,7 @@ func (b *Box) Option(app *baseapp.BaseApp) {
 		left:             none,
 		follows:          b.config.stores == operations,
 		sequential:       b.config.sequential,
+		beginAgain:       func(then func()) { b.marker.BeginAgain(then) },
 		onDisorder:       b.fallBack,
 		writes:           writes{valueBytes: b.config.valueBytes},
 	}
@@ -158,10 +159,9 @@ func (b *Box) detail() detail {
 }
 
 // fallBack: transactions are executed at the same time, so what was recorded of the block
-// came in an order of chance. The block begins again, and has no operations. From now on
-// what each block changes is recorded, if that is told.
-func (b *Box) fallBack(attempt *kvtrace.Attempt) {
-	b.marker.BeginAgain(attempt)
+// came in an order of chance. It began again, and has no operations. From now on what each
+// block changes is recorded, if that is told.
+func (b *Box) fallBack() {
 	instead := "the roots of the stores are recorded"
 	if b.stores.writes.inner != nil {
 		instead = "what each block changes is recorded"

@@ -22,7 +22,7 @@ type course struct {
 	preBlocked bool
 	// sequence of the transactions, and who is told that there is none.
 	sequence
-	onDisorder func(*kvtrace.Attempt)
+	onDisorder func()
 	// transactions of the block.
 	transactions
 }
@@ -57,7 +57,7 @@ func (c *course) wrote(of *branch) {
 // disorder: transactions are executed at the same time. It is told once.
 func (c *course) disorder() {
 	if c.lost.CompareAndSwap(false, true) && c.onDisorder != nil {
-		c.onDisorder(c.attempt)
+		c.onDisorder()
 	}
 }
 

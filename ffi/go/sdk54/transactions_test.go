@@ -142,7 +142,7 @@ func TestTransactionsThatAreNotInSequence(t *testing.T) {
 		s.tracer.Begin()
 		s.expect(first, nil)
 		root := s.CacheMultiStore().(*branch)
-		s.onDisorder = func(*kvtrace.Attempt) { lost = true }
+		s.onDisorder = func() { lost = true }
 		c := root.course
 		step.run(c, root)
 		if lost == step.want {
