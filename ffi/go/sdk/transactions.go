@@ -141,7 +141,7 @@ func (s *commitStore) partTransactions() {
 		on, is := ctx.MultiStore().(*branch)
 		switch {
 		case !is && !simulate && ctx.ExecMode() == sdktypes.ExecModeFinalize && len(ctx.TxBytes()) > 0:
-			s.untold()
+			s.untold(ctx.TxBytes())
 		case is && on.parent.isRoot() && on.course.attempt != nil:
 			on.course.beginTx(ctx.TxBytes(), on)
 		}
@@ -149,11 +149,13 @@ func (s *commitStore) partTransactions() {
 	})
 }
 
-// untold: a transaction is executed on a store that is not traced.
-func (s *commitStore) untold() {
+// untold: a transaction is executed on a store that is not traced. One that the block under
+// way does not hold is none of its own: a query may execute one meanwhile, as debug_trace of
+// EVM chains does.
+func (s *commitStore) untold(tx []byte) {
 	s.lock.Lock()
 	at := s.course
-	executes := at != nil && at.attempt != nil && at.begun.Load()
+	executes := at != nil && at.attempt != nil && at.begun.Load() && !at.lost.Load() && at.holds(tx)
 	s.lock.Unlock()
 	if executes {
 		at.disorder()

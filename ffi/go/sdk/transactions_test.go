@@ -90,6 +90,29 @@ func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
 	}
 }
 
+// A query may have a transaction executed while a block is, on a store of its own. One of
+// the block's is executed by a fork of the SDK then.
+func TestAQueryThatCallsTheAnteHandlerIsNoDisorder(t *testing.T) {
+	s := storeOf(t)
+	told := 0
+	s.onDisorder = func() { told++ }
+	s.base.SetAnteHandler(func(ctx sdktypes.Context, _ sdktypes.Tx, _ bool) (sdktypes.Context, error) {
+		return ctx, nil
+	})
+	s.follow()
+	s.tracer.Begin()
+	s.expect(first, [][]byte{[]byte("tx")})
+	s.CacheMultiStore()
+	s.course.begun.Store(true)
+	for at, tx := range []string{"another", "tx", "tx"} {
+		ctx := sdktypes.NewContext(flat{}, cmtproto.Header{}, false, nil).
+			WithTxBytes([]byte(tx)).WithExecMode(sdktypes.ExecModeFinalize)
+		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || told != min(at, 1) {
+			t.Errorf("%s: %v, told %d times", tx, err, told)
+		}
+	}
+}
+
 // With an ante handler that tells, BaseApp makes no digests for it; where there is none,
 // BaseApp tells. That there are no more transactions it tells in both cases.
 func TestBaseAppTellsOfTransactionsOnlyWithoutAnAnteHandler(t *testing.T) {

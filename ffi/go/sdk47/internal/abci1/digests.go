@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 )
 
-// misbehaviorDigest is nil for none.
+// misbehaviorDigest returns nil for no misbehavior.
 func (in *input) misbehaviorDigest() []byte {
 	if len(in.misbehavior) == 0 {
 		return nil
@@ -18,7 +18,7 @@ func (in *input) misbehaviorDigest() []byte {
 	return all.Sum(nil)
 }
 
-// marshalled is deterministic: none of these messages has a map.
+// marshalled is deterministic, because none of these messages has a map.
 func marshalled(message interface{ Marshal() ([]byte, error) }) []byte {
 	bytes, err := message.Marshal()
 	if err != nil {
@@ -32,8 +32,8 @@ func digest(bytes []byte) []byte {
 	return sum[:]
 }
 
-// noneIfEmpty: a client in the process hands over nil where one behind a socket
-// makes an empty slice, and both nodes were told the same.
+// noneIfEmpty returns nil for an empty slice. A client in the process passes nil where one behind a
+// socket makes an empty slice, and both nodes got the same request.
 func noneIfEmpty(bytes []byte) []byte {
 	if len(bytes) == 0 {
 		return nil

@@ -11,11 +11,11 @@ import (
 	"github.com/haltbox/haltbox/ffi/go/internal/entry"
 )
 
-// longestLog is how much is kept of what a failed transaction says, in bytes.
+// longestLog is the kept length of a failed transaction's log, in bytes.
 const longestLog = 256
 
-// resultLine has the members that LastResultsHash is made of, and apart from
-// them what helps to understand a failure.
+// resultLine returns an entry with the members that LastResultsHash is made of, and separately
+// those that help to understand a failure.
 func resultLine(e *entry.Entry, number int, tx *types.ResponseDeliverTx) []byte {
 	e.Begin("tx-result").Int("tx", int64(number))
 	if tx == nil {
@@ -31,7 +31,7 @@ func resultLine(e *entry.Entry, number int, tx *types.ResponseDeliverTx) []byte 
 	return e.End()
 }
 
-// changesRules: the next headers hold other hashes of validators or parameters.
+// changesRules reports whether the next headers get other hashes of validators or parameters.
 func changesRules(response *types.ResponseEndBlock) bool {
 	return len(response.ValidatorUpdates) > 0 || response.ConsensusParamUpdates != nil
 }
@@ -44,8 +44,8 @@ func updatesLine(e *entry.Entry, response *types.ResponseEndBlock) []byte {
 	return e.Hex("params", digest(marshalled(response.ConsensusParamUpdates))).End()
 }
 
-// validatorsDigest does not depend on the order, nor does the set that CometBFT
-// makes of the updates. It is nil for none.
+// validatorsDigest does not depend on the order of the updates, as CometBFT's validator set does
+// not. It is nil for none.
 func validatorsDigest(updates []types.ValidatorUpdate) []byte {
 	if len(updates) == 0 {
 		return nil
