@@ -153,7 +153,12 @@ func (s *commitStore) untrace() {
 
 // refuse: the proposal will not be executed before it is decided.
 func (s *commitStore) refuse() {
-	if s != nil && s.course != nil {
+	if s == nil {
+		return
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.course != nil {
 		s.course.attempt = nil
 	}
 }
