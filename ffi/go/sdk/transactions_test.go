@@ -26,7 +26,7 @@ func TestATransactionThatComesTwiceIsTwo(t *testing.T) {
 	root := &branch{course: c}
 	var begun []int
 	for _, passes := range []bool{true, false, false} {
-		on := &branch{course: c, parent: root}
+		on := &branch{course: c, parent: root, number: c.number(root)}
 		c.beginTxOf(hash, on)
 		begun = append(begun, c.next-1)
 		if passes {
@@ -189,6 +189,24 @@ func TestBranchesInSequence(t *testing.T) {
 			c.use(root)
 			c.use(one)
 		}, true},
+		"written behind the next": {true, func(c *course, root *branch) {
+			one := root.branchOff()
+			c.use(one)
+			c.use(root.branchOff())
+			c.wrote(one)
+		}, true},
+		"written in time": {true, func(c *course, root *branch) {
+			one := root.branchOff()
+			inner := one.branchOff()
+			c.use(inner)
+			c.wrote(inner)
+			two := root.branchOff()
+			c.wrote(one)
+			c.use(two)
+			c.wrote(two)
+			c.use(root)
+			c.wrote(root)
+		}, false},
 		"outside of transactions": {false, func(c *course, root *branch) {
 			one := root.branchOff()
 			c.use(root.branchOff())

@@ -45,8 +45,13 @@ func (c *course) use(of *branch) {
 	c.leave()
 }
 
-// wrote tells that a branch was given to its parent.
+// wrote tells that a branch was given to its parent. A transaction that is executed late
+// may have taken its stores before, and shows here. One that fails writes no branch: what
+// such a one does late is noticed only where it asks for a store.
 func (c *course) wrote(of *branch) {
+	if c.attempt != nil && !c.allows(of) {
+		c.disorder()
+	}
 	c.attempt.Written(of.traced)
 	if of.isRoot() {
 		c.written = true
