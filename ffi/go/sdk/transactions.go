@@ -72,19 +72,29 @@ func (t *transactions) wrote(of *branch) {
 // new branch. A handler that is wrapped twice tells twice of one branch. A module may call
 // it outside of any transaction, where the context has no bytes: they would be those of an
 // empty transaction. One that the block holds is not told either, since nothing tells the
-// two apart; the SDK refuses it before the ante handler.
+// two apart; the SDK refuses it before the ante handler. A message may call it with the bytes
+// of its own transaction, which goes on then.
 func (c *course) beginTx(tx []byte, on *branch) {
-	c.lock.Lock()
-	again := len(tx) == 0 || on == c.ante
-	late := false
-	if !again {
-		c.ante = on
-		late = !c.enterTx(tx) && c.executing.Load() && c.holds(tx)
-	}
-	c.lock.Unlock()
-	if late {
+	if c.isLate(tx, on) {
 		c.disorder()
 	}
+}
+
+// isLate begins the transaction that the ante handler is called for, and tells whether it is
+// one of the block's whose turn it is not.
+func (c *course) isLate(tx []byte, on *branch) bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if len(tx) == 0 || on == c.ante || c.isUnderWay(tx) {
+		return false
+	}
+	c.ante = on
+	return !c.enterTx(tx) && c.executing.Load() && c.holds(tx)
+}
+
+// isUnderWay tells whether a transaction is the one that was begun last, and not over.
+func (c *course) isUnderWay(tx []byte) bool {
+	return c.inTx.Load() && c.next > 0 && bytes.Equal(c.txs[c.next-1], tx)
 }
 
 // enterTx begins the next transaction of these bytes, if there is one.

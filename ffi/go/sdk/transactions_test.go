@@ -38,7 +38,8 @@ func TestATransactionThatComesTwiceIsTwo(t *testing.T) {
 	}
 }
 
-// The ante handler is called once for each, so each call is another transaction.
+// The ante handler is called once for each, so each call is another transaction. BaseApp
+// uses the block's own branch before each.
 func TestTheAnteHandlerTellsEachTransactionOnce(t *testing.T) {
 	recorder, _ := haltboxtest.Open(t)
 	tx := []byte("tx")
@@ -47,6 +48,7 @@ func TestTheAnteHandlerTellsEachTransactionOnce(t *testing.T) {
 	for _, told := range []string{"tx", "tx", "unknown"} {
 		c.beginTx([]byte(told), &branch{})
 		begun = append(begun, c.next-1)
+		c.leave()
 	}
 	if fmt.Sprint(begun) != "[0 2 2]" {
 		t.Error(begun)
@@ -67,6 +69,30 @@ func TestAnAnteHandlerThatIsCalledOutsideOfTransactionsBeginsNone(t *testing.T) 
 	}
 }
 
+// A message may call the ante handler for its own transaction, which is not another one, also
+// if it comes once more.
+func TestAMessageThatCallsTheAnteHandlerIsNoDisorder(t *testing.T) {
+	recorder, _ := haltboxtest.Open(t)
+	tx, told := []byte("tx"), 0
+	c := &course{
+		attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{[]byte("one"), tx, tx},
+		onDisorder: func() { told++ },
+	}
+	var begun []int
+	for _, call := range []string{"one", "one", "tx", "tx"} {
+		c.beginTx([]byte(call), &branch{})
+		begun = append(begun, c.next-1)
+	}
+	if fmt.Sprint(begun) != "[0 0 1 1]" || told != 0 {
+		t.Error(begun, told)
+	}
+	c.leave()
+	c.beginTx([]byte("one"), &branch{})
+	if told != 1 {
+		t.Error("a transaction that is over goes on")
+	}
+}
+
 // An application may load its stores twice, as when it tries without an upgrade first.
 // A transaction that the block holds twice then still begins twice.
 func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
@@ -83,6 +109,8 @@ func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
 	s.expect(first, [][]byte{tx, tx})
 	root := s.CacheMultiStore()
 	for number := range 2 {
+		// BaseApp reads consensus parameters on it.
+		s.course.use(root.(*branch))
 		ctx := sdktypes.NewContext(root.CacheMultiStore(), cmtproto.Header{}, false, nil).WithTxBytes(tx)
 		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || called != number+1 || s.course.next != number+1 {
 			t.Errorf("call %d: %v, %d begun", called, err, s.course.next)
