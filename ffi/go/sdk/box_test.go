@@ -25,6 +25,16 @@ func TestAnApplicationThatPanicsAtTheStartIsNotRecorded(t *testing.T) {
 	}
 }
 
+// What shows that transactions are executed at the same time stands in the node's log.
+func TestTheLogSaysWhatWasFound(t *testing.T) {
+	var printed bytes.Buffer
+	box := &Box{logger: log.NewLogger(&printed, log.ColorOption(false)), stores: &commitStore{}}
+	box.fallBack("transaction 3 is late")
+	if !strings.Contains(printed.String(), `found="transaction 3 is late"`) {
+		t.Error(printed.String())
+	}
+}
+
 func TestStoresThatTakeNoListenersStopNoNode(t *testing.T) {
 	var printed bytes.Buffer
 	box := &Box{logger: log.NewLogger(&printed), stores: &commitStore{}}

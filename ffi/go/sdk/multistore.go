@@ -43,8 +43,8 @@ type commitStore struct {
 	// beginAgain begins the block under way again, without operations, and calls its
 	// argument so that it holds for the whole of a block. See abci.Marker.BeginAgain.
 	beginAgain func(then func())
-	// onDisorder is told when transactions are executed at the same time.
-	onDisorder func()
+	// onDisorder is told when transactions are executed at the same time, and what shows it.
+	onDisorder func(found string)
 	// lock is for branches that are made by others meanwhile.
 	lock       sync.Mutex
 	tracer     *kvtrace.Tracer
@@ -134,9 +134,9 @@ func (s *commitStore) CacheMultiStore() storetypes.CacheMultiStore {
 }
 
 // disorder: transactions are executed at the same time.
-func (s *commitStore) disorder() {
+func (s *commitStore) disorder(found string) {
 	s.untrace()
-	s.onDisorder()
+	s.onDisorder(found)
 }
 
 // untrace: no block is traced any more. One that is under way loses its operations, whoever
@@ -301,7 +301,7 @@ func (b *branch) CacheWrap() storetypes.CacheWrap { return b.branchOff() }
 // GetKVStore gives a store whose operations are recorded as the modules ask for
 // them: under the gas meter, over all caches. Modules ask for it before each operation.
 func (b *branch) GetKVStore(key storetypes.StoreKey) storetypes.KVStore {
-	b.course.use(b)
+	b.course.use(b, key.Name())
 	if made := b.madeFor(key); made != nil {
 		return made
 	}
@@ -344,7 +344,7 @@ func (b *branch) GetStore(key storetypes.StoreKey) storetypes.Store {
 	if !is {
 		return of
 	}
-	b.course.use(b)
+	b.course.use(b, key.Name())
 	if made := b.madeFor(key); made != nil {
 		return made
 	}

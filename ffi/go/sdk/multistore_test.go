@@ -26,7 +26,7 @@ func storeOf(t *testing.T) *commitStore {
 	base := baseapp.NewBaseApp("test", log.NewNopLogger(), dbm.NewMemDB(), nil)
 	s := &commitStore{
 		CommitMultiStore: base.CommitMultiStore(), base: base, left: none, follows: true,
-		beginAgain: func(then func()) { then() }, onDisorder: func() {},
+		beginAgain: func(then func()) { then() }, onDisorder: func(string) {},
 	}
 	s.follow()
 	s.tracer = kvtrace.New(recorder, kvtrace.Options{})
@@ -133,13 +133,13 @@ func TestALateDisorderLeavesNoOperations(t *testing.T) {
 				s.traced()
 				s.course.attempt.Record([]byte(`{"type":"op-read"}`))
 				if late == "aborted" {
-					aborted.disorder()
+					aborted.disorder("late")
 					s.course.attempt.Record([]byte(`{"type":"op-read"}`))
 				}
 				return &abcitypes.ResponseFinalizeBlock{AppHash: []byte{7}}, nil
 			})
 		if late == "over" {
-			aborted.disorder()
+			aborted.disorder("late")
 		}
 		if s.writes.silent.Load() != (late == "none") || errors.Join(err, err2) != nil {
 			t.Error(late, "writes are not told", err, err2)

@@ -76,7 +76,7 @@ func (t *transactions) wrote(of *branch) {
 // of its own transaction, which goes on then.
 func (c *course) beginTx(tx []byte, on *branch) {
 	if c.isLate(tx, on) {
-		c.disorder()
+		c.disorder("transaction %d is executed once more or out of order, behind transaction %d", c.placeOf(tx), c.begunLast())
 	}
 }
 
@@ -109,8 +109,18 @@ func (c *course) enterTx(tx []byte) bool {
 }
 
 // holds tells whether a transaction is one of the block's.
-func (c *course) holds(tx []byte) bool {
-	return slices.ContainsFunc(c.txs, func(one []byte) bool { return bytes.Equal(one, tx) })
+func (c *course) holds(tx []byte) bool { return c.placeOf(tx) >= 0 }
+
+// placeOf is a transaction's number in the block; -1 if it is none of the block's.
+func (c *course) placeOf(tx []byte) int {
+	return slices.IndexFunc(c.txs, func(one []byte) bool { return bytes.Equal(one, tx) })
+}
+
+// begunLast is the number of the transaction that was begun last; -1 for none.
+func (t *transactions) begunLast() int {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return t.next - 1
 }
 
 func (c *course) enter(number int) {
@@ -168,7 +178,7 @@ func (s *commitStore) untold(tx []byte) {
 	executes := at != nil && at.attempt != nil && at.begun.Load() && !at.lost.Load() && at.holds(tx)
 	s.lock.Unlock()
 	if executes {
-		at.disorder()
+		at.disorder("transaction %d is executed on a store that is not the block's", at.placeOf(tx))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	storetypes "cosmossdk.io/store/types"
@@ -73,23 +74,23 @@ func TestAnAnteHandlerThatIsCalledOutsideOfTransactionsBeginsNone(t *testing.T) 
 // if it comes once more.
 func TestAMessageThatCallsTheAnteHandlerIsNoDisorder(t *testing.T) {
 	recorder, _ := haltboxtest.Open(t)
-	tx, told := []byte("tx"), 0
+	tx, told := []byte("tx"), ""
 	c := &course{
 		attempt: kvtrace.New(recorder, kvtrace.Options{}).Begin(), txs: [][]byte{[]byte("one"), tx, tx},
-		onDisorder: func() { told++ },
+		onDisorder: func(found string) { told += found },
 	}
 	var begun []int
 	for _, call := range []string{"one", "one", "tx", "tx"} {
 		c.beginTx([]byte(call), &branch{})
 		begun = append(begun, c.next-1)
 	}
-	if fmt.Sprint(begun) != "[0 0 1 1]" || told != 0 {
+	if fmt.Sprint(begun) != "[0 0 1 1]" || told != "" {
 		t.Error(begun, told)
 	}
 	c.leave()
 	c.beginTx([]byte("one"), &branch{})
-	if told != 1 {
-		t.Error("a transaction that is over goes on")
+	if told != "transaction 0 is executed once more or out of order, behind transaction 1" {
+		t.Errorf("a transaction that is over goes on: %q", told)
 	}
 }
 
@@ -110,7 +111,7 @@ func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
 	root := s.CacheMultiStore()
 	for number := range 2 {
 		// BaseApp reads consensus parameters on it.
-		s.course.use(root.(*branch))
+		s.course.use(root.(*branch), "bank")
 		ctx := sdktypes.NewContext(root.CacheMultiStore(), cmtproto.Header{}, false, nil).WithTxBytes(tx)
 		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || called != number+1 || s.course.next != number+1 {
 			t.Errorf("call %d: %v, %d begun", called, err, s.course.next)
@@ -122,8 +123,8 @@ func TestAnAnteHandlerThatIsWrappedTwiceTellsOnce(t *testing.T) {
 // the block's is executed by a fork of the SDK then.
 func TestAQueryThatCallsTheAnteHandlerIsNoDisorder(t *testing.T) {
 	s := storeOf(t)
-	told := 0
-	s.onDisorder = func() { told++ }
+	var told []string
+	s.onDisorder = func(found string) { told = append(told, found) }
 	s.base.SetAnteHandler(func(ctx sdktypes.Context, _ sdktypes.Tx, _ bool) (sdktypes.Context, error) {
 		return ctx, nil
 	})
@@ -135,9 +136,12 @@ func TestAQueryThatCallsTheAnteHandlerIsNoDisorder(t *testing.T) {
 	for at, tx := range []string{"another", "tx", "tx"} {
 		ctx := sdktypes.NewContext(flat{}, cmtproto.Header{}, false, nil).
 			WithTxBytes([]byte(tx)).WithExecMode(sdktypes.ExecModeFinalize)
-		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || told != min(at, 1) {
-			t.Errorf("%s: %v, told %d times", tx, err, told)
+		if _, err := s.base.AnteHandler()(ctx, nil, false); err != nil || len(told) != min(at, 1) {
+			t.Errorf("%s: %v, told %q", tx, err, told)
 		}
+	}
+	if told[0] != "transaction 0 is executed on a store that is not the block's" {
+		t.Error(told)
 	}
 }
 
@@ -198,62 +202,63 @@ func TestBranchesInSequence(t *testing.T) {
 	for name, step := range map[string]struct {
 		executing bool
 		run       func(c *course, root *branch)
-		lost      bool
+		found     string
 	}{
 		"one behind the other": {true, func(c *course, root *branch) {
 			one := root.branchOff()
-			c.use(one)
-			c.use(one.branchOff())
-			c.use(root.branchOff())
-		}, false},
+			c.use(one, "bank")
+			c.use(one.branchOff(), "bank")
+			c.use(root.branchOff(), "bank")
+		}, ""},
 		"at the same time": {true, func(c *course, root *branch) {
 			one := root.branchOff()
-			c.use(root.branchOff())
-			c.use(one.branchOff())
-		}, true},
+			c.use(root.branchOff(), "bank")
+			c.use(one.branchOff(), "bank")
+		}, "store bank is used on a branch of transaction 4 after it ended, or of an earlier one"},
 		"behind its end": {true, func(c *course, root *branch) {
 			one := root.branchOff()
-			c.use(one)
-			c.use(root)
-			c.use(one)
-		}, true},
+			c.use(one, "bank")
+			c.use(root, "bank")
+			c.use(one, "bank")
+		}, "store bank is used on a branch of transaction 4 after it ended, or of an earlier one"},
 		"written behind the next": {true, func(c *course, root *branch) {
 			one := root.branchOff()
-			c.use(one)
-			c.use(root.branchOff())
+			c.use(one, "bank")
+			c.use(root.branchOff(), "bank")
 			c.wrote(one)
-		}, true},
+		}, "a branch of transaction 4 is written after it ended, or one of an earlier one"},
 		"written in time": {true, func(c *course, root *branch) {
 			one := root.branchOff()
 			inner := one.branchOff()
-			c.use(inner)
+			c.use(inner, "bank")
 			c.wrote(inner)
 			two := root.branchOff()
 			c.wrote(one)
-			c.use(two)
+			c.use(two, "bank")
 			c.wrote(two)
-			c.use(root)
+			c.use(root, "bank")
 			c.wrote(root)
-		}, false},
+		}, ""},
 		"outside of transactions": {false, func(c *course, root *branch) {
 			one := root.branchOff()
-			c.use(root.branchOff())
-			c.use(root)
-			c.use(one)
-		}, false},
+			c.use(root.branchOff(), "bank")
+			c.use(root, "bank")
+			c.use(one, "bank")
+		}, ""},
 	} {
 		recorder, _ := haltboxtest.Open(t)
-		told := 0
+		var told []string
 		c := &course{
-			attempt:    kvtrace.New(recorder, kvtrace.Options{}).Begin(),
-			onDisorder: func() { told++ },
+			attempt:      kvtrace.New(recorder, kvtrace.Options{}).Begin(),
+			onDisorder:   func(found string) { told = append(told, found) },
+			transactions: transactions{next: 5},
 		}
 		c.executing.Store(step.executing)
 		root := &branch{cached: flat{}, course: c, traced: &kvtrace.Branch{}}
 		step.run(c, root)
 		step.run(c, root)
-		if (told > 0) != step.lost || told > 1 {
-			t.Errorf("%s: told %d times", name, told)
+		if strings.Join(told, "; ") != step.found {
+			t.Errorf("%s: told %q", name, told)
 		}
 	}
 }

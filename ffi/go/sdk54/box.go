@@ -161,14 +161,14 @@ func (b *Box) detail() detail {
 // fallBack: transactions are executed at the same time, so what was recorded of the block
 // came in an order of chance. It began again, and has no operations. From now on what each
 // block changes is recorded, if that is told.
-func (b *Box) fallBack() {
+func (b *Box) fallBack(found string) {
 	instead := "the roots of the stores are recorded"
 	if b.stores.writes.inner != nil {
 		instead = "what each block changes is recorded"
 	}
 	b.logger.Error("transactions are executed at the same time: "+instead+
 		" instead of reads and writes; with haltbox.stores = writes the blocks behind a start have the same names as all others",
-		"module", "haltbox")
+		"module", "haltbox", "found", found)
 }
 
 func (b *Box) writesOf(bare storetypes.CommitMultiStore) (writes *writes) {

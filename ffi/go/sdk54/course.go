@@ -3,6 +3,7 @@
 package sdk54
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/haltbox/haltbox/ffi/go/kvtrace"
@@ -22,18 +23,18 @@ type course struct {
 	preBlocked bool
 	// sequence of the transactions, and who is told that there is none.
 	sequence
-	onDisorder func()
+	onDisorder func(found string)
 	// transactions of the block.
 	transactions
 }
 
 // use tells that a store of a branch is asked for.
-func (c *course) use(of *branch) {
+func (c *course) use(of *branch, store string) {
 	if c.attempt == nil {
 		return
 	}
 	if !c.allows(of) {
-		c.disorder()
+		c.disorder("store %s is used on a branch of transaction %d after it ended, or of an earlier one", store, c.begunLast())
 		return
 	}
 	if !of.isRoot() {
@@ -50,7 +51,7 @@ func (c *course) use(of *branch) {
 // such a one does late is noticed only where it asks for a store.
 func (c *course) wrote(of *branch) {
 	if c.attempt != nil && !c.allows(of) {
-		c.disorder()
+		c.disorder("a branch of transaction %d is written after it ended, or one of an earlier one", c.begunLast())
 	}
 	c.attempt.Written(of.traced)
 	if of.isRoot() {
@@ -59,10 +60,10 @@ func (c *course) wrote(of *branch) {
 	c.transactions.wrote(of)
 }
 
-// disorder: transactions are executed at the same time. It is told once.
-func (c *course) disorder() {
+// disorder: transactions are executed at the same time. It is told once, with what was found.
+func (c *course) disorder(format string, found ...any) {
 	if c.lost.CompareAndSwap(false, true) && c.onDisorder != nil {
-		c.onDisorder()
+		c.onDisorder(fmt.Sprintf(format, found...))
 	}
 }
 

@@ -72,10 +72,18 @@ func (c *course) beginTx(number int64, stores storetypes.MultiStore) {
 	before := c.last.Swap(number + 1)
 	on, is := stores.(*branch)
 	own := stores == nil || is && on.isRoot() && on.course == c
-	if !alone || before > number || !own {
-		c.disorder()
+	switch {
+	case !own:
+		c.disorder("transaction %d is executed on a store that is not the block's", number)
+	case !alone:
+		c.disorder("transaction %d begins before transaction %d ends", number, before-1)
+	case before > number:
+		c.disorder("transaction %d is executed once more or out of order, behind transaction %d", number, before-1)
 	}
 }
+
+// begunLast is the number of the transaction that was begun last; -1 for none.
+func (t *transactions) begunLast() int64 { return t.last.Load() - 1 }
 
 func (c *course) endTx(number int64) {
 	c.open.CompareAndSwap(number+1, 0)

@@ -127,26 +127,26 @@ func TestARunnerThatIsSetLateIsNotTraced(t *testing.T) {
 func TestTransactionsThatAreNotInSequence(t *testing.T) {
 	other := &branch{course: &course{}}
 	for name, step := range map[string]struct {
-		run  func(c *course, root *branch)
-		want bool
+		run   func(c *course, root *branch)
+		found string
 	}{
-		"in sequence":         {func(c *course, root *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(2, root) }, true},
-		"at the same time":    {func(c *course, _ *branch) { c.beginTx(0, nil); c.beginTx(1, nil) }, false},
-		"once more":           {func(c *course, _ *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(0, nil) }, false},
-		"backwards":           {func(c *course, _ *branch) { c.beginTx(1, nil); c.endTx(1); c.beginTx(0, nil) }, false},
-		"on a branch":         {func(c *course, root *branch) { c.beginTx(0, root.branchOff()) }, false},
-		"on another's stores": {func(c *course, _ *branch) { c.beginTx(0, other) }, false},
+		"in sequence":         {func(c *course, root *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(2, root) }, ""},
+		"at the same time":    {func(c *course, _ *branch) { c.beginTx(0, nil); c.beginTx(1, nil) }, "transaction 1 begins before transaction 0 ends"},
+		"once more":           {func(c *course, _ *branch) { c.beginTx(0, nil); c.endTx(0); c.beginTx(0, nil) }, "transaction 0 is executed once more or out of order, behind transaction 0"},
+		"backwards":           {func(c *course, _ *branch) { c.beginTx(1, nil); c.endTx(1); c.beginTx(0, nil) }, "transaction 0 is executed once more or out of order, behind transaction 1"},
+		"on a branch":         {func(c *course, root *branch) { c.beginTx(0, root.branchOff()) }, "transaction 0 is executed on a store that is not the block's"},
+		"on another's stores": {func(c *course, _ *branch) { c.beginTx(0, other) }, "transaction 0 is executed on a store that is not the block's"},
 	} {
-		lost := false
+		told := ""
 		s := storeOf(t)
 		s.tracer.Begin()
 		s.expect(first, nil)
 		root := s.CacheMultiStore().(*branch)
-		s.onDisorder = func() { lost = true }
+		s.onDisorder = func(found string) { told += found }
 		c := root.course
 		step.run(c, root)
-		if lost == step.want {
-			t.Errorf("%s: lost %v", name, lost)
+		if told != step.found {
+			t.Errorf("%s: told %q", name, told)
 		}
 	}
 }
