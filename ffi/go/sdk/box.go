@@ -116,7 +116,7 @@ func (b *Box) record(app servertypes.Application) {
 	bare := b.bare(app)
 	var writes *writes
 	if stores == written || stores == operations && b.stores.mayOverlap() {
-		writes = b.writesOf(bare)
+		writes = b.writesOf(bare, stores)
 	}
 	if stores == operations && writes != nil {
 		writes.silent.Store(true)
@@ -148,7 +148,7 @@ func (b *Box) detail() detail {
 		return rootsAlone
 	}
 	if runner := b.stores.otherRunner(); runner != "" {
-		b.logger.Info("transactions are executed by "+runner+", which may execute them at the same time: "+
+		b.logger.Error("transactions are executed by "+runner+", which may execute them at the same time: "+
 			"what each block changes is recorded instead of reads and writes, unless haltbox.sequential says that it does not",
 			"module", "haltbox")
 		return written
@@ -169,10 +169,16 @@ func (b *Box) fallBack(found string) {
 		"module", "haltbox", "found", found)
 }
 
-func (b *Box) writesOf(bare storetypes.CommitMultiStore) (writes *writes) {
+// writesOf gives what tells the writes of each block, and says what is recorded if nothing
+// does.
+func (b *Box) writesOf(bare storetypes.CommitMultiStore, stores detail) (writes *writes) {
 	err := foreign.Call(func() { writes = b.stores.listen(bare) })
 	if writes == nil {
-		b.logger.Error("the stores do not tell what is written to them, so it is not recorded",
+		without := "so it is not recorded"
+		if stores == operations {
+			without = "so only their roots are recorded if transactions turn out to be executed at the same time"
+		}
+		b.logger.Error("the stores do not tell what is written to them, "+without,
 			"module", "haltbox", "err", err)
 	}
 	return writes

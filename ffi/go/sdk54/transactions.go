@@ -13,6 +13,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/baseapp/txnrunner"
 	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdktypes "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/haltbox/haltbox/ffi/go/internal/foreign"
 )
 
 // runner tells which transaction is executed, and leaves that to the SDK's own one, or to
@@ -130,9 +132,18 @@ func (s *commitStore) otherRunner() string {
 }
 
 // otherThan is the type of a runner that is not known to execute one transaction after the
-// other. Block-STM is not, nor with one worker: what it reads comes out of its own memory,
-// and a transaction that cannot be decoded is executed by it alone.
-func (s *commitStore) otherThan(found sdktypes.TxRunner) string {
+// other. One whose Unwrap panics is not.
+func (s *commitStore) otherThan(found sdktypes.TxRunner) (other string) {
+	if err := foreign.Call(func() { other = s.otherInside(found) }); err != nil {
+		return fmt.Sprintf("%T", found)
+	}
+	return other
+}
+
+// otherInside is the type of the innermost runner, if that is not known to execute so.
+// Block-STM is not, nor with one worker: what it reads comes out of its own memory, and a
+// transaction that cannot be decoded is executed by it alone.
+func (s *commitStore) otherInside(found sdktypes.TxRunner) string {
 	switch inner := innermost(found).(type) {
 	case nil, *txnrunner.DefaultRunner, txnrunner.DefaultRunner:
 		return ""

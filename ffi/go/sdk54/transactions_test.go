@@ -75,6 +75,11 @@ type hollow struct{ each }
 
 func (hollow) Unwrap() sdktypes.TxRunner { return nil }
 
+// broken panics when it is asked what is inside it.
+type broken struct{ each }
+
+func (broken) Unwrap() sdktypes.TxRunner { panic("not implemented") }
+
 // What is known to execute one transaction after the other has its operations recorded, and
 // so has what is said to do so.
 func TestRunnersInSequenceAreTraced(t *testing.T) {
@@ -92,6 +97,7 @@ func TestRunnersInSequenceAreTraced(t *testing.T) {
 		"around the SDK's":  {around{}, true, true, true},
 		"the chain's":       {each{}, false, true, true},
 		"hollow":            {hollow{}, false, true, true},
+		"broken":            {broken{}, false, false, true},
 		"Block-STM":         {stm, false, false, true},
 		"Block-STM, a copy": {*stm, false, false, true},
 	} {
@@ -108,6 +114,20 @@ func TestRunnersInSequenceAreTraced(t *testing.T) {
 				t.Errorf("%s, %v: expected that it may overlap: %v", name, sequential, step.overlaps)
 			}
 		}
+	}
+}
+
+// A node that was to record operations and does not says so as an error.
+func TestAnotherRunnerIsAnErrorInTheLog(t *testing.T) {
+	var printed strings.Builder
+	s := storeOf(t)
+	s.base.SetBlockSTMTxRunner(each{})
+	box := &Box{
+		logger: log.NewLogger(&printed, log.ColorOption(false)), stores: s,
+		config: &config{stores: operations},
+	}
+	if box.detail() != written || !strings.Contains(printed.String(), "ERR transactions are executed by ") {
+		t.Errorf("%q", printed.String())
 	}
 }
 
