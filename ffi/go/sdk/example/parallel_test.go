@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,8 +78,8 @@ func interleaved(e *executor, jobs []job) {
 
 // reversed executes one after the other, in another order than the block's.
 func reversed(e *executor, jobs []job) {
-	for _, one := range slices.Backward(jobs) {
-		e.ante(one)
+	for at := len(jobs) - 1; at >= 0; at-- {
+		e.ante(jobs[at])
 	}
 }
 
