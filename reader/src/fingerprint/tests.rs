@@ -361,7 +361,7 @@ fn names_of_inputs_are_not_believed() {
     assert_eq!(of(&|_| ()), Ok(()));
     let twice = of(&|bytes| bytes.copy_within(HEAD..second, second));
     let words = twice.expect_err("one name twice");
-    assert!(words.contains("tells the input time twice"), "{words}");
+    assert!(words.contains("contains the input time twice"), "{words}");
     let local = of(&|bytes| {
         bytes.copy_within(HEAD..second, second);
         bytes[second] = LOCAL;

@@ -65,14 +65,14 @@ const PAIRS: [(&str, &str, &str, &str, &str); 99] = [
         "start [1=A given:txsDigest=a std ] [2=B/b given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] [2=C/c given:txsDigest=c std ]",
         "inputs differ",
-        "The block was given another input: txs",
+        "The block had another input: txs",
     ),
     (
         "the same of a host that has no digest of them where the block begins",
         "start [1=A given:txsDigest=a std ] [2=B given:txsDigest=b,lastCommit=a std ]",
         "start [1=A given:txsDigest=a std ] [2=C given:txsDigest=c,lastCommit=d std ]",
         "inputs differ",
-        "The block was given another input: txs, votes",
+        "The block had another input: txs, votes",
     ),
     (
         "transactions that are told by hashes of different things",
@@ -878,14 +878,14 @@ const PRINTS: [(&str, &str, &str, i32, &str); 14] = [
         "start [1=A given:txsDigest=a std ] [2=B/b given:txsDigest=b std ]",
         "start [1=A given:txsDigest=a std ] [2=C/c given:txsDigest=c std ]",
         1,
-        "The block was given another input: txs",
+        "The block had another input: txs",
     ),
     (
         "one that is given other votes, by a host without a digest where the block begins",
         "start [1=A given:txsDigest=a std ] [2 given:lastCommit=b std ]",
         "start [1=A given:txsDigest=a std ] [2 given:lastCommit=c std ]",
         1,
-        "The block was given another input: votes",
+        "The block had another input: votes",
     ),
     (
         "other steps of blocks that were given the same",

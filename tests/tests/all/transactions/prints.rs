@@ -85,7 +85,7 @@ fn height(finding: &Finding) -> Option<u64> {
 /// In words, what is wrong with what fingerprints say.
 fn fault(told: &Finding, of_prints: &Finding) -> Option<&'static str> {
     let inputs = |finding: &Finding| finding.verdict() == Verdict::Inputs;
-    let named = inputs(told) && summary::words(told).contains("given another input");
+    let named = inputs(told) && summary::words(told).contains("had another input");
     if inputs(of_prints) && !inputs(told) {
         return Some("accuse the inputs, and the recordings do not");
     }
