@@ -123,7 +123,7 @@ pub enum Way {
     Pipe,
     /// The output of a node that `haltbox run` started.
     Run,
-    /// The journal that a running journald keeps: [`journald::is_here`].
+    /// The journal that a running journald keeps: see [`journald`].
     Journal,
 }
 
