@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use haltbox_benches::{medians, real_slog, scratch};
 use haltbox_model::Profile;
 use haltbox_reader::fingerprint::Writer;
-use haltbox_reader::tape::{BlockTape, Unit, What};
+use haltbox_reader::trace::{BlockTrace, Unit, What};
 
 fn main() {
     let folder = scratch();
@@ -170,20 +170,20 @@ fn compare(haltbox: &Path, folder: &Path) {
     );
 }
 
-fn block(height: u64, salt: u8) -> BlockTape {
+fn block(height: u64, salt: u8) -> BlockTrace {
     let unit = |n: u64| Unit {
         digest: [salt ^ (height + n) as u8; 16],
         what: What::Crank {
             number: height * 8 + n,
-            end: Some(haltbox_reader::tape::CrankEnd::default()),
+            end: Some(haltbox_reader::trace::CrankEnd::default()),
         },
     };
-    BlockTape {
+    BlockTrace {
         height,
         attempt: 1,
         begun: true,
         ended: true,
         units: (0..8).map(unit).collect(),
-        ..BlockTape::default()
+        ..BlockTrace::default()
     }
 }

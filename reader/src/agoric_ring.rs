@@ -49,7 +49,7 @@ pub struct AgoricRing<S = File> {
 
 /// What [`AgoricRing::next`] came upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum Scanned<'a> {
     /// One entry as it was given to the recorder: JSON, without the newline in front of it.
     Record(&'a [u8]),
     /// Bytes of the file that are no intact record.
@@ -281,13 +281,13 @@ impl<S: ReadAt> AgoricRing<S> {
         clippy::should_implement_trait,
         reason = "what is found borrows from the ring, which no Iterator can do"
     )]
-    pub fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+    pub fn next(&mut self) -> io::Result<Option<Scanned<'_>>> {
         match self.advance()? {
             Some(Next::Record(record)) => {
                 let line = scan::line(&mut self.window, record)?;
-                Ok(Some(Found::Record(line)))
+                Ok(Some(Scanned::Record(line)))
             }
-            Some(Next::Skip(skip)) => Ok(Some(Found::Skipped(skip))),
+            Some(Next::Skip(skip)) => Ok(Some(Scanned::Skipped(skip))),
             None => Ok(None),
         }
     }

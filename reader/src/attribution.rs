@@ -5,12 +5,12 @@ use haltbox_format::{Lane, Stream};
 use haltbox_model::lifecycle::Lifecycle;
 use haltbox_model::{Event, Profile};
 
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::source::{Blocks, Line};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Attribution {
     /// The attempt it belongs to.
     pub of: Option<Attempt>,
     /// The crank it belongs to.
@@ -18,7 +18,7 @@ pub struct Place {
 }
 
 /// Places the lines of one source, which must come in their order.
-pub struct Placer<'a> {
+pub struct Attributor<'a> {
     profile: &'a Profile,
     known: Known,
     crank: Option<u64>,
@@ -28,19 +28,19 @@ pub struct Placer<'a> {
 
 enum Known {
     /// In the order of their lines, and how many of them have begun.
-    Told(Vec<KnownBlock>, usize),
+    Told(Vec<IndexedBlock>, usize),
     /// The lines themselves tell.
     Derived(Lifecycle),
 }
 
-impl<'a> Placer<'a> {
+impl<'a> Attributor<'a> {
     /// A placer for a source with these blocks.
-    pub fn new(profile: &'a Profile, blocks: Blocks) -> Placer<'a> {
+    pub fn new(profile: &'a Profile, blocks: Blocks) -> Attributor<'a> {
         let known = match blocks {
             Blocks::Told(blocks) => Known::Told(blocks, 0),
             Blocks::Untold => Known::Derived(Lifecycle::default()),
         };
-        Placer {
+        Attributor {
             profile,
             known,
             crank: None,
@@ -66,14 +66,14 @@ impl<'a> Placer<'a> {
     }
 
     /// Where the next line stands.
-    pub fn place(&mut self, line: &Line<'_>) -> Place {
+    pub fn place(&mut self, line: &Line<'_>) -> Attribution {
         self.next.main = line.counter + 1;
         let of = if line.context {
             None
         } else {
             self.attempt(line)
         };
-        Place {
+        Attribution {
             of,
             crank: self.crank_of(line),
         }
@@ -82,7 +82,7 @@ impl<'a> Placer<'a> {
     fn attempt(&mut self, line: &Line<'_>) -> Option<Attempt> {
         match &mut self.known {
             Known::Told(blocks, begun) => {
-                let begins = |block: &&KnownBlock| !line.is_behind(block.from);
+                let begins = |block: &&IndexedBlock| !line.is_behind(block.from);
                 while blocks.get(*begun).filter(begins).is_some() {
                     *begun += 1;
                 }

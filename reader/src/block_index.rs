@@ -7,7 +7,7 @@ use haltbox_model::lifecycle::Block;
 
 /// A block as a ring's marks or a box's index tell of it.
 #[derive(Clone, Debug)]
-pub struct KnownBlock {
+pub struct IndexedBlock {
     /// Which attempt.
     pub of: Attempt,
     /// Its first line.
@@ -26,23 +26,23 @@ pub struct KnownBlock {
     /// told.
     pub whole: bool,
     /// The HASH that an index promises.
-    pub promised: Option<Promised>,
+    pub promised: Option<IndexedHash>,
     /// How many lines it has, by an index: a block may begin in a hole.
     pub lines: Option<u64>,
 }
 
 /// A HASH that an index tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Promised {
+pub struct IndexedHash {
     /// As it stands there.
     pub hash: String,
     /// The digest of the rules it was made by, where that is told.
     pub by: Option<Digest>,
 }
 
-impl From<&Block> for KnownBlock {
-    fn from(block: &Block) -> KnownBlock {
-        KnownBlock {
+impl From<&Block> for IndexedBlock {
+    fn from(block: &Block) -> IndexedBlock {
+        IndexedBlock {
             of: block.of,
             from: block.from,
             until: block.until,
@@ -57,13 +57,13 @@ impl From<&Block> for KnownBlock {
     }
 }
 
-impl KnownBlock {
+impl IndexedBlock {
     /// A block as a recording's entries alone tell of it. That the next block
     /// began confirms nothing where no AppHash of the network was compared.
-    pub fn by_lines(block: &Block) -> KnownBlock {
-        let known = KnownBlock::from(block);
+    pub fn by_lines(block: &Block) -> IndexedBlock {
+        let known = IndexedBlock::from(block);
         match (block.state, block.network) {
-            (State::Confirmed, None) => KnownBlock {
+            (State::Confirmed, None) => IndexedBlock {
                 state: Some(State::Committed),
                 ..known
             },
@@ -72,8 +72,8 @@ impl KnownBlock {
     }
 
     /// A block that nothing is told of.
-    pub fn untold(of: Attempt) -> KnownBlock {
-        KnownBlock {
+    pub fn untold(of: Attempt) -> IndexedBlock {
+        IndexedBlock {
             of,
             from: Position::default(),
             until: None,
@@ -90,12 +90,12 @@ impl KnownBlock {
     /// A block of the index of the box `of`, whose lines are counted from `first`. An index does
     /// not tell where lines of other streams belong: none is behind its
     /// beginning.
-    pub fn of_entry(entry: &BlockEntry, first: u64, of: &Identity) -> KnownBlock {
+    pub fn of_entry(entry: &BlockEntry, first: u64, of: &Identity) -> IndexedBlock {
         let at = |line: u64| Position {
             main: first.saturating_add(line),
             local: u64::MAX,
         };
-        KnownBlock {
+        IndexedBlock {
             of: Attempt {
                 height: entry.height,
                 attempt: entry.attempt,
@@ -107,7 +107,7 @@ impl KnownBlock {
             network: entry.network_app_hash,
             why: None,
             whole: entry.hash.is_some(),
-            promised: entry.hash.clone().map(|hash| Promised {
+            promised: entry.hash.clone().map(|hash| IndexedHash {
                 hash,
                 by: of.profile_digest,
             }),

@@ -36,7 +36,7 @@ pub struct Input {
 
 /// The inputs of one block.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct BlockInputs {
     inputs: Vec<Input>,
     /// The block's first entry is the one that begins it.
     opened: bool,
@@ -68,10 +68,10 @@ fn digest(text: &str) -> Word {
     word
 }
 
-impl Given {
+impl BlockInputs {
     /// Those of a fingerprint.
-    pub fn of_digests(inputs: Vec<Input>) -> Given {
-        Given {
+    pub fn of_digests(inputs: Vec<Input>) -> BlockInputs {
+        BlockInputs {
             opened: !inputs.is_empty(),
             inputs,
         }
@@ -108,7 +108,10 @@ impl Given {
     }
 
     /// The inputs that both tell by the same members.
-    pub fn pairs<'a>(&'a self, other: &'a Given) -> impl Iterator<Item = (&'a Input, &'a Input)> {
+    pub fn pairs<'a>(
+        &'a self,
+        other: &'a BlockInputs,
+    ) -> impl Iterator<Item = (&'a Input, &'a Input)> {
         let pair = |own: &'a Input| {
             let mut others = other.inputs.iter();
             Some((own, others.find(|of| own.is_told_as(of))?))
@@ -118,7 +121,7 @@ impl Given {
 
     /// Names of the inputs that both tell and that are not the same. What is a node's own is
     /// not among them.
-    pub fn others(&self, other: &Given) -> Vec<String> {
+    pub fn others(&self, other: &BlockInputs) -> Vec<String> {
         let pairs = self.pairs(other);
         let differ = pairs.filter(|(own, other)| own.value != other.value && !is_local(own, other));
         let mut names: Vec<String> = differ.map(|(own, _)| own.name.name.clone()).collect();
@@ -129,7 +132,7 @@ impl Given {
 }
 
 /// As the halt message and `haltbox info` tell them.
-impl fmt::Display for Given {
+impl fmt::Display for BlockInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.inputs.iter();
         let told = inputs.filter_map(|input| Some((&input.name.name, input.short.as_ref()?)));

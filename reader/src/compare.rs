@@ -1,8 +1,8 @@
 //! Comparing sources: the class of the fault and the first step at which two
 //! nodes parted.
 //!
-//! Two readings. The first makes a tape of each source, block by block, a
-//! digest for each crank ([`crate::tape`], cut by [`cutter`]), and lays the tapes side by side
+//! Two readings. The first makes a trace of each source, block by block, a
+//! digest for each crank ([`crate::trace`], cut by [`cutter`]), and lays the traces side by side
 //! ([`pair`]): memory does not grow with the sources. Where they part, the
 //! second fetches the entries ([`evidence`]) and tells the class ([`classify`]).
 //! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
@@ -32,20 +32,20 @@ pub mod inputs;
 pub mod judgements;
 pub mod last_write;
 mod left_out;
+mod list_difference;
+pub mod located_parting;
 pub mod location;
 pub mod order;
 pub mod outcome;
 pub mod pair;
 pub mod parting;
-pub mod parting_place;
-pub mod party;
 pub mod reads;
-mod recording;
+pub mod recording;
+mod recording_facts;
 pub mod remark;
 pub mod replay;
 mod roots;
 pub mod side;
-mod standing;
 pub mod step_part;
 pub mod streams;
 pub mod verdict;

@@ -1,15 +1,15 @@
 //! Whether an execution is there from its first entry to its last, and its HASH.
 //!
 //! Every command that names a block asks here. The source tells what it knows of
-//! the block ([`KnownBlock::whole`]), the reading shows what is really there.
+//! the block ([`IndexedBlock::whole`]), the reading shows what is really there.
 
 use haltbox_format::BlockHash;
 use haltbox_model::{BlockHasher, Profile};
 
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
-use crate::repeats::{Repeats, Resent};
-use crate::vocabulary::{self, Course, Entry, Vocabulary};
+use crate::repeats::{Repeats, ResentLines};
+use crate::vocabulary::{self, Entry, EntryOrder, Vocabulary};
 
 /// One execution, read line by line.
 #[derive(Clone, Debug)]
@@ -18,9 +18,9 @@ pub struct Execution {
     lines: u64,
     ended: bool,
     repeats: Repeats,
-    resent: Resent,
+    resent_lines: ResentLines,
     vocabulary: &'static dyn Vocabulary,
-    course: Box<dyn Course>,
+    entry_order: Box<dyn EntryOrder>,
     altered: bool,
     rewritten: bool,
     /// It is known how its host writes: of a host with a profile of its own it is not.
@@ -37,9 +37,9 @@ impl Execution {
             lines: 0,
             ended: false,
             repeats: Repeats::default(),
-            resent: Resent::default(),
+            resent_lines: ResentLines::default(),
             vocabulary,
-            course: vocabulary.course(),
+            entry_order: vocabulary.entry_order(),
             altered: false,
             rewritten: false,
             writer_known: Profile::is_builtin(&profile.name),
@@ -80,9 +80,9 @@ impl Execution {
             Origin::Recorded => false,
             Origin::Text => {
                 self.repeats.is_repeat(line)
-                    | self.resent.is_resent(line, false)
+                    | self.resent_lines.is_resent(line, false)
                     | self
-                        .course
+                        .entry_order
                         .take(Entry::new(self.vocabulary, line))
                         .is_some()
                     | self.rewritten
@@ -120,7 +120,7 @@ impl Execution {
     }
 
     /// Its HASH, if nothing of it is missing.
-    pub fn finish(self, known: &KnownBlock, missing: &MissingRecords) -> Option<BlockHash> {
+    pub fn finish(self, known: &IndexedBlock, missing: &MissingRecords) -> Option<BlockHash> {
         let altered = self.is_altered();
         let all_there = known.lines.is_none_or(|lines| lines == self.lines);
         let whole = known.whole && self.ended && all_there && !missing.costs_beginning(known);
@@ -139,7 +139,7 @@ impl MissingRecords {
         self.0.push((from, to));
     }
 
-    fn costs_beginning(&self, block: &KnownBlock) -> bool {
+    fn costs_beginning(&self, block: &IndexedBlock) -> bool {
         let holds_it = |(from, to): &(u64, u64)| (*from..=*to).contains(&block.from.main);
         self.0.iter().any(holds_it)
     }

@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 
 use haltbox_format::{AppHash, BlockHash, Digest};
 
-use crate::block_inputs::{Given, Input, InputName, Word};
-use crate::tape::{BlockTape, CrankEnd, Finds, Summary, Unit, UnitDigest, What, spanning};
+use crate::block_inputs::{BlockInputs, Input, InputName, Word};
+use crate::trace::{BlockTrace, CrankEnd, Summary, TraceSink, Unit, UnitDigest, What, spanning};
 
 /// The first bytes of a fingerprint, before its version.
 pub const MAGIC: &[u8; 7] = b"HBXFPRT";
@@ -290,7 +290,7 @@ fn app_digest(hash: &AppHash) -> UnitDigest {
 
 /// Whether the AppHashes after two executions are the same, where both tell them; in a
 /// fingerprint they are digests.
-pub fn is_same_app_hash(a: &BlockTape, b: &BlockTape) -> Option<bool> {
+pub fn is_same_app_hash(a: &BlockTrace, b: &BlockTrace) -> Option<bool> {
     let (of_a, of_b) = (a.app_hash.as_ref()?, b.app_hash.as_ref()?);
     if a.narrow == b.narrow {
         return Some(of_a == of_b);
@@ -369,7 +369,7 @@ impl Writer {
 
     /// Adds an execution and its HASH. Of one that is not whole, the units that are.
     /// `newer`: a kernel wrote it that is not known here.
-    pub fn block(&mut self, block: &BlockTape, hash: Option<BlockHash>, newer: bool) {
+    pub fn block(&mut self, block: &BlockTrace, hash: Option<BlockHash>, newer: bool) {
         let units = &block.units[..block.covered()];
         let first_crank = units.iter().find_map(Unit::crank);
         let flag = |set: bool, flag: u16| if set { flag } else { 0 };
@@ -553,33 +553,33 @@ impl Fingerprint {
         Ok(short_of(&hasher) == self.units_digest)
     }
 
-    /// Hands its blocks on as a tape.
+    /// Hands its blocks on as a trace.
     ///
     /// # Errors
     /// What reading gives.
-    pub fn read(&self, finds: &mut dyn Finds) -> io::Result<Summary> {
+    pub fn read(&self, sink: &mut dyn TraceSink) -> io::Result<Summary> {
         let mut summary = Summary::default();
         for (ordinal, block) in self.blocks.iter().enumerate() {
-            let tape = self.tape(block, ordinal as u64)?;
-            summary.cranks += tape.cranks() as u64;
-            if tape.hashless {
-                summary.without_hashes += tape.cranks() as u64;
-                summary.without_crankhashes += tape.cranks() as u64;
+            let trace = self.trace(block, ordinal as u64)?;
+            summary.cranks += trace.cranks() as u64;
+            if trace.hashless {
+                summary.without_hashes += trace.cranks() as u64;
+                summary.without_crankhashes += trace.cranks() as u64;
             }
-            if tape.app_hash.is_some() {
-                summary.app_hashes = Some(spanning(summary.app_hashes, tape.height));
+            if trace.app_hash.is_some() {
+                summary.app_hashes = Some(spanning(summary.app_hashes, trace.height));
             }
-            if block.flags & DISORDERED != 0 || tape.fault.is_some() {
+            if block.flags & DISORDERED != 0 || trace.fault.is_some() {
                 summary.disorder.get_or_insert(DISORDER.to_owned());
             }
-            if !finds.block(tape) {
+            if !sink.block(trace) {
                 break;
             }
         }
         Ok(summary)
     }
 
-    fn tape(&self, block: &BlockPrint, ordinal: u64) -> io::Result<BlockTape> {
+    fn trace(&self, block: &BlockPrint, ordinal: u64) -> io::Result<BlockTrace> {
         let end = block.first_unit.saturating_add(u64::from(block.units));
         if end > self.units || block.units > MOST_UNITS {
             return Err(wrong(
@@ -601,7 +601,7 @@ impl Fingerprint {
         if self.version == Version::First && block.flags & ENDED == 0 {
             forget_end(&mut units);
         }
-        Ok(BlockTape {
+        Ok(BlockTrace {
             roots: Vec::new(),
             height: block.height,
             attempt: u32::from(block.attempt),
@@ -624,7 +624,7 @@ impl Fingerprint {
     }
 
     /// What the block at this place was given.
-    fn given(&self, ordinal: u64) -> Given {
+    fn given(&self, ordinal: u64) -> BlockInputs {
         let first = (ordinal as usize).saturating_mul(self.inputs.len());
         let values = self.values.iter().skip(first);
         let told = self.inputs.iter().zip(values);
@@ -634,7 +634,7 @@ impl Fingerprint {
             value: *value,
             short: None,
         });
-        Given::of_digests(inputs.collect())
+        BlockInputs::of_digests(inputs.collect())
     }
 
     fn units_at(&self) -> u64 {

@@ -15,7 +15,7 @@ use haltbox_format::mark::Position;
 use haltbox_format::{ArchiveName, Lane, RingId};
 
 use crate::blackbox::BlackBox;
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::box_lines::read_box;
 use crate::item::{Hole, Item, Line};
 use crate::ring_source::{RingSource, read_ring};
@@ -134,13 +134,13 @@ impl Folder {
     }
 
     /// Its blocks, in the order of their lines.
-    pub(crate) fn blocks(&self) -> Vec<KnownBlock> {
+    pub(crate) fn blocks(&self) -> Vec<IndexedBlock> {
         let mut blocks = Vec::new();
         let mut first = 0;
         for file in &self.files {
             let entries = file.manifest.blocks.iter();
             let of = &file.manifest.identity;
-            blocks.extend(entries.map(|entry| KnownBlock::of_entry(entry, first, of)));
+            blocks.extend(entries.map(|entry| IndexedBlock::of_entry(entry, first, of)));
             first += file.slog_lines();
         }
         let Some(ring) = &self.ring else {
@@ -149,7 +149,7 @@ impl Folder {
         let shift = self.shift(ring);
         let of_ring = ring.blocks().into_iter();
         let left = of_ring.filter(|block| block.from.main >= shift.from.main);
-        blocks.extend(left.map(|block| KnownBlock {
+        blocks.extend(left.map(|block| IndexedBlock {
             from: shift.position(block.from),
             until: block.until.map(|until| shift.position(until)),
             ..block
@@ -257,7 +257,7 @@ impl Shift {
 fn open_box(path: &Path) -> Result<BlackBox, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let opened = BlackBox::open(file);
-    opened.map_err(|error| SourceError::Foreign(path.to_owned(), error.to_string()))
+    opened.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))
 }
 
 /// What its manifest says is missing, then its lines. False if that was enough.

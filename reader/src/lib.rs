@@ -3,20 +3,20 @@
 //! type, is the crate `haltbox-cli`.
 //!
 //! ```text
-//! file, folder --> Source --> Item --> Placer --> Survey              what a recording holds
+//! file, folder --> Source --> Item --> Attributor --> SourceSummary   what a recording holds
 //!                     |
-//!                     +--> tape --> compare --> Finding --> report    where two recordings part
+//!                     +--> trace --> compare --> Finding --> report       where two recordings part
 //! ```
 //!
 //! What a box holds:
 //!
 //! ```no_run
 //! use haltbox_model::Profile;
-//! use haltbox_reader::{Survey, open};
+//! use haltbox_reader::{SourceSummary, open};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let source = open("12-3f9a.box".as_ref())?;
-//! for block in &Survey::of(&source, &Profile::builtin("agoric")?)?.blocks {
+//! for block in &SourceSummary::of(&source, &Profile::builtin("agoric")?)?.blocks {
 //!     println!("height {} attempt {}", block.height, block.attempt);
 //! }
 //! # Ok(())
@@ -27,13 +27,13 @@
 //!
 //! ```no_run
 //! use haltbox_model::Profile;
-//! use haltbox_reader::compare::{diff::diff, party::Party};
+//! use haltbox_reader::compare::{diff::diff, recording::Recording};
 //! use haltbox_reader::{open, report::text};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let profile = Profile::builtin("agoric")?;
-//! let a = Party::new("a.box".into(), open("a.box".as_ref())?, profile.clone());
-//! let b = Party::new("b.box".into(), open("b.box".as_ref())?, profile);
+//! let a = Recording::new("a.box".into(), open("a.box".as_ref())?, profile.clone());
+//! let b = Recording::new("b.box".into(), open("b.box".as_ref())?, profile);
 //! let finding = diff(&a, &b)?;
 //! println!("{}", finding.verdict().name());
 //! print!("{}", text::text(&finding, text::Colour(false)));
@@ -49,8 +49,8 @@
 //! | [`agoric_ring`], [`blackbox`], [`slog_file`], [`folder`] | the kinds: Agoric's flight recorder, boxes, slogs, a recorder's folder |
 //! | [`fingerprint`] | the digests of a recording without its data |
 //! | [`carrier`] | takes an entry out of what a log shipper wrapped around it |
-//! | [`Placer`], [`selection`] | says to which block and crank a line belongs; picks lines by that |
-//! | [`block_index`], [`execution`], [`survey`] | what the blocks of a recording hold |
+//! | [`Attributor`], [`selection`] | says to which block and crank a line belongs; picks lines by that |
+//! | [`block_index`], [`execution`], [`source_summary`] | what the blocks of a recording hold |
 //! | [`verify`](mod@verify) | looks for damage |
 //!
 //! Comparing:
@@ -58,7 +58,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`vocabulary`], [`values`] | what an entry means to a comparison; entries by their values |
-//! | [`tape`] | a recording as blocks of steps, each with a digest |
+//! | [`trace`] | a recording as blocks of steps, each with a digest |
 //! | [`compare`] | finds the first step at which two recordings part, and the class of the fault |
 //! | [`report`] | puts what was found into words: text, JSON, a page; and incidents |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -86,18 +86,18 @@ mod slog_lines;
 pub mod source;
 mod source_error;
 pub mod source_kind;
+pub mod source_summary;
 mod spool;
-pub mod survey;
-pub mod tape;
+pub mod trace;
 pub mod values;
 pub mod verify;
 pub mod vocabulary;
 
-pub use attribution::{Place, Placer};
-pub use block_index::KnownBlock;
-pub use selection::{Picked, Selection, Selector, Wanted};
+pub use attribution::{Attribution, Attributor};
+pub use block_index::IndexedBlock;
+pub use selection::{SelectedLine, Selection, Selector, Wanted};
 pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};
 pub use source::{Blocks, Hole, Item, Line, Source, SourceError, members, open};
-pub use source_kind::{Compression, Foreign, SNIFF_LEN, SourceKind};
-pub use survey::{Row, Survey};
+pub use source_kind::{Compression, SNIFF_LEN, SourceKind, UnsupportedFormat};
+pub use source_summary::{Row, SourceSummary};
 pub use verify::{Finding, ReadsFound, verify, verify_reads};

@@ -55,12 +55,12 @@ const BLOCKS: usize = 5;
 /// The lines of the open block and of the few before: what a log shipper that lost its
 /// place sends again, and what two rotated files have both, stands farther behind.
 #[derive(Clone, Debug, Default)]
-pub struct Resent {
+pub struct ResentLines {
     open: Lines,
     before: VecDeque<Lines>,
 }
 
-impl Resent {
+impl ResentLines {
     /// Whether this line, or this value of one that another writer may have written
     /// anew, stood there already, with the same clock. In a block of another height it
     /// is another entry, unless it came from outside the kernel.
@@ -85,13 +85,13 @@ impl Resent {
     }
 
     /// A block begins, or a process: what begins once more is all there once more.
-    pub fn begins(&mut self, resent: bool, height: Option<u64>) {
+    pub fn begins(&mut self, resent_lines: bool, height: Option<u64>) {
         let next = Lines {
             height,
             ..Lines::default()
         };
         let lines = std::mem::replace(&mut self.open, next);
-        if resent {
+        if resent_lines {
             return self.before.clear();
         }
         self.before.push_front(lines);
@@ -214,48 +214,51 @@ mod tests {
     fn what_comes_again_is_known_until_a_block_begins_anew() {
         let entry =
             |number: u64| format!("{{\"type\":\"x\",\"n\":{number},\"monotime\":{number}.5}}");
-        let mut resent = Resent::default();
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
+        let mut resent_lines = ResentLines::default();
+        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
             [1, 2, 1, 2, 3].map(&mut told),
             [false, false, true, true, false]
         );
-        resent.begins(false, None);
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
+        resent_lines.begins(false, None);
+        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
             [3, 4].map(&mut told),
             [true, false],
             "the block before is known"
         );
-        resent.begins(true, None);
-        let mut told = |number: u64| resent.is_resent(entry(number).as_bytes(), false);
+        resent_lines.begins(true, None);
+        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
         assert_eq!([3, 4].map(&mut told), [false; 2], "executed again");
-        resent.begins(false, Some(7));
+        resent_lines.begins(false, Some(7));
         assert!(
-            resent.is_resent(entry(4).as_bytes(), false),
+            resent_lines.is_resent(entry(4).as_bytes(), false),
             "of any height"
         );
-        assert!(!resent.is_resent(entry(9).as_bytes(), false));
-        resent.begins(false, Some(8));
+        assert!(!resent_lines.is_resent(entry(9).as_bytes(), false));
+        resent_lines.begins(false, Some(8));
         assert!(
-            !resent.is_resent(entry(9).as_bytes(), false),
+            !resent_lines.is_resent(entry(9).as_bytes(), false),
             "in another block"
         );
-        resent.begins(false, Some(9));
-        assert!(resent.is_resent(entry(9).as_bytes(), true), "from outside");
-        resent.lose_height();
+        resent_lines.begins(false, Some(9));
         assert!(
-            resent.is_resent(entry(9).as_bytes(), false),
+            resent_lines.is_resent(entry(9).as_bytes(), true),
+            "from outside"
+        );
+        resent_lines.lose_height();
+        assert!(
+            resent_lines.is_resent(entry(9).as_bytes(), false),
             "of some block"
         );
         let value = b"{\"monotime\":15e-1,\"type\":\"x\"}";
         assert_eq!(
-            [0; 2].map(|_| resent.is_resent(value, false)),
+            [0; 2].map(|_| resent_lines.is_resent(value, false)),
             [false, true]
         );
         let timeless = b"{\"type\":\"x\"}";
         assert_eq!(
-            [0; 2].map(|_| resent.is_resent(timeless, false)),
+            [0; 2].map(|_| resent_lines.is_resent(timeless, false)),
             [false; 2]
         );
     }

@@ -11,7 +11,7 @@ use haltbox_format::ring::{Entry, HoleKind, RingError, RingView, Timeline};
 use haltbox_format::{Lane, RingId, Stream};
 use haltbox_model::history::History;
 
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
 use crate::item::{Hole, Item, Line, Sink};
 use crate::source_error::SourceError;
@@ -34,7 +34,7 @@ pub(crate) fn open_ring(path: &Path) -> Result<RingSource, SourceError> {
     let file = File::open(path).map_err(io_error)?;
     let view = RingView::read(&file).map_err(|error| match error {
         RingError::Io(error) => io_error(error),
-        other => SourceError::Foreign(path.to_owned(), other.to_string()),
+        other => SourceError::UnsupportedFormat(path.to_owned(), other.to_string()),
     })?;
     let mut history = History::read(&file, &view).map_err(io_error)?;
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
@@ -185,9 +185,9 @@ impl RingSource {
     }
 
     /// Its blocks, in the order of their records.
-    pub(crate) fn blocks(&self) -> Vec<KnownBlock> {
+    pub(crate) fn blocks(&self) -> Vec<IndexedBlock> {
         let blocks = self.history.life.blocks().iter();
-        let mut blocks: Vec<KnownBlock> = blocks.map(KnownBlock::from).collect();
+        let mut blocks: Vec<IndexedBlock> = blocks.map(IndexedBlock::from).collect();
         blocks.sort_by_key(|block| (block.from.main, block.from.local));
         blocks
     }

@@ -8,7 +8,7 @@ use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
 use haltbox_model::lifecycle::Lifecycle;
 
-use crate::attribution::{Place, Placer};
+use crate::attribution::{Attribution, Attributor};
 use crate::carrier::Origin;
 use crate::source::{Blocks, Hole, Line};
 
@@ -59,7 +59,7 @@ impl Selection {
             || self.attempt.is_some()
     }
 
-    fn wants(&self, place: &Place) -> bool {
+    fn wants(&self, place: &Attribution) -> bool {
         let crank = !self.selects_cranks() || place.crank.is_some_and(|n| self.wants_crank(n));
         let block = !self.selects_blocks() || place.of.is_some_and(|of| self.wants_block(of));
         crank && block
@@ -100,23 +100,23 @@ fn range(what: &str, only: Option<u64>, from: Option<u64>, to: Option<u64>) -> O
 }
 
 /// A line that is wanted.
-pub struct Picked<'p> {
+pub struct SelectedLine<'p> {
     /// The line.
     pub line: Line<'p>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Attribution,
     /// The blocks that the lines told of so far, where no others are known.
     pub derived: Option<&'p Lifecycle>,
 }
 
 /// Where wanted lines go.
-pub type Wanted<'w> = &'w mut dyn FnMut(&Picked<'_>) -> io::Result<()>;
+pub type Wanted<'w> = &'w mut dyn FnMut(&SelectedLine<'_>) -> io::Result<()>;
 
 /// Picks the wanted lines of one source, which must come in their order.
 pub struct Selector<'a> {
     selection: &'a Selection,
     profile: &'a Profile,
-    placer: Placer<'a>,
+    attributor: Attributor<'a>,
     /// Lines that prepare a block which is not known yet.
     held: Vec<HeldLine>,
 }
@@ -138,19 +138,19 @@ impl<'a> Selector<'a> {
         Selector {
             selection,
             profile,
-            placer: Placer::new(profile, blocks),
+            attributor: Attributor::new(profile, blocks),
             held: Vec::new(),
         }
     }
 
     /// The blocks that the lines told of so far, where no others were known.
     pub fn derived(&self) -> Option<&Lifecycle> {
-        self.placer.derived()
+        self.attributor.derived()
     }
 
     /// Takes a line; hands on what is now known to be wanted.
     pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
-        let place = self.placer.place(line);
+        let place = self.attributor.place(line);
         if place.of.is_none() && self.prepares_a_block(line) {
             self.held.push(HeldLine {
                 lane: line.lane,
@@ -167,17 +167,17 @@ impl<'a> Selector<'a> {
         if !self.selection.wants(&place) {
             return Ok(());
         }
-        wanted(&Picked {
+        wanted(&SelectedLine {
             line: *line,
             place,
-            derived: self.placer.derived(),
+            derived: self.attributor.derived(),
         })
     }
 
     /// Something is missing behind the newest line.
     pub fn hole(&mut self, hole: &Hole) {
         if hole.of_blocks {
-            self.placer.hole();
+            self.attributor.hole();
         }
     }
 
@@ -195,7 +195,7 @@ impl<'a> Selector<'a> {
     /// entries come before the one that names it.
     fn prepares_a_block(&self, line: &Line<'_>) -> bool {
         let rules = self.profile.slog.as_ref();
-        self.placer.derived().is_some()
+        self.attributor.derived().is_some()
             && line.stream == Stream::Slog
             && !line.context
             && rules.is_some_and(|rules| rules.read(line.bytes).canonical)
@@ -204,14 +204,14 @@ impl<'a> Selector<'a> {
 
     /// Hands on what was held, if the block it prepared is wanted.
     fn release(&mut self, of: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
-        let place = Place { of, crank: None };
+        let place = Attribution { of, crank: None };
         let wants = self.selection.wants(&place);
         for held in std::mem::take(&mut self.held) {
             if wants {
-                wanted(&Picked {
+                wanted(&SelectedLine {
                     line: held.line(),
                     place,
-                    derived: self.placer.derived(),
+                    derived: self.attributor.derived(),
                 })?;
             }
         }

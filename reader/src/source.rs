@@ -9,10 +9,10 @@ use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
 use haltbox_format::{Digest, Stream};
 use haltbox_model::Profile;
 
-use crate::agoric_ring::{AgoricRing, Found, Why};
+use crate::agoric_ring::{AgoricRing, Scanned, Why};
 use crate::blackbox::{BlackBox, BoxStream};
 use crate::block_files::{self, BlockFiles};
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::box_lines::read_box;
 use crate::fingerprint::Fingerprint;
 use crate::folder::Folder;
@@ -30,7 +30,7 @@ pub use crate::source_error::SourceError;
 /// What is known of a source's blocks before its lines are read.
 pub enum Blocks {
     /// By marks or an index, in the order of their lines.
-    Told(Vec<KnownBlock>),
+    Told(Vec<IndexedBlock>),
     /// Nothing: the lines tell.
     Untold,
 }
@@ -107,7 +107,9 @@ pub fn open_saying(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceErro
     // What is wrong with it is told of the path that was named.
     open_file(&copy).map_err(|error| match error {
         SourceError::Io(_, error) => io_error(path, error),
-        SourceError::Foreign(_, why) => SourceError::Foreign(path.to_owned(), why),
+        SourceError::UnsupportedFormat(_, why) => {
+            SourceError::UnsupportedFormat(path.to_owned(), why)
+        }
     })
 }
 
@@ -117,7 +119,7 @@ fn io_error(path: &Path, error: io::Error) -> SourceError {
 
 fn open_file(path: &Path) -> Result<Source, SourceError> {
     let io_error = |error| SourceError::Io(path.to_owned(), error);
-    let foreign = |why: String| Err(SourceError::Foreign(path.to_owned(), why));
+    let unsupported = |why: String| Err(SourceError::UnsupportedFormat(path.to_owned(), why));
     match SourceKind::of(path).map_err(io_error)? {
         SourceKind::Ring => ring(path),
         SourceKind::BlackBox => open_box(path),
@@ -128,11 +130,11 @@ fn open_file(path: &Path) -> Result<Source, SourceError> {
             Ok(open_box(path).unwrap_or_else(|_| Source::Slog(path.to_owned())))
         }
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
-        SourceKind::Empty => foreign("is empty: nothing was recorded in it".to_owned()),
+        SourceKind::Empty => unsupported("is empty: nothing was recorded in it".to_owned()),
         SourceKind::Folder => open_folder(path),
-        SourceKind::Foreign(found) => ring(path)
+        SourceKind::UnsupportedFormat(found) => ring(path)
             .or_else(|_| open_box(path))
-            .or_else(|_| foreign(found.to_string())),
+            .or_else(|_| unsupported(found.to_string())),
     }
 }
 
@@ -143,7 +145,8 @@ fn is_zstd(path: &Path) -> io::Result<bool> {
 fn open_fingerprint(path: &Path) -> Result<Source, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let found = Fingerprint::open(file);
-    let found = found.map_err(|error| SourceError::Foreign(path.to_owned(), error.to_string()))?;
+    let found = found
+        .map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))?;
     Ok(Source::Fingerprint(Box::new(found)))
 }
 
@@ -167,7 +170,8 @@ fn open_folder(path: &Path) -> Result<Source, SourceError> {
 fn open_box(path: &Path) -> Result<Source, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let found = BlackBox::open(file);
-    let found = found.map_err(|error| SourceError::Foreign(path.to_owned(), error.to_string()))?;
+    let found = found
+        .map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))?;
     Ok(Source::BlackBox(Box::new(found)))
 }
 
@@ -194,7 +198,7 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     }
     if found.is_empty() {
         let why = "contains no ring, box or slog".to_owned();
-        return Err(SourceError::Foreign(path.to_owned(), why));
+        return Err(SourceError::UnsupportedFormat(path.to_owned(), why));
     }
     Ok(found)
 }
@@ -230,7 +234,7 @@ fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceErro
 fn is_source(kind: &SourceKind) -> bool {
     !matches!(
         kind,
-        SourceKind::Empty | SourceKind::Folder | SourceKind::Foreign(_)
+        SourceKind::Empty | SourceKind::Folder | SourceKind::UnsupportedFormat(_)
     )
 }
 
@@ -359,11 +363,11 @@ impl Source {
 }
 
 /// The blocks of a box's index, its lines counted from `first`.
-fn index_of(bx: &BlackBox, first: u64) -> Vec<KnownBlock> {
+fn index_of(bx: &BlackBox, first: u64) -> Vec<IndexedBlock> {
     let manifest = bx.manifest().into_iter();
     let blocks = manifest.flat_map(|m| m.blocks.iter().map(|entry| (entry, &m.identity)));
     blocks
-        .map(|(entry, of)| KnownBlock::of_entry(entry, first, of))
+        .map(|(entry, of)| IndexedBlock::of_entry(entry, first, of))
         .collect()
 }
 
@@ -372,11 +376,11 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
     let mut counter = 0;
     while let Some(found) = ring.next()? {
         let item = match found {
-            Found::Record(bytes) => {
+            Scanned::Record(bytes) => {
                 counter += 1;
                 Item::Line(plain_line(bytes, counter - 1, true, true))
             }
-            Found::Skipped(skip) => Item::Hole(Hole {
+            Scanned::Skipped(skip) => Item::Hole(Hole {
                 text: format!(
                     "bytes {} to {} of the ring: {}",
                     skip.offset,

@@ -12,14 +12,14 @@ pub enum SourceError {
     /// The system said no.
     Io(PathBuf, io::Error),
     /// It is no source, and why.
-    Foreign(PathBuf, String),
+    UnsupportedFormat(PathBuf, String),
 }
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.shown()),
-            Self::Foreign(path, why) => write!(f, "{} {why}", path.shown()),
+            Self::UnsupportedFormat(path, why) => write!(f, "{} {why}", path.shown()),
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum SourceKind {
     /// A file without a byte.
     Empty,
     /// None of these.
-    Foreign(Foreign),
+    UnsupportedFormat(UnsupportedFormat),
 }
 
 /// How a slog is compressed.
@@ -91,7 +91,7 @@ impl SourceKind {
         let named_bin = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("bin"));
-        if matches!(kind, SourceKind::Foreign(_))
+        if matches!(kind, SourceKind::UnsupportedFormat(_))
             && named_bin
             && AgoricRing::probe(File::open(path)?)?
         {
@@ -120,7 +120,7 @@ impl SourceKind {
         if Compression::sniff(head) != Compression::Plain || is_text(head) {
             return SourceKind::Slog;
         }
-        SourceKind::Foreign(Foreign::new(head))
+        SourceKind::UnsupportedFormat(UnsupportedFormat::new(head))
     }
 }
 
@@ -179,7 +179,7 @@ fn is_printable(line: &[u8]) -> bool {
 
 /// The beginning of something the reader does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
+pub struct UnsupportedFormat {
     head: Vec<u8>,
     name: Option<&'static str>,
 }
@@ -205,20 +205,20 @@ const KNOWN: [(&[u8], &str); 9] = [
 
 const TEXT: &str = "text without a JSON object in its first lines";
 
-impl Foreign {
-    fn new(head: &[u8]) -> Foreign {
+impl UnsupportedFormat {
+    fn new(head: &[u8]) -> UnsupportedFormat {
         let known = KNOWN.iter().find(|(magic, _)| head.starts_with(magic));
         let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
         let text = (!first.is_empty() && is_printable(first)).then_some(TEXT);
         let name = known.map(|(_, name)| *name).or(text);
-        Foreign {
+        UnsupportedFormat {
             head: head.iter().take(8).copied().collect(),
             name,
         }
     }
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for UnsupportedFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "begins with the bytes")?;
         self.head.iter().try_for_each(|b| write!(f, " {b:02x}"))?;
@@ -253,10 +253,13 @@ mod tests {
             (b"odd\n{ \"type\":\"a\"}", SourceKind::Slog),
             (
                 b"root:x:0:0::/:\n",
-                SourceKind::Foreign(Foreign::new(b"root:x:0:0::/:\n")),
+                SourceKind::UnsupportedFormat(UnsupportedFormat::new(b"root:x:0:0::/:\n")),
             ),
             (b"", SourceKind::Empty),
-            (b"\n\n", SourceKind::Foreign(Foreign::new(b"\n\n"))),
+            (
+                b"\n\n",
+                SourceKind::UnsupportedFormat(UnsupportedFormat::new(b"\n\n")),
+            ),
         ];
         for (head, kind) in cases {
             assert_eq!(SourceKind::sniff(head), kind, "{}", head.escape_ascii());
@@ -265,16 +268,17 @@ mod tests {
 
     #[test]
     fn what_is_foreign_is_named() {
-        let SourceKind::Foreign(foreign) = SourceKind::sniff(b"SQLite format 3\0\x10\0") else {
+        let SourceKind::UnsupportedFormat(foreign) = SourceKind::sniff(b"SQLite format 3\0\x10\0")
+        else {
             panic!("not foreign");
         };
         let text = foreign.to_string();
         assert!(text.starts_with("begins with the bytes 53 51 4c 69 74 65 20 66: an SQLite"));
-        let newer = Foreign::new(b"HALTBOX\x02").to_string();
+        let newer = UnsupportedFormat::new(b"HALTBOX\x02").to_string();
         assert!(newer.contains("newer version"), "{newer}");
         assert!(matches!(
             SourceKind::sniff(&[0; 16]),
-            SourceKind::Foreign(_)
+            SourceKind::UnsupportedFormat(_)
         ));
     }
 
@@ -293,9 +297,15 @@ mod tests {
             SourceKind::of(&path).expect("a file")
         };
         assert_eq!(of("flight-recorder.bin", &ring), SourceKind::AgoricRing);
-        assert!(matches!(of("ring.dat", &ring), SourceKind::Foreign(_)));
+        assert!(matches!(
+            of("ring.dat", &ring),
+            SourceKind::UnsupportedFormat(_)
+        ));
         ring[32 + 29] = b'[';
-        assert!(matches!(of("other.bin", &ring), SourceKind::Foreign(_)));
+        assert!(matches!(
+            of("other.bin", &ring),
+            SourceKind::UnsupportedFormat(_)
+        ));
         assert_eq!(
             SourceKind::of(folder.path()).expect("a folder"),
             SourceKind::Folder

@@ -10,12 +10,12 @@ use haltbox_model::{Profile, SlogRules};
 use serde::Serialize;
 
 use crate::blackbox::BlackBox;
-use crate::compare::party::Party;
 use crate::compare::reads;
+use crate::compare::recording::Recording;
 use crate::count::counted;
 use crate::fingerprint::Fingerprint;
 use crate::source::{Hole, Item, RingSource, Source};
-use crate::survey::Survey;
+use crate::source_summary::SourceSummary;
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -114,8 +114,8 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
 ///
 /// # Errors
 /// What reading gives.
-pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
-    let reads = reads::check_reads(party)?;
+pub fn verify_reads(recording: &Recording) -> io::Result<ReadsFound> {
+    let reads = reads::check_reads(recording)?;
     let wrong = reads.wrong.iter().map(|read| {
         let crank = read
             .crank
@@ -126,7 +126,7 @@ pub fn verify_reads(party: &Party) -> io::Result<ReadsFound> {
             read.key,
             read.read.as_deref().unwrap_or("nothing"),
             read.known_from,
-            party.vocabulary.runner()
+            recording.vocabulary.runner()
         );
         Finding::note(format!("line {}{crank}", read.line_number), what)
     });
@@ -299,8 +299,8 @@ fn other_rules(bx: &BlackBox, profile: &Profile) -> Option<Finding> {
     })
 }
 
-fn wrong_hash(entry: &BlockEntry, survey: &Survey) -> Option<Finding> {
-    let mut rows = survey.blocks.iter();
+fn wrong_hash(entry: &BlockEntry, source_summary: &SourceSummary) -> Option<Finding> {
+    let mut rows = source_summary.blocks.iter();
     let row = rows.find(|row| row.height == entry.height && row.attempt == entry.attempt);
     let found = row.and_then(|row| row.hash).map(|hash| hash.to_string());
     (found != entry.hash).then(|| {
@@ -321,7 +321,7 @@ fn verify_names(
     profile: &Profile,
 ) -> io::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let survey = Survey::of(source, profile)?;
+    let source_summary = SourceSummary::of(source, profile)?;
     let promised = bx.manifest().into_iter().flat_map(|m| &m.blocks);
     let promised: Vec<_> = promised.filter(|entry| entry.hash.is_some()).collect();
     if !promised.is_empty()
@@ -331,7 +331,7 @@ fn verify_names(
     } else {
         let wrong = promised
             .into_iter()
-            .filter_map(|entry| wrong_hash(entry, &survey));
+            .filter_map(|entry| wrong_hash(entry, &source_summary));
         findings.extend(wrong);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();

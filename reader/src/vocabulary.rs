@@ -10,9 +10,9 @@ pub mod entry_order;
 pub mod judging;
 pub mod messages;
 mod role;
+pub mod step_tracker;
 mod swingset;
 mod syscall_order;
-pub mod trace;
 mod transactions;
 
 use std::fmt;
@@ -22,11 +22,11 @@ use haltbox_model::Profile;
 use crate::carrier::Origin;
 
 pub use entry::Entry;
-pub use entry_order::{Course, Fault};
+pub use entry_order::{EntryOrder, Fault};
 pub use judging::{Judged, Judgement, Judging};
 pub use role::{Numbers, Role};
+pub use step_tracker::{StepTracker, TrackedStep};
 pub use syscall_order::Steps;
-pub use trace::{Trace, Traced};
 
 /// All that are known.
 const ALL: [&dyn Vocabulary; 3] = [
@@ -129,7 +129,7 @@ impl Column {
 
 /// How much of two recordings was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct ComparedAmount {
     /// Cranks.
     pub cranks: u64,
     /// Inputs.
@@ -140,7 +140,7 @@ pub struct Amount {
 
 /// What a request to the host or the kernel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestTarget {
     /// It reads a store.
     Read,
     /// It asks a device, and so the host.
@@ -267,8 +267,8 @@ pub trait Vocabulary: fmt::Debug + Sync {
     }
 
     /// What the request of an entry, or of its answer, is for.
-    fn asked(&self, _line: &[u8]) -> Asked {
-        Asked::Other
+    fn asked(&self, _line: &[u8]) -> RequestTarget {
+        RequestTarget::Other
     }
 
     /// The same read, which gave something else.
@@ -289,13 +289,13 @@ pub trait Vocabulary: fmt::Debug + Sync {
     // ---- how entries follow one another ----
 
     /// Follows the entries of a recording.
-    fn course(&self) -> Box<dyn Course> {
+    fn entry_order(&self) -> Box<dyn EntryOrder> {
         Box::new(entry_order::Any)
     }
 
     /// Follows entries outside cranks that a recording may lack, or that do not decide
     /// what came of their block.
-    fn trace(&self) -> Option<Box<dyn Trace>> {
+    fn step_tracker(&self) -> Option<Box<dyn StepTracker>> {
         None
     }
 
@@ -338,7 +338,7 @@ pub trait Vocabulary: fmt::Debug + Sync {
     // ---- the chain and its blocks ----
 
     /// How much there is beside whole blocks, in words behind these.
-    fn amount(&self, amount: Amount) -> String {
+    fn amount(&self, amount: ComparedAmount) -> String {
         match self.has_cranks() {
             true => format!(", {}", crate::count::counted(amount.cranks, "crank")),
             false => String::new(),

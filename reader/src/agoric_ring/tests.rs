@@ -38,8 +38,8 @@ fn read<S: ReadAt>(mut ring: AgoricRing<S>) -> Read {
     };
     while let Some(found) = ring.next().expect("reading memory does not fail") {
         match found {
-            Found::Record(line) => read.records.push(line.to_vec()),
-            Found::Skipped(skip) => read.skips.push(skip),
+            Scanned::Record(line) => read.records.push(line.to_vec()),
+            Scanned::Skipped(skip) => read.skips.push(skip),
         }
     }
     read

@@ -8,7 +8,7 @@ use haltbox_format::blackbox::{FrameKind, IDENTITY_LEN, Tag};
 use super::damage::Damage;
 use super::extent::{Extent, ExtentKind};
 use super::inflate::Inflate;
-use super::{BlackBox, overlap, proof};
+use super::{BlackBox, overlap, verify_frame};
 
 /// The most bytes of one line that are kept in memory. A longer line comes in
 /// pieces; a longer mark is damage.
@@ -271,8 +271,8 @@ impl<'a> Lines<'a> {
             Some(inflate) => inflate,
             none => none.insert(Inflate::new()?),
         };
-        let (range, expected) = proof::zstd_part(extent);
-        let proved = proof::prove(&bx.source, extent, inflate)
+        let (range, expected) = verify_frame::zstd_part(extent);
+        let proved = verify_frame::prove(&bx.source, extent, inflate)
             .and_then(|()| inflate.begin(&bx.source, range, expected));
         if let Err(why) = proved {
             let (offset, len) = (extent.at, extent.len);

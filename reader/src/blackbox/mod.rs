@@ -8,14 +8,14 @@
 
 mod damage;
 mod extent;
+mod frame_scan;
 mod inflate;
 mod lines;
-mod proof;
 mod source;
 #[cfg(test)]
 mod tests;
 mod verify;
-mod walk;
+mod verify_frame;
 
 use std::fmt;
 use std::fs::File;
@@ -87,7 +87,7 @@ impl BlackBox {
             .as_ref()
             .ok()
             .and_then(|table| extent::listed(&source, table));
-        let mut extents = listed.unwrap_or_else(|| walk::walk(&source));
+        let mut extents = listed.unwrap_or_else(|| frame_scan::frame_scan(&source));
         let begins = FrameHead::parse(&page).is_ok_and(|head| head.tag == Tag::Identity);
         if !begins
             && !extents

@@ -11,7 +11,7 @@ use haltbox_format::blackbox::{
 use super::damage::Damage;
 use super::extent::{Extent, ExtentKind};
 use super::inflate::Inflate;
-use super::{BlackBox, overlap, proof};
+use super::{BlackBox, overlap, verify_frame};
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,16 +186,16 @@ impl BlackBox {
         listed: Option<&SeekEntry>,
         inflate: &mut Inflate,
     ) -> Result<Vec<Problem>, Damage> {
-        proof::prove_listed(&self.source, extent)?;
+        verify_frame::prove_listed(&self.source, extent)?;
         let mut problems = Vec::new();
         let content = match extent.kind {
             ExtentKind::Tagged(tag) => {
-                proof::prove_tagged(&self.source, extent)?;
+                verify_frame::prove_tagged(&self.source, extent)?;
                 problems.extend(self.verify_body(tag, extent, inflate)?);
                 0
             }
             _ => {
-                let content = proof::decompress(&self.source, extent, inflate, u64::MAX)?;
+                let content = verify_frame::decompress(&self.source, extent, inflate, u64::MAX)?;
                 problems.extend(line_count(extent, content.lines));
                 content.bytes
             }
@@ -215,9 +215,11 @@ impl BlackBox {
         match tag {
             Tag::Identity | Tag::Manifest => Ok(None),
             Tag::Cranks => Ok(self.crank_problem()),
-            Tag::Marks => proof::decompress(&self.source, extent, inflate, u64::MAX).map(|_| None),
+            Tag::Marks => {
+                verify_frame::decompress(&self.source, extent, inflate, u64::MAX).map(|_| None)
+            }
             Tag::Node | Tag::Context | Tag::Evidence => {
-                let content = proof::decompress(&self.source, extent, inflate, u64::MAX)?;
+                let content = verify_frame::decompress(&self.source, extent, inflate, u64::MAX)?;
                 Ok(line_count(extent, content.lines))
             }
         }

@@ -8,7 +8,7 @@ use haltbox_format::mark::State;
 
 use super::finding::Outcome;
 use super::pair::{Agreement, Comparison};
-use super::party::Party;
+use super::recording::Recording;
 use super::side::Who;
 use crate::source::{Blocks, Source};
 
@@ -20,13 +20,13 @@ pub(super) struct Dispute {
 }
 
 impl Dispute {
-    pub(super) fn of(a: &Party, b: &Party) -> Dispute {
+    pub(super) fn of(a: &Recording, b: &Recording) -> Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
         };
-        for (index, party) in [a, b].into_iter().enumerate() {
-            dispute.read(index, party);
+        for (index, recording) in [a, b].into_iter().enumerate() {
+            dispute.read(index, recording);
         }
         // What was not asked for is not in dispute.
         dispute
@@ -40,8 +40,8 @@ impl Dispute {
         dispute
     }
 
-    fn read(&mut self, index: usize, party: &Party) {
-        if let Blocks::Told(blocks) = party.source.blocks() {
+    fn read(&mut self, index: usize, recording: &Recording) {
+        if let Blocks::Told(blocks) = recording.source.blocks() {
             for block in blocks {
                 self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
                 if let (Some(State::Diverged), Some(why)) = (block.state, &block.why) {
@@ -50,7 +50,7 @@ impl Dispute {
                 }
             }
         }
-        if let Source::BlackBox(bx) = &party.source
+        if let Source::BlackBox(bx) = &recording.source
             && let Some(identity) = bx.identity()
             && let Some(height) = identity.height
             && (identity.network_app_hash.is_some() || identity.reason.contains("differs"))

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use haltbox_format::mark::State;
 
-use crate::block_index::KnownBlock;
+use crate::block_index::IndexedBlock;
 use crate::source::{Blocks, Source};
 
 /// Numbers the executions of a source, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
     /// What the source tells, by first line.
-    told: Vec<KnownBlock>,
+    told: Vec<IndexedBlock>,
     /// The height that the source is about, if it is a box.
     about: Option<u64>,
     /// Lowest and highest height so far.
@@ -51,8 +51,8 @@ impl Attempts {
 
     /// Whoever recovered must not look as if nothing had been: but a box of a later
     /// height is about that one, and all it holds stands on the execution that went on.
-    fn is_diverged(&self, block: &KnownBlock) -> bool {
-        let replaces = |other: &KnownBlock| {
+    fn is_diverged(&self, block: &IndexedBlock) -> bool {
+        let replaces = |other: &IndexedBlock| {
             let stands = matches!(other.state, Some(State::Committed | State::Confirmed));
             stands && other.of.height == block.of.height && other.of.attempt > block.of.attempt
         };
@@ -86,9 +86,9 @@ mod tests {
 
     /// Height 12 diverged and was executed once more, and then 13.
     fn recovered(about: Option<u64>) -> Attempts {
-        let block = |height, attempt, state| KnownBlock {
+        let block = |height, attempt, state| IndexedBlock {
             state: Some(state),
-            ..KnownBlock::untold(Attempt { height, attempt })
+            ..IndexedBlock::untold(Attempt { height, attempt })
         };
         Attempts {
             told: vec![

@@ -13,7 +13,7 @@ const OWN: u64 = 0;
 
 /// A key of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct KeyDigest {
     /// Digest of the store's name.
     pub store: [u8; 16],
     /// Digest of the key.
@@ -38,12 +38,12 @@ struct Branch<V> {
     /// Line behind which it may have cached what it read.
     since: u64,
     /// The last write of each key, and the line with which it came here.
-    written: HashMap<Place, (u64, V)>,
+    written: HashMap<KeyDigest, (u64, V)>,
 }
 
 /// What an operation on the current branch sees of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Seen<'a, V> {
+pub enum Visible<'a, V> {
     /// What was written on a branch.
     Written(&'a V),
     /// What the execution has. The branch may still have what stood there at this line.
@@ -56,7 +56,7 @@ pub enum Seen<'a, V> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect<V> {
     /// These took effect.
-    Writes(Vec<(Place, V)>),
+    Writes(Vec<(KeyDigest, V)>),
     /// Some may have, and nobody knows which.
     Unknown,
 }
@@ -149,7 +149,7 @@ impl<V> Branches<V> {
 
     /// Gives what was written on a branch to the one it was made of. `None`: one of the
     /// two is not known.
-    fn hand_up(&mut self, branch: u64, line: u64) -> Option<Vec<(Place, V)>> {
+    fn hand_up(&mut self, branch: u64, line: u64) -> Option<Vec<(KeyDigest, V)>> {
         let done = self.of.remove(&branch)?;
         if self.current == Some(branch) {
             self.begin(branch, Some(done.parent), line);
@@ -168,7 +168,7 @@ impl<V> Branches<V> {
     }
 
     /// A write on the current branch; gives it back if it takes effect at once.
-    pub fn write(&mut self, place: Place, line: u64, value: V) -> Option<V> {
+    pub fn write(&mut self, place: KeyDigest, line: u64, value: V) -> Option<V> {
         let Some(number) = self.current.filter(|branch| *branch != OWN) else {
             // Nobody tells on which of the branches it is.
             if self.current.is_none() && !self.of.is_empty() {
@@ -187,26 +187,26 @@ impl<V> Branches<V> {
     }
 
     /// What an operation on the current branch sees.
-    pub fn see(&self, place: &Place) -> Seen<'_, V> {
+    pub fn see(&self, place: &KeyDigest) -> Visible<'_, V> {
         // One of the branches may have written what is asked for, and nobody tells which.
         if self.current.is_none() && !self.of.is_empty() {
-            return Seen::Unknown;
+            return Visible::Unknown;
         }
         let (mut at, mut since) = (self.current.unwrap_or(OWN), u64::MAX);
         while at != OWN {
             let Some(branch) = self.of.get(&at) else {
-                return Seen::Unknown;
+                return Visible::Unknown;
             };
             match branch.written.get(place) {
                 // It may have read before what was written here later.
-                Some((line, _)) if *line > since => return Seen::Unknown,
-                Some((_, value)) => return Seen::Written(value),
+                Some((line, _)) if *line > since => return Visible::Unknown,
+                Some((_, value)) => return Visible::Written(value),
                 None => {}
             }
             since = since.min(branch.since);
             at = branch.parent;
         }
-        Seen::Own(since)
+        Visible::Own(since)
     }
 }
 
@@ -214,7 +214,7 @@ impl<V> Branches<V> {
 mod tests {
     use super::*;
 
-    const KEY: Place = Place {
+    const KEY: KeyDigest = KeyDigest {
         store: [1; 16],
         key: [2; 16],
     };
@@ -234,14 +234,14 @@ mod tests {
         on(&mut branches, 1, 0, 4);
         on(&mut branches, 2, 1, 5);
         assert_eq!(branches.write(KEY, 6, 3), None);
-        assert_eq!(branches.see(&KEY), Seen::Written(&3));
+        assert_eq!(branches.see(&KEY), Visible::Written(&3));
         on(&mut branches, 1, 0, 7);
-        assert_eq!(branches.see(&KEY), Seen::Own(4));
+        assert_eq!(branches.see(&KEY), Visible::Own(4));
         let none = Effect::Writes(Vec::new());
         assert_eq!(branches.take(Branching::Written(2), 8), none);
-        assert_eq!(branches.see(&KEY), Seen::Written(&3));
+        assert_eq!(branches.see(&KEY), Visible::Written(&3));
         on(&mut branches, 0, 0, 9);
-        assert_eq!(branches.see(&KEY), Seen::Own(u64::MAX));
+        assert_eq!(branches.see(&KEY), Visible::Own(u64::MAX));
         let effect = Effect::Writes(vec![(KEY, 3)]);
         assert_eq!(branches.take(Branching::Written(1), 10), effect);
         assert_eq!(branches.writes, 0);
@@ -258,10 +258,10 @@ mod tests {
         on(&mut branches, 1, 0, 3);
         branches.write(KEY, 4, 1);
         on(&mut branches, 2, 1, 5);
-        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.see(&KEY), Visible::Unknown);
         // One that begins behind the write has cached nothing.
         on(&mut branches, 3, 1, 6);
-        assert_eq!(branches.see(&KEY), Seen::Written(&1));
+        assert_eq!(branches.see(&KEY), Visible::Written(&1));
     }
 
     #[test]
@@ -269,12 +269,12 @@ mod tests {
         let mut branches: Branches<u8> = Branches::new();
         for (branch, parent) in [(5, 3), (1, 0), (4, 9)] {
             on(&mut branches, branch, parent, 1);
-            assert_eq!(branches.see(&KEY), Seen::Unknown, "{branch}");
+            assert_eq!(branches.see(&KEY), Visible::Unknown, "{branch}");
             let effect = branches.take(Branching::Written(branch), 2);
             assert_eq!(effect, Effect::Unknown, "{branch}");
         }
         on(&mut branches, 0, 0, 3);
-        assert_eq!(branches.see(&KEY), Seen::Own(u64::MAX));
+        assert_eq!(branches.see(&KEY), Visible::Own(u64::MAX));
     }
 
     #[test]
@@ -284,10 +284,10 @@ mod tests {
         on(&mut branches, 1, 0, 1);
         branches.write(KEY, 2, 1);
         branches.take(Branching::Untold, 3);
-        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.see(&KEY), Visible::Unknown);
         assert_eq!(branches.write(KEY, 4, 2), Some(2));
         on(&mut branches, 1, 0, 5);
-        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.see(&KEY), Visible::Unknown);
         assert_eq!(branches.take(Branching::Written(1), 6), Effect::Unknown);
     }
 
@@ -299,16 +299,16 @@ mod tests {
             on(&mut branches, number + 10, 0, number);
         }
         assert!(branches.of.len() <= BRANCHES);
-        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.see(&KEY), Visible::Unknown);
         branches.begins();
         on(&mut branches, 1, 0, 1);
         for number in 0..=WRITES as u64 {
             let key = u128::from(number).to_le_bytes();
-            branches.write(Place { key, ..KEY }, 2, 1);
+            branches.write(KeyDigest { key, ..KEY }, 2, 1);
         }
         on(&mut branches, 0, 0, 3);
         on(&mut branches, 1, 0, 4);
         assert!(branches.writes <= WRITES);
-        assert_eq!(branches.see(&KEY), Seen::Unknown);
+        assert_eq!(branches.see(&KEY), Visible::Unknown);
     }
 }

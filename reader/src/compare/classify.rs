@@ -4,15 +4,15 @@ use haltbox_model::{Profile, SlogRules, json};
 
 use super::cause::{Cause, Fault, Surplus};
 use super::evidence::{Entry, Evidence};
+use super::list_difference::{ListDifference, list_difference};
 use super::order::moved as operations_moved;
 use super::pair::Coverage;
 use super::parting::Parting;
 use super::side::Side;
-use super::standing::{Standing, standing};
 use super::verdict::Verdict;
-use crate::tape::{BlockTape, Unit, UnitDigest, What};
+use crate::trace::{BlockTrace, Unit, UnitDigest, What};
 use crate::values;
-use crate::vocabulary::{Asked, Numbers, Role, Vocabulary, entry};
+use crate::vocabulary::{Numbers, RequestTarget, Role, Vocabulary, entry};
 
 /// The first difference: its cause, and the step on both sides.
 #[derive(Clone, Debug)]
@@ -76,14 +76,14 @@ fn counterparts(steps: &[Option<Entry>; 2]) -> Option<[&Entry; 2]> {
 type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
 
 /// Everything that the class of a parting is told by.
-pub struct Case<'a> {
+pub struct ClassifyInput<'a> {
     /// How entries are read.
     pub profile: &'a Profile,
     /// What they mean.
     pub vocabulary: &'static dyn Vocabulary,
     /// They are compared by their values.
     pub by_value: bool,
-    /// Where the tapes part.
+    /// Where the traces part.
     pub parting: &'a Parting,
     /// The entries there.
     pub evidence: [&'a Evidence; 2],
@@ -91,7 +91,7 @@ pub struct Case<'a> {
     pub sides: [&'a Coverage; 2],
 }
 
-impl Case<'_> {
+impl ClassifyInput<'_> {
     /// What differs first.
     pub fn judge(&self) -> Difference {
         let (index, cause) = self.first_difference();
@@ -152,7 +152,7 @@ impl Case<'_> {
         [a.units.get(*at_a).copied(), b.units.get(*at_b).copied()]
     }
 
-    fn blocks(&self) -> [(&BlockTape, usize); 2] {
+    fn blocks(&self) -> [(&BlockTrace, usize); 2] {
         [
             (&self.parting.a.0, self.parting.a.1),
             (&self.parting.b.0, self.parting.b.1),
@@ -210,14 +210,14 @@ impl Case<'_> {
         if self.is_same_without(steps, "crankNum") {
             return Cause::CrankNumber;
         }
-        match self.standing() {
-            Standing::Moved => Cause::CranksReordered,
-            Standing::Only(side, count) => Cause::Extra {
+        match self.list_difference() {
+            ListDifference::Moved => Cause::CranksReordered,
+            ListDifference::Only(side, count) => Cause::Extra {
                 side,
                 count,
                 of: Surplus::Cranks,
             },
-            Standing::Other => Cause::OtherMessage,
+            ListDifference::Other => Cause::OtherMessage,
         }
     }
 
@@ -270,8 +270,8 @@ impl Case<'_> {
             return Some((side, a.len().abs_diff(b.len())));
         }
         let equal = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-        match standing(&a[equal..], &b[equal..]) {
-            Standing::Only(side, count) if equal == 0 => Some((side, count)),
+        match list_difference(&a[equal..], &b[equal..]) {
+            ListDifference::Only(side, count) if equal == 0 => Some((side, count)),
             _ => None,
         }
     }
@@ -289,12 +289,12 @@ impl Case<'_> {
     }
 
     /// How the blocks stand from here on, by what their units say without numbers.
-    fn standing(&self) -> Standing {
+    fn list_difference(&self) -> ListDifference {
         let [a, b] = [0, 1].map(|side| {
             let (_, at) = self.blocks()[side];
             self.evidence[side].loose.get(at..).unwrap_or_default()
         });
-        standing(a, b)
+        list_difference(a, b)
     }
 
     // ---- outside cranks ----
@@ -384,23 +384,23 @@ impl Case<'_> {
 
     fn other_units(&self, steps: &[Option<Entry>; 2], roles: [Role; 2]) -> Cause {
         let outside = roles.map(Role::is_from_outside);
-        let standing = self.standing();
-        if standing != Standing::Moved
+        let list_difference = self.list_difference();
+        if list_difference != ListDifference::Moved
             && let Some(moved) = operations_moved(self.blocks())
         {
             return Cause::OperationsReordered(moved);
         }
-        match (standing, outside) {
-            (Standing::Only(side, count), _) => self.more_on(side, count, steps),
-            (Standing::Moved, [false, false]) => Cause::EntriesReordered,
-            (Standing::Moved, _) if roles == [Role::Input; 2] => Cause::InputsReordered,
-            (Standing::Moved, _) => Cause::TriggersReordered,
+        match (list_difference, outside) {
+            (ListDifference::Only(side, count), _) => self.more_on(side, count, steps),
+            (ListDifference::Moved, [false, false]) => Cause::EntriesReordered,
+            (ListDifference::Moved, _) if roles == [Role::Input; 2] => Cause::InputsReordered,
+            (ListDifference::Moved, _) => Cause::TriggersReordered,
             // What follows from an input differs too: that it has no counterpart
             // does not make it one of the input.
-            (Standing::Other, [true, false]) => self.more_on(Side::A, 1, steps),
-            (Standing::Other, [false, true]) => self.more_on(Side::B, 1, steps),
-            (Standing::Other, [true, true]) => self.other_trigger(steps),
-            (Standing::Other, [false, false]) => Cause::OtherCourse,
+            (ListDifference::Other, [true, false]) => self.more_on(Side::A, 1, steps),
+            (ListDifference::Other, [false, true]) => self.more_on(Side::B, 1, steps),
+            (ListDifference::Other, [true, true]) => self.other_trigger(steps),
+            (ListDifference::Other, [false, false]) => Cause::OtherCourse,
         }
     }
 
@@ -526,7 +526,7 @@ impl Case<'_> {
         Some(Fault::Chain { crank: own.crank })
     }
 
-    fn first_break_after(&self, side: usize, height: u64) -> Option<crate::tape::ChainBreak> {
+    fn first_break_after(&self, side: usize, height: u64) -> Option<crate::trace::ChainBreak> {
         let next = self.sides[side]
             .breaks
             .iter()
@@ -627,11 +627,11 @@ fn numbered_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2], cause: &
     }
 }
 
-fn answer(asked: Asked) -> Cause {
+fn answer(asked: RequestTarget) -> Cause {
     match asked {
-        Asked::Read => Cause::ReadAnswer,
-        Asked::Device => Cause::DeviceAnswer,
-        Asked::Other => Cause::KernelAnswer,
+        RequestTarget::Read => Cause::ReadAnswer,
+        RequestTarget::Device => Cause::DeviceAnswer,
+        RequestTarget::Other => Cause::KernelAnswer,
     }
 }
 
@@ -669,7 +669,7 @@ fn count(list: &[UnitDigest], body: UnitDigest) -> usize {
 }
 
 /// The crank's number does not follow from the crank before it in its run.
-fn number_jump(block: &BlockTape, at: usize) -> Option<Fault> {
+fn number_jump(block: &BlockTrace, at: usize) -> Option<Fault> {
     let crank = block.units.get(at)?.crank()?;
     let before = block.units.get(at.checked_sub(1)?)?.crank()?;
     (crank != before + 1).then_some(Fault::CrankNumber { crank, before })

@@ -3,19 +3,23 @@
 use super::equal::replaced;
 use super::finding::Incomparable;
 use super::pair::{Agreement, Comparison, Coverage, HeightRow};
-use super::party::Party;
+use super::recording::Recording;
 use super::side::{Side, Who};
 
 /// Why two recordings cannot be compared.
-pub(super) fn incomparable(a: &Party, b: &Party, comparison: &Comparison) -> Option<Incomparable> {
+pub(super) fn incomparable(
+    a: &Recording,
+    b: &Recording,
+    comparison: &Comparison,
+) -> Option<Incomparable> {
     by_profile(a, b)
         .or_else(|| by_content(a, comparison))
         .or_else(|| by_digests(a, b, comparison))
         .or_else(|| without_whole_height(comparison))
 }
 
-fn by_profile(a: &Party, b: &Party) -> Option<Incomparable> {
-    let names = || [a, b].map(|party| party.profile.name.clone());
+fn by_profile(a: &Recording, b: &Recording) -> Option<Incomparable> {
+    let names = || [a, b].map(|recording| recording.profile.name.clone());
     match (a.rules(), b.rules()) {
         (one, other) if one != other => Some(Incomparable::Profiles(names())),
         (None, _) => Some(Incomparable::NoSlog(a.profile.name.clone())),
@@ -23,7 +27,7 @@ fn by_profile(a: &Party, b: &Party) -> Option<Incomparable> {
     }
 }
 
-fn by_content(a: &Party, comparison: &Comparison) -> Option<Incomparable> {
+fn by_content(a: &Recording, comparison: &Comparison) -> Option<Incomparable> {
     let [one, other] = comparison.sides.each_ref();
     let chains = one
         .summary
@@ -48,8 +52,8 @@ fn by_content(a: &Party, comparison: &Comparison) -> Option<Incomparable> {
 }
 
 /// Digests are of bytes that the other recording may not have.
-fn by_digests(a: &Party, b: &Party, comparison: &Comparison) -> Option<Incomparable> {
-    let prints = [a, b].map(|party| party.source.is_fingerprint());
+fn by_digests(a: &Recording, b: &Recording, comparison: &Comparison) -> Option<Incomparable> {
+    let prints = [a, b].map(|recording| recording.source.is_fingerprint());
     let [one, other] = comparison.sides.each_ref();
     // The side that is one of these, beside a fingerprint.
     let beside = |is: [bool; 2]| {

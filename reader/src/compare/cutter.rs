@@ -1,4 +1,4 @@
-//! Cuts the lines of a source into the blocks and units of a tape.
+//! Cuts the lines of a source into the blocks and units of a trace.
 
 use std::io;
 
@@ -9,18 +9,20 @@ use haltbox_model::{Event, InputRules, Profile, SlogRules, json};
 use super::attempts::Attempts;
 use super::chain::Chain;
 use super::durable::Durable;
-use super::left_out::{Told, Worth};
-use super::party::Party;
+use super::left_out::{Countability, OpenBlock};
+use super::recording::Recording;
 use super::roots::Roots;
 use crate::carrier::{Origin, is_prefixed};
-use crate::repeats::{Repeats, Resent};
+use crate::repeats::{Repeats, ResentLines};
 use crate::source::{Blocks, Item, Line, Source};
-use crate::tape::{
-    BlockTape, ChainBreak, CrankEnd, Finds, Root, Step, Stream as StepStream, StreamId, Summary,
-    Turn, Unit, UnitDigest, What, spanning,
+use crate::trace::{
+    BlockTrace, ChainBreak, CrankEnd, Durability, Root, Step, Stream as StepStream, StreamId,
+    Summary, TraceSink, Unit, UnitDigest, What, spanning,
 };
 use crate::values;
-use crate::vocabulary::{Course, Entry, Fault, Role, Trace, Traced, Vocabulary, entry};
+use crate::vocabulary::{
+    Entry, EntryOrder, Fault, Role, StepTracker, TrackedStep, Vocabulary, entry,
+};
 
 /// Canonical bytes gathered before they are hashed.
 const BATCH: usize = 64 << 10;
@@ -40,13 +42,13 @@ pub struct Cutter<'a> {
     vocabulary: &'static dyn Vocabulary,
     depth: Depth,
     by_value: bool,
-    told: Option<Told>,
+    open_block: Option<OpenBlock>,
     summary: Summary,
     repeats: Repeats,
-    resent: Resent,
-    again: Again,
-    course: Box<dyn Course>,
-    open: BlockTape,
+    resent_lines: ResentLines,
+    again: RepeatedLines,
+    entry_order: Box<dyn EntryOrder>,
+    open: BlockTrace,
     second: Second,
     height: Option<u64>,
     /// Counter of the line that began the open execution.
@@ -63,10 +65,10 @@ pub struct Cutter<'a> {
     /// Only the lines tell in which order they were written.
     untold: bool,
     attempts: Attempts,
-    trace: Option<Box<dyn Trace>>,
+    step_tracker: Option<Box<dyn StepTracker>>,
     roots: Roots,
     /// An execution that ended: what follows may tell its AppHash, or throw it away.
-    ended: Option<BlockTape>,
+    ended: Option<BlockTrace>,
     batch: Vec<u8>,
 }
 
@@ -87,7 +89,7 @@ enum Second {
 
 /// Whether the line before stood there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
+enum RepeatedLines {
     None,
     /// It did, and not the one before it: a trigger or an input can come once more.
     Alone,
@@ -104,53 +106,55 @@ pub enum Depth {
     Places,
 }
 
-/// Reads a source to its end, or until `finds` has enough.
+/// Reads a source to its end, or until `sink` has enough.
 ///
 /// # Errors
 /// What reading gives; a profile that reads no slog is none of them: there are
 /// no blocks then.
-pub fn read(party: &Party, depth: Depth, finds: &mut dyn Finds) -> io::Result<Summary> {
-    if let Source::Fingerprint(fingerprint) = &party.source {
-        return fingerprint.read(finds);
+pub fn read(recording: &Recording, depth: Depth, sink: &mut dyn TraceSink) -> io::Result<Summary> {
+    if let Source::Fingerprint(fingerprint) = &recording.source {
+        return fingerprint.read(sink);
     }
-    let Some(rules) = &party.profile.slog else {
+    let Some(rules) = &recording.profile.slog else {
         return Ok(Summary::default());
     };
-    let mut cutter = Cutter::new(rules, depth, party);
-    party.source.read(&party.profile, &mut |item| {
+    let mut cutter = Cutter::new(rules, depth, recording);
+    recording.source.read(&recording.profile, &mut |item| {
         if let Item::Line(line) = &item {
-            party.took(line.bytes.len());
+            recording.took(line.bytes.len());
         }
         Ok(match item {
             Item::Line(line) if line.stream == Stream::Node || line.context => true,
-            Item::Line(line) => cutter.line(&line, finds),
+            Item::Line(line) => cutter.line(&line, sink),
             Item::Hole(hole) => {
                 if hole.of_blocks {
-                    cutter.hole(&hole.text, finds);
+                    cutter.hole(&hole.text, sink);
                 }
                 true
             }
         })
     })?;
-    party.end_pass();
-    Ok(cutter.finish(finds))
+    recording.end_pass();
+    Ok(cutter.finish(sink))
 }
 
 impl<'a> Cutter<'a> {
-    fn new(rules: &'a SlogRules, depth: Depth, party: &'a Party) -> Cutter<'a> {
+    fn new(rules: &'a SlogRules, depth: Depth, recording: &'a Recording) -> Cutter<'a> {
         Cutter {
             rules,
-            inputs: &party.profile.inputs,
-            vocabulary: party.vocabulary,
+            inputs: &recording.profile.inputs,
+            vocabulary: recording.vocabulary,
             depth,
-            by_value: party.is_by_value(),
-            told: party.is_told().then(|| Told::new(party.vocabulary)),
+            by_value: recording.is_by_value(),
+            open_block: recording
+                .is_told()
+                .then(|| OpenBlock::new(recording.vocabulary)),
             summary: Summary::default(),
             repeats: Repeats::default(),
-            resent: Resent::default(),
-            again: Again::None,
-            course: party.vocabulary.course(),
-            open: BlockTape::default(),
+            resent_lines: ResentLines::default(),
+            again: RepeatedLines::None,
+            entry_order: recording.vocabulary.entry_order(),
+            open: BlockTrace::default(),
             second: Second::Missing,
             height: None,
             begun_at: 0,
@@ -161,18 +165,18 @@ impl<'a> Cutter<'a> {
             durable: Durable::default(),
             started: false,
             bootstrapped: false,
-            writer_known: Profile::is_builtin(&party.profile.name),
-            untold: matches!(party.source.blocks(), Blocks::Untold),
-            attempts: Attempts::of(&party.source),
-            trace: party.vocabulary.trace(),
+            writer_known: Profile::is_builtin(&recording.profile.name),
+            untold: matches!(recording.source.blocks(), Blocks::Untold),
+            attempts: Attempts::of(&recording.source),
+            step_tracker: recording.vocabulary.step_tracker(),
             roots: Roots::default(),
             ended: None,
             batch: Vec::new(),
         }
     }
 
-    /// Takes the next line; false if `finds` has enough.
-    fn line(&mut self, line: &Line<'_>, finds: &mut dyn Finds) -> bool {
+    /// Takes the next line; false if `sink` has enough.
+    fn line(&mut self, line: &Line<'_>, sink: &mut dyn TraceSink) -> bool {
         self.summary.lines += u64::from(line.newline || line.whole);
         if line.whole && self.repeats.is_repeat(line.bytes) {
             self.summary.doubled += 1;
@@ -183,16 +187,16 @@ impl<'a> Cutter<'a> {
         }
         self.summary.wrapped += u64::from(line.wrapped.is_some());
         if !line.whole {
-            self.hole("an entry that was split or cut off", finds);
+            self.hole("an entry that was split or cut off", sink);
             return true;
         }
         // Half an entry is none: it would differ from the whole one.
         if !line.newline && json::members(line.bytes).any(|member| member.is_err()) {
-            self.hole("the last entry is cut off", finds);
+            self.hole("the last entry is cut off", sink);
             return true;
         }
         // Another writer may have written heights and numbers otherwise.
-        let plain = self.told.is_some() && line.wrapped.is_none();
+        let plain = self.open_block.is_some() && line.wrapped.is_none();
         let told = plain.then(|| self.rules.told(line.bytes));
         let bytes = told.as_deref().unwrap_or(line.bytes);
         let value = self.by_value.then(|| values::normal(bytes));
@@ -203,30 +207,30 @@ impl<'a> Cutter<'a> {
         let local = entry.lane == Lane::Local;
         let own = Entry::new(self.vocabulary, read);
         let text = if self.by_value { read } else { line.bytes };
-        let resent =
+        let resent_lines =
             (local || !self.is_placed(line, own.role)) && self.is_resent(text, own.role, &events);
-        if local && resent {
+        if local && resent_lines {
             return true;
         }
         if !local {
-            self.place_again(resent, line.bytes, finds);
+            self.place_again(resent_lines, line.bytes, sink);
         }
-        finds.any_line(line.bytes, self.summary.lines);
+        sink.any_line(line.bytes, self.summary.lines);
         if local {
-            return self.local(bytes, events, finds);
+            return self.local(bytes, events, sink);
         }
         if !entry.canonical {
             self.summary.prefixed += u64::from(is_prefixed(bytes));
             events
                 .into_iter()
-                .for_each(|event| self.settle(event, finds));
+                .for_each(|event| self.settle(event, sink));
             return true;
         }
         self.note_writer(line, own.role, &events);
         if self.tells_course(line) {
-            self.follow_course(own, &events, finds);
+            self.follow_course(own, &events, sink);
         }
-        let (more, end, mut crank_end) = self.follow(events, line.counter, finds);
+        let (more, end, mut crank_end) = self.follow(events, line.counter, sink);
         if crank_end.is_none() && entry.ends_crank() {
             let [crankhash, activityhash] = self.rules.crank_hashes(read);
             crank_end = Some(CrankEnd {
@@ -235,10 +239,10 @@ impl<'a> Cutter<'a> {
             });
         }
         if self.counts(bytes, line.wrapped.is_some()) {
-            self.take(bytes, read, crank_end, finds);
+            self.take(bytes, read, crank_end, sink);
         }
         match end {
-            Some(height) => self.end(height, finds),
+            Some(height) => self.end(height, sink),
             None => more,
         }
     }
@@ -246,7 +250,7 @@ impl<'a> Cutter<'a> {
     /// The sender of a line writes every entry: one that leaves entries out tells no
     /// course.
     fn tells_course(&self, line: &Line<'_>) -> bool {
-        self.told.is_none() && line.wrapped.is_none()
+        self.open_block.is_none() && line.wrapped.is_none()
     }
 
     /// What has its own numbers is out of course where it stands twice.
@@ -254,15 +258,15 @@ impl<'a> Cutter<'a> {
         self.tells_course(line) && self.vocabulary.is_numbered(role)
     }
 
-    fn follow_course(&mut self, entry: Entry<'_>, events: &[Event], finds: &mut dyn Finds) {
-        if let Some(why) = self.course.goes_back(entry) {
+    fn follow_course(&mut self, entry: Entry<'_>, events: &[Event], sink: &mut dyn TraceSink) {
+        if let Some(why) = self.entry_order.goes_back(entry) {
             if self.untold {
                 self.summary.disorder.get_or_insert(why);
             }
-            self.lose_track(finds);
+            self.lose_track(sink);
         }
-        if let Some(fault) = self.course.take(entry) {
-            self.out_of_course(fault, events, finds);
+        if let Some(fault) = self.entry_order.take(entry) {
+            self.out_of_course(fault, events, sink);
         }
     }
 
@@ -289,16 +293,16 @@ impl<'a> Cutter<'a> {
         &mut self,
         events: Vec<Event>,
         at: u64,
-        finds: &mut dyn Finds,
+        sink: &mut dyn TraceSink,
     ) -> (bool, Option<u64>, Option<CrankEnd>) {
         let mut more = true;
         let (mut end, mut crank_end) = (None, None);
         for event in events {
             match event {
                 Event::Begin { height, early } => {
-                    more &= self.begin(height, early, at, finds);
+                    more &= self.begin(height, early, at, sink);
                 }
-                Event::Executed => self.executed(finds),
+                Event::Executed => self.executed(sink),
                 Event::End { height } => end = Some(height),
                 Event::Crank {
                     crankhash,
@@ -311,7 +315,7 @@ impl<'a> Cutter<'a> {
                     });
                 }
                 Event::LocalHash { app_hash, .. } => self.open.app_hash = Some(app_hash),
-                other => self.settle(other, finds),
+                other => self.settle(other, sink),
             }
         }
         (more, end, crank_end)
@@ -319,14 +323,17 @@ impl<'a> Cutter<'a> {
 
     /// Whether an entry counts beside a sender that leaves entries out.
     fn counts(&mut self, entry: &[u8], wrapped: bool) -> bool {
-        let worth = self.told.as_mut().map(|told| told.weigh(entry, wrapped));
-        match worth {
-            Some(Worth::Unseen) => false,
-            Some(Worth::Lacks(why)) => {
+        let countability = self
+            .open_block
+            .as_mut()
+            .map(|block| block.weigh(entry, wrapped));
+        match countability {
+            Some(Countability::Omittable) => false,
+            Some(Countability::ShowsLoss(why)) => {
                 self.lack(&why);
                 true
             }
-            Some(Worth::Counts) | None => true,
+            Some(Countability::Counts) | None => true,
         }
     }
 
@@ -350,7 +357,7 @@ impl<'a> Cutter<'a> {
 
     /// A line that stood there already, and is not executed again.
     fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
-        let resent = self.resent.is_resent(text, role.is_from_outside());
+        let resent_lines = self.resent_lines.is_resent(text, role.is_from_outside());
         let begins = events.iter().find_map(|event| match event {
             Event::Begin {
                 height,
@@ -360,35 +367,37 @@ impl<'a> Cutter<'a> {
             _ => None,
         });
         if let Some(height) = begins {
-            self.resent.begins(resent, height);
+            self.resent_lines.begins(resent_lines, height);
         }
-        resent && begins.is_none()
+        resent_lines && begins.is_none()
     }
 
     /// Parts of a recording that stand there twice: which of the two stands where it was
     /// written nobody knows, nor what was stored when it was.
-    fn place_again(&mut self, resent: bool, line: &[u8], finds: &mut dyn Finds) {
-        let before = std::mem::replace(&mut self.again, Again::None);
-        if resent || before != Again::None {
-            self.lose_track(finds);
+    fn place_again(&mut self, resent_lines: bool, line: &[u8], sink: &mut dyn TraceSink) {
+        let before = std::mem::replace(&mut self.again, RepeatedLines::None);
+        if resent_lines || before != RepeatedLines::None {
+            self.lose_track(sink);
         }
-        if !resent {
+        if !resent_lines {
             return;
         }
         self.again = match before {
-            Again::None if self.vocabulary.role_of(line).is_from_outside() => Again::Alone,
-            _ => Again::Part,
+            RepeatedLines::None if self.vocabulary.role_of(line).is_from_outside() => {
+                RepeatedLines::Alone
+            }
+            _ => RepeatedLines::Part,
         };
-        if self.again == Again::Part {
-            self.course.forget();
-            if before != Again::Part {
-                self.broken(Fault::resent(), finds);
+        if self.again == RepeatedLines::Part {
+            self.entry_order.forget();
+            if before != RepeatedLines::Part {
+                self.broken(Fault::resent_lines(), sink);
             }
         }
     }
 
     /// An entry cannot stand where it does.
-    fn out_of_course(&mut self, fault: Fault, events: &[Event], finds: &mut dyn Finds) {
+    fn out_of_course(&mut self, fault: Fault, events: &[Event], sink: &mut dyn TraceSink) {
         let begins = events.iter().find_map(|event| match event {
             Event::Begin {
                 height,
@@ -397,14 +406,14 @@ impl<'a> Cutter<'a> {
             _ => None,
         });
         match begins {
-            Some(height) => self.stray(height, fault, finds),
-            None => self.broken(fault, finds),
+            Some(height) => self.stray(height, fault, sink),
+            None => self.broken(fault, sink),
         }
     }
 
     /// Entries do not stand here as the kernel wrote them.
-    fn broken(&mut self, fault: Fault, finds: &mut dyn Finds) {
-        self.resent.lose_height();
+    fn broken(&mut self, fault: Fault, sink: &mut dyn TraceSink) {
+        self.resent_lines.lose_height();
         let text = match self.height {
             Some(height) => format!("height {height}: {}", fault.why),
             None => fault.why.clone(),
@@ -415,7 +424,7 @@ impl<'a> Cutter<'a> {
             (true, None) => self.numbered(),
         };
         self.summary.disorder.get_or_insert_with(|| text.clone());
-        self.hole(&text, finds);
+        self.hole(&text, sink);
         self.open.holes.push(sound);
         self.open.fault.get_or_insert(fault.why);
     }
@@ -430,35 +439,37 @@ impl<'a> Cutter<'a> {
 
     /// What stands before a block's beginning is of another one, or of nobody knows
     /// which: then the beginning may be missing.
-    fn stray(&mut self, height: u64, fault: Fault, finds: &mut dyn Finds) {
+    fn stray(&mut self, height: u64, fault: Fault, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let other = self.height.is_some_and(|open| open != height);
         if other {
             self.summary.disorder.get_or_insert(fault.why.clone());
             self.open.holes.push(0);
-            self.give(finds);
+            self.give(sink);
         }
-        (self.open, self.height) = (BlockTape::default(), None);
+        (self.open, self.height) = (BlockTrace::default(), None);
         match other {
-            true => self.lose_track(finds),
-            false => self.broken(fault, finds),
+            true => self.lose_track(sink),
+            false => self.broken(fault, sink),
         }
     }
 
     /// What was executed is made durable, or thrown away.
-    fn settle(&mut self, event: Event, finds: &mut dyn Finds) {
+    fn settle(&mut self, event: Event, sink: &mut dyn TraceSink) {
         match event {
             Event::Commit { height, app_hash } => {
                 let ended = self.ended.as_mut().filter(|ended| ended.height == height);
                 if let Some(ended) = ended {
                     ended.app_hash = ended.app_hash.take().or(app_hash);
                 }
-                let turn = self.durable.commit(self.chain.last());
-                turn.into_iter().for_each(|turn| finds.turn(turn));
+                let durability = self.durable.commit(self.chain.last());
+                durability
+                    .into_iter()
+                    .for_each(|durability| sink.durability(durability));
             }
             Event::Abort { height } => {
                 self.forget_aborted(height);
-                self.throw_away(finds);
+                self.throw_away(sink);
             }
             _ => {}
         }
@@ -466,7 +477,7 @@ impl<'a> Cutter<'a> {
 
     /// An execution that its host threw away is none of the block's.
     fn forget_aborted(&mut self, height: u64) {
-        if self.trace.is_none() {
+        if self.step_tracker.is_none() {
             return;
         }
         if self
@@ -483,24 +494,24 @@ impl<'a> Cutter<'a> {
     }
 
     /// Hands on the execution that ended, if it still waits.
-    fn hand_on(&mut self, finds: &mut dyn Finds) -> bool {
+    fn hand_on(&mut self, sink: &mut dyn TraceSink) -> bool {
         let ended = self.ended.take();
-        ended.is_none_or(|block| self.hand_out(block, finds))
+        ended.is_none_or(|block| self.hand_out(block, sink))
     }
 
     /// The last commit is where the next execution goes on from.
-    fn throw_away(&mut self, finds: &mut dyn Finds) {
+    fn throw_away(&mut self, sink: &mut dyn TraceSink) {
         self.chain.go_back(self.durable.chain());
-        finds.turn(Turn::ThrownAway);
+        sink.durability(Durability::Discarded);
     }
 
     /// Node-local entries: a process that starts throws the open execution away.
-    fn local(&mut self, line: &[u8], events: Vec<Event>, finds: &mut dyn Finds) -> bool {
+    fn local(&mut self, line: &[u8], events: Vec<Event>, sink: &mut dyn TraceSink) -> bool {
         let mut more = true;
         for event in events {
             if event == Event::ProcessStart && !self.started {
                 self.started = true;
-                more = self.abandon(finds);
+                more = self.abandon(sink);
             }
         }
         if self.vocabulary.role_of(line) == Role::Deliver {
@@ -515,23 +526,26 @@ impl<'a> Cutter<'a> {
     }
 
     /// What was open will not be finished.
-    fn abandon(&mut self, finds: &mut dyn Finds) -> bool {
+    fn abandon(&mut self, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
-        self.course.starts_anew();
+        self.entry_order.starts_anew();
         let open = self.open.begun || !self.open.units.is_empty();
-        let more = !self.open.begun || self.give(finds);
-        self.told = self.told.take().map(|_| Told::new(self.vocabulary));
+        let more = !self.open.begun || self.give(sink);
+        self.open_block = self
+            .open_block
+            .take()
+            .map(|_| OpenBlock::new(self.vocabulary));
         self.forget_open();
         if open {
-            self.throw_away(finds);
+            self.throw_away(sink);
         }
         more
     }
 
     /// A block begins. Early entries belong to a block whose own first entry
     /// is still to come, or is not there.
-    fn begin(&mut self, height: u64, early: bool, at: u64, finds: &mut dyn Finds) -> bool {
-        let wanted = self.hand_on(finds);
+    fn begin(&mut self, height: u64, early: bool, at: u64, sink: &mut dyn TraceSink) -> bool {
+        let wanted = self.hand_on(sink);
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
@@ -539,33 +553,35 @@ impl<'a> Cutter<'a> {
         if early {
             if self.height.is_none() {
                 self.begun_at = at;
-                self.begins(height, finds);
+                self.begins(height, sink);
             }
             self.height.get_or_insert(height);
             return wanted;
         }
         if !self.open.begun && self.ordinal == 0 {
-            self.begins_behind_a_rest(finds);
+            self.begins_behind_a_rest(sink);
         }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
         let mut more = wanted;
         if again {
             let goes_on = self.height.is_some_and(|open| height > open);
-            more &= self.give(finds);
+            more &= self.give(sink);
             match goes_on {
-                true => self.lose_track(finds),
-                false => self.throw_away(finds),
+                true => self.lose_track(sink),
+                false => self.throw_away(sink),
             }
         }
         if self.height.is_none() {
-            self.begins(height, finds);
+            self.begins(height, sink);
         }
         self.begun_at = at;
         self.height = Some(height);
         self.second = Second::Missing;
         self.open.begun = true;
-        self.trace.iter_mut().for_each(|trace| trace.begins());
-        if let Some(why) = self.told.as_mut().and_then(Told::begin) {
+        self.step_tracker
+            .iter_mut()
+            .for_each(|step_tracker| step_tracker.begins());
+        if let Some(why) = self.open_block.as_mut().and_then(OpenBlock::begin) {
             self.lack(&why);
         }
         more
@@ -574,14 +590,14 @@ impl<'a> Cutter<'a> {
     /// The recording began inside an execution, and the node died in it: the block
     /// begins once more. Work that prepares a block begins with an input, and what a host
     /// does before its first block runs no crank: both are the block's own.
-    fn begins_behind_a_rest(&mut self, finds: &mut dyn Finds) {
+    fn begins_behind_a_rest(&mut self, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let units = &self.open.units;
         match units.first().map(|unit| unit.what) {
-            Some(What::Input(_)) => self.lose_track(finds),
+            Some(What::Input(_)) => self.lose_track(sink),
             Some(_) if units.iter().any(|unit| unit.crank().is_some()) => {
                 self.forget_open();
-                self.throw_away(finds);
+                self.throw_away(sink);
             }
             _ => {}
         }
@@ -590,34 +606,36 @@ impl<'a> Cutter<'a> {
     /// The open execution goes to nobody; its lines are not those of the next one.
     fn forget_open(&mut self) {
         self.ordinal += u64::from(!self.open.units.is_empty());
-        self.open = BlockTape::default();
+        self.open = BlockTrace::default();
         self.height = None;
     }
 
-    fn begins(&mut self, height: u64, finds: &mut dyn Finds) {
-        let turn = self.durable.begin(height, self.chain.last());
-        if turn == Some(Turn::Unknown) {
+    fn begins(&mut self, height: u64, sink: &mut dyn TraceSink) {
+        let durability = self.durable.begin(height, self.chain.last());
+        if durability == Some(Durability::Unknown) {
             self.chain.forget();
         }
-        turn.into_iter().for_each(|turn| finds.turn(turn));
+        durability
+            .into_iter()
+            .for_each(|durability| sink.durability(durability));
     }
 
     /// The kernel runs: what stands of this height already is executed again.
-    fn executed(&mut self, finds: &mut dyn Finds) {
+    fn executed(&mut self, sink: &mut dyn TraceSink) {
         self.open.executed = true;
         let height = self.height.unwrap_or(0);
         match self.durable.execute(height) {
-            Some(Turn::ThrownAway) => self.throw_away(finds),
-            Some(Turn::Unknown) => self.lose_track(finds),
+            Some(Durability::Discarded) => self.throw_away(sink),
+            Some(Durability::Unknown) => self.lose_track(sink),
             _ => {}
         }
     }
 
     /// Nothing that was known before is known to hold from here on.
-    fn lose_track(&mut self, finds: &mut dyn Finds) {
+    fn lose_track(&mut self, sink: &mut dyn TraceSink) {
         self.chain.forget();
         self.durable = Durable::default();
-        finds.turn(Turn::Unknown);
+        sink.durability(Durability::Unknown);
     }
 
     /// Takes one canonical line.
@@ -626,7 +644,7 @@ impl<'a> Cutter<'a> {
         line: &[u8],
         read: &[u8],
         crank_end: Option<CrankEnd>,
-        finds: &mut dyn Finds,
+        sink: &mut dyn TraceSink,
     ) {
         if self.crank.is_none()
             && let Some(number) = self.rules.crank_of(read)
@@ -639,7 +657,7 @@ impl<'a> Cutter<'a> {
                 self.summary.chain_id = self.vocabulary.chain_id(line);
             }
         }
-        finds.line(
+        sink.line(
             self.ordinal,
             self.open.units.len(),
             line,
@@ -711,7 +729,7 @@ impl<'a> Cutter<'a> {
                 unit: self.open.units.len(),
                 crank: number,
                 // The start of a run may be among what its sender left out.
-                in_run: self.cranks_in_run && self.told.is_none(),
+                in_run: self.cranks_in_run && self.open_block.is_none(),
             });
         }
         self.cranks_in_run = true;
@@ -764,14 +782,17 @@ impl<'a> Cutter<'a> {
 
     /// A step that a recording may lack, or any other entry.
     fn step(&mut self, canonical: &[u8]) -> What {
-        let traced = self.trace.as_mut().and_then(|trace| trace.step(canonical));
-        let Some(Traced {
+        let tracked = self
+            .step_tracker
+            .as_mut()
+            .and_then(|step_tracker| step_tracker.step(canonical));
+        let Some(TrackedStep {
             stream,
-            weight,
+            kind,
             root_of,
             bare,
             asks,
-        }) = traced
+        }) = tracked
         else {
             return What::Entry;
         };
@@ -795,36 +816,36 @@ impl<'a> Cutter<'a> {
         let begins_phase = self.vocabulary.phase(canonical).is_some();
         What::Step(Step {
             stream: id,
-            weight,
+            kind,
             begins_phase,
             bare: digest(&bare),
             asks: asks.as_deref().map(digest),
         })
     }
 
-    fn end(&mut self, height: u64, finds: &mut dyn Finds) -> bool {
+    fn end(&mut self, height: u64, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
         // Another block's end: what is open goes by its own height, unfinished.
         if self.open.begun && self.height.is_some_and(|open| open != height) {
-            self.give(finds);
+            self.give(sink);
         }
         self.height = Some(height);
         self.open.ended = true;
         self.durable.end(height);
-        self.give(finds)
+        self.give(sink)
     }
 
     /// Hands the open execution on and begins another.
-    fn give(&mut self, finds: &mut dyn Finds) -> bool {
+    fn give(&mut self, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
         let ended = self.open.ended;
-        if let Some((wrapped, why)) = self.told.as_mut().map(|told| told.end(ended)) {
+        if let Some((wrapped, why)) = self.open_block.as_mut().map(|block| block.end(ended)) {
             self.open.wrapped = wrapped;
             why.into_iter().for_each(|why| self.lack(why));
         }
         let mut block = std::mem::take(&mut self.open);
         // What would say that it is a proposal is not here.
-        let untold = self.trace.is_some() && self.second != Second::Seen;
+        let untold = self.step_tracker.is_some() && self.second != Second::Seen;
         block.proposed |= untold && block.begun && !block.ended;
         let Some(height) = self.height.take() else {
             return true;
@@ -833,16 +854,16 @@ impl<'a> Cutter<'a> {
         (block.attempt, block.diverged) = self.attempts.next(height, self.begun_at);
         block.ordinal = self.ordinal;
         self.ordinal += 1;
-        let more = self.hand_on(finds);
-        if self.trace.is_some() && block.ended {
+        let more = self.hand_on(sink);
+        if self.step_tracker.is_some() && block.ended {
             self.ended = Some(block);
             return more;
         }
-        self.hand_out(block, finds) && more
+        self.hand_out(block, sink) && more
     }
 
     /// Hands an execution out, and notes what is told of it.
-    fn hand_out(&mut self, mut block: BlockTape, finds: &mut dyn Finds) -> bool {
+    fn hand_out(&mut self, mut block: BlockTrace, sink: &mut dyn TraceSink) -> bool {
         let height = block.height;
         self.roots.weigh(height, &mut block.roots);
         for unit in &block.units {
@@ -855,25 +876,25 @@ impl<'a> Cutter<'a> {
         if block.app_hash.is_some() {
             self.summary.app_hashes = Some(spanning(self.summary.app_hashes, height));
         }
-        finds.block(block)
+        sink.block(block)
     }
 
     /// Something is missing here.
-    fn hole(&mut self, why: &str, finds: &mut dyn Finds) {
+    fn hole(&mut self, why: &str, sink: &mut dyn TraceSink) {
         if self.summary.holes.len() < TOLD {
             self.summary.holes.push(why.to_owned());
         }
         self.close_crank(None);
         self.open.holes.push(self.open.units.len());
         self.miss_second();
-        self.lose_track(finds);
+        self.lose_track(sink);
     }
 
-    fn finish(mut self, finds: &mut dyn Finds) -> Summary {
+    fn finish(mut self, sink: &mut dyn TraceSink) -> Summary {
         if self.open.begun || !self.open.units.is_empty() {
-            self.give(finds);
+            self.give(sink);
         }
-        self.hand_on(finds);
+        self.hand_on(sink);
         self.summary
     }
 }

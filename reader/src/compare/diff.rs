@@ -11,19 +11,19 @@ use super::finding::{
     ActivityDivergence, ActivityMeaning, Caveat, Conclusion, Consequence, DigestDifference, Finding,
 };
 use super::judgements;
+use super::located_parting::{self, LocatedParting, both, settle};
 use super::outcome;
 use super::pair::Comparison;
 use super::parting::Parting;
-use super::parting_place::{self, Settled, both, settle};
-use super::party::Party;
-use super::recording;
-use super::remark::{OfRecording, Remark, StepsAside};
-use super::replay::{self, Form, Mismatch, Originals, Replays};
+use super::recording::Recording;
+use super::recording_facts;
+use super::remark::{HarmlessSteps, OfRecording, Remark};
+use super::replay::{self, Mismatch, OriginalDeliveries, Replays, StepForm};
 use super::roots;
 use super::side::{Side, Who};
 use super::streams;
 use super::verdict::Verdict;
-use crate::tape::Replayed;
+use crate::trace::Replayed;
 
 /// What is concluded, what weakens that, and what should be known with it.
 struct Concluded {
@@ -46,24 +46,24 @@ impl From<Conclusion> for Concluded {
 ///
 /// # Errors
 /// What reading gives.
-pub fn diff(a: &Party, b: &Party) -> io::Result<Finding> {
-    let settled = settle(a, b)?;
-    let comparison = &settled.comparison;
+pub fn diff(a: &Recording, b: &Recording) -> io::Result<Finding> {
+    let located = settle(a, b)?;
+    let comparison = &located.comparison;
     if let Some(why) = comparable::incomparable(a, b, comparison) {
         let concluded = Conclusion::Incomparable(why).into();
-        return Ok(finding([a, b], &settled, [None, None], concluded));
+        return Ok(finding([a, b], &located, [None, None], concluded));
     }
     let mut replays = check_replays(a, b, comparison)?;
     if comparison.parting.is_some() {
         let checked = replays.iter_mut().flatten();
         checked.for_each(Replays::forget_others);
     }
-    let mut concluded = conclude([a, b], &settled, &replays)?;
+    let mut concluded = conclude([a, b], &located, &replays)?;
     let matching = matching_replays(&replays);
     concluded.remarks.splice(0..0, matching);
     let beside = beside([a, b], comparison, &concluded)?;
     concluded.remarks.extend(beside);
-    let mut found = finding([a, b], &settled, replays, concluded);
+    let mut found = finding([a, b], &located, replays, concluded);
     if found.exit() == Verdict::Execution.exit() {
         found.caveats.extend(disorder(comparison));
     }
@@ -71,23 +71,23 @@ pub fn diff(a: &Party, b: &Party) -> io::Result<Finding> {
 }
 
 fn finding(
-    parties: [&Party; 2],
-    settled: &Settled,
+    recordings: [&Recording; 2],
+    located: &LocatedParting,
     replays: [Option<Replays>; 2],
     concluded: Concluded,
 ) -> Finding {
-    let [a, b] = parties;
-    let comparison = &settled.comparison;
+    let [a, b] = recordings;
+    let comparison = &located.comparison;
     let [one, other] = &comparison.sides;
     let [of_a, of_b] = replays;
-    let mut remarks = recording::remarks(parties, settled);
+    let mut remarks = recording_facts::remarks(recordings, located);
     remarks.extend(concluded.remarks);
     Finding {
         conclusion: concluded.conclusion,
         caveats: concluded.caveats,
         recordings: [
-            recording::recording(a, one, of_a),
-            recording::recording(b, other, of_b),
+            recording_facts::recording_facts(a, one, of_a),
+            recording_facts::recording_facts(b, other, of_b),
         ],
         heights: comparison.rows.clone(),
         consequence: Consequence {
@@ -105,21 +105,22 @@ fn finding(
 
 /// The earliest difference decides.
 fn conclude(
-    parties: [&Party; 2],
-    settled: &Settled,
+    recordings: [&Recording; 2],
+    located: &LocatedParting,
     replays: &[Option<Replays>; 2],
 ) -> io::Result<Concluded> {
-    let comparison = &settled.comparison;
+    let comparison = &located.comparison;
     let parting = comparison.parting.as_ref();
     if let Some((side, mismatch)) = first_mismatch(replays)
         && parting.is_none_or(|parting| mismatch.is_before(parting.a.0.height))
     {
         return Ok(Conclusion::Replay(side, mismatch).into());
     }
-    let [a, b] = parties;
-    match (parting.filter(|_| !comparison.is_led()), &settled.evidence) {
+    let [a, b] = recordings;
+    match (parting.filter(|_| !comparison.is_led()), &located.evidence) {
         (Some(parting), Some(evidence)) => {
-            let (found, caveats) = divergence::of_entries(parties, parting, evidence, comparison)?;
+            let (found, caveats) =
+                divergence::of_entries(recordings, parting, evidence, comparison)?;
             let remarks = divergence::remarks(a, (&found, &caveats), evidence, comparison);
             let concluded = Concluded {
                 conclusion: Conclusion::Step(Box::new(found)),
@@ -137,7 +138,7 @@ fn conclude(
                 false => concluded,
             })
         }
-        (None, _) => without_parting(parties, comparison),
+        (None, _) => without_parting(recordings, comparison),
     }
 }
 
@@ -167,9 +168,10 @@ fn chain_breaks(comparison: &Comparison) -> impl Iterator<Item = Remark> + use<'
 }
 
 /// No step differs.
-fn without_parting(parties: [&Party; 2], comparison: &Comparison) -> io::Result<Concluded> {
-    let judgements = judgements::compare(parties[0], parties[1], comparison)?;
-    let mut concluded: Concluded = equal::conclude(parties, comparison, judgements.as_ref()).into();
+fn without_parting(recordings: [&Recording; 2], comparison: &Comparison) -> io::Result<Concluded> {
+    let judgements = judgements::compare(recordings[0], recordings[1], comparison)?;
+    let mut concluded: Concluded =
+        equal::conclude(recordings, comparison, judgements.as_ref()).into();
     let reasons = judgements.map(|judgements| judgements.remarks);
     concluded.remarks = reasons.unwrap_or_default();
     match &concluded.conclusion {
@@ -193,37 +195,37 @@ fn without_parting(parties: [&Party; 2], comparison: &Comparison) -> io::Result<
 }
 
 fn check_replays(
-    a: &Party,
-    b: &Party,
+    a: &Recording,
+    b: &Recording,
     comparison: &Comparison,
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
-    let check = |party: &Party, own: &Replayed, peer: &Party| {
+    let check = |recording: &Recording, own: &Replayed, peer: &Recording| {
         // Which delivery a replayed step is of may not be told.
-        if own.deliveries.is_empty() || party.is_told() {
+        if own.deliveries.is_empty() || recording.is_told() {
             return Ok(None);
         }
-        let by_bytes = check_replays_of(party, own, peer, Form::Bytes)?;
+        let by_bytes = check_replays_of(recording, own, peer, StepForm::Bytes)?;
         if by_bytes.wrong.is_empty() {
             return Ok(Some(by_bytes));
         }
-        check_replays_of(party, own, peer, Form::Values).map(Some)
+        check_replays_of(recording, own, peer, StepForm::Values).map(Some)
     };
     both(|| check(a, one, b), || check(b, other, a))
 }
 
 fn check_replays_of(
-    party: &Party,
+    recording: &Recording,
     own: &Replayed,
-    peer: &Party,
-    form: Form,
+    peer: &Recording,
+    form: StepForm,
 ) -> io::Result<Replays> {
-    let alone = replay::check(party, own, &Originals::default(), form)?;
+    let alone = replay::check(recording, own, &OriginalDeliveries::default(), form)?;
     if alone.unknown == 0 || peer.source.is_fingerprint() {
         return Ok(alone);
     }
     let others = replay::originals(peer, own, form)?;
-    replay::check(party, own, &others, form)
+    replay::check(recording, own, &others, form)
 }
 
 fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Side, Mismatch)> {
@@ -260,17 +262,19 @@ fn matching_replays(replays: &[Option<Replays>; 2]) -> Vec<Remark> {
 
 /// What should be known beside the conclusion, whatever it is.
 fn beside(
-    parties: [&Party; 2],
+    recordings: [&Recording; 2],
     comparison: &Comparison,
     concluded: &Concluded,
 ) -> io::Result<Vec<Remark>> {
-    let [a, b] = parties;
+    let [a, b] = recordings;
     let mut remarks = Vec::new();
     remarks.extend(steps_aside(a, b, comparison)?);
     remarks.extend(events(a, b, comparison)?);
     let own = comparison.given.local().iter().cloned();
     remarks.extend(own.map(Remark::OwnInput));
-    let is_print = parties.iter().any(|party| party.source.is_fingerprint());
+    let is_print = recordings
+        .iter()
+        .any(|recording| recording.source.is_fingerprint());
     let is_open = concluded.caveats.iter().any(Caveat::leaves_open);
     let is_of_inputs = concluded.conclusion.verdict() == Verdict::Inputs && !is_open;
     if is_print && !is_of_inputs {
@@ -280,8 +284,8 @@ fn beside(
         remarks.extend(only_on_one_side(comparison));
     }
     remarks.extend(other_roots(a, comparison));
-    for (side, party) in [Side::A, Side::B].into_iter().zip(parties) {
-        if party.source.is_fingerprint() && judgements::is_judged(party) {
+    for (side, recording) in [Side::A, Side::B].into_iter().zip(recordings) {
+        if recording.source.is_fingerprint() && judgements::is_judged(recording) {
             remarks.push(Remark::Recording(side, OfRecording::NoVerdicts));
         }
     }
@@ -289,7 +293,7 @@ fn beside(
 }
 
 /// Stores whose roots differ after the height of the parting.
-fn other_roots(a: &Party, comparison: &Comparison) -> Option<Remark> {
+fn other_roots(a: &Recording, comparison: &Comparison) -> Option<Remark> {
     let parting = comparison.parting.as_ref()?;
     let streams = &comparison.sides[0].summary.streams;
     let stores = roots::differing(parting, streams, a.vocabulary)?;
@@ -297,12 +301,16 @@ fn other_roots(a: &Party, comparison: &Comparison) -> Option<Remark> {
 }
 
 /// Courses that part where nothing came of it.
-fn steps_aside(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Option<Remark>> {
+fn steps_aside(
+    a: &Recording,
+    b: &Recording,
+    comparison: &Comparison,
+) -> io::Result<Option<Remark>> {
     let Some(aside) = &comparison.aside else {
         return Ok(None);
     };
     let ((of_a, _), (of_b, _)) = (&aside.a, &aside.b);
-    Ok(Some(Remark::StepsAside(StepsAside {
+    Ok(Some(Remark::HarmlessSteps(HarmlessSteps {
         height: of_a.height,
         heights: comparison.asides,
         same_state: outcome::is_same_state(of_a, of_b),
@@ -312,7 +320,7 @@ fn steps_aside(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Opti
 }
 
 /// What was told of the block that differs is not the same either.
-fn events(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Option<Remark>> {
+fn events(a: &Recording, b: &Recording, comparison: &Comparison) -> io::Result<Option<Remark>> {
     let Some(told) = &comparison.told else {
         return Ok(None);
     };
@@ -322,8 +330,8 @@ fn events(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Option<Re
 }
 
 /// The step at a place, on each side.
-fn steps_at(a: &Party, b: &Party, at: &Parting) -> io::Result<[Option<Entry>; 2]> {
-    let evidence = parting_place::gather(a, b, at)?;
+fn steps_at(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[Option<Entry>; 2]> {
+    let evidence = located_parting::gather(a, b, at)?;
     Ok(evidence.map(|side| side.unit.into_iter().next()))
 }
 

@@ -12,16 +12,16 @@ use super::classify::Difference;
 use super::evidence::{Entry, Evidence};
 use super::finding::{Caveat, DigestDifference, DigestDivergence, Divergence};
 use super::last_write::{self, LastWrite, StoreKey};
+use super::located_parting::{self, both};
 use super::pair::Comparison;
 use super::parting::Parting;
-use super::parting_place::{self, both};
-use super::party::Party;
+use super::recording::Recording;
 use super::remark::{OfRecording, Remark};
 use super::side::{Side, Who};
 use super::verdict::Verdict;
 use super::version;
 use crate::fingerprint;
-use crate::tape::{BlockTape, Unit};
+use crate::trace::{BlockTrace, Unit};
 use crate::vocabulary::{Role, Vocabulary, entry};
 
 /// What is concluded from a parting whose entries are there.
@@ -29,15 +29,15 @@ use crate::vocabulary::{Role, Vocabulary, entry};
 /// # Errors
 /// What reading gives.
 pub(super) fn of_entries(
-    parties: [&Party; 2],
+    recordings: [&Recording; 2],
     parting: &Parting,
     evidence: &[Evidence; 2],
     comparison: &Comparison,
 ) -> io::Result<(Divergence, Vec<Caveat>)> {
-    let [a, b] = parties;
-    let difference = parting_place::case(a, parting, evidence, comparison).judge();
-    let mut divergence = divergence(parties, parting, evidence, difference);
-    let caveats = caution(parties, &divergence, evidence, comparison)?;
+    let [a, b] = recordings;
+    let difference = located_parting::classify_input(a, parting, evidence, comparison).judge();
+    let mut divergence = divergence(recordings, parting, evidence, difference);
+    let caveats = caution(recordings, &divergence, evidence, comparison)?;
     let is_read = is_state(&divergence, &caveats);
     divergence.last_write = last_writes(a, b, &divergence.difference, is_read)?;
     Ok((divergence, caveats))
@@ -49,7 +49,7 @@ fn is_state(divergence: &Divergence, caveats: &[Caveat]) -> bool {
 }
 
 fn divergence(
-    [a, b]: [&Party; 2],
+    [a, b]: [&Recording; 2],
     parting: &Parting,
     evidence: &[Evidence; 2],
     difference: Difference,
@@ -83,7 +83,7 @@ fn divergence(
 
 /// Cranks before the place in its block, of the side with more.
 fn cranks_before(parting: &Parting) -> u64 {
-    let before = |(block, unit): &(BlockTape, usize)| {
+    let before = |(block, unit): &(BlockTrace, usize)| {
         let before = block.units.iter().take(*unit);
         before.filter(|unit| unit.crank().is_some()).count() as u64
     };
@@ -111,7 +111,7 @@ fn canonical(entry: &Entry, profile: &Profile) -> Vec<u8> {
 /// What differs tells of a kill or of a version, and not of an execution, or not of it
 /// alone.
 fn caution(
-    [a, b]: [&Party; 2],
+    [a, b]: [&Recording; 2],
     divergence: &Divergence,
     evidence: &[Evidence; 2],
     comparison: &Comparison,
@@ -134,8 +134,8 @@ fn caution(
 
 /// Who wrote the key last that gave another value, or that is written otherwise here.
 fn last_writes(
-    a: &Party,
-    b: &Party,
+    a: &Recording,
+    b: &Recording,
     difference: &Difference,
     is_read: bool,
 ) -> io::Result<Option<LastWrite>> {
@@ -146,10 +146,10 @@ fn last_writes(
     let Some(key) = key else {
         return Ok(None);
     };
-    let find = |party: &Party, side: Side| {
+    let find = |recording: &Recording, side: Side| {
         let step = difference.steps[side.index()].as_ref();
         let before = step.map_or(u64::MAX, |entry| entry.number);
-        last_write::find(party, &key, before)
+        last_write::find(recording, &key, before)
     };
     let writes = both(|| find(a, Side::A), || find(b, Side::B))?;
     Ok(Some(LastWrite {
@@ -180,7 +180,7 @@ fn key_written(vocabulary: &dyn Vocabulary, difference: &Difference) -> Option<S
 
 /// What should be known beside a divergence.
 pub(super) fn remarks(
-    a: &Party,
+    a: &Recording,
     (divergence, caveats): (&Divergence, &[Caveat]),
     evidence: &[Evidence; 2],
     comparison: &Comparison,
@@ -248,7 +248,11 @@ pub(super) fn gaps(parting: &Parting, comparison: &Comparison) -> Vec<Remark> {
 ///
 /// # Errors
 /// What reading gives.
-pub(super) fn of_digests(a: &Party, b: &Party, parting: &Parting) -> io::Result<DigestDivergence> {
+pub(super) fn of_digests(
+    a: &Recording,
+    b: &Recording,
+    parting: &Parting,
+) -> io::Result<DigestDivergence> {
     let [(block_a, _), (block_b, _)] = [&parting.a, &parting.b];
     let inputs = parting.other_inputs();
     let difference = match version::of_digests(a, b, block_a.height)? {
@@ -263,15 +267,15 @@ pub(super) fn of_digests(a: &Party, b: &Party, parting: &Parting) -> io::Result<
     })
 }
 
-fn unit_of_digests(a: &Party, b: &Party, parting: &Parting) -> DigestDifference {
-    let crank = |(block, at): &(BlockTape, usize)| block.units.get(*at).and_then(Unit::crank);
+fn unit_of_digests(a: &Recording, b: &Recording, parting: &Parting) -> DigestDifference {
+    let crank = |(block, at): &(BlockTrace, usize)| block.units.get(*at).and_then(Unit::crank);
     let cranks = [crank(&parting.a), crank(&parting.b)];
-    let prints = [a, b].map(|party| party.source.is_fingerprint());
+    let prints = [a, b].map(|recording| recording.source.is_fingerprint());
     DigestDifference::Unit {
         crank: cranks[0].filter(|_| cranks[0] == cranks[1]),
         before: cranks_before(parting),
         fingerprints: Who::of(prints),
         same_app_hash: fingerprint::is_same_app_hash(&parting.a.0, &parting.b.0),
-        may_be_harmless: a.vocabulary.trace().is_some(),
+        may_be_harmless: a.vocabulary.step_tracker().is_some(),
     }
 }

@@ -3,7 +3,7 @@
 
 use haltbox_format::Digest;
 
-use crate::tape::Turn;
+use crate::trace::Durability;
 
 /// Where a node would go on from, as far as its recording was read.
 #[derive(Clone, Debug, Default)]
@@ -29,16 +29,16 @@ impl Durable {
     }
 
     /// What was executed is committed.
-    pub fn commit(&mut self, chain: Option<Digest>) -> Option<Turn> {
+    pub fn commit(&mut self, chain: Option<Digest>) -> Option<Durability> {
         let height = self.ended.take()?;
         self.height = Some(height);
         self.chain = chain;
-        Some(Turn::Committed)
+        Some(Durability::Committed)
     }
 
     /// A block begins. One that follows the last says that that one was committed,
     /// even if the entry is not there.
-    pub fn begin(&mut self, height: u64, chain: Option<Digest>) -> Option<Turn> {
+    pub fn begin(&mut self, height: u64, chain: Option<Digest>) -> Option<Durability> {
         match self.ended {
             Some(ended) if height == ended.saturating_add(1) => self.commit(chain),
             // Either it was saved and runs again empty, or it is executed again.
@@ -57,10 +57,10 @@ impl Durable {
     }
 
     /// The kernel runs in a block of this height.
-    pub fn execute(&mut self, height: u64) -> Option<Turn> {
+    pub fn execute(&mut self, height: u64) -> Option<Durability> {
         if self.ended == Some(height) {
             self.ended = None;
-            return Some(Turn::ThrownAway);
+            return Some(Durability::Discarded);
         }
         match self.height {
             Some(last) if height <= last => self.lose(),
@@ -69,8 +69,8 @@ impl Durable {
     }
 
     /// Heights are missing, or the node was put back to an older state.
-    fn lose(&mut self) -> Option<Turn> {
+    fn lose(&mut self) -> Option<Durability> {
         *self = Durable::default();
-        Some(Turn::Unknown)
+        Some(Durability::Unknown)
     }
 }

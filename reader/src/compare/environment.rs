@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use haltbox_format::Digest;
 use serde::Serialize;
 
-use super::party::Party;
+use super::recording::Recording;
 use crate::source::Source;
 
 /// One thing in which the environments differ.
@@ -20,8 +20,8 @@ pub struct EnvironmentRow {
 }
 
 /// What the boxes say of their machines, where it is not the same.
-pub(super) fn environment(a: &Party, b: &Party) -> Vec<EnvironmentRow> {
-    let host = |party: &Party| match &party.source {
+pub(super) fn environment(a: &Recording, b: &Recording) -> Vec<EnvironmentRow> {
+    let host = |recording: &Recording| match &recording.source {
         Source::BlackBox(bx) => bx
             .manifest()
             .map(|manifest| manifest.host.clone())

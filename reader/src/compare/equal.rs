@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 
 use super::app_hash_dispute::Dispute;
-use super::finding::{ActivityDivergence, ActivityMeaning, Conclusion, Extent, Outcome, Undecided};
+use super::finding::{
+    ActivityDivergence, ActivityMeaning, ComparedExtent, Conclusion, Outcome, Undecided,
+};
 use super::judgements::Judgements;
 use super::pair::{ActivityParting, Agreement, Comparison, Coverage, HeightRow};
-use super::party::Party;
+use super::recording::Recording;
 use super::side::{Side, Who};
 
 /// What is concluded where no step differs.
 pub(super) fn conclude(
-    parties: [&Party; 2],
+    recordings: [&Recording; 2],
     comparison: &Comparison,
     judgements: Option<&Judgements>,
 ) -> Conclusion {
@@ -32,14 +34,14 @@ pub(super) fn conclude(
         let (dissent, is_final) = (Box::new(dissent), false);
         return Conclusion::Recorders { dissent, is_final };
     }
-    if let Some(outcome) = outcome(parties, comparison) {
+    if let Some(outcome) = outcome(recordings, comparison) {
         let other_app_hash = comparison.other_app_hash.map(|other| other.height);
         return Conclusion::Outcome {
             outcome,
             other_app_hash,
         };
     }
-    Conclusion::Identical(Extent {
+    Conclusion::Identical(ComparedExtent {
         whole: comparison.whole,
         amount: comparison.amount(),
         judged: judgements.map(|judgements| (judgements.alike, judgements.open)),
@@ -163,7 +165,7 @@ pub(super) fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) ->
 }
 
 /// What is known of the outcome of blocks, if it is not known to be equal.
-fn outcome([a, b]: [&Party; 2], comparison: &Comparison) -> Option<Outcome> {
+fn outcome([a, b]: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
     Dispute::of(a, b)
         .judge(comparison)
         .or_else(|| one_sided(comparison))
@@ -178,10 +180,10 @@ fn one_sided(comparison: &Comparison) -> Option<Outcome> {
 
 /// Digests of a host that may have traced nothing are equal, and no AppHash says that the
 /// state is too.
-fn unhashed(parties: [&Party; 2], comparison: &Comparison) -> Option<Outcome> {
+fn unhashed(recordings: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
     let height = comparison.unhashed?;
-    parties[0].vocabulary.trace()?;
-    let fingerprints = match parties.map(|party| party.source.is_fingerprint()) {
+    recordings[0].vocabulary.step_tracker()?;
+    let fingerprints = match recordings.map(|recording| recording.source.is_fingerprint()) {
         [true, true] => Who::Both,
         [true, false] => Who::One(Side::A),
         _ => Who::One(Side::B),

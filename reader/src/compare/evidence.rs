@@ -1,14 +1,14 @@
 //! The second reading of a source: the entries around the place where the
-//! tapes part, which the first reading did not keep.
+//! traces part, which the first reading did not keep.
 
 use std::io;
 
 use haltbox_model::{SlogRules, json};
 
 use super::cutter::{self, Depth};
-use super::party::Party;
-use super::step_part::{Part, Parts};
-use crate::tape::{BlockTape, Finds, UnitDigest};
+use super::recording::Recording;
+use super::step_part::{StepPart, StepParts};
+use crate::trace::{BlockTrace, TraceSink, UnitDigest};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary, entry};
 
@@ -51,7 +51,7 @@ pub struct Evidence {
     /// Number of the input whose run it is.
     pub input: Option<String>,
     /// The part of the block that the unit stands in.
-    pub part: Part,
+    pub part: StepPart,
     /// More entries than were kept.
     pub cut: bool,
     /// When the step's vat was last loaded in this recording: line number.
@@ -62,14 +62,14 @@ pub struct Evidence {
 ///
 /// # Errors
 /// What reading gives.
-pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidence> {
-    let Some(rules) = &party.profile.slog else {
+pub fn gather(recording: &Recording, block: &BlockTrace, at: usize) -> io::Result<Evidence> {
+    let Some(rules) = &recording.profile.slog else {
         return Ok(Evidence::default());
     };
     let mut gather = Gather {
         rules,
-        vocabulary: party.vocabulary,
-        by_value: party.is_by_value(),
+        vocabulary: recording.vocabulary,
+        by_value: recording.is_by_value(),
         runs: 0,
         ordinal: block.ordinal,
         at,
@@ -77,9 +77,9 @@ pub fn gather(party: &Party, block: &BlockTape, at: usize) -> io::Result<Evidenc
         bytes: 0,
         unit: None,
         hasher: blake3::Hasher::new(),
-        parts: Parts::default(),
+        parts: StepParts::default(),
     };
-    cutter::read(party, Depth::Places, &mut gather)?;
+    cutter::read(recording, Depth::Places, &mut gather)?;
     gather.close_unit();
     Ok(gather.evidence)
 }
@@ -95,11 +95,11 @@ struct Gather<'a> {
     bytes: usize,
     unit: Option<usize>,
     hasher: blake3::Hasher,
-    parts: Parts,
+    parts: StepParts,
 }
 
-impl Finds for Gather<'_> {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Gather<'_> {
+    fn block(&mut self, block: BlockTrace) -> bool {
         block.ordinal < self.ordinal
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::changes::Change;
 use super::classify::Difference;
 use super::environment::EnvironmentRow;
-use super::inputs::OtherOwn;
+use super::inputs::LocalDifference;
 use super::judgements::Dissent;
 use super::last_write::LastWrite;
 use super::location::Location;
@@ -14,13 +14,13 @@ use super::pair::{ActivityParting, HeightRow};
 use super::remark::Remark;
 use super::replay::{Mismatch, Replays};
 use super::side::{Side, Who};
-use super::step_part::Part;
+use super::step_part::StepPart;
 use super::streams::{OneSidedStream, StreamFacts};
 use super::verdict::Verdict;
 use super::version::Version;
 use crate::carrier::Carrier;
-use crate::tape::ChainBreak;
-use crate::vocabulary::{Amount, Vocabulary};
+use crate::trace::ChainBreak;
+use crate::vocabulary::{ComparedAmount, Vocabulary};
 
 /// What comparing two recordings found.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Finding {
     /// What weakens it, the innermost first.
     pub caveats: Vec<Caveat>,
     /// The two recordings.
-    pub recordings: [Recording; 2],
+    pub recordings: [RecordingFacts; 2],
     /// Heights that both have.
     pub heights: Vec<HeightRow>,
     /// What followed from the first difference.
@@ -72,7 +72,7 @@ impl Finding {
     }
 
     /// What is each node's own and not the same.
-    pub fn own_inputs(&self) -> impl Iterator<Item = &OtherOwn> {
+    pub fn own_inputs(&self) -> impl Iterator<Item = &LocalDifference> {
         self.remarks.iter().filter_map(|remark| match remark {
             Remark::OwnInput(own) => Some(own),
             _ => None,
@@ -110,7 +110,7 @@ pub enum Conclusion {
         other_app_hash: Option<u64>,
     },
     /// Everything that both cover is equal.
-    Identical(Extent),
+    Identical(ComparedExtent),
 }
 
 impl Conclusion {
@@ -199,7 +199,7 @@ pub struct Divergence {
     /// The input whose run it is.
     pub input: Option<String>,
     /// The part of the block that it stands in, of the side with its numbers first.
-    pub parts: [Part; 2],
+    pub parts: [StepPart; 2],
     /// What differs between the two entries.
     pub changes: Vec<Change>,
     /// What the key of each step is, in words.
@@ -469,11 +469,11 @@ impl Undecided {
 
 /// How much was compared, and is equal.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
+pub struct ComparedExtent {
     /// Heights that both have whole.
     pub whole: u64,
     /// What these hold.
-    pub amount: Amount,
+    pub amount: ComparedAmount,
     /// Things that both recorders judge alike, and things that are not decided on both
     /// sides.
     pub judged: Option<(u64, u64)>,
@@ -509,7 +509,7 @@ impl Caveat {
 
 /// What a recording is and covers.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub struct RecordingFacts {
     /// Its path.
     pub path: PathBuf,
     /// Its kind.
@@ -544,7 +544,7 @@ pub struct Recording {
     pub replays: Option<Replays>,
 }
 
-impl Recording {
+impl RecordingFacts {
     /// A break of the activityhash chain that kernel work between runs does not explain.
     pub fn break_in_run(&self) -> Option<&ChainBreak> {
         let breaks = self.chain_breaks.iter().map(|(_, found)| found);

@@ -9,10 +9,10 @@ use std::ops::Bound;
 use serde::Serialize;
 
 use super::pair;
-use super::party::Party;
+use super::recording::Recording;
 use crate::fingerprint::{self, Fingerprint};
 use crate::source::Source;
-use crate::tape::UnitDigest;
+use crate::trace::UnitDigest;
 
 /// What one node executed, digests by height; absent where it is not whole.
 #[derive(Clone, Debug, Default)]
@@ -56,13 +56,13 @@ impl Node {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn read(name: String, party: &Party) -> io::Result<Node> {
-        let mut node = match &party.source {
+    pub fn read(name: String, recording: &Recording) -> io::Result<Node> {
+        let mut node = match &recording.source {
             Source::Fingerprint(print) => of_fingerprint(name, print),
-            _ => of_tape(name, party)?,
+            _ => of_tape(name, recording)?,
         };
         // Digests are of everything that was recorded, and not all of it decides.
-        node.unsure |= party.vocabulary.trace().is_some();
+        node.unsure |= recording.vocabulary.step_tracker().is_some();
         Ok(node)
     }
 
@@ -125,13 +125,13 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
     node
 }
 
-fn of_tape(name: String, party: &Party) -> io::Result<Node> {
+fn of_tape(name: String, recording: &Recording) -> io::Result<Node> {
     let mut node = Node {
         name,
         has_entries: true,
         ..Node::default()
     };
-    let (summary, executions) = pair::each_height(party, &mut |block| -> io::Result<()> {
+    let (summary, executions) = pair::each_height(recording, &mut |block| -> io::Result<()> {
         let height = block.height;
         node.heights.remove(&height);
         node.parts.remove(&height);
@@ -144,10 +144,10 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
         }
         Ok(())
     })?;
-    if node.heights.is_empty() && node.parts.is_empty() && !party.is_by_value() {
+    if node.heights.is_empty() && node.parts.is_empty() && !recording.is_by_value() {
         // Another writer may have written the heights otherwise.
-        party.read_by_value();
-        return of_tape(node.name, party);
+        recording.read_by_value();
+        return of_tape(node.name, recording);
     }
     if let Some(what) = summary.changed_by() {
         node.notes.push(format!("{}: {what}", node.name));
@@ -156,9 +156,9 @@ fn of_tape(name: String, party: &Party) -> io::Result<Node> {
     node.unsure = summary.rewritten
         || summary.wrapped > 0
         || summary.without_hashes > 0
-        || executions.rises > 1
+        || executions.height_runs > 1
         || node.has_gaps()
-        || party.is_by_value();
+        || recording.is_by_value();
     Ok(node)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::block_inputs::{Given, Input, is_local};
+use crate::block_inputs::{BlockInputs, Input, is_local};
 
 /// Names of inputs that are told one by one.
 const TOLD: usize = 64;
@@ -17,12 +17,12 @@ pub struct Inputs {
     /// The first height at which some are not the same, and their names.
     other: Option<(u64, Vec<String>)>,
     /// What is a node's own and not the same on both sides.
-    local: Vec<OtherOwn>,
+    local: Vec<LocalDifference>,
 }
 
 /// Something of a node's own that is not the same on both sides.
 #[derive(Clone, Debug)]
-pub struct OtherOwn {
+pub struct LocalDifference {
     /// What it is called.
     pub name: String,
     /// The first height at which it differs.
@@ -35,7 +35,7 @@ pub struct OtherOwn {
 
 impl Inputs {
     /// Takes those of one height.
-    pub(super) fn take(&mut self, height: u64, a: &Given, b: &Given) {
+    pub(super) fn take(&mut self, height: u64, a: &BlockInputs, b: &BlockInputs) {
         // Several members may tell what has one name.
         let (mut names, mut local) = (BTreeSet::new(), BTreeSet::new());
         for (own, other) in a.pairs(b) {
@@ -63,7 +63,7 @@ impl Inputs {
         let mut known = self.local.iter_mut();
         match known.find(|of| of.name == own.name.name) {
             Some(known) => known.heights += 1,
-            None if has_room => self.local.push(OtherOwn {
+            None if has_room => self.local.push(LocalDifference {
                 name: own.name.name.clone(),
                 height,
                 heights: 1,
@@ -74,7 +74,7 @@ impl Inputs {
     }
 
     /// What is a node's own and not the same on both sides: it accuses nobody.
-    pub fn local(&self) -> &[OtherOwn] {
+    pub fn local(&self) -> &[LocalDifference] {
         &self.local
     }
 
@@ -110,9 +110,9 @@ pub enum InputsAgreement {
     },
 }
 
-impl OtherOwn {
+impl LocalDifference {
     /// The same where the other source was named first.
-    pub fn turned(&self) -> OtherOwn {
+    pub fn turned(&self) -> LocalDifference {
         let mut turned = self.clone();
         turned.values.iter_mut().for_each(|values| values.reverse());
         turned
@@ -125,7 +125,7 @@ mod tests {
     use crate::block_inputs::InputName;
 
     /// Told by two members: one name, another digest.
-    fn given(local: bool, value: u8) -> Given {
+    fn given(local: bool, value: u8) -> BlockInputs {
         let input = |told_by: u8| Input {
             name: InputName {
                 name: "txs".to_owned(),
@@ -135,7 +135,7 @@ mod tests {
             value: [value; 8],
             short: None,
         };
-        Given::of_digests(vec![input(1), input(2)])
+        BlockInputs::of_digests(vec![input(1), input(2)])
     }
 
     #[test]

@@ -11,14 +11,14 @@ use std::io;
 
 use haltbox_format::Stream;
 
+use super::located_parting::both;
 use super::location::Location;
 use super::pair::{Agreement, Comparison};
-use super::parting_place::both;
-use super::party::Party;
+use super::recording::Recording;
 use super::remark::Remark;
 use crate::source::Item;
 use crate::vocabulary::entry;
-use crate::vocabulary::judging::{Judged, Judgement, Thing};
+use crate::vocabulary::judging::{Judged, JudgedItem, Judgement};
 
 /// Notes of one kind at most.
 const NOTES: usize = 8;
@@ -44,7 +44,7 @@ pub struct Judgements {
 #[derive(Clone, Debug)]
 pub struct Dissent {
     /// The thing.
-    pub thing: Thing,
+    pub item: JudgedItem,
     /// What side A says.
     pub a: Judgement,
     /// What side B says.
@@ -55,7 +55,11 @@ pub struct Dissent {
 ///
 /// # Errors
 /// What reading gives.
-pub fn compare(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Option<Judgements>> {
+pub fn compare(
+    a: &Recording,
+    b: &Recording,
+    comparison: &Comparison,
+) -> io::Result<Option<Judgements>> {
     if a.source.is_fingerprint() || b.source.is_fingerprint() || !is_judged(a) {
         return Ok(None);
     }
@@ -65,37 +69,37 @@ pub fn compare(a: &Party, b: &Party, comparison: &Comparison) -> io::Result<Opti
     let heights: BTreeSet<u64> = same.map(|row| row.height).collect();
     let gone = of_a.gone.iter().chain(&of_b.gone).copied().collect();
     let mut others: BTreeMap<(u64, String, u64), Option<Judgement>> = BTreeMap::new();
-    for thing in of_b.things {
-        others.insert((thing.height, thing.block, thing.number), thing.judgement);
+    for item in of_b.items {
+        others.insert((item.height, item.block, item.number), item.judgement);
     }
     let mut found = Judgements {
         gone,
         ..Judgements::default()
     };
-    for thing in of_a.things {
-        let of = (thing.height, thing.block.clone(), thing.number);
-        if let (true, Some(other)) = (heights.contains(&thing.height), others.remove(&of)) {
-            found.take(thing, other);
+    for item in of_a.items {
+        let of = (item.height, item.block.clone(), item.number);
+        if let (true, Some(other)) = (heights.contains(&item.height), others.remove(&of)) {
+            found.take(item, other);
         }
     }
     Ok(Some(found))
 }
 
-/// Whether a party's entries say something that is not canonical.
-pub fn is_judged(party: &Party) -> bool {
-    party.vocabulary.judging().is_some()
+/// Whether a recording's entries say something that is not canonical.
+pub fn is_judged(recording: &Recording) -> bool {
+    recording.vocabulary.judging().is_some()
 }
 
-fn read(party: &Party) -> io::Result<Judged> {
-    let Some(mut judging) = party.vocabulary.judging() else {
+fn read(recording: &Recording) -> io::Result<Judged> {
+    let Some(mut judging) = recording.vocabulary.judging() else {
         return Ok(Judged::default());
     };
     let mut number = 0;
-    party.source.read(&party.profile, &mut |item| {
+    recording.source.read(&recording.profile, &mut |item| {
         match item {
             Item::Line(line) if line.stream == Stream::Node || line.context => {}
             Item::Line(line) => {
-                party.took(line.bytes.len());
+                recording.took(line.bytes.len());
                 number += u64::from(line.newline || line.whole);
                 match line.whole {
                     true => judging.take(line.bytes, number),
@@ -107,18 +111,18 @@ fn read(party: &Party) -> io::Result<Judged> {
         }
         Ok(true)
     })?;
-    party.end_pass();
+    recording.end_pass();
     Ok(judging.end())
 }
 
 impl Judgements {
-    fn take(&mut self, mut thing: Thing, other: Option<Judgement>) {
-        let (Some(a), Some(b)) = (thing.judgement.take(), other) else {
+    fn take(&mut self, mut item: JudgedItem, other: Option<Judgement>) {
+        let (Some(a), Some(b)) = (item.judgement.take(), other) else {
             self.open += 1;
             return;
         };
         if a.is != b.is {
-            let dissent = Dissent { thing, a, b };
+            let dissent = Dissent { item, a, b };
             let place = match dissent.is_certain() {
                 true => &mut self.certain,
                 false => &mut self.doubtful,
@@ -129,7 +133,7 @@ impl Judgements {
         self.alike += 1;
         if a.why != b.why && self.remarks.len() < NOTES {
             self.remarks.push(Remark::OtherReasons {
-                thing: thing.words,
+                item: item.words,
                 verdict: a.is,
                 reasons: [a.words, b.words],
             });
@@ -150,8 +154,8 @@ impl Dissent {
     /// Where the thing stands.
     pub fn location(&self) -> Location {
         Location {
-            height: self.thing.height,
-            log: Some(self.thing.number),
+            height: self.item.height,
+            log: Some(self.item.number),
             kind: entry::type_of(&self.a.line).into_owned(),
             ..Location::default()
         }
@@ -188,8 +192,8 @@ mod tests {
         }
     }
 
-    fn thing(judgement: Option<Judgement>) -> Thing {
-        Thing {
+    fn item(judgement: Option<Judgement>) -> JudgedItem {
+        JudgedItem {
             height: 7,
             block: "0xa".to_owned(),
             number: 0,
@@ -215,7 +219,7 @@ mod tests {
             (None, None, false),
         ] {
             let mut found = Judgements::default();
-            found.take(thing(Some(by("valid", a))), Some(by("invalid", b)));
+            found.take(item(Some(by("valid", a))), Some(by("invalid", b)));
             assert_eq!(found.certain.is_some(), certain, "{a:?} {b:?}");
             assert_eq!(found.doubtful.is_some(), !certain, "{a:?} {b:?}");
         }
@@ -253,7 +257,7 @@ mod tests {
         for (a, b, expected) in table {
             for [one, other] in [[a, b], [b, a]] {
                 let mut found = Judgements::default();
-                found.take(thing(one.map(judgement)), other.map(judgement));
+                found.take(item(one.map(judgement)), other.map(judgement));
                 let counts = (
                     found.certain.is_some(),
                     found.doubtful.is_some(),

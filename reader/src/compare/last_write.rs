@@ -7,15 +7,15 @@ use haltbox_model::json;
 use memchr::memmem;
 use serde::Serialize;
 
-use super::branches::{Branches, Effect, Place, Seen};
+use super::branches::{Branches, Effect, KeyDigest, Visible};
 use super::cutter::{self, Depth};
-use super::party::Party;
-use crate::tape::{BlockTape, Finds, Turn};
+use super::recording::Recording;
+use crate::trace::{BlockTrace, Durability, TraceSink};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary};
 
 /// The key that is searched for: there is but one.
-const SEARCHED: Place = Place {
+const SEARCHED: KeyDigest = KeyDigest {
     store: [0; 16],
     key: [0; 16],
 };
@@ -93,11 +93,11 @@ pub struct LastWrite {
 ///
 /// # Errors
 /// What reading gives.
-pub fn find(party: &Party, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
+pub fn find(recording: &Recording, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
     // Another JSON writer may have written the key otherwise.
-    let needle = (!party.is_by_value()).then(|| memmem::Finder::new(&key.raw));
-    let mut search = Search::new(party.vocabulary, key, needle, before);
-    cutter::read(party, Depth::Places, &mut search)?;
+    let needle = (!recording.is_by_value()).then(|| memmem::Finder::new(&key.raw));
+    let mut search = Search::new(recording.vocabulary, key, needle, before);
+    cutter::read(recording, Depth::Places, &mut search)?;
     Ok(search.last)
 }
 
@@ -146,8 +146,8 @@ struct Pending {
     inner: bool,
 }
 
-impl Finds for Search<'_> {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Search<'_> {
+    fn block(&mut self, block: BlockTrace) -> bool {
         if self.at == Some(block.ordinal)
             && let Some(last) = &mut self.last
         {
@@ -157,24 +157,24 @@ impl Finds for Search<'_> {
         true
     }
 
-    fn turn(&mut self, turn: Turn) {
+    fn durability(&mut self, durability: Durability) {
         if self.over {
             return;
         }
         self.branches.forget();
         self.forget_direct();
         let emptied = std::mem::replace(&mut self.roots, Roots::Untold) == Roots::OfOthers;
-        match turn {
-            Turn::Committed => {
+        match durability {
+            Durability::Committed => {
                 if emptied {
                     self.doubt();
                 }
                 self.durable.clone_from(&self.last);
             }
-            Turn::ThrownAway => self.last.clone_from(&self.durable),
-            Turn::Unknown => (self.last, self.durable) = (None, None),
+            Durability::Discarded => self.last.clone_from(&self.durable),
+            Durability::Unknown => (self.last, self.durable) = (None, None),
         }
-        if turn != Turn::Committed {
+        if durability != Durability::Committed {
             self.pending.clear();
             self.aborted = false;
             self.at = None;
@@ -333,7 +333,7 @@ impl Search<'_> {
         if let (Some(last), Some(answer)) = (&mut self.last, answer)
             && self.written_in < ordinal
             && self.pending.is_empty()
-            && matches!(self.branches.see(&SEARCHED), Seen::Own(_))
+            && matches!(self.branches.see(&SEARCHED), Visible::Own(_))
         {
             let answer = Some(answer).filter(|answer| *answer != b"null");
             let answer = answer.map(String::from_utf8_lossy);
@@ -349,11 +349,11 @@ impl Search<'_> {
         self.over = true;
         self.keep_pending();
         match self.branches.see(&SEARCHED) {
-            Seen::Written(own) => {
+            Visible::Written(own) => {
                 (self.last, self.at) = (Some(own.write.clone()), Some(own.ordinal));
             }
-            Seen::Own(_) => {}
-            Seen::Unknown => self.doubt(),
+            Visible::Own(_) => {}
+            Visible::Unknown => self.doubt(),
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::vocabulary::{Role, Span, Vocabulary, entry};
 
 /// What the open block showed so far.
-pub struct Told {
+pub struct OpenBlock {
     vocabulary: &'static dyn Vocabulary,
     begun: bool,
     in_crank: bool,
@@ -18,19 +18,19 @@ pub struct Told {
 
 /// What a canonical entry is worth.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Worth {
+pub enum Countability {
     /// It counts.
     Counts,
     /// The sender may leave it out without a trace: it counts on neither side.
-    Unseen,
+    Omittable,
     /// It counts, and shows that another one is missing somewhere in its block.
-    Lacks(String),
+    ShowsLoss(String),
 }
 
-impl Told {
+impl OpenBlock {
     /// Nothing of a block yet.
-    pub fn new(vocabulary: &'static dyn Vocabulary) -> Told {
-        Told {
+    pub fn new(vocabulary: &'static dyn Vocabulary) -> OpenBlock {
+        OpenBlock {
             vocabulary,
             begun: false,
             in_crank: false,
@@ -48,11 +48,11 @@ impl Told {
     }
 
     /// Weighs the next canonical entry.
-    pub fn weigh(&mut self, line: &[u8], wrapped: bool) -> Worth {
+    pub fn weigh(&mut self, line: &[u8], wrapped: bool) -> Countability {
         self.forms[usize::from(wrapped)] = true;
         let vocabulary = self.vocabulary;
         if vocabulary.leaves_no_trace(line, self.begun, self.in_crank) {
-            return Worth::Unseen;
+            return Countability::Omittable;
         }
         let kind = entry::type_of(line);
         match vocabulary.role(kind.as_bytes()) {
@@ -61,8 +61,8 @@ impl Told {
             _ => {}
         }
         match self.pair(&kind) {
-            Some(kind) => Worth::Lacks(missing(kind)),
-            None => Worth::Counts,
+            Some(kind) => Countability::ShowsLoss(missing(kind)),
+            None => Countability::Counts,
         }
     }
 
@@ -89,7 +89,7 @@ impl Told {
     /// The block is over: whether it has lines with a context, and why nothing of it
     /// can be compared.
     pub fn end(&mut self, ended: bool) -> (bool, Option<&'static str>) {
-        let told = std::mem::replace(self, Told::new(self.vocabulary));
+        let told = std::mem::replace(self, OpenBlock::new(self.vocabulary));
         let [plain, wrapped] = told.forms;
         let why = match (plain, wrapped) {
             (true, true) => Some("the block mixes lines with and without context"),
@@ -116,21 +116,28 @@ mod tests {
         crate::vocabulary::of(&profile)
     }
 
-    fn weigh(told: &mut Told, entries: &[&str]) -> Vec<Worth> {
+    fn weigh(told: &mut OpenBlock, entries: &[&str]) -> Vec<Countability> {
         let line = |kind: &str| format!(r#"{{"type":"{kind}","crankNum":1}}"#);
-        let worth = |kind: &&str| told.weigh(line(kind).as_bytes(), true);
-        entries.iter().map(worth).collect()
+        let countability = |kind: &&str| told.weigh(line(kind).as_bytes(), true);
+        entries.iter().map(countability).collect()
     }
 
     #[test]
     fn what_leaves_no_trace_counts_on_neither_side() {
-        let mut told = Told::new(vocabulary());
+        let mut told = OpenBlock::new(vocabulary());
         let early = weigh(&mut told, &["clist", "cosmic-swingset-run-start"]);
-        assert_eq!(early, [Worth::Unseen, Worth::Unseen]);
+        assert_eq!(early, [Countability::Omittable, Countability::Omittable]);
         assert_eq!(told.begin(), None);
         let in_crank = ["crank-start", "clist", "crank-finish", "clist"];
-        let worth = weigh(&mut told, &in_crank);
-        assert_eq!(worth[1..], [Worth::Counts, Worth::Counts, Worth::Unseen]);
+        let countability = weigh(&mut told, &in_crank);
+        assert_eq!(
+            countability[1..],
+            [
+                Countability::Counts,
+                Countability::Counts,
+                Countability::Omittable
+            ]
+        );
     }
 
     #[test]
@@ -146,10 +153,12 @@ mod tests {
             "cosmic-swingset-end-block-finish",
         ];
         let lacks = |entries: &[&str]| {
-            let mut told = Told::new(vocabulary());
+            let mut told = OpenBlock::new(vocabulary());
             told.begin();
-            let worth = weigh(&mut told, entries);
-            worth.iter().any(|worth| matches!(worth, Worth::Lacks(_)))
+            let countability = weigh(&mut told, entries);
+            countability
+                .iter()
+                .any(|countability| matches!(countability, Countability::ShowsLoss(_)))
         };
         assert!(!lacks(&WHOLE));
         for out in &WHOLE[..7] {
@@ -158,7 +167,7 @@ mod tests {
             assert!(lacks(&rest), "without {out}");
         }
         // Without its end a block is not compared.
-        let mut told = Told::new(vocabulary());
+        let mut told = OpenBlock::new(vocabulary());
         told.begin();
         weigh(&mut told, &WHOLE[..7]);
         assert!(told.end(false).1.is_some());

@@ -3,8 +3,8 @@
 //! carried on.
 
 use super::streams::Counted;
-use crate::tape::{BlockTape, Step, Unit, UnitDigest};
-use crate::vocabulary::trace::Weight;
+use crate::trace::{BlockTrace, Step, Unit, UnitDigest};
+use crate::vocabulary::step_tracker::StepKind;
 
 /// What stands in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +17,18 @@ pub enum Moved {
 
 /// What of the operations that follow one another from these units on stands in another
 /// order.
-pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTape, usize); 2]) -> Option<Moved> {
+pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTrace, usize); 2]) -> Option<Moved> {
     let counted = Counted::of(a, b);
-    let [of_a, of_b] = [(a, at_a), (b, at_b)].map(|(tape, at)| operations(tape, at, &counted));
+    let [of_a, of_b] = [(a, at_a), (b, at_b)].map(|(trace, at)| operations(trace, at, &counted));
     let reads = [&of_a, &of_b].map(|steps| {
-        let reads = steps.iter().take_while(|step| step.weight == Weight::Read);
+        let reads = steps.iter().take_while(|step| step.kind == StepKind::Read);
         reads.map(|step| step.bare).collect::<Vec<_>>()
     });
     if is_moved(&reads) {
         return Some(Moved::Reads);
     }
     let keys = [&of_a, &of_b].map(|steps| {
-        let writes = steps.iter().filter(|step| step.weight == Weight::Write);
+        let writes = steps.iter().filter(|step| step.kind == StepKind::Write);
         writes.filter_map(|step| step.asks).collect::<Vec<_>>()
     });
     // Another value for the same key comes first: that is no matter of order.
@@ -37,8 +37,8 @@ pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTape, usize); 2]) -> Option<
 }
 
 /// Up to the end of the transaction or of the phase.
-fn operations<'t>(tape: &'t BlockTape, at: usize, counted: &Counted) -> Vec<&'t Step> {
-    let units = tape.units.iter().take(tape.covered()).skip(at);
+fn operations<'t>(trace: &'t BlockTrace, at: usize, counted: &Counted) -> Vec<&'t Step> {
+    let units = trace.units.iter().take(trace.covered()).skip(at);
     let operations = units.take_while(|unit| unit.is_operation());
     let both = operations.filter(|unit| counted.counts(&unit.what));
     both.filter_map(Unit::step).collect()

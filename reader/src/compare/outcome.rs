@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::order::{Moved, moved};
 use super::parting::Parting;
 use super::streams::{Counted, OneSided};
-use crate::tape::{BlockTape, Step, Unit, UnitDigest, What};
-use crate::vocabulary::trace::Weight;
+use crate::trace::{BlockTrace, Step, Unit, UnitDigest, What};
+use crate::vocabulary::step_tracker::StepKind;
 
 /// Where two executions of a height part.
 pub(super) enum Met {
@@ -81,9 +81,9 @@ impl Outcome {
 
 /// Compares two executions from their beginning on. `None`: every step of theirs is a
 /// part of the outcome.
-pub(super) fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Option<Outcome> {
-    let has_steps = |tape: &BlockTape| {
-        let mut units = tape.units.iter();
+pub(super) fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Option<Outcome> {
+    let has_steps = |trace: &BlockTrace| {
+        let mut units = trace.units.iter();
         units.any(|unit| matches!(unit.what, What::Step(_)))
     };
     if a.narrow || b.narrow || !has_steps(a) && !has_steps(b) {
@@ -94,9 +94,9 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Option<
         return Some(Outcome::of(Met::Nowhere));
     }
     let counted = Counted::of(a, b);
-    let decides: fn(Weight) -> bool = match is_same_state(a, b) {
-        true => |weight| weight == Weight::Result,
-        false => |weight| !matches!(weight, Weight::Read | Weight::Place | Weight::Told),
+    let decides: fn(StepKind) -> bool = match is_same_state(a, b) {
+        true => |kind| kind == StepKind::Result,
+        false => |kind| !matches!(kind, StepKind::Read | StepKind::Place | StepKind::Told),
     };
     let outcome = match is_same_state(a, b) {
         true => by_outcome(a, b, &counted),
@@ -111,27 +111,27 @@ pub(super) fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Option<
 }
 
 /// Both are whole and came to the same AppHash.
-pub(super) fn is_same_state(a: &BlockTape, b: &BlockTape) -> bool {
+pub(super) fn is_same_state(a: &BlockTrace, b: &BlockTrace) -> bool {
     a.is_whole() && b.is_whole() && a.app_hash.is_some() && a.app_hash == b.app_hash
 }
 
 /// The state is the same: only results can differ.
-fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
-    let decides = |weight| matches!(weight, None | Some(Weight::Outcome | Weight::Result));
-    let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, decides));
+fn by_outcome(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
+    let decides = |kind| matches!(kind, None | Some(StepKind::Outcome | StepKind::Result));
+    let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, decides));
     let Some(place) = of_a.first_other(&of_b) else {
-        let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, |_| true));
+        let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, |_| true));
         let aside = of_a.first_other(&of_b);
-        let course = aside.map(|_| by_course(a, b, counted, &Harmless::default()));
+        let entry_order = aside.map(|_| by_course(a, b, counted, &Harmless::default()));
         return Outcome {
             aside,
-            moved_groups: course.map_or(Vec::new(), |course| course.moved_groups),
+            moved_groups: entry_order.map_or(Vec::new(), |entry_order| entry_order.moved_groups),
             ..Outcome::of(Met::Equal)
         };
     };
     // The same question with another answer is why.
-    let course = by_course(a, b, counted, &Harmless::default());
-    let answer = match course.met {
+    let entry_order = by_course(a, b, counted, &Harmless::default());
+    let answer = match entry_order.met {
         Met::Parts(at_a, at_b) if is_same_question(a, at_a, b, at_b) => Some((at_a, at_b)),
         _ => None,
     };
@@ -141,7 +141,7 @@ fn by_outcome(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Outcome {
 
 /// How courses part where nothing came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum HarmlessDifference {
     /// A question had another answer.
     Answer,
     /// Other questions were asked.
@@ -157,69 +157,69 @@ pub enum Aside {
 }
 
 /// How they do.
-pub(super) fn aside(at: &Parting) -> Aside {
+pub(super) fn aside(at: &Parting) -> HarmlessDifference {
     let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
     if is_same_question(a, *at_a, b, *at_b) {
-        return Aside::Answer;
+        return HarmlessDifference::Answer;
     }
     if moved([(a, *at_a), (b, *at_b)]) == Some(Moved::Reads) {
-        return Aside::Order;
+        return HarmlessDifference::Order;
     }
-    let weights = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.weight));
-    if weights.contains(&Some(Weight::Read)) {
-        return Aside::Reads;
+    let kinds = [step(a, *at_a), step(b, *at_b)].map(|step| step.map(|step| step.kind));
+    if kinds.contains(&Some(StepKind::Read)) {
+        return HarmlessDifference::Reads;
     }
-    if weights.contains(&Some(Weight::Told)) {
-        return Aside::Told;
+    if kinds.contains(&Some(StepKind::Told)) {
+        return HarmlessDifference::Told;
     }
-    match weights.contains(&Some(Weight::Result)) || weights.contains(&Some(Weight::Place)) {
-        true => Aside::Place,
-        false => Aside::Writes,
+    match kinds.contains(&Some(StepKind::Result)) || kinds.contains(&Some(StepKind::Place)) {
+        true => HarmlessDifference::Place,
+        false => HarmlessDifference::Writes,
     }
 }
 
 /// Both units ask the same.
-pub(super) fn is_same_question(a: &BlockTape, at_a: usize, b: &BlockTape, at_b: usize) -> bool {
-    let asks = |tape: &BlockTape, at: usize| {
-        let read = step(tape, at).filter(|step| step.weight == Weight::Read);
+pub(super) fn is_same_question(a: &BlockTrace, at_a: usize, b: &BlockTrace, at_b: usize) -> bool {
+    let asks = |trace: &BlockTrace, at: usize| {
+        let read = step(trace, at).filter(|step| step.kind == StepKind::Read);
         read.and_then(|step| step.asks)
     };
     asks(a, at_a).is_some_and(|asked| asks(b, at_b) == Some(asked))
 }
 
-fn step(tape: &BlockTape, at: usize) -> Option<&Step> {
-    tape.units.get(at)?.step()
+fn step(trace: &BlockTrace, at: usize) -> Option<&Step> {
+    trace.units.get(at)?.step()
 }
 
 /// Where what is told of the block is not the same. It decides nothing: other software may
 /// tell otherwise of the same.
-fn told_otherwise(a: &BlockTape, b: &BlockTape, counted: &Counted) -> Option<(usize, usize)> {
-    let told = |weight| weight == Some(Weight::Told);
-    let [of_a, of_b] = [a, b].map(|tape| Walk::new(tape, counted, told));
+fn told_otherwise(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Option<(usize, usize)> {
+    let told = |kind| kind == Some(StepKind::Told);
+    let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, told));
     let (at_a, at_b) = of_a.first_other(&of_b)?;
     (at_a < of_a.end() && at_b < of_b.end()).then_some((at_a, at_b))
 }
 
 /// By all steps but results, and then by these. What is told of the block is no step of it.
-fn by_course(a: &BlockTape, b: &BlockTape, counted: &Counted, harmless: &Harmless) -> Outcome {
+fn by_course(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harmless) -> Outcome {
     let walks = |of_results: bool| {
-        let kept = move |weight| {
-            weight != Some(Weight::Told) && (weight == Some(Weight::Result)) == of_results
+        let kept = move |kind| {
+            kind != Some(StepKind::Told) && (kind == Some(StepKind::Result)) == of_results
         };
-        [a, b].map(|tape| Walk::new(tape, counted, kept))
+        [a, b].map(|trace| Walk::new(trace, counted, kept))
     };
     let [of_a, of_b] = walks(false);
-    let course = by_steps(of_a, of_b, harmless);
-    if matches!(course.met, Met::Parts(..)) {
-        return course;
+    let entry_order = by_steps(of_a, of_b, harmless);
+    if matches!(entry_order.met, Met::Parts(..)) {
+        return entry_order;
     }
     let [of_a, of_b] = walks(true);
     match of_a.first_other(&of_b) {
         Some((at_a, at_b)) if of_a.is_known(at_a) && of_b.is_known(at_b) => Outcome {
             met: Met::Parts(at_a, at_b),
-            ..course
+            ..entry_order
         },
-        _ => course,
+        _ => entry_order,
     }
 }
 
@@ -243,8 +243,8 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
         let first = differ.filter(|_| matters);
         match (next_a, next_b) {
             // More may follow of a block that was cut off.
-            (None, _) if !a.tape.is_whole() => return outcome.until(reads.reached()),
-            (_, None) if !b.tape.is_whole() => return outcome.until(reads.reached()),
+            (None, _) if !a.trace.is_whole() => return outcome.until(reads.reached()),
+            (_, None) if !b.trace.is_whole() => return outcome.until(reads.reached()),
             (None, None) => {
                 outcome.note(differ, first);
                 return outcome;
@@ -300,10 +300,10 @@ impl<'w, 't> Reads<'w, 't> {
         self.of_a.iter().find_map(|at| {
             let asks = self.a.step(*at)?.asks?;
             let (own, other) = (&asked_a[&asks], asked_b.get(&asks)?);
-            let turn = own.iter().position(|one| one == at)?;
+            let durability = own.iter().position(|one| one == at)?;
             let differs = |other: &usize| !self.a.says(*at, self.b, *other);
             if own.len() == other.len() {
-                return Some((*at, other[turn])).filter(|(_, other)| differs(other));
+                return Some((*at, other[durability])).filter(|(_, other)| differs(other));
             }
             let apart = own
                 .iter()
@@ -339,7 +339,7 @@ impl<'w, 't> Reads<'w, 't> {
             let before = walk.at.checked_sub(reads.len() + 1);
             let step = before.and_then(|before| walk.counted.get(before));
             let reached = read.or(step).map_or(0, |unit| unit + 1);
-            if other.tape.is_whole() {
+            if other.trace.is_whole() {
                 usize::MAX
             } else {
                 reached
@@ -406,7 +406,7 @@ fn questions((walk, reads): (&Walk<'_>, &Vec<usize>)) -> BTreeMap<UnitDigest, Ve
 
 /// The units of an execution that count, one after the other.
 struct Walk<'t> {
-    tape: &'t BlockTape,
+    trace: &'t BlockTrace,
     counted: Vec<usize>,
     at: usize,
     /// What the phase began with that was passed last.
@@ -416,15 +416,15 @@ struct Walk<'t> {
 impl<'t> Walk<'t> {
     /// `keeps`: which weights; `None` is that of what every recording has.
     fn new(
-        tape: &'t BlockTape,
+        trace: &'t BlockTrace,
         counted: &Counted,
-        keeps: impl Fn(Option<Weight>) -> bool,
+        keeps: impl Fn(Option<StepKind>) -> bool,
     ) -> Walk<'t> {
-        let weight = |unit: &Unit| unit.step().map(|step| step.weight);
-        let units = tape.units.iter().take(tape.covered()).enumerate();
-        let counts = units.filter(|(_, unit)| counted.counts(&unit.what) && keeps(weight(unit)));
+        let kind = |unit: &Unit| unit.step().map(|step| step.kind);
+        let units = trace.units.iter().take(trace.covered()).enumerate();
+        let counts = units.filter(|(_, unit)| counted.counts(&unit.what) && keeps(kind(unit)));
         Walk {
-            tape,
+            trace,
             counted: counts.map(|(at, _)| at).collect(),
             at: 0,
             phase: None,
@@ -432,12 +432,16 @@ impl<'t> Walk<'t> {
     }
 
     fn step(&self, at: usize) -> Option<&'t Step> {
-        step(self.tape, at)
+        step(self.trace, at)
     }
 
     /// Whether a unit says what one of the other side does, wherever both stand.
     fn says(&self, at: usize, other: &Walk<'_>, at_other: usize) -> bool {
-        let units = self.tape.units.get(at).zip(other.tape.units.get(at_other));
+        let units = self
+            .trace
+            .units
+            .get(at)
+            .zip(other.trace.units.get(at_other));
         match (self.step(at), other.step(at_other)) {
             (Some(own), Some(other)) => own.bare == other.bare,
             (None, None) => units.is_some_and(|(own, other)| is_equal(own, other)),
@@ -447,7 +451,7 @@ impl<'t> Walk<'t> {
 
     fn is_read(&self, at: usize) -> bool {
         self.step(at)
-            .is_some_and(|step| step.weight == Weight::Read)
+            .is_some_and(|step| step.kind == StepKind::Read)
     }
 
     /// The reads up to the next other step.
@@ -473,12 +477,12 @@ impl<'t> Walk<'t> {
 
     /// Behind everything that is known.
     fn end(&self) -> usize {
-        self.tape.covered()
+        self.trace.covered()
     }
 
     /// It is there, or it is known that nothing more is.
     fn is_known(&self, at: usize) -> bool {
-        at < self.end() || self.tape.is_whole()
+        at < self.end() || self.trace.is_whole()
     }
 
     /// Where both stop saying the same.

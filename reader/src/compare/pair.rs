@@ -1,4 +1,4 @@
-//! Two tapes side by side: which heights both have, where they part first, and
+//! Two traces side by side: which heights both have, where they part first, and
 //! how much differs from there on. Holds two blocks at a time.
 
 use std::collections::BTreeSet;
@@ -11,12 +11,12 @@ use super::cutter::{self, Depth};
 use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
 use super::parting::Parting;
-use super::party::Party;
+use super::recording::Recording;
 use super::side::Side;
 use super::streams::OneSided;
 use crate::fingerprint;
-use crate::tape::{BlockTape, ChainBreak, Finds, Streams, Summary, Unit, What};
-use crate::vocabulary::{Amount, Vocabulary};
+use crate::trace::{BlockTrace, ChainBreak, Streams, Summary, TraceSink, Unit, What};
+use crate::vocabulary::{ComparedAmount, Vocabulary};
 
 /// Blocks read ahead of the comparison, by source.
 const AHEAD: usize = 2;
@@ -100,7 +100,7 @@ pub type Known = BTreeSet<u64>;
 
 /// A height at which the AppHashes are not the same.
 #[derive(Clone, Copy, Debug)]
-pub struct OtherHash {
+pub struct DisputedHash {
     /// The height.
     pub height: u64,
     /// One side alone records steps of it that may be why.
@@ -111,7 +111,7 @@ pub struct OtherHash {
     pub reads_differ: bool,
 }
 
-/// Everything that comparing tapes tells.
+/// Everything that comparing traces tells.
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Sides A and B.
@@ -130,7 +130,7 @@ pub struct Comparison {
     pub told: Option<Parting>,
     /// The first height of which both have the end and at which their AppHashes are not the
     /// same.
-    pub other_app_hash: Option<OtherHash>,
+    pub other_app_hash: Option<DisputedHash>,
     /// The first height that both have whole, of which a fingerprint or what stands beside
     /// one tells no AppHash.
     pub unhashed: Option<u64>,
@@ -170,33 +170,33 @@ pub struct Comparison {
     harmless: Harmless,
 }
 
-/// The tape of one source, read by a thread of its own.
-pub struct TapeReader<'scope> {
-    blocks: Receiver<BlockTape>,
+/// The trace of one source, read by a thread of its own.
+pub struct TraceReader<'scope> {
+    blocks: Receiver<BlockTrace>,
     thread: ScopedJoinHandle<'scope, io::Result<Summary>>,
-    held: Option<BlockTape>,
+    held: Option<BlockTrace>,
     vocabulary: &'static dyn Vocabulary,
-    rises: Rises,
+    height_runs: HeightRuns,
     newest: Option<u64>,
     attempt: Option<u32>,
     range: RangeInclusive<u64>,
     executions: Executions,
 }
 
-/// What is handed out of a source whose node went back to lower heights: its heights rise
+/// What is handed out of a source whose node went back to lower heights: its heights run
 /// more than once.
 #[derive(Clone, Debug)]
-pub enum Rises {
-    /// One rise, from 0.
+pub enum HeightRuns {
+    /// One run, from 0.
     One(usize),
-    /// What stands: of each rise the heights below all later ones. Holds where these
-    /// begin at the lowest, by rise.
+    /// What stands: of each run the heights below all later ones. Holds where these
+    /// begin at the lowest, by run.
     Standing(Vec<u64>),
 }
 
-impl Rises {
-    /// What stands of rises that begin at these heights.
-    pub fn standing(starts: &[u64]) -> Rises {
+impl HeightRuns {
+    /// What stands of runs that begin at these heights.
+    pub fn standing(starts: &[u64]) -> HeightRuns {
         let mut lowest = u64::MAX;
         let below = starts.iter().rev().map(|start| {
             let above = lowest;
@@ -205,20 +205,20 @@ impl Rises {
         });
         let mut below: Vec<u64> = below.collect();
         below.reverse();
-        Rises::Standing(below)
+        HeightRuns::Standing(below)
     }
 
-    fn have(&self, rise: usize, height: u64) -> bool {
+    fn have(&self, run: usize, height: u64) -> bool {
         match self {
-            Rises::One(of) => *of == rise,
-            Rises::Standing(below) => below.get(rise).is_some_and(|below| height < *below),
+            HeightRuns::One(of) => *of == run,
+            HeightRuns::Standing(below) => below.get(run).is_some_and(|below| height < *below),
         }
     }
 }
 
 /// A height that was executed more than once, and the execution that counts.
 #[derive(Clone, Copy, Debug)]
-pub struct Again {
+pub struct RepeatedHeight {
     /// The height.
     pub height: u64,
     /// Which execution of it counts.
@@ -231,7 +231,7 @@ pub struct Again {
 #[derive(Clone, Debug, Default)]
 pub struct Executions {
     /// Heights executed more than once in a row; at most ten thousand.
-    pub again: Vec<Again>,
+    pub again: Vec<RepeatedHeight>,
     /// Executions that count because they were asked for: height and attempt.
     pub asked: Vec<(u64, u32)>,
     /// Executions that count because they diverged, though another one came after:
@@ -243,47 +243,48 @@ pub struct Executions {
     /// Heights at which the chain put another block in the place of one, the last of
     /// which counts; at most ten thousand.
     pub replaced: Vec<u64>,
-    /// How often heights rise from a lower one: once, unless the node went back.
-    pub rises: usize,
-    /// Where the rises begin; at most ten thousand.
+    /// How often heights run from a lower one: once, unless the node went back.
+    pub height_runs: usize,
+    /// Where the runs begin; at most ten thousand.
     pub starts: Vec<u64>,
 }
 
-struct Send(std::sync::mpsc::SyncSender<BlockTape>);
+struct Send(std::sync::mpsc::SyncSender<BlockTrace>);
 
-impl Finds for Send {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Send {
+    fn block(&mut self, block: BlockTrace) -> bool {
         self.0.send(block).is_ok()
     }
 }
 
 impl Executions {
     fn rises_from(&mut self, height: u64) {
-        self.rises += 1;
+        self.height_runs += 1;
         if self.starts.len() < TOLD {
             self.starts.push(height);
         }
     }
 }
 
-impl<'scope> TapeReader<'scope> {
+impl<'scope> TraceReader<'scope> {
     /// Begins to read.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
-        party: &'env Party,
-        rises: Rises,
-    ) -> TapeReader<'scope> {
+        recording: &'env Recording,
+        height_runs: HeightRuns,
+    ) -> TraceReader<'scope> {
         let (sender, blocks) = sync_channel(AHEAD);
-        let thread = scope.spawn(move || cutter::read(party, Depth::Digests, &mut Send(sender)));
-        TapeReader {
+        let thread =
+            scope.spawn(move || cutter::read(recording, Depth::Digests, &mut Send(sender)));
+        TraceReader {
             blocks,
             thread,
             held: None,
-            vocabulary: party.vocabulary,
-            rises,
+            vocabulary: recording.vocabulary,
+            height_runs,
             newest: None,
-            attempt: party.attempt,
-            range: party.range.clone(),
+            attempt: recording.attempt,
+            range: recording.range.clone(),
             executions: Executions::default(),
         }
     }
@@ -291,7 +292,7 @@ impl<'scope> TapeReader<'scope> {
     /// The execution that counts at the next height: the one that was asked for, else
     /// one that diverged, else the last whole one in which the kernel ran, else one in which
     /// it ran, else the last whole one, else the longest.
-    pub fn next_height(&mut self) -> Option<BlockTape> {
+    pub fn next_height(&mut self) -> Option<BlockTrace> {
         let mut best = self.held.take().or_else(|| self.next_block())?;
         let mut others = Vec::new();
         while let Some(block) = self.next_block() {
@@ -306,7 +307,7 @@ impl<'scope> TapeReader<'scope> {
             });
         }
         if !others.is_empty() && self.executions.again.len() < TOLD {
-            self.executions.again.push(Again {
+            self.executions.again.push(RepeatedHeight {
                 height: best.height,
                 attempt: best.attempt,
                 whole: best.is_whole(),
@@ -317,7 +318,7 @@ impl<'scope> TapeReader<'scope> {
     }
 
     /// The next execution that is asked for.
-    fn next_block(&mut self) -> Option<BlockTape> {
+    fn next_block(&mut self) -> Option<BlockTrace> {
         while let Ok(block) = self.blocks.recv() {
             if !self.range.contains(&block.height) {
                 continue;
@@ -332,8 +333,8 @@ impl<'scope> TapeReader<'scope> {
             }
             self.newest = Some(block.height);
             if self
-                .rises
-                .have(self.executions.rises.saturating_sub(1), block.height)
+                .height_runs
+                .have(self.executions.height_runs.saturating_sub(1), block.height)
             {
                 return Some(block);
             }
@@ -343,16 +344,16 @@ impl<'scope> TapeReader<'scope> {
 
     /// Of two blocks of which the network decides one, the length tells nothing: the one
     /// that was decided counts, or the one that was begun later.
-    fn is_better(&self, block: &BlockTape, best: &BlockTape) -> bool {
-        let chosen = |block: &BlockTape| self.attempt == Some(block.attempt) || block.diverged;
+    fn is_better(&self, block: &BlockTrace, best: &BlockTrace) -> bool {
+        let choice = |block: &BlockTrace| self.attempt == Some(block.attempt) || block.diverged;
         let is_choice = undecided(best, block).is_some() && is_other_block(best, block);
-        match is_choice && !chosen(block) && !chosen(best) {
+        match is_choice && !choice(block) && !choice(best) {
             true => best.is_undecided(),
             false => self.rank(block) >= self.rank(best),
         }
     }
 
-    fn rank(&self, block: &BlockTape) -> (bool, bool, bool, bool, bool, usize) {
+    fn rank(&self, block: &BlockTrace) -> (bool, bool, bool, bool, bool, usize) {
         let whole = block.is_whole();
         (
             self.attempt == Some(block.attempt),
@@ -364,7 +365,7 @@ impl<'scope> TapeReader<'scope> {
         )
     }
 
-    fn note_others(&mut self, best: &BlockTape, others: &[BlockTape]) {
+    fn note_others(&mut self, best: &BlockTrace, others: &[BlockTrace]) {
         let height = best.height;
         if self.attempt == Some(best.attempt) && !others.is_empty() {
             self.executions.asked.push((height, best.attempt));
@@ -380,18 +381,18 @@ impl<'scope> TapeReader<'scope> {
             return;
         }
         let is_other =
-            |other: &&BlockTape| undecided(best, other).is_some() && is_other_block(best, other);
+            |other: &&BlockTrace| undecided(best, other).is_some() && is_other_block(best, other);
         let others = others.iter().filter(|other| !is_other(other));
         let executed = others.filter(|other| other.ran() && best.ran());
         let none = Harmless::default();
-        let parts = |other: &&BlockTape| matches!(meet(best, other, &none).met, Met::Parts(..));
+        let parts = |other: &&BlockTrace| matches!(meet(best, other, &none).met, Met::Parts(..));
         let otherwise = executed.filter(parts);
         let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
         let room = TOLD.saturating_sub(self.executions.otherwise.len());
         self.executions.otherwise.extend(otherwise.take(room));
     }
 
-    /// What else the source told, once its tape is over.
+    /// What else the source told, once its trace is over.
     ///
     /// # Errors
     /// What reading gives.
@@ -411,32 +412,32 @@ impl<'scope> TapeReader<'scope> {
 /// # Errors
 /// What reading gives, or the sink.
 pub fn each_height<E: From<io::Error>>(
-    party: &Party,
-    sink: &mut dyn FnMut(BlockTape) -> Result<(), E>,
+    recording: &Recording,
+    sink: &mut dyn FnMut(BlockTrace) -> Result<(), E>,
 ) -> Result<(Summary, Executions), E> {
-    let mut rise = 0;
+    let mut run = 0;
     loop {
         let (summary, executions) = std::thread::scope(|scope| -> Result<_, E> {
-            let mut tape = TapeReader::start(scope, party, Rises::One(rise));
-            while let Some(block) = tape.next_height() {
+            let mut trace = TraceReader::start(scope, recording, HeightRuns::One(run));
+            while let Some(block) = trace.next_height() {
                 sink(block)?;
             }
-            Ok(tape.finish()?)
+            Ok(trace.finish()?)
         })?;
-        rise += 1;
-        if rise >= executions.rises {
+        run += 1;
+        if run >= executions.height_runs {
             return Ok((summary, executions));
         }
     }
 }
 
-/// Compares two tapes to their ends.
+/// Compares two traces to their ends.
 ///
 /// # Errors
 /// What reading gives.
 pub fn compare(
-    mut a: TapeReader<'_>,
-    mut b: TapeReader<'_>,
+    mut a: TraceReader<'_>,
+    mut b: TraceReader<'_>,
     known: &Known,
 ) -> io::Result<Comparison> {
     let mut comparison = Comparison::default();
@@ -486,7 +487,7 @@ pub fn compare(
 }
 
 impl Coverage {
-    fn take(&mut self, block: &BlockTape, every: bool) {
+    fn take(&mut self, block: &BlockTrace, every: bool) {
         if let Some((_, last)) = self.heights.filter(|_| every) {
             let between = last.saturating_add(1)..block.height;
             self.missing
@@ -552,7 +553,7 @@ impl Comparison {
     }
 
     /// Of recordings without every height, only the other one tells what is missing.
-    fn note_lone(&mut self, blocks: [Option<&BlockTape>; 2], every: bool) {
+    fn note_lone(&mut self, blocks: [Option<&BlockTrace>; 2], every: bool) {
         let (lone, side) = match blocks {
             [Some(block), None] => (block, &mut self.sides[1]),
             [None, Some(block)] => (block, &mut self.sides[0]),
@@ -564,7 +565,7 @@ impl Comparison {
     }
 
     /// The chain has had both blocks at their height.
-    fn other_block(&mut self, a: &BlockTape, b: &BlockTape) {
+    fn other_block(&mut self, a: &BlockTrace, b: &BlockTrace) {
         if self.rows.len() < TOLD {
             self.replaced.push(a.height);
             self.incomparable(a, b);
@@ -572,7 +573,7 @@ impl Comparison {
     }
 
     /// One block is a proposal, and it is unknown whether the network decided it.
-    fn other_proposal(&mut self, a: &BlockTape, b: &BlockTape, sides: Vec<Side>) {
+    fn other_proposal(&mut self, a: &BlockTrace, b: &BlockTrace, sides: Vec<Side>) {
         if self.undecided.len() < TOLD {
             self.undecided.push((a.height, sides));
         }
@@ -582,7 +583,7 @@ impl Comparison {
     }
 
     /// Nothing of two blocks can be compared.
-    fn incomparable(&mut self, a: &BlockTape, b: &BlockTape) {
+    fn incomparable(&mut self, a: &BlockTrace, b: &BlockTrace) {
         self.rows.push(HeightRow {
             height: a.height,
             cranks: a.cranks().max(b.cranks()),
@@ -593,13 +594,13 @@ impl Comparison {
 
     /// Notes where the AppHashes differ first, and where none is told; gives whether
     /// they differ.
-    fn note_app_hashes(&mut self, a: &BlockTape, b: &BlockTape, outcome: &Outcome) -> bool {
+    fn note_app_hashes(&mut self, a: &BlockTrace, b: &BlockTrace, outcome: &Outcome) -> bool {
         let whole = a.is_whole() && b.is_whole();
         let same = fingerprint::is_same_app_hash(a, b);
         let differ = a.ended && b.ended && same == Some(false);
         let unhashed = whole && same.is_none() && (a.narrow || b.narrow);
         self.unhashed = self.unhashed.or(unhashed.then_some(a.height));
-        let other = differ.then_some(OtherHash {
+        let other = differ.then_some(DisputedHash {
             height: a.height,
             one_sided: outcome.one_sided,
             whole,
@@ -609,7 +610,7 @@ impl Comparison {
         differ
     }
 
-    fn block(&mut self, a: BlockTape, b: BlockTape, known: &Known) {
+    fn block(&mut self, a: BlockTrace, b: BlockTrace, known: &Known) {
         let cranks = a.cranks().max(b.cranks());
         self.given.take(a.height, &a.given, &b.given);
         let outcome = meet(&a, &b, &self.harmless);
@@ -683,24 +684,25 @@ impl Comparison {
     }
 
     /// How much was compared beside whole blocks.
-    pub fn amount(&self) -> Amount {
-        Amount {
+    pub fn amount(&self) -> ComparedAmount {
+        ComparedAmount {
             cranks: self.cranks.0,
             inputs: self.inputs,
             steps: self.steps,
         }
     }
 
-    fn count_units(&mut self, a: &BlockTape, b: &BlockTape, whole: bool) {
+    fn count_units(&mut self, a: &BlockTrace, b: &BlockTrace, whole: bool) {
         let both = |is: fn(&Unit) -> bool| {
-            let [of_a, of_b] = [a, b].map(|tape| tape.units.iter().filter(|unit| is(unit)).count());
+            let [of_a, of_b] =
+                [a, b].map(|trace| trace.units.iter().filter(|unit| is(unit)).count());
             if whole { of_a.min(of_b) as u64 } else { 0 }
         };
         self.inputs += both(|unit| matches!(unit.what, What::Input(_)));
         self.steps += both(Unit::is_operation);
     }
 
-    fn parting_at(&self, a: BlockTape, at_a: usize, b: BlockTape, at_b: usize) -> Parting {
+    fn parting_at(&self, a: BlockTrace, at_a: usize, b: BlockTrace, at_b: usize) -> Parting {
         let is_before = |(height, _): &(u64, Vec<Side>)| height.checked_add(1) == Some(a.height);
         let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height))
             || self.undecided.iter().any(is_before);
@@ -715,7 +717,7 @@ impl Comparison {
 
     /// Cranks side by side, by their place in the block: after the parting the
     /// numbers tell nothing. What a side does not cover is not compared.
-    fn count_cranks(&mut self, a: &BlockTape, b: &BlockTape, met: &Met) {
+    fn count_cranks(&mut self, a: &BlockTrace, b: &BlockTrace, met: &Met) {
         let Some((from_a, from_b)) = common_start(a, b).filter(|_| !matches!(met, Met::Nowhere))
         else {
             return;
@@ -756,14 +758,14 @@ impl Comparison {
     }
 
     /// Remembers the inputs of the few blocks after the parting.
-    fn note_inputs(&mut self, blocks: [Option<&BlockTape>; 2]) {
+    fn note_inputs(&mut self, blocks: [Option<&BlockTrace>; 2]) {
         let Some(parting) = &mut self.parting else {
             return;
         };
         let last = parting.a.0.height + CARRIED;
         for (list, block) in parting.later.iter_mut().zip(blocks) {
             // What a proposal brings may never have been in a block.
-            let counts = |block: &&BlockTape| block.height <= last && !block.is_undecided();
+            let counts = |block: &&BlockTrace| block.height <= last && !block.is_undecided();
             let Some(block) = block.filter(counts) else {
                 continue;
             };
@@ -777,7 +779,7 @@ impl Comparison {
 }
 
 /// The sides whose block is a proposal that may not be the block of its height.
-fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Side>> {
+fn undecided(a: &BlockTrace, b: &BlockTrace) -> Option<Vec<Side>> {
     match (a.is_undecided(), b.is_undecided()) {
         (true, true) => Some(vec![Side::A, Side::B]),
         (true, false) => Some(vec![Side::A]),
@@ -787,7 +789,7 @@ fn undecided(a: &BlockTape, b: &BlockTape) -> Option<Vec<Side>> {
 }
 
 /// Two blocks of one height, as their first entries say, or what both were given.
-fn is_other_block(a: &BlockTape, b: &BlockTape) -> bool {
+fn is_other_block(a: &BlockTrace, b: &BlockTrace) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());
     let differs = first.is_some_and(|(one, other)| !is_equal(one, other, narrow));
@@ -799,12 +801,12 @@ fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
-fn meet(a: &BlockTape, b: &BlockTape, harmless: &Harmless) -> Outcome {
+fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Outcome {
     let by_outcome = outcome::meet(a, b, harmless);
     by_outcome.unwrap_or_else(|| Outcome::of(meet_unit_by_unit(a, b)))
 }
 
-fn meet_unit_by_unit(a: &BlockTape, b: &BlockTape) -> Met {
+fn meet_unit_by_unit(a: &BlockTrace, b: &BlockTrace) -> Met {
     // A digest with a crankhash in it says nothing of one without.
     if (a.narrow || b.narrow) && a.hashless != b.hashless {
         return Met::Nowhere;
@@ -813,7 +815,7 @@ fn meet_unit_by_unit(a: &BlockTape, b: &BlockTape) -> Met {
         return Met::Nowhere;
     };
     let narrow = a.narrow || b.narrow;
-    let covered = |tape: &BlockTape, from: usize| from..tape.covered().max(from);
+    let covered = |trace: &BlockTrace, from: usize| from..trace.covered().max(from);
     let (rest_a, rest_b) = (&a.units[covered(a, from_a)], &b.units[covered(b, from_b)]);
     let equal = rest_a
         .iter()
@@ -838,7 +840,7 @@ fn meet_unit_by_unit(a: &BlockTape, b: &BlockTape) -> Met {
     }
 }
 
-/// What a tape has at a place.
+/// What a trace has at a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// A unit that is there whole.
@@ -852,15 +854,15 @@ enum Next {
 }
 
 impl Next {
-    fn of(tape: &BlockTape, at: usize) -> Next {
-        if at < tape.covered() {
+    fn of(trace: &BlockTrace, at: usize) -> Next {
+        if at < trace.covered() {
             return Next::Unit;
         }
-        if tape.ended && tape.holes.is_empty() {
+        if trace.ended && trace.holes.is_empty() {
             return Next::End;
         }
-        let behind_hole = tape.holes.iter().any(|hole| *hole <= at);
-        match tape.units.get(at) {
+        let behind_hole = trace.holes.iter().any(|hole| *hole <= at);
+        match trace.units.get(at) {
             Some(unit) if unit.is_unfinished() && !behind_hole => Next::Part,
             _ => Next::Unknown,
         }
@@ -868,19 +870,19 @@ impl Next {
 }
 
 /// Cranks behind a unit that are there whole, and their units.
-fn covered_cranks(tape: &BlockTape, from: usize) -> Vec<(usize, Unit)> {
-    let units = tape.units.iter().copied().enumerate();
-    let covered = units.take(tape.covered()).skip(from);
+fn covered_cranks(trace: &BlockTrace, from: usize) -> Vec<(usize, Unit)> {
+    let units = trace.units.iter().copied().enumerate();
+    let covered = units.take(trace.covered()).skip(from);
     covered.filter(|(_, unit)| unit.crank().is_some()).collect()
 }
 
 /// Cranks of one side that are known to have no counterpart on the other.
-fn surplus(a: &BlockTape, of_a: usize, b: &BlockTape, of_b: usize, met: &Met) -> usize {
+fn surplus(a: &BlockTrace, of_a: usize, b: &BlockTrace, of_b: usize, met: &Met) -> usize {
     let shorter = if of_a < of_b { a } else { b };
     let ends = shorter.ended && shorter.holes.is_empty();
     let unfinished = match met {
         Met::Parts(at_a, at_b) => {
-            let part = |tape: &BlockTape, at: usize| Next::of(tape, at) == Next::Part;
+            let part = |trace: &BlockTrace, at: usize| Next::of(trace, at) == Next::Part;
             part(a, *at_a) || part(b, *at_b)
         }
         _ => false,
@@ -902,18 +904,18 @@ fn is_equal(a: &Unit, b: &Unit, narrow: bool) -> bool {
 
 /// Where both begin: at the block's beginning, else at the first crank that
 /// both have whole.
-fn common_start(a: &BlockTape, b: &BlockTape) -> Option<(usize, usize)> {
+fn common_start(a: &BlockTrace, b: &BlockTrace) -> Option<(usize, usize)> {
     if a.begun && b.begun {
         return Some((0, 0));
     }
     // The first crank of a recording that begins inside the block may be cut.
-    let whole = |tape: &BlockTape| -> Vec<(usize, u64)> {
-        let cranks = tape
+    let whole = |trace: &BlockTrace| -> Vec<(usize, u64)> {
+        let cranks = trace
             .units
             .iter()
             .enumerate()
             .filter_map(|(at, unit)| Some((at, unit.crank()?)));
-        cranks.skip(usize::from(!tape.begun)).collect()
+        cranks.skip(usize::from(!trace.begun)).collect()
     };
     let (of_a, of_b) = (whole(a), whole(b));
     let mut others = of_b.iter().peekable();
@@ -929,7 +931,7 @@ fn common_start(a: &BlockTape, b: &BlockTape) -> Option<(usize, usize)> {
 }
 
 /// The first crank with another activityhash, where all units are equal.
-fn activity_parting(a: &BlockTape, b: &BlockTape) -> Option<ActivityParting> {
+fn activity_parting(a: &BlockTrace, b: &BlockTrace) -> Option<ActivityParting> {
     // What began in mid-block may have parted before.
     if !a.begun || !b.begun {
         return None;

@@ -5,11 +5,11 @@ use std::io;
 
 use serde::Serialize;
 
-use super::branches::{Branches, Effect, Place, Seen};
+use super::branches::{Branches, Effect, KeyDigest, Visible};
 use super::cutter::{self, Depth};
 use super::last_write::StoreKey;
-use super::party::Party;
-use crate::tape::{BlockTape, Finds, Turn};
+use super::recording::Recording;
+use crate::trace::{BlockTrace, Durability, TraceSink};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary};
 
@@ -66,16 +66,16 @@ pub struct Reads {
 ///
 /// # Errors
 /// What reading gives.
-pub fn check_reads(party: &Party) -> io::Result<Reads> {
-    let mut check = Check::new(party.vocabulary);
-    cutter::read(party, Depth::Places, &mut check)?;
-    if check.reads.wrong_count == 0 || party.is_by_value() {
+pub fn check_reads(recording: &Recording) -> io::Result<Reads> {
+    let mut check = Check::new(recording.vocabulary);
+    cutter::read(recording, Depth::Places, &mut check)?;
+    if check.reads.wrong_count == 0 || recording.is_by_value() {
         return Ok(check.reads);
     }
     // Another writer may have written a height so that its block was not known to
     // begin again.
-    party.read_by_value();
-    check_reads(party)
+    recording.read_by_value();
+    check_reads(recording)
 }
 
 struct Check {
@@ -86,7 +86,7 @@ struct Check {
     /// one wrote on others is gone as well if it fails.
     direct: HashSet<u64>,
     /// What each transaction wrote whose result is not known yet.
-    by_tx: HashMap<u64, Vec<Place>>,
+    by_tx: HashMap<u64, Vec<KeyDigest>>,
     /// Line that began the execution; 0 if that is not here.
     begun: u64,
     /// Stores of which the block tells a root.
@@ -122,7 +122,7 @@ struct Keys {
 }
 
 /// A key, and what was known of it before.
-type Undo = (Place, Option<Known>);
+type Undo = (KeyDigest, Option<Known>);
 
 type Value = [u8; 16];
 
@@ -187,15 +187,15 @@ impl Or {
 }
 
 impl Keys {
-    fn get(&self, place: &Place) -> Option<&Known> {
+    fn get(&self, place: &KeyDigest) -> Option<&Known> {
         self.stores.get(&place.store)?.get(&place.key)
     }
 
-    fn get_mut(&mut self, place: &Place) -> Option<&mut Known> {
+    fn get_mut(&mut self, place: &KeyDigest) -> Option<&mut Known> {
         self.stores.get_mut(&place.store)?.get_mut(&place.key)
     }
 
-    fn insert(&mut self, place: Place, known: Known) {
+    fn insert(&mut self, place: KeyDigest, known: Known) {
         if self.count >= KEYS && self.get(&place).is_none() {
             return;
         }
@@ -203,7 +203,7 @@ impl Keys {
         self.count += usize::from(store.insert(place.key, known).is_none());
     }
 
-    fn remove(&mut self, place: &Place) {
+    fn remove(&mut self, place: &KeyDigest) {
         let store = self.stores.get_mut(&place.store);
         let removed = store.and_then(|store| store.remove(&place.key));
         self.count -= usize::from(removed.is_some());
@@ -223,26 +223,26 @@ impl Keys {
     }
 }
 
-impl Finds for Check {
-    fn block(&mut self, _block: BlockTape) -> bool {
+impl TraceSink for Check {
+    fn block(&mut self, _block: BlockTrace) -> bool {
         true
     }
 
     /// A node that starts again goes on from its last commit: what it wrote since
     /// then is gone, and reading the older value proves nothing against it.
-    fn turn(&mut self, turn: Turn) {
+    fn durability(&mut self, durability: Durability) {
         self.uncommitted.append(&mut self.undo);
-        match turn {
-            Turn::Committed => self.commit(),
+        match durability {
+            Durability::Committed => self.commit(),
             // What was read of an execution that is gone may be its own write, which
             // nobody saw.
-            Turn::ThrownAway if !self.settled => self.known.clear(),
-            Turn::ThrownAway => {
+            Durability::Discarded if !self.settled => self.known.clear(),
+            Durability::Discarded => {
                 let done = std::mem::take(&mut self.uncommitted);
                 self.known.undo(done);
                 self.doubt_rootless();
             }
-            Turn::Unknown => {
+            Durability::Unknown => {
                 self.known.clear();
                 self.settled = false;
             }
@@ -428,7 +428,7 @@ impl Check {
     }
 
     /// A write, which may still be thrown away.
-    fn write(&mut self, place: Place, known: Known) {
+    fn write(&mut self, place: KeyDigest, known: Known) {
         if let Some(tx) = known.unsettled {
             self.by_tx.entry(tx).or_default().push(place);
         }
@@ -480,11 +480,11 @@ impl Check {
     }
 
     /// What a read must give; `Err` if the recording does not tell.
-    fn expected(&self, place: &Place, reader: Option<u64>) -> Result<Option<Known>, ()> {
+    fn expected(&self, place: &KeyDigest, reader: Option<u64>) -> Result<Option<Known>, ()> {
         let known = match self.branches.see(place) {
-            Seen::Written(known) => Some(known),
-            Seen::Unknown => return Err(()),
-            Seen::Own(since) => match self.known.get(place) {
+            Visible::Written(known) => Some(known),
+            Visible::Unknown => return Err(()),
+            Visible::Own(since) => match self.known.get(place) {
                 // The branch may still have what stood there before.
                 Some(known) if known.effect > since => return Err(()),
                 known => known,
@@ -549,7 +549,7 @@ impl Check {
 
     /// A read of a key of which nothing is known. Where writes go through branches it may be
     /// the execution's own write, which nobody saw: it is taken back with the others.
-    fn learn(&mut self, place: Place, read: Known) {
+    fn learn(&mut self, place: KeyDigest, read: Known) {
         if !self.vocabulary.has_branches() {
             self.reads.unknown += 1;
             self.known.insert(place, read);
@@ -580,8 +580,8 @@ impl Check {
     }
 }
 
-fn place(store: &str, key: &[u8]) -> Place {
-    Place {
+fn place(store: &str, key: &[u8]) -> KeyDigest {
+    KeyDigest {
         store: digest(&[store.as_bytes()]),
         key: digest(&[&values::normal_string(key)]),
     }
@@ -639,7 +639,7 @@ mod tests {
         line(&mut check, &read(200, "02"));
         let reads = &check.reads;
         assert_eq!((reads.forgotten, reads.untold, reads.checked), (1, 2, 0));
-        check.turn(Turn::ThrownAway);
+        check.durability(Durability::Discarded);
         line(&mut check, &read(200, "03"));
         line(&mut check, &read(200, "04"));
         let reads = &check.reads;
@@ -674,7 +674,7 @@ mod tests {
         };
         let known = [0, 1, 2, 3, 4].map(of);
         assert_eq!(known, [Some(None), None, Some(None), None, Some(Some(4))]);
-        check.turn(Turn::Committed);
+        check.durability(Durability::Committed);
         assert!(check.by_tx.is_empty());
     }
 

@@ -1,157 +1,151 @@
-//! What a recording is and covers, and what should be known of how it came about.
+//! One source of a comparison: where it is, and how it is read.
 
-use haltbox_model::SlogRules;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::finding::Recording;
-use super::pair::{Comparison, Coverage, Executions};
-use super::parting_place::Settled;
-use super::party::Party;
-use super::remark::{AfterRollback, Chosen, OfRecording, Remark};
-use super::replay::Replays;
-use super::side::{Side, Who};
-use super::streams;
+use haltbox_format::Digest;
+use haltbox_model::Profile;
+
 use crate::source::Source;
+use crate::vocabulary::{self, Vocabulary};
 
-/// What the source of a side is and covers.
-pub(super) fn recording(party: &Party, side: &Coverage, replays: Option<Replays>) -> Recording {
-    let again = side.executions.again.iter();
-    Recording {
-        path: party.path.clone(),
-        kind: party.source.kind(),
-        heights: side.heights,
-        blocks: side.blocks,
-        cranks: side.summary.cranks,
-        lines: side.summary.lines,
-        incomplete: side.incomplete.clone(),
-        missing: side.missing.clone(),
-        again: again.map(|again| again.height).collect(),
-        rewritten: side.summary.rewritten,
-        carrier: side.summary.carrier,
-        streams: streams::facts(party.vocabulary, &side.summary),
-        damage: side.summary.holes.clone(),
-        kernel_starts: kernel_starts(party, side),
-        chain_breaks: side.breaks.clone(),
-        replays,
-    }
+/// A source, how its lines are read, and how far they were.
+pub struct Recording {
+    /// Its path, as it was given.
+    pub path: PathBuf,
+    /// The source.
+    pub source: Source,
+    /// How it is read.
+    pub profile: Profile,
+    /// What its entries mean.
+    pub vocabulary: &'static dyn Vocabulary,
+    /// The execution that is compared of heights with more than one, if one is asked
+    /// for.
+    pub attempt: Option<u32>,
+    /// The heights that are compared, if not all.
+    pub range: RangeInclusive<u64>,
+    /// What the chain's addresses begin with, if that was told.
+    pub address_prefix: Option<String>,
+    /// Bytes of lines that one reading gives, where that is known beforehand.
+    size: Option<u64>,
+    taken: AtomicU64,
+    by_value: AtomicBool,
+    told: AtomicBool,
 }
 
-/// Where a kernel started; a host without one has none.
-fn kernel_starts(party: &Party, side: &Coverage) -> Vec<u64> {
-    match party.vocabulary.has_cranks() {
-        true => side.summary.kernel_starts.clone(),
-        false => Vec::new(),
-    }
+/// How far the reading of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Readings that are done: a comparison reads a source up to four times.
+    pub passes: u64,
+    /// Bytes read in this one.
+    pub taken: u64,
+    /// Bytes that it will be.
+    pub size: Option<u64>,
 }
 
-/// What should be known of both recordings.
-pub(super) fn remarks(parties: [&Party; 2], settled: &Settled) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    let sides = &settled.comparison.sides;
-    for (at, (coverage, party)) in sides.iter().zip(parties).enumerate() {
-        let mut own = of_executions(coverage, party.attempt, settled);
-        own.extend(begins_inside(coverage));
-        own.extend(of_writing(coverage, party));
-        let own = own.into_iter();
-        remarks.extend(own.map(|of| Remark::Recording(Side::at(at), of)));
-    }
-    remarks.extend(undecided(&settled.comparison));
-    let rewritten = |side: &Coverage| side.summary.rewritten || side.summary.without_hashes > 0;
-    if settled.same_values && !sides.iter().any(rewritten) {
-        remarks.push(Remark::SameValues);
-    }
-    remarks
+/// What of entries is compared; by default their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    by_value: bool,
+    told: bool,
 }
 
-fn begins_inside(coverage: &Coverage) -> Option<OfRecording> {
-    let (first, _) = coverage.heights?;
-    let is_inside = coverage.incomplete.contains(&first) && !coverage.begins_whole;
-    is_inside.then_some(OfRecording::BeginsInside(first))
-}
+impl Recording {
+    /// A source that nothing was read of yet.
+    pub fn new(path: PathBuf, source: Source, profile: Profile) -> Recording {
+        Recording {
+            size: source.size().filter(|size| *size > 0),
+            taken: AtomicU64::new(0),
+            by_value: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            path,
+            source,
+            vocabulary: vocabulary::of(&profile),
+            profile,
+            attempt: None,
+            range: 0..=u64::MAX,
+            address_prefix: None,
+        }
+    }
 
-/// A block that may not be that of its height.
-fn undecided(comparison: &Comparison) -> Option<Remark> {
-    let (height, sides) = comparison.undecided.first()?;
-    let who = match sides[..] {
-        [side] => Who::One(side),
-        _ => Who::Both,
-    };
-    Some(Remark::Undecided(*height, who))
-}
+    /// The canonical rules its digests are made by.
+    pub fn rules(&self) -> Option<Digest> {
+        match &self.source {
+            Source::Fingerprint(print) => Some(print.profile),
+            _ => {
+                let slog = self.profile.slog.as_ref();
+                slog.map(|slog| slog.canonical().digest())
+            }
+        }
+    }
 
-/// What is to be known of heights that were executed more than once.
-fn of_executions(coverage: &Coverage, asked: Option<u32>, settled: &Settled) -> Vec<OfRecording> {
-    let executions = &coverage.executions;
-    if let Some(height) = executions.replaced.first() {
-        return vec![OfRecording::BlockReplaced(*height)];
+    /// Entries are compared by their values, not by their bytes: slower, and asked
+    /// for only where bytes differ and values do not.
+    pub fn is_by_value(&self) -> bool {
+        self.by_value.load(Ordering::Relaxed)
     }
-    let mut remarks: Vec<_> = compared_attempt(executions, asked).into_iter().collect();
-    if let Some((height, other, compared)) = executions.otherwise.first().copied() {
-        remarks.push(OfRecording::AttemptsDiffer {
-            height,
-            other,
-            compared,
-        });
-    }
-    if executions.rises > 1 {
-        remarks.push(OfRecording::WentBack {
-            times: executions.rises - 1,
-            compared: match (settled.earlier, settled.stands) {
-                (true, _) => AfterRollback::Earlier,
-                (false, true) => AfterRollback::StandingOnly,
-                (false, false) => AfterRollback::StandingFirst,
-            },
-        });
-    }
-    remarks
-}
 
-/// Which execution is compared, and why.
-fn compared_attempt(executions: &Executions, asked: Option<u32>) -> Option<OfRecording> {
-    let of = |height: u64, attempt: u32, chosen: Chosen| OfRecording::Attempt {
-        height,
-        attempt,
-        chosen,
-    };
-    if let Some((height, attempt)) = executions.asked.first() {
-        Some(of(*height, *attempt, Chosen::Asked))
-    } else if let Some(attempt) = asked {
-        Some(OfRecording::NoSuchAttempt(attempt))
-    } else if let Some((height, attempt)) = executions.diverged.first() {
-        Some(of(*height, *attempt, Chosen::Diverged))
-    } else {
-        let again = executions.again.first()?;
-        let chosen = match again.whole {
-            true => Chosen::LastWhole,
-            false => Chosen::NoneWhole,
-        };
-        Some(of(again.height, again.attempt, chosen))
+    /// From here on it is read so.
+    pub fn read_by_value(&self) {
+        self.by_value.store(true, Ordering::Relaxed);
     }
-}
 
-/// What is to be known of how a source was written.
-fn of_writing(coverage: &Coverage, party: &Party) -> Vec<OfRecording> {
-    let summary = &coverage.summary;
-    let mut remarks: Vec<_> = summary
-        .changed_by()
-        .map(OfRecording::Changed)
-        .into_iter()
-        .collect();
-    if summary.known == 0 && summary.lines >= SlogRules::MANY && !party.source.is_fingerprint() {
-        remarks.push(OfRecording::UnknownEntries {
-            lines: summary.lines,
-            profile: party.profile.name.clone(),
-        });
+    /// From here on it is read as its bytes are: what is compared with digests of others
+    /// has to be.
+    pub fn read_by_bytes(&self) {
+        self.read_as(Reading::default());
     }
-    if summary.without_hashes > 0 {
-        remarks.push(OfRecording::NoHashes {
-            cranks: summary.without_hashes,
-            activity_only: summary.without_crankhashes == 0,
-        });
+
+    /// How it is read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            by_value: self.is_by_value(),
+            told: self.is_told(),
+        }
     }
-    if let Source::Fingerprint(print) = &party.source
-        && !print.version.has_activity()
-    {
-        remarks.push(OfRecording::OldFingerprint);
+
+    /// From here on it is read so.
+    pub fn read_as(&self, reading: Reading) {
+        self.by_value.store(reading.by_value, Ordering::Relaxed);
+        self.told.store(reading.told, Ordering::Relaxed);
     }
-    remarks
+
+    /// It is compared by what a sender tells that takes members out of entries and
+    /// leaves entries out.
+    pub fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// From here on it is read so, and by value: where the members stood is not told.
+    pub fn read_as_told(&self) {
+        self.told.store(true, Ordering::Relaxed);
+        self.read_by_value();
+    }
+
+    /// A line was read.
+    pub fn took(&self, bytes: usize) {
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A reading is over, perhaps before the source's end.
+    pub fn end_pass(&self) {
+        if let Some(size) = self.size {
+            let taken = self.taken.load(Ordering::Relaxed);
+            self.taken
+                .store(taken.next_multiple_of(size), Ordering::Relaxed);
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let (taken, size) = (self.taken.load(Ordering::Relaxed), self.size);
+        let of = size.unwrap_or(u64::MAX);
+        Progress {
+            passes: taken / of,
+            taken: taken % of,
+            size,
+        }
+    }
 }

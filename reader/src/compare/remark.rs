@@ -1,8 +1,8 @@
 //! What should be known beside a verdict.
 
 use super::evidence::Entry;
-use super::inputs::{InputsAgreement, OtherOwn};
-use super::outcome::Aside;
+use super::inputs::{InputsAgreement, LocalDifference};
+use super::outcome::HarmlessDifference;
 use super::side::{Side, Who};
 
 /// One thing that should be known beside the conclusion.
@@ -17,7 +17,7 @@ pub enum Remark {
     /// Both judge a thing alike, for different reasons.
     OtherReasons {
         /// The thing, in words.
-        thing: String,
+        item: String,
         /// What both say.
         verdict: String,
         /// The reasons, by side.
@@ -36,7 +36,7 @@ pub enum Remark {
     /// Senders drop entries: the divergence may have been earlier.
     DroppedBefore,
     /// Steps differ where nothing came of it.
-    StepsAside(StepsAside),
+    HarmlessSteps(HarmlessSteps),
     /// Events of the block that differs are not the same either.
     Events {
         /// The height.
@@ -45,7 +45,7 @@ pub enum Remark {
         steps: [Option<Entry>; 2],
     },
     /// What is each node's own and not the same.
-    OwnInput(OtherOwn),
+    OwnInput(LocalDifference),
     /// What digests say of the inputs.
     Inputs(InputsAgreement),
     /// The roots of these stores differ after a height.
@@ -54,7 +54,7 @@ pub enum Remark {
 
 /// Steps that differ where nothing came of it.
 #[derive(Clone, Debug)]
-pub struct StepsAside {
+pub struct HarmlessSteps {
     /// The first such height.
     pub height: u64,
     /// At how many heights.
@@ -62,7 +62,7 @@ pub struct StepsAside {
     /// The AppHashes are known to be equal.
     pub same_state: bool,
     /// How they differ.
-    pub how: Aside,
+    pub how: HarmlessDifference,
     /// The steps.
     pub steps: [Option<Entry>; 2],
 }
@@ -79,7 +79,7 @@ pub enum OfRecording {
         /// The execution.
         attempt: u32,
         /// Why this one.
-        chosen: Chosen,
+        choice: ExecutionChoice,
     },
     /// No height has the execution that was asked for.
     NoSuchAttempt(u32),
@@ -147,9 +147,9 @@ pub enum OfRecording {
 
 /// Why one of several executions is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chosen {
+pub enum ExecutionChoice {
     /// It was asked for.
-    Asked,
+    RequestTarget,
     /// It diverged.
     Diverged,
     /// It is the last complete one.

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::cutter::{self, Depth};
 use super::location::Location;
-use super::party::Party;
-use crate::tape::{BlockTape, Finds, Replayed, Turn};
+use super::recording::Recording;
+use crate::trace::{BlockTrace, Durability, Replayed, TraceSink};
 use crate::values;
 use crate::vocabulary::{Numbers, Role, Steps, Vocabulary, entry};
 
@@ -84,7 +84,7 @@ impl Replays {
 
 /// What of a step is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum StepForm {
     /// Its bytes.
     Bytes,
     /// What they mean: before anybody is accused, where other JSON writers wrote.
@@ -93,7 +93,7 @@ pub enum Form {
 
 /// Original deliveries by vat and number: digests of their steps.
 #[derive(Default)]
-pub struct Originals {
+pub struct OriginalDeliveries {
     known: HashMap<(String, u64), Original>,
 }
 
@@ -106,9 +106,13 @@ struct Original {
 ///
 /// # Errors
 /// What reading gives.
-pub fn originals(party: &Party, wanted: &Replayed, form: Form) -> io::Result<Originals> {
-    let mut walk = Walk::new(party.vocabulary, wanted, None, form);
-    cutter::read(party, Depth::Places, &mut walk)?;
+pub fn originals(
+    recording: &Recording,
+    wanted: &Replayed,
+    form: StepForm,
+) -> io::Result<OriginalDeliveries> {
+    let mut walk = Walk::new(recording.vocabulary, wanted, None, form);
+    cutter::read(recording, Depth::Places, &mut walk)?;
     Ok(walk.originals)
 }
 
@@ -118,25 +122,25 @@ pub fn originals(party: &Party, wanted: &Replayed, form: Form) -> io::Result<Ori
 /// # Errors
 /// What reading gives.
 pub fn check(
-    party: &Party,
+    recording: &Recording,
     wanted: &Replayed,
-    others: &Originals,
-    form: Form,
+    others: &OriginalDeliveries,
+    form: StepForm,
 ) -> io::Result<Replays> {
-    let mut walk = Walk::new(party.vocabulary, wanted, Some(others), form);
-    cutter::read(party, Depth::Places, &mut walk)?;
+    let mut walk = Walk::new(recording.vocabulary, wanted, Some(others), form);
+    cutter::read(recording, Depth::Places, &mut walk)?;
     Ok(walk.replays)
 }
 
 struct Walk<'a> {
     vocabulary: &'static dyn Vocabulary,
     wanted: &'a Replayed,
-    originals: Originals,
-    others: Option<&'a Originals>,
+    originals: OriginalDeliveries,
+    others: Option<&'a OriginalDeliveries>,
     live: Option<Delivery>,
     replay: Option<Delivery>,
     replays: Replays,
-    form: Form,
+    form: StepForm,
     /// The last line that was read.
     reached: u64,
     /// Originals that are not committed yet.
@@ -148,7 +152,7 @@ struct Walk<'a> {
 struct Delivery {
     key: (String, u64),
     line: u64,
-    course: Steps,
+    entry_order: Steps,
     steps: Vec<(u64, u64, String, Option<u64>)>,
 }
 
@@ -158,12 +162,12 @@ impl Delivery {
     fn goes_on(&mut self, role: Role, numbers: &Numbers) -> bool {
         let vat = numbers.vat.as_deref() == Some(self.key.0.as_str());
         let own = vat && numbers.delivery == Some(self.key.1);
-        own && self.course.take(role, numbers.syscall).is_none()
+        own && self.entry_order.take(role, numbers.syscall).is_none()
     }
 }
 
-impl Finds for Walk<'_> {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Walk<'_> {
+    fn block(&mut self, block: BlockTrace) -> bool {
         let told = self.replays.wrong.len();
         for mismatch in &mut self.replays.wrong[told - self.waiting.min(told)..] {
             mismatch.before_height = Some(block.height);
@@ -173,12 +177,12 @@ impl Finds for Walk<'_> {
     }
 
     /// A delivery that was thrown away is nobody's original.
-    fn turn(&mut self, turn: Turn) {
-        if turn == Turn::Unknown {
+    fn durability(&mut self, durability: Durability) {
+        if durability == Durability::Unknown {
             (self.live, self.replay) = (None, None);
         }
         for key in self.fresh.drain(..) {
-            if turn == Turn::ThrownAway {
+            if durability == Durability::Discarded {
                 self.originals.known.remove(&key);
             }
         }
@@ -226,13 +230,13 @@ impl<'a> Walk<'a> {
     fn new(
         vocabulary: &'static dyn Vocabulary,
         wanted: &'a Replayed,
-        others: Option<&'a Originals>,
-        form: Form,
+        others: Option<&'a OriginalDeliveries>,
+        form: StepForm,
     ) -> Walk<'a> {
         Walk {
             vocabulary,
             wanted,
-            originals: Originals::default(),
+            originals: OriginalDeliveries::default(),
             others,
             live: None,
             replay: None,
@@ -258,7 +262,7 @@ impl<'a> Walk<'a> {
         self.wanted.deliveries.contains(&key).then(|| Delivery {
             key,
             line,
-            course: Steps::default(),
+            entry_order: Steps::default(),
             steps: Vec::new(),
         })
     }
@@ -313,8 +317,8 @@ impl<'a> Walk<'a> {
         hasher.update(&[role as u8]);
         for part in self.vocabulary.repeated(line, role) {
             let part = match self.form {
-                Form::Bytes => Cow::Borrowed(part),
-                Form::Values => values::normal(part),
+                StepForm::Bytes => Cow::Borrowed(part),
+                StepForm::Values => values::normal(part),
             };
             hasher.update(&part);
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::parting::Parting;
-use crate::tape::{BlockTape, Root, StreamId, Streams, Unit, UnitDigest};
+use crate::trace::{BlockTrace, Root, StreamId, Streams, Unit, UnitDigest};
 use crate::vocabulary::Vocabulary;
 
 /// Parts of a state whose roots are followed.
@@ -59,15 +59,15 @@ fn names(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> V
 }
 
 /// The last step of each stream.
-fn roots_of(tape: &BlockTape) -> BTreeMap<StreamId, UnitDigest> {
-    let units = tape.units.iter().take(tape.covered());
+fn roots_of(trace: &BlockTrace) -> BTreeMap<StreamId, UnitDigest> {
+    let units = trace.units.iter().take(trace.covered());
     let steps = units.filter_map(Unit::step);
     steps.map(|step| (step.stream, step.bare)).collect()
 }
 
 fn is_root(parting: &Parting, streams: &Streams, vocabulary: &dyn Vocabulary) -> bool {
-    let (tape, at) = &parting.a;
-    let step = tape.units.get(*at).and_then(Unit::step);
+    let (trace, at) = &parting.a;
+    let step = trace.units.get(*at).and_then(Unit::step);
     let stream = step.and_then(|step| streams.get(&step.stream));
     stream.is_some_and(|stream| vocabulary.rooted(&stream.name).is_some())
 }

@@ -11,7 +11,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// Follows the entries of one block.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct StepParts {
     phase: Option<String>,
     /// The transaction that ran last.
     behind: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Parts {
 
 /// Where a step stands.
 #[derive(Clone, Debug, Default)]
-pub struct Part {
+pub struct StepPart {
     /// The phase of the block, as the host tells it. None in a transaction.
     pub phase: Option<String>,
     /// The transaction that ran last before it. None in a transaction, and before all.
@@ -29,7 +29,7 @@ pub struct Part {
     pub transaction: Option<Transaction>,
 }
 
-impl Parts {
+impl StepParts {
     /// Takes the next entry.
     pub(super) fn take(&mut self, vocabulary: &dyn Vocabulary, line: &[u8]) {
         if let Some(phase) = vocabulary.phase(line) {
@@ -51,19 +51,19 @@ impl Parts {
     }
 
     /// The part that an entry stands in, which was taken last.
-    pub(super) fn of(&mut self, vocabulary: &dyn Vocabulary, line: &[u8]) -> Part {
+    pub(super) fn of(&mut self, vocabulary: &dyn Vocabulary, line: &[u8]) -> StepPart {
         let numbers = vocabulary.numbers(line);
         match (numbers.tx, numbers.op) {
-            (Some(tx), _) => Part {
+            (Some(tx), _) => StepPart {
                 transaction: self.facts.remove(&tx),
-                ..Part::default()
+                ..StepPart::default()
             },
-            (None, Some(_)) => Part {
+            (None, Some(_)) => StepPart {
                 phase: self.phase.clone(),
                 behind_tx: self.behind,
                 transaction: None,
             },
-            (None, None) => Part::default(),
+            (None, None) => StepPart::default(),
         }
     }
 }

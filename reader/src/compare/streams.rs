@@ -8,9 +8,9 @@
 use serde::Serialize;
 
 use super::side::Side;
-use crate::tape::{BlockTape, Step, StreamId, Streams, Summary, Unit, What};
+use crate::trace::{BlockTrace, Step, StreamId, Streams, Summary, Unit, What};
 use crate::vocabulary::Vocabulary;
-use crate::vocabulary::trace::Weight;
+use crate::vocabulary::step_tracker::StepKind;
 
 /// Streams that are named one by one in words.
 const NAMED: usize = 12;
@@ -42,7 +42,7 @@ impl Counted {
     /// By what stands in two executions of a height. Where roots say that one side changed
     /// something and the other changed nothing, the other has no step of it because there was
     /// none.
-    pub(super) fn of(a: &BlockTape, b: &BlockTape) -> Counted {
+    pub(super) fn of(a: &BlockTrace, b: &BlockTrace) -> Counted {
         let [mut of_a, mut of_b] = [a, b].map(present);
         let unchanged_on_b = only_changed_on(a, b, &of_a, &of_b);
         let unchanged_on_a = only_changed_on(b, a, &of_b, &of_a);
@@ -69,14 +69,14 @@ impl Counted {
     /// side. Of several the same one whichever source was named first.
     pub(super) fn one_sided(
         &self,
-        tapes: [&BlockTape; 2],
+        traces: [&BlockTrace; 2],
         until: [usize; 2],
-        decides: impl Fn(Weight) -> bool,
+        decides: impl Fn(StepKind) -> bool,
     ) -> Option<OneSided> {
-        let sides = tapes.into_iter().zip(until).enumerate();
-        let found = sides.flat_map(|(side, (tape, until))| {
-            let steps = tape.units.iter().take(until).filter_map(Unit::step);
-            let left_out = steps.filter(|step| decides(step.weight) && !self.have_both(step));
+        let sides = traces.into_iter().zip(until).enumerate();
+        let found = sides.flat_map(|(side, (trace, until))| {
+            let steps = trace.units.iter().take(until).filter_map(Unit::step);
+            let left_out = steps.filter(|step| decides(step.kind) && !self.have_both(step));
             left_out.map(move |step| OneSided {
                 side: Side::at(side),
                 stream: step.stream,
@@ -86,11 +86,11 @@ impl Counted {
     }
 }
 
-fn present(tape: &BlockTape) -> Vec<StreamId> {
-    let steps = tape
+fn present(trace: &BlockTrace) -> Vec<StreamId> {
+    let steps = trace
         .units
         .iter()
-        .take(tape.covered())
+        .take(trace.covered())
         .filter_map(Unit::step);
     let mut streams: Vec<StreamId> = steps.map(|step| step.stream).collect();
     streams.sort_unstable();
@@ -101,20 +101,20 @@ fn present(tape: &BlockTape) -> Vec<StreamId> {
 /// Streams of one side that the other has no step of, and whose root changed on the one side
 /// alone.
 fn only_changed_on(
-    own: &BlockTape,
-    other: &BlockTape,
+    own: &BlockTrace,
+    other: &BlockTrace,
     of_own: &[StreamId],
     of_other: &[StreamId],
 ) -> Vec<StreamId> {
-    let changed = |tape: &BlockTape, stream: &StreamId| {
-        let mut roots = tape.roots.iter();
+    let changed = |trace: &BlockTrace, stream: &StreamId| {
+        let mut roots = trace.roots.iter();
         roots.find(|root| root.stream == *stream)?.changed
     };
     let lacks = |stream: &&StreamId| of_other.binary_search(stream).is_err();
     // A read that the other side does not record may have given it another value: then it
     // wrote nothing because of that.
     let mut reads = own.units.iter().filter_map(Unit::step);
-    if reads.any(|step| step.weight == Weight::Read && lacks(&&step.stream)) {
+    if reads.any(|step| step.kind == StepKind::Read && lacks(&&step.stream)) {
         return Vec::new();
     }
     let lacking = of_own.iter().filter(lacks);
@@ -161,7 +161,7 @@ impl OneSided {
 
 /// What a source has steps of, by name, and its AppHashes.
 pub fn facts(vocabulary: &dyn Vocabulary, summary: &Summary) -> Vec<StreamFacts> {
-    if vocabulary.trace().is_none() {
+    if vocabulary.step_tracker().is_none() {
         return Vec::new();
     }
     let streams = summary.streams.values();

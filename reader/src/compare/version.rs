@@ -9,11 +9,11 @@ use haltbox_model::json;
 use super::classify::Difference;
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
-use super::parting_place::both;
-use super::party::Party;
+use super::located_parting::both;
+use super::recording::Recording;
 use super::side::{Side, Who};
 use crate::source::Source;
-use crate::tape::{BlockTape, Finds};
+use crate::trace::{BlockTrace, TraceSink};
 use crate::vocabulary::{Vocabulary, entry};
 
 /// Entries of a type from which on one can speak of every entry.
@@ -49,8 +49,8 @@ pub struct Version {
 /// # Errors
 /// What reading gives.
 pub fn of_every_entry(
-    a: &Party,
-    b: &Party,
+    a: &Recording,
+    b: &Recording,
     difference: &Difference,
     evidence: &[Evidence; 2],
     heights: &BTreeSet<u64>,
@@ -59,7 +59,7 @@ pub fn of_every_entry(
     let unit = of_unit(a.vocabulary, evidence).map(|(kind, member)| (kind, Some(member)));
     for (kind, member) in step.into_iter().chain(unit) {
         let of = member.as_deref();
-        let count = |party: &Party| count(party, &kind, of, heights);
+        let count = |recording: &Recording| count(recording, &kind, of, heights);
         let [of_a, of_b] = both(|| count(a), || count(b))?;
         let unknown = a.vocabulary.is_of_unknown_version(&kind, of);
         let every = if unknown { 1 } else { EVERY };
@@ -81,7 +81,7 @@ pub fn of_every_entry(
 ///
 /// # Errors
 /// What reading gives.
-pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<Who>> {
+pub fn of_digests(a: &Recording, b: &Recording, height: u64) -> io::Result<Option<Who>> {
     let [of_a, of_b] = both(|| newer_heights(a), || newer_heights(b))?;
     let newer = [of_a, of_b].map(|heights| heights.contains(&height));
     Ok((newer != [false; 2]).then(|| Who::of(newer)))
@@ -91,17 +91,17 @@ pub fn of_digests(a: &Party, b: &Party, height: u64) -> io::Result<Option<Who>> 
 ///
 /// # Errors
 /// What reading gives.
-pub fn newer_heights(party: &Party) -> io::Result<BTreeSet<u64>> {
-    if let Source::Fingerprint(fingerprint) = &party.source {
+pub fn newer_heights(recording: &Recording) -> io::Result<BTreeSet<u64>> {
+    if let Source::Fingerprint(fingerprint) = &recording.source {
         let newer = fingerprint.blocks.iter().filter(|block| block.is_newer());
         return Ok(newer.map(|block| block.height).collect());
     }
     let mut newer = Newer {
-        vocabulary: party.vocabulary,
+        vocabulary: recording.vocabulary,
         open: false,
         heights: BTreeSet::new(),
     };
-    cutter::read(party, Depth::Places, &mut newer)?;
+    cutter::read(recording, Depth::Places, &mut newer)?;
     Ok(newer.heights)
 }
 
@@ -111,8 +111,8 @@ struct Newer {
     heights: BTreeSet<u64>,
 }
 
-impl Finds for Newer {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Newer {
+    fn block(&mut self, block: BlockTrace) -> bool {
         if std::mem::take(&mut self.open) {
             self.heights.insert(block.height);
         }
@@ -200,7 +200,7 @@ fn names(line: &[u8]) -> Vec<String> {
 }
 
 fn count(
-    party: &Party,
+    recording: &Recording,
     kind: &str,
     member: Option<&str>,
     heights: &BTreeSet<u64>,
@@ -212,7 +212,7 @@ fn count(
         open: Count::default(),
         count: Count::default(),
     };
-    cutter::read(party, Depth::Places, &mut counting)?;
+    cutter::read(recording, Depth::Places, &mut counting)?;
     Ok(counting.count)
 }
 
@@ -225,8 +225,8 @@ struct Counting<'a> {
     count: Count,
 }
 
-impl Finds for Counting<'_> {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Counting<'_> {
+    fn block(&mut self, block: BlockTrace) -> bool {
         let open = std::mem::take(&mut self.open);
         if self.heights.contains(&block.height) {
             self.count.all += open.all;

@@ -36,7 +36,7 @@ fn number(bytes: &[u8], (at, size): (usize, usize)) -> u64 {
     of.fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
-fn block(height: u64, whole: bool) -> BlockTape {
+fn block(height: u64, whole: bool) -> BlockTrace {
     let crank = What::Crank {
         number: 40 + height,
         end: Some(CrankEnd {
@@ -49,14 +49,14 @@ fn block(height: u64, whole: bool) -> BlockTape {
         digest: [0x11 * (n as u8 + 1) + height as u8; 16],
         what,
     };
-    BlockTape {
+    BlockTrace {
         height,
         attempt: 2,
         begun: true,
         ended: whole,
         executed: true,
         units: kinds.into_iter().enumerate().map(unit).collect(),
-        ..BlockTape::default()
+        ..BlockTrace::default()
     }
 }
 
@@ -69,10 +69,10 @@ fn written() -> Vec<u8> {
     bytes
 }
 
-struct Blocks(Vec<BlockTape>);
+struct Blocks(Vec<BlockTrace>);
 
-impl Finds for Blocks {
-    fn block(&mut self, block: BlockTape) -> bool {
+impl TraceSink for Blocks {
+    fn block(&mut self, block: BlockTrace) -> bool {
         self.0.push(block);
         true
     }
@@ -134,7 +134,7 @@ fn what_was_written_is_read() {
 /// `given`: what the first block was given, as its two first entries tell it.
 fn written_of_inputs(given: [&str; 2]) -> Vec<u8> {
     let mut writer = Writer::new(Digest([7; 32]));
-    let told = BlockTape {
+    let told = BlockTrace {
         given: given_by(given),
         ..block(5, true)
     };
@@ -145,7 +145,7 @@ fn written_of_inputs(given: [&str; 2]) -> Vec<u8> {
     bytes
 }
 
-fn given_by([begin, input]: [&str; 2]) -> Given {
+fn given_by([begin, input]: [&str; 2]) -> BlockInputs {
     let rules = r#"[{"name":"time","type":"begin-block","member":"time"},
         {"name":"txs","type":"step-input","member":"txsDigest"},
         {"name":"config","type":"step-input","member":"local.config"},
@@ -153,7 +153,7 @@ fn given_by([begin, input]: [&str; 2]) -> Given {
     let rules: InputRules = serde_json::from_str(rules).expect("rules");
     // What is a node's own is cut from what is compared.
     let canonical = |line: &str| line.split(r#","local""#).next().expect("a part").to_owned() + "}";
-    let mut given = Given::default();
+    let mut given = BlockInputs::default();
     given.begin(&rules, begin.as_bytes(), begin.as_bytes());
     given.go_on(&rules, input.as_bytes(), canonical(input).as_bytes());
     given
@@ -214,7 +214,7 @@ fn inputs_that_were_written_are_read() {
         panic!("two blocks");
     };
     let original = given_by(GIVEN);
-    let names = |given: &Given, other: &Given| -> Vec<(String, bool)> {
+    let names = |given: &BlockInputs, other: &BlockInputs| -> Vec<(String, bool)> {
         let pairs = given.pairs(other);
         let equal = pairs.filter(|(own, other)| own.value == other.value);
         equal
@@ -377,7 +377,7 @@ fn names_of_inputs_are_not_believed() {
 #[test]
 fn an_app_hash_is_told_where_the_source_tells_it() {
     let with = |hash: &[u8]| {
-        let told = BlockTape {
+        let told = BlockTrace {
             app_hash: AppHash::new(hash),
             ..block(5, true)
         };

@@ -7,7 +7,7 @@ use super::{remarks, requests, summary};
 use crate::compare::changes::{self, Change};
 use crate::compare::environment::EnvironmentRow;
 use crate::compare::evidence::Entry;
-use crate::compare::finding::{Conclusion, Divergence, Finding, Recording};
+use crate::compare::finding::{Conclusion, Divergence, Finding, RecordingFacts};
 use crate::compare::judgements::Dissent;
 use crate::compare::last_write::Write;
 use crate::compare::location::Location;
@@ -314,24 +314,24 @@ impl<T> Sides<T> {
 }
 
 impl SideFacts {
-    fn of(recording: &Recording) -> SideFacts {
-        let breaks = recording.chain_breaks.iter();
+    fn of(recording_facts: &RecordingFacts) -> SideFacts {
+        let breaks = recording_facts.chain_breaks.iter();
         SideFacts {
-            path: recording.path.display().to_string(),
-            kind: recording.kind.to_owned(),
-            first_height: recording.heights.map(|(first, _)| first),
-            last_height: recording.heights.map(|(_, last)| last),
-            blocks: recording.blocks,
-            cranks: recording.cranks,
-            lines: recording.lines,
-            incomplete: recording.incomplete.clone(),
-            missing: recording.missing.clone(),
-            again: recording.again.clone(),
-            rewritten: recording.rewritten,
-            carried_by: recording.carrier.map(|by| by.to_string()),
-            damage: recording.damage.clone(),
-            kernel_starts: recording.kernel_starts.clone(),
-            streams: recording.streams.clone(),
+            path: recording_facts.path.display().to_string(),
+            kind: recording_facts.kind.to_owned(),
+            first_height: recording_facts.heights.map(|(first, _)| first),
+            last_height: recording_facts.heights.map(|(_, last)| last),
+            blocks: recording_facts.blocks,
+            cranks: recording_facts.cranks,
+            lines: recording_facts.lines,
+            incomplete: recording_facts.incomplete.clone(),
+            missing: recording_facts.missing.clone(),
+            again: recording_facts.again.clone(),
+            rewritten: recording_facts.rewritten,
+            carried_by: recording_facts.carrier.map(|by| by.to_string()),
+            damage: recording_facts.damage.clone(),
+            kernel_starts: recording_facts.kernel_starts.clone(),
+            streams: recording_facts.streams.clone(),
             chain_breaks: breaks
                 .map(|(height, found)| BreakFacts {
                     height: *height,
@@ -339,7 +339,7 @@ impl SideFacts {
                     in_run: found.in_run,
                 })
                 .collect(),
-            replays: recording.replays.clone(),
+            replays: recording_facts.replays.clone(),
             ..SideFacts::default()
         }
     }
@@ -362,8 +362,11 @@ impl HeightFacts {
 /// Replays that do not match, of both sides.
 fn mismatches(finding: &Finding) -> Vec<(Side, Mismatch)> {
     let sides = [Side::A, Side::B].into_iter().zip(&finding.recordings);
-    let wrong = sides.flat_map(|(side, recording)| {
-        let wrong = recording.replays.iter().flat_map(|replays| &replays.wrong);
+    let wrong = sides.flat_map(|(side, recording_facts)| {
+        let wrong = recording_facts
+            .replays
+            .iter()
+            .flat_map(|replays| &replays.wrong);
         wrong.map(move |mismatch| (side, mismatch.clone()))
     });
     wrong.collect()

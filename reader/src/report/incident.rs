@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::checks::Checks;
 use super::html::{escaped, foot, head};
 use super::text::{Colour, paragraph};
-use crate::vocabulary::messages::entry::{Check, Child, Height, Incident, Seen, what_to_do};
+use crate::vocabulary::messages::entry::{
+    BlockSighting, Check, Child, Height, Incident, what_to_do,
+};
 
 /// Holes that are told one by one.
 const HOLES: usize = 8;
@@ -240,7 +242,7 @@ fn shape_words(shape: &str) -> &str {
     }
 }
 
-fn seen_words(opened: u64, seen: &Seen) -> String {
+fn seen_words(opened: u64, seen: &BlockSighting) -> String {
     let hash = seen.hash.as_deref().unwrap_or("-");
     let (shape, delay) = (shape_words(&seen.shape), delay(opened, seen.at));
     format!("{hash} {shape}, {delay}")

@@ -2,9 +2,9 @@
 
 use crate::compare::evidence::Entry;
 use crate::compare::finding::Finding;
-use crate::compare::inputs::{InputsAgreement, OtherOwn};
-use crate::compare::outcome::Aside;
-use crate::compare::remark::{AfterRollback, Chosen, OfRecording, Remark, StepsAside};
+use crate::compare::inputs::{InputsAgreement, LocalDifference};
+use crate::compare::outcome::HarmlessDifference;
+use crate::compare::remark::{AfterRollback, ExecutionChoice, HarmlessSteps, OfRecording, Remark};
 use crate::compare::side::{Side, Who};
 use crate::count::counted;
 use crate::vocabulary::Vocabulary;
@@ -18,16 +18,16 @@ pub(super) fn words(remark: &Remark, finding: &Finding) -> String {
         Remark::Recording(side, of) => return of_recording(side.name(), of),
         Remark::Undecided(height, who) => return undecided(*height, *who),
         Remark::OtherReasons {
-            thing,
+            item,
             verdict,
             reasons: [a, b],
         } => {
             return format!(
-                "both say {verdict} for {thing}, but for different reasons: A {a}, B {b}"
+                "both say {verdict} for {item}, but for different reasons: A {a}, B {b}"
             );
         }
         Remark::FirstHeight(height) => return first_height(*height),
-        Remark::StepsAside(aside) => return steps_aside(aside, finding.vocabulary),
+        Remark::HarmlessSteps(aside) => return steps_aside(aside, finding.vocabulary),
         Remark::Events { height, steps } => return events(*height, steps, finding.vocabulary),
         Remark::OwnInput(own) => return own_input(own, ["A", "B"]),
         Remark::Inputs(agreement) => return inputs(agreement),
@@ -76,8 +76,8 @@ fn of_recording(name: &str, remark: &OfRecording) -> String {
         OfRecording::Attempt {
             height,
             attempt,
-            chosen,
-        } => compared_attempt(name, *height, *attempt, *chosen),
+            choice,
+        } => compared_attempt(name, *height, *attempt, *choice),
         OfRecording::NoSuchAttempt(attempt) => {
             format!("{name} has no attempt {attempt} at any height that it executed more than once")
         }
@@ -138,19 +138,21 @@ fn no_verdicts(name: &str) -> String {
     )
 }
 
-fn compared_attempt(name: &str, height: u64, attempt: u32, chosen: Chosen) -> String {
+fn compared_attempt(name: &str, height: u64, attempt: u32, choice: ExecutionChoice) -> String {
     let again = format!("{name} executed height {height} more than once");
-    match chosen {
-        Chosen::Asked => format!("{again}: attempt {attempt} is compared, as requested"),
-        Chosen::Diverged => format!(
+    match choice {
+        ExecutionChoice::RequestTarget => {
+            format!("{again}: attempt {attempt} is compared, as requested")
+        }
+        ExecutionChoice::Diverged => format!(
             "{again}, and attempt {attempt} diverged: that attempt is compared; --attempt-{} N \
              selects another",
             name.to_lowercase()
         ),
-        Chosen::LastWhole => {
+        ExecutionChoice::LastWhole => {
             format!("{again}: attempt {attempt} is compared, the last complete one")
         }
-        Chosen::NoneWhole => {
+        ExecutionChoice::NoneWhole => {
             format!("{again}: attempt {attempt} is compared, and none is complete")
         }
     }
@@ -198,7 +200,7 @@ fn no_hashes(name: &str, cranks: u64, activity_only: bool) -> String {
 }
 
 /// Steps that differ where nothing came of it.
-fn steps_aside(aside: &StepsAside, vocabulary: &dyn Vocabulary) -> String {
+fn steps_aside(aside: &HarmlessSteps, vocabulary: &dyn Vocabulary) -> String {
     let height = aside.height;
     let [a, b] = two_steps(&aside.steps, "steps", vocabulary);
     let came = match aside.same_state {
@@ -235,29 +237,31 @@ fn two_steps(steps: &[Option<Entry>; 2], what: &str, vocabulary: &dyn Vocabulary
 }
 
 /// Why steps may differ where nothing comes of it.
-fn why_aside(how: Aside) -> &'static str {
+fn why_aside(how: HarmlessDifference) -> &'static str {
     match how {
-        Aside::Answer => {
+        HarmlessDifference::Answer => {
             "the same read returned different values: one of the two stores or caches is faulty"
         }
-        Aside::Reads => {
+        HarmlessDifference::Reads => {
             "a node that has just started reads more, a node with filled caches reads less"
         }
-        Aside::Order => {
+        HarmlessDifference::Order => {
             "the same reads in another order; this had no effect here, so it does not explain a \
              difference elsewhere"
         }
-        Aside::Place => "a host may record results and starts of transactions in other places",
-        Aside::Told => {
+        HarmlessDifference::Place => {
+            "a host may record results and starts of transactions in other places"
+        }
+        HarmlessDifference::Told => {
             "events do not decide the outcome, and other software of the node may emit others"
         }
-        Aside::Writes => "the writes differ, but the resulting state is the same",
+        HarmlessDifference::Writes => "the writes differ, but the resulting state is the same",
     }
 }
 
 /// What is each node's own and not the same; `sides`: what the two sources are called.
-pub fn own_input(own: &OtherOwn, sides: [&str; 2]) -> String {
-    let OtherOwn { name, height, .. } = own;
+pub fn own_input(own: &LocalDifference, sides: [&str; 2]) -> String {
+    let LocalDifference { name, height, .. } = own;
     let more = match own.heights {
         1 => String::new(),
         heights => format!(" and {}", counted(heights - 1, "other height")),

@@ -3,8 +3,8 @@
 use crate::compare::cause::{Cause, Fault, Surplus};
 use crate::compare::classify::Difference;
 use crate::compare::finding::{
-    ActivityMeaning, Caveat, Conclusion, DigestDifference, DigestDivergence, Divergence, Extent,
-    Finding, Incomparable, Outcome, Recording, Undecided,
+    ActivityMeaning, Caveat, ComparedExtent, Conclusion, DigestDifference, DigestDivergence,
+    Divergence, Finding, Incomparable, Outcome, RecordingFacts, Undecided,
 };
 use crate::compare::judgements::Dissent;
 use crate::compare::order::Moved;
@@ -112,7 +112,7 @@ fn conclusion(finding: &Finding) -> String {
 
 // ---- two recordings that cannot be compared ----
 
-fn incomparable(why: &Incomparable, recordings: &[Recording; 2]) -> String {
+fn incomparable(why: &Incomparable, recordings: &[RecordingFacts; 2]) -> String {
     match why {
         Incomparable::Profiles([a, b]) => format!(
             "the sources were recorded with different profiles, {a} and {b}; choose one for both \
@@ -187,8 +187,8 @@ fn why_no_block(prefixed: u64, cranks: u64) -> String {
     }
 }
 
-fn range(recording: &Recording) -> String {
-    match recording.heights {
+fn range(recording_facts: &RecordingFacts) -> String {
+    match recording_facts.heights {
         Some((first, last)) if first == last => format!("height {first}"),
         Some((first, last)) => format!("heights {first} to {last}"),
         None => "no height".to_owned(),
@@ -480,7 +480,7 @@ fn recorders(dissent: &Dissent, is_final: bool) -> String {
 }
 
 fn dissent_words(dissent: &Dissent) -> String {
-    let (words, a, b) = (&dissent.thing.words, &dissent.a.words, &dissent.b.words);
+    let (words, a, b) = (&dissent.item.words, &dissent.a.words, &dissent.b.words);
     let by = dissent.decided_by();
     let by = by.map_or(String::new(), |by| format!(", both based on {by}"));
     format!("{words}: A says {a}, B says {b}{by}")
@@ -584,7 +584,7 @@ fn only_words(only: &OneSidedStream) -> String {
     format!("only {} has entries of {name}", only.side.name())
 }
 
-fn identical(extent: &Extent, finding: &Finding) -> String {
+fn identical(extent: &ComparedExtent, finding: &Finding) -> String {
     let blocks = counted(extent.whole, "complete block");
     let amount = finding.vocabulary.amount(extent.amount);
     let judged = extent.judged.map_or(String::new(), |(alike, open)| {

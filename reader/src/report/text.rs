@@ -67,8 +67,8 @@ pub fn text(finding: &Finding, colour: Colour) -> String {
     for note in &document.notes {
         paragraph(&mut out, "note", note, colour);
     }
-    for thing in &document.collect {
-        paragraph(&mut out, "collect", thing, colour);
+    for item in &document.collect {
+        paragraph(&mut out, "collect", item, colour);
     }
     out
 }

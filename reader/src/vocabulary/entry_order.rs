@@ -7,7 +7,7 @@ use std::fmt;
 use super::Entry;
 
 /// Follows the entries of a recording, canonical ones alone.
-pub trait Course: fmt::Debug + Send {
+pub trait EntryOrder: fmt::Debug + Send {
     /// Takes the next entry; says why it cannot stand here. What follows is then looked
     /// at as if the recording began behind it.
     fn take(&mut self, entry: Entry<'_>) -> Option<Fault>;
@@ -23,11 +23,11 @@ pub trait Course: fmt::Debug + Send {
     fn forget(&mut self);
 
     /// The same course, to be followed by itself.
-    fn boxed(&self) -> Box<dyn Course>;
+    fn boxed(&self) -> Box<dyn EntryOrder>;
 }
 
-impl Clone for Box<dyn Course> {
-    fn clone(&self) -> Box<dyn Course> {
+impl Clone for Box<dyn EntryOrder> {
+    fn clone(&self) -> Box<dyn EntryOrder> {
         (**self).boxed()
     }
 }
@@ -43,7 +43,7 @@ pub struct Fault {
 
 impl Fault {
     /// Lines came again, and not right behind themselves.
-    pub fn resent() -> Fault {
+    pub fn resent_lines() -> Fault {
         Fault {
             why: "earlier entries are repeated here, with the same clock".to_owned(),
             here: false,
@@ -55,7 +55,7 @@ impl Fault {
 #[derive(Debug)]
 pub(super) struct Any;
 
-impl Course for Any {
+impl EntryOrder for Any {
     fn take(&mut self, _entry: Entry<'_>) -> Option<Fault> {
         None
     }
@@ -68,7 +68,7 @@ impl Course for Any {
 
     fn forget(&mut self) {}
 
-    fn boxed(&self) -> Box<dyn Course> {
+    fn boxed(&self) -> Box<dyn EntryOrder> {
         Box::new(Any)
     }
 }

@@ -19,7 +19,7 @@ pub trait Judging: fmt::Debug + Send {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
     /// Things by height and number, the lowest first.
-    pub things: Vec<Thing>,
+    pub items: Vec<JudgedItem>,
     /// Heights whose last block is not the chain's any more, as the recording itself
     /// says: nothing has to stand there.
     pub gone: Vec<u64>,
@@ -27,7 +27,7 @@ pub struct Judged {
 
 /// Something that is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thing {
+pub struct JudgedItem {
     /// Height of its block.
     pub height: u64,
     /// What tells this block from others of its height.

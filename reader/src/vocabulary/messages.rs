@@ -14,7 +14,7 @@ use super::entry as lines;
 use super::{Judging, Numbers, Role, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
-use entry::{Check, ChecksMissing, Incident, Told};
+use entry::{Check, ChecksMissing, Incident, WatchEntry};
 
 /// What an entry tells of checks.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Vocabulary for Messages {
     }
 
     fn brief(&self, line: &str) -> String {
-        let words = Told::read(line.as_bytes()).and_then(|told| told.words());
+        let words = WatchEntry::read(line.as_bytes()).and_then(|told| told.words());
         let kind = lines::type_of(line.as_bytes());
         words.map_or_else(|| line.to_owned(), |words| format!("{kind} {words}"))
     }
@@ -111,8 +111,8 @@ impl Vocabulary for Messages {
     }
 
     fn incident(&self, line: &[u8]) -> Option<(Incident, u64)> {
-        match Told::read(line).filter(|_| lines::is_type(line, "incident"))? {
-            Told::Incident { incident, at } => Some((*incident, at)),
+        match WatchEntry::read(line).filter(|_| lines::is_type(line, "incident"))? {
+            WatchEntry::Incident { incident, at } => Some((*incident, at)),
             _ => None,
         }
     }
@@ -120,9 +120,9 @@ impl Vocabulary for Messages {
     fn checked(&self, line: &[u8]) -> Option<Checked> {
         let kinds = ["check", "checks-missing"];
         let is_one = kinds.iter().any(|kind| lines::is_type(line, kind));
-        match Told::read(line).filter(|_| is_one)? {
-            Told::Check(check) => Some(Checked::Check(Box::new(check))),
-            Told::ChecksMissing(missing) => Some(Checked::Missing(missing)),
+        match WatchEntry::read(line).filter(|_| is_one)? {
+            WatchEntry::Check(check) => Some(Checked::Check(Box::new(check))),
+            WatchEntry::ChecksMissing(missing) => Some(Checked::Missing(missing)),
             _ => None,
         }
     }

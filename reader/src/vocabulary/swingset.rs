@@ -11,7 +11,7 @@ use haltbox_model::json;
 use memchr::memmem;
 
 use super::entry::{self, is_type, type_of};
-use super::{Asked, Course, Numbers, Role, Span, Steps, Vocabulary, Written};
+use super::{EntryOrder, Numbers, RequestTarget, Role, Span, Steps, Vocabulary, Written};
 use crate::carrier::Origin;
 use crate::values;
 use opening::Opening;
@@ -109,7 +109,7 @@ impl Vocabulary for SwingSet {
             && json::find(line, b"shouldReject").and_then(json::read_bool) == Some(true)
     }
 
-    fn asked(&self, line: &[u8]) -> Asked {
+    fn asked(&self, line: &[u8]) -> RequestTarget {
         asked(line)
     }
 
@@ -131,7 +131,7 @@ impl Vocabulary for SwingSet {
         vec![status, json::find(meter, b"compute").unwrap_or_default()]
     }
 
-    fn course(&self) -> Box<dyn Course> {
+    fn entry_order(&self) -> Box<dyn EntryOrder> {
         Box::new(entry_order::OfKernel::default())
     }
 
@@ -359,12 +359,12 @@ fn numbers(line: &[u8]) -> Numbers {
 }
 
 /// What the syscall of an entry, or of its answer, is for.
-fn asked(line: &[u8]) -> Asked {
+fn asked(line: &[u8]) -> RequestTarget {
     let name = json::find(line, b"syscall").and_then(json::read_str);
     match name.as_deref() {
-        Some("vatstoreGet" | "vatstoreGetNextKey" | "vatstoreGetAfter") => Asked::Read,
-        Some("callNow") => Asked::Device,
-        _ => Asked::Other,
+        Some("vatstoreGet" | "vatstoreGetNextKey" | "vatstoreGetAfter") => RequestTarget::Read,
+        Some("callNow") => RequestTarget::Device,
+        _ => RequestTarget::Other,
     }
 }
 

@@ -2,12 +2,14 @@
 //! profile. docs/embedding.md describes them.
 
 mod keys;
-mod trace;
+mod step_tracker;
 
 use haltbox_model::json;
 
 use super::entry::{self, is_type, type_of};
-use super::{Amount, Branching, Column, Numbers, Role, Trace, Transaction, Vocabulary, Written};
+use super::{
+    Branching, Column, ComparedAmount, Numbers, Role, StepTracker, Transaction, Vocabulary, Written,
+};
 use crate::carrier::Origin;
 use crate::values;
 
@@ -56,7 +58,7 @@ impl Vocabulary for Transactions {
         brief(line.as_bytes()).unwrap_or_else(|| line.to_owned())
     }
 
-    fn amount(&self, amount: Amount) -> String {
+    fn amount(&self, amount: ComparedAmount) -> String {
         let count = |count: u64, what: &str| match count {
             0 => String::new(),
             1 => format!(", 1 {what}"),
@@ -215,8 +217,8 @@ impl Vocabulary for Transactions {
         proposal == Some(b"true")
     }
 
-    fn trace(&self) -> Option<Box<dyn Trace>> {
-        Some(Box::<trace::Operations>::default())
+    fn step_tracker(&self) -> Option<Box<dyn StepTracker>> {
+        Some(Box::<step_tracker::Operations>::default())
     }
 
     /// Its number is another one where a side read more before.

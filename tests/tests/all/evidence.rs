@@ -10,7 +10,7 @@ use haltbox_format::ring::RingView;
 use haltbox_format::{AppHash, Lane, Stream};
 use haltbox_model::history::History as Marks;
 use haltbox_model::{BlockHasher, Event, Mismatch, Profile, SlogRules, Weight};
-use haltbox_reader::{Survey, open, verify};
+use haltbox_reader::{SourceSummary, open, verify};
 use haltbox_recorder::freeze::{Plan, freeze};
 use haltbox_recorder::host::{HostRecorder, Options};
 use haltbox_recorder::recorder::{Config, Recorder};
@@ -440,7 +440,7 @@ impl History {
 
     fn survey(&self, path: &Path, intact: bool, seen: &mut Seen) {
         let source = open(path).expect("a source");
-        let survey = Survey::of(&source, &self.profile).expect("its blocks");
+        let survey = SourceSummary::of(&source, &self.profile).expect("its blocks");
         for row in &survey.blocks {
             match row.hash {
                 Some(hash) => {

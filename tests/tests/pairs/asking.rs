@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use haltbox_cli::commands::compare;
 use haltbox_model::Profile;
 use haltbox_reader::compare::diff as reader;
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::report::diff_document::Document;
 use haltbox_tests::mutation::honest;
 use haltbox_tests::mutation::mirror::{differences, mirror_faults};
@@ -34,11 +34,11 @@ pub struct Asked<'a> {
 type Said = (i32, Value);
 
 /// As the commands open a source, but for its profile, which is read once.
-fn opened(path: &Path) -> Result<Party, Box<dyn std::error::Error>> {
+fn opened(path: &Path) -> Result<Recording, Box<dyn std::error::Error>> {
     static PROFILE: OnceLock<Profile> = OnceLock::new();
     let profile = PROFILE.get_or_init(|| Profile::builtin("agoric").expect("a profile"));
     let source = haltbox_reader::open(path)?;
-    Ok(Party::new(path.to_owned(), source, profile.clone()))
+    Ok(Recording::new(path.to_owned(), source, profile.clone()))
 }
 
 fn diff(a: &Path, b: &Path) -> Said {

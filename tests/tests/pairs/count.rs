@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haltbox_cli::commands::party;
+use haltbox_cli::commands::recording;
 use haltbox_reader::verify_reads;
 
 use crate::member::Member;
@@ -55,7 +55,7 @@ impl Counts {
         for kind in node.recording.made.iter().chain([&node.form]) {
             *self.kinds.entry(kind).or_default() += 1;
         }
-        let found = party(&node.path, None).map(|party| verify_reads(&party));
+        let found = recording(&node.path, None).map(|recording| verify_reads(&recording));
         if let (Ok(Ok(found)), None) = (found, &node.truth)
             && found.differ > 0
         {

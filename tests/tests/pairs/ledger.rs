@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use haltbox_model::Profile;
-use haltbox_reader::Survey;
+use haltbox_reader::SourceSummary;
 use haltbox_reader::compare::diff;
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::report::summary;
 use haltbox_tests::*;
 
@@ -74,7 +74,7 @@ impl Node {
     pub fn names(&self) -> BTreeMap<Recorded, String> {
         let profile = Profile::builtin("host").expect("a profile");
         let source = haltbox_reader::open(&self.path).expect("a recording");
-        let survey = Survey::of(&source, &profile).expect("its blocks");
+        let survey = SourceSummary::of(&source, &profile).expect("its blocks");
         let whole = survey.blocks.into_iter().filter(|row| row.complete);
         let named = whole.map(|row| {
             let by = self.tracings[&row.height];
@@ -377,11 +377,11 @@ impl Node {
 /// What `diff` says of two: its exit code, its verdict and the height.
 pub fn asked(a: &Path, b: &Path) -> (u8, String, Option<u64>) {
     let profile = Profile::builtin("host").expect("a profile");
-    let party = |path: &Path| {
+    let recording = |path: &Path| {
         let source = haltbox_reader::open(path).expect("a recording");
-        Party::new(path.to_owned(), source, profile.clone())
+        Recording::new(path.to_owned(), source, profile.clone())
     };
-    let finding = diff::diff(&party(a), &party(b)).expect("an answer");
+    let finding = diff::diff(&recording(a), &recording(b)).expect("an answer");
     let height = finding.location().map(|place| place.height);
     (
         finding.exit(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use haltbox_cli::commands::{fingerprint, party};
+use haltbox_cli::commands::{fingerprint, recording};
 use haltbox_tests::mutation::honest::{self, Recording};
 use haltbox_tests::mutation::{Case, Expected, Slog, forms};
 use haltbox_tests::*;
@@ -115,7 +115,7 @@ impl Member {
 
 fn print(path: &Path) -> Option<PathBuf> {
     let file = path.with_extension("print");
-    let bytes = fingerprint::make(&party(path, None).ok()?).ok()?.bytes;
+    let bytes = fingerprint::make(&recording(path, None).ok()?).ok()?.bytes;
     fs::write(&file, bytes).expect("a fingerprint");
     Some(file)
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
-use haltbox_reader::vocabulary::messages::entry::{Told, what_to_do};
+use haltbox_reader::vocabulary::messages::entry::{WatchEntry, what_to_do};
 use haltbox_tests::anvil::{Anvil, Executed, Mining, Options, Placed};
 use haltbox_tests::lying_proxy::LyingProxy;
 use haltbox_tests::watcher::{Watcher, Watching};
@@ -543,9 +543,9 @@ fn incident() -> Record {
 fn the_reader_knows_what_a_watcher_writes() {
     for entry in entries().into_iter().chain(of_others()) {
         let line = serde_json::to_vec(&entry).expect("JSON");
-        let told = Told::read(&line).unwrap_or_else(|| panic!("{entry:?} is not read"));
+        let told = WatchEntry::read(&line).unwrap_or_else(|| panic!("{entry:?} is not read"));
         assert!(told.words().is_some(), "{entry:?} has no words");
-        if let (Entry::Incident { incident, .. }, Told::Incident { incident: read, .. }) =
+        if let (Entry::Incident { incident, .. }, WatchEntry::Incident { incident: read, .. }) =
             (&entry, &told)
         {
             let [own, read] = [serde_json::to_value(incident), serde_json::to_value(read)];
@@ -553,7 +553,7 @@ fn the_reader_knows_what_a_watcher_writes() {
         }
     }
     for (check, incident) in [(check(None), true), (check(Some(B256::ZERO)), false)] {
-        let Some(Told::Check(read)) = Told::read(&check.entry()) else {
+        let Some(WatchEntry::Check(read)) = WatchEntry::read(&check.entry()) else {
             panic!("{check:?} is not read");
         };
         let [own, told] = [serde_json::to_value(&check), serde_json::to_value(&read)];
@@ -564,7 +564,7 @@ fn the_reader_knows_what_a_watcher_writes() {
         let declared = members["declares"][0].as_object_mut().expect("members");
         declared.remove("timestamp");
         assert_eq!(own, told);
-        let Some(Told::Incident { incident: of, .. }) = Told::read(
+        let Some(WatchEntry::Incident { incident: of, .. }) = WatchEntry::read(
             &serde_json::to_vec(&Entry::Incident {
                 incident: Box::new(self::incident()),
                 at: 1,
@@ -580,7 +580,7 @@ fn the_reader_knows_what_a_watcher_writes() {
         count: Some(7),
         at: 1,
     };
-    let told = Told::read(&missing.entry()).and_then(|told| told.words());
+    let told = WatchEntry::read(&missing.entry()).and_then(|told| told.words());
     assert!(told.expect("words").starts_with("not recorded: 7 checks"));
     for level in [Level::Unsafe, Level::LocalSafe, Level::CrossSafe] {
         assert_eq!(what_to_do(level.word()), Some(level.what_to_do()));

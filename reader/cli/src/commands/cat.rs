@@ -187,11 +187,11 @@ impl<'a> Cat<'a> {
             };
         };
         let mut inside = false;
-        selector.line(line, &mut |picked| {
+        selector.line(line, &mut |selected| {
             inside = true;
-            if self.args.wants_stream(&picked.line) {
+            if self.args.wants_stream(&selected.line) {
                 self.printed = true;
-                print(&picked.line, out)?;
+                print(&selected.line, out)?;
             }
             Ok(())
         })?;

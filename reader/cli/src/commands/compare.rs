@@ -9,7 +9,7 @@ use haltbox_format::Digest;
 use serde::Serialize;
 
 use super::progress::watched;
-use super::{Outcome, output, party, shown};
+use super::{Outcome, output, recording, shown};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::compare::groups::{self, Group, Node};
@@ -95,7 +95,7 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
             Err(error) => unreadable.push(format!("{error:#}")),
         }
     }
-    let foreign = without_foreign(&mut read_ones);
+    let unsupported = without_foreign(&mut read_ones);
     let (paths, nodes): (Vec<_>, Vec<_>) = read_ones
         .into_iter()
         .map(|(path, read)| (path, read.node))
@@ -106,7 +106,7 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         paths: &paths,
         groups: groups::group(&nodes),
         homeless: Vec::new(),
-        undecided: foreign,
+        undecided: unsupported,
         own_inputs: RefCell::default(),
     };
     judged.confirm()?;
@@ -157,13 +157,13 @@ struct Read {
 }
 
 fn read(path: &Path, profile: Option<&str>) -> anyhow::Result<Read> {
-    let party = party(path, profile)?;
-    let node = watched(&[&party], || Node::read(shown(path), &party));
+    let recording = recording(path, profile)?;
+    let node = watched(&[&recording], || Node::read(shown(path), &recording));
     let node = node.map_err(|error| anyhow::anyhow!("{}: {error}", shown(path)))?;
     Ok(Read {
         node,
-        rules: party.rules(),
-        profile: party.profile.name.clone(),
+        rules: recording.rules(),
+        profile: recording.profile.name.clone(),
     })
 }
 
@@ -178,8 +178,8 @@ fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
     let Some((rules, usual)) = first.map(|(_, of)| (of.rules, of.profile.clone())) else {
         return Vec::new();
     };
-    let foreign = sources.extract_if(.., |(_, of)| of.rules != rules);
-    foreign
+    let unsupported = sources.extract_if(.., |(_, of)| of.rules != rules);
+    unsupported
         .map(|(path, of)| {
             format!(
                 "{} was recorded with the profile {}, the others with {usual}: it cannot be \
@@ -564,7 +564,7 @@ fn name_difference(group: &mut Group, finding: &Finding) {
 }
 
 fn difference(profile: Option<&str>, a: &Path, b: &Path) -> anyhow::Result<Finding> {
-    let open = |path| party(path, profile);
+    let open = |path| recording(path, profile);
     let (a, b) = (open(a)?, open(b)?);
     Ok(watched(&[&a, &b], || diff::diff(&a, &b))?)
 }
@@ -710,9 +710,9 @@ mod tests {
             .iter()
             .zip([read("host", 1), read("mine", 2), read("host", 1)])
             .collect();
-        let foreign = without_foreign(&mut sources);
+        let unsupported = without_foreign(&mut sources);
         let expected = "b was recorded with the profile mine, the others with host: it cannot be compared with them";
-        assert_eq!(foreign, [expected]);
+        assert_eq!(unsupported, [expected]);
         let kept: Vec<&PathBuf> = sources.iter().map(|(path, _)| *path).collect();
         assert_eq!(kept, [&paths[0], &paths[2]]);
         // Two that agree do not make three.
@@ -720,7 +720,7 @@ mod tests {
             members: vec![0, 1],
             ..Group::default()
         }];
-        assert_eq!(conclude(3, &agreeing, foreign.len()).0, 2);
+        assert_eq!(conclude(3, &agreeing, unsupported.len()).0, 2);
         assert_eq!(conclude(2, &agreeing, 0).0, 0);
         assert!(without_foreign(&mut sources).is_empty());
     }

@@ -17,10 +17,10 @@ use haltbox_model::{Event, Profile, Redactor};
 
 use super::new_file::NewFile;
 use super::{Outcome, shown};
-use haltbox_reader::block_index::{KnownBlock, Promised};
+use haltbox_reader::block_index::{IndexedBlock, IndexedHash};
 use haltbox_reader::carrier::Origin;
 use haltbox_reader::execution::{Execution, MissingRecords};
-use haltbox_reader::selection::{Picked, Selection, Selector};
+use haltbox_reader::selection::{SelectedLine, Selection, Selector};
 use haltbox_reader::source::{Blocks, Hole, Item, Line, Source};
 
 /// The longest line that is put together from parts: a file of kilobytes may
@@ -152,7 +152,7 @@ fn origin_of(source: &Source) -> Option<&String> {
 struct Written {
     of: Attempt,
     hash: Option<BlockHash>,
-    known: KnownBlock,
+    known: IndexedBlock,
     /// Lines written when it ended.
     evidence: u64,
 }
@@ -215,7 +215,7 @@ impl<'a> Copy<'a> {
             Ok(true)
         })?;
         self.selector
-            .finish(&mut |picked| self.target.slog(picked))?;
+            .finish(&mut |selected| self.target.slog(selected))?;
         self.settle_holes(false);
         self.target.end_block(self.selector.derived());
         if let Some(life) = self.selector.derived() {
@@ -253,7 +253,7 @@ impl<'a> Copy<'a> {
                 (true, true) => {
                     let target = &mut self.target;
                     self.selector
-                        .line(line, &mut |picked| target.node(&picked.line))
+                        .line(line, &mut |selected| target.node(&selected.line))
                 }
             };
         }
@@ -266,7 +266,7 @@ impl<'a> Copy<'a> {
         let before = self.target.lines;
         let target = &mut self.target;
         self.selector
-            .line(line, &mut |picked| target.slog(picked))?;
+            .line(line, &mut |selected| target.slog(selected))?;
         if !self.selector.is_holding() {
             self.settle_holes(self.target.lines > before);
         }
@@ -366,11 +366,11 @@ impl<'a> Target<'a> {
         done.map_err(io::Error::other)
     }
 
-    fn slog(&mut self, picked: &Picked<'_>) -> io::Result<()> {
-        let line = &picked.line;
-        if picked.place.of != self.open.as_ref().map(|open| open.of) {
-            self.end_block(picked.derived);
-            picked
+    fn slog(&mut self, selected: &SelectedLine<'_>) -> io::Result<()> {
+        let line = &selected.line;
+        if selected.place.of != self.open.as_ref().map(|open| open.of) {
+            self.end_block(selected.derived);
+            selected
                 .place
                 .of
                 .into_iter()
@@ -488,7 +488,7 @@ impl<'a> Target<'a> {
     fn restate(&mut self, life: &Lifecycle) {
         let state_of = |height, attempt| {
             let block = life.block(Attempt { height, attempt })?;
-            KnownBlock::by_lines(block).state
+            IndexedBlock::by_lines(block).state
         };
         self.writer.restate(state_of);
         for w in &mut self.written {
@@ -498,10 +498,10 @@ impl<'a> Target<'a> {
 
     /// A box whose lines were changed must not become sound by being copied. `found`: the
     /// HASH by the rules of the promised one.
-    fn is_promised(&mut self, of: Attempt, found: Option<BlockHash>, known: &KnownBlock) -> bool {
+    fn is_promised(&mut self, of: Attempt, found: Option<BlockHash>, known: &IndexedBlock) -> bool {
         let promised = known.promised.as_ref();
         let found = found.map(|hash| hash.to_string());
-        let kept = |promised: &Promised| found.as_ref() == Some(&promised.hash);
+        let kept = |promised: &IndexedHash| found.as_ref() == Some(&promised.hash);
         if self.making.redactor.is_some() || promised.is_none_or(kept) {
             return true;
         }
@@ -517,13 +517,13 @@ impl<'a> Target<'a> {
         false
     }
 
-    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> KnownBlock {
+    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> IndexedBlock {
         let told = match (&self.blocks, derived) {
-            (_, Some(life)) => life.block(of).map(KnownBlock::from),
+            (_, Some(life)) => life.block(of).map(IndexedBlock::from),
             (Blocks::Told(blocks), None) => blocks.iter().find(|block| block.of == of).cloned(),
             (Blocks::Untold, None) => None,
         };
-        told.unwrap_or_else(|| KnownBlock::untold(of))
+        told.unwrap_or_else(|| IndexedBlock::untold(of))
     }
 
     fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {

@@ -19,7 +19,7 @@ use super::sibling::Sibling;
 use super::{Outcome, output, shown};
 use haltbox_reader::slog_file::{SlogFile, SlogItem};
 use haltbox_reader::source;
-use haltbox_reader::survey::Survey;
+use haltbox_reader::source_summary::SourceSummary;
 
 const HEALTHY: &[u8] = include_bytes!("../../data/honest-a-12-13.slog.zst");
 const DIVERGENT: &[u8] = include_bytes!("../../data/divergent-kv-12-13.slog.zst");
@@ -244,9 +244,10 @@ fn this_program(command: &str, sources: &[&Path]) -> anyhow::Result<()> {
 /// The names alone tell in which block the two parted.
 fn compare(good: &Path, bad: &Path) -> anyhow::Result<()> {
     let profile = Profile::builtin("agoric")?;
-    let survey =
-        |path: &Path| -> anyhow::Result<Survey> { Ok(Survey::of(&super::open(path)?, &profile)?) };
-    let (good, bad) = (survey(good)?, survey(bad)?);
+    let summary = |path: &Path| -> anyhow::Result<SourceSummary> {
+        Ok(SourceSummary::of(&super::open(path)?, &profile)?)
+    };
+    let (good, bad) = (summary(good)?, summary(bad)?);
     output::print("\n--- the same name means the same execution ---\n\n")?;
     for (a, b) in good
         .blocks

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, output, party};
+use super::{Outcome, output, recording};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::report::diff_document::Document;
@@ -84,7 +84,7 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<Outcome> {
 }
 
 fn compare(args: &DiffArgs) -> anyhow::Result<Finding> {
-    let open = |path| party(path, args.profile.as_deref());
+    let open = |path| recording(path, args.profile.as_deref());
     let (mut a, mut b) = (open(&args.a)?, open(&args.b)?);
     (a.attempt, b.attempt) = (args.attempt_a, args.attempt_b);
     a.address_prefix.clone_from(&args.address_prefix);

@@ -10,13 +10,13 @@ use haltbox_model::{Outside, ShowPath};
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, human_bytes, output, party, shown};
+use super::{Outcome, human_bytes, output, recording, shown};
 use haltbox_reader::compare::pair;
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::compare::version;
 use haltbox_reader::fingerprint::Writer;
 use haltbox_reader::source::Source;
-use haltbox_reader::survey::Survey;
+use haltbox_reader::source_summary::SourceSummary;
 
 /// Write the digests of a source to a file that can be published without the data
 #[derive(Args)]
@@ -33,15 +33,15 @@ pub struct FingerprintArgs {
 
 /// Runs the command.
 pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
-    let party = party(&args.source, args.profile.as_deref())?;
-    if matches!(party.source, Source::Fingerprint(_)) {
+    let recording = recording(&args.source, args.profile.as_deref())?;
+    if matches!(recording.source, Source::Fingerprint(_)) {
         anyhow::bail!("{} is already a fingerprint", shown(&args.source));
     }
     let output_path = args
         .output
         .clone()
         .unwrap_or_else(|| default_name(&args.source));
-    let made = watched(&[&party], || make(&party))?;
+    let made = watched(&[&recording], || make(&recording))?;
     let file = NewFile::create(&output_path)?;
     file.file().write_all(&made.bytes)?;
     file.publish()?;
@@ -77,18 +77,18 @@ fn default_name(source: &Path) -> PathBuf {
 ///
 /// # Errors
 /// What reading gives, or why there is nothing to digest.
-pub fn make(party: &Party) -> anyhow::Result<Made> {
-    let Some(rules) = &party.profile.slog else {
+pub fn make(recording: &Recording) -> anyhow::Result<Made> {
+    let Some(rules) = &recording.profile.slog else {
         anyhow::bail!(
             "the profile {} has no slog section, so there are no entries to make a fingerprint of",
-            party.profile.name
+            recording.profile.name
         );
     };
     let mut writer = Writer::new(rules.canonical().digest());
-    let hashes = hashes(party)?;
-    let newer = version::newer_heights(party)?;
+    let hashes = hashes(recording)?;
+    let newer = version::newer_heights(recording)?;
     let mut given = None;
-    let (summary, _) = pair::each_height(party, &mut |block| -> anyhow::Result<()> {
+    let (summary, _) = pair::each_height(recording, &mut |block| -> anyhow::Result<()> {
         let hash = hashes.get(&(block.height, block.attempt)).copied();
         let hash = hash.filter(|_| block.is_whole());
         writer.block(&block, hash, newer.contains(&block.height));
@@ -103,7 +103,7 @@ pub fn make(party: &Party) -> anyhow::Result<Made> {
             "{} was rewritten by another JSON writer: digests of its bytes differ from those of \
              the node, so its fingerprint would show differences that do not exist; use the file \
              that the node wrote",
-            shown(&party.path)
+            shown(&recording.path)
         );
     }
     if summary.disorder.is_some() {
@@ -114,7 +114,7 @@ pub fn make(party: &Party) -> anyhow::Result<Made> {
         anyhow::bail!(
             "{} contains no block whose execution can be read: there is nothing to make a \
              fingerprint of",
-            shown(&party.path)
+            shown(&recording.path)
         );
     }
     let mut bytes = Vec::new();
@@ -127,17 +127,17 @@ pub fn make(party: &Party) -> anyhow::Result<Made> {
 }
 
 /// HASH of each execution, if it is whole: another one's must not name it.
-fn hashes(party: &Party) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
-    let survey = Survey::of(&party.source, &party.profile)?;
-    if survey.wrapped > 0 {
+fn hashes(recording: &Recording) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
+    let source_summary = SourceSummary::of(&recording.source, &recording.profile)?;
+    if source_summary.wrapped > 0 {
         anyhow::bail!(
             "the slog sender of {} drops members and entries: digests of the rest differ from \
              those of the node, so its fingerprint would show differences that do not exist; use \
              the plain slog",
-            shown(&party.path)
+            shown(&recording.path)
         );
     }
-    let whole = survey.blocks.iter();
+    let whole = source_summary.blocks.iter();
     Ok(whole
         .filter_map(|row| Some(((row.height, row.attempt), row.hash?)))
         .collect())

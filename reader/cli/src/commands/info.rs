@@ -10,17 +10,17 @@ use haltbox_model::{Inputs, Outside, Profile, quote};
 use serde::Serialize;
 
 use super::ls::table;
-use super::source_document::{Asked, Document};
+use super::source_document::{Document, RequestTarget};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::compare::cutter::{self, Depth};
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::compare::streams::{self, StreamFacts};
 use haltbox_reader::count::counted;
 use haltbox_reader::selection::{Selection, Selector};
 use haltbox_reader::source::{self, Hole, Item, Source};
-use haltbox_reader::survey::{Row, Survey};
-use haltbox_reader::tape::{BlockTape, Finds};
-use haltbox_reader::vocabulary::{self, Amount, Vocabulary};
+use haltbox_reader::source_summary::{Row, SourceSummary};
+use haltbox_reader::trace::{BlockTrace, TraceSink};
+use haltbox_reader::vocabulary::{self, ComparedAmount, Vocabulary};
 
 /// Blocks that are listed; `haltbox ls` lists them all.
 const ROWS: usize = 20;
@@ -29,7 +29,7 @@ const ROWS: usize = 20;
 #[derive(Args, Debug)]
 pub struct InfoArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: RequestTarget,
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ struct Info {
     #[serde(skip_serializing_if = "String::is_empty")]
     inputs: String,
     #[serde(flatten)]
-    survey: Survey,
+    summary: SourceSummary,
     #[serde(skip)]
     vocabulary: &'static dyn Vocabulary,
 }
@@ -100,13 +100,13 @@ pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
 fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
     let source = super::open(path)?;
     let profile = profile_for(profile, &source, path)?;
-    let survey = Survey::of(&source, &profile)?;
+    let summary = SourceSummary::of(&source, &profile)?;
     let vocabulary = vocabulary::of(&profile);
     let identity = identity_of(&source, vocabulary);
     let mut info = Info {
         path: shown(path),
         kind: source.kind(),
-        verdict: verdict(&source, identity.as_ref(), &survey, vocabulary),
+        verdict: verdict(&source, identity.as_ref(), &summary, vocabulary),
         profile: profile.name.clone(),
         host: host_of(&source),
         losses: losses_of(&source),
@@ -114,15 +114,15 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
         identity,
         streams: Vec::new(),
         inputs: String::new(),
-        survey,
+        summary,
         vocabulary,
     };
     if let Some(identity) = &info.identity {
         info.inputs = inputs_of(path, identity, &profile)?.to_string();
     }
-    if vocabulary.trace().is_some() {
-        let party = Party::new(path.to_owned(), source, profile);
-        let summary = cutter::read(&party, Depth::Digests, &mut NoFinds)?;
+    if vocabulary.step_tracker().is_some() {
+        let recording = Recording::new(path.to_owned(), source, profile);
+        let summary = cutter::read(&recording, Depth::Digests, &mut NoFinds)?;
         info.streams = streams::facts(vocabulary, &summary);
     }
     Ok(info)
@@ -144,8 +144,8 @@ fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Res
     let mut selector = Selector::new(&selection, profile, source.blocks());
     source.read(profile, &mut |item| {
         if let Item::Line(line) = item {
-            selector.line(&line, &mut |picked| {
-                profile.inputs.read(picked.line.bytes, &mut inputs);
+            selector.line(&line, &mut |selected| {
+                profile.inputs.read(selected.line.bytes, &mut inputs);
                 Ok(())
             })?;
         }
@@ -156,8 +156,8 @@ fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Res
 
 struct NoFinds;
 
-impl Finds for NoFinds {
-    fn block(&mut self, _block: BlockTape) -> bool {
+impl TraceSink for NoFinds {
+    fn block(&mut self, _block: BlockTrace) -> bool {
         true
     }
 }
@@ -233,11 +233,11 @@ fn notes_of(source: &Source) -> Vec<String> {
 fn verdict(
     source: &Source,
     identity: Option<&Identity>,
-    survey: &Survey,
+    summary: &SourceSummary,
     vocabulary: &dyn Vocabulary,
 ) -> String {
     if let Some(identity) = identity {
-        let mut rows = survey.blocks.iter();
+        let mut rows = summary.blocks.iter();
         let row = rows.find(|row| {
             Some(row.height) == identity.height && Some(row.attempt) == identity.attempt
         });
@@ -258,7 +258,7 @@ fn verdict(
         return format!("{word} {height}: {}", identity.reason);
     }
     let of = |state| {
-        survey
+        summary
             .blocks
             .iter()
             .filter(move |row| row.state == Some(state))
@@ -275,10 +275,10 @@ fn verdict(
         );
     }
     match source {
-        _ if survey.is_not_understood() => {
+        _ if summary.is_not_understood() => {
             "NOT UNDERSTOOD: no line is an entry that the profile knows".to_owned()
         }
-        _ if survey.blocks.is_empty() => "contains no blocks".to_owned(),
+        _ if summary.blocks.is_empty() => "contains no blocks".to_owned(),
         Source::Ring(_) => "nothing needs attention".to_owned(),
         _ if vocabulary.has_app_hashes() => "no verdict: a slog contains no AppHashes".to_owned(),
         _ => "no verdict: lines alone do not show the state of the blocks".to_owned(),
@@ -287,8 +287,8 @@ fn verdict(
 
 impl Info {
     fn is_damaged(&self) -> bool {
-        self.survey.holes.iter().any(Hole::needs_attention)
-            || self.survey.is_not_understood()
+        self.summary.holes.iter().any(Hole::needs_attention)
+            || self.summary.is_not_understood()
             || self
                 .identity
                 .as_ref()
@@ -296,7 +296,7 @@ impl Info {
     }
 
     fn text(&self) -> String {
-        let survey = &self.survey;
+        let summary = &self.summary;
         let mut text = format!("{}\n", Outside::text(&self.verdict));
         let mut line = |label: &str, value: String| {
             text += &format!("{label:<10} {}\n", Outside::text(&value));
@@ -313,17 +313,19 @@ impl Info {
                 .iter()
                 .for_each(|origin| line("origin", origin.clone()));
         }
-        if survey.is_of_a_log_alone() {
-            line("holds", holds(survey));
+        if summary.is_of_a_log_alone() {
+            line("holds", holds(summary));
         } else {
-            line("covers", covers(&survey.blocks));
-            line("records", records(survey, self.vocabulary));
+            line("covers", covers(&summary.blocks));
+            line("records", records(summary, self.vocabulary));
             if !self.streams.is_empty() {
-                let blocks = || survey.blocks.iter().map(|row| row.height);
+                let blocks = || summary.blocks.iter().map(|row| row.height);
                 let heights = blocks().min().zip(blocks().max());
                 line("tells", streams::facts_words(&self.streams, heights));
             }
-            also(survey).into_iter().for_each(|text| line("also", text));
+            also(summary)
+                .into_iter()
+                .for_each(|text| line("also", text));
         }
         for (label, text) in self.oddities() {
             line(label, text);
@@ -337,15 +339,15 @@ impl Info {
             .take(10)
             .rev()
             .for_each(|loss| line("lost", loss.clone()));
-        survey
+        summary
             .holes
             .iter()
             .take(10)
             .for_each(|hole| line("hole", hole.text.clone()));
-        if survey.hole_count > 10 {
+        if summary.hole_count > 10 {
             line(
                 "holes",
-                format!("{} in total, the first 10 are shown", survey.hole_count),
+                format!("{} in total, the first 10 are shown", summary.hole_count),
             );
         }
         self.notes
@@ -359,26 +361,26 @@ impl Info {
 
     /// What of its lines is not as a host writes them.
     fn oddities(&self) -> Vec<(&'static str, String)> {
-        let survey = &self.survey;
-        let altered = altered(survey).into_iter();
+        let summary = &self.summary;
+        let altered = altered(summary).into_iter();
         let mut told: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
-        if survey.not_json > 0 {
-            let text = format!("{}, kept unchanged", counted(survey.not_json, "line"));
+        if summary.not_json > 0 {
+            let text = format!("{}, kept unchanged", counted(summary.not_json, "line"));
             told.push(("not JSON", text));
         }
-        if survey.wrapped > 0 {
+        if summary.wrapped > 0 {
             let text = "with an entry and its context: the slog sender drops members \
                         and entries, so no block has a HASH, and diff never reports identical";
             told.push((
                 "wrapped",
-                format!("{} {text}", counted(survey.wrapped, "line")),
+                format!("{} {text}", counted(summary.wrapped, "line")),
             ));
         }
-        if survey.is_not_understood() {
+        if summary.is_not_understood() {
             let text = format!(
                 "{} lines, none of them an entry that the profile {} knows: the slog has another \
                  format or is from another host; pass its profile: --profile FILE",
-                survey.records, self.profile
+                summary.records, self.profile
             );
             told.push(("unknown", text));
         }
@@ -387,7 +389,7 @@ impl Info {
 
     /// As many rows as leave the verdict and the quote on the screen.
     fn newest_blocks(&self) -> String {
-        let rows = &self.survey.blocks;
+        let rows = &self.summary.blocks;
         let columns = self.vocabulary.columns();
         let before = rows.len().saturating_sub(ROWS);
         let newest = rows.get(before..).unwrap_or_default();
@@ -402,17 +404,21 @@ impl Info {
     }
 }
 
-fn records(survey: &Survey, vocabulary: &dyn Vocabulary) -> String {
-    let cranks = vocabulary.amount(Amount {
-        cranks: survey.cranks,
-        ..Amount::default()
+fn records(summary: &SourceSummary, vocabulary: &dyn Vocabulary) -> String {
+    let cranks = vocabulary.amount(ComparedAmount {
+        cranks: summary.cranks,
+        ..ComparedAmount::default()
     });
-    format!("{} ({}){cranks}", survey.records, human_bytes(survey.bytes))
+    format!(
+        "{} ({}){cranks}",
+        summary.records,
+        human_bytes(summary.bytes)
+    )
 }
 
 /// Why blocks that are whole have no HASH.
-fn altered(survey: &Survey) -> Option<String> {
-    let blocks = || survey.blocks.iter().filter(|row| row.altered);
+fn altered(summary: &SourceSummary) -> Option<String> {
+    let blocks = || summary.blocks.iter().filter(|row| row.altered);
     let altered = blocks().count();
     let what = match blocks().any(|row| row.rewritten) {
         true => "rewritten by another JSON writer",
@@ -427,18 +433,18 @@ fn altered(survey: &Survey) -> Option<String> {
 }
 
 /// What a recorder kept of a node that has no slog, or whose slog it was not given.
-fn holds(survey: &Survey) -> String {
-    let lines = counted(survey.node_records, "node-log line");
+fn holds(summary: &SourceSummary) -> String {
+    let lines = counted(summary.node_records, "node-log line");
     format!("{lines}; no slog was recorded, so there are no steps to compare")
 }
 
 /// What stands beside the records of blocks.
-fn also(survey: &Survey) -> Option<String> {
+fn also(summary: &SourceSummary) -> Option<String> {
     let counts = [
-        (survey.node_records, "node-log lines"),
-        (survey.outside, "entries outside blocks"),
+        (summary.node_records, "node-log lines"),
+        (summary.outside, "entries outside blocks"),
         (
-            survey.context_records,
+            summary.context_records,
             "node-local entries outside the covered blocks",
         ),
     ];

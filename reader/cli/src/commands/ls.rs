@@ -6,10 +6,10 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::source_document::{Asked, Document};
+use super::source_document::{Document, RequestTarget};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::source;
-use haltbox_reader::survey::{Row, Survey};
+use haltbox_reader::source_summary::{Row, SourceSummary};
 use haltbox_reader::vocabulary::{self, Column};
 
 /// List the blocks of a source, or the sources in a folder. In a recorder's folder: the blocks
@@ -17,7 +17,7 @@ use haltbox_reader::vocabulary::{self, Column};
 #[derive(Args, Debug)]
 pub struct LsArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: RequestTarget,
 }
 
 #[derive(Serialize)]
@@ -81,11 +81,11 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
 fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
     let source = super::open(path)?;
     let profile = profile_for(profile, &source, path)?;
-    let survey = Survey::of(&source, &profile)?;
+    let source_summary = SourceSummary::of(&source, &profile)?;
     Ok(Listed {
         path: shown(path),
         kind: Some(source.kind()),
-        blocks: survey.blocks,
+        blocks: source_summary.blocks,
         columns: vocabulary::of(&profile).columns(),
         error: None,
     })

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use haltbox_model::Profile;
 
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::folder::archive_files;
 use haltbox_reader::source::{self, Source, SourceError};
 
@@ -141,14 +141,14 @@ pub(crate) fn open(path: &Path) -> Result<Source, SourceError> {
 }
 
 /// A source that is to be compared, opened. A folder stands for its ring.
-pub fn party(path: &Path, asked: Option<&str>) -> anyhow::Result<Party> {
+pub fn recording(path: &Path, asked: Option<&str>) -> anyhow::Result<Recording> {
     let path = single(path)?;
     let source = open(&path)?;
     let profile = profile_for(asked, &source, &path)?;
     if asked.is_none() {
         check_known(&source, &profile, &path)?;
     }
-    Ok(Party::new(path, source, profile))
+    Ok(Recording::new(path, source, profile))
 }
 
 /// A path as people are shown it.

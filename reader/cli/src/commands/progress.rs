@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 
 /// Work that is done sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -14,7 +14,7 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// Does the work. If it takes more than two seconds and standard error is a
 /// terminal, shows there how far the sources are read.
-pub fn watched<T>(parties: &[&Party], work: impl FnOnce() -> T) -> T {
+pub fn watched<T>(recordings: &[&Recording], work: impl FnOnce() -> T) -> T {
     if !std::io::stderr().is_terminal() {
         return work();
     }
@@ -23,9 +23,9 @@ pub fn watched<T>(parties: &[&Party], work: impl FnOnce() -> T) -> T {
         scope.spawn(move || {
             let waits = |time| over.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
             if waits(PATIENCE) {
-                let bar = bar(parties);
+                let bar = bar(recordings);
                 while waits(STEP) {
-                    show(&bar, parties);
+                    show(&bar, recordings);
                 }
                 bar.finish_and_clear();
             }
@@ -37,8 +37,11 @@ pub fn watched<T>(parties: &[&Party], work: impl FnOnce() -> T) -> T {
 }
 
 /// Without sizes of all sources only the bytes are counted.
-fn bar(parties: &[&Party]) -> ProgressBar {
-    let sizes: Option<Vec<u64>> = parties.iter().map(|party| party.progress().size).collect();
+fn bar(recordings: &[&Recording]) -> ProgressBar {
+    let sizes: Option<Vec<u64>> = recordings
+        .iter()
+        .map(|recording| recording.progress().size)
+        .collect();
     let total = sizes.map(|sizes| sizes.iter().sum());
     let template = match total {
         Some(_) => "{msg} [{bar:40}] {percent} %, {eta} left",
@@ -51,8 +54,8 @@ fn bar(parties: &[&Party]) -> ProgressBar {
     }
 }
 
-fn show(bar: &ProgressBar, parties: &[&Party]) {
-    let of = parties.iter().map(|party| party.progress());
+fn show(bar: &ProgressBar, recordings: &[&Recording]) {
+    let of = recordings.iter().map(|recording| recording.progress());
     let pass = of
         .clone()
         .map(|progress| progress.passes)

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::new_file::NewFile;
-use super::{Outcome, output, party, shown};
-use haltbox_reader::compare::party::Party;
+use super::{Outcome, output, recording, shown};
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::report::incident::{self, Report};
 use haltbox_reader::report::text::Colour;
 use haltbox_reader::source::{Item, Source};
@@ -32,7 +32,7 @@ pub struct ReportArgs {
 /// Runs the command.
 pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     let page = args.html.as_deref().map(NewFile::page).transpose()?;
-    let report = read(&party(&args.source, args.profile.as_deref())?)?;
+    let report = read(&recording(&args.source, args.profile.as_deref())?)?;
     if args.json {
         output::json(&report)?;
     } else {
@@ -48,19 +48,19 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-fn read(party: &Party) -> anyhow::Result<Report> {
-    let mut report = Report::of(shown(&party.path), party.source.kind());
-    if let Source::BlackBox(bx) = &party.source
+fn read(recording: &Recording) -> anyhow::Result<Report> {
+    let mut report = Report::of(shown(&recording.path), recording.source.kind());
+    if let Source::BlackBox(bx) = &recording.source
         && let Some(identity) = bx.identity()
     {
         report.of_box(&identity.name, identity.height);
     }
-    party
+    recording
         .source
-        .read(&party.profile, &mut |item| -> io::Result<bool> {
+        .read(&recording.profile, &mut |item| -> io::Result<bool> {
             match item {
                 Item::Line(line) => {
-                    let told = party.vocabulary.incident(line.bytes);
+                    let told = recording.vocabulary.incident(line.bytes);
                     told.into_iter()
                         .for_each(|(incident, at)| report.take(incident, at));
                 }
@@ -73,23 +73,23 @@ fn read(party: &Party) -> anyhow::Result<Report> {
         anyhow::bail!(
             "{} contains no incident (read with the profile {}); only haltbox watch records \
              incidents; haltbox info shows what the source contains",
-            shown(&party.path),
-            party.profile.name
+            shown(&recording.path),
+            recording.profile.name
         );
     }
-    checks(party, &mut report)?;
+    checks(recording, &mut report)?;
     report.end();
     Ok(report)
 }
 
 /// Checks stand before the incidents whose transactions they saw: they are read once it is
 /// known which those are.
-fn checks(party: &Party, report: &mut Report) -> io::Result<()> {
-    party
+fn checks(recording: &Recording, report: &mut Report) -> io::Result<()> {
+    recording
         .source
-        .read(&party.profile, &mut |item| -> io::Result<bool> {
+        .read(&recording.profile, &mut |item| -> io::Result<bool> {
             if let Item::Line(line) = item {
-                match party.vocabulary.checked(line.bytes) {
+                match recording.vocabulary.checked(line.bytes) {
                     Some(Checked::Check(check)) => report.check(&check),
                     Some(Checked::Missing(missing)) => report.hole(&missing.words()),
                     None => {}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// A source, and how to tell of it.
 #[derive(Args, Debug)]
-pub struct Asked {
+pub struct RequestTarget {
     /// A box, ring, folder, flight-recorder.bin or slog; - reads standard input.
     pub source: PathBuf,
     /// Print one JSON document (docs/json.md).

@@ -4,9 +4,9 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::source_document::{Asked, Document};
+use super::source_document::{Document, RequestTarget};
 use super::{Outcome, output, profile_for, shown};
-use haltbox_reader::compare::party::Party;
+use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::source;
 use haltbox_reader::verify::{Finding, ReadsFound};
 
@@ -14,7 +14,7 @@ use haltbox_reader::verify::{Finding, ReadsFound};
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: RequestTarget,
     /// Also check that every vatstoreGet returned the value that was last recorded for its key.
     #[arg(long)]
     reads: bool,
@@ -42,8 +42,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         let mut findings = haltbox_reader::verify::verify(&path, &source, &profile)?;
         let mut reads = None;
         if args.reads && !source.is_fingerprint() {
-            let party = Party::new(path.clone(), source, profile);
-            let mut found = haltbox_reader::verify::verify_reads(&party)?;
+            let recording = Recording::new(path.clone(), source, profile);
+            let mut found = haltbox_reader::verify::verify_reads(&recording)?;
             findings.append(&mut found.findings);
             reads = Some(found);
         }

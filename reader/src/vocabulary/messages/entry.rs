@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// An entry of the tape that `haltbox watch` writes of one chain.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Told {
+pub enum WatchEntry {
     /// A new tape begins.
     TapeStart {
         /// The version that writes it.
@@ -303,14 +303,14 @@ pub struct Height {
     /// The height.
     pub block: u64,
     /// What stood there, the first first.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<BlockSighting>,
     /// Milliseconds since 1970 when its replacement was cross-safe.
     pub closed: Option<u64>,
 }
 
 /// One block that held the message, or took the place of one that did.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Seen {
+pub struct BlockSighting {
     /// Its hash; `None`: there was no block.
     pub hash: Option<String>,
     /// `holds`, `null`, `deposits-only`, `other`.
@@ -319,40 +319,44 @@ pub struct Seen {
     pub at: u64,
 }
 
-impl Told {
+impl WatchEntry {
     /// `None`: no entry of a tape.
-    pub fn read(line: &[u8]) -> Option<Told> {
+    pub fn read(line: &[u8]) -> Option<WatchEntry> {
         serde_json::from_slice(line).ok()
     }
 
     /// In words for people; `None` of an entry that is not known here.
     pub fn words(&self) -> Option<String> {
         Some(match self {
-            Told::TapeStart { haltbox } => format!("a new recording starts, haltbox {haltbox}"),
-            Told::BlockSeen {
+            WatchEntry::TapeStart { haltbox } => {
+                format!("a new recording starts, haltbox {haltbox}")
+            }
+            WatchEntry::BlockSeen {
                 block,
                 hash,
                 timestamp,
             } => format!("block {block} {}, timestamp {timestamp}", short(hash)),
-            Told::Message(message) => format!(
+            WatchEntry::Message(message) => format!(
                 "log {} executes {}, tx {}",
                 message.log,
                 message.names(),
                 short(&message.tx)
             ),
-            Told::Malformed { log, tx, why } => {
+            WatchEntry::Malformed { log, tx, why } => {
                 format!("log {log} is not a message: {why}, tx {}", short(tx))
             }
-            Told::BlockRead { block } => format!("block {block} was read completely"),
-            Told::Status(status) => status.words(),
-            Told::Orphan { block, hash, why } => {
+            WatchEntry::BlockRead { block } => format!("block {block} was read completely"),
+            WatchEntry::Status(status) => status.words(),
+            WatchEntry::Orphan { block, hash, why } => {
                 format!(
                     "block {block} {} is no longer in the chain: {why}",
                     short(hash)
                 )
             }
-            Told::Settled { block } => format!("all messages up to block {block} are settled"),
-            Told::Cursor {
+            WatchEntry::Settled { block } => {
+                format!("all messages up to block {block} are settled")
+            }
+            WatchEntry::Cursor {
                 block,
                 hash,
                 finalized,
@@ -363,10 +367,12 @@ impl Told {
                     short(hash)
                 )
             }
-            Told::Gap { from, to, why } => format!("blocks {from} to {to} are unknown: {why}"),
-            Told::Node { up: true, .. } => "a node answers".to_owned(),
-            Told::Node { up: false, why } => format!("no node answers: {why}"),
-            Told::Incident { incident, .. } => incident.words(),
+            WatchEntry::Gap { from, to, why } => {
+                format!("blocks {from} to {to} are unknown: {why}")
+            }
+            WatchEntry::Node { up: true, .. } => "a node answers".to_owned(),
+            WatchEntry::Node { up: false, why } => format!("no node answers: {why}"),
+            WatchEntry::Incident { incident, .. } => incident.words(),
             others => return others.words_of_others(),
         })
     }
@@ -374,8 +380,8 @@ impl Told {
     /// Of what others than the chain's own node told.
     fn words_of_others(&self) -> Option<String> {
         Some(match self {
-            Told::Endpoint { endpoint, is, text } => format!("{endpoint}: {is}: {text}"),
-            Told::Opinion {
+            WatchEntry::Endpoint { endpoint, is, text } => format!("{endpoint}: {is}: {text}"),
+            WatchEntry::Opinion {
                 block,
                 log,
                 endpoint,
@@ -390,7 +396,7 @@ impl Told {
                     "block {block} log {log}: {endpoint} says {other}, own verdict {own}{error}"
                 )
             }
-            Told::Reset {
+            WatchEntry::Reset {
                 source,
                 open,
                 why,
@@ -400,7 +406,7 @@ impl Told {
                 (false, Some(ms)) => format!("{source} is reliable again after {ms} ms: {why}"),
                 (false, None) => format!("{source} is reliable again: {why}"),
             },
-            Told::Fork {
+            WatchEntry::Fork {
                 node,
                 differs: true,
                 block,
@@ -408,23 +414,23 @@ impl Told {
                 let at = block.map_or(String::new(), |block| format!(" at block {block}"));
                 format!("node {node} follows another fork{at}")
             }
-            Told::Fork { node, .. } => format!("node {node} follows the chain again"),
-            Told::Header { block, hash, text } => {
+            WatchEntry::Fork { node, .. } => format!("node {node} follows the chain again"),
+            WatchEntry::Header { block, hash, text } => {
                 let hash = short(hash);
                 let why = text.as_ref();
                 why.map_or(format!("header of block {block} {hash}"), |why| {
                     format!("no header of block {block} {hash}: {why}")
                 })
             }
-            Told::SuperRoots {
+            WatchEntry::SuperRoots {
                 timestamp,
                 differ: true,
             } => format!("supernodes report different roots for timestamp {timestamp}"),
-            Told::SuperRoots { timestamp, .. } => {
+            WatchEntry::SuperRoots { timestamp, .. } => {
                 format!("supernodes report the same root again, at timestamp {timestamp}")
             }
-            Told::Check(check) => format!("{} ({})", check.words(), check.of()),
-            Told::ChecksMissing(missing) => missing.words(),
+            WatchEntry::Check(check) => format!("{} ({})", check.words(), check.of()),
+            WatchEntry::ChecksMissing(missing) => missing.words(),
             _ => return None,
         })
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry::{Status, Told};
-use crate::vocabulary::judging::{Judged, Judgement, Judging, Thing};
+use super::entry::{Status, WatchEntry};
+use crate::vocabulary::judging::{Judged, JudgedItem, Judgement, Judging};
 
 /// Gathers what the entries of one chain say.
 #[derive(Debug, Default)]
@@ -44,16 +44,18 @@ const BY_SETTINGS: [&str; 3] = ["unknown-chain", "expired", "inactive"];
 
 impl Judging for OfMessages {
     fn take(&mut self, line: &[u8], number: u64) {
-        match Told::read(line) {
-            Some(Told::BlockSeen { block, hash, .. }) => self.begin(block, hash),
-            Some(told @ (Told::Message(_) | Told::Malformed { .. })) => self.message(&told),
-            Some(Told::BlockRead { .. }) => self.end_block(),
-            Some(Told::Status(status)) => self.status(&status, line, number),
-            Some(Told::Orphan { block, hash, .. }) => {
+        match WatchEntry::read(line) {
+            Some(WatchEntry::BlockSeen { block, hash, .. }) => self.begin(block, hash),
+            Some(told @ (WatchEntry::Message(_) | WatchEntry::Malformed { .. })) => {
+                self.message(&told)
+            }
+            Some(WatchEntry::BlockRead { .. }) => self.end_block(),
+            Some(WatchEntry::Status(status)) => self.status(&status, line, number),
+            Some(WatchEntry::Orphan { block, hash, .. }) => {
                 let block = self.blocks.get_mut(&(block, hash));
                 block.into_iter().for_each(|block| block.gone = true);
             }
-            Some(Told::Settled { block }) => self.settle(block),
+            Some(WatchEntry::Settled { block }) => self.settle(block),
             _ => {}
         }
     }
@@ -78,13 +80,13 @@ impl Judging for OfMessages {
         let gone = heights.difference(&standing).copied().collect();
         let blocks = self.blocks.into_iter();
         let followed = blocks.filter(|(_, block)| block.whole && !block.gone);
-        let things = followed.flat_map(|((height, hash), block)| {
+        let items = followed.flat_map(|((height, hash), block)| {
             let settled = block.settled;
             let messages = block.messages.into_iter();
-            messages.map(move |(log, message)| thing(height, &hash, log, message, settled))
+            messages.map(move |(log, message)| item(height, &hash, log, message, settled))
         });
         Judged {
-            things: things.collect(),
+            items: items.collect(),
             gone,
         }
     }
@@ -104,13 +106,13 @@ impl OfMessages {
         self.blocks.get_mut(self.current.as_ref()?)
     }
 
-    fn message(&mut self, told: &Told) {
+    fn message(&mut self, told: &WatchEntry) {
         let (log, words) = match told {
-            Told::Message(message) => {
+            WatchEntry::Message(message) => {
                 let (log, tx, names) = (&message.log, &message.tx, message.names());
                 (log, format!("log {log} (tx {tx}), which names {names}"))
             }
-            Told::Malformed { log, tx, .. } => {
+            WatchEntry::Malformed { log, tx, .. } => {
                 (log, format!("log {log} (tx {tx}), which is not a message"))
             }
             _ => return,
@@ -153,7 +155,7 @@ impl OfMessages {
     }
 }
 
-fn thing(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> Thing {
+fn item(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> JudgedItem {
     let judgement = message.said.map(|said| Judgement {
         words: said.status.verdict(),
         is_final: settled && !said.unsure,
@@ -172,7 +174,7 @@ fn thing(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> 
         line: said.line,
         line_number: said.number,
     });
-    Thing {
+    JudgedItem {
         height,
         block: hash.to_owned(),
         number: log,
@@ -225,10 +227,10 @@ mod tests {
         ];
         for (behind, expected) in table {
             let judged = of(behind);
-            let [thing] = judged.things.as_slice() else {
+            let [item] = judged.items.as_slice() else {
                 panic!("{behind:?}: {judged:?}");
             };
-            let found = thing.judgement.as_ref();
+            let found = item.judgement.as_ref();
             let found = found.map(|said| (said.is.as_str(), said.is_final));
             assert_eq!(found, expected, "{behind:?}");
         }
@@ -239,7 +241,7 @@ mod tests {
         const FOUND: &str = r#"{"type":"status","block":7,"hash":"0xa","logs":[0],"is":"valid","named_hash":"0xb","at":1}"#;
         let by = |behind: &[&str]| {
             let judged = of(behind);
-            judged.things[0]
+            judged.items[0]
                 .judgement
                 .clone()
                 .and_then(|said| said.decided_by)
@@ -252,9 +254,9 @@ mod tests {
     #[test]
     fn a_block_that_is_gone_is_not_judged() {
         let judged = of(&[VALID, ORPHAN, SETTLED]);
-        assert_eq!((judged.things.len(), judged.gone), (0, vec![7]));
+        assert_eq!((judged.items.len(), judged.gone), (0, vec![7]));
         let again = r#"{"type":"block-seen","block":7,"hash":"0xa","parent":"0x9","timestamp":5}"#;
         let judged = of(&[VALID, ORPHAN, again, SETTLED]);
-        assert_eq!((judged.things.len(), judged.gone), (1, vec![]));
+        assert_eq!((judged.items.len(), judged.gone), (1, vec![]));
     }
 }

@@ -8,7 +8,7 @@ use haltbox_model::json;
 
 use super::opening::{DeliveryNumbers, Opening};
 use crate::values;
-use crate::vocabulary::{Course, Entry, Fault, Role, Steps};
+use crate::vocabulary::{Entry, EntryOrder, Fault, Role, Steps};
 
 /// How far a block is.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +113,7 @@ impl Crank {
     }
 }
 
-impl Course for OfKernel {
+impl EntryOrder for OfKernel {
     fn take(&mut self, entry: Entry<'_>) -> Option<Fault> {
         let Entry { line, role, .. } = entry;
         let fault = match role {
@@ -164,7 +164,7 @@ impl Course for OfKernel {
         *self = OfKernel::default();
     }
 
-    fn boxed(&self) -> Box<dyn Course> {
+    fn boxed(&self) -> Box<dyn EntryOrder> {
         Box::new(self.clone())
     }
 }
@@ -391,9 +391,9 @@ mod tests {
     }
 
     /// At which entry of a course something is wrong, and what.
-    fn faults(course: &str) -> Vec<(usize, String)> {
+    fn faults(entry_order: &str) -> Vec<(usize, String)> {
         let mut followed = OfKernel::default();
-        let words = course.split(' ').enumerate();
+        let words = entry_order.split(' ').enumerate();
         let told = words.filter_map(|(at, word)| {
             Some((
                 at,
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn what_a_kernel_writes_is_sound() {
-        for course in [
+        for entry_order in [
             "B1 I R1 C5 c5 C6 D6 l6 d6 c6 r I R1 C7 c7 r E1",
             // A recording that begins inside a crank, or inside a run.
             "d6 c6 C7 c7 r E1 B2 R2 C8 c8 r E2",
@@ -426,7 +426,7 @@ mod tests {
             // Died in a crank, and executed again.
             "B1 R1 C5 D5 B1 R1 C5 D5 d5 c5 r E1",
         ] {
-            assert_eq!(faults(course), [], "{course}");
+            assert_eq!(faults(entry_order), [], "{entry_order}");
         }
     }
 
@@ -462,9 +462,9 @@ mod tests {
 
     #[test]
     fn heights_and_cranks_are_counted_on_from_block_to_block() {
-        let goes_back = |course: &str| {
+        let goes_back = |entry_order: &str| {
             let mut followed = OfKernel::default();
-            let back = course.split(' ').map(|word| {
+            let back = entry_order.split(' ').map(|word| {
                 let line = entry(word);
                 let entry = Entry::new(&SwingSet, line.as_bytes());
                 let back = followed.goes_back(entry);
@@ -473,7 +473,7 @@ mod tests {
             });
             back.flatten().count()
         };
-        for (course, times) in [
+        for (entry_order, times) in [
             ("c9 r E1 B2 R2 C5 c5 C6 c6", 1),
             ("c9 r E1 B2 E2 B3 R3 C5 c5", 1),
             ("c9 r E1 B2 R2 C12 c12", 0),
@@ -485,13 +485,13 @@ mod tests {
             ("B1 E1 B2 E2 B3 E3 B1 E1 B2 E2 B3 E3 B4 E4", 0),
             ("B1 E1 B2 E2 B5 E5 B6 E6 B3 E3 B4 E4", 1),
         ] {
-            assert_eq!(goes_back(course), times, "{course}");
+            assert_eq!(goes_back(entry_order), times, "{entry_order}");
         }
     }
 
     #[test]
     fn what_was_lost_moved_or_mixed_is_told_where_it_stands() {
-        for (course, at, why) in [
+        for (entry_order, at, why) in [
             ("B1 R1 C5 c5 C7 c7 r E1", 4, "crank 7 follows crank 5"),
             ("B1 R1 C5 c5 r R1 C5 c5 r E1", 6, "crank 5 follows crank 5"),
             ("B1 R1 C5 D5 C6 c6", 4, "a crank begins inside a crank"),
@@ -551,9 +551,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                faults(course).first(),
+                faults(entry_order).first(),
                 Some(&(at, why.to_owned())),
-                "{course}"
+                "{entry_order}"
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use haltbox_cli::commands::{fingerprint, party};
+use haltbox_cli::commands::{fingerprint, recording};
 use haltbox_reader::compare::diff::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::compare::verdict::Verdict;
@@ -74,7 +74,7 @@ fn block(height: u64, chance: &mut Chance) -> String {
 }
 
 fn compared(a: &Path, b: &Path) -> Finding {
-    let [a, b] = [a, b].map(|path| party(path, Some("host")).expect("a source"));
+    let [a, b] = [a, b].map(|path| recording(path, Some("host")).expect("a source"));
     diff(&a, &b).expect("a comparison")
 }
 
@@ -113,7 +113,7 @@ fn fingerprints_never_contradict_their_recordings() {
         let prints = [at("a.print"), at("b.print")];
         for ((path, print), words) in paths.iter().zip(&prints).zip(&words) {
             write(path, words);
-            let made = fingerprint::make(&party(path, Some("host")).expect("a source"));
+            let made = fingerprint::make(&recording(path, Some("host")).expect("a source"));
             std::fs::write(print, made.expect("a fingerprint").bytes).expect("written");
         }
         let [a, b] = &paths;

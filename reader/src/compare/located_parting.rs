@@ -4,23 +4,23 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::classify::Case;
+use super::classify::ClassifyInput;
 use super::evidence::{self, Evidence};
-use super::pair::{self, Comparison, Known, Rises, TapeReader};
+use super::pair::{self, Comparison, HeightRuns, Known, TraceReader};
 use super::parting::Parting;
-use super::party::{Party, Reading};
+use super::recording::{Reading, Recording};
 use crate::source::Blocks;
 
 /// Rises of one source that are compared where its node went back, the last ones.
 const RISES: usize = 4;
 
-/// Two tapes and what stands where they part.
-pub struct Settled {
-    /// The tapes side by side.
+/// Two traces and what stands where they part.
+pub struct LocatedParting {
+    /// The traces side by side.
     pub comparison: Comparison,
     /// The entries at the parting, if there is one and both sides have entries.
     pub evidence: Option<[Evidence; 2]>,
-    /// Of sources whose nodes went back, the rises that were compared here are not
+    /// Of sources whose nodes went back, the runs that were compared here are not
     /// the last ones: what stands is equal.
     pub earlier: bool,
     /// What stands is equal, and what was executed before it was not compared: the boxes are
@@ -37,32 +37,32 @@ pub struct Settled {
 ///
 /// # Errors
 /// What reading gives.
-pub fn settle(a: &Party, b: &Party) -> io::Result<Settled> {
-    let first = of_rises(a, b, [Rises::One(0), Rises::One(0)])?;
+pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
+    let first = of_rises(a, b, [HeightRuns::One(0), HeightRuns::One(0)])?;
     let of = [0, 1].map(|side| &first.comparison.sides[side].executions);
-    let counts = of.map(|of| of.rises);
+    let counts = of.map(|of| of.height_runs);
     if counts.iter().all(|count| *count <= 1) {
         return Ok(first);
     }
-    let known = of.iter().all(|of| of.rises == of.starts.len());
-    let standing = known.then(|| of.map(|of| Rises::standing(&of.starts)));
-    let settled = of_many(a, b, standing, counts)?.unwrap_or(first);
-    let [of_a, of_b] = settled.readings;
+    let known = of.iter().all(|of| of.height_runs == of.starts.len());
+    let standing = known.then(|| of.map(|of| HeightRuns::standing(&of.starts)));
+    let located = of_many(a, b, standing, counts)?.unwrap_or(first);
+    let [of_a, of_b] = located.readings;
     a.read_as(of_a);
     b.read_as(of_b);
-    Ok(settled)
+    Ok(located)
 }
 
-/// Compares what stands of two sources, then their rises one by one, until something
+/// Compares what stands of two sources, then their runs one by one, until something
 /// differs.
 fn of_many(
-    a: &Party,
-    b: &Party,
-    standing: Option<[Rises; 2]>,
+    a: &Recording,
+    b: &Recording,
+    standing: Option<[HeightRuns; 2]>,
     counts: [usize; 2],
-) -> io::Result<Option<Settled>> {
-    let mut best: Option<Settled> = None;
-    // The last rises stand whole: they are not compared again.
+) -> io::Result<Option<LocatedParting>> {
+    let mut best: Option<LocatedParting> = None;
+    // The last runs stand whole: they are not compared again.
     let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
         let found = of_rises(a, b, standing)?;
@@ -70,10 +70,10 @@ fn of_many(
             return Ok(Some(found));
         }
         let goes_back = [(a, counts[0]), (b, counts[1])].into_iter();
-        let mut goes_back = goes_back.filter(|(_, rises)| *rises > 1);
-        if goes_back.all(|(party, _)| is_of_one_execution(party)) {
+        let mut goes_back = goes_back.filter(|(_, height_runs)| *height_runs > 1);
+        if goes_back.all(|(recording, _)| is_of_one_execution(recording)) {
             let stands = true;
-            return Ok(Some(Settled { stands, ..found }));
+            return Ok(Some(LocatedParting { stands, ..found }));
         }
         best = Some(found);
     }
@@ -82,14 +82,14 @@ fn of_many(
         return Ok(best);
     }
     for pairs in pairs_of_rises(counts).into_iter().skip(compared) {
-        let mut parted: Option<Settled> = None;
+        let mut parted: Option<LocatedParting> = None;
         for [one, other] in pairs {
-            let found = of_rises(a, b, [Rises::One(one), Rises::One(other)])?;
+            let found = of_rises(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
             if let Some(place) = place(&found.comparison) {
                 let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
                 if before.is_none_or(|before| place < before) {
                     let earlier = [one + 1, other + 1] != counts;
-                    parted = Some(Settled { earlier, ..found });
+                    parted = Some(LocatedParting { earlier, ..found });
                 }
             } else if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
                 best = Some(found);
@@ -104,8 +104,11 @@ fn of_many(
 
 /// A box of a block that its node executed once: one that was put back to an older state
 /// is not accused, in all later boxes, of what it recovered from.
-fn is_of_one_execution(party: &Party) -> bool {
-    let Some((about, Blocks::Told(blocks))) = party.source.about().zip(Some(party.source.blocks()))
+fn is_of_one_execution(recording: &Recording) -> bool {
+    let Some((about, Blocks::Told(blocks))) = recording
+        .source
+        .about()
+        .zip(Some(recording.source.blocks()))
     else {
         return false;
     };
@@ -114,9 +117,9 @@ fn is_of_one_execution(party: &Party) -> bool {
 }
 
 /// Which of two comparisons that found nothing tells more, whichever source was named
-/// first. What is broken in one rise, or cannot be compared, is not equal because
+/// first. What is broken in one run, or cannot be compared, is not equal because
 /// another one is.
-fn rank(of: &Settled) -> impl Ord + use<> {
+fn rank(of: &LocatedParting) -> impl Ord + use<> {
     let comparison = &of.comparison;
     let open = comparison.is_broken() || comparison.apart > 0;
     let [one, other] = &comparison.sides;
@@ -129,7 +132,7 @@ fn rank(of: &Settled) -> impl Ord + use<> {
     )
 }
 
-/// The rises to be compared, the last ones first: those that stand equally far from the
+/// The runs to be compared, the last ones first: those that stand equally far from the
 /// last ones go together, whichever source was named first.
 fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
     let of = counts.map(|count| count.min(RISES));
@@ -143,7 +146,7 @@ fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
     (0..of[0] + of[1] - 1).map(at).collect()
 }
 
-/// Where two tapes part.
+/// Where two traces part.
 fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     let parting = comparison.parting.as_ref();
     let parting = parting.map(|parting| (parting.a.0.height, parting.a.1.min(parting.b.1)));
@@ -151,30 +154,34 @@ fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     parting.or_else(|| activity.map(|of| (of.height, of.before as usize)))
 }
 
-fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
+fn of_rises(
+    a: &Recording,
+    b: &Recording,
+    height_runs: [HeightRuns; 2],
+) -> io::Result<LocatedParting> {
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
-    // They were compared with other sources before, or in other rises.
+    // They were compared with other sources before, or in other runs.
     a.read_by_bytes();
     b.read_by_bytes();
     loop {
-        let [of_a, of_b] = rises.clone();
+        let [of_a, of_b] = height_runs.clone();
         let comparison = std::thread::scope(|scope| {
-            let left = TapeReader::start(scope, a, of_a);
-            let right = TapeReader::start(scope, b, of_b);
+            let left = TraceReader::start(scope, a, of_a);
+            let right = TraceReader::start(scope, b, of_b);
             pair::compare(left, right, &known)
         })?;
-        let settled = |comparison, evidence| Settled {
+        let located = |comparison, evidence| LocatedParting {
             comparison,
             evidence,
             earlier: false,
             stands: false,
             same_values,
-            readings: [a, b].map(Party::reading),
+            readings: [a, b].map(Recording::reading),
         };
         if a.source.is_fingerprint() || b.source.is_fingerprint() {
-            return Ok(settled(comparison, None));
+            return Ok(located(comparison, None));
         }
         if read_otherwise([a, b], &comparison) {
             same_values = false;
@@ -193,10 +200,10 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
             continue;
         }
         let Some(parting) = &comparison.parting else {
-            return Ok(settled(comparison, None));
+            return Ok(located(comparison, None));
         };
         let found = gather(a, b, parting)?;
-        if !a.is_by_value() && case(a, parting, &found, &comparison).is_equal_by_value() {
+        if !a.is_by_value() && classify_input(a, parting, &found, &comparison).is_equal_by_value() {
             same_values = true;
             a.read_by_value();
             b.read_by_value();
@@ -204,16 +211,18 @@ fn of_rises(a: &Party, b: &Party, rises: [Rises; 2]) -> io::Result<Settled> {
             known.clear();
             continue;
         }
-        return Ok(settled(comparison, Some(found)));
+        return Ok(located(comparison, Some(found)));
     }
 }
 
 /// Whether both have to be read in another way than they were, by what that told.
-fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
+fn read_otherwise(recordings: [&Recording; 2], comparison: &Comparison) -> bool {
     let any = |tells: &dyn Fn(&pair::Coverage) -> bool| comparison.sides.iter().any(tells);
     let parted = comparison.parting.is_some();
-    if !parties[0].is_told() && any(&|side| side.summary.wrapped > 0) {
-        parties.iter().for_each(|party| party.read_as_told());
+    if !recordings[0].is_told() && any(&|side| side.summary.wrapped > 0) {
+        recordings
+            .iter()
+            .for_each(|recording| recording.read_as_told());
         return true;
     }
     // Another writer may have written the heights otherwise, or what stands behind the
@@ -221,21 +230,28 @@ fn read_otherwise(parties: [&Party; 2], comparison: &Comparison) -> bool {
     let by_value = |side: &pair::Coverage| {
         side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
     };
-    if !parties[0].is_by_value() && any(&by_value) {
-        parties.iter().for_each(|party| party.read_by_value());
+    if !recordings[0].is_by_value() && any(&by_value) {
+        recordings
+            .iter()
+            .for_each(|recording| recording.read_by_value());
         return true;
     }
     false
 }
 
 /// Whether the entries that both have of a crank differ.
-fn differs(a: &Party, b: &Party, doubt: &Parting, comparison: &Comparison) -> io::Result<bool> {
+fn differs(
+    a: &Recording,
+    b: &Recording,
+    doubt: &Parting,
+    comparison: &Comparison,
+) -> io::Result<bool> {
     let found = gather(a, b, doubt)?;
-    Ok(case(a, doubt, &found, comparison).differs_in_part())
+    Ok(classify_input(a, doubt, &found, comparison).differs_in_part())
 }
 
 /// The entries around a place.
-pub(super) fn gather(a: &Party, b: &Party, at: &Parting) -> io::Result<[Evidence; 2]> {
+pub(super) fn gather(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[Evidence; 2]> {
     both(
         || evidence::gather(a, &at.a.0, at.a.1),
         || evidence::gather(b, &at.b.0, at.b.1),
@@ -243,15 +259,15 @@ pub(super) fn gather(a: &Party, b: &Party, at: &Parting) -> io::Result<[Evidence
 }
 
 /// The case of a parting.
-pub fn case<'a>(
-    a: &'a Party,
+pub fn classify_input<'a>(
+    a: &'a Recording,
     parting: &'a Parting,
     evidence: &'a [Evidence; 2],
     comparison: &'a Comparison,
-) -> Case<'a> {
+) -> ClassifyInput<'a> {
     let [of_a, of_b] = evidence;
     let [one, other] = &comparison.sides;
-    Case {
+    ClassifyInput {
         profile: &a.profile,
         vocabulary: a.vocabulary,
         by_value: a.is_by_value(),

@@ -9,7 +9,7 @@ use super::{BYTES, FOUND, Transactions, VALUE};
 use crate::values;
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::entry::{self, type_of};
-use crate::vocabulary::trace::{Trace, Traced, Weight};
+use crate::vocabulary::step_tracker::{StepKind, StepTracker, TrackedStep};
 
 /// Iterators of one block that are remembered: what of more of them gives is compared as
 /// it stands.
@@ -22,35 +22,35 @@ pub struct Operations {
     iterators: BTreeMap<(Option<u64>, u64), (Vec<u8>, u64)>,
 }
 
-impl Trace for Operations {
+impl StepTracker for Operations {
     fn begins(&mut self) {
         self.iterators.clear();
     }
 
-    fn step(&mut self, canonical: &[u8]) -> Option<Traced> {
-        let kind = type_of(canonical);
-        let weight = match &*kind {
-            "op-read" | "op-has" | "op-next" | "op-iterate" => Weight::Read,
-            "op-write" | "op-delete" => Weight::Write,
+    fn step(&mut self, canonical: &[u8]) -> Option<TrackedStep> {
+        let entry_type = type_of(canonical);
+        let kind = match &*entry_type {
+            "op-read" | "op-has" | "op-next" | "op-iterate" => StepKind::Read,
+            "op-write" | "op-delete" => StepKind::Write,
             // What an application says that happened: no header is made of it.
-            "step-events" => Weight::Told,
-            "step-set" | "step-unset" => Weight::Left,
-            "tx-begin" => Weight::Place,
-            "tx-result" => Weight::Result,
-            other if other.starts_with("step-") => Weight::Outcome,
+            "step-events" => StepKind::Told,
+            "step-set" | "step-unset" => StepKind::Left,
+            "tx-begin" => StepKind::Place,
+            "tx-result" => StepKind::Result,
+            other if other.starts_with("step-") => StepKind::Outcome,
             _ => return None,
         };
         let store = json::find(canonical, b"store").and_then(json::read_str);
-        let stream = match (weight, store) {
-            (Weight::Read | Weight::Write, Some(store)) => operations_of(&store),
-            (Weight::Left, Some(store)) => format!("writes of store {store}"),
+        let stream = match (kind, store) {
+            (StepKind::Read | StepKind::Write, Some(store)) => operations_of(&store),
+            (StepKind::Left, Some(store)) => format!("writes of store {store}"),
             // A node that is asked by RPC may not tell of every store.
-            (Weight::Outcome, Some(store)) => format!("{kind} {store}"),
-            _ => kind.to_string(),
+            (StepKind::Outcome, Some(store)) => format!("{entry_type} {store}"),
+            _ => entry_type.to_string(),
         };
         let root_of = Transactions.root_of(canonical);
         let bare = (&Transactions as &dyn Vocabulary).without_own_numbers(canonical);
-        let asks = match &*kind {
+        let asks = match &*entry_type {
             "op-read" | "op-has" => Some(without(&bare, &[VALUE, FOUND])),
             "op-next" => self.goes_on(canonical),
             "op-iterate" => {
@@ -66,9 +66,9 @@ impl Trace for Operations {
             "step-set" | "step-unset" => Some(without(&bare, &["type", VALUE, BYTES])),
             _ => None,
         };
-        Some(Traced {
+        Some(TrackedStep {
             stream,
-            weight,
+            kind,
             root_of: root_of.as_deref().map(operations_of),
             bare,
             asks,
@@ -150,34 +150,34 @@ mod tests {
         let mut operations = Operations::default();
         let mut stream = |line: &str| {
             let step = operations.step(line.as_bytes());
-            step.map(|step| (step.stream, step.weight))
+            step.map(|step| (step.stream, step.kind))
         };
         let table = [
             (
                 r#"{"type":"op-write","op":1,"store":"bank","key":"01"}"#,
-                Some(("store bank", Weight::Write)),
+                Some(("store bank", StepKind::Write)),
             ),
             (
                 r#"{"type":"tx-begin","tx":0}"#,
-                Some(("tx-begin", Weight::Place)),
+                Some(("tx-begin", StepKind::Place)),
             ),
             (
                 r#"{"type":"tx-result","tx":0,"code":0}"#,
-                Some(("tx-result", Weight::Result)),
+                Some(("tx-result", StepKind::Result)),
             ),
             (
                 r#"{"type":"step-mine","store":"x"}"#,
-                Some(("step-mine x", Weight::Outcome)),
+                Some(("step-mine x", StepKind::Outcome)),
             ),
             (
                 r#"{"type":"step-set","store":"bank","key":"01"}"#,
-                Some(("writes of store bank", Weight::Left)),
+                Some(("writes of store bank", StepKind::Left)),
             ),
             (r#"{"type":"tx-input","tx":0}"#, None),
             (r#"{"type":"end-block","height":1}"#, None),
         ];
         for (line, expected) in table {
-            let expected = expected.map(|(stream, weight)| (stream.to_owned(), weight));
+            let expected = expected.map(|(stream, kind)| (stream.to_owned(), kind));
             assert_eq!(stream(line), expected, "{line}");
         }
     }

@@ -8,8 +8,8 @@ use haltbox_format::{AppHash, BlockHash, BoxName, Digest, Lane, Stream};
 use haltbox_model::{Event, Profile, SlogRules};
 use serde::Serialize;
 
-use crate::attribution::Place;
-use crate::block_index::KnownBlock;
+use crate::attribution::Attribution;
+use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
 use crate::execution::{Execution, MissingRecords};
 use crate::repeats::Repeats;
@@ -84,7 +84,7 @@ pub struct Row {
 
 /// What a source holds.
 #[derive(Debug, Serialize)]
-pub struct Survey {
+pub struct SourceSummary {
     /// Blocks, in the order of their entries.
     pub blocks: Vec<Row>,
     /// Slog entries within what is covered.
@@ -132,9 +132,9 @@ fn texts<S: serde::Serializer>(holes: &[Hole], s: S) -> Result<S::Ok, S::Error> 
     s.collect_seq(holes.iter().map(|hole| &hole.text))
 }
 
-impl Survey {
-    fn new(vocabulary: &'static dyn Vocabulary) -> Survey {
-        Survey {
+impl SourceSummary {
+    fn new(vocabulary: &'static dyn Vocabulary) -> SourceSummary {
+        SourceSummary {
             blocks: Vec::new(),
             records: 0,
             bytes: 0,
@@ -169,36 +169,36 @@ impl Survey {
     ///
     /// # Errors
     /// What reading gives.
-    pub fn of(source: &Source, profile: &Profile) -> io::Result<Survey> {
-        let mut survey = Survey::new(vocabulary::of(profile));
+    pub fn of(source: &Source, profile: &Profile) -> io::Result<SourceSummary> {
+        let mut source_summary = SourceSummary::new(vocabulary::of(profile));
         let everything = Selection::default();
         let mut selector = Selector::new(&everything, profile, source.blocks());
         let mut last: Option<usize> = None;
         source.read(profile, &mut |item| {
             match item {
-                Item::Line(line) if survey.is_repeat(&line, last) => {}
-                Item::Line(line) => selector.line(&line, &mut |picked| {
-                    survey.line(&picked.line, picked.place, profile, &mut last);
+                Item::Line(line) if source_summary.is_repeat(&line, last) => {}
+                Item::Line(line) => selector.line(&line, &mut |selected| {
+                    source_summary.line(&selected.line, selected.place, profile, &mut last);
                     Ok(())
                 })?,
                 Item::Hole(hole) => {
                     selector.hole(&hole);
-                    survey.hole(hole, last);
+                    source_summary.hole(hole, last);
                 }
             }
             Ok(true)
         })?;
-        selector.finish(&mut |picked| {
-            survey.line(&picked.line, picked.place, profile, &mut last);
+        selector.finish(&mut |selected| {
+            source_summary.line(&selected.line, selected.place, profile, &mut last);
             Ok(())
         })?;
         let told = match (selector.derived(), source.blocks()) {
-            (Some(life), _) => life.blocks().iter().map(KnownBlock::by_lines).collect(),
+            (Some(life), _) => life.blocks().iter().map(IndexedBlock::by_lines).collect(),
             (None, Blocks::Told(blocks)) => blocks,
             (None, Blocks::Untold) => Vec::new(),
         };
-        survey.finish(told);
-        Ok(survey)
+        source_summary.finish(told);
+        Ok(source_summary)
     }
 
     /// The line before, sent again by something behind the host: it would begin or end
@@ -215,7 +215,13 @@ impl Survey {
         repeat
     }
 
-    fn line(&mut self, line: &Line<'_>, place: Place, profile: &Profile, last: &mut Option<usize>) {
+    fn line(
+        &mut self,
+        line: &Line<'_>,
+        place: Attribution,
+        profile: &Profile,
+        last: &mut Option<usize>,
+    ) {
         if line.stream == Stream::Node {
             self.node_records += 1;
             return;
@@ -272,14 +278,14 @@ impl Survey {
         }
     }
 
-    fn finish(&mut self, told: Vec<KnownBlock>) {
-        let told: HashMap<Attempt, KnownBlock> = told.into_iter().map(|b| (b.of, b)).collect();
+    fn finish(&mut self, told: Vec<IndexedBlock>) {
+        let told: HashMap<Attempt, IndexedBlock> = told.into_iter().map(|b| (b.of, b)).collect();
         for row in &mut self.blocks {
             let of = Attempt {
                 height: row.height,
                 attempt: row.attempt,
             };
-            let untold = KnownBlock::untold(of);
+            let untold = IndexedBlock::untold(of);
             let known = told.get(&of).unwrap_or(&untold);
             row.learn(known);
             let execution = row.execution.take();
@@ -369,7 +375,7 @@ impl Row {
     }
 
     /// Takes over what the source tells.
-    fn learn(&mut self, block: &KnownBlock) {
+    fn learn(&mut self, block: &IndexedBlock) {
         self.state = block.state;
         self.app_hash = block.app_hash;
         self.network_app_hash = block.network;

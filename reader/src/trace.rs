@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use haltbox_format::{AppHash, Digest};
 
-use crate::block_inputs::Given;
+use crate::block_inputs::BlockInputs;
 use crate::carrier::Carrier;
-use crate::vocabulary::trace::Weight;
+use crate::vocabulary::step_tracker::StepKind;
 
 /// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
 /// the activityhash left out because it is derived.
@@ -48,7 +48,7 @@ impl What {
     pub fn is_of_outcome(&self) -> bool {
         match self {
             What::Entry => true,
-            What::Step(step) => step.weight == Weight::Outcome,
+            What::Step(step) => step.kind == StepKind::Outcome,
             _ => false,
         }
     }
@@ -60,7 +60,7 @@ pub struct Step {
     /// What a recording has as a whole or not at all.
     pub stream: StreamId,
     /// What it is to the block's outcome.
-    pub weight: Weight,
+    pub kind: StepKind,
     /// A phase of the block begins with it.
     pub begins_phase: bool,
     /// Digest of its canonical line without the numbers that others shift.
@@ -124,8 +124,8 @@ impl Unit {
 
     /// It reads or writes.
     pub fn is_operation(&self) -> bool {
-        let weight = self.step().map(|step| step.weight);
-        matches!(weight, Some(Weight::Read | Weight::Write))
+        let kind = self.step().map(|step| step.kind);
+        matches!(kind, Some(StepKind::Read | StepKind::Write))
     }
 
     /// Number, if it is a crank.
@@ -139,7 +139,7 @@ impl Unit {
 
 /// One execution of one height.
 #[derive(Clone, Debug, Default)]
-pub struct BlockTape {
+pub struct BlockTrace {
     /// Height.
     pub height: u64,
     /// Which execution of it in this source, from 1.
@@ -176,7 +176,7 @@ pub struct BlockTape {
     /// This node's AppHash after it, where its own entries tell it.
     pub app_hash: Option<AppHash>,
     /// What it was given.
-    pub given: Given,
+    pub given: BlockInputs,
 }
 
 /// An activityhash that does not follow from the one before.
@@ -191,9 +191,9 @@ pub struct ChainBreak {
     pub in_run: bool,
 }
 
-impl BlockTape {
+impl BlockTrace {
     /// The other one asks for, or writes to, what the step at this place does.
-    pub fn is_asked_at(&self, at: usize, other: &BlockTape) -> bool {
+    pub fn is_asked_at(&self, at: usize, other: &BlockTrace) -> bool {
         let asks = |unit: &Unit| unit.step().and_then(|step| step.asks);
         let own = self.units.get(at).and_then(asks);
         own.is_some() && other.units.iter().any(|unit| asks(unit) == own)
@@ -205,7 +205,7 @@ impl BlockTape {
         let is_told = |root: &&Root| told.is_some_and(|step| step.bare == root.says);
         let root = self.roots.iter().find(is_told);
         let writes = |step: &Step| {
-            step.weight == Weight::Write && root.is_some_and(|root| root.stream == step.stream)
+            step.kind == StepKind::Write && root.is_some_and(|root| root.stream == step.stream)
         };
         self.units.iter().filter_map(Unit::step).any(writes)
     }
@@ -360,25 +360,25 @@ impl Summary {
 
 /// What becomes of what was executed so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Durability {
     /// It is durable.
     Committed,
     /// What was executed since the last commit never happened.
-    ThrownAway,
+    Discarded,
     /// Something is missing, or the node went back to an older state: what was
     /// known before may not hold.
     Unknown,
 }
 
-/// Takes what is found while a source is cut into a tape.
-pub trait Finds {
+/// Takes what is found while a source is cut into a trace.
+pub trait TraceSink {
     /// A whole execution or a part of one. False ends the reading.
-    fn block(&mut self, block: BlockTape) -> bool;
+    fn block(&mut self, block: BlockTrace) -> bool;
     /// A canonical line: the execution and unit that it belongs to, and its
     /// number in the slog, from 1.
     fn line(&mut self, _ordinal: u64, _unit: usize, _line: &[u8], _number: u64) {}
     /// What was executed before the next line stands, or does not.
-    fn turn(&mut self, _turn: Turn) {}
+    fn durability(&mut self, _turn: Durability) {}
     /// Any slog line, before what it means is known.
     fn any_line(&mut self, _line: &[u8], _number: u64) {}
 }
@@ -393,13 +393,13 @@ mod tests {
             digest: [0; 16],
             what: What::Entry,
         };
-        let block = |begun, ended, narrow, hole| BlockTape {
+        let block = |begun, ended, narrow, hole| BlockTrace {
             begun,
             ended,
             narrow,
             holes: vec![hole],
             units: vec![unit; 3],
-            ..BlockTape::default()
+            ..BlockTrace::default()
         };
         assert!(block(true, true, false, 0).has_hole_inside());
         assert!(block(true, false, false, 2).has_hole_inside());

@@ -9,8 +9,8 @@ use haltbox_format::blackbox::{
 use super::damage::Damage;
 use super::extent::{Extent, ExtentKind, magic, skippable};
 use super::inflate::Inflate;
-use super::proof;
 use super::source::{Source, Window};
+use super::verify_frame;
 
 /// Work that may be spent on places that turn out to be no frames, in block
 /// headers looked at; a file made of false starts must not cost its square.
@@ -22,8 +22,8 @@ const SCAN_LEN: usize = 1 << 20;
 const EXTENTS_MAX: usize = 1 << 20;
 
 /// Divides the whole file into frames and damage.
-pub(super) fn walk(source: &Source) -> Vec<Extent> {
-    let mut walk = Walk {
+pub(super) fn frame_scan(source: &Source) -> Vec<Extent> {
+    let mut frame_scan = FrameScan {
         source,
         window: Window::new(source),
         budget: BUDGET,
@@ -32,14 +32,14 @@ pub(super) fn walk(source: &Source) -> Vec<Extent> {
     let mut at = 0;
     while at < source.len() {
         let full = extents.len() >= EXTENTS_MAX;
-        let frame = if full { None } else { walk.frame_at(at) };
+        let frame = if full { None } else { frame_scan.frame_at(at) };
         let frame = frame.unwrap_or_else(|| {
             let end = if full {
                 source.len()
             } else {
-                walk.resync(at + 1)
+                frame_scan.resync(at + 1)
             };
-            Extent::new(at, end - at, ExtentKind::Damaged(walk.why(at, end)))
+            Extent::new(at, end - at, ExtentKind::Damaged(frame_scan.why(at, end)))
         });
         at = frame.end();
         extents.push(frame);
@@ -62,13 +62,13 @@ fn missing_end(source: &Source, extents: &[Extent]) -> Option<Extent> {
     (!damaged && !extents.iter().any(ends)).then(|| Extent::new(source.len(), 0, cut))
 }
 
-struct Walk<'a> {
+struct FrameScan<'a> {
     source: &'a Source,
     window: Window<'a>,
     budget: u64,
 }
 
-impl Walk<'_> {
+impl FrameScan<'_> {
     /// The frame that begins here, if its structure holds and either another
     /// frame (or the end) follows or its content proves it: the frame before a
     /// damaged one is sound, a frame whose length is damaged is not.
@@ -120,14 +120,17 @@ impl Walk<'_> {
         if frame.len > limit {
             return false;
         }
-        let (proof, bytes) = match frame.kind {
-            ExtentKind::Tagged(_) => (proof::prove_tagged(self.source, frame).is_ok(), frame.len),
+        let (proved, bytes) = match frame.kind {
+            ExtentKind::Tagged(_) => (
+                verify_frame::prove_tagged(self.source, frame).is_ok(),
+                frame.len,
+            ),
             ExtentKind::Slog => self.decompresses(frame, limit),
             ExtentKind::SeekTable => (self.has_footer(frame), FOOTER_LEN as u64),
             _ => (false, 0),
         };
         self.budget = self.budget.saturating_sub(1 + bytes / PROOF_STEP);
-        proof
+        proved
     }
 
     /// A seek table that something was appended to.
@@ -141,7 +144,7 @@ impl Walk<'_> {
         let Ok(mut inflate) = Inflate::new() else {
             return (false, 0);
         };
-        match proof::decompress(self.source, frame, &mut inflate, limit) {
+        match verify_frame::decompress(self.source, frame, &mut inflate, limit) {
             Ok(content) => (true, content.bytes),
             Err(Damage::Size { found, .. }) => (false, found.min(limit)),
             Err(_) => (false, frame.len),

@@ -4,21 +4,21 @@
 use std::fmt;
 
 /// Follows the entries of a block.
-pub trait Trace: fmt::Debug + Send {
+pub trait StepTracker: fmt::Debug + Send {
     /// A block begins.
     fn begins(&mut self);
 
     /// What an entry is; `None`: every recording has it, and it is compared as it stands.
-    fn step(&mut self, canonical: &[u8]) -> Option<Traced>;
+    fn step(&mut self, canonical: &[u8]) -> Option<TrackedStep>;
 }
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traced {
+pub struct TrackedStep {
     /// What a recording has as a whole or not at all: a store, or a type of entries.
     pub stream: String,
     /// What it is to the block's outcome.
-    pub weight: Weight,
+    pub kind: StepKind,
     /// The stream of the operations of what it tells the root of.
     pub root_of: Option<String>,
     /// The step without the numbers that others shift.
@@ -30,7 +30,7 @@ pub struct Traced {
 
 /// What a step is to the outcome of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub enum StepKind {
     /// It tells how the outcome came about, and is no part of it.
     Read,
     /// It makes the state.

@@ -6,7 +6,7 @@ use super::side::Side;
 
 /// What stands at the place where two lists part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ListDifference {
     /// So many are on this side alone; behind them both go on together.
     Only(Side, usize),
     /// What stands here on either side follows on the other.
@@ -16,22 +16,22 @@ pub enum Standing {
 }
 
 /// How two lists whose first elements differ stand.
-pub fn standing<T: PartialEq>(a: &[T], b: &[T]) -> Standing {
+pub fn list_difference<T: PartialEq>(a: &[T], b: &[T]) -> ListDifference {
     let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
         return match (a.is_empty(), b.is_empty()) {
-            (false, true) => Standing::Only(Side::A, a.len()),
-            (true, false) => Standing::Only(Side::B, b.len()),
-            _ => Standing::Other,
+            (false, true) => ListDifference::Only(Side::A, a.len()),
+            (true, false) => ListDifference::Only(Side::B, b.len()),
+            _ => ListDifference::Other,
         };
     };
     let more_on_a = count(a, first_a) > count(b, first_a);
     let more_on_b = count(b, first_b) > count(a, first_b);
     let at = |list: &[T], wanted: &T| list.iter().position(|found| found == wanted);
     match (more_on_a, more_on_b) {
-        (true, false) => Standing::Only(Side::A, at(a, first_b).unwrap_or(1)),
-        (false, true) => Standing::Only(Side::B, at(b, first_a).unwrap_or(1)),
-        (false, false) => Standing::Moved,
-        (true, true) => Standing::Other,
+        (true, false) => ListDifference::Only(Side::A, at(a, first_b).unwrap_or(1)),
+        (false, true) => ListDifference::Only(Side::B, at(b, first_a).unwrap_or(1)),
+        (false, false) => ListDifference::Moved,
+        (true, true) => ListDifference::Other,
     }
 }
 
@@ -46,23 +46,31 @@ mod tests {
     #[test]
     fn what_is_said_of_two_is_said_of_them_turned_round() {
         let table = [
-            ("xab", "ab", Standing::Only(Side::A, 1)),
-            ("xyab", "ab", Standing::Only(Side::A, 2)),
-            ("aab", "b", Standing::Only(Side::A, 2)),
-            ("x", "", Standing::Only(Side::A, 1)),
-            ("ab", "ba", Standing::Moved),
-            ("abz", "bac", Standing::Moved),
-            ("xab", "yab", Standing::Other),
+            ("xab", "ab", ListDifference::Only(Side::A, 1)),
+            ("xyab", "ab", ListDifference::Only(Side::A, 2)),
+            ("aab", "b", ListDifference::Only(Side::A, 2)),
+            ("x", "", ListDifference::Only(Side::A, 1)),
+            ("ab", "ba", ListDifference::Moved),
+            ("abz", "bac", ListDifference::Moved),
+            ("xab", "yab", ListDifference::Other),
             // One more of what both have.
-            ("xyx", "yx", Standing::Only(Side::A, 1)),
+            ("xyx", "yx", ListDifference::Only(Side::A, 1)),
         ];
         for (a, b, expected) in table {
-            assert_eq!(standing(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+            assert_eq!(
+                list_difference(a.as_bytes(), b.as_bytes()),
+                expected,
+                "{a} {b}"
+            );
             let turned = match expected {
-                Standing::Only(_, count) => Standing::Only(Side::B, count),
+                ListDifference::Only(_, count) => ListDifference::Only(Side::B, count),
                 same => same,
             };
-            assert_eq!(standing(b.as_bytes(), a.as_bytes()), turned, "{b} {a}");
+            assert_eq!(
+                list_difference(b.as_bytes(), a.as_bytes()),
+                turned,
+                "{b} {a}"
+            );
         }
     }
 }
