@@ -7,6 +7,7 @@ pub mod checks;
 pub mod diff_document;
 pub mod html;
 pub mod incident;
+pub mod page;
 pub mod remarks;
 mod requests;
 pub mod summary;

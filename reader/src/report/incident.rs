@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 
+use maud::{Markup, html};
 use serde::Serialize;
 
 use super::checks::Checks;
-use super::html::{escaped, foot, head};
+use super::page::{Shown, page};
 use super::text::{Colour, paragraph};
 use crate::vocabulary::messages::entry::{
     BlockSighting, Check, Child, Height, Incident, what_to_do,
@@ -284,8 +285,7 @@ pub fn text(report: &Report, colour: Colour) -> String {
         let opened = affair.incident.opened;
         for height in &affair.incident.heights {
             paragraph(&mut out, "height", &height.block.to_string(), colour);
-            let seen = height.seen.iter().map(|seen| seen_words(opened, seen));
-            for words in seen.chain(closed_words(opened, height)) {
+            for words in sightings(opened, height) {
                 paragraph(&mut out, " ", &words, colour);
             }
         }
@@ -313,56 +313,51 @@ pub fn text(report: &Report, colour: Colour) -> String {
 
 /// The report as one page.
 pub fn html(report: &Report) -> String {
-    let mut out = head("incidents - haltbox report");
-    for affair in &report.incidents {
-        page_of(&mut out, report, affair);
-    }
-    let _ = writeln!(
-        out,
-        "<section><h2>Source</h2>\n<p>{} ({})</p>\n<ul>",
-        escaped(&report.source),
-        escaped(report.kind)
-    );
-    for hole in &report.holes {
-        let _ = writeln!(out, "<li>missing: {}</li>", escaped(hole));
-    }
-    out.push_str("</ul></section>\n");
-    out.push_str(&foot());
-    out
+    let body = html! {
+        @for affair in &report.incidents { (incident(report, affair)) }
+        section {
+            h2 { "Source" }
+            p { (Shown(&report.source)) " (" (report.kind) ")" }
+            ul { @for hole in &report.holes { li { "missing: " (Shown(hole)) } } }
+        }
+    };
+    page("incidents - haltbox report", &body)
 }
 
-fn page_of(out: &mut String, report: &Report, affair: &Affair) {
+fn incident(report: &Report, affair: &Affair) -> Markup {
     let class = match affair.incident.ended {
         Some(_) => "good",
         None => "bad",
     };
-    let _ = writeln!(
-        out,
-        "<header class={class}>\n<h1>{}</h1>\n<p><b>{}</b></p>\n</header>\n<section><dl>",
-        escaped(&affair.headline()),
-        escaped(&affair.what_to_do)
-    );
     let boxed = report.boxed(affair).map(|name| ("box", name));
-    for (name, fact) in affair.facts().into_iter().chain(boxed) {
-        let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&fact));
-    }
-    out.push_str("</dl></section>\n");
-    let _ = writeln!(
-        out,
-        "<section><h2>Checks</h2>\n<p>{}</p>\n<ul>",
-        escaped(&affair.checks.say())
-    );
-    for row in affair.checks.rows() {
-        let _ = writeln!(out, "<li>{}</li>", escaped(&row));
-    }
-    out.push_str("</ul></section>\n");
-    let opened = affair.incident.opened;
-    for height in &affair.incident.heights {
-        let _ = writeln!(out, "<section><h2>Height {}</h2>\n<ul>", height.block);
-        let seen = height.seen.iter().map(|seen| seen_words(opened, seen));
-        for words in seen.chain(closed_words(opened, height)) {
-            let _ = writeln!(out, "<li><code>{}</code></li>", escaped(&words));
+    html! {
+        header class=(class) {
+            h1 { (Shown(&affair.headline())) }
+            p { b { (Shown(&affair.what_to_do)) } }
         }
-        out.push_str("</ul></section>\n");
+        section {
+            dl {
+                @for (name, fact) in affair.facts().into_iter().chain(boxed) {
+                    dt { (name) } dd { (Shown(&fact)) }
+                }
+            }
+        }
+        section {
+            h2 { "Checks" }
+            p { (Shown(&affair.checks.say())) }
+            ul { @for row in affair.checks.rows() { li { (Shown(&row)) } } }
+        }
+        @for height in &affair.incident.heights {
+            section {
+                h2 { "Height " (height.block) }
+                ul { @for words in sightings(affair.incident.opened, height) { li { code { (Shown(&words)) } } } }
+            }
+        }
     }
+}
+
+/// What stood at a height, and how it was closed.
+fn sightings(opened: u64, height: &Height) -> impl Iterator<Item = String> + '_ {
+    let seen = height.seen.iter().map(move |seen| seen_words(opened, seen));
+    seen.chain(closed_words(opened, height))
 }

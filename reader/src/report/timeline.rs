@@ -1,7 +1,7 @@
 //! The timeline of a page: blocks by height, and the cranks of the block in
 //! which the nodes parted.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
 use super::diff_document::{Document, HeightFacts};
 use crate::vocabulary::Vocabulary;
@@ -19,42 +19,39 @@ struct Bar {
     class: &'static str,
 }
 
-/// Both drawings as HTML; empty if no height is on both sides.
-pub(super) fn timeline(document: &Document, vocabulary: &dyn Vocabulary) -> String {
+/// Both drawings; empty if no height is on both sides.
+pub(super) fn timeline(document: &Document, vocabulary: &dyn Vocabulary) -> Markup {
     let heights = &document.heights;
     let (Some(first), Some(last)) = (heights.first(), heights.last()) else {
-        return String::new();
+        return Markup::default();
     };
-    let mut out = String::from("<section><h2>Blocks</h2>\n");
     let place = document.place.as_ref();
     let at = place.and_then(|place| heights.iter().position(|row| row.height == place.height));
     let share = at.map(|at| (at as f64 + 0.5) / heights.len() as f64);
-    draw(&mut out, "high", "blocks by height", &bars(heights), share);
-    let parted = place.map_or(String::new(), |place| {
-        format!("<b>diverged at height {}</b>", place.height)
-    });
-    let _ = writeln!(
-        out,
-        "<p class=scale><span>height {}</span>{parted}<span>{}</span></p>",
-        first.height, last.height
-    );
-    let tall = match vocabulary.has_cranks() {
-        true => "; the height of a bar is the number of cranks of the block",
-        false => "",
-    };
-    let _ = writeln!(
-        out,
-        "<p class=key><i class=same></i>equal <i class=other></i>different <i class=part></i>in \
-         part only{tall}</p>"
-    );
-    if let (Some(place), Some(at)) = (place, at)
-        && let Some(index) = place.crank_in_block
-        && let Some(row) = heights.get(at).filter(|row| row.cranks > 0)
-    {
-        cranks(&mut out, document, place.height, index, row.cranks);
+    html! {
+        section {
+            h2 { "Blocks" }
+            (draw("high", "blocks by height", &bars(heights), share))
+            p.scale {
+                span { "height " (first.height) }
+                @if let Some(place) = place { b { "diverged at height " (place.height) } }
+                span { (last.height) }
+            }
+            p.key {
+                i.same {} "equal "
+                i.other {} "different "
+                i.part {} "in part only"
+                @if vocabulary.has_cranks() {
+                    "; the height of a bar is the number of cranks of the block"
+                }
+            }
+            @if let (Some(place), Some(at)) = (place, at)
+                && let Some(index) = place.crank_in_block
+                && let Some(row) = heights.get(at).filter(|row| row.cranks > 0) {
+                (cranks(document, place.height, index, row.cranks))
+            }
+        }
     }
-    out.push_str("</section>\n");
-    out
 }
 
 fn bars(heights: &[HeightFacts]) -> Vec<Bar> {
@@ -75,42 +72,34 @@ fn size_of(count: usize) -> usize {
     count.div_ceil(BARS).max(1)
 }
 
-fn draw(out: &mut String, class: &str, label: &str, bars: &[Bar], parted: Option<f64>) {
-    let _ = writeln!(
-        out,
-        "<svg class={class} viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=none role=img \
-         aria-label=\"{label}\">"
-    );
+fn draw(class: &str, label: &str, bars: &[Bar], parted: Option<f64>) -> Markup {
     let step = WIDTH / bars.len().max(1) as f64;
-    for (index, bar) in bars.iter().enumerate() {
-        // Empty blocks stay visible.
-        let tall = (bar.tall * (HEIGHT - 14.0)).max(3.0);
-        let _ = writeln!(
-            out,
-            "<rect class={} x={:.1} y={:.1} width={:.1} height={tall:.1} />",
-            bar.class,
-            index as f64 * step,
-            HEIGHT - tall,
-            (step * 0.85).max(0.5)
-        );
+    html! {
+        svg class=(class) viewBox=(format_args!("0 0 {WIDTH} {HEIGHT}"))
+            preserveAspectRatio="none" role="img" aria-label=(label) {
+            @for (index, bar) in bars.iter().enumerate() { (rectangle(index as f64 * step, step, bar)) }
+            @if let Some(share) = parted { path.mark d=(marker(share)) {} }
+        }
     }
-    if let Some(share) = parted {
-        marker(out, share);
-    }
-    out.push_str("</svg>\n");
 }
 
-fn marker(out: &mut String, share: f64) {
+fn rectangle(x: f64, step: f64, bar: &Bar) -> Markup {
+    // Empty blocks stay visible.
+    let tall = (bar.tall * (HEIGHT - 14.0)).max(3.0);
+    let units = |value: f64| format!("{value:.1}");
+    let (y, width) = (HEIGHT - tall, (step * 0.85).max(0.5));
+    html! {
+        rect class=(bar.class) x=(units(x)) y=(units(y)) width=(units(width)) height=(units(tall)) {}
+    }
+}
+
+fn marker(share: f64) -> String {
     let x = share * WIDTH;
-    let _ = writeln!(
-        out,
-        "<path class=mark d=\"M{x:.1} 0V{HEIGHT}M{:.1} 0L{x:.1} 10L{:.1} 0Z\" />",
-        x - 6.0,
-        x + 6.0
-    );
+    let (left, right) = (x - 6.0, x + 6.0);
+    format!("M{x:.1} 0V{HEIGHT}M{left:.1} 0L{x:.1} 10L{right:.1} 0Z")
 }
 
-fn cranks(out: &mut String, document: &Document, height: u64, index: u64, count: usize) {
+fn cranks(document: &Document, height: u64, index: u64, count: usize) -> Markup {
     let count = count.max(index as usize + 1);
     let size = size_of(count);
     let mut differing = vec![false; count.div_ceil(size)];
@@ -132,12 +121,13 @@ fn cranks(out: &mut String, document: &Document, height: u64, index: u64, count:
     };
     let bars: Vec<Bar> = differing.into_iter().map(bar).collect();
     let share = (index as f64 + 0.5) / count as f64;
-    let _ = writeln!(out, "<h2>Cranks of height {height}</h2>");
-    draw(out, "low", "cranks of the block", &bars, Some(share));
-    let _ = writeln!(
-        out,
-        "<p class=scale><span>1</span><b>diverged in crank {} of \
-         {count}</b><span>{count}</span></p>",
-        index + 1
-    );
+    html! {
+        h2 { "Cranks of height " (height) }
+        (draw("low", "cranks of the block", &bars, Some(share)))
+        p.scale {
+            span { "1" }
+            b { "diverged in crank " (index + 1) " of " (count) }
+            span { (count) }
+        }
+    }
 }

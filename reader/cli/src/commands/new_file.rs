@@ -1,15 +1,13 @@
 //! A file that becomes visible whole, and never in place of another.
 
 use haltbox_model::ShowPath;
+use haltbox_reader::report::page::BEGINNING;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
-
-/// How every page that is written begins.
-const PAGE: &[u8] = b"<!doctype html>\n<html lang=en>";
 
 /// A file under a hidden name beside the one it is to have. Dropped without
 /// [`NewFile::publish`] it leaves nothing.
@@ -81,8 +79,8 @@ impl NewFile {
 fn is_page(path: &Path) -> bool {
     let mut head = Vec::new();
     let opened = path.is_file().then(|| File::open(path).ok()).flatten();
-    let read = opened.map(|file| file.take(PAGE.len() as u64).read_to_end(&mut head));
-    read.is_some_and(|read| read.is_ok()) && head == PAGE
+    let read = opened.map(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut head));
+    read.is_some_and(|read| read.is_ok()) && head == BEGINNING.as_bytes()
 }
 
 fn exists(path: &Path) -> String {
