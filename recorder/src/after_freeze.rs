@@ -1,5 +1,8 @@
-//! What is done once a box is durable: the alert file, the operator's command,
-//! then the budget of the folder ([`crate::box_budget`]). None of it may hold up the recording.
+//! What the recorder does once a box is durable.
+//!
+//! It writes the alert file, starts the operator's command, and removes old
+//! boxes over the budget of the folder ([`crate::box_budget`]). It does not
+//! wait for the command.
 
 use haltbox_model::ShowPath;
 use std::io;
@@ -23,26 +26,30 @@ use crate::open_regular;
 use crate::owner_only;
 use crate::voice::Speaker;
 
-/// Bytes of the alert file: a loop of failures must not fill the disk.
+/// Most bytes the alert file may have, so that a crash loop does not fill the
+/// disk.
 const ALERT_MAX: usize = 64 << 10;
-/// How long the operator's command may run.
+/// Time the operator's command may run before it is killed.
 const COMMAND_TIME: Duration = Duration::from_secs(60);
 
-/// What the operator wants of a durable box.
+/// The operator's settings for what follows a freeze.
 #[derive(Clone, Debug, Default)]
 pub struct AfterFreeze {
-    /// What the folder of boxes may hold.
+    /// How many boxes and bytes the folder of boxes may hold.
     pub budget: Budget,
-    /// A shell command to run when a box was frozen without being asked for.
+    /// Shell command to run after a freeze that nobody asked for.
     pub on_freeze: Option<String>,
-    /// Where to upload a box, for the halt message.
+    /// Where the operator should upload the box. The halt message quotes it.
     pub upload_hint: Option<String>,
 }
 
 impl AfterFreeze {
-    /// What a durable box brings about; gives the words for the operator. Who asked
-    /// for it needs no alert, and a box that was there already was told of. Trouble
-    /// is told.
+    /// Acts on a durable box, and returns the halt message.
+    ///
+    /// Writes the alert and starts the command only if `unasked` is set and the box
+    /// is new. Who asks for a box gets the message as the answer, and a box that
+    /// existed before was alerted when it was written. Removes old boxes in every
+    /// case. Errors go to `voice`: no error here may stop the recorder.
     pub fn follow_up(
         &self,
         boxes: &Path,
@@ -75,16 +82,17 @@ impl AfterFreeze {
     }
 }
 
-/// Writes what happened and what to do on top of the alert file.
+/// Prepends the halt message of a box to the alert file.
 ///
 /// # Errors
-/// What writing gives: the alert is then only on standard error.
+/// The alert file cannot be written.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
     put_on_top(boxes, &halt_message::frozen(frozen, upload_hint))
 }
 
-/// Trouble of which no block is recorded: there is no box, and yet nobody may
-/// miss it.
+/// Prepends an alert about trouble at a block that was not recorded.
+///
+/// No box can be frozen then, so the alert file is the only lasting trace.
 ///
 /// # Errors
 /// As [`alert()`].
@@ -92,8 +100,10 @@ pub fn alert_without_a_box(boxes: &Path, reason: &str) -> io::Result<()> {
     put_on_top(boxes, &halt_message::without_a_box(reason))
 }
 
-/// Trouble at a height that a box holds already. The same is not written twice: a loop of
-/// restarts says it again, and must not push the first alert out.
+/// Prepends an alert about trouble at a height that already has a box.
+///
+/// Leaves the file alone if it already holds this message: a crash loop reports
+/// the same again and again, and would push the first alert out of the file.
 ///
 /// # Errors
 /// As [`alert()`].
@@ -117,11 +127,13 @@ fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
     owner_only::replace(&path, &text)
 }
 
-/// Starts the operator's command, in a process group of its own, with the facts
-/// in its environment; a thread ends it after a minute.
+/// Starts the operator's command with the facts of the box in its environment.
+///
+/// The command gets its own process group. A thread kills that group after a
+/// minute.
 ///
 /// # Errors
-/// What starting it gives.
+/// The command or the thread that waits for it cannot be started.
 pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Result<()> {
     let hash = |hash: Option<AppHash>| hash.map_or(String::new(), |hash| hash.to_string());
     let mut shell = Command::new("/bin/sh");
@@ -131,7 +143,8 @@ pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Resul
         .env("HALTBOX_NAME", frozen.name())
         .env("HALTBOX_HEIGHT", frozen.of.height.to_string())
         .env("HALTBOX_STATE", frozen.state.name())
-        // Others wrote a part of it; a zero byte would keep the command from starting.
+        // The reason quotes text of others. A zero byte in it would keep the
+        // command from starting.
         .env("HALTBOX_REASON", visible(&frozen.reason).as_ref())
         .env("HALTBOX_APP_HASH", hash(frozen.app_hash))
         .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
@@ -150,7 +163,8 @@ pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Resul
         .map(drop)
 }
 
-/// Waits for the command's end; says what was wrong with it.
+/// Waits until the command ends, kills it after [`COMMAND_TIME`], and returns
+/// what went wrong.
 fn wait(mut child: Child) -> Option<String> {
     let begun = Instant::now();
     loop {

@@ -1,14 +1,15 @@
-//! The archive: what the ring lets go, compressed, within a budget of bytes.
+//! The archive: released blocks of the ring, compressed, within a budget of
+//! bytes.
 //!
 //! ```text
-//! ring --pass--> part, some minutes --join--> hour --budget--> gone, the oldest first
+//! ring --pass--> part, some minutes --join--> hour --budget--> removed, oldest first
 //! ```
 //!
-//! A part is a box of the blocks that were released since the last one. It is
-//! made out of the ring's file by a thread of low priority, so that the append
-//! path knows nothing of it, and is visible only when it is whole: the ring
-//! itself is what a kill leaves of a part that was not. When an hour is over
-//! its parts are joined, without compressing them again.
+//! A part is a box of the blocks that were released since the last part. A
+//! thread of low priority makes it from the ring's file, so the append path
+//! does no work for the archive. A part becomes visible only when it is whole.
+//! A kill before that loses nothing, because the ring still has the records.
+//! When an hour is over, its parts are joined without compressing them again.
 
 mod block;
 mod budget;
@@ -40,26 +41,26 @@ use crate::size::human_bytes;
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan, part_of};
 
-/// An archive's folder.
+/// The folder of an archive.
 pub struct Archive {
     path: PathBuf,
     folder: BoxFolder,
 }
 
-/// The right to write into an archive, until it is dropped.
+/// The lock on an archive's folder. Only its holder writes there.
 struct Lock {
-    /// None where folders cannot be locked.
+    /// `None` where the file system has no locks.
     _folder: Option<Flock<File>>,
 }
 
-/// A file of an archive.
+/// One file of an archive.
 #[derive(Clone, Debug)]
 pub struct ArchiveFile {
-    /// What its name says.
+    /// The hour, the part and the heights, from the file name.
     pub name: ArchiveName,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
@@ -138,10 +139,11 @@ impl fmt::Display for ArchiveError {
 impl std::error::Error for ArchiveError {}
 
 impl Archive {
-    /// Opens the archive beside a ring, and makes its folder.
+    /// Opens the archive beside a ring, and creates its folder if it is
+    /// missing.
     ///
     /// # Errors
-    /// What the system says.
+    /// The folder cannot be created or opened.
     pub fn open(dir: &Path) -> Result<Archive, ArchiveError> {
         let path = RecorderDir::at(dir).archive();
         let made = owner_only::folder(&path);
@@ -150,15 +152,19 @@ impl Archive {
         Ok(Archive { path, folder })
     }
 
-    /// Its files, oldest first.
+    /// The archive's files, oldest first.
     ///
     /// # Errors
-    /// What the system says.
+    /// The folder cannot be read.
     pub fn files(&self) -> Result<Vec<ArchiveFile>, ArchiveError> {
         files_in(&self.path).map_err(|error| at("list", &self.path, error))
     }
 
-    /// Fails only if another holds it.
+    /// Takes the archive's lock without waiting.
+    ///
+    /// Fails if another recorder holds it, or if the folder cannot be opened.
+    /// Where the file system has no locks, it succeeds: archiving twice costs
+    /// space, not archiving costs evidence.
     fn lock(&self) -> Result<Lock, ArchiveError> {
         let folder = File::open(&self.path);
         let folder = folder.map_err(|error| at("open", &self.path, error))?;
@@ -173,10 +179,11 @@ impl Archive {
     }
 }
 
-/// The files of the archive in a folder, oldest first; none if it is not there.
+/// The archive's files in `folder`, oldest first. Empty if the folder does not
+/// exist.
 ///
 /// # Errors
-/// What the system says.
+/// The folder exists and cannot be read.
 pub fn files_in(folder: &Path) -> io::Result<Vec<ArchiveFile>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,8 +1,9 @@
-//! The folder beside a ring that an attached recorder keeps: who it is, what was
-//! told, and the lines of the node's log.
+//! The folder that an attached recorder keeps beside a host's ring.
 //!
-//! No call here waits for a disk unless something is wrong with a block: the node's
-//! own writes stand behind it in the same journal.
+//! It holds who is attached, the marks that the attached recorder found, and
+//! lines of the node's log. Calls wait for the disk only if something is wrong
+//! with a block: the file system's journal orders the node's own writes behind
+//! ours.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,12 +19,13 @@ use crate::recorder_dir::RecorderDir;
 use crate::ring::file::is_held;
 use crate::{open_regular, owner_only};
 
-/// Held by the recorder that is attached.
+/// Locked by the recorder that is attached.
 const LOCK: &str = "lock";
-/// Bytes of one file of lines; two are kept.
+/// Bytes after which another file of lines begins. The newest two files are
+/// kept.
 const MOST: u64 = 8 << 20;
 
-/// The folder, held by this process.
+/// The folder, locked by this process.
 pub struct Folder {
     path: PathBuf,
     _lock: Flock<File>,
@@ -31,24 +33,25 @@ pub struct Folder {
     end: LinesEnd,
 }
 
-/// The folder beside a ring.
+/// Path of the attached recorder's folder beside a ring.
 pub fn beside(ring: &Path) -> PathBuf {
     RecorderDir::of_ring(ring).path().join(FOLDER)
 }
 
-/// What an attached recorder left, or tells now; nothing if it cannot be read.
+/// Reads the marks that an attached recorder left beside a ring. `None` if
+/// there are none or they cannot be read.
 pub fn told(ring: &Path) -> Option<Told> {
     let bytes = open_regular::read(&beside(ring).join(TOLD)).ok()?;
     Told::decode(&bytes)
 }
 
-/// Whether one is attached now.
+/// Whether a recorder is attached to the ring now.
 pub fn is_attached(ring: &Path) -> bool {
     open_regular::open(&beside(ring).join(LOCK)).is_ok_and(is_held)
 }
 
-/// Hands on the lines that are kept beside a ring, oldest first, each with whether
-/// it ended.
+/// Calls `take` for each line kept beside a ring, oldest first. The flag says
+/// whether the line had its newline. Stops at the first error of `take`.
 pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>) -> Result<(), E> {
     let folder = beside(ring);
     for number in numbers(&folder) {
@@ -61,10 +64,12 @@ pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>)
 }
 
 impl Folder {
-    /// Takes the folder beside a ring, and reads what was left in it.
+    /// Locks the folder beside a ring, creates it if it is missing, and reads
+    /// the marks left in it.
     ///
     /// # Errors
-    /// Another recorder has it, or it cannot be made.
+    /// Another recorder is attached, or the folder cannot be created or locked.
+    /// The text is for the operator.
     pub fn take(ring: &Path) -> Result<(Folder, Told), String> {
         let path = beside(ring);
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
@@ -86,11 +91,13 @@ impl Folder {
         Ok((folder, told))
     }
 
-    /// What was written of lines after the marks were is read of the log again.
+    /// Removes lines that were written after the last saved marks: the attached
+    /// recorder reads the log from there and keeps them again.
     fn go_on(&mut self) {
         let numbers = numbers(&self.path);
         if self.end == LinesEnd::default() {
-            // What it told is lost: none of what is there may be cut.
+            // The saved marks are lost, so nothing says where to cut. Keep all
+            // lines and begin a new file.
             self.end.file = numbers.last().map_or(0, |newest| newest + 1);
             return;
         }
@@ -105,10 +112,10 @@ impl Folder {
         });
     }
 
-    /// Keeps lines as [`haltbox_format::attached::encode_line`] has them.
+    /// Appends lines, encoded by [`haltbox_format::attached::encode_line`].
     ///
     /// # Errors
-    /// What writing gives: these are lost.
+    /// The lines cannot be written. They are lost.
     pub fn keep(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
@@ -122,7 +129,7 @@ impl Folder {
         };
         let written = file.write_all(lines);
         if written.is_err() {
-            // Half a line would hide all behind it.
+            // Cut off a half-written line: a reader finds nothing behind it.
             let _ = file.set_len(self.end.bytes);
         }
         written?;
@@ -141,7 +148,8 @@ impl Folder {
         old.for_each(|number| drop(fs::remove_file(file_of(&self.path, number))));
     }
 
-    /// Leaves what was told. What is serious outlives a power cut, too.
+    /// Saves the marks. If `serious` is set, waits for the disk, so that a power
+    /// cut leaves these marks or the ones before, and nothing in between.
     pub fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
         told.lines = self.end;
         let (path, bytes) = (self.path.join(TOLD), told.encode(at));
@@ -168,7 +176,7 @@ fn file_of(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{LINES}{number}"))
 }
 
-/// Of the files of lines, the oldest first.
+/// Numbers of the files of lines, oldest first.
 fn numbers(folder: &Path) -> Vec<u64> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| {

@@ -32,33 +32,34 @@
 //! # }
 //! ```
 //!
-//! What a host needs:
+//! What a host calls:
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`host`] | the recorder inside a host: the calls an application makes |
 //! | [`triggers`] | decides when trouble becomes a freeze |
-//! | [`after_freeze`], [`box_budget`] | the alert file and the operator's command; how many boxes a folder holds, and which is removed first |
+//! | [`after_freeze`], [`box_budget`] | after a box is written: the alert file, the operator's command, and which boxes a full folder loses first |
 //! | [`size`] | reads and writes sizes such as `100MiB` |
 //!
-//! What these stand on, and `haltbox-daemon` with them. A module uses only modules below it:
+//! The modules below carry these and `haltbox-daemon`. A module uses only
+//! modules that stand further down:
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`supervisor`] | what brings a freeze about, and what comes of it: for the host's thread and for `haltbox record` |
-//! | [`halt_message`], [`not_understood`] | what an operator reads at a halt, and where nothing of a log or slog is understood |
-//! | [`old_rings`] | rings that were set aside because another size was asked for |
-//! | [`freeze_request`] | which block a freeze is about, and whether the ring or the archive holds it |
-//! | [`archive`] | keeps what the ring overwrites, compressed, within a budget of bytes |
+//! | [`supervisor`] | decides when to freeze and acts on the result, for the host's thread and for `haltbox record` |
+//! | [`halt_message`], [`not_understood`] | the text an operator reads at a halt, and the warning when no line of a log or slog is understood |
+//! | [`old_rings`] | rings that were renamed because the operator asked for another size |
+//! | [`freeze_request`] | which block a freeze is about, and whether the ring or the archive has it |
+//! | [`archive`] | compresses released blocks before the ring overwrites them, within a budget of bytes |
 //! | [`freeze`] | copies a block and its history out of the ring into a black box |
 //! | [`attached`] | the folder that `haltbox record --attach` keeps beside a host's ring |
-//! | [`recorder`] | takes entries, and puts records and marks into the ring |
+//! | [`recorder`] | takes entries, and writes records and marks into the ring |
 //! | [`held_boxes`], [`blackbox`] | the folder of boxes: which blocks have one, and how a box is published |
-//! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); how another program reads its entries |
+//! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); the copy of the profile that readers of the ring use |
 //! | [`source_entry`] | an entry as a source gives it |
-//! | [`recorder_dir`] | a recorder's folder: what lies in it, and under which names |
-//! | [`machine`], [`clock`], [`voice`] | the machine and its node's build, the time, where words for the operator go |
-//! | [`host_threads`], [`owner_only`], [`open_regular`] | threads that leave the host's signals alone; files for their owner alone; files that are no FIFO |
+//! | [`recorder_dir`] | the names of all files in a recorder's folder |
+//! | [`machine`], [`clock`], [`voice`] | facts about the machine and the node's build; the time; where messages for the operator go |
+//! | [`host_threads`], [`owner_only`], [`open_regular`] | threads that take no signals of the host; files that only their owner reads; opening files without waiting on a FIFO |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(
     not(test),

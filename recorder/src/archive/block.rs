@@ -1,4 +1,4 @@
-//! A block out of the archive, as a box of its own.
+//! Takes one block out of the archive and writes it as a box.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::clock;
 use crate::freeze::{FreezeError, Frozen, Reach, folder_of, publish};
 use crate::recorder_dir::RecorderDir;
 
-/// A block that is in the archive.
+/// A block that the archive has.
 #[derive(Clone, Debug)]
 pub struct ArchivedBlock {
     path: PathBuf,
@@ -23,12 +23,15 @@ pub struct ArchivedBlock {
 }
 
 impl ArchivedBlock {
-    /// The newest attempt at a height in the archive beside a ring; of two, one
-    /// that is whole. `None` if there is none. Damaged files are passed over:
-    /// `haltbox verify` tells of them.
+    /// Finds the newest attempt at a height in the archive beside a ring.
+    ///
+    /// Within a file, an attempt with a HASH comes before one without. Returns
+    /// `None` if no file has the height. Skips damaged files: `haltbox verify`
+    /// reports those.
     ///
     /// # Errors
-    /// What the system says.
+    /// The archive's folder cannot be listed, or one of its files cannot be
+    /// opened.
     pub fn find(dir: &Path, height: u64) -> Result<Option<ArchivedBlock>, ArchiveError> {
         let folder = RecorderDir::at(dir).archive();
         let files = files_in(&folder).map_err(|error| at("list", &folder, error))?;
@@ -53,7 +56,7 @@ impl ArchivedBlock {
         Ok(None)
     }
 
-    /// Which attempt it is.
+    /// The height and the attempt.
     pub fn of(&self) -> Attempt {
         Attempt {
             height: self.entry.height,
@@ -61,10 +64,10 @@ impl ArchivedBlock {
         }
     }
 
-    /// Writes it as a box.
+    /// Writes the block as a box into the folder `boxes`.
     ///
     /// # Errors
-    /// What reading the archive and writing the box give.
+    /// The archive's file cannot be read, or the box cannot be written.
     pub fn freeze(&self, boxes: &Path, reason: &str) -> Result<Frozen, FreezeError> {
         let cannot = |error: ArchiveError| FreezeError::Archive(error.to_string());
         let source = open_file(&self.path).map_err(cannot)?;
@@ -75,8 +78,8 @@ impl ArchivedBlock {
         let identity = self.identity(reason);
         let mut joiner = BoxJoiner::new(out, identity.clone())
             .map_err(|error| FreezeError::of_box(boxes, error))?;
-        // The node's log has no heights: where it is all there is, all of it
-        // comes along.
+        // Lines of the node's log carry no height. If the block has no slog
+        // lines, the log is all there is, so the box gets all of it.
         let sides: &[Tag] = if self.entry.bytes == 0 {
             &[Tag::Node]
         } else {
@@ -136,7 +139,8 @@ impl ArchivedBlock {
         )
     }
 
-    /// Which of the file's records were the block's is not known any more.
+    /// A manifest without record numbers: the archive's file does not say which
+    /// of its records were this block's.
     fn fields(&self) -> ManifestFields {
         ManifestFields {
             coverage: Coverage {

@@ -1,11 +1,13 @@
-//! What the archive may take: its budget, and what it leaves of the disk.
+//! Limits of the archive: its own budget, and the disk space that it leaves
+//! free.
 
 use nix::sys::statvfs::statvfs;
 
 use super::{Archive, ArchiveError, at, remove};
 
 impl Archive {
-    /// The archive must not be what fills the node's disk.
+    /// Refuses to archive if little disk space is free: the archive must not
+    /// fill the node's disk.
     pub(super) fn check_room(&self) -> Result<(), ArchiveError> {
         let stat = statvfs(&self.path).map_err(|error| at("examine", &self.path, error.into()))?;
         let unit = stat.fragment_size();
@@ -17,7 +19,8 @@ impl Archive {
             .ok_or(ArchiveError::NoRoom { path, kept })
     }
 
-    /// Removes the oldest files until the budget is kept; the newest stays.
+    /// Removes the oldest files until the rest fits the budget. Keeps the
+    /// newest file in any case.
     pub(super) fn keep_budget(&self, budget: u64) -> Result<(), ArchiveError> {
         let files = self.files()?;
         let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
@@ -33,7 +36,7 @@ impl Archive {
     }
 }
 
-/// Bytes of a disk of this size that stay free: a twentieth, at most 1 GiB.
+/// Bytes that stay free on a disk of `size` bytes: a twentieth, at most 1 GiB.
 fn kept_free(size: u64) -> u64 {
     (size / 20).min(1 << 30)
 }

@@ -1,4 +1,5 @@
-//! One look at the ring: what was released since the last part becomes one.
+//! One pass over the ring: writes the blocks released since the last part into
+//! a new part.
 
 use std::fs::File;
 
@@ -15,7 +16,7 @@ use crate::blackbox::BoxName;
 use crate::clock;
 use crate::freeze::ring_copy::{self, CopyError, Reading, Scope};
 
-/// What a pass needs to know of the recording.
+/// What a pass reads.
 pub(super) struct Pass<'a> {
     pub(super) ring: &'a File,
     pub(super) profile: &'a Profile,
@@ -23,8 +24,10 @@ pub(super) struct Pass<'a> {
 }
 
 impl Archive {
-    /// Archives what was released and is not archived yet. `done`: how far the
-    /// ring was archived, if that is known. Gives how far it is now.
+    /// Archives what the ring released since the last pass.
+    ///
+    /// `done` is the ring and the position up to which it is archived, if the
+    /// caller knows. Returns the same for the state after this pass.
     pub(super) fn pass(
         &self,
         pass: &Pass<'_>,
@@ -55,12 +58,13 @@ impl Archive {
         Ok(Some((ring, if written { until } else { from })))
     }
 
-    /// How far a ring is archived, by the newest files that are of it.
+    /// Position up to which a ring is archived, from the newest files that are
+    /// of this ring.
     fn reached(&self, ring: RingId) -> Result<Option<Position>, ArchiveError> {
         let mut main = None;
         for file in self.files()?.iter().rev() {
-            // A damaged file tells nothing; what it held is archived again, if
-            // the ring still has it.
+            // Skip a damaged file. The pass archives its blocks again if the
+            // ring still has them.
             let Ok(manifest) = Manifest::read(&open_file(&file.path)?) else {
                 continue;
             };
@@ -78,8 +82,8 @@ impl Archive {
         Ok(main.map(|main| Position { main, local: 0 }))
     }
 
-    /// False if nothing of any block was left to be copied: the next part tells
-    /// of the hole.
+    /// Returns false and writes nothing if no block of the span is left in the
+    /// ring. The next part then lists the hole.
     fn write_part(
         &self,
         ring: Reading<'_>,
@@ -120,7 +124,7 @@ impl Archive {
     }
 }
 
-/// The identity of a file that is about no block in particular.
+/// Identity of an archive file, which is about no single block.
 pub(super) fn identity(profile: &Profile, created: &str) -> Identity {
     Identity {
         reason: "archive: blocks that the network agreed with".to_owned(),
@@ -142,9 +146,10 @@ fn oldest(view: &RingView) -> Position {
     }
 }
 
-/// Behind the last block that the network agreed with: what follows may still
-/// be needed for a box, and stays where it is. What is pinned before it is
-/// copied along, in its order.
+/// End of the last block that the network agreed with.
+///
+/// Blocks behind it may still be needed for a box, so they stay out of the
+/// archive. Pinned blocks before it are copied too, in their place.
 fn released(blocks: &[Block]) -> Option<Position> {
     let agreed = blocks.iter().filter(|b| b.state == State::Confirmed);
     let last = agreed.max_by_key(|block| block.from.main)?;

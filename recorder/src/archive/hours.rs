@@ -1,4 +1,4 @@
-//! Joining the parts of an hour that is over.
+//! Joins the parts of an hour that is over into one file.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::{Archive, ArchiveError, ArchiveFile, at, open_file, remove};
 use crate::blackbox::BoxName;
 use crate::clock;
 
-/// A file with its index.
+/// An archive file and its index.
 struct Indexed {
     name: ArchiveName,
     path: PathBuf,
@@ -41,8 +41,10 @@ impl Indexed {
         self.manifest.coverage.main.unwrap_or_default()
     }
 
-    /// All that the other covers: the two were made of the same records, and a
-    /// kill came between publishing the one and removing the other.
+    /// Whether this file covers all records of the other one.
+    ///
+    /// Then both hold the same records: the recorder was killed after it
+    /// published the joined file and before it removed the parts.
     fn covers(&self, other: &Indexed) -> bool {
         let (mine, theirs) = (self.span(), other.span());
         self.ring() == other.ring() && mine.from <= theirs.from && theirs.to <= mine.to
@@ -50,8 +52,10 @@ impl Indexed {
 }
 
 impl Archive {
-    /// Joins the parts of every hour before `now` (as [`ArchiveName::hour`]
-    /// names it). Gives what was wrong with hours that stay in parts.
+    /// Joins the parts of every hour before `now`, an hour as in
+    /// [`ArchiveName::hour`].
+    ///
+    /// Returns the errors of the hours that stay in parts.
     pub(super) fn join_hours(&self, now: &str) -> Result<Vec<ArchiveError>, ArchiveError> {
         let files = self.files()?;
         let mut hours: Vec<&str> = files
@@ -105,8 +109,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Joins as many as one index can hold; gives how many. One that is an hour
-    /// already stays.
+    /// Joins the first parts, as many as one index can hold, and returns how
+    /// many. A file that is already an hour counts as one and stays.
     fn join(&self, hour: &str, parts: &[Indexed]) -> Result<usize, ArchiveError> {
         let [first, ..] = parts else { return Ok(0) };
         if first.name.part.is_none() {
@@ -123,7 +127,8 @@ impl Archive {
         let mut fields = ManifestFields::default();
         let mut count = 0;
         for part in parts {
-            // Another version named its blocks by other rules.
+            // Another version of the profile names blocks by other rules, and a
+            // file states one version.
             let alike = part.manifest.identity.profile_digest == draft.profile_digest;
             let room = joiner.has_room_for(&part.manifest);
             let fits = alike && room && part.name.part.is_some();
@@ -155,7 +160,7 @@ impl Archive {
     }
 }
 
-/// What a part's manifest says beyond its frames and blocks.
+/// Adds a part's coverage, losses and holes to those of the joined file.
 fn add_fields(fields: &mut ManifestFields, part: &Manifest) {
     let covered = &mut fields.coverage;
     let other = &part.coverage;

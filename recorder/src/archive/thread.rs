@@ -1,4 +1,4 @@
-//! The thread that archives beside the recording.
+//! The thread that archives while the recorder records.
 
 use std::fs::File;
 use std::io;
@@ -18,48 +18,57 @@ use crate::host_threads;
 use crate::machine;
 use crate::voice::Speaker;
 
-/// How often the clock is looked at.
+/// Time between two looks at the clock, to see whether the hour is over.
 const LOOK: Duration = Duration::from_secs(5);
-/// A tenth of a core's time beside a busy node: enough for some 20 MB/s. With
-/// the lowest priority (a sixtieth) the ring was overwritten first.
+/// The thread's nice value. At 10 it gets a tenth of a core beside a busy node,
+/// enough for some 20 MB/s. At 19 it got a sixtieth, and the ring overwrote
+/// blocks before they were archived.
 const NICE: i32 = 10;
-/// Parts of what a ring holds that are recorded between two parts of the archive: it is
-/// archived long before it goes by age.
+/// How many parts a full ring is archived in. Several, so that records are
+/// archived long before the ring overwrites them.
 const PARTS: u64 = 6;
 
-/// What is recorded between two parts of the archive, out of what a ring holds.
+/// Bytes to record between two parts of the archive, for a ring that holds
+/// `ring` bytes.
 pub fn part_of(ring: u64) -> u64 {
     ring / PARTS
 }
 
-/// What is archived, and where to.
+/// What the thread archives, and how.
 pub struct Plan {
-    /// The ring in use.
+    /// The file of the ring in use.
     pub ring: File,
-    /// Rings that were set aside: what they released comes first.
+    /// Rings that were renamed because the operator asked for another size. The
+    /// thread archives them first.
     pub old_rings: Vec<PathBuf>,
-    /// How the entries are read.
+    /// The profile that says how to read the entries.
     pub profile: Arc<Profile>,
-    /// The node's executable, to be told apart from another validator's.
+    /// The node's executable. Its fingerprint tells this validator's build from
+    /// another's.
     pub node_program: Option<PathBuf>,
-    /// Bytes the archive may have.
+    /// Most bytes the archive may have.
     pub budget: u64,
 }
 
-/// The thread; it ends with this handle. A part that is being written then is
-/// not lost: the ring has its records.
+/// Handle of the thread. Dropping it ends the thread.
+///
+/// A part that is half written then is not lost: the ring still has its
+/// records.
 pub struct Archiving {
     wake: SyncSender<()>,
-    /// How much is recorded between two parts of the archive.
+    /// How much is recorded between two wakes.
     part: u64,
-    /// How much was recorded when the thread was woken last.
+    /// How much was recorded at the last wake.
     woken_at: u64,
 }
 
 impl Archiving {
-    /// Starts it beside a ring. Where it cannot be started nothing is archived,
-    /// and that is told. `part`: how much is recorded between two parts of the archive, in
-    /// the unit of [`Archiving::recorded`].
+    /// Starts the thread for the ring in `dir`.
+    ///
+    /// `part` is how much is recorded between two parts, in the same unit as
+    /// `by_now` of [`Archiving::recorded`]. Returns `None` and reports to
+    /// `voice` if the thread cannot start: recording goes on without an
+    /// archive.
     pub fn beside(
         dir: &Path,
         ring: io::Result<File>,
@@ -84,7 +93,8 @@ impl Archiving {
         told.ok()
     }
 
-    /// So much was recorded by now: enough for another part, or not yet. Never waits.
+    /// Tells the thread how much was recorded by now. Wakes it if that is
+    /// enough for another part. Never waits.
     pub fn recorded(&mut self, by_now: u64) {
         if by_now.saturating_sub(self.woken_at) < self.part {
             return;
@@ -96,7 +106,7 @@ impl Archiving {
     }
 }
 
-/// Starts the thread; it ends with the sender.
+/// Starts the thread. It ends when the sender is dropped.
 fn start(archive: Archive, plan: Plan, voice: Speaker) -> io::Result<SyncSender<()>> {
     let (wake, woken) = sync_channel(1);
     let work = move || {
@@ -123,13 +133,13 @@ struct Worker {
     plan: Plan,
     voice: Speaker,
     host: haltbox_format::blackbox::HostFingerprint,
-    /// Held from the first work that found nobody else at it.
+    /// Taken by the first work that finds the archive unlocked, then kept.
     lock: Option<Lock>,
-    /// How far the ring in use is archived, once that is known.
+    /// Position up to which the ring in use is archived, once known.
     done: Option<(haltbox_format::RingId, haltbox_format::mark::Position)>,
-    /// The hour of the last work.
     hour: String,
-    /// What was told last: the same is not told again every minute.
+    /// Errors of the last work. The same error is not reported again at each
+    /// wake.
     told: Vec<String>,
 }
 
@@ -148,7 +158,8 @@ impl Worker {
         }
     }
 
-    /// What rings of another size still hold, and what the last session left.
+    /// Archives what the renamed rings still hold, then what the last session
+    /// left in this one.
     fn begin(&mut self) {
         if let Err(error) = self.take_lock() {
             return self.tell(vec![error]);
