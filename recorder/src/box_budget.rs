@@ -1,4 +1,4 @@
-//! How many boxes a folder may hold, and which is removed first.
+//! How much the folder of boxes may hold, and which box is removed first.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -11,12 +11,12 @@ use haltbox_model::lifecycle::Finding;
 
 use crate::blackbox::BoxFolder;
 
-/// How much the folder of boxes may hold.
+/// Limits of the folder of boxes.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Boxes.
+    /// Most boxes.
     pub boxes: usize,
-    /// Bytes of all boxes.
+    /// Most bytes of all boxes together.
     pub bytes: u64,
 }
 
@@ -30,27 +30,34 @@ impl Default for Budget {
     }
 }
 
-/// A box that counts.
+/// A box in the folder, as the budget sees it.
 struct Kept {
     path: PathBuf,
     bytes: u64,
     written: SystemTime,
     finding: Finding,
-    /// No box of such a finding was written in the day before it: what a series of
-    /// failures began with.
+    /// A series of failures began with this box: none with the same finding was
+    /// written in the day before it.
     first: bool,
 }
 
-/// Without a box for so long a series of failures is over.
+/// A series of failures is over when no box was written for this long.
 const SERIES: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes boxes until the budget is kept: the oldest first, after those of doubts the
-/// ones of blocks that do not stand, then those that prove a divergence; then what a
-/// series of failures began with, the youngest first, because a series whose middle was
-/// removed looks like several. The newest never. Gives what was removed.
+/// Removes boxes until the folder is within its budget. Returns the removed
+/// paths.
+///
+/// The order of removal:
+/// 1. boxes of a doubt, oldest first
+/// 2. boxes of blocks that the node itself rejects, oldest first
+/// 3. boxes that prove a divergence, oldest first
+/// 4. boxes that began a series of failures, youngest first: a series whose
+///    middle is missing would look like several
+///
+/// The newest box stays in any case.
 ///
 /// # Errors
-/// What looking into the folder gives.
+/// The folder cannot be read, or a box cannot be removed.
 pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
     let mut kept = look(boxes)?;
     mark_first(&mut kept);
@@ -96,18 +103,20 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// Older boxes do not tell; a network's hash was in those of proof.
+/// What a box proves. Boxes of older versions do not say it; those with a hash
+/// of the network prove a divergence.
 fn finding_of(identity: &Identity) -> Finding {
     let finding = match (Finding::of_box(identity), identity.network_app_hash) {
         (Some(finding), _) => finding,
         (None, Some(_)) => Finding::Proved,
         (None, None) => Finding::Doubt,
     };
-    // A box that was asked for is worth as much as one of a doubt.
+    // A box that somebody asked for is worth as much as one of a doubt.
     finding.max(Finding::Doubt)
 }
 
-/// The first box of a loop of failures tells most: those that follow must not push it out.
+/// Marks the first box of each series. It tells most about a crash loop, so
+/// later ones must not push it out.
 fn mark_first(kept: &mut [Kept]) {
     kept.sort_by_key(|kept| (kept.finding, kept.written));
     let mut before: Option<(Finding, SystemTime)> = None;

@@ -1,7 +1,8 @@
-//! Freezing: copying what matters out of the ring into a black box.
+//! Freezing: copies a block and its history out of the ring into a black box.
 //!
-//! The ring is read through its file, as any reader does, so that recording
-//! goes on meanwhile. What must not be lost is protected by then.
+//! The freezer reads the ring through its file, as any reader does, and
+//! recording goes on meanwhile. The caller has pinned the block before, so the
+//! writer does not overwrite it.
 
 mod asking;
 pub mod progress;
@@ -34,35 +35,36 @@ pub use asking::{Answered, AskNode, Asking};
 use progress::Progress;
 use ring_copy::{CopyError, Reading, Scope};
 
-/// What to freeze.
+/// What to freeze, and where to.
 #[derive(Clone)]
 pub struct Plan {
-    /// The attempt the box is about.
+    /// The attempt that the box is about.
     pub of: Attempt,
-    /// Why, in words for the operator.
+    /// The reason, in words for the operator.
     pub reason: String,
-    /// Folder to write the box to.
+    /// The folder to write the box into.
     pub boxes: PathBuf,
-    /// How the streams are read.
+    /// The profile that says how to read the streams.
     pub profile: Arc<Profile>,
-    /// The node's executable, to be told apart from another validator's.
+    /// The node's executable. Its fingerprint tells this validator's build from
+    /// another's.
     pub node_program: Option<PathBuf>,
-    /// The node, which is asked about a block that diverged.
+    /// The node to ask about the block, if the block diverged.
     pub ask: Option<Arc<dyn AskNode>>,
 }
 
-/// A box that is durable.
+/// A durable box.
 #[derive(Clone, Debug)]
 pub struct Frozen {
-    /// The attempt it is about.
+    /// The attempt that the box is about.
     pub of: Attempt,
-    /// The file.
+    /// Path of the box.
     pub path: PathBuf,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// The file was there already and was left as it was.
+    /// The same box existed before and is unchanged.
     pub existed: bool,
-    /// How much is in it.
+    /// How much history the box has.
     pub reach: Reach,
     /// Why it was frozen.
     pub reason: String,
@@ -70,24 +72,25 @@ pub struct Frozen {
     pub app_hash: Option<AppHash>,
     /// The network's AppHash.
     pub network: Option<AppHash>,
-    /// The attempt's state in the ring.
+    /// State of the attempt in the ring.
     pub state: State,
-    /// What was known against it when the box was begun.
+    /// What spoke against the block when the freeze began.
     pub finding: Finding,
-    /// What it was given, in short.
+    /// The inputs of the block, in short form.
     pub inputs: Inputs,
-    /// Why not everything is in it that its node was to be asked, in words.
+    /// Why the box lacks some of the node's answers, in words. `None` if it
+    /// lacks none.
     pub unanswered: Option<String>,
 }
 
-/// How much a box holds beside the block it is about.
+/// How much history a box has beside its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All that the ring held.
+    /// All that the ring has.
     History,
-    /// Nothing: the disk had no room for more.
+    /// None, because the disk had no room for it.
     NoRoom,
-    /// Nothing: the block came out of the archive, where its history is.
+    /// None, because the block came from the archive, which has the history.
     Archived,
 }
 
@@ -110,7 +113,7 @@ impl Frozen {
             .into_owned()
     }
 
-    /// What the operator quotes: `HEIGHT-HASH app=LOCAL8/NET8`.
+    /// Text for the operator to quote: `HEIGHT-HASH app=LOCAL8/NET8`.
     pub fn quote(&self) -> String {
         quote(&self.name(), &self.reason, self.app_hash, self.network)
     }
@@ -169,20 +172,22 @@ impl fmt::Display for FreezeError {
 impl std::error::Error for FreezeError {}
 
 impl FreezeError {
-    /// It may work later, without anybody having changed the ring.
+    /// Whether a later try may succeed without any change to the ring.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::Io { .. })
     }
 }
 
-/// Writes the box. On a full disk first history is given up, never the block.
+/// Writes the box. If the disk is full, writes the block without its history.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
     freeze_beside(ring, plan, None, &Progress::default())
 }
 
-/// The same, with what is told beside the ring at `path`: judged by it, and with the
-/// lines of the node's log that are kept there. The HASH is of the ring's records
-/// alone.
+/// As [`freeze`], with the marks and log lines of an attached recorder.
+///
+/// `told` holds the marks, and the lines are beside the ring at `path`. They
+/// change the block's state and add to the box. The HASH comes from the ring's
+/// records alone.
 pub fn freeze_told(
     ring: &File,
     plan: &Plan,
@@ -192,10 +197,11 @@ pub fn freeze_told(
     freeze_beside(ring, plan, Some((path, told)), &Progress::default())
 }
 
-/// A ring's path, and what is told beside it.
+/// Path of a ring, and the marks of the recorder attached to it.
 pub type Beside<'a> = Option<(&'a Path, &'a Told)>;
 
-/// The same, while somebody follows how far it is.
+/// As [`freeze_told`], with `progress` for a thread that waits for the freeze
+/// or wants it to end soon.
 pub fn freeze_beside(
     ring: &File,
     plan: &Plan,
@@ -206,7 +212,8 @@ pub fn freeze_beside(
     if !matches!(everything, Err(FreezeError::NoSpace { .. })) {
         return everything;
     }
-    // What a node answers must not cost the history.
+    // The disk filled up while the answers of the node were written. Try again
+    // without them: history ranks above answers.
     let unasked = Plan {
         ask: None,
         ..plan.clone()
@@ -245,7 +252,7 @@ fn freeze_scope(
         .block(plan.of)
         .ok_or(FreezeError::NoBlock(plan.of.height))?
         .clone();
-    // It answers while the ring is copied.
+    // The node answers while the ring is copied.
     let asked = plan.ask_node(&subject);
     let folder = folder_of(&plan.boxes)?;
     let file = folder
@@ -267,7 +274,7 @@ fn freeze_scope(
         });
         lines.map_err(|error| FreezeError::of_box(&plan.boxes, error))?;
     }
-    // A node may let itself be waited for: the ring is not needed for that.
+    // The node may be slow. From here on the ring may be closed or replaced.
     progress.has_copied();
     let answered = asked.map(|asked| asked.take(&|| progress.is_hurried()));
     for line in answered.iter().flat_map(|answered| &answered.lines) {
@@ -304,7 +311,7 @@ impl Plan {
         Some(format!("the disk has no room for the answers of {node}"))
     }
 
-    /// Where a block diverged, its node is asked what it still tells.
+    /// Begins to ask the node, if the block diverged.
     fn ask_node(&self, subject: &Block) -> Option<Box<dyn Asking>> {
         let diverged = subject.state == State::Diverged;
         let node = self.ask.as_ref().filter(|_| diverged)?;
@@ -312,7 +319,8 @@ impl Plan {
     }
 }
 
-/// A writer of a box that is not published yet, which goes into `boxes`.
+/// Starts the writer of a box in a file that has no name yet. `boxes` is for
+/// error messages.
 fn writer_into(
     file: &blackbox::Unpublished<'_>,
     draft: Identity,
@@ -327,18 +335,19 @@ fn writer_into(
     BoxWriter::with_thread(out, &options).map_err(|error| FreezeError::of_box(boxes, error))
 }
 
-/// The folder of boxes, made if it is not there.
+/// Opens the folder of boxes, and creates it if it is missing.
 pub fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
     owner_only::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
     BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))
 }
 
-/// Publishes a box under the name in its identity; gives the file, and whether
-/// one was there already.
+/// Publishes a box under the name in its identity. Returns its path, and
+/// whether an equal box existed.
 ///
-/// The same name means the same execution, so what is there stays; a box that
-/// proves what the others doubt, or that reaches further back than every one there
-/// is, stands beside them under the next number.
+/// The same name means the same execution, so an existing box stays. The new
+/// box gets the next number if it proves what the others only suspect, if it
+/// reaches further back than all of them, or if its AppHashes differ from
+/// theirs.
 pub(crate) fn publish(
     file: blackbox::Unpublished<'_>,
     folder: &BoxFolder,
@@ -364,7 +373,8 @@ fn publish_as(
     let there = folder.editions(name)?;
     let of = |edition: &u32| folder.identity(&name.edition(*edition));
     let told = there.iter().map(|edition| (edition, of(edition)));
-    // What was executed twice alike and gave other AppHashes is another finding.
+    // The same execution with another AppHash is another finding. Do not count
+    // such boxes.
     let same = told.filter(|(_, there)| there.as_ref().is_none_or(|there| agree(there, identity)));
     let weight = |there: &Option<Identity>| there.as_ref().map_or((None, 0), self::weight);
     match same.max_by_key(|(_, there)| weight(there)) {
@@ -376,14 +386,14 @@ fn publish_as(
     }
 }
 
-/// Neither tells another AppHash than the other.
+/// Whether no AppHash that both boxes state differs.
 fn agree(a: &Identity, b: &Identity) -> bool {
     let agree = |a: Option<AppHash>, b: Option<AppHash>| a.zip(b).is_none_or(|(a, b)| a == b);
     agree(a.app_hash, b.app_hash) && agree(a.network_app_hash, b.network_app_hash)
 }
 
-/// What is known for good weighs more than a doubt, and then the one that reaches
-/// further back.
+/// Order among boxes of one execution: a settled finding first, then more
+/// evidence.
 fn weight(identity: &Identity) -> (Option<Finding>, u64) {
     let settled = Finding::of_box(identity).filter(|finding| finding.is_settled());
     (settled, identity.evidence.unwrap_or(0))
@@ -420,7 +430,8 @@ fn identity(plan: &Plan, subject: &Block, hash: Option<BlockHash>) -> Identity {
 }
 
 impl FreezeError {
-    /// A full disk has its own way out.
+    /// Sorts a full disk or quota from other errors of the system, because
+    /// freezing then gives up history.
     pub fn of_io(doing: &'static str, path: &Path, error: io::Error) -> FreezeError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FreezeError::NoSpace {
@@ -435,7 +446,7 @@ impl FreezeError {
         }
     }
 
-    /// What kept a box from being written into a folder.
+    /// The error of a box writer, as an error of this folder.
     pub(crate) fn of_box(folder: &Path, error: BoxError) -> FreezeError {
         match error {
             BoxError::NoSpace { written, .. } => FreezeError::NoSpace {

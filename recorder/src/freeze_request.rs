@@ -1,4 +1,4 @@
-//! What an operator means who asks for a freeze, and who holds it.
+//! Which block an operator means who asks for a freeze, and who has that block.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use haltbox_model::lifecycle::{Block, Lifecycle};
 use crate::archive::ArchivedBlock;
 use crate::freeze::FreezeError;
 
-/// Why, for a box that an earlier session owed.
+/// Reason of a box that an earlier session should have written.
 pub fn found_at_start(block: &Block) -> String {
     let why = block.why.as_deref().unwrap_or_default();
     match block.state {
@@ -17,24 +17,25 @@ pub fn found_at_start(block: &Block) -> String {
     }
 }
 
-/// Why, for a box that was asked for without anything being wrong.
+/// Reason of a box that somebody asked for although nothing was wrong.
 pub const BY_REQUEST: &str = "frozen by request";
 
-/// An attempt that a ring's marks tell of.
+/// The attempt to freeze.
 pub struct Subject {
-    /// Which.
+    /// The height and the attempt.
     pub of: Attempt,
-    /// In words for the box.
+    /// The reason, in words for the box.
     pub reason: String,
-    /// Nothing that is still to come can belong to it.
+    /// Whether the attempt is complete: no later entry belongs to it.
     pub settled: bool,
-    /// Its first records went by age.
+    /// The ring overwrote its first records.
     evicted: bool,
 }
 
 impl Subject {
-    /// The attempt that is meant by a height, or by none. `oldest`: counter of
-    /// the oldest block record that the ring still has.
+    /// Picks the attempt at a height, or the one an operator most likely wants
+    /// if `height` is `None`. `oldest` is the counter of the oldest main record
+    /// in the ring.
     pub fn of(life: &Lifecycle, height: Option<u64>, oldest: u64) -> Option<Subject> {
         let block = match height {
             Some(height) => life.subject(height),
@@ -54,20 +55,22 @@ impl Subject {
     }
 }
 
-/// Who holds a block.
+/// Who has a block.
 pub enum Holder {
-    /// The ring, as far as anybody does.
+    /// The ring, perhaps only the end of the block.
     Ring(Subject),
     /// The archive.
     Archive(Box<ArchivedBlock>),
 }
 
 impl Holder {
-    /// Finds who holds a height: the ring, unless it has let go of it and the
-    /// archive has not. `dir` is the recorder's folder.
+    /// Finds who has a height: the ring if it has the whole block, else the
+    /// archive, else the ring with what is left. `dir` is the recorder's
+    /// folder.
     ///
     /// # Errors
-    /// In words for the operator: nobody does, or the archive cannot be read.
+    /// Neither has the height, or the archive cannot be read. The text is for
+    /// the operator.
     pub fn of(dir: &Path, subject: Option<Subject>, height: Option<u64>) -> Result<Holder, String> {
         let whole = subject.as_ref().is_some_and(|subject| !subject.evicted);
         let (Some(height), false) = (height, whole) else {

@@ -1,4 +1,4 @@
-//! What the operator is told at a halt. One screen, at night.
+//! The text that an operator reads at a halt. It fits one screen.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::freeze::{Frozen, Reach};
 use crate::freeze_request::BY_REQUEST;
 use crate::size::human_bytes;
 
-/// What an operator does at a halt, and what not.
+/// What to do at a halt, and what not. The end of every alert.
 pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the \
                               evidence.\n  2. Copy the black box to another machine.\n  3. Post \
                               the line after `quote` where the developers ask for it; send the \
@@ -17,7 +17,7 @@ pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: tha
                               developers instruct.\n  5. Never reset priv_validator_state.json or \
                               restore an old copy: signing a height twice is slashed.\n";
 
-/// The halt message.
+/// The halt message of a box. `upload_hint` says where to upload it.
 pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     let mut text = Vec::new();
     let height = frozen.of.height;
@@ -60,10 +60,10 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// How a recorder's words of such trouble begin.
+/// Begins the message about trouble at a block that was not recorded.
 pub const WITHOUT_A_BOX: &str = "TROUBLE, and no block of it is recorded";
 
-/// Trouble of which no block is recorded.
+/// The message about trouble at a block that was not recorded.
 pub fn without_a_box(reason: &str) -> String {
     let reason = Outside::text(reason);
     format!(
@@ -72,7 +72,7 @@ pub fn without_a_box(reason: &str) -> String {
     )
 }
 
-/// Trouble at a height that a box holds already.
+/// The message about trouble at a height that already has a box.
 pub fn held(height: u64, name: &str, reason: &str) -> String {
     let (name, reason) = (Outside::text(name), Outside::text(reason));
     format!(
@@ -82,7 +82,8 @@ pub fn held(height: u64, name: &str, reason: &str) -> String {
 }
 
 fn hint(upload_hint: Option<&str>) -> String {
-    // Operators of earlier releases wrote "to the thread ...".
+    // Operators of earlier releases configured "to the thread ...", with the
+    // word that this message has now.
     let place = |hint: &str| Outside::text(hint.strip_prefix("to ").unwrap_or(hint)).to_string();
     upload_hint.map_or_else(String::new, |hint| format!(" to {}", place(hint)))
 }

@@ -1,8 +1,8 @@
-//! Which blocks of a ring have a box already, as the folder of boxes tells.
+//! Finds which blocks of a ring have a box, by reading the folder of boxes.
 //!
-//! Whoever freezes beside a ring that somebody else writes, or out of one that
-//! nobody does, notes nothing in it: the ring is evidence. The box itself says of
-//! which ring and block it is.
+//! A program that freezes a ring of another writer, or of none, writes nothing
+//! into it: the ring is evidence. So the ring cannot say that the box exists.
+//! The box itself names its ring and its block.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,18 +17,18 @@ use haltbox_model::lifecycle::{Block, Finding};
 use crate::open_regular;
 use crate::recorder_dir::RecorderDir;
 
-/// The boxes of one ring.
+/// The boxes of one ring, the best one for each attempt.
 #[derive(Default)]
 pub struct Held(HashMap<Attempt, HeldIn>);
 
-/// A box, and how much of its block it can have.
+/// A box, and how much of its block it has.
 struct HeldIn {
     name: String,
     complete: bool,
-    /// What was known against the block. Boxes of older recorders do not tell, and
-    /// count as proof.
+    /// What spoke against the block. Boxes of older recorders do not say it,
+    /// and count as proof.
     finding: Finding,
-    /// Behind its last record of the main lane.
+    /// Counter behind its last record of the main lane.
     until: u64,
 }
 
@@ -39,7 +39,8 @@ impl HeldIn {
 }
 
 impl Held {
-    /// Looks into a folder. What is no box there, or of another ring, holds nothing.
+    /// Reads the folder. Ignores files that are no box, and boxes of other
+    /// rings.
     pub fn look(boxes: &Path, ring: Option<&Superblock>) -> Held {
         let Some(ring) = ring else {
             return Held::default();
@@ -76,8 +77,11 @@ impl Held {
         }
     }
 
-    /// The box that holds a block, and no doubt alone of what is settled: all of it, or
-    /// all that the ring, whose main lane ends before `end`, has of it.
+    /// Name of a box that makes another one of this block needless. `end` is
+    /// the end of the ring's main lane.
+    ///
+    /// The box must have the whole block, or all that the ring has of it. A box
+    /// of a doubt is not enough once the finding about the block is settled.
     pub fn name_of(&self, block: &Block, end: u64) -> Option<&str> {
         let held = self.0.get(&block.of)?;
         let finding = block.finding();
@@ -89,15 +93,15 @@ impl Held {
     }
 }
 
-/// The blocks, each with its box.
+/// All blocks of a ring. Each names its box, if it has one.
 pub fn in_boxes(folder: &Path, view: &RingView, history: &History) -> Vec<Block> {
     let held = Held::look(&RecorderDir::at(folder).boxes(), view.superblock.as_ref());
     let blocks = history.life.blocks().iter();
     blocks.map(|block| held_in(&held, block, history)).collect()
 }
 
-/// The block, with the box that holds it if somebody froze it who could not note
-/// that in the ring.
+/// The block, with the name of its box. The ring does not know a box that
+/// another program made, so this looks into the folder's boxes too.
 fn held_in(held: &Held, block: &Block, history: &History) -> Block {
     let mut block = block.clone();
     if block.frozen.is_none() {

@@ -1,5 +1,5 @@
-//! The folder of boxes: a file becomes visible whole, durable and under a name
-//! that no other file has, or not at all.
+//! The folder of boxes. A file becomes visible whole, durable and under an
+//! unused name, or not at all.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -15,31 +15,32 @@ use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-/// Owner only: a box holds what the chain's users sent.
+/// Only the owner reads a box: it holds what users of the chain sent.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
-/// Temporary files where the file system has no unnamed ones.
+/// Prefix of temporary files, where the file system has no unnamed files.
 const HIDDEN_PREFIX: &str = ".haltbox-";
 
-/// Editions of one name that are tried before giving up: a loop that freezes
-/// the same block over and over must end.
+/// Most files that share one name. A loop that freezes one block again and
+/// again must end.
 const EDITIONS_MAX: u32 = 1000;
 
-/// A name for a box: `HEIGHT-HASH`, `HEIGHT-incomplete`, or an archive file's.
-/// 1 to 200 characters of `A-Z a-z 0-9 - _`, so that it can neither leave its
-/// folder nor be taken for another's edition.
+/// File name of a box or of an archive file, without the number of its edition.
+///
+/// 1 to 200 characters of `A-Z a-z 0-9 - _`, so it names nothing outside its
+/// folder and cannot look like an edition of another name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BoxName(String);
 
 impl BoxName {
-    /// `None` if the text is not a name.
+    /// `None` if the text has another character or length.
     pub fn new(text: &str) -> Option<BoxName> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let sound = (1..=200).contains(&text.len()) && text.chars().all(allowed);
         sound.then(|| BoxName(text.to_owned()))
     }
 
-    /// The name of an edition; the first has no number.
+    /// File name of an edition: `NAME`, then `NAME.2`, `NAME.3` and so on.
     pub fn edition(&self, edition: u32) -> String {
         if edition <= 1 {
             self.0.clone()
@@ -64,17 +65,16 @@ impl fmt::Display for BoxName {
     }
 }
 
-/// What became of a file that was to be published.
+/// How publishing a file ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// It stands in the folder under this name, durably.
+    /// The file is durable in the folder, under this name.
     As(String),
-    /// A file of this name was there already and is untouched; the new one is
-    /// gone.
+    /// Another file has this name and is unchanged. The new file is removed.
     AlreadyThere(String),
 }
 
-/// A folder that boxes are published in.
+/// An open folder to publish boxes in.
 #[derive(Debug)]
 pub struct BoxFolder {
     path: PathBuf,
@@ -82,8 +82,8 @@ pub struct BoxFolder {
 }
 
 impl BoxFolder {
-    /// Opens an existing folder, and removes temporary files whose writers are
-    /// gone.
+    /// Opens an existing folder, and removes temporary files of writers that
+    /// are dead.
     pub fn open(path: &Path) -> io::Result<BoxFolder> {
         let dir = File::open(path)?;
         let folder = BoxFolder {
@@ -94,8 +94,7 @@ impl BoxFolder {
         Ok(folder)
     }
 
-    /// A new file in the folder that nobody sees yet. Dropping it unpublished
-    /// leaves nothing behind.
+    /// Creates a file that nobody sees yet. Dropping it unpublished removes it.
     pub fn temporary(&self) -> io::Result<Unpublished<'_>> {
         match self.unnamed() {
             Ok(file) if proc_link(&file).exists() => Ok(Unpublished {
@@ -108,7 +107,8 @@ impl BoxFolder {
         }
     }
 
-    /// Which editions of a name there are, in order.
+    /// Numbers of the files that share a name, in rising order. `1` stands for
+    /// the name itself.
     pub fn editions(&self, name: &BoxName) -> io::Result<Vec<u32>> {
         let mut found: Vec<u32> = self
             .file_names()?
@@ -119,8 +119,8 @@ impl BoxFolder {
         Ok(found)
     }
 
-    /// What a box of the folder says of itself; `None` if its first page cannot
-    /// be read or proved.
+    /// Reads the identity on the first page of a box. `None` if the page cannot
+    /// be read or its checksum is wrong.
     pub fn identity(&self, file: &str) -> Option<Identity> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.dir, file, flags, Mode::empty()).ok()?);
@@ -140,7 +140,8 @@ impl BoxFolder {
         let name = format!("{HIDDEN_PREFIX}{}-{serial}.tmp", std::process::id());
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.dir, name.as_str(), flags, MODE)?);
-        // The lock says that the writer lives: a sweep leaves the file alone.
+        // The writer holds the lock while it lives, and a sweep removes only
+        // files that are not locked.
         let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| e)?;
         Ok(Unpublished {
             folder: self,
@@ -148,7 +149,8 @@ impl BoxFolder {
         })
     }
 
-    /// Removes what killed writers left where files cannot be unnamed.
+    /// Removes temporary files of killed writers. Only hidden files need it: an
+    /// unnamed file vanishes with its writer.
     fn sweep(&self) -> io::Result<()> {
         for name in self.file_names()? {
             if name.starts_with(HIDDEN_PREFIX) && name.ends_with(".tmp") {
@@ -164,7 +166,7 @@ impl BoxFolder {
             return;
         };
         if Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock).is_ok() {
-            // Failure costs space, and the next sweep tries again.
+            // A file that stays costs space, and the next sweep tries again.
             let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
         }
     }
@@ -185,7 +187,7 @@ enum Content {
     Hidden { file: Flock<File>, name: String },
 }
 
-/// A file that is not visible yet.
+/// A file in the folder that is not visible yet.
 #[derive(Debug)]
 pub struct Unpublished<'a> {
     folder: &'a BoxFolder,
@@ -201,15 +203,15 @@ impl Unpublished<'_> {
         }
     }
 
-    /// Makes the file durable and then visible under its name. A file that has
-    /// the name is never replaced.
+    /// Syncs the file, then gives it its name. Never replaces a file that has
+    /// the name.
     pub fn publish(self, name: &BoxName) -> io::Result<Published> {
         self.file().sync_all()?;
         self.publish_edition(name, 1)
     }
 
-    /// As [`Unpublished::publish`], under the first free one of `NAME`,
-    /// `NAME.2`, `NAME.3`, ... above those there are.
+    /// As [`Unpublished::publish`], under the number that follows the highest
+    /// one used for the name: `NAME`, `NAME.2`, `NAME.3`, ...
     pub fn publish_next(self, name: &BoxName) -> io::Result<Published> {
         self.file().sync_all()?;
         let last = self.folder.editions(name)?.last().copied().unwrap_or(0);
@@ -250,7 +252,7 @@ impl Unpublished<'_> {
 impl Drop for Unpublished<'_> {
     fn drop(&mut self) {
         if let Content::Hidden { name, .. } = &self.content {
-            // What cannot be removed now is swept at the next open.
+            // If this fails, the next open of the folder sweeps the file.
             let _ = unlinkat(&self.folder.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
     }

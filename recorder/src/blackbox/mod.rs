@@ -1,9 +1,8 @@
 //! The folder of black boxes and archive files.
 //!
 //! [`BoxFolder`] makes a finished file visible under its name, durably, and
-//! never in place of another. What is in it is written by
-//! [`haltbox_format::blackbox::BoxWriter`]. [`crate::held_boxes`] tells
-//! which blocks have one.
+//! replaces no other file. [`haltbox_format::blackbox::BoxWriter`] writes the
+//! content. [`crate::held_boxes`] finds which blocks have a box.
 
 mod folder;
 #[cfg(test)]

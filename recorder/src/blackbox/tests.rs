@@ -22,7 +22,7 @@ fn names(folder: &std::path::Path) -> Vec<String> {
     names
 }
 
-/// Both ways a file can wait for its name.
+/// The two kinds of temporary file: unnamed and hidden.
 const WAYS: [fn(&BoxFolder) -> io::Result<Unpublished<'_>>; 2] =
     [BoxFolder::temporary, BoxFolder::hidden];
 
@@ -78,7 +78,8 @@ fn an_unpublished_file_leaves_nothing_behind() {
     drop(put(folder.temporary().unwrap(), "x"));
     drop(put(folder.hidden().unwrap(), "x"));
     assert!(names(dir.path()).is_empty());
-    // What a killed writer left is swept; what a living one has is not.
+    // A sweep removes the file of a killed writer, not the file of a living
+    // one.
     fs::write(dir.path().join(".haltbox-1-0.tmp"), "left").unwrap();
     fs::write(dir.path().join("7-ab"), "kept").unwrap();
     let living = folder.hidden().unwrap();

@@ -1,26 +1,27 @@
-//! A node that is asked about a block while a box of it is written.
+//! Interface to a node that is asked about a block while its box is written.
 //!
-//! How it is asked is no business of freezing: whoever links this crate links no HTTP client.
+//! `haltbox-daemon` implements it. This crate has no HTTP client, so that a
+//! host links none.
 
 use std::fmt;
 
-/// A node that can be asked. Its text is what the operator reads of it.
+/// A node that can be asked. Its `Display` text names it to the operator.
 pub trait AskNode: fmt::Display + Send + Sync {
     /// Begins to ask about a height. Does not wait for the answers.
     fn ask(&self, height: u64) -> Box<dyn Asking>;
 }
 
-/// A node that is being asked.
+/// Questions to a node that are under way.
 pub trait Asking {
-    /// Waits for what the node tells, but not for long once `is_ending` says that the recorder
-    /// is told to end.
+    /// Waits for the answers. Returns soon after `is_ending` says that the
+    /// recorder was told to end.
     fn take(&self, is_ending: &dyn Fn() -> bool) -> Answered;
 }
 
-/// What a node answered for a box.
+/// Answers of a node for a box.
 pub struct Answered {
-    /// A line for each answer; the last one says what was not answered any more.
+    /// One line for each question, with the answer or the error.
     pub lines: Vec<Vec<u8>>,
-    /// Why not everything was asked, in words.
+    /// Why some questions were not asked, in words. `None` if all were.
     pub cut: Option<String>,
 }

@@ -1,9 +1,9 @@
-//! What a freeze and whoever waits for it tell each other.
+//! Signals between a freeze and the thread that waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How far a freeze is, and how long it may take. Clones are the same.
+/// How far a freeze is, and whether it should hurry. Clones share one state.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Flags>);
 
@@ -14,7 +14,7 @@ struct Flags {
 }
 
 impl Progress {
-    /// All that is needed of the ring is in the box, or will not be.
+    /// Whether the freeze no longer needs the ring.
     pub fn is_copied(&self) -> bool {
         self.0.copied.load(Ordering::Acquire)
     }
@@ -23,12 +23,13 @@ impl Progress {
         self.0.copied.store(true, Ordering::Release);
     }
 
-    /// The ring is read, once more maybe.
+    /// The freeze reads the ring, perhaps for a second time.
     pub(super) fn reads_ring(&self) {
         self.0.copied.store(false, Ordering::Release);
     }
 
-    /// The recorder is told to end: no node is waited for any more.
+    /// Tells the freeze not to wait for the node any more, because the recorder
+    /// is told to end.
     pub fn hurry(&self) {
         self.0.hurried.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Room on the disk that is kept for a freeze and given up for it.
+//! Disk space that the recorder keeps for a freeze, and frees for it.
 
 use std::fs::File;
 use std::io;
@@ -11,15 +11,17 @@ use crate::owner_only;
 /// The file's name in the folder of boxes.
 pub const RESERVE: &str = ".reserve";
 
-/// A preallocated file.
+/// A preallocated file in the folder of boxes.
 pub struct Reserve {
     path: PathBuf,
     bytes: u64,
 }
 
 impl Reserve {
-    /// Takes `bytes` of the disk in `boxes`. Without them a freeze still works
-    /// as long as the disk has room, so the caller only tells the operator.
+    /// Allocates `bytes` in the folder `boxes`.
+    ///
+    /// After an error a freeze still works as long as the disk has room, so the
+    /// caller only tells the operator.
     pub fn take(boxes: &Path, bytes: u64) -> io::Result<Reserve> {
         let reserve = Reserve {
             path: boxes.join(RESERVE),
@@ -29,7 +31,8 @@ impl Reserve {
         Ok(reserve)
     }
 
-    /// Takes the room again after a freeze.
+    /// Allocates the space again after a freeze. Removes the file if that
+    /// fails.
     pub fn refill(&self) -> io::Result<()> {
         let filled = self.open().and_then(|file| {
             let length = i64::try_from(self.bytes).unwrap_or(i64::MAX);
@@ -41,7 +44,7 @@ impl Reserve {
         filled
     }
 
-    /// Gives the room to the freeze.
+    /// Frees the space, so that the freeze can use it.
     pub fn give_up(&self) {
         let _ = std::fs::remove_file(&self.path);
     }

@@ -1,6 +1,6 @@
-//! Copying out of a ring: one walk over its entries, into a box.
+//! Copies entries of a ring into a box, in one walk.
 //!
-//! The ring is read through its file, as any reader does, so that recording
+//! The copy reads the ring through its file, as any reader does, and recording
 //! goes on meanwhile.
 
 use std::fs::File;
@@ -19,16 +19,17 @@ use haltbox_model::{BlockHasher, Inputs, Profile};
 /// How much of the ring is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// All that is there.
+    /// All entries in the ring.
     Everything,
-    /// One attempt at a height.
+    /// The entries of one attempt at a height, and the node's log.
     Block(Attempt),
-    /// What stands at or behind one position, and before another.
+    /// The entries at or behind the first position, and before the second.
     Span(Position, Position),
 }
 
 impl Scope {
-    /// Whether a line of the span, or of anything but a span, stands here.
+    /// Whether a record at this counter is within the span. The other scopes
+    /// have no bounds.
     fn reaches(self, lane: Lane, counter: u64) -> bool {
         match self {
             Scope::Everything | Scope::Block(_) => true,
@@ -38,7 +39,7 @@ impl Scope {
         }
     }
 
-    /// Whether a hole costs something of it.
+    /// Whether a hole overlaps the span. The other scopes have no bounds.
     fn meets(self, hole: &Hole) -> bool {
         match self {
             Scope::Everything | Scope::Block(_) => true,
@@ -49,16 +50,15 @@ impl Scope {
     }
 }
 
-/// A ring that is read, and how.
+/// A ring and what was read of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
-    /// Its file.
     pub(crate) file: &'a File,
-    /// Its records.
+    /// Its segments and records.
     pub(crate) view: &'a RingView,
-    /// Its marks.
+    /// The blocks and marks, folded from its spine.
     pub(crate) history: &'a History,
-    /// How its entries are read.
+    /// The profile that says how to read its entries.
     pub(crate) profile: &'a Profile,
 }
 
@@ -82,22 +82,22 @@ impl From<io::Error> for CopyError {
     }
 }
 
-/// A box that holds its lines and waits for its identity.
+/// A box with all its lines. It still lacks its identity.
 pub(crate) struct Copied {
-    /// The box.
     pub(crate) writer: BoxWriter<File>,
-    /// For its manifest.
+    /// Fields of its manifest.
     pub(crate) fields: ManifestFields,
-    /// Of the attempt it is about, if its execution is whole.
+    /// HASH of the attempt that the box is about, if its execution is whole.
     pub(crate) hash: Option<BlockHash>,
-    /// Lines up to the end of the attempt it is about.
+    /// Lines up to the end of that attempt, without those of other attempts at
+    /// the height.
     pub(crate) evidence: u64,
-    /// What the attempt it is about was given.
+    /// Inputs of that attempt.
     pub(crate) inputs: Inputs,
 }
 
-/// Copies a part of a ring. `about`: the attempt the box is about, if it is
-/// about one.
+/// Copies a part of a ring. `about` is the attempt that the box is about; an
+/// archive's part has none.
 pub(crate) fn copy(
     ring: Reading<'_>,
     scope: Scope,
@@ -113,7 +113,8 @@ struct RingCopy<'a> {
     profile: &'a Profile,
     scope: Scope,
     about: Option<Attempt>,
-    /// Blocks in the order of their entries; those before `next` have begun.
+    /// Blocks in the order of their entries. Those before index `next` have
+    /// begun.
     blocks: Vec<Block>,
     next: usize,
     open: Option<Open>,
@@ -123,13 +124,13 @@ struct RingCopy<'a> {
     hash: Option<BlockHash>,
     /// Slog lines written.
     slog_lines: u64,
-    /// Main lines written, and how many of them were before the first attempt
-    /// at the height in question, and of the execution in question.
+    /// Lines of the main lane: all written ones, those before the first attempt
+    /// at the height in question, and those of the attempt in question.
     lines: u64,
     before: Option<u64>,
     own: u64,
     inputs: Inputs,
-    /// Main records that were written.
+    /// Numbers of the main records that were written.
     main: Option<Span>,
 }
 
@@ -204,15 +205,15 @@ impl<'a> RingCopy<'a> {
             writer: self.writer,
             fields: self.fields,
             hash: self.hash,
-            // What other attempts at the height left between is more with
-            // every restart, and says nothing more.
+            // Leave out lines of other attempts at the height: each restart
+            // adds some, and they prove nothing more.
             evidence: self.before.unwrap_or(self.lines) + self.own,
             inputs: self.inputs,
         })
     }
 
-    /// Local records come before the main record that followed them: none of
-    /// the span can come any more.
+    /// Whether the walk has passed the span. It reads local records before the
+    /// main record that follows them, so none of the span comes later.
     fn is_over(&self, line: &Line<'_>) -> bool {
         let Scope::Span(_, until) = self.scope else {
             return false;
@@ -220,7 +221,8 @@ impl<'a> RingCopy<'a> {
         line.lane == Lane::Main && !until.is_behind(Lane::Main, line.counter)
     }
 
-    /// Records of the span that went by age before anybody came for them.
+    /// Reports the records of the span that the ring overwrote before this
+    /// copy.
     fn evicted_before(&mut self, from: Position) {
         if self.oldest > from.main {
             self.hole(Hole {
@@ -264,7 +266,8 @@ impl<'a> RingCopy<'a> {
         }
     }
 
-    /// Ends and begins blocks where the line crosses into another one.
+    /// Ends and begins blocks if the line is in another block than the one
+    /// before.
     fn cross_boundaries(&mut self, line: &Line<'_>) {
         let is_behind = |at: haltbox_format::mark::Position| at.is_behind(line.lane, line.counter);
         let over = self
@@ -313,7 +316,8 @@ impl<'a> RingCopy<'a> {
         });
     }
 
-    /// Counts a main line as covered, and hashes it if it is of an execution.
+    /// Counts a slog line of the main lane as covered, and hashes it if it
+    /// belongs to the execution of the open block.
     fn cover(&mut self, line: &Line<'_>) {
         let span = self.main.get_or_insert(Span {
             from: line.counter,
@@ -329,7 +333,8 @@ impl<'a> RingCopy<'a> {
         }
     }
 
-    /// Counts a main line; tells whether it is of a block's execution.
+    /// Counts a line of the main lane. Returns whether it belongs to the
+    /// execution of the open block.
     fn count(&mut self, line: &Line<'_>) -> bool {
         self.lines += 1;
         let Some(Open { block, .. }) = &self.open else {
@@ -346,8 +351,8 @@ impl<'a> RingCopy<'a> {
         executing
     }
 
-    /// Marks of cranks whose lines are in the box are left out: the lines say
-    /// the same.
+    /// Copies a group of marks, unless it has only cranks whose lines are in the
+    /// box: those lines say the same.
     fn marks(&mut self, stamp: Stamp, marks: &[Mark], bytes: &[u8]) -> Result<(), CopyError> {
         if let Scope::Span(from, until) = self.scope
             && !(from.main < stamp.at.main && stamp.at.main <= until.main)
@@ -379,8 +384,8 @@ impl<'a> RingCopy<'a> {
         self.fields.losses.push(missing);
     }
 
-    /// Something is missing behind the newest line: the execution that is being
-    /// copied has no HASH, unless its last line is there.
+    /// Takes the HASH from the open block, because records behind the newest
+    /// copied line are missing. A block whose last line is copied keeps it.
     fn break_open(&mut self) {
         let copied = self.main.map_or(0, |main| main.to + 1);
         if let Some(open) = &mut self.open
@@ -390,7 +395,8 @@ impl<'a> RingCopy<'a> {
         }
     }
 
-    /// Records that are missing in an execution leave it without a HASH.
+    /// Notes missing records. A block that misses some of its execution gets no
+    /// HASH.
     fn hole(&mut self, hole: Hole) {
         if !self.scope.meets(&hole) {
             return;
@@ -411,7 +417,8 @@ impl<'a> RingCopy<'a> {
         });
     }
 
-    /// A span covers all of its counters: the next one begins behind them.
+    /// What the box covers. A span covers all its counters, also those without
+    /// records, because the next part begins behind them.
     fn coverage(&self, view: &RingView) -> Coverage {
         let uuid = view.superblock.map(|superblock| superblock.uuid);
         let heights = || {
@@ -440,12 +447,12 @@ impl<'a> RingCopy<'a> {
     }
 }
 
-/// None of its lines is left.
+/// Whether the ring has none of the block's lines any more.
 fn is_evicted(block: &Block, oldest: u64) -> bool {
     block.until.is_some_and(|until| until.main <= oldest)
 }
 
-/// `None` for no counters at all.
+/// `None` if the range is empty.
 fn span((from, until): (u64, u64)) -> Option<Span> {
     let to = until.checked_sub(1)?;
     (from <= to).then_some(Span { from, to })
