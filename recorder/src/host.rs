@@ -1,19 +1,25 @@
-//! A recorder inside a host: what an application calls that links this crate.
+//! The recorder inside a host: the calls for an application that links this
+//! crate.
 //!
 //! ```text
 //! begin_block(H)  record ...  end_block(H)  commit(H)      the host executes
 //!                                           confirm(H) | diverged(H)    the network decides
 //! ```
 //!
-//! Every call may come from any thread, takes one short lock, and neither waits
-//! for the disk nor for another process; only [`HostRecorder::freeze`] does. No
-//! call prints anything. Threads run only if [`Options::background`] asks for
-//! them; else `haltbox record --attach RING` freezes and archives, and a call
-//! stops where the ring's next page is not present.
+//! Any thread may call. Each call takes one short lock and prints nothing. Only
+//! [`HostRecorder::open`], [`HostRecorder::freeze`] and
+//! [`HostRecorder::freeze_attempt`] wait for the disk; [`HostRecorder::flush`]
+//! and [`HostRecorder::close`] do so only while the disk's queue is full. No
+//! call waits for another process.
+//!
+//! Threads run only if [`Options::background`] asks for them. Without them
+//! `haltbox record --attach RING` freezes and archives, and a call may wait for
+//! a page fault in the ring's file.
 //!
 //! A host of the `host` profile has no slog of its own: the calls write the
-//! entries that mark its blocks. Where the host's own entries mark them, as
-//! Agoric's slog does, those calls are refused, and `commit` gives the AppHash.
+//! entries that mark its blocks. Other profiles read blocks from the host's own
+//! entries, as Agoric's slog has them. Then the calls that mark blocks return
+//! [`HostError::MarkedByEntries`], and `commit` only gives the AppHash.
 
 mod entry;
 mod keeper;
@@ -50,37 +56,39 @@ use keeper::Keeper;
 use messages::Messages;
 use program::Program;
 
-/// Bytes of a ring for which a host gives no other number.
+/// Size of a ring in bytes, if the host sets none.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
 
-/// For so long a box waits for what was recorded to be in the ring's file.
+/// Longest wait until the queue's records are in the ring's file, before a box
+/// is written.
 const SETTLING: Duration = Duration::from_secs(10);
 
 /// What to record, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of ring, boxes and archive; made if it is not there. Never
-    /// under a node's `data/`, which operators reset.
+    /// The folder of ring, boxes and archive, created if it is missing. Never
+    /// choose one under a node's `data/`: operators reset that.
     pub dir: PathBuf,
-    /// Bytes of the ring, 4 MiB to 1 TiB.
+    /// Size of the ring in bytes, 4 MiB to 1 TiB.
     pub size: u64,
-    /// How records get into the ring's file; `None`: mapped where a full disk cannot end the
-    /// process by that, else written by a thread.
+    /// How records get into the ring's file. `None` maps the file where a full
+    /// disk cannot raise SIGBUS, and queues records for a thread elsewhere. It
+    /// refuses a file system that it does not know.
     pub engine: Option<Engine>,
-    /// How the host's entries are read.
+    /// The profile that says how to read the host's entries.
     pub profile: Profile,
-    /// The profile's own text, if it is not a builtin one: left beside the ring
-    /// for whoever reads it later.
+    /// The profile's text if it is not builtin. It is copied beside the ring,
+    /// for later readers.
     pub profile_text: Option<Vec<u8>>,
-    /// The node's executable, whose digest goes into the boxes.
+    /// The node's executable. Its digest goes into the boxes.
     pub node_program: Option<PathBuf>,
-    /// A thread that freezes what diverged, and archives; and one that makes the
-    /// ring's pages present ahead of the calls.
+    /// Starts two threads: one freezes diverged blocks and archives, one makes
+    /// the ring's pages present ahead of the calls.
     pub background: Option<Background>,
 }
 
 impl Options {
-    /// A ring of [`DEFAULT_SIZE`] in a folder, no thread.
+    /// Settings for a ring of [`DEFAULT_SIZE`] without threads.
     pub fn new(dir: &Path, profile: Profile) -> Options {
         Options {
             dir: dir.to_owned(),
@@ -94,44 +102,46 @@ impl Options {
     }
 }
 
-/// What became of an entry.
+/// Whether the ring took an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// It survives the end of the process.
+    /// The ring has it. It survives the end of the process, except for the
+    /// newest entries of the engine `queue`.
     Whole,
-    /// There was no room for it that may be overwritten: it was counted.
+    /// The ring had no space that may be overwritten. The entry is counted as
+    /// dropped.
     Dropped,
 }
 
-/// What the network's AppHash says of this node's.
+/// How the network's AppHash compares with this node's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// They are equal: the block is released.
+    /// Equal: the block is released.
     Equal,
-    /// They differ: the block is pinned.
+    /// Different: the block is pinned.
     Differs,
-    /// This node's is not known: nothing was released.
+    /// This node's AppHash is not known: nothing changes.
     Unknown,
 }
 
-/// What was recorded since the ring was opened, and how its blocks stand.
+/// Counts since the ring was opened, and the state of its blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Entries recorded.
     pub records: u64,
-    /// Their bytes.
+    /// Bytes of these entries.
     pub bytes: u64,
     /// Entries that were dropped.
     pub dropped: u64,
-    /// The height begun last; 0 for none.
+    /// Height of the block begun last. 0 if there is none.
     pub head: u64,
-    /// The greatest height that the network agreed with; 0 for none.
+    /// Greatest confirmed height. 0 if there is none.
     pub released: u64,
-    /// The least height that has entries in the ring; 0 for none.
+    /// Least height with entries in the ring. 0 if there is none.
     pub oldest: u64,
     /// Blocks that must not be overwritten.
     pub pinned: u64,
-    /// Of these, blocks that diverged and are in no box yet.
+    /// Diverged blocks without a box. They are pinned too.
     pub diverged: u64,
 }
 
@@ -193,21 +203,23 @@ impl std::error::Error for HostError {}
 pub struct HostRecorder {
     shared: Arc<Shared>,
     birth: Birth,
-    /// The calls write the entries that mark blocks.
+    /// Whether the calls write the entries that mark blocks. Depends on the
+    /// profile.
     writes_marks: bool,
-    /// Entries that mark nothing are known by their type: the host may lay them.
+    /// Whether the host may write entries into the ring itself: the ring can
+    /// lend, and the profile ignores the types that a host may write there.
     lends: bool,
     keeper: Option<Keeper>,
 }
 
-/// What the host's threads and the background thread have in common.
+/// State that the host's threads and the background thread share.
 struct Shared {
     options: Options,
     profile: Arc<Profile>,
-    /// The host's program, as it was at opening.
+    /// The host's executable, as it was when the ring was opened.
     program: Option<Program>,
     open: Mutex<Option<Open>>,
-    /// One box at a time.
+    /// Held while a box is written, so that there is one at a time.
     freezing: Mutex<()>,
     messages: Arc<Messages>,
 }
@@ -215,15 +227,17 @@ struct Shared {
 struct Open {
     recorder: Recorder,
     stats: Stats,
-    /// Somebody takes the recorder's news.
+    /// Whether a thread takes the recorder's news.
     heard: bool,
 }
 
 impl HostRecorder {
-    /// Opens or makes the ring. Gives sentences for the host's own log too.
+    /// Opens the ring, and creates it if it is missing. Also returns notices
+    /// for the host's log.
     ///
     /// # Errors
-    /// [`HostError::Open`], [`HostError::Folder`]. The host goes on without.
+    /// [`HostError::Open`], [`HostError::Folder`]. A host should go on without
+    /// a recorder then.
     pub fn open(options: Options) -> Result<(HostRecorder, Vec<String>), HostError> {
         let _limit = SizeLimit::begin();
         memory::ask(memory::to_open(options.size)).map_err(|error| {
@@ -248,7 +262,8 @@ impl HostRecorder {
         let opened = Recorder::open(&RecorderDir::at(&options.dir).ring(), config)
             .map_err(HostError::Open)?;
         let mut recorder = opened.recorder;
-        // A program beside the host may have frozen what the ring still pins.
+        // Another program may have written boxes for blocks that the ring still
+        // pins.
         recorder.learn_of_boxes(&RecorderDir::at(&options.dir).boxes());
         let writes_marks = entry::mark_blocks(&profile);
         let lends = entry::may_be_laid(&profile) && recorder.may_lend();
@@ -287,8 +302,8 @@ impl HostRecorder {
         Ok((host, notices))
     }
 
-    /// The execution of a block begins. `time_ns`: the block's own time, in
-    /// nanoseconds since 1970. `input`: a digest of what the block brings.
+    /// Begins the execution of a block. `time_ns` is the block's own time in
+    /// nanoseconds since 1970. `input` is a digest of the block's inputs.
     ///
     /// # Errors
     /// As all calls: [`HostError::Forked`], [`HostError::Closed`],
@@ -302,8 +317,11 @@ impl HostRecorder {
         self.mark(&Line::begin_block(height, time_ns, input))
     }
 
-    /// One entry of what the host executes: a line of text, in the manner of
-    /// the profile. A line end at its end is left out; one inside parts it in two.
+    /// Records one entry of the host's execution: a line of text as the profile
+    /// expects it.
+    ///
+    /// A newline at the end is removed. A newline inside splits the text into
+    /// two entries.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -311,14 +329,20 @@ impl HostRecorder {
         self.put_lines(Stream::Slog, bytes)
     }
 
-    /// Lends a part of the ring to the host, which lays entries of the types `op-*`, `tx-*` and `branch*`
-    /// there, as docs/format.md tells, and says in `laid` how many bytes: each is a record of
-    /// its own, and survives a kill once its commit word is there. Every other call takes over
-    /// what was laid; what appends to the main lane ends the lending, so the host does not lay
-    /// while it calls that.
+    /// Lends a part of the ring to the host, which then writes entries of the
+    /// types `op-*`, `tx-*` and `branch*` there without calls.
+    ///
+    /// `docs/format.md` has the layout. Each entry is a record of its own, and
+    /// survives a kill once its commit word is written. The host counts the
+    /// written bytes in `laid`. Every other call takes over what the host has
+    /// written so far. A call that appends to the main lane also ends the
+    /// lending, so the host must not write while it makes such a call.
+    ///
+    /// Returns `None` if nothing can be lent at the moment.
     ///
     /// # Errors
-    /// [`HostError::NotLent`]: never with this ring; and those of all calls.
+    /// [`HostError::NotLent`] if this ring can never lend, and the errors of
+    /// all calls.
     pub fn lend(&self, laid: &'static AtomicU64) -> Result<Option<Span>, HostError> {
         if !self.lends {
             return Err(HostError::NotLent);
@@ -329,7 +353,7 @@ impl HostRecorder {
         })?
     }
 
-    /// The host lays nothing any more.
+    /// Ends the lending. The host must not write into the ring after this.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -337,7 +361,7 @@ impl HostRecorder {
         self.with(|open| open.recorder.end_lending())
     }
 
-    /// One line of the node's log.
+    /// Records one line of the node's log.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -345,7 +369,8 @@ impl HostRecorder {
         self.put_lines(Stream::Node, bytes)
     }
 
-    /// A crank, or whatever part of a block has digests of its own, ended.
+    /// Records the end of a crank, or of another part of a block that has
+    /// digests of its own.
     ///
     /// # Errors
     /// As [`HostRecorder::begin_block`].
@@ -358,7 +383,8 @@ impl HostRecorder {
         self.mark(&Line::crank(number, crankhash, activityhash))
     }
 
-    /// The execution of a block ended, with this AppHash if it is known by then.
+    /// Ends the execution of a block. `app_hash` is its AppHash, if it is known
+    /// by now.
     ///
     /// # Errors
     /// As [`HostRecorder::begin_block`].
@@ -366,8 +392,8 @@ impl HostRecorder {
         self.mark(&Line::end_block(height, app_hash))
     }
 
-    /// The block's state is durable, and this is the node's AppHash after it.
-    /// Ends the block if nothing else did.
+    /// Records that the block's state is durable, and the node's AppHash after
+    /// it. Ends the block first if it has no end yet.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -391,9 +417,11 @@ impl HostRecorder {
         })
     }
 
-    /// What the network decided for a height: the AppHash in the next header.
-    /// Equal releases the block and all below it, different pins it; where this
-    /// node's is not known, nothing happens.
+    /// Records the network's AppHash of a height, from the next header.
+    ///
+    /// If it equals this node's, the block and all below it are released. If it
+    /// differs, the block is pinned. If this node's AppHash is not known,
+    /// nothing changes.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -405,8 +433,9 @@ impl HostRecorder {
                 Some(_) => Agreement::Differs,
                 None => Agreement::Unknown,
             };
-            // The network went on without a node that halted: what it decided
-            // above the node's last block must not let go of that block.
+            // The network may be ahead of a node that halted. A hash of a
+            // height that this node did not execute must not release the node's
+            // last block.
             if agreement != Agreement::Unknown {
                 let app_hash = Some(network);
                 let event = Event::Confirm { height, app_hash };
@@ -416,8 +445,8 @@ impl HostRecorder {
         })
     }
 
-    /// A height and all below it need no more protection: for a host that decides this by
-    /// something else than an AppHash.
+    /// Releases a height and all below it, for a host that decides by something
+    /// other than an AppHash.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -432,7 +461,7 @@ impl HostRecorder {
         })
     }
 
-    /// The newest attempt at a height.
+    /// The newest attempt at a height. `None` if the ring has none.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -443,8 +472,9 @@ impl HostRecorder {
         })
     }
 
-    /// The execution of a height was thrown away: an optimistic one whose
-    /// proposal was not decided. It stays until the height is executed again.
+    /// Records that the host discarded the execution of a height, as it does
+    /// with an optimistic one whose proposal was not decided. The entries stay
+    /// until the height is executed again.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -458,8 +488,10 @@ impl HostRecorder {
         })
     }
 
-    /// It is proved that a height differs: pins it until a box holds it. `what`
-    /// differs: `AppHash`, `LastResultsHash`.
+    /// Records a proven divergence, and pins the height until it is in a box.
+    ///
+    /// `expected` is this node's hash and `got` is the network's. `what` names
+    /// the field that differs: `AppHash` or `LastResultsHash`.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -485,17 +517,20 @@ impl HostRecorder {
         })
     }
 
-    /// The folder of ring, boxes and archive.
+    /// The folder with the ring, the boxes and the archive.
     pub fn dir(&self) -> &Path {
         &self.shared.options.dir
     }
 
-    /// Writes the black box of a height, or of the one an operator would mean.
-    /// **The one call that waits for the disk**: seconds for a large ring.
-    /// Recording goes on meanwhile.
+    /// Writes the black box of a height, or of the block that an operator most
+    /// likely wants.
+    ///
+    /// **Waits for the disk**: seconds for a large ring. Other threads can
+    /// record meanwhile.
     ///
     /// # Errors
-    /// [`HostError::Nothing`], [`HostError::Freeze`] and those of all calls.
+    /// [`HostError::Nothing`], [`HostError::Freeze`], and the errors of all
+    /// calls.
     pub fn freeze(&self, height: Option<u64>) -> Result<Frozen, HostError> {
         let _limit = SizeLimit::begin();
         self.shared.ask_for_memory()?;
@@ -515,20 +550,22 @@ impl HostRecorder {
         }
     }
 
-    /// Writes the black box of one attempt, and why. **Waits for the disk**, as
-    /// [`HostRecorder::freeze`] does.
+    /// Writes the black box of one attempt, with this reason. **Waits for the
+    /// disk**, as [`HostRecorder::freeze`] does.
     ///
     /// # Errors
-    /// [`HostError::Freeze`] and those of all calls.
+    /// [`HostError::Freeze`], and the errors of all calls.
     pub fn freeze_attempt(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _limit = SizeLimit::begin();
         self.shared.freeze(of, reason)
     }
 
-    /// Takes what the background thread has to tell the operator: the message of
-    /// a box that it wrote, or why it wrote none. Each is given once, the oldest
-    /// first, also after [`HostRecorder::close`]. A host prints it in its own log,
-    /// for nothing here does.
+    /// Takes the oldest message of the background thread: the halt message of a
+    /// box, or why there is no box.
+    ///
+    /// Each message is returned once, also after [`HostRecorder::close`]. The
+    /// host should print it into its own log, because the recorder prints
+    /// nothing.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -542,7 +579,7 @@ impl HostRecorder {
         }
     }
 
-    /// How recording stands.
+    /// Counts since the ring was opened, and the state of its blocks.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -550,8 +587,11 @@ impl HostRecorder {
         self.with(|open| open.full_stats())
     }
 
-    /// Has the kernel begin to write the ring to the disk, and waits only where the
-    /// disk's queue is full. What was recorded survives the process in any case.
+    /// Asks the kernel to begin writing the ring to the disk. Waits only while
+    /// the disk's queue is full.
+    ///
+    /// This is for power cuts. Mapped records survive the end of the process
+    /// without it.
     ///
     /// # Errors
     /// [`HostError::Forked`], [`HostError::Closed`], [`HostError::Broken`].
@@ -561,8 +601,8 @@ impl HostRecorder {
         Ok(())
     }
 
-    /// Closes the ring in order. A box that the background thread is writing is
-    /// finished by that thread, as long as the process lives.
+    /// Closes the ring. The background thread still finishes a box that it is
+    /// writing, if the process lives long enough.
     pub fn close(&self) {
         if let Ok(mut open) = self.lock()
             && let Some(mut open) = open.take()
@@ -573,7 +613,8 @@ impl HostRecorder {
         self.keeper.iter().for_each(Keeper::end);
     }
 
-    /// Writes an entry that marks a block, where the calls do that.
+    /// Writes an entry that marks a block, if the profile leaves that to the
+    /// calls.
     fn mark(&self, line: &Line) -> Result<Kept, HostError> {
         if !self.writes_marks {
             return Err(HostError::MarkedByEntries);
@@ -610,8 +651,9 @@ impl HostRecorder {
         Ok(work(open))
     }
 
-    /// In the child of a fork the lock may be held by a thread that is not
-    /// there. A lock that a panic left is not to be trusted with a ring.
+    /// Takes the lock, after two checks. In the child of a fork, a thread that
+    /// does not exist there may hold the lock. After a panic the ring's state
+    /// in memory may be half changed, so nothing more is written.
     fn lock(&self) -> Result<MutexGuard<'_, Option<Open>>, HostError> {
         if self.birth.is_elsewhere() {
             return Err(HostError::Forked);
@@ -627,7 +669,8 @@ impl Drop for HostRecorder {
 }
 
 impl Open {
-    /// What the host laid stands before whatever comes now.
+    /// Takes over what the host wrote into the lent part, so that it stands
+    /// before the next record.
     #[inline]
     fn take_over(&mut self) {
         let taken = self.recorder.take_over();
@@ -647,7 +690,7 @@ impl Open {
         }
     }
 
-    /// Nobody takes the news of a host without a thread: the marks tell them.
+    /// Drops the news if no thread takes them. They are in the marks too.
     fn settle<R>(&mut self, result: R) -> R {
         if !self.heard {
             self.recorder.forget_news();
@@ -693,14 +736,14 @@ impl Shared {
         asked.map_err(|error| HostError::Freeze(FreezeError::of_io(doing, &self.boxes(), error)))
     }
 
-    /// Writes the box of an attempt while recording goes on.
+    /// Writes the box of an attempt. Other threads can record meanwhile.
     fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
         self.ask_for_memory()?;
         let (ring, waiting) = {
             let mut open = self.lock().ok_or(HostError::Broken)?;
             let open = open.as_mut().ok_or(HostError::Closed)?;
-            // From here on the box needs what the ring holds now.
+            // Keep the history that the box needs while it is copied.
             open.recorder.hold_history();
             (open.recorder.file(), open.recorder.waiting())
         };
@@ -736,7 +779,8 @@ fn make_folders(options: &Options) -> Result<(), HostError> {
     dir.make()
         .map_err(|(folder, error)| HostError::Folder(folder, error))?;
     if let Some(text) = &options.profile_text {
-        // Recording does not depend on it.
+        // If this fails, recording goes on. A reader then needs the profile
+        // from somewhere else.
         let _ = owner_only::replace(&dir.profile(), text);
     }
     Ok(())

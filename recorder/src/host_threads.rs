@@ -1,4 +1,5 @@
-//! Threads that leave a host's signals to the host, and a host's thread that writes a file.
+//! Threads that do not take the host's signals, and writing files under the
+//! host's file size limit.
 
 use std::cell::Cell;
 use std::io;
@@ -7,7 +8,8 @@ use std::thread::{Builder, JoinHandle};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What a thread's own mistake raises: blocked, it would end the process without a report.
+/// Signals of a thread's own faults. They stay unblocked: the kernel kills a
+/// process for a blocked one, and no handler can report it.
 const OWN: [Signal; 4] = [
     Signal::SIGBUS,
     Signal::SIGFPE,
@@ -15,11 +17,13 @@ const OWN: [Signal; 4] = [
     Signal::SIGSEGV,
 ];
 
-/// Starts a thread in which no handler of the host's runs. Its limits of file sizes are errors
-/// there too, not signals.
+/// Starts a thread that blocks all signals but those of its own faults.
+///
+/// No handler of the host runs in it. A write beyond `RLIMIT_FSIZE` gives an
+/// error there, because SIGXFSZ is blocked.
 ///
 /// # Errors
-/// What the system says.
+/// The signal mask cannot be changed, or the thread cannot be started.
 pub fn spawn<F, R>(builder: Builder, work: F) -> io::Result<JoinHandle<R>>
 where
     F: FnOnce() -> R + Send + 'static,
@@ -37,46 +41,52 @@ where
 }
 
 thread_local! {
-    /// What the thread that started this one had blocked.
+    /// Signal mask of the thread that started this one.
     static OUTSIDE: Cell<Option<SigSet>> = const { Cell::new(None) };
 }
 
-/// Starts a program as the host would: what such a thread has blocked is not for a program
-/// that it starts.
+/// Runs `start` with the signal mask that the host's thread had. A program
+/// started in it inherits the host's mask, not the blocked one.
 pub fn outside<R>(start: impl FnOnce() -> R) -> R {
     let blocked = OUTSIDE
         .get()
         .map(|mask| mask.thread_swap_mask(SigmaskHow::SIG_SETMASK));
     let started = start();
     if let Some(Ok(blocked)) = blocked {
-        // It was in force a moment ago: it cannot be refused.
+        // Cannot fail: this mask was in force a moment ago.
         let _ = blocked.thread_set_mask();
     }
     started
 }
 
-/// Lets this thread and those that it starts write to a terminal in whose background
-/// they are. With `stty tostop` the first word would stop the process, unheard. What this
-/// thread starts by [`outside`] begins without it.
+/// Blocks SIGTTOU, so that this thread and those it starts can write to a
+/// terminal from the background.
+///
+/// With `stty tostop` the first line of output would else stop the process,
+/// without any message. Programs started by [`outside`] get the mask from
+/// before this call.
 ///
 /// # Errors
-/// What the system says.
+/// The signal mask cannot be changed.
 pub fn speak_from_the_background() -> io::Result<()> {
     let blocked = SigSet::from(Signal::SIGTTOU);
     OUTSIDE.set(Some(blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?));
     Ok(())
 }
 
-/// While this lives, a file that grows beyond `RLIMIT_FSIZE` is an error for this thread; else
-/// the kernel would send SIGXFSZ, which ends the process.
+/// Blocks SIGXFSZ in this thread until it is dropped.
+///
+/// A write beyond `RLIMIT_FSIZE` then gives an error. Unblocked, the signal
+/// would end the process.
 pub struct SizeLimit {
-    /// What was blocked before, if the signal was not: then none can have waited for this thread.
+    /// Mask from before, if SIGXFSZ was not blocked by it. A signal that is
+    /// pending at the end then comes from our own writes.
     before: Option<SigSet>,
     exceeded: bool,
 }
 
 impl SizeLimit {
-    /// Holds the signal back from here on.
+    /// Blocks the signal.
     pub fn begin() -> SizeLimit {
         let mask = only().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         SizeLimit {
@@ -85,7 +95,7 @@ impl SizeLimit {
         }
     }
 
-    /// No write failed: no signal waits, which spares looking for it.
+    /// Skips the check for a pending signal, because no write failed.
     pub fn was_kept(mut self) {
         self.exceeded = false;
     }
@@ -94,9 +104,10 @@ impl SizeLimit {
 impl Drop for SizeLimit {
     fn drop(&mut self) {
         let Some(before) = self.before else { return };
-        // Where the signal cannot be taken it stays blocked: delivered, it would end the process.
+        // Remove a pending signal first. If that fails, leave it blocked:
+        // delivered, it would end the process.
         if !self.exceeded || taken().is_ok() {
-            // It was in force before: it cannot be refused.
+            // Cannot fail: this mask was in force before.
             let _ = before.thread_set_mask();
         }
     }
@@ -106,7 +117,7 @@ fn only() -> SigSet {
     SigSet::from(Signal::SIGXFSZ)
 }
 
-/// Takes the signal if it waits.
+/// Removes the signal from this thread's pending signals.
 fn taken() -> nix::Result<()> {
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     SignalFd::with_flags(&only(), flags)?

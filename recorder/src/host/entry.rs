@@ -1,15 +1,15 @@
-//! The entries that the calls of a host write: one line of JSON each, as the
-//! `host` profile reads them. Made without taking memory.
+//! The entries that a host's calls write: one line of JSON each, as the `host`
+//! profile reads them. They are built without allocating memory.
 
 use std::fmt::{self, Write};
 
 use haltbox_format::{AppHash, Digest};
 use haltbox_model::{Event, Profile};
 
-/// Longer than the longest of them: a crank has two digests.
+/// More bytes than the longest entry has: a crank with two digests.
 const LONGEST: usize = 512;
 
-/// One of them.
+/// One entry.
 pub(super) struct Line {
     text: [u8; LONGEST],
     length: usize,
@@ -20,7 +20,7 @@ impl Line {
         self.text.get(..self.length).unwrap_or_default()
     }
 
-    /// The host's process began.
+    /// The entry that begins a host's process.
     pub(super) fn start() -> Line {
         let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION"));
         Line::of(format_args!(
@@ -66,7 +66,7 @@ impl Line {
             text: [0; LONGEST],
             length: 0,
         };
-        // Nothing that is written is longer than the line can be.
+        // Cannot fail: no entry is longer than the buffer.
         let _ = line.write_fmt(text);
         line
     }
@@ -82,7 +82,7 @@ impl Write for Line {
     }
 }
 
-/// A member that is left out where there is no value.
+/// A JSON member that is left out if it has no value.
 struct Hex<T>(&'static str, Option<T>);
 
 impl<T: fmt::Display> fmt::Display for Hex<T> {
@@ -94,8 +94,8 @@ impl<T: fmt::Display> fmt::Display for Hex<T> {
     }
 }
 
-/// Nanoseconds as seconds: a JSON number would lose the last digits in
-/// JavaScript.
+/// Nanoseconds, printed as seconds in a string: JavaScript would round a JSON
+/// number of this length.
 struct Seconds(i64);
 
 impl fmt::Display for Seconds {
@@ -107,7 +107,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// Whether a profile reads these entries as the marks of blocks.
+/// Whether a profile reads these entries as marks of blocks.
 pub(super) fn mark_blocks(profile: &Profile) -> bool {
     let line = Line::begin_block(1, 0, None);
     let rules = profile.slog.as_ref();
@@ -115,7 +115,8 @@ pub(super) fn mark_blocks(profile: &Profile) -> bool {
     rules.is_some_and(|rules| rules.read(line.bytes()).events().any(begins))
 }
 
-/// Whether a host may lay its entries of transactions, operations and branches itself.
+/// Whether a host may write entries of transactions, operations and branches
+/// into the ring itself: the profile takes no marks from them.
 pub(super) fn may_be_laid(profile: &Profile) -> bool {
     let rules = profile.slog.as_ref();
     rules.is_some_and(|rules| {

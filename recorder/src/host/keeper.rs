@@ -1,4 +1,4 @@
-//! The thread a host may ask for: freezes what diverged, and archives.
+//! The background thread of a host. It freezes diverged blocks, and archives.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -19,21 +19,21 @@ use crate::supervisor::{Brings, Done, Nobody, NotFrozen, Supervisor, Wanted};
 use crate::triggers::{Due, Policy};
 use crate::voice::Speaker;
 
-/// How often the marks are looked at.
+/// Time between two looks at the marks.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What the thread does.
+/// Settings of the background thread.
 #[derive(Clone, Debug, Default)]
 pub struct Background {
-    /// Bytes the archive may have; 0 for none.
+    /// Most bytes of the archive. 0 turns archiving off.
     pub archive_bytes: u64,
-    /// When trouble becomes a freeze.
+    /// Which trouble leads to a freeze, and how soon.
     pub triggers: Policy,
-    /// What a durable box brings about.
+    /// What follows a freeze.
     pub after_freeze: AfterFreeze,
 }
 
-/// The thread, seen from the host.
+/// Handle of the background thread.
 pub(super) struct Keeper {
     ending: Mutex<Option<Sender<()>>>,
 }
@@ -42,7 +42,8 @@ impl Keeper {
     pub(super) fn start(shared: &Arc<Shared>, background: Background) -> io::Result<Keeper> {
         let (ending, asked) = channel();
         let shared = Arc::clone(shared);
-        // Before the host's first call, whose news the thread hears.
+        // Read this before the host's first call. From then on the thread
+        // learns of blocks by news.
         let left = left_unfrozen(&shared);
         let thread = std::thread::Builder::new()
             .name("haltbox-keeper".to_owned())
@@ -55,7 +56,7 @@ impl Keeper {
         })
     }
 
-    /// Ends it once what it is writing is written. Does not wait for that.
+    /// Ends the thread after the box that it is writing. Does not wait for it.
     pub(super) fn end(&self) {
         if let Ok(mut ending) = self.ending.lock() {
             *ending = None;
@@ -93,7 +94,8 @@ impl Work<'_> {
         }
     }
 
-    /// Takes the news, and follows them up without the lock: the host records through it.
+    /// Takes the news under the lock, and acts on them without it, because the
+    /// host records under the same lock.
     fn look(&mut self) {
         let Some((due, recorded)) = self.take_news() else {
             return;
@@ -105,7 +107,8 @@ impl Work<'_> {
         self.supervisor.recorded(recorded);
     }
 
-    /// What is due, and how much is recorded.
+    /// Takes the news under the lock. Returns the freezes that are due, and the
+    /// bytes recorded so far.
     fn take_news(&mut self) -> Option<(Vec<Due>, u64)> {
         let mut open = self.shared.lock()?;
         let open = open.as_mut()?;
@@ -118,7 +121,8 @@ impl Work<'_> {
         Some((due, open.stats.bytes))
     }
 
-    /// Notes are the host's own: its ring has only what it records.
+    /// Acts on a decision. Writes no notes: a host's ring has only the host's
+    /// records.
     fn bring(&mut self, brings: Brings) {
         match brings {
             Brings::Box(of, finding, reason) => self.supervisor.want_box(of, finding, reason),
@@ -126,7 +130,8 @@ impl Work<'_> {
         }
     }
 
-    /// One that fails stays pinned, and is tried again at the next opening.
+    /// Freezes an attempt. After an error the block stays pinned, and the next
+    /// opening of the ring tries again.
     fn freeze(&mut self, wanted: Wanted<Nobody>) {
         let frozen = self.shared.freeze(wanted.of, wanted.reason.clone());
         let outcome = frozen.map_err(|error| NotFrozen {
@@ -141,7 +146,8 @@ impl Work<'_> {
     }
 }
 
-/// What the last session meant to freeze: blocks that diverged.
+/// Diverged blocks that the last session did not freeze, with the reason for
+/// each box.
 fn left_unfrozen(shared: &Shared) -> Vec<(Attempt, String)> {
     let open = shared.lock();
     let recorder = open

@@ -1,19 +1,19 @@
-//! What the operator is to hear, until the host asks for it.
+//! Messages for the operator that wait until the host asks for them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::voice::Voice;
 
-/// Messages that wait at most: a host that never asks must not pay for it.
+/// Most messages that wait. A host that never asks must not run out of memory.
 const MOST: usize = 16;
 
-/// What is waiting, the oldest first.
+/// Waiting messages, oldest first.
 #[derive(Default)]
 pub(super) struct Messages(Mutex<VecDeque<String>>);
 
-/// What the background thread says beside its messages nobody hears: standard error is the
-/// host's.
+/// Keeps only messages. Drops other output, because the host owns standard
+/// error.
 impl Voice for Messages {
     fn say(&self, _: &str) {}
 
@@ -23,8 +23,8 @@ impl Voice for Messages {
 }
 
 impl Messages {
-    /// The oldest gives way where too many wait: a later one is about a node
-    /// that is still in trouble.
+    /// Adds a message. Removes the oldest if too many wait: the newest is about
+    /// a node that is still in trouble.
     pub(super) fn put(&self, message: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= MOST {

@@ -1,6 +1,8 @@
-//! The host's program, as it was when the host opened its recorder. A box tells its digest,
-//! by which builds are told apart: of a file that was replaced since it would be another
-//! build's.
+//! The host's executable, as it was when the host opened its recorder.
+//!
+//! A box holds the digest of the executable, which tells builds apart. If an
+//! upgrade replaced the file, that digest would be of a build that did not
+//! execute the block.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,24 +12,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{open_regular, owner_only};
 
-/// Beside the ring, for whoever writes a box when the host is not there.
+/// File beside the ring, for a program that writes a box while the host is
+/// down.
 const FILE: &str = "host.json";
-/// The longest such file.
+/// Most bytes of that file.
 const LONGEST: u64 = 64 << 10;
 
-/// A program and what its file was.
+/// The path of an executable, and facts by which a replaced file is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     node_program: PathBuf,
     device: u64,
     inode: u64,
     size: u64,
-    /// Seconds and nanoseconds since 1970.
+    /// Modification time: seconds and nanoseconds since 1970.
     modified: (i64, i64),
 }
 
 impl Program {
-    /// As its file is now. `None`: there is no such file.
+    /// The executable as it is now. `None` if there is no such file.
     pub fn now(path: &Path) -> Option<Program> {
         let found = fs::metadata(path).ok()?;
         Some(Program {
@@ -39,14 +42,15 @@ impl Program {
         })
     }
 
-    /// Its path, if the file is still the same.
+    /// Its path, if the file was not replaced.
     pub(crate) fn unchanged(&self) -> Option<PathBuf> {
         let same = Program::now(&self.node_program).as_ref() == Some(self);
         same.then(|| self.node_program.clone())
     }
 
-    /// Writes down what a host told, or that it told nothing. Recording does not depend on
-    /// it.
+    /// Writes `host.json` into the folder `dir`, or removes it if the host
+    /// names no executable. Errors are ignored: recording does not depend on
+    /// the file.
     pub fn note(told: Option<&Program>, dir: &Path) {
         let path = dir.join(FILE);
         match told.and_then(|told| serde_json::to_vec(told).ok()) {
@@ -55,12 +59,12 @@ impl Program {
         }
     }
 
-    /// The program that the last host told, if its file is still the same.
+    /// The executable that the last host named, if the file was not replaced.
     pub fn of_folder(dir: &Path) -> Option<PathBuf> {
         Program::told_in(dir)?.unchanged()
     }
 
-    /// Where the program lies that the last host told, whatever is there now.
+    /// The path that the last host named, even if the file was replaced.
     pub fn path_of_folder(dir: &Path) -> Option<PathBuf> {
         Program::told_in(dir).map(|told| told.node_program)
     }
