@@ -1,4 +1,4 @@
-//! What machine and boot this is.
+//! Facts about the machine, its boot and the node's executable.
 
 mod build_info;
 
@@ -11,8 +11,8 @@ use haltbox_format::blackbox::HostFingerprint;
 use haltbox_format::ring::Superblock;
 use sha2::{Digest as _, Sha256};
 
-/// BLAKE3 of the machine's id, keyed by use, so that the id itself is never
-/// told; zero where the machine has none (some containers).
+/// BLAKE3 of the machine's id, keyed by its use, so that nobody learns the id
+/// itself. Zero if the machine has no id, as in some containers.
 pub fn machine() -> [u8; 32] {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
         .iter()
@@ -25,19 +25,19 @@ pub fn machine() -> [u8; 32] {
     }
 }
 
-/// The ring was made on another machine than this one, as far as both have an id.
+/// Whether another machine made the ring. False if either machine has no id.
 pub fn is_others(ring: &Superblock) -> bool {
     let here = machine();
     ring.machine != here && ring.machine != [0; 32] && here != [0; 32]
 }
 
-/// The kernel's boot id as text; empty where it cannot be read.
+/// The kernel's boot id as text. Empty if it cannot be read.
 pub fn boot() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     text.trim().to_owned()
 }
 
-/// The boot id's 16 bytes; zero where it cannot be read.
+/// The boot id as 16 bytes. Zero if it cannot be read.
 pub fn boot_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
     let text = boot();
@@ -60,7 +60,8 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// What can be said of the machine without asking the node.
+/// Facts for a box: recorder, system, CPU, and the digest and versions of the
+/// node's executable.
 pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
     let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -82,8 +83,8 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
     }
 }
 
-/// A node's executable is a few hundred megabytes at most: a second of the
-/// thread that writes the box.
+/// SHA-256 of a file. Takes about a second for a node's executable of some
+/// hundred megabytes, in the thread that writes the box.
 pub fn sha256(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hasher)?;

@@ -1,6 +1,8 @@
-//! Rings set aside because another `--size` was asked for. They stay readable
-//! until they are drained: nothing in them waits for a verdict or a box, and
-//! the ring in use has let go of records of its own, which are all younger.
+//! Rings that were renamed because the operator asked for another `--size`.
+//!
+//! An old ring stays until no block in it waits for a verdict or a box, and
+//! until the ring in use has overwritten records of its own. All of those are
+//! younger than the old ring's.
 
 use std::fs;
 use std::io;
@@ -20,25 +22,27 @@ use crate::open_regular;
 use crate::recorder_dir::RecorderDir;
 use crate::ring::file::OTHER_SIZE;
 
-/// One of them.
+/// A renamed ring, and what it still holds.
 #[derive(Clone, Debug)]
 pub struct OldRing {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The heights it holds, lowest and highest.
+    /// Lowest and highest height in it. `None` if it has no block.
     pub heights: Option<(u64, u64)>,
-    /// Attempts without a box that diverged or do not stand: what is known against each,
-    /// and why a box is wanted.
+    /// Attempts without a box that diverged or that the node rejects, each with
+    /// the finding and the reason for a box.
     pub unfrozen: Vec<(Attempt, Finding, String)>,
-    /// Heights that wait for the operator.
+    /// Pinned heights that wait for the operator's decision.
     pub pinned: Vec<u64>,
-    /// Its marks are damaged: it may hold more than it tells of.
+    /// Whether its marks are damaged. It may then hold more than it lists.
     pub damaged: bool,
 }
 
-/// The old rings beside `ring`. One that cannot be read is left alone, and so is
-/// one that a person put there or that another machine made: what is found here
-/// is frozen, archived and in the end removed.
+/// Finds the old rings beside `ring`.
+///
+/// Skips rings that cannot be read, that a person put there, or that another
+/// machine made: the caller freezes and archives what is found here, and
+/// removes it in the end.
 pub fn find(ring: &Path) -> Vec<OldRing> {
     let (Some(folder), Some(name)) = (ring.parent(), ring.file_name()) else {
         return Vec::new();
@@ -58,8 +62,8 @@ pub fn find(ring: &Path) -> Vec<OldRing> {
         .collect()
 }
 
-/// `20261127T222406Z`, and `.2` and so on where there were several: what setting
-/// aside writes behind the word.
+/// Whether a text has the form that renaming adds to a name:
+/// `20261127T222406Z`, with `.2` and so on where there are several.
 fn is_stamp(text: &str) -> bool {
     let (stamp, serial) = text.split_once('.').unwrap_or((text, "2"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -83,7 +87,8 @@ impl OldRing {
             history.holes || is_damaged(view.lane(Lane::Spine)),
             history.life,
         );
-        // A freeze of an old ring writes nothing into it.
+        // A freeze does not write into an old ring, so look for its boxes in
+        // the folder.
         let boxes = RecorderDir::of_ring(&path).boxes();
         let held = Held::look(&boxes, view.superblock.as_ref());
         let end = history.last.at.main;
@@ -103,12 +108,13 @@ impl OldRing {
         })
     }
 
-    /// Whether the file may go, once younger records have.
+    /// Whether nothing in it is needed. The file may go once younger records
+    /// were overwritten.
     pub fn is_drained(&self) -> bool {
         self.unfrozen.is_empty() && self.pinned.is_empty() && !self.damaged
     }
 
-    /// What it holds, for the operator.
+    /// What it holds and how long it stays, in words for the operator.
     pub fn describe(&self) -> String {
         let heights = self
             .heights
@@ -128,8 +134,9 @@ impl OldRing {
     }
 }
 
-/// A segment that does not begin with the record its header tells of lost that,
-/// or was begun in the moment of a kill: both are kept.
+/// Whether marks are missing. A segment whose first record is not the one in
+/// its header either lost that record, or a kill came right after the segment
+/// was begun. Keep the ring in both cases.
 fn is_damaged(spine: &LaneView) -> bool {
     spine.slots.iter().any(|slot| {
         let runs = spine.runs.iter().filter(|run| run.segment == slot.index);

@@ -1,5 +1,5 @@
-//! Files that lie where others can put theirs: what is opened there may be anything, and opening
-//! a FIFO waits until somebody opens its other end.
+//! Opens regular files only. In a folder where others can create files, a path
+//! may be a FIFO, and opening one waits until somebody opens its other end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -8,12 +8,13 @@ use std::path::Path;
 
 use nix::libc::O_NONBLOCK;
 
-/// Opens a regular file for reading.
+/// Opens a regular file for reading. Returns an error for anything else,
+/// without waiting.
 pub fn open(path: &Path) -> io::Result<File> {
     only_regular(OpenOptions::new().read(true), path)
 }
 
-/// All of a regular file.
+/// Reads all bytes of a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;

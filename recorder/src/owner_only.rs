@@ -1,6 +1,7 @@
-//! Files and folders that hold what users sent: for their owner alone, whatever
-//! the umask says. A name that somebody else put there first, such as a link to
-//! another file, is never followed.
+//! Files and folders that only their owner can read, whatever the umask says,
+//! because they hold what users sent.
+//!
+//! Writing never follows a link that somebody else put under the name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,15 +12,17 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::open_regular;
 
-/// For their owner alone.
+/// Mode of files: read and write for the owner.
 const MODE: u32 = 0o600;
 
-/// Makes a folder and those above it; one that is there is left as it is.
+/// Creates a folder and its parents with mode 0700. Leaves existing ones as
+/// they are.
 pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Options to write a file of this kind: what else is wanted is set by the caller.
+/// Options to open such a file for writing. The caller adds creating or
+/// appending.
 pub fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -29,13 +32,13 @@ pub fn writing() -> OpenOptions {
     options
 }
 
-/// Opens a file to write behind what it holds.
+/// Opens a file for appending, and creates it if it is missing.
 pub fn append(path: &Path) -> io::Result<File> {
     writing().append(true).create(true).open(path)
 }
 
-/// Puts a file in the place of another as a whole: a kill or a power cut leaves one
-/// of them. One that says the same already stays, and waits for no disk.
+/// Replaces a file as a whole: a kill or a power cut leaves the old or the new
+/// one. Does nothing if the file already has these bytes and this mode.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_already(path, bytes) {
         return Ok(());
@@ -43,8 +46,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     in_place(path, bytes, File::sync_data)
 }
 
-/// The same without a wait for the disk: a kill leaves one of them, a power cut may
-/// leave neither.
+/// As [`replace`], without waiting for the disk. A kill leaves the old or the
+/// new file, a power cut may leave neither.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     in_place(path, bytes, |_| Ok(()))
 }
@@ -56,7 +59,7 @@ fn in_place(
 ) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.new"));
-    // What a kill left, or a link; its target stays.
+    // Remove what a kill left, or a link. The link's target is not touched.
     let _ = fs::remove_file(&temporary);
     let mut file = writing().create_new(true).open(&temporary)?;
     file.write_all(bytes)?;

@@ -1,17 +1,18 @@
-//! Writing the ring: appending records and reusing segments.
+//! The ring's writer: appends records and reuses segments.
 //!
-//! The protocol, which readers in other processes rely on:
+//! Readers in other processes rely on this protocol:
 //!
-//! * record: payload, then `seq`, then ONE aligned 8-byte release store of the
-//!   commit word. A kill stops between two instructions, and the page cache
-//!   keeps every store that was executed, so a record is there whole or fails
-//!   its checksum.
-//! * segment: generation 0, then the header, then the generation by a release
-//!   store. A reader that sees another generation after copying a segment than
-//!   before knows that its copy is of no use.
+//! * record: the payload first, then `seq`, then the commit word in ONE aligned
+//!   8-byte release store. A kill stops between two instructions, and the page
+//!   cache keeps every store that was executed. So a record is whole, or it
+//!   fails its checksum.
+//! * segment: generation 0 first, then the header, then the new generation by a
+//!   release store. A reader that copied a segment reads the generation again.
+//!   If it changed, the copy is useless.
 //!
-//! Nothing here waits for the disk, takes a lock or allocates, as long as the file is mapped;
-//! [`engine`] says where it is not, and what that costs.
+//! A call here takes no lock, allocates nothing and calls no system as long as
+//! the file is mapped; at most it waits for a page fault. [`engine`] lists the
+//! other ways to write and what they cost.
 
 pub mod engine;
 pub mod file;
@@ -37,36 +38,41 @@ pub use map::{Birth, Pages};
 use surface::Surface;
 pub(crate) use surface::Waiting;
 
-/// Records of the main lane that must not be overwritten.
+/// A range of main records that must not be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protected {
-    /// Counter of the first.
+    /// Counter of the first record.
     pub from: u64,
-    /// Counter behind the last; `u64::MAX` while the block is being recorded.
+    /// Counter behind the last record. `u64::MAX` while the block is being
+    /// recorded.
     pub until: u64,
-    /// Not even to make room for the block that is open.
+    /// Whether the range stays even if the open block needs its space.
     pub pinned: bool,
 }
 
-/// What became of a record.
+/// How appending a record ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the ring and survives the end of the process.
+    /// The ring has it. It survives the end of the process, unless it still
+    /// waits in the engine `queue`.
     Kept {
-        /// A segment was begun for it.
+        /// Whether a segment was begun for it.
         switched: bool,
-        /// Unreleased records that were overwritten to make room.
+        /// Unreleased records that it overwrote.
         overwritten: Option<Counters>,
     },
-    /// Nothing that may be overwritten was left, or the process is a fork.
+    /// No segment may be overwritten, the record is too large, or the process
+    /// is a fork.
     Dropped,
-    /// The file takes nothing now: its disk is full, fails or is too slow. The record's number
-    /// is left out, so that every reader sees that something is missing.
+    /// The file takes no writes: its disk is full, fails or is too slow. A
+    /// mark's number stays unused, so that readers see the gap. For other
+    /// records the recorder takes care of that.
     Refused,
 }
 
-/// Segments of history that may go after a divergence until the box is durable: what the node does after a
-/// divergence must not push out what led to it.
+/// Segments of history that may be overwritten between a divergence and its
+/// box. What the node does after a divergence must not overwrite what led to
+/// it.
 pub const AFTERMATH: u32 = 4;
 
 /// The one writer of a ring.
@@ -79,23 +85,25 @@ pub struct RingWriter {
     local: LaneWriter,
     main: LaneWriter,
     protected: Vec<Protected>,
-    /// Main segments whose history may still be overwritten; `None` = no limit.
+    /// How many main segments with history may still be overwritten. `None`
+    /// sets no limit.
     allowance: Option<u32>,
     heads: Arc<Heads>,
     lent: Option<lent::Lent>,
-    /// The kernel cannot make pages present, so that nothing was ever lent.
+    /// Whether the kernel failed to make pages present for the last lending.
     never_lent: bool,
 }
 
-/// Where each lane is writing and will write next, for the thread that makes
-/// pages present ahead of it: file offsets.
+/// File offsets at which each lane writes now and next. The populating thread
+/// reads them.
 #[derive(Default)]
 pub struct Heads {
     lanes: [(AtomicUsize, AtomicUsize); 3],
 }
 
 impl Heads {
-    /// (offset being written, start of the segment that comes next) by lane.
+    /// For each lane: the offset being written, and the start of the next
+    /// segment.
     pub fn read(&self) -> [(usize, usize); 3] {
         let load = |value: &AtomicUsize| value.load(Ordering::Relaxed);
         self.lanes
@@ -115,13 +123,14 @@ impl Heads {
     }
 }
 
-/// One segment as its writer knows it.
+/// A segment, as the writer knows it.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     index: u32,
     generation: u64,
-    /// Counters it holds, `first..next`; empty if they are equal. The segment
-    /// being filled gets its `next` when it is left, so that no append pays for it.
+    /// Counters of its records, `first..next`. Equal if it has none. The segment
+    /// being filled gets its `next` when the writer leaves it, so that no append
+    /// pays for that.
     first: u64,
     next: u64,
 }
@@ -139,18 +148,18 @@ impl Slot {
 struct LaneWriter {
     key: LaneKey,
     slots: Vec<Slot>,
-    /// Position in `slots` of the segment being filled.
+    /// Index in `slots` of the segment being filled.
     head: Option<usize>,
-    /// Offset in the file of the next record.
+    /// File offset of the next record.
     at: usize,
-    /// Offset in the file of that segment's end; 0 without a segment.
+    /// File offset of the end of that segment. 0 if there is none.
     end: usize,
     /// Counter of the next record.
     next: u64,
     generation: u64,
 }
 
-/// Where a new segment comes from.
+/// Where the next segment comes from.
 enum Room {
     Released(usize),
     Overwrite(usize),
@@ -158,7 +167,8 @@ enum Room {
 }
 
 impl RingWriter {
-    /// Goes on where `view` says that the last writer stopped. `epoch` is a new one.
+    /// Goes on where the last writer stopped, as `view` shows. `epoch` must be
+    /// unused.
     fn resume(surface: Surface, view: &RingView, epoch: u32) -> RingWriter {
         let lane = |lane| LaneWriter::resume(view, lane);
         RingWriter {
@@ -177,17 +187,18 @@ impl RingWriter {
         }
     }
 
-    /// Where the lanes are written, for the populating thread.
+    /// Offsets of the lanes, for the populating thread.
     pub fn heads(&self) -> Arc<Heads> {
         Arc::clone(&self.heads)
     }
 
-    /// The map's pages, for the populating thread; none where nothing is mapped.
+    /// The map's pages, for the populating thread. `None` if the file is not
+    /// mapped.
     pub fn pages(&self) -> Option<Pages> {
         self.surface.pages()
     }
 
-    /// What has been appended and is not in the file yet.
+    /// Handle to wait for records that are not in the file yet.
     pub(crate) fn waiting(&self) -> Waiting {
         self.surface.waiting()
     }
@@ -202,7 +213,7 @@ impl RingWriter {
         self.lane(lane).next
     }
 
-    /// Counter of the oldest record of a lane that is not overwritten yet.
+    /// Counter of the oldest record of a lane that is not overwritten.
     pub fn oldest_counter(&self, lane: Lane) -> u64 {
         let others = self.others(lane).filter(|(_, slot)| !slot.is_empty());
         let writer = self.lane(lane);
@@ -214,16 +225,16 @@ impl RingWriter {
         first.unwrap_or(writer.next)
     }
 
-    /// Goes on behind a position: marks can tell of records that a power cut took
-    /// or that were dropped. Their counters are not used again, or other records
-    /// would stand in their place.
+    /// Continues behind a position. Marks can name records that were dropped or
+    /// that a power cut took. Their counters must not be used for other
+    /// records.
     pub fn go_on_behind(&mut self, at: Position) {
         self.main.next = self.main.next.max(at.main);
         self.local.next = self.local.next.max(at.local);
     }
 
-    /// Leaves the next counter of a lane unused: a record that is dropped shows
-    /// as a gap in its lane, whatever becomes of the marks that tell of it.
+    /// Leaves the next counter of a lane unused. A dropped record then shows as
+    /// a gap in its lane, even if the mark about it is lost.
     pub fn leave_out(&mut self, lane: Lane) {
         if !self.surface.is_forked() {
             if lane == Lane::Main {
@@ -240,7 +251,7 @@ impl RingWriter {
             && (HEADER_SIZE + length <= self.lane(lane).left() || self.has_room(lane, length))
     }
 
-    /// Says which main records must be kept from now on.
+    /// Sets the main records that must be kept from now on.
     pub fn protect(&mut self, protected: Vec<Protected>) {
         self.protected = protected;
     }
@@ -250,13 +261,13 @@ impl RingWriter {
         self.allowance = allowance;
     }
 
-    /// Whether a limit is in force.
+    /// Whether there is such a limit.
     pub fn has_allowance(&self) -> bool {
         self.allowance.is_some()
     }
 
-    /// Largest record a lane can hold: one segment less than the lane, as the
-    /// one being filled never starts empty.
+    /// Most bytes that a record of a lane can have: all segments but the one
+    /// being filled.
     pub fn capacity(&self, lane: Lane) -> usize {
         self.lane(lane)
             .slots
@@ -265,15 +276,16 @@ impl RingWriter {
             .saturating_mul(self.per_segment())
     }
 
-    /// Payload bytes that fit an empty segment, whatever the fragments.
+    /// Payload bytes that an empty segment holds at least, however the records
+    /// are split.
     fn per_segment(&self) -> usize {
         let fragments = self.segment_size() / FRAGMENT + 1;
         self.segment_size()
             .saturating_sub(SEGMENT_HEADER_SIZE + fragments * HEADER_SIZE)
     }
 
-    /// Appends one record: `prefix` and `payload` in one piece. At most
-    /// [`RingWriter::capacity`] bytes; more are dropped.
+    /// Appends one record: `prefix` and `payload` in one piece. Drops a record
+    /// of more than [`RingWriter::capacity`] bytes.
     #[inline]
     pub fn append(&mut self, lane: Lane, flags: Flags, prefix: &[u8], payload: &[u8]) -> Appended {
         let length = prefix.len() + payload.len();
@@ -290,7 +302,7 @@ impl RingWriter {
         }
     }
 
-    /// A record that needs another segment, several fragments, or both.
+    /// Appends a record that needs another segment, several fragments, or both.
     #[cold]
     fn append_split(
         &mut self,
@@ -299,7 +311,7 @@ impl RingWriter {
         prefix: &[u8],
         payload: &[u8],
     ) -> Appended {
-        // A record is kept whole or not at all: make sure of its room first.
+        // Check the room first, because a record is kept whole or not at all.
         let length = prefix.len() + payload.len();
         if self.surface.is_forked() || length > self.capacity(lane) || !self.has_room(lane, length)
         {
@@ -311,7 +323,7 @@ impl RingWriter {
             let rest = prefix.len() + payload.len();
             let room = self.room_in_segment(lane);
             if room < rest.min(MIN_FIRST) || room == 0 {
-                // There is room for it: only the file can refuse.
+                // The room was checked, so only the file can refuse.
                 let Some(lost) = self.switch(lane) else {
                     return self.refused(lane);
                 };
@@ -341,8 +353,9 @@ impl RingWriter {
         }
     }
 
-    /// A record that the file did not take. One of the spine uses up its number, so that
-    /// its absence shows; for the other lanes the recorder counts what is dropped.
+    /// Handles a record that the file did not take. A mark's number stays
+    /// unused, so that the gap shows. For the other lanes the recorder counts
+    /// the dropped records.
     #[cold]
     fn refused(&mut self, lane: Lane) -> Appended {
         if lane == Lane::Spine {
@@ -356,7 +369,7 @@ impl RingWriter {
 
     fn has_room(&self, lane: Lane, length: usize) -> bool {
         let room = self.room_in_segment(lane);
-        // Fragments behind the first have headers and padding of their own.
+        // Fragments behind the first have their own headers and padding.
         let room = room.saturating_sub(room / (FRAGMENT + HEADER_SIZE) * 2 * HEADER_SIZE);
         let here = Some(room).filter(|room| *room >= MIN_FIRST);
         let beyond = length.saturating_sub(here.unwrap_or(0));
@@ -389,13 +402,14 @@ impl RingWriter {
         lane == Lane::Main && self.protected.iter().any(|p| slot.holds_any_of(p))
     }
 
-    /// Payload bytes that still fit the segment being filled.
+    /// Payload bytes that still fit into the segment being filled.
     fn room_in_segment(&self, lane: Lane) -> usize {
         self.lane(lane).left().saturating_sub(HEADER_SIZE)
     }
 
-    /// Writes one fragment that fits the segment being filled. Returns false,
-    /// and writes nothing, in the child of a fork.
+    /// Writes one fragment that fits into the segment being filled. Returns
+    /// false if the file takes nothing, or in the child of a fork. Then no
+    /// record is there.
     #[inline]
     fn put(&mut self, lane: Lane, header: Header, prefix: &[u8], payload: &[u8]) -> bool {
         let writer = match lane {
@@ -410,8 +424,8 @@ impl RingWriter {
         end.is_some()
     }
 
-    /// Begins another segment. Returns which unreleased records it
-    /// overwrites; `None` if there is no segment that may be used.
+    /// Begins another segment. Returns the unreleased records that it
+    /// overwrites. `None` if no segment may be used or the file takes nothing.
     fn switch(&mut self, lane: Lane) -> Option<Option<Counters>> {
         let (position, lost) = match self.choose(lane) {
             Room::Released(position) => (position, None),
@@ -429,7 +443,7 @@ impl RingWriter {
             .is_some_and(|s| !s.is_empty());
         let (generation, next) = (self.lane(lane).generation + 1, self.lane(lane).next);
         let index = self.lane(lane).slots.get(position)?.index;
-        // Where the file does not take it, the lane stays where it is.
+        // If the file refuses, the lane stays in its segment.
         self.begin_segment(lane, index, generation, Seq::new(self.epoch, next))?;
         if lane == Lane::Main && takes_history {
             self.allowance = self.allowance.map(|allowance| allowance.saturating_sub(1));
@@ -451,7 +465,7 @@ impl RingWriter {
         Some(lost)
     }
 
-    /// The segment protocol: generation 0, header, generation.
+    /// Begins a segment: generation 0, then the header, then the generation.
     fn begin_segment(&mut self, lane: Lane, index: u32, generation: u64, first: Seq) -> Option<()> {
         let header = SegmentHeader {
             generation,
@@ -464,14 +478,15 @@ impl RingWriter {
         let bytes = header.encode();
         let at = self.segment_at(index);
         let mut begun = self.surface.publish(at, 0);
-        // Keeps the stores of the header behind the one that invalidates it.
+        // No store of the header may move before the store of generation 0.
         std::sync::atomic::fence(Ordering::Release);
         begun &= self.surface.write(at + 8, &bytes[8..]);
         begun &= self.surface.publish(at, generation);
         begun.then_some(())
     }
 
-    /// Hints move at a segment switch only; no reader trusts them.
+    /// Writes the lane's hints. Only a segment switch does so, because no
+    /// reader trusts them.
     fn publish_hints(&mut self, lane: Lane, index: u32) {
         let line = HINTS_OFFSET as usize + 64 * (1 + usize::from(lane.number()));
         let generation = self.lane(lane).generation;
@@ -489,9 +504,9 @@ impl RingWriter {
         self.heads.set(lane, head, next);
     }
 
-    /// Which segment to fill next: the oldest whose records may go. Inside an
-    /// open block that is larger than the lane its own oldest segment goes,
-    /// and what was pinned never does.
+    /// Picks the segment to fill next: the oldest one without protected
+    /// records. If there is none, an unpinned one: of the open block itself if
+    /// the block has at least two, else the oldest. Never a pinned one.
     fn choose(&self, lane: Lane) -> Room {
         let spent = lane == Lane::Main && self.allowance == Some(0);
         let others = || {
@@ -522,7 +537,7 @@ impl RingWriter {
         choice.map_or(Room::None, Room::Overwrite)
     }
 
-    /// Every segment of a lane but the one being filled.
+    /// All segments of a lane but the one being filled.
     fn others(&self, lane: Lane) -> impl Iterator<Item = (usize, &Slot)> {
         let writer = self.lane(lane);
         let slots = writer.slots.iter().enumerate();
@@ -553,20 +568,22 @@ impl RingWriter {
         }
     }
 
-    /// Writes one superblock copy. Not synced: recovery does not depend on it.
+    /// Writes one copy of the superblock. Does not sync it, because recovery
+    /// does not depend on it.
     pub fn write_superblock(&mut self, offset: u64, bytes: &[u8]) {
         self.surface
             .write(usize::try_from(offset).unwrap_or(usize::MAX), bytes);
     }
 
-    /// Says in the hints who writes: process id, or 0 when the ring is closed.
+    /// Writes into the hints who writes the ring: a process id, or 0 for a
+    /// closed ring.
     pub fn publish_writer(&mut self, pid: u32) {
         self.surface.publish(HINTS_OFFSET as usize, u64::from(pid));
     }
 }
 
-/// Segments are overwritten oldest first: what is between two of them went by
-/// age before.
+/// The range from one to the other. Segments are overwritten oldest first, so
+/// whatever lies between was overwritten before.
 fn joined(one: Option<Counters>, other: Option<Counters>) -> Option<Counters> {
     let (Some(a), Some(b)) = (one, other) else {
         return one.or(other);
@@ -578,9 +595,9 @@ fn joined(one: Option<Counters>, other: Option<Counters>) -> Option<Counters> {
 }
 
 impl Slot {
-    /// Orders segments by when they may be reused: empty ones first, then by
-    /// what they hold. After a power cut a header can be a lap older than the
-    /// records behind it, so its generation says nothing of their age.
+    /// Orders segments for reuse: empty ones first, then by the counters of
+    /// their records. The generation does not tell the age: after a power cut a
+    /// header can be a lap older than the records behind it.
     fn age(&self) -> (u64, u64) {
         match self.is_empty() {
             true => (0, self.generation),
@@ -590,8 +607,9 @@ impl Slot {
 }
 
 impl LaneWriter {
-    /// Writes one fragment that fits the segment being filled; returns where
-    /// it ends in the file, `None` in the child of a fork.
+    /// Writes one fragment that fits into the segment being filled. Returns its
+    /// end in the file. `None` if the file takes nothing, or in the child of a
+    /// fork.
     #[inline]
     fn put(
         &mut self,
@@ -610,8 +628,8 @@ impl LaneWriter {
         Some(self.at)
     }
 
-    /// Bytes left in the segment being filled, headers included. The padding
-    /// of the last record may reach its end exactly, never beyond it.
+    /// Bytes left in the segment being filled, headers included. The padding of
+    /// the last record may reach the end of the segment, but not beyond.
     #[inline]
     fn left(&self) -> usize {
         self.end.saturating_sub(self.at)
@@ -634,8 +652,9 @@ impl LaneWriter {
                     SlotState::Filled { generation, .. } => generation,
                     SlotState::Free | SlotState::Damaged => 0,
                 };
-                // What an earlier filling left in the segment that is gone on
-                // with would make it hold the whole lane.
+                // Ignore records of an earlier filling in the segment that this
+                // session continues. They would make the segment look as old as
+                // the whole lane.
                 let head = lane_view.head().is_some_and(|(head, _)| head == slot.index);
                 let held = || {
                     let runs = lane_view.runs.iter();

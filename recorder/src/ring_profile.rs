@@ -1,4 +1,4 @@
-//! How the entries of a ring are read by a program that did not write it.
+//! Finds the profile for reading a ring that another program wrote.
 
 use std::path::Path;
 
@@ -8,11 +8,12 @@ use haltbox_model::{Profile, ShowPath};
 
 use crate::open_regular;
 
-/// The profile of the ring's last recorder: a builtin one, or the copy that the
-/// recorder left beside it. A ring that nobody recorded into is Agoric's.
+/// The profile of the ring's last session: a builtin one, or the copy that the
+/// recorder left beside the ring. A ring without a session is read as Agoric's.
 ///
 /// # Errors
-/// What is wrong with the copy.
+/// The copy is missing or wrong, or its rules differ from the session's. The
+/// text is for the operator.
 pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
     let name = match history.sessions.last() {
         Some((_, session)) => session.profile.as_str(),
@@ -35,15 +36,17 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
     }
 }
 
-/// Whether a profile names blocks as the one of a session did.
+/// Whether a profile names blocks as a session's profile did.
 pub fn is_of(profile: &Profile, session: &Session) -> bool {
     let rules = rules_of(profile);
-    // Builtin ones are the same by name; an older recorder wrote no digest.
+    // Builtin profiles of one name have the same rules. Sessions of older
+    // recorders have no digest.
     let known = !Profile::is_builtin(&profile.name) && session.rules.is_some();
     profile.name == session.profile && (!known || session.rules == rules)
 }
 
-/// The digest of the rules by which a profile names blocks, in hex.
+/// Digest, in hex, of the rules by which a profile names blocks. `None` if it
+/// has no slog.
 pub(crate) fn rules_of(profile: &Profile) -> Option<String> {
     let slog = profile.slog.as_ref()?;
     Some(slog.canonical().name_digest().to_string())

@@ -1,10 +1,10 @@
 //! Sizes as operators write and read them.
 
-/// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not
-/// be multiples of a page.
+/// Reads `100MiB`, `1GiB` or `8388608` as bytes. Only binary units: decimal
+/// ones are not multiples of a page.
 ///
 /// # Errors
-/// What was expected and what was found.
+/// The text is no size, or too large. The error says what was expected.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match &text[digits.len()..] {

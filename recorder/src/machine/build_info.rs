@@ -1,4 +1,5 @@
-//! What a program that Go built tells of its build. The file is read, and never run.
+//! Reads the build information in an executable made by Go. Never runs the
+//! executable.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,21 +11,22 @@ use sha2::{Digest as _, Sha256};
 
 use crate::open_regular;
 
-/// Bytes of the longest build information that is read: a chain with thousands of modules has
-/// less.
+/// Most bytes of build information that are read. A chain with thousands of
+/// modules has less.
 const LONGEST: u64 = 1 << 20;
-/// Sections of the longest table that is read: a program of Go has some forty. The table and
-/// its names are kept in memory while they are read.
+/// Most sections of an executable that is read. Go makes about forty. The
+/// section table is held in memory, so it needs a limit.
 const SECTIONS: u16 = 4096;
-/// Characters that are kept of a value.
+/// Most characters kept of a value.
 const SHOWN: usize = 160;
 const MAGIC: &[u8] = b"\xff Go buildinf:";
-/// The texts stand behind the header, and not behind pointers, as before Go 1.18.
+/// Flag of Go 1.18 and newer: the texts follow the header. Older versions have
+/// pointers there.
 const INLINE: u8 = 2;
-/// Bytes of the header, and of what stands at both ends of the list of modules.
+/// Bytes of the header, and of the marker at each end of the module list.
 const HEADER: usize = 32;
 const GUARD: usize = 16;
-/// Modules whose versions decide what a node executes.
+/// Modules whose versions decide what a node executes, by the name in a box.
 const MODULES: [(&str, &str); 6] = [
     ("cosmos-sdk", "github.com/cosmos/cosmos-sdk"),
     ("cometbft", "github.com/cometbft/cometbft"),
@@ -33,7 +35,7 @@ const MODULES: [(&str, &str); 6] = [
     ("iavl", "github.com/cosmos/iavl"),
     ("ibc-go", "github.com/cosmos/ibc-go"),
 ];
-/// Settings of the build that can change what is executed.
+/// Build settings that can change what is executed, by the name in a box.
 const SETTINGS: [(&str, &str); 4] = [
     ("-tags", "build tags"),
     ("CGO_ENABLED", "cgo"),
@@ -41,7 +43,8 @@ const SETTINGS: [(&str, &str); 4] = [
     ("vcs.modified", "modified"),
 ];
 
-/// Versions of a program and of its parts, by name; none of one that is not Go's.
+/// Versions of an executable and its modules, by name. Empty if Go did not make
+/// it.
 pub(crate) fn versions(program: &Path) -> BTreeMap<String, String> {
     let section = section_of(program);
     let texts = section.as_deref().and_then(texts);
@@ -52,7 +55,8 @@ fn section_of(program: &Path) -> Option<Vec<u8>> {
     let cache = ReadCache::new(open_regular::open(program).ok()?);
     let header = FileHeader64::<Endianness>::parse(&cache).ok()?;
     let endian = header.endian().ok()?;
-    // None: the first section tells the number, which may be any.
+    // 0 means that the first section holds the number, which has no limit.
+    // Refuse that.
     if !(1..=SECTIONS).contains(&header.e_shnum(endian)) {
         return None;
     }
@@ -64,7 +68,7 @@ fn section_of(program: &Path) -> Option<Vec<u8>> {
     section.data(endian, &cache).ok().map(<[u8]>::to_vec)
 }
 
-/// Go's own version, and the list of modules.
+/// Go's version, and the list of modules.
 fn texts(section: &[u8]) -> Option<(String, String)> {
     let flags = section.get(MAGIC.len() + 1)?;
     if !section.starts_with(MAGIC) || flags & INLINE == 0 {
@@ -80,7 +84,7 @@ fn texts(section: &[u8]) -> Option<(String, String)> {
     Some((words(go), words(modules)))
 }
 
-/// A text behind its length, a varint.
+/// Cuts one text off `rest`: a varint length, then the bytes.
 fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0_usize;
     for shift in (0..28).step_by(7) {
@@ -138,13 +142,13 @@ fn listed(go: &str, modules: &str) -> BTreeMap<String, String> {
     told
 }
 
-/// The module, or a later major version of it.
+/// Whether a module path is `path` or a later major version of it.
 fn is_of(found: &str, path: &str) -> bool {
     let rest = found.strip_prefix(path);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/v"))
 }
 
-/// `PATH VERSION`, and what stands in its place.
+/// `PATH VERSION`, and the module that replaces it, if there is one.
 fn version_of(line: &str, other: Option<&str>) -> String {
     let words = |text: &str| text.split('\t').take(2).collect::<Vec<_>>().join(" ");
     let own = words(line.split_once('\t').map_or("", |(_, rest)| rest));

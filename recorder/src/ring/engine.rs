@@ -1,10 +1,12 @@
-//! How records get into the ring's file, and which way a file system allows.
+//! The ways in which records get into the ring's file, and which one a file
+//! system allows.
 //!
-//! A store into a mapped file can fail in one way only: by SIGBUS, which ends the process. It
-//! does so where the file system has to find a block for the page and the disk is full. Blocks
-//! that were allocated before are no help where files can share them: a `cp`, a snapshot or a
-//! deduplication makes the next store need new ones. So a host's ring is mapped only where
-//! blocks stay with their file.
+//! A store into a mapped file can fail only by SIGBUS, which ends the process.
+//! SIGBUS comes if the file system must find a new block for the page and the
+//! disk is full. Allocating all blocks before does not help where files share
+//! blocks: after a `cp`, a snapshot or a deduplication, the next store needs
+//! new blocks. So a host's ring is mapped only where blocks stay with their
+//! file.
 
 use std::fs::File;
 use std::io;
@@ -18,18 +20,20 @@ use super::map::{is_no_copy_on_write, set_no_copy_on_write, xfs_shares_blocks};
 pub enum Engine {
     /// Each call copies into the mapped file. A kill loses nothing.
     Map,
-    /// Each call writes to the file, and waits if the file system waits. A kill loses nothing.
+    /// Each call writes to the file, and waits if the file system does. A kill
+    /// loses nothing.
     Write,
-    /// Each call copies into a queue, which a thread writes to the file. No call waits; a kill
-    /// loses what the thread had not written yet.
+    /// Each call copies into a queue in memory, and a thread writes that to the
+    /// file. No call waits. A kill loses what the thread did not write yet.
     Queue,
 }
 
 impl Engine {
-    /// By the name that settings have for it; `None` in it for `auto`.
+    /// Reads the name of an engine from a setting. `Ok(None)` stands for
+    /// `auto`.
     ///
     /// # Errors
-    /// The names there are.
+    /// Another name. The text lists the valid ones.
     pub fn by_name(name: &str) -> Result<Option<Engine>, String> {
         match name {
             "" | "auto" => Ok(None),
@@ -43,22 +47,23 @@ impl Engine {
     }
 }
 
-/// What a file's blocks do on its file system.
+/// What a file system does with a file's blocks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ground {
-    /// They stay with the file.
+    /// A block stays with the file. Stores need no new one.
     Firm,
-    /// They can be shared with a copy; the next write to them needs new ones.
+    /// A copy of the file can share its blocks. The next write to them needs
+    /// new ones.
     Shared(&'static str),
-    /// Every write needs new ones.
+    /// Every write needs new blocks.
     Moving(&'static str),
-    /// Whether there is a disk below, and which rules it has, is unknown.
+    /// Unknown, also whether there is a disk at all.
     Unknown(String),
 }
 
 impl Ground {
-    /// What `file` lies on. An empty file on btrfs is taken out of copy-on-write first: only an
-    /// empty one can be.
+    /// Examines the file system of `file`. Also turns copy-on-write off for an
+    /// empty file on btrfs. That works only while the file is empty.
     pub(crate) fn of(file: &File) -> io::Result<Ground> {
         const XFS: FsType = FsType(0x5846_5342);
         Ok(match fstatfs(file)?.filesystem_type() {
@@ -77,7 +82,7 @@ impl Ground {
         })
     }
 
-    /// Its name, where a mapped ring is not safe.
+    /// Name of the file system if a mapped ring is not safe on it.
     pub(crate) fn unsafe_name(&self) -> Option<&str> {
         match self {
             Ground::Firm => None,
@@ -86,14 +91,17 @@ impl Ground {
         }
     }
 
-    /// The engine for a ring here; `None` if a host must not have one. What was asked for
-    /// counts, but for a map whose pages nothing protects.
+    /// The engine for a ring here. `None` if a host must not have a ring here.
+    ///
+    /// `asked` decides, except that a host gets no map where each write needs
+    /// new blocks or the rules are unknown.
     pub(crate) fn engine(&self, asked: Option<Engine>, in_host: bool) -> Option<Engine> {
         match (self, asked) {
             (Ground::Moving(_) | Ground::Unknown(_), Some(Engine::Map)) if in_host => None,
             (_, Some(asked)) => Some(asked),
             (Ground::Firm, None) => Some(Engine::Map),
-            // A recorder of its own may wait, and loses nothing then.
+            // A separate recorder may wait for the disk. In return it loses
+            // nothing in a kill.
             (_, None) if !in_host => Some(Engine::Write),
             (Ground::Shared(_) | Ground::Moving(_), None) => Some(Engine::Queue),
             (Ground::Unknown(_), None) => None,

@@ -1,5 +1,8 @@
-//! Opening the ring's file: one writer, room on the disk made sure of before
-//! anything is mapped, and nothing that may be evidence overwritten.
+//! Opens the ring's file.
+//!
+//! Only one writer can open it. All its blocks are allocated before the file is
+//! mapped. A file that cannot be used is renamed and never overwritten, because
+//! it may be evidence.
 
 use haltbox_model::ShowPath;
 use std::fmt;
@@ -26,36 +29,37 @@ use crate::ring::engine::{Engine, Ground};
 use crate::ring::surface::Surface;
 use crate::ring::{Birth, RingWriter};
 
-/// Counters that a ring begins a session with at most, of 2^40: at a hundred
-/// thousand records a second two months are left.
+/// Most counters that a lane may have used when a session begins, of 2^40. At a
+/// hundred thousand records a second the rest lasts two months.
 const COUNTERS: u64 = 1 << 39;
 
 /// How to open a ring.
 #[derive(Clone, Copy, Debug)]
 pub struct RingOptions {
-    /// Bytes of the file, [`MIN_RING`] to [`MAX_RING`].
+    /// Size of the file in bytes, [`MIN_RING`] to [`MAX_RING`].
     pub size: u64,
-    /// The ring is a host's: neither may the file system end the process nor a call wait for it.
+    /// Whether a host writes the ring. Then the file system must not end the
+    /// process, and no call may wait for it.
     pub in_host: bool,
-    /// How records get into the file; `None`: as its file system allows.
+    /// How records get into the file. `None` lets the file system decide.
     pub engine: Option<Engine>,
 }
 
-/// An open ring, and what was found when it was opened.
+/// An open ring, and what opening found.
 pub struct OpenedRing {
-    /// The writer.
+    /// The writer, which continues where the last one stopped.
     pub writer: RingWriter,
-    /// What the ring held.
+    /// The content of the ring before this session.
     pub view: RingView,
-    /// The file, locked as long as this lives.
+    /// The file and its lock, held until all clones are dropped.
     pub file: RingLock,
-    /// Sentences for the operator.
+    /// Notices for the operator.
     pub notices: Vec<String>,
-    /// Rings that were moved aside now.
+    /// Rings that were renamed now.
     pub aside: Vec<PathBuf>,
 }
 
-/// The ring's file and the lock on it, which lasts as long as any of its copies.
+/// The ring's file and its lock. The lock lasts as long as any clone of this.
 #[derive(Clone)]
 pub struct RingLock {
     file: Option<Arc<Flock<File>>>,
@@ -70,10 +74,10 @@ impl RingLock {
         }
     }
 
-    /// A second handle on the file, which does not hold the lock.
+    /// A second handle of the file. It does not hold the lock.
     ///
     /// # Errors
-    /// What the system gives.
+    /// The file has no handle any more, or the system has none to give.
     pub fn try_clone(&self) -> io::Result<File> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         file.try_clone()
@@ -81,8 +85,8 @@ impl RingLock {
 }
 
 impl Drop for RingLock {
-    /// A forked child shares the lock with the process that writes the ring,
-    /// and unlocking would let a second writer in.
+    /// Keeps the lock in a forked child. The child shares it with the process
+    /// that writes the ring, and unlocking would let a second writer in.
     fn drop(&mut self) {
         if self.birth.is_elsewhere() {
             std::mem::forget(self.file.take());
@@ -90,10 +94,11 @@ impl Drop for RingLock {
     }
 }
 
-/// In the names of rings that were set aside for their size.
+/// Part of the name of a ring that was renamed because of its size.
 pub const OTHER_SIZE: &str = "other-size";
 
-/// Whether a writer holds the ring's lock. Where no lock can be had nobody has one.
+/// Whether a writer holds the ring's lock. False where the file system has no
+/// locks.
 pub fn is_held(file: File) -> bool {
     let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
     matches!(locked, Err((_, Errno::EWOULDBLOCK)))
@@ -174,8 +179,8 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Opens the ring at `path`, or makes it. A file there that cannot be gone on
-/// with is moved aside and named in the notices.
+/// Opens the ring at `path`, or creates it. Renames a file there that cannot be
+/// used, and names it in the notices.
 pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError> {
     let size = options.size / PAGE * PAGE;
     Geometry::for_size(size).ok_or(OpenError::Size(options.size))?;
@@ -213,7 +218,7 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
     }
 }
 
-/// Why a ring cannot be gone on with.
+/// Why the writer cannot continue a ring.
 enum Unfit {
     Io(io::Error),
     Because { word: &'static str, why: String },
@@ -228,8 +233,8 @@ impl Unfit {
     }
 }
 
-/// Whoever asks whether a ring is held has its lock for a moment: that is no
-/// other recorder.
+/// Takes the lock. Tries again for a moment, because a program that asks
+/// [`is_held`] has the lock briefly.
 fn lock(mut file: File) -> Result<Flock<File>, Errno> {
     for _ in 0..5 {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -241,7 +246,7 @@ fn lock(mut file: File) -> Result<Flock<File>, Errno> {
     Err(Errno::EWOULDBLOCK)
 }
 
-/// The file at `path` with its lock, `None` if there is none.
+/// Opens and locks the file at `path`. `None` if there is none.
 fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
     let io_error = |doing, error| OpenError::Io {
         doing,
@@ -271,7 +276,7 @@ fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
     }
 }
 
-/// Looks at an existing file and says whether its writer can go on.
+/// Reads an existing file and checks whether the writer can continue it.
 fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
     let length = file.metadata().map_err(Unfit::Io)?.len();
     if length == 0 {
@@ -314,7 +319,8 @@ fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
     Ok(view)
 }
 
-/// Renames `path` to a free name beside it that says why, and returns that.
+/// Renames `path` to a free name beside it that says why, and returns that
+/// name.
 fn move_aside(path: &Path, word: &str) -> Result<PathBuf, OpenError> {
     let name = path
         .file_name()
@@ -355,8 +361,8 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
 }
 
-/// Makes a new ring under a temporary name and gives it `path`, unless another
-/// recorder was faster.
+/// Creates a ring under a temporary name and renames it to `path`. Does nothing
+/// if another recorder created `path` first.
 fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError> {
     let io_error = |doing, error| OpenError::Io {
         doing,
@@ -368,7 +374,8 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    // Two containers on one volume can both be process 1.
+    // The process id is not enough: two containers on one volume can both be
+    // process 1.
     let random = u32::from_le_bytes(machine::random().map_err(|error| io_error("name", error))?);
     let pid = std::process::id();
     let temporary = path.with_file_name(format!(".{name}.new-{pid}-{random:08x}"));
@@ -380,8 +387,9 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
         .open(&temporary)
         .map_err(|error| io_error("create", error))
         .and_then(|file| {
-            // Only an empty file can be taken out of copy-on-write; what the
-            // check has to say it says again when the ring is opened.
+            // Examine the file while it is empty: only then can copy-on-write
+            // be turned off. Drop the notices, because opening the ring makes
+            // them again.
             choose_engine(&file, path, options, &mut Vec::new())?;
             allocate(&file, path, size)?;
             write_superblocks(&file, size).map_err(|error| io_error("write", error))
@@ -397,8 +405,8 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
     sync_folder(path).map_err(|error| io_error("sync the folder of", error))
 }
 
-/// Makes sure that every block of the file is there: a page without one would
-/// end the process by SIGBUS on a full disk.
+/// Allocates every block of the file. On a full disk a page without a block
+/// would end the process by SIGBUS.
 fn allocate(file: &File, path: &Path, size: u64) -> Result<(), OpenError> {
     let io_error = |error| OpenError::Io {
         doing: "allocate",
@@ -422,7 +430,8 @@ fn allocate(file: &File, path: &Path, size: u64) -> Result<(), OpenError> {
     match fallocate(file, FallocateFlags::empty(), 0, length) {
         Ok(()) => Ok(()),
         Err(Errno::ENOSPC) => Err(no_space()),
-        // Without fallocate the blocks come with zeroes that are written.
+        // The file system has no fallocate. Writing zeroes allocates the
+        // blocks.
         Err(Errno::EOPNOTSUPP) => write_zeroes(file, size).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull => no_space(),
             _ => io_error(error),
@@ -440,7 +449,7 @@ fn available(file: &File) -> u64 {
 
 fn write_zeroes(file: &File, size: u64) -> io::Result<()> {
     let zeroes = vec![0; 1 << 20];
-    // Behind what is there, which may be evidence.
+    // Begin behind the existing bytes, which may be evidence.
     let mut at = file.metadata()?.len();
     while at < size {
         let count = (size - at).min(zeroes.len() as u64);
@@ -477,7 +486,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// What a ring lies on, if it should lie elsewhere.
+/// Name of a file system that is a bad place for a ring. `None` if it is a good
+/// one.
 pub fn file_system_name(path: &Path) -> Option<String> {
     let file = File::open(path).ok()?;
     if fstatfs(&file).ok()?.filesystem_type() == TMPFS_MAGIC {
@@ -490,7 +500,8 @@ pub fn file_system_name(path: &Path) -> Option<String> {
     }
 }
 
-/// The engine for a file, and what the operator should hear of it.
+/// Picks the engine for a file, and adds a notice if the operator should know
+/// of it.
 fn choose_engine(
     file: &File,
     path: &Path,
@@ -519,8 +530,8 @@ fn choose_engine(
     Ok(engine)
 }
 
-/// Takes the ring up and opens a new epoch. Nothing is synced: an fsync would write
-/// the whole ring back, and recovery does not depend on it.
+/// Continues a ring in a new epoch. Syncs nothing: an fsync would write back
+/// the whole ring, and recovery does not depend on it.
 fn resume(
     path: &Path,
     file: Flock<File>,
@@ -534,7 +545,7 @@ fn resume(
         path: path.to_owned(),
         error,
     };
-    // A copy made with holes looks allocated and is not.
+    // Allocate again: a copy of a ring may have holes and yet the full length.
     let length = view
         .superblock
         .map_or(view.length, |superblock| superblock.file_size);
@@ -543,7 +554,7 @@ fn resume(
     let handle = file.try_clone().map_err(|error| io_error("open", error))?;
     let surface = Surface::open(engine, &handle, length, file.clone())
         .map_err(|error| io_error("map", error))?;
-    // The map has taken its part of the addresses.
+    // Check only now, because the map has taken its part of the address space.
     memory::ask(memory::to_open(length)).map_err(|error| io_error("allocate memory for", error))?;
     let epoch = view.epoch().saturating_add(1);
     let mut writer = RingWriter::resume(surface, &view, epoch);
@@ -555,7 +566,8 @@ fn resume(
             boot: machine::boot_bytes(),
             ..superblock
         };
-        // The older copy, so that a torn write leaves the newer one whole.
+        // Overwrite the older copy, so that a torn write leaves the newer one
+        // whole.
         let offset = SUPERBLOCK_OFFSETS[usize::from(next.revision % 2 == 1)];
         writer.write_superblock(offset, &next.encode());
     }

@@ -1,10 +1,11 @@
-//! A part of the main lane in which a host lays records itself.
+//! A part of the main lane in which a host writes records itself.
 //!
-//! A call for each entry costs more than the entry where a host's language has to leave its
-//! own runtime for it, as Go has. So the free rest of the segment that is being filled can be
-//! lent: the host lays records there as the recorder would, the commit word last, and a kill
-//! leaves them as it leaves all others. The recorder takes over what was laid before it does
-//! anything else, and the lending ends where it appends to the lane itself.
+//! A call for each entry costs more than the entry if the host's language must
+//! leave its runtime for it, as Go must. So the ring lends the free rest of the
+//! segment being filled. The host writes records there as the recorder would,
+//! the commit word last, and a kill leaves them like all others. The recorder
+//! takes over these records before it does anything else. The lending ends when
+//! the recorder appends to the lane itself.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,49 +15,51 @@ use haltbox_format::ring::{HEADER_SIZE, LaneKey, Seq, padded};
 
 use super::{LaneWriter, RingWriter};
 
-/// As much is lent at once: what is lent has its pages made present.
+/// Most bytes lent at once. Their pages are made present, which costs time.
 const MOST: usize = 64 << 10;
-/// Less is not worth it.
+/// Fewest bytes worth lending.
 const LEAST: usize = 1 << 10;
 
-/// What a host needs to know to lay records.
+/// What a host needs to write records.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Where the first record begins.
     pub start: NonNull<u8>,
-    /// Bytes from there.
+    /// Lent bytes from there on.
     pub length: usize,
     /// Sequence number of the first record.
     pub first: Seq,
-    /// Of the main lane.
+    /// Checksum key of the main lane.
     pub key: LaneKey,
 }
 
-/// What is lent.
+/// The lent part.
 pub(super) struct Lent {
-    /// Bytes, from the place in the file where they begin.
+    /// File offset of its beginning.
     from: usize,
     length: usize,
-    /// Bytes that were taken over.
+    /// Bytes that the recorder has taken over.
     taken: usize,
-    /// Bytes that were laid, as the host tells.
+    /// Bytes that the host has written, as the host reports.
     laid: &'static AtomicU64,
 }
 
-/// A record that was laid.
+/// A record that the host wrote.
 pub struct Laid {
-    /// Its counter.
+    /// Counter of the record in the main lane.
     pub counter: u64,
-    /// Where its payload stands in the file.
+    /// File offset of its payload.
     at: usize,
     /// Bytes of its payload.
     pub length: usize,
 }
 
 impl RingWriter {
-    /// Lends what is free behind the newest record. The host tells in `laid` how many bytes it
-    /// laid. `None`: the ring is not mapped, the kernel cannot make pages present, or too little
-    /// is left of the segment.
+    /// Lends the free bytes behind the newest record. The host stores in `laid`
+    /// how many bytes it has written.
+    ///
+    /// `None` if the ring is not mapped, if the kernel cannot make pages
+    /// present, or if too little of the segment is left.
     pub fn lend(&mut self, laid: &'static AtomicU64) -> Option<Span> {
         self.end_lending();
         let length = self.main.left().min(MOST);
@@ -81,24 +84,25 @@ impl RingWriter {
         })
     }
 
-    /// Whether a ring of this kind can be lent of at all, by a kernel of this kind.
+    /// Whether this ring can lend a part: it is mapped, and the kernel can make
+    /// pages present.
     pub fn may_lend(&self) -> bool {
         self.surface.map().is_some() && !self.never_lent
     }
 
-    /// Whether something is lent.
+    /// Whether a part is lent now.
     #[inline]
     pub fn is_lending(&self) -> bool {
         self.lent.is_some()
     }
 
-    /// Nothing more is taken over. What was laid must have been before.
+    /// Ends the lending. The caller must take over the host's records before.
     #[inline]
     pub fn end_lending(&mut self) {
         self.lent = None;
     }
 
-    /// Takes over the next record that was laid.
+    /// Takes over the next record that the host wrote. `None` if there is none.
     pub fn next_laid(&mut self) -> Option<Laid> {
         let lent = self.lent.as_mut()?;
         let laid = usize::try_from(lent.laid.load(Ordering::Acquire)).ok()?;
@@ -111,7 +115,8 @@ impl RingWriter {
         let length = self.main.key.whole_slog_record(header, seq);
         let size = |length| HEADER_SIZE + padded(length);
         let Some(length) = length.filter(|length| size(*length) <= left) else {
-            // The host does not keep to it: the lane goes on over what it laid.
+            // The host broke the protocol. End the lending; the lane writes
+            // over these bytes.
             self.end_lending();
             return None;
         };
@@ -135,7 +140,7 @@ impl RingWriter {
 }
 
 impl LaneWriter {
-    /// Goes on behind a record that stands where the next one would.
+    /// Continues behind a record that stands where the next one would.
     pub(super) fn go_over(&mut self, length: usize) {
         self.next += 1;
         self.at += HEADER_SIZE + padded(length);
@@ -143,7 +148,7 @@ impl LaneWriter {
 }
 
 impl Drop for RingWriter {
-    /// A host that did not give back what was lent may still write there.
+    /// Keeps the map if a part is still lent: the host may still write there.
     fn drop(&mut self) {
         if self.is_lending() {
             std::mem::forget(self.pages());

@@ -1,11 +1,13 @@
 //! The mapped file. Every unsafe block of the recorder is in this module.
 //!
-//! The map is shared with the page cache, and but for one part only with it: nothing
-//! else in this process reads or writes these bytes through memory, and readers (in any
-//! process) use `pread`. The one part is what `lend` hands out: a host writes it, and
-//! the recorder reads what was written, until the recorder writes there itself. What remains is the risk that the file is truncated or
-//! the disk fails under the map, which the kernel answers with SIGBUS; the file
-//! is preallocated and locked so that Haltbox itself never causes it.
+//! Nothing else in this process reads or writes the mapped bytes through
+//! memory, and readers in any process use `pread`. The part that `lend` gives
+//! to a host is the exception: the host writes it, and the recorder reads it
+//! before it writes there itself.
+//!
+//! One risk remains: if the file is truncated or its disk fails, the kernel
+//! answers an access with SIGBUS. The file is preallocated and locked, so that
+//! Haltbox itself never causes that.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::libc;
 
-/// The process something was made in, told from the children it forks.
+/// Tells the process that created a value from its forked children.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
     process: &'static AtomicU32,
@@ -38,14 +40,15 @@ impl Birth {
         }
     }
 
-    /// This is the child of that process.
+    /// Whether this process is a forked child of the one that made this.
     #[inline]
     pub fn is_elsewhere(self) -> bool {
         self.process.load(Ordering::Relaxed) != self.number
     }
 }
 
-/// The number of this process. A child begins with 0, and takes one that none of its ancestors has.
+/// Number of this process. A child finds 0 and takes a number that no ancestor
+/// has.
 fn number_here(process: &AtomicU32) -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let known = process.load(Ordering::Relaxed);
@@ -59,33 +62,33 @@ fn number_here(process: &AtomicU32) -> u32 {
     }
 }
 
-/// A file mapped for reading and writing. One owner writes.
+/// A file mapped for reading and writing. Its one owner writes.
 pub struct Map {
     pages: Arc<Mapping>,
     birth: Birth,
 }
 
-/// The same pages, for asking the kernel to make them present.
+/// Handle of the same pages, to ask the kernel to make them present.
 #[derive(Clone)]
 pub struct Pages(Arc<Mapping>);
 
-/// The mapping, as long as this process is the one that made it.
+/// The mapping, and the process that made it.
 struct Mapping {
     raw: ManuallyDrop<MmapRaw>,
     birth: Birth,
 }
 
 impl Mapping {
-    /// This process is the child of the one that made the map: its pages are
-    /// not here, and something else may be in their place.
+    /// Whether this process is a forked child. The pages are not mapped there,
+    /// and their addresses may belong to something else.
     fn is_forked(&self) -> bool {
         self.birth.is_elsewhere()
     }
 }
 
 impl Drop for Mapping {
-    /// In the child of a fork the addresses are free for others, whose memory
-    /// must not be unmapped.
+    /// Unmaps the file, but not in a forked child: there other memory may have
+    /// these addresses.
     fn drop(&mut self) {
         if !self.is_forked() {
             // SAFETY: this is the only place that drops `raw`, and `self` is
@@ -95,29 +98,32 @@ impl Drop for Mapping {
     }
 }
 
-/// Records up to this size have their cache lines asked for...
+/// Longest record, in bytes, whose cache lines are requested...
 const SHORT: usize = 512;
-/// ...this far ahead of the head.
+/// ...this many bytes ahead of the head.
 const AHEAD: usize = 1024;
 
-/// Has the kernel begin to write a file's changed pages to the disk. Waits only
-/// where the disk's queue is full. (An asynchronous msync begins nothing on Linux.)
+/// Asks the kernel to begin writing a file's changed pages to the disk. Waits
+/// only while the disk's queue is full. An asynchronous msync would begin
+/// nothing on Linux.
 pub fn start_writeback(file: &File) {
     // SAFETY: a system call on a descriptor that `file` holds open; it touches no
     // memory of this process. What it answers changes nothing.
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// The number of this process where nothing else can hold it.
+/// Number of this process, if the kernel has no pages that are wiped on fork.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn forget_number() {
     NUMBER.store(0, Ordering::Relaxed);
 }
 
-/// Where the number of this process stands: on a page that the kernel wipes in every child,
-/// also in one that `clone` made without the C library's knowledge; before Linux 4.14, in a
-/// word that the C library has cleared by `fork`.
+/// Where the number of this process is kept.
+///
+/// The kernel wipes that page in every child, also in one that `clone` made
+/// without the C library. Before Linux 4.14 it is a static word, and the C
+/// library clears it in `fork`.
 fn watch_forks() -> &'static AtomicU32 {
     if let Some(page) = wiped_in_children() {
         return page;
@@ -151,11 +157,11 @@ fn wiped_in_children() -> Option<&'static AtomicU32> {
 }
 
 impl Map {
-    /// Maps the whole of `file`, whose length must not shrink while it is mapped.
+    /// Maps all of `file`. Its length must not shrink while it is mapped.
     pub fn new(file: &File) -> io::Result<Map> {
         let birth = Birth::here();
         let pages = MmapOptions::new().map_raw(file)?;
-        // The child of a fork must not write records: without the pages it cannot.
+        // A forked child must not write records. Without the pages it cannot.
         pages.advise(Advice::DontFork)?;
         let mapping = Mapping {
             raw: ManuallyDrop::new(pages),
@@ -167,20 +173,22 @@ impl Map {
         })
     }
 
-    /// This process is the child of the one that made the map: its pages are
-    /// not here, and touching them would end the process.
+    /// Whether this process is a forked child. The pages are not mapped there,
+    /// and an access would end the process.
     #[inline]
     pub fn is_forked(&self) -> bool {
         self.birth.is_elsewhere()
     }
 
-    /// A handle for populating pages from another thread.
+    /// Handle to make pages present from another thread.
     pub fn pages(&self) -> Pages {
         Pages(Arc::clone(&self.pages))
     }
 
-    /// The address of a part, for a host that writes it itself, its pages made present so that
-    /// it does not stop there. `None` where they cannot be, or the part lies outside.
+    /// Address of a part that a host writes itself. Makes its pages present, so
+    /// that the host does not stop in a page fault.
+    ///
+    /// `None` if that fails, or if the part is not inside the map.
     pub fn lend(&self, offset: usize, length: usize) -> Option<NonNull<u8>> {
         if !self.covers(offset, length) {
             return None;
@@ -190,7 +198,7 @@ impl Map {
         NonNull::new(self.pages.raw.as_mut_ptr().wrapping_add(offset))
     }
 
-    /// Bytes that a host wrote into what was lent to it and will not touch again.
+    /// Bytes that a host wrote into its lent part and does not touch any more.
     pub fn laid(&self, offset: usize, length: usize) -> Option<&[u8]> {
         if !self.covers(offset, length) {
             return None;
@@ -207,8 +215,8 @@ impl Map {
         !self.is_forked() && end.is_some_and(|end| end <= self.pages.raw.len())
     }
 
-    /// Copies `bytes` to `offset`. Returns false, and writes nothing, if they
-    /// do not fit the map or the process is a fork.
+    /// Copies `bytes` to `offset`. Returns false and writes nothing if they do
+    /// not fit into the map, or in a forked child.
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if !self.covers(offset, bytes.len()) {
             return false;
@@ -227,10 +235,12 @@ impl Map {
         true
     }
 
-    /// Writes a record at `offset`, a multiple of 16: `prefix` and `payload`
-    /// behind a header of 16 bytes, then `sequence`, and last, in one aligned
-    /// release store, `commit`. Returns false, and writes nothing, if it does
-    /// not fit.
+    /// Writes a record at `offset`, a multiple of 16.
+    ///
+    /// `prefix` and `payload` go behind a header of 16 bytes. Then comes
+    /// `sequence`, and last `commit` in one aligned release store. Returns
+    /// false and writes nothing if the record does not fit, or in a forked
+    /// child.
     #[inline(always)]
     pub fn put_record(
         &mut self,
@@ -264,10 +274,11 @@ impl Map {
         true
     }
 
-    /// Asks the CPU to own the two cache lines at `offset` soon. A short record
-    /// ends before the CPU has noticed that memory is being written in order,
-    /// so its stores would wait for their lines (a fifth of its cost, measured);
-    /// from 1 KiB on the CPU's own prefetch does better alone.
+    /// Requests the two cache lines at `offset` from the CPU.
+    ///
+    /// A short record ends before the CPU notices that memory is written in
+    /// order, so its stores would wait for their lines. That was a fifth of its
+    /// cost, measured. From 1 KiB on the CPU's own prefetch does better alone.
     #[inline]
     fn prefetch(&self, offset: usize) {
         #[cfg(target_arch = "x86_64")]
@@ -290,9 +301,11 @@ impl Map {
         let _ = offset;
     }
 
-    /// Stores one word at `offset`, which is a multiple of 8. All stores made
-    /// before it are visible to whoever sees it, and the CPU never tears it.
-    /// Returns false, and stores nothing, if it does not fit.
+    /// Stores one word at `offset`, a multiple of 8.
+    ///
+    /// A reader that sees the word sees all stores before it, and never sees
+    /// half of it. Returns false and stores nothing if it does not fit, or in a
+    /// forked child.
     pub fn publish(&mut self, offset: usize, word: u64) -> bool {
         if !offset.is_multiple_of(8) || !self.covers(offset, 8) {
             return false;
@@ -321,8 +334,8 @@ fn file_flags(file: &File) -> io::Result<libc::c_long> {
     Ok(flags)
 }
 
-/// Keeps btrfs from copying the file's blocks on every write; only an empty
-/// file can be told so.
+/// Tells btrfs not to copy the file's blocks on each write. Works only for an
+/// empty file.
 pub fn set_no_copy_on_write(file: &File) -> io::Result<()> {
     let flags = file_flags(file)? | NO_COPY_ON_WRITE;
     // SAFETY: the descriptor is open for the life of `file`; the kernel only reads
@@ -331,12 +344,12 @@ pub fn set_no_copy_on_write(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether btrfs was told so of this file.
+/// Whether btrfs has that setting for this file.
 pub fn is_no_copy_on_write(file: &File) -> bool {
     file_flags(file).is_ok_and(|flags| flags & NO_COPY_ON_WRITE != 0)
 }
 
-/// `xfs_fsop_geom_v1`, of which `flags` is what matters here.
+/// `xfs_fsop_geom_v1`. Only `flags` is used.
 #[repr(C, align(8))]
 pub struct XfsGeometry {
     _before: [u8; 92],
@@ -344,7 +357,8 @@ pub struct XfsGeometry {
     _after: [u8; 16],
 }
 
-/// Whether files of this XFS can share blocks (`mkfs.xfs -m reflink=1`, today's default).
+/// Whether files of this XFS can share blocks (`mkfs.xfs -m reflink=1`, the
+/// default today).
 pub fn xfs_shares_blocks(file: &File) -> io::Result<bool> {
     const REFLINK: u32 = 1 << 20;
     let mut geometry = XfsGeometry {
@@ -359,8 +373,8 @@ pub fn xfs_shares_blocks(file: &File) -> io::Result<bool> {
 }
 
 impl Pages {
-    /// Makes the pages of a range present and writable, so that the writer
-    /// does not stop in a page fault. Harmless to the bytes. Needs Linux 5.14.
+    /// Makes the pages of a range present and writable, so that the writer does
+    /// not stop in a page fault. Changes no byte. Needs Linux 5.14.
     pub fn populate(&self, offset: usize, length: usize) -> io::Result<()> {
         let length = length.min(self.0.raw.len().saturating_sub(offset));
         if length == 0 || self.0.is_forked() {

@@ -1,8 +1,8 @@
 //! Makes the ring's pages present ahead of the writer.
 //!
-//! Without it every append into a page that was written back stops in a page
-//! fault, which on ext4 can wait for the journal: the 99.9th percentile of an
-//! append is then ten times that of a ring in memory.
+//! Without this thread, an append into a page that was written back stops in a
+//! page fault. On ext4 that can wait for the journal. The 99.9th percentile of
+//! an append is then ten times that of a ring in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,24 +13,24 @@ use crate::host_threads;
 use crate::ring::Heads;
 use crate::ring::map::{Birth, Pages};
 
-/// As much as is made present at once.
+/// Bytes made present by one call of the kernel.
 const STEP: usize = 256 << 10;
-/// How far ahead of the head pages are kept present. The next segment is made present
-/// whole besides, once: a block of thousands of entries is over before this thread looks
-/// again, and its host would stop in all the faults.
+/// Bytes ahead of the head that are kept present. A new next segment is made
+/// present as a whole: a block of thousands of entries can end before this
+/// thread looks again, and its host would stop in every page fault.
 const AHEAD: usize = 3 * STEP;
 const BUSY: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(20);
 
-/// The thread; it ends when this is dropped.
+/// Handle of the thread. Dropping it ends the thread and waits for that.
 pub struct Populating {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     birth: Birth,
 }
 
-/// Starts the thread. It works only while a head moves, and gives up quietly
-/// on kernels without `MADV_POPULATE_WRITE` (before 5.14).
+/// Starts the thread. It works only while a head moves. It ends silently on
+/// kernels without `MADV_POPULATE_WRITE`, before 5.14.
 pub fn start(pages: Pages, heads: Arc<Heads>, segment_size: usize) -> std::io::Result<Populating> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
@@ -57,7 +57,7 @@ impl Drop for Populating {
 }
 
 fn run(pages: &Pages, heads: &Heads, segment_size: usize, stop: &AtomicBool) {
-    // What was last made present, by lane.
+    // What was made present last, for each lane.
     let mut done = [(0, 0); 3];
     let mut pause = BUSY;
     while !stop.load(Ordering::Relaxed) {
@@ -80,7 +80,8 @@ fn run(pages: &Pages, heads: &Heads, segment_size: usize, stop: &AtomicBool) {
     }
 }
 
-/// The rest of this segment and the beginning of the next, up to `ahead`.
+/// Makes the rest of this segment and the beginning of the next one present,
+/// `ahead` bytes at most.
 fn populate(
     pages: &Pages,
     head: usize,
@@ -98,9 +99,9 @@ fn populate(
         .try_for_each(|(offset, length)| pages.populate(offset, length))
 }
 
-/// The offset and length of each piece of a range. While the kernel makes one present it
-/// holds the lock of the process's memory map, and any thread of the host that maps memory
-/// or faults waits behind it.
+/// Cuts a range into offsets and lengths of pieces. While the kernel makes one
+/// piece present, it locks the process's memory map, and every thread of the
+/// host that maps memory or faults must wait.
 fn pieces(from: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..length)
         .step_by(STEP)

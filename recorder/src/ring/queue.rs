@@ -1,10 +1,12 @@
-//! The ring's file, written by a thread: for hosts on file systems where a mapped page can end
-//! the process and a write can wait for the disk.
+//! The engine `queue`: a thread writes the ring's file. For hosts on file
+//! systems where a mapped page can end the process and a write can wait for the
+//! disk.
 //!
-//! Calls copy into a queue in memory; the thread takes what is there and writes it, in order.
-//! What cannot be written waits and is tried again: the file never gets a hole that way. Once
-//! the queue is full, calls are refused until the disk takes writes again. A kill loses what the
-//! thread had not written yet: some milliseconds, or all of the queue where the disk takes none.
+//! Calls copy into a queue in memory, and the thread writes it in order. After
+//! an error it tries the same bytes again, so the file never gets a hole. While
+//! the queue is full, calls are refused. A kill loses what the thread did not
+//! write yet: some milliseconds, or the whole queue if the disk takes no
+//! writes.
 
 use std::fs::File;
 use std::io;
@@ -19,23 +21,26 @@ use super::map::{Birth, start_writeback};
 use super::written::{encode, fits};
 use crate::host_threads;
 
-/// Bytes that may wait.
+/// Most bytes that wait.
 const LIMIT: usize = 16 << 20;
-/// Parts that may wait: a mark has some hundred bytes.
+/// Most parts that wait. A mark has about a hundred bytes.
 const PARTS: usize = LIMIT / 128;
-/// How long the thread waits for more, so that calls need not wake it.
+/// How long the thread waits for more bytes before it looks again, so that
+/// calls need not wake it.
 const GATHER: Duration = Duration::from_millis(1);
-/// So often in a row nothing came: from then on the next call wakes it.
+/// How many times in a row the thread finds nothing before it sleeps. The next
+/// call then wakes it.
 const QUIET: u32 = 20;
-/// Between two trials of what could not be written.
+/// Time between two attempts to write the same bytes.
 const AGAIN: Duration = Duration::from_millis(100);
-/// For so long closing waits for what is queued. The thread goes on alone behind that.
+/// How long closing waits for the queue. After that, the thread writes the rest
+/// while the process lives.
 const CLOSING: Duration = Duration::from_secs(1);
-/// Room kept once it was needed.
+/// Bytes of memory that stay allocated after a batch.
 const KEPT: usize = 1 << 20;
 const STACK: usize = 256 << 10;
 
-/// The writer's end.
+/// The writer's end of the queue.
 pub(super) struct Queued {
     queue: Arc<Queue>,
     length: usize,
@@ -43,7 +48,7 @@ pub(super) struct Queued {
     birth: Birth,
 }
 
-/// What waits, and the two who care.
+/// The queue, and the two sides that wait for each other.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -54,16 +59,17 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: Batch,
-    /// The thread sleeps until it is woken.
+    /// Whether the thread sleeps until a call wakes it.
     asleep: bool,
-    /// The thread has something that is not written yet.
+    /// Whether the thread has bytes that are not written yet.
     writing: bool,
-    /// The kernel is to begin writing the file to the disk, once all of it is there.
+    /// Whether the kernel should begin writing the file to the disk once the
+    /// queue is empty.
     flushing: bool,
     ending: bool,
 }
 
-/// Bytes, and where they belong.
+/// Bytes to write, and their places in the file.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -73,13 +79,16 @@ struct Batch {
 struct Part {
     offset: usize,
     length: usize,
-    /// Records behind one another are written as one; a word that must be seen first is not.
+    /// Whether this is a record. Neighbouring records are written at once.
+    /// Other words must be visible before what follows, so they are written
+    /// alone.
     record: bool,
 }
 
 impl Queued {
-    /// Starts the thread that writes into `file`, of `length` bytes. `held` is dropped when the
-    /// last of it is written: the lock that keeps other writers away.
+    /// Starts the thread that writes into `file`, which has `length` bytes. The
+    /// thread drops `held`, the lock against other writers, after it wrote
+    /// everything.
     pub(super) fn start<H: Send + 'static>(
         file: File,
         length: usize,
@@ -106,12 +115,13 @@ impl Queued {
         self.birth.is_elsewhere()
     }
 
-    /// What waits can be waited for without holding up the calls.
+    /// The shared queue. A caller can wait on it without stopping the host's
+    /// calls.
     pub(super) fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
     }
 
-    /// As [`super::map::Map::write`]; false too if the queue is full.
+    /// As [`super::map::Map::write`]. Also returns false if the queue is full.
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if self.is_forked() || !fits(offset, bytes.len(), self.length) {
             return false;
@@ -126,7 +136,8 @@ impl Queued {
         })
     }
 
-    /// As [`super::map::Map::put_record`]; false too if the queue is full.
+    /// As [`super::map::Map::put_record`]. Also returns false if the queue is
+    /// full.
     pub(super) fn put_record(
         &mut self,
         offset: usize,
@@ -150,7 +161,8 @@ impl Queued {
 impl Drop for Queued {
     fn drop(&mut self) {
         let thread = self.thread.take();
-        // A forked child has no such thread, and its lock may be held for ever.
+        // A forked child has no such thread, and nobody may ever unlock its
+        // queue.
         if self.is_forked() {
             std::mem::forget(thread);
             return;
@@ -163,7 +175,8 @@ impl Drop for Queued {
 }
 
 impl Queue {
-    /// Waits until all that was put before is in the file; false if it is not within `patience`.
+    /// Waits until everything queued so far is in the file. False if that takes
+    /// longer than `patience`.
     pub(super) fn settle(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut state = self.lock();
@@ -179,7 +192,7 @@ impl Queue {
         true
     }
 
-    /// Has the thread do what [`start_writeback`] does, which can wait.
+    /// Asks the thread to call [`start_writeback`], which can wait.
     pub(super) fn start_writeback(&self) {
         self.lock().flushing = true;
         self.filled.notify_one();
@@ -215,7 +228,7 @@ impl Queue {
         state.waiting.parts.is_empty() && std::mem::take(&mut state.flushing)
     }
 
-    /// Waits for something to write; false at the end.
+    /// Waits for something to write. False once the queue ends.
     fn take(&self, batch: &mut Batch) -> bool {
         let mut state = self.lock();
         let mut nothing = 0;
@@ -274,7 +287,7 @@ impl Batch {
         }
     }
 
-    /// Writes all of it, however long that takes.
+    /// Writes all of it. Tries again until that works.
     fn write(&self, file: &File) {
         let mut rest = self.bytes.as_slice();
         for part in &self.parts {

@@ -1,4 +1,4 @@
-//! What a ring's writer writes on: the file, by one of the engines.
+//! The ring's file behind its writer, by one of the engines.
 
 use std::fs::File;
 use std::io;
@@ -10,27 +10,27 @@ use super::map::{Map, Pages, start_writeback};
 use super::queue::{Queue, Queued};
 use super::written::Written;
 
-/// The file.
 pub(super) enum Surface {
-    /// Mapped.
+    /// The file is mapped.
     Mapped(Map),
-    /// Written by each call.
+    /// Each call writes to the file.
     Written(Written),
-    /// Written by a thread.
+    /// A thread writes to the file.
     Queued(Queued),
 }
 
-/// What is not in the file yet.
+/// Handle to wait for bytes that are not in the file yet.
 pub(crate) struct Waiting(Option<Arc<Queue>>);
 
 impl Waiting {
-    /// Waits until what was there before is in the file; false if it is not within `patience`.
+    /// Waits until everything appended so far is in the file. False if that
+    /// takes longer than `patience`.
     pub(crate) fn settle(&self, patience: Duration) -> bool {
         self.0.as_ref().is_none_or(|queue| queue.settle(patience))
     }
 
-    /// Has the kernel begin to write `file` to the disk. Waits only where the disk's queue is
-    /// full, and never where a thread writes.
+    /// Asks the kernel to begin writing `file` to the disk. Waits only while
+    /// the disk's queue is full, and never with the engine `queue`.
     pub(crate) fn start_writeback(&self, file: &File) {
         match &self.0 {
             Some(queue) => queue.start_writeback(),
@@ -40,8 +40,8 @@ impl Waiting {
 }
 
 impl Surface {
-    /// Opens `file`, of `length` bytes, by an engine. A thread that writes holds `held` as long
-    /// as it has something to write.
+    /// Opens `file`, which has `length` bytes, with an engine. The thread of
+    /// the engine `queue` keeps `held` until it wrote everything.
     pub(super) fn open<H: Send + 'static>(
         engine: Engine,
         file: &File,
@@ -56,7 +56,7 @@ impl Surface {
         })
     }
 
-    /// How it is written.
+    /// Which engine it is.
     pub(super) fn engine(&self) -> Engine {
         match self {
             Surface::Mapped(_) => Engine::Map,
@@ -65,7 +65,7 @@ impl Surface {
         }
     }
 
-    /// This process is the child of the one that opened it.
+    /// Whether this process is a forked child of the one that opened the file.
     pub(super) fn is_forked(&self) -> bool {
         match self {
             Surface::Mapped(map) => map.is_forked(),
@@ -74,7 +74,7 @@ impl Surface {
         }
     }
 
-    /// For the thread that makes pages present.
+    /// Pages for the populating thread. `None` if the file is not mapped.
     pub(super) fn pages(&self) -> Option<Pages> {
         match self {
             Surface::Mapped(map) => Some(map.pages()),
@@ -82,7 +82,7 @@ impl Surface {
         }
     }
 
-    /// The map, where the file is mapped.
+    /// The map. `None` if the file is not mapped.
     pub(super) fn map(&self) -> Option<&Map> {
         match self {
             Surface::Mapped(map) => Some(map),
@@ -90,7 +90,7 @@ impl Surface {
         }
     }
 
-    /// What waits to be written.
+    /// Handle to wait for bytes that are not in the file yet.
     pub(super) fn waiting(&self) -> Waiting {
         match self {
             Surface::Mapped(_) | Surface::Written(_) => Waiting(None),
@@ -98,7 +98,8 @@ impl Surface {
         }
     }
 
-    /// Writes `bytes` at `offset`; false if it does not fit or the file takes nothing.
+    /// Writes `bytes` at `offset`. False if they do not fit or the file takes
+    /// no writes.
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         match self {
             Surface::Mapped(map) => map.write(offset, bytes),
@@ -107,7 +108,7 @@ impl Surface {
         }
     }
 
-    /// Writes one word, seen after all that was written before it.
+    /// Writes one word. A reader that sees it sees everything written before.
     pub(super) fn publish(&mut self, offset: usize, word: u64) -> bool {
         match self {
             Surface::Mapped(map) => map.publish(offset, word),
@@ -116,7 +117,7 @@ impl Surface {
         }
     }
 
-    /// Writes a record, whole or so that its checksum fails.
+    /// Writes a record. If only a part is written, its checksum fails.
     #[inline(always)]
     pub(super) fn put_record(
         &mut self,
@@ -131,7 +132,8 @@ impl Surface {
         }
     }
 
-    /// Apart, so that a store into the map does not carry what these need.
+    /// A function of its own, so that a store into the map does not pay for the
+    /// other engines.
     #[cold]
     #[inline(never)]
     fn write_record(

@@ -1,9 +1,11 @@
-//! The ring's file, written by each call: for file systems where a mapped page can end the
-//! process. It holds the same bytes in the same order as the mapped one.
+//! The engine `write`: each call writes to the ring's file. For file systems
+//! where a mapped page can end the process. The file has the same bytes in the
+//! same order as a mapped one.
 //!
-//! A record goes down in one write, its header first. A kill stops a write between two pages,
-//! and a reader may see a write that is half done: either way the payload is not the one that
-//! the header's checksum was made of, and the record is not there.
+//! A record is one write that begins with its header. A kill can stop a write
+//! between two pages, and a reader can see half of a write. In both cases the
+//! payload does not match the checksum in the header, so the record counts as
+//! missing.
 
 use std::fs::File;
 use std::io;
@@ -15,11 +17,11 @@ use haltbox_format::ring::{FRAGMENT, HEADER_SIZE, padded};
 use super::map::Birth;
 use crate::host_threads::SizeLimit;
 
-/// For so long nothing is written after a write that failed: a full XFS flushes all its files
-/// before it says so, each time.
+/// How long nothing is written after an error. A full XFS flushes all its files
+/// each time before it reports the error.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The file, and room for one record.
+/// The file, and a buffer for one record.
 pub(super) struct Written {
     file: File,
     length: usize,
@@ -29,7 +31,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Writes into `file`, of `length` bytes.
+    /// Writes into `file`, which has `length` bytes.
     pub(super) fn new(file: File, length: usize) -> io::Result<Written> {
         let mut record = Vec::new();
         record
@@ -48,7 +50,8 @@ impl Written {
         self.birth.is_elsewhere()
     }
 
-    /// As [`super::map::Map::write`]; false too if the file takes nothing.
+    /// As [`super::map::Map::write`]. Also returns false if the file takes no
+    /// writes.
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if self.is_forked() || !fits(offset, bytes.len(), self.length) || self.is_pausing() {
             return false;
@@ -62,7 +65,8 @@ impl Written {
         self.failed.is_none()
     }
 
-    /// As [`super::map::Map::put_record`]; false too if the file takes nothing.
+    /// As [`super::map::Map::put_record`]. Also returns false if the file takes
+    /// no writes.
     pub(super) fn put_record(
         &mut self,
         offset: usize,
@@ -83,12 +87,12 @@ impl Written {
     }
 }
 
-/// Whether a place lies inside a file of `whole` bytes.
+/// Whether a range lies inside a file of `whole` bytes.
 pub(super) fn fits(offset: usize, length: usize, whole: usize) -> bool {
     offset.checked_add(length).is_some_and(|end| end <= whole)
 }
 
-/// A record as it stands in the file.
+/// Appends the bytes of a record, as they are in the file, to `into`.
 pub(super) fn encode(into: &mut Vec<u8>, head: [u64; 2], prefix: &[u8], payload: &[u8]) {
     head.iter()
         .for_each(|word| into.extend_from_slice(&word.to_le_bytes()));
