@@ -1,45 +1,48 @@
-//! Whether anything of a slog is understood: another form of it, or another host's,
-//! is recorded line by line and tells of no block.
+//! Notices that the profile knows no entry of a slog. A slog of another version
+//! or of another host is recorded line by line, and shows no blocks.
 //!
-//! Nothing of this is in the marks: a recorder that was away begins anew.
+//! The counts are not in the marks. A new session begins to count anew.
 
 use haltbox_model::{SlogRules, Unread};
 
-/// Lines without one known entry, of a slog that had some before.
+/// Fewest lines without a known entry before the operator is told, for a slog
+/// that had known entries.
 const UNREAD_AGAIN: u64 = 2000;
-/// It is told again after so many times the lines: marks go by age.
+/// Factor of lines after which the operator is told again, because the mark of
+/// the first time may be overwritten.
 const TOLD_AGAIN: u64 = 10;
-/// Lines shown, and bytes of each.
+/// Lines quoted to the operator, and the bytes of each.
 const SHOWN: usize = 2;
 const SHOWN_BYTES: usize = 160;
 
-/// What was seen of one slog.
+/// Counts of one slog.
 #[derive(Debug, Default)]
 pub(crate) struct KnownEntries {
-    /// Some entry was known.
+    /// Whether any entry was known.
     known: bool,
-    /// Lines since.
+    /// Lines since the last known entry.
     since: u64,
-    /// The most lines between two known entries.
+    /// Most lines between two known entries.
     longest: u64,
-    /// The first lines since, cut short. They stay allocated: a host's entry must not
-    /// cost an allocation.
+    /// The first lines since the last known entry, cut short. The buffers stay
+    /// allocated, because an entry of a host must not allocate memory.
     shown: [Vec<u8>; SHOWN],
-    /// Lines at which it was told last that nothing is understood.
+    /// Number of unknown lines when the operator was told last.
     told: Option<u64>,
 }
 
-/// What the operator has to hear.
+/// News for the operator.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Nothing is understood.
+    /// No entry is known.
     Unread(Unread),
-    /// After that was told, an entry is.
+    /// An entry is known again.
     Again,
 }
 
 impl KnownEntries {
-    /// Takes the next line; `known`: the profile says something of its type.
+    /// Counts the next line. `known` says whether the profile knows its type.
+    /// Returns news if there are any.
     pub(crate) fn take(&mut self, line: &[u8], known: bool) -> Option<Heard> {
         if known {
             self.known = true;

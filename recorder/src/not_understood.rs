@@ -1,15 +1,16 @@
-//! What a recorder says of a stream in which it understands nothing.
+//! The warning for a stream in which the recorder understands nothing.
 
 use haltbox_model::{Outside, Unread};
 
-/// How its words of such a log begin.
+/// Begins the warning about a node's log.
 pub const LOG: &str = "the node's log is not understood";
-/// How its words of such a slog begin.
+/// Begins the warning about a slog.
 pub const SLOG: &str = "the slog is not understood";
-/// What it says once an entry of the slog is known after all.
+/// The message when an entry of the slog is known after all.
 pub const SLOG_AGAIN: &str = "the slog is understood again";
 
-/// Of a log. `wanted`: a line that would be understood.
+/// The warning about a log. `wanted` is an example of a line that would be
+/// understood.
 pub fn log(unread: &Unread, wanted: &str) -> String {
     let again = again(unread);
     format!(
@@ -22,7 +23,8 @@ pub fn log(unread: &Unread, wanted: &str) -> String {
     )
 }
 
-/// Of a slog without one known entry. `wanted`: what was looked for.
+/// The warning about a slog without a known entry. `wanted` lists the entries
+/// that were looked for.
 pub fn slog(unread: &Unread, wanted: &str) -> String {
     let again = again(unread);
     format!(

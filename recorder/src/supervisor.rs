@@ -1,7 +1,8 @@
-//! What brings a freeze about, and what comes of it.
+//! Decides when to freeze, and acts on the result.
 //!
-//! Whoever records beside a node, stands beside a host's ring, or runs inside a host has a
-//! loop of its own, and one supervisor:
+//! Three programs freeze: a recorder beside a node, one attached to a host's
+//! ring, and the recorder inside a host. Each has its own loop and the same
+//! supervisor:
 //!
 //! ```text
 //! news, other witnesses --alarms, triggers--> wanted --a box is written--> alert, command,
@@ -10,7 +11,7 @@
 //! bytes recorded --> archiving
 //! ```
 //!
-//! It knows no ring: its owner reads that, and says where a box comes from.
+//! It reads no ring. Its owner does, and writes the boxes.
 
 mod alarms;
 mod backoff;
@@ -42,10 +43,11 @@ use queue::Queue;
 pub use queue::{HeldBy, Wanted};
 use writing::Writing;
 
-/// Nobody asks for a box.
+/// The type of askers where nobody can ask for a box.
 pub enum Nobody {}
 
-/// See the module. `A` is who asks for boxes.
+/// Decides when to freeze, and acts on the result. `A` identifies who asked for
+/// a box.
 pub struct Supervisor<A = Nobody> {
     boxes: PathBuf,
     after_freeze: AfterFreeze,
@@ -55,33 +57,32 @@ pub struct Supervisor<A = Nobody> {
     writing: Option<InWork<A>>,
     reserve: Option<Reserve>,
     archiving: Option<Archiving>,
-    /// The recorder is told to end.
+    /// Whether the recorder was told to end.
     hurried: bool,
 }
 
-/// A box that is being written.
 struct InWork<A> {
     wanted: Wanted<A>,
     writing: Writing,
-    /// Its ring is no longer the one that is looked at.
+    /// Whether another ring is in use since the box was begun.
     of_former_ring: bool,
 }
 
-/// A box that was written, or was not.
+/// The result of writing a box.
 pub struct Done<A> {
-    /// What was wanted.
+    /// The request that it answers.
     pub wanted: Wanted<A>,
-    /// The box, or why there is none.
+    /// The box, or the reason why there is none.
     pub outcome: Result<Frozen, NotFrozen>,
-    /// Another ring is looked at since it was begun.
+    /// Whether another ring is in use since the box was begun.
     pub of_former_ring: bool,
 }
 
-/// Why there is no box.
+/// Why a box could not be written.
 pub struct NotFrozen {
-    /// In words for the operator.
+    /// The error, in words for the operator.
     pub why: String,
-    /// Whether it is tried again.
+    /// Whether a later attempt may succeed.
     pub may_pass: bool,
 }
 
@@ -94,16 +95,16 @@ impl From<FreezeError> for NotFrozen {
     }
 }
 
-/// What is told who asked for a box.
+/// The answer to the one who asked for a box.
 pub struct Answer<A> {
-    /// Who asked.
+    /// Who asked. `None` if nobody did.
     pub asked_by: Option<A>,
-    /// The message of the box, or why there is none.
+    /// The halt message of the box, or the reason why there is none.
     pub told: Result<String, String>,
 }
 
 impl<A> Supervisor<A> {
-    /// Nothing is wanted yet. `boxes`: the folder of boxes.
+    /// A supervisor without wanted boxes. `boxes` is the folder of boxes.
     pub fn new(
         boxes: PathBuf,
         policy: Policy,
@@ -128,7 +129,7 @@ impl<A> Supervisor<A> {
         &self.boxes
     }
 
-    /// Keeps room on the disk for a box, if there is any.
+    /// Reserves disk space for a box. Tells the operator if there is none.
     pub fn reserve(&mut self, bytes: u64) {
         let taken = Reserve::take(&self.boxes, bytes);
         let taken = taken.map_err(|error| {
@@ -140,8 +141,9 @@ impl<A> Supervisor<A> {
         self.reserve = taken.ok();
     }
 
-    /// Archives what a ring releases. `part`: how much is recorded between two parts of the
-    /// archive, as [`Supervisor::recorded`] counts.
+    /// Starts archiving what a ring releases. `part` is how much is recorded
+    /// between two parts of the archive, in the same unit as `by_now` of
+    /// [`Supervisor::recorded`].
     pub fn archive(
         &mut self,
         dir: &Path,
@@ -152,35 +154,38 @@ impl<A> Supervisor<A> {
         self.archiving = Archiving::beside(dir, ring, part, &self.voice, plan);
     }
 
-    /// So much was recorded by now: has what was released archived long before it goes by
-    /// age.
+    /// Reports how much was recorded by now, so that the archive copies
+    /// released records before the ring overwrites them.
     pub fn recorded(&mut self, by_now: u64) {
         if let Some(archiving) = &mut self.archiving {
             archiving.recorded(by_now);
         }
     }
 
-    /// Takes news, and tells the operator.
+    /// Takes news, tells the operator, and returns what the owner must do.
     pub fn hear(&mut self, news: News) -> Option<Brings> {
         self.alarms.hear(news, &*self.voice)
     }
 
-    /// What was heard of before stands unchanged.
+    /// Says that reported trouble continues. It can then become a freeze by its
+    /// duration; it does not count as another sighting.
     pub fn still(&mut self, event: &Event, life: &Lifecycle) {
         self.alarms.still(event, life);
     }
 
-    /// The node's process ended, or started again.
+    /// Says that the node's process ended, or started again.
     pub fn node_ended(&mut self) {
         self.alarms.node_ended();
     }
 
-    /// What trouble calls for by now, for [`Supervisor::follow`].
+    /// What the trouble so far calls for. Pass each item to
+    /// [`Supervisor::follow`].
     pub fn due(&mut self, life: &Lifecycle) -> Vec<Due> {
         self.alarms.due(life)
     }
 
-    /// Tells the operator what is due; of trouble without a box also in the folder of boxes.
+    /// Tells the operator about an item. Trouble without a new box also goes
+    /// into the alert file.
     pub fn follow(&self, due: Due) -> Brings {
         match due {
             Due::Box {
@@ -219,39 +224,43 @@ impl<A> Supervisor<A> {
         }
     }
 
-    /// Wants a box. What nobody asked for is written once.
+    /// Adds a wanted box. A box that nobody asked for is written once, however
+    /// many reasons there are.
     pub fn want(&mut self, wanted: Wanted<A>) {
         let writing = self.writing.as_ref().map(|work| &work.wanted);
         self.queue.want(wanted, writing);
     }
 
-    /// Wants a box that nobody asked for.
+    /// Adds a wanted box that nobody asked for.
     pub fn want_box(&mut self, of: Attempt, finding: Finding, reason: String) {
         self.want(Wanted::unasked(of, finding, reason, &self.boxes));
     }
 
-    /// Wants a box for another reason than before, also where one is being written.
+    /// Adds a wanted box with a new reason. Removes waiting ones of this
+    /// attempt; one that is being written goes on.
     pub fn want_instead(&mut self, of: Attempt, finding: Finding, reason: String) {
         let wanted = Wanted::unasked(of, finding, reason, &self.boxes);
         self.queue.want_instead(wanted);
     }
 
-    /// Something waits to be written.
+    /// Whether a box waits to be written.
     pub fn wants(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// A box is being written.
+    /// Whether a box is being written.
     pub fn is_writing(&self) -> bool {
         self.writing.is_some()
     }
 
-    /// Nothing is wanted now, and nothing is being written.
+    /// Whether no box waits or is being written. Failed boxes may still wait
+    /// for another attempt.
     pub fn is_idle(&self) -> bool {
         !self.wants() && !self.is_writing()
     }
 
-    /// Another ring is looked at: what was wanted of the last one is wanted no more.
+    /// Says that another ring is in use. Forgets the boxes wanted of the last
+    /// one.
     pub fn another_ring(&mut self) {
         self.queue = Queue::default();
         self.archiving = None;
@@ -261,7 +270,8 @@ impl<A> Supervisor<A> {
         }
     }
 
-    /// Takes the next box to write, if none is being written and this one is ready.
+    /// Takes the next box to write, unless one is being written or `ready`
+    /// refuses it.
     pub fn next(&mut self, ready: impl FnOnce(&Wanted<A>) -> bool) -> Option<Wanted<A>> {
         let writing = self.writing.as_ref().map(|work| &work.wanted);
         self.queue.want_again(writing);
@@ -271,7 +281,7 @@ impl<A> Supervisor<A> {
         }
     }
 
-    /// Begins a box; `work` writes it, in a thread of its own.
+    /// Begins to write a box. `work` runs in its own thread.
     pub fn write(
         &mut self,
         wanted: Wanted<A>,
@@ -291,20 +301,21 @@ impl<A> Supervisor<A> {
         });
     }
 
-    /// The box that is being written is of the ring in use, and needs it still.
+    /// Whether the box that is being written still needs the ring in use.
+    /// `None` if no box of that ring is being written.
     pub fn needs_ring(&self) -> Option<bool> {
         let work = self.writing.as_ref()?;
         let of_ring = matches!(work.wanted.held_by, HeldBy::Ring);
         of_ring.then(|| !work.writing.is_copied())
     }
 
-    /// The recorder is told to end: from here on no box waits for a node.
+    /// Says that the recorder is told to end. Boxes no longer wait for a node.
     pub fn hurry(&mut self) {
         self.hurried = true;
         self.writing.iter().for_each(|work| work.writing.hurry());
     }
 
-    /// The box that was being written, if it is done by now.
+    /// Takes the box that was being written, if it is done.
     pub fn take_done(&mut self) -> Option<Done<A>> {
         let outcome = self.writing.as_ref()?.writing.outcome()?;
         if let Some(reserve) = &self.reserve {
@@ -318,8 +329,11 @@ impl<A> Supervisor<A> {
         })
     }
 
-    /// What a box brings about: the alert, the operator's command, the budget. What failed
-    /// without being asked for, and may work later, is put off. The operator is told.
+    /// Acts on a result: writes the alert, starts the operator's command, keeps
+    /// the budget, and tells the operator.
+    ///
+    /// After an error, a box that nobody asked for is tried again later, if the
+    /// error may pass and its ring is still in use.
     pub fn follow_up(&mut self, done: Done<A>) -> Answer<A> {
         let mut wanted = done.wanted;
         let asked_by = wanted.asked_by.take();

@@ -1,22 +1,23 @@
-//! When trouble becomes a freeze.
+//! Decides when trouble becomes a freeze.
 //!
-//! A consensus failure over two hashes is proof and is frozen at once, by the
-//! life of a block itself. Everything else is watched here:
+//! Two different hashes are proof. The life of a block handles them: the block
+//! is frozen at once. The triggers watch everything else:
 //!
 //! ```text
 //! the node refuses a proposal    pinned; frozen if the same goes on for some rounds or seconds
-//! the node blames its peers      pinned; frozen the third time
-//! first words of a panic, alarms pinned; frozen if the node then ends or gets no further
-//! failure without two hashes     frozen at once, with what the node gives as the reason
-//! a block that does not stand    frozen at once, in the profile's words
+//! the node blames its peers      pinned; frozen the third time, or if the same lasts for seconds
+//! first words of a panic, alarms pinned; frozen if the node then ends or makes no progress
+//! failure without two hashes     frozen at once, with the reason that the node gives
+//! the node rejects its own block frozen at once, with the reason that the profile gives
 //! proof of an unknown height     frozen at once: the newest block
 //! text that others chose         pinned at most, until the next block is agreed
 //! ```
 //!
-//! What the network agrees with is no longer watched: a healthy node sees the
-//! same lines when a divergent one proposes. Trouble of which no block is recorded
-//! is told, and nothing is frozen. So is what is frozen at once of a block that a box
-//! holds already: the box may have been asked for, or be of something else.
+//! A block that the network agrees with is no longer watched: a healthy node
+//! sees the same lines when a divergent one proposes. If no block is recorded,
+//! the operator is told and nothing is frozen. If a box already has the block,
+//! the operator is told too, because that box may be a requested one or about
+//! another failure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -27,28 +28,28 @@ use haltbox_format::mark::{Attempt, State};
 use haltbox_model::lifecycle::{Accused, Block, Finding, Lifecycle};
 use haltbox_model::{Event, FailedOver, Mismatch, Refusal, Weight, differs};
 
-/// Things watched at once; the oldest gives way to another. A log that others
-/// write into must not cost memory.
+/// Most troubles watched at once. A new one replaces the oldest: a log that
+/// others write into must not fill the memory.
 const MOST: usize = 64;
-/// Refusals while syncing that are enough: each blames two peers.
+/// How many refusals while syncing are enough. Each one blames two peers.
 const BLAMES: u32 = 3;
 
-/// Boxes of blocks that do not stand, within [`STORM`]: a node that replaces block after
-/// block must not fill the disk with copies of one ring.
+/// Most boxes of rejected blocks within [`STORM`]. A node that replaces block
+/// after block must not fill the disk with copies of one ring.
 const STORM_BOXES: usize = 8;
-/// See [`STORM_BOXES`].
+/// The time in which [`STORM_BOXES`] counts.
 const STORM: Duration = Duration::from_secs(600);
 
-/// What is told of a block that is given, in words of its own.
+/// Most topics that are reported of one block.
 const TOPICS: usize = 16;
 
-/// How long a doubt has to last.
+/// How long a doubt must last before it is frozen.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Sightings of the same mismatch, one a round.
+    /// Sightings of one mismatch. A round of consensus counts once.
     pub rounds: u32,
-    /// Time between the first sighting and one that repeats it; also the time
-    /// a node in trouble has to agree on another block.
+    /// Time between the first sighting and a later one. Also the time that a
+    /// node in trouble has to agree on another block.
     pub time: Duration,
 }
 
@@ -65,27 +66,27 @@ impl Default for Policy {
 /// What trouble calls for now. Reasons are in words for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// A box.
+    /// Write a box.
     Box {
-        /// Of which block.
+        /// The block.
         of: Attempt,
-        /// What is known against it.
+        /// What speaks against it.
         finding: Finding,
-        /// Why.
+        /// The reason for the box.
         reason: String,
     },
-    /// The operator is told: a box holds the block already.
+    /// Tell the operator that a box already has the block.
     Held {
-        /// Which block.
+        /// The block.
         of: Attempt,
-        /// The box.
+        /// File name of the box.
         name: String,
-        /// What was heard.
+        /// What was reported.
         reason: String,
     },
-    /// The operator is told: nothing of it is recorded.
+    /// Tell the operator that no block is recorded.
     Unrecorded {
-        /// What was heard.
+        /// What was reported.
         reason: String,
     },
 }
@@ -107,14 +108,15 @@ impl Due {
     }
 }
 
-/// What is being watched.
+/// The troubles that are watched.
 #[derive(Debug)]
 pub struct Triggers {
     policy: Policy,
     watches: Vec<Watch>,
-    /// Blocks that were given, and for what: what becomes of them is the taker's business.
+    /// Blocks that were returned as due, and the topics they were returned for.
+    /// The caller takes care of their boxes.
     given: HashMap<Attempt, BTreeSet<String>>,
-    /// When boxes of blocks that do not stand were given.
+    /// Times of the boxes for rejected blocks.
     storm: Vec<Instant>,
 }
 
@@ -125,11 +127,11 @@ struct Watch {
     first: Instant,
     last: Instant,
     times: u32,
-    /// The round of consensus it was seen in last, where that was told.
+    /// The round of consensus of the last sighting, if the log said it.
     round: Option<u64>,
-    /// The node ended since.
+    /// Whether the node ended since the first sighting.
     ended: bool,
-    /// Told already: nothing is recorded that could be frozen.
+    /// Whether it was reported already that nothing recorded can be frozen.
     told: bool,
 }
 
@@ -138,7 +140,7 @@ enum Cause {
     Sighting(Pair),
     Blame(Pair),
     LastWords(Pair),
-    /// Proof of a divergence, at a height that is not told.
+    /// Proof of a divergence at an unknown height.
     Proof(Pair),
     Refusal {
         text: String,
@@ -146,9 +148,9 @@ enum Cause {
         blamed: bool,
     },
     Alarm(String),
-    /// The node told that a block of its own does not stand.
+    /// The node said that its own block does not stand.
     Break {
-        /// As the block is pinned for it.
+        /// The reason with which the block is pinned.
         pinned: String,
         height: Option<u64>,
         why: String,
@@ -169,7 +171,7 @@ struct Pair {
 }
 
 impl Triggers {
-    /// Nothing is watched yet.
+    /// Triggers that watch nothing yet.
     pub fn new(policy: Policy) -> Triggers {
         Triggers {
             policy,
@@ -179,15 +181,15 @@ impl Triggers {
         }
     }
 
-    /// Takes trouble about a block; what is no trouble is left alone.
+    /// Takes an event. Watches it if it is trouble.
     pub fn hear(&mut self, event: &Event, of: Option<Accused>, now: Instant) {
         let Some(cause) = Cause::of(event, of) else {
             return;
         };
         let round = round_of(event);
         if let Some(watch) = self.watched(of, &cause) {
-            // Two writers may print one line, and a node may refuse one proposal
-            // in several places.
+            // A round counts once: two loggers may print one line, and a node
+            // may refuse one proposal in several places.
             let counted = round.is_none() || round != watch.round;
             watch.times += u32::from(counted);
             watch.round = round;
@@ -216,7 +218,8 @@ impl Triggers {
         self.watches.iter_mut().find(same)
     }
 
-    /// What was heard of before stands unchanged: it lasts, and counts no more.
+    /// Says that reported trouble continues. That extends its duration, and is
+    /// no further sighting.
     pub fn still(&mut self, event: &Event, of: Attempt, now: Instant) {
         let of = Some(Accused::Of(of));
         let cause = Cause::of(event, of);
@@ -225,18 +228,22 @@ impl Triggers {
         }
     }
 
-    /// The node's process ended, or started again.
+    /// Says that the node's process ended, or started again.
     pub fn node_ended(&mut self) {
         self.watches.iter_mut().for_each(|watch| watch.ended = true);
     }
 
-    /// Another ring is looked at: blocks of the last one that were given are not its own.
+    /// Says that another ring is in use. Its blocks are not those that were
+    /// returned before.
     pub fn another_ring(&mut self) {
         self.given.clear();
     }
 
-    /// What is due. Each block is given once; what the network agreed with, or a box
-    /// holds, is watched no longer.
+    /// What is due now. A block is no longer watched once its box is due, the
+    /// network agreed with it, or a box has it.
+    ///
+    /// The same trouble reported later can be due again, until a box has the
+    /// block.
     pub fn due(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
         self.given.retain(|of, _| life.block(*of).is_some());
         self.storm
@@ -251,7 +258,8 @@ impl Triggers {
         due
     }
 
-    /// What needs no watching and is about a block that a box holds.
+    /// Takes the troubles that need no watching and whose block already has a
+    /// box. Each topic is reported once.
     fn held(&mut self, life: &Lifecycle, now: Instant) -> Vec<Due> {
         let is_held = |watch: &mut Watch| watch.held_by(life).is_some();
         let held: Vec<Watch> = self.watches.extract_if(.., is_held).collect();
@@ -271,7 +279,7 @@ impl Triggers {
         for mut watch in std::mem::take(&mut self.watches) {
             let of = watch.of_open(life);
             if watch.is_ripe(&self.policy, now) && self.has_room(&watch.cause) {
-                // What has no block to be frozen is told once.
+                // Trouble without a block to freeze is reported once.
                 watch.told = of.is_none();
                 self.call(&watch, of, now, due);
             }
@@ -287,7 +295,7 @@ impl Triggers {
         let mut boxes = due.iter_mut();
         let finding = watch.cause.finding();
         if let Some((known, reasons)) = boxes.find_map(|due| due.box_of(of)) {
-            // One box, for all that is told at once.
+            // Make one box for everything that is due at the same time.
             self.give(of, watch.cause.topic());
             *known = finding.max(*known);
             let _ = write!(reasons, "; {reason}");
@@ -295,7 +303,8 @@ impl Triggers {
         }
         let news = self.give(of, watch.cause.topic());
         if let Cause::Break { .. } = watch.cause {
-            // A box that is on its way, or that failed, is the taker's.
+            // The caller already has this box: it is being written, or is tried
+            // again.
             if !news {
                 return;
             }
@@ -308,8 +317,8 @@ impl Triggers {
         });
     }
 
-    /// Notes what a block is given for; whether that is new. Of a block that much is told
-    /// of, what comes then is not: heights are of the log.
+    /// Notes a topic of a block. Returns whether it is new. After [`TOPICS`]
+    /// topics nothing is new, because a log can name any number of heights.
     fn give(&mut self, of: Attempt, topic: &str) -> bool {
         let given = self.given.entry(of).or_default();
         given.len() < TOPICS && given.insert(topic.to_owned())
@@ -319,7 +328,8 @@ impl Triggers {
         !matches!(cause, Cause::Break { .. }) || self.storm.len() < STORM_BOXES
     }
 
-    /// Counts a box of a block that does not stand; words for the last one in a storm.
+    /// Counts a box of a rejected block. Returns a remark for the last one that
+    /// a storm allows.
     fn stormed(&mut self, now: Instant) -> &'static str {
         self.storm.push(now);
         match self.storm.len() {
@@ -328,8 +338,9 @@ impl Triggers {
         }
     }
 
-    /// Broken blocks that nobody watches: their watch had to go, or the recorder was killed
-    /// before their box. Nothing later releases them.
+    /// Adds rejected blocks that nobody watches: their watch was replaced, or
+    /// the recorder was killed before their box was written. Nothing else would
+    /// ever release them.
     fn given_up(&mut self, life: &Lifecycle, now: Instant, due: &mut Vec<Due>) {
         let broken = life.blocks().iter();
         let broken = broken.filter(|block| block.broken && is_open(life, block.of));
@@ -357,8 +368,8 @@ impl Triggers {
 const STORMED: &str = " (many blocks are in doubt: more boxes follow within minutes, as far as \
                        the ring still has them)";
 
-/// The network has not agreed with it, and no box holds it. A diverged one is
-/// frozen without this.
+/// Whether the block may need a box: the network has not agreed with it, and no
+/// box has it. A diverged block is frozen without the triggers.
 fn is_open(life: &Lifecycle, of: Attempt) -> bool {
     life.block(of)
         .is_some_and(|block| is_undecided(block) && block.frozen.is_none())
@@ -368,8 +379,8 @@ fn is_undecided(block: &Block) -> bool {
     matches!(block.state, State::Open | State::Committed | State::Pinned)
 }
 
-/// What becomes of trouble, in words: the guide's table has the same. `None` of
-/// what is no trouble.
+/// What happens after an event, in the words of the guide's table. `None` if
+/// the event is no trouble.
 pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<String> {
     let (rounds, seconds) = (policy.rounds, policy.time.as_secs());
     let lasting = format!("pinned; frozen if it lasts for {rounds} rounds or {seconds} s");
@@ -429,7 +440,7 @@ const BLAMED: &str = "pinned; frozen the third time";
 const LAST: &str = "pinned; frozen if the process ends, or makes no progress for {seconds} s";
 const QUOTED: &str = "at most pinned, until the next agreed block";
 
-/// The round of consensus that an event was seen in.
+/// The round of consensus in which an event was seen.
 fn round_of(event: &Event) -> Option<u64> {
     match event {
         Event::Mismatch(seen) => seen.round,
@@ -445,7 +456,7 @@ impl Cause {
                 Weight::Seen => Cause::Sighting(Pair::of(seen)),
                 Weight::Blamed => Cause::Blame(Pair::of(seen)),
                 Weight::LastWords => Cause::LastWords(Pair::of(seen)),
-                // Of a known block the block's own life sees to it.
+                // The block's own life handles proof about a known block.
                 Weight::Proved if matches!(accused, Some(Accused::Of(_))) => return None,
                 Weight::Proved => Cause::Proof(Pair::of(seen)),
                 Weight::Quoted => return None,
@@ -489,7 +500,8 @@ impl Pair {
 }
 
 impl Watch {
-    /// The attempt and the box that holds it, if this needs no watching.
+    /// The attempt and its box, if this trouble needs no watching and a box has
+    /// the block.
     fn held_by(&self, life: &Lifecycle) -> Option<(Attempt, String)> {
         let at_once = matches!(self.cause, Cause::Failure { .. } | Cause::Break { .. });
         let of = self.of.filter(|_| at_once)?.of();
@@ -497,14 +509,14 @@ impl Watch {
         Some((of, block.frozen.clone()?))
     }
 
-    /// The attempt that can be frozen for it.
+    /// The attempt that a freeze would be about.
     fn of_open(&self, life: &Lifecycle) -> Option<Attempt> {
         let of = self.of.map(Accused::of);
         of.filter(|of| is_open(life, *of))
     }
 
-    /// Trouble of no known block, and proof of one, are told whatever became of the
-    /// newest.
+    /// Whether to keep watching. Trouble without a block, and proof without a
+    /// height, are reported whatever happens to the newest block.
     fn is_watched(&self, life: &Lifecycle) -> bool {
         let unplaced = match self.of {
             None => true,
@@ -555,7 +567,8 @@ impl Watch {
 }
 
 impl Cause {
-    /// What is told once of a block: a node repeats itself, and quotes others in its text.
+    /// The topic under which a block is reported once. It must not contain text
+    /// of the log, which repeats itself and quotes others.
     fn topic(&self) -> &str {
         match self {
             Cause::Break { pinned, .. } => pinned,
@@ -564,8 +577,8 @@ impl Cause {
         }
     }
 
-    /// What it proves against a block. Of proof without a height nobody knows which block
-    /// it is about.
+    /// What it proves against a block. Proof without a height proves nothing
+    /// against any particular one.
     fn finding(&self) -> Finding {
         match self {
             Cause::Break { .. } => Finding::Broken,

@@ -1,18 +1,18 @@
-//! Where words for the operator go. The library prints nothing: the owner of a recorder
-//! decides.
+//! Where messages for the operator go. The library prints nothing; the owner of
+//! a recorder decides.
 
 use std::sync::Arc;
 
-/// What an owner does with words for the operator.
+/// What an owner does with messages for the operator.
 pub trait Voice: Send + Sync {
     /// Takes one sentence about the recording.
     fn say(&self, sentence: &str);
 
-    /// Takes a message about a box, or about one that could not be written: whole lines.
+    /// Takes whole lines: the message of a box, or why there is none.
     fn tell(&self, message: &str);
 }
 
-/// Says nothing.
+/// Drops all messages.
 pub struct Silence;
 
 impl Voice for Silence {

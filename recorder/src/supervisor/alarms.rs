@@ -1,4 +1,4 @@
-//! What a piece of news brings about: words for the operator, and boxes.
+//! Turns news into words for the operator and into wanted boxes.
 
 use std::time::Instant;
 
@@ -11,20 +11,20 @@ use crate::recorder::News;
 use crate::triggers::{Due, Policy, Triggers};
 use crate::voice::Voice;
 
-/// What has to be done for it.
+/// What the owner must do after news.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Brings {
-    /// A box is wanted that nobody asked for: of which attempt, what is known against it,
-    /// and why.
+    /// Write a box that nobody asked for: the attempt, the finding against it,
+    /// and the reason.
     Box(Attempt, Finding, String),
-    /// It has to be noted where the recording is.
+    /// Write a note to where the recording is.
     Note(String),
 }
 
-/// Watches for trouble, and says what comes.
+/// Watches for trouble, and tells the operator.
 pub(super) struct Alarms {
     triggers: Triggers,
-    /// What the node said before it stopped, if it announced that.
+    /// What the node said when it announced that it stops.
     farewell: Option<String>,
 }
 
@@ -75,7 +75,8 @@ impl Alarms {
         None
     }
 
-    /// An end that was announced is no alarm.
+    /// Tells the operator that a block is pinned. It is no alarm if the node
+    /// announced that it stops.
     fn tell_pinned(&self, of: Attempt, why: &str, voice: &dyn Voice) {
         match &self.farewell {
             Some(farewell) => voice.say(&format!(
@@ -86,24 +87,25 @@ impl Alarms {
         }
     }
 
-    /// What was heard of before stands unchanged.
+    /// Says that reported trouble continues.
     pub(super) fn still(&mut self, event: &Event, life: &Lifecycle) {
         if let Some(of) = life.accused(event) {
             self.triggers.still(event, of.of(), Instant::now());
         }
     }
 
-    /// The node's process ended, or started again.
+    /// Says that the node's process ended, or started again.
     pub(super) fn node_ended(&mut self) {
         self.triggers.node_ended();
     }
 
-    /// Another ring is looked at: what was given of the last one's blocks does not count.
+    /// Says that another ring is in use. Its blocks are not those of the last
+    /// one.
     pub(super) fn another_ring(&mut self) {
         self.triggers.another_ring();
     }
 
-    /// What is due by now.
+    /// What the trouble so far calls for.
     pub(super) fn due(&mut self, life: &Lifecycle) -> Vec<Due> {
         self.triggers.due(life, Instant::now())
     }

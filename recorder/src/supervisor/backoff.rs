@@ -1,11 +1,12 @@
-//! When something that failed is tried again: soon, then ever more seldom.
+//! When a failed box is tried again: soon at first, then with longer and longer
+//! pauses.
 
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// The next attempt.
+/// Time of the next attempt, and the pause before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Again {
     at: Instant,
@@ -13,20 +14,20 @@ pub struct Again {
 }
 
 impl Again {
-    /// Behind an attempt that failed; `last` is what it was itself, if it was not the
-    /// first.
+    /// The attempt that follows a failed one. `last` is the failed attempt, or
+    /// `None` if it was the first.
     pub(super) fn after(last: Option<Again>) -> Again {
         let pause = last.map_or(FIRST, |last| (last.pause * 2).min(LONGEST));
         let at = Instant::now() + pause;
         Again { at, pause }
     }
 
-    /// Its time has come.
+    /// Whether its time has come.
     pub(super) fn is_due(&self) -> bool {
         self.at <= Instant::now()
     }
 
-    /// What the operator hears of it.
+    /// The words for the operator.
     pub(super) fn words(&self) -> String {
         format!("retrying in {} s", self.pause.as_secs())
     }

@@ -1,4 +1,5 @@
-//! The boxes that are wanted, and those that failed and wait for their next attempt.
+//! The boxes that are wanted, and those that failed and wait for another
+//! attempt.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,38 +10,39 @@ use haltbox_model::lifecycle::Finding;
 use super::backoff::Again;
 use crate::archive::ArchivedBlock;
 
-/// A box that is wanted. `A` is who asks for boxes.
+/// A wanted box. `A` identifies who asked for it.
 pub struct Wanted<A> {
-    /// The attempt it is about.
+    /// The attempt that the box is about.
     pub of: Attempt,
-    /// What was known against the attempt when the box was wanted; nothing where somebody
-    /// only asked for it.
+    /// What spoke against the attempt when the box was wanted. The lowest
+    /// finding if somebody only asked for it.
     pub finding: Finding,
-    /// Why, in words for the operator.
+    /// The reason, in words for the operator.
     pub reason: String,
-    /// The folder that it goes to.
+    /// The folder for the box.
     pub boxes: PathBuf,
-    /// Since when.
+    /// When it was wanted.
     pub since: Instant,
-    /// Nothing that is still to come can belong to it: it need not be waited for.
+    /// Whether the attempt is complete, so that the box need not wait for more
+    /// entries.
     pub settled: bool,
-    /// Who asked for it.
+    /// Who asked for it, if somebody did.
     pub asked_by: Option<A>,
-    /// It is wanted without being asked for, whoever asked besides: it is announced, and
-    /// tried again where it fails.
+    /// Whether it is wanted also without anybody asking. Then it is announced,
+    /// and tried again after an error.
     pub unasked: bool,
     /// Where its records are.
     pub held_by: HeldBy,
-    /// The attempt that this is, behind others that failed.
+    /// The attempt that this is, if others failed.
     pub again: Option<Again>,
 }
 
-/// Where the records are that a box is made of.
+/// Where the records of a box are.
 #[derive(Clone)]
 pub enum HeldBy {
     /// The ring in use.
     Ring,
-    /// One that was set aside.
+    /// A renamed ring.
     OldRing(PathBuf),
     /// The archive.
     Archive(Box<ArchivedBlock>),
@@ -57,7 +59,7 @@ impl HeldBy {
 }
 
 impl<A> Wanted<A> {
-    /// Of the ring in use, wanted without anybody having asked.
+    /// A box of the ring in use that nobody asked for.
     pub fn unasked(of: Attempt, finding: Finding, reason: String, boxes: &Path) -> Wanted<A> {
         Wanted {
             of,
@@ -73,18 +75,18 @@ impl<A> Wanted<A> {
         }
     }
 
-    /// The same box would come of both.
+    /// Whether both would give the same box.
     pub(super) fn is_same(&self, other: &Wanted<A>) -> bool {
         self.of == other.of && self.held_by.is_same(&other.held_by) && self.boxes == other.boxes
     }
 
-    /// The box that comes of this one announces all that the other has to tell.
+    /// Whether the box of this request also announces all that the other one says.
     fn tells_all_of(&self, other: &Wanted<A>) -> bool {
         self.unasked && self.finding >= other.finding && self.is_same(other)
     }
 }
 
-/// What is to be frozen.
+/// Boxes that wait, and boxes that failed.
 pub(super) struct Queue<A> {
     wanted: Vec<Wanted<A>>,
     postponed: Vec<Wanted<A>>,
@@ -104,9 +106,11 @@ impl<A> Queue<A> {
         self.wanted.is_empty()
     }
 
-    /// Wants a box. What nobody asked for is written once, together with what is wanted
-    /// already and is not begun: the reason that weighs more is kept. A box that is being
-    /// written, and was wanted while less was known, gets another one behind it.
+    /// Adds a wanted box. A request of a person is always added.
+    ///
+    /// A request of nobody joins a waiting one for the same box, and the
+    /// weightier reason is kept. If the same box is being written already, it
+    /// needs no other one, unless more is known now.
     pub(super) fn want(&mut self, wanted: Wanted<A>, writing: Option<&Wanted<A>>) {
         if wanted.asked_by.is_some() {
             return self.wanted.push(wanted);
@@ -125,14 +129,14 @@ impl<A> Queue<A> {
         }
     }
 
-    /// Wants a box for another reason than before.
+    /// Adds a wanted box with a new reason, in place of all of this attempt.
     pub(super) fn want_instead(&mut self, wanted: Wanted<A>) {
         self.wanted.retain(|known| known.of != wanted.of);
         self.postponed.retain(|known| known.of != wanted.of);
         self.wanted.push(wanted);
     }
 
-    /// Puts off what failed without anybody having asked for it.
+    /// Keeps a failed box for another attempt.
     pub(super) fn postpone(&mut self, wanted: Wanted<A>) -> Again {
         let next = Again::after(wanted.again);
         let again = Some(next);
@@ -145,12 +149,12 @@ impl<A> Queue<A> {
         !self.postponed.is_empty()
     }
 
-    /// A box holds it now.
+    /// Forgets the failed boxes of an attempt, because a box has it now.
     pub(super) fn is_frozen(&mut self, of: Attempt) {
         self.postponed.retain(|wanted| wanted.of != of);
     }
 
-    /// What was put off until now is wanted once more.
+    /// Adds the failed boxes whose time has come.
     pub(super) fn want_again(&mut self, writing: Option<&Wanted<A>>) {
         let is_due = |wanted: &mut Wanted<A>| wanted.again.is_none_or(|again| again.is_due());
         let due: Vec<Wanted<A>> = self.postponed.extract_if(.., is_due).collect();
@@ -158,7 +162,7 @@ impl<A> Queue<A> {
             .for_each(|wanted| self.want(wanted, writing));
     }
 
-    /// Takes the first, once it is ready.
+    /// Takes the first box if it is ready.
     pub(super) fn next(&mut self, ready: impl FnOnce(&Wanted<A>) -> bool) -> Option<Wanted<A>> {
         let first = self.wanted.first()?;
         ready(first).then(|| self.wanted.remove(0))

@@ -63,7 +63,8 @@ fn full(_: &Progress) -> Result<Frozen, FreezeError> {
     })
 }
 
-/// Somebody asks in the middle of an incident: what is told then is announced.
+/// Somebody asks in the middle of an incident. The box is announced all the
+/// same.
 #[test]
 fn what_was_asked_for_hides_nothing_that_is_wanted_besides() {
     let folder = tempfile::tempdir().unwrap();
@@ -96,7 +97,8 @@ fn a_box_that_is_being_written_for_somebody_knows_nothing_of_what_is_wanted_now(
     assert!(!supervisor.wants());
 }
 
-/// The box that is being written tells a doubt, and nobody would announce the proof.
+/// The box that is being written states a doubt. Without another box nobody
+/// would announce the proof.
 #[test]
 fn more_than_what_was_known_of_a_box_that_is_being_written_wants_another() {
     use Finding::{Broken, Doubt, Proved};
@@ -118,7 +120,7 @@ fn more_than_what_was_known_of_a_box_that_is_being_written_wants_another() {
     assert!(!supervisor.wants());
 }
 
-/// A box of a divergence must not say that there is none.
+/// The box of a divergence must not state a doubt only.
 #[test]
 fn of_what_is_wanted_together_the_reason_that_weighs_more_is_told() {
     use Finding::{Doubt, Proved};
@@ -135,7 +137,8 @@ fn of_what_is_wanted_together_the_reason_that_weighs_more_is_told() {
     assert!(!supervisor.wants());
 }
 
-/// What may work later is tried again, unless somebody asked for it or its ring is gone.
+/// A failed box is tried again, unless somebody asked for it or its ring is
+/// gone.
 #[test]
 fn what_failed_is_put_off_where_it_may_work_later() {
     let folder = tempfile::tempdir().unwrap();

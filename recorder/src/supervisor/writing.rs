@@ -1,5 +1,5 @@
-//! The box that is being written, by a thread of its own that reads the ring's file: the
-//! loop goes on meanwhile.
+//! The box that is being written. A thread reads the ring's file for it, and
+//! the supervisor's loop goes on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Begins to write into a folder. A thread that cannot be started is an outcome, too.
+    /// Begins to write into a folder. If the thread cannot be started,
+    /// [`Writing::outcome`] gives an error.
     pub(super) fn begin(
         boxes: &Path,
         voice: &dyn Voice,
@@ -41,17 +42,17 @@ impl Writing {
         }
     }
 
-    /// All that it needs of the ring is in the box.
+    /// Whether the box no longer needs the ring.
     pub(super) fn is_copied(&self) -> bool {
         self.progress.is_copied()
     }
 
-    /// From here on it waits for no node.
+    /// Tells the freeze not to wait for a node any more.
     pub(super) fn hurry(&self) {
         self.progress.hurry();
     }
 
-    /// What came of it, if it is done by now.
+    /// The result. `None` if it is not done yet.
     pub(super) fn outcome(&self) -> Option<Result<Frozen, FreezeError>> {
         match self.done.try_recv() {
             Ok(outcome) => Some(outcome),

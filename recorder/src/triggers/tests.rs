@@ -5,7 +5,7 @@ use haltbox_format::Stream;
 use haltbox_format::mark::Position;
 use haltbox_model::Break;
 
-/// A node that is watched, on a clock of its own.
+/// A node that is watched, with its own clock.
 struct Scene {
     life: Lifecycle,
     triggers: Triggers,
@@ -60,7 +60,7 @@ impl Scene {
         self.event(&Event::Commit { height, app_hash });
     }
 
-    /// Proof of a height that is not told: nobody has the hash of `height`.
+    /// Proof at an unknown height: no block has this hash.
     fn lost(&mut self, height: u64) {
         let hash = |byte| AppHash::new(&[byte; 32]).expect("a hash");
         self.event(&Event::Mismatch(Mismatch {
@@ -149,10 +149,10 @@ impl Scene {
     }
 }
 
-/// A name, what happens, and how the reasons begin of what is frozen.
+/// A name, what happens, and the beginnings of the reasons that are frozen.
 type Row = (&'static str, String, &'static [&'static str]);
 
-/// Proposals that are refused, and what others say.
+/// Refused proposals, and texts of others.
 fn sightings() -> Vec<Row> {
     let eight = "seen 7; wait 3; ".repeat(7) + "seen 7";
     vec![
@@ -466,8 +466,8 @@ fn the_guide_has_the_words_of_the_policy() {
     }
 }
 
-/// A recorder that was killed before it wrote a box knows from the ring which blocks do not
-/// stand, and so does one whose list of trouble was full.
+/// Two recorders know broken blocks from the ring only: one that was killed
+/// before it wrote the box, and one whose watch list was full.
 #[test]
 fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
     let mut scene = Scene::new();
@@ -484,7 +484,7 @@ fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
         let given = scene.triggers.due(&scene.life, scene.now);
         assert_eq!(given.len(), due, "{what}: {given:?}");
     }
-    // A ring that is renewed numbers its attempts as the last one did.
+    // A new ring numbers its attempts like the last one did.
     scene.triggers.another_ring();
     assert_eq!(scene.triggers.due(&scene.life, scene.now).len(), 1);
     // The next session.
@@ -493,7 +493,7 @@ fn a_broken_block_without_a_box_is_wanted_by_who_did_not_hear_of_it() {
     assert_eq!(scene.told, ["5 it does not stand"]);
 }
 
-/// One box of all that is told at once weighs as much as the worst of it.
+/// One box for several troubles has the weight of the worst one.
 #[test]
 fn a_box_is_wanted_by_the_most_that_is_known_against_its_block() {
     let failure = Event::Failure {
@@ -525,8 +525,9 @@ fn a_box_is_wanted_by_the_most_that_is_known_against_its_block() {
     assert_eq!(found(&[&broken, &failure]), Finding::Broken);
 }
 
-/// A node that replaces every block: the first boxes are written at once, the others some
-/// at a time, and a ring full of blocks without a box lets go of what the network agreed with.
+/// A node replaces every block. The first boxes are written at once and the
+/// others later, a few at a time. A ring full of blocks without a box still
+/// releases what the network agreed with.
 #[test]
 fn a_storm_of_broken_blocks_brings_few_boxes_at_once() {
     let mut scene = Scene::new();
@@ -561,7 +562,7 @@ fn a_storm_of_broken_blocks_brings_few_boxes_at_once() {
     assert_eq!(kept(&scene), 0);
 }
 
-/// One box, with all that is told at once.
+/// One box, with everything that is due at the same time.
 #[test]
 fn two_troubles_at_once_are_the_reason_of_one_box() {
     let mut scene = Scene::new();
