@@ -1,9 +1,9 @@
-//! One recorder: entries go in, records and marks go into the ring.
+//! One recorder: takes entries, and writes records and marks into the ring.
 //!
-//! The order that makes a kill harmless: the entry's record first, then, as one
-//! spine record, the marks it caused. Marks say behind which records they
-//! stand, so that the next opening finds the entries whose marks are missing
-//! and reads those again.
+//! The order makes a kill harmless. First the entry's record is written, then
+//! one spine record with all marks that the entry caused. A mark says behind
+//! which records it stands. So the next opening finds the entries without
+//! marks, and reads those again.
 
 mod boxes_of_others;
 mod resuming;
@@ -36,52 +36,57 @@ use crate::ring_profile::rules_of;
 use crate::source_entry::{CUT_KEEPS, Given, LeftOut};
 pub use resuming::resume_points;
 
-/// Dropped records counted before another mark says so.
+/// Most dropped records that one loss mark counts.
 const DROPS_PER_MARK: u64 = 10_000;
 const NO_SEGMENT: &str = "no segment was free: pinned blocks are kept, later records were dropped";
 const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
-/// Released blocks remembered beside the protected ones.
+/// Released blocks that stay in memory beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
-/// How to record.
+/// Settings of a recorder.
 #[derive(Clone)]
 pub struct Config {
-    /// The ring's file.
+    /// Size and engine of the ring.
     pub ring: RingOptions,
-    /// How the streams are read.
+    /// The profile that says how to read the streams.
     pub profile: Arc<Profile>,
-    /// Where the node's log goes: beside a slog it must not push out block
-    /// records; alone it may have the main lane.
+    /// The lane for the node's log. Beside a slog it is the local lane, so that
+    /// the log does not overwrite block records. A log that is the only stream
+    /// may have the main lane.
     pub node_lane: Lane,
-    /// Keep pages present ahead of the writer, by a thread of its own.
+    /// Whether a thread makes pages present ahead of the writer.
     pub populate: bool,
 }
 
-/// Something the operator has to hear of.
+/// An event that the operator must learn of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// A block was pinned.
     Pinned(Pin),
-    /// A block diverged: it has to be frozen.
+    /// A block diverged and needs a box.
     Diverged(Diverged),
     /// Records could not be kept.
     Lost(Loss),
-    /// The node's log told of trouble; `None` if no block is recorded.
+    /// The node's log reports trouble, perhaps about a block. `None` if no
+    /// block is recorded.
     Trouble(Event, Option<Accused>),
-    /// The node's log cannot be read, and what was looked for in it.
+    /// No line of the node's log is understood. The text is an example of a
+    /// line that would be.
     Unread(Unread, String),
-    /// The slog cannot be read, and what was looked for in it.
+    /// No entry of the slog is understood. The text lists the entries that were
+    /// looked for.
     SlogUnread(Unread, String),
-    /// After that, an entry of it can.
+    /// An entry of the slog is understood again.
     SlogRead,
-    /// The node's process started again.
+    /// The node's process was started again.
     NodeStarted,
-    /// The node announced that it will stop.
+    /// The node announced that it will stop. The text says why.
     Farewell(String),
 }
 
 impl News {
-    /// What an entry of the node's log is to the operator, once its marks are applied.
+    /// News from an entry of the node's log. Call it after the marks of the
+    /// entry are applied.
     pub fn of_event(event: Event, life: &Lifecycle) -> Option<News> {
         let of = life.accused(&event);
         match event {
@@ -94,13 +99,14 @@ impl News {
         }
     }
 
-    /// What another witness told, as if the node's log had.
+    /// News from another witness, such as a peer. Reported as if the node's log
+    /// had it.
     pub fn of_testimony(event: Event, life: &Lifecycle) -> Option<News> {
         let of = life.accused(&event).filter(|_| event.is_trouble())?;
         Some(News::Trouble(event, Some(of)))
     }
 
-    /// Whether a slog is understood.
+    /// News about a slog that is not understood, or is again.
     fn of_slog(heard: Heard, rules: &SlogRules) -> News {
         match heard {
             Heard::Unread(unread) => News::SlogUnread(unread, rules.looked_for()),
@@ -108,7 +114,7 @@ impl News {
         }
     }
 
-    /// What a mark is to the operator.
+    /// News from a mark.
     pub fn of_mark(mark: &Mark) -> Option<News> {
         match mark {
             Mark::Pin(pin) => Some(News::Pinned(pin.clone())),
@@ -119,58 +125,59 @@ impl News {
     }
 }
 
-/// What a host laid and the recorder took over.
+/// Entries that the host wrote into a lent part and that the recorder took
+/// over.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken {
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Their bytes.
+    /// Bytes of these entries.
     pub bytes: u64,
 }
 
-/// A recorder that was opened, and what was found.
+/// An opened recorder, and what opening found.
 pub struct Opened {
-    /// The recorder.
+    /// The recorder, ready to take entries.
     pub recorder: Recorder,
-    /// Sentences for the operator.
+    /// Notices for the operator.
     pub notices: Vec<String>,
-    /// Where each source of the last session goes on.
+    /// The position at which each source of the last session goes on.
     pub sources: Vec<SourceMark>,
-    /// Sources of which it is not known for certain what was recorded: they go
-    /// on at their last mark, and some entries may come twice or be missing.
+    /// Sources for which it is uncertain what was recorded. They go on at their
+    /// last mark, and some entries may come twice or be missing.
     pub uncertain: Vec<Stream>,
-    /// The ring held records already.
+    /// Whether the ring already held records.
     pub resumed: bool,
-    /// When the last mark was made before, milliseconds since 1970.
+    /// Time of the last mark before this session, in milliseconds since 1970.
     pub until_ms: u64,
 }
 
-/// The recorder.
+/// A recorder with its ring open. It holds the ring's lock.
 pub struct Recorder {
     path: PathBuf,
     writer: RingWriter,
     file: RingLock,
-    /// How far each source was read, by what was recorded of it.
+    /// How far each source was read, counted from what was recorded of it.
     sources: Vec<Reached>,
-    /// A segment was begun since the sources were marked.
+    /// Whether a segment was begun since the sources were marked.
     switched: bool,
     life: Lifecycle,
     session: Session,
     config: Config,
     group: Vec<u8>,
     news: Vec<News>,
-    /// What is remembered of the node's log.
+    /// State for reading the node's log, where several lines make one event.
     node_log: NodeLog,
     told_unread: bool,
-    /// What was seen of the slog.
+    /// Counts of known and unknown entries in the slog.
     slog: KnownEntries,
     dropping: Option<Loss>,
     _populating: Option<Populating>,
 }
 
 impl Recorder {
-    /// Opens or makes the ring at `path` and goes on where its last writer
-    /// stopped.
+    /// Opens the ring at `path`, or creates it, and goes on where its last
+    /// writer stopped.
     pub fn open(path: &Path, config: Config) -> Result<Opened, OpenError> {
         let OpenedRing {
             writer,
@@ -224,7 +231,7 @@ impl Recorder {
         })
     }
 
-    /// Reads again what the last session recorded and did not mark any more.
+    /// Reads the records again that the last session wrote without their marks.
     fn catch_up(&mut self, view: &RingView, history: &History) -> std::io::Result<()> {
         let marked = history.last.at;
         let begin = self
@@ -239,8 +246,8 @@ impl Recorder {
             let line = match entry {
                 Entry::Line(line) => line,
                 Entry::Marks(..) => continue,
-                // Between two entries that are there others are missing: what
-                // follows is not known to be a block from its first entry on.
+                // Records are missing here. What follows may be the middle of a
+                // block.
                 Entry::Hole(hole) => {
                     self.missed(&hole);
                     continue;
@@ -289,12 +296,12 @@ impl Recorder {
         &self.path
     }
 
-    /// A second handle on the ring's file, for reading it beside the writer.
+    /// Another handle of the ring's file, to read it while the writer writes.
     pub fn file(&self) -> std::io::Result<File> {
         self.file.try_clone()
     }
 
-    /// What was recorded and is not in the file yet.
+    /// Handle to wait for the records that are not in the file yet.
     pub(crate) fn waiting(&self) -> Waiting {
         self.writer.waiting()
     }
@@ -304,37 +311,37 @@ impl Recorder {
         self.writer.engine()
     }
 
-    /// The profile in force.
+    /// The profile that says how to read the streams.
     pub fn profile(&self) -> &Arc<Profile> {
         &self.config.profile
     }
 
-    /// The blocks.
+    /// The blocks and their states.
     pub fn life(&self) -> &Lifecycle {
         &self.life
     }
 
-    /// Counter of the oldest block record that is still there.
+    /// Counter of the oldest main record in the ring.
     pub fn oldest(&self) -> u64 {
         self.writer.oldest_counter(Lane::Main)
     }
 
-    /// Block records were overwritten since the ring was made.
+    /// Whether main records were overwritten since the ring was created.
     pub fn has_wrapped(&self) -> bool {
         self.oldest() > 0
     }
 
-    /// Takes what the operator has to hear of.
+    /// Takes the collected news.
     pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
-    /// Forgets what nobody will take: the marks tell of it too.
+    /// Drops the news if nobody takes them. The marks have them too.
     pub fn forget_news(&mut self) {
         self.news.clear();
     }
 
-    /// Where the next records stand.
+    /// The counters that the next records get.
     pub fn position(&self) -> Position {
         Position {
             main: self.writer.next_counter(Lane::Main),
@@ -342,8 +349,9 @@ impl Recorder {
         }
     }
 
-    /// Records one entry of a stream. False if there was no room for it that may
-    /// be overwritten: it was counted.
+    /// Records one entry of a stream. Returns false if it was dropped and
+    /// counted, because no segment may be overwritten or the file took no
+    /// write.
     pub fn record(&mut self, stream: Stream, given: Given<'_>) -> bool {
         let mut sources = self.sources.iter_mut();
         if let Some(source) = sources.find(|source| source.mark.stream == stream) {
@@ -385,8 +393,8 @@ impl Recorder {
         kept
     }
 
-    /// Takes from an entry what it means. `understood`: its marks exist already,
-    /// only where the next block begins is to be found again.
+    /// Acts on a slog entry. `understood` says that its marks exist already.
+    /// Then only the beginning of the next block is searched again.
     fn understand_slog(
         &mut self,
         entry: &SlogEntry<'_>,
@@ -417,7 +425,7 @@ impl Recorder {
         self.news.extend(unread);
     }
 
-    /// Takes what the node's log tells, from a line or at its end.
+    /// Acts on the events of the node's log, from one line or from its end.
     fn hear_node(
         &mut self,
         before: Position,
@@ -435,13 +443,14 @@ impl Recorder {
         self.publish(&marks);
     }
 
-    /// No line ends any more what the node's log began.
+    /// Ends an event of the node's log that waits for more lines.
     fn end_node_log(&mut self) {
         let at = self.position();
         self.hear_node(at, at, |rules, log, sink| rules.end(log, sink));
     }
 
-    /// A node's log in which nothing is understood, told once.
+    /// The news that nothing in the node's log is understood. Once, until a
+    /// line is understood.
     fn unread(&mut self) -> Option<News> {
         let rules = self.config.profile.node.as_ref()?;
         let unread = rules.unread(&self.node_log);
@@ -452,7 +461,7 @@ impl Recorder {
             .map(|unread| News::Unread(unread, wanted()))
     }
 
-    /// Tells of something that no entry says: the end of a stream, a gap.
+    /// Records an event that is no entry, such as the end of a stream or a gap.
     pub fn event(&mut self, event: &Event, stream: Stream) {
         if stream == Stream::Node {
             self.end_node_log();
@@ -465,7 +474,7 @@ impl Recorder {
         self.publish(&marks);
     }
 
-    /// Tells of entries that never came here.
+    /// Records that entries never arrived, because `haltbox run` dropped them.
     pub fn left_out(&mut self, stream: Stream, left_out: LeftOut) {
         if stream == Stream::Node {
             self.end_node_log();
@@ -483,8 +492,8 @@ impl Recorder {
         });
     }
 
-    /// Uses up a counter of the main lane for what is missing here: the lane shows
-    /// it too, where a power cut takes the mark.
+    /// Takes a counter of the main lane for missing entries. The lane then
+    /// shows the gap even if a power cut loses the mark.
     fn gap(&mut self) -> Counters {
         let from = self.position().main;
         self.writer.leave_out(Lane::Main);
@@ -492,16 +501,18 @@ impl Recorder {
         Counters { from, until }
     }
 
-    /// Tells of something that another witness than the streams told: trouble is
-    /// news, as if the node's log had told it.
+    /// Records an event from another witness than the streams, such as a peer.
+    /// Trouble becomes news, as if the node's log had reported it.
     pub fn testimony(&mut self, event: Event) {
         self.event(&event, Stream::Node);
         self.news.extend(News::of_testimony(event, &self.life));
     }
 
-    /// Notes how far a source was read. From here on the recorder counts along.
+    /// Marks how far a source was read. From here on the recorder adds up what
+    /// it records of the source.
     pub fn source(&mut self, source: SourceMark) {
-        // Drops that this mark counts must not be told behind it.
+        // This mark includes what was dropped before, so the loss mark must
+        // stand before it.
         self.flush_loss();
         self.sources
             .retain(|known| known.mark.stream != source.stream);
@@ -512,8 +523,11 @@ impl Recorder {
         self.decide(Mark::Source(source));
     }
 
-    /// Every segment that is begun may cost the one that holds what was recorded
-    /// since a source's last mark: each source gets a new one.
+    /// Marks all sources anew once a segment was begun.
+    ///
+    /// The new segment may have replaced the one with the records since a
+    /// source's last mark. Without these records nobody could add up how far
+    /// the source was read.
     fn mark_sources(&mut self) {
         if std::mem::take(&mut self.switched) {
             self.flush_loss();
@@ -526,13 +540,17 @@ impl Recorder {
         }
     }
 
-    /// Notes a sentence.
+    /// Writes a note into the marks.
     pub fn note(&mut self, text: String) {
         self.decide(Mark::Note(Note { text }));
     }
 
-    /// A box of the attempt is durable, that was written knowing so much: its records
-    /// may go by age now, unless the ring knows more by now.
+    /// Records that the attempt has a durable box, so its records may be
+    /// overwritten.
+    ///
+    /// `knowing` is the finding when the box was begun. If the finding is
+    /// settled by now and says more, the block stays pinned and needs another
+    /// box.
     pub fn frozen(&mut self, of: Attempt, name: String, knowing: Finding) {
         let finding = self.life.block(of).map(Block::finding);
         if finding.is_none_or(|now| !now.is_settled() || now <= knowing) {
@@ -541,20 +559,21 @@ impl Recorder {
         self.writer.set_allowance(None);
     }
 
-    /// Keeps what is there while a box is written: only a few segments more
-    /// may be filled until [`Recorder::release_history`].
+    /// Protects the ring's history while a box is written. Until
+    /// [`Recorder::release_history`], the writer may fill only a few more
+    /// segments.
     pub fn hold_history(&mut self) {
         if !self.writer.has_allowance() {
             self.writer.set_allowance(Some(AFTERMATH));
         }
     }
 
-    /// Ends [`Recorder::hold_history`].
+    /// Ends the protection of [`Recorder::hold_history`].
     pub fn release_history(&mut self) {
         self.writer.set_allowance(None);
     }
 
-    /// Closes the ring in order.
+    /// Closes the ring, with a mark that says so.
     pub fn close(mut self) {
         self.flush_loss();
         self.publish(&[Mark::Close]);
@@ -569,24 +588,25 @@ impl Recorder {
         self.publish(&[mark]);
     }
 
-    /// Lends a part of the main lane to the host, which lays entries there that mark nothing.
-    /// `None` while that cannot be: entries are recorded one by one meanwhile.
+    /// Lends a part of the main lane to the host, which writes entries there
+    /// that cause no marks. `None` if that is impossible at the moment; the
+    /// host then records by calls.
     pub fn lend(&mut self, laid: &'static AtomicU64) -> Option<Span> {
         let plain = self.dropping.is_none() && self.sources.is_empty();
         plain.then(|| self.writer.lend(laid)).flatten()
     }
 
-    /// Whether a part of this ring can be lent at all.
+    /// Whether this ring can ever lend a part.
     pub fn may_lend(&self) -> bool {
         self.writer.may_lend()
     }
 
-    /// Nothing that the host lays is taken over any more.
+    /// Ends the lending. Entries that the host writes later are not taken over.
     pub fn end_lending(&mut self) {
         self.writer.end_lending();
     }
 
-    /// Takes over what the host laid: how many entries, and their bytes.
+    /// Takes over the entries that the host wrote into the lent part.
     #[inline]
     pub fn take_over(&mut self) -> Taken {
         match self.writer.is_lending() {
@@ -601,7 +621,8 @@ impl Recorder {
         let Some(rules) = &profile.slog else {
             return taken;
         };
-        // Within a block nothing depends on entries that mark nothing, once one is known.
+        // In the middle of a block, entries without marks change no state once
+        // one of them is known. Skip parsing the rest.
         let inside = self.life.is_executing();
         let mut is_known = false;
         while let Some(laid) = self.writer.next_laid() {
@@ -641,8 +662,8 @@ impl Recorder {
         let prefix = self.writer.next_counter(Lane::Main).to_le_bytes();
         let prefix: &[u8] = if lane == Lane::Local { &prefix } else { &[] };
         let length = given.bytes.len() + prefix.len();
-        // Told before the next entry is there: who goes on with the source
-        // after a kill adds up the bytes of both.
+        // Write the loss mark before the entry. After a kill, the next session
+        // adds up the bytes of dropped and kept entries in this order.
         let no_segment = self
             .dropping
             .as_ref()
@@ -730,9 +751,11 @@ impl Recorder {
         }
     }
 
-    /// Each dropped entry takes a counter, so that its lane shows the gap. The
-    /// first of a gap is marked at once, the rest by the thousand, before an
-    /// entry is kept again, before a block begins or ends, and at the end.
+    /// Counts a dropped entry. Each takes a counter, so its lane shows the gap.
+    ///
+    /// The first dropped entry gets a loss mark at once. The following ones
+    /// share a mark: after [`DROPS_PER_MARK`] of them, when an entry is kept
+    /// again, before a block begins or ends, and at the end of the session.
     #[cold]
     fn drop_one(&mut self, lane: Lane, stream: Stream, given: Given<'_>, why: &str) {
         let counter = self.writer.next_counter(lane);
@@ -770,7 +793,8 @@ impl Recorder {
         }
     }
 
-    /// The next entry that is dropped is marked at once again.
+    /// Marks the counted drops. The next dropped entry gets a mark at once
+    /// again.
     fn end_dropping(&mut self) {
         self.flush_loss();
         self.dropping = None;
@@ -789,15 +813,16 @@ impl Recorder {
         self.decide(Mark::Loss(loss));
     }
 
-    /// Publishes marks that are applied already, as one record.
+    /// Writes marks as one spine record. The caller has applied them already.
     fn publish(&mut self, marks: &[Mark]) {
         if marks.is_empty() {
             return;
         }
         let appended = self.append_marks(marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
-            // Each segment of the spine can be read without those before it.
-            // What was dropped of a source is told before how far it was read.
+            // A checkpoint makes each segment of the spine readable without the
+            // segments before it. It includes how far the sources were read, so
+            // the loss mark must stand before it.
             self.flush_loss();
             let checkpoint = Checkpoint {
                 sources: self.sources.iter().map(Reached::now).collect(),
@@ -841,7 +866,7 @@ impl Recorder {
     }
 }
 
-/// This process, as it records by a profile.
+/// The session of this process with a profile.
 pub fn session_of(profile: &Profile) -> Session {
     Session {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -852,11 +877,11 @@ pub fn session_of(profile: &Profile) -> Session {
     }
 }
 
-/// How far a source was read, by what was recorded of it.
+/// How far a source was read, counted from what was recorded of it.
 struct Reached {
     mark: SourceMark,
-    /// What was read since, where the mark does not tell what stood before it:
-    /// the next one does.
+    /// The last bytes read since the mark, kept if the mark itself does not
+    /// have the bytes before it. The next mark takes them.
     fresh: Tail,
 }
 
@@ -902,7 +927,7 @@ fn changes_protection(mark: &Mark) -> bool {
     )
 }
 
-/// The same loss, behind what was counted.
+/// A loss of zero records that begins where this one ends.
 fn emptied(loss: &Loss) -> Loss {
     let behind = |counters: Counters| Counters {
         from: counters.until,
@@ -916,7 +941,7 @@ fn emptied(loss: &Loss) -> Loss {
     }
 }
 
-/// Where an entry that is read again stood, and where it ended.
+/// The positions before and behind a line that is read again.
 fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
     let at = |counter| match line.lane {
         Lane::Local => Position {

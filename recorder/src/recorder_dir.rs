@@ -1,4 +1,4 @@
-//! A recorder's folder: what lies in it, and under which names.
+//! The names of the files in a recorder's folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,40 +8,38 @@ use haltbox_model::Profile;
 
 use crate::owner_only;
 
-/// The ring's name in the folder.
 const RING: &str = "ring";
-/// The boxes' folder in the folder.
 const BOXES: &str = "boxes";
-/// The archive's folder in the folder.
 const ARCHIVE: &str = "archive";
 
-/// A recorder's folder. Nothing is looked at before it is asked for.
+/// Path of a recorder's folder. Creating the value opens nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct RecorderDir<'a>(&'a Path);
 
 impl<'a> RecorderDir<'a> {
-    /// The folder at this path.
+    /// The folder at `path`.
     pub fn at(path: &'a Path) -> RecorderDir<'a> {
         RecorderDir(path)
     }
 
-    /// The folder that a ring lies in.
+    /// The folder that contains a ring.
     pub fn of_ring(ring: &'a Path) -> RecorderDir<'a> {
         let parent = ring.parent().filter(|path| !path.as_os_str().is_empty());
         RecorderDir(parent.unwrap_or(Path::new(".")))
     }
 
-    /// Its path.
+    /// The folder's own path.
     pub fn path(self) -> &'a Path {
         self.0
     }
 
-    /// The ring in use.
+    /// Path of the ring in use.
     pub fn ring(self) -> PathBuf {
         self.0.join(RING)
     }
 
-    /// The ring that a path means: itself, or the one in use in the folder.
+    /// The ring that a path means: the file itself, or the ring in use if the
+    /// path is a folder.
     pub fn ring_meant(path: &Path) -> PathBuf {
         match path.is_dir() {
             true => path.join(RING),
@@ -49,30 +47,31 @@ impl<'a> RecorderDir<'a> {
         }
     }
 
-    /// Whether a path is named as the ring in use is, and not as one that was set aside.
+    /// Whether a path has the name of the ring in use, and not of a renamed
+    /// one.
     pub fn is_ring(path: &Path) -> bool {
         path.file_name().is_some_and(|name| name == RING)
     }
 
-    /// The folder of boxes.
+    /// Path of the folder of boxes.
     pub fn boxes(self) -> PathBuf {
         self.0.join(BOXES)
     }
 
-    /// The archive's folder.
+    /// Path of the archive's folder.
     pub fn archive(self) -> PathBuf {
         self.0.join(ARCHIVE)
     }
 
-    /// The copy of a profile that is no builtin one.
+    /// Path of the copy of a profile that is not builtin.
     pub fn profile(self) -> PathBuf {
         self.0.join(Profile::BESIDE_RING)
     }
 
-    /// Makes it, and the folder of boxes in it.
+    /// Creates the folder, and the folder of boxes in it.
     ///
     /// # Errors
-    /// The folder that could not be made, and why.
+    /// The folder that could not be created, and the error.
     pub fn make(self) -> Result<(), (PathBuf, io::Error)> {
         for folder in [self.0.to_owned(), self.boxes()] {
             owner_only::folder(&folder).map_err(|error| (folder, error))?;

@@ -1,26 +1,26 @@
-//! What a source gives: an entry, or the word that some were left out.
+//! What a source gives: an entry, or a count of lines that were left out.
 
 use haltbox_format::ring::CutHeader;
 
-/// What is kept of an entry that does not fit its lane.
+/// Bytes kept of an entry that does not fit into its lane.
 pub const CUT_KEEPS: usize = 64 << 10;
-/// Begins a line that the wrapper put among the node's. No slog entry begins
-/// so, and what such a line can bring about is that more counts as missing.
+/// First byte of a line that the wrapper puts among the node's lines. No slog
+/// entry begins with it. A forged line can only make more count as missing.
 pub const OWN_LINE: u8 = 0x1e;
 
-/// An entry as a source gave it.
+/// An entry from a source.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
-    /// Its bytes without the line end; of a cut entry what was kept.
+    /// Its bytes without the newline. Only the first ones if the entry was cut.
     pub bytes: &'a [u8],
-    /// The line end came.
+    /// Whether the newline came.
     pub terminated: bool,
-    /// Length and digest of the whole, if `bytes` is only its beginning.
+    /// Length and digest of the whole entry, if `bytes` is only its beginning.
     pub cut: Option<CutHeader>,
 }
 
 impl<'a> Given<'a> {
-    /// A whole entry.
+    /// A whole entry, whose newline came.
     pub fn line(bytes: &'a [u8]) -> Given<'a> {
         Given {
             bytes,
@@ -29,31 +29,33 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Bytes the source gave for it, line end included.
+    /// Bytes that the source gave for it, with the newline.
     pub fn source_bytes(&self) -> u64 {
         let length = self.cut.map_or(self.bytes.len() as u64, |cut| cut.length);
         length + u64::from(self.terminated)
     }
 }
 
-/// Lines that were left out of a stream.
+/// A count of lines that were left out of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// How many.
+    /// Number of lines.
     pub lines: u64,
-    /// Their bytes, line ends included.
+    /// Their bytes, with newlines.
     pub bytes: u64,
 }
 
 impl LeftOut {
-    /// The line that says so.
+    /// The line that carries this count.
     pub fn line(self) -> String {
         let own = char::from(OWN_LINE);
         format!("{own}left out {} {}\n", self.lines, self.bytes)
     }
 
-    /// Reads the line that says so; `None` if this is another. A full disk may
-    /// have cut the line before it, which then stands in front: it is missing too.
+    /// Reads such a line. `None` if it is another line.
+    ///
+    /// A full disk can cut the line before it. The rest of that line then
+    /// stands in front, and is missing too.
     pub fn read(line: &[u8]) -> Option<LeftOut> {
         let own = memchr::memrchr(OWN_LINE, line)?;
         let text = std::str::from_utf8(line.get(own + 1..)?).ok()?;

@@ -1,4 +1,4 @@
-//! Boxes that others made of the ring.
+//! Boxes of the ring that other programs made.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use super::Recorder;
 use crate::held_boxes::Held;
 
 impl Recorder {
-    /// Lets a recorder that has its ring open know of the boxes that others made of it.
+    /// Looks for boxes that other programs made of this ring, and marks their
+    /// blocks as frozen.
     pub fn learn_of_boxes(&mut self, boxes: &Path) {
         let end = self.position().main;
         let owed = |block: &&Block| block.is_pinned() && block.frozen.is_none();

@@ -1,4 +1,4 @@
-//! Where sources go on that an earlier session read.
+//! Where a new session goes on with the sources of the last one.
 
 use std::fs::File;
 
@@ -10,16 +10,19 @@ use haltbox_model::history::MarkedSource;
 
 use super::line_end;
 
-/// Where each source goes on: behind everything that was recorded of it.
+/// Finds the position at which each source goes on, right behind what was
+/// recorded of it. The second list names the sources whose position is
+/// uncertain.
 ///
-/// A source mark says how far the source had been read when it was made; every
-/// record of the stream behind it adds its own length. What was recorded is
-/// therefore never read twice, and what was not is never skipped. Where records
-/// behind the mark are missing, nobody knows how long they were: the source is
-/// read again from its mark, and named as uncertain. So it is where the machine
-/// went down: of what stands behind the mark any page may be missing, and a lane
-/// without its newest records looks like one that had no more. `boot`: the
-/// machine's, now.
+/// A source mark says how far the source was read when the mark was made. Every
+/// later record of the stream adds its length. So no recorded entry is read
+/// twice, and no other entry is skipped.
+///
+/// Two cases make a source uncertain, and it goes on at its mark:
+/// - Records behind the mark are missing, so their length is unknown.
+/// - The machine crashed: `boot` is the boot id of now, and differs from that
+///   of the last session. Any page behind the mark may be missing, and a lane
+///   without its newest records looks complete.
 pub fn resume_points(
     file: &File,
     view: &RingView,
@@ -38,12 +41,13 @@ pub fn resume_points(
         match read {
             Some(read) => {
                 mark.advance(read.bytes.saturating_add(*dropped));
-                // Of what was dropped nobody knows the bytes.
+                // The content of dropped entries is unknown.
                 let recorded = read.tail.filter(|_| *dropped == 0);
                 let recorded = recorded.and_then(|tail| tail.before());
                 let recorded = recorded.filter(|_| mark.inode != 0);
-                // The more bytes, the less can they stand in another file. Of as
-                // many the mark's are the better ones: they were in the file.
+                // More bytes are more likely to identify the file. Of equally
+                // many, take the mark's, because they were read from the file
+                // itself.
                 let both = recorded.into_iter().chain(mark.before);
                 mark.before = both.max_by_key(|before| before.bytes);
             }
@@ -57,12 +61,12 @@ pub fn resume_points(
 /// What was recorded of a source behind a position.
 struct ReadSince {
     bytes: u64,
-    /// The last of them, if all of them are there.
+    /// The last bytes, if no record is missing.
     tail: Option<Tail>,
 }
 
-/// What was recorded of a source behind a position; `None` if records
-/// are missing there. Of what was dropped the marks tell how long it was.
+/// Reads what was recorded of a source behind a position. `None` if records are
+/// missing there and no mark says how long they were.
 fn read_since(
     file: &File,
     view: &RingView,
@@ -82,8 +86,9 @@ fn read_since(
     let mut timeline = Timeline::lines_after(file, view, history.marked(), at);
     while let Some(entry) = timeline.next()? {
         match entry {
-            // A record that was being written when the recorder was killed is
-            // the last of its lane; one behind a hole is not.
+            // A kill while a record is written leaves a torn record at the end
+            // of the lane. A torn record with others behind it has another
+            // cause.
             Entry::Line(_) if hole => return Ok(None),
             Entry::Line(line) if line.stream == stream => {
                 let length = line.cut.map_or(line.bytes.len() as u64, |cut| cut.length);
@@ -98,7 +103,7 @@ fn read_since(
             }
             Entry::Line(_) | Entry::Marks(..) => {}
             Entry::Hole(missing) if missing.why == HoleKind::Torn => hole = true,
-            // Of a gap with more in it than was dropped nobody knows the length.
+            // If more is missing than was dropped, the length is unknown.
             Entry::Hole(Hole { lane, from, to, .. })
                 if !history.life.dropped().covers(lane, from, to + 1) =>
             {
