@@ -1,10 +1,10 @@
-//! Beside a host that writes the ring itself: what the host's own threads must
-//! not do is done here, freezing and archiving.
+//! Runs beside a host that writes the ring itself. Freezes and archives,
+//! because the host's own threads must not wait for that.
 //!
-//! The ring is read through its file, never locked, so that the host finds it
-//! free whenever it starts. Therefore nothing can be noted in it: what was frozen
-//! is told by the folder of boxes, and what the node's log and other nodes tell is
-//! kept in a folder of its own.
+//! The ring is read through its file. Its lock is taken for an instant at most,
+//! so the host can open the ring whenever it starts. So nothing can be written
+//! into the ring: the folder of boxes shows what was frozen, and a folder of
+//! its own has what the node's log and other nodes report.
 
 mod log_and_peers;
 mod watched;
@@ -37,31 +37,32 @@ use haltbox_recorder::triggers::Policy;
 use log_and_peers::Beside;
 use watched::Watched;
 
-/// How often the marks are looked at.
+/// Time between two looks at the marks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the log is read: a file that nobody looked at for longer may have been
-/// cut meanwhile. And how often the marks are looked at while something is waited for.
+/// Time between two reads of the log: the node may cut a file that nobody reads for
+/// longer. Also the time between two looks at the marks while something is awaited.
 const SOON: Duration = Duration::from_millis(300);
-/// How long the end is put off for what is still to be frozen.
+/// Longest delay of the end, for what is still to be frozen.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What to attach to, and how.
 pub struct Options {
     /// The host's ring.
     pub ring: PathBuf,
-    /// How its entries are read; by default as the host says in its ring.
+    /// The profile that says how to read the ring's entries. `None` takes the
+    /// one that the ring names.
     pub profile: Option<Profile>,
-    /// The node's executable, whose digest goes into the boxes.
+    /// The node's executable. Its digest goes into the boxes.
     pub node_program: Option<PathBuf>,
-    /// The node's log: a file that is followed, or the journal.
+    /// The node's log: a followed file, or the journal.
     pub node_log: Option<Place>,
-    /// Nodes that are asked by RPC.
+    /// The nodes to ask by RPC.
     pub rpc: rpc::Options,
-    /// When trouble becomes a freeze.
+    /// Which trouble leads to a freeze, and how soon.
     pub triggers: Policy,
-    /// What a durable box brings about.
+    /// What follows a freeze.
     pub after_freeze: AfterFreeze,
-    /// Bytes the archive may have; 0 for none.
+    /// Most bytes of the archive. 0 turns archiving off.
     pub archive_bytes: u64,
 }
 
@@ -71,11 +72,11 @@ impl Options {
     }
 }
 
-/// Why a look came to nothing.
+/// Why a look at the ring failed.
 enum Trouble {
-    /// It may be mended by the time of the next look.
+    /// The next look may succeed.
     Passing(String),
-    /// It will not be.
+    /// No later look can succeed.
     Lasting(String),
 }
 
@@ -83,10 +84,12 @@ fn passing(error: impl std::fmt::Display) -> Trouble {
     Trouble::Passing(error.to_string())
 }
 
-/// Watches a ring until a signal ends it.
+/// Watches a ring until a signal ends it. Waits for a ring that does not exist
+/// yet.
 ///
 /// # Errors
-/// What keeps it from beginning. A ring that is not there yet is waited for.
+/// The reason why it cannot begin, or why it cannot go on. The text is for the
+/// operator.
 pub fn attach(options: Options) -> Result<(), String> {
     let signals = Signals::catch(&signals::ENDING);
     let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
@@ -102,7 +105,8 @@ pub fn attach(options: Options) -> Result<(), String> {
     watcher.finish()
 }
 
-/// Nobody drains a pipe while a box is written, and the node would wait for it.
+/// Refuses a pipe as the node's log. This loop reads it only between its looks
+/// at the ring, and the node would wait for that.
 fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
     use std::os::unix::fs::FileTypeExt;
     let fifo = |path: &Path| std::fs::metadata(path).is_ok_and(|at| at.file_type().is_fifo());
@@ -121,15 +125,15 @@ struct Watcher {
     options: Options,
     supervisor: Supervisor,
     watched: Option<Watched>,
-    /// From the first ring on.
+    /// Opened with the first ring, and kept.
     beside: Option<Beside>,
-    /// Where the ring stood at the last look.
+    /// End of the ring's marks at the last look.
     at: Position,
-    /// When that was.
+    /// Time of the last look.
     looked: Option<Instant>,
     waiting_told: bool,
-    /// Boxes that were written since the last look: of which attempt, their names, and what
-    /// was known when each was begun.
+    /// Boxes that were written since the last look: the attempt, the box's
+    /// name, and the finding when the box was begun.
     boxed: Vec<(Attempt, String, Finding)>,
 }
 
@@ -165,7 +169,7 @@ impl Watcher {
         match self.look() {
             Ok(()) => Ok(()),
             Err(Trouble::Lasting(text)) => Err(text),
-            // Told once: it is looked again every second.
+            // Say it once, although the next look is in a second.
             Err(Trouble::Passing(text)) => {
                 if !std::mem::replace(&mut self.waiting_told, true) {
                     say(&format!("{text}; retrying every second"));
@@ -197,12 +201,14 @@ impl Watcher {
         beside.trust(&mut life);
         life.apply_told(beside.told(), ring, at);
         let mut wanted = beside.hear(&mut life, at, supervisor);
-        // What the log told of comes before the end of the process that wrote it.
+        // The log ends before the process that wrote it. Hear it first, because
+        // it says why.
         if watched.node_ended(&history) {
             supervisor.node_ended();
         }
         for (of, name, knowing) in std::mem::take(&mut self.boxed) {
-            // What was told while it was written needs another box.
+            // If the finding changed while the box was written, the block needs
+            // another box.
             let now = life.block(of).map(Block::finding);
             if now.is_none_or(|now| !now.is_settled() || now <= knowing) {
                 beside.frozen(of, name);
@@ -215,7 +221,7 @@ impl Watcher {
             }
         }
         let stands = std::mem::replace(&mut self.at, at) == at;
-        // Before a box is written, which a kill may cut short.
+        // Save before a box is begun: a kill may come while it is written.
         beside.save(at);
         while let Some(wanted) = supervisor.next(|next| beside.is_drained(next.since, stands)) {
             let held = watched.held(&wanted.boxes, &view, life.block(wanted.of), at);
@@ -228,12 +234,12 @@ impl Watcher {
         Ok(())
     }
 
-    /// What came of the box that was being written.
+    /// Takes the result of the box that was being written.
     fn take_done(&mut self) {
         let Some(done) = self.supervisor.take_done() else {
             return;
         };
-        // Another ring in its place knows nothing of the block.
+        // A new ring in its place does not have this block.
         if let (Ok(frozen), false) = (&done.outcome, done.of_former_ring) {
             let box_of = (done.wanted.of, frozen.name(), frozen.finding);
             self.boxed.push(box_of);
@@ -243,12 +249,12 @@ impl Watcher {
 
     fn forget_ring(&mut self) {
         self.watched = None;
-        // Boxes of the former ring hold no block of this one.
+        // Boxes of the former ring say nothing about blocks of this one.
         self.boxed.clear();
         self.supervisor.another_ring();
     }
 
-    /// Opens the ring, again if the host put another in its place.
+    /// Opens the ring, also if the host put another one in its place.
     fn find(&mut self) -> Result<(), Trouble> {
         let path = self.options.ring.clone();
         let found = match std::fs::metadata(&path) {
@@ -297,7 +303,8 @@ impl Watcher {
             });
     }
 
-    /// The node's end often is this one's, too: its last words come first.
+    /// Writes the boxes that are still wanted, then ends. The node often ends
+    /// at the same time, and its last log lines say why.
     fn finish(mut self) -> Result<(), String> {
         let begun = Instant::now();
         self.supervisor.hurry();
@@ -320,14 +327,15 @@ impl Watcher {
 }
 
 impl Options {
-    /// The node's program: the one that was named, else the one that the host told.
+    /// The node's executable: the one that the operator named, else the one
+    /// that the host noted.
     fn program(&self) -> Option<PathBuf> {
         let named = self.node_program.clone();
         named.or_else(|| Program::of_folder(RecorderDir::of_ring(&self.ring).path()))
     }
 }
 
-/// Begins to write a box out of the ring, with what was told beside it.
+/// Begins to write a box from the ring and from what was reported beside it.
 fn write(
     supervisor: &mut Supervisor,
     wanted: Wanted<Nobody>,
@@ -363,7 +371,8 @@ fn wait(signals: &Signals, pause: Duration) {
 mod tests {
     use super::*;
 
-    /// The host may renew its ring between the end of a box and the next look.
+    /// The host may replace its ring between the end of a box and the next
+    /// look.
     #[test]
     fn a_box_of_a_former_ring_holds_no_block_of_the_next() {
         let folder = tempfile::tempdir().unwrap();
@@ -383,7 +392,7 @@ mod tests {
             attempt: 1,
         };
         watcher.boxed.push((of, "7-A".to_owned(), Finding::Doubt));
-        // No ring is there now.
+        // The ring is gone now.
         watcher.turn().unwrap();
         assert_eq!(watcher.boxed, []);
     }

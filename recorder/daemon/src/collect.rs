@@ -1,9 +1,10 @@
-//! What a node's RPC still tells of a block: the evidence kit of a box, and boxes of
-//! nodes that have no recorder.
+//! Collects what a node's RPC still has of a block: evidence for a box, and
+//! boxes of nodes without a recorder.
 //!
-//! Nothing that a node answers is believed to be more than its answer: it stands in the
-//! box as it came, with the place, the time and what failed. Entries are made of it only
-//! where they are the same, byte for byte, that a linked host would have recorded.
+//! An answer proves no more than that the node gave it. The box keeps it as it
+//! came, with the endpoint, the time, and the errors. Entries are made from
+//! answers only where they equal, byte for byte, those that a linked host would
+//! have recorded.
 
 mod ask;
 mod block;
@@ -24,7 +25,7 @@ use ask::Asker;
 use block::{Asked, Told};
 pub use write::{Collected, From, Options, collect};
 
-/// Stores that chains of the Cosmos SDK have, by the names they are mounted with.
+/// Names under which chains of the Cosmos SDK mount their stores.
 pub const STORES: [&str; 44] = [
     "08-wasm",
     "acc",
@@ -72,14 +73,14 @@ pub const STORES: [&str; 44] = [
     "wasm",
 ];
 
-/// A store and the root that a proof shows it has in the AppHash.
+/// A store, and the root that a proof shows it has in the AppHash.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Root {
     store: String,
     hash: Vec<u8>,
 }
 
-/// Asks for the root of every store that is named, and keeps those that are proved.
+/// Asks for the root of each named store, and keeps the proved ones.
 fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<String>) -> Vec<Root> {
     let mut found = Vec::new();
     for store in names {
@@ -103,7 +104,7 @@ fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<Str
     found
 }
 
-/// Everything that is asked of a height; what fails is told in the answers.
+/// Asks everything about a height. Errors are kept among the answers.
 fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
     let next = height.saturating_add(1);
     for call in ["status".to_owned(), "abci_info".to_owned()] {
@@ -113,7 +114,8 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
     let results = asker.ask(&format!("block_results?height={height}"));
     let behind = asker.ask(&format!("block?height={next}"));
     asker.ask(&format!("commit?height={height}"));
-    // Where the next block is not decided, the proposal tells what others have.
+    // If the next block is not decided, its proposal shows what other nodes
+    // have.
     match behind.is_none() {
         true => asker.ask("dump_consensus_state"),
         false => asker.ask("consensus_state"),
@@ -133,8 +135,8 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
     if let Some(app_hash) = told.app_hash {
         told.roots = roots(asker, height, app_hash, &names);
     }
-    // The header has the AppHash of the height before. Stores that the chain does not have
-    // need not be asked for twice.
+    // The header has the AppHash of the height before. Ask only for stores that
+    // the chain has.
     if !told.roots.is_empty() {
         names = told.roots.iter().map(|root| root.store.clone()).collect();
     }
@@ -145,7 +147,7 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
     told
 }
 
-/// All pages of the set of a height.
+/// All pages of the validator set of a height.
 fn validators(asker: &mut Asker, height: u64) -> Vec<Vec<u8>> {
     const PAGES: u32 = 10;
     let mut pages = Vec::new();
@@ -177,7 +179,7 @@ mod tests {
         std::fs::read(format!("{path}{name}")).unwrap()
     }
 
-    /// What a healthy node answered, with a change.
+    /// Answers of a healthy node, with a change.
     fn told(change: impl Fn(&mut Vec<Value>)) -> (Told, Asker) {
         let lines = String::from_utf8(data("healthy.jsonl")).unwrap();
         let mut lines: Vec<Value> = lines
@@ -196,7 +198,8 @@ mod tests {
         &mut line["answer"]["result"]["block"]
     }
 
-    /// As CometBFT 0.38 hands it over: the digest is of its own `EvidenceList.ToABCI`.
+    /// As CometBFT 0.38 passes it on. The digest comes from CometBFT's own
+    /// `EvidenceList.ToABCI`.
     #[test]
     fn evidence_is_digested_as_the_application_gets_it() {
         let comet: Value = serde_json::from_slice(&data("evidence.json")).unwrap();
@@ -209,7 +212,8 @@ mod tests {
         assert!(lines[1].contains(&member), "{}", lines[1]);
     }
 
-    /// As `ffi/go/abci` has them, in its test of the same parameters.
+    /// The same digest as in the test of `ffi/go/abci`, for the same
+    /// parameters.
     #[test]
     fn parameters_stand_beside_the_input() {
         let recorded = String::from_utf8(data("recorded.jsonl")).unwrap();
@@ -223,7 +227,8 @@ mod tests {
         assert_eq!(bare.as_deref(), Some(recorded[1]), "{}", lines[1]);
     }
 
-    /// The header has the AppHash of the height before, to which their proofs lead.
+    /// The header has the AppHash of the height before, so the proofs of that
+    /// height lead to it.
     #[test]
     fn the_roots_of_the_height_before_are_proved() {
         let (whole, _) = told(|_| {});

@@ -1,8 +1,8 @@
-//! What a CometBFT node's RPC tells: the recorder's own node, and peers the
+//! Asks CometBFT nodes by RPC: the recorder's own node, and peers that the
 //! operator trusts.
 //!
-//! What the answers mean, read in the sources of v0.34.35, v0.37.15, v0.38.17
-//! and v1.0.1:
+//! What the answers mean, from the sources of v0.34.35, v0.37.15, v0.38.17 and
+//! v1.0.1:
 //!
 //! ```text
 //! /status                 sync_info.latest_block_height L is the block store's, latest_app_hash the
@@ -15,13 +15,13 @@
 //!                         has it, decided by nobody               consensus/types/round_state.go
 //! ```
 //!
-//! A node stores no block whose header it refuses (`finalizeCommit` and block
-//! sync validate before they save), so its own store never contradicts it. What
-//! stays when it diverged is a height that stands still, and a proposal.
+//! A node stores no block whose header it refuses: `finalizeCommit` and block
+//! sync validate before they save. So its own store never contradicts it. A
+//! node that diverged shows a height without progress, and a proposal.
 //!
-//! Marshalling the consensus state holds its lock and grows with every round:
-//! it is asked for only where the height stands still, and more seldom the
-//! longer it does. `/status` takes no such lock.
+//! Reading the consensus state takes the node's lock, and takes longer with
+//! every round. So it is asked for only if the height makes no progress, and
+//! less often the longer that lasts. `/status` takes no such lock.
 //!
 //! Silence, errors and nonsense are never a verdict.
 
@@ -44,40 +44,42 @@ pub use peer_verdict::Outcome;
 use peer_verdict::Witnesses;
 use poll::Pollers;
 
-/// Between two looks at what came: blocks become known in the meantime.
+/// Time between two weighings of the answers. Blocks become known in the
+/// meantime.
 const WEIGH_EVERY: Duration = Duration::from_millis(100);
-/// Peers that may be asked.
+/// Most peers that are asked.
 pub const MOST_PEERS: usize = 16;
 
-/// Whom to ask.
+/// The nodes to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The recorder's own node.
     pub own: Option<Endpoint>,
-    /// Peers the operator trusts.
+    /// Peers that the operator trusts.
     pub peers: Vec<Endpoint>,
-    /// Between two questions to one of them.
+    /// Pause between two questions to one node.
     pub every: Duration,
 }
 
 impl Options {
-    /// Whom it asks, as it may be shown.
+    /// The nodes that it asks, without secrets.
     pub(crate) fn asked(&self) -> Vec<String> {
         let all = self.own.iter().chain(&self.peers);
         all.map(Endpoint::to_string).collect()
     }
 
-    /// The recorder's own node, as a freeze asks it.
+    /// The recorder's own node, for a freeze to ask.
     pub(crate) fn own_node(&self) -> Option<Arc<dyn AskNode>> {
         let own = self.own.clone()?;
         Some(Arc::new(own))
     }
 
-    /// Whether each is a witness of its own: one that is named twice would prove
-    /// what only two can.
+    /// Checks that each node is a witness of its own. A node that is named
+    /// twice would prove what only two nodes can.
     ///
     /// # Errors
-    /// What is wrong, for the operator.
+    /// Which node is named twice, or that there are too many. The text is for
+    /// the operator.
     pub fn check(&self) -> Result<(), String> {
         if self.peers.len() > MOST_PEERS {
             let found = self.peers.len();
@@ -104,7 +106,7 @@ impl Options {
     }
 }
 
-/// The nodes that are asked, and what they told so far.
+/// The nodes that are asked, and their answers so far.
 pub struct Watch {
     pollers: Pollers,
     witnesses: Witnesses,
@@ -112,11 +114,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to ask, each node in a thread of its own; `None` if there is nobody
+    /// Begins to ask, each node in its own thread. `None` if there is no node
     /// to ask.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// A thread cannot be started.
     pub fn start(options: &Options) -> std::io::Result<Option<Watch>> {
         if options.own.is_none() && options.peers.is_empty() {
             return Ok(None);
@@ -128,14 +130,15 @@ impl Watch {
         }))
     }
 
-    /// The same for a recorder, which goes on where nobody can be asked.
+    /// As [`Watch::start`]. After an error it says so, and the recorder goes on
+    /// without RPC.
     pub(crate) fn or_say(options: &Options) -> Option<Watch> {
         let started = Watch::start(options);
         let told = started.map_err(|error| say(&format!("RPC queries are off: {error}")));
         told.ok().flatten()
     }
 
-    /// What follows from what was told since the last call.
+    /// What follows from the answers since the last call.
     pub fn outcomes(&mut self, life: &Lifecycle) -> Vec<Outcome> {
         if self.weighed.elapsed() < WEIGH_EVERY {
             return Vec::new();

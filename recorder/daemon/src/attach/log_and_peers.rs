@@ -1,4 +1,4 @@
-//! The node's log and other nodes, followed beside a ring that its host writes.
+//! Follows the node's log and other nodes, beside a ring that its host writes.
 
 use std::path::Path;
 use std::time::Instant;
@@ -20,50 +20,49 @@ use haltbox_recorder::clock;
 use haltbox_recorder::recorder::{News, session_of};
 use haltbox_recorder::supervisor::{Brings, Supervisor};
 
-/// Turns of the log between two looks at the ring.
+/// Most turns of the log between two looks at the ring.
 const TURNS: usize = 64;
 
-/// What is followed, and what it told.
+/// The followed sources, and what they reported.
 pub(super) struct Beside {
     folder: Folder,
     told: Told,
-    /// What was left of it on the disk.
+    /// The state that was saved last, encoded.
     saved: Vec<u8>,
-    /// What of it outlives a power cut.
+    /// The marks that were saved so that they outlive a power cut.
     durable: Vec<Mark>,
     draining: Draining,
     log: Option<Log>,
     watch: Option<Watch>,
-    /// What the log told, and nobody judged yet.
+    /// Events of the log that were not weighed yet.
     heard: Vec<Heard>,
-    /// The greatest height that the log told of, and the last one.
+    /// Greatest height in the log, and the last one.
     reach: Option<u64>,
     log_at: Option<u64>,
     keeps: bool,
 }
 
-/// The node's log.
 struct Log {
     source: Source,
     memory: NodeLog,
     told_unread: bool,
-    /// It was read to its end once: what comes now is new.
+    /// Whether the log was read to its end once. Later events are new.
     caught_up: bool,
-    /// More is there than was read.
+    /// Whether more can be read at once.
     more: bool,
 }
 
-/// An event of the log, and whether it came while the log was followed.
+/// An event of the log, and whether the log was read to its end before it.
 pub(super) struct Heard {
     event: Event,
     new: bool,
 }
 
 impl Beside {
-    /// Takes the ring for this process, and opens what is followed.
+    /// Locks the ring's folder for attached recorders, and opens the sources.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// The folder or the log cannot be opened. The text is for the operator.
     pub(super) fn open(
         ring: &Path,
         log: Option<&Place>,
@@ -106,31 +105,33 @@ impl Beside {
         &self.told
     }
 
-    /// Nothing came for a moment: what belongs to a failure is there.
+    /// Whether the log was quiet for a moment, so that everything about a
+    /// failure is read.
     pub(super) fn is_drained(&self, since: Instant, ring_stands: bool) -> bool {
         self.draining
             .is_over(since, ring_stands && !self.has_more())
     }
 
-    /// The log is ahead of what was read of it.
+    /// Whether the log has more than was read.
     pub(super) fn has_more(&self) -> bool {
         self.log
             .as_ref()
             .is_some_and(|log| log.more || log.source.holds_back())
     }
 
-    /// How far the log is, for whoever weighs what it tells.
+    /// Says how far the log is, so that its reports are weighed against the
+    /// right block.
     pub(super) fn trust(&self, life: &mut Lifecycle) {
         life.trust_slog_of_marks(self.log_at);
     }
 
-    /// The log told of trouble: it is judged at once.
+    /// Whether the log reported trouble that is to be weighed at once.
     pub(super) fn is_alarmed(&self) -> bool {
         self.heard.iter().any(|heard| heard.event.is_trouble())
     }
 
-    /// Reads the log, before the ring is looked at: what the ring holds of the
-    /// same time is then never behind it.
+    /// Reads the log. Call it before looking at the ring: the ring is then
+    /// never behind what was read of the log.
     pub(super) fn read(&mut self, profile: &Profile, supervisor: &mut Supervisor) {
         let Some(log) = &mut self.log else {
             return;
@@ -154,8 +155,8 @@ impl Beside {
         self.heard.extend(read.heard);
     }
 
-    /// Takes what the log told, and what other nodes did; gives the boxes that are
-    /// wanted for it.
+    /// Weighs what the log and the other nodes reported. Returns the boxes that
+    /// are wanted for it.
     pub(super) fn hear(
         &mut self,
         life: &mut Lifecycle,
@@ -196,8 +197,8 @@ impl Beside {
         wanted
     }
 
-    /// A log may be older than the ring: trouble that it tells of long ago is not
-    /// the newest block's.
+    /// Whether trouble is about a block of the ring. A log can be older than
+    /// the ring, and its old trouble must not blame the newest block.
     fn is_of_now(&self, event: &Event, life: &Lifecycle) -> bool {
         let height = match event {
             Event::Mismatch(seen) => seen.height.or(seen.carried),
@@ -210,7 +211,8 @@ impl Beside {
             Some(height) => life.subject(height).is_some(),
             None => match self.reach {
                 Some(reach) => Some(reach.saturating_add(1)) >= newest,
-                // A log without heights: what came since it was last read is news.
+                // The log has no heights. What it got since it was last read is
+                // about now.
                 None => self.log.as_ref().is_some_and(|log| log.source.goes_on()),
             },
         }
@@ -248,14 +250,14 @@ impl Beside {
         }
     }
 
-    /// A box holds it.
+    /// Notes that a box has the attempt.
     pub(super) fn frozen(&mut self, of: Attempt, name: String) {
         self.told.add([Mark::Frozen(Frozen { of, name })]);
     }
 
-    /// Leaves beside the ring what a restart must know.
+    /// Saves beside the ring what a restart must know.
     pub(super) fn save(&mut self, at: Position) {
-        // The time alone is no news.
+        // A new time alone is not worth a write.
         let told = self.told.encode(at);
         if told == self.saved {
             return;
@@ -278,14 +280,14 @@ impl Beside {
         }
     }
 
-    /// The end, in order.
+    /// Saves with the mark of an orderly end.
     pub(super) fn close(mut self, at: Position) {
         self.told.closed = true;
         self.save(at);
     }
 }
 
-/// What one reading of the log came to.
+/// The result of reading the log once.
 #[derive(Default)]
 struct Read {
     heard: Vec<Heard>,
@@ -315,7 +317,8 @@ impl Log {
         })
     }
 
-    /// Reads what is there, but no more than a ring can be left alone for.
+    /// Reads the log to its end, or for [`TURNS`] turns: the ring must be
+    /// looked at too.
     fn read(&mut self, rules: Option<&NodeRules>, read: &mut Read) -> bool {
         let mut progress = false;
         self.more = false;
@@ -368,7 +371,8 @@ impl Log {
         turn
     }
 
-    /// A log in which nothing is understood, told once.
+    /// The news that nothing in the log is understood. Once, until a line is
+    /// understood.
     fn unread(&mut self, rules: Option<&NodeRules>) -> Option<News> {
         let rules = rules?;
         let unread = rules.unread(&self.memory);

@@ -1,4 +1,4 @@
-//! A host's ring, as it is seen from beside: which of its blocks a box is wanted of.
+//! A host's ring, seen from beside: which of its blocks need a box.
 
 use haltbox_model::ShowPath;
 use std::collections::HashSet;
@@ -24,24 +24,25 @@ use haltbox_recorder::open_regular;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
 
-/// A ring that was found.
+/// An opened ring of a host.
 pub(super) struct Watched {
     pub(super) file: File,
     pub(super) profile: Arc<Profile>,
     pub(super) inode: u64,
     /// Main records between two parts of the archive.
     pub(super) part: u64,
-    /// Attempts that a box was wanted of, and what was known against them then.
+    /// Attempts for which a box was wanted, and the finding at that time.
     done: HashSet<(Option<RingId>, Attempt, Finding)>,
-    /// Since when a mismatch is seen that is not proved.
+    /// Attempts with an unproved mismatch, and since when.
     doubts: Vec<(Attempt, Instant)>,
-    /// Whether the host's process held the ring at the last look, and which it was.
+    /// Whether the host held the ring's lock at the last look, and its session.
     held: bool,
     session: Option<Session>,
 }
 
 impl Watched {
-    /// Opens a ring. `asked`: how its entries are read, by default as it says.
+    /// Opens a ring. `asked` is the profile that the operator named; without
+    /// one the ring names it.
     pub(super) fn open(path: &Path, asked: Option<&Profile>) -> Result<Watched, Trouble> {
         let cannot = |error: io::Error| passing(format!("{}: {error}", path.shown()));
         let file = open_regular::open(path).map_err(cannot)?;
@@ -77,16 +78,18 @@ impl Watched {
         })
     }
 
-    /// It is this file.
+    /// Whether this is the file with that inode.
     pub(super) fn is(&self, inode: u64) -> bool {
         self.inode == inode
     }
 
-    /// Attempts that a box is wanted of: those that diverged, and those whose mismatch is not
-    /// proved but lasts. Of those that do not stand the triggers bring some at a time.
+    /// Attempts that need a box, with the reasons: those that diverged, and
+    /// those with an unproved mismatch that lasts for `persist`. The triggers
+    /// handle rejected blocks, a few at a time.
     ///
-    /// `blocks` are as the ring tells of them, `life` as all do: what the log saw
-    /// lasts by other rules.
+    /// `blocks` has the states by the ring alone. `life` also has what the log
+    /// and other nodes reported. The time of a mismatch is counted from
+    /// `blocks`, because the triggers count the time of what the log reports.
     pub(super) fn due(
         &mut self,
         blocks: &[Block],
@@ -116,7 +119,8 @@ impl Watched {
         due.map(|block| (block.of, reason_of(block))).collect()
     }
 
-    /// What is known against an attempt, if no box was wanted of it while as much was.
+    /// The finding about an attempt. `None` if a box was wanted before with the
+    /// same finding.
     pub(super) fn news_of(
         &mut self,
         ring: Option<RingId>,
@@ -127,8 +131,8 @@ impl Watched {
         self.done.insert((ring, of, finding)).then_some(finding)
     }
 
-    /// The box that holds a block already: the host may freeze by a thread of its own,
-    /// and a recorder that was killed may not have told of what it froze.
+    /// Name of a box that already has a block. The host's own thread may have
+    /// written it, or a recorder that was killed before it noted the box.
     pub(super) fn held(
         &self,
         boxes: &Path,
@@ -140,7 +144,8 @@ impl Watched {
         held.name_of(block?, at.main).map(str::to_owned)
     }
 
-    /// The host's process let go of the ring, or another began, since the last look.
+    /// Whether the host's process released the ring since the last look, or
+    /// another one opened it.
     pub(super) fn node_ended(&mut self, history: &History) -> bool {
         let held = self.file.try_clone().is_ok_and(is_held);
         let gone = std::mem::replace(&mut self.held, held) && !held;
@@ -156,12 +161,13 @@ fn last_session(history: &History) -> Option<Session> {
     last.map(|(_, session)| session.clone())
 }
 
-/// Which ring it is.
+/// The ring's id.
 pub(super) fn id_of(view: &RingView) -> Option<RingId> {
     view.superblock.map(|superblock| RingId(superblock.uuid))
 }
 
-/// A copy of another node's ring, or one of a host in another container.
+/// Whether the ring was made on another machine: a copy of another node's ring,
+/// or a ring of a host in another container.
 fn is_from_elsewhere(view: &RingView) -> bool {
     let made_on = view.superblock.map_or([0; 32], |found| found.machine);
     let here = machine();
@@ -181,7 +187,8 @@ fn reason_of(block: &Block) -> String {
     }
 }
 
-/// How many records that is, by the size of those that are there.
+/// Main records between two parts of the archive, from the mean size of the
+/// records in the ring.
 fn between_parts(view: &RingView) -> u64 {
     let runs = &view.lane(Lane::Main).runs;
     let records: u64 = runs.iter().map(|run| run.last - run.first + 1).sum();

@@ -1,4 +1,4 @@
-//! Asking one node for evidence, with bounds on size and time.
+//! Asks one node for evidence, within limits of size and time.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,28 +12,28 @@ use crate::rpc::{Client, Endpoint, shown};
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::{Answered, AskNode, Asking};
 
-/// How much may be asked.
+/// Limits for asking a node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Bytes of one answer.
+    /// Most bytes of one answer.
     answer: u64,
-    /// Bytes of all.
+    /// Most bytes of all answers.
     all: usize,
-    /// For one answer.
+    /// Longest wait for one answer.
     patience: Duration,
-    /// For all.
+    /// Longest wait for all answers.
     time: Duration,
 }
 
 impl Bounds {
-    /// While a box waits to be durable.
+    /// Limits while a box waits for its answers.
     pub(super) const KIT: Bounds = Bounds {
         answer: 8 << 20,
         all: 24 << 20,
         patience: Duration::from_secs(5),
         time: Duration::from_secs(15),
     };
-    /// While a person does.
+    /// Limits while a person waits.
     pub(super) const COLLECT: Bounds = Bounds {
         answer: 32 << 20,
         all: 128 << 20,
@@ -42,14 +42,14 @@ impl Bounds {
     };
 }
 
-/// Who answers.
+/// Where answers come from.
 enum Source {
     Node(Box<Client>),
-    /// What a node answered before, a line each, by what was asked.
+    /// Answers of an earlier time: one line each, by call.
     Given(BTreeMap<String, Vec<u8>>),
 }
 
-/// One node, and what it answered so far.
+/// One node, and its answers so far.
 pub(super) struct Asker {
     source: Source,
     from: String,
@@ -57,23 +57,23 @@ pub(super) struct Asker {
     begun: Instant,
     bytes: usize,
     answers: Vec<Answer>,
-    /// The first call that a bound kept from being asked, and why.
+    /// The first call that was not sent because of a limit, and which one.
     unasked: Option<String>,
-    /// Hears of each question and of each answer that is kept.
+    /// Gets each call before it is sent, and each answer that is kept.
     listener: Option<Sender<Said>>,
 }
 
-/// What the asking thread of a [`Kit`] says.
+/// A message of the thread that asks for a [`Kit`].
 enum Said {
-    /// What it asks now.
+    /// The call that it sends now.
     Asks(String),
-    /// An answer that is kept, as a line.
+    /// A kept answer, as a line.
     Line(Vec<u8>),
-    /// There is no more to ask. `unasked`: what a bound left out, from which call on.
+    /// The end. `unasked` names the first call that a limit left out.
     Done { unasked: Option<String> },
 }
 
-/// What was asked, and what came of it.
+/// A call and its outcome.
 struct Answer {
     call: String,
     at: String,
@@ -99,11 +99,12 @@ impl Asker {
         }
     }
 
-    /// Of lines that `haltbox cat --stream evidence` prints: what a node answered when a box
-    /// was made.
+    /// An asker that reads answers of an earlier time, as `haltbox cat --stream
+    /// evidence` prints them.
     ///
     /// # Errors
-    /// In words: they are none, or of several nodes.
+    /// The lines are not such answers, or come from several nodes. The text is
+    /// for the operator.
     pub(super) fn of_lines(lines: &[u8], bounds: Bounds) -> Result<Asker, String> {
         let mut answers = BTreeMap::new();
         let mut from: Option<String> = None;
@@ -135,7 +136,7 @@ impl Asker {
         })
     }
 
-    /// The same, for one that hears of everything at once.
+    /// An asker that reports everything to `listener` at once.
     fn heard_by(endpoint: Endpoint, bounds: Bounds, listener: Sender<Said>) -> Asker {
         Asker {
             listener: Some(listener),
@@ -143,12 +144,13 @@ impl Asker {
         }
     }
 
-    /// The place, as it may be shown.
+    /// The endpoint, without its secrets.
     pub(super) fn from(&self) -> &str {
         &self.from
     }
 
-    /// Asks, and keeps what comes of it; gives the body where the node told something.
+    /// Asks, and keeps the outcome. Returns the body, unless the node refused
+    /// or failed.
     pub(super) fn ask(&mut self, call: &str) -> Option<Vec<u8>> {
         let begun = Instant::now();
         let at = clock::rfc3339(clock::now_ms());
@@ -175,14 +177,16 @@ impl Asker {
         self.answers.push(answer);
     }
 
-    /// Where nobody hears any more, nobody needs it.
+    /// Reports to the listener. Errors are ignored: a listener that is gone
+    /// needs nothing.
     fn say(&self, said: Said) {
         if let Some(listener) = &self.listener {
             let _ = listener.send(said);
         }
     }
 
-    /// The same, and keeps nothing but that a bound leaves it out.
+    /// As [`Asker::ask`], but keeps an outcome only if a limit prevents the
+    /// call.
     pub(super) fn ask_quietly(&mut self, call: &str) -> Option<Vec<u8>> {
         if self.is_over() {
             return None;
@@ -193,12 +197,12 @@ impl Asker {
         self.fetch(call).ok().filter(|body| refusal(body).is_none())
     }
 
-    /// A bound left something out: nothing more is asked.
+    /// Whether a limit left a call out. Nothing is asked after that.
     pub(super) fn is_over(&self) -> bool {
         self.unasked.is_some()
     }
 
-    /// The bound that is reached.
+    /// The limit that is reached, in words.
     fn bound(&self) -> Option<String> {
         if self.begun.elapsed() >= self.bounds.time {
             let seconds = self.bounds.time.as_secs();
@@ -215,7 +219,7 @@ impl Asker {
         })
     }
 
-    /// Keeps what was asked for quietly.
+    /// Keeps an answer to a call of [`Asker::ask_quietly`].
     pub(super) fn keep(&mut self, call: &str, body: &[u8]) {
         self.push(Answer {
             call: call.to_owned(),
@@ -225,13 +229,13 @@ impl Asker {
         });
     }
 
-    /// What a call gave that was asked before.
+    /// The body of an earlier call.
     pub(super) fn told(&self, call: &str) -> Option<Vec<u8>> {
         let answer = self.answers.iter().find(|answer| answer.call == call)?;
         answer.outcome.as_ref().ok().cloned()
     }
 
-    /// Calls that failed, and why.
+    /// The calls that failed, and why.
     pub(super) fn failures(&self) -> Vec<String> {
         let why = |answer: &Answer| match &answer.outcome {
             Err(why) => Some(format!("/{}: {why}", answer.call)),
@@ -240,7 +244,7 @@ impl Asker {
         self.answers.iter().filter_map(why).collect()
     }
 
-    /// All of it, a line for each answer.
+    /// All outcomes, one line each.
     pub(super) fn lines(&self) -> Vec<Vec<u8>> {
         let lines = self.answers.iter().map(|answer| self.line_of(answer));
         lines.collect()
@@ -260,7 +264,8 @@ impl Asker {
         }
     }
 
-    /// The line that an answer was read of.
+    /// The line of an answer. An answer of an earlier time keeps the line it
+    /// was read from.
     fn line_of(&self, answer: &Answer) -> Vec<u8> {
         let call = format!("/{}", answer.call);
         let known = match &self.source {
@@ -271,7 +276,7 @@ impl Asker {
     }
 }
 
-/// A line of an answer.
+/// An answer of an earlier time, parsed.
 #[derive(Deserialize)]
 struct Given<'a> {
     #[serde(borrow)]
@@ -297,7 +302,7 @@ impl Given<'_> {
     }
 }
 
-/// Why an answer tells nothing: the node's own error, or that it is none.
+/// Why a body is no answer: the node's own error, or it is no JSON of CometBFT.
 fn refusal(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Envelope {
@@ -343,7 +348,8 @@ impl Answer {
     }
 }
 
-/// JSON as it came, without line feeds, which stand between its values alone.
+/// The JSON as it came, without newlines. JSON has those only between its
+/// values.
 fn one_line(body: &[u8]) -> Vec<u8> {
     let flat = |byte: &u8| match byte {
         b'\n' | b'\r' => b' ',
@@ -352,7 +358,7 @@ fn one_line(body: &[u8]) -> Vec<u8> {
     body.iter().map(flat).collect()
 }
 
-/// A node that is asked while a box of its is written.
+/// Questions to a node while a box of it is written.
 struct Kit {
     said: Receiver<Said>,
     until: Instant,
@@ -366,18 +372,18 @@ impl AskNode for Endpoint {
 }
 
 impl Kit {
-    /// How long a node is still waited for once the recorder is told to end: one that answers
-    /// at all needs less for most of what it is asked.
+    /// How long to wait for a node once the recorder is told to end. A node
+    /// that answers at all needs less for most calls.
     const LAST_ANSWERS: Duration = Duration::from_secs(2);
-    /// How often it is looked whether the recorder is told to end.
+    /// Time between two checks whether the recorder is told to end.
     const GLANCE: Duration = Duration::from_millis(50);
 
-    /// Begins to ask about a height. Without a thread nobody is asked.
+    /// Begins to ask about a height, in a thread.
     fn start(endpoint: &Endpoint, height: u64) -> Kit {
         let (sender, said) = channel();
         let (from, node) = (endpoint.to_string(), endpoint.clone());
         let thread = std::thread::Builder::new().name("haltbox-evidence".to_owned());
-        // The closed channel tells of a thread that was not to be had.
+        // If there is no thread, the closed channel says so.
         let _ = thread.spawn(move || {
             let mut asker = Asker::heard_by(node, Bounds::KIT, sender);
             super::ask_all(&mut asker, height, &[]);

@@ -1,4 +1,5 @@
-//! A block, its results and who voted for the one before, as a node tells them.
+//! A block, its results, and the votes for the block before, from a node's
+//! answers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +16,7 @@ use super::proto::Message;
 use super::values::{bytes_of_hex, result, signed, time};
 use crate::rpc::number;
 
-/// What is told of a height, as far as it could be read.
+/// What a node answered about a height, as far as it can be read.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) height: u64,
@@ -23,32 +24,33 @@ pub(super) struct Told {
     pub(super) results: Option<Results>,
     /// The node's own AppHash after the height.
     pub(super) app_hash: Option<AppHash>,
-    /// The one that the next block's header has.
+    /// The AppHash in the next block's header.
     pub(super) network: Option<AppHash>,
-    /// The application has the height.
+    /// Whether the application executed and committed the height.
     pub(super) committed: bool,
-    /// How the block was handed to the application, as far as that is told.
+    /// How the block was passed to the application. `None` if the answers do
+    /// not show it.
     pub(super) abci: Option<Abci>,
-    /// Digest of what the block says of votes for the one before.
+    /// Digest of the block's votes for the block before.
     pub(super) last_commit: Option<[u8; 32]>,
     /// Digest of the consensus parameters.
     pub(super) params: Option<[u8; 32]>,
     pub(super) roots: Vec<Root>,
-    /// Those of the height before.
+    /// Roots of the height before.
     pub(super) roots_before: Vec<Root>,
 }
 
-/// How CometBFT hands a block to its application, which decides what a linked recorder can
-/// write of it.
+/// How CometBFT passes a block to its application. The entries of a linked
+/// recorder depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Abci {
-    /// Before 0.38: the header first, then one transaction after the other.
+    /// Before 0.38: the header first, then each transaction.
     One,
-    /// All at once.
+    /// From 0.38 on: everything at once.
     Two,
 }
 
-/// `/block`.
+/// Answer of `/block`.
 #[derive(Deserialize)]
 pub(super) struct Block {
     pub(super) block_id: BlockId,
@@ -110,14 +112,14 @@ struct Signature {
     validator_address: String,
 }
 
-/// `/block_results`.
+/// Answer of `/block_results`.
 #[derive(Deserialize)]
 pub(super) struct Results {
     #[serde(deserialize_with = "number")]
     height: u64,
     #[serde(default, rename = "txs_results", deserialize_with = "few")]
     pub(super) txs: Option<Vec<TxResult>>,
-    /// Of CometBFT 0.38 and later.
+    /// From CometBFT 0.38 on.
     #[serde(default)]
     app_hash: Option<String>,
     #[serde(default, rename = "finalize_block_events", deserialize_with = "few")]
@@ -142,7 +144,8 @@ pub(super) struct TxResult {
     pub(super) events: Option<Vec<Event>>,
 }
 
-/// What an application says that happened. Whether it is indexed is the node's own setting.
+/// An event of the application. Each node has its own setting of what is
+/// indexed, so that is not read.
 #[derive(Deserialize)]
 pub(super) struct Event {
     #[serde(rename = "type")]
@@ -159,7 +162,7 @@ struct Attribute {
     value: Option<String>,
 }
 
-/// `/validators`.
+/// Answer of `/validators`.
 #[derive(Deserialize)]
 struct Validators {
     #[serde(default)]
@@ -175,7 +178,7 @@ struct Validator {
     voting_power: i64,
 }
 
-/// `/abci_info`.
+/// Answer of `/abci_info`.
 #[derive(Deserialize)]
 struct Info {
     response: Application,
@@ -189,7 +192,7 @@ struct Application {
     last_block_app_hash: Option<String>,
 }
 
-/// How many validators a page has, and how many there are.
+/// How many validators a page has, and how many there are in total.
 pub(super) fn counted(body: &[u8]) -> (u64, u64) {
     let page: Option<Validators> = result(body);
     page.map_or((0, 0), |page| {
@@ -199,7 +202,7 @@ pub(super) fn counted(body: &[u8]) -> (u64, u64) {
 }
 
 impl Told {
-    /// What the answers tell. What is of another height is none.
+    /// Reads the answers. Ignores an answer about another height.
     pub(super) fn read(
         height: u64,
         block: Option<Vec<u8>>,
@@ -225,14 +228,16 @@ impl Told {
         let of_results = of_results.and_then(app_hash);
         let of_newest = of_newest.filter(|_| newest == Some(height));
         let of_others = of_newest.or(network);
-        // An application may have an AppHash of no bytes, which tells no release.
+        // An application may have an empty AppHash. That does not show the
+        // release.
         let tells = |hash: Option<AppHash>| hash.is_some_and(|hash| !hash.as_bytes().is_empty());
         let told_of = results.as_ref().map(|_| tells(of_results));
         let abci = Abci::of(told_of, tells(of_others), asked.version.as_deref());
         let last_commit = |block: &Block| block.last_commit(&asked.voters, abci?);
         Told {
             height,
-            // A node stores no block that it refuses: the next header has its own AppHash.
+            // A node stores no block that it refuses. So the next header has
+            // the node's own AppHash.
             app_hash: of_results.or(of_others),
             abci,
             network,
@@ -247,20 +252,23 @@ impl Told {
     }
 }
 
-/// What a node told beside the block.
+/// Answers beside the block.
 pub(super) struct Asked {
-    /// `/abci_info`.
+    /// Body of `/abci_info`.
     pub(super) info: Option<Vec<u8>>,
-    /// Of the node's CometBFT.
+    /// The node's version of CometBFT.
     pub(super) version: Option<String>,
     /// All pages of `/validators` of the height before.
     pub(super) voters: Vec<Vec<u8>>,
 }
 
 impl Abci {
-    /// `in_results`: whether the results of the block have an AppHash, if there are any. Those
-    /// that a node took over from a release before 0.38 have none. `elsewhere`: the block
-    /// has one.
+    /// Finds how the block was passed on.
+    ///
+    /// `in_results` says whether the block's results have an AppHash, if there
+    /// are results. Results from before 0.38 have none, also in a node that was
+    /// upgraded since. `elsewhere` says whether another answer has the block's
+    /// AppHash.
     fn of(in_results: Option<bool>, elsewhere: bool, version: Option<&str>) -> Option<Abci> {
         match (in_results, version.and_then(is_before_0_38)) {
             (Some(true), _) => Some(Abci::Two),
@@ -272,7 +280,8 @@ impl Abci {
     }
 }
 
-/// `None`: it is no version of CometBFT's that is known.
+/// Whether a version is older than 0.38. `None` if it is no version of
+/// CometBFT.
 fn is_before_0_38(version: &str) -> Option<bool> {
     let mut numbers = version.trim_start_matches('v').split(['.', '-', '+']);
     let mut number = || numbers.next()?.parse::<u32>().ok();
@@ -290,7 +299,7 @@ impl Application {
     }
 }
 
-/// Base64, or hex as older releases have it.
+/// Reads base64, or hex as in older releases.
 fn app_hash(text: &str) -> Option<AppHash> {
     let of_hex = || AppHash::from_hex(text.as_bytes());
     match text.len() {
@@ -300,26 +309,27 @@ fn app_hash(text: &str) -> Option<AppHash> {
 }
 
 impl Block {
-    /// The bytes of the transactions.
+    /// The bytes of the transactions. `None` if one is no base64.
     pub(super) fn txs(&self) -> Option<Vec<Vec<u8>>> {
         let txs = self.block.data.txs.iter().flatten();
         txs.map(|tx| STANDARD.decode(tx).ok()).collect()
     }
 
-    /// The digest of the evidence against validators that the block brings, if it brings any.
+    /// Digest of the block's evidence against validators. `None` if it has
+    /// none.
     pub(super) fn misbehavior(&self) -> Result<Option<[u8; 32]>, String> {
         let evidence = self.block.evidence.evidence.as_deref();
         misbehavior::digest(evidence.unwrap_or_default())
     }
 
-    /// The AppHash after the block before, as the chain has it.
+    /// The AppHash after the block before, from this block's header.
     pub(super) fn app_hash_before(&self) -> Option<AppHash> {
         let hash = AppHash::from_hex(self.block.header.app_hash.as_bytes());
         hash.filter(|hash| !hash.as_bytes().is_empty())
     }
 
-    /// The digest of the `CommitInfo` that CometBFT hands over with the block: each validator
-    /// of the height before, in the set's order, and how it voted.
+    /// Digest of the `CommitInfo` that CometBFT passes on with the block: each
+    /// validator of the height before, in the order of the set, and its vote.
     fn last_commit(&self, voters: &[Vec<u8>], abci: Abci) -> Option<[u8; 32]> {
         let commit = self.block.last_commit.as_ref()?;
         let signatures = commit.signatures.as_deref().unwrap_or_default();
@@ -340,10 +350,10 @@ impl Block {
     }
 }
 
-/// The flag of a validator that gave no signature.
+/// Flag of a validator without a signature.
 const ABSENT: u64 = 1;
 
-/// A `VoteInfo`. An absent validator's signature names nobody.
+/// Encodes a `VoteInfo`. The signature of an absent validator has no address.
 fn vote(signature: &Signature, voter: &Validator, abci: Abci) -> Option<Vec<u8>> {
     let named = &signature.validator_address;
     if !named.is_empty() && !named.eq_ignore_ascii_case(&voter.address) {
@@ -355,7 +365,7 @@ fn vote(signature: &Signature, voter: &Validator, abci: Abci) -> Option<Vec<u8>>
     let mut vote = Message::default();
     vote.message(1, &validator.0);
     match abci {
-        // Whether there is a signature, of whatever.
+        // Whether there is a signature, for whichever block.
         Abci::One => vote.number(2, u64::from(signature.block_id_flag != ABSENT)),
         Abci::Two => vote.number(3, signature.block_id_flag),
     };
@@ -363,15 +373,16 @@ fn vote(signature: &Signature, voter: &Validator, abci: Abci) -> Option<Vec<u8>>
 }
 
 impl TxResult {
-    /// What the transaction gave back; `None` for nothing. `Err`: it is no base64.
+    /// What the transaction returned. `None` if nothing. `Err` if it is no
+    /// base64.
     pub(super) fn data(&self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
         let text = self.data.as_deref().filter(|text| !text.is_empty());
         text.map(|text| STANDARD.decode(text)).transpose()
     }
 }
 
-/// The digest of events, without what is each node's own setting. Every text has its length before it:
-/// no two lists give the same bytes.
+/// Digest of events, without each node's own settings. Each text is preceded by
+/// its length, so no two lists give the same bytes.
 pub(super) fn digest_of(events: &[Event]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     let mut put = |text: &str| {
@@ -390,7 +401,7 @@ pub(super) fn digest_of(events: &[Event]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// The version of CometBFT that a node tells of itself.
+/// The version of CometBFT in a node's status.
 pub(super) fn comet_version(status: Option<Vec<u8>>) -> Option<String> {
     #[derive(Deserialize)]
     struct Status {
@@ -405,7 +416,7 @@ pub(super) fn comet_version(status: Option<Vec<u8>>) -> Option<String> {
     status.map(|status| status.node_info.version)
 }
 
-/// Versions that a node tells of itself.
+/// The versions that a node reports of itself.
 pub(super) fn versions(
     status: Option<Vec<u8>>,
     info: Option<Vec<u8>>,
@@ -443,9 +454,9 @@ mod tests {
             (Some(true), true, None, Some(Abci::Two)),
             (Some(false), true, old, Some(Abci::One)),
             (None, false, Some("v0.34.24-fork"), Some(Abci::One)),
-            // A node that went on with 0.38 tells of an older block.
+            // A node that was upgraded to 0.38 answers about an older block.
             (Some(false), true, new, Some(Abci::One)),
-            // An application without an AppHash.
+            // The application has no AppHash.
             (Some(false), false, new, Some(Abci::Two)),
             (None, true, new, Some(Abci::Two)),
             (None, true, Some("1.0.1"), Some(Abci::Two)),

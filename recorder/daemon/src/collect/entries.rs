@@ -1,6 +1,8 @@
-//! The entries that a linked host of the Cosmos SDK would have recorded of a block
-//! (`ffi/go/abci`, `ffi/go/sdk`), made of what a node told. They are the same byte for byte,
-//! or they are left out: what one side has no entry of is not compared.
+//! Entries that a linked host of the Cosmos SDK would have recorded of a block
+//! (`ffi/go/abci`, `ffi/go/sdk`), made from a node's answers.
+//!
+//! Each entry is the same byte for byte, or it is left out: an entry that one
+//! side lacks is not compared.
 
 use std::fmt::Write as _;
 
@@ -10,11 +12,11 @@ use sha2::{Digest as _, Sha256};
 use super::block::{self, Abci, Block, Results, Told, TxResult};
 use super::values::bytes_of_hex;
 
-/// How much is kept of what a failed transaction says, in bytes, as in the Go module.
+/// Bytes kept of the log of a failed transaction. The Go module keeps as many.
 const LOG: usize = 256;
 
 impl Told {
-    /// The lines of the block; else why there are none.
+    /// The lines of the block, or why there are none.
     pub(super) fn lines(&self) -> Result<Vec<String>, String> {
         let block = self
             .block
@@ -57,7 +59,8 @@ impl Told {
         )
     }
 
-    /// All that the block brings, which `begin-block` has a digest of: it is whole or not at all.
+    /// The block's inputs, which `begin-block` has a digest of. Returns an
+    /// error if one is missing.
     fn input(&self, block: &Block, digests: &[[u8; 32]], abci: Abci) -> Result<String, String> {
         let misbehavior = block.misbehavior();
         let misbehavior = misbehavior.map_err(|why| format!("the block contains {why}"))?;
@@ -86,7 +89,7 @@ impl Told {
         ))
     }
 
-    /// The parameters stand beside the input, whose digest is without them.
+    /// Adds the parameters to the input. The digest does not cover them.
     fn with_params(&self, mut input: String) -> String {
         if let Some(params) = &self.params {
             input.pop();
@@ -102,7 +105,8 @@ impl Told {
     }
 }
 
-/// Transactions and what came of them, in the order in which the application was told.
+/// Transactions and their results, in the order in which the application saw
+/// them.
 fn beside(inputs: Vec<String>, results: Vec<String>, abci: Abci) -> Vec<String> {
     if abci == Abci::Two || results.is_empty() {
         return inputs.into_iter().chain(results).collect();
@@ -117,7 +121,7 @@ fn tx_input(tx: usize, bytes: &[u8], digest: &[u8; 32]) -> String {
 }
 
 impl Results {
-    /// The result of each transaction; none of them where one cannot be read.
+    /// The result of each transaction. `None` if one cannot be read.
     fn lines(&self, txs: usize) -> Option<Vec<String>> {
         let results = self.txs.as_deref().unwrap_or_default();
         let lines = results.iter().enumerate().map(|(n, tx)| tx.line(n));
@@ -125,7 +129,7 @@ impl Results {
         lines.filter(|lines| lines.len() == txs)
     }
 
-    /// Digests of events; none of them where a result cannot be read.
+    /// Digests of events. None if a result cannot be read.
     fn events(&self, txs: usize) -> Vec<String> {
         if self.lines(txs).is_none() {
             return Vec::new();
@@ -160,7 +164,7 @@ impl TxResult {
     }
 }
 
-/// No more of a text than is kept, and no half character.
+/// The first bytes of a text, cut at a character.
 fn beginning(text: &str) -> &str {
     let end = (0..=LOG.min(text.len()))
         .rev()

@@ -1,7 +1,7 @@
-//! Lists of what a node answers: none is longer than the parts of a block are.
+//! Lists in a node's answers, with a limit of their length.
 //!
-//! Three bytes of an answer can ask for a hundred in memory, so the length of an answer
-//! alone does not bound what it takes.
+//! Three bytes of JSON can take a hundred bytes in memory. So a limit of the
+//! answer's bytes does not limit the memory.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-/// Elements of the longest list.
+/// Most elements of a list.
 const FEW: usize = 1 << 16;
 
-/// A list, or nothing.
+/// Reads a list, or null. Returns an error if the list is too long.
 pub(super) fn few<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     T: Deserialize<'de>,

@@ -1,6 +1,7 @@
-//! Evidence against validators, as CometBFT hands it over to the application.
+//! Evidence against validators, as CometBFT passes it to the application.
 //!
-//! Of a block's evidence `/block` tells everything that `RequestFinalizeBlock` has of it.
+//! `/block` has all fields that `RequestFinalizeBlock` takes from a block's
+//! evidence.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +14,7 @@ use super::list::few;
 use super::proto::Message;
 use super::values::{bytes_of_hex, signed, time};
 
-/// A piece of evidence in a block.
+/// One piece of evidence in a block.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "value")]
 enum Evidence {
@@ -83,10 +84,12 @@ struct Misbehavior {
 const DUPLICATE_VOTE: u64 = 1;
 const LIGHT_CLIENT_ATTACK: u64 = 2;
 
-/// The digest of all of it, as `ffi/go/abci` has it: `None` where there is none.
+/// Digest of all evidence, as `ffi/go/abci` computes it. `None` if there is
+/// none.
 ///
 /// # Errors
-/// In words: which of it the application was given otherwise than `/block` tells.
+/// Which evidence the application gets in another form than `/block` shows. The
+/// text is for the operator.
 pub(super) fn digest(evidence: &[Box<RawValue>]) -> Result<Option<[u8; 32]>, String> {
     let mut digests: Vec<[u8; 32]> = Vec::new();
     for piece in evidence {
@@ -131,7 +134,8 @@ impl Evidence {
 }
 
 impl PublicKey {
-    /// The application is given the key's address, not the one that stands beside it.
+    /// The address of the key. The application gets this one, not the address
+    /// beside the key.
     fn address(&self) -> Result<Vec<u8>, String> {
         let key = STANDARD.decode(&self.value).ok();
         match (self.kind.as_str(), key) {

@@ -1,4 +1,4 @@
-//! The consensus parameters that a block is executed with.
+//! The consensus parameters with which a block is executed.
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -8,8 +8,8 @@ use super::proto::Message;
 use super::values::{result, signed};
 use crate::rpc::number;
 
-/// `/consensus_params`. A member that is not known would be missing in the digest: then
-/// there is none.
+/// Answer of `/consensus_params`. Reading fails at an unknown member, because
+/// the digest would miss it.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(deserialize_with = "number")]
@@ -70,7 +70,8 @@ struct Abci {
     vote_extensions_enable_height: i64,
 }
 
-/// Their digest, as `ffi/go/abci` has it: over the digests of the five sections.
+/// Digest of the parameters, as `ffi/go/abci` computes it: over the digests of
+/// the five sections.
 pub(super) fn digest(body: &[u8], height: u64) -> Option<[u8; 32]> {
     let answer: Answer = result(body)?;
     let params = answer.consensus_params;

@@ -1,9 +1,10 @@
-//! A store's root, proved to be in an AppHash.
+//! Proves the root of a store from an AppHash.
 //!
-//! `abci_query` with `prove=true` gives two proofs: of the key in its store, which nobody
-//! needs here, and of the store's root among those of all stores. The second is a path in
-//! the tree that the SDK makes of names and roots (`ics23`'s Tendermint spec), whose top is
-//! the AppHash. A root that is not proved so is the node's mere word.
+//! `abci_query` with `prove=true` gives two proofs: of a key in its store,
+//! which is not used here, and of the store's root. The second is a path in the
+//! tree that the SDK makes of store names and roots (`ics23`, Tendermint spec).
+//! The top of that tree is the AppHash. Without this proof a root is only a
+//! claim of the node.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::proto::{Value, fields, push};
 
-/// Longest path: a tree of so many levels has more stores than any chain.
+/// Most steps of a path. A tree of so many levels has more stores than any
+/// chain.
 const LEVELS: usize = 64;
 const SHA256: u64 = 1;
 const VAR_PROTO: u64 = 1;
@@ -48,7 +50,8 @@ struct Op {
     data: String,
 }
 
-/// The root of a store in an answer of `abci_query`, if its proof leads to this AppHash.
+/// The root of a store in an answer of `abci_query`, if its proof leads to this
+/// AppHash.
 pub(super) fn root_of(body: &[u8], store: &str, app_hash: &[u8]) -> Option<Vec<u8>> {
     let envelope: Envelope = serde_json::from_slice(body).ok()?;
     let response = envelope.result.response;
@@ -77,7 +80,7 @@ fn climb(proof: &[u8], wanted: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
             _ => return None,
         }
     }
-    // A root is a SHA-256: anything longer could be an inner node of the tree.
+    // A root is a SHA-256. Something longer could be an inner node of the tree.
     if key != wanted || value.len() != 32 || path.len() > LEVELS || !is_leaf(leaf) {
         return None;
     }
@@ -94,7 +97,7 @@ fn only_bytes(message: &[u8], field: u64) -> Option<&[u8]> {
     }
 }
 
-/// The one form of leaf that the tree of stores has.
+/// Whether a leaf has the one form that the tree of stores uses.
 fn is_leaf(leaf: &[u8]) -> bool {
     let Some(fields) = fields(leaf) else {
         return false;
@@ -120,7 +123,8 @@ fn hash_of_leaf(key: &[u8], value: &[u8]) -> Vec<u8> {
     Sha256::digest(leaf).to_vec()
 }
 
-/// One level up: `prefix`, the child, `suffix`. One of the two holds the other child.
+/// One step up: the hash of `prefix`, the child, `suffix`. Either prefix or
+/// suffix holds the other child.
 fn inner(step: &[u8], child: &[u8]) -> Option<Vec<u8>> {
     let (mut hash, mut prefix, mut suffix): (u64, &[u8], &[u8]) = (0, &[], &[]);
     for (field, value) in fields(step)? {

@@ -6,10 +6,11 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Fields of the longest message that is read: a step of a proof is one.
+/// Most fields of a message that is read. Each step of a proof is a field.
 const FIELDS: usize = 256;
 
-/// The fields of a message, in order; `None` where its bytes are none, or are more.
+/// The fields of a message, in order. `None` if the bytes are no message or
+/// have more fields.
 pub(super) fn fields(mut rest: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -50,7 +51,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A message that is written. Zero and nothing are left out, as proto3 does.
+/// A message to write. Leaves out zeroes and empty fields, as proto3 does.
 #[derive(Default)]
 pub(super) struct Message(pub(super) Vec<u8>);
 
@@ -70,7 +71,7 @@ impl Message {
         }
     }
 
-    /// A message in a message, which is written though it is empty.
+    /// Writes a message in a message, also if it is empty.
     pub(super) fn message(&mut self, field: u64, value: &[u8]) -> &mut Message {
         push(&mut self.0, field << 3 | 2);
         push(&mut self.0, value.len() as u64);

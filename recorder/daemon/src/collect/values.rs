@@ -5,13 +5,13 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A time as RFC 3339 has it.
+/// Reads a time in RFC 3339.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map_err(D::Error::custom)
 }
 
-/// `"-1"` or `-1`.
+/// Reads `"-1"` or `-1`.
 pub(super) fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -25,7 +25,7 @@ pub(super) fn signed<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error
     }
 }
 
-/// Reads the result of an answer.
+/// Reads the `result` of an answer.
 pub(super) fn result<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
@@ -36,7 +36,7 @@ pub(super) fn result<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_str(envelope.result.get()).ok()
 }
 
-/// Bytes of hex digits; `None` where it is no hex.
+/// Bytes of hex digits. `None` if the text is no hex.
 pub(super) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     let digit = |byte: u8| (byte as char).to_digit(16);

@@ -1,4 +1,4 @@
-//! `haltbox collect`: what a node tells of a height, as a box.
+//! `haltbox collect`: writes what a node answered about a height as a box.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,42 +18,43 @@ use haltbox_recorder::blackbox::{self, Published};
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::folder_of;
 
-/// Who answers.
+/// Where answers come from.
 pub enum From {
-    /// A node.
+    /// A node, asked by RPC.
     Rpc(Endpoint),
     /// Lines of `haltbox cat --stream evidence`.
     Answers(Vec<u8>),
 }
 
-/// Whom to ask about what.
+/// What to collect, and from where.
 pub struct Options {
-    /// The node, or what it answered before.
+    /// The node, or its answers of an earlier time.
     pub from: From,
     /// The height that was executed.
     pub height: u64,
-    /// Folder that the box goes to.
+    /// The folder for the box.
     pub out: PathBuf,
-    /// Names of stores beside those that are known.
+    /// Names of stores to ask for beside [`STORES`](super::STORES).
     pub stores: Vec<String>,
 }
 
-/// A box, and what is not in it.
+/// The written box, and what it lacks.
 pub struct Collected {
-    /// The file.
+    /// Path of the box.
     pub path: PathBuf,
-    /// Sentences: what it tells.
+    /// What the box has, one phrase each.
     pub tells: Vec<String>,
-    /// Sentences: what the node did not tell.
+    /// What the node did not answer, one phrase each.
     pub lacks: Vec<String>,
-    /// It tells the block, its results and its AppHash.
+    /// Whether the box has the block, its results and its AppHash.
     pub whole: bool,
 }
 
 /// Asks a node, and writes a box.
 ///
 /// # Errors
-/// In words: the node told nothing of the block, or there is no room.
+/// The node did not return the block, or the box cannot be written. The text is
+/// for the operator.
 pub fn collect(options: &Options) -> Result<Collected, String> {
     check_names(&options.stores)?;
     let mut asker = match &options.from {
@@ -81,7 +82,7 @@ pub fn collect(options: &Options) -> Result<Collected, String> {
     })
 }
 
-/// A name stands in a path of the node's.
+/// Checks the names, because they become a part of a URL.
 fn check_names(stores: &[String]) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let sound = |name: &&String| !name.is_empty() && name.chars().all(allowed);
@@ -138,7 +139,8 @@ fn write(
     }
 }
 
-/// No HASH is of lines that nobody recorded: the name says `incomplete`.
+/// Identity of the box. Its name says `incomplete`: a HASH is only for recorded
+/// lines.
 fn identity(options: &Options, told: &Told, asker: &Asker) -> Result<Identity, String> {
     let name = BoxName {
         height: options.height,

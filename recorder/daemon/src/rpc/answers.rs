@@ -1,8 +1,8 @@
-//! CometBFT's answers, versions 0.34 to 1.0, as far as they matter here.
+//! CometBFT's answers, versions 0.34 to 1.0, as far as they are needed.
 //!
-//! 64-bit numbers are strings and smaller ones are numbers, hashes are upper-case
-//! hex, the application's is base64: each is taken in either form. Members that
-//! are not named here are skipped without being kept.
+//! 64-bit numbers are strings, smaller ones are numbers. Hashes are upper-case
+//! hex, the application's hash is base64. Each is accepted in either form.
+//! Members that are not named here are skipped.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,16 +10,16 @@ use haltbox_format::AppHash;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-/// What a body says.
+/// The content of a body.
 pub(super) enum Answer<T> {
-    /// What was asked for.
+    /// The result.
     Told(T),
     /// The node's own error.
     Refused,
 }
 
 /// Reads `{"result": ...}`, `{"error": ...}`, or the bare result that gateways
-/// in front of a node give.
+/// in front of a node return.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Answer<T>, serde_json::Error> {
     let envelope: Envelope<T> = serde_json::from_slice(body)?;
     match (envelope.error, envelope.result) {
@@ -38,14 +38,14 @@ struct Envelope<T> {
     error: Option<Refusal>,
 }
 
-/// An error of JSON-RPC, told from other objects by its code.
+/// An error of JSON-RPC. Its code tells it from other objects.
 #[derive(Deserialize)]
 struct Refusal {
     #[serde(rename = "code")]
     _code: IgnoredAny,
 }
 
-/// `/status`.
+/// Answer of `/status`.
 #[derive(Deserialize)]
 pub(super) struct Status {
     pub(super) node_info: NodeInfo,
@@ -63,13 +63,14 @@ pub(super) struct SyncInfo {
     #[serde(deserialize_with = "number")]
     pub(super) latest_block_height: u64,
     pub(super) latest_block_hash: AppHash,
-    /// In header `latest_block_height`.
+    /// The AppHash in the header of `latest_block_height`: the one of the
+    /// height before.
     pub(super) latest_app_hash: AppHash,
     #[serde(default)]
     pub(super) catching_up: bool,
 }
 
-/// `/abci_info`.
+/// Answer of `/abci_info`.
 #[derive(Deserialize)]
 pub(super) struct AbciInfo {
     pub(super) response: Application,
@@ -84,7 +85,7 @@ pub(super) struct Application {
     pub(super) last_block_app_hash: Option<AppHash>,
 }
 
-/// `/commit`.
+/// Answer of `/commit`.
 #[derive(Deserialize)]
 pub(super) struct Commit {
     pub(super) signed_header: SignedHeader,
@@ -95,7 +96,7 @@ pub(super) struct SignedHeader {
     pub(super) header: Header,
 }
 
-/// A block's header.
+/// Header of a block.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) chain_id: String,
@@ -110,7 +111,7 @@ pub(super) struct BlockId {
     pub(super) hash: AppHash,
 }
 
-/// `/dump_consensus_state`.
+/// Answer of `/dump_consensus_state`.
 #[derive(Deserialize)]
 pub(super) struct ConsensusState {
     pub(super) round_state: RoundState,
@@ -122,7 +123,7 @@ pub(super) struct RoundState {
     pub(super) height: u64,
     #[serde(deserialize_with = "number")]
     pub(super) round: u64,
-    /// None was received in this round.
+    /// Absent if the node received no proposal in this round.
     #[serde(default)]
     pub(super) proposal_block: Option<Block>,
 }
@@ -132,7 +133,7 @@ pub(super) struct Block {
     pub(super) header: Header,
 }
 
-/// `"12"` or `12`.
+/// Reads `"12"` or `12`.
 pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -146,8 +147,8 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error
     }
 }
 
-/// Base64 as Go writes bytes; 64 hex digits are also valid base64, of a length
-/// that no AppHash of 32 bytes has.
+/// Reads base64 as Go writes bytes, or hex. 64 hex digits are valid base64 too,
+/// but of 48 bytes, which no AppHash has.
 fn base64_or_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AppHash>, D::Error> {
     let Some(text) = Option::<String>::deserialize(from)? else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Asking one node over HTTP, with bounds on time and size.
+//! Asks one node over HTTP, within limits of time and size.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,25 +13,26 @@ use ureq::http::uri::Authority;
 
 use super::answers::{self, Answer};
 
-/// For a connection, and for the head of an answer.
+/// Longest wait for a connection, and for the head of an answer.
 const CONNECT: Duration = Duration::from_secs(2);
-/// For a whole request.
+/// Longest wait for a whole answer.
 const WHOLE: Duration = Duration::from_secs(5);
-/// Largest answer that is read of a call whose answer carries a block ...
+/// Most bytes of an answer to [`CONSENSUS_STATE`], which contains a block ...
 const LARGEST: u64 = 8 << 20;
-/// ... and of any other: every peer may send one at the same time.
+/// ... and of any other answer. Every peer may send one at the same time.
 const LARGE: u64 = 1 << 20;
-/// The call whose answer carries a block.
+/// The call whose answer contains a block.
 pub(super) const CONSENSUS_STATE: &str = "dump_consensus_state";
-/// CometBFT closes a connection that was idle for 10 s.
+/// CometBFT closes a connection after 10 s without a request. This is shorter.
 const IDLE: Duration = Duration::from_secs(8);
-/// A part of a path that is shorter is a name, and may stand anywhere.
+/// Length from which a part of a path may be a key. Shorter parts are names,
+/// and can be anywhere in a text.
 const KEY: usize = 12;
-/// Shown of what others chose.
+/// Most characters shown of foreign text.
 const SHOWN: usize = 160;
 
-/// Where a node's RPC is. Shown without credentials and without a path, which
-/// can hold a key.
+/// Address of a node's RPC. Its text has neither credentials nor the path,
+/// which can contain a key.
 #[derive(Clone)]
 pub struct Endpoint {
     base: String,
@@ -40,17 +41,17 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether both are the same place.
+    /// Whether both have the same address.
     pub(super) fn is_at(&self, other: &Endpoint) -> bool {
         self.base.eq_ignore_ascii_case(&other.base)
     }
 
-    /// Where to ask. Its path can hold a key: never shown.
+    /// The URL. Never show it, because its path can contain a key.
     pub fn url(&self) -> &str {
         &self.base
     }
 
-    /// Text without the parts of the path that can be keys.
+    /// Replaces the parts of the path that may be keys in a text.
     fn hide(&self, mut text: Vec<u8>) -> Vec<u8> {
         let path = self.base.strip_prefix(&self.shown).unwrap_or_default();
         for key in path.split('/').filter(|part| part.len() >= KEY) {
@@ -62,7 +63,8 @@ impl Endpoint {
         text
     }
 
-    /// The value of the header `Authorization`, if the URL had credentials. Never shown.
+    /// The value of the header `Authorization`, if the URL had credentials.
+    /// Never show it.
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
@@ -74,7 +76,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// As it is shown: what is secret must not get out by way of a debug line.
+/// As `Display`, so that no debug output has the secrets.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({self})")
@@ -90,7 +92,7 @@ impl FromStr for Endpoint {
             .split_once("://")
             .ok_or_else(|| format!("the URL has no scheme; {expected}"))?;
         let scheme = match scheme {
-            // How CometBFT's own configuration writes rpc.laddr.
+            // CometBFT's own configuration has `tcp` in rpc.laddr.
             "http" | "tcp" => "http",
             "https" => "https",
             other => return Err(format!("the scheme {other:?} is not known; {expected}")),
@@ -121,7 +123,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// What stands behind the host is a port, or nothing.
+/// Whether the host is followed by a port, or by nothing.
 fn is_port(authority: &Authority) -> bool {
     let behind = authority.as_str().strip_prefix(authority.host());
     behind.is_some_and(|text| text.is_empty() || authority.port_u16().is_some())
@@ -130,13 +132,13 @@ fn is_port(authority: &Authority) -> bool {
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// The node was not reached, or what came is no answer.
+    /// The node was not reached, or its answer is not understood.
     NoAnswer(String),
-    /// The node answered that it will not tell: a height it has not, or no more.
+    /// The node refused: it does not have the height, or no longer.
     Refused,
 }
 
-/// One node that is asked.
+/// An HTTP client for one node.
 pub(crate) struct Client {
     agent: ureq::Agent,
     endpoint: Endpoint,
@@ -147,8 +149,9 @@ impl Client {
         Client::of(endpoint, WHOLE, CONNECT, 3)
     }
 
-    /// The same, with so much time for a whole request, and for the head of its answer. What
-    /// it gets is kept and shown to others, so nobody can send it elsewhere.
+    /// A client that waits `whole` for an answer and `head` for its head. It
+    /// follows no redirects: the answers are kept and shown to others, so
+    /// nobody may send it to another server.
     pub(crate) fn patient(endpoint: Endpoint, whole: Duration, head: Duration) -> Client {
         Client::of(endpoint, whole, head, 0)
     }
@@ -160,9 +163,10 @@ impl Client {
             .timeout_recv_response(Some(head))
             .max_idle_age(IDLE)
             .max_redirects(redirects)
-            // The node's own errors come with status 500 and a body that says what.
+            // The node's own errors have status 500, and a body that says what
+            // is wrong.
             .http_status_as_error(false)
-            // A node beside the recorder is not asked through a proxy.
+            // Do not ask a node beside the recorder through a proxy.
             .proxy(None)
             .user_agent(concat!("haltbox/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -172,7 +176,7 @@ impl Client {
         }
     }
 
-    /// Asks; `call` is a path with its arguments.
+    /// Asks. `call` is a path with its arguments.
     pub(super) fn get<T: DeserializeOwned>(&self, call: &str) -> Result<T, Trouble> {
         let (status, body) = self.fetch(call).map_err(|error| no_answer(call, &error))?;
         match answers::parse(&body) {
@@ -185,8 +189,8 @@ impl Client {
         }
     }
 
-    /// The body of an answer of at most so many bytes, as it came, but for what of the URL is
-    /// secret; else why there is none. Only JSON is one.
+    /// The body of an answer as it came, but without the secrets of the URL. At
+    /// most `limit` bytes, and only JSON. Otherwise says why not.
     pub(crate) fn raw(&self, call: &str, limit: u64) -> Result<Vec<u8>, String> {
         let answer = self.fetch_within(call, limit);
         let (status, body) = answer.map_err(|error| {

@@ -1,4 +1,4 @@
-//! What the nodes' words mean for the blocks that are recorded.
+//! Weighs the nodes' answers against the recorded blocks.
 //!
 //! ```text
 //! own header H+1 has this node's AppHash(H)          H is confirmed
@@ -13,8 +13,8 @@
 //! no answer, whatever the cause                      nothing
 //! ```
 //!
-//! Only a block that was executed to its end, and whose AppHash on this node is
-//! known, is compared. Blocks the network agreed with are not called back.
+//! Only a block is compared that was executed to its end and whose AppHash on
+//! this node is known. Blocks that the network agreed with are not reopened.
 
 use std::collections::BTreeMap;
 
@@ -26,27 +26,27 @@ use haltbox_model::{Event, Mismatch, Weight};
 use super::Options;
 use super::poll::{By, Said, What};
 
-/// Heights of which something is remembered.
+/// Heights that are remembered.
 const REMEMBERED: usize = 64;
-/// Heights that peers are asked about at once.
+/// Most heights that peers are asked about at once.
 const WANTED: usize = 4;
 
-/// What the recorder has to do.
+/// What the recorder must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Tell the operator, and nothing else.
     Say(String),
-    /// Take an event, of which these words tell.
+    /// Take an event. The text, if any, is for the operator.
     Tell(Event, Option<String>),
-    /// What an earlier event told still stands: it lasts, and counts no more.
+    /// An earlier event continues. It lasts, and is no further sighting.
     Still(Event),
 }
 
-/// What was told so far, and by whom.
+/// The answers so far, by node.
 pub(super) struct Witnesses {
     own: Own,
     peers: Vec<Peer>,
-    /// The verdict of the peers on an attempt that was last acted upon.
+    /// The last verdict of the peers on each attempt that led to an outcome.
     verdicts: BTreeMap<(u64, u32), Verdict>,
 }
 
@@ -54,20 +54,20 @@ pub(super) struct Witnesses {
 struct Own {
     name: String,
     chain: Option<String>,
-    /// Hashes of its newest blocks.
+    /// Hashes of its newest blocks, by height.
     blocks: BTreeMap<u64, AppHash>,
-    /// Executed height and decided AppHash of its newest header, not weighed yet.
+    /// Executed height and decided AppHash of its newest header, until weighed.
     header: Option<(u64, AppHash)>,
-    /// The application's state, not weighed yet.
+    /// Height and AppHash of its application, until weighed.
     application: Option<(u64, AppHash)>,
     proposal: Option<Proposal>,
-    /// Proposals that were told of, and against which attempt.
+    /// Proposals that were reported, each with the attempt it is about.
     told: Vec<(u32, Proposal)>,
-    /// A header that contradicts the recording, and was told of.
+    /// The header that contradicts the recording and was reported last.
     header_told: Option<(u64, AppHash)>,
-    /// It was asked and neither answered nor fell silent yet.
+    /// Whether it was asked and has not answered or become silent.
     awaited: bool,
-    /// Heights of which the node's log and its application tell differently.
+    /// Heights at which the recording and the node's application disagree.
     unsure: Vec<u64>,
 }
 
@@ -82,9 +82,9 @@ struct Peer {
     name: String,
     chain: Option<String>,
     decided: BTreeMap<u64, Decided>,
-    /// It was told that the peer cannot be compared.
+    /// Whether the operator was told that this peer cannot be compared.
     foreign_told: bool,
-    /// Something came since the last weighing.
+    /// Whether it answered since the last weighing.
     fresh: bool,
 }
 
@@ -94,14 +94,15 @@ struct Decided {
     app_hash: AppHash,
 }
 
-/// What the peers' headers say of one height.
+/// What the headers of the peers say about a height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Too few answered.
+    /// Too few peers answered.
     Nothing,
     Agreed,
     Contradicted(AppHash, Weight),
-    /// They contradict one another; this is one of their hashes that is not ours.
+    /// They contradict each other. This is one of their hashes that differs
+    /// from ours.
     Split(AppHash),
 }
 
@@ -121,13 +122,14 @@ fn tally(own: AppHash, answers: &[AppHash], configured: usize) -> Verdict {
     }
 }
 
-/// The block of a height, if it can be compared: executed to its end.
+/// The block of a height, if it was executed to its end.
 fn executed(life: &Lifecycle, height: u64) -> Option<&Block> {
     let ended = |block: &&Block| block.ended.any() || block.committed.any();
     life.subject(height).filter(ended)
 }
 
-/// The network has not agreed with it, and nothing is proved of it.
+/// Whether the network has not agreed with a block and nothing is proved about
+/// it.
 fn is_undecided(block: &Block) -> bool {
     matches!(block.state, State::Open | State::Committed | State::Pinned)
 }
@@ -165,7 +167,7 @@ impl Witnesses {
         }
     }
 
-    /// Takes what was told; gives what the operator has to hear at once.
+    /// Takes an answer. Returns what the operator must learn at once.
     pub(super) fn take(&mut self, said: Said) -> Option<Outcome> {
         let name = match said.by {
             By::Own => self.own.name.clone(),
@@ -204,7 +206,7 @@ impl Witnesses {
         heights.split_off(heights.len().saturating_sub(WANTED))
     }
 
-    /// Blocks to be compared, with this node's AppHash.
+    /// Blocks to compare, with this node's AppHash.
     fn comparable<'a>(
         &'a self,
         life: &'a Lifecycle,
@@ -218,8 +220,8 @@ impl Witnesses {
             .filter_map(|block| Some((block, block.app_hash?)))
     }
 
-    /// Nothing is compared before it is known which chain is recorded, where the
-    /// own node can tell.
+    /// Weighs the peers' headers. Waits for the own node first, because it says
+    /// which chain is recorded.
     fn weigh_peers(&mut self, life: &Lifecycle) -> Vec<Outcome> {
         if self.own.awaited || !self.peers.iter().any(|peer| peer.fresh) {
             return Vec::new();
@@ -246,7 +248,8 @@ impl Witnesses {
         weighed.collect()
     }
 
-    /// What the peers that can be compared say of a height, and their names.
+    /// The AppHash of a height by each peer that can be compared, with its
+    /// name.
     fn answers(&self, height: u64) -> Vec<(&str, AppHash)> {
         let peers = self
             .peers
@@ -257,7 +260,7 @@ impl Witnesses {
             .collect()
     }
 
-    /// The chain that is recorded: the own node's, else the one all peers name.
+    /// The recorded chain: the own node's, or the one that all peers name.
     fn chain(&self) -> Option<&str> {
         if let Some(chain) = &self.own.chain {
             return Some(chain);
@@ -267,7 +270,7 @@ impl Witnesses {
         chains.all(|chain| chain == first).then_some(first)
     }
 
-    /// Why a peer cannot be compared, if it cannot.
+    /// Why a peer cannot be compared. `None` if it can.
     fn foreign(&self, peer: &Peer) -> Option<String> {
         let named = peer.chain.as_deref()?;
         let Some(chain) = self.chain() else {
@@ -301,7 +304,8 @@ impl Witnesses {
     }
 }
 
-/// What a verdict of the peers brings about, if it is news or lasts.
+/// What follows from a verdict of the peers. `None` if it is neither new nor a
+/// lasting contradiction.
 fn outcome_of(
     block: &Block,
     own: AppHash,
@@ -399,7 +403,7 @@ impl Own {
     fn weigh(&mut self, life: &Lifecycle) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         outcomes.extend(self.weigh_application(life));
-        // What was just told of a block stands in `life` at the next call.
+        // An event about a block changes `life` only before the next call.
         if outcomes.is_empty() {
             outcomes.extend(self.weigh_header(life));
             outcomes.extend(self.weigh_proposal(life));
@@ -407,7 +411,8 @@ impl Own {
         outcomes
     }
 
-    /// This node's own AppHash. Kept until the recording comes to that height.
+    /// Weighs this node's own AppHash. Keeps it until the recording reaches
+    /// that height.
     fn weigh_application(&mut self, life: &Lifecycle) -> Option<Outcome> {
         let (height, found) = self.application?;
         let block = executed(life, height)?;

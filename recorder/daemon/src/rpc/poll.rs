@@ -1,5 +1,5 @@
-//! Asking nodes in turn, each in a thread of its own: a slow one holds up
-//! neither the recorder nor the others.
+//! Asks each node in its own thread. A slow node slows neither the recorder nor
+//! the other nodes.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,28 +11,29 @@ use super::Options;
 use super::answers::{AbciInfo, Commit, ConsensusState, Status};
 use super::client::{CONSENSUS_STATE, Client, Endpoint, Trouble, shown};
 
-/// Polls in a row without an answer before a node counts as silent: one that is
-/// busy for a moment is no news.
+/// Polls in a row without an answer before a node counts as silent. A node that
+/// is busy for a moment is not worth a report.
 const SILENT_AFTER: u32 = 3;
-/// Longest pause between questions to a silent node.
+/// Longest pause between two questions to a silent node.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Polls without another height after which a height stands still.
+/// Polls with the same height after which it makes no progress.
 const STANDS_STILL: u64 = 5;
-/// A peer's chain id is asked for again this often.
+/// Time between two questions for a peer's chain id.
 const GREET_EVERY: Duration = Duration::from_secs(30);
-/// What is told and not taken yet; then the asking waits, not the recorder.
+/// Most answers that wait for the recorder. If there are more, the asking
+/// threads wait.
 const BACKLOG: usize = 64;
 
-/// Who told something.
+/// Which node answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum By {
     /// The recorder's own node.
     Own,
-    /// A trusted peer, by its place in the options.
+    /// A trusted peer, by its index in the options.
     Peer(usize),
 }
 
-/// Something told.
+/// An answer, and the node it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) by: By,
@@ -41,31 +42,31 @@ pub(super) struct Said {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// It answers, for the first time or again.
+    /// The node answers, for the first time or again.
     Answers,
-    /// It does not answer any more.
+    /// The node does not answer any more. The text says why.
     Silent(String),
-    /// The chain it is of.
+    /// Id of the node's chain.
     Chain(String),
-    /// The newest block in its store.
+    /// The newest block in the node's store.
     Head {
         height: u64,
         block: AppHash,
-        /// In its header: of the height before.
+        /// AppHash in its header: the one of the height before.
         app_hash: AppHash,
     },
-    /// The application's own state.
+    /// State of the node's application.
     Application { height: u64, app_hash: AppHash },
-    /// The decided header behind an executed height.
+    /// The decided header that follows an executed height.
     Decided {
         /// Height that was executed.
         height: u64,
         chain: String,
-        /// The block of that height.
+        /// Hash of the block of that height.
         block: AppHash,
         app_hash: AppHash,
     },
-    /// A proposal behind an executed height that stands still.
+    /// A proposal that follows an executed height without progress.
     Proposed {
         /// Height that was executed.
         height: u64,
@@ -74,7 +75,7 @@ pub(super) enum What {
     },
 }
 
-/// The threads that ask.
+/// The asking threads.
 pub(super) struct Pollers {
     heard: Receiver<Said>,
     wanted: Arc<Mutex<Vec<u64>>>,
@@ -107,13 +108,13 @@ impl Pollers {
         self.heard.try_iter().take(BACKLOG).collect()
     }
 
-    /// Executed heights that peers are to be asked about.
+    /// Sets the executed heights that peers are asked about.
     pub(super) fn want(&self, heights: Vec<u64>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = heights;
     }
 }
 
-/// What one poll came to.
+/// The result of one poll.
 #[derive(Default)]
 struct Polled {
     told: Vec<What>,
@@ -121,7 +122,7 @@ struct Polled {
 }
 
 impl Polled {
-    /// Keeps an answer; a refusal is no trouble, and no answer either.
+    /// Keeps an answer. A refusal is neither an answer nor trouble.
     fn take<T>(&mut self, answer: Result<T, Trouble>) -> Option<T> {
         match answer {
             Ok(told) => Some(told),
@@ -144,7 +145,7 @@ fn start(
     let client = Client::new(endpoint.clone());
     let asking = move || {
         let mut reach = Reach::default();
-        // The receiver is gone when the recorder ends.
+        // The receiver is dropped when the recorder ends.
         while say_all(by, &mut reach, poll(&client), &sender) {
             std::thread::sleep(reach.pause(every));
         }
@@ -159,7 +160,7 @@ fn say_all(by: By, reach: &mut Reach, polled: Polled, sender: &SyncSender<Said>)
     all.all(|what| sender.send(Said { by, what }).is_ok())
 }
 
-/// Whether a node answers, told once per change.
+/// Whether a node answers. Reports each change once.
 #[derive(Default)]
 struct Reach {
     failures: u32,
@@ -190,14 +191,14 @@ impl Reach {
     }
 }
 
-/// What the recorder's own node is asked.
+/// The questions to the recorder's own node.
 #[derive(Default)]
 struct OwnNode {
-    /// The height the application told of last.
+    /// The last height of the application.
     application: u64,
     height: u64,
-    /// Polls for which the height stood, and the next one at which the
-    /// consensus state is asked for.
+    /// Polls for which the height has not changed, and the count at which the
+    /// consensus state is asked for next.
     stood: u64,
     ask_at: u64,
 }
@@ -250,7 +251,7 @@ impl OwnNode {
         self.stood >= self.ask_at
     }
 
-    /// The longer it stands, the longer until the next question.
+    /// Sets the next question. The longer the height stands, the later it is.
     fn rest(&mut self) {
         self.ask_at = self.stood + 1 + self.stood / 10;
     }
@@ -271,7 +272,7 @@ impl OwnNode {
     }
 }
 
-/// What a trusted peer is asked.
+/// The questions to a trusted peer.
 struct Peer {
     wanted: Arc<Mutex<Vec<u64>>>,
     greeted: Option<Instant>,
@@ -302,7 +303,7 @@ impl Peer {
         polled
     }
 
-    /// Nothing is compared of a peer whose chain is not known.
+    /// Asks for the peer's chain. A peer without a known chain is not compared.
     fn greet(&mut self, client: &Client, polled: &mut Polled) {
         if self.greeted.is_some_and(|at| at.elapsed() < GREET_EVERY) {
             return;
@@ -314,8 +315,8 @@ impl Peer {
             .extend(status.map(|status| What::Chain(shown(&status.node_info.network))));
     }
 
-    /// Asks for the header behind an executed height: a height it has not yet,
-    /// or no more, is refused.
+    /// Asks for the header that follows an executed height. The peer refuses if
+    /// it does not have that height yet, or no longer.
     fn ask(client: &Client, height: u64, polled: &mut Polled) {
         let next = height.saturating_add(1);
         let commit = polled.take(client.get::<Commit>(&format!("commit?height={next}")));

@@ -7,7 +7,7 @@ use haltbox_format::mark::Position;
 
 use super::*;
 
-/// A recorder's blocks, and the nodes that tell of them.
+/// A recorder's blocks, and nodes that answer about them.
 struct Scene {
     life: Lifecycle,
     witnesses: Witnesses,
@@ -98,7 +98,7 @@ impl Scene {
         self.say(By::Peer(peer), what);
     }
 
-    /// `VERB NUMBER WORD...`: see the rows.
+    /// A step `VERB NUMBER WORD...`. The rows show the verbs.
     fn step(&mut self, step: &str) {
         let words: Vec<&str> = step.split(' ').collect();
         let word = |n: usize| words.get(n).copied().unwrap_or("");
@@ -156,8 +156,8 @@ impl Scene {
     }
 }
 
-/// Whether the own node is asked, how many peers, what happens, what follows,
-/// and the state of height 7.
+/// Name, whether the own node is asked, number of peers, steps, outcomes, and
+/// the state of height 7.
 type Row = (&'static str, bool, usize, &'static str, &'static str, State);
 
 const ROWS: [Row; 24] = [
