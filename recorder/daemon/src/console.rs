@@ -1,4 +1,4 @@
-//! What this process prints. Everything foreign in it is made visible first.
+//! What this process prints. Foreign text is made visible first.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use haltbox_model::outside::{self, visible, visible_json};
 use haltbox_recorder::voice::{Speaker, Voice};
 
-/// Standard error, for the recorder's library to speak through.
+/// Standard error, as the library's voice.
 struct StandardError;
 
 impl Voice for StandardError {
@@ -19,17 +19,18 @@ impl Voice for StandardError {
     }
 }
 
-/// The voice of a program.
+/// A voice that prints on standard error.
 pub fn voice() -> Speaker {
     Arc::new(StandardError)
 }
 
-/// Says a sentence to the operator.
+/// Prints a sentence for the operator on standard error.
 pub fn say(text: &str) {
     tell(&format!("haltbox: {text}\n"));
 }
 
-/// Prints text on standard error. Where that is closed nobody listens.
+/// Prints text on standard error. Ignores errors, because a closed output has
+/// no reader.
 pub fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
 }
@@ -37,7 +38,8 @@ pub fn tell(text: &str) {
 /// Prints an answer on standard output.
 ///
 /// # Errors
-/// In words. A closed pipe is none: whoever closed it has seen enough.
+/// Standard output cannot be written. A closed pipe is no error, because its
+/// reader has seen enough.
 pub fn print(text: &str) -> Result<(), String> {
     answer(&visible(text))
 }

@@ -63,8 +63,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Help, or what is wrong with the arguments: names that others chose may be among
-/// them.
+/// Prints help, or what is wrong with the arguments. They may have text of
+/// others, so control characters are made visible.
 fn refused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();

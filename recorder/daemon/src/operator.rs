@@ -1,4 +1,5 @@
-//! What the operator asks, sees and is told.
+//! What the operator asks, and the answers: status, doctor, guard, metrics, the
+//! control socket.
 
 pub mod attached;
 mod block_folder;

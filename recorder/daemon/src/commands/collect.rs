@@ -30,7 +30,6 @@ pub(crate) struct CollectArgs {
     store: Vec<String>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
     let from = match (args.rpc, &args.answers) {
         (Some(node), _) => collect::From::Rpc(node),
@@ -53,7 +52,7 @@ pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::from(u8::from(!collected.whole)))
 }
 
-/// No box has more of them.
+/// Most bytes of answers that are read. No box has more.
 const ANSWERS: u64 = 256 << 20;
 
 fn answers_of(file: &Path) -> Result<Vec<u8>, String> {

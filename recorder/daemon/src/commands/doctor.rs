@@ -26,7 +26,6 @@ pub(crate) struct DoctorArgs {
     profile: Option<String>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
     let dir = match (&args.dir, &args.try_log) {
         (_, Some(log)) => return show_log(log, args.profile.as_deref()),

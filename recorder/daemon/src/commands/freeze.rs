@@ -1,4 +1,4 @@
-//! `haltbox freeze`: by the recorder that is at work, else out of the ring alone.
+//! `haltbox freeze`: asks the running recorder, or reads the ring alone.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,19 +36,18 @@ pub(crate) struct FreezeArgs {
     profile: Option<String>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
     let ring = RecorderDir::ring_meant(&args.source);
     let dir = RecorderDir::of_ring(&ring);
     let folder = dir.path();
-    // The recorder works in another folder than this command.
+    // The recorder has another working folder than this command.
     let boxes = args.boxes.as_deref().map(std::path::absolute).transpose();
     let boxes = boxes.map_err(|error| format!("--boxes: {error}"))?;
     let request = Request::Freeze {
         height: args.height,
         boxes: boxes.clone(),
     };
-    // A recorder answers for the ring it writes, not for one set aside.
+    // A recorder answers for the ring that it writes, not for a renamed one.
     let in_use = RecorderDir::is_ring(&ring);
     if in_use && args.profile.is_some() && answers(folder) {
         return Err(format!(
@@ -77,7 +76,7 @@ fn answers(folder: &Path) -> bool {
     !matches!(hello, Ok(None))
 }
 
-/// No recorder is at work: the ring is read, and nothing is written but the box.
+/// Freezes without a recorder. Reads the ring, and writes only the box.
 fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
     let file = std::fs::File::open(ring)
         .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
@@ -108,8 +107,9 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// The rules that the ring was recorded by name its blocks: others would give
-/// names that no other node has.
+/// The profile for a ring without a recorder. Refuses one whose rules differ
+/// from the recorded ones: it would give the blocks names that no other node
+/// has.
 fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<Profile, String> {
     let Some(asked) = &args.profile else {
         return of_ring(ring, history);

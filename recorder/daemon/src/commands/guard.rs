@@ -21,7 +21,8 @@ pub(crate) struct GuardArgs {
     release: Option<u64>,
 }
 
-/// What it prints counts for nothing: a closed output must not keep a node down.
+/// Runs the command. Ignores errors of printing: a closed output must not keep
+/// a node down.
 pub(super) fn run(args: &GuardArgs) -> Result<ExitCode, String> {
     if let Some(height) = args.release {
         console::print(&guard::release(&args.dir, height)?)?;

@@ -8,8 +8,8 @@ use haltbox_model::ShowPath;
 
 use crate::Cli;
 
-/// One page for each command that this program does. The page of `haltbox`
-/// itself is the reader's, which knows all of them.
+/// Writes a page for each command of this program. The reader writes the page
+/// of `haltbox` itself, because it knows all commands.
 pub(super) fn run(folder: &Path) -> Result<ExitCode, String> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();

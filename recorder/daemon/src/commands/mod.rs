@@ -1,4 +1,4 @@
-//! The commands: one file each, with its arguments and what it does.
+//! The commands: one file each, with its arguments and its work.
 
 pub(crate) mod collect;
 pub(crate) mod doctor;
@@ -17,7 +17,7 @@ use haltbox_model::{Profile, ShowPath};
 
 use crate::Command;
 
-/// Runs a command; gives the exit code, or what went wrong in words.
+/// Runs a command. Returns the exit code, or the error in words.
 pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
     match command {
         Command::Record(args) => record::run(&args),
@@ -31,8 +31,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
     }
 }
 
-/// What is told of boxes is read elsewhere: in other shells, by the command of
-/// `--on-freeze`.
+/// Makes a path absolute. Messages name it, and people use it in other shells
+/// and in the command of `--on-freeze`.
 fn absolute(path: &Path) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{}: {error}", path.shown()))
 }

@@ -14,7 +14,7 @@ use super::recording_options::RecordingArgs;
 use super::{absolute, load_profile};
 use crate::Cli;
 
-/// Options of a recorder that reads sources and writes its ring itself.
+/// Options that an attached recorder does not have, because it writes no ring.
 const ATTACHED_HAS_NO: [&str; 8] = [
     "dir",
     "slog",
@@ -62,7 +62,6 @@ pub(crate) struct RecordArgs {
     recording: RecordingArgs,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, String> {
     check_attached(args);
     match (&args.attach, &args.dir) {
@@ -72,7 +71,8 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, String> {
     }
 }
 
-/// An attached recorder follows a log and asks nodes only if it is told to.
+/// Refuses options that an attached recorder cannot use without a log or a node
+/// to ask.
 fn check_attached(args: &RecordArgs) {
     let asks = args.recording.rpc.is_some() || !args.recording.peer_rpc.is_empty();
     let hears = args.node_log.is_some() || args.journal.is_some() || asks;
@@ -141,7 +141,8 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A unit's name, and no pattern: that would let others' lines in.
+/// Reads a unit's name. Refuses a pattern, because it would let lines of other
+/// units in.
 fn parse_unit(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     let sound = !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed);

@@ -1,4 +1,4 @@
-//! How to record, wherever entries come from: what `record` and `run` have in common.
+//! Options that `record` and `run` share.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use haltbox_recorder::box_budget::Budget;
 use haltbox_recorder::size::parse_size;
 use haltbox_recorder::triggers::Policy;
 
-/// Sightings that freeze a block by default.
+/// Sightings of a mismatch that freeze a block, by default.
 const ROUNDS: u32 = 8;
-/// Seconds between two questions by default.
+/// Seconds between two questions to one node, by default.
 const RPC_SECONDS: u64 = 2;
 
 /// How to record, wherever entries come from.

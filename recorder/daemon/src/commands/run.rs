@@ -39,9 +39,8 @@ pub(crate) struct RunArgs {
     command: Vec<OsString>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, String> {
-    // Told here, not by a recorder that ends while the node runs.
+    // Check these here: a recorder that ends over them leaves the node running.
     load_profile(args.recording.profile())?;
     args.recording.rpc()?;
     let options = haltbox_daemon::run::Options {
@@ -55,10 +54,10 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, String> {
     haltbox_daemon::run::run(&options).map(ExitCode::from)
 }
 
-/// Options of `run` that are not the recorder's, or are given to it anew.
+/// Options of `run` that the recorder does not get, or gets with another value.
 const OF_WRAPPER: [&str; 3] = ["--dir=", "--backlog=", "--wait-seconds="];
 
-/// The options of `run` that are the recorder's too, as they were given.
+/// The options that go on to the recorder, as they were given.
 fn handed_on(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
     let mut arguments = arguments.take_while(|argument| argument != "--");

@@ -26,7 +26,6 @@ pub(crate) struct StatusArgs {
     max_block_age: Option<u64>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, String> {
     let judging = Judging {
         max_block_age: args.max_block_age.map(Duration::from_secs),

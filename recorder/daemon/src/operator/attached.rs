@@ -1,4 +1,4 @@
-//! Who stands beside a ring that its host writes, as the operator sees it.
+//! The recorder attached to a host's ring, for the status.
 
 use std::path::Path;
 
@@ -11,28 +11,29 @@ use crate::operator::source_state::SourceState;
 use haltbox_recorder::attached;
 use haltbox_recorder::clock;
 
-/// A `haltbox record --attach`, now or before.
+/// A `haltbox record --attach` that is or was attached.
 #[derive(Debug, Serialize)]
 pub struct Attached {
-    /// It is at work.
+    /// Whether it is running.
     pub alive: bool,
-    /// It ended in order.
+    /// Whether it ended in order.
     pub closed: bool,
-    /// Its process.
+    /// Its process id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// When it last wrote down what it was told, UTC, RFC 3339.
+    /// When it last saved its state: UTC, RFC 3339.
     pub last: String,
-    /// The node's log, if it follows that.
+    /// The node's log, if it follows one.
     pub sources: Vec<SourceState>,
-    /// Nodes that it asks by RPC.
+    /// The nodes that it asks by RPC.
     pub asks: Vec<String>,
     #[serde(skip)]
     pub(crate) notes: Vec<Noted>,
 }
 
 impl Attached {
-    /// Who stands or stood beside a ring.
+    /// The recorder that is or was attached to a ring, from the state that it
+    /// saved.
     pub(crate) fn of(ring: &Path, told: &Told, profile: Option<&Profile>) -> Attached {
         let is_read = profile.is_none_or(|profile| profile.node.is_some());
         let sources = told.source.iter().map(|mark| SourceState {
@@ -50,13 +51,13 @@ impl Attached {
         }
     }
 
-    /// Something tells it of this node's AppHash and the network's.
+    /// Whether a source of it reports this node's AppHash and the network's.
     pub(crate) fn hears(&self) -> bool {
         let node = |source: &SourceState| source.stream == Stream::Node.name() && source.is_read;
         self.alive && (self.sources.iter().any(node) || !self.asks.is_empty())
     }
 
-    /// What it follows, in words.
+    /// The sources that it follows, in words.
     pub(crate) fn follows(&self) -> String {
         let paths = self.sources.iter().map(|source| source.path.as_str());
         let all: Vec<&str> = paths.chain(self.asks.iter().map(String::as_str)).collect();
@@ -72,7 +73,7 @@ impl Attached {
         pid.unwrap_or_default()
     }
 
-    /// One line of the status.
+    /// Its line of the status.
     pub(crate) fn text(&self) -> String {
         let state = match (self.alive, self.closed) {
             (true, _) => "running",

@@ -1,4 +1,4 @@
-//! A folder that is a source: a file for each block.
+//! A folder with a file for each block, as a source.
 
 use std::fs;
 use std::io;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use haltbox_model::block_files::BlockFileName;
 
-/// Its files, in the order in which they were begun.
+/// The block files of a folder, in the order in which they were begun.
 ///
 /// # Errors
-/// It cannot be read.
+/// The folder cannot be read.
 pub(crate) fn files(folder: &Path) -> io::Result<Vec<(BlockFileName, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -22,8 +22,8 @@ pub(crate) fn files(folder: &Path) -> io::Result<Vec<(BlockFileName, PathBuf)>> 
     Ok(files)
 }
 
-/// Bytes of the files that were begun behind this one; nobody counts them by their
-/// entries, they are compressed.
+/// Bytes of the files behind the one named `name`. Counts bytes and not
+/// entries, because the files are compressed.
 pub(crate) fn unread_behind(folder: &Path, name: &str) -> Option<u64> {
     let read = BlockFileName::read(name)?;
     let files = files(folder).ok()?;

@@ -1,32 +1,31 @@
-//! Callers of a socket: their requests are read without waiting for any of them.
+//! Reads the requests of a socket's callers without waiting for any of them.
 //!
-//! A caller that sends slowly, nothing, or without an end costs a place among a
-//! few and some bytes, until its time is over. Nobody else waits for it.
+//! A caller that sends slowly, or nothing, or without end costs one of a few
+//! places and some bytes until its time is over. No other caller waits for it.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Bytes read of one caller before the others have their turn.
+/// Bytes read from one caller before the next one has its turn.
 const CHUNK: usize = 8 << 10;
 
-/// What callers may take.
+/// Limits for callers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How many may be connected without having sent a whole request.
+    /// Most callers that are connected without a whole request.
     pub(crate) callers: usize,
-    /// Longest request.
+    /// Most bytes of a request.
     pub(crate) bytes: usize,
-    /// For a whole request, from the connection on.
+    /// Time for a whole request, from the connection on.
     pub(crate) patience: Duration,
 }
 
-/// What was heard of a caller so far.
+/// The bytes of a caller so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard<'a> {
-    /// Its bytes.
     pub(crate) bytes: &'a [u8],
-    /// No more will be read: the caller has sent all, or too much.
+    /// Whether no more will be read: the caller sent everything, or too much.
     pub(crate) is_all: bool,
 }
 
@@ -36,7 +35,7 @@ struct Caller<S> {
     heard: Vec<u8>,
 }
 
-/// Callers whose requests are not whole yet, in the order they came.
+/// Callers without a whole request, in the order in which they came.
 pub(crate) struct Callers<S> {
     limits: Limits,
     callers: Vec<Caller<S>>,
@@ -50,9 +49,12 @@ impl<S: Read + AsFd> Callers<S> {
         }
     }
 
-    /// Takes what `accept` gives until it gives none, at most as many as may be
-    /// connected: whoever calls again and again must not hold the others up.
-    /// The streams must not block. The oldest caller makes room for the newest.
+    /// Takes callers from `accept` until it returns `None`. Their streams must
+    /// be non-blocking.
+    ///
+    /// One call takes at most as many as may be connected, so that a caller
+    /// that connects again and again does not stop the loop. If there is no
+    /// place, the oldest caller is disconnected.
     pub(crate) fn admit(&mut self, mut accept: impl FnMut() -> Option<S>) {
         for _ in 0..self.limits.callers {
             let Some(stream) = accept() else { return };
@@ -67,8 +69,8 @@ impl<S: Read + AsFd> Callers<S> {
         }
     }
 
-    /// Reads what has come. Gives the requests that `parse` finds whole, with
-    /// their callers, and lets go of callers whose time is over.
+    /// Reads from all callers. Returns the requests that `parse` finds whole,
+    /// with their streams. Disconnects callers whose time is over.
     pub(crate) fn requests<R>(&mut self, parse: impl Fn(Heard<'_>) -> Option<R>) -> Vec<(R, S)> {
         let now = Instant::now();
         let mut whole = Vec::new();
@@ -89,17 +91,17 @@ impl<S: Read + AsFd> Callers<S> {
         whole
     }
 
-    /// What to wait on.
+    /// Descriptors to wait on.
     pub(crate) fn wait_on(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.callers.iter().map(|caller| caller.stream.as_fd())
     }
 
-    /// When the next caller's time is over.
+    /// When the time of the next caller is over.
     pub(crate) fn next_end(&self) -> Option<Instant> {
         self.callers.iter().map(|caller| caller.until).min()
     }
 
-    /// Lets go of all of them.
+    /// Disconnects all of them.
     pub(crate) fn clear(&mut self) {
         self.callers.clear();
     }

@@ -1,23 +1,24 @@
-//! One thing that needs the operator, and is no block.
+//! A concern: something other than a block that needs the operator.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// How a recorder's state is judged.
+/// How to judge a recorder's state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judging {
-    /// How old the last block may be; by default the larger of a minute and ten of the
-    /// chain's own intervals.
+    /// Greatest age of the last block. `None` takes a minute, or ten of the
+    /// chain's own intervals if that is longer.
     pub max_block_age: Option<Duration>,
-    /// Whether the recorder answers, if the caller knows; else it is asked.
+    /// Whether the recorder answers, if the caller knows. `None` asks the
+    /// recorder.
     pub answers: Option<bool>,
 }
 
-/// One thing that needs attention, and is no block.
+/// Something other than a block that needs the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Concern {
-    /// The kind, in a word. docs/json.md lists them.
+    /// The kind, in one word. docs/json.md lists them.
     pub word: &'static str,
     /// What was found.
     pub what: String,

@@ -1,6 +1,8 @@
-//! What keeps a recorder from being of use at a halt, beside blocks that need
-//! attention. `haltbox status` says that nothing needs attention only if all that
-//! is asked here has a good answer.
+//! Finds what would keep a recorder from helping at a halt, beside blocks that
+//! need attention.
+//!
+//! `haltbox status` says that nothing needs attention only if this finds
+//! nothing.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,17 +29,18 @@ use haltbox_recorder::not_understood;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::size::human_bytes;
 
-/// No chain is slow before its last block is so old ...
+/// The last block is too old only if it is older than this ...
 const SLOW_MS: u64 = 60_000;
-/// ... and before it is so many times the chain's own interval.
+/// ... and older than this many of the chain's own intervals.
 const INTERVALS: u64 = 10;
-/// Losses of so long ago are history.
+/// Age of a loss after which it is no longer reported.
 const LOSS_IS_NEWS_MS: u64 = 600_000;
-/// A file that is empty for so long is one that nobody writes.
+/// How long a file must be empty before nobody seems to write it.
 const EMPTY: Duration = Duration::from_secs(120);
-/// More than this of a source unread: the recorder does not keep up.
+/// Unread bytes of a source above which the recorder is too slow.
 pub(crate) const LAGGING: u64 = 64 << 20;
-/// Two looks at one clock, and what its daemon corrects.
+/// Largest difference between two looks at one clock, with the corrections of
+/// its daemon.
 pub(crate) const CLOCK_SLACK_MS: u64 = 60_000;
 
 fn concern(word: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Concern {
@@ -48,14 +51,14 @@ fn concern(word: &'static str, what: impl Into<String>, mend: impl Into<String>)
     }
 }
 
-/// How old the last block of a chain may be: a minute, or ten times the median
+/// Greatest age of a chain's last block: a minute, or ten times the median
 /// interval of its newest blocks if that is longer.
 pub(crate) fn max_block_age(history: &History) -> Duration {
     let interval = history.pace.interval_ms().unwrap_or(0);
     Duration::from_millis(SLOW_MS.max(interval.saturating_mul(INTERVALS)))
 }
 
-/// All of them, the worst first.
+/// All concerns, the worst first.
 pub(crate) fn of(status: &Status, history: &History, judging: &Judging) -> Vec<Concern> {
     let now = clock::now_ms();
     let mut found = Vec::new();
@@ -105,7 +108,8 @@ fn recording(status: &Status) -> Option<Concern> {
     Some(concern("not-recording", what, mend))
 }
 
-/// A lock is held by a process that hangs or was stopped, too.
+/// Finds a recorder that holds the ring's lock and does not answer, because it
+/// hangs or is suspended.
 fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
     if !status.recording {
         return None;
@@ -140,7 +144,7 @@ fn answering(status: &Status, known: Option<bool>) -> Option<Concern> {
     }
 }
 
-/// What is recorded looks well, and is another node's.
+/// A recorder runs and looks healthy, but it records another node.
 fn not_recorded(pid: u32) -> Concern {
     let what = format!(
         "a node started by haltbox run is not recorded: the recorder that is running here \
@@ -152,12 +156,13 @@ fn not_recorded(pid: u32) -> Concern {
 
 fn is_stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name of the program, in brackets, may hold anything.
+    // The program's name is in brackets and can contain anything.
     let state = stat.rsplit_once(')').map(|(_, behind)| behind.trim_start());
     state.is_some_and(|state| state.starts_with(['T', 't']))
 }
 
-/// Who stands beside a host's ring, and whether anything tells of its AppHash.
+/// Finds an attached recorder that is gone, and a ring whose AppHash nobody
+/// reports.
 fn attached(status: &Status) -> Option<Concern> {
     let attached = status.attached.as_ref().filter(|_| status.is_linked());
     let stopped =
@@ -207,8 +212,8 @@ fn sources(status: &Status) -> Vec<Concern> {
     read.filter_map(concern).collect()
 }
 
-/// Where a path of a source leads to, if that can be told: one that is relative
-/// counts from the recorder's folder.
+/// The path of a source, if it can be found. A relative path starts at the
+/// working folder of the process `pid`.
 pub(crate) fn place_of(source: &SourceState, pid: Option<u32>) -> Option<PathBuf> {
     let path = Path::new(&source.path);
     if source.path == "-" || source.path.starts_with(SCHEME) {
@@ -221,8 +226,9 @@ pub(crate) fn place_of(source: &SourceState, pid: Option<u32>) -> Option<PathBuf
     Some(folder.join(path))
 }
 
-/// What the recorder itself cannot read: this process may have other rights, and
-/// a file that was rotated is not at the path any more.
+/// A source that the recorder itself cannot read. Its own report counts,
+/// because this process may have other rights, and a rotated file has another
+/// path.
 fn told_unread(source: &SourceState) -> Option<Concern> {
     let unread = source.trouble.as_ref()?;
     let (stream, path, why) = (&source.stream, &source.path, &unread.why);
@@ -256,7 +262,7 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
         let error = std::io::Error::other("it is a folder");
         return Some(unreadable(stream, &place, &error));
     }
-    // Opening a FIFO would make this process one that reads it.
+    // Opening a FIFO would make this process its reader.
     if !found.is_file() {
         return None;
     }
@@ -273,7 +279,7 @@ fn source_concern(source: &SourceState, pid: Option<u32>) -> Option<Concern> {
     unread(source, &path)
 }
 
-/// It was not written to for a while.
+/// Whether nothing was written to it for a while.
 fn is_quiet(found: &fs::Metadata) -> bool {
     let since = found.modified().ok();
     let since = since.and_then(|at| SystemTime::now().duration_since(at).ok());
@@ -291,7 +297,7 @@ fn unread(source: &SourceState, path: &str) -> Option<Concern> {
     ))
 }
 
-/// A folder in which the node writes a file for each block.
+/// Checks a folder into which the node writes a file for each block.
 fn folder_concern(source: &SourceState, place: &Path, found: &fs::Metadata) -> Option<Concern> {
     let (stream, path) = (&source.stream, place.shown().to_string());
     match block_folder::files(place) {
@@ -350,8 +356,8 @@ fn blocks(status: &Status) -> Option<Concern> {
     })
 }
 
-/// What the last recorder noted of the slog. Blocks that the node's log tells of do
-/// not make it readable.
+/// The last recorder noted that it understands nothing in the slog. Blocks from
+/// the node's log do not make the slog readable.
 fn slog_unread(history: &History) -> Option<Concern> {
     let since = history.sessions.last().map_or(0, |(at, _)| at.time_ms);
     let notes = history.notes.iter().rev();
@@ -371,7 +377,7 @@ fn slog_unread(history: &History) -> Option<Concern> {
     })
 }
 
-/// What the recorder noted of the node's log, and no block since that it read.
+/// The recorder's notes about the node's log since the last block.
 fn told(status: &Status, history: &History) -> Vec<Concern> {
     let since = status.last_block_ms.unwrap_or(0);
     let attached = status.attached.iter();
@@ -405,7 +411,8 @@ fn told(status: &Status, history: &History) -> Vec<Concern> {
     unread.into_iter().chain(trouble).collect()
 }
 
-/// Whatever counts from the last mark would look fresh for ever.
+/// Finds a last mark in the future. Every age that counts from it would stay
+/// fresh.
 fn clock_set_back(status: &Status, now: u64) -> Option<Concern> {
     (status.last_mark_ms > now + CLOCK_SLACK_MS).then(|| {
         let what = format!(
@@ -416,7 +423,8 @@ fn clock_set_back(status: &Status, now: u64) -> Option<Concern> {
     })
 }
 
-/// Room of the folder's disk, that of the reserve, and what a box can take.
+/// Free bytes of the folder's disk, bytes of the reserve, and bytes that a box
+/// can need.
 pub(crate) struct Room {
     pub(crate) free: u64,
     pub(crate) kept: u64,
@@ -477,7 +485,8 @@ fn losses(history: &History, now: u64) -> Option<Concern> {
     ))
 }
 
-/// Somebody archives, and yet heights went out of the ring that it has not.
+/// Finds heights that the ring overwrote before the archive had them, while
+/// somebody archives.
 fn archive_behind(status: &Status) -> Option<Concern> {
     let folder = RecorderDir::at(status.folder()).archive();
     let newest = status.archived?;

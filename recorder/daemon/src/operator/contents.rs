@@ -1,5 +1,5 @@
-//! What stands in a file that a recorder follows: whose blocks, read by which
-//! profile.
+//! Finds what is in a file that a recorder follows, and which profile reads
+//! blocks in it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,12 +10,12 @@ use crate::sources::followed::inflated;
 use haltbox_format::Stream;
 use haltbox_model::{Event, NodeLog, Profile};
 
-/// Bytes of a file's end that are looked at: some blocks of a busy chain.
+/// Bytes of a file's end that are read: some blocks of a busy chain.
 const LOOKED_AT: u64 = 16 << 20;
-/// Files of a folder that are looked at: the newest may have no line yet.
+/// Files of a folder that are read. The newest may have no line yet.
 const NEWEST: usize = 3;
-/// The builtin profiles that know blocks, those first that have more rules: a program
-/// that runs others for several chains before the one that it runs.
+/// Builtin profiles that know blocks, the ones with more rules first. So a
+/// program that runs others for several chains comes before those.
 const BUILTIN: [&str; 8] = [
     "agoric",
     "cosmos",
@@ -27,30 +27,31 @@ const BUILTIN: [&str; 8] = [
     "op-geth",
 ];
 
-/// What reads blocks in a file.
+/// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Contents {
-    /// Nothing stands in it yet.
+    /// The file is empty.
     Nothing,
-    /// The profile in force does, as the stream that it was given for.
+    /// The recorder's profile reads blocks in it, as the stream that it was
+    /// given for.
     AsGiven,
-    /// Lines that are kept: the profile in force looks for no blocks in them.
+    /// The recorder's profile keeps its lines without looking for blocks.
     Kept,
-    /// It is the other stream's.
+    /// It is a file of the other stream.
     OtherStream,
-    /// Another profile does.
+    /// Another profile reads blocks in it.
     OtherProfile(&'static str),
-    /// Nothing that is known.
+    /// No known profile reads blocks in it.
     NoBlocks {
-        /// Lines that were looked at.
+        /// Lines that were read.
         lines: usize,
     },
 }
 
-/// Looks at the end of a file.
+/// Reads the end of a file.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Contents> {
     let bytes = end_of(path)?;
     if bytes.iter().all(|byte| *byte == 0) {
@@ -89,8 +90,8 @@ pub(crate) fn of(path: &Path, given: Stream, profile: &Profile) -> io::Result<Co
     })
 }
 
-/// Looks into the newest file of a folder with a file for each block in which
-/// something stands; `None` if there is none.
+/// Reads the newest file of a folder with a file for each block. Skips empty
+/// ones. `None` if all are.
 pub(crate) fn of_folder(folder: &Path, given: Stream, profile: &Profile) -> Option<Contents> {
     let files = block_folder::files(folder).ok()?;
     let newest = files.iter().rev().take(NEWEST);
@@ -110,7 +111,7 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Some line tells of a block's begin, end or commit.
+/// Whether some line begins, ends or commits a block.
 fn has_blocks(profile: &Profile, stream: Stream, bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     match (stream, &profile.slog, &profile.node) {

@@ -1,4 +1,4 @@
-//! Asking a running recorder: a socket in its folder, one JSON line each way.
+//! The control socket in a recorder's folder: one JSON line each way.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -17,67 +17,70 @@ use crate::operator::callers::{Callers, Heard, Limits};
 
 /// The socket's name in the recorder's folder.
 pub const SOCKET: &str = "control";
-/// Longest reply that is read.
+/// Most bytes of a reply.
 const LONGEST: usize = 64 << 10;
-/// What callers may take of the recorder's loop, which never waits for them.
+/// Limits for callers. The recorder's loop never waits for them.
 const LIMITS: Limits = Limits {
     callers: 16,
     bytes: 64 << 10,
     patience: Duration::from_secs(2),
 };
-/// In which a recorder at work answers anything but a freeze. Its loop is busy for
-/// some seconds at most, while it reads the last words of a node that ended.
+/// Time in which a running recorder answers everything but a freeze. Its loop
+/// is busy for some seconds at most, while it reads the last lines of a node
+/// that ended.
 pub const ALIVE: Duration = Duration::from_secs(10);
-/// How often a recorder that writes a box is asked whether it lives.
+/// Time between two checks that a recorder lives while it writes a box.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// Before a queue that is full is tried again.
+/// Pause before connecting again to a socket whose queue is full.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// What is asked.
+/// A request to a running recorder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Request {
-    /// Freeze a height, by default the one an operator means.
+    /// Freeze a height, or the block that an operator most likely wants.
     Freeze {
         /// The height.
         height: Option<u64>,
-        /// Another folder for the box.
+        /// Another folder for the box than the recorder's.
         boxes: Option<PathBuf>,
     },
-    /// Whether a recorder is there.
+    /// Ask whether a recorder is there.
     Hello,
-    /// What the recorder that is there records.
+    /// Ask what the recorder records.
     Who {
-        /// What somebody else is to record who has to wait for its end.
+        /// The arguments of another recorder that waits for the end of this
+        /// one.
         waiting: Option<Vec<String>>,
     },
-    /// The node's process ended; whoever started it saw how.
+    /// Say that the node's process ended.
     NodeEnded {
-        /// In words.
+        /// How it ended, in words.
         how: String,
     },
 }
 
-/// What is answered.
+/// A reply of a recorder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
-    /// The text for the operator.
+    /// It is done. The text is for the operator.
     Done(String),
-    /// Why not.
+    /// It failed. The text says why.
     Failed(String),
-    /// Who is there.
+    /// What the recorder records.
     AtWork {
         /// The recorder's process.
         pid: u32,
-        /// What it records, and how: its arguments.
+        /// Its arguments.
         arguments: Vec<String>,
-        /// A node is at work whose recorder waits until this one ends.
+        /// Whether another node is running whose recorder waits until this one
+        /// ends.
         unrecorded: bool,
     },
 }
 
-/// The recorder's end.
+/// The recorder's side of the socket.
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
@@ -85,8 +88,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens in `folder`. The caller holds the ring's lock, so that a socket
-    /// found there is one that a dead recorder left.
+    /// Listens in `folder`. The caller holds the ring's lock, so a socket that
+    /// exists was left by a dead recorder, and is removed.
     pub fn listen(folder: &Path) -> io::Result<Control> {
         let path = folder.join(SOCKET);
         match std::fs::remove_file(&path) {
@@ -102,12 +105,12 @@ impl Control {
         })
     }
 
-    /// What to wait on.
+    /// Descriptors to wait on.
     pub fn wait_on(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         std::iter::once(self.listener.as_fd()).chain(self.callers.wait_on())
     }
 
-    /// The requests that are whole by now, and whom to answer. Never waits.
+    /// The whole requests so far, and the streams to answer on. Never waits.
     pub fn requests(&mut self) -> Vec<(Request, UnixStream)> {
         self.callers.admit(|| accept(&self.listener).ok());
         let whole = self.callers.requests(read_line).into_iter();
@@ -117,8 +120,8 @@ impl Control {
     }
 }
 
-/// Binds a socket that nobody but its owner could use at any time: Linux gives the
-/// name in the file system the mode that the socket has.
+/// Binds a socket that nobody but its owner can ever use. Linux takes the mode
+/// of the name in the file system from the socket, so it is set before.
 fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let made = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -134,7 +137,7 @@ fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// A line, or all that a caller sent without an end of line.
+/// The first line, or everything if the caller sent no newline.
 fn read_line(heard: Heard<'_>) -> Option<Vec<u8>> {
     let end = heard.bytes.iter().position(|byte| *byte == b'\n');
     let end = end.or(heard.is_all.then_some(heard.bytes.len()))?;
@@ -158,8 +161,8 @@ impl Drop for Control {
     }
 }
 
-/// Sends a reply, which fits what the system keeps of an empty connection: a
-/// caller that is gone or does not read does not matter.
+/// Sends a reply. It fits into the buffer of an empty connection, so this does
+/// not wait. Errors are ignored: the caller is gone.
 pub fn answer(mut stream: &UnixStream, reply: &Reply) {
     if let Ok(mut line) = serde_json::to_vec(reply) {
         line.push(b'\n');
@@ -167,12 +170,11 @@ pub fn answer(mut stream: &UnixStream, reply: &Reply) {
     }
 }
 
-/// Asks the recorder that works in `folder`, and waits as long as it takes to
-/// write a box: while it does, it is asked whether it lives. `None` if none listens
-/// there.
+/// Asks the recorder in `folder`, and waits as long as it takes to write a box.
+/// Asks in between whether the recorder lives. `None` if no recorder listens.
 ///
 /// # Errors
-/// It does not answer, or not in a way that is understood.
+/// The recorder does not answer, or the answer is not understood.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Option<Reply>> {
     if ask_within(folder, &Request::Hello, Some(ALIVE))?.is_none() {
         return Ok(None);
@@ -189,10 +191,10 @@ pub fn ask(folder: &Path, request: &Request) -> io::Result<Option<Reply>> {
     }
 }
 
-/// Asks, and waits no longer than this for the whole answer.
+/// As [`ask`], but waits no longer than `patience` for the whole answer.
 ///
 /// # Errors
-/// It does not answer in time, or not in a way that is understood.
+/// The recorder does not answer in time, or the answer is not understood.
 pub fn ask_within(
     folder: &Path,
     request: &Request,
@@ -208,14 +210,14 @@ pub fn ask_within(
     call.reply(until).map(Some)
 }
 
-/// A request that was sent, and what came of the reply.
+/// A request that was sent, and the bytes of the reply so far.
 struct Call {
     stream: UnixStream,
     heard: Vec<u8>,
 }
 
 impl Call {
-    /// `None` if nobody listens there.
+    /// Connects and sends the request. `None` if nobody listens.
     fn make(folder: &Path, request: &Request, until: Instant) -> io::Result<Option<Call>> {
         let stream = match through(folder, |path| connect_until(path, until)) {
             Ok(stream) => stream,
@@ -232,7 +234,7 @@ impl Call {
         Ok(Some(Call { stream, heard }))
     }
 
-    /// Reads the reply, all of it by `until`.
+    /// Reads the whole reply until `until`.
     fn reply(&mut self, until: Instant) -> io::Result<Reply> {
         let mut chunk = [0; 4096];
         while !self.heard.contains(&b'\n') {
@@ -248,7 +250,8 @@ impl Call {
     }
 }
 
-/// The time that is left; none is an error, as it is for a socket.
+/// The time that is left. None left is an error, because a socket takes no
+/// timeout of zero.
 fn left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     (!left.is_zero()).then_some(left).ok_or_else(too_late)
@@ -266,8 +269,8 @@ fn in_time(error: io::Error) -> io::Error {
     }
 }
 
-/// A recorder that hangs has a full queue after some callers, and connecting
-/// would wait for it without an end.
+/// Connects until `until`. The queue of a recorder that hangs fills up, and a
+/// blocking connect would then wait without end.
 fn connect_until(path: &Path, until: Instant) -> io::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -285,8 +288,8 @@ fn connect_until(path: &Path, until: Instant) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Names the socket through an open folder: the path of a socket may have only
-/// 108 bytes, the path of a folder many more.
+/// Names the socket through its open folder. A socket's path can have only 108
+/// bytes, and the path of a folder many more.
 fn through<T>(folder: &Path, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let open = std::fs::File::open(folder)?;
     call(&PathBuf::from(format!(

@@ -1,4 +1,5 @@
-//! `haltbox doctor`: what keeps a recorder from helping at a halt, one line each.
+//! `haltbox doctor`: what would keep a recorder from helping at a halt, one
+//! line each.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,24 +24,25 @@ use haltbox_recorder::ring::file::file_system_name;
 use haltbox_recorder::ring_profile::of_ring;
 use haltbox_recorder::size::human_bytes;
 
-/// 2026-01-01: a clock before that was never set.
+/// 2026-01-01. An earlier time means that the clock was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;
-/// What a recorder takes beside its ring: buffers, the archive's thread.
+/// Memory of a recorder beside its ring: buffers, and the archive's thread.
 const WORKING_MEMORY: u64 = 64 << 20;
 
-/// A source that got nothing for so long is not wired, or the node is down.
+/// A source without a new byte for this long is not connected, or the node is
+/// down.
 const SILENT: Duration = Duration::from_secs(120);
 
-/// One thing that was looked at.
+/// One thing that was examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It is as it should be.
+    /// It is right.
     Good(String),
-    /// What is wrong, and how to mend it.
+    /// It is wrong.
     Wrong {
-        /// What.
+        /// What was found.
         what: String,
-        /// How.
+        /// The next step.
         mend: String,
     },
 }
@@ -52,10 +54,10 @@ fn wrong(what: impl Into<String>, mend: impl Into<String>) -> Finding {
     }
 }
 
-/// Looks at a recorder's folder.
+/// Examines a recorder's folder.
 ///
 /// # Errors
-/// There is no ring that can be read; the text says what to do.
+/// No ring can be read. The text says what to do.
 pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
     let status = inspect::look(dir)
         .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.shown()))?;
@@ -85,7 +87,7 @@ fn recording(status: &Status) -> Finding {
     }
 }
 
-/// What `haltbox status` has to say beside what is looked at here more closely.
+/// The concerns of `haltbox status` that are not examined more closely here.
 fn concerns(status: &Status) -> Vec<Finding> {
     let told = |concern: &&Concern| {
         matches!(
@@ -108,7 +110,8 @@ fn concerns(status: &Status) -> Vec<Finding> {
         .collect()
 }
 
-/// Who stands beside a host's ring; that nobody does is a concern of its own.
+/// The attached recorder and its sources. A missing one is a concern of its
+/// own.
 fn attached(status: &Status) -> Vec<Finding> {
     let attached = status.attached.as_ref();
     let Some(attached) = attached.filter(|attached| status.is_linked() && attached.alive) else {
@@ -123,7 +126,8 @@ fn attached(status: &Status) -> Vec<Finding> {
         .collect()
 }
 
-/// Operators reset or replace the node's data folder.
+/// The folder must not be under the node's data folder, which operators reset
+/// or replace.
 fn place(dir: &Path) -> Finding {
     let full = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let under_data = full
@@ -172,7 +176,7 @@ fn file_system(dir: &Path) -> Finding {
     }
 }
 
-/// Marks and names of files carry the time; what others wait for is told by it.
+/// Checks the clock: marks and file names have the time, and others compare it.
 fn time(status: &Status, now: u64) -> Finding {
     let now_text = clock::rfc3339(now);
     if now < BUILT_MS {
@@ -194,8 +198,8 @@ fn time(status: &Status, now: u64) -> Finding {
     }
 }
 
-/// On tmpfs the ring counts as the recorder's memory, and a control group that
-/// is full kills.
+/// On tmpfs the ring counts as memory of the recorder, and the kernel kills it
+/// if its control group is full.
 fn memory(dir: &Path, status: &Status) -> Option<Finding> {
     let on_tmpfs =
         file_system_name(&RecorderDir::at(dir).ring()).is_some_and(|name| name == "tmpfs");
@@ -219,7 +223,7 @@ fn memory_finding(on_tmpfs: bool, ring: u64, limit: u64) -> Option<Finding> {
     })
 }
 
-/// The least limit of a process's control group and those above it.
+/// The least memory limit of a process's control group and the groups above.
 fn memory_limit(pid: u32) -> Option<u64> {
     let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let path = group.lines().find_map(|line| line.strip_prefix("0::/"))?;
@@ -246,7 +250,8 @@ fn room(dir: &Path, status: &Status) -> Finding {
     }
 }
 
-/// What stands in the sources, against what they were given for.
+/// Compares the content of each source with the stream and the profile it was
+/// given for.
 fn contents_of(status: &Status) -> Vec<Finding> {
     let profile = match profile_of(&status.ring) {
         Ok(profile) => profile,

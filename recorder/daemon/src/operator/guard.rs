@@ -1,9 +1,10 @@
-//! `haltbox guard`: whether a node may be started again.
+//! `haltbox guard`: decides whether a node may be started again.
 //!
-//! The same build over the same block does the same again, and what it writes on the way
-//! is no evidence. So a start is refused while a box proves that this node's hash
-//! differs, nothing was agreed since, and the executable is the one of the box. All of this
-//! has to be known: a guard that is in doubt would keep a healthy node down.
+//! The same build diverges again over the same block, and overwrites evidence
+//! with what it writes on the way. So the guard refuses a start if a box proves
+//! that this node's hash differs, nothing was agreed since, and the executable
+//! is the one of the box. If one of these is not known, the node may start: a
+//! guard in doubt would keep a healthy node down.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -31,63 +32,65 @@ use haltbox_recorder::machine;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::{open_regular, owner_only};
 
-/// Beside the ring: the boxes over which the operator lets the node start.
+/// File beside the ring: the boxes that no longer keep the node from starting.
 const RELEASED: &str = "released";
-/// Boxes that are remembered there; the oldest go.
+/// Most boxes in that file. The oldest entries are removed.
 const REMEMBERED: usize = 64;
-/// The longest such file that is read.
+/// Most bytes of that file that are read.
 const LONGEST: u64 = 64 << 10;
-/// A disk that hangs must not keep a node down. systemd itself waits for 90 s.
+/// Longest wait for the disk: a disk that hangs must not keep a node down.
+/// systemd itself waits for 90 s.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The header field that `haltbox` calls the AppHash.
+/// Name of the header field AppHash.
 const APP_HASH: &str = "AppHash";
 
-/// What the guard says of a start.
+/// The guard's decision.
 pub enum Verdict {
-    /// The node may start: why, in one line.
+    /// The node may start. The text says why, in one line.
     Start(String),
-    /// It may not: a screen that says why, and how to go on.
+    /// The node may not start. The text is a screen that says why, and how to
+    /// continue.
     Refuse(String),
 }
 
-/// A box over which the guard does not let the build start that wrote it.
+/// A box that keeps the build which wrote it from starting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hold {
-    /// Height that was executed.
+    /// The height that was executed.
     pub height: u64,
     /// Name of the box.
     #[serde(rename = "box")]
     pub name: String,
-    /// SHA-256 of the node's executable, as the box tells it.
+    /// SHA-256 of the node's executable, from the box.
     pub build: Digest,
-    /// What is quoted of the box.
+    /// Text for the operator to quote.
     #[serde(skip)]
     quote: String,
     /// The header field that differs.
     #[serde(skip)]
     field: String,
-    /// Where the block begins in the ring.
+    /// Main counter at which the block begins in the ring.
     #[serde(skip)]
     from: u64,
 }
 
-/// What the ring tells of a node.
+/// What the ring says of a node.
 struct Told {
     blocks: Vec<Block>,
-    /// When the node's processes began, as far as that is known, else the recorder's: where
-    /// in the ring, and milliseconds since 1970.
+    /// Starts of the node's process, as main counter and milliseconds since
+    /// 1970. If the ring knows none, the start of the first recorder.
     starts: Vec<(u64, u64)>,
 }
 
-/// What speaks of a block that differs, and whether the guard holds over it.
+/// What the guard makes of a block that differs.
 enum Standing {
     Holds(Hold),
-    /// It does not, and why.
+    /// No start is refused over it. The text says why.
     Not(String),
 }
 
-/// Judges a start of the node whose recorder has this folder. `program`: the executable
-/// that is to be started.
+/// Decides over a start of the node whose recorder has this folder. `program`
+/// is the executable to start.
 pub fn judge(dir: &Path, program: Option<&Path>) -> Verdict {
     let (dir, program) = (dir.to_owned(), program.map(Path::to_owned));
     let (sender, verdict) = channel();
@@ -129,7 +132,8 @@ fn judge_now(dir: &Path, program: Option<PathBuf>) -> Verdict {
 }
 
 impl Told {
-    /// The executable, if it is proved to be the one of the box; else why it is not.
+    /// The executable to start, if it is proved to be the one of the box.
+    /// Otherwise says why not.
     fn is_build(&self, hold: &Hold, dir: &Path, given: Option<&Path>) -> Result<PathBuf, String> {
         let name = Outside::text(&hold.name);
         let told = || Program::path_of_folder(&folder_of(dir));
@@ -161,7 +165,9 @@ impl Told {
         }
     }
 
-    /// A box tells the file that lay there when it was written: the process may be older.
+    /// Whether the file was installed after the node of the box had started.
+    /// The box has the digest of the file at the time of the freeze, and the
+    /// process may be older.
     fn was_put_there_later(&self, hold: &Hold, program: &Path) -> io::Result<bool> {
         let changed = std::fs::metadata(program)?.ctime();
         let changed = u64::try_from(changed).unwrap_or(0).saturating_mul(1000);
@@ -171,7 +177,7 @@ impl Told {
     }
 }
 
-/// The boxes over which the guard would hold, whatever executable is to be started.
+/// The boxes that refuse a start, whichever executable is started.
 pub(crate) fn holds<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Hold> + 'a {
     standings(dir, blocks).filter_map(|standing| match standing {
         Standing::Holds(hold) => Some(hold),
@@ -179,10 +185,12 @@ pub(crate) fn holds<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Ite
     })
 }
 
-/// Lets the node start over what stands at a height; gives words for the operator.
+/// Allows starts in spite of the boxes of a height. Returns words for the
+/// operator.
 ///
 /// # Errors
-/// In words: nothing stands there, or it cannot be written down.
+/// No box of this height refuses a start, or the release cannot be saved. The
+/// text is for the operator.
 pub fn release(dir: &Path, height: u64) -> Result<String, String> {
     let folder = folder_of(dir);
     let told = told_of(dir)?;
@@ -209,7 +217,7 @@ fn nothing_to_release(height: u64, others: &[Hold]) -> String {
     format!("height {height} is no reason to refuse a start; heights that are: {others}")
 }
 
-/// What stands at each block of which this node's hash was proved to differ, the newest first.
+/// The guard's view of each diverged block, the newest first.
 fn standings<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Standing> + 'a {
     let released = released(dir);
     let diverged = blocks.iter().enumerate().rev();
@@ -223,7 +231,7 @@ fn standings<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Sta
     })
 }
 
-/// The box that holds up a start; else why none of this block does.
+/// The box that refuses a start because of a block, or why none does.
 fn standing(
     dir: &Path,
     block: &Block,
@@ -259,11 +267,13 @@ fn standing(
     })
 }
 
-/// A later block stands on this one, or it was executed again with another result.
+/// Returns an error if a later block stands on this one, or if it was executed
+/// again with another result.
 fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
     let height = block.of.height;
-    // A proposal is executed at most one height ahead of what was decided: what begins above
-    // that stands on a block that was committed, though nothing may tell of that any more.
+    // A node executes a proposal at most one height above the last decided
+    // block. So a block that begins higher stands on a committed one, even if
+    // nothing else says so.
     let went_on = |b: &&Block| {
         let done = b.committed.any() || b.state == State::Confirmed;
         b.of.height > height && done || b.of.height > height.saturating_add(1)
@@ -300,7 +310,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
     Manifest::read(&file).map_err(|error| error.to_string())
 }
 
-/// What the ring of this folder tells.
+/// Reads the ring of a folder.
 fn told_of(dir: &Path) -> Result<Told, String> {
     let ring = RecorderDir::ring_meant(dir);
     let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
@@ -334,14 +344,14 @@ fn starts_of(history: &History) -> Vec<(u64, u64)> {
     }
 }
 
-/// The recorder's folder, also where its ring was named.
+/// The recorder's folder, also if the operator named the ring.
 fn folder_of(dir: &Path) -> PathBuf {
     let ring = RecorderDir::ring_meant(dir);
     let parent = ring.parent().filter(|p| !p.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Names of boxes over which the operator lets the node start.
+/// Names of the boxes that no longer refuse a start.
 fn released(dir: &Path) -> io::Result<Vec<String>> {
     let path = dir.join(RELEASED);
     let file = match open_regular::open(&path) {
@@ -359,7 +369,8 @@ fn released(dir: &Path) -> io::Result<Vec<String>> {
     Ok(lines.lines().filter_map(name).collect())
 }
 
-/// Writes down that these boxes hold up no start, so that it outlives a power cut.
+/// Saves that these boxes no longer refuse a start, so that it outlives a power
+/// cut.
 fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
     let path = dir.join(RELEASED);
     let known = match open_regular::read(&path) {
@@ -380,7 +391,7 @@ fn short(digest: &Digest) -> String {
 }
 
 impl Hold {
-    /// What `haltbox status` and `doctor` say of it.
+    /// The sentence for `haltbox status` and `doctor`.
     pub(crate) fn sentence(&self) -> String {
         format!(
             "haltbox guard refuses to start the build {} because of {}",
@@ -389,7 +400,7 @@ impl Hold {
         )
     }
 
-    /// How to go on, for those.
+    /// The next step for `haltbox status` and `doctor`.
     pub(crate) fn mend(&self) -> String {
         format!(
             "copy the box, then start a new build or run: haltbox guard DIR --release {}",
@@ -452,7 +463,7 @@ mod tests {
         life.apply(&mark, from);
     }
 
-    /// A block that is executed and committed, with a result.
+    /// Executes and commits a block with a result.
     fn executed(life: &mut Lifecycle, of: Attempt, digit: u8) {
         begun(life, of);
         let (by, from) = (Stream::Node, Position::default());
@@ -476,10 +487,10 @@ mod tests {
         life.apply(&mark, Position::default());
     }
 
-    /// Whether a node that diverged at height 7 has agreed since with what came then.
+    /// Whether a node that diverged at height 7 counts as agreed after `then`.
     fn agreed(field: &str, then: impl FnOnce(&mut Lifecycle)) -> bool {
         let mut life = Lifecycle::default();
-        // Of another course, which was rolled back.
+        // A block of a course that was rolled back.
         executed(&mut life, at(9, 1), 1);
         executed(&mut life, at(7, 1), 1);
         diverged(&mut life, at(7, 1), field);
@@ -502,7 +513,7 @@ mod tests {
                 "the same again"
             );
             assert!(agreed(field, |life| executed(life, at(7, 2), 2)));
-            // A proposal may be executed one height ahead, and none above.
+            // A proposal may be executed one height ahead, but not higher.
             assert!(!agreed(field, |life| begun(life, at(8, 1))));
             assert!(agreed(field, |life| begun(life, at(9, 2))));
             assert!(agreed(field, |life| executed(life, at(8, 1), 3)));

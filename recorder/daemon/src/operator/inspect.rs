@@ -1,4 +1,4 @@
-//! Looks at a ring, and judges what it finds, for `haltbox status`.
+//! Reads a ring and judges what it finds, for `haltbox status`.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -31,7 +31,7 @@ use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
 
-/// Looks at a ring, which may be written meanwhile.
+/// Reads a ring. It may be written at the same time.
 ///
 /// # Errors
 /// There is no ring that can be read.
@@ -39,7 +39,7 @@ pub fn look(path: &Path) -> Result<Status, String> {
     judge(path, &Judging::default())
 }
 
-/// Looks at a ring, and judges what it finds in this way.
+/// Reads a ring, and judges it as asked.
 ///
 /// # Errors
 /// There is no ring that can be read.
@@ -56,14 +56,14 @@ pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
     Ok(status)
 }
 
-/// What was read of a ring.
+/// The content of a ring.
 struct Found {
     file: File,
     view: RingView,
     history: History,
-    /// What is told beside it.
+    /// The state of the recorder attached to it.
     told: Option<Told>,
-    /// The ring itself tells no AppHash of its blocks.
+    /// Whether the ring alone has no AppHash of any block.
     lacks_app_hash: bool,
     profile: Option<Profile>,
 }
@@ -95,7 +95,7 @@ impl Found {
         wanted.map(|block| block.of.height)
     }
 
-    /// As it is, not judged yet.
+    /// The status before it is judged.
     fn status(
         &self,
         ring: PathBuf,
@@ -161,8 +161,8 @@ fn not_opened(error: &std::io::Error) -> String {
     }
 }
 
-/// `haltbox run` offers a slog to every node: one whose profile has no rules for it
-/// misses nothing.
+/// `haltbox run` offers a slog to every node. A node whose profile has no rules
+/// for it misses nothing.
 fn source_states(
     sources: Vec<SourceMark>,
     history: &History,
@@ -188,7 +188,8 @@ fn lost(history: &History, counts: impl Fn(&Loss) -> bool) -> u64 {
         .sum()
 }
 
-/// A box is never written to again, so its time is that of its freeze.
+/// The time of the newest box. A box is never written again, so the file's time
+/// is that of its freeze.
 fn last_frozen(dir: RecorderDir<'_>) -> Option<u64> {
     let times = dir.box_names().into_iter().filter_map(|name| {
         let found = std::fs::metadata(dir.boxes().join(name)).ok()?;
@@ -197,14 +198,14 @@ fn last_frozen(dir: RecorderDir<'_>) -> Option<u64> {
     times.max()
 }
 
-/// Blocks were committed, and the ring tells of none what AppHash it has.
+/// Whether blocks were committed, and the ring has the AppHash of none.
 fn lacks_app_hash(history: &History) -> bool {
     let blocks = || history.life.blocks().iter();
     blocks().any(|block| block.committed.any()) && blocks().all(|block| block.app_hash.is_none())
 }
 
-/// A divergence that a box holds is history once the network agreed with a
-/// later block: the node has recovered.
+/// A divergence in a box is over once the network agreed with a later block:
+/// the node has recovered.
 fn needs_attention(block: &Block, confirmed: Option<u64>) -> bool {
     let over = block.frozen.is_some() && confirmed.is_some_and(|height| height > block.of.height);
     matches!(block.state, State::Pinned | State::Diverged) && !over
@@ -226,10 +227,10 @@ fn attention(block: &Block) -> Attention {
     }
 }
 
-/// What the operator quotes beside the name, if the hashes are known.
+/// What the operator quotes after the name, if the hashes are known.
 fn hashes(block: &Block) -> String {
     let short = |hash: Option<AppHash>| hash.map_or("unknown".to_owned(), |hash| hash.short());
-    // Of another field than the AppHash the box tells both values.
+    // For another field than the AppHash, the box has both values.
     let field = block.why.as_deref().filter(|why| *why != "AppHash");
     if let (State::Diverged, Some(field), None) = (block.state, field, block.network) {
         return format!(" {field} differs");

@@ -1,9 +1,9 @@
-//! The metrics of [`crate::operator::prometheus`] over HTTP, for a scraper.
+//! Serves the metrics of [`crate::operator::prometheus`] over HTTP.
 //!
-//! A thread of its own serves them. It waits for no scraper: one that is slow
-//! costs a place among [`LIMITS`], and never touches the recorder. Looking at a
-//! ring reads all of it, so what was seen is served again for a while: however
-//! often one scrapes, looking takes a fiftieth of one core at most.
+//! It runs in its own thread and waits for no scraper. A slow scraper takes one
+//! place among [`LIMITS`], and never slows the recorder. Reading a ring's state
+//! is expensive, so one result is served for a while: however often somebody
+//! scrapes, reading takes at most a fiftieth of one core.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,32 +20,33 @@ use crate::operator::control::ALIVE;
 use crate::operator::{inspect, prometheus};
 use crate::service::Pulse;
 
-/// A look is served again at least this long ...
+/// A result is served for at least this long ...
 const FRESH: Duration = Duration::from_secs(5);
-/// ... and at least this many times as long as it took.
+/// ... and for at least this many times as long as it took to read.
 const REST: u32 = 50;
-/// A request's head comes within one packet, at once.
+/// A request's head comes at once, in one packet.
 const LIMITS: Limits = Limits {
     callers: 64,
     bytes: 8 << 10,
     patience: Duration::from_secs(2),
 };
-/// Without a descriptor to spare, accepting fails at once.
+/// Pause after accepting failed for lack of a descriptor. It would fail again
+/// at once.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(200);
-/// Members of a head that are looked at.
+/// Most headers of a request.
 const HEADERS: usize = 64;
-/// Before a port that is taken is tried again.
+/// Pause before a port that is in use is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// The text exposition format.
+/// Content type of the text exposition format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves the metrics of a recorder's folder at `address` until the process
-/// ends. A port that is taken is told, and tried again: it is no reason not to
-/// record.
+/// ends. If the port is in use, says so and tries again, because recording must
+/// not depend on it.
 ///
 /// # Errors
-/// No thread can be started.
+/// The thread cannot be started.
 pub(crate) fn start(
     address: SocketAddr,
     dir: PathBuf,
@@ -75,8 +76,8 @@ fn listen(address: SocketAddr) -> TcpListener {
         match TcpListener::bind(address) {
             Ok(listener) => {
                 let at = listener.local_addr().unwrap_or(address);
-                // Only to be waited on: a scraper that goes away between the wait
-                // and the accepting would hold up all others.
+                // A blocking accept would wait for the next scraper if this one
+                // disconnects between poll and accept.
                 let _ = listener.set_nonblocking(true);
                 say(&format!("metrics at http://{at}/metrics"));
                 return listener;
@@ -95,18 +96,19 @@ fn listen(address: SocketAddr) -> TcpListener {
     }
 }
 
-/// The last look at the ring.
+/// The last result, and how to read the next one.
 struct Look {
     dir: PathBuf,
     max_block_age: Option<Duration>,
-    /// Of the recorder: this thread does not wait until it answers.
+    /// Shows whether the recorder's loop goes on. This thread does not wait for
+    /// its answer.
     pulse: Pulse,
     seen: Option<Seen>,
 }
 
 struct Seen {
     text: Result<String, String>,
-    /// Until when it is served.
+    /// Until when the text is served.
     until: Instant,
 }
 
@@ -132,7 +134,7 @@ impl Look {
     }
 }
 
-/// One turn: whoever has sent a whole request is answered.
+/// One turn: answers every caller that sent a whole request.
 fn serve(listener: &TcpListener, callers: &mut Callers<TcpStream>, look: &mut Look) {
     wait(listener, callers);
     let mut failed = false;
@@ -148,7 +150,7 @@ fn serve(listener: &TcpListener, callers: &mut Callers<TcpStream>, look: &mut Lo
         std::thread::sleep(NO_DESCRIPTOR);
     }
     for (request, stream) in callers.requests(read_head) {
-        // A scraper that went away does not matter.
+        // An error means that the scraper is gone.
         let _ = reply(&stream, &request, || look.text());
     }
 }
@@ -159,20 +161,21 @@ fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for a scraper, for bytes of one, or for the end of one's time.
+/// Waits for a scraper, for its bytes, or for the end of a scraper's time.
 fn wait(listener: &TcpListener, callers: &Callers<TcpStream>) {
     let all = std::iter::once(listener.as_fd()).chain(callers.wait_on());
     let mut all: Vec<PollFd<'_>> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     let left = callers.next_end().map(|end| {
         let left = end.saturating_duration_since(Instant::now());
-        // A millisecond more, or the last one is spent turning round and round.
+        // Wait a millisecond longer: poll rounds down, and would return too
+        // early again and again.
         PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO)
     });
     let _ = poll(&mut all, left.unwrap_or(PollTimeout::NONE));
 }
 
-/// The answer fits what the system keeps of an empty connection: a scraper that
-/// does not read it holds up nobody.
+/// Sends the answer. It fits into the buffer of an empty connection, so this
+/// does not wait for a scraper that does not read.
 fn reply(
     mut stream: &TcpStream,
     request: &Request,
@@ -196,11 +199,11 @@ fn reply(
     stream.shutdown(Shutdown::Write)
 }
 
-/// What is asked for.
+/// A parsed request.
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
     Metrics {
-        /// Not only the head.
+        /// Whether the answer has a body. Not for `HEAD`.
         body: bool,
     },
     Elsewhere,
@@ -208,13 +211,13 @@ enum Request {
     Nonsense,
 }
 
-/// A head that will not become whole is nonsense: its caller is gone, or it is
-/// too long.
+/// Parses a head. One that can never become whole is nonsense: its caller is
+/// gone, or it is too long.
 fn read_head(heard: Heard<'_>) -> Option<Request> {
     parse(heard.bytes).or(heard.is_all.then_some(Request::Nonsense))
 }
 
-/// `None` while the head is not complete.
+/// `None` while the head is not whole.
 fn parse(head: &[u8]) -> Option<Request> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);

@@ -1,5 +1,5 @@
 //! The status as Prometheus reads it, for the textfile collector of
-//! node_exporter.
+//! node_exporter and for HTTP.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub fn text(status: &Status) -> String {
     out
 }
 
-/// A name, what it means, and its value if there is one.
+/// A name, its help text, and its value if there is one.
 type Gauge = (&'static str, &'static str, Option<u64>);
 
 fn heights(status: &Status) -> [Gauge; 3] {

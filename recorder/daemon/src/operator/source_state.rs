@@ -1,4 +1,4 @@
-//! How far a source was read, as the operator sees it.
+//! How far a source was read, for the status.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,32 +14,33 @@ use haltbox_recorder::clock;
 /// How far a source was read.
 #[derive(Debug, Serialize)]
 pub struct SourceState {
-    /// The stream it feeds.
+    /// The stream that it feeds.
     pub stream: String,
-    /// Its path, `-` for a pipe.
+    /// Its path. `-` for a pipe.
     pub path: String,
-    /// The file that is read, if the path is a folder.
+    /// Name of the file that is read, if the path is a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Bytes of it that are recorded.
     pub offset: u64,
-    /// Bytes of the file that are not; absent where it is no file, or another
-    /// one by now. Of a folder those of the files behind the one that is read.
+    /// Bytes that are not recorded yet. For a folder, the bytes of the files
+    /// behind the one that is read. Absent if it is no file, or if another file
+    /// has the path now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
-    /// Why the recorder cannot read it, and since when; absent where it can.
+    /// Why the recorder cannot read it. Absent if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<SourceTrouble>,
-    /// The last session follows it, as far as that is known.
+    /// Whether the last session follows it. True if that is not known.
     #[serde(skip)]
     pub(crate) is_followed: bool,
-    /// The profile has rules for it, or there is no telling.
+    /// Whether the profile has rules for it. True if that is not known.
     #[serde(skip)]
     pub(crate) is_read: bool,
 }
 
 impl SourceState {
-    /// As a mark tells of it.
+    /// The state that a source mark shows.
     pub(crate) fn of(mark: SourceMark) -> SourceState {
         let found = std::fs::metadata(&mark.path).ok();
         let same = found.filter(|found| found.is_file() && found.ino() == mark.inode);
@@ -57,19 +58,19 @@ impl SourceState {
             is_read: true,
         }
     }
-    /// Its path is, or may be, a folder with a file for each block.
+    /// Whether its path is, or may be, a folder with a file for each block.
     pub(crate) fn is_folder(&self) -> bool {
         let is_new = self.offset == 0 && self.stream == Stream::Slog.name();
         self.file.is_some() || is_new
     }
 }
 
-/// What the recorder says of a source that it cannot read.
+/// What the recorder reports about a source that it cannot read.
 #[derive(Debug, Serialize)]
 pub struct SourceTrouble {
-    /// What reading fails with.
+    /// The error of reading.
     pub why: String,
-    /// Since when, UTC, RFC 3339.
+    /// Time of the first error: UTC, RFC 3339.
     pub since: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a ring holds and whether somebody writes it, for `haltbox status`: the document.
+//! The status of a recorder: the document that `haltbox status` prints.
 //! [`crate::operator::inspect`] fills it in.
 
 use std::path::{Path, PathBuf};
@@ -18,99 +18,104 @@ use haltbox_recorder::size::human_bytes;
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// Version of this document.
+    /// Version of this document's schema.
     pub version: u32,
-    /// The ring.
+    /// Path of the ring.
     pub ring: PathBuf,
-    /// Its bytes.
+    /// Size of the ring in bytes.
     pub bytes: u64,
-    /// Something needs the operator: exit code 1.
+    /// Whether something needs the operator. Exit code 1.
     pub needs_attention: bool,
-    /// What that is, beside blocks.
+    /// What needs the operator, beside blocks.
     pub concerns: Vec<Concern>,
-    /// When the last new block was told of, or the last one agreed, UTC, RFC 3339.
+    /// Time of the last new block, or of the last agreement on one: UTC, RFC
+    /// 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_block: Option<String>,
     #[serde(skip)]
     pub(crate) last_block_ms: Option<u64>,
-    /// The profile knows what tells of blocks; one that keeps a program's lines alone
-    /// does not.
+    /// Whether the profile looks for blocks. One that only keeps a program's
+    /// lines does not.
     #[serde(skip)]
     pub(crate) looks_for_blocks: bool,
-    /// How long ago that was.
+    /// Age of the last block in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_block_seconds: Option<u64>,
-    /// How long ago it may be.
+    /// Age in seconds that needs attention.
     pub max_block_seconds: u64,
-    /// A recorder, or the host that writes the ring itself, holds it now.
+    /// Whether a recorder, or the host that writes the ring itself, holds it
+    /// now.
     pub recording: bool,
-    /// The last session was closed in order.
+    /// Whether the last session was closed in order.
     pub closed: bool,
-    /// Sessions that the spine remembers.
+    /// Sessions in the spine.
     pub sessions: usize,
-    /// Process of the last recorder.
+    /// Process id of the last recorder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// When something was last told of a block or a source, UTC, RFC 3339.
+    /// Time of the last mark about a block or a source: UTC, RFC 3339.
     pub last_mark: String,
     #[serde(skip)]
     pub(crate) last_mark_ms: u64,
-    /// Newest height told of.
+    /// Newest height recorded or reported.
     pub head: Option<u64>,
     /// Newest height that the network agreed with.
     pub confirmed: Option<u64>,
     /// Lowest height in the main lane.
     pub oldest: Option<u64>,
-    /// Lowest height that can still be had, out of the ring or the archive.
+    /// Lowest height in the ring or the archive.
     pub obtainable: Option<u64>,
     #[serde(skip)]
     pub(crate) archived: Option<u64>,
-    /// Files of the archive.
+    /// Number of files in the archive.
     pub archive_files: u64,
-    /// Their bytes.
+    /// Bytes of these files.
     pub archive_bytes: u64,
     /// Blocks that need attention.
     pub attention: Vec<Attention>,
-    /// The box over which `haltbox guard` does not let its build start again.
+    /// The box because of which `haltbox guard` refuses to start its build
+    /// again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Hold>,
     /// Records in the main lane.
     pub records: u64,
-    /// Records dropped or overwritten, as far as the spine remembers.
+    /// Records dropped or overwritten before their release, as far as the spine
+    /// shows.
     pub lost: u64,
-    /// Of these, records that were never in the ring.
+    /// Those of them that were never in the ring.
     pub dropped: u64,
     /// Heights in the main lane.
     pub blocks: u64,
     /// When the newest box was written, in seconds since 1970.
     pub last_frozen: Option<u64>,
-    /// Boxes in the folder.
+    /// Names of the boxes in the folder.
     pub boxes: Vec<String>,
-    /// Where entries come from.
+    /// The recorder's sources.
     pub sources: Vec<SourceState>,
-    /// Who stands beside a ring that its host writes; absent where nobody ever did.
+    /// The recorder attached to a ring that its host writes. Absent if there
+    /// never was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attached: Option<Attached>,
-    /// The ring itself tells no AppHash of its blocks.
+    /// Whether the ring alone has no AppHash of any block.
     #[serde(skip)]
     pub(crate) lacks_app_hash: bool,
 }
 
-/// A block that is pinned or diverged.
+/// A pinned or diverged block.
 #[derive(Debug, Serialize)]
 pub struct Attention {
     /// Its height.
     pub height: u64,
     /// Which attempt.
     pub attempt: u32,
-    /// Where it stands.
+    /// Its state in the ring.
     pub state: State,
-    /// Why.
+    /// The reason of that state.
     pub why: Option<String>,
-    /// The box that holds it.
+    /// Name of the box that has it.
     pub frozen: Option<String>,
-    /// What the operator quotes of it: its name, and both AppHashes if they are known, or the
-    /// other field that differs.
+    /// Text for the operator to quote: the box's name, then both AppHashes if
+    /// they are known, or the other field that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
     /// This node's AppHash.
@@ -122,12 +127,12 @@ pub struct Attention {
 }
 
 impl Status {
-    /// Something of this kind needs attention.
+    /// Whether there is a concern of this kind.
     pub(crate) fn has_concern(&self, word: &str) -> bool {
         self.concerns.iter().any(|concern| concern.word == word)
     }
 
-    /// Something needs the operator: exit code 1.
+    /// Whether something needs the operator. Exit code 1.
     pub fn needs_attention(&self) -> bool {
         self.needs_attention
     }
@@ -137,13 +142,14 @@ impl Status {
         RecorderDir::of_ring(&self.ring).path()
     }
 
-    /// A host that links the recorder writes the ring: it has no sources.
+    /// Whether a host that links the recorder writes the ring. Such a ring has
+    /// no sources.
     pub fn is_linked(&self) -> bool {
         self.sessions > 0 && self.sources.is_empty()
     }
 
-    /// One line: whether anything needs attention, whether somebody records, and
-    /// how long ago the last block was.
+    /// One line: whether anything needs attention, whether somebody records,
+    /// and how old the last block is.
     fn verdict(&self) -> String {
         let verdict = match (self.attention.len(), self.concerns.len()) {
             (0, 0) => "nothing needs attention".to_owned(),
@@ -164,7 +170,7 @@ impl Status {
         format!("{verdict}, {recording}, {last}")
     }
 
-    /// The status as text; the verdict first.
+    /// The status as text, the verdict first.
     pub fn text(&self) -> String {
         let mut lines = vec![self.verdict()];
         lines.extend(self.attention.iter().map(Attention::text));

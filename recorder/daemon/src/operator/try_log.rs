@@ -1,5 +1,5 @@
-//! `haltbox doctor --try-log`: what a recorder would make of a node's log, before
-//! an operator trusts it on a chain.
+//! `haltbox doctor --try-log`: shows how a recorder would read a node's log,
+//! before an operator relies on it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,19 +13,19 @@ use haltbox_model::{Event, NodeLog, Outside, Profile};
 use haltbox_recorder::not_understood;
 use haltbox_recorder::triggers::{Policy, then};
 
-/// Kinds of trouble that are shown.
+/// Most kinds of trouble that are shown.
 const SHOWN: usize = 40;
-/// Bytes of a line that is shown.
+/// Most bytes shown of a line.
 const SHOWN_BYTES: usize = 160;
-/// A line that is longer is read as a recorder reads it: cut.
+/// Longest line. A longer one is cut, as a recorder cuts it.
 const MAX_LINE: u64 = 8 << 20;
 
-/// What is read of a log.
+/// What was read of a log.
 #[derive(Debug, Default)]
 pub struct Reading {
     lines: u64,
     telling: u64,
-    /// The profile knows lines that tell of blocks.
+    /// Whether the profile has rules for lines about blocks.
     looked_for: bool,
     blocks: BTreeMap<u64, Block>,
     starts: u64,
@@ -34,7 +34,7 @@ pub struct Reading {
     unread: Option<String>,
 }
 
-/// Lines that say the same.
+/// Lines with the same meaning.
 #[derive(Debug)]
 struct Trouble {
     then: String,
@@ -43,7 +43,7 @@ struct Trouble {
     line: String,
 }
 
-/// What is known of one height.
+/// What the log has about one height.
 #[derive(Debug, Default)]
 struct Block {
     app_hash: bool,
@@ -54,7 +54,7 @@ impl Reading {
     /// Reads a log to its end.
     ///
     /// # Errors
-    /// What reading gives, or a profile that has no rules for a node's log.
+    /// The log cannot be read, or the profile has no rules for a node's log.
     pub fn of(log: &mut dyn BufRead, profile: &Profile) -> Result<Reading, String> {
         let rules = profile
             .node
@@ -123,12 +123,12 @@ impl Reading {
         }
     }
 
-    /// Blocks are read in it, or none are looked for.
+    /// Whether blocks were found, or none were looked for.
     pub fn is_understood(&self) -> bool {
         self.unread.is_none() && !(self.looked_for && self.blocks.is_empty())
     }
 
-    /// For the operator.
+    /// The result in words for the operator.
     pub fn text(&self) -> String {
         let mut text = format!(
             "lines: {}, of which recognized: {}\n",
@@ -177,7 +177,8 @@ impl Trouble {
     }
 }
 
-/// The next line without its newline; whether there was one.
+/// Reads the next line without its newline. Returns whether there was one, and
+/// `None` at the end.
 fn next_line(log: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     let read = io::Read::take(&mut *log, MAX_LINE).read_until(b'\n', line)?;
