@@ -1,19 +1,19 @@
-//! `haltbox run`: a recorder and a node side by side.
+//! `haltbox run`: runs a node with a recorder beside it.
 //!
-//! The node writes its slog into a file and its output where it always did, or,
-//! with `--tee`, into memory: neither this process nor the recorder stands in its
-//! way, and whatever kills them leaves it running. This process forwards signals,
-//! has a recorder started again that died, and gives the node's own exit code,
-//! whatever the recorder does.
+//! The node writes its slog into a file. Its output goes where it always went,
+//! or with `--tee` into memory. So the node waits for neither this process nor
+//! the recorder, and goes on if either is killed. This process forwards
+//! signals, restarts a recorder that died, and returns the node's own exit
+//! code, whatever the recorder does.
 //!
-//! With a FIFO in place of the slog's file nothing of it goes to the disk but
-//! what is recorded. The node then depends on this process or the recorder being
-//! alive: `run/pump.rs` has what that means.
+//! With `--fifo` the node gets a FIFO instead of the slog's file, and only what
+//! is recorded goes to the disk. The node then needs this process or the
+//! recorder to be alive; `run/pump.rs` explains that.
 //!
 //! | where | what |
 //! |---|---|
-//! | [`recorder_child`] | the thread that looks after the recorder |
-//! | [`link`] | what wrapper and recorder share, and how the node's end is told |
+//! | [`recorder_child`] | the thread that starts and restarts the recorder |
+//! | [`link`] | what wrapper and recorder share, and how the recorder learns of the node's end |
 //! | [`output`] | the node's output, with `--tee` |
 //! | `pump` | the node's slog, with `--fifo` |
 
@@ -45,21 +45,21 @@ use output::Output;
 use pump::Pump;
 use recorder_child::Beside;
 
-/// The slog's name in the recorder's folder.
+/// Name of the slog in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
-/// The FIFO's, where the node gets one.
+/// Name of the FIFO, if the node gets one.
 const FIFO: &str = "slog.fifo";
-/// How often the two processes are looked at.
+/// Time between two looks at node and recorder.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long what the node wrote last may take to be put down where the recorder
-/// finds it: nobody else is waited for.
+/// Longest wait until the node's last bytes are where the recorder finds them.
+/// This process waits for nobody else.
 const PUT_DOWN: Duration = Duration::from_secs(1);
-/// How long a reader of the node's output may take for nothing ...
+/// How long a reader of the node's output may read nothing ...
 const UNREAD: Duration = Duration::from_secs(1);
-/// ... and how long for all of it.
+/// ... and how long it may take for everything.
 const SHOWN: Duration = Duration::from_secs(15);
 
-/// Signals that are the node's.
+/// Signals that are forwarded to the node.
 const FORWARDED: [Signal; 6] = [
     Signal::SIGTERM,
     Signal::SIGINT,
@@ -69,37 +69,39 @@ const FORWARDED: [Signal; 6] = [
     Signal::SIGUSR2,
 ];
 
-/// What to run.
+/// What to run, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The recorder's folder.
     pub dir: PathBuf,
     /// Options of `record`, as they were given.
     pub record: Vec<OsString>,
-    /// Keep the node's output in a file, and read it as its log.
+    /// Whether to keep the node's output in a file that the recorder reads as
+    /// its log.
     pub tee: bool,
-    /// Give the node a FIFO in place of the slog's file, and keep this many
-    /// bytes of it in memory while the recorder is away.
+    /// Gives the node a FIFO instead of the slog's file. The number is how many
+    /// bytes wait in memory while no recorder runs.
     pub fifo: Option<u64>,
-    /// How long the node's exit code waits for the recorder to write its boxes.
+    /// How long to wait, after the node's end, for the recorder to write its
+    /// boxes.
     pub patience: Duration,
     /// The node and its arguments.
     pub command: Vec<OsString>,
 }
 
 impl Options {
-    /// Where the node is to write its slog.
+    /// Path for the node's slog.
     fn slog(&self) -> PathBuf {
         self.dir.join(self.fifo.map_or(SLOG, |_| FIFO))
     }
 }
 
-/// Runs the node to its end; gives its exit code, 128 and the signal's number
-/// if one ended it.
+/// Runs the node until it ends. Returns its exit code, or 128 plus the number
+/// of the signal that ended it.
 ///
 /// # Errors
-/// What keeps the node from being started. Trouble of the recorder is told and
-/// keeps nothing.
+/// The node cannot be started. Errors of the recorder are reported and do not
+/// stop the node. The text is for the operator.
 pub fn run(options: &Options) -> Result<u8, String> {
     let mut signals =
         Signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
@@ -108,8 +110,9 @@ pub fn run(options: &Options) -> Result<u8, String> {
     let oom_kills = oom_kills();
     let mut streams = Streams::open(options)?;
     let mut node = start_node(options, streams.output.as_ref())?;
-    // Only now: one of a node that cannot be started would be left behind, and
-    // stand for the next node's.
+    // Start the recorder only now. If the node cannot be started, a recorder
+    // would be left behind, and would take the place of the next node's
+    // recorder.
     let beside = streams.start_recorder(options);
     let status = watch(&mut signals, &mut node);
     let how = match &status {
@@ -125,7 +128,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
     status.map(code_of).map_err(|_| how)
 }
 
-/// What the node writes, as far as it comes through this process.
+/// The node's bytes that go through this process.
 struct Streams {
     link: Link,
     pump: Option<Pump>,
@@ -151,7 +154,7 @@ impl Streams {
         Ok(Streams { link, pump, output })
     }
 
-    /// The node runs without a recorder if there is none to be had.
+    /// Starts the recorder. If that fails, the node runs without one.
     fn start_recorder(&self, options: &Options) -> Option<Beside> {
         let shared = self.link.hand_on().map_err(|error| error.to_string());
         let started = shared.and_then(|shared| Beside::start(options, self.pump.as_ref(), shared));
@@ -164,8 +167,8 @@ impl Streams {
             .ok()
     }
 
-    /// The node ended: what it wrote last is put down where the recorder finds it,
-    /// then how it ended.
+    /// After the node's end: leaves its last bytes where the recorder finds
+    /// them, then says how it ended.
     fn end(&mut self, how: &str) {
         if let Some(output) = &self.output {
             output.log_the_rest(PUT_DOWN);
@@ -186,7 +189,7 @@ impl Streams {
     }
 }
 
-/// Hands signals on until the node ends.
+/// Forwards signals until the node ends.
 fn watch(signals: &mut Signals, node: &mut Child) -> io::Result<ExitStatus> {
     loop {
         forward(signals, node);
@@ -220,7 +223,8 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Hands signals on. One from the terminal reached the node by itself.
+/// Forwards signals. The terminal sends its own to the node directly, so those
+/// are skipped.
 fn forward(signals: &mut Signals, node: &Child) {
     for came in signals.arrived() {
         if !came.of_terminal {
@@ -257,7 +261,8 @@ fn judge(status: ExitStatus, oom_kills_before: Option<u64>) -> String {
     }
 }
 
-/// Processes of this control group that the kernel killed for want of memory.
+/// How many processes of this control group the kernel killed for lack of
+/// memory.
 fn oom_kills() -> Option<u64> {
     let group = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = group.lines().find_map(|line| line.strip_prefix("0::"))?;

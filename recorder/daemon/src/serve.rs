@@ -1,8 +1,8 @@
-//! The recorder beside a node: one loop that reads the sources, hears requests
-//! and has boxes written.
+//! The recorder beside a node: one loop that reads the sources, answers
+//! requests and starts boxes.
 //!
-//! Reading never waits for writing: a box is written by a thread that reads the
-//! ring's file, while the loop goes on draining the sources.
+//! Reading does not wait for writing: a thread reads the ring's file and writes
+//! the box while the loop reads the sources.
 
 mod opening;
 mod witnesses;
@@ -48,54 +48,55 @@ use haltbox_recorder::triggers::Policy;
 pub(crate) use opening::followed;
 use opening::{FirstBlock, config_of, keep_profile, note_program, open_sources};
 
-/// How often followed files are looked at.
+/// Time between two looks at followed files.
 const LOOK: Duration = Duration::from_millis(25);
-/// Others ask so often whether this recorder is still there that one who asked is
-/// waiting for that long.
+/// How long another recorder counts as waiting after it asked. It asks more
+/// often than that.
 const WAITED_FOR: Duration = Duration::from_secs(10);
-/// Turns of one source before the others have theirs.
+/// Most turns of one source before the others have theirs.
 const TURNS: usize = 16;
 
 /// What to record, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder of ring and boxes.
+    /// The folder for ring, boxes and archive.
     pub dir: PathBuf,
-    /// Bytes of the ring.
+    /// Size of the ring in bytes.
     pub size: u64,
-    /// The host's slog.
+    /// The host's slog. `None` if there is none.
     pub slog: Option<Place>,
-    /// The node's log.
+    /// The node's log. `None` if it is not read.
     pub node_log: Option<Place>,
-    /// Give the consumed part of the followed slog back to the disk.
+    /// Whether to free the disk blocks of the recorded part of the followed
+    /// slog.
     pub give_back: bool,
-    /// How to read them.
+    /// The profile that says how to read both.
     pub profile: Profile,
-    /// The profile's own text, if it is not a builtin one: a copy beside the
-    /// ring lets `haltbox freeze` read the ring when nobody records.
+    /// The profile's text if it is not builtin. It is copied beside the ring,
+    /// so that `haltbox freeze` can read the ring while nobody records.
     pub profile_text: Option<Vec<u8>>,
-    /// The node's executable, whose digest goes into the boxes.
+    /// The node's executable. Its digest goes into the boxes.
     pub node_program: Option<PathBuf>,
-    /// When trouble becomes a freeze.
+    /// Which trouble leads to a freeze, and how soon.
     pub triggers: Policy,
-    /// What a durable box brings about.
+    /// What follows a freeze.
     pub after_freeze: AfterFreeze,
-    /// Bytes the archive may have; 0 for none.
+    /// Most bytes of the archive. 0 turns archiving off.
     pub archive_bytes: u64,
-    /// Nodes that are asked by RPC.
+    /// The nodes to ask by RPC.
     pub rpc: rpc::Options,
-    /// Where metrics are served.
+    /// Address at which to serve metrics.
     pub metrics: Option<SocketAddr>,
-    /// How old the last block may be before metrics say that it needs attention;
-    /// by default it goes by the chain's own pace.
+    /// Age of the last block above which metrics say that it needs attention.
+    /// `None` takes it from the chain's own pace.
     pub max_block_age: Option<Duration>,
-    /// What `haltbox run` left to this recorder, if it started it.
+    /// The link that `haltbox run` left to this recorder, if it started it.
     pub of_run: Option<Handed>,
 }
 
-/// Records until every source is over or a signal ends it.
+/// Records until a source has ended for good, or until a signal ends it.
 pub fn serve(options: Options) -> Result<(), String> {
-    // `haltbox run` starts it in a process group of its own.
+    // `haltbox run` starts it in a background process group.
     if options.of_run.is_some() {
         let allowed = host_threads::speak_from_the_background();
         allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
@@ -110,7 +111,7 @@ struct Server {
     recorder: Recorder,
     sources: Vec<Source>,
     control: Option<Control>,
-    /// Boxes are asked for over the control socket.
+    /// Boxes are requested over the control socket.
     supervisor: Supervisor<UnixStream>,
     /// Bytes recorded since the start.
     recorded: u64,
@@ -119,11 +120,12 @@ struct Server {
     draining: Draining,
     pulse: Pulse,
     first_block: FirstBlock,
-    /// `haltbox run`, if it started this recorder.
+    /// The link to `haltbox run`, if that started this recorder.
     wrapper: Option<Wrapper>,
-    /// The node's output, since the wrapper that copied it was killed.
+    /// Copies the node's output since the wrapper was killed.
     output: Option<Copying>,
-    /// When another recorder was last told to wait for this one's end.
+    /// When another recorder last asked and had to wait for the end of this
+    /// one.
     waited_for: Option<Instant>,
 }
 
@@ -182,7 +184,8 @@ impl Server {
         Ok(server)
     }
 
-    /// What the last session left: gaps, and what it meant to freeze.
+    /// Acts on what the last session left: gaps in the sources, and blocks
+    /// without a box.
     fn begin(&mut self, resumed: bool, uncertain: &[Stream]) {
         let recorder = &mut self.recorder;
         for source in &mut self.sources {
@@ -216,7 +219,7 @@ impl Server {
                     let (finding, reason) = (block.finding(), found_at_start(&block));
                     self.supervisor.want_box(of, finding, reason);
                 }
-                // The triggers want one that does not stand.
+                // The triggers handle a rejected block.
                 _ => say(&format!(
                     "height {} is still pinned: {}",
                     of.height,
@@ -278,13 +281,15 @@ impl Server {
             }
         }
         self.mark_sources();
-        // Before the ring is free: the next one's socket has the same name.
+        // Close it before the ring is free: the next recorder's socket has the
+        // same name.
         self.control = None;
         self.recorder.close();
         Ok(())
     }
 
-    /// Standard input is over, or all sources are: nothing more can come.
+    /// Whether a source has ended for good. Only standard input and what
+    /// `haltbox run` leaves can, and then nothing of the node is to come.
     fn sources_over(&self) -> bool {
         let mut over = self.sources.iter().filter(|source| source.is_over());
         over.next().is_some()
@@ -295,8 +300,8 @@ impl Server {
         all.is_some_and(|all| self.draining.is_over(since, all))
     }
 
-    /// Whether all that is there was read; `None` while the wrapper's rest is left, which
-    /// is waited for however long it takes.
+    /// Whether everything available was read. `None` while bytes of the wrapper
+    /// are left, which are waited for without a limit.
     fn all_was_read(&self) -> Option<bool> {
         let rest = self.sources.iter().any(Source::has_rest);
         (!rest).then(|| !self.sources.iter().any(Source::holds_back))
@@ -329,7 +334,8 @@ impl Server {
         };
         let recorder = &mut self.recorder;
         let stream = source.stream();
-        // `haltbox run` writes node.log too: a line of its own says what is missing.
+        // `haltbox run` writes node.log too, and its own lines there count what
+        // is missing.
         let wrapped = source.is_wrapped() || stream == Stream::Node;
         let recorded = &mut self.recorded;
         let (turn, news) = source.turn(&mut |given| {
@@ -395,7 +401,7 @@ impl Server {
         marks.for_each(|mark| self.recorder.source(mark));
     }
 
-    /// Tells the operator, and has divergences frozen.
+    /// Tells the operator, and has diverged blocks frozen.
     fn tell_news(&mut self) {
         if let Some(height) = self.first_block.seen(self.recorder.life()) {
             say(&format!("first block seen: {height}"));
@@ -421,7 +427,7 @@ impl Server {
         }
     }
 
-    /// What rings of another size still owe the operator.
+    /// Adds the boxes that rings of another size still need.
     fn want_from_old_rings(&mut self) {
         for old in &self.old_rings {
             say(&old.describe());
@@ -436,8 +442,8 @@ impl Server {
         }
     }
 
-    /// Removes the old rings whose records are all older than what this ring
-    /// itself has let go.
+    /// Removes the old rings that nothing needs, once this ring has overwritten
+    /// records of its own, which are younger.
     fn drop_drained(&mut self) {
         if self.old_rings.is_empty() || !self.recorder.has_wrapped() {
             return;
@@ -457,7 +463,7 @@ impl Server {
         }
     }
 
-    /// Notes where it matters that a box holds the attempt.
+    /// Notes that a box has the attempt, in the ring that it is from.
     fn mark_frozen(&mut self, wanted: &Wanted<UnixStream>, frozen: &Frozen) {
         match &wanted.held_by {
             HeldBy::OldRing(path) => {
@@ -472,7 +478,7 @@ impl Server {
         }
     }
 
-    /// Answers requests.
+    /// Answers the requests of the control socket.
     fn hear(&mut self) {
         let requests = self.control.as_mut().map(Control::requests);
         for (request, stream) in requests.unwrap_or_default() {
@@ -516,7 +522,7 @@ impl Server {
         }
     }
 
-    /// What `haltbox run` says, which is all when the node ended.
+    /// Reads what `haltbox run` says. Returns true once the node ended.
     fn hear_wrapper(&mut self) -> bool {
         if let Some(output) = &mut self.output
             && output.turn_alone()
@@ -548,7 +554,7 @@ impl Server {
         }
     }
 
-    /// The wrapper was killed: nobody else copies the node's output.
+    /// Continues to copy the node's output, because the wrapper was killed.
     fn copy_output(&mut self) {
         let inherited = self.wrapper.as_ref().map(Wrapper::output).transpose();
         let inherited = inherited.map(Option::flatten);
@@ -565,7 +571,7 @@ impl Server {
         });
     }
 
-    /// The box an operator means, and where its records are.
+    /// The box for a request, and where its records are.
     fn held(&self, height: Option<u64>) -> Result<Wanted<UnixStream>, String> {
         let subject = Subject::of(self.recorder.life(), height, self.recorder.oldest());
         let boxes = self.supervisor.boxes();
@@ -582,7 +588,8 @@ impl Server {
         })
     }
 
-    /// What its log still holds comes first: it says why.
+    /// After the node's end: first reads what is left of its log, because that
+    /// says why.
     fn node_ended(&mut self, how: String) {
         let begun = Instant::now();
         while !self.is_drained(begun) {
@@ -595,8 +602,8 @@ impl Server {
         self.pull_triggers();
     }
 
-    /// Begins to write the first wanted box, once what the sources still hold
-    /// of it is in the ring.
+    /// Begins to write the first wanted box, once the sources are read far
+    /// enough for it.
     fn start_writing(&mut self) {
         let (draining, all) = (&self.draining, self.all_was_read());
         let ready = |wanted: &Wanted<_>| {
@@ -620,7 +627,7 @@ impl Server {
             }
             HeldBy::OldRing(path) => fs::File::open(path),
             HeldBy::Ring => {
-                // From here on the box needs what the ring holds now.
+                // Keep the history that the box needs while it is copied.
                 self.recorder.hold_history();
                 self.recorder.file()
             }
@@ -653,8 +660,8 @@ impl Server {
         }
     }
 
-    /// A box needs what the ring holds until it was copied: what it waits for then, the
-    /// answers of a node, costs no record.
+    /// Protects the ring's history until the box has copied it. Waiting for the
+    /// node's answers after that costs no record.
     fn hold_what_is_copied(&mut self) {
         match self.supervisor.needs_ring() {
             Some(true) => self.recorder.hold_history(),
@@ -663,14 +670,14 @@ impl Server {
         }
     }
 
-    /// No box needs what the ring holds beside what is pinned.
+    /// Ends the protection once no box is wanted or written.
     fn let_history_go(&mut self) {
         if self.supervisor.is_idle() {
             self.recorder.release_history();
         }
     }
 
-    /// Waits for bytes, a request, a signal or the next look at the files.
+    /// Waits for bytes, a request, a signal, or the next look at the files.
     fn wait(&self, signals: &Signals) {
         let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let control = self.control.as_ref().map(Control::wait_on);
@@ -689,7 +696,8 @@ impl Server {
     }
 }
 
-/// The disk was full for the node's log.
+/// Notes that `haltbox run` could not write lines into node.log, because its
+/// disk was full.
 fn missing_log(recorder: &mut Recorder, left_out: LeftOut) {
     let LeftOut { lines, bytes } = left_out;
     let what =

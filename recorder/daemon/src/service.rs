@@ -1,5 +1,5 @@
-//! What a service manager is told: that the recorder records, that it lives,
-//! that it stops. Without one nothing is told.
+//! Tells the service manager that the recorder records, lives, or stops. Does
+//! nothing without a manager.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,26 +9,27 @@ use sd_notify::NotifyState;
 
 /// The link to the service manager.
 pub struct Service {
-    /// How often it wants a sign of life.
+    /// Time between two signs of life that it expects. `None` if it expects
+    /// none.
     every: Option<Duration>,
     last: Instant,
 }
 
 impl Service {
-    /// Tells that recording has begun.
+    /// Says that recording has begun.
     pub fn ready() -> Service {
         let mut micros = 0;
         let watched = sd_notify::watchdog_enabled(false, &mut micros);
         tell(NotifyState::Ready);
         Service {
-            // Twice in the time it waits.
+            // Send it twice in the time that the manager waits.
             every: watched.then(|| Duration::from_micros(micros / 2)),
             last: Instant::now(),
         }
     }
 
-    /// A sign of life, if one is due. Called by the loop that does the work, so
-    /// that a recorder that hangs is restarted.
+    /// Sends a sign of life if one is due. The working loop calls this, so that
+    /// a recorder that hangs is restarted.
     pub fn live(&mut self) {
         if self.every.is_some_and(|every| self.last.elapsed() >= every) {
             self.last = Instant::now();
@@ -36,13 +37,13 @@ impl Service {
         }
     }
 
-    /// Tells that it ends on purpose.
+    /// Says that the recorder ends on purpose.
     pub fn stopping(&self) {
         tell(NotifyState::Stopping);
     }
 }
 
-/// Tells other threads of this process that the loop which does the work goes on.
+/// Shows other threads of this process that the working loop goes on.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     begun: Instant,
@@ -50,7 +51,7 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The first beat.
+    /// A pulse whose first beat is now.
     pub fn new() -> Pulse {
         Pulse {
             begun: Instant::now(),
@@ -58,12 +59,12 @@ impl Pulse {
         }
     }
 
-    /// Another one.
+    /// Notes that the loop goes on.
     pub fn beat(&self) {
         self.beat_ms.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The last one was not longer ago than this.
+    /// Whether the last beat is no older than `within`.
     pub fn is_felt(&self, within: Duration) -> bool {
         let since = self
             .now()
@@ -82,7 +83,7 @@ impl Default for Pulse {
     }
 }
 
-/// A manager that does not hear is no trouble of the recording.
+/// Errors are ignored: recording does not depend on the manager.
 fn tell(state: NotifyState<'_>) {
     let _ = sd_notify::notify(false, &[state]);
 }

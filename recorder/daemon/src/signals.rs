@@ -1,8 +1,8 @@
-//! Signals as something to read, not to be interrupted by.
+//! Makes signals readable, so that they interrupt nothing.
 //!
-//! They are caught by handlers and not blocked: a program that this one starts
-//! begins with neither, and no instant is left in which a signal ends this
-//! process unheard.
+//! Handlers catch them; they are not blocked. A program that this one starts
+//! inherits neither. There is no moment in which a signal ends this process
+//! unnoticed.
 
 use std::fs;
 use std::io;
@@ -14,28 +14,27 @@ use nix::sys::signal::Signal;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::raw::WithRawSiginfo;
 
-/// Those that end the recording.
+/// Signals that end the recording.
 pub const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Signals that come here from now on. SIGCHLD does too: it only wakes whoever waits.
+/// The caught signals. SIGCHLD is caught too, but only wakes who waits.
 pub struct Signals(SignalDelivery<UnixStream, WithRawSiginfo>);
 
-/// One that came.
+/// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// Which.
     pub signal: Signal,
-    /// A key of the terminal sent it, to all processes in its foreground.
+    /// Whether the terminal sent it, to all processes in its foreground.
     pub of_terminal: bool,
 }
 
 impl Signals {
-    /// Catches signals. One that is ignored stays so, here and in what is started
-    /// from here, as `nohup` wants it. But where SIGCHLD is ignored the system keeps
-    /// no exit code of any child.
+    /// Catches signals. An ignored one stays ignored, here and in programs
+    /// started from here, as `nohup` wants. SIGCHLD is caught even if it is
+    /// ignored: else the kernel keeps no exit code of any child.
     ///
     /// # Errors
-    /// What the system says.
+    /// The handlers or their socket cannot be created.
     pub fn catch(signals: &[Signal]) -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         let ignored = ignored();
@@ -45,7 +44,7 @@ impl Signals {
         SignalDelivery::with_pipe(read, write, WithRawSiginfo, caught).map(Signals)
     }
 
-    /// Those that came since the last call.
+    /// The signals since the last call.
     pub fn arrived(&mut self) -> impl Iterator<Item = Arrived> {
         let told = self
             .0
@@ -61,13 +60,14 @@ impl Signals {
 }
 
 impl AsFd for Signals {
-    /// What to wait on.
+    /// The descriptor to wait on.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_read().as_fd()
     }
 }
 
-/// The signals that this process ignores, the first in the lowest bit.
+/// The signals that this process ignores, as a mask. Signal 1 is the lowest
+/// bit.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -81,7 +81,7 @@ mod tests {
     use nix::sys::signal::raise;
     use std::process::Command;
 
-    /// The masks of a program that is started while signals are caught.
+    /// The signal masks of a program that is started while signals are caught.
     #[test]
     fn a_program_that_is_started_has_no_signal_blocked_or_ignored() {
         let mut signals = Signals::catch(&[Signal::SIGUSR1, Signal::SIGHUP]).unwrap();

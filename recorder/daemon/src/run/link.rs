@@ -1,10 +1,11 @@
-//! What `haltbox run` and its recorder share, so that neither waits for the other.
+//! What `haltbox run` and its recorder share, so that neither waits for the
+//! other.
 //!
-//! The recorder inherits it all at its start. At the node's end the wrapper puts
-//! down what is left to do and goes: how the node ended, as the one line that
-//! ever comes through a pipe, and before that whatever the recorder has not
-//! taken yet. The kernel keeps both for a recorder that is stopped, busy, or has
-//! not begun. A pipe that ends without a line tells of a wrapper that was killed.
+//! The recorder inherits everything when it is started. After the node's end,
+//! the wrapper first leaves what the recorder has not read yet, then writes one
+//! line into a pipe that says how the node ended, and exits. The kernel keeps
+//! both for a recorder that is stopped, busy, or not started yet. A pipe that
+//! ends without a line means that the wrapper was killed.
 
 use std::fmt;
 use std::fs::File;
@@ -23,12 +24,12 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use crate::sources::pipe::read_now;
 use crate::sources::wrapped::Rest;
 
-/// Longest line about the node's end.
+/// Most bytes of the line about the node's end.
 const LONGEST: usize = 4096;
 
 /// The wrapper's side.
 pub struct Link {
-    /// Nobody else has it: its end is this process's.
+    /// The only writing end of the pipe. It closes when this process ends.
     end: Option<PipeWriter>,
     reader: PipeReader,
     rest: Option<File>,
@@ -36,10 +37,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Without anything to hand on yet.
+    /// A link without memory yet.
     ///
     /// # Errors
-    /// No pipe can be made.
+    /// The system has no pipe to give.
     pub fn new() -> io::Result<Link> {
         let (reader, end) = io::pipe()?;
         Ok(Link {
@@ -50,10 +51,10 @@ impl Link {
         })
     }
 
-    /// Memory in which the wrapper leaves what it could not hand on.
+    /// Adds memory for what the wrapper could not pass on.
     ///
     /// # Errors
-    /// There is no memory, or no descriptor.
+    /// There is no memory or no descriptor.
     pub fn add_rest(&mut self) -> io::Result<File> {
         let mut rest = memory("haltbox-rest")?;
         Rest::begin(&mut rest)?;
@@ -61,20 +62,20 @@ impl Link {
         Ok(rest)
     }
 
-    /// The memory that the node writes its output into.
+    /// Adds the memory that the node writes its output into.
     ///
     /// # Errors
-    /// No descriptor is free.
+    /// There is no descriptor.
     pub fn add_output(&mut self, output: &File) -> io::Result<()> {
         self.output = Some(output.try_clone()?);
         Ok(())
     }
 
-    /// Lets the programs that are started from now on inherit it. The node, which
-    /// was started before, has none of it.
+    /// Lets programs inherit the link that are started from now on. The node
+    /// was started before and has none of it.
     ///
     /// # Errors
-    /// What the system says.
+    /// A descriptor cannot be duplicated or marked as inherited.
     pub fn hand_on(&self) -> io::Result<Shared> {
         let of = |file: &Option<File>| file.as_ref().map(|file| inherited(file)).transpose();
         let word = self.reader.try_clone()?;
@@ -86,8 +87,8 @@ impl Link {
         Ok(Shared { handed, word })
     }
 
-    /// Tells how the node ended, once. A pipe without readers, or one that is
-    /// full, has nobody to tell.
+    /// Writes how the node ended, once. Errors are ignored: a closed or full
+    /// pipe has no reader.
     pub fn end(&mut self, how: &str) {
         if let Some(mut end) = self.end.take() {
             let _ = end.write_all(format!("{how}\n").as_bytes());
@@ -95,19 +96,19 @@ impl Link {
     }
 }
 
-/// What each recorder inherits, whichever is started.
+/// What every recorder inherits.
 pub struct Shared {
     handed: Handed,
     word: PipeReader,
 }
 
 impl Shared {
-    /// The numbers for the recorder that is started next.
+    /// The descriptor numbers for the next recorder.
     pub fn handed(&self) -> Handed {
         self.handed
     }
 
-    /// Nobody has taken the word of the node's end.
+    /// Whether no recorder has read how the node ended.
     pub fn is_unheard(&self) -> bool {
         let mut waiting = [PollFd::new(self.word.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut waiting, PollTimeout::ZERO);
@@ -116,12 +117,12 @@ impl Shared {
         found.contains(PollFlags::POLLIN)
     }
 
-    /// Has the next recorder hear how the node ended, whoever heard it before and
-    /// died of it: one that hears nothing would take the wrapper for killed, and
-    /// wait for a node that is gone.
+    /// Writes how the node ended once more, for the next recorder. The one that
+    /// read it before has died. Without the line the next one would believe
+    /// that the wrapper was killed, and wait for a node that is gone.
     ///
     /// # Errors
-    /// No pipe can be made.
+    /// The system has no pipe to give.
     pub fn tell_again(&mut self, how: &str) -> io::Result<()> {
         let (word, mut end) = io::pipe()?;
         end.write_all(format!("{how}\n").as_bytes())?;
@@ -131,25 +132,26 @@ impl Shared {
     }
 }
 
-/// Lets the programs that are started from now on inherit a descriptor.
+/// Lets programs inherit a descriptor that are started from now on.
 fn inherited(file: &dyn AsFd) -> io::Result<RawFd> {
     let file = file.as_fd();
     fcntl_setfd(file, FdFlags::empty())?;
     Ok(file.as_raw_fd())
 }
 
-/// A file in memory, which is gone with the last who has it.
+/// A file in memory. It is gone when its last descriptor is closed.
 pub(super) fn memory(name: &str) -> io::Result<File> {
     let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL);
     let made = match made {
-        // Before Linux 6.3.
+        // Linux before 6.3 does not know the flag.
         Err(rustix::io::Errno::INVAL) => memfd_create(name, MemfdFlags::CLOEXEC),
         made => made,
     };
     Ok(made.map(File::from)?)
 }
 
-/// The numbers of what a recorder inherits, as the wrapper says them.
+/// The descriptor numbers that a recorder inherits, as an option on its command
+/// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handed {
     end: RawFd,
@@ -192,20 +194,20 @@ pub struct Wrapper {
     handed: Handed,
 }
 
-/// What is heard of the wrapper, once.
+/// What the wrapper's pipe says. It comes once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// The node ended, and how.
+    /// The node ended. The text says how.
     Ended(String),
-    /// The wrapper was killed: the node may be at work still.
+    /// The wrapper was killed. The node may still run.
     Gone,
 }
 
 impl Wrapper {
-    /// Opens what was inherited.
+    /// Opens the inherited link.
     ///
     /// # Errors
-    /// It is not there.
+    /// It was not inherited.
     pub fn open(handed: Handed) -> io::Result<Wrapper> {
         let end = File::options()
             .read(true)
@@ -219,7 +221,7 @@ impl Wrapper {
         })
     }
 
-    /// What it said, or that it is gone.
+    /// What the pipe says, if it says something now.
     pub fn word(&mut self) -> Option<Word> {
         if self.over {
             return None;
@@ -241,7 +243,7 @@ impl Wrapper {
         })
     }
 
-    /// What it could not hand on before it went.
+    /// What the wrapper could not pass on.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -264,13 +266,14 @@ impl Wrapper {
     }
 }
 
-/// Where an inherited descriptor is opened once more: that gives one of this
-/// process's own, which is not inherited.
+/// A path that opens an inherited descriptor again. The new descriptor belongs
+/// to this process alone and is not inherited.
 fn path(number: RawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{number}"))
 }
 
-/// The position of an inherited descriptor, which is the one of all that have it.
+/// The file position of an inherited descriptor. All processes that have it
+/// share the position.
 fn position(number: RawFd) -> io::Result<u64> {
     let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
     let position = told.lines().find_map(|line| line.strip_prefix("pos:"));
@@ -321,7 +324,8 @@ mod tests {
             String::from_utf8(chunk[..count].to_vec()).unwrap()
         };
         assert_eq!(take(&recorder, 2), "la");
-        // Killed here, it leaves the rest and the word to the next.
+        // A recorder that is killed here leaves the rest and the line to the
+        // next one.
         assert!(!shared.is_unheard());
         shared.tell_again("the node ended normally").unwrap();
         assert!(shared.is_unheard());
@@ -341,7 +345,8 @@ mod tests {
         let mut recorder = Wrapper::open(shared.handed()).unwrap();
         assert_eq!(recorder.word(), None);
         drop(link);
-        // A program that another test starts has all descriptors for an instant.
+        // A program that another test starts has all descriptors for an
+        // instant.
         let word = (0..1000).find_map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
             recorder.word()

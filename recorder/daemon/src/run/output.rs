@@ -1,14 +1,16 @@
-//! The node's output under `--tee`: kept in `node.log` and shown where it was
+//! The node's output with `--tee`: kept in `node.log`, and shown where it was
 //! shown before.
 //!
-//! The node writes into a file in memory. No full disk, slow reader, stopped or
-//! killed process can fail such a write or hold it up. One thread copies from
-//! there into the log, another one to standard output, and what both have is
-//! given back. Should this process be killed, the recorder copies on.
+//! The node writes into a file in memory. So no full disk, slow reader, or
+//! stopped or killed process makes a write of the node fail or wait. One thread
+//! copies from memory into the log, another one to standard output. What both
+//! have copied is freed. If this process is killed, the recorder continues the
+//! copy into the log.
 //!
-//! What the log cannot take is left out by whole lines, counted, and told in its
-//! place, as [`LeftOut`](haltbox_recorder::source_entry::LeftOut) has it: whoever reads the
-//! log sees that it has a gap.
+//! If the log cannot take something, whole lines are left out, and a line in
+//! their place says how many, as in
+//! [`LeftOut`](haltbox_recorder::source_entry::LeftOut). So a reader of the log
+//! sees the gap.
 
 mod log;
 
@@ -29,35 +31,36 @@ use rustix::process::{Resource, getrlimit};
 use super::link;
 use log::Log;
 
-/// The log's name in the recorder's folder.
+/// Name of the log in the recorder's folder.
 pub const NODE_LOG: &str = "node.log";
-/// Bytes copied at once.
+/// Most bytes copied at once.
 const CHUNK: usize = 128 << 10;
-/// How often the threads look for more.
+/// Pause of the threads before they look for more.
 const LOOK: Duration = Duration::from_millis(50);
-/// Bytes that wait at most for a standard output that nobody reads: the log has them.
+/// Most bytes that wait for a reader of standard output. The log has them too.
 const UNSHOWN: u64 = 64 << 20;
-/// How many bytes are given back at once.
+/// Bytes that are freed at once.
 const GIVE_BACK: u64 = 1 << 20;
 const PAGE: u64 = 4096;
-/// The first bytes, and the last ones before the place that was reached, by which
-/// output that was cut and grew again is known.
+/// How many first bytes, and how many bytes before the copied place, are
+/// compared. They show that the output was cut and has grown again.
 const KNOWN_BY: usize = 256;
 
-/// The memory, seen by the threads that copy out of it.
+/// The memory, and how far the threads have copied it.
 struct Memory {
-    /// Its position tells a recorder how far it was copied into the log.
+    /// The file's position says how far it was copied into the log. A recorder
+    /// reads it if this process is killed.
     file: File,
     logged: AtomicU64,
     shown: AtomicU64,
-    /// Before this nothing is there any more.
+    /// Bytes before this place are freed, except the first page.
     freed: AtomicU64,
-    /// The node ended: what is there now is all.
+    /// Whether the node ended, so that nothing more comes.
     over: AtomicBool,
     say: fn(&str),
 }
 
-/// The output of a node that is at work.
+/// The output of a running node.
 pub struct Output {
     memory: Arc<Memory>,
     logged: Receiver<()>,
@@ -65,10 +68,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Copies what the node writes into [`Output::for_node`], from now on.
+    /// Begins to copy what the node writes into [`Output::for_node`].
     ///
     /// # Errors
-    /// In words: there is no memory, no thread, or no log at this place.
+    /// There is no memory or thread, or the log cannot be created. The text is
+    /// for the operator.
     pub fn start(folder: &Path, say: fn(&str)) -> Result<Output, String> {
         unlimited()?;
         let file = link::memory("haltbox-output")
@@ -99,12 +103,13 @@ impl Output {
         })
     }
 
-    /// The memory itself.
+    /// The file in memory.
     pub fn file(&self) -> &File {
         &self.memory.file
     }
 
-    /// What the node gets as its output: each write goes behind the others.
+    /// The file for the node's output. It appends, so that writes of several
+    /// processes follow each other.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -113,13 +118,13 @@ impl Output {
         File::options().append(true).open(path)
     }
 
-    /// The node ended: waits until the log has its last words.
+    /// Waits until the log has the last bytes of the node that ended.
     pub fn log_the_rest(&self, patience: Duration) {
         self.memory.over.store(true, Ordering::SeqCst);
         let _ = self.logged.recv_timeout(patience);
     }
 
-    /// Says what the log did not get till now: from here on nobody copies.
+    /// Says how many bytes the log lacks, because nobody copies from now on.
     pub fn tell_unlogged(&self) {
         let all = length(&self.memory.file);
         let left = all.saturating_sub(self.memory.logged.load(Ordering::SeqCst));
@@ -131,7 +136,7 @@ impl Output {
         }
     }
 
-    /// Waits until all is shown, as long as somebody reads it.
+    /// Waits until everything is shown, as long as somebody reads it.
     pub fn show_the_rest(&self, idle: Duration, most: Duration) {
         let begun = Instant::now();
         let mut before = u64::MAX;
@@ -145,8 +150,8 @@ impl Output {
     }
 }
 
-/// The memory is as long as all that the node prints, and a limit of the sizes of
-/// files would end it there.
+/// Refuses a limit of file sizes. The file in memory gets as long as everything
+/// that the node prints, and the limit would kill the node there.
 fn unlimited() -> Result<(), String> {
     let limit = getrlimit(Resource::Fsize).current;
     limit.map_or(Ok(()), |bytes| {
@@ -157,7 +162,7 @@ fn unlimited() -> Result<(), String> {
     })
 }
 
-/// Starts a thread; what is received tells that it is done.
+/// Starts a thread. The receiver gets a message when it is done.
 fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, String> {
     let (told, done) = channel();
     std::thread::Builder::new()
@@ -191,20 +196,23 @@ impl Memory {
         }
     }
 
-    /// What both have goes; one that shows too slowly loses the oldest.
+    /// Frees what both threads have copied. If the one that shows is too slow,
+    /// its oldest bytes are freed too.
     fn give_back(&self) {
         let logged = self.logged.load(Ordering::SeqCst);
         let shown = self.shown.load(Ordering::SeqCst).min(logged);
         let until = no_more_needed(shown.max(logged.saturating_sub(UNSHOWN)));
         let freed = self.freed.load(Ordering::SeqCst);
         if until >= freed + GIVE_BACK {
-            // First told, then done: a reader looks behind what it read.
+            // Store the place before freeing it. The other thread reads the
+            // place after it read bytes, and sees whether they were freed.
             self.freed.store(until, Ordering::SeqCst);
             give_back(&self.file, until);
         }
     }
 
-    /// Unless the other thread saw that the output begins anew.
+    /// Advances `shown`, unless the other thread reset it because the output
+    /// begins anew.
     fn shown_to(&self, from: u64, until: u64) {
         let order = Ordering::SeqCst;
         let _ = self.shown.compare_exchange(from, until, order, order);
@@ -236,7 +244,8 @@ impl Memory {
     }
 }
 
-/// A page before the place is kept: it tells whether somebody wrote there anew.
+/// End of the bytes that nobody needs. Keeps a page before the place, to notice
+/// whether somebody writes there anew.
 fn no_more_needed(place: u64) -> u64 {
     (place / PAGE).saturating_sub(1) * PAGE
 }
@@ -245,7 +254,7 @@ fn length(memory: &File) -> u64 {
     memory.metadata().map_or(u64::MAX, |found| found.len())
 }
 
-/// Prints what the node printed, and waits for a reader that is behind.
+/// Prints what the node printed. Waits for a slow reader.
 fn show(mut bytes: &[u8], output: &mut File, over: &AtomicBool) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {
@@ -264,7 +273,7 @@ fn show(mut bytes: &[u8], output: &mut File, over: &AtomicBool) -> io::Result<()
     Ok(())
 }
 
-/// What could not be shown, told when it begins.
+/// Reports bytes that could not be shown, once for each trouble.
 #[derive(Default)]
 struct Unshown {
     told: bool,
@@ -281,7 +290,7 @@ impl Unshown {
     fn shown(&mut self, outcome: io::Result<()>, say: fn(&str)) {
         match outcome {
             Ok(()) => self.told = false,
-            // Whoever read it has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) if !self.told => {
                 self.told = true;
@@ -298,21 +307,22 @@ impl Unshown {
 pub struct Copying {
     memory: File,
     at: u64,
-    /// What it begins with, and what stood before that place: both stand there still
-    /// unless somebody wrote there anew.
+    /// The first bytes of the output, and those before `at`. They are still
+    /// there unless somebody wrote anew.
     head: Vec<u8>,
     before: Tail,
-    /// How often it was.
+    /// How often the output was cut.
     cuts: u64,
     log: Log,
     chunk: Vec<u8>,
 }
 
 impl Copying {
-    /// Goes on behind what was copied already.
+    /// Continues behind `copied` bytes that are in the log already.
     ///
     /// # Errors
-    /// In words: there can be no log at this place. A full disk is no such reason.
+    /// The log cannot be created. A full disk is no such error. The text is for
+    /// the operator.
     pub fn begin(
         folder: &Path,
         memory: File,
@@ -332,17 +342,17 @@ impl Copying {
         })
     }
 
-    /// Copies what is there, at most one chunk; whether there was anything.
+    /// Copies at most one chunk. Returns whether there was anything.
     pub fn turn(&mut self) -> bool {
         if self.was_cut() {
-            // The node opened its output anew, which cut it to nothing.
+            // The node opened its output again and cut it to nothing.
             self.at = 0;
             self.head.clear();
             self.before.clear();
             self.cuts += 1;
             self.log.gap();
         } else if !self.stand(self.before.last(KNOWN_BY), self.at) {
-            // Somebody writes into the middle, over what others wrote.
+            // Somebody writes into the middle, over bytes of others.
             self.before.clear();
             self.log.gap();
         }
@@ -355,24 +365,27 @@ impl Copying {
             self.head.extend(bytes.iter().take(room));
         }
         self.at += count as u64;
-        // Last: killed before it, the next who copies repeats these lines.
+        // Move the position last. After a kill before this, the next recorder
+        // copies these lines again and loses none.
         let _ = self.memory.seek(SeekFrom::Start(self.at));
         count > 0
     }
 
-    /// It is shorter than it was, or grew again to other bytes.
+    /// Whether the output is shorter than before, or has other bytes at its
+    /// beginning.
     fn was_cut(&self) -> bool {
         length(&self.memory) < self.at || !self.stand(&self.head, self.head.len() as u64)
     }
 
-    /// Whether these bytes stand before a place.
+    /// Whether these bytes are still before a place.
     fn stand(&self, bytes: &[u8], before: u64) -> bool {
         let mut found = vec![0; bytes.len()];
         let at = before.saturating_sub(bytes.len() as u64);
         self.memory.read_exact_at(&mut found, at).is_err() || found == bytes
     }
 
-    /// As [`Copying::turn`], where nobody shows what is copied.
+    /// As [`Copying::turn`], for a copy without a thread that shows. Also frees
+    /// what was copied.
     pub fn turn_alone(&mut self) -> bool {
         let copied = self.turn();
         if copied && self.at % GIVE_BACK < CHUNK as u64 {
@@ -381,13 +394,14 @@ impl Copying {
         copied
     }
 
-    /// Nothing more comes.
+    /// Ends the log. Nothing more comes.
     pub fn end(&mut self) {
         self.log.end();
     }
 }
 
-/// The first page stays: it tells whether the output begins anew.
+/// Frees bytes before `until`, except the first page. That page shows whether
+/// the output begins anew.
 fn give_back(memory: &File, until: u64) {
     let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     let length = i64::try_from(until.saturating_sub(PAGE)).unwrap_or(0);

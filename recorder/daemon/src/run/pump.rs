@@ -1,14 +1,17 @@
-//! The FIFO of `haltbox run --fifo`: always read, whatever the recorder does.
+//! The FIFO of `haltbox run --fifo`. It is always read, whatever the recorder
+//! does.
 //!
-//! A node that writes into a pipe depends on whoever reads it: a full pipe stops
-//! it, a reader that dies gives it EPIPE. So the wrapper itself holds the FIFO
-//! and reads it, in a thread that waits for nothing else, and hands the lines to
-//! the recorder through a pipe. The wrapper has both ends of that pipe: a
-//! recorder that dies leaves what it has not read to the next one. What neither
-//! the pipe nor the backlog can hold is left out by whole lines, counted, and
-//! told in its place. At the node's end the backlog goes into memory that the
-//! recorder has too ([`super::link`]): nobody waits until it is read. The recorder
-//! holds the FIFO's reading end as well, and reads there itself if the wrapper dies.
+//! A node that writes into a pipe depends on the reader: a full pipe stops it,
+//! and a dead reader gives it EPIPE. So the wrapper itself holds the FIFO. A
+//! thread that waits for nothing else reads it, and passes the lines to the
+//! recorder through a pipe. The wrapper has both ends of that pipe, so a
+//! recorder that dies leaves its unread lines to the next one.
+//!
+//! If neither pipe nor backlog has room, whole lines are left out, and a line
+//! in their place says how many. After the node's end the backlog goes into
+//! memory that the recorder has too ([`super::link`]), so nobody waits until it
+//! is read. The recorder also holds the FIFO's reading end, and reads there
+//! itself if the wrapper dies.
 
 use haltbox_model::ShowPath;
 use std::fs::{self, File};
@@ -28,25 +31,25 @@ use nix::unistd::mkfifo;
 use crate::sources::pipe::widen;
 use haltbox_recorder::source_entry::LeftOut;
 
-/// Bytes read at once.
+/// Most bytes read at once.
 const CHUNK: usize = 128 << 10;
-/// How long nothing may happen before the thread looks around.
+/// Longest wait for bytes before the thread looks for other work.
 const LOOK: Duration = Duration::from_millis(50);
 /// Lines on their way from the FIFO to the recorder.
 struct Backlog {
     bytes: Vec<u8>,
-    /// Of these, how many the pipe took.
+    /// How many of these bytes the pipe took.
     sent: usize,
-    /// End of the last whole line: nothing behind it is sent, so that lines are
-    /// left out as wholes.
+    /// End of the last whole line. Nothing behind it is sent, so that only
+    /// whole lines are left out.
     whole: usize,
     limit: usize,
-    /// There was no room: lines are left out until the recorder has caught up,
-    /// so that one place is missing, and not a thousand.
+    /// Lines left out since the backlog was full. Goes on until the recorder
+    /// has read everything before, so that there is one gap and not a thousand.
     leaving: Option<LeftOut>,
-    /// The last byte that was left out ended its line.
+    /// Whether the last byte left out was a newline.
     at_end: bool,
-    /// What was left out the last time, until somebody asks.
+    /// The last gap, until it is reported.
     was_left: Option<LeftOut>,
 }
 
@@ -78,7 +81,8 @@ impl Backlog {
         }
     }
 
-    /// What was begun of a line and not sent goes with the line's rest.
+    /// Begins to leave lines out. The unsent beginning of a line goes with its
+    /// rest.
     fn begin_leaving(&mut self) {
         let begun = self.bytes.split_off(self.whole);
         self.at_end = begun.is_empty();
@@ -87,8 +91,8 @@ impl Backlog {
         self.leaving = Some(left_out);
     }
 
-    /// Gives what is to be kept again: the lines behind the first end of one, if
-    /// everything before was sent.
+    /// Counts bytes that are left out. Returns those that are kept again: the
+    /// lines behind the next newline, if everything before was sent.
     fn leave_out<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Some(left_out) = &mut self.leaving else {
             return bytes;
@@ -106,7 +110,8 @@ impl Backlog {
         rest
     }
 
-    /// Says what was left out, once the recorder has read what came before.
+    /// Adds the line that counts the gap, once the recorder has read everything
+    /// before it.
     fn end_leaving(&mut self, node_ended: bool) {
         let caught_up = self.sent == self.bytes.len() && self.at_end;
         if !caught_up && !node_ended {
@@ -125,7 +130,7 @@ impl Backlog {
 
     fn was_sent(&mut self, count: usize) {
         self.sent += count;
-        // Moving what is left costs no more than what was sent.
+        // Moving the rest costs no more than sending this much did.
         if self.sent * 2 >= self.bytes.len() {
             self.bytes.drain(..self.sent);
             self.whole -= self.sent;
@@ -134,14 +139,14 @@ impl Backlog {
         }
     }
 
-    /// Nothing more comes: the last line needs no end.
+    /// Says that nothing more comes. The last line needs no newline.
     fn end(&mut self) {
         self.end_leaving(true);
         self.whole = self.bytes.len();
     }
 }
 
-/// The thread that reads the FIFO, seen from the wrapper.
+/// The wrapper's handle of the thread that reads the FIFO.
 pub struct Pump {
     path: PathBuf,
     reader: PipeReader,
@@ -150,12 +155,13 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Makes a new FIFO at `path` and reads it from now on. At most `backlog`
-    /// bytes wait for the recorder, and go into `rest` at the end; `say` hears what
-    /// was left out.
+    /// Creates a new FIFO at `path` and begins to read it. At most `backlog`
+    /// bytes wait for the recorder; at the end they go into `rest`. `say` gets
+    /// the reports of lines left out.
     ///
     /// # Errors
-    /// In words: the FIFO, the pipe or the thread could not be made.
+    /// The FIFO, the pipe or the thread cannot be created. The text is for the
+    /// operator.
     pub fn start(path: &Path, backlog: u64, rest: File, say: fn(&str)) -> Result<Pump, String> {
         let cannot = |what: &str, error: io::Error| format!("cannot {what}: {error}");
         let fifo = make_fifo(path)
@@ -183,32 +189,32 @@ impl Pump {
         })
     }
 
-    /// The end of the pipe that a recorder reads.
+    /// The end of the pipe for a recorder to read.
     ///
     /// # Errors
-    /// No descriptor is free.
+    /// There is no descriptor.
     pub fn for_recorder(&self) -> io::Result<PipeReader> {
         self.reader.try_clone()
     }
 
-    /// The node ended: puts down what is still in the FIFO. Whether the recorder
-    /// finds all of it, within this time.
+    /// Says that the node ended, and saves what is still in the FIFO. Returns
+    /// whether that was done in time, so that the recorder finds everything.
     pub fn drained(&self, within: Duration) -> bool {
         let _ = self.ending.send(());
         self.done.recv_timeout(within).is_ok()
     }
 }
 
-/// A node started without anybody who reads must fail to find the FIFO rather
-/// than hang in opening it.
+/// Removes the FIFO. A node that is started without a reader must fail to find
+/// it, and not hang when it opens it.
 impl Drop for Pump {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// A FIFO of its own for each run: a node that outlived its wrapper keeps the
-/// one it has, and its recorder reads that.
+/// Creates a new FIFO for this run. A node that outlived its wrapper keeps its
+/// own one, and its recorder reads that.
 fn make_fifo(path: &Path) -> io::Result<File> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_fifo() => fs::remove_file(path)?,
@@ -221,8 +227,9 @@ fn make_fifo(path: &Path) -> io::Result<File> {
         Err(error) => return Err(error),
     }
     mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    // For writing too: the node's open then finds a reader and a writer, and
-    // its end, or its restart by cosmovisor, is no end of the FIFO.
+    // Open it for writing too. Then it has a reader and a writer from the
+    // start, and a node that ends, or that cosmovisor restarts, does not end
+    // the FIFO.
     let fifo = File::options()
         .read(true)
         .write(true)
@@ -246,7 +253,7 @@ struct Work {
 }
 
 impl Work {
-    /// Until nobody can ask for more: the wrapper's end ends it.
+    /// Works until the wrapper drops its handle or says that the node ended.
     fn run(mut self, asked: &Receiver<()>, told: &Sender<()>) {
         let mut chunk = vec![0; CHUNK];
         let mut ending = false;
@@ -286,7 +293,8 @@ impl Work {
         count > 0
     }
 
-    /// Nothing more comes. What the pipe does not take at once goes behind it.
+    /// Saves the rest after the node's end. What the pipe does not take at once
+    /// goes into the memory behind it.
     fn put_down(&mut self) -> bool {
         self.backlog.end();
         self.send();
@@ -331,14 +339,14 @@ impl Work {
 mod tests {
     use super::*;
 
-    /// Lines of some to some dozens of bytes, each with its number.
+    /// Numbered lines of different lengths, up to some dozens of bytes.
     fn stream(lines: usize) -> Vec<u8> {
         let line = |n: usize| format!("{n}:{}\n", "x".repeat(n * 7 % 40));
         (0..lines).map(line).collect::<String>().into_bytes()
     }
 
-    /// What the recorder gets if it takes `takes` bytes for every `gives` the
-    /// node writes, and then all.
+    /// What the recorder gets if it takes `takes` bytes for every `gives` that
+    /// the node writes, and the rest at the end.
     fn through(limit: usize, stream: &[u8], gives: usize, takes: usize) -> Vec<u8> {
         let mut backlog = Backlog::new(limit);
         let mut got = Vec::new();
@@ -352,7 +360,7 @@ mod tests {
         for (number, piece) in stream.chunks(gives).enumerate() {
             backlog.take(piece);
             assert!(backlog.bytes.len() - backlog.sent <= limit + gives + 40);
-            // In turns: it falls behind, it catches up.
+            // The recorder falls behind and catches up by turns.
             let catching_up = number % 500 > 400;
             while send(&mut backlog, takes) > 0 && catching_up {}
         }
@@ -361,7 +369,7 @@ mod tests {
         got
     }
 
-    /// Every line comes whole and in its place, or is counted in its place.
+    /// Each line arrives whole and in its place, or is counted in its place.
     #[test]
     fn each_line_is_handed_on_or_counted() {
         let stream = stream(20_000);

@@ -1,8 +1,8 @@
-//! The recorder beside the node: started, started again if it dies, and left to
-//! itself at the node's end.
+//! The recorder beside the node: started, restarted if it dies, and left alone
+//! after the node's end.
 //!
-//! A thread looks after it, so that neither a signal for the node nor the node's
-//! end waits for a recorder that hangs.
+//! A thread does this, so that neither a signal for the node nor the node's end
+//! waits for a recorder that hangs.
 
 use std::ffi::OsString;
 use std::io;
@@ -21,30 +21,30 @@ use super::{LOOK, Options};
 use crate::console::say;
 use crate::operator::control::{self, Reply, Request};
 
-/// Before a recorder that died is started again.
+/// Pause before a recorder that died is started again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How long one that works already may take to say what it records.
+/// How long a recorder that is already running may take to say what it records.
 const ANSWER: Duration = Duration::from_secs(2);
-/// The option by which the wrapper says what a recorder inherits. It is not one
-/// of what is recorded.
+/// The option with the inherited descriptor numbers. It does not change what is
+/// recorded.
 pub(super) const OF_RUN: &str = "--of-run";
 
-/// The thread that looks after the recorder.
+/// Handle of the thread.
 pub(super) struct Beside {
     ending: Sender<String>,
     outcome: Receiver<Outcome>,
 }
 
-/// What became of the recorder at the node's end.
+/// The state of the recorder after the node's end.
 enum Outcome {
     /// It ended, or there is none.
     Over,
-    /// Nobody has read the last of the slog.
+    /// No recorder read the last bytes of the slog.
     NoneCame,
 }
 
 impl Beside {
-    /// Starts a recorder, now and whenever it dies.
+    /// Starts the thread, which starts a recorder now and after each death.
     pub(super) fn start(
         options: &Options,
         pump: Option<&Pump>,
@@ -80,8 +80,9 @@ impl Beside {
         Ok(Beside { ending, outcome })
     }
 
-    /// The node ended: gives the recorder this long to read the rest and to write
-    /// its boxes. It needs nobody for that.
+    /// After the node's end: waits up to `patience` for the recorder to read
+    /// the rest and to write its boxes. A recorder that takes longer continues
+    /// alone.
     pub(super) fn end(self, how: String, patience: Duration) {
         let _ = self.ending.send(how);
         match self.outcome.recv_timeout(patience) {
@@ -96,31 +97,32 @@ impl Beside {
     }
 }
 
-/// The recorder in a process group of its own: what ends the node by the terminal
-/// must not end it before it has read the rest.
+/// The recorder has its own process group: a key of the terminal that ends the
+/// node must not end the recorder before it has read the rest.
 struct Recorder {
     options: Options,
     shared: Shared,
-    /// Its slog, if that is not a file.
+    /// Its slog, if that is a pipe and not a file.
     stdin: Option<std::io::PipeReader>,
     child: Option<Child>,
     another: Option<Another>,
     since: Instant,
 }
 
-/// A recorder that works in the folder and was not started here.
+/// A recorder that runs in the folder and was not started by this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Another {
-    /// One of a wrapper that was killed, which records just what this one would.
+    /// The recorder of a wrapper that was killed. It records the same as this
+    /// one would.
     Same,
-    /// It reads the FIFO of another node, until that ends.
+    /// It reads the FIFO of another node, until that node ends.
     OtherFifo,
     /// It records something else.
     Other { who: String, end_it: String },
 }
 
 impl Recorder {
-    /// Starts it again if it died.
+    /// Starts the recorder again if it died.
     fn keep(&mut self) {
         let ended = self
             .child
@@ -138,7 +140,7 @@ impl Recorder {
         }
         if self.child.is_none() && self.since.elapsed() >= AGAIN {
             self.since = Instant::now();
-            // It may have ended since, and nobody else would start one again.
+            // It may have ended, and nobody else would start a recorder.
             if self.another.is_some() {
                 self.another = self.find_another();
             }
@@ -163,14 +165,14 @@ impl Recorder {
         }
     }
 
-    /// Whoever answers in the folder, if it is not the child.
+    /// The recorder that answers in the folder, if it is not the child.
     fn find_another(&self) -> Option<Another> {
         let own = shown(&self.arguments());
         let waiting = Some(own.clone());
         let asked = control::ask_within(&self.options.dir, &Request::Who { waiting }, Some(ANSWER));
         let (pid, arguments) = match asked {
             Ok(Some(Reply::AtWork { pid, arguments, .. })) => (pid, arguments),
-            // It cannot tell what it records, nor which process it is.
+            // It does not say what it records, nor its process id.
             Ok(Some(_)) => {
                 let who = "of an older version".to_owned();
                 let end_it = format!(
@@ -179,7 +181,7 @@ impl Recorder {
                 );
                 return Some(Another::Other { who, end_it });
             }
-            // None, or one that hangs: the ring's lock tells of that.
+            // There is none, or it hangs. The ring's lock shows that.
             Ok(None) | Err(_) => return None,
         };
         Some(if arguments != own {
@@ -193,8 +195,9 @@ impl Recorder {
         })
     }
 
-    /// Has the rest read. What the recorder is to know of the node's end it
-    /// inherited; one that somebody else started is told.
+    /// Has the rest read after the node's end. A recorder of this process
+    /// learns of the end by the inherited pipe. Another one is told over the
+    /// control socket.
     fn end(&mut self, how: String) -> Outcome {
         if let Some(Another::Same) = &self.another {
             let ended = Request::NodeEnded { how };
@@ -209,11 +212,12 @@ impl Recorder {
         loop {
             match self.child.as_mut().map(Child::try_wait) {
                 Some(Ok(None)) => std::thread::sleep(LOOK),
-                // One that somebody ended may not have heard of the node's end.
+                // If somebody ended it, it may not know of the node's end.
                 Some(Ok(Some(status))) if status.success() && !self.shared.is_unheard() => {
                     return Outcome::Over;
                 }
-                // One that died has left what it did not read to another, once.
+                // A recorder that died left its unread bytes. Start another
+                // one, once.
                 _ if !started && self.another.is_none() => {
                     started = true;
                     self.child = self.spawn_again(&how);
@@ -224,7 +228,7 @@ impl Recorder {
         }
     }
 
-    /// Options of `record` that say what is recorded, and how.
+    /// Options of `record` that decide what is recorded, and how.
     fn arguments(&self) -> Vec<OsString> {
         let options = &self.options;
         let mut arguments: Vec<OsString> = vec!["record".into(), "--dir".into()];
@@ -259,8 +263,8 @@ impl Recorder {
             .arg(OF_RUN)
             .arg(self.shared.handed().to_string())
             .stdin(Stdio::null())
-            // Whoever reads the node's output waits for its end, and not for the
-            // recorder's.
+            // Somebody who waits for the end of the node's output must not wait
+            // for the recorder's end.
             .stdout(io::stderr())
             .process_group(0);
         if let Some(pipe) = &self.stdin {
@@ -283,15 +287,15 @@ impl Recorder {
     }
 }
 
-/// This very program. An update may have put another one in its place by now, and
-/// what wrapper and recorder share is of one version.
+/// This very program. An update may have replaced the file, and wrapper and
+/// recorder must be of one version.
 fn own_program() -> PathBuf {
     let found = std::env::current_exe().ok().filter(|path| path.exists());
     found.unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
 
-/// What this process records, and how: its arguments, but for what it inherits.
-/// Two recorders with the same ones can stand for each other.
+/// The arguments of this process, without the inherited numbers. Two recorders
+/// with equal arguments can replace each other.
 pub fn arguments_of_this_process() -> Vec<String> {
     let mut kept = Vec::new();
     let mut arguments = std::env::args_os().skip(1);

@@ -1,4 +1,4 @@
-//! What has to be there before the loop begins.
+//! What is prepared before the loop begins.
 
 use haltbox_model::{Outside, ShowPath};
 use std::fs;
@@ -18,8 +18,8 @@ use haltbox_recorder::owner_only;
 use haltbox_recorder::recorder::{Config, Opened};
 use haltbox_recorder::ring::file::RingOptions;
 
-/// Replaced as a whole: a kill must not leave half a profile. Recording does
-/// not depend on it.
+/// Copies the profile beside the ring, as a whole, so that a kill leaves no
+/// half file. Recording goes on if that fails.
 pub(super) fn keep_profile(path: &Path, text: &[u8]) {
     if let Err(error) = owner_only::replace(path, text) {
         say(&format!(
@@ -29,7 +29,7 @@ pub(super) fn keep_profile(path: &Path, text: &[u8]) {
     }
 }
 
-/// How a recorder that is started so records.
+/// The recorder's settings for these options.
 pub(super) fn config_of(options: &Options) -> Config {
     Config {
         ring: RingOptions {
@@ -46,7 +46,7 @@ pub(super) fn config_of(options: &Options) -> Config {
     }
 }
 
-/// Leaves where the node's program lies, for a guard that is not told.
+/// Notes the path of the node's executable, for a guard that is not told it.
 pub(super) fn note_program(options: &Options) {
     let program = options.node_program.as_deref();
     let program = program.and_then(|path| std::path::absolute(path).ok());
@@ -70,7 +70,7 @@ pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Sou
         .collect()
 }
 
-/// What is followed, and from where it goes on.
+/// Says what is followed, and from which place.
 pub(crate) fn followed(mark: &SourceMark) -> String {
     let stream = match mark.stream {
         Stream::Slog => "slog",
@@ -100,7 +100,8 @@ pub(crate) fn followed(mark: &SourceMark) -> String {
     format!("follows the {stream} {path}, {from}")
 }
 
-/// The first block that a recorder sees, which shows that it is wired rightly.
+/// The first block of this session. It shows the operator that the sources are
+/// right.
 #[derive(Default)]
 pub(super) struct FirstBlock {
     known: Option<Attempt>,
@@ -108,12 +109,12 @@ pub(super) struct FirstBlock {
 }
 
 impl FirstBlock {
-    /// What the ring knew before.
+    /// Notes the newest block of the last session.
     pub(super) fn known(&mut self, life: &Lifecycle) {
         self.known = newest(life);
     }
 
-    /// Its height, once.
+    /// The height of the first new block, once.
     pub(super) fn seen(&mut self, life: &Lifecycle) -> Option<u64> {
         let newest = newest(life).filter(|of| !self.told && Some(*of) != self.known)?;
         self.told = true;

@@ -1,5 +1,5 @@
-//! What other witnesses than the streams tell: nodes that are asked by RPC. And
-//! who else is told how the recorder is.
+//! Other witnesses than the streams: nodes that are asked by RPC. And metrics
+//! for others.
 
 use super::Server;
 use crate::console::say;
@@ -7,7 +7,7 @@ use crate::operator::metrics;
 use crate::rpc::Outcome;
 
 impl Server {
-    /// Takes what the nodes that are asked told since the last call.
+    /// Acts on the nodes' answers since the last call.
     pub(super) fn hear_witnesses(&mut self) {
         let Some(watch) = &mut self.watch else {
             return;

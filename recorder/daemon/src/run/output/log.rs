@@ -1,4 +1,4 @@
-//! The node's log, as far as the disk takes it.
+//! `node.log`, as far as the disk takes it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,22 +12,22 @@ use haltbox_recorder::host_threads::SizeLimit;
 use haltbox_recorder::owner_only;
 use haltbox_recorder::source_entry::LeftOut;
 
-/// How often a full disk is asked whether it has room again ...
+/// Time between two attempts to write to a full disk ...
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// ... and how often the operator hears that it has none.
+/// ... and between two reports to the operator.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-/// The log, as far as the disk takes it.
+/// The node's log file, and the lines that it lacks.
 pub(super) struct Log {
     path: PathBuf,
     file: Option<File>,
-    /// The node is in the middle of a line.
+    /// Whether the node is in the middle of a line.
     in_line: bool,
-    /// Lines are left out, until the log takes some again.
+    /// The lines left out since the log takes no more. `None` while it does.
     leaving: Option<LeftOut>,
-    /// When the disk was asked last whether it has room.
+    /// Time of the last attempt to write.
     asked: Option<Instant>,
-    /// When the operator was told last that lines are left out.
+    /// Time of the last report to the operator.
     told: Option<Instant>,
     say: fn(&str),
 }
@@ -45,8 +45,8 @@ impl Log {
         }
     }
 
-    /// A line that somebody else began, as one who was killed, is none: what
-    /// follows it must not become its end.
+    /// Opens the log. If its last line has no newline, a process that was killed
+    /// began it. The next line must not become its end, so it counts as left out.
     pub(super) fn open(&mut self) -> Result<(), String> {
         let cannot = |error: io::Error| {
             let path = self.path.shown();
@@ -63,14 +63,14 @@ impl Log {
         Ok(())
     }
 
-    /// Something is missing, and nobody knows how much.
+    /// Notes a gap of unknown length.
     pub(super) fn gap(&mut self) {
         let left_out = self.leaving.get_or_insert_default();
         left_out.lines += 1;
         self.in_line = false;
     }
 
-    /// Writes what it can, and counts the rest.
+    /// Writes what the log takes, and counts the rest.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -87,7 +87,7 @@ impl Log {
         }
     }
 
-    /// What the file took is gone from what is given back.
+    /// Appends bytes. Returns those that the file did not take.
     fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         match self.try_append(bytes) {
             Ok(count) => {
@@ -129,8 +129,8 @@ impl Log {
         ));
     }
 
-    /// Leaves the line out that is begun. Then the log is tried again: the word
-    /// that lines are missing comes first, and ends what is there of a line.
+    /// Leaves out the line that was begun. Then tries the log again: the line
+    /// about the gap comes first, and ends a half line in the file.
     fn leave_out<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Some(mut left_out) = self.leaving else {
             return bytes;
@@ -143,7 +143,7 @@ impl Log {
                 return bytes;
             }
         }
-        // One line if the disk is asked behind it, else all.
+        // Leave out one line if the disk is asked after it, else everything.
         let end = match due {
             true => memchr::memchr(b'\n', bytes),
             false => None,
@@ -158,7 +158,8 @@ impl Log {
     fn say_so(&mut self, left_out: LeftOut) -> bool {
         let line = left_out.line();
         let mut bytes = line.as_bytes();
-        // A part of it that fits is said again: what reads as one such line is the last.
+        // If only a part of the line fits, it is written again as a whole
+        // later. A reader takes the last one.
         while !bytes.is_empty() {
             match self.try_append(bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
@@ -175,7 +176,7 @@ impl Log {
         true
     }
 
-    /// It was renamed or removed, or could not be opened.
+    /// Whether the file was renamed or removed, or was never opened.
     fn was_moved(&self) -> bool {
         let Some(file) = &self.file else { return true };
         let own = file.metadata().map(|found| (found.dev(), found.ino()));
@@ -184,7 +185,7 @@ impl Log {
         !matches!((own, there), (Ok(own), Ok(there)) if own == there)
     }
 
-    /// A new log in its place, once the old one has the line that is begun there.
+    /// Opens a new log, after the old one has the line that was begun there.
     fn begin_anew<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while self.in_line && self.leaving.is_none() && !bytes.is_empty() {
             let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
@@ -203,7 +204,8 @@ impl Log {
         bytes
     }
 
-    /// The last line ends with the node: nobody reads one without its end.
+    /// Ends the log. Adds a newline to the last line, because a reader ignores
+    /// a line without one.
     pub(super) fn end(&mut self) {
         if self.in_line {
             self.write(b"\n");
@@ -225,7 +227,7 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// The log, and whether its last line has no end.
+/// Opens the log. Returns whether its last line has no newline.
 fn open_log(path: &Path) -> io::Result<(File, bool)> {
     let file = owner_only::append(path)?;
     let length = file.metadata()?.len();
@@ -247,8 +249,8 @@ mod tests {
 
     fn quiet(_: &str) {}
 
-    /// A log that a node writes into before, while and after there is a time in
-    /// which it cannot be written.
+    /// The log of a node that writes before, during and after a time in which
+    /// the log takes nothing.
     fn away(before: &str, meanwhile: &str, after: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let (there, gone) = (folder.path().join("there"), folder.path().join("gone"));
@@ -270,7 +272,8 @@ mod tests {
     fn lines_are_left_out_whole_and_counted_in_their_place() {
         let cases = [
             ("a\n", "b\nc\n", "d\n", "a\n\u{1e}left out 2 4\nd\n"),
-            // Begun before, and ended when there is room again: missing as a whole.
+            // A line that began before the gap and ended after it is missing as
+            // a whole.
             ("a\nbe", "gu", "n\nc\n", "a\nbe\u{1e}left out 1 4\nc\n"),
             (
                 "a\n",
