@@ -1,4 +1,4 @@
-//! Entries of a stream, out of one of the [`crate::sources`].
+//! Turns bytes of one of the [`crate::sources`] into entries of a stream.
 
 pub(crate) mod draining;
 pub(crate) mod trouble;
@@ -30,31 +30,32 @@ use haltbox_recorder::source_entry::{Given, OWN_LINE};
 
 pub use trouble::News;
 
-/// Bytes read at once.
+/// Most bytes read at once.
 const CHUNK: usize = 128 << 10;
-/// Bytes of a followed file that stay behind what was read of it: should the
-/// machine fail, the ring's newest pages go with it.
+/// Bytes of a followed file that are not freed yet, behind what was read. If the
+/// machine fails, the ring loses its newest pages, and the file still has these
+/// bytes.
 const KEPT_BEHIND: u64 = 64 << 20;
-/// How far a followed file is read between two source marks.
+/// Bytes of a followed file between two source marks.
 const MARK_EVERY: u64 = 8 << 20;
-/// The same for the journal: what is behind the last mark is read twice after a
-/// kill, and has to be in the journal still.
+/// Bytes of the journal between two source marks. After a kill, what follows the
+/// last mark is read again, and must still be in the journal.
 const JOURNAL_MARK_EVERY: u64 = 256 << 10;
 const PAGE: u64 = 4096;
 
-/// Where a source is, as typed: a path, or `-` for standard input.
+/// A source as the operator types it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Standard input.
+    /// `-`: standard input.
     Stdin,
-    /// A file or FIFO.
+    /// A path: a file, a FIFO, or a folder.
     Path(PathBuf),
-    /// A FIFO that the service manager holds and passes, by its name there; the
-    /// only one if none is given.
+    /// `systemd` or `fd:NAME`: a FIFO that the service manager holds and
+    /// passes. Without a name, the only one.
     Passed(Option<String>),
     /// Standard input from `haltbox run`, which reads this FIFO.
     Wrapped(PathBuf),
-    /// A unit of systemd, whose output is in the journal.
+    /// The journal entries of this unit of systemd.
     Journal(String),
 }
 
@@ -71,47 +72,49 @@ impl From<&str> for Place {
     }
 }
 
-/// What one turn of reading came to.
+/// The result of one turn of reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Bytes came.
+    /// Bytes were read.
     Progress,
-    /// Nothing is there now.
+    /// Nothing can be read now.
     Quiet,
-    /// The writer is gone; another may come.
+    /// The writer is gone. Another may come.
     WriterGone,
-    /// The source is over.
+    /// The source has ended for good.
     Over,
-    /// The file was rotated: reading goes on in the new one.
+    /// The file was rotated. Reading continues in the new one. The text says so.
     Rotated(String),
-    /// Bytes may be missing from here on, and why.
+    /// Bytes may be missing from here on. The text says why.
     Missed(String),
-    /// The same again; it was said already.
+    /// As [`Turn::Missed`], for a reason that was reported before.
     MissedMore,
-    /// A followed file that was not there before is read from now on.
+    /// A followed file appeared. It is read from now on.
     Appeared,
-    /// Something the operator has to hear of; reading goes on.
+    /// A message for the operator. Reading continues.
     Told(String),
 }
 
-/// One source of one stream.
+/// A source of one stream.
 pub struct Source {
     stream: Stream,
     name: String,
     input: Input,
     splitter: LineSplitter,
     chunk: Vec<u8>,
-    /// Bytes handed on as entries.
+    /// Bytes that became entries.
     consumed: u64,
-    /// Whoever read here before may have had the beginning of the first line.
+    /// Whether the first bytes may be the end of a line that another recorder
+    /// began.
     joining: bool,
-    /// As many of them as the last source mark told of.
+    /// Value of `consumed` at the last source mark.
     marked: u64,
-    /// Bytes by which the last source mark tells the followed file from others.
+    /// How many bytes the last source mark used to identify the followed file.
     told_by: u64,
-    /// Nothing is missing between what was recorded before and where it goes on.
+    /// Whether nothing is missing between the last session and the first byte
+    /// read.
     goes_on: bool,
-    /// What there is to tell of how it was opened.
+    /// A message about how the source was opened.
     told: Option<String>,
     trouble: Trouble,
 }
@@ -130,8 +133,8 @@ enum Input {
 }
 
 impl Source {
-    /// Opens a source. `resume` is where the last session left it, `until_ms` when
-    /// that session recorded last.
+    /// Opens a source. `resume` is its mark of the last session. `until_ms` is
+    /// when that session recorded last.
     pub fn open(
         stream: Stream,
         place: &Place,
@@ -180,28 +183,28 @@ impl Source {
         })
     }
 
-    /// The stream it feeds.
+    /// The stream that it feeds.
     pub fn stream(&self) -> Stream {
         self.stream
     }
 
-    /// Its path as given.
+    /// Its path as the operator gave it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// It goes on exactly where the last session left it: nothing is missing in
-    /// between, if that is known for certain.
+    /// Whether it is certain that reading continues exactly where the last
+    /// session stopped.
     pub fn goes_on(&self) -> bool {
         self.goes_on
     }
 
-    /// Takes what there is to tell of how it was opened.
+    /// Takes the message about how the source was opened.
     pub fn take_told(&mut self) -> Option<String> {
         self.told.take()
     }
 
-    /// More is there than was read, and its turn has not come.
+    /// Whether more is there than was read, in a file whose turn has not come.
     pub fn holds_back(&self) -> bool {
         match &self.input {
             Input::Followed { followed, .. } => followed.holds_back(),
@@ -209,22 +212,23 @@ impl Source {
         }
     }
 
-    /// It never comes back once it is over.
+    /// Whether it is standard input, which never comes back after its end.
     pub fn is_stdin(&self) -> bool {
         matches!(self.input, Input::Stdin(_))
     }
 
-    /// `haltbox run` stands before it: lines of its own are among the node's.
+    /// Whether `haltbox run` stands between. Then lines of its own are among
+    /// the node's lines.
     pub fn is_wrapped(&self) -> bool {
         matches!(self.input, Input::Wrapped(_) | Input::Rest(_))
     }
 
-    /// What the wrapper left is not read to its end yet.
+    /// Whether what the wrapper left is not read to its end.
     pub fn has_rest(&self) -> bool {
         matches!(self.input, Input::Rest(_))
     }
 
-    /// The node ended, and its wrapper will say no more.
+    /// Says that the node ended and that its wrapper sends nothing more.
     pub fn wrapper_ended(&mut self, rest: Rest) {
         self.input = match std::mem::replace(&mut self.input, Input::Over) {
             Input::Wrapped(wrapped) => Input::Rest(wrapped.ended(rest)),
@@ -232,13 +236,13 @@ impl Source {
         };
     }
 
-    /// It came to its end.
+    /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         matches!(self.input, Input::Over)
     }
 
-    /// What to wait on; followed files are looked at by the clock, and so is a
-    /// FIFO without a writer, which would be ready all the time.
+    /// Descriptor to wait on. `None` for followed files, which are polled by
+    /// the clock, and for a FIFO without a writer, which would always be ready.
     pub fn wait_on(&self) -> Option<BorrowedFd<'_>> {
         match &self.input {
             Input::Stdin(stdin) => Some(stdin.wait_on()),
@@ -279,11 +283,12 @@ impl Source {
         }
     }
 
-    /// Far enough was read of a followed file since the last mark for another,
-    /// which the caller then makes.
+    /// Whether enough was read since the last mark for another one. If so, the
+    /// caller must make it.
     pub fn mark_is_due(&mut self) -> bool {
         let due = match &self.input {
-            // The first line tells the file from most others, the first page from all.
+            // Mark the file again once its first line is read, and once its
+            // first page is: each identifies it better.
             Input::Followed { followed, .. } => {
                 let tells = followed.told_by();
                 let full = tells == Before::MOST as u64;
@@ -293,7 +298,8 @@ impl Source {
                 }
                 better || self.consumed >= self.marked + MARK_EVERY
             }
-            // Before the first cursor is marked nothing tells where to go on.
+            // Without a marked cursor a restart would not know where to
+            // continue.
             Input::Journal(journal) => {
                 let first = self.marked == 0 && self.consumed > 0;
                 let more = self.consumed >= self.marked + JOURNAL_MARK_EVERY;
@@ -309,15 +315,15 @@ impl Source {
         due
     }
 
-    /// Gives the part of a followed file back to the disk that is recorded and
-    /// long read: its length stays, so the writer and every offset do too. What
-    /// cannot be given back stays.
+    /// Frees the disk blocks of the part that was recorded long ago. The file
+    /// keeps its length, so the writer and all offsets stay valid. Errors are
+    /// ignored.
     pub fn give_back(&self) {
         let Input::Followed { path, followed } = &self.input else {
             return;
         };
         let end = self.consumed.saturating_sub(KEPT_BEHIND) / PAGE * PAGE;
-        // Another may be at the path by now: a FIFO would be waited for.
+        // Another file may be at the path by now. Opening a FIFO would wait.
         let mut options = OpenOptions::new();
         options.write(true).custom_flags(libc::O_NONBLOCK);
         let Ok(file) = options.open(path) else {
@@ -332,8 +338,8 @@ impl Source {
         }
     }
 
-    /// Reads what is there, at most one chunk, and hands on its lines; and tells of
-    /// reading that fails, or works again.
+    /// Reads at most one chunk, and passes its lines to `sink`. Also returns
+    /// news when reading begins to fail, or works again.
     pub fn turn(&mut self, sink: &mut dyn FnMut(Given<'_>)) -> (Turn, Option<News>) {
         let (turn, failure) = match self.try_turn(sink) {
             Ok(turn) => (turn, None),
@@ -415,7 +421,7 @@ impl Source {
         });
     }
 
-    /// The recorder reads the node's FIFO itself from now on.
+    /// From now on the recorder reads the node's FIFO itself.
     fn leave_wrapper(&mut self) -> Turn {
         self.input = match std::mem::replace(&mut self.input, Input::Over) {
             Input::Wrapped(wrapped) => Input::Fifo(wrapped.died()),
@@ -455,7 +461,8 @@ impl Source {
         }
     }
 
-    /// Where no file ever was a folder may come: all that is in it came since.
+    /// If no file was ever at the path, a folder may appear. All files in it
+    /// are new.
     fn look_for_folder(&mut self) -> Turn {
         let Input::Followed { path, followed } = &mut self.input else {
             return Turn::Quiet;
@@ -466,15 +473,14 @@ impl Source {
                     *followed = Box::new(folder);
                     return Turn::Appeared;
                 }
-                // It stays a file that cannot be read.
+                // Treat it as a file that cannot be read.
                 Err(_) => return Turn::Quiet,
             }
         }
         Turn::Quiet
     }
 
-    /// Another file is read from here on. What was read of a line is all that there
-    /// will be of it.
+    /// Begins to read another file. The line that was begun gets no more bytes.
     fn begin_at(&mut self, from: u64, sink: &mut dyn FnMut(Given<'_>)) {
         self.end_line(sink);
         (self.consumed, self.marked) = (from, from);
@@ -482,7 +488,7 @@ impl Source {
     }
 }
 
-/// A source that was opened.
+/// A source that was just opened.
 struct Begins {
     name: String,
     input: Input,
@@ -503,9 +509,9 @@ impl Begins {
     }
 }
 
-/// What to record of the first bytes that are read where another recorder read
-/// before: a slog's line begins with `{"`; the rest of one begins otherwise, or,
-/// within a nested value, is no whole JSON and means nothing to anybody.
+/// Skips the rest of a line whose beginning another recorder read. A line of a
+/// slog begins with `{"`. The rest of one begins otherwise, or begins inside a
+/// nested value and is no valid JSON.
 fn behind_fragment(bytes: &[u8]) -> &[u8] {
     if bytes.starts_with(b"{\"") || bytes.starts_with(&[OWN_LINE]) {
         return bytes;
@@ -529,16 +535,16 @@ fn open_path(
             return Ok(Begins::new(name, Input::Fifo(fifo)));
         }
         Ok(found) if found.is_dir() => return open_folder(stream, path, resume),
-        // Away for now.
+        // The folder is missing at the moment.
         Err(_) if is_of_folder(resume, &name) => return open_folder(stream, path, resume),
-        // Followed from its first byte on once it is there.
+        // A file is followed from its first byte once it exists.
         _ => {}
     }
     let opened = Followed::open(path, resume, until_ms).map_err(cannot)?;
     Ok(begins(path, opened))
 }
 
-/// A folder in which the node writes a file for each block.
+/// Opens a folder into which the node writes a file for each block.
 fn open_folder(stream: Stream, path: &Path, resume: Option<&SourceMark>) -> Result<Begins, String> {
     let name = path.display().to_string();
     if stream != Stream::Slog {
@@ -550,7 +556,7 @@ fn open_folder(stream: Stream, path: &Path, resume: Option<&SourceMark>) -> Resu
     Ok(begins(path, opened))
 }
 
-/// The last session read a folder here.
+/// Whether the last session read a folder at this path.
 fn is_of_folder(resume: Option<&SourceMark>, name: &str) -> bool {
     resume.is_some_and(|mark| mark.path == name && mark.file.is_some())
 }

@@ -1,9 +1,9 @@
-//! Where bytes come from: followed files, FIFOs, standard input, the journal. What they mean
-//! is not known here: [`crate::intake`] makes entries of a stream of them.
+//! Where bytes come from: followed files, FIFOs, standard input, the journal.
+//! [`crate::intake`] turns them into entries.
 //!
-//! A followed file cannot hold the node up, whatever the recorder does. A pipe
-//! can: a node that writes into a pipe nobody drains stops. validator-guide.md
-//! says when to use which.
+//! A followed file never makes the node wait, whatever the recorder does. A
+//! pipe can: a node that writes into a pipe without a reader stops.
+//! validator-guide.md says when to use which.
 
 pub(crate) mod failure;
 pub(crate) mod fifo;
@@ -15,14 +15,14 @@ pub(crate) mod stdin;
 pub(crate) mod systemd_fifo;
 pub(crate) mod wrapped;
 
-/// What one turn of reading a pipe came to.
+/// The result of one turn of reading a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// So many bytes are in the chunk.
+    /// The chunk has this many bytes.
     Bytes(usize),
-    /// Nothing is there now.
+    /// Nothing can be read now.
     Nothing,
-    /// The writer is gone; another may come.
+    /// The writer is gone. Another may come.
     WriterGone,
     /// Nothing comes any more.
     End,

@@ -1,14 +1,14 @@
-//! When sources were read far enough for a box: what belongs to a failure comes in
-//! the same moment.
+//! Decides when the sources were read far enough for a box. All lines about a
+//! failure come within a moment.
 
 use std::time::{Duration, Instant};
 
-/// Sources are drained before a freeze until they were quiet this long ...
+/// Before a freeze, sources are read until nothing came for this long ...
 const QUIET: Duration = Duration::from_millis(250);
 /// ... but no longer than this.
 const AT_MOST: Duration = Duration::from_secs(5);
 
-/// When something came last.
+/// Time at which bytes came last.
 pub(crate) struct Draining {
     last: Instant,
 }
@@ -22,13 +22,13 @@ impl Default for Draining {
 }
 
 impl Draining {
-    /// Something came.
+    /// Notes that bytes came.
     pub(crate) fn progress(&mut self) {
         self.last = Instant::now();
     }
 
-    /// Nothing came for a moment since then, and all was read that is there; or it
-    /// was waited for long enough.
+    /// Whether to stop waiting: nothing came for a moment after `since` and
+    /// `all` was read, or the wait took too long.
     pub(crate) fn is_over(&self, since: Instant, all: bool) -> bool {
         let quiet = self.last.max(since).elapsed() >= QUIET;
         quiet && all || since.elapsed() >= AT_MOST

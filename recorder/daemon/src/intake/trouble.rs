@@ -1,5 +1,5 @@
-//! A source that cannot be read: told when that begins and when it ends, and in
-//! between seldom.
+//! Trouble of a source that cannot be read. Reports its beginning and its end,
+//! and reminds of it in between.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use haltbox_format::mark::Unread;
 use crate::sources::failure::Failure;
 use haltbox_recorder::clock;
 
-/// How often a trouble that lasts is told again.
+/// Time between two reminders.
 const REMIND: Duration = Duration::from_secs(300);
-/// Reading works again only if it did for so long: a disk that fails every other
-/// read is one trouble.
+/// How long reading must work before the trouble is over. A disk that fails
+/// every other read is one trouble.
 const WELL_FOR: Duration = Duration::from_secs(1);
 
-/// The trouble of one source.
+/// The trouble of one source, if it has one.
 #[derive(Default)]
 pub(crate) struct Trouble(Option<Lasting>);
 
@@ -26,18 +26,18 @@ struct Lasting {
     well_since: Option<Instant>,
 }
 
-/// What there is to tell.
+/// What to report.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
-    /// The trouble began or ended: a mark says so.
+    /// The trouble began or ended. A mark has to record that.
     Turned(String),
-    /// It lasts.
+    /// The trouble goes on.
     Lasts(String),
 }
 
 impl Trouble {
-    /// Takes how the last attempt to read ended, and gives what there is to say of
-    /// the source of this name.
+    /// Takes the outcome of the last read, and returns what to report about the
+    /// source `name`.
     pub(crate) fn see(
         &mut self,
         name: &dyn fmt::Display,
@@ -72,7 +72,7 @@ impl Trouble {
         }
     }
 
-    /// For the source's mark.
+    /// The trouble, for the source's mark.
     pub(crate) fn mark(&self) -> Option<Unread> {
         self.0.as_ref().map(|lasting| Unread {
             why: lasting.failure.why.clone(),
@@ -99,8 +99,8 @@ mod tests {
     use super::*;
     use std::io;
 
-    /// Looked at 40 times a second for an hour, a trouble is told when it begins,
-    /// every five minutes, and when it ends.
+    /// A source is read 40 times a second for an hour. Its trouble is reported
+    /// at its beginning, every five minutes, and at its end.
     #[test]
     fn a_trouble_that_lasts_is_told_seldom() {
         let denied = Failure::of(&io::Error::from_raw_os_error(13));
@@ -112,7 +112,7 @@ mod tests {
             trouble.mark().is_some()
         };
         for look in 0..40 * 3600 {
-            // One look in ten finds nothing wrong.
+            // One read in ten succeeds.
             let failure = (look % 10 != 7).then_some(&denied);
             assert!(see(Duration::from_millis(25) * look, failure));
         }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-/// What reading failed with, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) why: String,
@@ -23,7 +22,7 @@ impl Failure {
         }
     }
 
-    /// Something else stands where the file should be.
+    /// Something else is where the file should be.
     pub(crate) fn no_file(what: &str) -> Failure {
         Failure {
             why: format!("it is {what}"),

@@ -11,19 +11,19 @@ use nix::libc;
 use super::Came;
 use super::pipe::{read_now, widen};
 
-/// Its reading end. It stays open, so a writer may come, go and come again.
+/// The FIFO's reading end. It stays open while writers come and go.
 pub(crate) struct Fifo {
     file: File,
     writer_seen: bool,
-    /// Nobody is there who would start another writer.
+    /// Whether no other writer can come after this one.
     last: bool,
 }
 
 impl Fifo {
-    /// Opens for reading without waiting for a writer.
+    /// Opens the FIFO for reading. Does not wait for a writer.
     ///
     /// # Errors
-    /// What the system says.
+    /// The FIFO cannot be opened.
     pub(crate) fn open(path: &Path) -> io::Result<Fifo> {
         let file = OpenOptions::new()
             .read(true)
@@ -37,7 +37,7 @@ impl Fifo {
         })
     }
 
-    /// The same, whose writer is there and is the last.
+    /// The same FIFO, with a writer that is the last one.
     pub(crate) fn with_last_writer(self) -> Fifo {
         Fifo {
             writer_seen: true,
@@ -46,7 +46,7 @@ impl Fifo {
         }
     }
 
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     pub(crate) fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
         Ok(match read_now(&mut self.file, chunk)? {
             Some(0) if self.last => Came::End,
@@ -66,7 +66,8 @@ impl Fifo {
         })
     }
 
-    /// What to wait on; without a writer it would be ready all the time.
+    /// Descriptor to wait on. `None` without a writer, because it would always
+    /// be ready.
     pub(crate) fn wait_on(&self) -> Option<BorrowedFd<'_>> {
         self.writer_seen.then(|| self.file.as_fd())
     }

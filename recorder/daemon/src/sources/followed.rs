@@ -1,10 +1,10 @@
-//! A file that another process writes, over its rotations.
+//! Follows a file that another process writes, across its rotations.
 //!
-//! A file that was renamed is read on through its handle: whoever writes it does so
-//! until it opens the new one, for seconds or for ever. The files that were at the
-//! path since wait in their order, open too, so that it does not matter what they
-//! are called by then, or whether they were removed. Whatever may be missing at the
-//! seam between two of them is told as a gap there.
+//! A renamed file is read on through its handle, because its writer goes on
+//! until it opens the new file, for seconds or for ever. Newer files at the
+//! path wait in their order. They are open too, so it does not matter whether
+//! they are renamed or removed meanwhile. A gap is reported where bytes between
+//! two files may be missing.
 
 mod blocks;
 mod file;
@@ -27,65 +27,66 @@ use file::{FollowedFile, Got};
 pub(crate) use inflate::inflated;
 use neighbours::{Between, Last};
 
-/// How often it is asked what is at the path.
+/// Time between two looks at the path.
 const LOOK: Duration = Duration::from_millis(20);
-/// A file that came to the path since a look that was longer ago need not be the
-/// only one, nor all that was in it.
+/// Age of the last look from which files may have come and gone since, and a
+/// new file may have lost bytes.
 const LOOKED_LATELY: Duration = Duration::from_millis(500);
-/// Clocks of files lag behind the others by a tick.
+/// Times of files lag behind the clock by up to a tick of the kernel.
 const TICK: Duration = Duration::from_millis(20);
-/// The next file is being written and this one was not for so long: its writer is
-/// done with it.
+/// How long a file must be quiet, while the next one is written, before its
+/// writer is done with it.
 const DONE_AFTER: Duration = Duration::from_secs(2);
-/// Both are being written: after this the new one is read, and the old one no more.
+/// Longest time in which both files are written. After that only the new one is
+/// read.
 const BOTH_AT_MOST: Duration = Duration::from_secs(60);
-/// How often files that were left are looked at ...
+/// Time between two looks at files that were read and left ...
 const LATE: Duration = Duration::from_secs(1);
-/// ... how long after they were removed and written last, and how many.
+/// ... how long they are looked at after their removal and last write, and how
+/// many of them.
 const LEFT_FOR: Duration = Duration::from_secs(300);
 const LEFT_AT_MOST: usize = 8;
-/// Files that wait for their turn.
+/// Most files that wait for their turn.
 const WAIT_AT_MOST: usize = 64;
 
 /// What another process writes, and how far it was read.
 pub(crate) trait Follow: Send {
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     fn turn(&mut self, chunk: &mut [u8]) -> Step;
-    /// For a mark: the file that is read; 0 for none.
+    /// Inode of the file that is read, for a source mark. 0 for none.
     fn inode(&self) -> u64;
-    /// For a mark: its name, where the path alone does not tell it.
+    /// Its name, for a source mark, if the path alone does not tell it.
     fn file_name(&self) -> Option<&str>;
-    /// For a mark: what stood before the last whole line's end.
+    /// The bytes before the end of the last whole line, for a source mark.
     fn before(&self) -> Option<Before>;
-    /// How many bytes that are.
+    /// How many bytes [`Follow::before`] has.
     fn told_by(&self) -> u64;
     /// Whether this is the file that is read.
     fn reads(&self, inode: u64, device: u64) -> bool;
-    /// More is there than was read, in a file whose turn has not come.
+    /// Whether a file whose turn has not come has bytes.
     fn holds_back(&self) -> bool;
-    /// Why it cannot be read.
+    /// Why it cannot be read. `None` if it can.
     fn failure(&self) -> Option<&Failure>;
-    /// There never was a file.
+    /// Whether there never was a file.
     fn is_untouched(&self) -> bool;
 }
 
-/// A followed file.
 pub(crate) struct Followed {
     path: PathBuf,
-    /// What is read; nothing before there was a file.
+    /// The file that is read. `None` until the first one appears.
     reading: Option<FollowedFile>,
-    /// What was at the path since, oldest first.
+    /// Newer files of the path, oldest first.
     waiting: VecDeque<Waiting>,
-    /// What was read and left: bytes that come to it all the same are missing.
+    /// Files that were read and left. Later bytes in them are missing.
     left: Vec<FollowedFile>,
     looked: Look,
-    /// When something was recorded last before it was opened.
+    /// When the last session recorded last.
     until: SystemTime,
     looked_late: Instant,
     told_late: Option<Instant>,
-    /// Why bytes may be missing before the next file that comes to the path.
+    /// Why bytes may be missing before the next file of the path.
     unsure: Option<String>,
-    /// What is at the path and cannot be opened.
+    /// The file at the path, if it cannot be opened.
     closed: Option<Closed>,
     path_failure: Option<Failure>,
     read_failure: Option<(Failure, Instant)>,
@@ -96,66 +97,66 @@ pub(crate) struct Followed {
 /// A file whose turn has not come.
 struct Waiting {
     file: FollowedFile,
-    /// Why bytes may be missing before its first.
+    /// Why bytes may be missing before its first byte.
     missing: Option<String>,
 }
 
 /// The last look at the path.
 struct Look {
-    /// The last attempt.
+    /// Time of the last attempt to look.
     tried: Instant,
-    /// When it was last known what is there ...
+    /// Time of the last look that succeeded ...
     at: Instant,
-    /// ... by the clock of the files ...
+    /// ... by the clock that files have ...
     clock: SystemTime,
-    /// ... and how far the file was read at the look before.
+    /// ... and how far the file was read at the last two such looks.
     places: [Option<(u64, Before)>; 2],
 }
 
-/// A file that is at the path and cannot be opened.
+/// A file at the path that cannot be opened.
 struct Closed {
     inode: u64,
     device: u64,
     length: u64,
 }
 
-/// Where a recorder finds what it read before.
+/// An opened source, and where it continues.
 pub(crate) struct Opened<F = Followed> {
     pub(crate) followed: F,
-    /// Where reading begins.
+    /// The place at which reading begins.
     pub(crate) from: u64,
-    /// Nothing is missing between what was recorded and that place.
+    /// Whether nothing is missing between the recorded part and that place.
     pub(crate) goes_on: bool,
-    /// What the operator has to hear of.
+    /// A message for the operator.
     pub(crate) told: Option<String>,
 }
 
-/// What one turn came to.
+/// The result of one turn.
 pub(crate) enum Step {
-    /// So many bytes are in the chunk.
+    /// The chunk has this many bytes.
     Read(usize),
     Quiet,
-    /// The file was cut: reading begins again.
+    /// The file was cut. Reading begins again.
     Anew {
         from: u64,
         missing: String,
     },
-    /// Reading goes on in the next file.
+    /// Reading continues in the next file.
     Next {
         from: u64,
         missing: Option<String>,
     },
-    /// The first file came.
+    /// The first file appeared.
     Appeared {
         from: u64,
     },
-    /// A file that was left was written on; what there is to say of it.
+    /// A file that was left was written again. The text is for the operator.
     Late(Option<String>),
 }
 
 impl Followed {
-    /// Follows the path from where a mark left it, or from its beginning. `until_ms`:
-    /// when something was last recorded.
+    /// Follows the path from where a mark left it, or from its beginning.
+    /// `until_ms` is when something was last recorded.
     pub(crate) fn open(
         path: &Path,
         mark: Option<&SourceMark>,
@@ -241,8 +242,8 @@ impl Followed {
         })
     }
 
-    /// Puts what came to the path while nobody read behind the file that was read
-    /// then. Nobody knows what else there was, and went.
+    /// Puts the files that came while nobody read behind the file that was read
+    /// then. It is unknown which others came and went.
     fn queue(&mut self, known: &FollowedFile, mark: &SourceMark, now: Option<FollowedFile>) {
         let away = format!(
             "{} was rotated while nothing was reading it",
@@ -285,8 +286,8 @@ impl Followed {
         }
     }
 
-    /// Everything that is in this file now was read. Whether its writer went on to
-    /// the next was asked before.
+    /// Acts at the end of the file. [`Follow::turn`] looked at the path before,
+    /// so a next file is already known.
     fn at_end(&mut self) -> Step {
         if !Follow::holds_back(self) {
             return Step::Quiet;
@@ -303,7 +304,7 @@ impl Followed {
         Step::Quiet
     }
 
-    /// A file that cannot be read is tried until there is another that can.
+    /// Tries a file that cannot be read again, until there is a next one.
     fn cannot_read(&mut self, error: &io::Error) -> Step {
         let now = Instant::now();
         let since = self.read_failure.as_ref().map_or(now, |(_, since)| *since);
@@ -316,7 +317,7 @@ impl Followed {
         )))
     }
 
-    /// Goes on in the next file, if there is one.
+    /// Continues in the next file, if there is one.
     fn next(&mut self, missing: Option<String>) -> Step {
         let Some(mut next) = self.waiting.pop_front() else {
             return Step::Quiet;
@@ -355,7 +356,8 @@ impl Followed {
         }
     }
 
-    /// Counts bytes that came to a file behind its turn: their place is gone.
+    /// Counts bytes that were written to files that were left. They no longer
+    /// have a place in the order.
     fn late(&mut self) -> u64 {
         if self.left.is_empty() || self.looked_late.elapsed() < LATE {
             return 0;
@@ -365,7 +367,8 @@ impl Followed {
             .retain(|file| !(file.is_removed() && file.quiet_for() > LEFT_FOR));
         let mut bytes = 0;
         for file in &mut self.left {
-            // One that was cut holds nothing that was not read or told of.
+            // A file that was cut has no byte that was neither read nor
+            // reported.
             if file.watch().is_ok_and(|cut| !cut) {
                 bytes += file.unread();
             }
@@ -374,7 +377,8 @@ impl Followed {
         bytes
     }
 
-    /// A writer that goes on in the old file does so for long: it is told of seldom.
+    /// A message about such bytes. Rare, because a writer may go on in the old
+    /// file for long.
     fn tell_late(&mut self, bytes: u64) -> Option<String> {
         if self.told_late.is_some_and(|told| told.elapsed() < LEFT_FOR) {
             return None;
@@ -388,7 +392,7 @@ impl Followed {
         ))
     }
 
-    /// Sees what is at the path, and whether what waits is still what it was.
+    /// Looks at the path, and whether the waiting files are unchanged.
     fn look(&mut self) {
         if self.looked.tried.elapsed() < LOOK {
             return;
@@ -404,8 +408,8 @@ impl Followed {
             }
             Err(error) => {
                 self.path_failure = Some(Failure::of(&error));
-                // What cannot be asked may come and go; a name that leads nowhere
-                // shows that no file is there.
+                // If the path cannot be examined, files may come and go unseen.
+                // Only a link that leads nowhere shows that no file is there.
                 let nowhere = error.raw_os_error() == Some(nix::libc::ELOOP);
                 if nowhere {
                     self.no_file();
@@ -425,7 +429,8 @@ impl Followed {
     fn watch_waiting(&mut self) {
         let path = &self.path;
         for next in &mut self.waiting {
-            // What cannot be asked now is asked again when it is read.
+            // If it cannot be examined now, it is examined again when it is
+            // read.
             if next.file.watch().is_ok_and(|cut| cut) {
                 let why = || format!("{} was truncated before it was read", path.shown());
                 next.missing.get_or_insert_with(why);
@@ -433,7 +438,7 @@ impl Followed {
         }
     }
 
-    /// Takes what was found at the path; whether it is known what it is.
+    /// Acts on what is at the path. Returns whether it is known what that is.
     fn see(&mut self, found: &Metadata) -> bool {
         let (inode, device) = (found.ino(), found.dev());
         if self.holds(inode, device) {
@@ -453,7 +458,7 @@ impl Followed {
             return true;
         }
         match FollowedFile::open(&self.path) {
-            // Another came between the two questions.
+            // Another file came between the two calls.
             Ok(file) if !file.is(inode, device) => false,
             Ok(file) => {
                 self.path_failure = None;
@@ -475,7 +480,7 @@ impl Followed {
         all.any(|file| file.is(inode, device))
     }
 
-    /// A file that cannot be opened is watched from outside.
+    /// Watches a file that cannot be opened, by its metadata.
     fn keep_closed(&mut self, found: &Metadata) {
         let now = Closed {
             inode: found.ino(),
@@ -491,20 +496,21 @@ impl Followed {
         }
     }
 
-    /// No file is at the path.
+    /// Notes that no file is at the path.
     fn no_file(&mut self) {
         self.forget_closed(None);
         self.doubt();
     }
 
-    /// Where nobody looked for a while, files may have come and gone.
+    /// If nobody looked for a while, files may have come and gone.
     fn doubt(&mut self) {
         if self.looked.at.elapsed() > LOOKED_LATELY {
             self.unsure.get_or_insert_with(not_looked);
         }
     }
 
-    /// Another file than the one that could not be opened is at the path.
+    /// Forgets the file that could not be opened, if another one is at the
+    /// path.
     fn forget_closed(&mut self, now: Option<&Closed>) {
         let same = |was: &Closed| {
             now.is_some_and(|now| was.inode == now.inode && was.device == now.device)
@@ -515,8 +521,8 @@ impl Followed {
         }
     }
 
-    /// Another file came to the path: it waits, and behind what came and went in
-    /// between.
+    /// Adds a new file of the path to those that wait, behind the files that
+    /// came and went in between.
     fn arrived(&mut self, file: FollowedFile) {
         let same = |was: &mut Closed| file.is(was.inode, was.device);
         if self.closed.take_if(same).is_none() {
@@ -550,8 +556,9 @@ impl Followed {
         self.let_one_go();
     }
 
-    /// Each file that waits is held open. A writer that never opens its file anew
-    /// leaves an empty one at each rotation.
+    /// Removes a waiting file if there are too many, because each is held open.
+    /// A writer that never opens its file anew leaves an empty one at each
+    /// rotation, so an empty one goes first.
     fn let_one_go(&mut self) {
         if self.waiting.len() <= WAIT_AT_MOST {
             return;
@@ -627,8 +634,8 @@ fn not_looked() -> String {
     "it was not checked for a while".to_owned()
 }
 
-/// Where a file that is at its path still goes on, and whether nothing can be
-/// missing there; `None` if it is another one than the mark tells of.
+/// Where a file that is still at its path continues, and whether nothing can be
+/// missing there. `None` if it is another file than the mark's.
 fn resumes_at(file: &FollowedFile, mark: &SourceMark) -> io::Result<Option<(u64, bool)>> {
     if mark.offset > file.length() {
         return Ok(None);
@@ -637,9 +644,9 @@ fn resumes_at(file: &FollowedFile, mark: &SourceMark) -> io::Result<Option<(u64,
         Some(before) => file
             .has(mark.offset, before)?
             .then_some((mark.offset, true)),
-        // Nothing was read of it: it may have been cut, or be another.
+        // Nothing was read of it. It may have been cut, or be another file.
         None if mark.offset == 0 => Some((0, file.is_untouched())),
-        // Older recorders knew a file by this alone.
+        // Older recorders knew a file only by this.
         None => file
             .is_behind_a_line(mark.offset)?
             .then_some((mark.offset, true)),

@@ -1,13 +1,15 @@
-//! The node's log out of systemd's journal, by way of `journalctl`.
+//! Reads the node's log from systemd's journal, by way of `journalctl`.
 //!
-//! `journalctl` runs as a child: first it gives what the unit said last, then it follows,
-//! and is started again when it ends. Asked for both at once it loses the first entry of a
-//! unit that has said nothing yet (systemd 252).
-//! Entries are handed on as the lines the node wrote; how the journal files them
-//! (its priority among it: of what a service prints it says nothing) is not
-//! looked at. The place in the journal is a cursor and the number of bytes that
-//! were handed on behind it, and is kept in the source marks: after a kill the
-//! recorder goes on exactly where it stopped.
+//! `journalctl` runs as a child. It first prints what the unit said last. Then
+//! it is started again to follow, and again whenever it ends. If it gets both
+//! requests at once, it loses the first entry of a unit that has said nothing
+//! yet (systemd 252).
+//!
+//! Entries become the lines that the node wrote. The journal's own fields are
+//! not read; its priority says nothing about what a service prints. The place
+//! in the journal is a cursor and the number of bytes read behind it. Source
+//! marks keep it, so after a kill the recorder continues exactly where it
+//! stopped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,33 +25,34 @@ use super::lines::{LONGEST, LineSplitter};
 use super::pipe::read_now;
 use haltbox_recorder::source_entry::Given;
 
-/// What a source of this kind is called.
+/// Begins the name of such a source.
 pub(crate) const SCHEME: &str = "journal:";
-/// Stands between the unit and the cursor in a source mark.
+/// Separates unit and cursor in a source mark.
 const AFTER: &str = " after ";
-/// Entries that are asked for where no cursor is known: what the unit said
-/// last, not all that the journal holds of it.
+/// Entries to ask for without a cursor: what the unit said last, not everything
+/// in the journal.
 const FIRST_LINES: u32 = 1000;
-/// Before journalctl is started again, doubled each time it ends ...
+/// Pause before journalctl is started again. It doubles each time journalctl
+/// ends ...
 const AGAIN: Duration = Duration::from_millis(500);
-/// ... up to this, until it gives an entry.
+/// ... up to this, until an entry comes.
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
-/// From the end of its output to its own.
+/// Longest wait for journalctl to end after its output has ended.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
-/// Lines held whose ends did not come yet; of more than that one is handed on
-/// as it is.
+/// Most lines that wait for their end. If there are more, one of them is passed
+/// on without its end.
 const PARTS_MAX: usize = 64;
 
-/// What one turn of reading came to.
+/// The result of one turn of reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// Entries came.
     Progress,
-    /// Nothing is there now.
+    /// Nothing can be read now.
     Quiet,
-    /// Something the operator has to hear of.
+    /// A message for the operator.
     Told(String),
-    /// Entries were missed.
+    /// Entries were missed. The text says why.
     Missed(String),
 }
 
@@ -57,27 +60,30 @@ pub(crate) enum Read {
 pub(crate) struct Journal {
     unit: String,
     place: Place,
-    /// The entry at the cursor comes first, to show that it is there still.
+    /// Whether the entry at the cursor comes first, which shows that the
+    /// journal still has it.
     resuming: bool,
     /// Bytes behind the cursor that are recorded already and come again.
     to_skip: u64,
     parts: Parts,
-    /// Cuts what journalctl prints into entries.
+    /// Splits the output of journalctl into entries.
     entries: LineSplitter,
     journalctl: Option<Running>,
-    /// What the unit said before was read: what it says from here on is followed.
+    /// Whether what the unit said before is read, so that new entries are
+    /// followed.
     follows: bool,
     again: Backoff,
-    /// What is no entry is told once.
+    /// Whether the operator was told about a line that is no entry.
     told_nonsense: bool,
 }
 
 /// How far the journal was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Place {
-    /// All entries up to this one are handed on; empty: nothing is known.
+    /// Cursor of the last entry that was passed on whole. Empty if there is
+    /// none.
     cursor: String,
-    /// Bytes handed on of entries behind it.
+    /// Bytes passed on of entries behind it.
     behind: u64,
 }
 
@@ -87,8 +93,8 @@ struct Running {
 }
 
 impl Running {
-    /// How it ended, now that its output is closed. The recorder waits a moment for it and
-    /// no longer: one that closed its output and goes on is ended.
+    /// How it ended, after its output has ended. Waits only a moment. A
+    /// journalctl that runs on is killed.
     fn ended(mut self) -> Option<ExitStatus> {
         let begun = Instant::now();
         loop {
@@ -108,7 +114,7 @@ impl Drop for Running {
     }
 }
 
-/// When to try again, and whether the operator knows.
+/// When to try again, and whether the operator was told.
 struct Backoff {
     at: Instant,
     pause: Duration,
@@ -124,12 +130,12 @@ impl Backoff {
         }
     }
 
-    /// It works.
+    /// Says that it works.
     fn reset(&mut self) {
         (self.pause, self.told) = (AGAIN, false);
     }
 
-    /// It does not; whether that is news.
+    /// Says that it failed. Returns whether the operator must be told.
     fn fail(&mut self) -> bool {
         self.at = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(AGAIN_AT_MOST);
@@ -138,8 +144,8 @@ impl Backoff {
 }
 
 impl Journal {
-    /// Follows a unit from where a source mark left it: the path of the mark,
-    /// and its offset.
+    /// Follows a unit from where a source mark left it. `left` is the path and
+    /// the offset of that mark.
     pub(crate) fn new(unit: &str, left: Option<(&str, u64)>) -> Journal {
         let place = left.and_then(|(path, offset)| Place::parse(unit, path, offset));
         Journal {
@@ -161,7 +167,7 @@ impl Journal {
         format!("{SCHEME}{unit}")
     }
 
-    /// The place for a source mark: a path that holds the cursor, and the bytes
+    /// The place for a source mark: a path with the cursor, and the bytes
     /// behind it.
     pub(crate) fn mark(&self) -> (String, u64) {
         let Place { cursor, behind } = &self.place;
@@ -172,18 +178,18 @@ impl Journal {
         }
     }
 
-    /// It is known where to go on: worth a mark.
+    /// Whether there is a cursor, so that a mark is worth making.
     pub(crate) fn has_cursor(&self) -> bool {
         !self.place.cursor.is_empty()
     }
 
-    /// What to wait on, while journalctl runs.
+    /// Descriptor to wait on. `None` while journalctl does not run.
     pub(crate) fn wait_on(&self) -> Option<BorrowedFd<'_>> {
         let running = self.journalctl.as_ref();
         running.map(|running| running.output.as_fd())
     }
 
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     pub(crate) fn turn(
         &mut self,
         chunk: &mut [u8],
@@ -205,7 +211,8 @@ impl Journal {
         if Instant::now() < self.again.at {
             return Read::Quiet;
         }
-        // It may have ended before all was read that the unit said last.
+        // journalctl may have ended before everything from before was read. The
+        // cursor shows where to follow from.
         self.follows |= self.has_cursor();
         match self.spawn() {
             Ok(running) => {
@@ -237,11 +244,11 @@ impl Journal {
         if self.follows && self.has_cursor() {
             command.arg(format!("--cursor={}", self.place.cursor));
         }
-        // What it complains of is worth reading once.
+        // Its complaints are worth reading once.
         if self.again.told {
             command.stderr(Stdio::null());
         }
-        // It watches its end of the pipe, and is gone when this process is.
+        // journalctl watches its end of the pipe, and ends with this process.
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let output = child.stdout.take().map(OwnedFd::from);
@@ -298,7 +305,7 @@ impl Journal {
         ))
     }
 
-    /// Hands on the lines that are whole with this entry.
+    /// Passes on the lines that are whole with this entry.
     fn entry(&mut self, entry: Entry, sink: &mut dyn FnMut(Given<'_>)) -> Read {
         self.again.reset();
         let resuming = std::mem::take(&mut self.resuming);
@@ -311,8 +318,8 @@ impl Journal {
         for text in self.parts.add(entry.text, entry.stream, entry.continues) {
             self.hand_on(&text, sink);
         }
-        // What holds the beginning of a line has to be read again after a
-        // restart.
+        // An entry with the beginning of a line must be read again after a
+        // restart, so keep the cursor before it.
         if self.parts.is_empty() && self.to_skip == 0 {
             self.place = Place {
                 cursor: entry.cursor,
@@ -350,7 +357,7 @@ impl Place {
     }
 }
 
-/// A source mark's path as an operator knows it: without a cursor.
+/// The path of a source mark without its cursor, for operators.
 pub fn shown_path(path: &str) -> &str {
     match path.split_once(AFTER) {
         Some((name, _)) if name.starts_with(SCHEME) => name,
@@ -358,9 +365,9 @@ pub fn shown_path(path: &str) -> &str {
     }
 }
 
-/// Lines that the journal keeps in several entries, by the stream they came
-/// through. A part of a line must not stand at a line's beginning: there it
-/// could pass for the node's own word.
+/// Lines that the journal splits into several entries, by the stream they came
+/// through. A part of a line must not be passed on as a line: its text could
+/// then pass for the node's own message.
 #[derive(Default)]
 struct Parts(BTreeMap<String, Vec<u8>>);
 
@@ -369,7 +376,7 @@ impl Parts {
         self.0.is_empty()
     }
 
-    /// Gives the texts that are whole now.
+    /// Adds a part. Returns the texts that are whole now.
     fn add(&mut self, text: Vec<u8>, stream: String, continues: bool) -> Vec<Vec<u8>> {
         let mut whole = self.0.remove(&stream).unwrap_or_default();
         whole.extend(text);
@@ -383,13 +390,13 @@ impl Parts {
     }
 }
 
-/// What matters of an entry.
+/// The needed fields of an entry.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     cursor: String,
     text: Vec<u8>,
     stream: String,
-    /// The line was too long for one entry.
+    /// Whether the line was too long for one entry and continues.
     continues: bool,
 }
 
@@ -405,8 +412,8 @@ struct Members {
     stream: Option<Text>,
 }
 
-/// A field: a list of bytes if it is no printable UTF-8, a list of fields if the
-/// entry has it more than once.
+/// A field: a list of bytes if it is no printable UTF-8, a list of fields if
+/// the entry has it several times.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {

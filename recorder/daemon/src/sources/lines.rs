@@ -5,25 +5,25 @@ use haltbox_format::ring::CutHeader;
 
 use haltbox_recorder::source_entry::{CUT_KEEPS, Given};
 
-/// The longest line that is held in memory whole. Longer ones are recorded
-/// cut, with their full length and digest.
+/// Most bytes of a line that are held in memory. A longer line is recorded cut,
+/// with its full length and digest.
 pub const LONGEST: usize = 64 << 20;
 
-/// Holds the line that is not finished yet.
+/// Splits bytes into lines, and holds the unfinished one.
 #[derive(Default)]
 pub struct LineSplitter {
     partial: Vec<u8>,
     beyond: Option<Beyond>,
 }
 
-/// A line that outgrew [`LONGEST`]: only its digest goes on.
+/// A line longer than [`LONGEST`]. Only its digest continues.
 struct Beyond {
     hasher: blake3::Hasher,
     length: u64,
 }
 
 impl LineSplitter {
-    /// Takes the next bytes and hands on every line that ends in them.
+    /// Takes the next bytes, and passes each line that ends in them to `sink`.
     pub fn feed(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(Given<'_>)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
@@ -38,19 +38,19 @@ impl LineSplitter {
         self.extend(bytes);
     }
 
-    /// The source ended: what is held is a line without its end.
+    /// Ends the source. The unfinished line is passed on without a newline.
     pub fn end(&mut self, sink: &mut dyn FnMut(Given<'_>)) {
         if !self.is_empty() {
             self.finish(false, sink);
         }
     }
 
-    /// Nothing is held.
+    /// Whether there is no unfinished line.
     pub fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.beyond.is_none()
     }
 
-    /// Drops what is held: it will be read again.
+    /// Drops the unfinished line, which will be read again.
     pub fn forget(&mut self) {
         self.partial.clear();
         self.beyond = None;

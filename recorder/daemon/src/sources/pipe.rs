@@ -1,4 +1,4 @@
-//! Pipes: their size, and reading what is in them now.
+//! Pipes: their size, and reading without waiting.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,10 +7,11 @@ use std::os::fd::AsFd;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Asked for as a pipe's size: slack against stalls, not throughput.
+/// Size of a pipe in bytes. It covers short stalls; it is not for throughput.
 const PIPE_SIZE: i32 = 1 << 20;
 
-/// Never makes a pipe smaller: who holds it may have given it more.
+/// Makes a pipe larger, never smaller: its holder may have made it larger than
+/// this.
 pub(crate) fn widen(pipe: &impl AsFd) {
     let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ);
     if size.is_ok_and(|size| size < PIPE_SIZE) {
@@ -18,7 +19,7 @@ pub(crate) fn widen(pipe: &impl AsFd) {
     }
 }
 
-/// Reads without waiting; `None` if nothing is there.
+/// Reads without waiting. `None` if nothing is there.
 pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
     match file.read(chunk) {
         Ok(count) => Ok(Some(count)),
@@ -28,8 +29,8 @@ pub(crate) fn read_now(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<u
     }
 }
 
-/// Reads a descriptor that may be a terminal or belong to another process too,
-/// and therefore is not made non-blocking: asks first whether bytes are there.
+/// Reads a descriptor that stays blocking, because it may be a terminal or
+/// shared with another process. Polls first. `None` if nothing is there.
 pub(crate) fn read_ready(file: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
     let ready = {
         let mut waiting = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];

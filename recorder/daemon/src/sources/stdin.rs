@@ -7,14 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::Came;
 use super::pipe::{read_ready, widen};
 
-/// A descriptor of its own for it.
+/// A duplicate of standard input's descriptor.
 pub(crate) struct Stdin(File);
 
 impl Stdin {
-    /// Takes it.
+    /// Duplicates standard input.
     ///
     /// # Errors
-    /// In words.
+    /// There is no descriptor. The text is for the operator.
     pub(crate) fn open() -> Result<Stdin, String> {
         let duplicate = io::stdin().as_fd().try_clone_to_owned();
         let file = duplicate.map_err(|error| format!("cannot read standard input: {error}"))?;
@@ -22,7 +22,7 @@ impl Stdin {
         Ok(Stdin(file.into()))
     }
 
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     pub(crate) fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
         Ok(match read_ready(&mut self.0, chunk)? {
             Some(0) => Came::End,
@@ -31,7 +31,7 @@ impl Stdin {
         })
     }
 
-    /// What to wait on.
+    /// The descriptor to wait on.
     pub(crate) fn wait_on(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -1,10 +1,10 @@
 //! A FIFO that the service manager holds (systemd: ListenFIFO=) and passes to
-//! the recorder it starts.
+//! the recorder.
 //!
-//! It is opened once more by its descriptor's number: that gives a descriptor of
-//! this process's own, for reading alone and without waiting, whatever the
-//! manager and the node do with theirs. Since the manager holds it for writing
-//! too, it never comes to an end.
+//! The recorder opens it again by its descriptor's number. This gives a
+//! descriptor of its own, for reading only and without waiting, whatever the
+//! manager and the node do with theirs. The manager holds the FIFO for writing
+//! too, so it never ends.
 
 use std::fs;
 use std::io;
@@ -19,10 +19,11 @@ pub struct Passed {
     name: String,
 }
 
-/// Finds the one of this name, or, without a name, the only one.
+/// Finds the FIFO of this name, or the only one if there is no name.
 ///
 /// # Errors
-/// In words: nothing of that name was passed, or it is no FIFO.
+/// No descriptor of that name was passed, or it is no FIFO. The text is for the
+/// operator.
 pub fn find(name: Option<&str>) -> Result<Passed, String> {
     let passed = sd_notify::listen_fds_with_names(false)
         .map(|passed| passed.collect::<Vec<_>>())
@@ -64,19 +65,19 @@ pub fn find(name: Option<&str>) -> Result<Passed, String> {
 }
 
 impl Passed {
-    /// Where it can be opened.
+    /// A path that opens it again.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.number))
     }
 
-    /// Its path in the file system, for people.
+    /// Its path in the file system, for the operator.
     pub fn shown(&self) -> String {
         let path = fs::read_link(self.path()).ok();
         let path = path.filter(|path| path.is_absolute());
         path.map_or("-".to_owned(), |path| path.display().to_string())
     }
 
-    /// What to say if it cannot be opened.
+    /// The message if it cannot be opened.
     pub fn cannot_be_opened(&self, error: &io::Error) -> String {
         let shown = self.shown();
         format!(

@@ -1,5 +1,5 @@
-//! Standard input from `haltbox run`, which reads the node's FIFO, and what that leaves
-//! behind.
+//! Standard input from `haltbox run`, which reads the node's FIFO, and what
+//! `haltbox run` leaves at its end.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,23 +13,24 @@ use super::Came;
 use super::fifo::Fifo;
 use super::stdin::Stdin;
 
-/// The memory of what is left begins with how much of it was taken.
+/// The memory of the rest begins with a number of this length: the bytes that
+/// were read of it.
 const TAKEN: usize = size_of::<u64>();
 
-/// The wrapper's pipe.
+/// The pipe from the wrapper.
 pub(crate) struct Wrapped {
     pipe: Stdin,
-    /// The pipe ended: the wrapper went, or was killed.
+    /// Whether the pipe ended, because the wrapper exited or was killed.
     over: bool,
-    /// Held open, so that the node does not get EPIPE if the wrapper dies.
+    /// Held open, so that the node gets no EPIPE if the wrapper dies.
     fifo: Fifo,
 }
 
 impl Wrapped {
-    /// Takes standard input, and holds the FIFO.
+    /// Takes standard input, and opens the FIFO.
     ///
     /// # Errors
-    /// In words.
+    /// One of them cannot be opened. The text is for the operator.
     pub(crate) fn open(path: &Path) -> Result<Wrapped, String> {
         let pipe = Stdin::open()?;
         let fifo = Fifo::open(path);
@@ -41,10 +42,11 @@ impl Wrapped {
         })
     }
 
-    /// Reads what is there, at most one chunk. At the end the wrapper was killed.
+    /// Reads at most one chunk. `End` means that the wrapper was killed.
     pub(crate) fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
         Ok(match self.pipe.turn(chunk)? {
-            // A wrapper that went in order said so before: that is heard first.
+            // A wrapper that ended in order said so over the link. Let the
+            // caller read that first.
             Came::End if !self.over => {
                 self.over = true;
                 Came::Nothing
@@ -53,12 +55,12 @@ impl Wrapped {
         })
     }
 
-    /// What to wait on.
+    /// The descriptor to wait on.
     pub(crate) fn wait_on(&self) -> BorrowedFd<'_> {
         self.pipe.wait_on()
     }
 
-    /// The node ended, and its wrapper will say no more.
+    /// Says that the node ended and that its wrapper sends nothing more.
     pub(crate) fn ended(self, rest: Rest) -> Left {
         Left {
             pipe: self.pipe,
@@ -66,21 +68,22 @@ impl Wrapped {
         }
     }
 
-    /// The wrapper died. The node has its FIFO still, and writes on: until it
-    /// ends, this process is the only one that reads there.
+    /// Says that the wrapper died. The node still writes into its FIFO, and
+    /// this process is the only reader until the node ends.
     pub(crate) fn died(self) -> Fifo {
         self.fifo.with_last_writer()
     }
 }
 
-/// The node ended: what is in the pipe, and what the pipe had no room for.
+/// What is left after the node's end: the bytes in the pipe, and those that the
+/// pipe had no room for.
 pub(crate) struct Left {
     pipe: Stdin,
     rest: Rest,
 }
 
 impl Left {
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     pub(crate) fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
         Ok(match self.pipe.turn(chunk)? {
             Came::Bytes(count) => Came::Bytes(count),
@@ -92,28 +95,29 @@ impl Left {
     }
 }
 
-/// What the wrapper could not hand on, for one recorder after the other.
+/// Bytes that the wrapper could not pass on. Several recorders can read them,
+/// one after the other.
 pub struct Rest(File);
 
 impl Rest {
     /// Begins it in an empty file.
     ///
     /// # Errors
-    /// What writing gives.
+    /// The file cannot be written.
     pub fn begin(file: &mut File) -> io::Result<()> {
         file.write_all(&[0; TAKEN])
     }
 
-    /// The one in this file.
+    /// Opens it in a file that has it.
     pub fn of(file: File) -> Rest {
         Rest(file)
     }
 
-    /// Reads on behind what was taken. What is read counts as taken at once, as in
-    /// a pipe: the next recorder reads no line again, and tells of a gap.
+    /// Reads the next bytes. They count as read at once, as in a pipe: the next
+    /// recorder reads none of them again, and reports a gap.
     ///
     /// # Errors
-    /// What reading gives.
+    /// The file cannot be read or written.
     pub fn read(&mut self, chunk: &mut [u8]) -> io::Result<usize> {
         let mut taken = [0; TAKEN];
         self.0.read_exact_at(&mut taken, 0)?;

@@ -1,10 +1,10 @@
-//! A folder into which another process writes a file for each block, as Agoric's
-//! block-slog does.
+//! Follows a folder into which another process writes a file for each block, as
+//! Agoric's block-slog does.
 //!
-//! The files are read in the order in which they were begun, each to its end. A
-//! file that was opened once can be moved away: its handle reads on. What may be
-//! missing between two of them is told as a gap there, by the same rules by which
-//! every command reads such a folder.
+//! Each file is read to its end, in the order in which the files were begun. A
+//! file that is open can be moved away, because its handle reads on. A gap is
+//! reported where entries between two files may be missing. The rules for that
+//! are the same in every command that reads such a folder.
 
 mod arrivals;
 mod file;
@@ -23,10 +23,11 @@ use super::{DONE_AFTER, Follow, Got, LOOK, Opened, Step, WAIT_AT_MOST};
 use arrivals::{Arrivals, Arrived};
 use file::{BlockFile, Resumed};
 
-/// Files that were taken and are known when they come once more, compressed anew.
+/// Most names that are remembered, to know a file that appears again in
+/// compressed form.
 const KNOWN_AT_MOST: usize = 1024;
-/// The time in its name and that of its creation lie no further apart in a file
-/// that its sender made.
+/// Largest difference between the time in a file's name and the time of its
+/// creation, if its sender made it.
 const MADE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A followed folder.
@@ -34,11 +35,11 @@ pub(crate) struct BlockFolder {
     folder: PathBuf,
     arrivals: Arrivals,
     looked: Instant,
-    /// What is read; nothing before there was a file.
+    /// The file that is read. `None` until the first one appears.
     reading: Option<BlockFile>,
-    /// The name of the last one.
+    /// Name of the file that was read last.
     last: Option<String>,
-    /// What came since, in its order.
+    /// Newer files, in their order.
     waiting: VecDeque<Waiting>,
     seams: Seams,
     newest: Option<BlockFileName>,
@@ -56,7 +57,7 @@ struct Waiting {
 }
 
 impl BlockFolder {
-    /// Follows the folder from where a mark of it left it. Without one the newest
+    /// Follows the folder from where a mark left it. Without a mark, the newest
     /// file is the first.
     pub(crate) fn open(folder: &Path, mark: Option<&SourceMark>) -> io::Result<Opened<Self>> {
         let mut followed = BlockFolder::new(folder);
@@ -79,7 +80,7 @@ impl BlockFolder {
         }
     }
 
-    /// Follows a folder that was just made: all that is in it is new.
+    /// Follows a new folder. All files in it are read.
     pub(crate) fn open_new(folder: &Path) -> io::Result<BlockFolder> {
         let mut followed = BlockFolder::new(folder);
         let found = followed.arrivals.take()?;
@@ -135,7 +136,7 @@ impl BlockFolder {
         Ok(self.opened(0, false, told))
     }
 
-    /// Goes on behind what was recorded, and with all that came since.
+    /// Continues behind the recorded part, and with all newer files.
     fn go_on(
         mut self,
         mut found: Vec<Arrived>,
@@ -192,7 +193,8 @@ impl BlockFolder {
     }
 
     fn resume(&mut self, file: &mut BlockFile, mark: &SourceMark) -> io::Result<Resumed> {
-        // What is missing before it was told when it was begun.
+        // Do not report a gap before this file: that was done when it was
+        // begun.
         if file.fill_line()? {
             let part = file.part();
             self.seams.begin(part, "", file.first_line());
@@ -213,7 +215,7 @@ impl BlockFolder {
         self.reading = Some(file);
     }
 
-    /// Sees what came into the folder.
+    /// Looks for new files in the folder.
     fn look(&mut self) {
         if self.looked.elapsed() < LOOK {
             return;
@@ -242,15 +244,17 @@ impl BlockFolder {
         }
     }
 
-    /// It was begun behind all that were taken. Where the clock was set back, its
-    /// creation tells: a file that was moved here, or compressed anew, has another.
+    /// Whether the file follows all others. If the clock was set back, its
+    /// creation time decides: a file that was moved here or compressed anew was
+    /// created at another time.
     fn is_next(&self, found: &Arrived) -> bool {
         self.newest.is_none_or(|newest| found.key > newest)
             || found.is_made_within(&self.folder, MADE_WITHIN)
     }
 
-    /// Everything that is in this file now was read. Its writer makes the next one
-    /// when it is done with this; one that was killed ended it nowhere.
+    /// Acts at the end of the file. Its writer makes the next file when it is
+    /// done with this one. A writer that was killed leaves a file without an
+    /// end.
     fn at_end(&mut self) -> Step {
         let Some(file) = &self.reading else {
             return Step::Quiet;
@@ -265,7 +269,7 @@ impl BlockFolder {
         self.next(cut)
     }
 
-    /// Goes on in the next file, once a line of it is there.
+    /// Continues in the next file, once it has a whole line.
     fn next(&mut self, cut: Option<String>) -> Step {
         loop {
             let only = self.waiting.len() <= 1;
@@ -291,7 +295,7 @@ impl BlockFolder {
         }
     }
 
-    /// A file that cannot be read is tried until there is another that may be.
+    /// Tries a file that cannot be read again, until there is a next one.
     fn cannot_read(&mut self, error: &io::Error, only: bool) -> Step {
         let now = Instant::now();
         let since = self.read_failure.as_ref().map_or(now, |(_, since)| *since);
@@ -368,7 +372,8 @@ impl Follow for BlockFolder {
         self.reading.as_ref().map_or(0, BlockFile::told_by)
     }
 
-    /// Nothing of it is given back: its writer and whoever moves it away want it whole.
+    /// Always false, so that nothing of it is freed: the writer and programs
+    /// that move the file need it whole.
     fn reads(&self, _inode: u64, _device: u64) -> bool {
         false
     }
@@ -389,7 +394,7 @@ impl Follow for BlockFolder {
 }
 
 impl Waiting {
-    /// Whether a whole line of it is there.
+    /// Whether a whole line of it can be read.
     fn has_line(&mut self, folder: &Path) -> io::Result<bool> {
         if self.file.is_none() {
             self.file = Some(BlockFile::open(folder, &self.found)?);
@@ -401,7 +406,7 @@ impl Waiting {
         self.file.as_ref().is_some_and(BlockFile::has_line)
     }
 
-    /// Its writer is done with it.
+    /// Whether its writer is done with it.
     fn is_over(&self) -> bool {
         let file = self.file.as_ref();
         file.is_some_and(|file| file.is_ended() || file.quiet_for() >= DONE_AFTER)

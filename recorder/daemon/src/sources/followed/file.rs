@@ -1,5 +1,4 @@
-//! One file that is followed: how far it was read, and whether it is still what
-//! it was.
+//! One followed file: how far it was read, and whether it is still the same.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,29 +12,31 @@ use nix::unistd::{Whence, lseek};
 
 use super::LOOKED_LATELY;
 
-/// Bytes by which a file that was cut and grew again is known: times stand in
-/// them, so that others are never the same.
+/// Bytes that are compared to notice a file that was cut and grew again. They
+/// contain times, so other lines differ.
 const LAST: usize = 256;
-/// A file that was not written for longer than this is as quiet as any.
+/// Longest quiet time that is counted for a file that was not written for long.
 const LONG_QUIET: Duration = Duration::from_secs(3600);
 
-/// A file that is held open. Its handle reads on whatever becomes of its name.
+/// A file that is held open. Its handle stays valid if the file is renamed or
+/// removed.
 pub(super) struct FollowedFile {
     file: File,
     inode: u64,
     device: u64,
     born: Option<SystemTime>,
-    /// As long as it was seen last, when, and when it was written last then.
+    /// Its length at the last look, the time of that look, and the time of the
+    /// last write then.
     length: u64,
     looked: Instant,
     written: Option<SystemTime>,
     quiet_since: Instant,
     is_written_once: bool,
-    /// Its first bytes, as they were seen before its turn to be read came.
+    /// Its first bytes, from before its turn to be read.
     head: Vec<u8>,
-    /// Bytes read, those of an unfinished line included.
+    /// Bytes read, with those of an unfinished line.
     read: u64,
-    /// The last of them, which stand there still unless the file was cut.
+    /// The last of these bytes. They are unchanged unless the file was cut.
     passed: Passed,
 }
 
@@ -43,12 +44,12 @@ pub(super) struct FollowedFile {
 #[derive(Default)]
 pub(super) struct Passed {
     recent: Tail,
-    /// The last before the end of the last whole line.
+    /// Those before the end of the last whole line.
     whole: Tail,
 }
 
 impl Passed {
-    /// All of them stand before a line.
+    /// All of the bytes end with a whole line.
     fn all(bytes: &[u8]) -> Passed {
         let mut recent = Tail::default();
         recent.push(bytes);
@@ -64,27 +65,27 @@ impl Passed {
         self.recent.push(bytes);
     }
 
-    /// What stood before the end of the last whole line.
+    /// The bytes before the end of the last whole line.
     pub(super) fn before(&self) -> Option<Before> {
         self.whole.before()
     }
 
-    /// How many bytes that are.
+    /// How many bytes [`Passed::before`] has.
     pub(super) fn told_by(&self) -> u64 {
         self.whole.last(Before::MOST).len() as u64
     }
 }
 
-/// What reading came to.
+/// The result of reading.
 pub(super) enum Got {
     Bytes(usize),
     /// The end, for now.
     End,
-    /// The file was cut since, and may have grown again.
+    /// The file was cut, and may have grown again.
     Cut,
 }
 
-/// Opens for reading, and never waits: whatever stands at the path.
+/// Opens a path for reading. Never waits, whatever is there.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -93,7 +94,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 impl FollowedFile {
-    /// A file of which nothing was read.
+    /// Opens a file of which nothing was read.
     pub(super) fn open(path: &Path) -> io::Result<FollowedFile> {
         let file = open(path)?;
         let found = file.metadata()?;
@@ -119,8 +120,8 @@ impl FollowedFile {
         Ok(opened)
     }
 
-    /// Its writer begins it once and never cuts it: that nothing was in it at first
-    /// says nothing.
+    /// The same file, whose writer begins it once and never cuts it. So it is
+    /// normal that it is empty at first.
     pub(super) fn written_once(self) -> FollowedFile {
         let is_written_once = true;
         FollowedFile {
@@ -145,12 +146,12 @@ impl FollowedFile {
         self.length
     }
 
-    /// Nothing was ever written to it, as far as can be known.
+    /// Whether nothing was ever written to it, as far as that can be known.
     pub(super) fn is_untouched(&self) -> bool {
         self.length == 0 && self.born.is_some() && self.written == self.born
     }
 
-    /// It has no name any more.
+    /// Whether it has no name any more.
     pub(super) fn is_removed(&self) -> bool {
         self.file.metadata().is_ok_and(|found| found.nlink() == 0)
     }
@@ -165,28 +166,28 @@ impl FollowedFile {
         self.length.saturating_sub(self.read)
     }
 
-    /// Counts what was not read as read.
+    /// Counts everything as read.
     pub(super) fn pass_over(&mut self) {
         self.read = self.length;
         self.passed = Passed::default();
     }
 
-    /// What stood before the end of the last whole line that was read.
+    /// The bytes before the end of the last whole line that was read.
     pub(super) fn before(&self) -> Option<Before> {
         self.passed.before()
     }
 
-    /// How many bytes that are.
+    /// How many bytes [`FollowedFile::before`] has.
     pub(super) fn told_by(&self) -> u64 {
         self.passed.told_by()
     }
 
-    /// A place that was read to, and what stood before it.
+    /// How far it was read, and the bytes before that place.
     pub(super) fn place(&self) -> Option<(u64, Before)> {
         Some((self.read, self.passed.recent.before()?))
     }
 
-    /// Whether these bytes stand before a place in it.
+    /// Whether these bytes are before a place in it.
     pub(super) fn has(&self, place: u64, before: &Before) -> io::Result<bool> {
         let Some(begin) = before.begin(place) else {
             return Ok(false);
@@ -198,9 +199,9 @@ impl FollowedFile {
         Ok(read == found.len() && before.are(found))
     }
 
-    /// Reading stops behind whole lines only: where there is none before the place,
-    /// the file was cut meanwhile and has grown beyond it again. What was given back
-    /// reads as zeros.
+    /// Whether a line ends before a place. Reading stops only behind whole
+    /// lines. If none ends there, the file was cut meanwhile and has grown
+    /// beyond the place again. Freed blocks read as zeros.
     pub(super) fn is_behind_a_line(&self, place: u64) -> io::Result<bool> {
         let Some(last) = place.checked_sub(1) else {
             return Ok(true);
@@ -210,12 +211,13 @@ impl FollowedFile {
         Ok(read == 0 || matches!(byte, [b'\n' | 0]))
     }
 
-    /// Begins to read at a place, or behind what was given back there; gives the
+    /// Begins to read at a place, or behind the freed blocks there. Returns the
     /// place.
     pub(super) fn begin(&mut self, place: u64) -> io::Result<u64> {
         let from = behind_hole(&mut self.file, place)?;
         self.passed = Passed::default();
-        // What stands before the first line behind a hole is given back next.
+        // The bytes before the first line behind a hole are freed next, so they
+        // identify nothing.
         if from == place {
             let length = from.min(Before::MOST as u64);
             let mut bytes = vec![0; length as usize];
@@ -229,15 +231,15 @@ impl FollowedFile {
         Ok(from)
     }
 
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk.
     pub(super) fn read(&mut self, chunk: &mut [u8]) -> io::Result<Got> {
         let count = match self.file.read(chunk) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Got::Bytes(0)),
             Err(error) => return Err(error),
         };
-        // Asked behind the reading: what was read of a file that was cut before is
-        // not what follows.
+        // Check after reading: if the file was cut before, these bytes do not
+        // follow the ones that were read.
         if self.was_cut()? {
             return Ok(Got::Cut);
         }
@@ -255,7 +257,8 @@ impl FollowedFile {
         self.head.clear();
     }
 
-    /// Looks at it before its turn has come, or after it; whether it was cut since.
+    /// Looks at the file before its turn or after it. Returns whether it was
+    /// cut since.
     pub(super) fn watch(&mut self) -> io::Result<bool> {
         let cut = self.was_cut()?;
         if cut {
@@ -266,7 +269,7 @@ impl FollowedFile {
         Ok(cut)
     }
 
-    /// Begins again at the start of a file that was cut; gives the place.
+    /// Begins again at the start of a file that was cut. Returns the place.
     pub(super) fn begin_anew(&mut self) -> io::Result<u64> {
         self.forget();
         self.begin(0)
@@ -278,11 +281,13 @@ impl FollowedFile {
         self.passed = Passed::default();
     }
 
-    /// It is shorter than it was, or has other bytes where some were seen. One that
-    /// had none was cut if it was written and still has none; or may have been, if
-    /// nobody looked for a while.
+    /// Whether the file was cut: it is shorter than before, or has other bytes
+    /// than were seen. An empty file was cut if it was written and is still
+    /// empty. If it is no longer empty and nobody looked for a while, it may
+    /// have been cut, and counts as cut.
     fn was_cut(&mut self) -> io::Result<bool> {
-        // Before the question: what comes behind it is seen the next time.
+        // Take the time before the look: a later change is then seen by the
+        // next look.
         let now = Instant::now();
         let found = self.file.metadata()?;
         let (length, written) = (found.len(), found.modified().ok());
@@ -323,8 +328,8 @@ impl FollowedFile {
     }
 }
 
-/// Where the first whole line at or behind an offset begins, past what was
-/// given back of the file.
+/// Where the first whole line at or behind an offset begins, after skipping
+/// freed blocks.
 fn behind_hole(file: &mut File, from: u64) -> io::Result<u64> {
     let offset = i64::try_from(from).unwrap_or(i64::MAX);
     let data = lseek(&*file, offset, Whence::SeekData);

@@ -1,8 +1,8 @@
-//! Plain bytes out of a file that may be compressed and is still being written.
+//! Unpacks a file that may be compressed and is still being written.
 //!
-//! A compressed stream says where it ends, so it is known whether its writer ended
-//! it or was killed. The compression is told by the content: an operator may
-//! have compressed a file anew.
+//! A compressed stream marks its end, so a file that its writer ended differs
+//! from one whose writer was killed. The content tells the compression, because
+//! an operator may have compressed a file anew.
 
 use std::io;
 
@@ -13,32 +13,33 @@ const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Bytes of a gzip member behind its content: checksum and length.
 const TRAILER: usize = 8;
-/// A member's head has texts of any length; no sender writes one so long.
+/// Most bytes of a member's head. It can have texts of any length, but no
+/// sender writes one so long.
 const HEAD_AT_MOST: usize = 64 << 10;
-/// Windows up to 128 MiB, as much as `zstd` itself takes unasked: a file from outside must
-/// not name how much memory the recorder takes.
+/// Windows of up to 128 MiB, as much as `zstd` itself takes by default. A file
+/// from outside must not decide how much memory the recorder takes.
 const WINDOW_LOG_MAX: u32 = 27;
 
-/// What a step came to.
+/// The result of a step.
 pub(super) struct Step {
     /// Bytes of the input that were used.
     pub(super) used: usize,
-    /// Plain bytes that were made.
+    /// Plain bytes that were written.
     pub(super) made: usize,
 }
 
-/// Turns a file's bytes into plain ones, as they come.
+/// Unpacks a file's bytes as they come.
 pub(super) struct Inflate(Form);
 
 enum Form {
-    /// Too few bytes are there to tell.
+    /// There are too few bytes to know.
     Unknown,
     Plain,
     Gzip(Gzip),
     Zstd {
         decoder: Zstd<'static>,
         in_frame: bool,
-        /// The last step had no room for all that it made.
+        /// Whether the output was full, so that more can come without input.
         is_full: bool,
     },
 }
@@ -48,8 +49,8 @@ impl Inflate {
         Inflate(Form::Unknown)
     }
 
-    /// Nothing more has to come: a compressed stream was ended by its writer. Of a
-    /// plain file nobody can tell.
+    /// Whether the writer ended the compressed stream. `None` for a plain file,
+    /// which does not show it.
     pub(super) fn is_ended(&self) -> Option<bool> {
         match &self.0 {
             Form::Unknown => Some(false),
@@ -59,7 +60,7 @@ impl Inflate {
         }
     }
 
-    /// Makes what it can. Neither used nor made: more has to come first.
+    /// Unpacks what it can. If it used and wrote nothing, it needs more input.
     ///
     /// # Errors
     /// The compressed stream is damaged.
@@ -86,7 +87,7 @@ impl Inflate {
                 Ok(Step { used, made })
             }
             Form::Gzip(gzip) => gzip.step(input, out),
-            // It takes a step without an end for an error.
+            // zstd reports an error for a step without input.
             Form::Zstd { is_full: false, .. } if input.is_empty() => Ok(Step { used: 0, made: 0 }),
             Form::Zstd {
                 decoder,
@@ -103,8 +104,7 @@ impl Inflate {
     }
 }
 
-/// What can be made of the beginning of a file, and at most so many bytes: it may
-/// be compressed.
+/// Unpacks the beginning of a file that may be compressed, about `most` bytes.
 pub(crate) fn inflated(bytes: &[u8], most: usize) -> Vec<u8> {
     let (mut inflate, mut out) = (Inflate::new(), Vec::new());
     let (mut rest, mut chunk) = (bytes, vec![0; 64 << 10]);
@@ -206,7 +206,7 @@ impl Gzip {
     }
 }
 
-/// How long a member's head is; `None` until all of it is there.
+/// Bytes of a member's head. `None` until the head is whole.
 fn head(bytes: &[u8]) -> io::Result<Option<usize>> {
     const FIXED: usize = 10;
     const CHECKSUM: u8 = 2;
@@ -260,7 +260,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What comes out if the bytes come in pieces of this size; whether it is ended.
+    /// The output if the bytes come in pieces of this size, and whether the
+    /// stream is ended.
     fn inflated(bytes: &[u8], size: usize, room: usize) -> (Vec<u8>, io::Result<Option<bool>>) {
         let (mut inflate, mut out) = (Inflate::new(), Vec::new());
         let (mut held, mut chunk) = (Vec::new(), vec![0; room]);

@@ -1,8 +1,8 @@
-//! Files beside a followed one: what it became when it was rotated.
+//! Finds, beside a followed file, the files that it became by rotation.
 //!
-//! A name alone proves nothing. The file that was read is known by the bytes that
-//! stand before the place that was reached; one that was never read by its name
-//! and the time of its creation, and only where that leaves no doubt.
+//! A name alone proves nothing. The file that was read is known by the bytes
+//! before the place that was reached. A file that was never read is known by
+//! its name and its creation time, and only if these leave no doubt.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -14,19 +14,19 @@ use haltbox_format::mark::{Before, SourceMark};
 
 use super::file::FollowedFile;
 
-/// Files that nobody read are read one after the other up to so many; of more
-/// none is.
+/// Most unread files that are read one after the other. If there are more, none
+/// is read.
 const BETWEEN_AT_MOST: usize = 16;
 
 struct Beside {
     path: PathBuf,
     found: Metadata,
-    /// Its name is one that rotation gives.
+    /// Whether rotation makes such a name.
     is_rotated: bool,
 }
 
-/// The file that a mark is of, under another name, and that name. A copy serves as
-/// well as the file itself: it has the same bytes before the place.
+/// Finds the file of a mark under another name. A copy is as good as the file
+/// itself, because it has the same bytes before the place.
 pub(super) fn find(path: &Path, mark: &SourceMark) -> Option<(FollowedFile, PathBuf)> {
     let before = mark.before.as_ref()?;
     let mut files = beside(path).ok()?;
@@ -40,22 +40,22 @@ pub(super) fn find(path: &Path, mark: &SourceMark) -> Option<(FollowedFile, Path
     })
 }
 
-/// What is known of the file that was read last.
+/// The file that was read last.
 pub(super) struct Last<'a> {
     pub(super) file: &'a FollowedFile,
-    /// A place in it, and what stands before it there and in every copy of it.
+    /// A place in it, and the bytes before that place. Every copy has them too.
     pub(super) place: Option<(u64, Before)>,
-    /// Until then whatever came beside it was looked at.
+    /// Time of the last look at the folder.
     pub(super) until: SystemTime,
 }
 
-/// Files that were at the path after the last one and before the newest, in their
-/// order.
+/// Files that were at the path after the last one and before the newest, in
+/// their order.
 pub(super) enum Between {
     Nothing,
-    /// All there are.
+    /// All of them.
     These(Vec<FollowedFile>),
-    /// Some are there, and which of them is a copy or came first is not certain.
+    /// There are some, but it is not certain which one is a copy or came first.
     Unclear,
 }
 
@@ -87,9 +87,12 @@ pub(super) fn between(path: &Path, last: &Last<'_>, newest: Option<&FollowedFile
     in_order(opened)
 }
 
-/// It is another file than these two, and neither was it made before the last one
-/// nor, as a copy is, was it done with before the last look. Creation alone says
-/// what came first: a file is written on after the next one was made.
+/// Whether a file may be one of those.
+///
+/// It must be another file than the two, created after the last one and not after
+/// the newest, and touched after the last look. An old copy was not touched since.
+/// Only the creation time shows the order, because a file is still written after
+/// the next one was created.
 fn may_lie_between(found: &Metadata, last: &Last<'_>, newest: Option<&FollowedFile>) -> bool {
     let (inode, device) = (found.ino(), found.dev());
     let newest_is = newest.is_some_and(|newest| newest.is(inode, device));
@@ -107,8 +110,8 @@ fn may_lie_between(found: &Metadata, last: &Last<'_>, newest: Option<&FollowedFi
     born > last_born && before_newest
 }
 
-/// Files of which each was done with before the next was made. A copy beside its
-/// original, which goes on, would come behind what follows it.
+/// Orders the files, if each was done with before the next was made. A copy
+/// beside its original, which goes on, would come behind what follows it.
 fn in_order(mut files: Vec<(Metadata, FollowedFile)>) -> Between {
     files.sort_by_key(|(found, _)| found.created().ok());
     let is_before = |pair: &[(Metadata, FollowedFile)]| match pair {
@@ -126,8 +129,8 @@ fn in_order(mut files: Vec<(Metadata, FollowedFile)>) -> Between {
     }
 }
 
-/// Older files that were at the path, those that were written last first, and
-/// whether one of them was written since a time: its writer goes on in it.
+/// Older files of the path, the last written first. Also returns whether one of
+/// them was written after `since`, because its writer then goes on in it.
 pub(super) fn older(
     path: &Path,
     than: &FollowedFile,
@@ -148,7 +151,7 @@ pub(super) fn older(
     (opened.collect(), any)
 }
 
-/// The other regular files in the folder of the one that the path leads to.
+/// The other regular files in the folder of the file that the path leads to.
 fn beside(path: &Path) -> io::Result<Vec<Beside>> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match real.parent() {
@@ -161,7 +164,7 @@ fn beside(path: &Path) -> io::Result<Vec<Beside>> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // One that is gone by now was removed or got another name meanwhile.
+        // A file that is gone was removed or renamed meanwhile.
         let Ok(found) = entry.metadata() else {
             continue;
         };
@@ -176,7 +179,7 @@ fn beside(path: &Path) -> io::Result<Vec<Beside>> {
     Ok(files)
 }
 
-/// Whether rotation makes this name of that: `x.log.1`, `x.log-20261128`,
+/// Whether rotation makes `name` from `base`: `x.log.1`, `x.log-20261128`,
 /// `x-2026-11-28T10-30-00.log`.
 fn is_rotated(base: &str, name: &str) -> bool {
     let behind = name.strip_prefix(base);

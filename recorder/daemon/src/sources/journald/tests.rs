@@ -4,7 +4,7 @@ fn json(cursor: &str, message: &str, more: &str) -> String {
     format!("{{\"__CURSOR\":\"{cursor}\",\"MESSAGE\":{message}{more}}}\n")
 }
 
-/// What is handed on of these lines of journalctl.
+/// The lines that a journal passes on from this output of journalctl.
 fn read(journal: &mut Journal, printed: &str) -> (Vec<String>, Read) {
     let mut lines = Vec::new();
     let read = journal.take(printed.as_bytes(), &mut |given| {
@@ -57,7 +57,7 @@ fn a_line_in_several_entries_is_put_together() {
     assert_eq!(at(&journal), ("e", 0));
 }
 
-/// A reader that goes on from another one's mark.
+/// A reader that continues from another one's mark.
 fn resumed(journal: &Journal) -> Journal {
     let (path, offset) = journal.mark();
     let mut again = Journal::new("agd.service", Some((&path, offset)));

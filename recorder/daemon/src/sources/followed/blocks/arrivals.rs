@@ -1,7 +1,8 @@
-//! Files that come into a folder.
+//! Finds new files in a folder.
 //!
-//! The kernel tells of each: a folder of a year's blocks takes a second to list.
-//! Where it does not, or lost count, the folder is listed.
+//! The kernel reports each of them, because listing a folder with a year of
+//! blocks takes a second. The folder is listed if the kernel does not report,
+//! or has lost reports.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -14,11 +15,10 @@ use haltbox_model::block_files::BlockFileName;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-/// How often it is asked whether the folder is still the same, and listed where the
-/// kernel tells nothing.
+/// Time between two checks that the folder is still the same, and between two
+/// lists if the kernel reports nothing.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A file of a block.
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
     pub(super) key: BlockFileName,
@@ -45,14 +45,15 @@ impl Arrived {
         Some(Arrived { key, name })
     }
 
-    /// Its own name, and those that it has once it is compressed anew or not at all.
+    /// Its own name, and the names it can have once it is compressed or
+    /// unpacked.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         let stem = BlockFileName::stem(&self.name).to_owned();
         let others = BlockFileName::ENDS.map(|end| format!("{stem}{end}"));
         std::iter::once(self.name.clone()).chain(others)
     }
 
-    /// It was created just now, and at the time that its name tells.
+    /// Whether it was created just now, and at the time in its name.
     pub(super) fn is_made_within(&self, folder: &Path, most: Duration) -> bool {
         let Ok(created) = fs::metadata(folder.join(&self.name)).and_then(|found| found.created())
         else {
@@ -76,8 +77,8 @@ impl Arrivals {
         }
     }
 
-    /// Those that came, in the order in which they were begun; at first all that
-    /// are there. Some may be told of twice.
+    /// The new files, in the order in which they were begun. The first call
+    /// returns all files. A file may be returned twice.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -93,14 +94,15 @@ impl Arrivals {
             self.asked = None;
             let now = fs::metadata(&self.folder)?;
             if !self.watch.as_ref().is_some_and(|watch| watch.is_of(&now)) {
-                // Before it is listed: what comes in between is told of.
+                // Watch before listing: a file that appears in between is then
+                // reported.
                 self.watch = Watch::begin(&self.folder, &now);
                 found.extend(self.list()?);
             }
             self.asked = Some(Instant::now());
         }
         found.sort_by(|a, b| (a.key, &a.name).cmp(&(b.key, &b.name)));
-        // One file twice, compressed and not.
+        // One file, compressed and not.
         found.dedup_by_key(|found| found.key);
         Ok(found)
     }
@@ -133,7 +135,8 @@ impl Watch {
         self.inode == found.ino() && self.device == found.dev()
     }
 
-    /// What the kernel tells; `None` if some of it is lost, or the folder is gone.
+    /// What the kernel reports. `None` if it lost some, or if the folder is
+    /// gone.
     fn told(&self) -> Option<Vec<Arrived>> {
         let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
         let lost = AddWatchFlags::IN_Q_OVERFLOW | AddWatchFlags::IN_IGNORED | gone;

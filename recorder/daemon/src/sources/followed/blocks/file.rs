@@ -1,5 +1,5 @@
-//! One file of a block: plain bytes out of it as it grows, and how far they were
-//! handed on.
+//! One file of a block: its plain bytes while it grows, and how far they were
+//! read.
 
 use std::io;
 use std::path::Path;
@@ -12,32 +12,34 @@ use super::super::file::{FollowedFile, Got, Passed};
 use super::super::inflate::Inflate;
 use super::arrivals::Arrived;
 
-/// Compressed bytes that are read at once.
+/// Most compressed bytes read at once.
 const COMPRESSED: usize = 64 << 10;
-/// A longer line tells no clocks and no block.
+/// Most bytes kept of a line. A longer one is not searched for clocks or a
+/// block.
 const LINE_AT_MOST: usize = 1 << 20;
 
 pub(super) struct BlockFile {
     found: Arrived,
     file: FollowedFile,
     inflate: Inflate,
-    /// What was read of the file and is not plain yet.
+    /// Bytes read from the file and not unpacked yet.
     held: Vec<u8>,
-    /// Plain bytes of its first line, read before its turn came.
+    /// Plain bytes of the first line, read before the file's turn.
     ahead: Vec<u8>,
     handed: usize,
-    /// Plain bytes that were handed on.
+    /// Plain bytes that the caller got.
     read: u64,
     passed: Passed,
     last: LastLine,
     broken: Option<String>,
 }
 
-/// Where reading goes on.
+/// Where reading continues.
 pub(super) enum Resumed {
-    /// At the place. `certain`: what stood before it says so.
+    /// At the mark's place. `certain` says that the bytes before it are the
+    /// recorded ones.
     There { certain: bool },
-    /// At the end, which lies before the place.
+    /// At the end of the file, which is before the mark's place.
     Shorter,
     /// Nowhere: it is another file.
     Other,
@@ -89,18 +91,19 @@ impl BlockFile {
         self.file.quiet_for()
     }
 
-    /// Its writer ended it, or nothing more can be made of it.
+    /// Whether its writer ended it, or nothing more can be unpacked.
     pub(super) fn is_ended(&self) -> bool {
         self.broken.is_some() || self.inflate.is_ended() == Some(true) && self.held.is_empty()
     }
 
-    /// All that its writer meant to write is there, once nothing more comes.
+    /// Whether it has everything that its writer meant to write, if nothing
+    /// more comes.
     pub(super) fn is_whole(&self) -> bool {
         let ended = self.inflate.is_ended().unwrap_or(true);
         ended && self.broken.is_none() && self.last.is_whole()
     }
 
-    /// Why no more can be read of it.
+    /// Why nothing more can be read of it.
     pub(super) fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
     }
@@ -110,7 +113,7 @@ impl BlockFile {
         Clocks::of(&self.last.whole)
     }
 
-    /// Reads what is there, at most one chunk.
+    /// Reads at most one chunk of plain bytes.
     pub(super) fn read(&mut self, chunk: &mut [u8]) -> io::Result<Got> {
         let ahead = self.ahead.get(self.handed..).unwrap_or_default();
         let count = ahead.len().min(chunk.len());
@@ -135,7 +138,7 @@ impl BlockFile {
         self.last.took(bytes);
     }
 
-    /// Plain bytes that follow, or the end for now.
+    /// Unpacks the next plain bytes. `End` if there are none now.
     fn make(&mut self, chunk: &mut [u8]) -> io::Result<Got> {
         while self.broken.is_none() {
             match self.inflate.step(&self.held, chunk) {
@@ -170,7 +173,7 @@ impl BlockFile {
         Ok(Got::End)
     }
 
-    /// Reads on until its first line is there; whether it is.
+    /// Reads until the first line is whole. Returns whether it is.
     pub(super) fn fill_line(&mut self) -> io::Result<bool> {
         let mut more = vec![0; 4096];
         while !self.has_line() {
@@ -182,18 +185,18 @@ impl BlockFile {
         Ok(true)
     }
 
-    /// Whether its first line is there.
+    /// Whether the first line is whole.
     pub(super) fn has_line(&self) -> bool {
         self.ahead.len() > LINE_AT_MOST || self.ahead.contains(&b'\n')
     }
 
-    /// Its first line, once it is there.
+    /// The first line, once it is whole.
     pub(super) fn first_line(&self) -> &[u8] {
         let mut lines = self.ahead.split(|byte| *byte == b'\n');
         lines.next().unwrap_or_default()
     }
 
-    /// Passes over what was recorded of it.
+    /// Skips the recorded part.
     pub(super) fn resume(&mut self, mark: &SourceMark) -> io::Result<Resumed> {
         let place = mark.offset;
         let begin = mark.before.as_ref().map(|before| before.begin(place));
@@ -222,7 +225,7 @@ impl BlockFile {
     }
 }
 
-/// By whichever of its names it has now.
+/// Opens the file under any of the names it may have now.
 fn open(folder: &Path, found: &Arrived) -> io::Result<(String, FollowedFile)> {
     let mut first = None;
     for name in found.names() {
@@ -234,7 +237,7 @@ fn open(folder: &Path, found: &Arrived) -> io::Result<(String, FollowedFile)> {
     Err(first.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
-/// The last whole line, as far as it is looked at.
+/// The last whole line, up to [`LINE_AT_MOST`] bytes.
 #[derive(Default)]
 struct LastLine {
     whole: Vec<u8>,
@@ -272,7 +275,7 @@ impl LastLine {
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    /// Nothing follows it.
+    /// Whether no bytes follow that line.
     fn is_whole(&self) -> bool {
         !self.is_open
     }
