@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::attached::{self, Told};
+use haltbox_format::attached::{self, AttachedState};
 use haltbox_format::mark::{Mark, Position};
 use haltbox_format::ring::{Entry, HoleKind, RingError, RingView, Timeline};
 use haltbox_format::{Lane, RingId, Stream};
@@ -40,7 +40,7 @@ pub(crate) fn open_ring(path: &Path) -> Result<RingSource, SourceError> {
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
     let told = told_beside(path).filter(|told| told.is_of(id));
     if let Some(told) = &told {
-        history.life.apply_told(told, id, history.last.at);
+        history.life.apply_attached(told, id, history.last.at);
     }
     Ok(RingSource {
         file,
@@ -68,10 +68,10 @@ fn lines_beside(ring: &Path) -> Vec<PathBuf> {
 }
 
 /// What an attached recorder was told of the ring's blocks.
-fn told_beside(ring: &Path) -> Option<Told> {
-    let at = ring.parent()?.join(attached::FOLDER).join(attached::TOLD);
+fn told_beside(ring: &Path) -> Option<AttachedState> {
+    let at = ring.parent()?.join(attached::FOLDER).join(attached::STATE);
     let is_file = std::fs::metadata(&at).is_ok_and(|found| found.is_file());
-    Told::decode(&is_file.then(|| std::fs::read(at).ok())??)
+    AttachedState::decode(&is_file.then(|| std::fs::read(at).ok())??)
 }
 
 /// From a position on, if one is given.

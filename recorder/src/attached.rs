@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use haltbox_format::attached::{FOLDER, LINES, Lines, LinesEnd, TOLD, Told};
+use haltbox_format::attached::{AttachedState, FOLDER, LINES, Lines, LinesEnd, STATE};
 use haltbox_format::mark::Position;
 use haltbox_model::ShowPath;
 use nix::errno::Errno;
@@ -40,9 +40,9 @@ pub fn beside(ring: &Path) -> PathBuf {
 
 /// Reads the marks that an attached recorder left beside a ring. `None` if
 /// there are none or they cannot be read.
-pub fn told(ring: &Path) -> Option<Told> {
-    let bytes = open_regular::read(&beside(ring).join(TOLD)).ok()?;
-    Told::decode(&bytes)
+pub fn state(ring: &Path) -> Option<AttachedState> {
+    let bytes = open_regular::read(&beside(ring).join(STATE)).ok()?;
+    AttachedState::decode(&bytes)
 }
 
 /// Whether a recorder is attached to the ring now.
@@ -70,12 +70,12 @@ impl Folder {
     /// # Errors
     /// Another recorder is attached, or the folder cannot be created or locked.
     /// The text is for the operator.
-    pub fn take(ring: &Path) -> Result<(Folder, Told), String> {
+    pub fn take(ring: &Path) -> Result<(Folder, AttachedState), String> {
         let path = beside(ring);
         let cannot = |error: io::Error| format!("{}: {error}", path.shown());
         owner_only::folder(&path).map_err(cannot)?;
         let lock = owner_only::append(&path.join(LOCK)).map_err(cannot)?;
-        let told = told(ring).unwrap_or_default();
+        let told = state(ring).unwrap_or_default();
         let lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((_, Errno::EWOULDBLOCK)) => return Err(taken(ring, &told)),
@@ -150,9 +150,9 @@ impl Folder {
 
     /// Saves the marks. If `serious` is set, waits for the disk, so that a power
     /// cut leaves these marks or the ones before, and nothing in between.
-    pub fn save(&self, told: &mut Told, at: Position, serious: bool) -> io::Result<()> {
+    pub fn save(&self, told: &mut AttachedState, at: Position, serious: bool) -> io::Result<()> {
         told.lines = self.end;
-        let (path, bytes) = (self.path.join(TOLD), told.encode(at));
+        let (path, bytes) = (self.path.join(STATE), told.encode(at));
         match serious {
             true => owner_only::replace(&path, &bytes),
             false => owner_only::put(&path, &bytes),
@@ -160,7 +160,7 @@ impl Folder {
     }
 }
 
-fn taken(ring: &Path, told: &Told) -> String {
+fn taken(ring: &Path, told: &AttachedState) -> String {
     let process = told.session.as_ref();
     let process = process.map_or(String::new(), |session| {
         format!(" (process {})", session.pid)
@@ -257,7 +257,7 @@ mod tests {
         first.keep(&line("one")).unwrap();
         first.save(&mut told, Position::default(), true).unwrap();
         drop(first);
-        fs::write(beside(&ring).join(TOLD), vec![0; 99]).unwrap();
+        fs::write(beside(&ring).join(STATE), vec![0; 99]).unwrap();
         let (mut next, _) = Folder::take(&ring).unwrap();
         next.keep(&line("two")).unwrap();
         assert_eq!(kept(&ring), ["one", "two"]);

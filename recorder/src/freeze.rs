@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haltbox_format::attached::Told;
+use haltbox_format::attached::AttachedState;
 use haltbox_format::blackbox::{BoxError, BoxWriter, Identity, Options};
 use haltbox_format::mark::{Attempt, State};
 use haltbox_format::ring::{RingError, RingView};
@@ -188,19 +188,19 @@ pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
 /// `told` holds the marks, and the lines are beside the ring at `path`. They
 /// change the block's state and add to the box. The HASH comes from the ring's
 /// records alone.
-pub fn freeze_told(
+pub fn freeze_attached(
     ring: &File,
     plan: &Plan,
     path: &Path,
-    told: &Told,
+    told: &AttachedState,
 ) -> Result<Frozen, FreezeError> {
     freeze_beside(ring, plan, Some((path, told)), &Progress::default())
 }
 
 /// Path of a ring, and the marks of the recorder attached to it.
-pub type Beside<'a> = Option<(&'a Path, &'a Told)>;
+pub type Beside<'a> = Option<(&'a Path, &'a AttachedState)>;
 
-/// As [`freeze_told`], with `progress` for a thread that waits for the freeze
+/// As [`freeze_attached`], with `progress` for a thread that waits for the freeze
 /// or wants it to end soon.
 pub fn freeze_beside(
     ring: &File,
@@ -245,7 +245,7 @@ fn freeze_scope(
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
     let beside = beside.filter(|(_, told)| told.is_of(id));
     if let Some((_, told)) = beside {
-        history.life.apply_told(told, id, history.last.at);
+        history.life.apply_attached(told, id, history.last.at);
     }
     let subject = history
         .life
@@ -355,7 +355,7 @@ pub(crate) fn publish(
     identity: &Identity,
 ) -> Result<(PathBuf, bool), FreezeError> {
     let failed = |error| FreezeError::of_io("publish a box in", boxes, error);
-    let name = blackbox::BoxName::new(&identity.name);
+    let name = blackbox::FileStem::new(&identity.name);
     let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
     let published = publish_as(file, folder, &name, identity).map_err(failed)?;
     Ok(match published {
@@ -367,7 +367,7 @@ pub(crate) fn publish(
 fn publish_as(
     file: blackbox::Unpublished<'_>,
     folder: &BoxFolder,
-    name: &blackbox::BoxName,
+    name: &blackbox::FileStem,
     identity: &Identity,
 ) -> io::Result<Published> {
     let there = folder.editions(name)?;

@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use haltbox_format::attached::Told;
+use haltbox_format::attached::AttachedState;
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::ring::RingView;
 use haltbox_model::Profile;
@@ -199,7 +199,7 @@ impl Watcher {
         beside.of_ring(ring);
         let mut life = history.life.clone();
         beside.trust(&mut life);
-        life.apply_told(beside.told(), ring, at);
+        life.apply_attached(beside.told(), ring, at);
         let mut wanted = beside.hear(&mut life, at, supervisor);
         // The log ends before the process that wrote it. Hear it first, because
         // it says why.
@@ -341,7 +341,7 @@ fn write(
     wanted: Wanted<Nobody>,
     options: &Options,
     watched: &Watched,
-    told: &Told,
+    told: &AttachedState,
 ) {
     let plan = Plan {
         of: wanted.of,

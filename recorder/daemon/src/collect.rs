@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use haltbox_format::AppHash;
 
 use ask::Asker;
-use block::{Asked, Told};
+use block::{Asked, HeightAnswers};
 pub use write::{Collected, From, Options, collect};
 
 /// Names under which chains of the Cosmos SDK mount their stores.
@@ -105,7 +105,7 @@ fn roots(asker: &mut Asker, height: u64, app_hash: AppHash, names: &BTreeSet<Str
 }
 
 /// Asks everything about a height. Errors are kept among the answers.
-fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
+fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> HeightAnswers {
     let next = height.saturating_add(1);
     for call in ["status".to_owned(), "abci_info".to_owned()] {
         asker.ask(&call);
@@ -128,7 +128,7 @@ fn ask_all(asker: &mut Asker, height: u64, stores: &[String]) -> Told {
         version: block::comet_version(asker.told("status")),
         voters,
     };
-    let mut told = Told::read(height, block, results, behind, asked);
+    let mut told = HeightAnswers::read(height, block, results, behind, asked);
     told.params = params.and_then(|body| params::digest(&body, height));
     let names = STORES.iter().map(|name| (*name).to_owned());
     let mut names: BTreeSet<String> = names.chain(stores.iter().cloned()).collect();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     /// Answers of a healthy node, with a change.
-    fn told(change: impl Fn(&mut Vec<Value>)) -> (Told, Asker) {
+    fn told(change: impl Fn(&mut Vec<Value>)) -> (HeightAnswers, Asker) {
         let lines = String::from_utf8(data("healthy.jsonl")).unwrap();
         let mut lines: Vec<Value> = lines
             .lines()

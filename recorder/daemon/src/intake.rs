@@ -92,7 +92,7 @@ pub enum Turn {
     /// A followed file appeared. It is read from now on.
     Appeared,
     /// A message for the operator. Reading continues.
-    Told(String),
+    Message(String),
 }
 
 /// A source of one stream.
@@ -394,7 +394,7 @@ impl Source {
         Ok(match read? {
             journald::Read::Progress => Turn::Progress,
             journald::Read::Quiet => Turn::Quiet,
-            journald::Read::Told(what) => Turn::Told(what),
+            journald::Read::Message(what) => Turn::Message(what),
             journald::Read::Missed(what) => Turn::Missed(what),
         })
     }

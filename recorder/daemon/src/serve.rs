@@ -314,7 +314,7 @@ impl Server {
                 match self.read_source(index) {
                     Turn::Progress
                     | Turn::Appeared
-                    | Turn::Told(_)
+                    | Turn::Message(_)
                     | Turn::Missed(_)
                     | Turn::MissedMore
                     | Turn::Rotated(_) => progress = true,
@@ -358,7 +358,7 @@ impl Server {
                 recorder.source(source.mark());
             }
             Turn::Appeared => recorder.source(source.mark()),
-            Turn::Told(what) => {
+            Turn::Message(what) => {
                 say(what);
                 recorder.note(what.clone());
                 recorder.source(source.mark());

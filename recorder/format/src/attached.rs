@@ -13,7 +13,7 @@ use crate::mark::{
 /// Name of the folder beside the ring.
 pub const FOLDER: &str = "attached";
 /// Name of the file in that folder that holds the marks.
-pub const TOLD: &str = "told";
+pub const STATE: &str = "told";
 /// Prefix of the names of the files that hold lines of the node's log.
 pub const LINES: &str = "log.";
 
@@ -33,7 +33,7 @@ const NOTES: usize = 16;
 /// State of an attached recorder: its session, how far it read the node's log, and marks
 /// about blocks of the ring.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct AttachedState {
     ring: Option<RingId>,
     /// Session of the attached recorder.
     pub session: Option<Session>,
@@ -70,7 +70,7 @@ pub struct LinesEnd {
     pub bytes: u64,
 }
 
-impl Told {
+impl AttachedState {
     /// Binds the state to `ring`, and removes the marks if they are about another ring.
     pub fn of_ring(&mut self, ring: Option<RingId>) {
         if self.ring != ring {
@@ -183,7 +183,7 @@ impl Told {
     }
 
     /// Parses the file. `None` if its magic or checksum is wrong, as after a power cut.
-    pub fn decode(bytes: &[u8]) -> Option<Told> {
+    pub fn decode(bytes: &[u8]) -> Option<AttachedState> {
         let (head, marks) = bytes.split_first_chunk::<HEAD>()?;
         let number = |at: usize| {
             let bytes = head.get(at..at + 8)?.try_into().ok()?;
@@ -195,14 +195,14 @@ impl Told {
         }
         let ring: [u8; 16] = head.get(12..28)?.try_into().ok()?;
         let (stamp, marks) = decode_marks(marks)?;
-        let mut told = Told {
+        let mut told = AttachedState {
             ring: (ring != [0; 16]).then_some(RingId(ring)),
             lines: LinesEnd {
                 file: number(28)?,
                 bytes: number(36)?,
             },
             time_ms: stamp.time_ms,
-            ..Told::default()
+            ..AttachedState::default()
         };
         marks.into_iter().for_each(|mark| told.take(mark));
         Some(told)

@@ -22,7 +22,7 @@ mod tests;
 
 use body::Body;
 
-pub use block::{Attempt, Begin, Diverged, Frozen, LocalHash, Pin, Release, ReleasedBy, Told};
+pub use block::{Attempt, Begin, Diverged, Frozen, LocalHash, Pin, Release, ReleasedBy, Reported};
 pub use block_record::{BlockRecord, State, ToldBy};
 pub use crank::{CRANK_SIZE, Crank};
 pub use dropped::DroppedRecords;
@@ -89,9 +89,9 @@ marks! {
     /// The attempt executed something.
     5 Executed(Attempt),
     /// The attempt ended.
-    6 End(Told),
+    6 End(Reported),
     /// The host made the attempt durable.
-    7 Commit(Told),
+    7 Commit(Reported),
     /// The AppHash this node computed.
     8 LocalHash(LocalHash),
     /// The block needs no more protection.

@@ -12,7 +12,7 @@ use haltbox_model::history::History;
 use haltbox_model::lifecycle::Block;
 
 use super::{Archive, ArchiveError, at, open_file};
-use crate::blackbox::BoxName;
+use crate::blackbox::FileStem;
 use crate::clock;
 use crate::freeze::ring_copy::{self, CopyError, Reading, Scope};
 
@@ -111,7 +111,7 @@ impl Archive {
             return Ok(false);
         };
         let name = ArchiveName::part(&created, heights);
-        let name = name.and_then(|name| BoxName::new(&name.to_string()));
+        let name = name.and_then(|name| FileStem::new(&name.to_string()));
         let name = name.ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
         let identity = Identity {
             name: name.to_string(),

@@ -7,7 +7,7 @@ use haltbox_format::blackbox::{BoxJoiner, Coverage, Identity, Manifest, Manifest
 use haltbox_format::{ArchiveName, RingId};
 
 use super::{Archive, ArchiveError, ArchiveFile, at, open_file, remove};
-use crate::blackbox::BoxName;
+use crate::blackbox::FileStem;
 use crate::clock;
 
 /// An archive file and its index.
@@ -147,7 +147,7 @@ impl Archive {
         let heights = covered.first_height.zip(covered.last_height);
         let name = ArchiveName::hour(hour, heights.unwrap_or_default()).to_string();
         let name =
-            BoxName::new(&name).ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+            FileStem::new(&name).ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
         let identity = Identity {
             name: name.to_string(),
             ..draft

@@ -30,14 +30,14 @@ const EDITIONS_MAX: u32 = 1000;
 /// 1 to 200 characters of `A-Z a-z 0-9 - _`, so it names nothing outside its
 /// folder and cannot look like an edition of another name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BoxName(String);
+pub struct FileStem(String);
 
-impl BoxName {
+impl FileStem {
     /// `None` if the text has another character or length.
-    pub fn new(text: &str) -> Option<BoxName> {
+    pub fn new(text: &str) -> Option<FileStem> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let sound = (1..=200).contains(&text.len()) && text.chars().all(allowed);
-        sound.then(|| BoxName(text.to_owned()))
+        sound.then(|| FileStem(text.to_owned()))
     }
 
     /// File name of an edition: `NAME`, then `NAME.2`, `NAME.3` and so on.
@@ -59,7 +59,7 @@ impl BoxName {
     }
 }
 
-impl fmt::Display for BoxName {
+impl fmt::Display for FileStem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -109,7 +109,7 @@ impl BoxFolder {
 
     /// Numbers of the files that share a name, in rising order. `1` stands for
     /// the name itself.
-    pub fn editions(&self, name: &BoxName) -> io::Result<Vec<u32>> {
+    pub fn editions(&self, name: &FileStem) -> io::Result<Vec<u32>> {
         let mut found: Vec<u32> = self
             .file_names()?
             .iter()
@@ -205,14 +205,14 @@ impl Unpublished<'_> {
 
     /// Syncs the file, then gives it its name. Never replaces a file that has
     /// the name.
-    pub fn publish(self, name: &BoxName) -> io::Result<Published> {
+    pub fn publish(self, name: &FileStem) -> io::Result<Published> {
         self.file().sync_all()?;
         self.publish_edition(name, 1)
     }
 
     /// As [`Unpublished::publish`], under the number that follows the highest
     /// one used for the name: `NAME`, `NAME.2`, `NAME.3`, ...
-    pub fn publish_next(self, name: &BoxName) -> io::Result<Published> {
+    pub fn publish_next(self, name: &FileStem) -> io::Result<Published> {
         self.file().sync_all()?;
         let last = self.folder.editions(name)?.last().copied().unwrap_or(0);
         let mut outcome = Published::AlreadyThere(name.edition(last));
@@ -225,7 +225,7 @@ impl Unpublished<'_> {
         Ok(outcome)
     }
 
-    fn publish_edition(&self, name: &BoxName, edition: u32) -> io::Result<Published> {
+    fn publish_edition(&self, name: &FileStem, edition: u32) -> io::Result<Published> {
         let file_name = name.edition(edition);
         match self.link(&file_name) {
             Ok(()) => {

@@ -8,4 +8,4 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
-pub use folder::{BoxFolder, BoxName, Published, Unpublished};
+pub use folder::{BoxFolder, FileStem, Published, Unpublished};

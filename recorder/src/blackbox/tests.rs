@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt;
 
 use super::*;
 
-fn name(text: &str) -> BoxName {
-    BoxName::new(text).unwrap()
+fn name(text: &str) -> FileStem {
+    FileStem::new(text).unwrap()
 }
 
 fn put<'a>(file: Unpublished<'a>, text: &str) -> Unpublished<'a> {
@@ -104,7 +104,7 @@ fn a_name_cannot_leave_its_folder() {
         "a b",
         long.as_str(),
     ] {
-        assert_eq!(BoxName::new(text), None, "{text:?}");
+        assert_eq!(FileStem::new(text), None, "{text:?}");
     }
-    assert!(BoxName::new("12-00ff").is_some() && BoxName::new("12-incomplete").is_some());
+    assert!(FileStem::new("12-00ff").is_some() && FileStem::new("12-incomplete").is_some());
 }

@@ -149,7 +149,7 @@ impl Feed {
                 "checks: {name} has ended, nothing more is read from it"
             )),
             Turn::Appeared => say(&format!("checks: {name} exists now and is read")),
-            Turn::Told(text) => say(&format!("checks: {text}")),
+            Turn::Message(text) => say(&format!("checks: {text}")),
             Turn::Missed(why) => {
                 if self.missed.is_due(Instant::now()) {
                     say(&format!("checks: some may be missing: {why}"));

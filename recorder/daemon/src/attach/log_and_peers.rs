@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use haltbox_format::attached::{self, Told};
+use haltbox_format::attached::{self, AttachedState};
 use haltbox_format::mark::{Attempt, Frozen, Mark, Position};
 use haltbox_format::{RingId, Stream};
 use haltbox_model::lifecycle::Lifecycle;
@@ -26,7 +26,7 @@ const TURNS: usize = 64;
 /// The followed sources, and what they reported.
 pub(super) struct Beside {
     folder: Folder,
-    told: Told,
+    told: AttachedState,
     /// The state that was saved last, encoded.
     saved: Vec<u8>,
     /// The marks that were saved so that they outlive a power cut.
@@ -101,7 +101,7 @@ impl Beside {
         self.told.of_ring(ring);
     }
 
-    pub(super) fn told(&self) -> &Told {
+    pub(super) fn told(&self) -> &AttachedState {
         &self.told
     }
 
@@ -304,7 +304,7 @@ impl Read {
 }
 
 impl Log {
-    fn open(place: &Place, told: &Told) -> Result<Log, String> {
+    fn open(place: &Place, told: &AttachedState) -> Result<Log, String> {
         let mut source = Source::open(Stream::Node, place, told.source.as_ref(), told.time_ms)?;
         source.take_told().iter().for_each(|told| say(told));
         say(&serve::followed(&source.mark()));
@@ -329,7 +329,7 @@ impl Log {
                     return progress;
                 }
                 Turn::Over | Turn::WriterGone => return progress,
-                Turn::Told(what) | Turn::Missed(what) => read.tell(what),
+                Turn::Message(what) | Turn::Missed(what) => read.tell(what),
                 Turn::Rotated(what) => read.noted.push(what),
                 Turn::Progress | Turn::Appeared | Turn::MissedMore => {}
             }

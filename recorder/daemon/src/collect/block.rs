@@ -18,7 +18,7 @@ use crate::rpc::number;
 
 /// What a node answered about a height, as far as it can be read.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct HeightAnswers {
     pub(super) height: u64,
     pub(super) block: Option<Block>,
     pub(super) results: Option<Results>,
@@ -201,7 +201,7 @@ pub(super) fn counted(body: &[u8]) -> (u64, u64) {
     })
 }
 
-impl Told {
+impl HeightAnswers {
     /// Reads the answers. Ignores an answer about another height.
     pub(super) fn read(
         height: u64,
@@ -209,7 +209,7 @@ impl Told {
         results: Option<Vec<u8>>,
         behind: Option<Vec<u8>>,
         asked: Asked,
-    ) -> Told {
+    ) -> HeightAnswers {
         let block_of = |body: Option<Vec<u8>>, wanted: u64| {
             let block: Option<Block> = body.and_then(|body| result(&body));
             block.filter(|block| block.block.header.height == wanted)
@@ -234,7 +234,7 @@ impl Told {
         let told_of = results.as_ref().map(|_| tells(of_results));
         let abci = Abci::of(told_of, tells(of_others), asked.version.as_deref());
         let last_commit = |block: &Block| block.last_commit(&asked.voters, abci?);
-        Told {
+        HeightAnswers {
             height,
             // A node stores no block that it refuses. So the next header has
             // the node's own AppHash.

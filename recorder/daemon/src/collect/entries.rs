@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 use haltbox_format::AppHash;
 use sha2::{Digest as _, Sha256};
 
-use super::block::{self, Abci, Block, Results, Told, TxResult};
+use super::block::{self, Abci, Block, HeightAnswers, Results, TxResult};
 use super::values::bytes_of_hex;
 
 /// Bytes kept of the log of a failed transaction. The Go module keeps as many.
 const LOG: usize = 256;
 
-impl Told {
+impl HeightAnswers {
     /// The lines of the block, or why there are none.
     pub(super) fn lines(&self) -> Result<Vec<String>, String> {
         let block = self

@@ -12,7 +12,7 @@ use haltbox_model::{Profile, ShowPath};
 use std::num::NonZeroU32;
 
 use super::ask::{Asker, Bounds};
-use super::block::{Abci, Told};
+use super::block::{Abci, HeightAnswers};
 use crate::rpc::Endpoint;
 use haltbox_recorder::blackbox::{self, Published};
 use haltbox_recorder::clock;
@@ -96,7 +96,7 @@ fn check_names(stores: &[String]) -> Result<(), String> {
 
 fn write(
     options: &Options,
-    told: &Told,
+    told: &HeightAnswers,
     lines: &[String],
     asker: &Asker,
 ) -> Result<PathBuf, String> {
@@ -128,7 +128,7 @@ fn write(
         writer.finish(identity.clone(), fields(told, &identity, asker))
     });
     written.map_err(|error| format!("cannot write a box in {}: {error}", out.shown()))?;
-    let name = blackbox::BoxName::new(&identity.name);
+    let name = blackbox::FileStem::new(&identity.name);
     let name = name.ok_or_else(|| format!("{:?} is not a valid box name", identity.name))?;
     match file.publish_next(&name).map_err(cannot)? {
         Published::As(name) => Ok(out.join(name)),
@@ -141,7 +141,7 @@ fn write(
 
 /// Identity of the box. Its name says `incomplete`: a HASH is only for recorded
 /// lines.
-fn identity(options: &Options, told: &Told, asker: &Asker) -> Result<Identity, String> {
+fn identity(options: &Options, told: &HeightAnswers, asker: &Asker) -> Result<Identity, String> {
     let name = BoxName {
         height: options.height,
         hash: None,
@@ -168,7 +168,7 @@ fn identity(options: &Options, told: &Told, asker: &Asker) -> Result<Identity, S
     })
 }
 
-fn fields(told: &Told, identity: &Identity, asker: &Asker) -> ManifestFields {
+fn fields(told: &HeightAnswers, identity: &Identity, asker: &Asker) -> ManifestFields {
     ManifestFields {
         coverage: Coverage {
             first_height: Some(told.height),
@@ -186,7 +186,7 @@ fn fields(told: &Told, identity: &Identity, asker: &Asker) -> ManifestFields {
     }
 }
 
-impl Told {
+impl HeightAnswers {
     fn tells(&self) -> Vec<String> {
         let count = |count: usize, what: &str| format!("{count} {what}");
         let txs = self

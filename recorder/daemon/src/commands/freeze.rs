@@ -83,9 +83,9 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
     let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
-    let told = attached::told(ring).unwrap_or_default();
+    let told = attached::state(ring).unwrap_or_default();
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-    history.life.apply_told(&told, id, history.last.at);
+    history.life.apply_attached(&told, id, history.last.at);
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));
@@ -102,7 +102,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         ask: None,
     };
     let frozen =
-        freeze::freeze_told(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
+        freeze::freeze_attached(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
     console::print(&halt_message::frozen(&frozen, None))?;
     Ok(ExitCode::SUCCESS)
 }

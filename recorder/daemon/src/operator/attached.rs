@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use haltbox_format::Stream;
-use haltbox_format::attached::{Noted, Told};
+use haltbox_format::attached::{AttachedState, Noted};
 use haltbox_model::{Outside, Profile};
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub struct Attached {
 impl Attached {
     /// The recorder that is or was attached to a ring, from the state that it
     /// saved.
-    pub(crate) fn of(ring: &Path, told: &Told, profile: Option<&Profile>) -> Attached {
+    pub(crate) fn of(ring: &Path, told: &AttachedState, profile: Option<&Profile>) -> Attached {
         let is_read = profile.is_none_or(|profile| profile.node.is_some());
         let sources = told.source.iter().map(|mark| SourceState {
             is_read,

@@ -75,7 +75,7 @@ pub struct Hold {
 }
 
 /// What the ring says of a node.
-struct Told {
+struct RingFacts {
     blocks: Vec<Block>,
     /// Starts of the node's process, as main counter and milliseconds since
     /// 1970. If the ring knows none, the start of the first recorder.
@@ -131,7 +131,7 @@ fn judge_now(dir: &Path, program: Option<PathBuf>) -> Verdict {
     Verdict::Start(why)
 }
 
-impl Told {
+impl RingFacts {
     /// The executable to start, if it is proved to be the one of the box.
     /// Otherwise says why not.
     fn is_build(&self, hold: &Hold, dir: &Path, given: Option<&Path>) -> Result<PathBuf, String> {
@@ -311,7 +311,7 @@ fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
 }
 
 /// Reads the ring of a folder.
-fn told_of(dir: &Path) -> Result<Told, String> {
+fn told_of(dir: &Path) -> Result<RingFacts, String> {
     let ring = RecorderDir::ring_meant(dir);
     let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
     let file = open_regular::open(&ring).map_err(|error| cannot(&error))?;
@@ -320,11 +320,11 @@ fn told_of(dir: &Path) -> Result<Told, String> {
         return Err(cannot(&"it was made on another machine"));
     }
     let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
-    if let Some(told) = attached::told(&ring) {
+    if let Some(told) = attached::state(&ring) {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-        history.life.apply_told(&told, id, history.last.at);
+        history.life.apply_attached(&told, id, history.last.at);
     }
-    Ok(Told {
+    Ok(RingFacts {
         starts: starts_of(&history),
         blocks: in_boxes(&folder_of(dir), &view, &history),
     })
@@ -436,7 +436,7 @@ mod tests {
     use haltbox_format::AppHash;
     use haltbox_format::Stream;
     use haltbox_format::mark::{
-        Attempt, Begin, Diverged, LocalHash, Mark, Position, Release, ReleasedBy, Told,
+        Attempt, Begin, Diverged, LocalHash, Mark, Position, Release, ReleasedBy, Reported,
     };
     use haltbox_model::lifecycle::Lifecycle;
 
@@ -470,7 +470,7 @@ mod tests {
         let app_hash = hash(digit);
         let marks = [
             Mark::LocalHash(LocalHash { of, app_hash }),
-            Mark::Commit(Told { of, by }),
+            Mark::Commit(Reported { of, by }),
         ];
         marks.iter().for_each(|mark| life.apply(mark, from));
     }

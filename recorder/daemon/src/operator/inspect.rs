@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::attached::Told;
+use haltbox_format::attached::AttachedState;
 use haltbox_format::mark::{Loss, SourceMark, State};
 use haltbox_format::ring::RingView;
 use haltbox_format::{AppHash, Lane, RingId, Stream};
@@ -62,7 +62,7 @@ struct Found {
     view: RingView,
     history: History,
     /// The state of the recorder attached to it.
-    told: Option<Told>,
+    told: Option<AttachedState>,
     /// Whether the ring alone has no AppHash of any block.
     lacks_app_hash: bool,
     profile: Option<Profile>,
@@ -74,10 +74,10 @@ impl Found {
         let view = RingView::read(&file).map_err(|error| error.to_string())?;
         let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
         let lacks_app_hash = lacks_app_hash(&history);
-        let told = attached::told(ring);
+        let told = attached::state(ring);
         if let Some(told) = &told {
             let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-            history.life.apply_told(told, id, history.last.at);
+            history.life.apply_attached(told, id, history.last.at);
         }
         Ok(Found {
             profile: of_ring(ring, &history).ok(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 /// The content of a body.
 pub(super) enum Answer<T> {
     /// The result.
-    Told(T),
+    Result(T),
     /// The node's own error.
     Refused,
 }
@@ -24,8 +24,8 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<Answer<T>, serde
     let envelope: Envelope<T> = serde_json::from_slice(body)?;
     match (envelope.error, envelope.result) {
         (Some(_), _) => Ok(Answer::Refused),
-        (None, Some(told)) => Ok(Answer::Told(told)),
-        (None, None) => serde_json::from_slice(body).map(Answer::Told),
+        (None, Some(told)) => Ok(Answer::Result(told)),
+        (None, None) => serde_json::from_slice(body).map(Answer::Result),
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
 
     fn told<T: DeserializeOwned>(body: &str) -> T {
         match parse(body.as_bytes()) {
-            Ok(Answer::Told(told)) => told,
+            Ok(Answer::Result(told)) => told,
             Ok(Answer::Refused) => panic!("refused: {body}"),
             Err(error) => panic!("{error}: {body}"),
         }

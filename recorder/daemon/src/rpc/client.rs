@@ -180,7 +180,7 @@ impl Client {
     pub(super) fn get<T: DeserializeOwned>(&self, call: &str) -> Result<T, Trouble> {
         let (status, body) = self.fetch(call).map_err(|error| no_answer(call, &error))?;
         match answers::parse(&body) {
-            Ok(Answer::Told(told)) => Ok(told),
+            Ok(Answer::Result(told)) => Ok(told),
             Ok(Answer::Refused) => Err(Trouble::Refused),
             Err(error) => {
                 let why = format!("status {status}, not a CometBFT answer: {error}");

@@ -51,7 +51,7 @@ pub(crate) enum Read {
     /// Nothing can be read now.
     Quiet,
     /// A message for the operator.
-    Told(String),
+    Message(String),
     /// Entries were missed. The text says why.
     Missed(String),
 }
@@ -272,7 +272,7 @@ impl Journal {
     fn failed(&mut self, how: &str) -> Read {
         let unit = &self.unit;
         match self.again.fail() {
-            true => Read::Told(format!(
+            true => Read::Message(format!(
                 "{how}; retrying; the log of {unit} is not read until journalctl runs"
             )),
             false => Read::Quiet,
@@ -300,7 +300,7 @@ impl Journal {
             return Read::Progress;
         }
         let line: String = String::from_utf8_lossy(line).chars().take(80).collect();
-        Read::Told(format!(
+        Read::Message(format!(
             "journalctl printed a line that is not a JSON entry: {line:?}; such lines are skipped"
         ))
     }

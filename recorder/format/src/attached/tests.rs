@@ -22,13 +22,13 @@ fn diverged(height: u64) -> Mark {
     })
 }
 
-fn told() -> Told {
-    let mut told = Told {
+fn told() -> AttachedState {
+    let mut told = AttachedState {
         asked: vec!["http://127.0.0.1:26657".to_owned()],
         lines: LinesEnd { file: 3, bytes: 99 },
         time_ms: 1_700_000_000_000,
         closed: true,
-        ..Told::default()
+        ..AttachedState::default()
     };
     told.of_ring(RING);
     told.note(5, "the node's log is not understood".to_owned());
@@ -40,14 +40,14 @@ fn told() -> Told {
 fn what_is_written_is_read_again_and_damage_is_seen() {
     let told = told();
     let bytes = told.encode(Position::default());
-    assert_eq!(Told::decode(&bytes), Some(told));
+    assert_eq!(AttachedState::decode(&bytes), Some(told));
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
-        assert_eq!(Told::decode(&damaged), None, "byte {at}");
-        assert_eq!(Told::decode(&bytes[..at]), None, "cut at {at}");
+        assert_eq!(AttachedState::decode(&damaged), None, "byte {at}");
+        assert_eq!(AttachedState::decode(&bytes[..at]), None, "cut at {at}");
     }
-    assert_eq!(Told::decode(&vec![0; bytes.len()]), None);
+    assert_eq!(AttachedState::decode(&vec![0; bytes.len()]), None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_block_that_does_not_stand_is_told_until_a_box_holds_it() {
         Mark::Frozen(Frozen { of, name })
     };
     let mut told = told();
-    let left = |told: &Told, height| {
+    let left = |told: &AttachedState, height| {
         let marks = told.marks.iter();
         marks.filter(|mark| broken(height).contains(mark)).count()
     };

@@ -41,7 +41,7 @@ pub struct Begin {
 /// An attempt, and the stream that reported the event: [`Mark::End`](super::Mark::End),
 /// [`Mark::Commit`](super::Mark::Commit).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Reported {
     /// Which attempt.
     #[serde(flatten)]
     pub of: Attempt,

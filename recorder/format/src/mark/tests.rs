@@ -26,7 +26,7 @@ fn marks_of_one_record_come_back_in_order() {
         attempt: 2,
     };
     let marks = vec![
-        Mark::End(Told {
+        Mark::End(Reported {
             of,
             by: Stream::Slog,
         }),
@@ -83,8 +83,8 @@ fn source() -> SourceMark {
     }
 }
 
-fn told() -> Told {
-    Told {
+fn told() -> Reported {
+    Reported {
         of: of(),
         by: Stream::Node,
     }

@@ -2,7 +2,7 @@
 
 use haltbox_format::mark::{
     Attempt, Begin, Counters, Crank, Diverged, LocalHash, Loss, Mark, Note, Pin, Position, Release,
-    ReleasedBy, State, Told,
+    ReleasedBy, Reported, State,
 };
 use haltbox_format::{AppHash, Lane, Stream};
 
@@ -179,7 +179,7 @@ impl Decision<'_> {
             b.state == State::Open && b.begun.has(by) && b.ended.has(by) && b.of.height < height
         };
         for of in self.all(left) {
-            self.emit(Mark::Commit(Told { of, by }));
+            self.emit(Mark::Commit(Reported { of, by }));
         }
     }
 
@@ -221,7 +221,7 @@ impl Decision<'_> {
             None => self.attach(height),
         };
         if let Some(of) = of {
-            self.emit(Mark::End(Told { of, by }));
+            self.emit(Mark::End(Reported { of, by }));
         }
     }
 
@@ -233,7 +233,7 @@ impl Decision<'_> {
         let of = self.known_or_attached(height);
         let untold = |of: &Attempt| self.life.block(*of).is_some_and(|b| !b.committed.has(by));
         if let Some(of) = of.filter(untold) {
-            self.emit(Mark::Commit(Told { of, by }));
+            self.emit(Mark::Commit(Reported { of, by }));
         }
         if let Some(below) = height.checked_sub(1) {
             self.release_up_to(below, ReleasedBy::NextCommit, None);

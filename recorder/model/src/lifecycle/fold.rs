@@ -2,7 +2,7 @@
 
 use haltbox_format::mark::{
     Attempt, Begin, Boundary, Checkpoint, Counters, Crank, Diverged, Loss, Mark, Pin, Position,
-    Release, ReleasedBy, SourceMark, State, Told,
+    Release, ReleasedBy, Reported, SourceMark, State,
 };
 use haltbox_format::{Lane, Stream};
 
@@ -82,7 +82,7 @@ impl Lifecycle {
         self.open(Stream::Slog).is_none_or(|open| open.of == of)
     }
 
-    fn apply_end(&mut self, told: &Told, at: Position) {
+    fn apply_end(&mut self, told: &Reported, at: Position) {
         let is_current = self.is_current(told.of);
         self.change(told.of, |block| {
             block.ended.add(told.by);
@@ -95,7 +95,7 @@ impl Lifecycle {
         }
     }
 
-    fn apply_commit(&mut self, told: &Told, at: Position) {
+    fn apply_commit(&mut self, told: &Reported, at: Position) {
         self.change(told.of, |block| block.commit(told.by, at));
         let end_is_missing = self.boundary.is_none();
         if told.by == Stream::Slog && end_is_missing {

@@ -1,7 +1,7 @@
 //! Applies the marks of an attached recorder on top of the ring's own marks.
 
 use haltbox_format::RingId;
-use haltbox_format::attached::{Told, about};
+use haltbox_format::attached::{AttachedState, about};
 use haltbox_format::mark::{Attempt, Mark, Position, State};
 
 use super::Lifecycle;
@@ -14,7 +14,7 @@ impl Lifecycle {
     ///
     /// A block that does not stand is pinned all the same: the host that released it had
     /// not read the node's log.
-    pub fn apply_told(&mut self, told: &Told, ring: Option<RingId>, at: Position) {
+    pub fn apply_attached(&mut self, told: &AttachedState, ring: Option<RingId>, at: Position) {
         if !told.is_of(ring) {
             return;
         }

@@ -108,7 +108,7 @@ fn what_is_no_entry_is_told_once() {
     let printed = format!("-- Boot 1234 --\n{entry}{{\"MESSAGE\":\n");
     let (lines, outcome) = read(&mut journal, &printed);
     assert_eq!(lines, ["one"]);
-    assert!(matches!(outcome, Read::Told(_)), "{outcome:?}");
+    assert!(matches!(outcome, Read::Message(_)), "{outcome:?}");
     assert_eq!(read(&mut journal, "[]\n"), (Vec::new(), Read::Progress));
 }
 

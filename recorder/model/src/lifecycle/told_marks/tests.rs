@@ -36,8 +36,8 @@ fn pinned(height: u64, broken: bool) -> Mark {
     })
 }
 
-fn told() -> Told {
-    let mut told = Told::default();
+fn told() -> AttachedState {
+    let mut told = AttachedState::default();
     told.of_ring(RING);
     told.add([diverged(5)]);
     told
@@ -76,11 +76,11 @@ fn commit(life: &mut Lifecycle, height: u64) {
 fn it_judges_blocks_of_its_ring_alone_and_moves_none() {
     let before = life();
     let mut other = life();
-    other.apply_told(&told(), Some(RingId([8; 16])), Position::default());
-    other.apply_told(&told(), None, Position::default());
+    other.apply_attached(&told(), Some(RingId([8; 16])), Position::default());
+    other.apply_attached(&told(), None, Position::default());
     assert_eq!(other.blocks(), before.blocks());
     let mut judged = life();
-    judged.apply_told(&told(), RING, Position { main: 99, local: 9 });
+    judged.apply_attached(&told(), RING, Position { main: 99, local: 9 });
     let places = |life: &Lifecycle| -> Vec<_> {
         let blocks = life.blocks().iter();
         blocks
@@ -106,7 +106,7 @@ fn neither_the_ring_s_own_hash_nor_its_release_is_called_back() {
         Position::default(),
     );
     commit(&mut ring, 6);
-    let mut told = Told::default();
+    let mut told = AttachedState::default();
     told.of_ring(RING);
     told.add([
         Mark::LocalHash(LocalHash {
@@ -117,7 +117,7 @@ fn neither_the_ring_s_own_hash_nor_its_release_is_called_back() {
     ]);
     let before = ring.block(of(5)).cloned();
     assert_eq!(before.as_ref().unwrap().state, State::Confirmed);
-    ring.apply_told(&told, RING, Position::default());
+    ring.apply_attached(&told, RING, Position::default());
     assert_eq!(ring.block(of(5)).cloned(), before);
 }
 
@@ -134,16 +134,16 @@ fn a_block_that_does_not_stand_is_pinned_though_the_ring_releases_it() {
     ring.apply(&superseded, Position::default());
     let states = [5, 6].map(|height| ring.block(of(height)).unwrap().state);
     assert_eq!(states, [State::Confirmed, State::Superseded]);
-    let mut told = Told::default();
+    let mut told = AttachedState::default();
     told.of_ring(RING);
     let box_of = |height, name: &str| {
         let (of, name) = (of(height), name.to_owned());
         Mark::Frozen(Frozen { of, name })
     };
     told.add([box_of(5, "of a doubt"), pinned(5, true), pinned(6, true)]);
-    let judged = |told: &Told, height| {
+    let judged = |told: &AttachedState, height| {
         let mut life = ring.clone();
-        life.apply_told(told, RING, Position::default());
+        life.apply_attached(told, RING, Position::default());
         let block = life.block(of(height)).cloned().unwrap();
         assert!(block.broken && block.state == State::Pinned, "{block:?}");
         block.frozen
