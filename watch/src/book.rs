@@ -28,7 +28,7 @@ use crate::chain::Heads;
 use crate::dependency_set::DependencySet;
 use crate::finder::{Declaration, Found};
 use crate::message::{ChainId, Digested, Malformed, Message, Site};
-use crate::validity::{Broken, Executing, Told, Validity, judge};
+use crate::validity::{Broken, Executing, Lookup, Validity, judge};
 use chain::{Chain, Held};
 use doom::Doom;
 use open::{ExecutingBlock, Open};
@@ -457,11 +457,11 @@ impl Book {
         let place = message.place;
         let told = match self.chains.get(&place.chain) {
             Some(known) => known.lookup(place),
-            None => Some(Told::Nothing),
+            None => Some(Lookup::Nothing),
         };
         let told = told.unwrap_or_else(|| {
             self.wanted.insert((place.chain, place.block));
-            Told::Nothing
+            Lookup::Nothing
         });
         match judge(message, executing, &told, &self.set) {
             Validity::Unknown => Standing::Unknown,

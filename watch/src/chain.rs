@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::message::{ChainId, INBOX, Log};
-use crate::rpc::{Call, Client, Told, Trouble, read};
+use crate::rpc::{Call, CallResult, Client, Trouble, read};
 
 /// Type of a deposit: a transaction that the chain's derivation inserts. It declares
 /// nothing.
@@ -357,7 +357,7 @@ fn no_answer() -> Trouble {
     Trouble::Shape("a call of the batch has no answer".to_owned())
 }
 
-fn read_block(header: Told, receipts: Told) -> Result<Option<Block>, Trouble> {
+fn read_block(header: CallResult, receipts: CallResult) -> Result<Option<Block>, Trouble> {
     let Some(header) = read::<Option<RawHeader>>(header)? else {
         return Ok(None);
     };

@@ -27,7 +27,7 @@ use crate::access_list::Declared;
 use crate::chain::{Block, Emitted, Node};
 use crate::dependency_set::DependencySet;
 use crate::message::{ChainId, Message, Place};
-use crate::validity::{Broken, Descriptor, Told, Validity, judge_declared, refused_at_once};
+use crate::validity::{Broken, Descriptor, Lookup, Validity, judge_declared, refused_at_once};
 
 use finals::Finals;
 
@@ -154,9 +154,9 @@ impl Known {
         }
     }
 
-    fn told(&self, log: u32) -> Told<B256> {
+    fn told(&self, log: u32) -> Lookup<B256> {
         let at = usize::try_from(log).ok();
-        Told::Block {
+        Lookup::Block {
             timestamp: self.timestamp,
             logs: u32::try_from(self.checksums.len()).unwrap_or(u32::MAX),
             log: at.and_then(|at| self.checksums.get(at)).copied(),
@@ -367,9 +367,9 @@ fn ruled(declared: &Declared, seen: &Seen) -> (Verdict, bool) {
         Seen::Block(known) => (known.told(declared.place.log), None, known.is_final),
         Seen::Ahead { head } => {
             let ahead = Undecided::Ahead { head: *head };
-            (Told::Ahead { head: *head }, Some(ahead), false)
+            (Lookup::Ahead { head: *head }, Some(ahead), false)
         }
-        Seen::Nothing(why) => (Told::Nothing, Some(Undecided::Untold(why.clone())), false),
+        Seen::Nothing(why) => (Lookup::Nothing, Some(Undecided::Untold(why.clone())), false),
     };
     match judge_declared(declared, &told) {
         Validity::Valid => (Verdict::Accepted, false),

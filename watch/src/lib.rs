@@ -34,7 +34,7 @@
 //! use haltbox_watch::access_list::{self, Declared};
 //! use haltbox_watch::dependency_set::DependencySet;
 //! use haltbox_watch::message::{Digested, Log, Message, Place};
-//! use haltbox_watch::validity::{Broken, Executing, Told, Validity, judge};
+//! use haltbox_watch::validity::{Broken, Executing, Lookup, Validity, judge};
 //!
 //! let set = DependencySet::read(br#"{"dependencies": {"901": {}, "902": {}}}"#)?;
 //!
@@ -55,9 +55,9 @@
 //!
 //! // The message is valid if the log is there, and invalid if the block has no log.
 //! let executing = Executing { chain: 902.into(), timestamp: 1002 };
-//! let there = Told::Block { timestamp: 1000, logs: 1, log: Some(Digested::from(&log)) };
+//! let there = Lookup::Block { timestamp: 1000, logs: 1, log: Some(Digested::from(&log)) };
 //! assert_eq!(judge(&message, executing, &there, &set), Validity::Valid);
-//! let empty = Told::Block { timestamp: 1000, logs: 0, log: None };
+//! let empty = Lookup::Block { timestamp: 1000, logs: 0, log: None };
 //! let broken = Broken::NoLog { logs: 0 };
 //! assert_eq!(judge(&message, executing, &empty, &set), Validity::Invalid(broken));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

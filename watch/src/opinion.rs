@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::access_list::Declared;
 use crate::message::{ChainId, Message, Site};
-use crate::rpc::{Call, Client, Told, Trouble};
+use crate::rpc::{Call, CallResult, Client, Trouble};
 
 /// Error code for an invalid message: its log is another one, or does not exist.
 pub const CONFLICT: i64 = -320_600;
@@ -166,7 +166,7 @@ impl Health {
 }
 
 impl Opinion {
-    fn of(told: Told, took: Duration) -> Opinion {
+    fn of(told: CallResult, took: Duration) -> Opinion {
         let (says, code, error) = match told {
             Ok(_) => (Some(Says::Valid), None, None),
             Err(Trouble::Refused { code, message }) => {

@@ -102,7 +102,7 @@ impl Refusal {
 }
 
 /// The outcome of one call of a batch. A result is raw JSON.
-pub type Told = Result<Box<RawValue>, Trouble>;
+pub type CallResult = Result<Box<RawValue>, Trouble>;
 
 /// One endpoint.
 #[derive(Clone)]
@@ -149,7 +149,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Trouble::Unreached`] if there is no answer at all.
-    pub fn batch(&self, calls: &[Call]) -> Result<Vec<Told>, Trouble> {
+    pub fn batch(&self, calls: &[Call]) -> Result<Vec<CallResult>, Trouble> {
         let requests = calls.iter().enumerate().map(|(id, call)| Request {
             jsonrpc: "2.0",
             id,
@@ -182,7 +182,7 @@ impl Client {
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn read<T: DeserializeOwned>(told: Told) -> Result<T, Trouble> {
+pub fn read<T: DeserializeOwned>(told: CallResult) -> Result<T, Trouble> {
     serde_json::from_str(told?.get()).map_err(|error| Trouble::Shape(shown(&error.to_string())))
 }
 
@@ -196,8 +196,8 @@ fn responses(answer: &[u8]) -> serde_json::Result<Vec<Response>> {
 
 /// Sorts the responses by the calls. Endpoints answer in any order, and may leave some
 /// out.
-fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<Told>, Trouble> {
-    let mut told: Vec<Told> = (0..calls).map(|_| Err(missing())).collect();
+fn in_order(responses: Vec<Response>, calls: usize) -> Result<Vec<CallResult>, Trouble> {
+    let mut told: Vec<CallResult> = (0..calls).map(|_| Err(missing())).collect();
     for response in responses {
         let one = match (response.result, response.error) {
             (_, Some(error)) => Err(Trouble::Refused {

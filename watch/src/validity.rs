@@ -40,7 +40,7 @@ pub struct Descriptor {
 /// What the named chain has at the place of a message. `L` is the whole log, or its
 /// checksum for a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<L = Digested> {
+pub enum Lookup<L = Digested> {
     /// There is a block.
     Block {
         /// Its timestamp, in seconds.
@@ -228,7 +228,7 @@ impl fmt::Display for Broken {
 pub fn judge(
     message: &Message,
     executing: Executing,
-    told: &Told,
+    told: &Lookup,
     set: &DependencySet,
 ) -> Validity {
     let place = &message.place;
@@ -272,7 +272,7 @@ pub fn refused_at_once(
 
 /// Judges a declaration that is not [`refused_at_once`], by the checksum of the log at
 /// its place.
-pub fn judge_declared(declared: &Declared, told: &Told<B256>) -> Validity {
+pub fn judge_declared(declared: &Declared, told: &Lookup<B256>) -> Validity {
     let place = &declared.place;
     match of_log(place, told) {
         Err(otherwise) => otherwise,
@@ -293,18 +293,18 @@ fn outside(place: &Place, executing: Option<ChainId>, set: &DependencySet) -> Op
 }
 
 /// The log at a place, and the timestamp of its block.
-fn of_log<L: Copy>(place: &Place, told: &Told<L>) -> Result<(u64, L), Validity> {
+fn of_log<L: Copy>(place: &Place, told: &Lookup<L>) -> Result<(u64, L), Validity> {
     let broken = match told {
-        Told::Block {
+        Lookup::Block {
             log: Some(log),
             timestamp,
             ..
         } => return Ok((*timestamp, *log)),
-        Told::Nothing => return Err(Validity::Unknown),
+        Lookup::Nothing => return Err(Validity::Unknown),
         // The block may still come, with this timestamp or an earlier one.
-        Told::Ahead { head } if *head < place.timestamp => return Err(Validity::Unknown),
-        Told::Ahead { head } => Broken::NoBlock { head: *head },
-        Told::Block { logs, .. } => Broken::NoLog { logs: *logs },
+        Lookup::Ahead { head } if *head < place.timestamp => return Err(Validity::Unknown),
+        Lookup::Ahead { head } => Broken::NoBlock { head: *head },
+        Lookup::Block { logs, .. } => Broken::NoLog { logs: *logs },
     };
     Err(Validity::Invalid(broken))
 }
@@ -380,7 +380,7 @@ mod tests {
         };
         change(&mut message, &mut executing);
         let log = (message.place.log == 0).then_some(&log);
-        let told = Told::Block {
+        let told = Lookup::Block {
             timestamp,
             logs: 1,
             log: log.map(Digested::from),
@@ -433,7 +433,7 @@ mod tests {
                 chain: 902.into(),
                 timestamp: executed,
             };
-            let told = Told::Block {
+            let told = Lookup::Block {
                 timestamp: sent,
                 logs: 1,
                 log: Some(Digested::from(&log)),
@@ -456,32 +456,32 @@ mod tests {
     fn what_nobody_tells_yet_is_unknown_unless_no_answer_can_help() {
         let (message, _) = hello();
         let Place { timestamp, .. } = message.place;
-        let by = |told: &Told, executed: u64, of: &Message| {
+        let by = |told: &Lookup, executed: u64, of: &Message| {
             let executing = Executing {
                 chain: 902.into(),
                 timestamp: executed,
             };
             judge(of, executing, told, &set())
         };
-        let head = |head| Told::Ahead { head };
-        assert_eq!(word(&by(&Told::Nothing, timestamp, &message)), "unknown");
+        let head = |head| Lookup::Ahead { head };
+        assert_eq!(word(&by(&Lookup::Nothing, timestamp, &message)), "unknown");
         assert_eq!(
             word(&by(&head(timestamp - SECOND), timestamp, &message)),
             "unknown"
         );
         assert_eq!(word(&by(&head(timestamp), timestamp, &message)), "no-block");
         assert_eq!(
-            word(&by(&Told::Nothing, timestamp - SECOND, &message)),
+            word(&by(&Lookup::Nothing, timestamp - SECOND, &message)),
             "future"
         );
         assert_eq!(
-            word(&by(&Told::Nothing, timestamp + 101, &message)),
+            word(&by(&Lookup::Nothing, timestamp + 101, &message)),
             "expired"
         );
         let mut elsewhere = message;
         elsewhere.place.chain = 903.into();
         assert_eq!(
-            word(&by(&Told::Nothing, timestamp, &elsewhere)),
+            word(&by(&Lookup::Nothing, timestamp, &elsewhere)),
             "unknown-chain"
         );
     }
@@ -533,7 +533,7 @@ mod tests {
         let timestamp = message.place.timestamp;
         let by = |timestamp, log: Option<B256>| {
             let logs = 1;
-            let told = Told::Block {
+            let told = Lookup::Block {
                 timestamp,
                 logs,
                 log,
@@ -544,9 +544,12 @@ mod tests {
         assert_eq!(by(timestamp, Some(B256::ZERO)), "other-checksum");
         assert_eq!(by(timestamp + 1, Some(B256::ZERO)), "other-timestamp");
         assert_eq!(by(timestamp, None), "no-log");
-        let ahead = |head| word(&judge_declared(&declared, &Told::Ahead { head }));
+        let ahead = |head| word(&judge_declared(&declared, &Lookup::Ahead { head }));
         assert_eq!(ahead(timestamp - 1), "unknown");
         assert_eq!(ahead(timestamp), "no-block");
-        assert_eq!(word(&judge_declared(&declared, &Told::Nothing)), "unknown");
+        assert_eq!(
+            word(&judge_declared(&declared, &Lookup::Nothing)),
+            "unknown"
+        );
     }
 }

@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 
 use crate::chain::Header;
 use crate::message::{ChainId, Digested, Place};
-use crate::validity::Told;
+use crate::validity::Lookup;
 
 use super::Id;
 
@@ -65,16 +65,16 @@ impl Chain {
     }
 
     /// What the chain has at a place. `None`: it must be requested.
-    pub(super) fn lookup(&self, place: Place) -> Option<Told> {
+    pub(super) fn lookup(&self, place: Place) -> Option<Lookup> {
         let Some((tip, head)) = self.tip else {
-            return Some(Told::Nothing);
+            return Some(Lookup::Nothing);
         };
         let held = self.blocks.get(&place.block);
         if let Some(told) = held.and_then(|held| held.lookup(place)) {
             return Some(told);
         }
         if place.block > tip {
-            return Some(Told::Ahead { head });
+            return Some(Lookup::Ahead { head });
         }
         let old = self.old.get(&place.block);
         // An answer about a block that was replaced since proves nothing.
@@ -120,9 +120,9 @@ impl Chain {
 
 impl Held {
     /// The log at a place; `None` if the logs are not held.
-    fn lookup(&self, place: Place) -> Option<Told> {
+    fn lookup(&self, place: Place) -> Option<Lookup> {
         let logs = self.logs.as_ref()?;
-        Some(Told::Block {
+        Some(Lookup::Block {
             timestamp: self.timestamp,
             logs: u32::try_from(logs.len()).unwrap_or(u32::MAX),
             log: logs.get(place.log as usize).copied(),
