@@ -194,7 +194,7 @@ mod tests {
 
     use crate::voice::Silence;
 
-    /// A reason quotes the node's log, in which others may have put anything.
+    /// A reason quotes the node's log, and others can write text into that.
     #[test]
     fn a_reason_from_outside_neither_stops_the_command_nor_steers_a_terminal() {
         let folder = tempfile::tempdir().unwrap();
@@ -231,7 +231,7 @@ mod tests {
         assert!(!told.contains(['\0', '\x1b']), "{told:?}");
     }
 
-    /// A loop of restarts says the same again.
+    /// A crash loop reports the same again and again.
     #[test]
     fn the_same_trouble_is_on_the_alert_once() {
         let folder = tempfile::tempdir().unwrap();

@@ -52,6 +52,9 @@ pub fn is_attached(ring: &Path) -> bool {
 
 /// Calls `take` for each line kept beside a ring, oldest first. The flag says
 /// whether the line had its newline. Stops at the first error of `take`.
+///
+/// # Errors
+/// The first error of `take`. Files that cannot be read are skipped.
 pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>) -> Result<(), E> {
     let folder = beside(ring);
     for number in numbers(&folder) {
@@ -150,6 +153,9 @@ impl Folder {
 
     /// Saves the marks. If `serious` is set, waits for the disk, so that a power
     /// cut leaves these marks or the ones before, and nothing in between.
+    ///
+    /// # Errors
+    /// The file cannot be written. The state before it stays.
     pub fn save(&self, told: &mut AttachedState, at: Position, serious: bool) -> io::Result<()> {
         told.lines = self.end;
         let (path, bytes) = (self.path.join(STATE), told.encode(at));
@@ -217,7 +223,7 @@ mod tests {
         first.keep(&line("one")).unwrap();
         first.save(&mut told, Position::default(), false).unwrap();
         first.keep(&line("two")).unwrap();
-        // Killed: what was told does not count the second line.
+        // Killed here: the saved state does not count the second line.
         drop(first);
         let (mut next, told) = Folder::take(&ring).unwrap();
         assert_eq!(kept(&ring), ["one"]);

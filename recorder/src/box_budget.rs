@@ -189,7 +189,7 @@ mod tests {
         assert!(at.join("notes").exists() && at.join(ALERT_FILE).exists());
     }
 
-    /// What a loop of failures began with tells most, and so does that of another day.
+    /// The first box of a series tells most, and so does the first one of another day.
     #[test]
     fn a_series_of_failures_never_costs_its_first_box() {
         let folder = tempfile::tempdir().unwrap();
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(left.len(), 6);
     }
 
-    /// Removing the middle of a series makes it look like several.
+    /// A series without its middle would look like two.
     #[test]
     fn the_first_box_of_a_series_of_weeks_stays() {
         let folder = tempfile::tempdir().unwrap();

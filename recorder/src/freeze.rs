@@ -179,6 +179,10 @@ impl FreezeError {
 }
 
 /// Writes the box. If the disk is full, writes the block without its history.
+///
+/// # Errors
+/// The ring cannot be read or does not have the attempt, or the box cannot be
+/// written.
 pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
     freeze_beside(ring, plan, None, &Progress::default())
 }
@@ -188,6 +192,9 @@ pub fn freeze(ring: &File, plan: &Plan) -> Result<Frozen, FreezeError> {
 /// `told` holds the marks, and the lines are beside the ring at `path`. They
 /// change the block's state and add to the box. The HASH comes from the ring's
 /// records alone.
+///
+/// # Errors
+/// As [`freeze`].
 pub fn freeze_attached(
     ring: &File,
     plan: &Plan,
@@ -202,6 +209,9 @@ pub type Beside<'a> = Option<(&'a Path, &'a AttachedState)>;
 
 /// As [`freeze_attached`], with `progress` for a thread that waits for the freeze
 /// or wants it to end soon.
+///
+/// # Errors
+/// As [`freeze`].
 pub fn freeze_beside(
     ring: &File,
     plan: &Plan,
@@ -336,6 +346,9 @@ fn writer_into(
 }
 
 /// Opens the folder of boxes, and creates it if it is missing.
+///
+/// # Errors
+/// The folder cannot be created or opened.
 pub fn folder_of(boxes: &Path) -> Result<BoxFolder, FreezeError> {
     owner_only::folder(boxes).map_err(|e| FreezeError::of_io("create", boxes, e))?;
     BoxFolder::open(boxes).map_err(|error| FreezeError::of_io("open", boxes, error))

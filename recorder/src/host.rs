@@ -199,7 +199,7 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-/// A recorder inside a host.
+/// A recorder inside a host. Dropping it closes the ring.
 pub struct HostRecorder {
     shared: Arc<Shared>,
     birth: Birth,

@@ -104,7 +104,7 @@ mod tests {
             was_read: false,
         };
         assert_eq!(told, [Heard::Unread(unread)]);
-        // Marks go by age, and this is still so.
+        // The first mark may be overwritten by now, and the slog is still unread.
         assert_eq!(lines(&mut seen, 899), []);
         assert_eq!(lines(&mut seen, 1).len(), 1);
         assert_eq!(seen.take(b"{}", true), Some(Heard::Again));
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(lines(&mut seen, 1999), []);
         let told = lines(&mut seen, 1);
         assert!(matches!(&told[..], [Heard::Unread(unread)] if unread.was_read));
-        // One whose blocks hold thousands of entries that the profile does not name.
+        // A slog whose blocks have thousands of entries that the profile does not name.
         let mut seen = KnownEntries::default();
         seen.take(b"{}", true);
         lines(&mut seen, 1500);

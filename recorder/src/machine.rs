@@ -53,6 +53,9 @@ pub fn boot_bytes() -> [u8; 16] {
 }
 
 /// Fresh random bytes from the kernel.
+///
+/// # Errors
+/// `/dev/urandom` cannot be read.
 pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     use std::io::Read;
     let mut bytes = [0; N];
@@ -85,6 +88,9 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
 
 /// SHA-256 of a file. Takes about a second for a node's executable of some
 /// hundred megabytes, in the thread that writes the box.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn sha256(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hasher)?;

@@ -10,11 +10,17 @@ use nix::libc::O_NONBLOCK;
 
 /// Opens a regular file for reading. Returns an error for anything else,
 /// without waiting.
+///
+/// # Errors
+/// The file cannot be opened, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     only_regular(OpenOptions::new().read(true), path)
 }
 
 /// Reads all bytes of a regular file.
+///
+/// # Errors
+/// As [`open`], or the file cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;

@@ -17,6 +17,9 @@ const MODE: u32 = 0o600;
 
 /// Creates a folder and its parents with mode 0700. Leaves existing ones as
 /// they are.
+///
+/// # Errors
+/// The folder cannot be created, or the path is a file.
 pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -33,12 +36,18 @@ pub fn writing() -> OpenOptions {
 }
 
 /// Opens a file for appending, and creates it if it is missing.
+///
+/// # Errors
+/// The file cannot be opened or created, or the path is a link.
 pub fn append(path: &Path) -> io::Result<File> {
     writing().append(true).create(true).open(path)
 }
 
 /// Replaces a file as a whole: a kill or a power cut leaves the old or the new
 /// one. Does nothing if the file already has these bytes and this mode.
+///
+/// # Errors
+/// The new file cannot be written or renamed. The old one is unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_already(path, bytes) {
         return Ok(());
@@ -48,6 +57,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As [`replace`], without waiting for the disk. A kill leaves the old or the
 /// new file, a power cut may leave neither.
+///
+/// # Errors
+/// As [`replace`].
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     in_place(path, bytes, |_| Ok(()))
 }

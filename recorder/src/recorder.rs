@@ -178,6 +178,10 @@ pub struct Recorder {
 impl Recorder {
     /// Opens the ring at `path`, or creates it, and goes on where its last
     /// writer stopped.
+    ///
+    /// # Errors
+    /// The ring is in use by another recorder, its disk has no room, its file
+    /// system is refused, or it cannot be read.
     pub fn open(path: &Path, config: Config) -> Result<Opened, OpenError> {
         let OpenedRing {
             writer,
@@ -297,6 +301,9 @@ impl Recorder {
     }
 
     /// Another handle of the ring's file, to read it while the writer writes.
+    ///
+    /// # Errors
+    /// The system has no descriptor to give.
     pub fn file(&self) -> std::io::Result<File> {
         self.file.try_clone()
     }

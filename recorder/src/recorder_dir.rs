@@ -79,7 +79,7 @@ impl<'a> RecorderDir<'a> {
         Ok(())
     }
 
-    /// Names of the boxes, in order; none where the folder cannot be read.
+    /// Names of the boxes, sorted. Empty if the folder cannot be read.
     pub fn box_names(self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.boxes()) else {
             return Vec::new();

@@ -135,6 +135,10 @@ enum Input {
 impl Source {
     /// Opens a source. `resume` is its mark of the last session. `until_ms` is
     /// when that session recorded last.
+    ///
+    /// # Errors
+    /// The source cannot be opened. A path without a file is no error: it is
+    /// followed once it appears. The text is for the operator.
     pub fn open(
         stream: Stream,
         place: &Place,

@@ -10,9 +10,9 @@
 //! /abci_info              last_block_height H and last_block_app_hash are the application's own:
 //!                         AppHash(H) as this node computed it                    rpc/core/abci.go
 //! /commit?height=H+1      signed_header.header.app_hash: AppHash(H) as +2/3 decided, without the
-//!                         transactions that /block carries                       rpc/core/blocks.go
-//! /dump_consensus_state   round_state.proposal_block.header.app_hash: AppHash(H) as one proposer
-//!                         has it, decided by nobody               consensus/types/round_state.go
+//!                         transactions that /block has                           rpc/core/blocks.go
+//! /dump_consensus_state   round_state.proposal_block.header.app_hash: AppHash(H) of one proposer,
+//!                         decided by nobody                       consensus/types/round_state.go
 //! ```
 //!
 //! A node stores no block whose header it refuses: `finalizeCommit` and block

@@ -95,6 +95,10 @@ pub struct Options {
 }
 
 /// Records until a source has ended for good, or until a signal ends it.
+///
+/// # Errors
+/// The ring, a source or the link to `haltbox run` cannot be opened. The text
+/// is for the operator.
 pub fn serve(options: Options) -> Result<(), String> {
     // `haltbox run` starts it in a background process group.
     if options.of_run.is_some() {

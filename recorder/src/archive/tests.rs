@@ -15,7 +15,7 @@ use crate::ring::file::RingOptions;
 use crate::source_entry::Given;
 use crate::voice::{Silence, Speaker};
 
-/// Never over, as far as these tests go.
+/// An hour that begins after the tests have ended.
 const LATER: &str = "9999-12-31T23";
 
 struct Node {
@@ -250,7 +250,8 @@ fn rings_that_follow_each_other_in_an_hour_stay_apart() {
     assert_eq!(node.names(), [(1, 3), (5, 7)]);
 }
 
-/// Another version of the program names blocks by other rules, and a file tells of one.
+/// Another version of the profile names blocks by other rules, and a file states one
+/// version.
 #[test]
 fn blocks_that_are_named_by_two_rules_stay_apart() {
     let mut node = Node::new();
@@ -307,7 +308,7 @@ fn what_went_by_age_before_it_was_archived_is_a_hole() {
     assert_eq!(manifest.blocks.last().unwrap().height, 199);
 }
 
-/// Two that archived one ring would keep everything twice.
+/// Two archivers of one ring would keep everything twice.
 #[test]
 fn an_archive_that_another_writes_is_left_to_it_until_it_ends() {
     let mut node = Node::new();
@@ -332,7 +333,7 @@ fn an_archive_that_another_writes_is_left_to_it_until_it_ends() {
         recorded += 1;
         archiving.recorded(recorded);
     };
-    // Longer than its first work takes, which the second wake waits for.
+    // Sleep longer than the first work takes: a second wake is handled after it.
     wake();
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(node.names(), []);

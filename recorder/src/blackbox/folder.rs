@@ -84,6 +84,9 @@ pub struct BoxFolder {
 impl BoxFolder {
     /// Opens an existing folder, and removes temporary files of writers that
     /// are dead.
+    ///
+    /// # Errors
+    /// The folder cannot be opened or read.
     pub fn open(path: &Path) -> io::Result<BoxFolder> {
         let dir = File::open(path)?;
         let folder = BoxFolder {
@@ -95,6 +98,9 @@ impl BoxFolder {
     }
 
     /// Creates a file that nobody sees yet. Dropping it unpublished removes it.
+    ///
+    /// # Errors
+    /// The file cannot be created.
     pub fn temporary(&self) -> io::Result<Unpublished<'_>> {
         match self.unnamed() {
             Ok(file) if proc_link(&file).exists() => Ok(Unpublished {
@@ -109,6 +115,9 @@ impl BoxFolder {
 
     /// Numbers of the files that share a name, in rising order. `1` stands for
     /// the name itself.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
     pub fn editions(&self, name: &FileStem) -> io::Result<Vec<u32>> {
         let mut found: Vec<u32> = self
             .file_names()?
@@ -205,6 +214,9 @@ impl Unpublished<'_> {
 
     /// Syncs the file, then gives it its name. Never replaces a file that has
     /// the name.
+    ///
+    /// # Errors
+    /// The file or the folder cannot be synced, or the file cannot be linked.
     pub fn publish(self, name: &FileStem) -> io::Result<Published> {
         self.file().sync_all()?;
         self.publish_edition(name, 1)
@@ -212,6 +224,9 @@ impl Unpublished<'_> {
 
     /// As [`Unpublished::publish`], under the number that follows the highest
     /// one used for the name: `NAME`, `NAME.2`, `NAME.3`, ...
+    ///
+    /// # Errors
+    /// As [`Unpublished::publish`], or the folder cannot be read.
     pub fn publish_next(self, name: &FileStem) -> io::Result<Published> {
         self.file().sync_all()?;
         let last = self.folder.editions(name)?.last().copied().unwrap_or(0);

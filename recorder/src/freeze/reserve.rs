@@ -22,6 +22,9 @@ impl Reserve {
     ///
     /// After an error a freeze still works as long as the disk has room, so the
     /// caller only tells the operator.
+    ///
+    /// # Errors
+    /// The file cannot be created or allocated.
     pub fn take(boxes: &Path, bytes: u64) -> io::Result<Reserve> {
         let reserve = Reserve {
             path: boxes.join(RESERVE),
@@ -33,6 +36,9 @@ impl Reserve {
 
     /// Allocates the space again after a freeze. Removes the file if that
     /// fails.
+    ///
+    /// # Errors
+    /// The file cannot be opened or allocated.
     pub fn refill(&self) -> io::Result<()> {
         let filled = self.open().and_then(|file| {
             let length = i64::try_from(self.bytes).unwrap_or(i64::MAX);

@@ -178,7 +178,7 @@ mod tests {
     fn what_can_mark_something_is_not_laid() {
         let laid = |name| may_be_laid(&Profile::builtin(name).expect("a profile"));
         assert!(laid("host"));
-        // Its entries can be replays, and it has no slog.
+        // Agoric's entries can be replays. The profile cosmos has no slog.
         assert!(!laid("agoric"));
         assert!(!laid("cosmos"));
         let laid = |local: &str, abort: &str| {

@@ -90,14 +90,14 @@ mod tests {
         let told = Program::now(&program);
         Program::note(told.as_ref(), folder.path());
         assert_eq!(Program::of_folder(folder.path()), Some(program.clone()));
-        // As an upgrade does it: another file of the same name.
+        // An upgrade puts another file under the same name.
         fs::write(folder.path().join("new"), "two").unwrap();
         fs::rename(folder.path().join("new"), &program).unwrap();
         assert_eq!(Program::of_folder(folder.path()), None);
         assert_eq!(told.and_then(|told| told.unchanged()), None);
         Program::note(Program::now(&program).as_ref(), folder.path());
         assert!(Program::of_folder(folder.path()).is_some());
-        // A host that tells nothing is another one.
+        // A later host may name no executable.
         Program::note(None, folder.path());
         assert_eq!(Program::of_folder(folder.path()), None);
         fs::write(folder.path().join(FILE), "{").unwrap();

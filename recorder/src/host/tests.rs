@@ -83,8 +83,8 @@ fn the_network_s_word_releases_or_pins() {
     assert_eq!(host.confirm(9, hash(8)).expect("open"), Agreement::Unknown);
 }
 
-/// Two hosts that executed the same have boxes of one name, another execution
-/// has another; and what the box holds is what was called.
+/// Two hosts that executed the same get boxes of the same name. Another execution
+/// gets another name. The box has what the calls recorded.
 #[test]
 fn a_box_is_named_by_what_the_host_executed() {
     let frozen = |value: u32| {
@@ -125,11 +125,11 @@ fn a_divergence_is_frozen_by_the_thread_that_was_asked_for() {
     wait_until("a box", || host.stats().expect("open").diverged == 0);
     let found = boxes(folder.path());
     assert!(found.len() == 1 && found[0].starts_with("3-"), "{found:?}");
-    // It is written behind the box.
+    // The alert is written after the box.
     let alert = folder.path().join("boxes").join(ALERT_FILE);
     wait_until("an alert", || alert.exists());
     drop(host);
-    // Nothing is left to do for the next one.
+    // The next opening has nothing left to freeze.
     let (host, _) = HostRecorder::open(options).expect("it opens again");
     execute(&host, 4, 7);
     host.diverged(4, hash(7), hash(9), "AppHash").expect("open");
@@ -137,7 +137,7 @@ fn a_divergence_is_frozen_by_the_thread_that_was_asked_for() {
     assert!(boxes(folder.path()).contains(&found[0]));
 }
 
-/// The words are those of the alert file, for hosts that have a log of their own.
+/// The message has the text of the alert file, for hosts that print it in their own log.
 #[test]
 fn what_the_thread_did_is_told_to_a_host_that_asks() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -162,7 +162,7 @@ fn what_the_thread_did_is_told_to_a_host_that_asks() {
     let alert = std::fs::read_to_string(folder.path().join("boxes").join(ALERT_FILE));
     assert!(alert.expect("an alert").contains(&told), "{told}");
     assert_eq!(host.take_message().expect("open"), None);
-    // A box that cannot be written is told too.
+    // A box that cannot be written is reported too.
     std::fs::remove_dir_all(folder.path().join("boxes")).expect("removed");
     std::fs::write(folder.path().join("boxes"), b"in the way").expect("written");
     execute(&host, 4, 7);
@@ -210,7 +210,7 @@ fn without_a_thread_a_divergence_stays_pinned_until_somebody_freezes_it() {
     assert_eq!(host.stats().expect("open").diverged, 0);
 }
 
-/// An execution that was thrown away is not the block's: the next one is.
+/// A discarded execution is not the block's. The next one is.
 #[test]
 fn an_aborted_execution_gives_way_to_the_next() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -299,7 +299,7 @@ fn every_engine_records_the_same() {
         let frozen = host.freeze(Some(2)).expect("a box").name();
         host.flush().expect("begun");
         drop(host);
-        // The next opening finds all of it, and goes on behind.
+        // The next opening finds all records, and continues behind them.
         let (host, _) = HostRecorder::open(asked).expect("it opens");
         (4..=5).for_each(|height| execute(&host, height, 7));
         let stats = host.stats().expect("open");
@@ -333,7 +333,7 @@ fn a_fifo_among_the_boxes_is_not_waited_for() {
     let (sent, opened) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let host = open(&dir);
-        // A height that only an archive could hold: every file of it is looked at.
+        // Only an archive could have this height, so every file of it is read.
         let looked = host.freeze(Some(900)).is_err();
         let _ = sent.send(looked);
     });
@@ -341,8 +341,8 @@ fn a_fifo_among_the_boxes_is_not_waited_for() {
     assert_eq!(looked, Ok(true), "it waits for the other end of a FIFO");
 }
 
-/// Pages that the kernel cannot make present would stop a host in a fault: nothing is lent of
-/// them, and it may ask again.
+/// If the kernel cannot make pages present, a host would stop in a page fault. So nothing
+/// is lent, and the host may ask again.
 #[test]
 fn nothing_is_lent_of_pages_that_cannot_be_made_present() {
     static LAID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -359,7 +359,7 @@ fn nothing_is_lent_of_pages_that_cannot_be_made_present() {
         .open(path)
         .expect("the ring");
     let length = ring.metadata().expect("its length").len();
-    // Nothing touches the pages that are gone meanwhile.
+    // Nothing touches the missing pages meanwhile.
     ring.set_len(1 << 16).expect("cut");
     let lent = host.lend(&LAID);
     ring.set_len(length).expect("as before");

@@ -23,6 +23,9 @@ use super::line_end;
 /// - The machine crashed: `boot` is the boot id of now, and differs from that
 ///   of the last session. Any page behind the mark may be missing, and a lane
 ///   without its newest records looks complete.
+///
+/// # Errors
+/// The ring's file cannot be read.
 pub fn resume_points(
     file: &File,
     view: &RingView,

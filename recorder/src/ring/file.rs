@@ -181,6 +181,10 @@ impl std::error::Error for OpenError {}
 
 /// Opens the ring at `path`, or creates it. Renames a file there that cannot be
 /// used, and names it in the notices.
+///
+/// # Errors
+/// The ring is locked by another writer, its size is not allowed, the disk has
+/// no room, a host must not use its file system, or a system call fails.
 pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError> {
     let size = options.size / PAGE * PAGE;
     Geometry::for_size(size).ok_or(OpenError::Size(options.size))?;
@@ -269,7 +273,7 @@ fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
         Errno::EWOULDBLOCK => OpenError::Locked(path.to_owned()),
         other => io_error("lock", other.into()),
     })?;
-    // Another recorder may have moved the file aside between opening and locking.
+    // Another recorder may have renamed the file between opening and locking.
     match std::fs::metadata(path) {
         Ok(now) if now.ino() == opened.ino() && now.dev() == opened.dev() => Ok(Some(locked)),
         _ => lock_existing(path),

@@ -203,10 +203,10 @@ impl Map {
         if !self.covers(offset, length) {
             return None;
         }
-        // SAFETY: `covers` checked that the bytes lie inside the live mapping, which `self` keeps.
-        // Nothing changes them while the slice lives: the recorder writes through `&mut self`
-        // alone, and the host that wrote them told so, by a release store that the caller saw,
-        // after its last access to them.
+        // SAFETY: `covers` checked that the bytes lie inside the live mapping, which
+        // `self` keeps. Nothing changes them while the slice lives: the recorder
+        // writes only through `&mut self`. The host that wrote them counted them by
+        // a release store after its last access, and the caller loaded that count.
         Some(unsafe { std::slice::from_raw_parts(self.pages.raw.as_mut_ptr().add(offset), length) })
     }
 
@@ -222,7 +222,8 @@ impl Map {
             return false;
         }
         // SAFETY: `covers` checked that the destination lies inside the live
-        // mapping; `&mut self` makes this the only writer in the process; the
+        // mapping; `&mut self` makes this the only writer in the process, as the
+        // recorder ends a lending before it writes into the lent part; the
         // source is a Rust slice outside the mapping, as a slice of the
         // mapping lives only while `self` is borrowed, so the two cannot overlap.
         unsafe {
@@ -258,9 +259,11 @@ impl Map {
         }
         // SAFETY: `covers` checked that `length` bytes from `offset` lie inside
         // the live mapping, and every write below stays within them; `&mut self`
-        // makes this the only writer; both slices lie outside the mapping, as a
-        // slice of it lives only while `self` is borrowed; the header's words are aligned because
-        // mappings begin at a page boundary and `offset` is a multiple of 16.
+        // makes this the only writer, as the recorder ends a lending before it
+        // writes into the lent part; both slices lie outside the mapping, as a
+        // slice of it lives only while `self` is borrowed; the header's words
+        // are aligned because mappings begin at a page boundary and `offset` is
+        // a multiple of 16.
         unsafe {
             let record = self.pages.raw.as_mut_ptr().add(offset);
             let body = record.add(16);
@@ -312,8 +315,9 @@ impl Map {
         }
         // SAFETY: `covers` checked that the eight bytes lie inside the live
         // mapping; mappings begin at a page boundary, so a multiple of 8 is
-        // aligned for an AtomicU64; nothing in this process accesses the word
-        // other than through this function and `write`, both behind `&mut self`.
+        // aligned for an AtomicU64; the recorder writes the word only through
+        // methods with `&mut self`, and a host only in a part that is lent to it,
+        // which this word is not.
         let target = unsafe { AtomicU64::from_ptr(self.pages.raw.as_mut_ptr().add(offset).cast()) };
         target.store(word.to_le(), Ordering::Release);
         true
@@ -375,6 +379,9 @@ pub fn xfs_shares_blocks(file: &File) -> io::Result<bool> {
 impl Pages {
     /// Makes the pages of a range present and writable, so that the writer does
     /// not stop in a page fault. Changes no byte. Needs Linux 5.14.
+    ///
+    /// # Errors
+    /// The kernel cannot make the pages present, or is older than 5.14.
     pub fn populate(&self, offset: usize, length: usize) -> io::Result<()> {
         let length = length.min(self.0.raw.len().saturating_sub(offset));
         if length == 0 || self.0.is_forked() {
@@ -419,8 +426,8 @@ mod tests {
         assert!(!map.put_record(4080, [1, 1], b"", b"h") && !map.put_record(8, [1, 1], b"", b""));
     }
 
-    /// What a host's forked child does with the recorder it inherited: nothing
-    /// it does may reach the file, fault, or unmap what stands there since.
+    /// What a host's forked child does with the recorder that it inherited. None
+    /// of it may reach the file, fault, or unmap other memory at these addresses.
     fn as_a_child(mut map: Map) -> bool {
         let address = map.pages.raw.as_mut_ptr().cast();
         let length = map.pages.raw.len();
@@ -468,8 +475,8 @@ mod tests {
         assert!(!map.is_forked() && map.write(0, b"still"));
     }
 
-    /// A forked child that drops what it inherited must not let a second writer
-    /// in, nor wait for threads it does not have.
+    /// A forked child that drops its copies must not let a second writer in, and
+    /// must not wait for threads that it does not have.
     #[test]
     fn the_child_of_a_fork_leaves_the_lock() {
         use crate::ring::file::{OpenError, RingOptions, open};

@@ -31,6 +31,9 @@ pub struct Populating {
 
 /// Starts the thread. It works only while a head moves. It ends silently on
 /// kernels without `MADV_POPULATE_WRITE`, before 5.14.
+///
+/// # Errors
+/// The thread cannot be started.
 pub fn start(pages: Pages, heads: Arc<Heads>, segment_size: usize) -> std::io::Result<Populating> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);

@@ -343,7 +343,7 @@ mod tests {
         let begun = Instant::now();
         let accepted = (0..600).filter(|place| queued.write(place << 16, &[7; 64 << 10]));
         let accepted = accepted.count();
-        // What the thread took is out of the queue, and not in the file.
+        // The bytes that the thread took are out of the queue and not in the file.
         assert!((256..=512).contains(&accepted), "{accepted}");
         assert!(begun.elapsed() < Duration::from_secs(5), "a call waited");
         assert!(!queued.queue.settle(Duration::from_millis(50)));

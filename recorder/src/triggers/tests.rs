@@ -406,7 +406,7 @@ fn a_hostile_log_is_watched_in_bounded_memory() {
     );
 }
 
-/// The guide's table says what the code does.
+/// The guide's table says the same as the code.
 #[test]
 fn the_guide_has_the_words_of_the_policy() {
     let guide = include_str!("../../../validator-guide.md");

@@ -90,6 +90,9 @@ pub struct Control {
 impl Control {
     /// Listens in `folder`. The caller holds the ring's lock, so a socket that
     /// exists was left by a dead recorder, and is removed.
+    ///
+    /// # Errors
+    /// An old socket cannot be removed, or the new one cannot be bound.
     pub fn listen(folder: &Path) -> io::Result<Control> {
         let path = folder.join(SOCKET);
         match std::fs::remove_file(&path) {

@@ -3,13 +3,13 @@
 //! ```text
 //! own header H+1 has this node's AppHash(H)          H is confirmed
 //! own header H+1 has another                         H is pinned: is it the same node, and execution?
-//! a proposal differs at a height that stands still   seen: pinned; frozen if it lasts (triggers)
+//! a proposal differs at a height without progress    seen: pinned; frozen if it lasts (triggers)
 //! peers' decided header H+1, all that answered ...
 //!   equal, and more than half of the peers           H is confirmed
 //!   differ in the same way, two or the only peer     proved: frozen
 //!   differ, one of several                           seen: pinned; frozen if it lasts
-//!   contradict one another                           pinned, no verdict
-//! another chain id, or another block H               told once, never compared
+//!   contradict each other                            pinned, no verdict
+//! another chain id, or another block H               reported once, never compared
 //! no answer, whatever the cause                      nothing
 //! ```
 //!

@@ -94,7 +94,7 @@ pub(crate) struct Followed {
     both: Option<Instant>,
 }
 
-/// A file whose turn has not come.
+/// A file that waits for its turn to be read.
 struct Waiting {
     file: FollowedFile,
     /// Why bytes may be missing before its first byte.

@@ -1,4 +1,4 @@
-//! Splitting a source's bytes into lines.
+//! Splits a source's bytes into lines.
 
 use haltbox_format::Digest;
 use haltbox_format::ring::CutHeader;

@@ -1,4 +1,4 @@
-//! What is told, and what follows: each case is a row.
+//! Answers of nodes, and what follows: each case is a row.
 
 use std::time::Duration;
 

@@ -50,7 +50,7 @@ pub(crate) struct BlockFolder {
     read_failure: Option<(Failure, Instant)>,
 }
 
-/// A file whose turn has not come.
+/// A file that waits for its turn to be read.
 struct Waiting {
     found: Arrived,
     file: Option<BlockFile>,

@@ -41,7 +41,7 @@ pub(super) enum Resumed {
     There { certain: bool },
     /// At the end of the file, which is before the mark's place.
     Shorter,
-    /// Nowhere: it is another file.
+    /// Not in this file: it is another one than the mark's.
     Other,
 }
 
