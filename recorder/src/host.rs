@@ -8,9 +8,11 @@
 //!
 //! Any thread may call. Each call takes one short lock and prints nothing. Only
 //! [`HostRecorder::open`], [`HostRecorder::freeze`] and
-//! [`HostRecorder::freeze_attempt`] wait for the disk; [`HostRecorder::flush`]
-//! and [`HostRecorder::close`] do so only while the disk's queue is full. No
-//! call waits for another process.
+//! [`HostRecorder::freeze_attempt`] wait for the disk. [`HostRecorder::flush`]
+//! and [`HostRecorder::close`] do so while the disk's queue is full, and with
+//! the engine `queue` closing waits up to a second for the rest of the queue.
+//! With the engine `write`, which a host must ask for, recording waits as long
+//! as the file system does. No call waits for another process.
 //!
 //! Threads run only if [`Options::background`] asks for them. Without them
 //! `haltbox record --attach RING` freezes and archives, and a call may wait for
@@ -601,8 +603,10 @@ impl HostRecorder {
         Ok(())
     }
 
-    /// Closes the ring. The background thread still finishes a box that it is
-    /// writing, if the process lives long enough.
+    /// Closes the ring. With the engine `queue` this waits up to a second until
+    /// the queue is in the file; its thread goes on after that. The background
+    /// thread still finishes a box that it is writing, if the process lives long
+    /// enough.
     pub fn close(&self) {
         if let Ok(mut open) = self.lock()
             && let Some(mut open) = open.take()
