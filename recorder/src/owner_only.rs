@@ -52,7 +52,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_already(path, bytes) {
         return Ok(());
     }
-    in_place(path, bytes, File::sync_data)
+    in_place(path, bytes, File::sync_data)?;
+    // Without this a power cut can bring back the old file: the rename is in the folder.
+    sync_folder(path)
+}
+
+/// Makes the names in a file's folder outlive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// As [`replace`], without waiting for the disk. A kill leaves the old or the

@@ -384,6 +384,7 @@ fn is_undecided(block: &Block) -> bool {
 pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<String> {
     let (rounds, seconds) = (policy.rounds, policy.time.as_secs());
     let lasting = format!("pinned; frozen if it lasts for {rounds} rounds or {seconds} s");
+    let blamed = format!("pinned; frozen the third time, or if it lasts for {seconds} s");
     let (what, then) = match event {
         Event::Farewell { why } => (
             why.clone(),
@@ -401,7 +402,7 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
             let then = match seen.weight {
                 Weight::Proved => "frozen at once: DIVERGED".to_owned(),
                 Weight::Seen => lasting,
-                Weight::Blamed => BLAMED.to_owned(),
+                Weight::Blamed => blamed,
                 Weight::LastWords => LAST.replace("{seconds}", &seconds.to_string()),
                 Weight::Quoted => QUOTED.to_owned(),
             };
@@ -409,11 +410,7 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
         }
         Event::Refused(refusal) => {
             let words = format!("a block is refused: {}", refusal.text);
-            let then = if refusal.blamed {
-                BLAMED.to_owned()
-            } else {
-                lasting
-            };
+            let then = if refusal.blamed { blamed } else { lasting };
             (words, then)
         }
         Event::Break(told) => (
@@ -436,7 +433,6 @@ pub fn then(event: &Event, accused: Option<Accused>, policy: &Policy) -> Option<
     Some(format!("{of}{what}: {then}"))
 }
 
-const BLAMED: &str = "pinned; frozen the third time";
 const LAST: &str = "pinned; frozen if the process ends, or makes no progress for {seconds} s";
 const QUOTED: &str = "at most pinned, until the next agreed block";
 

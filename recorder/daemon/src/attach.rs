@@ -114,8 +114,8 @@ fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
         None | Some(Place::Journal(_)) => Ok(()),
         Some(Place::Path(path)) if !fifo(path) => Ok(()),
         Some(_) => Err(
-            "with --attach, --node-log must be a regular file (or use --journal): a pipe would \
-             block the node while a box is written"
+            "with --attach, --node-log must be a regular file (or use --journal): a full pipe \
+             would block the node between two looks at the ring"
                 .to_owned(),
         ),
     }

@@ -406,7 +406,7 @@ fn create(path: &Path, size: u64, options: &RingOptions) -> Result<(), OpenError
         });
     let _ = std::fs::remove_file(&temporary);
     made?;
-    sync_folder(path).map_err(|error| io_error("sync the folder of", error))
+    crate::owner_only::sync_folder(path).map_err(|error| io_error("sync the folder of", error))
 }
 
 /// Allocates every block of the file. On a full disk a page without a block
@@ -480,14 +480,6 @@ fn write_superblocks(file: &File, size: u64) -> io::Result<()> {
         file.write_all_at(&superblock.encode(), offset)?;
     }
     file.sync_all()
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 /// Name of a file system that is a bad place for a ring. `None` if it is a good

@@ -7,7 +7,6 @@
 //! guard in doubt would keep a healthy node down.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -382,8 +381,7 @@ fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
     let new = names.iter().map(|name| format!("{time} {name}"));
     let mut lines: Vec<String> = known.lines().map(str::to_owned).chain(new).collect();
     lines.drain(..lines.len().saturating_sub(REMEMBERED));
-    owner_only::replace(&path, (lines.join("\n") + "\n").as_bytes())?;
-    File::open(dir)?.sync_all()
+    owner_only::replace(&path, (lines.join("\n") + "\n").as_bytes())
 }
 
 fn short(digest: &Digest) -> String {
