@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::name_error::{NameError, start_of};
+
 /// `2026-11-21T10Z-12345-12890` for an hour, `2026-11-21T100530Z-12345-12352`
 /// for a part of one, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,15 +74,10 @@ impl fmt::Display for ArchiveName {
 }
 
 impl FromStr for ArchiveName {
-    type Err = String;
+    type Err = NameError;
 
-    fn from_str(text: &str) -> Result<ArchiveName, String> {
-        parse(text).ok_or_else(|| {
-            format!(
-                "expected a name like 2026-11-21T10Z-12345-12890, found {:?}",
-                text.chars().take(80).collect::<String>()
-            )
-        })
+    fn from_str(text: &str) -> Result<ArchiveName, NameError> {
+        parse(text).ok_or_else(|| NameError::Archive(start_of(text)))
     }
 }
 

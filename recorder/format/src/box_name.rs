@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::app_hash::decode_hex;
+use crate::name_error::{NameError, start_of};
 
 /// HASH: identifies the execution of one block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,18 +28,15 @@ impl fmt::Debug for BlockHash {
 }
 
 impl FromStr for BlockHash {
-    type Err = String;
+    type Err = NameError;
 
     /// Accepts lower-case digits only: two spellings of one name would be two files.
-    fn from_str(text: &str) -> Result<BlockHash, String> {
+    fn from_str(text: &str) -> Result<BlockHash, NameError> {
         let mut raw = [0; 16];
         let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
         match decode_hex(text.as_bytes(), &mut raw) {
             Some(16) if lower => Ok(BlockHash(raw)),
-            _ => Err(format!(
-                "expected 32 lower-case hex digits, found {:?}",
-                start_of(text)
-            )),
+            _ => Err(NameError::Hash(start_of(text))),
         }
     }
 }
@@ -69,17 +67,11 @@ impl fmt::Display for BoxName {
 }
 
 impl FromStr for BoxName {
-    type Err = String;
+    type Err = NameError;
 
-    fn from_str(text: &str) -> Result<BoxName, String> {
+    fn from_str(text: &str) -> Result<BoxName, NameError> {
         let name = read_name(text).filter(|name| name.to_string() == text);
-        name.ok_or_else(|| {
-            let found = start_of(text);
-            format!(
-                "expected HEIGHT-HASH (32 lower-case hex digits) or HEIGHT-incomplete, \
-                 with .2 or more at the end for a later box, found {found:?}"
-            )
-        })
+        name.ok_or_else(|| NameError::Box(start_of(text)))
     }
 }
 
@@ -100,10 +92,6 @@ fn read_name(text: &str) -> Option<BoxName> {
         hash,
         serial,
     })
-}
-
-fn start_of(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +136,7 @@ mod tests {
             &format!("18446744073709551616-{hash}"),
         ] {
             let error = text.parse::<BoxName>().unwrap_err();
+            let error = error.to_string();
             assert!(error.contains("expected HEIGHT-HASH"), "{text}: {error}");
         }
     }

@@ -115,6 +115,32 @@ fn the_format_stands_on_nothing_of_ours() {
     assert!(!format.iter().any(|name| name == "memmap2" || name == "nix"));
 }
 
+/// Whoever reads or writes the bytes in a program of their own takes all of these.
+#[test]
+fn the_format_needs_few_libraries() {
+    let manifest = std::fs::read_to_string(root().join("recorder/format/Cargo.toml"));
+    let manifest = manifest.expect("a manifest");
+    let (_, listed) = manifest
+        .split_once("[dependencies]\n")
+        .expect("dependencies");
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    let names: Vec<&str> = listed
+        .filter_map(|line| line.split(['.', ' ']).next())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "blake3",
+            "crc32fast",
+            "memchr",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "zstd"
+        ]
+    );
+}
+
 #[test]
 fn the_model_stands_on_the_format_alone() {
     let model = dependencies("haltbox-model");

@@ -129,8 +129,15 @@ fn is_of_tests(attributes: &[syn::Attribute]) -> bool {
 }
 
 impl<'tree> Visit<'tree> for Texts {
-    /// Doc comments are attributes too; clap's are in the help pages.
-    fn visit_attribute(&mut self, _: &'tree syn::Attribute) {}
+    /// thiserror's `#[error("...")]` alone: doc comments are attributes too, and clap's are in
+    /// the help pages.
+    fn visit_attribute(&mut self, attribute: &'tree syn::Attribute) {
+        if let syn::Meta::List(list) = &attribute.meta
+            && attribute.path().is_ident("error")
+        {
+            self.take_tokens(list.tokens.clone());
+        }
+    }
 
     fn visit_item_mod(&mut self, module: &'tree syn::ItemMod) {
         if !is_of_tests(&module.attrs) {
@@ -171,4 +178,58 @@ fn messages_are_gathered() {
         }
     }
     hold("messages.txt", &text);
+}
+
+/// Variants and structs whose message says what is underneath, and which give it as a source
+/// too: whoever prints the chain would print it twice.
+struct SaidTwice(Vec<String>);
+
+impl SaidTwice {
+    fn look(&mut self, name: &syn::Ident, attributes: &[syn::Attribute], fields: &syn::Fields) {
+        let is_whole = |attribute: &syn::Attribute| {
+            attribute.path().is_ident("error")
+                && !matches!(&attribute.meta, syn::Meta::List(list)
+                    if list.tokens.to_string() == "transparent")
+        };
+        let is_source = |field: &syn::Field| {
+            let named = field.ident.as_ref().is_some_and(|name| name == "source");
+            let marks = ["source", "from"];
+            let marked = |a: &syn::Attribute| marks.iter().any(|mark| a.path().is_ident(mark));
+            named || field.attrs.iter().any(marked)
+        };
+        if attributes.iter().any(is_whole) && fields.iter().any(is_source) {
+            self.0.push(name.to_string());
+        }
+    }
+}
+
+impl<'tree> Visit<'tree> for SaidTwice {
+    fn visit_variant(&mut self, variant: &'tree syn::Variant) {
+        self.look(&variant.ident, &variant.attrs, &variant.fields);
+    }
+
+    fn visit_item_struct(&mut self, item: &'tree syn::ItemStruct) {
+        self.look(&item.ident, &item.attrs, &item.fields);
+    }
+}
+
+#[test]
+fn no_error_is_said_twice() {
+    let mut found = Vec::new();
+    for file in sources() {
+        let source = std::fs::read_to_string(root().join(&file)).expect("a source");
+        let mut twice = SaidTwice(Vec::new());
+        twice.visit_file(&syn::parse_file(&source).expect("it compiles"));
+        found.extend(
+            twice
+                .0
+                .iter()
+                .map(|name| format!("{}: {name}", file.display())),
+        );
+    }
+    assert_eq!(
+        found,
+        Vec::<String>::new(),
+        "CONTRIBUTING.md, errors: one rule"
+    );
 }

@@ -1,8 +1,7 @@
 //! Haltbox's own skippable frames.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
 
 use crate::Digest;
 
@@ -258,46 +257,31 @@ impl FrameHead {
 }
 
 /// Reasons why bytes are not a sound Haltbox frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// The bytes end before the frame does.
+    #[error("the frame is cut off after {have} bytes")]
     Cut {
         /// Bytes that exist.
         have: usize,
     },
     /// The magic number is not [`FRAME_MAGIC`].
+    #[error("expected frame magic {FRAME_MAGIC:#010x}, found {found:#010x}")]
     Magic {
         /// The number found.
         found: u32,
     },
     /// This version does not know the tag.
+    #[error("the frame's tag is unknown in this format version")]
     Tag,
     /// The length is too small for the head.
+    #[error("expected a frame length of at least 40, found {found}")]
     Length {
         /// The length found.
         found: u32,
     },
     /// The digest does not match: head or body is damaged.
+    #[error("the frame's bytes do not match its BLAKE3 digest")]
     Digest,
 }
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FrameError::Cut { have } => write!(f, "the frame is cut off after {have} bytes"),
-            FrameError::Magic { found } => {
-                write!(
-                    f,
-                    "expected frame magic {FRAME_MAGIC:#010x}, found {found:#010x}"
-                )
-            }
-            FrameError::Tag => write!(f, "the frame's tag is unknown in this format version"),
-            FrameError::Length { found } => {
-                write!(f, "expected a frame length of at least 40, found {found}")
-            }
-            FrameError::Digest => write!(f, "the frame's bytes do not match its BLAKE3 digest"),
-        }
-    }
-}
-
-impl std::error::Error for FrameError {}

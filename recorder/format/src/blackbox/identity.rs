@@ -1,8 +1,7 @@
 //! The first frame of a box: it identifies the box, on one page.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::lenient;
@@ -158,29 +157,16 @@ impl Identity {
 }
 
 /// Reasons why the first frame of a file is not a sound identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// The frame is damaged, or not a Haltbox frame.
+    #[error("identity: {0}")]
     Frame(FrameError),
     /// A Haltbox frame, but not of this kind and size.
+    #[error("identity: expected {IDENTITY_LEN} bytes tagged HBXIDENT at offset 0")]
     NotFirst,
     /// The frame is sound, but its text is not a JSON object.
+    #[error("identity: {0}")]
     Json(String),
 }
-
-impl fmt::Display for IdentityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            IdentityError::Frame(e) => write!(f, "identity: {e}"),
-            IdentityError::NotFirst => {
-                write!(
-                    f,
-                    "identity: expected {IDENTITY_LEN} bytes tagged HBXIDENT at offset 0"
-                )
-            }
-            IdentityError::Json(e) => write!(f, "identity: {e}"),
-        }
-    }
-}
-
-impl std::error::Error for IdentityError {}

@@ -1,8 +1,9 @@
 //! Finds the manifest of a box by its seek table, without reading the box. This serves
 //! undamaged boxes; the reader crate handles damaged ones.
 
-use std::fmt;
 use std::io;
+
+use thiserror::Error;
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
 use super::manifest::{MANIFEST_MAX, Manifest};
@@ -10,31 +11,24 @@ use super::seek_table::{FOOTER_LEN, Footer, SeekTable, SeekTableError};
 use crate::read_at::ReadAt;
 
 /// Reasons why the index of a box cannot be read.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum IndexError {
     /// The file cannot be read.
+    #[error("cannot be read: {0}")]
     Io(io::Error),
     /// The file does not end with a sound seek table.
+    #[error(transparent)]
     SeekTable(SeekTableError),
     /// The last frame is damaged.
+    #[error("its manifest is damaged: {0}")]
     Frame(FrameError),
     /// The last frame is not a manifest, or one that is too large or not JSON.
+    #[error("its last frame is not a manifest")]
     NoManifest,
 }
 
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            IndexError::Io(error) => write!(f, "cannot be read: {error}"),
-            IndexError::SeekTable(error) => error.fmt(f),
-            IndexError::Frame(error) => write!(f, "its manifest is damaged: {error}"),
-            IndexError::NoManifest => write!(f, "its last frame is not a manifest"),
-        }
-    }
-}
-
-impl std::error::Error for IndexError {}
-
+// By hand: `#[from]` would make it a source too, and its text stands in the message.
 impl From<io::Error> for IndexError {
     fn from(error: io::Error) -> Self {
         IndexError::Io(error)

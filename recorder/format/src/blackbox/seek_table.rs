@@ -1,7 +1,7 @@
 //! The seek table of the zstd seekable format. Any tool that knows the format can seek in
 //! a box. Skippable frames are entries with a decompressed size of zero.
 
-use std::fmt;
+use thiserror::Error;
 
 use super::frame::Field;
 
@@ -161,16 +161,23 @@ fn parse_entry(raw: &[u8], checksums: bool) -> Option<SeekEntry> {
 
 /// Reasons why a file's seek table cannot be used. A reader then finds the frames by
 /// walking the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SeekTableError {
     /// The file does not end with a seek table.
+    #[error("the file does not end in a seek table")]
     None,
     /// Reserved bits are set.
+    #[error("the seek table's descriptor {found:#04x} has reserved bits set")]
     Descriptor {
         /// The descriptor found.
         found: u8,
     },
     /// More frames than the file, or this reader, can hold.
+    #[error(
+        "the seek table claims {claimed} frames: more than fit into a file of {file_len} bytes, \
+         or more than the limit of {SEEK_FRAMES_MAX}"
+    )]
     Frames {
         /// Frames the footer claims.
         claimed: u32,
@@ -178,8 +185,10 @@ pub enum SeekTableError {
         file_len: u64,
     },
     /// Footer and frame head disagree.
+    #[error("the seek table's head and footer disagree")]
     Head,
     /// The sizes of the frames do not add up to the size of the file.
+    #[error("the seek table's frames add up to {found} bytes, but {expected} bytes precede it")]
     Sum {
         /// Bytes the entries add up to.
         found: u64,
@@ -187,29 +196,3 @@ pub enum SeekTableError {
         expected: u64,
     },
 }
-
-impl fmt::Display for SeekTableError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SeekTableError::None => write!(f, "the file does not end in a seek table"),
-            SeekTableError::Descriptor { found } => {
-                write!(
-                    f,
-                    "the seek table's descriptor {found:#04x} has reserved bits set"
-                )
-            }
-            SeekTableError::Frames { claimed, file_len } => write!(
-                f,
-                "the seek table claims {claimed} frames: more than fit into a file of {file_len} \
-                 bytes, or more than the limit of {SEEK_FRAMES_MAX}"
-            ),
-            SeekTableError::Head => write!(f, "the seek table's head and footer disagree"),
-            SeekTableError::Sum { found, expected } => write!(
-                f,
-                "the seek table's frames add up to {found} bytes, but {expected} bytes precede it"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SeekTableError {}

@@ -1,37 +1,44 @@
 //! Writes the bytes of a box: counts them, hashes each frame, and never continues behind
 //! a failed write.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+
+use thiserror::Error;
 
 use super::seek_table::SeekEntry;
 use crate::Digest;
 
 /// Reasons why a box could not be written. The file is then not a box.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BoxError {
     /// The disk, the quota or the file size limit is exhausted. A smaller box may still
     /// fit.
+    #[error(
+        "no room for the box after {written} bytes: {error}; free space or freeze fewer blocks"
+    )]
     NoSpace {
         /// Bytes written before.
         written: u64,
         /// Error of the system.
-        source: io::Error,
+        error: io::Error,
     },
     /// Any other failure.
+    #[error("writing the box failed after {written} bytes: {error}")]
     Io {
         /// Bytes written before.
         written: u64,
         /// Error of the system.
-        source: io::Error,
+        error: io::Error,
     },
     /// A line or mark of more than 2 GiB.
+    #[error("a line of {len} bytes: a box takes lines of at most 2 GiB")]
     LineTooLong {
         /// Its bytes.
         len: usize,
     },
     /// The index would exceed what a reader accepts: finish the box and start another.
+    #[error("the box's index is full after {frames} frames; start another box")]
     IndexFull {
         /// Frames written before.
         frames: usize,
@@ -39,49 +46,12 @@ pub enum BoxError {
 }
 
 impl BoxError {
-    pub(super) fn at(written: u64, source: io::Error) -> BoxError {
-        match source.kind() {
+    pub(super) fn at(written: u64, error: io::Error) -> BoxError {
+        match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                BoxError::NoSpace { written, source }
+                BoxError::NoSpace { written, error }
             }
-            _ => BoxError::Io { written, source },
-        }
-    }
-}
-
-impl fmt::Display for BoxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BoxError::NoSpace { written, source } => {
-                write!(
-                    f,
-                    "no room for the box after {written} bytes: {source}; free space or freeze fewer blocks"
-                )
-            }
-            BoxError::Io { written, source } => {
-                write!(f, "writing the box failed after {written} bytes: {source}")
-            }
-            BoxError::LineTooLong { len } => {
-                write!(
-                    f,
-                    "a line of {len} bytes: a box takes lines of at most 2 GiB"
-                )
-            }
-            BoxError::IndexFull { frames } => {
-                write!(
-                    f,
-                    "the box's index is full after {frames} frames; start another box"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for BoxError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            BoxError::NoSpace { source, .. } | BoxError::Io { source, .. } => Some(source),
-            _ => None,
+            _ => BoxError::Io { written, error },
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::fmt;
+use thiserror::Error;
 
 use super::geometry::Geometry;
 
@@ -35,13 +35,17 @@ pub struct Superblock {
 }
 
 /// Reasons why bytes are not a superblock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SuperblockError {
     /// The first bytes are not [`RING_MAGIC`].
+    #[error("starts with \"{}\", not with \"HALTBOX\"", .0.escape_ascii())]
     Magic([u8; 8]),
     /// A version this program does not know.
+    #[error("has format version {0}, this program reads version {RING_VERSION}")]
     Version(u32),
     /// The checksum does not match: bytes changed.
+    #[error("has checksum {found:08x}, its bytes give {computed:08x}")]
     Checksum {
         /// The checksum in the bytes.
         found: u32,
@@ -49,36 +53,11 @@ pub enum SuperblockError {
         computed: u32,
     },
     /// The checksum is right, but no ring has these segment sizes or counts.
+    #[error("has invalid segment sizes or counts")]
     Geometry,
     /// Fewer bytes than a superblock.
+    #[error("has {0} bytes, expected {SUPERBLOCK_SIZE}")]
     Short(usize),
-}
-
-impl fmt::Display for SuperblockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Magic(found) => {
-                write!(
-                    f,
-                    "starts with \"{}\", not with \"HALTBOX\"",
-                    found.escape_ascii()
-                )
-            }
-            Self::Version(found) => {
-                write!(
-                    f,
-                    "has format version {found}, this program reads version {RING_VERSION}"
-                )
-            }
-            Self::Checksum { found, computed } => {
-                write!(f, "has checksum {found:08x}, its bytes give {computed:08x}")
-            }
-            Self::Geometry => write!(f, "has invalid segment sizes or counts"),
-            Self::Short(found) => {
-                write!(f, "has {found} bytes, expected {SUPERBLOCK_SIZE}")
-            }
-        }
-    }
 }
 
 impl Superblock {

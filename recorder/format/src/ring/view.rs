@@ -7,8 +7,9 @@
 //! which records may stand in a segment: after a power cut a header page can be older
 //! than its records.
 
-use std::fmt;
 use std::io;
+
+use thiserror::Error;
 
 use super::geometry::{FIRST_SEGMENT, Geometry, PAGE, SUPERBLOCK_OFFSETS};
 use super::lane_scan::LaneScan;
@@ -18,37 +19,25 @@ use super::superblock::{RING_VERSION, SUPERBLOCK_SIZE, Superblock, SuperblockErr
 use crate::read_at::ReadAt;
 use crate::stream::Lane;
 
-/// Reasons why a file cannot be read as a ring.
-#[derive(Debug)]
+/// Reasons why a file cannot be read as a ring. Exhaustive: a recorder sets such a file aside
+/// under a name for each reason.
+#[derive(Debug, Error)]
 pub enum RingError {
     /// The file cannot be read.
+    #[error("cannot be read: {0}")]
     Io(io::Error),
     /// The file has no sound superblock and no segment header.
+    #[error("is not a Haltbox ring: its superblock {0}")]
     Foreign(SuperblockError),
     /// The file has only zeros where a ring has superblocks and segments.
+    #[error("contains only zeros where a ring has its superblocks")]
     Zeroed,
     /// The file has another format version.
+    #[error("has ring format version {0}, this program reads {RING_VERSION}")]
     Version(u32),
 }
 
-impl fmt::Display for RingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "cannot be read: {error}"),
-            Self::Foreign(why) => write!(f, "is not a Haltbox ring: its superblock {why}"),
-            Self::Zeroed => write!(f, "contains only zeros where a ring has its superblocks"),
-            Self::Version(found) => {
-                write!(
-                    f,
-                    "has ring format version {found}, this program reads {RING_VERSION}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for RingError {}
-
+// By hand: `#[from]` would make it a source too, and its text stands in the message.
 impl From<io::Error> for RingError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
