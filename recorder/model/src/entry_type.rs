@@ -7,8 +7,9 @@ use std::fmt;
 
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::json::{self, Key};
+use crate::json::{self, Key, KeyError};
 
 /// The member that holds the entry's type.
 #[derive(Clone, Debug)]
@@ -72,12 +73,24 @@ impl TypeName {
     }
 }
 
-impl TryFrom<Key> for TypeName {
-    type Error = String;
+/// Reasons why a text names no type and no set of types.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TypeError {
+    /// No type has such a name.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It names a set where one type is expected.
+    #[error("expected the full name of a type, found `{0}`")]
+    NotFull(Key),
+}
 
-    fn try_from(name: Key) -> Result<TypeName, String> {
+impl TryFrom<Key> for TypeName {
+    type Error = TypeError;
+
+    fn try_from(name: Key) -> Result<TypeName, TypeError> {
         match memchr(b'*', name.as_bytes()) {
-            Some(_) => Err(format!("expected the full name of a type, found `{name}`")),
+            Some(_) => Err(TypeError::NotFull(name)),
             None => Ok(TypeName(name)),
         }
     }
@@ -141,9 +154,9 @@ impl TypePattern {
 }
 
 impl TryFrom<String> for TypePattern {
-    type Error = String;
+    type Error = TypeError;
 
-    fn try_from(text: String) -> Result<TypePattern, String> {
+    fn try_from(text: String) -> Result<TypePattern, TypeError> {
         let Some(start) = text.strip_suffix('*') else {
             return Ok(TypePattern::Name(TypeName::try_from(Key::try_from(text)?)?));
         };

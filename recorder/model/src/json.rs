@@ -18,6 +18,7 @@ use std::fmt;
 
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// The text is not JSON at the place that a walk has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,15 +122,18 @@ impl Key {
     }
 }
 
-impl TryFrom<String> for Key {
-    type Error = String;
+/// A name that JSON does not write as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected a name without quotes, backslashes and control characters, found {0:?}")]
+pub struct KeyError(String);
 
-    fn try_from(name: String) -> Result<Key, String> {
+impl TryFrom<String> for Key {
+    type Error = KeyError;
+
+    fn try_from(name: String) -> Result<Key, KeyError> {
         let escaped = |c: char| matches!(c, '"' | '\\' | '\0'..='\x1f');
         if name.is_empty() || name.contains(escaped) {
-            return Err(format!(
-                "expected a name without quotes, backslashes and control characters, found {name:?}"
-            ));
+            return Err(KeyError(name));
         }
         Ok(Key(name))
     }

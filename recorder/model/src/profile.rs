@@ -9,6 +9,7 @@ use haltbox_format::Digest;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use thiserror::Error;
 
 use crate::fault::Fault;
 use crate::inputs::InputRules;
@@ -254,7 +255,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
 }
 
 /// A profile that cannot be used: what was found, what was expected, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{file}: {place}{problem} (docs/profile.md describes every key)")]
 pub struct ProfileError {
     file: String,
     place: Place,
@@ -268,19 +270,15 @@ enum Place {
     Whole,
 }
 
-impl fmt::Display for ProfileError {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.file)?;
-        match &self.place {
-            Place::Text { line, column } => write!(f, "line {line} column {column}: ")?,
-            Place::Key(key) => write!(f, "{key}: ")?,
-            Place::Whole => {}
+        match self {
+            Place::Text { line, column } => write!(f, "line {line} column {column}: "),
+            Place::Key(key) => write!(f, "{key}: "),
+            Place::Whole => Ok(()),
         }
-        write!(f, "{} (docs/profile.md describes every key)", self.problem)
     }
 }
-
-impl std::error::Error for ProfileError {}
 
 /// The message without the line and column that serde_json appends to it.
 fn without_place(error: &serde_json::Error) -> String {

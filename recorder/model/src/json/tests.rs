@@ -7,7 +7,7 @@ fn walked(text: &[u8]) -> Result<Vec<Member<'_>>, Malformed> {
     members(text).collect()
 }
 
-fn key(name: &str) -> Result<Key, String> {
+fn key(name: &str) -> Result<Key, KeyError> {
     Key::try_from(name.to_owned())
 }
 

@@ -15,7 +15,7 @@ const MAX_RULES: usize = 64;
 impl NodeRules {
     /// Checks what the types cannot. The error begins with the key at fault, such as
     /// `node.rules[2].texts[0]`.
-    pub fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let NodeSection {
             loggers,
             own_modules,
