@@ -1,11 +1,9 @@
 //! The results of calls.
 
 use std::ffi::CStr;
-use std::fmt;
 
-use haltbox_recorder::freeze::FreezeError;
-use haltbox_recorder::host::HostError;
-use haltbox_recorder::ring::file::OpenError;
+use haltbox_recorder::host::{HostError, HostErrorKind};
+use thiserror::Error;
 
 /// The result of a call. 0: done. Above 0: done, but check the value. Below 0: nothing was
 /// done. The numbers are fixed and never reused; later libraries may return new ones, whose
@@ -52,16 +50,24 @@ pub const HALTBOX_PROFILE: haltbox_status = -13;
 pub const HALTBOX_NOT_LENT: haltbox_status = -14;
 
 /// Reasons a call fails.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Refusal {
     /// An argument is wrong; the text says which and how.
+    #[error("{0}")]
     Argument(&'static str),
     /// Size of the struct, and the size that this library knows.
+    #[error(
+        "struct_size is {0}, but this library ({version}) knows only {1} bytes, and a field beyond \
+         them is set; use the library that the program was built for",
+        version = env!("CARGO_PKG_VERSION")
+    )]
     TooNew(usize, usize),
     /// The profile is wrong; the text says how.
+    #[error("{0}")]
     Profile(String),
     /// An error of the recorder.
-    Host(HostError),
+    #[error(transparent)]
+    Host(#[from] HostError),
 }
 
 impl Refusal {
@@ -76,58 +82,19 @@ impl Refusal {
 }
 
 fn of_host(error: &HostError) -> haltbox_status {
-    match error {
-        HostError::Open(error) => of_open(error),
-        HostError::Folder(..) => HALTBOX_IO,
-        HostError::Forked => HALTBOX_FORKED,
-        HostError::Closed => HALTBOX_CLOSED,
-        HostError::Broken => HALTBOX_BROKEN,
-        HostError::MarkedByEntries => HALTBOX_MARKED_BY_ENTRIES,
-        HostError::NotLent => HALTBOX_NOT_LENT,
-        HostError::Freeze(error) => of_freeze(error),
-        HostError::Nothing(_) => HALTBOX_NOTHING,
-    }
-}
-
-fn of_open(error: &OpenError) -> haltbox_status {
-    match error {
-        OpenError::Locked(_) => HALTBOX_LOCKED,
-        OpenError::NoSpace { .. } => HALTBOX_NO_SPACE,
-        OpenError::FileSystem { .. } => HALTBOX_FILE_SYSTEM,
-        OpenError::Size(_) => HALTBOX_BAD_ARGUMENT,
-        OpenError::Io { .. } => HALTBOX_IO,
-    }
-}
-
-fn of_freeze(error: &FreezeError) -> haltbox_status {
-    match error {
-        FreezeError::NoBlock(_) => HALTBOX_NOTHING,
-        FreezeError::NoSpace { .. } => HALTBOX_NO_SPACE,
-        FreezeError::Ring(_) | FreezeError::Archive(_) | FreezeError::Io { .. } => {
-            HALTBOX_NOT_FROZEN
-        }
-    }
-}
-
-impl From<HostError> for Refusal {
-    fn from(error: HostError) -> Refusal {
-        Refusal::Host(error)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Argument(what) => f.write_str(what),
-            Refusal::TooNew(found, known) => write!(
-                f,
-                "struct_size is {found}, but this library ({}) knows only {known} bytes, and a \
-                 field beyond them is set; use the library that the program was built for",
-                env!("CARGO_PKG_VERSION")
-            ),
-            Refusal::Profile(why) => f.write_str(why),
-            Refusal::Host(error) => error.fmt(f),
-        }
+    match error.kind() {
+        HostErrorKind::Locked => HALTBOX_LOCKED,
+        HostErrorKind::NoSpace => HALTBOX_NO_SPACE,
+        HostErrorKind::FileSystem => HALTBOX_FILE_SYSTEM,
+        HostErrorKind::Size => HALTBOX_BAD_ARGUMENT,
+        HostErrorKind::Io => HALTBOX_IO,
+        HostErrorKind::Forked => HALTBOX_FORKED,
+        HostErrorKind::Closed => HALTBOX_CLOSED,
+        HostErrorKind::Broken => HALTBOX_BROKEN,
+        HostErrorKind::MarkedByEntries => HALTBOX_MARKED_BY_ENTRIES,
+        HostErrorKind::NotLent => HALTBOX_NOT_LENT,
+        HostErrorKind::Nothing => HALTBOX_NOTHING,
+        HostErrorKind::NotFrozen => HALTBOX_NOT_FROZEN,
     }
 }
 

@@ -20,7 +20,6 @@ mod tests;
 mod thread;
 
 use haltbox_model::ShowPath;
-use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +30,7 @@ use haltbox_format::ring::RingError;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use thiserror::Error;
 
 use crate::blackbox::BoxFolder;
 use crate::open_regular;
@@ -65,13 +65,17 @@ pub struct ArchiveFile {
 }
 
 /// Why something was not archived, or not had out of the archive.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// The ring cannot be read.
+    #[error("the ring {0}")]
     Ring(RingError),
     /// A file of the archive cannot be written.
+    #[error(transparent)]
     Write(BoxError),
     /// A file of the archive cannot be used.
+    #[error("{} {error}", path.shown())]
     File {
         /// Which.
         path: PathBuf,
@@ -79,6 +83,7 @@ pub enum ArchiveError {
         error: IndexError,
     },
     /// Frames of a file cannot be taken over.
+    #[error("{}: {error}", path.shown())]
     Join {
         /// Which.
         path: PathBuf,
@@ -86,11 +91,23 @@ pub enum ArchiveError {
         error: JoinError,
     },
     /// Another recorder archives here; two would keep everything twice.
+    #[error(
+        "{} is in use by another recorder (the host's own, or one with --attach), so this one does \
+         not archive",
+        path.shown()
+    )]
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// What is left of the disk is the node's.
+    /// What is left of the disk is the node's. Told once: what is free now would make it
+    /// another sentence each time.
+    #[error(
+        "less than {} are free on the disk of {}, so archiving pauses: free disk space, or lower \
+         --archive-bytes",
+        human_bytes(*kept),
+        path.shown()
+    )]
     NoRoom {
         /// The folder.
         path: PathBuf,
@@ -98,6 +115,7 @@ pub enum ArchiveError {
         kept: u64,
     },
     /// The system said no.
+    #[error("cannot {doing} {}: {error}", path.shown())]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -107,36 +125,6 @@ pub enum ArchiveError {
         error: io::Error,
     },
 }
-
-impl fmt::Display for ArchiveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ring(error) => write!(f, "the ring {error}"),
-            Self::Write(error) => error.fmt(f),
-            Self::File { path, error } => write!(f, "{} {error}", path.shown()),
-            Self::Join { path, error } => write!(f, "{}: {error}", path.shown()),
-            Self::InUse { path } => write!(
-                f,
-                "{} is in use by another recorder (the host's own, or one with --attach), so this \
-                 one does not archive",
-                path.shown()
-            ),
-            // Told once: what is free now would make it another sentence each time.
-            Self::NoRoom { path, kept } => write!(
-                f,
-                "less than {} are free on the disk of {}, so archiving pauses: free disk space, \
-                 or lower --archive-bytes",
-                human_bytes(*kept),
-                path.shown()
-            ),
-            Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.shown())
-            }
-        }
-    }
-}
-
-impl std::error::Error for ArchiveError {}
 
 impl Archive {
     /// Opens the archive beside a ring, and creates its folder if it is

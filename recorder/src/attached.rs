@@ -14,6 +14,7 @@ use haltbox_format::mark::Position;
 use haltbox_model::ShowPath;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use thiserror::Error;
 
 use crate::recorder_dir::RecorderDir;
 use crate::ring::file::is_held;
@@ -66,16 +67,45 @@ pub fn lines<E>(ring: &Path, mut take: impl FnMut(&[u8], bool) -> Result<(), E>)
     Ok(())
 }
 
+/// Reasons why the folder beside a ring cannot be taken.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// Another recorder has it.
+    #[error(
+        "another haltbox record --attach{} is already attached to {}; stop it before starting this \
+         one",
+        in_brackets(*process),
+        ring.shown()
+    )]
+    Taken {
+        /// The ring.
+        ring: PathBuf,
+        /// Of that recorder, if it told.
+        process: Option<u32>,
+    },
+    /// It cannot be made or locked.
+    #[error("{}: {error}", path.shown())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
 impl Folder {
     /// Locks the folder beside a ring, creates it if it is missing, and reads
     /// the marks left in it.
     ///
     /// # Errors
-    /// Another recorder is attached, or the folder cannot be created or locked.
-    /// The text is for the operator.
-    pub fn take(ring: &Path) -> Result<(Folder, AttachedState), String> {
+    /// [`TakeError`].
+    pub fn take(ring: &Path) -> Result<(Folder, AttachedState), TakeError> {
         let path = beside(ring);
-        let cannot = |error: io::Error| format!("{}: {error}", path.shown());
+        let cannot = |error| TakeError::Io {
+            path: path.clone(),
+            error,
+        };
         owner_only::folder(&path).map_err(cannot)?;
         let lock = owner_only::append(&path.join(LOCK)).map_err(cannot)?;
         let told = state(ring).unwrap_or_default();
@@ -166,16 +196,15 @@ impl Folder {
     }
 }
 
-fn taken(ring: &Path, told: &AttachedState) -> String {
-    let process = told.session.as_ref();
-    let process = process.map_or(String::new(), |session| {
-        format!(" (process {})", session.pid)
-    });
-    format!(
-        "another haltbox record --attach{process} is already attached to {}; stop it before \
-         starting this one",
-        ring.shown()
-    )
+fn taken(ring: &Path, told: &AttachedState) -> TakeError {
+    TakeError::Taken {
+        ring: ring.to_owned(),
+        process: told.session.as_ref().map(|session| session.pid),
+    }
+}
+
+fn in_brackets(process: Option<u32>) -> String {
+    process.map_or(String::new(), |process| format!(" (process {process})"))
 }
 
 fn file_of(folder: &Path, number: u64) -> PathBuf {
@@ -277,7 +306,7 @@ mod tests {
         let first = Folder::take(&ring).unwrap();
         assert!(is_attached(&ring));
         let refused = Folder::take(&ring).err().unwrap();
-        assert!(refused.contains("already"), "{refused}");
+        assert!(matches!(refused, TakeError::Taken { .. }), "{refused}");
         drop(first);
         assert!(!is_attached(&ring));
         assert!(Folder::take(&ring).is_ok());

@@ -10,7 +10,6 @@ pub mod reserve;
 pub(crate) mod ring_copy;
 
 use haltbox_model::{ShowPath, quote};
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU32;
@@ -25,6 +24,7 @@ use haltbox_format::{AppHash, BlockHash, BoxName, RingId};
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding};
 use haltbox_model::{Inputs, Profile};
+use thiserror::Error;
 
 use crate::attached;
 use crate::blackbox::{self, BoxFolder, Published};
@@ -120,15 +120,26 @@ impl Frozen {
 }
 
 /// Why there is no box.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FreezeError {
     /// The ring cannot be read.
+    #[error("the ring {0}")]
     Ring(RingError),
     /// No such height in the ring.
+    #[error(
+        "height {0} is in neither the ring nor the archive; haltbox ls lists the heights that are"
+    )]
     NoBlock(u64),
     /// The archive's file that holds it cannot be used: why.
+    #[error("{0}")]
     Archive(String),
     /// The disk is full even for the block alone.
+    #[error(
+        "the disk of {} is full: only {written} bytes could be written. The ring keeps the \
+         evidence; free disk space, then run: haltbox freeze",
+        folder.shown()
+    )]
     NoSpace {
         /// The folder.
         folder: PathBuf,
@@ -136,6 +147,7 @@ pub enum FreezeError {
         written: u64,
     },
     /// The system said no.
+    #[error("cannot {doing} {}: {error}", path.shown())]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -145,31 +157,6 @@ pub enum FreezeError {
         error: io::Error,
     },
 }
-
-impl fmt::Display for FreezeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ring(error) => write!(f, "the ring {error}"),
-            Self::NoBlock(height) => write!(
-                f,
-                "height {height} is in neither the ring nor the archive; haltbox ls lists the \
-                 heights that are"
-            ),
-            Self::Archive(why) => f.write_str(why),
-            Self::NoSpace { folder, written } => write!(
-                f,
-                "the disk of {} is full: only {written} bytes could be written. The ring keeps \
-                 the evidence; free disk space, then run: haltbox freeze",
-                folder.shown()
-            ),
-            Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.shown())
-            }
-        }
-    }
-}
-
-impl std::error::Error for FreezeError {}
 
 impl FreezeError {
     /// Whether a later try may succeed without any change to the ring.

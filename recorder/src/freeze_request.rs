@@ -4,8 +4,9 @@ use std::path::Path;
 
 use haltbox_format::mark::{Attempt, State};
 use haltbox_model::lifecycle::{Block, Lifecycle};
+use thiserror::Error;
 
-use crate::archive::ArchivedBlock;
+use crate::archive::{ArchiveError, ArchivedBlock};
 use crate::freeze::FreezeError;
 
 /// Reason of a box that an earlier session should have written.
@@ -55,7 +56,22 @@ impl Subject {
     }
 }
 
-/// Who has a block.
+/// Why nobody is known to hold a block.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NotHeld {
+    /// No height was asked for, and there is none to choose.
+    #[error("nothing to freeze: the ring contains no blocks")]
+    NoBlocks,
+    /// Neither the ring nor the archive has it.
+    #[error(transparent)]
+    Freeze(FreezeError),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+}
+
+/// Who holds a block.
 pub enum Holder {
     /// The ring, perhaps only the end of the block.
     Ring(Subject),
@@ -69,19 +85,21 @@ impl Holder {
     /// folder.
     ///
     /// # Errors
-    /// Neither has the height, or the archive cannot be read. The text is for
-    /// the operator.
-    pub fn of(dir: &Path, subject: Option<Subject>, height: Option<u64>) -> Result<Holder, String> {
+    /// [`NotHeld`].
+    pub fn of(
+        dir: &Path,
+        subject: Option<Subject>,
+        height: Option<u64>,
+    ) -> Result<Holder, NotHeld> {
         let whole = subject.as_ref().is_some_and(|subject| !subject.evicted);
         let (Some(height), false) = (height, whole) else {
-            let none = "nothing to freeze: the ring contains no blocks";
-            return subject.map(Holder::Ring).ok_or(none.to_owned());
+            return subject.map(Holder::Ring).ok_or(NotHeld::NoBlocks);
         };
         let archived = ArchivedBlock::find(dir, height);
-        match (archived.map_err(|error| error.to_string())?, subject) {
+        match (archived?, subject) {
             (Some(block), _) => Ok(Holder::Archive(Box::new(block))),
             (None, Some(subject)) => Ok(Holder::Ring(subject)),
-            (None, None) => Err(FreezeError::NoBlock(height).to_string()),
+            (None, None) => Err(NotHeld::Freeze(FreezeError::NoBlock(height))),
         }
     }
 }

@@ -24,12 +24,11 @@
 //! [`HostError::MarkedByEntries`], and `commit` only gives the AppHash.
 
 mod entry;
+mod error;
 mod keeper;
 mod messages;
 pub mod program;
 
-use haltbox_model::ShowPath;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -53,6 +52,7 @@ use crate::ring::file::{OpenError, RingOptions};
 pub use crate::ring::lent::Span;
 use crate::source_entry::Given;
 use entry::Line;
+pub use error::{HostError, HostErrorKind};
 pub use keeper::Background;
 use keeper::Keeper;
 use messages::Messages;
@@ -146,60 +146,6 @@ pub struct Stats {
     /// Diverged blocks without a box. They are pinned too.
     pub diverged: u64,
 }
-
-/// Why a call did nothing.
-#[derive(Debug)]
-pub enum HostError {
-    /// The ring cannot be had: locked, refused by its file system, no room.
-    Open(OpenError),
-    /// The folder cannot be made or read.
-    Folder(PathBuf, std::io::Error),
-    /// This process is a fork of the one that opened the recorder.
-    Forked,
-    /// The recorder was closed.
-    Closed,
-    /// A panic in an earlier call, or in the background thread, left the lock:
-    /// the ring is valid as it is, and nothing more goes into it.
-    Broken,
-    /// The profile takes blocks from the host's own entries.
-    MarkedByEntries,
-    /// No part of this ring can be lent.
-    NotLent,
-    /// There is no box: why.
-    Freeze(FreezeError),
-    /// There is nothing to freeze: why.
-    Nothing(String),
-}
-
-impl fmt::Display for HostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HostError::Open(error) => error.fmt(f),
-            HostError::Folder(path, error) => {
-                write!(f, "cannot make the folder {}: {error}", path.shown())
-            }
-            HostError::Forked => f.write_str(
-                "this process is a fork of the one that opened the recorder; only that one records",
-            ),
-            HostError::Closed => f.write_str("the recorder is closed"),
-            HostError::Broken => f.write_str(
-                "the recorder failed in an earlier call and is off; what it recorded is in the ring",
-            ),
-            HostError::MarkedByEntries => f.write_str(
-                "this profile reads blocks and cranks from the host's own entries; record those \
-                 entries instead of this call",
-            ),
-            HostError::NotLent => f.write_str(
-                "no part of this ring can be lent, record by calls: the ring is not mapped, or \
-                 its profile reads tx-*, op-* or branch* entries as marks",
-            ),
-            HostError::Freeze(error) => error.fmt(f),
-            HostError::Nothing(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for HostError {}
 
 /// A recorder inside a host. Dropping it closes the ring.
 pub struct HostRecorder {

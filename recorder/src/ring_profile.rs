@@ -1,20 +1,36 @@
 //! Finds the profile for reading a ring that another program wrote.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use haltbox_format::mark::Session;
 use haltbox_model::history::History;
-use haltbox_model::{Profile, ShowPath};
+use haltbox_model::{Profile, ProfileError, ShowPath};
+use thiserror::Error;
 
 use crate::open_regular;
+
+/// Reasons why the profile of a ring cannot be found.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RingProfileError {
+    /// The profile is not builtin, and the copy beside the ring cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The copy has other rules than the profile of the session.
+    #[error(
+        "{} has the name of the profile that the ring was recorded with, but other rules, which \
+         would give its blocks other names. Restore the original profile there",
+        .0.shown()
+    )]
+    OtherRules(PathBuf),
+}
 
 /// The profile of the ring's last session: a builtin one, or the copy that the
 /// recorder left beside the ring. A ring without a session is read as Agoric's.
 ///
 /// # Errors
-/// The copy is missing or wrong, or its rules differ from the session's. The
-/// text is for the operator.
-pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
+/// [`RingProfileError`].
+pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, RingProfileError> {
     let name = match history.sessions.last() {
         Some((_, session)) => session.profile.as_str(),
         None => "agoric",
@@ -24,14 +40,12 @@ pub fn of_ring(ring: &Path, history: &History) -> Result<Profile, String> {
         true => Profile::builtin(name),
         false => Profile::named(&copy.to_string_lossy(), |_| open_regular::read(&copy)),
     };
-    let found = found.map_err(|error| error.to_string())?;
+    let found = found?;
     let own = !Profile::is_builtin(name);
     match history.sessions.last() {
-        Some((_, session)) if own && !is_of(&found, session) => Err(format!(
-            "{} has the name of the profile that the ring was recorded with, but other rules, \
-             which would give its blocks other names. Restore the original profile there",
-            copy.shown()
-        )),
+        Some((_, session)) if own && !is_of(&found, session) => {
+            Err(RingProfileError::OtherRules(copy))
+        }
         _ => Ok(found),
     }
 }

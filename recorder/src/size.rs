@@ -1,11 +1,28 @@
 //! Sizes as operators write and read them.
 
-/// Reads `100MiB`, `1GiB` or `8388608` as bytes. Only binary units: decimal
-/// ones are not multiples of a page.
+use thiserror::Error;
+
+/// Reasons why a text is not a size.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SizeError {
+    /// Its unit is none of the binary ones.
+    #[error("unknown unit {0:?}; use KiB, MiB, GiB or TiB")]
+    Unit(String),
+    /// It does not begin with a whole number.
+    #[error("expected a size like 100MiB, found {0:?}")]
+    Number(String),
+    /// No 64 bits hold it.
+    #[error("{0:?} is too large")]
+    TooLarge(String),
+}
+
+/// `100MiB`, `1GiB`, `8388608`: binary units only, as decimal ones would not
+/// be multiples of a page.
 ///
 /// # Errors
-/// The text is no size, or too large. The error says what was expected.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+/// [`SizeError`].
+pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match &text[digits.len()..] {
         "" | "B" => 1,
@@ -13,14 +30,14 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "M" | "MiB" => 1 << 20,
         "G" | "GiB" => 1 << 30,
         "T" | "TiB" => 1 << 40,
-        unit => return Err(format!("unknown unit {unit:?}; use KiB, MiB, GiB or TiB")),
+        unit => return Err(SizeError::Unit(unit.to_owned())),
     };
     let number: u64 = digits
         .parse()
-        .map_err(|_| format!("expected a size like 100MiB, found {text:?}"))?;
+        .map_err(|_| SizeError::Number(text.to_owned()))?;
     number
         .checked_mul(factor)
-        .ok_or_else(|| format!("{text:?} is too large"))
+        .ok_or_else(|| SizeError::TooLarge(text.to_owned()))
 }
 
 /// Bytes as people read them: `5.6 MiB`.

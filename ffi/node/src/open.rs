@@ -5,9 +5,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use haltbox_model::Profile;
-use haltbox_recorder::host::{Background, DEFAULT_SIZE, HostError, HostRecorder, Options};
+use haltbox_recorder::host::{
+    Background, DEFAULT_SIZE, HostError, HostErrorKind, HostRecorder, Options,
+};
 use haltbox_recorder::ring::engine::Engine;
-use haltbox_recorder::ring::file::OpenError;
 use haltbox_recorder::size::parse_size;
 
 use crate::js::{Env, Method, Value};
@@ -32,8 +33,8 @@ impl Refusal {
 
 impl From<HostError> for Refusal {
     fn from(error: HostError) -> Refusal {
-        let code = match error {
-            HostError::Open(OpenError::Locked(_)) => "LOCKED",
+        let code = match error.kind() {
+            HostErrorKind::Locked => "LOCKED",
             _ => "REFUSED",
         };
         let message = error.to_string();

@@ -579,7 +579,8 @@ impl Server {
     fn held(&self, height: Option<u64>) -> Result<Wanted<UnixStream>, String> {
         let subject = Subject::of(self.recorder.life(), height, self.recorder.oldest());
         let boxes = self.supervisor.boxes();
-        Ok(match Holder::of(&self.options.dir, subject, height)? {
+        let holder = Holder::of(&self.options.dir, subject, height);
+        Ok(match holder.map_err(|error| error.to_string())? {
             Holder::Ring(subject) => Wanted {
                 settled: subject.settled,
                 ..Wanted::unasked(subject.of, Finding::Nothing, subject.reason, boxes)

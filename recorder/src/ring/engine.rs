@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 
 use nix::sys::statfs::{self, FsType, fstatfs};
+use thiserror::Error;
 
 use super::map::{is_no_copy_on_write, set_no_copy_on_write, xfs_shares_blocks};
 
@@ -28,21 +29,24 @@ pub enum Engine {
     Queue,
 }
 
+/// A name that no engine has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected auto, map, write or queue, found {0:?}")]
+pub struct NoEngine(String);
+
 impl Engine {
     /// Reads the name of an engine from a setting. `Ok(None)` stands for
     /// `auto`.
     ///
     /// # Errors
-    /// Another name. The text lists the valid ones.
-    pub fn by_name(name: &str) -> Result<Option<Engine>, String> {
+    /// [`NoEngine`].
+    pub fn by_name(name: &str) -> Result<Option<Engine>, NoEngine> {
         match name {
             "" | "auto" => Ok(None),
             "map" => Ok(Some(Engine::Map)),
             "write" => Ok(Some(Engine::Write)),
             "queue" => Ok(Some(Engine::Queue)),
-            other => Err(format!(
-                "expected auto, map, write or queue, found {other:?}"
-            )),
+            other => Err(NoEngine(other.to_owned())),
         }
     }
 }
@@ -140,6 +144,6 @@ mod tests {
     fn engines_have_names() {
         assert_eq!(Engine::by_name("auto"), Ok(None));
         assert_eq!(Engine::by_name("queue"), Ok(Some(Engine::Queue)));
-        assert!(Engine::by_name("mmap").is_err_and(|why| why.contains("map, write")));
+        assert!(Engine::by_name("mmap").is_err_and(|why| why.to_string().contains("map, write")));
     }
 }

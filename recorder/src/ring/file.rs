@@ -5,7 +5,6 @@
 //! it may be evidence.
 
 use haltbox_model::ShowPath;
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -21,6 +20,7 @@ use haltbox_format::ring::{
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use thiserror::Error;
 
 use crate::clock;
 use crate::machine;
@@ -105,11 +105,22 @@ pub fn is_held(file: File) -> bool {
 }
 
 /// Why a ring cannot be opened.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// Another process writes it.
+    #[error(
+        "{} is being written by another recorder; stop that one, or give this one another --dir",
+        .0.shown()
+    )]
     Locked(PathBuf),
     /// The disk has too little room.
+    #[error(
+        "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; free disk \
+         space, or use a smaller --size",
+        path.shown(),
+        needed.saturating_sub(*available)
+    )]
     NoSpace {
         /// The ring.
         path: PathBuf,
@@ -119,6 +130,12 @@ pub enum OpenError {
         available: u64,
     },
     /// A host must not map a file of this file system.
+    #[error(
+        "{} is on {name}, where preallocated blocks do not protect a mapped file; put the ring on \
+         ext4 or tmpfs, choose the engine `queue`, which maps no file, or run haltbox record \
+         beside the host",
+        path.shown()
+    )]
     FileSystem {
         /// The ring.
         path: PathBuf,
@@ -126,8 +143,12 @@ pub enum OpenError {
         name: String,
     },
     /// Not a size a ring can have.
+    #[error(
+        "a ring of {0} bytes cannot be made: --size must be {MIN_RING} (4MiB) to {MAX_RING} (1TiB)"
+    )]
     Size(u64),
     /// The system said no.
+    #[error("cannot {doing} {}: {error}", path.shown())]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -137,47 +158,6 @@ pub enum OpenError {
         error: io::Error,
     },
 }
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Locked(path) => write!(
-                f,
-                "{} is being written by another recorder; stop that one, or give this one \
-                 another --dir",
-                path.shown()
-            ),
-            Self::NoSpace {
-                path,
-                needed,
-                available,
-            } => write!(
-                f,
-                "no room for {}: it needs {needed} bytes, {available} are free, {} are missing; \
-                 free disk space, or use a smaller --size",
-                path.shown(),
-                needed.saturating_sub(*available)
-            ),
-            Self::FileSystem { path, name } => write!(
-                f,
-                "{} is on {name}, where preallocated blocks do not protect a mapped file; put the \
-                 ring on ext4 or tmpfs, choose the engine `queue`, which maps no file, or run \
-                 haltbox record beside the host",
-                path.shown()
-            ),
-            Self::Size(size) => write!(
-                f,
-                "a ring of {size} bytes cannot be made: --size must be {MIN_RING} (4MiB) to \
-                 {MAX_RING} (1TiB)"
-            ),
-            Self::Io { doing, path, error } => {
-                write!(f, "cannot {doing} {}: {error}", path.shown())
-            }
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 /// Opens the ring at `path`, or creates it. Renames a file there that cannot be
 /// used, and names it in the notices.

@@ -69,7 +69,7 @@ impl Beside {
         rpc: &rpc::Options,
         profile: &Profile,
     ) -> Result<Beside, String> {
-        let (folder, mut told) = Folder::take(ring)?;
+        let (folder, mut told) = Folder::take(ring).map_err(|error| error.to_string())?;
         let log = log.map(|place| Log::open(place, &told)).transpose()?;
         if log.is_some() && profile.node.is_none() {
             say(&format!(

@@ -89,7 +89,8 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));
-    let Subject { of, reason, .. } = match Holder::of(folder, subject, args.height)? {
+    let holder = Holder::of(folder, subject, args.height).map_err(|error| error.to_string())?;
+    let Subject { of, reason, .. } = match holder {
         Holder::Ring(subject) => subject,
         Holder::Archive(block) => return freeze_archived(&block, &boxes),
     };
@@ -112,7 +113,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
 /// has.
 fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<Profile, String> {
     let Some(asked) = &args.profile else {
-        return of_ring(ring, history);
+        return of_ring(ring, history).map_err(|error| error.to_string());
     };
     let profile = load_profile(asked)?;
     match history.sessions.last() {

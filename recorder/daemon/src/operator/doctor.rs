@@ -297,7 +297,7 @@ fn profile_of(ring: &Path) -> Result<Profile, String> {
     let file = fs::File::open(ring).map_err(|error| cannot(&error))?;
     let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
     let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
-    of_ring(ring, &history)
+    of_ring(ring, &history).map_err(|error| error.to_string())
 }
 
 fn stream_of(source: &SourceState) -> Option<Stream> {
