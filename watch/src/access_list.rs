@@ -4,9 +4,8 @@
     reason = "words of the EVM are big-endian on every machine"
 )]
 
-use std::fmt;
-
 use alloy_primitives::{B256, U256};
+use thiserror::Error;
 
 use crate::message::{CHECKSUM, ChainId, Message, Place};
 
@@ -26,36 +25,27 @@ pub struct Declared {
 }
 
 /// Reasons why entries are not declarations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum BadEntry {
     /// The first byte is unknown, or bytes that must be zero are not.
+    #[error("entry {at} of the access list is of an unknown kind")]
     Unknown {
         /// Its number in the list, from 0.
         at: usize,
     },
     /// The entry cannot stand at this place.
+    #[error(
+        "entry {at} of the access list is out of order: expected a lookup entry, then the chain's \
+         upper bytes if there are any, then a checksum"
+    )]
     OutOfOrder {
         /// Its number in the list, from 0.
         at: usize,
     },
     /// The list ends inside a declaration.
+    #[error("the access list ends inside a declaration")]
     Cut,
-}
-
-impl fmt::Display for BadEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadEntry::Unknown { at } => {
-                write!(f, "entry {at} of the access list is of an unknown kind")
-            }
-            BadEntry::OutOfOrder { at } => write!(
-                f,
-                "entry {at} of the access list is out of order: expected a lookup entry, then the \
-                 chain's upper bytes if there are any, then a checksum"
-            ),
-            BadEntry::Cut => write!(f, "the access list ends inside a declaration"),
-        }
-    }
 }
 
 impl Declared {

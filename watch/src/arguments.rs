@@ -4,15 +4,37 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-use haltbox_daemon::rpc::Endpoint;
+use haltbox_daemon::rpc::{Endpoint, EndpointError};
 use haltbox_model::ShowPath;
+use thiserror::Error;
 
 use crate::chain::Node;
 use crate::dependency_set::DependencySet;
-use crate::message::ChainId;
+use crate::message::{BadChainId, ChainId};
 
 /// Largest file of a dependency set, in bytes.
 const LARGEST: u64 = 4 << 20;
+
+/// Reasons why an argument does not say of a chain what its option wants.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// `--chain`.
+    #[error("expected ID=RPC, such as 901=http://127.0.0.1:8545")]
+    Nodes,
+    /// `--op-node`.
+    #[error("expected ID=URL, such as 901=http://127.0.0.1:9545")]
+    OpNode,
+    /// `--checks`.
+    #[error("expected ID=FILE, such as 902=/var/log/proxyd.log")]
+    Checks,
+    /// What stands for the chain is not one.
+    #[error(transparent)]
+    Chain(#[from] BadChainId),
+    /// What stands for a node is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
 
 /// `ID=RPC[,RPC]`.
 #[derive(Clone)]
@@ -22,16 +44,14 @@ pub(crate) struct Nodes {
 }
 
 impl FromStr for Nodes {
-    type Err = String;
+    type Err = ArgumentError;
 
-    fn from_str(text: &str) -> Result<Nodes, String> {
-        let (chain, nodes) = text
-            .split_once('=')
-            .ok_or("expected ID=RPC, such as 901=http://127.0.0.1:8545")?;
+    fn from_str(text: &str) -> Result<Nodes, ArgumentError> {
+        let (chain, nodes) = text.split_once('=').ok_or(ArgumentError::Nodes)?;
         let endpoints = nodes.split(',').map(str::parse);
         Ok(Nodes {
             chain: chain.parse()?,
-            endpoints: endpoints.collect::<Result<_, String>>()?,
+            endpoints: endpoints.collect::<Result<_, EndpointError>>()?,
         })
     }
 }
@@ -86,7 +106,7 @@ mod tests {
             ("901=", "no scheme"),
             ("901=http://a:1,", "no scheme"),
         ] {
-            let error = text.parse::<Nodes>().err().unwrap();
+            let error = text.parse::<Nodes>().err().unwrap().to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
     }

@@ -1,9 +1,9 @@
 //! The chains that may send messages to each other.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
+use thiserror::Error;
 
 use crate::message::ChainId;
 
@@ -28,40 +28,23 @@ pub struct Chain {
 }
 
 /// Reasons why a file is not a dependency set.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum BadSet {
     /// It is not JSON of this shape.
+    #[error("the dependency set cannot be read: {0}")]
     Json(serde_json::Error),
     /// The name of a chain is not a number.
+    #[error(
+        "the dependency set names a chain {0:?}; expected its number, such as \"901\" or \"0x385\""
+    )]
     Name(String),
     /// It has one chain twice, in two spellings.
+    #[error("the dependency set names chain {0} twice")]
     Twice(ChainId),
     /// It has no chains.
+    #[error("the dependency set contains no chains")]
     Empty,
-}
-
-impl fmt::Display for BadSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadSet::Json(error) => write!(f, "the dependency set cannot be read: {error}"),
-            BadSet::Name(name) => write!(
-                f,
-                "the dependency set names a chain {name:?}; expected its number, such as \"901\" \
-                 or \"0x385\""
-            ),
-            BadSet::Twice(id) => write!(f, "the dependency set names chain {id} twice"),
-            BadSet::Empty => write!(f, "the dependency set contains no chains"),
-        }
-    }
-}
-
-impl std::error::Error for BadSet {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            BadSet::Json(error) => Some(error),
-            BadSet::Name(_) | BadSet::Twice(_) | BadSet::Empty => None,
-        }
-    }
 }
 
 /// The format of op-node's file. Other members are ignored.

@@ -120,7 +120,7 @@ impl TryFrom<RawSupernode> for Status {
 
     fn try_from(raw: RawSupernode) -> Result<Status, Trouble> {
         let chains = raw.chains.into_iter().map(|(id, levels)| {
-            let id = ChainId::from_str(&id).map_err(Trouble::Shape)?;
+            let id = ChainId::from_str(&id).map_err(|error| Trouble::Shape(error.to_string()))?;
             Ok((id, levels))
         });
         Ok(Status {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use alloy_primitives::{Address, B256, LogData, U256, address, keccak256};
 use alloy_sol_types::{SolEvent, sol};
+use thiserror::Error;
 
 /// The contract whose logs are executing messages, on every chain.
 pub const INBOX: Address = address!("4200000000000000000000000000000000000022");
@@ -47,16 +48,19 @@ impl fmt::Display for ChainId {
     }
 }
 
+/// A text that is no number of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected a chain's number, such as 901 or 0x385, found {0:?}")]
+pub struct BadChainId(String);
+
 /// As `901` or `0x385`.
 impl FromStr for ChainId {
-    type Err = String;
+    type Err = BadChainId;
 
-    fn from_str(text: &str) -> Result<ChainId, String> {
+    fn from_str(text: &str) -> Result<ChainId, BadChainId> {
         // An empty text would be 0.
         let id = text.parse().ok().filter(|_| !text.is_empty());
-        id.map(ChainId).ok_or_else(|| {
-            format!("expected a chain's number, such as 901 or 0x385, found {text:?}")
-        })
+        id.map(ChainId).ok_or_else(|| BadChainId(text.to_owned()))
     }
 }
 
@@ -124,9 +128,13 @@ impl From<&Log> for Digested {
 
 /// Reasons why a log of the inbox is not a message. A contract that follows the standard
 /// emits no such log, so each is worth an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Malformed {
     /// It does not have two topics and 160 bytes.
+    #[error(
+        "the inbox's log has {topics} topics and {data} bytes, expected 2 topics and {DATA} bytes"
+    )]
     Shape {
         /// Topics found.
         topics: usize,
@@ -134,25 +142,11 @@ pub enum Malformed {
         data: usize,
     },
     /// A member does not fit its type.
+    #[error("{0} of the inbox's log is out of range")]
     TooLarge(&'static str),
     /// The words of its data are not an identifier.
+    #[error("the data of the inbox's log is not an identifier")]
     Words,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Malformed::Shape { topics, data } => write!(
-                f,
-                "the inbox's log has {topics} topics and {data} bytes, expected 2 topics and \
-                 {DATA} bytes"
-            ),
-            Malformed::TooLarge(member) => {
-                write!(f, "{member} of the inbox's log is out of range")
-            }
-            Malformed::Words => write!(f, "the data of the inbox's log is not an identifier"),
-        }
-    }
 }
 
 impl Log {

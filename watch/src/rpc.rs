@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 /// Timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -40,11 +41,14 @@ impl Call {
 }
 
 /// Reasons why a call has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Trouble {
     /// The endpoint was not reached, or its response is not an answer.
+    #[error("{0}")]
     Unreached(String),
     /// The endpoint answered with an error.
+    #[error("error {code}: {message}")]
     Refused {
         /// The error code.
         code: i64,
@@ -52,20 +56,9 @@ pub enum Trouble {
         message: String,
     },
     /// The result has another shape than the method promises.
+    #[error("unexpected answer: {0}")]
     Shape(String),
 }
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Trouble::Unreached(why) => write!(f, "{why}"),
-            Trouble::Refused { code, message } => write!(f, "error {code}: {message}"),
-            Trouble::Shape(why) => write!(f, "unexpected answer: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Trouble {}
 
 #[derive(Serialize)]
 struct Request<'a> {

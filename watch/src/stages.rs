@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Time after which the histograms are swapped.
 const SWAP_EVERY: Duration = Duration::from_secs(300);
@@ -65,15 +66,17 @@ impl Stage {
     }
 }
 
-impl FromStr for Stage {
-    type Err = String;
+/// A word that names no stage.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected a stage ({words}), found {0:?}", words = Stage::ALL.map(Stage::word).join(", "))]
+pub struct BadStage(String);
 
-    fn from_str(text: &str) -> Result<Stage, String> {
+impl FromStr for Stage {
+    type Err = BadStage;
+
+    fn from_str(text: &str) -> Result<Stage, BadStage> {
         let known = Stage::ALL.into_iter().find(|stage| stage.word() == text);
-        known.ok_or_else(|| {
-            let words = Stage::ALL.map(Stage::word).join(", ");
-            format!("expected a stage ({words}), found {text:?}")
-        })
+        known.ok_or_else(|| BadStage(text.to_owned()))
     }
 }
 
@@ -287,7 +290,7 @@ mod tests {
             assert_eq!(json, format!("{:?}", stage.word()));
             assert_eq!(stage as usize, at);
         }
-        let error = "mempool".parse::<Stage>().unwrap_err();
+        let error = "mempool".parse::<Stage>().unwrap_err().to_string();
         assert!(error.contains("mempool-ingress, "), "{error}");
     }
 

@@ -20,14 +20,16 @@ mod recall;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy_primitives::B256;
 use haltbox_format::mark::Attempt;
-use haltbox_model::{Profile, ShowPath};
+use haltbox_model::{Profile, ProfileError, ShowPath};
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Options};
 use haltbox_recorder::recorder_dir::RecorderDir;
+use thiserror::Error;
 
 use crate::book::{Change, Left};
 use crate::finder::Found;
@@ -61,19 +63,38 @@ pub struct Opened {
     pub notices: Vec<String>,
 }
 
+/// Reasons why a tape cannot be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TapeError {
+    /// The ring belongs to another program, or cannot be read.
+    #[error("{}: {error}", ring.shown())]
+    Recall {
+        /// The ring.
+        ring: PathBuf,
+        /// What was found.
+        error: io::Error,
+    },
+    /// The tape's own profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The ring cannot be opened or written.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
 impl Tape {
     /// Opens or creates the ring in a folder, and reads its open state.
     ///
     /// # Errors
-    /// A sentence: the ring belongs to another program, or cannot be opened.
-    pub fn open(dir: &Path, size: u64) -> Result<Opened, String> {
+    /// [`TapeError`].
+    pub fn open(dir: &Path, size: u64) -> Result<Opened, TapeError> {
         let ring = RecorderDir::at(dir).ring();
-        let recalled =
-            recall::of_ring(&ring).map_err(|error| format!("{}: {error}", ring.shown()))?;
-        let profile = Profile::builtin(PROFILE).map_err(|error| error.to_string())?;
+        let recalled = recall::of_ring(&ring).map_err(|error| TapeError::Recall { ring, error })?;
+        let profile = Profile::builtin(PROFILE)?;
         let mut options = Options::new(dir, profile);
         options.size = size;
-        let (recorder, notices) = HostRecorder::open(options).map_err(|error| error.to_string())?;
+        let (recorder, notices) = HostRecorder::open(options)?;
         let mut tape = Tape {
             recorder: Arc::new(recorder),
             attempts: recalled.attempts.clone(),
@@ -82,8 +103,7 @@ impl Tape {
         };
         if recalled.is_empty() {
             let haltbox = env!("CARGO_PKG_VERSION").to_owned();
-            let started = tape.put(&Entry::TapeStart { haltbox });
-            started.map_err(|error| error.to_string())?;
+            tape.put(&Entry::TapeStart { haltbox })?;
         }
         Ok(Opened {
             tape,

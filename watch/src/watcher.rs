@@ -176,7 +176,8 @@ impl Watcher {
         let mut chains = BTreeMap::new();
         let mut finders = BTreeMap::new();
         for (id, nodes) in &options.chains {
-            let opened = Tape::open(&options.dir.join(id.to_string()), options.size)?;
+            let opened = Tape::open(&options.dir.join(id.to_string()), options.size);
+            let opened = opened.map_err(|error| error.to_string())?;
             let notices = opened.notices.iter().chain(&opened.recalled.missing);
             notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
             let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());

@@ -34,11 +34,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_model::lifecycle::Lifecycle;
+use thiserror::Error;
 
 use crate::console::say;
 pub(crate) use answers::number;
-pub use client::Endpoint;
 pub(crate) use client::{Client, shown};
+pub use client::{Endpoint, EndpointError};
 use haltbox_recorder::freeze::AskNode;
 pub use peer_verdict::Outcome;
 use peer_verdict::Witnesses;
@@ -61,6 +62,21 @@ pub struct Options {
     pub every: Duration,
 }
 
+/// Reasons why these nodes are not witnesses of their own.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// More than are asked.
+    #[error("--peer-rpc is given {0} times, at most {MOST_PEERS} are allowed")]
+    TooMany(usize),
+    /// One is named twice.
+    #[error("--peer-rpc {0} is given twice: leave one out")]
+    Twice(Endpoint),
+    /// One is the recorder's own node.
+    #[error("--peer-rpc {0} is the node of --rpc: it cannot vouch for itself")]
+    Own(Endpoint),
+}
+
 impl Options {
     /// The nodes that it asks, without secrets.
     pub(crate) fn asked(&self) -> Vec<String> {
@@ -78,14 +94,10 @@ impl Options {
     /// twice would prove what only two nodes can.
     ///
     /// # Errors
-    /// Which node is named twice, or that there are too many. The text is for
-    /// the operator.
-    pub fn check(&self) -> Result<(), String> {
+    /// [`OptionsError`].
+    pub fn check(&self) -> Result<(), OptionsError> {
         if self.peers.len() > MOST_PEERS {
-            let found = self.peers.len();
-            return Err(format!(
-                "--peer-rpc is given {found} times, at most {MOST_PEERS} are allowed"
-            ));
+            return Err(OptionsError::TooMany(self.peers.len()));
         }
         for (index, peer) in self.peers.iter().enumerate() {
             if self
@@ -94,12 +106,10 @@ impl Options {
                 .skip(index + 1)
                 .any(|other| other.is_at(peer))
             {
-                return Err(format!("--peer-rpc {peer} is given twice: leave one out"));
+                return Err(OptionsError::Twice(peer.clone()));
             }
             if self.own.as_ref().is_some_and(|own| own.is_at(peer)) {
-                return Err(format!(
-                    "--peer-rpc {peer} is the node of --rpc: it cannot vouch for itself"
-                ));
+                return Err(OptionsError::Own(peer.clone()));
             }
         }
         Ok(())

@@ -141,7 +141,10 @@ impl Server {
         };
         match stage {
             Ok(stage) => self.calls(stage, &request.body),
-            Err(error) => one("404 Not Found", &failed(None, &failure(REQUEST, error))),
+            Err(error) => one(
+                "404 Not Found",
+                &failed(None, &failure(REQUEST, error.to_string())),
+            ),
         }
     }
 

@@ -16,7 +16,7 @@ use haltbox_recorder::size::parse_size;
 
 use super::Options;
 use crate::alert::Alerts;
-use crate::arguments::{Nodes, by_chain, read_set};
+use crate::arguments::{ArgumentError, Nodes, by_chain, read_set};
 use crate::chain::Node;
 use crate::level::Source;
 use crate::message::ChainId;
@@ -93,22 +93,20 @@ pub struct WatchArgs {
 /// `901=http://a:1`.
 ///
 /// # Errors
-/// A sentence about the error.
-pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), String> {
-    let expected = "expected ID=URL, such as 901=http://127.0.0.1:9545";
-    let (id, node) = text.split_once('=').ok_or(expected)?;
+/// [`ArgumentError`].
+pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), ArgumentError> {
+    let (id, node) = text.split_once('=').ok_or(ArgumentError::OpNode)?;
     Ok((id.parse()?, node.parse()?))
 }
 
 /// `902=/var/log/proxyd.log`.
 ///
 /// # Errors
-/// A sentence about the error.
-pub fn parse_checks(text: &str) -> Result<(ChainId, Place), String> {
-    let expected = "expected ID=FILE, such as 902=/var/log/proxyd.log";
-    let (id, file) = text.split_once('=').ok_or(expected)?;
+/// [`ArgumentError`].
+pub fn parse_checks(text: &str) -> Result<(ChainId, Place), ArgumentError> {
+    let (id, file) = text.split_once('=').ok_or(ArgumentError::Checks)?;
     match file {
-        "" => Err(expected.to_owned()),
+        "" => Err(ArgumentError::Checks),
         "-" => Ok((id.parse()?, Place::Stdin)),
         path => Ok((id.parse()?, Place::Path(path.into()))),
     }

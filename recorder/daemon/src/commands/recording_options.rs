@@ -87,7 +87,7 @@ impl RecordingArgs {
             peers: self.peer_rpc.clone(),
             every: Duration::from_secs(self.rpc_seconds.unwrap_or(RPC_SECONDS)),
         };
-        options.check()?;
+        options.check().map_err(|error| error.to_string())?;
         Ok(options)
     }
 

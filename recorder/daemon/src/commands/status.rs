@@ -31,7 +31,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, String> {
         max_block_age: args.max_block_age.map(Duration::from_secs),
         answers: None,
     };
-    let status = inspect::judge(&args.source, &judging)?;
+    let status = inspect::judge(&args.source, &judging).map_err(|error| error.to_string())?;
     if args.prometheus {
         console::print(&prometheus::text(&status))?;
         return Ok(ExitCode::SUCCESS);

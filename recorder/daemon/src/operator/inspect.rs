@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use haltbox_format::attached::AttachedState;
 use haltbox_format::mark::{Loss, SourceMark, State};
-use haltbox_format::ring::RingView;
+use haltbox_format::ring::{RingError, RingView};
 use haltbox_format::{AppHash, Lane, RingId, Stream};
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::Block;
 use haltbox_model::{Profile, ShowPath};
+use thiserror::Error;
 
 use crate::operator::attached::Attached;
 use crate::operator::concern::Judging;
@@ -31,11 +32,30 @@ use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::is_held;
 use haltbox_recorder::ring_profile::of_ring;
 
-/// Reads a ring. It may be written at the same time.
+/// There is no ring that can be read.
+#[derive(Debug, Error)]
+#[error("{} {error}", ring.shown())]
+pub struct LookError {
+    ring: PathBuf,
+    error: Unseen,
+}
+
+#[derive(Debug, Error)]
+enum Unseen {
+    #[error("{}", not_opened(.0))]
+    NotOpened(io::Error),
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// Of the ring or of what is beside it, after the ring was opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Looks at a ring, which may be written meanwhile.
 ///
 /// # Errors
 /// There is no ring that can be read.
-pub fn look(path: &Path) -> Result<Status, String> {
+pub fn look(path: &Path) -> Result<Status, LookError> {
     judge(path, &Judging::default())
 }
 
@@ -43,14 +63,17 @@ pub fn look(path: &Path) -> Result<Status, String> {
 ///
 /// # Errors
 /// There is no ring that can be read.
-pub fn judge(path: &Path, judging: &Judging) -> Result<Status, String> {
+pub fn judge(path: &Path, judging: &Judging) -> Result<Status, LookError> {
     let ring = RecorderDir::ring_meant(path);
-    let cannot = |error: &dyn std::fmt::Display| format!("{} {error}", ring.shown());
-    let found = Found::read(&ring).map_err(|error| cannot(&error))?;
+    let cannot = |error| LookError {
+        ring: ring.clone(),
+        error,
+    };
+    let found = Found::read(&ring).map_err(cannot)?;
     let dir = RecorderDir::at(ring.parent().unwrap_or(Path::new(".")));
-    let archive = files_in(&dir.archive()).map_err(|error| cannot(&error))?;
+    let archive = files_in(&dir.archive()).map_err(|error| cannot(error.into()))?;
     let sources = resume_points(&found.file, &found.view, &found.history, &machine::boot());
-    let (sources, _) = sources.map_err(|error| cannot(&error))?;
+    let (sources, _) = sources.map_err(|error| cannot(error.into()))?;
     let mut status = found.status(ring.clone(), dir, &archive, sources);
     judge_by(&mut status, &found.history, judging);
     Ok(status)
@@ -69,10 +92,10 @@ struct Found {
 }
 
 impl Found {
-    fn read(ring: &Path) -> Result<Found, String> {
-        let file = open_regular::open(ring).map_err(|error| not_opened(&error))?;
-        let view = RingView::read(&file).map_err(|error| error.to_string())?;
-        let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
+    fn read(ring: &Path) -> Result<Found, Unseen> {
+        let file = open_regular::open(ring).map_err(Unseen::NotOpened)?;
+        let view = RingView::read(&file)?;
+        let mut history = History::read(&file, &view)?;
         let lacks_app_hash = lacks_app_hash(&history);
         let told = attached::state(ring);
         if let Some(told) = &told {
@@ -152,7 +175,7 @@ impl Found {
     }
 }
 
-fn not_opened(error: &std::io::Error) -> String {
+fn not_opened(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "does not exist: nothing was recorded here yet; start the \
                                 recorder: systemctl start haltbox, or haltbox record --dir ..."

@@ -125,6 +125,7 @@ impl Look {
         };
         let status = inspect::judge(&self.dir, &judging);
         let text = status.map(|status| prometheus::text(&status));
+        let text = text.map_err(|error| error.to_string());
         let rest = FRESH.max(begun.elapsed().saturating_mul(REST));
         self.seen = Some(Seen {
             text: text.clone(),

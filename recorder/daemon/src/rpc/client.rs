@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use thiserror::Error;
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 
@@ -83,22 +84,40 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-impl FromStr for Endpoint {
-    type Err = String;
+/// What an endpoint looks like.
+const EXPECTED: &str = "expected http://HOST:PORT, https://HOST or tcp://HOST:PORT";
 
-    fn from_str(text: &str) -> Result<Endpoint, String> {
-        let expected = "expected http://HOST:PORT, https://HOST or tcp://HOST:PORT";
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or_else(|| format!("the URL has no scheme; {expected}"))?;
+/// Reasons why a URL is no endpoint. None shows what is secret of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// It has no scheme.
+    #[error("the URL has no scheme; {EXPECTED}")]
+    NoScheme,
+    /// Its scheme is none that is spoken.
+    #[error("the scheme {0:?} is not known; {EXPECTED}")]
+    Scheme(String),
+    /// It has a query or a fragment.
+    #[error("the URL has a query or a fragment; {EXPECTED}")]
+    Query,
+    /// It has no host, or a port that is none.
+    #[error("{0:?} names no host and port; {EXPECTED}")]
+    NoPlace(String),
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Endpoint, EndpointError> {
+        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::NoScheme)?;
         let scheme = match scheme {
             // CometBFT's own configuration has `tcp` in rpc.laddr.
             "http" | "tcp" => "http",
             "https" => "https",
-            other => return Err(format!("the scheme {other:?} is not known; {expected}")),
+            other => return Err(EndpointError::Scheme(other.to_owned())),
         };
         if rest.contains(['?', '#']) {
-            return Err(format!("the URL has a query or a fragment; {expected}"));
+            return Err(EndpointError::Query);
         }
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (credentials, host) = match place.rsplit_once('@') {
@@ -112,7 +131,7 @@ impl FromStr for Endpoint {
         let authority = parsed.ok().and_then(|uri| uri.into_parts().authority);
         let named = authority.is_some_and(|named| !named.host().is_empty() && is_port(&named));
         if host.is_empty() || !named {
-            return Err(format!("{shown:?} names no host and port; {expected}"));
+            return Err(EndpointError::NoPlace(shown));
         }
         let authorization = credentials.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
         Ok(Endpoint {
@@ -289,7 +308,7 @@ mod tests {
             ("http://host:port", "names no host"),
             ("https://rpc.example/?key=1", "a query"),
         ] {
-            let error = text.parse::<Endpoint>().unwrap_err();
+            let error = text.parse::<Endpoint>().unwrap_err().to_string();
             assert!(
                 error.contains(word) && error.contains("expected http://"),
                 "{text}: {error}"
