@@ -53,13 +53,9 @@ pub fn boot_bytes() -> [u8; 16] {
 }
 
 /// Fresh random bytes from the kernel.
-///
-/// # Errors
-/// `/dev/urandom` cannot be read.
-pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
-    use std::io::Read;
+pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
