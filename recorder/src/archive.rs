@@ -20,6 +20,7 @@ mod tests;
 mod thread;
 
 use haltbox_model::ShowPath;
+use haltbox_model::size::human_bytes;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,6 @@ use crate::blackbox::BoxFolder;
 use crate::open_regular;
 use crate::owner_only;
 use crate::recorder_dir::RecorderDir;
-use crate::size::human_bytes;
 
 pub use block::ArchivedBlock;
 pub use thread::{Archiving, Plan, part_of};

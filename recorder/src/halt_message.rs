@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use haltbox_format::mark::State;
+use haltbox_model::size::human_bytes;
 use haltbox_model::{Outside, ShowPath};
 
 use crate::freeze::{Frozen, Reach};
 use crate::freeze_request::BY_REQUEST;
-use crate::size::human_bytes;
 
 /// What to do at a halt, and what not. The end of every alert.
 pub const WHAT_TO_DO: &str = "  1. Do not roll back, resync, reset or prune: that destroys the \

@@ -39,7 +39,6 @@
 //! | [`host`] | the recorder inside a host: the calls an application makes |
 //! | [`triggers`] | decides when trouble becomes a freeze |
 //! | [`after_freeze`], [`box_budget`] | after a box is written: the alert file, the operator's command, and which boxes a full folder loses first |
-//! | [`size`] | reads and writes sizes such as `100MiB` |
 //!
 //! The modules below carry these and `haltbox-daemon`. A module uses only
 //! modules that stand further down:
@@ -88,7 +87,6 @@ pub mod recorder;
 pub mod recorder_dir;
 pub mod ring;
 pub mod ring_profile;
-pub mod size;
 pub mod source_entry;
 pub mod supervisor;
 pub mod triggers;

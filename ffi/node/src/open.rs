@@ -5,11 +5,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use haltbox_model::Profile;
+use haltbox_model::size::parse_size;
 use haltbox_recorder::host::{
     Background, DEFAULT_SIZE, HostError, HostErrorKind, HostRecorder, Options,
 };
 use haltbox_recorder::ring::engine::Engine;
-use haltbox_recorder::size::parse_size;
 
 use crate::js::{Env, Method, Value};
 use crate::sender::Sender;

@@ -25,6 +25,7 @@
 //! | [`block_files`] | Agoric's file for each block: names, and which files follow each other |
 //! | [`quote`], [`outside`] | the short form of a box for messages; safe display of untrusted text |
 //! | [`json`] | positions of members and values in raw JSON |
+//! | [`size`] | reads and writes sizes such as `100MiB` |
 //!
 //! Profiles know the chains; the code knows none. The crate opens no file, uses no unsafe
 //! code and starts no thread.
@@ -80,6 +81,7 @@ mod quote;
 #[cfg(test)]
 mod recordings;
 mod redact;
+pub mod size;
 mod slog;
 mod wrapped;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::Args;
 use haltbox_daemon::intake::Place;
 use haltbox_daemon::rpc::Endpoint;
+use haltbox_model::size::parse_size;
 use haltbox_recorder::box_budget::Budget;
-use haltbox_recorder::size::parse_size;
 
 use super::Options;
 use crate::alert::Alerts;

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use haltbox_model::Profile;
+pub(crate) use haltbox_model::size::human_bytes;
 
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::folder::archive_files;
@@ -154,20 +155,4 @@ pub fn recording(path: &Path, asked: Option<&str>) -> anyhow::Result<Recording> 
 /// A path as people are shown it.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Bytes as people read them: `5.6 MiB`.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64 / 1024.0;
-    let mut units = UNITS.iter();
-    let mut unit = units.next();
-    while value >= 1024.0 {
-        value /= 1024.0;
-        unit = units.next().or(unit);
-    }
-    match unit {
-        Some(unit) if bytes >= 1024 => format!("{value:.1} {unit}"),
-        _ => format!("{bytes} B"),
-    }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use haltbox_daemon::rpc;
+use haltbox_model::size::parse_size;
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::box_budget::Budget;
-use haltbox_recorder::size::parse_size;
 use haltbox_recorder::triggers::Policy;
 
 /// Sightings of a mismatch that freeze a block, by default.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use haltbox_recorder::size::parse_size;
+use haltbox_model::size::parse_size;
 
 use super::recording_options::RecordingArgs;
 use super::{absolute, load_profile};

@@ -22,12 +22,12 @@ use crate::operator::control::{self, Reply, Request};
 use crate::operator::source_state::SourceState;
 use crate::operator::status::Status;
 use crate::sources::journald::SCHEME;
+use haltbox_model::size::human_bytes;
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::reserve::RESERVE;
 use haltbox_recorder::halt_message::WITHOUT_A_BOX;
 use haltbox_recorder::not_understood;
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::size::human_bytes;
 
 /// The last block is too old only if it is older than this ...
 const SLOW_MS: u64 = 60_000;

@@ -18,11 +18,11 @@ use crate::operator::inspect;
 use crate::operator::source_state::SourceState;
 use crate::operator::status::Status;
 use crate::sources::journald::SCHEME;
+use haltbox_model::size::human_bytes;
 use haltbox_recorder::clock;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::file_system_name;
 use haltbox_recorder::ring_profile::of_ring;
-use haltbox_recorder::size::human_bytes;
 
 /// 2026-01-01. An earlier time means that the clock was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;

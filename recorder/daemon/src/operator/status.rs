@@ -12,8 +12,8 @@ use crate::operator::attached::Attached;
 use crate::operator::concern::Concern;
 use crate::operator::guard::Hold;
 use crate::operator::source_state::SourceState;
+use haltbox_model::size::human_bytes;
 use haltbox_recorder::recorder_dir::RecorderDir;
-use haltbox_recorder::size::human_bytes;
 
 /// The state of a recorder's folder. docs/json.md has the schema.
 #[derive(Debug, Serialize)]
