@@ -16,7 +16,6 @@ mod sample;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::exposition::{Exposition, Kind, label};
 use haltbox_daemon::intake::Place;
 use haltbox_recorder::host::HostRecorder;
 
@@ -49,8 +49,12 @@ pub(crate) struct Checks {
     stop: Arc<AtomicBool>,
 }
 
-/// A metric of [`Counts`]: name, labels, and the field.
-type Shown = (&'static str, &'static str, fn(&Counts) -> u64);
+/// A metric of [`Counts`]: name, label, and the field.
+type Shown = (
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    fn(&Counts) -> u64,
+);
 
 fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
     Sample {
@@ -73,12 +77,14 @@ fn monitored(endpoint: &str, question: &Question, opinion: &Opinion) -> Sample {
 
 /// All values of one name stand next to each other.
 const SHOWN: [Shown; 6] = [
-    ("check_lines_total", "kind=\"check\"", |c| c.lines),
-    ("check_lines_total", "kind=\"other\"", |c| c.others),
-    ("check_lines_total", "kind=\"unreadable\"", |c| c.unreadable),
-    ("check_samples_total", "kept=\"tape\"", |c| c.taped),
-    ("check_samples_total", "kept=\"no\"", |c| c.lost),
-    ("check_unfinished_total", "", |c| c.unfinished),
+    ("check_lines_total", Some(("kind", "check")), |c| c.lines),
+    ("check_lines_total", Some(("kind", "other")), |c| c.others),
+    ("check_lines_total", Some(("kind", "unreadable")), |c| {
+        c.unreadable
+    }),
+    ("check_samples_total", Some(("kept", "tape")), |c| c.taped),
+    ("check_samples_total", Some(("kept", "no")), |c| c.lost),
+    ("check_unfinished_total", None, |c| c.unfinished),
 ];
 
 impl Checks {
@@ -128,30 +134,32 @@ impl Checks {
         self.keepers.iter().flat_map(of).collect()
     }
 
-    /// Text for Prometheus.
-    pub(crate) fn text(&self) -> String {
-        let labels = |chain: &ChainId| format!("executing_chain_id=\"{chain}\",");
+    /// As metrics.
+    pub(crate) fn exposed(&self) -> Exposition {
+        let labels = |chain: &ChainId| label("executing_chain_id", chain);
         let boards = self.keepers.iter();
         let boards: Vec<(String, &stages::Board)> = boards
-            .map(|(chain, keeper)| (labels(chain), &keeper.board))
+            .map(|(chain, keeper)| (labels(chain) + ",", &keeper.board))
             .collect();
-        let mut text = stages::text("haltbox_watch_check", &boards);
+        let mut page = stages::exposed("haltbox_watch_check", &boards);
         let counts = self.keepers.iter();
         let counts: Vec<(String, Counts)> = counts
             .map(|(chain, keeper)| (labels(chain), keeper.counts()))
             .collect();
-        let mut last = "";
+        let mut last = String::new();
         for (name, more, of) in SHOWN {
+            let name = format!("haltbox_watch_{name}");
             if name != last {
-                let _ = writeln!(text, "# TYPE haltbox_watch_{name} counter");
+                page.head(&name, Kind::Counter, "");
+            }
+            for (labels, counts) in &counts {
+                let more = more.map(|(name, value)| format!(",{}", label(name, value)));
+                let labels = format!("{labels}{}", more.unwrap_or_default());
+                page.sample(&name, &labels, of(counts));
             }
             last = name;
-            for (labels, counts) in &counts {
-                let count = of(counts);
-                let _ = writeln!(text, "haltbox_watch_{name}{{{labels}{more}}} {count}");
-            }
         }
-        text
+        page
     }
 
     /// Ends the threads. It waits at most [`PATIENCE`] for one that hangs in a read.

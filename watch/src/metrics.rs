@@ -2,9 +2,9 @@
 //! watcher works at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use haltbox_daemon::exposition::{Exposition, Kind, label, labels};
 use haltbox_recorder::clock::now_ms;
 
 use crate::book::{Book, Change, Left, Standing};
@@ -68,8 +68,8 @@ pub struct Metrics {
     gauges: BTreeMap<(&'static str, String), u64>,
     /// Concerns from outside the chains and the book.
     pub(crate) concerns: Vec<String>,
-    /// Metrics of other programs' checks, as text.
-    pub(crate) checks: String,
+    /// Metrics of other programs' checks.
+    pub(crate) checks: Exposition,
 }
 
 impl Metrics {
@@ -94,7 +94,10 @@ impl Metrics {
     /// Labels of an executing chain and the chain that it takes something from.
     fn both(&self, executing: ChainId, named: Option<ChainId>) -> String {
         let named = named.map_or("none".to_owned(), |named| self.shown(named));
-        format!("{},initiating_chain_id=\"{named}\"", of(executing))
+        labels(&[
+            ("executing_chain_id", &executing),
+            ("initiating_chain_id", &named),
+        ])
     }
 
     fn shown(&self, chain: ChainId) -> String {
@@ -133,7 +136,8 @@ impl Metrics {
         match moved {
             Moved::Sent { to, gwei } => {
                 let to = self.shown(to);
-                let labels = format!("initiating_chain_id=\"{chain}\",executing_chain_id=\"{to}\"");
+                let labels =
+                    labels(&[("initiating_chain_id", &chain), ("executing_chain_id", &to)]);
                 self.count("eth_sent_gwei_total", labels, gwei);
             }
             Moved::Relayed { from, gwei } => {
@@ -144,7 +148,7 @@ impl Metrics {
     }
 
     pub(crate) fn undeclared(&mut self, chain: ChainId, declared: Declaration) {
-        let labels = format!("{},kind=\"{}\"", of(chain), declared.word());
+        let labels = format!("{},{}", of(chain), label("kind", declared.word()));
         self.add("access_list_violations_total", labels, 1);
     }
 
@@ -163,7 +167,8 @@ impl Metrics {
         let messages = settled.iter().flat_map(|left| &left.messages);
         for (_, executed, standing) in messages {
             let named = executed.ok().map(|message| message.place.chain);
-            let labels = format!("{},status=\"{}\"", self.both(chain, named), standing.word());
+            let labels = self.both(chain, named);
+            let labels = format!("{labels},{}", label("status", standing.word()));
             self.add("settled_messages_total", labels, 1);
         }
     }
@@ -175,7 +180,7 @@ impl Metrics {
             self.add("validity_flips_total", labels.clone(), 1);
         }
         if let (Standing::Invalid(fault), false) = (&change.to, recalled) {
-            let labels = format!("{labels},why=\"{}\"", fault.word());
+            let labels = format!("{labels},{}", label("why", fault.word()));
             self.add("invalid_messages_total", labels, 1);
         }
     }
@@ -189,8 +194,11 @@ impl Metrics {
             Step::Ended(_) => "ended",
             Step::NotReplaced => "not-replaced",
         };
-        let level = record.level.word();
-        let labels = format!("{},step=\"{what}\",level=\"{level}\"", of(chain));
+        let labels = labels(&[
+            ("executing_chain_id", &chain),
+            ("step", &what),
+            ("level", &record.level.word()),
+        ]);
         self.add("incident_steps_total", labels, 1);
     }
 
@@ -203,24 +211,29 @@ impl Metrics {
         book: &Book,
         chains: impl Iterator<Item = &'a WatchedChain> + Clone,
     ) -> String {
-        let mut text = String::new();
+        let mut page = Exposition::default();
         for name in COUNTERS {
-            values(&mut text, "counter", name, &self.counters);
+            values(&mut page, Kind::Counter, name, &self.counters);
         }
         for name in GAUGES {
-            values(&mut text, "gauge", name, &self.gauges);
+            values(&mut page, Kind::Gauge, name, &self.gauges);
         }
-        gauge(&mut text, "message_status", self.standings(book));
-        gauges(&mut text, book, chains);
-        text.push_str(&self.checks);
-        text
+        put(
+            &mut page,
+            Kind::Gauge,
+            "message_status",
+            self.standings(book),
+        );
+        of_chains(&mut page, book, chains);
+        page.append(&self.checks);
+        page.to_string()
     }
 
     /// Number of open messages by their labels.
     fn standings(&self, book: &Book) -> BTreeMap<String, u64> {
         let mut standings: BTreeMap<String, u64> = BTreeMap::new();
         for ((chain, named, status), count) in book.tally() {
-            let labels = format!("{},status=\"{status}\"", self.both(*chain, *named));
+            let labels = format!("{},{}", self.both(*chain, *named), label("status", status));
             *standings.entry(labels).or_default() += count;
         }
         standings
@@ -228,81 +241,73 @@ impl Metrics {
 }
 
 fn of(chain: ChainId) -> String {
-    format!("executing_chain_id=\"{chain}\"")
+    label("executing_chain_id", chain)
 }
 
 /// All values of one name.
 fn values(
-    text: &mut String,
-    kind: &str,
+    page: &mut Exposition,
+    kind: Kind,
     name: &'static str,
     values: &BTreeMap<(&'static str, String), u64>,
 ) {
     let own = values.range((name, String::new())..);
     let own = own.take_while(|((other, _), _)| *other == name);
     let own = own.map(|((_, labels), value)| (labels.clone(), *value));
-    page(text, kind, name, own);
+    put(page, kind, name, own);
 }
 
-/// One gauge and all its values.
-fn gauge(text: &mut String, name: &str, values: impl IntoIterator<Item = (String, u64)>) {
-    page(text, "gauge", name, values);
-}
-
-fn page(
-    text: &mut String,
-    kind: &str,
+/// One metric and all its values.
+fn put(
+    page: &mut Exposition,
+    kind: Kind,
     name: &str,
     values: impl IntoIterator<Item = (String, u64)>,
 ) {
-    let _ = writeln!(text, "# TYPE haltbox_watch_{name} {kind}");
+    page.head(format_args!("haltbox_watch_{name}"), kind, "");
     for (labels, value) in values {
-        let _ = match labels.is_empty() {
-            true => writeln!(text, "haltbox_watch_{name} {value}"),
-            false => writeln!(text, "haltbox_watch_{name}{{{labels}}} {value}"),
-        };
+        page.sample(format_args!("haltbox_watch_{name}"), &labels, value);
     }
 }
 
-fn gauges<'a>(
-    text: &mut String,
+/// A metric of a chain, if the chain has a value.
+type OfChain = (&'static str, Kind, fn(&WatchedChain) -> Option<u64>);
+
+const OF_CHAINS: [OfChain; 10] = [
+    ("node_up", Kind::Gauge, |w| Some(w.up.into())),
+    ("read_block", Kind::Gauge, |w| Some(w.tip?.number)),
+    ("read_timestamp", Kind::Gauge, |w| Some(w.tip?.timestamp)),
+    ("head_block", Kind::Gauge, |w| Some(w.heads?.latest.number)),
+    ("safe_block", Kind::Gauge, |w| Some(w.heads?.safe?.number)),
+    ("finalized_block", Kind::Gauge, |w| {
+        Some(w.heads?.finalized?.number)
+    }),
+    ("resetting", Kind::Gauge, |w| Some(w.is_resetting().into())),
+    ("incidents_open", Kind::Gauge, |w| {
+        Some(w.incidents.open().count() as u64)
+    }),
+    ("dropped_entries", Kind::Counter, |w| Some(w.tape.dropped())),
+    ("tape_short", Kind::Gauge, |w| {
+        Some(w.tape.is_short().into())
+    }),
+];
+
+fn of_chains<'a>(
+    page: &mut Exposition,
     book: &Book,
     chains: impl Iterator<Item = &'a WatchedChain> + Clone,
 ) {
-    let each = |value: fn(&WatchedChain) -> Option<u64>| {
-        let chains = chains.clone();
-        chains.filter_map(move |watched| Some((of(watched.id), value(watched)?)))
-    };
-    gauge(text, "node_up", each(|watched| Some(watched.up.into())));
-    gauge(text, "read_block", each(|w| w.tip.map(|tip| tip.number)));
-    gauge(
-        text,
-        "read_timestamp",
-        each(|w| w.tip.map(|tip| tip.timestamp)),
-    );
-    gauge(
-        text,
-        "head_block",
-        each(|w| w.heads.map(|heads| heads.latest.number)),
-    );
-    gauge(text, "safe_block", each(|w| Some(w.heads?.safe?.number)));
-    gauge(
-        text,
-        "finalized_block",
-        each(|w| Some(w.heads?.finalized?.number)),
-    );
-    gauge(text, "resetting", each(|w| Some(w.is_resetting().into())));
-    gauge(
-        text,
-        "incidents_open",
-        each(|w| Some(w.incidents.open().count() as u64)),
-    );
-    gauge(text, "dropped_entries", each(|w| Some(w.tape.dropped())));
-    gauge(text, "tape_short", each(|w| Some(w.tape.is_short().into())));
-    let one = |value| [(String::new(), value)];
-    gauge(text, "unjudged_messages", one(book.unjudged() as u64));
-    gauge(text, "oldest_unjudged_seconds", one(oldest(book)));
-    gauge(text, "heartbeat_timestamp", one(now_ms() / 1000));
+    for (name, kind, value) in OF_CHAINS {
+        let known = |watched: &WatchedChain| Some((of(watched.id), value(watched)?));
+        put(page, kind, name, chains.clone().filter_map(known));
+    }
+    for (name, value) in [
+        ("unjudged_messages", book.unjudged() as u64),
+        ("oldest_unjudged_seconds", oldest(book)),
+        ("heartbeat_timestamp", now_ms() / 1000),
+    ] {
+        put(page, Kind::Gauge, name, [(String::new(), value)]);
+    }
 }
 
 fn oldest(book: &Book) -> u64 {

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use haltbox_daemon::exposition::CONTENT_TYPE;
+
 use crate::http::{self, Answers, Refusal, Reply, Request};
 use crate::metrics::{Page, Shown};
 use haltbox_recorder::clock::now_ms;
@@ -11,8 +13,6 @@ use haltbox_recorder::clock::now_ms;
 /// If the page is older than this, in milliseconds, the watcher hangs.
 const STALE: u64 = 10_000;
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// The text exposition format.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves the pages until the process ends. Returns the address that was bound.
 ///
@@ -32,7 +32,7 @@ impl Answers for Pages {
     fn answer(&self, request: &Request) -> Reply {
         let page = self.0.page();
         match (request.is_get, request.path.as_str()) {
-            (true, "/metrics") => reply("200 OK", METRICS, page.metrics),
+            (true, "/metrics") => reply("200 OK", CONTENT_TYPE, page.metrics),
             (true, "/health") => health(&page),
             (true, _) => reply(
                 "404 Not Found",

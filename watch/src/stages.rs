@@ -3,11 +3,11 @@
 //! Quantiles cover the last five to ten minutes: two histograms take turns, and the older
 //! one is cleared each time.
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::exposition::{Exposition, Kind, label};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -166,10 +166,10 @@ impl Board {
     }
 }
 
-/// The boards in the text exposition format. `prefix` begins the names. Each board's
-/// labels stand before those of the stage.
-pub(crate) fn text(prefix: &str, boards: &[(String, &Board)]) -> String {
-    let mut out = String::new();
+/// The boards as metrics. `prefix` begins the names. Each board's labels, with a comma at
+/// their end, stand before those of the stage.
+pub(crate) fn exposed(prefix: &str, boards: &[(String, &Board)]) -> Exposition {
+    let mut page = Exposition::default();
     let each = || {
         let stages = |(labels, board)| Stage::ALL.map(|stage| (labels, board, stage));
         boards
@@ -178,37 +178,33 @@ pub(crate) fn text(prefix: &str, boards: &[(String, &Board)]) -> String {
             .flat_map(stages)
     };
     let name = format!("{prefix}_total");
-    head(&mut out, &name, "counter", "Checks of an access list.");
+    page.head(&name, Kind::Counter, "Checks of an access list.");
     for (labels, board, stage) in each() {
         let tally = board.tally(stage);
         for (outcome, word) in Outcome::ALL {
-            let count = tally.outcomes[outcome as usize];
-            let stage = stage.word();
-            let _ = writeln!(
-                out,
-                "{name}{{{labels}stage=\"{stage}\",verdict=\"{word}\"}} {count}"
-            );
+            let labels = format!("{labels}{},{}", of(stage), label("verdict", word));
+            page.sample(&name, &labels, tally.outcomes[outcome as usize]);
         }
     }
     let name = format!("{prefix}_seconds");
     let help = "Seconds that the caller waited; quantiles of the last five to ten minutes.";
-    head(&mut out, &name, "summary", help);
+    page.head(&name, Kind::Summary, help);
     for (labels, board, stage) in each() {
-        let labels = format!("{labels}stage=\"{}\"", stage.word());
-        board.tally(stage).seconds(&mut out, &name, &labels);
+        let labels = format!("{labels}{}", of(stage));
+        board.tally(stage).seconds(&mut page, &name, &labels);
     }
     let name = format!("{prefix}_forbidden_stage_total");
     let help = "Checks at a stage where there should be none.";
-    head(&mut out, &name, "counter", help);
+    page.head(&name, Kind::Counter, help);
     for (labels, board, stage) in each().filter(|(.., stage)| stage.is_forbidden()) {
-        let count = board.tally(stage).count_all();
-        let _ = writeln!(out, "{name}{{{labels}stage=\"{}\"}} {count}", stage.word());
+        let labels = format!("{labels}{}", of(stage));
+        page.sample(&name, &labels, board.tally(stage).count_all());
     }
-    out
+    page
 }
 
-pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn of(stage: Stage) -> String {
+    label("stage", stage.word())
 }
 
 impl Tally {
@@ -231,18 +227,18 @@ impl Tally {
         self.outcomes.iter().sum()
     }
 
-    fn seconds(&mut self, out: &mut String, name: &str, labels: &str) {
+    fn seconds(&mut self, page: &mut Exposition, name: &str, labels: &str) {
         let recent = self.times.as_mut().and_then(Times::recent);
         for quantile in QUANTILES {
             // Without samples there is no quantile; Prometheus writes NaN.
-            let value = recent.as_ref().map_or("NaN".to_owned(), |recent| {
-                (recent.value_at_quantile(quantile) as f64 / 1e6).to_string()
+            let value = recent.as_ref().map_or(f64::NAN, |recent| {
+                recent.value_at_quantile(quantile) as f64 / 1e6
             });
-            let _ = writeln!(out, "{name}{{{labels},quantile=\"{quantile}\"}} {value}");
+            let labels = format!("{labels},{}", label("quantile", quantile));
+            page.sample(name, &labels, value);
         }
-        let (count, sum) = (self.timed, self.sum.as_secs_f64());
-        let _ = writeln!(out, "{name}_count{{{labels}}} {count}");
-        let _ = writeln!(out, "{name}_sum{{{labels}}} {sum}");
+        page.sample(format_args!("{name}_count"), labels, self.timed);
+        page.sample(format_args!("{name}_sum"), labels, self.sum.as_secs_f64());
     }
 }
 
@@ -308,7 +304,7 @@ mod tests {
         let alarm = board.count(Stage::Builder, Outcome::Accepted, Some(Duration::ZERO));
         assert!(alarm.unwrap().contains("stage builder asked"));
         assert_eq!(board.count(Stage::Builder, Outcome::Accepted, None), None);
-        let text = text("haltbox_check", &[(String::new(), &board)]);
+        let text = exposed("haltbox_check", &[(String::new(), &board)]).to_string();
         for line in [
             "haltbox_check_total{stage=\"monitor\",verdict=\"refused\"} 100",
             "haltbox_check_total{stage=\"monitor\",verdict=\"accepted\"} 0",

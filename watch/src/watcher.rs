@@ -251,7 +251,7 @@ impl Watcher {
             let text = format!("chain {chain}: {alarm}");
             self.alerts.alert(chain, "forbidden-stage", &text);
         }
-        self.metrics.checks = self.checks.text();
+        self.metrics.checks = self.checks.exposed();
         self.metrics.concerns = self.concerns();
         Ok(())
     }

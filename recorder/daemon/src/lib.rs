@@ -30,6 +30,7 @@
 //! | [`serve`] | the loop that records beside a node |
 //! | [`attach`] | the loop that freezes and archives beside a host that writes its ring itself |
 //! | [`run`] | starts a node, and keeps its slog and its log for a recorder beside it |
+//! | [`exposition`] | writes metrics as Prometheus reads them |
 //! | [`operator`] | answers the operator: status, doctor, guard, metrics, the control socket |
 //! | [`console`] | prints on standard output and standard error |
 //!
@@ -76,6 +77,7 @@
 pub mod attach;
 pub mod collect;
 pub mod console;
+pub mod exposition;
 pub mod intake;
 pub mod operator;
 pub mod rpc;

@@ -366,6 +366,16 @@ fn a_watcher_starts_and_lives_with_every_node_down() {
             assert!(shown, "{file} names {name}, which is on no page");
         }
     }
+    let typed = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    for (name, kind) in typed.filter_map(|line| line.split_once(' ')) {
+        let expected = match name {
+            "haltbox_watch_dropped_entries" => "counter",
+            "haltbox_watch_check_seconds" => "summary",
+            _ if name.ends_with("_total") => "counter",
+            _ => "gauge",
+        };
+        assert_eq!(kind, expected, "{name}");
+    }
     assert_eq!(watcher.sum("node_up", ""), 0);
     watcher.end();
 }

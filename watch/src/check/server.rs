@@ -10,13 +10,13 @@
 //! at all.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
 use haltbox_daemon::console::say;
+use haltbox_daemon::exposition::{CONTENT_TYPE, Kind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -67,8 +67,6 @@ pub(super) fn is_verdict(code: i64) -> bool {
 
 const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// The text exposition format.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves until the process ends.
 pub(super) fn serve(listener: &TcpListener, checker: Checker, samples: Option<Samples>) -> ! {
@@ -188,14 +186,14 @@ impl Server {
     }
 
     fn metrics(&self) -> String {
-        let mut text = stages::text("haltbox_check", &[(String::new(), &self.board)]);
+        let mut page = stages::exposed("haltbox_check", &[(String::new(), &self.board)]);
         if let Some(samples) = &self.samples {
             let name = "haltbox_check_samples_lost_total";
             let help = "Checks that could not be written to the --samples file.";
-            stages::head(&mut text, name, "counter", help);
-            let _ = writeln!(text, "{name} {}", samples.lost());
+            page.head(name, Kind::Counter, help);
+            page.sample(name, "", samples.lost());
         }
-        text
+        page.to_string()
     }
 
     /// The results of all calls of a request. They share their look-ups.
@@ -249,7 +247,7 @@ impl Answers for Server {
     fn answer(&self, request: &Request) -> Reply {
         match (request.is_get, request.path.as_str()) {
             (false, _) => self.call(request),
-            (true, "/metrics") => reply("200 OK", METRICS, self.metrics()),
+            (true, "/metrics") => reply("200 OK", CONTENT_TYPE, self.metrics()),
             (true, _) => {
                 let text = "metrics are at /metrics; send checks by POST\n";
                 reply("404 Not Found", PLAIN, text.to_owned())

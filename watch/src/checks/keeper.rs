@@ -432,7 +432,7 @@ mod tests {
             other.part = true;
             keeper.take(other);
             assert_eq!(entries().len(), 2);
-            let text = crate::stages::text("x", &[(String::new(), &keeper.board)]);
+            let text = crate::stages::exposed("x", &[(String::new(), &keeper.board)]).to_string();
             let line = "x_total{stage=\"mempool-ingress\",verdict=\"accepted\"} 1";
             assert!(text.lines().any(|found| found == line), "{text}");
         });

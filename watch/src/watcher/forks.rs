@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
+use haltbox_daemon::exposition::{label, labels};
 use haltbox_recorder::host::HostError;
 
 use super::{Input, Watcher};
@@ -105,7 +106,7 @@ impl Forks {
         for (chain, compared) in &self.chains {
             for node in &compared.nodes {
                 let name = &node.name;
-                let labels = format!("executing_chain_id=\"{chain}\",node=\"{name}\"");
+                let labels = labels(&[("executing_chain_id", chain), ("node", name)]);
                 metrics.set("node_fork", labels, node.is_reported.into());
             }
         }
@@ -251,7 +252,7 @@ impl Watcher {
                     other.hash()
                 );
                 self.alerts.alert(chain, "node-fork", &text);
-                let labels = format!("executing_chain_id=\"{chain}\"");
+                let labels = label("executing_chain_id", chain);
                 self.metrics.add("node_forks_total", labels, 1);
             }
             Seen::Chain => self.alerts.note(&format!(

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::exposition::{label, labels};
 use haltbox_daemon::rpc::Endpoint;
 use haltbox_recorder::host::HostError;
 
@@ -356,7 +357,7 @@ impl Watcher {
         if self.resets.opens(source, chain, Instant::now()) {
             let text = super::resets::words(source, chain);
             self.alerts.alert(chain, "reset-loop", &text);
-            let labels = format!("executing_chain_id=\"{chain}\"");
+            let labels = label("executing_chain_id", chain);
             self.metrics.add("reset_loops_total", labels, 1);
         }
     }
@@ -409,11 +410,11 @@ impl Watcher {
     pub(super) fn look_at_levels(&mut self) {
         for known in &mut self.sources.all {
             let (name, up) = (&known.name, known.up == Some(true));
-            let endpoint = format!("endpoint=\"{name}\"");
+            let endpoint = label("endpoint", name);
             self.metrics.set("endpoint_up", endpoint.clone(), up.into());
             for (chain, told) in &mut known.chains {
                 told.show(
-                    &format!("{endpoint},chain_id=\"{chain}\""),
+                    &labels(&[("endpoint", name), ("chain_id", chain)]),
                     &mut self.metrics,
                 );
                 if let Some((seconds, why)) = told.overlong() {
@@ -435,7 +436,7 @@ impl ChainLevels {
         metrics.set("reset_window", labels.to_owned(), open.is_some().into());
         metrics.set("reset_window_seconds", labels.to_owned(), seconds);
         for (level, head) in self.heads() {
-            let labels = format!("{labels},level=\"{level}\"");
+            let labels = format!("{labels},{}", label("level", level));
             metrics.set("level_block", labels, head.number);
         }
     }

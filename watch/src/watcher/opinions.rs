@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use haltbox_daemon::exposition::{label, labels};
 use haltbox_recorder::host::HostError;
 
 use super::{Input, Watcher, micros};
@@ -209,7 +210,7 @@ impl SecondOpinions {
 
     fn show(&self, metrics: &mut Metrics) {
         for (at, asking) in self.endpoints.iter().enumerate() {
-            let of = format!("endpoint=\"{}\"", asking.name);
+            let of = label("endpoint", &asking.name);
             let (backlog, age) = asking.queue.backlog();
             let told = self.doubts.iter();
             let told = told.filter(|((endpoint, _), doubt)| *endpoint == at && doubt.reported);
@@ -305,7 +306,7 @@ impl AskedEndpoint {
 
     fn ask(&self, question: Question, metrics: &mut Metrics) {
         if !self.queue.push(question) {
-            let of = format!("endpoint=\"{}\"", self.name);
+            let of = label("endpoint", &self.name);
             metrics.add("opinion_dropped_total", of, 1);
         }
     }
@@ -451,10 +452,11 @@ impl Watcher {
             Answer::NoVerdict => "no-verdict",
         };
         let code = opinion.code.map_or(String::new(), |code| code.to_string());
-        let labels = format!(
-            "endpoint=\"{}\",answer=\"{word}\",code=\"{code}\"",
-            asking.name
-        );
+        let labels = labels(&[
+            ("endpoint", &asking.name),
+            ("answer", &word),
+            ("code", &code),
+        ]);
         self.metrics.add("opinions_total", labels, 1);
     }
 
@@ -525,10 +527,7 @@ impl Watcher {
             opinion.text()
         );
         if differ {
-            let labels = format!(
-                "endpoint=\"{name}\",own=\"{}\",other=\"{other}\"",
-                own.word()
-            );
+            let labels = labels(&[("endpoint", &name), ("own", &own.word()), ("other", &other)]);
             self.metrics.add("opinion_divergence_total", labels, 1);
         }
         match differ && asking.may_alert() {

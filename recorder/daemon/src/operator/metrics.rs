@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::console::say;
+use crate::exposition::CONTENT_TYPE;
 use crate::operator::callers::{Callers, Heard, Limits};
 use crate::operator::concern::Judging;
 use crate::operator::control::ALIVE;
@@ -38,8 +39,6 @@ const HEADERS: usize = 64;
 /// Pause before a port that is in use is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// Content type of the text exposition format.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves the metrics of a recorder's folder at `address` until the process
 /// ends. If the port is in use, says so and tries again, because recording must
@@ -184,7 +183,7 @@ fn reply(
 ) -> io::Result<()> {
     let answer = match request {
         Request::Metrics { body } => match text() {
-            Ok(text) => answer("200 OK", METRICS, &text, *body),
+            Ok(text) => answer("200 OK", CONTENT_TYPE, &text, *body),
             Err(error) => answer(
                 "503 Service Unavailable",
                 PLAIN,

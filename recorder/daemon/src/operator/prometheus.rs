@@ -1,30 +1,37 @@
 //! The status as Prometheus reads it, for the textfile collector of
 //! node_exporter and for HTTP.
 
-use std::fmt::Write as _;
-
 use haltbox_format::mark::State;
 
+use crate::exposition::{Exposition, Kind, label};
 use crate::operator::status::{Attention, Status};
 
 /// The status in the text exposition format.
 pub fn text(status: &Status) -> String {
-    let mut out = String::new();
-    let gauges = heights(status).into_iter().chain(counts(status));
-    for (name, help, value) in gauges.chain(blocks(status)) {
+    let mut page = Exposition::default();
+    let metrics = heights(status).into_iter().chain(counts(status));
+    for (name, help, value) in metrics.chain(blocks(status)) {
         if let Some(value) = value {
-            head(&mut out, name, help);
-            let _ = writeln!(out, "haltbox_{name} {value}");
+            let kind = match COUNTERS.contains(&name) {
+                true => Kind::Counter,
+                false => Kind::Gauge,
+            };
+            page.head(format_args!("haltbox_{name}"), kind, help);
+            page.sample(format_args!("haltbox_{name}"), "", value);
         }
     }
-    lags(&mut out, status);
-    out
+    lags(&mut page, status);
+    page.to_string()
 }
 
-/// A name, its help text, and its value if there is one.
-type Gauge = (&'static str, &'static str, Option<u64>);
+/// These grow with each loss. Another ring begins anew, and so does one that forgets its
+/// oldest loss for a new one: a scraper takes both for a restart. The rest are gauges.
+const COUNTERS: [&str; 2] = ["dropped_records", "lost_records"];
 
-fn heights(status: &Status) -> [Gauge; 3] {
+/// A name, what it means, and its value if there is one.
+type Metric = (&'static str, &'static str, Option<u64>);
+
+fn heights(status: &Status) -> [Metric; 3] {
     [
         (
             "head_height",
@@ -44,7 +51,7 @@ fn heights(status: &Status) -> [Gauge; 3] {
     ]
 }
 
-fn counts(status: &Status) -> [Gauge; 12] {
+fn counts(status: &Status) -> [Metric; 12] {
     [
         (
             "up",
@@ -105,7 +112,7 @@ fn counts(status: &Status) -> [Gauge; 12] {
     ]
 }
 
-fn blocks(status: &Status) -> [Gauge; 5] {
+fn blocks(status: &Status) -> [Metric; 5] {
     let blocks = |wanted: &dyn Fn(&&Attention) -> bool| {
         Some(status.attention.iter().filter(wanted).count() as u64)
     };
@@ -138,26 +145,15 @@ fn blocks(status: &Status) -> [Gauge; 5] {
     ]
 }
 
-fn lags(out: &mut String, status: &Status) {
-    let lags = || {
-        status
-            .sources
-            .iter()
-            .filter_map(|s| Some((&s.stream, s.lag?)))
-    };
-    if lags().next().is_some() {
-        head(
-            out,
-            "source_lag_bytes",
-            "Bytes of a followed file that are not recorded yet.",
-        );
+fn lags(page: &mut Exposition, status: &Status) {
+    const NAME: &str = "haltbox_source_lag_bytes";
+    let lags = status.sources.iter();
+    let mut lags = lags.filter_map(|s| Some((&s.stream, s.lag?))).peekable();
+    if lags.peek().is_some() {
+        let help = "Bytes of a followed file that are not recorded yet.";
+        page.head(NAME, Kind::Gauge, help);
     }
-    for (stream, lag) in lags() {
-        let _ = writeln!(out, "haltbox_source_lag_bytes{{stream=\"{stream}\"}} {lag}");
+    for (stream, lag) in lags {
+        page.sample(NAME, &label("stream", stream), lag);
     }
-}
-
-fn head(out: &mut String, name: &str, help: &str) {
-    let _ = writeln!(out, "# HELP haltbox_{name} {help}");
-    let _ = writeln!(out, "# TYPE haltbox_{name} gauge");
 }
