@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,19 +18,10 @@ enum Got {
     Hole(Range<u64>),
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
+/// A test that fails prints the seed.
+fn seeded(seed: u64) -> Rng {
+    println!("seed {seed:#x}");
+    Rng::with_seed(seed)
 }
 
 fn skippable(tag: &[u8; 8], body: &[u8]) -> Vec<u8> {
@@ -318,15 +310,13 @@ fn a_box_cut_anywhere_gives_every_whole_frame_and_says_so() {
 fn a_flipped_byte_costs_its_own_frame_and_is_found() {
     let whole = sample();
     let frames = slog_frames(&whole);
-    let seed = 0x5EED_0001u64;
-    println!("seed {seed:#x}");
-    let mut random = Random(seed);
+    let mut random = seeded(0x5EED_0001);
     let starts = frames.iter().flat_map(|f| f.start..f.start + 12);
     let tail = whole.len() - 60..whole.len();
-    let anywhere: Vec<usize> = (0..500).map(|_| random.below(whole.len())).collect();
+    let anywhere: Vec<usize> = (0..500).map(|_| random.usize(..whole.len())).collect();
     for place in anywhere.into_iter().chain(0..64).chain(starts).chain(tail) {
         let mut bytes = whole.clone();
-        bytes[place] ^= 1 << random.below(8);
+        bytes[place] ^= 1 << random.u8(..8);
         let bx = open(&bytes).unwrap_or_else(|e| panic!("flip at {place}: {e}"));
         let got = collect(bx.lines(BoxStream::Slog));
         let kept = expected(|frame| !frames[frame].contains(&place));
@@ -352,12 +342,12 @@ fn without_any_index_damage_costs_its_own_frame() {
     let sealed = sample();
     let frames = slog_frames(&sealed);
     let whole = &sealed[..frames[FRAMES - 1].end];
-    let mut random = Random(0x5EED_0002);
+    let mut random = seeded(0x5EED_0002);
     let starts = frames.iter().flat_map(|f| f.start..f.start + 16);
-    let anywhere: Vec<usize> = (0..300).map(|_| random.below(whole.len())).collect();
+    let anywhere: Vec<usize> = (0..300).map(|_| random.usize(..whole.len())).collect();
     for place in anywhere.into_iter().chain(starts) {
         let mut bytes = whole.to_vec();
-        bytes[place] ^= 1 << random.below(8);
+        bytes[place] ^= 1 << random.u8(..8);
         let kept = expected(|frame| !frames[frame].contains(&place));
         // A bit that no decoder looks at may cost nothing at all.
         let got = numbers(&slog_of(&bytes));
@@ -529,9 +519,9 @@ fn marks_that_claim_too_much_are_a_hole() {
 
 #[test]
 fn random_bytes_are_no_box_and_no_panic() {
-    let mut random = Random(0x5EED_0003);
+    let mut random = seeded(0x5EED_0003);
     for len in [0, 1, 8, 9, 17, 47, 48, 4095, 4096, 100_000] {
-        let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+        let bytes: Vec<u8> = (0..len).map(|_| random.u8(..)).collect();
         assert!(
             matches!(open(&bytes), Err(OpenError::NotABox)),
             "{len} bytes"

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use fastrand::Rng;
 use zstd::Decoder;
 
 /// One real entry of every type in the recordings, the shortest one, and a second one as
@@ -44,30 +45,27 @@ fn folder() -> PathBuf {
     }
 }
 
-/// Pseudo-random numbers that are the same in every run (xorshift64).
-pub(crate) struct Random(pub(crate) u64);
+/// Random numbers that are the same in every run, and of another seed with `HALTBOX_SEED`.
+/// A test that fails prints the seed.
+pub(crate) fn seeded(seed: u64) -> Rng {
+    let given = std::env::var("HALTBOX_SEED").ok();
+    let seed = given.and_then(|seed| seed.parse().ok()).unwrap_or(seed);
+    println!("HALTBOX_SEED={seed}");
+    Rng::with_seed(seed)
+}
 
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-
-    /// A copy of the line with up to three bytes changed, cut out or put in.
-    pub(crate) fn damage(&mut self, line: &[u8]) -> Vec<u8> {
-        let mut damaged = line.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(damaged.len());
-            let byte = br#""\{}[],:tf0 "#[self.below(12)];
-            match self.below(3) {
-                0 => damaged[at] = byte,
-                1 => damaged.insert(at, byte),
-                _ if damaged.len() > 1 => drop(damaged.remove(at)),
-                _ => {}
-            }
+/// A copy of the line with up to three bytes changed, cut out or put in.
+pub(crate) fn damaged(line: &[u8], random: &mut Rng) -> Vec<u8> {
+    let mut damaged = line.to_vec();
+    for _ in 0..=random.usize(..3) {
+        let at = random.usize(..damaged.len());
+        let byte = br#""\{}[],:tf0 "#[random.usize(..12)];
+        match random.usize(..3) {
+            0 => damaged[at] = byte,
+            1 => damaged.insert(at, byte),
+            _ if damaged.len() > 1 => drop(damaged.remove(at)),
+            _ => {}
         }
-        damaged
     }
+    damaged
 }

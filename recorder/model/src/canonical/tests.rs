@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::profile::Profile;
-use crate::recordings::{Random, each_line, samples};
+use crate::recordings::{damaged, each_line, samples, seeded};
 
 const AGORIC: &str = include_str!("../../profiles/agoric.json");
 
@@ -101,11 +101,11 @@ fn an_entry_cut_is_the_entry_without_what_is_removed() {
 #[test]
 fn a_damaged_entry_is_cut_alike_or_taken_whole() {
     let rules = agoric();
-    let mut random = Random(3);
+    let mut random = seeded(3);
     let mut out = Vec::new();
     let (mut alike, mut whole) = (0, 0);
     for line in samples().flat_map(|line| std::iter::repeat_n(line, 300)) {
-        let damaged = random.damage(line);
+        let damaged = damaged(line, &mut random);
         out.clear();
         if !rules.cut(&damaged, &mut out) {
             assert!(out.is_empty());

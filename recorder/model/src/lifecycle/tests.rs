@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::event::{Break, Weight};
+use fastrand::Rng;
 use haltbox_format::mark::{
     Begin, Counters, Frozen, Loss, Release, ReleasedBy, Stamp, decode_marks, encode_mark,
     encode_stamp,
@@ -885,18 +886,6 @@ fn an_operator_who_names_no_block_means_the_worst() {
 
 // What holds for every sequence.
 
-/// xorshift64*: a failing test must be repeatable from its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % sides
-    }
-}
-
 fn seeds(count: u64) -> impl Iterator<Item = u64> {
     let fixed = std::env::var("HALTBOX_SEED")
         .ok()
@@ -910,34 +899,30 @@ fn seeds(count: u64) -> impl Iterator<Item = u64> {
     range.inspect(|seed| println!("HALTBOX_SEED={seed}"))
 }
 
-fn dice(seed: u64) -> Dice {
-    Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-}
-
 /// Anything at all, near one height most of the time.
-fn anything(dice: &mut Dice, clock: u64) -> Entry {
+fn anything(dice: &mut Rng, clock: u64) -> Entry {
     const VERBS: [&str; 20] = [
         "start", "begin", "begin", "begin", "early", "exec", "crank", "end", "end", "end",
         "commit", "commit", "commit", "hash", "confirm", "abort", "hard", "soft", "gap", "eof",
     ];
-    let height = match dice.roll(40) {
+    let height = match dice.u64(..40) {
         0 => 0,
         1 => u64::MAX,
-        2 => 1000 + dice.roll(3),
-        _ => 1 + clock / 12 + dice.roll(4),
+        2 => 1000 + dice.u64(..3),
+        _ => 1 + clock / 12 + dice.u64(..4),
     };
-    let verb = VERBS[dice.roll(20) as usize];
+    let verb = VERBS[dice.usize(..20)];
     let (one, other) = (
-        ["AA", "BB"][dice.roll(2) as usize],
-        ["AA", "BB", "CC"][dice.roll(3) as usize],
+        ["AA", "BB"][dice.usize(..2)],
+        ["AA", "BB", "CC"][dice.usize(..3)],
     );
     let step = match verb {
-        "hard" | "soft" if dice.roll(3) == 0 => format!("{verb} ? {one}/{other}"),
+        "hard" | "soft" if dice.u64(..3) == 0 => format!("{verb} ? {one}/{other}"),
         "hard" | "soft" => format!("{verb} {height} {one}/{other}"),
-        "commit" | "confirm" if dice.roll(2) == 0 => format!("{verb} {height}"),
+        "commit" | "confirm" if dice.bool() => format!("{verb} {height}"),
         _ => format!("{verb} {height} {one}"),
     };
-    let by = if dice.roll(3) == 0 { "n " } else { "" };
+    let by = if dice.u64(..3) == 0 { "n " } else { "" };
     entries(&format!("{by}{step}")).remove(0)
 }
 
@@ -992,7 +977,7 @@ fn late_reader(life: &Lifecycle) -> (Lifecycle, Vec<Attempt>) {
 fn marks_tell_everything_whatever_happens() {
     let mut sequences = 0;
     for seed in seeds(3000) {
-        let mut dice = dice(seed);
+        let mut dice = Rng::with_seed(seed);
         let mut tape = Tape::default();
         let mut whole = Lifecycle::default();
         let mut late: Option<(Lifecycle, Vec<Attempt>)> = None;
@@ -1012,7 +997,7 @@ fn marks_tell_everything_whatever_happens() {
                 fold(late, payload);
                 check_late(late, settled, &tape.life);
             }
-            if dice.roll(20) == 0 {
+            if dice.u64(..20) == 0 {
                 late = Some(late_reader(&tape.life));
             }
         }
@@ -1024,11 +1009,11 @@ fn marks_tell_everything_whatever_happens() {
 #[test]
 fn a_checkpoint_between_marks_changes_nothing() {
     for seed in seeds(500) {
-        let mut dice = dice(seed);
+        let mut dice = Rng::with_seed(seed);
         let mut tape = Tape::default();
         for clock in 0..80 {
             tape.tell(&anything(&mut dice, clock));
-            if dice.roll(10) == 0 {
+            if dice.u64(..10) == 0 {
                 let blocks = tape.life.blocks().to_vec();
                 tape.put(Mark::Checkpoint(tape.life.checkpoint()));
                 assert_eq!(tape.life.blocks(), blocks);
@@ -1073,7 +1058,7 @@ fn forgetting_bounds_the_list_and_takes_nothing_protected() {
     const KEPT: usize = 4;
     let mut longest = 0;
     for seed in seeds(300) {
-        let mut dice = dice(seed);
+        let mut dice = Rng::with_seed(seed);
         let mut tape = Tape::default();
         let mut reader = Lifecycle::default();
         for clock in 0..600 {
@@ -1105,7 +1090,7 @@ fn forgetting_bounds_the_list_and_takes_nothing_protected() {
 
 /// A node with both streams, killed now and then. The node's log is read up to
 /// `lag` entries before or behind the slog.
-fn node(dice: &mut Dice, heights: u64, lag: u64) -> Vec<Entry> {
+fn node(dice: &mut Rng, heights: u64, lag: u64) -> Vec<Entry> {
     let (mut slog, mut log) = (entries("start"), Vec::new());
     for h in 1..=heights {
         slog.extend(entries(&format!("run {h}")));
@@ -1125,7 +1110,7 @@ fn node(dice: &mut Dice, heights: u64, lag: u64) -> Vec<Entry> {
     let (mut merged, mut ahead) = (Vec::new(), 0i64);
     while slog.peek().is_some() || log.peek().is_some() {
         let lag = lag.cast_signed();
-        let log_next = ahead < lag && (dice.roll(2) == 0 || ahead <= -lag);
+        let log_next = ahead < lag && (dice.bool() || ahead <= -lag);
         let next = if log_next || slog.peek().is_none() {
             log.next()
         } else {
@@ -1144,8 +1129,8 @@ fn node(dice: &mut Dice, heights: u64, lag: u64) -> Vec<Entry> {
 fn both_streams_tell_of_the_same_blocks_in_any_order() {
     const HEIGHTS: u64 = 12;
     for seed in seeds(1000) {
-        let mut dice = dice(seed);
-        let lag = 1 + dice.roll(15);
+        let mut dice = Rng::with_seed(seed);
+        let lag = 1 + dice.u64(..15);
         let entries = node(&mut dice, HEIGHTS, lag);
         let mut tape = Tape::default();
         entries.iter().for_each(|entry| drop(tape.tell(entry)));
@@ -1188,8 +1173,8 @@ fn both_streams_tell_of_the_same_blocks_in_any_order() {
 
 /// A node with random kills and gaps after its first start. Before it, the begin of a
 /// block is unknown, and a recorder that is opened again searches no further back.
-fn troubled(dice: &mut Dice) -> Vec<Entry> {
-    let lag = 1 + dice.roll(15);
+fn troubled(dice: &mut Rng) -> Vec<Entry> {
+    let lag = 1 + dice.u64(..15);
     let mut entries = node(dice, 6, lag);
     let is_start = |entry: &Entry| entry.event == Some(Event::ProcessStart);
     let started = 1 + entries.iter().position(is_start).unwrap();
@@ -1204,8 +1189,8 @@ fn troubled(dice: &mut Dice) -> Vec<Entry> {
         "early 5",
         "n soft 2 AA/BB",
     ] {
-        if dice.roll(2) == 0 {
-            let place = started + dice.roll((entries.len() - started) as u64) as usize;
+        if dice.bool() {
+            let place = started + dice.usize(..entries.len() - started);
             entries.insert(place, self::entries(trouble).remove(0));
         }
     }
@@ -1215,7 +1200,7 @@ fn troubled(dice: &mut Dice) -> Vec<Entry> {
 #[test]
 fn a_recorder_opened_again_goes_on_as_if_it_had_never_been_away() {
     for seed in seeds(300) {
-        let mut dice = dice(seed);
+        let mut dice = Rng::with_seed(seed);
         let entries = troubled(&mut dice);
         let mut tape = Tape::default();
         let mut again = Tape::default();
@@ -1260,16 +1245,16 @@ const MARKS: &[u8] = include_bytes!("../../../format/testdata/marks.bin");
 
 #[test]
 fn damaged_marks_are_folded_without_harm() {
-    let mut dice = dice(1);
+    let mut dice = Rng::with_seed(1);
     let (mut folded, mut changed) = (0, 0);
     let sound = decode_marks(MARKS).unwrap().1;
     for _ in 0..20_000 {
         let mut bytes = MARKS.to_vec();
-        for _ in 0..=dice.roll(8) {
-            let place = dice.roll(bytes.len() as u64) as usize;
-            bytes[place] = dice.roll(256) as u8;
+        for _ in 0..=dice.u64(..8) {
+            let place = dice.usize(..bytes.len());
+            bytes[place] = dice.u8(..);
         }
-        bytes.truncate(bytes.len() - (dice.roll(4) * dice.roll(200)) as usize);
+        bytes.truncate(bytes.len() - dice.usize(..4) * dice.usize(..200));
         let (stamp, marks) = decode_marks(&bytes).unwrap();
         let mut life = Lifecycle::default();
         marks.iter().for_each(|mark| life.apply(mark, stamp.at));

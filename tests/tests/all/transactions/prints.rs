@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fastrand::Rng;
 use haltbox_cli::commands::{fingerprint, recording};
 use haltbox_reader::compare::diff::diff;
 use haltbox_reader::compare::finding::Finding;
@@ -13,35 +14,14 @@ use super::slogs::write;
 /// Pairs that are made up.
 const PAIRS: u64 = 400;
 
-/// Numbers in an order of chance.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, many: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % many
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len() as u64) as usize]
-    }
-}
-
 /// Two recordings of the same blocks, of which a side has something else now and then.
-fn two(chance: &mut Chance) -> [String; 2] {
+fn two(chance: &mut Rng) -> [String; 2] {
     let mut sides = ["start ".to_owned(), "start ".to_owned()];
     for height in 1..=4 {
         let same = block(height, chance);
-        let lacks = chance.below(12);
+        let lacks = chance.u64(..12);
         for (side, text) in sides.iter_mut().enumerate() {
-            let own = chance.one_in(8).then(|| block(height, chance));
+            let own = (chance.u64(..8) == 0).then(|| block(height, chance));
             if lacks != side as u64 {
                 *text += own.as_ref().unwrap_or(&same);
             }
@@ -50,15 +30,25 @@ fn two(chance: &mut Chance) -> [String; 2] {
     sides
 }
 
-fn block(height: u64, chance: &mut Chance) -> String {
-    let hash = chance.of(&["=A", "=A", "=B", "~A", ""]);
-    let begin = chance.of(&["", "", "", "/b"]);
-    let given = match chance.below(4) {
+fn of<'a>(chance: &mut Rng, words: &[&'a str]) -> &'a str {
+    words[chance.usize(..words.len())]
+}
+
+fn block(height: u64, chance: &mut Rng) -> String {
+    let hash = of(chance, &["=A", "=A", "=B", "~A", ""]);
+    let begin = of(chance, &["", "", "", "/b"]);
+    let given = match chance.u64(..4) {
         0 => String::new(),
         told => {
-            let txs = chance.of(&["txsDigest=a", "txsDigest=a", "txsDigest=b", "dataHash=a"]);
-            let votes = chance.of(&["", ",lastCommit=a", ",lastCommit=b", ",misbehavior=null"]);
-            let own = chance.of(&["", ",local.config=a", ",local.config=b"]);
+            let txs = of(
+                chance,
+                &["txsDigest=a", "txsDigest=a", "txsDigest=b", "dataHash=a"],
+            );
+            let votes = of(
+                chance,
+                &["", ",lastCommit=a", ",lastCommit=b", ",misbehavior=null"],
+            );
+            let own = of(chance, &["", ",local.config=a", ",local.config=b"]);
             let proposal = if told == 1 {
                 ",local.proposal=true"
             } else {
@@ -67,9 +57,12 @@ fn block(height: u64, chance: &mut Chance) -> String {
             format!("given:{txs}{votes}{own}{proposal} ")
         }
     };
-    let before = chance.of(&["", "", "", "r:bank/07=1 "]);
-    let steps = chance.of(&["std", "std", "std r:bank/05=1", "r:bank/01=1 w:bank/01=2"]);
-    let end = chance.of(&["] ", "] ", "] ", "] ", "start "]);
+    let before = of(chance, &["", "", "", "r:bank/07=1 "]);
+    let steps = of(
+        chance,
+        &["std", "std", "std r:bank/05=1", "r:bank/01=1 w:bank/01=2"],
+    );
+    let end = of(chance, &["] ", "] ", "] ", "] ", "start "]);
     format!("[{height}{hash}{begin} {before}{given}{steps} {end}")
 }
 
@@ -108,7 +101,7 @@ fn fingerprints_never_contradict_their_recordings() {
     let at = |name: &str| folder.path().join(name);
     let (mut inputs, mut named) = (0, 0);
     for seed in 0..PAIRS {
-        let words = two(&mut Chance(seed));
+        let words = two(&mut Rng::with_seed(seed));
         let paths = [at("a"), at("b")];
         let prints = [at("a.print"), at("b.print")];
         for ((path, print), words) in paths.iter().zip(&prints).zip(&words) {
